@@ -1,0 +1,84 @@
+"""Deployment settings: what changes from one machine to the next.
+
+Every setting is an environment variable `TOUCHLINE_<NAME>`; `MLFLOW_TRACKING_URI`, `REDIS_URL`,
+`DATABASE_URL` and `CORS_ORIGINS` are honoured when the `TOUCHLINE_` form is absent.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from touchline.errors import InvalidSetting
+
+_PREFIX = "TOUCHLINE_"
+_ALIASES = {
+    "mlflow_tracking_uri": "MLFLOW_TRACKING_URI",
+    "redis_url": "REDIS_URL",
+    "database_url": "DATABASE_URL",
+    "cors_origins": "CORS_ORIGINS",
+}
+# Set by the tests and by tools around touchline; never a deployment setting.
+_NOT_SETTINGS = ("TOUCHLINE_TEST_",)
+
+
+class Settings(BaseModel):
+    """What changes per deployment. Read once, by `cli/`, and handed down."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    home: Path = Field(Path(".touchline"), description="folder that holds all state")
+    projects: tuple[str, ...] = Field((), description="projects that `up` serves: names or folders, comma separated")
+    project: str | None = Field(None, description="the default project")
+    host: str = Field("127.0.0.1", description="address the API listens on")
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(8000, description="port of API, docs and dashboard")
+    mlflow_port: Annotated[int, Field(ge=1, le=65535)] = Field(5000, description="port of the MLflow UI")
+    database_url: str | None = Field(None, description="metadata database; default SQLite in the home")
+    mlflow_tracking_uri: str | None = Field(None, description="MLflow server; default SQLite in the home")
+    objects_url: str | None = Field(None, description="where Parquet and releases lie; default a folder in the home")
+    online_store: Literal["sqlite", "redis"] = Field("sqlite", description="online feature store")
+    redis_url: str | None = Field(None, description="Redis or Valkey, when online_store is redis")
+    cors_origins: tuple[str, ...] = Field((), description="origins a browser may call from, comma separated")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line logged")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """The settings of this process; a wrong name or value raises `InvalidSetting`."""
+        found = dict(os.environ if environment is None else environment)
+        values = _collect(found)
+        try:
+            return cls.model_validate(values)
+        except ValidationError as wrong:
+            first = wrong.errors()[0]
+            name = str(first["loc"][0])
+            raise InvalidSetting(_PREFIX + name.upper(), repr(first["input"]), first["msg"]) from wrong
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.home.absolute() / 'touchline.db'}"
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.mlflow_tracking_uri or f"sqlite:///{self.home.absolute() / 'mlflow.db'}"
+
+
+def _collect(environment: Mapping[str, str]) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for field, alias in _ALIASES.items():
+        if environment.get(alias):
+            values[field] = environment[alias]
+    for variable, text in environment.items():
+        if not variable.startswith(_PREFIX) or variable.startswith(_NOT_SETTINGS):
+            continue
+        field = variable.removeprefix(_PREFIX).lower()
+        if field not in Settings.model_fields:
+            raise InvalidSetting.unknown(variable, [_PREFIX + name.upper() for name in Settings.model_fields])
+        values[field] = text
+    for field in ("projects", "cors_origins"):
+        if field in values:
+            values[field] = tuple(part.strip() for part in str(values[field]).split(",") if part.strip())
+    return values
