@@ -3,6 +3,8 @@
     TouchlineError
     ├── UsageError                 the person's input is wrong (exit code 2)
     │   ├── InvalidSetting
+    │   ├── InvalidProject, ProjectNotFound
+    │   ├── ClockNotFrozen, ClockRunsForward
     │   ├── UnknownPlugin
     │   └── MissingDependency
     └── …
@@ -14,6 +16,7 @@ It is built in the class, so that every call site raises the same words; the fac
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from difflib import get_close_matches
 
 
@@ -74,3 +77,35 @@ class MissingDependency(UsageError):
 # --- monitoring -----------------------------------------------------------------------------------
 
 # --- project and automation -----------------------------------------------------------------------
+
+
+class ProjectNotFound(UsageError):
+    def __init__(self, place: str, base: object, known: Collection[str]) -> None:
+        self.place = place
+        super().__init__(
+            f"No project.py for {place!r} under {base} or {base}/projects. {nearest(place, known)} "
+            f"Make one: touchline init NAME --from data.csv --target COLUMN"
+        )
+
+
+class InvalidProject(UsageError):
+    def __init__(self, file: object, line: int | None, what: str, next_step: str) -> None:
+        self.file, self.line = file, line
+        where = f"{file}:{line}" if line else str(file)
+        super().__init__(f"{where}: {what}. {next_step}")
+
+
+class ClockNotFrozen(UsageError):
+    def __init__(self, project: str) -> None:
+        super().__init__(
+            f"{project} runs on the system's time, which cannot be advanced. "
+            f"Only a project that declares clock=SampleClock(at=...) has a clock to move."
+        )
+
+
+class ClockRunsForward(UsageError):
+    def __init__(self, project: str, current: datetime, wanted: datetime) -> None:
+        super().__init__(
+            f"{project}'s clock stands at {current:%Y-%m-%d %H:%M} UTC and cannot go back to {wanted:%Y-%m-%d %H:%M}: "
+            f"predictions and stages were recorded since. To start over, use another TOUCHLINE_HOME."
+        )

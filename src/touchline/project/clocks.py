@@ -1,0 +1,69 @@
+"""Each project's clock, shared by all its processes through the metadata database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from time import monotonic
+
+import sqlalchemy as sa
+
+from touchline.clock import Clock, SystemClock
+from touchline.errors import ClockNotFrozen, ClockRunsForward
+from touchline.project.spec import Project
+from touchline.storage import Database
+from touchline.storage.tables import clocks
+
+# Another process sees an advance after at most this many seconds.
+_REFRESH_SECONDS = 1.0
+
+
+class StoredClock:
+    """A frozen clock whose instant lies in the database, so that `touchline clock advance` moves every process."""
+
+    def __init__(self, database: Database, project: str) -> None:
+        self._database, self._project = database, project
+        self._instant: datetime | None = None
+        self._read_at = 0.0
+
+    def now(self) -> datetime:
+        if self._instant is None or monotonic() - self._read_at > _REFRESH_SECONDS:
+            self._instant = _read(self._database, self._project) or self.wall()
+            self._read_at = monotonic()
+        return self._instant
+
+    def wall(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def project_clock(project: Project, database: Database) -> Clock:
+    """The project's clock: the system's, or for a sample the stored instant (first use stores the declared one)."""
+    start = project.frozen_at()
+    if start is None:
+        return SystemClock()
+    if _read(database, project.name) is None:
+        with database.begin() as connection:
+            if connection.scalar(_instant_of(project.name)) is None:
+                connection.execute(sa.insert(clocks).values(project=project.name, instant=start))
+    return StoredClock(database, project.name)
+
+
+def advance_clock(project: Project, database: Database, *, to: datetime) -> datetime:
+    """Move a sample's clock forward to `to`; it never runs backward, since records were made at its time."""
+    if project.frozen_at() is None:
+        raise ClockNotFrozen(project.name)
+    project_clock(project, database)
+    with database.begin() as connection:
+        current = connection.scalar(_instant_of(project.name))
+        if current is not None and to < current:
+            raise ClockRunsForward(project.name, current, to)
+        connection.execute(sa.update(clocks).where(clocks.c.project == project.name).values(instant=to))
+    return to
+
+
+def _instant_of(project: str) -> sa.Select[tuple[datetime]]:
+    return sa.select(clocks.c.instant).where(clocks.c.project == project)
+
+
+def _read(database: Database, project: str) -> datetime | None:
+    with database.connect() as connection:
+        return connection.scalar(_instant_of(project))

@@ -1,0 +1,145 @@
+"""From a folder or a name to a checked `Project`.
+
+A project's code is imported as `touchline_projects.<name>`, a package whose path is the folder, so
+that `project.py` may import its neighbours (`from .providers import ...`).
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib import import_module, invalidate_caches
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from touchline.errors import InvalidProject, ProjectNotFound, TouchlineError, nearest
+from touchline.project.spec import Project
+
+_PACKAGE = "touchline_projects"
+_FILE = "project.py"
+
+
+@dataclass(frozen=True)
+class LoadedProject:
+    """A project, where it lies, and the hash of its code."""
+
+    project: Project
+    folder: Path
+    code_hash: str
+
+    @property
+    def name(self) -> str:
+        return self.project.name
+
+
+def find_projects(places: Sequence[str], *, base: Path) -> list[Path]:
+    """The project folders behind names or folders; without any, all of `base/projects`.
+
+    A base that is itself a project folder counts as one.
+    """
+    if places:
+        return [_folder_of(place, base=base) for place in places]
+    if (base / _FILE).is_file():
+        return [base]
+    return sorted(file.parent for file in (base / "projects").glob(f"*/{_FILE}"))
+
+
+def load_project(place: str | Path, *, base: Path) -> LoadedProject:
+    """The checked project of a folder or a name.
+
+    Raises `ProjectNotFound`, or `InvalidProject` with the file, the line, the field and the nearest valid name.
+    """
+    folder = place.absolute() if isinstance(place, Path) else _folder_of(place, base=base)
+    module = _import(folder)
+    project = getattr(module, "project", None)
+    if not isinstance(project, Project):
+        raise InvalidProject(
+            folder / _FILE, None, "it declares no `project`", "End the file with: project = Project(name=..., ...)"
+        )
+    return LoadedProject(project, folder, code_hash(folder))
+
+
+def code_hash(folder: Path) -> str:
+    """SHA-256 over the project's own Python files, by relative path."""
+    digest = sha256()
+    for file in sorted(folder.rglob("*.py")):
+        if "__pycache__" not in file.parts:
+            digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _folder_of(place: str, *, base: Path) -> Path:
+    for candidate in (base / place, base / "projects" / place):
+        if (candidate / _FILE).is_file():
+            return candidate.absolute()
+    if (base / _FILE).is_file() and base.name == place:
+        return base.absolute()
+    known = [file.parent.name for file in (base / "projects").glob(f"*/{_FILE}")]
+    raise ProjectNotFound(place, base, known)
+
+
+def _import(folder: Path) -> ModuleType:
+    if not (folder / _FILE).is_file():
+        raise ProjectNotFound(str(folder), folder.parent, [])
+    invalidate_caches()
+    root = sys.modules.setdefault(_PACKAGE, ModuleType(_PACKAGE))
+    root.__path__ = getattr(root, "__path__", [])
+    name = f"{_PACKAGE}.{folder.name}"
+    for loaded in [module for module in sys.modules if module == name or module.startswith(name + ".")]:
+        del sys.modules[loaded]
+    package = ModuleType(name)
+    package.__path__ = [str(folder)]
+    sys.modules[name] = package
+    try:
+        return import_module(f"{name}.project")
+    except ValidationError as wrong:
+        raise _explain(wrong, folder) from wrong
+    except TouchlineError:
+        raise
+    except Exception as wrong:  # noqa: BLE001  a person's file may raise anything; it is shown with its line
+        line = _line_in(wrong, folder)
+        raise InvalidProject(
+            folder / _FILE, line, f"{type(wrong).__name__}: {wrong}", "Correct that line and run the command again."
+        ) from wrong
+
+
+def _explain(wrong: ValidationError, folder: Path) -> InvalidProject:
+    first = wrong.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    model = _model(wrong.title)
+    if first["type"] == "extra_forbidden" and model is not None:
+        what = f"{wrong.title} has no field {field!r}"
+        step = nearest(field, list(model.model_fields))
+    else:
+        place = f"{wrong.title}({field})" if field else wrong.title
+        shown = f", found {first['input']!r}" if field and isinstance(first["input"], str | int | float) else ""
+        what = f"{place}: {first['msg'].removeprefix('Value error, ')}{shown}"
+        step = "Correct it and run the command again."
+    return InvalidProject(folder / _FILE, _line_in(wrong, folder), what, step)
+
+
+def _model(title: str) -> type[BaseModel] | None:
+    """The declaration class of that name, to list its valid fields."""
+    found: dict[str, type[BaseModel]] = {}
+    pending: list[Any] = [BaseModel]
+    while pending:
+        for child in pending.pop().__subclasses__():
+            if child.__module__.startswith("touchline."):
+                found.setdefault(child.__name__, child)
+            pending.append(child)
+    return found.get(title)
+
+
+def _line_in(wrong: BaseException, folder: Path) -> int | None:
+    """The line of the person's own code that failed: the deepest frame inside the folder."""
+    if isinstance(wrong, SyntaxError) and wrong.filename and Path(wrong.filename).is_relative_to(folder):
+        return wrong.lineno
+    frames = traceback.extract_tb(wrong.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).is_relative_to(folder)]
+    return lines[-1] if lines else None

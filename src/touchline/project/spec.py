@@ -1,0 +1,142 @@
+"""`Project`: the slices of every room, joined and checked against each other."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from touchline.errors import nearest
+from touchline.features import FeatureView
+from touchline.ingest import Source
+from touchline.monitoring import Alerts, Monitoring
+from touchline.registry import Gate
+from touchline.serving import Rollout
+from touchline.training import Task, Training
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+
+
+class SampleClock(BaseModel):
+    """Project time of a sample: frozen at `at` until `touchline clock advance`.
+
+    >>> SampleClock(at="2009-04-15T00:00:00Z").at.year
+    2009
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at: AwareDatetime
+
+
+class Retrain(BaseModel):
+    """When a project is trained again. The scheduler that acts on it is a part of its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schedule: str | None = Field(None, description="cron expression, five fields, UTC")
+    only_if: Literal["drift", "new_data"] | None = None
+    on_drift: bool = False
+    on_degradation: bool = False
+    on_new_data: bool = False
+    max_age: timedelta | None = None
+
+    @field_validator("schedule")
+    @classmethod
+    def _five_fields(cls, schedule: str | None) -> str | None:
+        if schedule is not None and len(schedule.split()) != 5:
+            raise ValueError(
+                f"{schedule!r} has {len(schedule.split())} fields; a cron expression has five, e.g. '0 0 * * 0'"
+            )
+        return schedule
+
+
+class Project(BaseModel):
+    """One declared problem. Loading it proves that its parts fit together."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    name: str
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    feature_views: tuple[FeatureView, ...] = ()
+    task: Task
+    training: Training = Field(default_factory=Training)
+    gates: tuple[Gate, ...] = ()
+    rollout: Rollout | None = None
+    retrain: Retrain = Field(default_factory=Retrain)
+    monitoring: Monitoring = Field(default_factory=Monitoring)
+    alerts: Alerts | None = None
+    clock: SampleClock | None = None
+    routers: tuple[Any, ...] = Field((), description="functions that return a FastAPI router, mounted by the server")
+    description: str = ""
+
+    @field_validator("name")
+    @classmethod
+    def _usable_name(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                f"{name!r} cannot name a project: use a lower-case letter, then at most 47 letters, digits or '_'"
+            )
+        return name
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        _unique("sources", (source.name for source in self.sources))
+        _unique("feature_views", (view.name for view in self.feature_views))
+        self._views_read_declared_sources()
+        self._task_uses_declared_parts()
+        return self
+
+    def _views_read_declared_sources(self) -> None:
+        known = {source.name for source in self.sources}
+        for view in self.feature_views:
+            for source in view.sources:
+                if source.name not in known:
+                    raise ValueError(
+                        f"feature view {view.name!r} reads source {source.name!r}, which `sources` does not list. "
+                        f"{nearest(source.name, known)}"
+                    )
+
+    def _task_uses_declared_parts(self) -> None:
+        sources = {source.name for source in self.sources}
+        for source in self.task.examples.sources:
+            if source.name not in sources:
+                raise ValueError(
+                    f"the task's examples read source {source.name!r}, which `sources` does not list. "
+                    f"{nearest(source.name, sources)}"
+                )
+        views = {view.name for view in self.feature_views}
+        for join in self.task.features:
+            if join.view.name not in views:
+                raise ValueError(
+                    f"the task joins view {join.view.name!r}, which `feature_views` does not list. "
+                    f"{nearest(join.view.name, views)}"
+                )
+
+    def source(self, name: str) -> Source:
+        """The declared source of that name; `KeyError` lists the declared ones."""
+        for source in self.sources:
+            if source.name == name:
+                return source
+        raise KeyError(f"{self.name} has no source {name!r}. {nearest(name, [s.name for s in self.sources])}")
+
+    def view(self, name: str) -> FeatureView:
+        """The declared feature view of that name; `KeyError` lists the declared ones."""
+        for view in self.feature_views:
+            if view.name == name:
+                return view
+        raise KeyError(f"{self.name} has no view {name!r}. {nearest(name, [v.name for v in self.feature_views])}")
+
+    def frozen_at(self) -> datetime | None:
+        """The declared instant of a sample project, else None."""
+        return self.clock.at if self.clock else None
+
+
+def _unique(field: str, names: Iterable[str]) -> None:
+    repeated = [name for name, times in Counter(names).items() if times > 1]
+    if repeated:
+        raise ValueError(f"`{field}` names {', '.join(map(repr, repeated))} more than once")
