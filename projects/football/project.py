@@ -1,0 +1,188 @@
+"""Football: home win, draw or away win, from what was known at kick-off.
+
+The sample holds every Bundesliga match from 1963 to 2009. Its clock stands at 2009-04-15: later
+matches are fixtures to predict, and their real results arrive when the clock is advanced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field
+
+from touchline import (
+    Contract,
+    Entity,
+    Gate,
+    Monitoring,
+    Project,
+    Retrain,
+    Rollout,
+    SampleClock,
+    Source,
+    Training,
+    classification,
+    dataset_check,
+    examples,
+    feature_view,
+    on_demand,
+    row_check,
+)
+from touchline.ingest import FrameProvider
+
+from .ratings import elo_after_each_match
+from .samples import bundesliga
+
+# Until 1995 a win gave two points; the balance of home and away wins has moved since the sixties, too.
+FIRST_SEASON_TO_LEARN_FROM = 1995
+
+
+class Match(Contract):
+    """One match; the goals are null until it has been played."""
+
+    match_id: str
+    kickoff: datetime
+    season: int = Field(ge=1963, le=2100)
+    round: int = Field(ge=1, le=60)
+    home_team: str = Field(min_length=1)
+    away_team: str = Field(min_length=1)
+    home_goals: int | None = Field(None, ge=0, le=30)
+    away_goals: int | None = Field(None, ge=0, le=30)
+
+    @row_check
+    def a_team_does_not_play_itself(cls) -> pl.Expr:
+        return pl.col("home_team") != pl.col("away_team")
+
+    @dataset_check
+    def a_season_has_at_most_20_teams(cls, matches: pl.DataFrame) -> str | None:
+        teams = matches.group_by("season").agg(teams=pl.col("home_team").n_unique()).filter(pl.col("teams") > 20)
+        if teams.is_empty():
+            return None
+        return f"season {teams['season'][0]} has {teams['teams'][0]} teams; a misspelt name makes one too many"
+
+
+matches = Source(
+    name="matches",
+    contract=Match,
+    key="match_id",
+    event_time="kickoff",
+    known_after=timedelta(hours=2),
+    hidden_until_known=("home_goals", "away_goals"),
+    provider=FrameProvider(bundesliga),
+)
+
+team = Entity(name="team", plural="teams", join_keys=["team"])
+
+
+@feature_view(entity=team, source=matches, ttl=timedelta(days=400))
+def team_strength(matches: pl.LazyFrame) -> pl.LazyFrame:
+    """Elo and goals of a team after each of its matches, stamped with the final whistle."""
+    return _by_team(_played(matches)).select(
+        "team",
+        "event_timestamp",
+        "elo",
+        attack=pl.col("scored").ewm_mean(half_life=12).over("team", order_by="event_timestamp"),
+        defence=pl.col("conceded").ewm_mean(half_life=12).over("team", order_by="event_timestamp"),
+    )
+
+
+@feature_view(entity=team, source=matches, ttl=timedelta(days=120))
+def team_form(matches: pl.LazyFrame) -> pl.LazyFrame:
+    """Points of the last matches, at all grounds and at home or away alone."""
+    games = _by_team(_played(matches))
+
+    def recent(column: str, window: int) -> pl.Expr:
+        return pl.col(column).rolling_mean(window, min_samples=1).over("team", order_by="event_timestamp")
+
+    return games.select(
+        "team",
+        "event_timestamp",
+        points_5=recent("points", 5),
+        points_15=recent("points", 15),
+        goal_difference_10=recent("difference", 10),
+    )
+
+
+def _played(matches: pl.LazyFrame) -> pl.DataFrame:
+    played = matches.filter(pl.col("home_goals").is_not_null() & pl.col("away_goals").is_not_null())
+    games = played.sort("event_timestamp", "match_id").collect()
+    ratings = elo_after_each_match(games.select("home_team", "away_team", "home_goals", "away_goals").iter_rows())
+    home, away = zip(*ratings, strict=True) if ratings else ((), ())
+    return games.with_columns(
+        pl.Series("home_elo", home, dtype=pl.Float64), pl.Series("away_elo", away, dtype=pl.Float64)
+    )
+
+
+def _by_team(games: pl.DataFrame) -> pl.LazyFrame:
+    def side(own: str, other: str) -> pl.LazyFrame:
+        difference = pl.col(f"{own}_goals") - pl.col(f"{other}_goals")
+        return games.lazy().select(
+            "event_timestamp",
+            team=f"{own}_team",
+            elo=f"{own}_elo",
+            scored=pl.col(f"{own}_goals").cast(pl.Float64),
+            conceded=pl.col(f"{other}_goals").cast(pl.Float64),
+            difference=difference.cast(pl.Float64),
+            points=pl.when(difference > 0).then(3.0).when(difference == 0).then(1.0).otherwise(0.0),
+        )
+
+    return pl.concat([side("home", "away"), side("away", "home")])
+
+
+@on_demand(inputs=["home_elo", "away_elo", "home_attack", "home_defence", "away_attack", "away_defence"])
+def gaps(columns: Mapping[str, NDArray[np.float64]]) -> Mapping[str, NDArray[np.float64]]:
+    """What the two sides differ in."""
+    return {
+        "elo_gap": columns["home_elo"] - columns["away_elo"],
+        "goal_gap": columns["home_attack"] + columns["away_defence"] - columns["away_attack"] - columns["home_defence"],
+    }
+
+
+@examples(source=matches)
+def fixtures(matches: pl.LazyFrame) -> pl.LazyFrame:
+    """Matches to learn from and to predict: known up to kick-off, settled at the final whistle."""
+    home, away = pl.col("home_goals"), pl.col("away_goals")
+    outcome = pl.when(home > away).then(pl.lit("home")).when(home == away).then(pl.lit("draw"))
+    return matches.filter(pl.col("season") >= FIRST_SEASON_TO_LEARN_FROM).select(
+        "home_team",
+        "away_team",
+        "season",
+        example_id="match_id",
+        cutoff="kickoff",
+        label=outcome.when(home < away).then(pl.lit("away")),
+        label_timestamp="event_timestamp",
+        cluster=pl.col("kickoff").dt.strftime("%Y-%m-%d"),
+    )
+
+
+result = classification(
+    examples=fixtures,
+    classes=["home", "draw", "away"],
+    features=[
+        team_strength.on("home_team", prefix="home"),
+        team_strength.on("away_team", prefix="away"),
+        team_form.on("home_team", prefix="home"),
+        team_form.on("away_team", prefix="away"),
+    ],
+    on_demand=[gaps],
+)
+
+project = Project(
+    name="football",
+    description="Home win, draw or away win in the Bundesliga, from what was known at kick-off",
+    sources=[matches],
+    feature_views=[team_strength, team_form],
+    task=result,
+    training=Training(candidates=["logistic", "lightgbm"], test="5y"),
+    gates=[Gate("accuracy", at_least=0.45), Gate.improves("log_loss", confidence=0.95)],
+    rollout=Rollout(
+        mode="shadow", steps=(10, 25, 50, 100), unit="example_id", cluster="cluster", metric="log_loss", min_days=7
+    ),
+    retrain=Retrain(schedule="0 4 * * 1", on_drift=True),
+    monitoring=Monitoring(),
+    clock=SampleClock(at="2009-04-15T00:00:00Z"),
+)

