@@ -7,10 +7,14 @@
     │   ├── ClockNotFrozen, ClockRunsForward
     │   ├── UnknownPlugin
     │   ├── VersionNotFound, ReasonMissing, IllegalStageChange
+    │   ├── UnknownScore, CandidateUnfit
     │   └── MissingDependency
     ├── GateFailed                 a gate said no (exit code 3)
     ├── StageConflict, NotEvaluated, ReleaseTampered, ReleaseBroken
     ├── TrackingUnavailable, TrackingMismatch
+    ├── TooFewExamples, OneClassOnly, LabelsUnusable, LeakageFound
+    ├── BudgetExceeded, NoCandidateWorked
+    ├── ModelDamaged, ModelMismatch
     └── …
 
 A message says what happened to which thing, the value found and the value allowed, and the next step.
@@ -19,7 +23,7 @@ It is built in the class, so that every call site raises the same words; the fac
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 
@@ -72,7 +76,182 @@ class MissingDependency(UsageError):
 
 # --- features -------------------------------------------------------------------------------------
 
+
+class FeatureNotFound(UsageError):
+    def __init__(self, name: str, known: Collection[str]) -> None:
+        self.name = name
+        super().__init__(f"Feature {name!r} is not declared in any feature view. {nearest(name, known)}")
+
+
+class ViewNotFound(UsageError):
+    def __init__(self, name: str, known: Collection[str]) -> None:
+        self.name = name
+        super().__init__(f"Feature view {name!r} is not declared. {nearest(name, known)}")
+
+
+class EntityNotFound(UsageError):
+    def __init__(self, name: str, known: Collection[str]) -> None:
+        self.name = name
+        super().__init__(f"Entity {name!r} is not declared. {nearest(name, known)}")
+
+
+class InvalidView(UsageError):
+    """A feature view (or examples, or an on-demand transform) that cannot be right as declared."""
+
+    def __init__(self, view: str, found: str, next_step: str) -> None:
+        self.view = view
+        super().__init__(f"View {view!r} {found}. {next_step}")
+
+
+class LooksAhead(InvalidView):
+    """A view whose values at an instant change when later rows are taken away."""
+
+    def __init__(self, view: str, feature: str, instant: str, facts: str) -> None:
+        self.feature, self.instant = feature, instant
+        super().__init__(
+            view,
+            f"looks into the future: its feature {feature!r} at {instant} {facts}",
+            "Compute each row from rows with the same or an earlier event_timestamp only.",
+        )
+
+
+class InvalidEntityKey(UsageError):
+    def __init__(self, view: str, key: str, found: object, allowed: str) -> None:
+        self.view, self.key = view, key
+        super().__init__(
+            f"View {view!r}: entity key {key!r} is {found!r} ({type(found).__name__}); it must be {allowed}."
+        )
+
+
+class FeatureNotANumber(UsageError):
+    def __init__(self, column: str, found: object) -> None:
+        self.column = column
+        super().__init__(f"Column {column!r} is {found!r} ({type(found).__name__}); it must be a number or null.")
+
+
+class HistoryMoved(TouchlineError):
+    """A stored feature history that no longer has the columns its view declares."""
+
+    def __init__(self, view: str, where: str, found: str, allowed: str) -> None:
+        self.view = view
+        super().__init__(
+            f"The history of view {view!r} in {where} has {found}, the declaration {allowed}. "
+            "Compute the view again: touchline features compute."
+        )
+
+
+class OnlineStoreError(TouchlineError):
+    """Base of what can go wrong between a request and its online features."""
+
+
+class CorruptedFeatures(OnlineStoreError):
+    """A packed value whose checksum or layout does not fit. It is never served."""
+
+    def __init__(self, view: str, key: str, found: str, allowed: str) -> None:
+        self.view = view
+        super().__init__(
+            f"The packed features of {view} for {key!r} are damaged: {found}, expected {allowed}. "
+            "Invalidate and materialize the view again."
+        )
+
+
+class OnlineStoreUnavailable(OnlineStoreError):
+    def __init__(self, store: str, reason: str, waited_seconds: float) -> None:
+        self.store = store
+        super().__init__(
+            f"Online store {store} did not answer within {waited_seconds:g} s: {reason}. "
+            "Check that it runs and that its address is right."
+        )
+
+
+class FeaturesExpired(OnlineStoreError):
+    """A value older than its TTL under the policy `fail`."""
+
+    def __init__(self, view: str, key: str, found: str, allowed: str) -> None:
+        self.view = view
+        super().__init__(
+            f"The features of {view} for {key!r} are {found}; the view allows {allowed}. "
+            "Materialize the view, or declare another fall-back."
+        )
+
+
 # --- training -------------------------------------------------------------------------------------
+
+
+class UnknownScore(UsageError):
+    def __init__(self, name: str, known: Collection[str]) -> None:
+        self.name = name
+        super().__init__(f"{name!r} is not a loss of single rows. {nearest(name, known)}")
+
+
+class TooFewExamples(TouchlineError):
+    def __init__(self, what: str, found: int, least: int) -> None:
+        self.found, self.least = found, least
+        super().__init__(
+            f"There are {found} {what}; training needs {least} or more. Bring more data, or change `test` and `validation`."
+        )
+
+
+class OneClassOnly(TouchlineError):
+    def __init__(self, label: str | None, rows: int) -> None:
+        self.label, self.rows = label, rows
+        found = f"All {rows} known labels are {label!r}" if rows else "No label is known"
+        super().__init__(f"{found}; a classification needs two classes or more. Check how `examples` makes the label.")
+
+
+class LabelsUnusable(TouchlineError):
+    def __init__(self, example_id: object, label: object, rows: int, allowed: str) -> None:
+        self.example_id, self.label, self.rows = example_id, label, rows
+        super().__init__(
+            f"{rows} labels are not {allowed} (first: example {example_id}, {label!r}). "
+            "Correct them in `examples`, or leave them null for examples that are to be predicted."
+        )
+
+
+class LeakageFound(TouchlineError):
+    def __init__(self, findings: Sequence[str]) -> None:
+        self.findings = tuple(findings)
+        super().__init__(
+            f"The training set tells the label beforehand: {'; '.join(findings)}. Remove what is known only afterwards, "
+            "or list it in Training(trusted=[...]) when it is truly known at the cutoff."
+        )
+
+
+class CandidateUnfit(UsageError):
+    def __init__(self, name: str, kind: str, fitting: Collection[str]) -> None:
+        self.name = name
+        super().__init__(f"Candidate {name!r} cannot learn a {kind} task. Fitting ones: {', '.join(sorted(fitting))}.")
+
+
+class BudgetExceeded(TouchlineError):
+    def __init__(self, who: str, seconds: float) -> None:
+        self.who, self.seconds = who, seconds
+        super().__init__(
+            f"{who} was not done within {seconds:g} s. Raise candidate_seconds in Training, or leave it out."
+        )
+
+
+class NoCandidateWorked(TouchlineError):
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        self.reasons = dict(reasons)
+        told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        super().__init__(f"Every candidate failed, so there is no model: {told}.")
+
+
+class ModelDamaged(TouchlineError):
+    def __init__(self, what: str, reason: str) -> None:
+        self.what = what
+        super().__init__(f"{what} cannot be used as a model: {reason}. Take the release again from its store.")
+
+
+class ModelMismatch(TouchlineError):
+    def __init__(self, missing: Sequence[str]) -> None:
+        self.missing = tuple(missing)
+        super().__init__(
+            f"The training set lacks the columns {', '.join(missing)} that this recipe was made with. "
+            "Train anew, or give the training set of the recipe's feature version."
+        )
+
 
 # --- registry -------------------------------------------------------------------------------------
 
