@@ -1,0 +1,60 @@
+"""What gates judge by: a version's numbers and its predictions of the test rows, beside those of an opponent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from touchline.training import loss_rows
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Opponent:
+    """Whom a version must beat, and what it predicts for the same test rows in the same order."""
+
+    name: str
+    predictions: Array
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A version's evaluation on its test rows, in order of time.
+
+    `labels` are class indices, or values in a regression; `clusters` are what rows share (a match day).
+    `look` counts how often this test window has been looked at, this time included.
+    """
+
+    project: str
+    version: int
+    metrics: Mapping[str, float]
+    labels: NDArray[np.float64]
+    predictions: Array
+    clusters: NDArray[np.int64]
+    production: Opponent | None = None
+    baseline: Opponent | None = None
+    look: int = 1
+    slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    measured: Mapping[str, float] = field(default_factory=dict)
+    approvals: Sequence[str] = ()
+    rows_name: str = "examples"
+    stage: str = "None"
+
+    @property
+    def rows(self) -> int:
+        return len(self.labels)
+
+
+def losses(metric: str, labels: NDArray[np.float64], predictions: Array) -> Array:
+    """The cost of each row, whose mean is (or falls with) the metric; smaller is better.
+
+    >>> losses("accuracy", np.array([1.0, 0.0]), np.array([[0.2, 0.8], [0.4, 0.6]])).tolist()
+    [0.0, 1.0]
+    """
+    if metric == "accuracy":
+        return np.asarray(predictions.argmax(axis=1) != labels, dtype=np.float64)
+    return loss_rows("mse" if metric == "rmse" else metric, labels, predictions)

@@ -1,0 +1,201 @@
+"""Whether a version may be promoted: every declared gate is run and reported with its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from touchline.registry.evidence import Evidence, Opponent, losses
+from touchline.registry.spec import Gate
+from touchline.statistics import Comparison, paired_comparison
+
+# Below this many clusters a bootstrap of clusters promises a level that it does not keep.
+FEWEST_CLUSTERS: Final = 30
+_SEED: Final = 20
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One gate's verdict. `number` is what was found; `low` and `high` bound it where it is a comparison."""
+
+    name: str
+    kind: str
+    passed: bool
+    message: str
+    number: float | None = None
+    allowed: float | None = None
+    low: float | None = None
+    high: float | None = None
+    look: int | None = None
+    clusters: int | None = None
+    needed: int | None = None
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """All gates of one promotion."""
+
+    results: tuple[GateResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(result.passed for result in self.results)
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        return tuple(result.message for result in self.results if not result.passed)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"passed": self.passed, "gates": [asdict(result) for result in self.results]}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> GateReport:
+        return cls(tuple(GateResult(**gate) for gate in document["gates"]))
+
+
+def check_gates(gates: Sequence[Gate], evidence: Evidence) -> GateReport:
+    """Run every gate, also after one has failed."""
+    return GateReport(tuple(check_gate(gate, evidence) for gate in gates))
+
+
+def check_gate(gate: Gate, evidence: Evidence) -> GateResult:
+    """One gate's verdict on a version."""
+    if gate.kind == "improves":
+        return _improves(gate, evidence)
+    if gate.kind == "slice":
+        return _slice(gate, evidence)
+    if gate.kind == "approval":
+        return _approval(gate, evidence)
+    found = (evidence.measured if gate.kind in ("latency", "size") else evidence.metrics).get(gate.metric)
+    if found is None:
+        known = ", ".join(sorted(evidence.metrics)) or "none"
+        return GateResult(gate.describe(), gate.kind, False, f"{gate.metric} was not measured (measured: {known})")
+    return _limit(gate, found, f"on {evidence.rows} {evidence.rows_name}" if gate.kind == "absolute" else "")
+
+
+def _limit(gate: Gate, found: float, where: str) -> GateResult:
+    side, allowed = _broken_side(gate, found)
+    says = f"is {side} the gate's {_figure(allowed)}" if side else f"is within the gate's {_figure(allowed)}"
+    message = f"{gate.metric} {_figure(found)} {says} {where}".rstrip()
+    return GateResult(gate.describe(), gate.kind, not side, message, number=found, allowed=allowed)
+
+
+def _broken_side(gate: Gate, found: float) -> tuple[str, float]:
+    """Which limit `found` breaks ("" for none), and the limit to name. A number that is no number breaks any."""
+    if gate.at_least is not None and not found >= gate.at_least:
+        return "below", gate.at_least
+    if gate.at_most is not None and not found <= gate.at_most:
+        return "above", gate.at_most
+    limit = gate.at_least if gate.at_least is not None else gate.at_most
+    return "", float("nan") if limit is None else limit
+
+
+def _figure(number: float) -> str:
+    return f"{number:.3f}" if abs(number) < 100 else f"{number:.1f}"
+
+
+def _slice(gate: Gate, evidence: Evidence) -> GateResult:
+    column = gate.column or ""
+    if column not in evidence.slices:
+        known = ", ".join(sorted(evidence.slices)) or "none; declare slices=[...] in the task"
+        return GateResult(
+            gate.describe(), "slice", False, f"{column!r} is no slice of the evaluation (slices: {known})"
+        )
+    values = evidence.slices[column]
+    worst: GateResult | None = None
+    for value in sorted(set(values)):
+        keep = [index for index, found in enumerate(values) if found == value]
+        if len(keep) < gate.min_rows:
+            continue
+        found = _slice_metric(gate.metric, evidence, keep)
+        result = _limit(gate, found, f"where {column} is {value!r} ({len(keep)} {evidence.rows_name})")
+        worst = result if worst is None or _distance(gate, result) > _distance(gate, worst) else worst
+    if worst is None:
+        message = f"no {column} has the gate's {gate.min_rows} {evidence.rows_name}, so {gate.metric} was not judged"
+        return GateResult(gate.describe(), "slice", False, message)
+    return worst
+
+
+def _slice_metric(metric: str, evidence: Evidence, keep: list[int]) -> float:
+    cost = float(losses(metric, evidence.labels[keep], evidence.predictions[keep]).mean())
+    if metric == "accuracy":
+        return 1 - cost
+    return cost**0.5 if metric == "rmse" else cost
+
+
+def _distance(gate: Gate, result: GateResult) -> float:
+    """How far a slice lies on the wrong side of the limit; negative within it."""
+    found = result.number if result.number is not None else 0.0
+    short = gate.at_least - found if gate.at_least is not None else -float("inf")
+    over = found - gate.at_most if gate.at_most is not None else -float("inf")
+    return max(short, over)
+
+
+def _approval(gate: Gate, evidence: Evidence) -> GateResult:
+    said_yes = [name for name in evidence.approvals if not gate.by or name in gate.by]
+    if said_yes:
+        message = f"approved by {', '.join(said_yes)}"
+    else:
+        who = " or ".join(gate.by) or "a person"
+        message = f"not approved by {who} yet: touchline models approve {evidence.version}"
+    return GateResult(gate.describe(), "approval", bool(said_yes), message, number=len(said_yes), allowed=1)
+
+
+def _opponent(gate: Gate, evidence: Evidence) -> Opponent | None:
+    return evidence.baseline if gate.over == "baseline" or evidence.production is None else evidence.production
+
+
+def spent_alpha(confidence: float, look: int) -> float:
+    """The error allowed to the k-th look at one test window; over all looks they add up to 1 - confidence.
+
+    >>> [round(spent_alpha(0.95, look), 4) for look in (1, 2, 3)]
+    [0.025, 0.0083, 0.0042]
+    """
+    return (1 - confidence) / (look * (look + 1))
+
+
+def _improves(gate: Gate, evidence: Evidence) -> GateResult:
+    opponent = _opponent(gate, evidence)
+    if opponent is None:
+        return GateResult(gate.describe(), "improves", False, f"{gate.metric} has nothing to be compared with")
+    alpha = spent_alpha(gate.confidence or 0.95, evidence.look)
+    theirs = losses(gate.metric, evidence.labels, opponent.predictions)
+    ours = losses(gate.metric, evidence.labels, evidence.predictions)
+    found = paired_comparison(theirs, ours, evidence.clusters, alpha=alpha, seed=_SEED)
+    enough = found.clusters >= FEWEST_CLUSTERS
+    message = _improvement(gate, evidence, opponent, found) if enough else _too_few(gate, evidence, found)
+    return GateResult(
+        gate.describe(),
+        "improves",
+        enough and found.low > 0,
+        message,
+        number=found.mean,
+        allowed=0.0,
+        low=found.low,
+        high=found.high,
+        look=evidence.look,
+        clusters=found.clusters,
+        needed=found.needed,
+    )
+
+
+def _too_few(gate: Gate, evidence: Evidence, found: Comparison) -> str:
+    more = max(FEWEST_CLUSTERS - found.clusters, (found.needed or 0) - found.clusters)
+    return (
+        f"{gate.metric} was not judged: {evidence.rows} {evidence.rows_name} in {found.clusters} clusters are too few, "
+        f"{FEWEST_CLUSTERS} clusters is the least and about {more} more are needed to see a difference of this size"
+    )
+
+
+def _improvement(gate: Gate, evidence: Evidence, opponent: Opponent, found: Comparison) -> str:
+    verb = "is better than" if found.low > 0 else "is not surely better than"
+    level = 1 - spent_alpha(gate.confidence or 0.95, evidence.look)
+    looks = f", look {evidence.look} at these rows" if evidence.look > 1 else ""
+    message = (
+        f"{gate.metric} {verb} that of {opponent.name}: lower by {found.mean:.4f}, at least {found.low:.4f} with "
+        f"{level * 100:.3g} % confidence{looks}, on {evidence.rows} {evidence.rows_name} in {found.clusters} clusters"
+    )
+    if found.low > 0 or found.mean <= 0 or not found.needed:
+        return message
+    return f"{message}; a difference of this size needs about {max(found.needed - found.clusters, 1)} clusters more"

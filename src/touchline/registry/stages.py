@@ -1,0 +1,119 @@
+"""Stages, what people call a version, and the state that a row of stage changes adds up to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal, get_args
+
+Stage = Literal["None", "Staging", "Production", "Archived"]
+STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
+
+_URI = re.compile(r"models:/(?P<name>[^/@]+)[/@](?P<rest>[^/@]+)")
+_NUMBER = re.compile(r"v?(\d+)")
+_SEMANTIC = re.compile(r"v?(\d+\.\d+\.\d+)")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a person wrote to mean a version: a number, a semantic version, a stage, `rollback` or `latest`."""
+
+    kind: Literal["version", "semantic", "stage", "rollback", "latest", "unknown"]
+    value: str
+    project: str | None = None
+
+
+def parse_reference(text: str) -> Reference:
+    """Every spelling people use, the old stage URIs of MLflow included.
+
+    >>> parse_reference("models:/football/Production")
+    Reference(kind='stage', value='Production', project='football')
+    >>> parse_reference("models:/football@staging").value, parse_reference("v7").value
+    ('Staging', '7')
+    """
+    uri = _URI.fullmatch(text.strip())
+    project, rest = (uri["name"], uri["rest"]) if uri else (None, text.strip())
+    if number := _NUMBER.fullmatch(rest):
+        return Reference("version", number[1], project)
+    if semantic := _SEMANTIC.fullmatch(rest):
+        return Reference("semantic", semantic[1], project)
+    if rest.lower() in ("rollback", "latest"):
+        return Reference("rollback" if rest.lower() == "rollback" else "latest", rest.lower(), project)
+    if rest.capitalize() in STAGES:
+        return Reference("stage", rest.capitalize(), project)
+    return Reference("unknown", rest, project)
+
+
+@dataclass(frozen=True)
+class StageChange:
+    """One entry of the journal."""
+
+    project: str
+    sequence: int
+    version: int
+    from_stage: Stage
+    to_stage: Stage
+    at: datetime
+    wall_at: datetime
+    actor: str
+    reason: str
+    ticket: str | None = None
+    gate_report: dict[str, Any] | None = None
+    release_id: str | None = None
+
+
+@dataclass(frozen=True)
+class StageState:
+    """Which version stands where, as of one entry of the journal."""
+
+    sequence: int = 0
+    stages: dict[int, Stage] = field(default_factory=dict)
+    releases: dict[int, str] = field(default_factory=dict)
+    productions: tuple[int, ...] = ()
+
+    def stage(self, version: int) -> Stage:
+        return self.stages.get(version, "None")
+
+    def _only(self, stage: Stage) -> int | None:
+        return next((version for version, found in self.stages.items() if found == stage), None)
+
+    @property
+    def production(self) -> int | None:
+        return self._only("Production")
+
+    @property
+    def staging(self) -> int | None:
+        return self._only("Staging")
+
+    @property
+    def rollback(self) -> int | None:
+        """The version that `models rollback` returns to."""
+        before = self.productions[:-1] if self.production is not None else self.productions
+        return before[-1] if before else None
+
+
+def state_after(changes: Iterable[StageChange]) -> StageState:
+    """What the changes, in order of sequence, add up to.
+
+    Versions in Production form a stack: a promotion pushes, a rollback (Archived to Production in one
+    step) and a demotion pop. So a second rollback goes further back, never to the version that was just
+    found bad. In a step the version that enters Production is written before the one that leaves it.
+    """
+    stages: dict[int, Stage] = {}
+    releases: dict[int, str] = {}
+    stack: list[int] = []
+    sequence = 0
+    for change in changes:
+        sequence, version = change.sequence, change.version
+        stages[version] = change.to_stage
+        if change.release_id:
+            releases[version] = change.release_id
+        if change.to_stage == "Production" and change.from_stage == "Archived" and version in stack:
+            stack = stack[: stack.index(version) + 1]
+        elif change.to_stage == "Production" and change.from_stage != "Production":
+            stack = [earlier for earlier in stack if earlier != version] + [version]
+        elif change.from_stage == "Production" and change.to_stage != "Production" and stack[-1:] == [version]:
+            stack = stack[:-1]
+    return StageState(sequence, stages, releases, tuple(stack))
