@@ -6,6 +6,7 @@
     │   ├── InvalidProject, ProjectNotFound
     │   ├── ClockNotFrozen, ClockRunsForward
     │   ├── UnknownPlugin
+    │   ├── InvalidContract
     │   ├── VersionNotFound, ReasonMissing, IllegalStageChange
     │   ├── UnknownScore, CandidateUnfit
     │   └── MissingDependency
@@ -15,6 +16,8 @@
     ├── TooFewExamples, OneClassOnly, LabelsUnusable, LeakageFound
     ├── BudgetExceeded, NoCandidateWorked
     ├── ModelDamaged, ModelMismatch
+    ├── TooFewClusters
+    ├── ColumnsMismatch
     └── …
 
 A message says what happened to which thing, the value found and the value allowed, and the next step.
@@ -67,12 +70,47 @@ class MissingDependency(UsageError):
     def __init__(self, what: str, module: str, extras: Sequence[str]) -> None:
         self.module = module
         extra = f"touchline[{','.join(extras)}]" if extras else module
-        super().__init__(f"{what} needs the module {module!r}, which is not installed. Install it: pip install '{extra}'")
+        super().__init__(
+            f"{what} needs the module {module!r}, which is not installed. Install it: pip install '{extra}'"
+        )
 
 
 # --- storage --------------------------------------------------------------------------------------
 
 # --- contracts and ingest -------------------------------------------------------------------------
+
+
+class InvalidContract(UsageError):
+    def __init__(
+        self, contract: str, field: str | None, *, file: str, line: int | None, what: str, next_step: str
+    ) -> None:
+        self.contract, self.field, self.file, self.line = contract, field, file, line
+        where = f"{file}:{line}" if line else file
+        name = f"{contract}.{field}" if field else contract
+        super().__init__(f"{where}: contract {name}: {what}. {next_step}")
+
+
+class ColumnsMismatch(TouchlineError):
+    """A file has columns the contract does not know, or lacks some it needs."""
+
+    def __init__(self, table: str, *, missing: Sequence[str], extra: Sequence[str], known: Collection[str]) -> None:
+        self.missing, self.extra = tuple(missing), tuple(extra)
+        parts = []
+        if missing:
+            parts.append(f"lacks the column{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))}")
+        if extra:
+            parts.append(f"has the unknown column{'s' if len(extra) > 1 else ''} {', '.join(map(repr, extra))}")
+        closest = [
+            f"{name!r} may be {get_close_matches(name, missing, n=1)[0]!r}"
+            for name in extra
+            if get_close_matches(name, missing, n=1)
+        ]
+        hint = f" ({'; '.join(closest)})" if closest else ""
+        super().__init__(
+            f"{table} {' and '.join(parts)}{hint}. The contract's columns: {', '.join(known)}. Rename columns in the "
+            f"provider (rename=, ignore=) or change the contract; nothing was stored."
+        )
+
 
 # --- features -------------------------------------------------------------------------------------
 
@@ -356,7 +394,22 @@ class TrackingMismatch(TouchlineError):
             f"Use the MLflow that the record was made with (MLFLOW_TRACKING_URI), or a new home"
         )
 
+
 # --- serving --------------------------------------------------------------------------------------
+
+# --- statistics -----------------------------------------------------------------------------------
+
+
+class TooFewClusters(TouchlineError):
+    """A comparison over clusters that are too few to say anything."""
+
+    def __init__(self, found: int, needed: int) -> None:
+        self.found, self.needed, self.missing = found, needed, needed - found
+        super().__init__(
+            f"{found} clusters (such as match days) are too few to compare two models: {needed} are needed. "
+            f"Wait for {self.missing} more, or evaluate on a longer test window."
+        )
+
 
 # --- monitoring -----------------------------------------------------------------------------------
 
@@ -393,3 +446,18 @@ class ClockRunsForward(UsageError):
             f"{project}'s clock stands at {current:%Y-%m-%d %H:%M} UTC and cannot go back to {wanted:%Y-%m-%d %H:%M}: "
             f"predictions and stages were recorded since. To start over, use another TOUCHLINE_HOME."
         )
+
+
+class PortTaken(TouchlineError):
+    def __init__(self, host: str, port: int, setting: str) -> None:
+        self.port, self.setting = port, setting
+        super().__init__(
+            f"Port {port} on {host} is in use by another process. End that process, or choose another port: "
+            f"{setting}={port + 1}"
+        )
+
+
+class ProcessFailed(TouchlineError):
+    def __init__(self, name: str, log: object, last_lines: str) -> None:
+        self.name = name
+        super().__init__(f"The {name} process did not become ready. The end of {log}:\n{last_lines}")
