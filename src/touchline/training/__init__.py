@@ -1,1 +1,66 @@
+"""A training set becomes a model that has been honestly judged.
 
+In: a task, how to learn it, and a training set. Out: a `TrainingResult`: the candidates and how they scored, the
+evaluation on a test window that no fit has looked into, the model that ships, and the recipe that makes it again.
+
+Promises: preparation, balancing and corrections are fitted inside each fit only; the evaluation fit knows no label
+that was not known before the test window; the same data and declaration give the same model; a model is restored
+and predicts with NumPy and its estimator's own library, without pandas, scikit-learn or pickle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from touchline._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from touchline.training.candidates import CandidateReport as CandidateReport
+    from touchline.training.estimators.base import Family as Family
+    from touchline.training.estimators.base import FitRequest as FitRequest
+    from touchline.training.estimators.base import Fitted as Fitted
+    from touchline.training.evaluate import Evaluation as Evaluation
+    from touchline.training.evaluate import Metric as Metric
+    from touchline.training.losses import loss_rows as loss_rows
+    from touchline.training.metrics import LOWER_IS_BETTER as LOWER_IS_BETTER
+    from touchline.training.model import Model as Model
+    from touchline.training.recipe import Recipe as Recipe
+    from touchline.training.refitting import refit as refit
+    from touchline.training.result import SelfTest as SelfTest
+    from touchline.training.result import TrainingResult as TrainingResult
+    from touchline.training.spec import Candidate as Candidate
+    from touchline.training.spec import Task as Task
+    from touchline.training.spec import Training as Training
+    from touchline.training.spec import Tune as Tune
+    from touchline.training.spec import class_name as class_name
+    from touchline.training.spec import classification as classification
+    from touchline.training.spec import regression as regression
+    from touchline.training.splits import SplitReport as SplitReport
+    from touchline.training.training_run import Progress as Progress
+    from touchline.training.training_run import train as train
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "touchline.training.candidates": ["CandidateReport"],
+        "touchline.training.estimators.base": ["Family", "FitRequest", "Fitted"],
+        "touchline.training.evaluate": ["Evaluation", "Metric"],
+        "touchline.training.losses": ["loss_rows"],
+        "touchline.training.metrics": ["LOWER_IS_BETTER"],
+        "touchline.training.model": ["Model"],
+        "touchline.training.recipe": ["Recipe"],
+        "touchline.training.refitting": ["refit"],
+        "touchline.training.result": ["SelfTest", "TrainingResult"],
+        "touchline.training.spec": [
+            "Candidate",
+            "Task",
+            "Training",
+            "Tune",
+            "class_name",
+            "classification",
+            "regression",
+        ],
+        "touchline.training.splits": ["SplitReport"],
+        "touchline.training.training_run": ["Progress", "train"],
+    },
+)

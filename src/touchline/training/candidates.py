@@ -1,0 +1,128 @@
+"""Candidates compete: each is fitted on windows of the training rows and scored on what it has not seen."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from touchline.errors import CandidateUnfit
+from touchline.plugins import load, names
+from touchline.training.calibration import NO_CALIBRATION, Calibrator, choose_calibration, fit_calibrator
+from touchline.training.estimators.base import Deadline, Family, Kind, ParamValue
+from touchline.training.evaluate import Judged, point_metrics
+from touchline.training.fit import OutOfFold, fit_out_of_fold
+from touchline.training.losses import loss_rows
+from touchline.training.recipe import Recipe
+from touchline.training.rows import LabelledRows
+from touchline.training.spec import GROUP, Candidate, Training
+from touchline.training.splits import Window
+from touchline.training.thresholds import best_threshold
+
+Array = NDArray[np.float64]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CandidateReport:
+    """What came of one candidate on the validation rows; `error` says why it has no metrics."""
+
+    name: str
+    params: Mapping[str, ParamValue]
+    metrics: Mapping[str, float]
+    seconds: float
+    error: str | None = None
+    calibration: str = "none"
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A candidate that worked: its recipe, its score, and what it said about the validation rows."""
+
+    recipe: Recipe
+    family: Family
+    score: float
+    calibrator: Calibrator
+    out_of_fold: OutOfFold
+    report: CandidateReport
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What all candidates share: the rows, the windows, and how they are judged."""
+
+    training: Training
+    rows: LabelledRows
+    windows: tuple[Window, ...]
+    threads: int
+
+
+def family_of(candidate: Candidate, kind: Kind) -> Family:
+    """The candidate's family; `CandidateUnfit` names those that can learn this kind of task."""
+    family: Family = load(GROUP, candidate.family) if isinstance(candidate.family, str) else candidate.family
+    if kind not in family.kinds:
+        raise CandidateUnfit(candidate.name, kind, [name for name in names(GROUP) if kind in load(GROUP, name).kinds])
+    return family
+
+
+def recipe_of(candidate: Candidate, family: Family, contest: Contest) -> Recipe:
+    """The candidate's recipe before anything is settled: the family's defaults under its own settings."""
+    return Recipe(
+        candidate=candidate.name,
+        family=family.name,
+        params={**family.defaults(contest.rows.kind), **candidate.params},
+        columns=tuple(column.name for column in contest.rows.columns),
+        seed=contest.training.seed,
+        class_weight=candidate.class_weight,
+        smote=candidate.smote,
+        threads=contest.threads,
+    )
+
+
+def try_recipe(recipe: Recipe, family: Family, contest: Contest) -> Contender | CandidateReport:
+    """The recipe's score on the validation rows, or a report of why there is none."""
+    began = time.perf_counter()
+    deadline = Deadline.within(contest.training.candidate_seconds)
+    try:
+        out_of_fold = fit_out_of_fold(recipe, family, contest.rows, contest.windows, deadline=deadline)
+        return judge(
+            replace(recipe, params={**recipe.params, **out_of_fold.settled}), family, contest, out_of_fold, began
+        )
+    except Exception as wrong:  # noqa: BLE001  a candidate may fail in any way; the others go on and the report says so
+        _log.warning("candidate %s failed", recipe.candidate, exc_info=True)
+        reason = f"{type(wrong).__name__}: {wrong}"
+        return CandidateReport(recipe.candidate, recipe.params, {}, time.perf_counter() - began, reason)
+
+
+def judge(recipe: Recipe, family: Family, contest: Contest, out_of_fold: OutOfFold, began: float) -> Contender:
+    """Choose the correction of its probabilities, then score what it said."""
+    rows = contest.rows.at(out_of_fold.rows)
+    said = out_of_fold.predictions
+    if not np.isfinite(said).all():
+        raise ValueError(f"{int((~np.isfinite(said)).any(axis=1).sum())} of {len(said)} predictions are not finite")
+    calibrator = NO_CALIBRATION
+    if rows.kind != "regression":
+        labels = np.asarray(rows.labels, dtype=np.int64)
+        method = choose_calibration(labels, said, contest.training.calibration, seed=recipe.seed)
+        calibrator = fit_calibrator(method, labels, said)
+    corrected = calibrator.transform(said)
+    threshold = (
+        best_threshold(rows.labels, corrected) if contest.training.threshold == "f1" else contest.training.threshold
+    )
+    recipe = replace(recipe, calibration=calibrator.method, threshold=threshold)
+    score = float(loss_rows(contest.training.score_for(rows.kind), rows.labels, corrected).mean())
+    metrics = point_metrics(Judged.of(rows, threshold=threshold, seed=recipe.seed), corrected)
+    seconds = time.perf_counter() - began
+    report = CandidateReport(recipe.candidate, recipe.params, metrics, seconds, None, calibrator.method, score)
+    return Contender(recipe, family, score, calibrator, out_of_fold, report)
+
+
+def best_of(contenders: Sequence[Contender]) -> Contender:
+    """The lowest score; of equal ones the first declared."""
+    return min(contenders, key=lambda contender: contender.score)

@@ -1,0 +1,41 @@
+"""Arrays on disk and the two links between scores and probabilities; NumPy only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """One `.npz`, the same bytes for the same arrays, and without pickled objects."""
+    for name, array in arrays.items():
+        if array.dtype == object:
+            raise TypeError(f"array {name!r} holds Python objects; only plain arrays are written")
+    with path.open("wb") as file:
+        np.savez(file, allow_pickle=False, **{name: np.ascontiguousarray(array) for name, array in arrays.items()})
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def sigmoid(scores: Array) -> Array:
+    """1 / (1 + e^-x) without overflow."""
+    small = np.exp(-np.abs(scores))
+    return np.where(scores >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
+
+
+def softmax(scores: Array) -> Array:
+    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+def two_columns(positive: Array) -> Array:
+    """Probabilities of both classes from that of the second."""
+    return np.stack([1.0 - positive, positive], axis=1)

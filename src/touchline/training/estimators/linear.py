@@ -1,0 +1,112 @@
+"""Linear families: `logistic` for classes, `ridge` for numbers. Fitted by scikit-learn, kept as two arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from touchline.training.estimators.arrays import read_arrays, sigmoid, softmax, two_columns, write_arrays
+from touchline.training.estimators.base import FitRequest, Fitted, Kind, Params
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Weights [outputs, columns] and intercepts; one output is a logit or a number, more are softmax scores."""
+
+    coefficients: Array
+    intercepts: Array
+    link: Literal["identity", "sigmoid", "softmax"]
+    settled: Params = field(default_factory=dict)
+
+    def scores(self, matrix: Array) -> Array:
+        # A plain sum per row does not depend on how many rows come at once, as a matrix product can.
+        return np.asarray(np.einsum("ij,kj->ik", matrix, self.coefficients) + self.intercepts)
+
+    def predict(self, matrix: Array) -> Array:
+        scores = self.scores(matrix)
+        if self.link == "identity":
+            return scores
+        return two_columns(sigmoid(scores[:, 0])) if self.link == "sigmoid" else softmax(scores)
+
+    def export(self, folder: Path) -> None:
+        arrays: dict[str, NDArray[np.generic]] = {
+            "coefficients": self.coefficients,
+            "intercepts": self.intercepts,
+            "link": np.array([self.link]),
+        }
+        write_arrays(folder / "linear.npz", arrays)
+
+
+def _restore(folder: Path) -> Linear:
+    arrays = read_arrays(folder / "linear.npz")
+    link = str(arrays["link"][0])
+    assert link in ("identity", "sigmoid", "softmax")
+    return Linear(arrays["coefficients"].astype(np.float64), arrays["intercepts"].astype(np.float64), link)  # type: ignore[arg-type]  # narrowed by the assertion, which mypy does not carry over `str`
+
+
+class LogisticFamily:
+    """Logistic regression with an L2 penalty; softmax for more than two classes."""
+
+    name = "logistic"
+    layout: Literal["dense", "trees"] = "dense"
+    kinds: frozenset[Kind] = frozenset({"binary", "multiclass"})
+
+    def defaults(self, kind: Kind) -> Params:  # noqa: ARG002
+        return {"strength": 1.0}
+
+    def suggest(self, trial: BaseTrial, kind: Kind) -> Params:  # noqa: ARG002
+        return {"strength": trial.suggest_float("strength", 1e-4, 1e2, log=True)}
+
+    def fit(self, request: FitRequest) -> Fitted:
+        import warnings
+
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+
+        estimator = LogisticRegression(C=float(request.params["strength"]), max_iter=500)
+        with warnings.catch_warnings():
+            # Near the optimum is good enough: the fit is judged by its score, not by its gradient.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            estimator.fit(request.fit.matrix, request.fit.labels, sample_weight=request.fit.weights)
+        link: Literal["sigmoid", "softmax"] = "sigmoid" if request.classes == 2 else "softmax"
+        return Linear(np.asarray(estimator.coef_), np.asarray(estimator.intercept_), link)
+
+    def restore(self, folder: Path) -> Fitted:
+        return _restore(folder)
+
+
+class RidgeFamily:
+    """Linear regression with an L2 penalty."""
+
+    name = "ridge"
+    layout: Literal["dense", "trees"] = "dense"
+    kinds: frozenset[Kind] = frozenset({"regression"})
+
+    def defaults(self, kind: Kind) -> Params:  # noqa: ARG002
+        return {"alpha": 1.0}
+
+    def suggest(self, trial: BaseTrial, kind: Kind) -> Params:  # noqa: ARG002
+        return {"alpha": trial.suggest_float("alpha", 1e-3, 1e4, log=True)}
+
+    def fit(self, request: FitRequest) -> Fitted:
+        from sklearn.linear_model import Ridge
+
+        estimator = Ridge(alpha=float(request.params["alpha"]))
+        estimator.fit(request.fit.matrix, request.fit.labels, sample_weight=request.fit.weights)
+        return Linear(np.asarray(estimator.coef_)[None, :], np.atleast_1d(np.asarray(estimator.intercept_)), "identity")
+
+    def restore(self, folder: Path) -> Fitted:
+        return _restore(folder)
+
+
+LOGISTIC = LogisticFamily()
+RIDGE = RidgeFamily()

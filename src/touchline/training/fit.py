@@ -1,0 +1,132 @@
+"""One fit of one recipe: prepare, balance, fit, and correct the probabilities.
+
+Everything here is fitted on the rows it is given and on no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from touchline.training.balance import balanced_weights, fit_oversampled
+from touchline.training.calibration import NO_CALIBRATION, Calibrator, fit_calibrator
+from touchline.training.estimators.base import Deadline, Family, FitRequest, FitRows, Fitted, ParamValue
+from touchline.training.model import Model
+from touchline.training.preparation import Preparation, fit_preparation
+from touchline.training.recipe import Recipe
+from touchline.training.rows import LabelledRows
+from touchline.training.splits import Window
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Predictions for validation rows by fits that have not seen them, and what those fits settled."""
+
+    rows: Index
+    predictions: Array
+    settled: Mapping[str, ParamValue]
+    windows: tuple[Index, ...]
+
+
+def fit_estimator(
+    recipe: Recipe,
+    family: Family,
+    rows: LabelledRows,
+    *,
+    validation: LabelledRows | None = None,
+    deadline: Deadline | None = None,
+) -> tuple[Preparation, Fitted]:
+    """Preparation and estimator of the recipe on these rows; early stopping looks at `validation` where given."""
+    # Oversampling draws lines between rows, which neither nulls nor codes have.
+    preparation = fit_preparation("dense" if recipe.smote else family.layout, rows.columns, rows.vectors)
+    weights = balanced_weights(rows.labels) if recipe.class_weight == "balanced" else None
+    held = FitRows(preparation.transform(validation.vectors), validation.labels) if validation is not None else None
+    request = FitRequest(
+        kind=rows.kind,
+        classes=len(rows.classes),
+        fit=FitRows(preparation.transform(rows.vectors), rows.labels, weights),
+        validation=held,
+        params=recipe.params,
+        seed=recipe.seed,
+        threads=recipe.threads,
+        categorical=preparation.categorical,
+        deadline=deadline or Deadline(),
+    )
+    return preparation, fit_oversampled(family, request) if recipe.smote else family.fit(request)
+
+
+def fit_out_of_fold(
+    recipe: Recipe,
+    family: Family,
+    rows: LabelledRows,
+    windows: Sequence[Window],
+    *,
+    deadline: Deadline | None = None,
+) -> OutOfFold:
+    """Predictions for every window's validation rows, each by a fit on what was known before it."""
+    found, settled = [], []
+    for window in windows:
+        (deadline or Deadline()).validate(recipe.candidate)
+        held = rows.at(window.validation)
+        preparation, fitted = fit_estimator(recipe, family, rows.at(window.fit), validation=held, deadline=deadline)
+        found.append(fitted.predict(preparation.transform(held.vectors)))
+        settled.append(fitted.settled)
+    places = tuple(window.validation for window in windows)
+    return OutOfFold(np.concatenate(places), np.concatenate(found), _middle(settled), places)
+
+
+def _middle(settled: Sequence[Mapping[str, ParamValue]]) -> dict[str, ParamValue]:
+    """The median of what each window's fit settled; the last word where it is no number."""
+    merged: dict[str, ParamValue] = {}
+    for name in settled[-1] if settled else ():
+        values = [each[name] for each in settled if name in each]
+        numbers = [value for value in values if isinstance(value, int | float)]
+        middle = float(np.median(numbers)) if numbers else None
+        merged[name] = values[-1] if middle is None else round(middle) if isinstance(values[-1], int) else middle
+    return merged
+
+
+def fit_recipe(
+    recipe: Recipe,
+    family: Family,
+    rows: LabelledRows,
+    windows: Sequence[Window],
+    *,
+    on: Index | None = None,
+    calibrator: Calibrator | None = None,
+) -> Model:
+    """The recipe's model on all rows, or on those that `on` numbers.
+
+    Where the recipe corrects probabilities, the correction is fitted on predictions for the validation rows of
+    `windows`, unless one is given.
+    """
+    if calibrator is None:
+        calibrator = _fit_correction(recipe, family, rows, windows)
+    preparation, fitted = fit_estimator(recipe, family, rows if on is None else rows.at(on))
+    return Model(
+        kind=rows.kind,
+        classes=rows.classes,
+        columns=rows.columns,
+        family=recipe.family,
+        preparation=preparation,
+        estimator=fitted,
+        calibrator=calibrator,
+        threshold=recipe.threshold,
+    )
+
+
+def _fit_correction(recipe: Recipe, family: Family, rows: LabelledRows, windows: Sequence[Window]) -> Calibrator:
+    if recipe.calibration == "none":
+        return NO_CALIBRATION
+    found, labels = [], []
+    for window in windows:
+        preparation, fitted = fit_estimator(recipe, family, rows.at(window.fit))
+        found.append(fitted.predict(preparation.transform(rows.vectors[window.validation])))
+        labels.append(rows.labels[window.validation])
+    return fit_calibrator(recipe.calibration, np.concatenate(labels).astype(np.int64), np.concatenate(found))

@@ -1,0 +1,46 @@
+"""What a training hands up: the models, their evaluation, and everything a record or a card needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from touchline.training.candidates import CandidateReport
+from touchline.training.evaluate import Evaluation
+from touchline.training.model import Model
+from touchline.training.recipe import Recipe
+from touchline.training.splits import Split, SplitReport
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """Vectors and what the shipping model says to them: a release proves itself with these before it serves."""
+
+    vectors: NDArray[np.float64]
+    outputs: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """One training. `evaluation_model` knew only labels before the test window; `model` knows all of them and ships."""
+
+    candidates: tuple[CandidateReport, ...]
+    chosen: str
+    rows: Split
+    evaluation: Evaluation
+    evaluation_model: Model
+    model: Model
+    recipe: Recipe
+    self_test: SelfTest
+    training_set_hash: str
+    trained_at: datetime
+    seconds: float
+    libraries: Mapping[str, str]
+
+    @property
+    def split(self) -> SplitReport:
+        return self.rows.report

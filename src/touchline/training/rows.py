@@ -1,0 +1,114 @@
+"""A training set as arrays: vectors, coded labels, times and clusters of the examples whose label is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from touchline.errors import LabelsUnusable, OneClassOnly
+from touchline.features import ColumnSpec, TrainingSet
+from touchline.statistics import cluster_codes
+from touchline.training.estimators.base import Kind
+from touchline.training.spec import Task
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """What a fit may learn from. All arrays are in the order of the training set, without its unlabelled rows.
+
+    Times are microseconds since 1970 in UTC; `places` are row numbers in the training set's frame.
+    """
+
+    kind: Kind
+    classes: tuple[str, ...]
+    columns: tuple[ColumnSpec, ...]
+    vectors: Array
+    labels: Index | Array
+    ids: tuple[str, ...]
+    cutoffs: Index
+    known_at: Index
+    clusters: Index
+    places: Index
+    unlabelled: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def at(self, chosen: Index) -> LabelledRows:
+        """The chosen rows."""
+        return replace(
+            self,
+            vectors=self.vectors[chosen],
+            labels=self.labels[chosen],
+            ids=tuple(self.ids[i] for i in chosen.tolist()),
+            cutoffs=self.cutoffs[chosen],
+            known_at=self.known_at[chosen],
+            clusters=self.clusters[chosen],
+            places=self.places[chosen],
+        )
+
+    def with_columns(self, chosen: Sequence[int]) -> LabelledRows:
+        """The same rows with the chosen columns, in that order."""
+        return replace(self, columns=tuple(self.columns[i] for i in chosen), vectors=self.vectors[:, list(chosen)])
+
+
+def labelled_rows(task: Task, training_set: TrainingSet, *, now: datetime) -> LabelledRows:
+    """The examples whose label is known at `now`.
+
+    Raises `LabelsUnusable` for labels that are no number or no declared class, `OneClassOnly` when all are the same.
+    """
+    frame = training_set.frame.with_row_index("_place")
+    known = frame.filter(pl.col("label").is_not_null() & (pl.col("label_timestamp") <= now))
+    kind, classes, labels = _labels(task, known)
+    columns = tuple(training_set.columns)
+    return LabelledRows(
+        kind=kind,
+        classes=classes,
+        columns=columns,
+        vectors=training_set.vectors(known),
+        labels=labels,
+        ids=tuple(known["example_id"].cast(pl.String)),
+        cutoffs=known["cutoff"].to_physical().to_numpy().astype(np.int64),
+        known_at=known["label_timestamp"].to_physical().to_numpy().astype(np.int64),
+        clusters=example_clusters(known),
+        places=known["_place"].to_numpy().astype(np.int64),
+        unlabelled=frame.height - known.height,
+    )
+
+
+def example_clusters(frame: pl.DataFrame) -> Index:
+    """A number per cluster; each row is its own cluster where one cluster would hold them all."""
+    if "cluster" not in frame.columns or frame["cluster"].n_unique() < 2:
+        return np.arange(frame.height, dtype=np.int64)
+    return cluster_codes(frame["cluster"].cast(pl.String).fill_null("").to_numpy(), frame.height)
+
+
+def _labels(task: Task, known: pl.DataFrame) -> tuple[Kind, tuple[str, ...], Index | Array]:
+    if task.type == "regression":
+        numbers = known["label"].cast(pl.Float64, strict=False)
+        broken = known.filter(~numbers.is_finite().fill_null(False))
+        if broken.height:
+            raise LabelsUnusable(broken["example_id"][0], broken["label"][0], broken.height, "a finite number")
+        return "regression", (), numbers.to_numpy().astype(np.float64)
+    names = known["label"].cast(pl.String)
+    classes = task.classes or tuple(sorted(names.unique()))
+    broken = known.filter(~names.is_in(list(classes)))
+    if broken.height:
+        raise LabelsUnusable(broken["example_id"][0], broken["label"][0], broken.height, f"one of {', '.join(classes)}")
+    if names.n_unique() < 2:
+        raise OneClassOnly(names[0] if known.height else None, known.height)
+    codes = names.replace_strict(list(classes), list(range(len(classes))), return_dtype=pl.Int64)
+    return ("binary" if len(classes) == 2 else "multiclass"), classes, codes.to_numpy().astype(np.int64)
+
+
+def class_shares(labels: Index, classes: int) -> Array:
+    """How often each class happened."""
+    return np.bincount(labels, minlength=classes) / len(labels)

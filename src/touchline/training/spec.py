@@ -1,0 +1,231 @@
+"""What a project declares about its task and how it is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from touchline.errors import nearest
+from touchline.features import Examples, OnDemand, ViewJoin
+from touchline.plugins import names as plugin_names
+from touchline.training.calibration import METHODS, Method
+from touchline.training.estimators.base import Family, Kind, ParamValue
+from touchline.training.periods import validate_period
+
+GROUP = "touchline.estimators"
+# Columns every training set has beside the model's; a slice may not take their place.
+_FIXED = ("example_id", "cutoff", "label", "label_timestamp", "cluster")
+_PROPER = {"classification": ("log_loss", "brier", "rps"), "regression": ("mse", "mae")}
+
+
+class Task(BaseModel):
+    """One thing to predict. Made by `classification` or `regression`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    type: Literal["classification", "regression"]
+    examples: Examples
+    features: tuple[ViewJoin, ...] = ()
+    inputs: tuple[str, ...] = Field(default=(), description="columns of the examples that the model sees as they are")
+    on_demand: tuple[OnDemand, ...] = ()
+    classes: tuple[str, ...] = Field(default=(), description="in their natural order, when they have one")
+    label_horizon: timedelta | None = Field(default=None, description="no event by then is the negative")
+    slices: tuple[str, ...] = Field(default=(), description="columns whose values are also evaluated apart")
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _class_names(cls, classes: Sequence[object]) -> tuple[str, ...]:
+        return tuple(class_name(value) for value in classes)
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if not (self.features or self.inputs or self.on_demand):
+            raise ValueError("the task has neither features nor inputs, so there is nothing to learn from")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"`classes` names a class twice: {', '.join(self.classes)}")
+        if len(self.classes) == 1:
+            raise ValueError(f"`classes` names only {self.classes[0]!r}; a classification needs two or more")
+        reserved = sorted({*self.inputs, *self.slices} & set(_FIXED))
+        if reserved:
+            raise ValueError(
+                f"{reserved[0]!r} is a column of its own in every training set and cannot be an input or slice"
+            )
+        return self
+
+    @property
+    def kind(self) -> Kind:
+        """`multiclass` from three declared classes on; without declared classes the labels decide, see `Labels`."""
+        if self.type == "regression":
+            return "regression"
+        return "multiclass" if len(self.classes) > 2 else "binary"
+
+    @property
+    def entity_columns(self) -> tuple[str, ...]:
+        """The columns of the examples that hold entity keys, in order of first use."""
+        return tuple(dict.fromkeys(column for join in self.features for column in join.example_columns))
+
+
+def class_name(value: object) -> str:
+    """A label as the name of its class, spelt as Polars casts it to text.
+
+    >>> class_name(True), class_name(1), class_name("draw")
+    ('true', '1', 'draw')
+    """
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def classification(
+    *,
+    examples: Examples,
+    features: Sequence[ViewJoin] = (),
+    inputs: Sequence[str] = (),
+    on_demand: Sequence[OnDemand] = (),
+    classes: Sequence[object] = (),
+    label_horizon: timedelta | None = None,
+    slices: Sequence[str] = (),
+) -> Task:
+    """A task whose label is one of several classes; the last of two is the one that counts as positive."""
+    return Task(
+        type="classification",
+        examples=examples,
+        features=tuple(features),
+        inputs=tuple(inputs),
+        on_demand=tuple(on_demand),
+        classes=tuple(classes),  # type: ignore[arg-type]  # any value; the validator names it
+        label_horizon=label_horizon,
+        slices=tuple(slices),
+    )
+
+
+def regression(
+    *,
+    examples: Examples,
+    features: Sequence[ViewJoin] = (),
+    inputs: Sequence[str] = (),
+    on_demand: Sequence[OnDemand] = (),
+    slices: Sequence[str] = (),
+) -> Task:
+    """A task whose label is a number."""
+    return Task(
+        type="regression",
+        examples=examples,
+        features=tuple(features),
+        inputs=tuple(inputs),
+        on_demand=tuple(on_demand),
+        slices=tuple(slices),
+    )
+
+
+class Tune(BaseModel):
+    """How much searching a candidate's settings may cost. The default setting is always among those tried."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    trials: Annotated[int, Field(ge=0)] = Field(default=0, description="settings tried per candidate; 0: none")
+    seconds: Annotated[float, Field(gt=0)] | None = Field(default=None, description="for all candidates together")
+    windows: Annotated[int, Field(ge=1, le=20)] = Field(default=3, description="windows a setting is scored on")
+
+    @property
+    def is_on(self) -> bool:
+        return self.trials > 0 or self.seconds is not None
+
+
+class Candidate(BaseModel):
+    """A family with settings of its own, under a name of its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    name: str
+    family: str | Family
+    params: Mapping[str, ParamValue] = Field(default_factory=dict)
+    class_weight: Literal["balanced"] | None = None
+    smote: bool = False
+
+    @field_validator("family")
+    @classmethod
+    def _installed(cls, family: str | Family) -> str | Family:
+        return validate_family(family) if isinstance(family, str) else family
+
+
+def validate_family(name: str) -> str:
+    known = plugin_names(GROUP)
+    if name not in known:
+        raise ValueError(f"no estimator {name!r} is installed. {nearest(name, known)}")
+    return name
+
+
+class Training(BaseModel):
+    """How the task is learned: who competes, on which rows, and by which score."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    candidates: tuple[str | Candidate, ...] = Field(default=(), description="default: a linear family and lightgbm")
+    tune: Tune = Tune()
+    split: Literal["auto", "time", "stratified", "grouped"] = "auto"
+    test: float | str | timedelta = Field(default=0.2, description="the newest examples: a share, or a length of time")
+    validation: float | str | timedelta = Field(default=0.2, description="of what lies before the test window")
+    embargo: str | timedelta | None = Field(default=None, description="gap before each window that no fit looks into")
+    seed: int = 7
+    score: str | None = Field(default=None, description="log_loss, brier or rps; mse or mae for numbers")
+    smote: bool = Field(default=True, description="let SMOTE and class weights compete where classes are rare")
+    calibration: tuple[Method, ...] = Field(
+        default=("none", "temperature", "platt", "isotonic"), description="that compete"
+    )
+    threshold: float | Literal["f1"] = Field(default=0.5, description="of the second of two classes; 'f1' finds it")
+    baselines: Mapping[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="name to the columns that hold its probabilities in class order"
+    )
+    blend: bool = Field(default=False, description="an average of the candidates competes too")
+    candidate_seconds: Annotated[float, Field(gt=0)] | None = Field(default=None, description="limit for each")
+    threads: Annotated[int, Field(ge=1)] | None = None
+
+    @field_validator("test", "validation")
+    @classmethod
+    def _window(cls, window: float | str | timedelta) -> float | str | timedelta:
+        if isinstance(window, str):
+            return validate_period(window)
+        if isinstance(window, float | int) and not 0 < window < 1:
+            raise ValueError(f"{window} is not a share between 0 and 1")
+        if isinstance(window, timedelta) and window <= timedelta(0):
+            raise ValueError(f"{window} is not a length of time above 0")
+        return window
+
+    @field_validator("embargo")
+    @classmethod
+    def _gap(cls, gap: str | timedelta | None) -> str | timedelta | None:
+        return validate_period(gap) if isinstance(gap, str) else gap
+
+    @field_validator("candidates")
+    @classmethod
+    def _known(cls, candidates: tuple[str | Candidate, ...]) -> tuple[str | Candidate, ...]:
+        names = [c if isinstance(c, str) else c.name for c in candidates]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"candidate {name!r} is named more than once")
+        for candidate in candidates:
+            if isinstance(candidate, str):
+                validate_family(candidate)
+        return candidates
+
+    @field_validator("score")
+    @classmethod
+    def _proper(cls, score: str | None) -> str | None:
+        known = [name for scores in _PROPER.values() for name in scores]
+        if score is not None and score not in known:
+            close = get_close_matches(score, known, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"Proper scores: {', '.join(known)}."
+            raise ValueError(f"{score!r} is not a proper score, so choosing by it spoils the probabilities. {hint}")
+        return score
+
+    def score_for(self, kind: Kind) -> str:
+        """The score candidates are chosen by."""
+        return self.score or ("mse" if kind == "regression" else "log_loss")
+
+    def candidates_for(self, kind: Kind) -> tuple[Candidate, ...]:
+        """The declared candidates, or a linear family and lightgbm."""
+        declared = self.candidates or (("ridge" if kind == "regression" else "logistic"), "lightgbm")
+        return tuple(Candidate(name=c, family=c) if isinstance(c, str) else c for c in declared)
