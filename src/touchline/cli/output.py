@@ -1,0 +1,95 @@
+"""How results reach the terminal: tables for people, JSON for machines, progress for long work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+def print_json(result: Any) -> None:
+    """A result (dataclasses, mappings, sequences, instants) as one JSON document."""
+    typer.echo(json.dumps(_plain(result), indent=2, ensure_ascii=False, default=_scalar))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Rows under headings, for people; nothing found says so."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    count = 0
+    for row in rows:
+        table.add_row(*(as_text(value) for value in row))
+        count += 1
+    if count:
+        Console().print(table)
+    else:
+        typer.echo(f"{title}: none yet")
+
+
+def as_text(value: Any) -> str:
+    """A value as people read it.
+
+    >>> as_text(0.123456), as_text(None), as_text(timedelta(hours=3))
+    ('0.1235', '-', '3:00:00')
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return str(value)
+
+
+@contextmanager
+def progress(label: str, *, quiet: bool = False) -> Iterator[Any]:
+    """A spinner with the step's name on a terminal; yields a function that changes the words.
+
+    Where the output is not a terminal, each change is a plain line on standard error.
+    """
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if quiet:
+        yield lambda words: None
+    elif console.is_terminal:
+        with console.status(label) as status:
+            yield lambda words: status.update(f"{label}: {words}")
+    else:
+        yield lambda words: typer.echo(f"{label}: {words}", err=True)
+
+
+def _plain(result: Any) -> Any:
+    if is_dataclass(result) and not isinstance(result, type):
+        return _plain(asdict(result))
+    if isinstance(result, dict):
+        return {str(key): _plain(value) for key, value in result.items()}
+    if isinstance(result, list | tuple | set | frozenset):
+        return [_plain(item) for item in result]
+    return result
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if hasattr(value, "item"):
+        return value.item()
+    return str(value)

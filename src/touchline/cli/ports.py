@@ -1,0 +1,18 @@
+"""Whether a port is free, before anything is started on it."""
+
+from __future__ import annotations
+
+import socket
+
+from touchline.errors import PortTaken
+
+
+def require_free(host: str, port: int, *, setting: str) -> None:
+    """Raise `PortTaken`, which names the setting to change, when something listens there already."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As uvicorn binds: a port in TIME_WAIT is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as taken:
+            raise PortTaken(host, port, setting) from taken

@@ -1,0 +1,147 @@
+"""What a changed declaration would change, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from inspect import getsource
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from touchline.contracts import compile_contract
+from touchline.project.spec import Project
+
+State = dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class PlannedChange:
+    """One declared part that differs from what last ran, and what has to follow it."""
+
+    part: str
+    kind: Literal["added", "removed", "changed"]
+    details: tuple[str, ...]
+    affects: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All changes since the last run; `first_run` when the project never ran in this home."""
+
+    project: str
+    first_run: bool
+    changes: tuple[PlannedChange, ...]
+
+
+def declared_state(project: Project) -> State:
+    """The declaration as parts and their facts, in words that can be compared and shown.
+
+    A part is `source:matches`, `view:team_form`, `task`, `training`, `gates`, `rollout`, `retrain`,
+    `monitoring` or `serving`; functions count by the hash of their code.
+    """
+    state: State = {}
+    for source in project.sources:
+        contract = compile_contract(source.contract)
+        facts = {f"column {name}": str(rule) for name, rule in source.contract.model_json_schema()["properties"].items()}
+        state[f"source:{source.name}"] = facts | _facts(source, skip={"name", "contract", "provider"}) | {
+            "contract": contract.schema_hash[:12],
+            "provider": _provider(source.provider),
+        }
+    for view in project.feature_views:
+        state[f"view:{view.name}"] = {
+            "feature version": view.feature_version[:12],
+            "ttl": str(view.ttl),
+            "sources": ", ".join(source.name for source in view.sources),
+        }
+    state["task"] = _task(project)
+    for name in ("training", "rollout", "retrain", "monitoring"):
+        part = getattr(project, name)
+        state[name] = _facts(part) if part is not None else {}
+    state["gates"] = {f"gate {position + 1}": _words(gate) for position, gate in enumerate(project.gates)}
+    state["serving"] = {"routers": ", ".join(getattr(router, "__name__", str(router)) for router in project.routers)}
+    return {part: dict(sorted(facts.items())) for part, facts in state.items()}
+
+
+def plan_changes(project: Project, before: Mapping[str, Mapping[str, str]] | None) -> Plan:
+    """The parts that were added, removed or changed since `before`, each with what depends on it."""
+    after = declared_state(project)
+    previous = before or {}
+    changes = []
+    for part in sorted(previous.keys() | after.keys()):
+        old, new = previous.get(part), after.get(part)
+        if old == new:
+            continue
+        kind: Literal["added", "removed", "changed"] = "added" if old is None else "removed" if new is None else "changed"
+        details = _differences(old or {}, new or {}) if kind == "changed" else ()
+        changes.append(PlannedChange(part, kind, details, _dependants(project, part)))
+    return Plan(project.name, before is None, tuple(changes))
+
+
+def _differences(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
+    found = []
+    for fact in sorted(old.keys() | new.keys()):
+        if old.get(fact) != new.get(fact):
+            found.append(f"{fact}: {old.get(fact, 'not there')} → {new.get(fact, 'gone')}")
+    return tuple(found)
+
+
+def _dependants(project: Project, part: str) -> tuple[str, ...]:
+    model = f"model {project.name}: a new version is trained"
+    endpoints = (f"endpoint /projects/{project.name}/predict", f"endpoint /projects/{project.name}/model-info")
+    if part.startswith("source:"):
+        name = part.removeprefix("source:")
+        views = [view.name for view in project.feature_views if name in {source.name for source in view.sources}]
+        return (*(f"view {view}: computed and materialized again" for view in views), model, *endpoints)
+    if part.startswith("view:"):
+        name = part.removeprefix("view:")
+        joined = any(join.view.name == name for join in project.task.features)
+        materialized = f"view {name}: computed and materialized again"
+        return (materialized, model, *endpoints) if joined else (materialized,)
+    if part in ("task", "training"):
+        return (model, *endpoints)
+    if part == "gates":
+        return (f"promotion of {project.name}: the next version is judged by the new gates",)
+    if part == "serving":
+        return (f"server: restarts to mount the routes of {project.name}",)
+    return (f"{part} of {project.name}: the new rule holds from the next run",)
+
+
+def _task(project: Project) -> dict[str, str]:
+    task = project.task
+    return {
+        "kind": task.kind,
+        "classes": ", ".join(task.classes),
+        "inputs": ", ".join(task.inputs),
+        "examples": _code(task.examples.function),
+        "features": ", ".join(f"{join.view.name} as {join.prefix or join.view.name}" for join in task.features),
+        "on demand": ", ".join(f"{transform.name} {_code(transform.function)}" for transform in task.on_demand),
+    }
+
+
+def _facts(part: BaseModel, *, skip: set[str] | None = None) -> dict[str, str]:
+    return {
+        name: _words(getattr(part, name))
+        for name in type(part).model_fields
+        if name not in (skip or set())
+    }
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, BaseModel):
+        return ", ".join(f"{name} {fact}" for name, fact in _facts(value).items() if fact not in ("", "None"))
+    if isinstance(value, tuple | list):
+        return ", ".join(_words(item) for item in value)
+    return str(value)
+
+
+def _provider(provider: object) -> str:
+    if isinstance(provider, BaseModel):
+        return f"{type(provider).__name__} {_words(provider)}"
+    function = getattr(provider, "function", None)
+    return f"{type(provider).__name__} {_code(function)}" if function is not None else type(provider).__name__
+
+
+def _code(function: Any) -> str:
+    return f"{function.__name__} {sha256(getsource(function).encode()).hexdigest()[:12]}"

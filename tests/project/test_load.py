@@ -1,0 +1,91 @@
+"""Loading a declaration: what is wrong is said with file, line, field and the nearest valid name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from touchline.errors import InvalidProject, ProjectNotFound
+from touchline.project import find_projects, load_project
+
+GOOD = """
+from touchline import Contract, Project, Source, classification, examples
+from touchline.ingest import CsvFiles
+import polars as pl
+
+class Row(Contract):
+    id: str
+    size: float
+    y: str | None = None
+
+rows = Source(name="rows", contract=Row, key="id", provider=CsvFiles("rows.csv"))
+
+@examples(source=rows)
+def all_rows(rows: pl.LazyFrame) -> pl.LazyFrame:
+    return rows.select(
+        "size", example_id="id", cutoff="event_timestamp", label="y", label_timestamp="event_timestamp"
+    )
+
+task = classification(examples=all_rows, classes=["no", "yes"], inputs=["size"])
+project = Project(name="tiny", sources=[rows], task=task)
+"""
+
+
+def a_project(folder: Path, text: str = GOOD) -> Path:
+    place = folder / "projects" / "tiny"
+    place.mkdir(parents=True)
+    (place / "project.py").write_text(text)
+    return place
+
+
+def test_a_project_loads_by_name_and_by_folder(tmp_path: Path) -> None:
+    place = a_project(tmp_path)
+    assert load_project("tiny", base=tmp_path).project.name == "tiny"
+    assert load_project(place, base=Path("/")).folder == place
+    assert find_projects([], base=tmp_path) == [place]
+
+
+def test_the_code_hash_follows_every_file_of_the_folder(tmp_path: Path) -> None:
+    place = a_project(tmp_path)
+    before = load_project("tiny", base=tmp_path).code_hash
+    (place / "more.py").write_text("x = 1\n")
+    assert load_project("tiny", base=tmp_path).code_hash != before
+
+
+def test_a_project_imports_its_neighbours(tmp_path: Path) -> None:
+    place = a_project(tmp_path, GOOD.replace('name="tiny"', "name=NAME") + "")
+    (place / "names.py").write_text("NAME = 'tiny'\n")
+    text = (place / "project.py").read_text()
+    (place / "project.py").write_text("from .names import NAME\n" + text)
+    assert load_project("tiny", base=tmp_path).name == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("task=task)", "task=task, rolout=None)", r"project.py:\d+: Project has no field 'rolout'. Did you mean 'rollout'"),
+        ('name="tiny"', 'name="Tiny!"', r"Project\(name\): 'Tiny!' cannot name a project"),
+        ('inputs=["size"])', "inputs=[])", "neither features nor inputs"),
+        ("sources=[rows]", "sources=[rows, rows]", "`sources` names 'rows' more than once"),
+        ('id: str', 'id: strr', r"NameError: name 'strr' is not defined"),
+        ("project = Project", "prject = Project", "it declares no `project`"),
+    ],
+)
+def test_a_wrong_declaration_names_file_line_and_next_step(tmp_path: Path, old: str, new: str, message: str) -> None:
+    a_project(tmp_path, GOOD.replace(old, new))
+    with pytest.raises(InvalidProject, match=message):
+        load_project("tiny", base=tmp_path)
+
+
+def test_a_view_must_read_a_declared_source(tmp_path: Path) -> None:
+    other = GOOD.replace("project = Project", "other = rows.model_copy(update={'name': 'rowz'})\nproject = Project")
+    a_project(tmp_path, other.replace("sources=[rows]", "sources=[other]"))
+    with pytest.raises(InvalidProject, match="examples read source 'rows', which `sources` does not list. Did you mean 'rowz'"):
+        load_project("tiny", base=tmp_path)
+
+
+def test_an_unknown_project_names_its_neighbour(tmp_path: Path) -> None:
+    a_project(tmp_path)
+    with pytest.raises(ProjectNotFound, match="Did you mean 'tiny'"):
+        load_project("tinny", base=tmp_path)
