@@ -1,0 +1,162 @@
+"""The metadata database: SQLite in one file, or PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.engine import URL, make_url
+
+from touchline.errors import DatabaseAhead, DatabaseBehind, InvalidSetting, MissingDependency
+from touchline.storage import postgres, sqlite
+from touchline.storage.failures import storage_failure
+from touchline.storage.tables import HEAD
+
+_DIALECTS = {"sqlite": sqlite, "postgresql": postgres}
+
+
+class Database:
+    """One metadata database, opened; `migrate()` makes its tables.
+
+    Writers take turns on both databases, so what is read inside `begin()` still holds when it commits.
+    A read is a consistent picture and can never write.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from touchline.storage.tables import clocks
+    >>> with TemporaryDirectory() as folder:
+    ...     database = Database.open(f"sqlite:///{folder}/touchline.db")
+    ...     database.migrate()
+    ...     with database.connect() as connection:
+    ...         rows = connection.execute(clocks.select()).all()
+    ...     database.close()
+    >>> rows
+    []
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._dialect = _DIALECTS[engine.dialect.name]
+
+    @classmethod
+    def open(cls, url: str) -> Database:
+        """The database at `url`; the folder of a SQLite file is made, its tables are not."""
+        parsed = _checked_url(url)
+        dialect = _DIALECTS[parsed.get_backend_name()]
+        try:
+            engine = create_engine(parsed, json_serializer=_strict_json, **dialect.engine_options())
+        except ModuleNotFoundError as missing:
+            raise MissingDependency("PostgreSQL", missing.name or "psycopg", ["postgres"]) from missing
+        dialect.prepare(engine)
+        return cls(engine)
+
+    @property
+    def url(self) -> str:
+        """The address with its password: for handing on, not for printing."""
+        return self.engine.url.render_as_string(hide_password=False)
+
+    @property
+    def name(self) -> str:
+        """What people are told: the address without its password."""
+        return f"Database {self.engine.url.render_as_string(hide_password=True)}"
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A write transaction: waits for its turn, commits at the end, undoes all if the block raises.
+
+        Raises `DatabaseBusy` when the turn does not come, `DiskFull`, or `BackendUnavailable`.
+        """
+        with self._failures_named(), self.engine.connect() as plain:
+            connection = plain.execution_options(**self._dialect.WRITE)
+            with connection.begin():
+                self._dialect.wait_for_turn(connection)
+                yield connection
+
+    @contextmanager
+    def append(self) -> Iterator[Connection]:
+        """A write transaction for rows that depend on nothing stored; on PostgreSQL it waits for nobody."""
+        with self._failures_named(), self.engine.connect() as plain:
+            connection = plain.execution_options(**self._dialect.WRITE)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A read: one consistent picture; a write in it is refused."""
+        with self._failures_named(), self.engine.connect() as plain:
+            yield plain.execution_options(**self._dialect.READ)
+
+    def migrate(self) -> None:
+        """Bring the tables to this version's schema; safe when several processes start at once.
+
+        Raises `DatabaseAhead`, having changed nothing, when a newer touchline wrote the database.
+        """
+        if self.revision() == HEAD:
+            return
+        # Alembic costs a second to import: only a database that is not at head pays it.
+        from touchline.storage.migrate import upgrade
+
+        with self.begin() as connection:
+            upgrade(connection, name=self.name)
+
+    def require_head(self) -> None:
+        """Raise `DatabaseBehind` or `DatabaseAhead` unless the tables are this version's."""
+        found = self.revision()
+        if found == HEAD:
+            return
+        from touchline.storage.migrate import known_revisions
+
+        if found is None or found in known_revisions():
+            raise DatabaseBehind(self.name, found, HEAD)
+        raise DatabaseAhead(self.name, found, HEAD)
+
+    def revision(self) -> str | None:
+        """The schema that the database has; None for an empty one."""
+        with self.connect() as connection:
+            if not sqlalchemy.inspect(connection).has_table("alembic_version"):
+                return None
+            found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+            return None if found is None else str(found)
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _failures_named(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlalchemy.exc.DBAPIError as failure:
+            named = storage_failure(failure, self.name)
+            if named is None:
+                raise
+            raise named from failure
+
+
+def _checked_url(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except sqlalchemy.exc.ArgumentError as wrong:
+        raise InvalidSetting("TOUCHLINE_DATABASE_URL", "not a database address", _EXAMPLES) from wrong
+    kind = parsed.get_backend_name()
+    if kind == "postgres":  # the spelling that hosting providers hand out
+        parsed, kind = parsed.set(drivername="postgresql"), "postgresql"
+    if kind == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if kind != "sqlite":
+        raise InvalidSetting("TOUCHLINE_DATABASE_URL", f"for {kind!r}", _EXAMPLES)
+    if not parsed.database or parsed.database == ":memory:":
+        raise InvalidSetting("TOUCHLINE_DATABASE_URL", "a database in memory", _EXAMPLES)
+    return parsed.set(database=str(Path(parsed.database).absolute()))
+
+
+_EXAMPLES = "it must read sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
+
+
+def _strict_json(value: Any) -> str:
+    # NaN is not JSON: PostgreSQL refuses it, so SQLite must not take it either.
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))

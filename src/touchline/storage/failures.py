@@ -1,0 +1,53 @@
+"""A driver's error, told in the words of `errors.py`."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from touchline.errors import BackendUnavailable, DatabaseBusy, DiskFull, TouchlineError
+from touchline.storage.sqlite import BUSY_SECONDS
+
+_SQLITE_STEPS = {
+    "SQLITE_READONLY": "Make the file and its folder writable for this user, or set TOUCHLINE_HOME to another folder.",
+    "SQLITE_CANTOPEN": "Check that the folder exists and that this user may write in it, or set TOUCHLINE_HOME.",
+    "SQLITE_NOTADB": "The file is not a SQLite database; move it away or restore a backup.",
+    "SQLITE_CORRUPT": "The file is damaged; stop touchline and restore a backup.",
+    "SQLITE_IOERR": "Check the disk and its free space, then run the command again.",
+}
+_POSTGRES_BUSY = {"55P03", "40P01", "57014"}  # lock_not_available, deadlock_detected, query_canceled
+_POSTGRES_FULL = {"53100"}
+_POSTGRES_STEP = "Check that the server runs and that TOUCHLINE_DATABASE_URL is right, then run the command again."
+
+
+def storage_failure(failure: DBAPIError, database: str) -> TouchlineError | None:
+    """The error to raise instead, or None where the driver's own tells more (a broken constraint, bad SQL)."""
+    if isinstance(failure, IntegrityError) or failure.orig is None:
+        return None
+    code = getattr(failure.orig, "sqlite_errorname", None)
+    if code is not None:
+        return _sqlite_failure(code, str(failure.orig), database)
+    return _postgres_failure(failure, database)
+
+
+def _sqlite_failure(code: str, reason: str, database: str) -> TouchlineError | None:
+    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return DatabaseBusy(database, BUSY_SECONDS)
+    if code in {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"}:
+        return DiskFull("the transaction", database)
+    for prefix, step in _SQLITE_STEPS.items():
+        if code.startswith(prefix) and "query_only" not in reason:
+            return BackendUnavailable(database, reason, step)
+    return None
+
+
+def _postgres_failure(failure: DBAPIError, database: str) -> TouchlineError | None:
+    state = getattr(failure.orig, "sqlstate", None)
+    if state in _POSTGRES_BUSY:
+        return DatabaseBusy(database, BUSY_SECONDS)
+    if state in _POSTGRES_FULL:
+        return DiskFull("the transaction", database)
+    is_connection = failure.connection_invalidated or state is None or state[:2] in {"08", "28", "3D", "53", "57"}
+    if type(failure.orig).__name__ == "OperationalError" or is_connection:
+        reason = " ".join(str(failure.orig).split())
+        return BackendUnavailable(database, reason, _POSTGRES_STEP)
+    return None

@@ -1,0 +1,150 @@
+"""Objects in a folder of this machine (or of a mounted disk)."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import filecmp
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from ulid import ULID
+
+from touchline.errors import BackendUnavailable, DiskFull, InvalidObjectKey, ObjectNotFound
+from touchline.storage.objects import checked_key
+
+_PARTIAL = ".partial"
+"""Where files lie until they are whole: inside the root, since a rename does not cross disks."""
+
+
+class FileObjects:
+    """Objects as files below `root`, each written aside, flushed to the disk, then renamed into place."""
+
+    def __init__(self, place: str) -> None:
+        path = unquote(urlsplit(place).path) if place.startswith("file://") else place
+        self.root = Path(path).absolute()
+        self._is_swept = False
+
+    def read(self, key: str) -> bytes:
+        try:
+            return self._path(key).read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as missing:
+            raise ObjectNotFound(key, str(self.root)) from missing
+
+    def write(self, key: str, data: bytes) -> None:
+        path = self._path(key)
+        if _holds(path, data):
+            return
+        self._put(path, lambda file: file.write(data))
+
+    def write_file(self, key: str, path: Path) -> None:
+        target = self._path(key)
+        if target.is_file() and filecmp.cmp(target, path, shallow=False):
+            return
+        with path.open("rb") as source:
+            self._put(target, lambda file: shutil.copyfileobj(source, file, 1 << 20))
+
+    def exists(self, key: str) -> bool:
+        return self._path(key).is_file()
+
+    def list(self, prefix: str = "") -> list[str]:
+        folder = prefix.rpartition("/")[0]
+        start = self._path(folder) if folder else self.root
+        found = (path.relative_to(self.root) for path in start.rglob("*") if path.is_file())
+        return sorted(key.as_posix() for key in found if key.parts[0] != _PARTIAL and key.as_posix().startswith(prefix))
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        with self._failures_named(path):
+            path.unlink(missing_ok=True)
+
+    def local_path(self, key: str) -> Path:
+        path = self._path(key)
+        if not path.exists():
+            raise ObjectNotFound(key, str(self.root))
+        return path
+
+    def _path(self, key: str) -> Path:
+        if checked_key(key).split("/")[0] == _PARTIAL:
+            raise InvalidObjectKey(key)
+        return self.root / key
+
+    def _put(self, path: Path, fill: Callable[[BinaryIO], object]) -> None:
+        with self._failures_named(path):
+            self._sweep()
+            _make_folders(path.parent)
+            partial, file = _new_partial(self.root / _PARTIAL)
+            try:
+                with file:
+                    fill(file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    partial.replace(path)
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
+            _flush_folder(path.parent)
+
+    def _sweep(self) -> None:
+        """Remove what killed writers left; a living writer holds a lock on its file."""
+        if self._is_swept:
+            return
+        _make_folders(self.root / _PARTIAL)
+        for left in (self.root / _PARTIAL).iterdir():
+            with suppress(FileNotFoundError, BlockingIOError), left.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                left.unlink()
+        self._is_swept = True
+
+    @contextmanager
+    def _failures_named(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except OSError as failure:
+            if failure.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+                raise DiskFull(path.name, str(path.parent)) from failure
+            if failure.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EIO}:
+                raise BackendUnavailable(
+                    f"Object store {self.root}",
+                    f"{path.name} cannot be written ({os.strerror(failure.errno)})",
+                    "Make the folder writable for this user, or set TOUCHLINE_OBJECTS_URL to another.",
+                ) from failure
+            raise
+
+
+def _new_partial(folder: Path) -> tuple[Path, BinaryIO]:
+    """A new file that this process has locked."""
+    while True:
+        path = folder / str(ULID())
+        file = path.open("xb")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        # Another process may have swept it between its creation and its lock.
+        if path.exists():
+            return path, file
+        file.close()
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
+
+
+def _make_folders(folder: Path) -> None:
+    """Make a folder whose name is on the disk before anything is put into it."""
+    if folder.is_dir():
+        return
+    _make_folders(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _flush_folder(folder.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,15 @@
+"""What Alembic runs: the migrations, on the connection that `storage.migrate` hands over."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from touchline.storage.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    # SQLite takes schema changes inside a transaction: a killed migration leaves the old schema whole.
+    transactional_ddl=True,
+)
+context.run_migrations()

@@ -1,0 +1,32 @@
+"""What makes PostgreSQL keep the promises that SQLite keeps by nature: writers take turns, reads never write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from touchline.storage.sqlite import BUSY_SECONDS
+
+# Any number that other software in the same database is unlikely to have chosen ("touchlin" in ASCII).
+_TURN = 0x746F7563686C696E
+
+WRITE: dict[str, Any] = {"isolation_level": "READ COMMITTED", "postgresql_readonly": False}
+READ: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+
+def engine_options() -> dict[str, Any]:
+    # A server that restarted is noticed before a connection is used, not by the statement that loses.
+    return {
+        "pool_pre_ping": True,
+        "connect_args": {"connect_timeout": 10, "options": f"-c timezone=UTC -c lock_timeout={BUSY_SECONDS:.0f}s"},
+    }
+
+
+def prepare(engine: Engine) -> None:
+    """Nothing to set up: the server's database exists already."""
+
+
+def wait_for_turn(connection: Connection) -> None:
+    """Wait until no other `begin()` is open; the turn ends with the transaction."""
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_TURN})")

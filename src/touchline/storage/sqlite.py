@@ -1,0 +1,57 @@
+"""What makes SQLite safe with several processes: WAL, one writer at a time, waiting instead of failing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+
+from touchline.errors import BackendUnavailable
+
+BUSY_SECONDS = 30.0
+"""How long a writer waits for its turn: longer than any transaction of ours, shorter than a person's patience."""
+
+WRITE: dict[str, Any] = {"touchline_write": True}
+READ: dict[str, Any] = {"touchline_write": False}
+
+
+def engine_options() -> dict[str, Any]:
+    return {"connect_args": {"timeout": BUSY_SECONDS}}
+
+
+def prepare(engine: Engine) -> None:
+    """Make the file's folder and set up each new connection."""
+    folder = Path(str(engine.url.database)).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as refused:
+        raise BackendUnavailable(
+            f"Folder {folder}",
+            f"it cannot be made ({refused.strerror})",
+            "Set TOUCHLINE_HOME to a folder you can write.",
+        ) from refused
+    event.listen(engine, "connect", _set_up)
+    event.listen(engine, "begin", _begin)
+
+
+def wait_for_turn(connection: Connection) -> None:
+    """BEGIN IMMEDIATE has waited already."""
+
+
+def _set_up(dbapi_connection: Any, _record: object) -> None:
+    # The driver must not start transactions by itself: its deferred BEGIN fails half-way when two writers meet.
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    cursor.execute("PRAGMA foreign_keys=ON")
+    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        cursor.execute("PRAGMA journal_mode=WAL")
+    # FULL: a promotion or an acknowledged prediction survives a power cut, for one fsync a commit. NORMAL would not.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    is_write = connection.get_execution_options().get("touchline_write", True)
+    connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if is_write else 'ON'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")

@@ -1,0 +1,329 @@
+"""The tables of the metadata database.
+
+Every row carries its project. Instants are aware and in UTC (`Instant`). An `id` is a ULID, so rows sort by
+when they were made. `HEAD` is the schema that these tables are; a change here needs a migration and a new `HEAD`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKeyConstraint, Index, LargeBinary, MetaData, Table
+
+from touchline.storage.columns import document, instant, text
+
+HEAD = "0001"
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def _number(name: str, *, key: bool = False, null: bool = False) -> Column[int]:
+    return Column(name, BigInteger, primary_key=key, autoincrement=False, nullable=null)
+
+
+def _float(name: str, *, null: bool = False) -> Column[float]:
+    return Column(name, Double, nullable=null)
+
+
+# --- time and work -------------------------------------------------------------------------------
+
+clocks = Table("clocks", metadata, text("project", key=True), instant("instant"))
+"""Project clocks that stand still at an instant."""
+
+leases = Table(
+    "leases",
+    metadata,
+    text("name", key=True),
+    text("holder"),
+    text("process"),
+    _number("token"),
+    instant("expires_at"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    text("id", key=True),
+    text("name"),
+    text("role"),
+    text("key_hash"),
+    instant("created_at"),
+    instant("revoked_at", null=True),
+    Index(None, "key_hash", unique=True),
+)
+
+# --- ingest --------------------------------------------------------------------------------------
+
+manifests = Table(
+    "manifests",
+    metadata,
+    text("id", key=True),
+    text("project"),
+    text("source"),
+    instant("started_at"),
+    instant("finished_at"),
+    text("raw_hash"),
+    text("snapshot_hash", null=True),
+    text("schema_hash"),
+    text("status"),
+    _number("rows_in"),
+    _number("accepted"),
+    _number("rejected"),
+    _number("added"),
+    _number("changed"),
+    _number("settled"),
+    _number("request_count"),
+    _float("duration_seconds"),
+    document("files"),
+    text("message"),
+    Index(None, "project", "source", "started_at"),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    text("project", key=True),
+    text("source", key=True),
+    text("hash", key=True),
+    instant("created_at"),
+    _number("sequence"),
+    _number("rows"),
+    text("schema_hash"),
+    text("object_key"),
+    text("parent_hash", null=True),
+    Index(None, "project", "source", "sequence", unique=True),
+)
+
+snapshot_heads = Table(
+    "snapshot_heads",
+    metadata,
+    text("project", key=True),
+    text("source", key=True),
+    text("hash"),
+    instant("updated_at"),
+    ForeignKeyConstraint(["project", "source", "hash"], ["snapshots.project", "snapshots.source", "snapshots.hash"]),
+)
+"""The snapshot of each source that is current."""
+
+http_cache = Table(
+    "http_cache",
+    metadata,
+    text("project", key=True),
+    text("source", key=True),
+    text("url", key=True),
+    text("etag", null=True),
+    text("last_modified", null=True),
+    text("object_key"),
+    instant("fetched_at"),
+)
+
+http_requests = Table(
+    "http_requests",
+    metadata,
+    text("project", key=True),
+    text("source", key=True),
+    text("day", key=True),
+    _number("count"),
+)
+"""Requests made per day, for the daily budget."""
+
+# --- features ------------------------------------------------------------------------------------
+
+feature_histories = Table(
+    "feature_histories",
+    metadata,
+    text("project", key=True),
+    text("view", key=True),
+    text("feature_version", key=True),
+    text("snapshot_hash", key=True),
+    text("object_key"),
+    _number("rows"),
+    instant("created_at"),
+)
+
+materializations = Table(
+    "materializations",
+    metadata,
+    text("id", key=True),
+    text("project"),
+    text("view"),
+    text("feature_version"),
+    instant("started_at"),
+    instant("finished_at", null=True),
+    instant("watermark", null=True),
+    _number("rows"),
+    text("status"),
+    Index(None, "project", "view", "feature_version", "started_at"),
+)
+
+# --- training and registry -----------------------------------------------------------------------
+
+training_sets = Table(
+    "training_sets",
+    metadata,
+    text("project", key=True),
+    text("hash", key=True),
+    text("object_key"),
+    _number("rows"),
+    document("lineage"),
+    instant("created_at"),
+)
+
+model_versions = Table(
+    "model_versions",
+    metadata,
+    text("project", key=True),
+    _number("version", key=True),
+    text("run_id"),
+    text("name"),
+    text("semantic_version"),
+    text("training_set_hash"),
+    document("hashes"),
+    document("metrics"),
+    text("object_key"),
+    instant("created_at"),
+    text("ticket", null=True),
+    Index(None, "project", "run_id"),
+)
+
+stage_changes = Table(
+    "stage_changes",
+    metadata,
+    text("project", key=True),
+    _number("sequence", key=True),
+    _number("version"),
+    text("from_stage"),
+    text("to_stage"),
+    instant("at"),
+    instant("wall_at"),
+    text("actor"),
+    text("reason"),
+    text("ticket", null=True),
+    document("gate_report", null=True),
+    text("release_id", null=True),
+)
+"""The journal of stages: append only; (project, sequence) is the compare-and-set."""
+
+releases = Table(
+    "releases",
+    metadata,
+    text("id", key=True),
+    text("project"),
+    _number("version"),
+    text("digest"),
+    text("object_key"),
+    instant("created_at"),
+    Index(None, "project", "version"),
+)
+
+test_looks = Table(
+    "test_looks",
+    metadata,
+    text("project", key=True),
+    text("window_key", key=True),
+    _number("looks"),
+)
+"""How often a test window was looked at: each look spends alpha."""
+
+# --- serving -------------------------------------------------------------------------------------
+
+predictions = Table(
+    "predictions",
+    metadata,
+    text("prediction_id", key=True),
+    text("request_id"),
+    text("project"),
+    text("release_id"),
+    text("role"),
+    text("experiment", null=True),
+    text("salt", null=True),
+    text("variant"),
+    _float("probability"),
+    Column("override", Boolean, nullable=False),
+    text("unit", null=True),
+    text("cluster", null=True),
+    text("example_id", null=True),
+    document("entity_keys"),
+    instant("cutoff"),
+    instant("answered_at"),
+    document("views"),
+    document("inputs"),
+    Column("vector", LargeBinary, nullable=False),
+    document("output"),
+    _float("threshold", null=True),
+    text("correlation_id", null=True),
+    Index(None, "project", "answered_at"),
+    Index(None, "project", "example_id"),
+)
+"""What was said: one row per variant that scored. `vector` is float64, little endian."""
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    text("project", key=True),
+    text("example_id", key=True),
+    _number("revision", key=True),
+    document("label"),
+    instant("label_timestamp"),
+    instant("received_at"),
+    text("source"),
+    Index(None, "project", "received_at"),
+)
+"""What happened, append only: a correction is a new revision."""
+
+open_examples = Table(
+    "open_examples",
+    metadata,
+    text("project", key=True),
+    text("example_id", key=True),
+    instant("cutoff"),
+    text("key_text"),
+    document("entity_keys"),
+    text("cluster", null=True),
+    Index(None, "project", "key_text", "cutoff"),
+)
+"""Examples whose label is not known as of the last ingest."""
+
+# --- automation and monitoring -------------------------------------------------------------------
+
+pipeline_runs = Table(
+    "pipeline_runs",
+    metadata,
+    text("id", key=True),
+    text("project"),
+    text("trigger"),
+    instant("started_at"),
+    instant("finished_at", null=True),
+    text("status"),
+    document("detail"),
+    Index(None, "project", "started_at"),
+)
+
+pipeline_steps = Table(
+    "pipeline_steps",
+    metadata,
+    text("run_id", key=True),
+    text("name", key=True),
+    instant("started_at"),
+    instant("finished_at", null=True),
+    text("status"),
+    text("input_hash", null=True),
+    document("output", null=True),
+    ForeignKeyConstraint(["run_id"], ["pipeline_runs.id"]),
+)
+
+drift_reports = Table(
+    "drift_reports",
+    metadata,
+    text("id", key=True),
+    text("project"),
+    instant("at"),
+    text("release_id"),
+    document("verdict"),
+    Index(None, "project", "at"),
+)
