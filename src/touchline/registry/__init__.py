@@ -16,6 +16,12 @@ from typing import TYPE_CHECKING
 from touchline._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from touchline.registry.evidence import Evidence as Evidence
+    from touchline.registry.evidence import Opponent as Opponent
+    from touchline.registry.gates import GateReport as GateReport
+    from touchline.registry.gates import GateResult as GateResult
+    from touchline.registry.gates import check_gate as check_gate
+    from touchline.registry.gates import check_gates as check_gates
     from touchline.registry.journal import Journal as Journal
     from touchline.registry.journal import Move as Move
     from touchline.registry.spec import Gate as Gate
@@ -28,6 +34,8 @@ if TYPE_CHECKING:
 __getattr__ = lazy_names(
     __name__,
     {
+        "touchline.registry.evidence": ["Evidence", "Opponent"],
+        "touchline.registry.gates": ["GateReport", "GateResult", "check_gate", "check_gates"],
         "touchline.registry.journal": ["Journal", "Move"],
         "touchline.registry.spec": ["Gate"],
         "touchline.registry.stages": ["Reference", "Stage", "StageChange", "StageState", "parse_reference"],

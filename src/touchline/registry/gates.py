@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from touchline.errors import TooFewClusters
 from touchline.registry.evidence import Evidence, Opponent, losses
 from touchline.registry.spec import Gate
-from touchline.statistics import Comparison, paired_comparison
+from touchline.statistics import Comparison, alpha_at_look, paired_comparison
 
-# Below this many clusters a bootstrap of clusters promises a level that it does not keep.
-FEWEST_CLUSTERS: Final = 30
+# The same comparison gives the same verdict, so the resamples are always the same.
 _SEED: Final = 20
 
 
@@ -146,56 +146,50 @@ def _opponent(gate: Gate, evidence: Evidence) -> Opponent | None:
     return evidence.baseline if gate.over == "baseline" or evidence.production is None else evidence.production
 
 
-def spent_alpha(confidence: float, look: int) -> float:
-    """The error allowed to the k-th look at one test window; over all looks they add up to 1 - confidence.
-
-    >>> [round(spent_alpha(0.95, look), 4) for look in (1, 2, 3)]
-    [0.025, 0.0083, 0.0042]
-    """
-    return (1 - confidence) / (look * (look + 1))
-
-
 def _improves(gate: Gate, evidence: Evidence) -> GateResult:
     opponent = _opponent(gate, evidence)
     if opponent is None:
         return GateResult(gate.describe(), "improves", False, f"{gate.metric} has nothing to be compared with")
-    alpha = spent_alpha(gate.confidence or 0.95, evidence.look)
-    theirs = losses(gate.metric, evidence.labels, opponent.predictions)
+    alpha = alpha_at_look(1 - (gate.confidence or 0.95), evidence.look)
     ours = losses(gate.metric, evidence.labels, evidence.predictions)
-    found = paired_comparison(theirs, ours, evidence.clusters, alpha=alpha, seed=_SEED)
-    enough = found.clusters >= FEWEST_CLUSTERS
-    message = _improvement(gate, evidence, opponent, found) if enough else _too_few(gate, evidence, found)
+    theirs = losses(gate.metric, evidence.labels, opponent.predictions)
+    try:
+        found = paired_comparison(ours, theirs, evidence.clusters, alpha=alpha, seed=_SEED)
+    except TooFewClusters as few:
+        return _too_few(gate, evidence, few)
     return GateResult(
         gate.describe(),
         "improves",
-        enough and found.low > 0,
-        message,
-        number=found.mean,
+        found.is_better,
+        _improvement(gate, evidence, opponent, found),
+        number=-found.difference,
         allowed=0.0,
-        low=found.low,
-        high=found.high,
+        low=-found.high,
+        high=-found.low,
         look=evidence.look,
         clusters=found.clusters,
         needed=found.needed,
     )
 
 
-def _too_few(gate: Gate, evidence: Evidence, found: Comparison) -> str:
-    more = max(FEWEST_CLUSTERS - found.clusters, (found.needed or 0) - found.clusters)
-    return (
-        f"{gate.metric} was not judged: {evidence.rows} {evidence.rows_name} in {found.clusters} clusters are too few, "
-        f"{FEWEST_CLUSTERS} clusters is the least and about {more} more are needed to see a difference of this size"
+def _too_few(gate: Gate, evidence: Evidence, few: TooFewClusters) -> GateResult:
+    message = (
+        f"{gate.metric} was not judged: {evidence.rows} {evidence.rows_name} in {few.found} clusters are too few, "
+        f"at least {few.needed - few.found} clusters more are needed"
     )
+    return GateResult(gate.describe(), "improves", False, message, clusters=few.found, needed=few.needed)
 
 
 def _improvement(gate: Gate, evidence: Evidence, opponent: Opponent, found: Comparison) -> str:
-    verb = "is better than" if found.low > 0 else "is not surely better than"
-    level = 1 - spent_alpha(gate.confidence or 0.95, evidence.look)
+    verb = "is better than" if found.is_better else "is not surely better than"
+    way = "lower" if found.difference <= 0 else "higher"
+    cost = {"accuracy": "share of errors", "rmse": "mse"}.get(gate.metric, gate.metric)
     looks = f", look {evidence.look} at these rows" if evidence.look > 1 else ""
     message = (
-        f"{gate.metric} {verb} that of {opponent.name}: lower by {found.mean:.4f}, at least {found.low:.4f} with "
-        f"{level * 100:.3g} % confidence{looks}, on {evidence.rows} {evidence.rows_name} in {found.clusters} clusters"
+        f"{gate.metric} {verb} that of {opponent.name}: {cost} {way} by {abs(found.difference):.4f}, "
+        f"surely by {-found.high:.4f} ({(1 - found.alpha) * 100:.4g} % confidence{looks}), "
+        f"on {evidence.rows} {evidence.rows_name} in {found.clusters} clusters"
     )
-    if found.low > 0 or found.mean <= 0 or not found.needed:
+    if found.is_better or not found.missing:
         return message
-    return f"{message}; a difference of this size needs about {max(found.needed - found.clusters, 1)} clusters more"
+    return f"{message}; a difference of this size needs about {found.missing} clusters more"

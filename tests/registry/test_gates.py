@@ -1,0 +1,145 @@
+"""Gates need evidence, and say their numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from touchline.registry import Evidence, Gate, GateReport, Opponent, check_gate, check_gates
+
+
+def an_evidence(*, rows: int = 400, skill: float = 0.0, clusters: int | None = None, **changes: object) -> Evidence:
+    """A version whose probabilities are those of its opponent plus `skill` towards what happened."""
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, rows).astype(float)
+    theirs = rng.uniform(0.3, 0.7, rows)
+    ours = theirs + skill * (labels - 0.5)
+    evidence = Evidence(
+        project="p",
+        version=7,
+        metrics={"log_loss": 0.982, "accuracy": 0.5},
+        labels=labels,
+        predictions=np.column_stack([1 - ours, ours]),
+        clusters=np.arange(rows) * (clusters or rows) // rows,
+        baseline=Opponent("the constant baseline", np.column_stack([1 - theirs, theirs])),
+        rows_name="matches",
+    )
+    return dataclasses.replace(evidence, **changes)
+
+
+def test_a_broken_limit_says_number_limit_and_rows() -> None:
+    result = check_gate(Gate("log_loss", at_most=0.975), an_evidence(rows=380))
+    assert (result.passed, result.message) == (False, "log_loss 0.982 is above the gate's 0.975 on 380 matches")
+
+
+def test_a_number_on_the_limit_passes() -> None:
+    assert check_gate(Gate("accuracy", at_least=0.5), an_evidence()).passed
+
+
+def test_a_metric_that_is_no_number_passes_no_limit() -> None:
+    evidence = an_evidence(metrics={"roc_auc": float("nan")})
+    assert not check_gate(Gate("roc_auc", at_least=0.1), evidence).passed
+
+
+def test_an_unknown_metric_names_those_measured() -> None:
+    result = check_gate(Gate("f1", at_least=0.8), an_evidence())
+    assert (result.passed, result.message) == (False, "f1 was not measured (measured: accuracy, log_loss)")
+
+
+def test_all_gates_run_after_one_has_failed() -> None:
+    gates = [Gate("accuracy", at_least=0.9), Gate("log_loss", at_most=1.0), Gate.approval()]
+    report = check_gates(gates, an_evidence())
+    assert ([result.passed for result in report.results], report.passed) == ([False, True, False], False)
+
+
+def test_real_skill_passes_and_none_does_not() -> None:
+    gate = Gate.improves("log_loss")
+    good, none = check_gate(gate, an_evidence(skill=0.2)), check_gate(gate, an_evidence(skill=0.0))
+    assert good.passed
+    assert good.low is not None
+    assert good.low > 0
+    assert not none.passed
+    assert "is not surely better than that of the constant baseline" in none.message
+
+
+def test_a_worse_version_never_passes_and_the_message_says_higher() -> None:
+    result = check_gate(Gate.improves("brier"), an_evidence(skill=-0.2))
+    assert not result.passed
+    assert "brier higher by" in result.message
+
+
+def test_too_few_clusters_refuse_and_say_how_many_more() -> None:
+    result = check_gate(Gate.improves("log_loss"), an_evidence(skill=0.3, clusters=22))
+    assert not result.passed
+    assert "22 clusters are too few, at least 8 clusters more are needed" in result.message
+
+
+def test_a_second_look_at_a_window_needs_more_evidence() -> None:
+    looks = [check_gate(Gate.improves("log_loss"), an_evidence(skill=0.2, look=k)) for k in (1, 2, 3)]
+    lows = [result.low for result in looks]
+    assert lows == sorted(lows, reverse=True)
+    assert "look 3 at these rows" in looks[2].message
+    assert "99.58 % confidence" in looks[2].message
+
+
+def test_production_is_the_opponent_where_there_is_one() -> None:
+    evidence = an_evidence(skill=0.2)
+    rival = Opponent("Production version 3", evidence.predictions)
+    assert not check_gate(Gate.improves("log_loss"), dataclasses.replace(evidence, production=rival)).passed
+    over = Gate.improves("log_loss", over="baseline")
+    assert check_gate(over, dataclasses.replace(evidence, production=rival)).passed
+
+
+def test_improving_accuracy_compares_hits() -> None:
+    result = check_gate(Gate.improves("accuracy"), an_evidence(skill=0.5))
+    assert result.passed
+    assert "share of errors lower by" in result.message
+
+
+def test_the_worst_slice_decides_and_small_slices_do_not() -> None:
+    evidence = an_evidence(skill=0.6, slices={"league": ["A"] * 200 + ["B"] * 190 + ["C"] * 10})
+    labels = evidence.labels.copy()
+    labels[200:390] = 1 - labels[200:390]
+    broken = dataclasses.replace(evidence, labels=labels)
+    result = check_gate(Gate.slice("accuracy", "league", at_least=0.5), broken)
+    assert not result.passed
+    assert "where league is 'B' (190 matches)" in result.message
+    assert check_gate(Gate.slice("accuracy", "league", at_least=0.5), evidence).passed
+
+
+def test_a_slice_gate_that_could_judge_nothing_does_not_pass() -> None:
+    evidence = an_evidence(rows=20, slices={"league": ["A"] * 20})
+    result = check_gate(Gate.slice("accuracy", "league", at_least=0.0), evidence)
+    assert not result.passed
+    assert "no league has the gate's 30 matches" in result.message
+
+
+def test_approval_asks_for_the_named_person() -> None:
+    gate = Gate.approval("ann", "bob")
+    assert "not approved by ann or bob yet" in check_gate(gate, an_evidence(approvals=["eve"])).message
+    assert check_gate(gate, an_evidence(approvals=["bob"])).passed
+
+
+def test_measured_gates_read_what_was_measured() -> None:
+    evidence = an_evidence(measured={"latency_ms": 2.5, "size_mb": 0.4})
+    slow = check_gate(Gate.latency(at_most_ms=1), evidence)
+    assert (slow.passed, slow.message) == (False, "latency_ms 2.500 is above the gate's 1.000")
+    assert check_gate(Gate.size(at_most_mb=1), evidence).passed
+
+
+def test_a_report_survives_the_journal() -> None:
+    report = check_gates([Gate("accuracy", at_least=0.9), Gate.improves("log_loss")], an_evidence())
+    assert GateReport.from_json(report.to_json()) == report
+
+
+def test_a_gate_without_a_limit_is_refused_at_load() -> None:
+    with pytest.raises(ValidationError, match="has no limit; give at_least= or at_most="):
+        Gate("accuracy")
+
+
+def test_improves_refuses_what_is_no_mean_over_rows() -> None:
+    with pytest.raises(ValidationError, match="'roc_auc' is no mean over rows"):
+        Gate.improves("roc_auc")

@@ -1,0 +1,105 @@
+"""The journal decides what is live; nobody overwrites anybody."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from touchline.clock import FrozenClock
+from touchline.errors import StageConflict
+from touchline.registry import Journal, Move, parse_reference
+from touchline.storage import Database
+
+NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
+TO_STAGING = Move(1, "None", "Staging", reason="gates passed")
+TO_PRODUCTION = Move(1, "Staging", "Production", reason="first version")
+
+
+def a_journal(database: Database, at: datetime = NOON) -> Journal:
+    return Journal(database, FrozenClock(at))
+
+
+def with_two_productions(database: Database) -> Journal:
+    journal = a_journal(database)
+    journal.append("p", [TO_STAGING, TO_PRODUCTION], expected=0, actor="ann")
+    journal.append("p", [Move(2, "None", "Staging")], expected=2, actor="ann")
+    later = a_journal(database, NOON + timedelta(days=1))
+    later.append("p", [Move(2, "Staging", "Production"), Move(1, "Production", "Archived")], expected=3, actor="bob")
+    return later
+
+
+def test_a_project_without_changes_has_every_version_in_none(database: Database) -> None:
+    state = a_journal(database).state("p")
+    assert (state.sequence, state.stage(7), state.production, state.rollback) == (0, "None", None, None)
+
+
+def test_the_first_step_passes_through_staging(database: Database) -> None:
+    journal = a_journal(database)
+    journal.append("p", [TO_STAGING, TO_PRODUCTION], expected=0, actor="ann")
+    assert [(c.from_stage, c.to_stage, c.actor) for c in journal.history("p")] == [
+        ("None", "Staging", "ann"),
+        ("Staging", "Production", "ann"),
+    ]
+    assert journal.state("p").production == 1
+
+
+def test_a_late_writer_is_told_by_whom(database: Database) -> None:
+    journal = a_journal(database)
+    journal.append("p", [TO_STAGING], expected=0, actor="ann")
+    with pytest.raises(StageConflict, match="from entry 0 to 1 meanwhile: ann moved version 1 from None to Staging"):
+        journal.append("p", [Move(2, "None", "Staging")], expected=0, actor="bob")
+    assert len(journal.history("p")) == 1
+
+
+def test_projects_do_not_see_each_other(database: Database) -> None:
+    journal = a_journal(database)
+    journal.append("p", [TO_STAGING], expected=0, actor="ann")
+    journal.append("q", [TO_STAGING], expected=0, actor="ann")
+    assert (journal.head("p"), journal.head("q")) == (1, 1)
+
+
+def test_what_was_live_at_an_instant_can_be_asked_for_ever(database: Database) -> None:
+    journal = with_two_productions(database)
+    assert journal.at("p", NOON - timedelta(seconds=1)).production is None
+    assert journal.at("p", NOON).production == 1
+    assert journal.at("p", NOON + timedelta(days=1)).production == 2
+
+
+def test_the_version_before_is_the_one_to_roll_back_to(database: Database) -> None:
+    journal = with_two_productions(database)
+    assert (journal.state("p").rollback, journal.stages("p")) == (1, {1: "Archived", 2: "Production"})
+
+
+def test_after_a_rollback_the_bad_version_is_not_the_next_target(database: Database) -> None:
+    journal = with_two_productions(database)
+    moves = [Move(1, "Archived", "Production"), Move(2, "Production", "Archived")]
+    journal.append("p", moves, expected=5, actor="bob")
+    assert (journal.state("p").production, journal.state("p").rollback) == (1, None)
+
+
+def test_a_demoted_production_leaves_its_predecessor_to_return_to(database: Database) -> None:
+    journal = with_two_productions(database)
+    journal.append("p", [Move(2, "Production", "Archived", reason="wrong units")], expected=5, actor="bob")
+    assert (journal.state("p").production, journal.state("p").rollback) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("models:/football/Production", "stage", "Production"),
+        ("models:/football@production", "stage", "Production"),
+        ("Production", "stage", "Production"),
+        ("production", "stage", "Production"),
+        ("STAGING", "stage", "Staging"),
+        ("models:/football/7", "version", "7"),
+        ("v7", "version", "7"),
+        ("1.2.0", "semantic", "1.2.0"),
+        ("rollback", "rollback", "rollback"),
+        ("latest", "latest", "latest"),
+        ("prodution", "unknown", "prodution"),
+    ],
+)
+def test_every_spelling_of_a_version_is_understood(text: str, kind: str, value: str) -> None:
+    found = parse_reference(text)
+    assert (found.kind, found.value) == (kind, value)
