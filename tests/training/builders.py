@@ -28,7 +28,9 @@ def a_regression() -> Task:
     return regression(examples=some_examples(), inputs=["signal", "noise", "group"])
 
 
-def a_frame(rows: int = 400, *, seed: int = 1, classes: tuple[str, ...] = ("no", "yes"), timed: bool = True) -> pl.DataFrame:
+def a_frame(
+    rows: int = 400, *, seed: int = 1, classes: tuple[str, ...] = ("no", "yes"), timed: bool = True
+) -> pl.DataFrame:
     """Examples whose label follows `signal`, ten a day, each known two hours after its cutoff."""
     random = np.random.default_rng(seed)
     signal, noise = random.normal(size=(2, rows))
@@ -50,7 +52,9 @@ def a_frame(rows: int = 400, *, seed: int = 1, classes: tuple[str, ...] = ("no",
     )
 
 
-def a_training_set(frame: pl.DataFrame | None = None, inputs: tuple[str, ...] = ("signal", "noise", "group")) -> TrainingSet:
+def a_training_set(
+    frame: pl.DataFrame | None = None, inputs: tuple[str, ...] = ("signal", "noise", "group")
+) -> TrainingSet:
     frame = a_frame() if frame is None else frame
     return TrainingSet(frame, tuple(_column(frame[name]) for name in inputs), "hash-of-the-set", {})
 

@@ -172,9 +172,7 @@ class Training(BaseModel):
     seed: int = 7
     score: str | None = Field(default=None, description="log_loss, brier or rps; mse or mae for numbers")
     smote: bool = Field(default=True, description="let SMOTE and class weights compete where classes are rare")
-    calibration: tuple[Method, ...] = Field(
-        default=("none", "temperature", "platt", "isotonic"), description="that compete"
-    )
+    calibration: tuple[Method, ...] = Field(default=METHODS, description="corrections that compete")
     threshold: float | Literal["f1"] = Field(default=0.5, description="of the second of two classes; 'f1' finds it")
     baselines: Mapping[str, tuple[str, ...]] = Field(
         default_factory=dict, description="name to the columns that hold its probabilities in class order"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from touchline.errors import ModelDamaged
 
 Array = NDArray[np.float64]
 
@@ -23,6 +26,22 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
 def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
+
+
+def write_checked(path: Path, content: bytes) -> None:
+    """A file with its SHA-256 beside it."""
+    path.write_bytes(content)
+    path.with_name(path.name + ".sha256").write_text(sha256(content).hexdigest() + "\n", encoding="ascii")
+
+
+def read_checked(path: Path, what: str) -> bytes:
+    """The file's content, proven: some libraries end the whole process when they read a damaged model."""
+    content = path.read_bytes()
+    expected = path.with_name(path.name + ".sha256").read_text(encoding="ascii").strip()
+    found = sha256(content).hexdigest()
+    if found != expected:
+        raise ModelDamaged(what, f"{path.name} has SHA-256 {found[:12]}…, written was {expected[:12]}…")
+    return content
 
 
 def sigmoid(scores: Array) -> Array:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from touchline.training.estimators.arrays import two_columns
+from touchline.training.estimators.arrays import read_checked, two_columns, write_checked
 from touchline.training.estimators.base import FitRequest, FitRows, Fitted, Kind, Params
 from touchline.training.estimators.lightgbm_library import LightgbmModel
 
@@ -46,7 +46,7 @@ class Lightgbm:
         return self._model.contributions(matrix)
 
     def export(self, folder: Path) -> None:
-        (folder / "model.txt").write_text(self.text, encoding="utf-8")
+        write_checked(folder / "model.txt", self.text.encode())
         (folder / "kind.txt").write_text(self.kind, encoding="utf-8")
 
 
@@ -90,9 +90,9 @@ class LightgbmFamily:
     def restore(self, folder: Path) -> Fitted:
         kind = (folder / "kind.txt").read_text(encoding="utf-8")
         assert kind in ("binary", "multiclass", "regression")
-        text = (folder / "model.txt").read_text(encoding="utf-8")
+        text = read_checked(folder / "model.txt", "LightGBM").decode()
         restored = Lightgbm(text, kind)  # type: ignore[arg-type]  # narrowed by the assertion
-        restored._model  # noqa: B018  # a damaged text fails here, not at the first prediction
+        restored._model  # noqa: B018  # a text that the library cannot read fails here, not at the first prediction
         return restored
 
 

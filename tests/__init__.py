@@ -1,0 +1,1 @@
+"""The tests; a package, so that builders can be shared by the files of a room."""

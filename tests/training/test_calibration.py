@@ -1,0 +1,70 @@
+"""Corrections of probabilities: they help where help is needed, and nowhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from touchline.training.calibration import METHODS, Calibrator, Method, choose_calibration, fit_calibrator
+from touchline.training.estimators.arrays import sigmoid, softmax, two_columns
+from touchline.training.losses import log_loss_rows
+
+Array = NDArray[np.float64]
+
+
+def overconfident(rows: int = 4000, classes: int = 2, factor: float = 3.0) -> tuple[NDArray[np.int64], Array]:
+    """Labels, and the probabilities of a model whose scores are `factor` times too large."""
+    random = np.random.default_rng(11)
+    scores = random.normal(size=(rows, classes))
+    truth = softmax(scores)
+    labels = (random.random((rows, 1)) > truth.cumsum(axis=1)).sum(axis=1)
+    return labels, softmax(scores * factor)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("method", ["temperature", "platt", "isotonic"])
+def test_a_correction_mends_an_overconfident_model(method: Method, classes: int) -> None:
+    labels, said = overconfident(classes=classes)
+    corrected = fit_calibrator(method, labels[:2000], said[:2000]).transform(said[2000:])
+    np.testing.assert_allclose(corrected.sum(axis=1), 1.0)
+    assert log_loss_rows(labels[2000:], corrected).mean() < log_loss_rows(labels[2000:], said[2000:]).mean() - 0.05
+
+
+def test_the_temperature_is_the_factor_by_which_scores_are_too_large() -> None:
+    labels, said = overconfident(classes=3, rows=20_000)
+    assert fit_calibrator("temperature", labels, said).arrays["temperature"][0] == pytest.approx(3.0, rel=0.05)
+
+
+def test_platt_equals_a_logistic_regression_on_the_log_odds() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    labels, said = overconfident()
+    odds = np.log(said[:, 1] / said[:, 0])[:, None]
+    theirs = LogisticRegression(C=np.inf).fit(odds, labels)
+    ours = fit_calibrator("platt", labels, said)
+    # Platt's softened targets move the slope a little.
+    assert ours.arrays["slopes"][0] == pytest.approx(theirs.coef_[0, 0], rel=0.02)
+    assert ours.arrays["offsets"][0] == pytest.approx(theirs.intercept_[0], abs=0.02)
+
+
+def test_a_calibrated_model_is_left_alone() -> None:
+    labels, said = overconfident(factor=1.0)
+    assert choose_calibration(labels, said, METHODS, seed=1) == "none"
+
+
+def test_a_crooked_model_is_not_left_alone() -> None:
+    labels, said = overconfident(factor=3.0)
+    assert choose_calibration(labels, said, METHODS, seed=1) != "none"
+
+
+def test_an_isotonic_correction_never_promises_certainty() -> None:
+    scores = np.linspace(0.01, 0.99, 1200)
+    labels = (scores > 0.5).astype(np.int64)
+    corrected = fit_calibrator("isotonic", labels, two_columns(scores)).transform(two_columns(np.array([0.0, 1.0])))
+    assert ((corrected > 0) & (corrected < 1)).all()
+
+
+def test_no_correction_returns_what_it_is_given() -> None:
+    said = two_columns(sigmoid(np.linspace(-3, 3, 7)))
+    assert Calibrator("none", {}).transform(said) is said

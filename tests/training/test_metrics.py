@@ -1,0 +1,122 @@
+"""Metrics against scikit-learn and hand arithmetic."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from touchline.errors import UnknownScore
+from touchline.training.estimators.arrays import softmax
+from touchline.training.losses import loss_rows, rps_rows
+from touchline.training.metrics import calibration_error, classification_metrics, regression_metrics
+from touchline.training.ranking import precision_at_share
+
+Array = NDArray[np.float64]
+
+
+def some_predictions(classes: int, rows: int = 500, seed: int = 3) -> tuple[NDArray[np.int64], Array, Array]:
+    """Labels, probabilities (rounded, so that some are equal) and weights of resampled rows."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, classes, rows)
+    scores = random.normal(size=(rows, classes)) + np.eye(classes)[labels]
+    probabilities = np.round(softmax(scores), 2) + 0.001
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    return labels, probabilities, random.integers(0, 4, (3, rows)).astype(float)
+
+
+def test_two_class_metrics_equal_scikit_learns_under_every_weighting() -> None:
+    from sklearn import metrics as theirs
+
+    labels, p, weights = some_predictions(2)
+    ours = classification_metrics(labels, p, weights, threshold=0.4)
+    said = (p[:, 1] >= 0.4).astype(int)
+    for draw, w in enumerate(weights):
+        expected = {
+            "log_loss": theirs.log_loss(labels, p, sample_weight=w),
+            "brier": theirs.brier_score_loss(labels, p[:, 1], sample_weight=w),
+            "roc_auc": theirs.roc_auc_score(labels, p[:, 1], sample_weight=w),
+            "pr_auc": theirs.average_precision_score(labels, p[:, 1], sample_weight=w),
+            "accuracy": theirs.accuracy_score(labels, said, sample_weight=w),
+            "balanced_accuracy": theirs.balanced_accuracy_score(labels, said, sample_weight=w),
+            "precision": theirs.precision_score(labels, said, sample_weight=w),
+            "recall": theirs.recall_score(labels, said, sample_weight=w),
+            "f1": theirs.f1_score(labels, said, sample_weight=w),
+        }
+        assert {name: ours[name][draw] for name in expected} == pytest.approx(expected)
+
+
+def test_metrics_of_more_classes_equal_scikit_learns_means_over_classes() -> None:
+    from sklearn import metrics as theirs
+
+    labels, p, weights = some_predictions(3)
+    ours = classification_metrics(labels, p, weights, ordered=True)
+    said = p.argmax(axis=1)
+    w = weights[1]
+    onehot = np.eye(3)[labels]
+    expected = {
+        "log_loss": theirs.log_loss(labels, p, sample_weight=w),
+        "roc_auc": np.mean([theirs.roc_auc_score(onehot[:, c], p[:, c], sample_weight=w) for c in range(3)]),
+        "pr_auc": np.mean([theirs.average_precision_score(onehot[:, c], p[:, c], sample_weight=w) for c in range(3)]),
+        "f1": theirs.f1_score(labels, said, average="macro", sample_weight=w),
+        "precision": theirs.precision_score(labels, said, average="macro", sample_weight=w),
+        "accuracy": theirs.accuracy_score(labels, said, sample_weight=w),
+    }
+    assert {name: ours[name][1] for name in expected} == pytest.approx(expected)
+
+
+def test_regression_metrics_equal_scikit_learns() -> None:
+    from sklearn import metrics as theirs
+
+    random = np.random.default_rng(5)
+    truth = random.normal(size=200)
+    said = truth + random.normal(size=200)
+    w = random.integers(0, 3, (1, 200)).astype(float)
+    ours = regression_metrics(truth, said[:, None], w)
+    expected = {
+        "mse": theirs.mean_squared_error(truth, said, sample_weight=w[0]),
+        "rmse": theirs.root_mean_squared_error(truth, said, sample_weight=w[0]),
+        "mae": theirs.mean_absolute_error(truth, said, sample_weight=w[0]),
+        "r2": theirs.r2_score(truth, said, sample_weight=w[0]),
+    }
+    assert {name: float(ours[name][0]) for name in expected} == pytest.approx(expected)
+
+
+def test_rps_punishes_the_far_class_more_than_the_near_one() -> None:
+    home_won = np.array([0, 0])
+    said = np.array([[0.5, 0.5, 0.0], [0.5, 0.0, 0.5]])
+    # Half of ((0.5 - 1)^2 + (1 - 1)^2) and of ((0.5 - 1)^2 + (0.5 - 1)^2).
+    assert rps_rows(home_won, said).tolist() == [0.125, 0.25]
+
+
+def test_calibration_error_is_the_gap_between_what_was_said_and_what_happened() -> None:
+    said = np.repeat([0.2, 0.8], 50)
+    happened = np.r_[np.tile([1, 0, 0, 0, 0], 10), np.tile([1, 1, 0, 0, 0], 10)]
+    probabilities = np.stack([1 - said, said], axis=1)
+    # Right at 0.2; 0.4 happened where 0.8 was said, for half of the rows.
+    assert calibration_error(happened, probabilities, np.ones((1, 100)))[0] == pytest.approx(0.2)
+
+
+def test_precision_at_the_top_tenth_counts_the_highest_scores() -> None:
+    happened = np.array([1.0, 0.0] + [0.0] * 18)
+    scores = np.linspace(1, 0, 20)
+    assert precision_at_share(happened, scores, np.ones((1, 20)), share=0.1)[0] == 0.5
+
+
+@given(st.integers(0, 10_000))
+def test_drawing_a_row_twice_is_the_same_as_weighing_it_twice(seed: int) -> None:
+    labels, p, _ = some_predictions(3, rows=40, seed=seed)
+    times = np.random.default_rng(seed).integers(1, 3, 40)
+    repeated = np.repeat(np.arange(40), times)
+    weighed = classification_metrics(labels, p, times[None, :].astype(float))
+    drawn = classification_metrics(labels[repeated], p[repeated], np.ones((1, len(repeated))))
+    # The bins of the calibration error are cut at the rows' own quantiles, so it alone may differ.
+    for name in set(weighed) - {"ece"}:
+        assert weighed[name][0] == pytest.approx(drawn[name][0], nan_ok=True)
+
+
+def test_an_unknown_loss_names_its_neighbour() -> None:
+    with pytest.raises(UnknownScore, match="Did you mean 'log_loss'"):
+        loss_rows("logloss", np.array([0]), np.array([[0.5, 0.5]]))

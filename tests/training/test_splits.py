@@ -1,0 +1,113 @@
+"""Which rows a fit may see, and which it is judged by."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.training.builders import NOW, START, a_frame, a_task, a_training_set
+
+from touchline.errors import LabelsUnusable, OneClassOnly, TooFewExamples
+from touchline.training import Training
+from touchline.training.rows import LabelledRows, labelled_rows
+from touchline.training.splits import make_split
+
+
+def rows_of(frame: pl.DataFrame) -> LabelledRows:
+    return labelled_rows(a_task(), a_training_set(frame), now=NOW)
+
+
+@given(st.integers(0, 24), st.floats(0.1, 0.4), st.integers(1, 4))
+def test_no_fit_knows_a_label_that_was_known_only_after_its_window_began(lag: int, share: float, windows: int) -> None:
+    late = a_frame(400).with_columns(label_timestamp=pl.col("cutoff") + timedelta(hours=lag * 6))
+    rows = rows_of(late)
+    split = make_split(rows, Training(test=share), windows=windows)
+    assert rows.known_at[split.train].max() <= rows.cutoffs[split.test].min()
+    assert rows.cutoffs[split.train].max() < rows.cutoffs[split.test].min()
+    for window in split.windows:
+        assert rows.known_at[window.fit].max() <= rows.cutoffs[window.validation].min()
+        assert set(window.validation.tolist()) <= set(split.train.tolist())
+
+
+def test_examples_whose_label_came_too_late_are_counted() -> None:
+    late = a_frame(300).with_columns(label_timestamp=pl.col("cutoff") + timedelta(days=3))
+    split = make_split(rows_of(late), Training(test=0.2))
+    # 30 days of ten examples, the test window begins with day 24: days 22 and 23 were not settled.
+    assert (len(split.train), len(split.test), split.report.held_back) == (220, 60, 20)
+
+
+def test_equal_cutoffs_stay_on_one_side() -> None:
+    rows = rows_of(a_frame(305))
+    split = make_split(rows, Training(test=0.33))
+    assert not set(rows.cutoffs[split.train]) & set(rows.cutoffs[split.test])
+
+
+def test_a_test_window_in_time_ends_with_the_newest_example() -> None:
+    split = make_split(rows_of(a_frame(600)), Training(test="10d"))
+    test = split.report.part("test")
+    assert test.first_cutoff == START + timedelta(days=50)
+    assert test.last_cutoff == START + timedelta(days=59)
+
+
+def test_an_embargo_keeps_fits_away_from_their_windows() -> None:
+    rows = rows_of(a_frame(600))
+    split = make_split(rows, Training(test="10d", embargo="5d"), windows=2)
+    gap = 5 * 24 * 3600 * 10**6
+    assert rows.cutoffs[split.train].max() < rows.cutoffs[split.test].min() - gap
+    assert all(rows.cutoffs[w.fit].max() < rows.cutoffs[w.validation].min() - gap for w in split.windows)
+    assert split.report.embargo == timedelta(days=5)
+
+
+def test_rolling_windows_expand_and_do_not_overlap() -> None:
+    split = make_split(rows_of(a_frame(800)), Training(test=0.2, validation=0.5), windows=3)
+    seen = np.concatenate([window.validation for window in split.windows])
+    assert len(split.windows) == 3
+    assert len(np.unique(seen)) == len(seen)
+    assert [len(w.fit) for w in split.windows] == sorted(len(w.fit) for w in split.windows)
+
+
+def test_without_time_parts_hold_the_classes_in_equal_shares() -> None:
+    frame = a_frame(1000, timed=False).with_columns(
+        label=pl.Series(["yes" if i % 17 == 0 else "no" for i in range(1000)])
+    )
+    rows = rows_of(frame)
+    split = make_split(rows, Training(test=0.3))
+    assert split.report.method == "stratified"
+    assert rows.labels[split.test].mean() == pytest.approx(rows.labels.mean(), abs=0.003)
+    assert len(split.test) == pytest.approx(300, abs=2)
+
+
+def test_grouped_parts_never_share_a_cluster() -> None:
+    frame = a_frame(600, timed=False).with_columns(cluster=pl.Series([f"c{i % 60}" for i in range(600)]))
+    rows = rows_of(frame)
+    split = make_split(rows, Training(test=0.25, split="grouped"), windows=3)
+    for fit, held in [(split.train, split.test), *((w.fit, w.validation) for w in split.windows)]:
+        assert not set(rows.clusters[fit]) & set(rows.clusters[held])
+
+
+def test_labels_not_known_yet_are_counted_and_left_out() -> None:
+    frame = a_frame(100).with_columns(label=pl.when(pl.col("example_id") != "e7").then("label"))
+    rows = labelled_rows(a_task(), a_training_set(frame), now=START + timedelta(days=9))
+    assert (len(rows), rows.unlabelled) == (89, 11)
+
+
+def test_five_rows_are_too_few() -> None:
+    with pytest.raises(TooFewExamples, match="There are 5 labelled examples; training needs 25"):
+        make_split(rows_of(a_frame(5)), Training())
+
+
+def test_one_class_alone_cannot_be_learned() -> None:
+    with pytest.raises(OneClassOnly, match="All 100 known labels are 'no'"):
+        rows_of(a_frame(100).with_columns(label=pl.lit("no")))
+
+
+def test_a_label_outside_the_declared_classes_is_shown() -> None:
+    frame = a_frame(100).with_columns(
+        label=pl.when(pl.col("example_id") == "e3").then(pl.lit("maybe")).otherwise("label")
+    )
+    with pytest.raises(LabelsUnusable, match=r"1 labels are not one of no, yes \(first: example e3, 'maybe'\)"):
+        rows_of(frame)
