@@ -7,7 +7,7 @@
     │   ├── ClockNotFrozen, ClockRunsForward
     │   ├── UnknownPlugin
     │   ├── InvalidContract
-    │   ├── VersionNotFound, ReasonMissing, IllegalStageChange
+    │   ├── VersionNotFound, ReasonMissing, IllegalStageChange, NotPortable
     │   ├── UnknownScore, CandidateUnfit
     │   └── MissingDependency
     ├── GateFailed                 a gate said no (exit code 3)
@@ -438,7 +438,8 @@ class NotEvaluated(TouchlineError):
     def __init__(self, project: str, version: int, missing: str) -> None:
         self.project, self.version = project, version
         super().__init__(
-            f"{project} version {version} cannot be judged: its record has no {missing}. Train it again: touchline train"
+            f"{project} version {version} cannot be judged: its record has no {missing}. "
+            "Train it again: touchline train"
         )
 
 
@@ -461,6 +462,17 @@ class ReleaseBroken(TouchlineError):
         super().__init__(
             f"Release {folder} failed its self-test: {rows} of {of} stored examples differ, by up to {gap:.3g} "
             f"(allowed {allowed:.0e}). The running release stays; compare the library versions in release.json"
+        )
+
+
+class NotPortable(UsageError):
+    """An on-demand transform that serving could not run without the whole project."""
+
+    def __init__(self, transform: str, reason: str) -> None:
+        self.transform = transform
+        super().__init__(
+            f"On-demand transform {transform!r} {reason}. It also runs while serving: "
+            f"write it as a plain function over NumPy and constants of the project"
         )
 
 

@@ -1,0 +1,153 @@
+"""The reference that drift compares with: what each model column and output looked like in training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from touchline.statistics.clusters import CodeArray, FloatArray, cluster_codes
+
+SCHEMA = 1
+SAMPLE_ROWS = 10_000
+# Fewer clusters than this in the sample would leave nothing to permute: rows are thinned out instead.
+_MIN_SAMPLE_CLUSTERS = 30
+_QUANTILE_STEPS = 100
+
+
+@dataclass(frozen=True)
+class NumberColumn:
+    """A number column: what is finite is counted, all else is a null. Quantiles 0 %, 1 %, … 100 % are exact."""
+
+    name: str
+    is_output: bool
+    count: int
+    nulls: int
+    mean: float
+    std: float
+    quantiles: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class CategoryColumn:
+    """A category column: rows per level, rows of unseen levels, nulls."""
+
+    name: str
+    is_output: bool
+    levels: tuple[str, ...]
+    counts: tuple[int, ...]
+    unseen: int
+    nulls: int
+
+
+Column = NumberColumn | CategoryColumn
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """Exact summaries of every column over all rows, and a sample of whole rows with their clusters.
+
+    The sample is encoded as vectors are: numbers as they are, categories as the level's index, unseen as -1, null
+    as NaN. Its columns are in the order of `columns`, features first, then the model's outputs.
+    """
+
+    columns: tuple[Column, ...]
+    rows: int
+    clusters: int
+    sample: FloatArray
+    sample_clusters: CodeArray
+
+    @property
+    def features(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if not column.is_output)
+
+    @property
+    def outputs(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.is_output)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Plain arrays for `numpy.savez`; nothing in them needs pickle."""
+        header = {
+            "schema": SCHEMA,
+            "rows": self.rows,
+            "clusters": self.clusters,
+            "columns": [asdict(column) for column in self.columns],
+        }
+        return {
+            "header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
+            "sample": self.sample,
+            "sample_clusters": self.sample_clusters,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Profile:
+        """The profile behind `to_arrays`, also from an open npz file."""
+        header = json.loads(arrays["header"].tobytes())
+        if header["schema"] != SCHEMA:
+            raise ValueError(
+                f"This profile has schema {header['schema']} and this touchline reads {SCHEMA}: retrain the model."
+            )
+        columns = tuple(_column_from(stored) for stored in header["columns"])
+        return cls(columns, header["rows"], header["clusters"], arrays["sample"], arrays["sample_clusters"])
+
+
+def build_profile(
+    features: ArrayLike,
+    *,
+    names: Sequence[str],
+    levels: Mapping[str, Sequence[str]] | None = None,
+    outputs: Mapping[str, ArrayLike] | None = None,
+    clusters: ArrayLike | None = None,
+) -> Profile:
+    """Profile encoded rows (rows × names) in time order and, of the same rows, the model's outputs by name.
+
+    Columns named in `levels` are categories.
+
+    >>> found = build_profile([[1.0, 0.0], [3.0, 1.0]], names=["age", "team"], levels={"team": ["red", "blue"]})
+    >>> found.columns[0].mean, found.columns[1].counts
+    (2.0, (1, 1))
+    """
+    matrix = np.asarray(features, dtype=np.float64)
+    if matrix.ndim != 2 or matrix.shape[1] != len(names):
+        raise ValueError(f"{len(names)} names were given for a matrix of shape {matrix.shape}.")
+    given = {name: np.asarray(values, dtype=np.float64) for name, values in (outputs or {}).items()}
+    known = levels or {}
+    columns = [_profiled(name, matrix[:, at], known.get(name), False) for at, name in enumerate(names)]
+    columns += [_profiled(name, values, None, True) for name, values in given.items()]
+    together = np.column_stack([matrix, *given.values()])
+    codes = cluster_codes(clusters, len(matrix))
+    kept = _sampled_rows(codes)
+    return Profile(tuple(columns), len(matrix), len(np.unique(codes)), together[kept], codes[kept])
+
+
+def _profiled(name: str, values: FloatArray, levels: Sequence[str] | None, is_output: bool) -> Column:
+    present = values[np.isfinite(values)]
+    nulls = len(values) - len(present)
+    if levels is not None:
+        counts = np.bincount(present[present >= 0].astype(np.int64), minlength=len(levels))
+        unseen = int((present < 0).sum())
+        return CategoryColumn(name, is_output, tuple(levels), tuple(int(count) for count in counts), unseen, nulls)
+    if not len(present):
+        return NumberColumn(name, is_output, 0, nulls, 0.0, 0.0, ())
+    steps = np.quantile(present, np.linspace(0, 1, _QUANTILE_STEPS + 1), method="inverted_cdf")
+    return NumberColumn(
+        name, is_output, len(present), nulls, float(present.mean()), float(present.std()), tuple(steps.tolist())
+    )
+
+
+def _sampled_rows(codes: CodeArray) -> CodeArray:
+    """Rows of whole clusters, evenly over time; of every cluster some rows where clusters are few and large."""
+    every = -(-len(codes) // SAMPLE_ROWS)
+    clusters = int(codes.max(initial=-1)) + 1
+    if clusters // every >= _MIN_SAMPLE_CLUSTERS:
+        return np.flatnonzero(codes % every == 0)
+    return np.arange(0, len(codes), every)
+
+
+def _column_from(stored: dict[str, Any]) -> Column:
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
+    return CategoryColumn(**fields) if "levels" in stored else NumberColumn(**fields)

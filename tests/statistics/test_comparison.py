@@ -1,0 +1,91 @@
+"""Better by luck does not pass; better by much does; too little says how much more."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest, ttest_rel
+
+from touchline.errors import TooFewClusters
+from touchline.statistics import alpha_at_look, paired_comparison
+
+
+def paired_losses(seed: int, *, gain: float = 0.0, clusters: int = 150, rho: float = 0.4) -> tuple[np.ndarray, ...]:
+    """Losses of two models on rows in clusters; neighbouring clusters favour the same model."""
+    rng = np.random.default_rng(seed)
+    favour = rng.normal(size=clusters)
+    for at in range(1, clusters):
+        favour[at] = rho * favour[at - 1] + np.sqrt(1 - rho**2) * favour[at]
+    labels = np.repeat(np.arange(clusters), rng.integers(1, 10, clusters))
+    common = rng.exponential(size=len(labels))
+    return common + 0.1 * favour[labels] + 0.2 * rng.normal(size=len(labels)) - gain, common, labels
+
+
+def test_a_model_that_is_no_better_passes_in_no_more_than_alpha() -> None:
+    runs = 200
+    passed = sum(paired_comparison(*paired_losses(seed), seed=seed).is_better for seed in range(runs))
+    assert binomtest(passed, runs, 0.05, alternative="greater").pvalue > 0.001
+
+
+def test_a_model_that_is_better_is_found() -> None:
+    found = [paired_comparison(*paired_losses(seed, gain=0.06)).is_better for seed in range(20)]
+    assert sum(found) >= 18
+
+
+def test_independent_rows_get_the_p_value_of_the_paired_t_test() -> None:
+    rng = np.random.default_rng(8)
+    a, b = rng.normal(size=3000), rng.normal(0.03, size=3000)
+    found = paired_comparison(a, b, None)
+    assert found.p_value == pytest.approx(ttest_rel(a, b, alternative="less").pvalue, abs=0.04)
+    assert found.difference == pytest.approx((a - b).mean())
+
+
+def test_the_upper_bound_and_the_p_value_decide_alike() -> None:
+    for seed in range(40):
+        found = paired_comparison(*paired_losses(seed, gain=0.02, clusters=60))
+        assert found.is_better == (found.high < 0)
+
+
+def test_too_few_clusters_say_how_many_more() -> None:
+    with pytest.raises(TooFewClusters, match=r"12 clusters .* 30 are needed. Wait for 18 more"):
+        paired_comparison(np.zeros(12), np.ones(12), None)
+
+
+def test_an_undecided_comparison_says_how_many_clusters_it_needs() -> None:
+    by_chance = paired_comparison(*paired_losses(3, clusters=60)).difference
+    found = paired_comparison(*paired_losses(3, gain=by_chance + 0.015, clusters=60))
+    assert not found.is_better
+    assert found.difference == pytest.approx(-0.015)
+    assert found.needed is not None
+    assert found.missing == found.needed - 60 > 0
+    # Twice the difference would need a quarter.
+    doubled = paired_comparison(*paired_losses(3, gain=by_chance + 0.03, clusters=60))
+    assert doubled.needed == pytest.approx(found.needed / 4, abs=1)
+
+
+def test_a_worse_model_is_not_told_to_wait() -> None:
+    found = paired_comparison(*paired_losses(3, gain=-0.3))
+    assert (found.is_better, found.needed, found.missing) == (False, None, None)
+
+
+def test_equal_losses_are_no_improvement() -> None:
+    losses = np.random.default_rng(1).random(50)
+    assert paired_comparison(losses, losses, None).p_value == 1.0
+
+
+def test_a_small_alpha_gets_the_resamples_to_reach_it() -> None:
+    alpha = alpha_at_look(0.05, 10)
+    found = paired_comparison(*paired_losses(1, gain=0.5), alpha=alpha)
+    assert found.is_better
+    assert found.resamples >= 20 / alpha
+
+
+def test_alpha_of_all_looks_together_is_alpha() -> None:
+    assert sum(alpha_at_look(0.05, look) for look in range(1, 100_000)) == pytest.approx(0.05, rel=1e-4)
+    with pytest.raises(ValueError, match="first look at a test window is look 1"):
+        alpha_at_look(0.05, 0)
+
+
+def test_losses_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(ValueError, match="1 of 40 paired losses"):
+        paired_comparison(np.r_[np.nan, np.ones(39)], np.ones(40), None)

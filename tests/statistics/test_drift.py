@@ -1,0 +1,85 @@
+"""Column by column: chance is not drift, drift is found, clusters do not fool the tests."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from touchline.statistics import build_profile, check_columns
+
+NAMES = ("elo", "goals", "ground")
+LEVELS = {"ground": ["home", "away", "neutral"]}
+
+
+def some_rows(rng: np.random.Generator, rows: int, *, shift: float = 0.0) -> np.ndarray:
+    return np.column_stack([rng.normal(shift, 1, rows), rng.poisson(1.4, rows), rng.integers(0, 3, rows)]).astype(float)
+
+
+def test_the_reference_itself_has_not_drifted() -> None:
+    rows = some_rows(np.random.default_rng(1), 500)
+    profile = build_profile(rows, names=NAMES, levels=LEVELS)
+    for column in check_columns(profile, rows):
+        assert (column.psi, column.distance) == pytest.approx((0.0, 0.0), abs=1e-9)
+        assert column.p_value > 0.9
+
+
+def test_a_shifted_column_is_found_and_measured() -> None:
+    rng = np.random.default_rng(2)
+    profile = build_profile(some_rows(rng, 3000), names=NAMES, levels=LEVELS)
+    elo, goals, ground = check_columns(profile, some_rows(rng, 600, shift=1.0))
+    assert elo.p_adjusted < 1e-6
+    assert elo.psi > 0.25
+    assert elo.distance == pytest.approx(1.0, abs=0.15)
+    assert min(goals.p_adjusted, ground.p_adjusted) > 0.01
+
+
+def test_new_levels_and_vanished_values_are_drift() -> None:
+    rng = np.random.default_rng(3)
+    profile = build_profile(some_rows(rng, 2000), names=NAMES, levels=LEVELS)
+    rows = some_rows(rng, 400)
+    rows[:200, 1] = np.nan
+    rows[:200, 2] = -1
+    elo, goals, ground = check_columns(profile, rows)
+    assert max(goals.p_adjusted, ground.p_adjusted) < 1e-6 < elo.p_adjusted
+    assert (goals.rows, goals.nulls) == (200, 200)
+    assert ground.distance == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("is_clustered", [False, True])
+def test_no_drift_alarms_at_most_at_the_stated_rate(is_clustered: bool) -> None:
+    runs, alarms = 120, 0
+    for seed in range(runs):
+        rng = np.random.default_rng(seed)
+        level = np.repeat(rng.normal(size=(160, 3)) * is_clustered, 5, axis=0)
+        rows = np.column_stack([rng.normal(size=(800, 2)) + level[:, :2], rng.normal(size=800) + level[:, 2] > 0])
+        labels = np.repeat(np.arange(160), 5) if is_clustered else np.arange(800)
+        profile = build_profile(rows[:600], names=["a", "b", "c"], levels={"c": ["no", "yes"]}, clusters=labels[:600])
+        found = check_columns(profile, rows[600:], labels[600:], seed=seed)
+        alarms += any(column.p_adjusted <= 0.05 for column in found)
+    assert binomtest(alarms, runs, 0.05, alternative="greater").pvalue > 0.001
+
+
+def test_permuting_clusters_finds_what_is_there() -> None:
+    rng = np.random.default_rng(4)
+    labels = np.repeat(np.arange(200), 5)
+    profile = build_profile(some_rows(rng, 1000), names=NAMES, levels=LEVELS, clusters=labels)
+    elo, goals, _ = check_columns(profile, some_rows(rng, 200, shift=0.8), labels[:200])
+    assert elo.p_adjusted <= 0.01 < goals.p_adjusted
+
+
+def test_a_column_without_values_is_judged_by_its_nulls() -> None:
+    rows = some_rows(np.random.default_rng(5), 300)
+    rows[:, 0] = np.nan
+    profile = build_profile(rows, names=NAMES, levels=LEVELS)
+    assert check_columns(profile, rows)[0].p_value == 1.0
+    filled = rows.copy()
+    filled[:, 0] = 1.0
+    assert check_columns(profile, filled)[0].p_value < 1e-6
+    assert check_columns(profile, filled, np.arange(300) // 3)[0].p_value < 0.01
+
+
+def test_other_columns_are_refused() -> None:
+    profile = build_profile([[1.0], [2.0]], names=["x"])
+    with pytest.raises(ValueError, match="The profile has 1 columns; rows of shape"):
+        check_columns(profile, [[1.0, 2.0]])
