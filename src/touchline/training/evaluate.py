@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -130,7 +130,15 @@ def predictions_frame(test: LabelledRows, predictions: Array, frame: pl.DataFram
     """example_id, cutoff, cluster, label and p_<class> per class, or value."""
     picked = frame[test.places]
     cluster = picked["cluster"].cast(pl.String) if "cluster" in frame.columns else picked["example_id"].cast(pl.String)
-    names = [f"p_{name}" for name in test.classes] or ["value"]
     return pl.DataFrame(
         [picked["example_id"].cast(pl.String), picked["cutoff"], cluster.alias("cluster"), picked["label"]]
-    ).with_columns(pl.Series(name, predictions[:, place]) for place, name in enumerate(names))
+    ).with_columns(pl.Series(name, predictions[:, place]) for place, name in enumerate(output_names(test.classes)))
+
+
+def output_names(classes: Sequence[str]) -> list[str]:
+    """What the columns of predictions are called in frames and profiles.
+
+    >>> output_names(["no", "yes"]), output_names([])
+    (['p_no', 'p_yes'], ['value'])
+    """
+    return [f"p_{name}" for name in classes] or ["value"]

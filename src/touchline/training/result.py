@@ -9,6 +9,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from touchline.statistics import Profile
 from touchline.training.candidates import CandidateReport
 from touchline.training.evaluate import Evaluation
 from touchline.training.model import Model
@@ -26,7 +27,11 @@ class SelfTest:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """One training. `evaluation_model` knew only labels before the test window; `model` knows all of them and ships."""
+    """One training.
+
+    `evaluation_model` knew only labels before the test window; `model` knows all of them and ships. `profile` is the
+    reference for drift: the test window, and what the evaluation model said about it without having seen it.
+    """
 
     candidates: tuple[CandidateReport, ...]
     chosen: str
@@ -35,6 +40,7 @@ class TrainingResult:
     evaluation_model: Model
     model: Model
     recipe: Recipe
+    profile: Profile
     self_test: SelfTest
     training_set_hash: str
     trained_at: datetime

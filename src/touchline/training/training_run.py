@@ -20,6 +20,7 @@ import polars as pl
 
 from touchline.errors import NoCandidateWorked
 from touchline.features import TrainingSet
+from touchline.statistics import Profile, build_profile
 from touchline.training.balance import IMBALANCED, imbalance
 from touchline.training.candidates import (
     CandidateReport,
@@ -30,7 +31,7 @@ from touchline.training.candidates import (
     recipe_of,
     try_recipe,
 )
-from touchline.training.evaluate import Evaluation, Judged, evaluate
+from touchline.training.evaluate import Evaluation, Judged, evaluate, output_names
 from touchline.training.fit import fit_recipe
 from touchline.training.model import Model
 from touchline.training.result import SelfTest, TrainingResult
@@ -86,7 +87,6 @@ def train(
     evaluation = _judge_on_test(evaluation_model, contest, split, training_set.frame)
     tell(Progress("fitting on all known labels", 0.95))
     model = _written_and_read(_shipping_fit(winner, contest), winner)
-    chosen = model.preparation.dropped
     return TrainingResult(
         candidates=tuple(reports),
         chosen=winner.recipe.candidate,
@@ -94,7 +94,8 @@ def train(
         evaluation=evaluation,
         evaluation_model=evaluation_model,
         model=model,
-        recipe=replace(winner.recipe, dropped=chosen),
+        recipe=replace(winner.recipe, dropped=model.preparation.dropped),
+        profile=_profile(evaluation_model, rows.at(split.test)),
         self_test=_self_test(model, rows),
         training_set_hash=training_set.hash,
         trained_at=now,
@@ -184,6 +185,18 @@ def _judge_on_test(model: Model, contest: Contest, split: Split, frame: pl.DataF
 def _named_baseline(columns: tuple[str, ...], frame: pl.DataFrame, test: LabelledRows) -> Array:
     picked = frame[test.places]
     return np.stack([picked[name].cast(pl.Float64).to_numpy() for name in columns], axis=1)
+
+
+def _profile(model: Model, test: LabelledRows) -> Profile:
+    in_time = test.at(np.argsort(test.cutoffs, kind="stable"))
+    said = model.predict(in_time.vectors)
+    return build_profile(
+        in_time.vectors,
+        names=[column.name for column in model.columns],
+        levels={column.name: column.levels for column in model.columns if column.kind == "category"},
+        outputs={name: said[:, place] for place, name in enumerate(output_names(model.classes))},
+        clusters=in_time.clusters,
+    )
 
 
 def _self_test(model: Model, rows: LabelledRows) -> SelfTest:
