@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from touchline.training.estimators.base import Fitted as Fitted
     from touchline.training.evaluate import Evaluation as Evaluation
     from touchline.training.evaluate import Metric as Metric
+    from touchline.training.evaluate import constant_predictions as constant_predictions
     from touchline.training.losses import loss_rows as loss_rows
     from touchline.training.metrics import LOWER_IS_BETTER as LOWER_IS_BETTER
     from touchline.training.model import Model as Model
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from touchline.training.refitting import refit as refit
     from touchline.training.result import SelfTest as SelfTest
     from touchline.training.result import TrainingResult as TrainingResult
+    from touchline.training.rows import labelled_rows as labelled_rows
     from touchline.training.spec import Candidate as Candidate
     from touchline.training.spec import Task as Task
     from touchline.training.spec import Training as Training
@@ -44,13 +46,14 @@ __getattr__ = lazy_names(
     {
         "touchline.training.candidates": ["CandidateReport"],
         "touchline.training.estimators.base": ["Family", "FitRequest", "Fitted"],
-        "touchline.training.evaluate": ["Evaluation", "Metric"],
+        "touchline.training.evaluate": ["Evaluation", "Metric", "constant_predictions"],
         "touchline.training.losses": ["loss_rows"],
         "touchline.training.metrics": ["LOWER_IS_BETTER"],
         "touchline.training.model": ["Model"],
         "touchline.training.recipe": ["Recipe"],
         "touchline.training.refitting": ["refit"],
         "touchline.training.result": ["SelfTest", "TrainingResult"],
+        "touchline.training.rows": ["labelled_rows"],
         "touchline.training.spec": [
             "Candidate",
             "Task",
