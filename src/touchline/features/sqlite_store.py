@@ -1,0 +1,116 @@
+"""Packed rows in an SQLite file: embedded, write-ahead log, many readers and one writer."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from touchline.errors import OnlineStoreUnavailable
+from touchline.features.online_store import StoredSize
+from touchline.features.packed import STAMPS_AT, STAMPS_LENGTH
+
+_SCHEMA = "CREATE TABLE IF NOT EXISTS packed (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
+_STAMPS = f"{STAMPS_AT + 1}, {STAMPS_LENGTH}"
+_WRITE = (
+    "INSERT INTO packed (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value "
+    f"WHERE substr(excluded.value, {_STAMPS}) >= substr(value, {_STAMPS})"
+)
+_MARK = "INSERT INTO packed (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+_MOST_VARIABLES = 30_000  # SQLite binds at most 32,766
+
+
+class SqliteOnlineStore:
+    """Packed rows in one file. A write is one transaction: readers see all of it or nothing."""
+
+    def __init__(self, path: str | Path, *, timeout_seconds: float = 10.0) -> None:
+        self._path = Path(str(path).removeprefix("sqlite:///"))
+        self._timeout_seconds = timeout_seconds
+        self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+
+    def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        try:
+            if len(keys) > _MOST_VARIABLES:
+                return self.read(keys[:_MOST_VARIABLES]) + self.read(keys[_MOST_VARIABLES:])
+            found = dict(self._connection().execute(_select(len(keys)), keys).fetchall())
+        except sqlite3.Error as wrong:
+            raise self._unavailable(wrong) from wrong
+        return [found.get(key) for key in keys]
+
+    def write(self, rows: Iterable[tuple[bytes, bytes]], marks: Mapping[bytes, bytes] | None = None) -> int:
+        connection = self._connection()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            before = connection.total_changes
+            connection.executemany(_WRITE, rows)
+            won = connection.total_changes - before
+            connection.executemany(_MARK, (marks or {}).items())
+            connection.execute("COMMIT")
+        except sqlite3.Error as wrong:
+            _roll_back(connection)
+            raise self._unavailable(wrong) from wrong
+        except BaseException:
+            _roll_back(connection)
+            raise
+        return won
+
+    def delete(self, prefix: bytes) -> int:
+        try:
+            return self._connection().execute(f"DELETE FROM packed WHERE {_UNDER}", _range(prefix)).rowcount
+        except sqlite3.Error as wrong:
+            raise self._unavailable(wrong) from wrong
+
+    def size(self, prefix: bytes) -> StoredSize:
+        query = f"SELECT count(*), coalesce(sum(length(key) + length(value)), 0) FROM packed WHERE {_UNDER}"
+        try:
+            return StoredSize(*self._connection().execute(query, _range(prefix)).fetchone())
+        except sqlite3.Error as wrong:
+            raise self._unavailable(wrong) from wrong
+
+    def close(self) -> None:
+        while self._opened:
+            self._opened.pop().close()
+        self._local = threading.local()
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._open()
+        return connection
+
+    def _open(self) -> sqlite3.Connection:
+        # Each thread uses its own connection; only close() touches those of others.
+        connection = sqlite3.connect(
+            self._path, timeout=self._timeout_seconds, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA mmap_size = 268435456")
+        connection.execute(_SCHEMA)
+        self._opened.append(connection)
+        return connection
+
+    def _unavailable(self, wrong: sqlite3.Error) -> OnlineStoreUnavailable:
+        return OnlineStoreUnavailable(str(self._path), str(wrong), self._timeout_seconds)
+
+
+_UNDER = "key >= ? AND key < ?"
+
+
+def _range(prefix: bytes) -> tuple[bytes, bytes]:
+    """The keys that begin with `prefix`; ours are text, so none begins with 0xff."""
+    return prefix, prefix + b"\xff"
+
+
+@lru_cache(256)
+def _select(count: int) -> str:
+    return f"SELECT key, value FROM packed WHERE key IN ({','.join('?' * count)})"
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
