@@ -9,6 +9,7 @@
     │   ├── InvalidContract
     │   ├── VersionNotFound, ReasonMissing, IllegalStageChange, NotPortable
     │   ├── UnknownScore, CandidateUnfit
+    │   ├── DriftColumnUnknown
     │   └── MissingDependency
     ├── GateFailed                 a gate said no (exit code 3)
     ├── StageConflict, NotEvaluated, ReleaseTampered, ReleaseBroken
@@ -16,11 +17,12 @@
     ├── TooFewExamples, OneClassOnly, LabelsUnusable, LeakageFound
     ├── BudgetExceeded, NoCandidateWorked
     ├── ModelDamaged, ModelMismatch
-    ├── TooFewClusters
+    ├── TooFewClusters, ProfileMismatch
     ├── ColumnsMismatch
     ├── BackendUnavailable (DatabaseBusy), DiskFull
     ├── SchemaMismatch (DatabaseAhead, DatabaseBehind)
     ├── ObjectNotFound, InvalidObjectKey, LeaseHeld, LeaseLost
+    ├── UnknownPrediction, WrongLabel (usage), ReleaseNotFound, NotReplayable
     └── …
 
 A message says what happened to which thing, the value found and the value allowed, and the next step.
@@ -498,6 +500,40 @@ class TrackingMismatch(TouchlineError):
 
 # --- serving --------------------------------------------------------------------------------------
 
+
+class UnknownPrediction(UsageError):
+    def __init__(self, project: str, prediction_ids: Sequence[str]) -> None:
+        self.prediction_ids = tuple(prediction_ids)
+        more = f" and {len(prediction_ids) - 1} more" if len(prediction_ids) > 1 else ""
+        super().__init__(
+            f"{project} has no logged prediction {prediction_ids[0]}{more}. "
+            "A prediction is in the log a second after its answer; for one older than the log keeps, give the example_id."
+        )
+
+
+class WrongLabel(UsageError):
+    def __init__(self, project: str, label: object, allowed: str) -> None:
+        self.label = label
+        super().__init__(f"{label!r} is no label of {project}; allowed: {allowed}.")
+
+
+class ReleaseNotFound(TouchlineError):
+    def __init__(self, project: str, release_id: str) -> None:
+        self.release_id = release_id
+        super().__init__(
+            f"{project} has no release {release_id}, though it is referred to. "
+            "Restore a backup, or promote another version."
+        )
+
+
+class NotReplayable(TouchlineError):
+    """A logged prediction that cannot be computed again, and what is missing for it."""
+
+    def __init__(self, prediction_id: str, missing: str) -> None:
+        self.prediction_id = prediction_id
+        super().__init__(f"Prediction {prediction_id} cannot be computed again: {missing}.")
+
+
 # --- statistics -----------------------------------------------------------------------------------
 
 
@@ -513,6 +549,28 @@ class TooFewClusters(TouchlineError):
 
 
 # --- monitoring -----------------------------------------------------------------------------------
+
+
+class DriftColumnUnknown(UsageError):
+    """A drift rule names a column that the released model does not have."""
+
+    def __init__(self, name: str, known: Collection[str]) -> None:
+        self.name = name
+        super().__init__(
+            f"Drift rule names column {name!r}, which the released model does not have. {nearest(name, known)}"
+        )
+
+
+class ProfileMismatch(TouchlineError):
+    """Logged rows that cannot be compared with a release's profile."""
+
+    def __init__(self, release_id: str, found: str, allowed: str) -> None:
+        self.release_id = release_id
+        super().__init__(
+            f"Release {release_id}: logged predictions have {found}, its drift profile has {allowed}. "
+            "The log and the release do not belong together; promote the version again to rebuild its release."
+        )
+
 
 # --- project and automation -----------------------------------------------------------------------
 

@@ -1,0 +1,146 @@
+"""The serving application. Only `cli/` imports this file, so that loading the room stays light."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from touchline.serving.answering import PredictHere
+from touchline.serving.front import Front
+from touchline.serving.openapi import document_of
+from touchline.serving.prediction_log import LogLimits, PredictionLog
+from touchline.serving.problems import FieldProblem, InternalError, InvalidRequest, Problem, problem_of_status, respond
+from touchline.serving.releases import ReleaseSlot
+from touchline.serving.routes import project_router, system_router
+from touchline.serving.sink import DatabaseSink
+from touchline.serving.state import Limits, ServedProject, Serving
+from touchline.storage import Database
+
+
+def create_app(
+    projects: Sequence[ServedProject],
+    *,
+    database: Database,
+    spool: Path,
+    default: str | None = None,
+    limits: Limits | None = None,
+    log_limits: LogLimits | None = None,
+) -> FastAPI:
+    """The server of these projects. `spool` is the folder where logged predictions wait for the database.
+
+    `default` is the project that the unscoped routes mean; the first one if not said.
+    """
+    slots = {
+        project.name: ReleaseSlot(project.name, project.releases, project.clock, project.open_reader)
+        for project in projects
+    }
+    log = PredictionLog(spool, DatabaseSink(database), log_limits)
+    serving = Serving(slots, default or projects[0].name, log, database, limits or Limits())
+    app = FastAPI(
+        title="touchline",
+        version=version("touchline"),
+        summary="Predictions, and what became of them",
+        lifespan=_lifespan(serving),
+    )
+    app.state.serving = serving
+    app.add_middleware(Front, serving=serving)
+    app.include_router(system_router(serving))
+    for name, slot in slots.items():
+        if name == serving.default:
+            app.include_router(project_router(serving, slot, prefix="", tag=name))
+        app.include_router(project_router(serving, slot, prefix=f"/projects/{name}", tag=name))
+    _mount_own_routers(app, serving, projects)
+    _add_problem_handlers(app)
+    _document(app, serving)
+    return app
+
+
+def _lifespan(serving: Serving) -> Callable[[FastAPI], Any]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001
+        serving.log.start()
+        for slot in serving.slots.values():
+            await asyncio.to_thread(slot.refresh)
+        watcher = asyncio.create_task(_watch(serving))
+        try:
+            yield
+        finally:
+            serving.is_draining = True
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
+            await asyncio.to_thread(serving.log.stop)
+
+    return lifespan
+
+
+async def _watch(serving: Serving) -> None:
+    """Follow the journal of every project, away from the requests."""
+    while True:
+        for name, slot in serving.slots.items():
+            refused = slot.refused
+            if await asyncio.to_thread(slot.refresh):
+                serving.metrics.swaps.labels(name).inc()
+            if slot.refused is not None and slot.refused is not refused:
+                serving.metrics.refused.labels(name).inc()
+            await asyncio.to_thread(slot.warm_previous)
+        await asyncio.sleep(serving.limits.poll_seconds)
+
+
+def _mount_own_routers(app: FastAPI, serving: Serving, projects: Sequence[ServedProject]) -> None:
+    """A project's routes at the root and under `/projects/NAME`; at the root the default project goes first."""
+    for project in sorted(projects, key=lambda project: project.name != serving.default):
+        for make in project.routers:
+            here = PredictHere(serving, project.name)
+            router: APIRouter = make(here) if inspect.signature(make).parameters else make()
+            app.include_router(router, tags=[project.name])
+            app.include_router(router, prefix=f"/projects/{project.name}", tags=[project.name], include_in_schema=False)
+
+
+def _add_problem_handlers(app: FastAPI) -> None:
+    def reply(request: Request, problem: Problem) -> Response:
+        found = respond(problem, getattr(request.state, "correlation_id", None))
+        return Response(found.body, found.status, found.headers)
+
+    @app.exception_handler(Problem)
+    async def on_problem(request: Request, problem: Problem) -> Response:
+        return reply(request, problem)
+
+    @app.exception_handler(HTTPException)
+    async def on_http_exception(request: Request, wrong: HTTPException) -> Response:
+        return reply(request, problem_of_status(wrong.status_code, str(wrong.detail), wrong.headers))
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, wrong: RequestValidationError) -> Response:
+        problems = [
+            FieldProblem(".".join(str(part) for part in error["loc"][1:]), str(error["msg"]), None, None)
+            for error in wrong.errors()[:50]
+        ]
+        return reply(request, InvalidRequest(problems))
+
+    @app.exception_handler(Exception)
+    async def on_anything(request: Request, wrong: Exception) -> Response:  # noqa: ARG001  starlette logs it
+        return reply(request, InternalError())
+
+
+def _document(app: FastAPI, serving: Serving) -> None:
+    """`/docs` shows the fields of the releases that answer now."""
+    routes_alone = app.openapi
+    made: dict[tuple[str | None, ...], dict[str, Any]] = {}
+
+    def openapi() -> dict[str, Any]:
+        key = tuple(slot.current.release.id if slot.current else None for slot in serving.slots.values())
+        if key not in made:
+            made.clear()
+            made[key] = document_of(serving, routes_alone())
+        return made[key]
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document

@@ -1,0 +1,144 @@
+"""The OpenAPI document: FastAPI's routes, and `/predict` with the fields of each release."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from touchline.serving.predict import Predictor
+from touchline.serving.releases import ReleaseSlot
+from touchline.serving.state import Serving
+
+_PROBLEM = {
+    "title": "Problem",
+    "description": "RFC 9457 problem document",
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "correlation_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "field": {"type": "string"},
+                    "problem": {"type": "string"},
+                    "found": {},
+                    "allowed": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+_FAILURES = {
+    "400": "The body is not JSON",
+    "401": "A valid API key is needed",
+    "403": "The key's role does not allow this",
+    "404": "Not found",
+    "408": "The body did not arrive in time",
+    "413": "Too many bytes or rows",
+    "422": "A field does not fit; `errors` names each with what is allowed",
+    "429": "Too many requests for this key",
+    "503": "No release, no features, or too busy; Retry-After says when to ask again",
+}
+
+
+def document_of(serving: Serving, routes: dict[str, Any]) -> dict[str, Any]:
+    """The whole document. `routes` is what FastAPI knows by itself; it is not changed."""
+    document = copy.deepcopy(routes)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    schemas["Problem"] = _PROBLEM
+    paths: dict[str, Any] = {}
+    for name, slot in serving.slots.items():
+        if slot.current is None:
+            continue
+        for path in (["/predict"] if name == serving.default else []) + [f"/projects/{name}/predict"]:
+            paths[path] = {"post": _operation(slot, slot.current, schemas, path)}
+    document["paths"] = {**paths, **document.get("paths", {})}
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            _describe_failures(operation)
+    return document
+
+
+def _describe_failures(operation: dict[str, Any]) -> None:
+    responses = operation.setdefault("responses", {})
+    for status, text in _FAILURES.items():
+        responses[status] = {
+            "description": text,
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+
+
+def _operation(slot: ReleaseSlot, predictor: Predictor, schemas: dict[str, Any], path: str) -> dict[str, Any]:
+    release = predictor.release
+    row = predictor.models.schema_of_one()
+    schemas.update(row.pop("$defs", {}))
+    title = "".join(part.title() for part in slot.project.split("_"))
+    schemas[f"{title}Ask"] = row
+    schemas[f"{title}Answer"] = _answer_schema(predictor)
+    reference = {"$ref": f"#/components/schemas/{title}Ask"}
+    answer = {"$ref": f"#/components/schemas/{title}Answer"}
+    many = {"type": "array", "items": reference, "minItems": 1, "maxItems": predictor.most_rows}
+    example = {"example": dict(release.example)} if release.example else {}
+    answers = {
+        "type": "object",
+        "required": ["predictions"],
+        "properties": {"predictions": {"type": "array", "items": answer}},
+    }
+    return {
+        "tags": [slot.project],
+        "summary": "Predict one row or many",
+        "description": f"Release {release.id}, version {release.version}. A list of rows gives a list of predictions.",
+        "operationId": "predict" + path.replace("/", "_").removesuffix("_predict"),
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"anyOf": [reference, many]}, **example}},
+        },
+        "responses": {
+            "200": {
+                "description": "The prediction, or `predictions` for a list",
+                "content": {"application/json": {"schema": {"anyOf": [answer, answers]}}},
+            }
+        },
+    }
+
+
+def _answer_schema(predictor: Predictor) -> dict[str, Any]:
+    release = predictor.release
+    instant = {"type": "string", "format": "date-time"}
+    said: dict[str, Any] = {"value": {"type": "number"}}
+    if release.kind != "regression":
+        share = {"type": "number", "minimum": 0, "maximum": 1}
+        said = {"probabilities": {"type": "object", "properties": dict.fromkeys(release.classes, share)}}
+    return {
+        "title": "Answer",
+        "type": "object",
+        "properties": {
+            "prediction_id": {"type": "string", "description": "ask why: touchline trace ID"},
+            **said,
+            "project": {"type": "string"},
+            "release": {"type": "string"},
+            "version": {"type": "integer"},
+            "variant": {"type": "string"},
+            "cutoff": instant,
+            "features": {
+                "type": "object",
+                "description": "per view: present, missing, expired or fallback, and the value's event_timestamp",
+                "additionalProperties": {
+                    "type": "object",
+                    "properties": {
+                        "status": {"enum": ["present", "missing", "expired", "fallback"]},
+                        "event_timestamp": {"anyOf": [instant, {"type": "null"}]},
+                    },
+                },
+            },
+        },
+        "required": ["prediction_id", *said, "project", "release", "version", "variant", "cutoff", "features"],
+    }

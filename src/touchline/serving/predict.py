@@ -1,0 +1,222 @@
+"""From checked rows to answers and log rows. Pure but for the online store it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from touchline.errors import FeaturesExpired, InvalidEntityKey, TouchlineError
+from touchline.features import FeatureRows, ViewStatus
+from touchline.serving.fields import RequestModels, explain, request_models
+from touchline.serving.problems import (
+    BatchTooLarge,
+    FeaturesStale,
+    FeaturesUnavailable,
+    FieldProblem,
+    InvalidRequest,
+    MalformedBody,
+)
+from touchline.serving.served import FeatureReads, ServedRelease, Vectors, view_label
+from touchline.serving.vectors import VectorPlan
+
+NewId = Callable[[], str]
+Row = dict[str, Any]
+Statuses = tuple[ViewStatus, ...]
+VARIANT = "production"  # the traffic split will name others
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is the same for all rows of one request."""
+
+    request_id: str
+    correlation_id: str | None
+    now: datetime
+    answered_at: datetime
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One row and all that was found for it."""
+
+    row: Row
+    cutoff: datetime
+    vector: Vectors
+    statuses: Statuses
+    output: list[float]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The answer to one row, and its row for the log."""
+
+    answer: dict[str, Any]
+    log_row: dict[str, Any]
+
+
+class Predictor:
+    """One release, ready to answer. Made once per release; checking, encoding and scoring are prepared here."""
+
+    def __init__(self, release: ServedRelease, reader: FeatureReads | None, *, most_rows: int = 1000) -> None:
+        self.release = release
+        self.models: RequestModels = request_models(release)
+        self.reader = reader
+        self.most_rows = most_rows
+        self._one = self.models.row.__pydantic_validator__
+        self._many = TypeAdapter(list[self.models.row]).validator  # type: ignore[name-defined]
+        self._plan = VectorPlan(release.columns, release.transforms)
+        self._keys = release.entity_columns
+        self._inputs = tuple(column.name for column in release.inputs)
+        self._is_regression = release.kind == "regression"
+
+    def warm_up(self) -> None:
+        """Score a row of nulls, so that the first request does not pay for what is made on first use."""
+        self.release.model.predict(np.full((1, len(self.release.columns)), np.nan))
+
+    # --- check ---
+
+    def read_body(self, body: bytes) -> tuple[list[Row], bool]:
+        """The checked rows of a request body, and whether it was a list."""
+        is_many = body.lstrip()[:1] == b"["
+        try:
+            if is_many:
+                rows = [row.__dict__ for row in self._many.validate_json(body)]
+            else:
+                rows = [self._one.validate_json(body).__dict__]
+        except ValidationError as wrong:
+            raise self._explain(wrong, is_many) from None
+        if not rows:
+            raise InvalidRequest([FieldProblem("", "the list is empty", None, f"1 to {self.most_rows} rows")])
+        if len(rows) > self.most_rows:
+            raise BatchTooLarge(len(rows), self.most_rows)
+        if self._keys:
+            self._validate_keys(rows, is_many)
+        return rows, is_many
+
+    def _explain(self, wrong: ValidationError, is_many: bool) -> Exception:
+        first = wrong.errors(include_url=False, include_context=False)[0]
+        if first["type"] == "json_invalid":
+            return MalformedBody(f"{first['msg']}. Send one JSON object, or a list of them.")
+        return explain(wrong, self.models.row, is_many=is_many)
+
+    def _validate_keys(self, rows: Sequence[Row], is_many: bool) -> None:
+        problems = []
+        for index, row in enumerate(rows):
+            if row["features"] is not None:
+                continue
+            missing = [name for name in self._keys if row[name] is None]
+            where = f"{index}." if is_many else ""
+            problems += [FieldProblem(where + name, "missing field", None, "an entity key") for name in missing]
+        if problems:
+            raise InvalidRequest(problems[:50])
+
+    # --- score ---
+
+    def answer(self, rows: Sequence[Row], ask: Ask, new_id: NewId) -> list[Answered]:
+        """Score checked rows. Raises `FeaturesUnavailable` when the online store is away."""
+        cutoffs = [row["cutoff"] or ask.now for row in rows]
+        vectors, statuses = self._vectors(rows, cutoffs)
+        outputs = self.release.model.predict(vectors).tolist()
+        return [
+            self._answered(Scored(rows[i], cutoffs[i], vectors[i], statuses[i], outputs[i]), ask, new_id())
+            for i in range(len(rows))
+        ]
+
+    def _vectors(self, rows: Sequence[Row], cutoffs: Sequence[datetime]) -> tuple[Vectors, Sequence[Statuses]]:
+        if not self._keys:
+            return self._plan.encode_one(rows[0]) if len(rows) == 1 else self._plan.encode(rows), [()] * len(rows)
+        asked = [index for index, row in enumerate(rows) if row["features"] is None]
+        if len(asked) == len(rows):
+            found = self._read(rows, cutoffs)
+            return found.vectors, found.statuses
+        return self._mixed(rows, cutoffs, asked)
+
+    def _mixed(
+        self, rows: Sequence[Row], cutoffs: Sequence[datetime], asked: Sequence[int]
+    ) -> tuple[Vectors, Sequence[Statuses]]:
+        """Rows that bring their feature values, perhaps among others that do not."""
+        given = [index for index in range(len(rows)) if rows[index]["features"] is not None]
+        vectors = np.empty((len(rows), len(self.release.columns)), dtype=np.float64)
+        vectors[given] = self._plan.encode([{**rows[i], **rows[i]["features"].__dict__} for i in given])
+        statuses: list[Statuses] = [()] * len(rows)
+        if asked:
+            found = self._read([rows[i] for i in asked], [cutoffs[i] for i in asked])
+            vectors[list(asked)] = found.vectors
+            for place, index in enumerate(asked):
+                statuses[index] = found.statuses[place]
+        return vectors, statuses
+
+    def _read(self, rows: Sequence[Row], cutoffs: Sequence[datetime]) -> FeatureRows:
+        if self.reader is None:
+            raise FeaturesUnavailable(self.release.project, "this server has no online store")
+        try:
+            return self.reader.read(rows, cutoffs)
+        except InvalidEntityKey as wrong:
+            raise InvalidRequest([FieldProblem("", str(wrong), None, None)]) from wrong
+        except FeaturesExpired as wrong:
+            raise FeaturesStale(str(wrong)) from wrong
+        except (TouchlineError, OSError) as away:
+            raise FeaturesUnavailable(self.release.project, str(away)) from away
+
+    # --- tell and log ---
+
+    def _answered(self, scored: Scored, ask: Ask, prediction_id: str) -> Answered:
+        release = self.release
+        said: dict[str, Any] = (
+            {"value": scored.output[0]}
+            if self._is_regression
+            else {"probabilities": dict(zip(release.classes, scored.output, strict=True))}
+        )
+        answer = {
+            "prediction_id": prediction_id,
+            **said,
+            "project": release.project,
+            "release": release.id,
+            "version": release.version,
+            "variant": VARIANT,
+            "cutoff": scored.cutoff,
+            "features": {
+                view_label(found.view, found.prefix): {
+                    "status": found.status,
+                    "event_timestamp": found.event_timestamp,
+                }
+                for found in scored.statuses
+            },
+        }
+        return Answered(answer, self._log_row(scored, said, ask, prediction_id))
+
+    def _log_row(self, scored: Scored, said: dict[str, Any], ask: Ask, prediction_id: str) -> dict[str, Any]:
+        row, release = scored.row, self.release
+        return {
+            "prediction_id": prediction_id,
+            "request_id": ask.request_id,
+            "project": release.project,
+            "release_id": release.id,
+            "role": "answer",
+            "variant": VARIANT,
+            "probability": 1.0,
+            "override": False,
+            "example_id": row["example_id"],
+            "entity_keys": {name: row[name] for name in self._keys if row[name] is not None},
+            "cutoff": scored.cutoff,
+            "answered_at": ask.answered_at,
+            "views": {
+                view_label(found.view, found.prefix): {
+                    "feature_version": found.feature_version,
+                    "event_timestamp": found.event_timestamp,
+                    "watermark": found.watermark,
+                    "status": found.status,
+                }
+                for found in scored.statuses
+            },
+            "inputs": {name: row[name] for name in self._inputs},
+            "vector": scored.vector.tobytes().hex(),
+            "output": said,
+            "threshold": release.threshold,
+            "correlation_id": ask.correlation_id,
+        }

@@ -1,0 +1,206 @@
+"""What can go wrong with a request, as RFC 9457 problem documents. The only file of this room that knows statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """One field that does not fit: what is wrong, what was found and what is allowed."""
+
+    field: str
+    problem: str
+    found: object
+    allowed: str | None
+
+    def document(self) -> dict[str, Any]:
+        members = {"field": self.field, "problem": self.problem, "found": self.found, "allowed": self.allowed}
+        return {name: value for name, value in members.items() if value is not None or name == "field"}
+
+
+class Problem(Exception):
+    """A request that cannot be answered, and why."""
+
+    status = 500
+    slug = "internal-error"
+    title = "Internal error"
+
+    def __init__(
+        self, detail: str, *, headers: Mapping[str, str] | None = None, members: Mapping[str, Any] | None = None
+    ) -> None:
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.members = dict(members or {})
+        super().__init__(detail)
+
+    def document(self, correlation_id: str | None = None) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "type": f"urn:touchline:problem:{self.slug}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.members,
+        }
+        if correlation_id is not None:
+            found["correlation_id"] = correlation_id
+        return found
+
+    def body(self, correlation_id: str | None = None) -> bytes:
+        return orjson.dumps(self.document(correlation_id), default=str)
+
+
+class InvalidRequest(Problem):
+    status, slug, title = 422, "invalid-request", "The request does not fit the declared fields"
+
+    def __init__(self, problems: Sequence[FieldProblem]) -> None:
+        self.problems = list(problems)
+        first = self.problems[0]
+        allowed = f"; allowed: {first.allowed}" if first.allowed else ""
+        super().__init__(
+            f"{first.field or 'body'}: {first.problem}{allowed}. See /docs for the fields.",
+            members={"errors": [problem.document() for problem in self.problems]},
+        )
+
+
+class MalformedBody(Problem):
+    status, slug, title = 400, "malformed-body", "The body is not JSON"
+
+
+class BodyTooLarge(Problem):
+    status, slug, title = 413, "body-too-large", "The body is too large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(
+            f"The body has more than the {limit_bytes} bytes allowed. Send fewer rows, or a job to /predict/jobs.",
+            headers={"Connection": "close"},
+            members={"limit_bytes": limit_bytes},
+        )
+
+
+class BatchTooLarge(Problem):
+    status, slug, title = 413, "batch-too-large", "Too many rows in one request"
+
+    def __init__(self, found: int, limit: int) -> None:
+        super().__init__(
+            f"The request has {found} rows; {limit} are answered at once. Send it to /predict/jobs instead.",
+            members={"found": found, "limit": limit},
+        )
+
+
+class RequestTimedOut(Problem):
+    status, slug, title = 408, "request-timed-out", "The body did not arrive in time"
+
+    def __init__(self, limit_seconds: float) -> None:
+        super().__init__(f"The body did not arrive within {limit_seconds:g} s.", headers={"Connection": "close"})
+
+
+class NotFound(Problem):
+    status, slug, title = 404, "not-found", "Not found"
+
+
+class MethodNotAllowed(Problem):
+    status, slug, title = 405, "method-not-allowed", "Method not allowed"
+
+
+class NoRelease(Problem):
+    status, slug, title = 503, "no-release", "No release is loaded"
+
+    def __init__(self, project: str, why: str) -> None:
+        super().__init__(f"{project} cannot answer: {why}", headers={"Retry-After": "2"})
+
+
+class FeaturesUnavailable(Problem):
+    status, slug, title = 503, "features-unavailable", "Features cannot be read"
+
+    def __init__(self, project: str, why: str) -> None:
+        super().__init__(
+            f"{project}: the online store did not answer ({why}). Ask again, or send the values as `features`.",
+            headers={"Retry-After": "2"},
+        )
+
+
+class FeaturesStale(Problem):
+    """A view whose declared fall-back is to fail had no usable value."""
+
+    status, slug, title = 503, "features-stale", "A feature that must be fresh is not"
+
+
+class Overloaded(Problem):
+    status, slug, title = 503, "overloaded", "Too busy to answer"
+
+    def __init__(self, why: str, retry_after_seconds: int = 1) -> None:
+        super().__init__(f"{why} Ask again.", headers={"Retry-After": str(retry_after_seconds)})
+
+
+class Unavailable(Problem):
+    status, slug, title = 503, "unavailable", "A part that this needs is away"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why, headers={"Retry-After": "2"})
+
+
+class NotAuthenticated(Problem):
+    status, slug, title = 401, "not-authenticated", "A valid API key is needed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Send a valid key as `Authorization: Bearer KEY` or `X-API-Key: KEY`. An operator makes keys.",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+
+
+class NotAllowed(Problem):
+    status, slug, title = 403, "not-allowed", "The API key's role does not allow this"
+
+    def __init__(self, role: str, needed: str) -> None:
+        super().__init__(f"This key is a {role}; {needed} is needed.", members={"role": role, "needed": needed})
+
+
+class RateLimited(Problem):
+    status, slug, title = 429, "rate-limited", "Too many requests"
+
+    def __init__(self, per_second: float, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"This key may send {per_second:g} requests a second. Ask again in {retry_after_seconds} s.",
+            headers={"Retry-After": str(retry_after_seconds)},
+        )
+
+
+class InternalError(Problem):
+    """An error nobody foresaw; the log has it under the correlation id."""
+
+    def __init__(self) -> None:
+        super().__init__("An unforeseen error happened; the server's log has it under the correlation id.")
+
+
+@dataclass(frozen=True)
+class ProblemResponse:
+    """A problem as a response: status, headers and body."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+def respond(problem: Problem, correlation_id: str | None = None) -> ProblemResponse:
+    """The response that tells a client of a problem."""
+    return ProblemResponse(
+        problem.status, {"Content-Type": MEDIA_TYPE, **problem.headers}, problem.body(correlation_id)
+    )
+
+
+def problem_of_status(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Problem:
+    """The problem for a status that the framework chose."""
+    known = {kind.status: kind for kind in (MalformedBody, NotFound, MethodNotAllowed, BodyTooLarge)}
+    made = Problem.__new__(known.get(status, Problem))
+    Problem.__init__(made, detail, headers=headers)
+    if status not in known:
+        made.status, made.slug, made.title = status, f"http-{status}", detail
+    return made

@@ -1,0 +1,227 @@
+"""The routes of serving that are not on the hot path: outcomes, health, model information, metrics, the root."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from touchline.errors import TouchlineError, UnknownPrediction, WrongLabel
+from touchline.serving.answering import predictor_of
+from touchline.serving.outcomes import Outcome, record_outcomes
+from touchline.serving.problems import FieldProblem, InvalidRequest, NotFound, Unavailable
+from touchline.serving.releases import ReleaseSlot
+from touchline.serving.served import ServedRelease
+from touchline.serving.state import Serving
+
+_Id = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class OutcomeBody(BaseModel):
+    """What happened, for one prediction or one example."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"example_id": "1234", "label": "home"}})
+
+    label: str | int | float | bool
+    prediction_id: _Id | None = None
+    example_id: _Id | None = None
+    label_timestamp: AwareDatetime | None = Field(None, description="when it became known; default: now")
+
+    @model_validator(mode="after")
+    def _names_one(self) -> OutcomeBody:
+        if (self.prediction_id is None) == (self.example_id is None):
+            raise ValueError("give prediction_id or example_id, one of them")
+        return self
+
+
+class ReceiptBody(BaseModel):
+    """What became of an outcome."""
+
+    example_id: str
+    status: str = Field(description="recorded, unchanged or corrected")
+    revision: int
+    predictions: int = Field(description="logged answers that it settles")
+
+
+class ReceiptsBody(BaseModel):
+    outcomes: list[ReceiptBody]
+
+
+def project_router(serving: Serving, slot: ReleaseSlot, *, prefix: str, tag: str) -> APIRouter:
+    """The routes of one project under a prefix."""
+    router = APIRouter(prefix=prefix, tags=[tag])
+
+    @router.post("/outcomes", summary="Tell what happened")
+    def post_outcomes(
+        body: OutcomeBody | Annotated[list[OutcomeBody], Field(min_length=1, max_length=10_000)],
+    ) -> ReceiptsBody:
+        given = body if isinstance(body, list) else [body]
+        return ReceiptsBody(outcomes=_record(serving, slot, given))
+
+    @router.get("/model-info", summary="The release that answers")
+    async def get_model_info() -> dict[str, Any]:
+        return model_info(predictor_of(slot).release)
+
+    return router
+
+
+def system_router(serving: Serving) -> APIRouter:
+    """The routes of the process: health, metrics, API information."""
+    router = APIRouter(tags=["system"])
+
+    @router.get("/", include_in_schema=False)
+    async def get_root(request: Request) -> Response:
+        if "text/html" in request.headers.get("accept", ""):
+            return HTMLResponse(_PAGE)
+        return JSONResponse(api_information(serving))
+
+    @router.get("/health", summary="State of the server and its models")
+    async def get_health() -> dict[str, Any]:
+        return health(serving)
+
+    @router.get("/healthz", summary="Whether the process lives")
+    async def get_healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/readyz", summary="Whether it can answer", responses={503: {"description": "not ready"}})
+    async def get_readyz() -> JSONResponse:
+        state = {name: slot.current is not None for name, slot in serving.slots.items()}
+        status = 200 if serving.is_ready else 503
+        return JSONResponse({"status": "ready" if status == 200 else "not ready", "projects": state}, status)
+
+    @router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+    async def get_metrics() -> Response:
+        _measure(serving)
+        return Response(serving.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return router
+
+
+def _record(serving: Serving, slot: ReleaseSlot, given: Sequence[OutcomeBody]) -> list[ReceiptBody]:
+    received = [Outcome(one.label, one.example_id, one.prediction_id, one.label_timestamp) for one in given]
+    try:
+        if slot.current is not None:
+            validate_labels(slot.current.release, received)
+        receipts = record_outcomes(serving.database, slot.project, received, source="http", now=slot.now())
+    except UnknownPrediction as unknown:
+        raise NotFound(str(unknown), members={"prediction_ids": list(unknown.prediction_ids[:50])}) from unknown
+    except WrongLabel as wrong:
+        raise InvalidRequest([FieldProblem("label", str(wrong), wrong.label, None)]) from wrong
+    except TouchlineError as away:
+        raise Unavailable(f"Outcomes cannot be recorded now: {away}") from away
+    for receipt in receipts:
+        serving.metrics.outcomes.labels(slot.project, receipt.status).inc()
+    return [ReceiptBody(**vars(receipt)) for receipt in receipts]
+
+
+def validate_labels(release: ServedRelease, received: Sequence[Outcome]) -> None:
+    """Raise `WrongLabel` for a label that the release's task cannot have."""
+    for outcome in received:
+        label = outcome.label
+        if release.kind == "regression":
+            if isinstance(label, str) or label != label or label in (float("inf"), float("-inf")):
+                raise WrongLabel(release.project, label, "a finite number")
+        elif str(label) not in release.classes:
+            raise WrongLabel(release.project, label, ", ".join(release.classes))
+
+
+def model_info(release: ServedRelease) -> dict[str, Any]:
+    """What there is to know of a release, for people and tools."""
+    return {
+        "project": release.project,
+        "release": release.id,
+        "version": release.version,
+        "semantic_version": release.semantic_version,
+        "stage": "Production",
+        "task": release.kind,
+        "classes": list(release.classes),
+        "threshold": release.threshold,
+        "digest": release.digest,
+        "hashes": dict(release.hashes),
+        "metrics": dict(release.metrics),
+        "trained_at": release.trained_at,
+        "features": [column.to_json() for column in release.columns],
+        "views": [
+            {
+                "view": view.view,
+                "prefix": view.prefix,
+                "feature_version": view.feature_version,
+                "keys": view.request_columns,
+            }
+            for view in release.views
+        ],
+        "libraries": dict(release.libraries),
+    }
+
+
+def api_information(serving: Serving) -> dict[str, Any]:
+    """What this server is and where to ask."""
+    return {
+        "name": "touchline",
+        "default_project": serving.default,
+        "projects": {
+            name: {"predict": f"/projects/{name}/predict", "release": slot.current.release.id if slot.current else None}
+            for name, slot in serving.slots.items()
+        },
+        "docs": "/docs",
+        "openapi": "/openapi.json",
+        "health": "/health",
+        "metrics": "/metrics",
+    }
+
+
+def health(serving: Serving) -> dict[str, Any]:
+    """The state of every model and of the log; `degraded` when something needs a person, though answers go on."""
+    log = serving.log.status()
+    models = {name: _model_health(slot) for name, slot in serving.slots.items()}
+    states = {str(model["status"]) for model in models.values()}
+    status = "degraded" if log.is_behind or "degraded" in states else "ok"
+    status = "unavailable" if "unavailable" in states else status
+    return {
+        "status": status,
+        "models": models,
+        "prediction_log": {
+            "rows_in_memory": log.rows_in_memory,
+            "spool_bytes": log.spool_bytes,
+            "written": log.written,
+            "failure": log.failure,
+        },
+    }
+
+
+def _model_health(slot: ReleaseSlot) -> dict[str, Any]:
+    current = slot.current
+    found: dict[str, Any] = {
+        "status": "ok" if current else "unavailable",
+        "release": current.release.id if current else None,
+        "version": current.release.version if current else None,
+        "previous": slot.previous.release.id if slot.previous else None,
+        "journal_sequence": slot.head.sequence if slot.head else None,
+    }
+    if slot.refused is not None:
+        found["refused"] = {"release": slot.refused.release_id, "reason": slot.refused.reason, "at": slot.refused.at}
+    if slot.unreachable is not None:
+        found["journal"] = slot.unreachable
+    if current is not None and (slot.refused or slot.unreachable):
+        found["status"] = "degraded"
+    return found
+
+
+def _measure(serving: Serving) -> None:
+    log = serving.log.status()
+    serving.metrics.log_pending.set(log.rows_in_memory)
+    serving.metrics.log_spool.set(log.spool_bytes)
+    serving.metrics.log_failing.set(1 if log.is_behind else 0)
+    serving.metrics.release.clear()
+    for name, slot in serving.slots.items():
+        if slot.current is not None:
+            serving.metrics.release.labels(name, slot.current.release.id).set(slot.current.release.version)
+
+
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>touchline</title>
+<h1>touchline</h1><p>Predictions are served here.</p>
+<ul><li><a href="/docs">Documentation of the API</a></li><li><a href="/health">Health</a></li>
+<li><a href="/metrics">Metrics</a></li></ul></html>"""

@@ -1,0 +1,123 @@
+"""What serving knows of a release: enough to check a request, score it and say where the answer comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from touchline.features import ColumnSpec, FeatureRows, ServedView
+from touchline.features.on_demand import Transform
+
+if TYPE_CHECKING:
+    from touchline.registry import LoadedRelease
+
+Vectors = NDArray[np.float64]
+
+
+class Scores(Protocol):
+    """A restored model: vectors in, probabilities [rows, classes] or values [rows, 1] out."""
+
+    def predict(self, vectors: Vectors) -> Vectors: ...
+
+
+@dataclass(frozen=True)
+class InputField:
+    """A field of the request that the model reads as it is. `schema` is its part of the contract's JSON Schema."""
+
+    name: str
+    schema: Mapping[str, Any]
+    is_required: bool = True
+
+
+@dataclass(frozen=True)
+class ServedRelease:
+    """A loaded, verified release as the serving path uses it."""
+
+    id: str
+    project: str
+    version: int
+    digest: str
+    kind: Literal["binary", "multiclass", "regression"]
+    columns: tuple[ColumnSpec, ...]
+    model: Scores
+    classes: tuple[str, ...] = ()
+    semantic_version: str = ""
+    inputs: tuple[InputField, ...] = ()
+    views: tuple[ServedView, ...] = ()
+    transforms: tuple[Transform, ...] = ()
+    threshold: float | None = None
+    trained_at: datetime | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    hashes: Mapping[str, Any] = field(default_factory=dict)
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    example: Mapping[str, Any] | None = None
+
+    @property
+    def entity_columns(self) -> tuple[str, ...]:
+        """The request fields that name entities, in the order of the joins, each once."""
+        return tuple(dict.fromkeys(column for view in self.views for column in view.request_columns))
+
+    @property
+    def view_columns(self) -> tuple[ColumnSpec, ...]:
+        return tuple(column for column in self.columns if column.origin.startswith("view:"))
+
+
+class FeatureReads(Protocol):
+    """Reads what one release needs from the online store, in one round trip, and encodes it: `FeatureReader` fits."""
+
+    def read(self, rows: Sequence[Mapping[str, Any]], cutoffs: Sequence[datetime]) -> FeatureRows: ...
+
+
+def view_label(view: str, prefix: str) -> str:
+    """How answers and the log name a joined view: the view, and the prefix where there is one.
+
+    >>> view_label("team_form", "home")
+    'team_form:home'
+    """
+    return f"{view}:{prefix}" if prefix else view
+
+
+def served_from(loaded: LoadedRelease) -> ServedRelease:
+    """The serving view of a loaded release."""
+    manifest, contract = loaded.manifest, loaded.contract
+    properties, required = contract.get("properties", {}), set(contract.get("required", manifest.inputs))
+    definitions = contract.get("$defs", {})
+    return ServedRelease(
+        id=loaded.id,
+        project=manifest.project,
+        version=manifest.version,
+        digest=loaded.digest,
+        kind=manifest.task,
+        columns=manifest.columns,
+        model=loaded.model,
+        classes=manifest.classes,
+        semantic_version=manifest.semantic_version,
+        inputs=tuple(
+            InputField(name, _resolved(properties.get(name, {}), definitions), name in required)
+            for name in manifest.inputs
+        ),
+        views=manifest.views,
+        transforms=loaded.transforms,
+        threshold=manifest.threshold,
+        trained_at=manifest.trained_at,
+        metrics=manifest.metrics,
+        hashes=manifest.hashes,
+        libraries=manifest.libraries,
+        example=manifest.example or None,
+    )
+
+
+def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema with its first-level references replaced: enumerations come as references."""
+    reference = schema.get("$ref")
+    if isinstance(reference, str):
+        return {**definitions.get(reference.rsplit("/", 1)[-1], {}), **{k: v for k, v in schema.items() if k != "$ref"}}
+    for choices in ("anyOf", "oneOf", "allOf"):
+        if choices in schema:
+            return {**schema, choices: [_resolved(option, definitions) for option in schema[choices]]}
+    return schema

@@ -1,0 +1,67 @@
+"""What one serving process holds, handed to its routes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from touchline.clock import Clock
+from touchline.serving.metrics import Metrics
+from touchline.serving.prediction_log import PredictionLog
+from touchline.serving.releases import OpenReader, ReleaseSlot, ReleaseSource
+from touchline.serving.served import ServedRelease
+from touchline.serving.ulids import Ulids
+
+if TYPE_CHECKING:
+    from touchline.storage import Database
+
+
+def no_reader(release: ServedRelease) -> None:
+    """For projects whose features all come with the request."""
+
+
+@dataclass(frozen=True)
+class ServedProject:
+    """One project to serve: where its releases come from, its clock, its online features and its own routes.
+
+    Each of `routers` returns a FastAPI router; it may take one argument, the `ServedProject` name's `PredictHere`.
+    """
+
+    name: str
+    releases: ReleaseSource
+    clock: Clock
+    open_reader: OpenReader = no_reader
+    routers: Sequence[Callable[..., Any]] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may ask for, and how much may go on at once."""
+
+    body_bytes: int = 2 * 1024 * 1024
+    rows: int = 1000
+    body_seconds: float = 10.0
+    in_flight: int = 512
+    poll_seconds: float = 0.25
+
+
+@dataclass
+class Serving:
+    """The state of a serving process. Requests read it; the watcher and the log's threads change it."""
+
+    slots: dict[str, ReleaseSlot]
+    default: str
+    log: PredictionLog
+    database: Database
+    limits: Limits
+    metrics: Metrics = field(default_factory=Metrics)
+    ids: Ulids = field(default_factory=Ulids)
+    in_flight: int = 0
+    is_draining: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every project has a release that answers and its answers can be logged."""
+        return not self.is_draining and self.log.has_room and all(slot.current for slot in self.slots.values())

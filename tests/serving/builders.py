@@ -1,0 +1,183 @@
+"""Small real releases and servers for the tests of this room."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import uvicorn
+
+from touchline.clock import Clock, FrozenClock
+from touchline.features import ColumnSpec, FeatureRows, ServedView, ViewStatus, encode
+from touchline.serving import Head, Limits, LogLimits, ServedProject, ServedRelease
+from touchline.serving.app import create_app
+from touchline.serving.served import InputField, Vectors
+from touchline.serving.state import Serving
+from touchline.storage import Database
+
+NOW = datetime(2009, 4, 15, tzinfo=UTC)
+FAST_LOG = LogLimits(flush_seconds=0.005, hand_over_seconds=0.01, longest_backoff_seconds=0.05)
+
+
+@dataclass(frozen=True)
+class Logit:
+    """Class 0 by a logistic of the sum of the columns, nulls counted as zero."""
+
+    slope: float = 0.1
+
+    def predict(self, vectors: Vectors) -> Vectors:
+        share = 1 / (1 + np.exp(-self.slope * np.nansum(vectors, axis=1)))
+        return np.stack([share, 1 - share], axis=1)
+
+
+def a_release(version: int = 1, *, slope: float = 0.1, **changes: Any) -> ServedRelease:
+    """A release of two raw inputs, one a category."""
+    made = ServedRelease(
+        id=f"shop-{version}",
+        project="shop",
+        version=version,
+        digest=f"digest-{version}",
+        kind="binary",
+        columns=(ColumnSpec("age", "number"), ColumnSpec("colour", "category", ("blue", "red"))),
+        model=Logit(slope),
+        classes=("yes", "no"),
+        inputs=(
+            InputField("age", {"type": "number", "minimum": 0, "maximum": 120}),
+            InputField("colour", {"anyOf": [{"type": "string"}, {"type": "null"}]}, is_required=False),
+        ),
+        threshold=0.5,
+        example={"age": 40, "colour": "red"},
+    )
+    return replace(made, **changes)
+
+
+def a_view(prefix: str) -> ServedView:
+    return ServedView("shop", "form", "v1", prefix, (f"{prefix}_team",), ("team",), ("str",), (("elo", "float"),))
+
+
+def a_match_release(version: int = 1, **changes: Any) -> ServedRelease:
+    """A release that looks features up by two entity keys."""
+    return a_release(
+        version,
+        columns=(
+            ColumnSpec("home_elo", "number", origin="view:form"),
+            ColumnSpec("away_elo", "number", origin="view:form"),
+        ),
+        inputs=(),
+        views=(a_view("home"), a_view("away")),
+        example={"home_team": "A", "away_team": "B"},
+        **changes,
+    )
+
+
+@dataclass
+class Ratings:
+    """An online store in memory: a rating per team, stamped."""
+
+    elos: Mapping[str, float]
+    failure: Exception | None = None
+
+    def read(self, rows: Sequence[Mapping[str, Any]], cutoffs: Sequence[datetime]) -> FeatureRows:
+        if self.failure is not None:
+            raise self.failure
+        columns = a_match_release().columns
+        values = [{f"{side}_elo": self.elos.get(row[f"{side}_team"]) for side in ("home", "away")} for row in rows]
+        return FeatureRows(encode(columns, values), tuple(tuple(self._statuses(row)) for row in rows))
+
+    def _statuses(self, row: Mapping[str, Any]) -> list[ViewStatus]:
+        return [
+            ViewStatus("form", side, "v1", "present" if row[f"{side}_team"] in self.elos else "missing", NOW, NOW)
+            for side in ("home", "away")
+        ]
+
+
+@dataclass
+class Shelf:
+    """A release source that a test moves by hand."""
+
+    releases: dict[str, ServedRelease] = field(default_factory=dict)
+    production: str | None = None
+    previous: str | None = None
+    sequence: int = 0
+    failure: Exception | None = None
+
+    @classmethod
+    def of(cls, *releases: ServedRelease) -> Shelf:
+        return cls({release.id: release for release in releases}, releases[0].id if releases else None)
+
+    def promote(self, release_id: str) -> None:
+        self.previous, self.production, self.sequence = self.production, release_id, self.sequence + 1
+
+    def head(self) -> Head:
+        if self.failure is not None:
+            raise self.failure
+        return Head(self.sequence, self.production, self.previous)
+
+    def load(self, release_id: str) -> ServedRelease:
+        return self.releases[release_id]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running app, its client and what is behind it."""
+
+    client: httpx.Client
+    serving: Serving
+    database: Database
+
+
+@contextmanager
+def a_server(
+    folder: Path,
+    shelf: Shelf,
+    *,
+    reader: Ratings | None = None,
+    clock: Clock | None = None,
+    limits: Limits | None = None,
+    **options: Any,
+) -> Iterator[Server]:
+    database = Database.open(f"sqlite:///{folder / 'touchline.db'}")
+    database.migrate()
+    project = ServedProject("shop", shelf, clock or FrozenClock(NOW), lambda _: reader)
+    app = create_app(
+        [project],
+        database=database,
+        spool=folder / "spool",
+        limits=limits or Limits(poll_seconds=0.01),
+        log_limits=FAST_LOG,
+        **options,
+    )
+    with on_loopback(app) as address, httpx.Client(base_url=address, timeout=30) as client:
+        yield Server(client, app.state.serving, database)
+    database.close()
+
+
+@contextmanager
+def on_loopback(app: Any) -> Iterator[str]:
+    """The app behind a real server on a spare port; its address."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    wait_for(lambda: server.started)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+
+
+def wait_for(condition: Callable[[], Any], *, seconds: float = 10.0) -> Any:
+    """The condition's first true value; fails when it stays false."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.002)
+    raise AssertionError(f"not within {seconds:g} s")
