@@ -1,0 +1,86 @@
+"""What a project declares about being watched: `Monitoring` and `Alerts`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
+
+
+class Drift(BaseModel):
+    """When columns of the model, or its answers, count as drifted.
+
+    A column differs in a window when its p-value, corrected over all columns, is at most `alpha` AND its PSI is at
+    least `psi_floor`. It has drifted when it differs in `windows` windows in a row, which share no row. A window is
+    judged from `min_rows` on; smaller ones are pooled with what follows.
+
+    >>> Drift().windows
+    2
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # Annotated, not `= Field(default, …)`: type checkers then see that nothing has to be given.
+    min_rows: Annotated[int, Field(ge=20)] = 200
+    psi_floor: Annotated[float, Field(ge=0, le=2)] = 0.1
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    windows: Annotated[int, Field(ge=1, le=20)] = 2
+    columns: Annotated[tuple[str, ...], Field(description="only these model columns and outputs; empty: all")] = ()
+    ignore: Annotated[tuple[str, ...], Field(description="columns and outputs that may move, such as a season")] = ()
+
+
+class Monitoring(BaseModel):
+    """How a project is watched.
+
+    >>> Monitoring(drift=Drift(min_rows=500)).drift.min_rows
+    500
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    drift: Drift = Drift()
+
+
+class Alerts(BaseModel):
+    """Where alerts go: addresses such as `slack://…` or `mailto://…`, whose secrets are never shown.
+
+    >>> Alerts(["slack://token-a/token-b"])
+    Alerts(slack://…)
+    """
+
+    # An address in an error message would put its token into a log.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    urls: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
+
+    def __init__(self, urls: Sequence[str | SecretStr], /, **more: object) -> None:
+        super().__init__(urls=urls, **more)
+
+    @field_validator("urls", mode="before")
+    @classmethod
+    def _several(cls, urls: object) -> object:
+        if isinstance(urls, str):
+            raise ValueError("one text was given where a list of addresses belongs: Alerts([…])")
+        return urls
+
+    @field_validator("urls")
+    @classmethod
+    def _addresses(cls, urls: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for at, url in enumerate(urls, start=1):
+            if not _ADDRESS.fullmatch(url.get_secret_value()):
+                raise ValueError(f"address {at} of {len(urls)} is not of the form 'slack://…' or 'mailto://…'")
+        return urls
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """What may be shown of the addresses: slack, mailto, …"""
+        return tuple(url.get_secret_value().split("://", 1)[0] for url in self.urls)
+
+    def __repr__(self) -> str:
+        return f"Alerts({', '.join(f'{scheme}://…' for scheme in self.schemes)})"
+
+    __str__ = __repr__

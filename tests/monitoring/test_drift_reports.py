@@ -1,0 +1,116 @@
+"""From the prediction log to a recorded verdict: one pass over what is new, nothing counted twice."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from touchline.clock import FrozenClock
+from touchline.errors import ProfileMismatch
+from touchline.monitoring import Drift, DriftVerdict, check_release_drift, read_current, read_reports
+from touchline.statistics import Profile, build_profile
+from touchline.storage import Database
+from touchline.storage.tables import predictions
+
+CLOCK = FrozenClock(datetime(2024, 5, 1, tzinfo=UTC))
+RULE = Drift(min_rows=200)
+
+
+def a_profile(*, clusters: np.ndarray | None = None) -> Profile:
+    rng = np.random.default_rng(0)
+    return build_profile(
+        rng.normal(size=(2000, 2)), names=["gap", "form"], outputs={"p_home": rng.random(2000)}, clusters=clusters
+    )
+
+
+def a_prediction(number: int, vector: np.ndarray, output: float, **changes: Any) -> dict[str, Any]:
+    return {
+        "prediction_id": f"{number:026}",
+        "request_id": "r",
+        "project": "football",
+        "release_id": "one",
+        "role": "answer",
+        "variant": "production",
+        "probability": 1.0,
+        "override": False,
+        "example_id": f"match-{number}",
+        "entity_keys": {},
+        "cutoff": CLOCK.instant + timedelta(hours=number),
+        "answered_at": CLOCK.instant,
+        "views": {},
+        "inputs": {},
+        "vector": vector.astype("<f8").tobytes(),
+        "output": {"probabilities": {"home": output, "away": 1 - output}},
+        **changes,
+    }
+
+
+def log(database: Database, first: int, rows: int, *, shift: float = 0.0, **changes: Any) -> None:
+    rng = np.random.default_rng(first)
+    logged = [
+        a_prediction(first + at, rng.normal([shift, 0.0], 1), float(rng.random()), **changes) for at in range(rows)
+    ]
+    with database.begin() as connection:
+        connection.execute(predictions.insert(), logged)
+
+
+def a_check(database: Database) -> DriftVerdict:
+    return check_release_drift(database, "football", "one", profile=a_profile(), rule=RULE, clock=CLOCK)
+
+
+def test_small_windows_are_pooled_until_there_are_enough_rows(database: Database) -> None:
+    log(database, 0, 150)
+    early = a_check(database)
+    assert (early.state, early.rows, early.missing) == ("not_enough_data", 150, 50)
+    log(database, 150, 60)
+    pooled = a_check(database)
+    assert (pooled.is_judged, pooled.rows) == (True, 210)
+
+
+def test_a_shift_is_drift_in_the_second_window_and_never_by_asking_twice(database: Database) -> None:
+    log(database, 0, 300, shift=1)
+    assert a_check(database).state == "watch"
+    assert a_check(database).state == "not_enough_data"
+    log(database, 300, 300, shift=1)
+    assert a_check(database).state == "drift"
+    assert [report.state for report in read_reports(database, "football")] == ["drift", "not_enough_data", "watch"]
+
+
+def test_other_projects_releases_and_shadows_do_not_count(database: Database) -> None:
+    log(database, 0, 10, project="leads")
+    log(database, 100, 10, release_id="two")
+    log(database, 200, 10, role="shadow")
+    assert a_check(database).rows == 0
+
+
+def test_an_example_asked_again_counts_once(database: Database) -> None:
+    log(database, 0, 30, example_id="the-final")
+    log(database, 100, 5)
+    current = read_current(database, "football", "one", a_profile())
+    assert (len(current.matrix), current.repeats, current.left_out) == (6, 29, 0)
+
+
+def test_the_matrix_is_what_was_logged(database: Database) -> None:
+    with database.begin() as connection:
+        connection.execute(predictions.insert(), [a_prediction(1, np.array([1.5, np.nan]), 0.25)])
+    current = read_current(database, "football", "one", a_profile())
+    assert current.matrix[0] == pytest.approx([1.5, np.nan, 0.25], nan_ok=True)
+    assert current.clusters is None
+
+
+def test_days_are_the_clusters_where_the_reference_has_clusters(database: Database) -> None:
+    log(database, 0, 30)
+    log(database, 100, 1, cluster="round 1")
+    current = read_current(database, "football", "one", a_profile(clusters=np.arange(2000) // 9))
+    assert current.clusters is not None
+    assert sorted(set(current.clusters)) == ["2024-05-01", "2024-05-02", "round 1"]
+
+
+def test_a_log_that_does_not_fit_the_profile_says_so(database: Database) -> None:
+    with database.begin() as connection:
+        connection.execute(predictions.insert(), [a_prediction(1, np.zeros(5), 0.25)])
+    with pytest.raises(ProfileMismatch, match=r"vectors of \[5\] numbers, its drift profile has 2 features"):
+        a_check(database)
