@@ -1,0 +1,291 @@
+"""`ingest_source`: fetch, check, merge, write, then move the head, in that order."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ulid import ULID
+
+from touchline.clock import Clock
+from touchline.errors import BatchRejected, ProviderFailed, SourceFileEmpty, SourceUnavailable, TouchlineError
+from touchline.ingest.batch import Batch, check_batch
+from touchline.ingest.manifests import Manifest, Status, read_log, record
+from touchline.ingest.merge import Merged, merge, newest_versions
+from touchline.ingest.providers.base import FetchContext, Fetched
+from touchline.ingest.quarantine import told, write_quarantine
+from touchline.ingest.snapshots import NewHead, Snapshot, find_snapshot, move_head, read_snapshot, write_snapshot_object
+from touchline.ingest.spec import Source
+from touchline.storage import Database, Lease, ObjectStore, hold_lease
+
+_LEASE_TTL = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class IngestStores:
+    """Where an ingest reads and writes: metadata, and files."""
+
+    database: Database
+    objects: ObjectStore
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What one ingest did. `hidden` counts values kept back until their event is over."""
+
+    manifest: Manifest
+    snapshot: Snapshot
+    hidden: int
+
+    @property
+    def status(self) -> Status:
+        return self.manifest.status
+
+    @property
+    def snapshot_hash(self) -> str:
+        return self.snapshot.hash
+
+    @property
+    def message(self) -> str:
+        return self.manifest.message
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the table changed."""
+        return self.status == "new"
+
+
+def ingest_source(source: Source, *, project: str, stores: IngestStores, clock: Clock) -> IngestReport:
+    """Bring a source up to date: one new snapshot, or none when there is nothing new.
+
+    Every ingest leaves a manifest, a failed one too. Raises `LeaseHeld` while another process ingests the same
+    source, `BatchRejected` and the errors of the provider; each leaves the last good snapshot current. An origin that
+    is down for now gives a report of status "fallback" on that snapshot.
+    """
+    holder = f"touchline ingest, process {os.getpid()} on {platform.node()}"
+    name = f"{project}/ingest/{source.name}"
+    with hold_lease(stores.database, name, holder=holder, ttl=_LEASE_TTL, clock=clock) as lease:
+        return _Ingest(source, project, stores, clock, lease).run()
+
+
+@dataclass(frozen=True)
+class _Counts:
+    rows_in: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    added: int = 0
+    changed: int = 0
+    settled: int = 0
+
+
+class _Ingest:
+    """One ingest under its lease."""
+
+    def __init__(self, source: Source, project: str, stores: IngestStores, clock: Clock, lease: Lease) -> None:
+        self.source, self.project, self.stores, self.clock, self.lease = source, project, stores, clock, lease
+        self.started_at, self.began = clock.wall(), time.perf_counter()
+        self.id = str(ULID.from_datetime(self.started_at))
+        self.table = f"{project}.{source.name}"
+        self.schema_hash = source.schema_hash
+        self.parent = find_snapshot(project, source.name, stores)
+
+    def run(self) -> IngestReport:
+        try:
+            fetched = self._fetch()
+        except SourceUnavailable as failure:
+            if failure.temporary and self.parent is not None:
+                return self._fall_back(failure, self.parent)
+            self._record_failure(failure)
+            raise
+        except TouchlineError as failure:
+            self._record_failure(failure)
+            raise
+        try:
+            return self._take(fetched)
+        except TouchlineError as failure:
+            if not isinstance(failure, BatchRejected):
+                self._record_failure(failure, fetched)
+            raise
+
+    def _fetch(self) -> Fetched:
+        compiled = self.source.compiled
+        context = FetchContext(
+            project=self.project,
+            source=self.source.name,
+            columns=tuple(compiled.columns),
+            required=frozenset(name for name, spec in compiled.fields.items() if spec.required),
+            database=self.stores.database,
+            objects=self.stores.objects,
+            clock=self.clock,
+        )
+        try:
+            fetched: Fetched = self.source.provider.fetch(context)
+        except TouchlineError:
+            raise
+        except Exception as failure:  # a project's own function may raise anything; the cause is chained
+            raise ProviderFailed(self.table, type(self.source.provider).__name__, failure) from failure
+        return fetched
+
+    def _take(self, fetched: Fetched) -> IngestReport:
+        known = self._known_already(fetched)
+        if known is not None and self.parent is not None:
+            counts = _Counts(known.rows_in, known.accepted, known.rejected)
+            return self._finish_unchanged(fetched, counts, self.parent, hidden=0)
+        if fetched.frame.height + fetched.broken.height == 0:
+            if self.parent is None:
+                raise SourceFileEmpty(self.table, "the batch")
+            return self._finish_unchanged(fetched, _Counts(), self.parent, hidden=0)
+        batch = check_batch(self.source, fetched, table=self.table, clock=self.clock)
+        write_quarantine(
+            f"{self.project}/quarantine/{self.source.name}/{self.id}.parquet", batch.rejected, self.stores.objects
+        )
+        self._refuse_when_too_many_are_broken(fetched, batch)
+        stored = self.parent.read() if self.parent else None
+        merged = merge(self.source, stored, batch.rows, absent=batch.absent, now=self.clock.now(), manifest=self.id)
+        self._refuse_when_a_dataset_check_fails(fetched, batch, merged)
+        return self._store(fetched, batch, merged)
+
+    def _known_already(self, fetched: Fetched) -> Manifest | None:
+        """The last good ingest, when it read the same bytes in the same way and left nothing waiting."""
+        if self.source.hidden_until_known or self.parent is None:
+            return None
+        for manifest in read_log(self.stores.database, self.project, self.source.name, limit=10):
+            if manifest.status in ("new", "unchanged"):
+                same = (manifest.raw_hash, manifest.schema_hash, manifest.snapshot_hash) == (
+                    fetched.raw_hash,
+                    self.schema_hash,
+                    self.parent.hash,
+                )
+                return manifest if same and not manifest.held_back and not manifest.rejected else None
+        return None
+
+    def _refuse_when_too_many_are_broken(self, fetched: Fetched, batch: Batch) -> None:
+        allowed = self.source.max_rejected_share
+        if batch.rejected_rows <= allowed * batch.rows_in:
+            return
+        share = batch.rejected_rows / batch.rows_in
+        broken = told(batch.rejected, batch.rows_in, self.source.keys)
+        reasons = f"{broken}; {share:.1%} of the rows, at most {allowed:.1%} are allowed"
+        step = f"See every row: touchline data quarantine {self.source.name} -p {self.project}"
+        self._reject(fetched, batch, reasons, step)
+
+    def _refuse_when_a_dataset_check_fails(self, fetched: Fetched, batch: Batch, merged: Merged) -> None:
+        current = newest_versions(merged.versions, list(self.source.keys))
+        messages = self.source.compiled.check_dataset(current.select(list(self.source.compiled.columns)))
+        if messages:
+            step = "Correct the data, or the check in the contract, and ingest again."
+            self._reject(fetched, batch, "; ".join(messages), step)
+
+    def _reject(self, fetched: Fetched, batch: Batch, reasons: str, step: str) -> None:
+        snapshot = self.parent.sequence if self.parent else None
+        error = BatchRejected(self.table, reasons, snapshot=snapshot, next_step=step)
+        manifest = self._manifest("rejected", fetched, batch_counts(batch), None, str(error))
+        with self.stores.database.begin() as connection:
+            record(connection, manifest)
+        raise error
+
+    def _store(self, fetched: Fetched, batch: Batch, merged: Merged) -> IngestReport:
+        name, key = write_snapshot_object(self.project, self.source.name, merged.versions, self.stores.objects)
+        if self.parent is not None and name == self.parent.hash:
+            return self._finish_unchanged(fetched, batch_counts(batch), self.parent, hidden=batch.hidden, batch=batch)
+        counts = batch_counts(batch, merged)
+        message = _sentence(
+            f"{counts.added} new, {counts.changed} corrected and {counts.settled} settled rows", batch, fetched.message
+        )
+        manifest = self._manifest("new", fetched, counts, name, message)
+        head = NewHead(
+            project=self.project,
+            source=self.source.name,
+            hash=name,
+            object_key=key,
+            rows=merged.versions.height,
+            schema_hash=self.schema_hash,
+            parent=self.parent,
+        )
+        with self.stores.database.begin() as connection:
+            self.lease.require(connection)
+            record(connection, manifest)
+            move_head(connection, head, now=manifest.finished_at)
+        return IngestReport(manifest, read_snapshot(self.project, self.source.name, self.stores), batch.hidden)
+
+    def _finish_unchanged(
+        self, fetched: Fetched, counts: _Counts, parent: Snapshot, *, hidden: int, batch: Batch | None = None
+    ) -> IngestReport:
+        manifest = self._manifest(
+            "unchanged", fetched, counts, parent.hash, _sentence("nothing new", batch, fetched.message)
+        )
+        with self.stores.database.begin() as connection:
+            record(connection, manifest)
+        return IngestReport(manifest, parent, hidden)
+
+    def _fall_back(self, failure: SourceUnavailable, parent: Snapshot) -> IngestReport:
+        message = f"{failure} Snapshot {parent.sequence} of {parent.created_at:%Y-%m-%d %H:%M} UTC stands in."
+        manifest = self._manifest(
+            "fallback", None, _Counts(), parent.hash, message, request_count=failure.request_count
+        )
+        with self.stores.database.begin() as connection:
+            record(connection, manifest)
+        return IngestReport(manifest, parent, 0)
+
+    def _record_failure(self, failure: TouchlineError, fetched: Fetched | None = None) -> None:
+        count = getattr(failure, "request_count", 0)
+        manifest = self._manifest("failed", fetched, _Counts(), None, str(failure), request_count=count)
+        try:
+            with self.stores.database.begin() as connection:
+                record(connection, manifest)
+        except TouchlineError as second:  # the first failure is the one to tell; this one goes with it
+            failure.add_note(f"The ingest could not be logged either: {second}")
+
+    def _manifest(
+        self,
+        status: Status,
+        fetched: Fetched | None,
+        counts: _Counts,
+        snapshot_hash: str | None,
+        message: str,
+        *,
+        request_count: int = 0,
+    ) -> Manifest:
+        finished_at: datetime = self.clock.wall()
+        return Manifest(
+            id=self.id,
+            project=self.project,
+            source=self.source.name,
+            started_at=self.started_at,
+            finished_at=finished_at,
+            raw_hash=fetched.raw_hash if fetched else "",
+            snapshot_hash=snapshot_hash,
+            schema_hash=self.schema_hash,
+            status=status,
+            **vars(counts),
+            request_count=fetched.request_count if fetched else request_count,
+            duration_seconds=time.perf_counter() - self.began,
+            files=fetched.files if fetched else (),
+            message=message,
+        )
+
+
+def batch_counts(batch: Batch, merged: Merged | None = None) -> _Counts:
+    """The numbers of a manifest; without a merge nothing was added."""
+    accepted = batch.rows_in - batch.rejected_rows - batch.held_back
+    if merged is None:
+        return _Counts(batch.rows_in, accepted, batch.rejected_rows)
+    return _Counts(batch.rows_in, accepted, batch.rejected_rows, merged.added, merged.changed, merged.settled)
+
+
+def _sentence(what: str, batch: Batch | None, note: str) -> str:
+    parts = [what]
+    if batch is not None and batch.rejected_rows:
+        parts.append(f"quarantined: {told(batch.rejected, batch.rows_in, batch.keys)}")
+    if batch is not None and batch.repeated:
+        parts.append(f"{batch.repeated} rows came twice")
+    if batch is not None and batch.held_back:
+        parts.append(f"{batch.held_back} rows wait for the project's clock")
+    if batch is not None and batch.hidden:
+        parts.append(f"{batch.hidden} values hidden until they are known")
+    if note:
+        parts.append(note)
+    return "; ".join(parts)

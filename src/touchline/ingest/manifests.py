@@ -1,0 +1,85 @@
+"""Manifests: one line for every ingest, whatever came of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, RowMapping, insert, select
+
+from touchline.errors import ManifestNotFound
+from touchline.ingest.providers.base import RawFile
+from touchline.storage import Database
+from touchline.storage.tables import manifests
+
+Status = Literal["new", "unchanged", "rejected", "failed", "fallback"]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What one ingest read, took, refused and changed.
+
+    `changed` counts rows with a corrected value, `settled` rows with a value seen for the first time;
+    `rows_in` less `accepted` and `rejected` are rows that project time has not reached.
+    """
+
+    id: str
+    project: str
+    source: str
+    started_at: datetime
+    finished_at: datetime
+    raw_hash: str
+    snapshot_hash: str | None
+    schema_hash: str
+    status: Status
+    rows_in: int
+    accepted: int
+    rejected: int
+    added: int
+    changed: int
+    settled: int
+    request_count: int
+    duration_seconds: float
+    files: tuple[RawFile, ...]
+    message: str
+
+    @property
+    def held_back(self) -> int:
+        return self.rows_in - self.accepted - self.rejected
+
+    @property
+    def quarantine_key(self) -> str:
+        """Where its rejected rows lie, if it has any."""
+        return f"{self.project}/quarantine/{self.source}/{self.id}.parquet"
+
+
+def record(connection: Connection, manifest: Manifest) -> None:
+    """Write a manifest; part of the caller's transaction."""
+    row = {name: value for name, value in vars(manifest).items() if name != "files"}
+    connection.execute(insert(manifests).values(**row, files=[asdict(file) for file in manifest.files]))
+
+
+def read_log(database: Database, project: str, source: str | None = None, *, limit: int = 50) -> list[Manifest]:
+    """The ingests of a project, or of one source, newest first."""
+    query = select(manifests).where(manifests.c.project == project)
+    if source is not None:
+        query = query.where(manifests.c.source == source)
+    query = query.order_by(manifests.c.started_at.desc(), manifests.c.id.desc()).limit(limit)
+    with database.connect() as connection:
+        return [_manifest(row) for row in connection.execute(query).mappings()]
+
+
+def read_manifest(database: Database, manifest_id: str) -> Manifest:
+    """The manifest of one ingest; raises `ManifestNotFound`."""
+    with database.connect() as connection:
+        row = connection.execute(select(manifests).where(manifests.c.id == manifest_id)).mappings().one_or_none()
+    if row is None:
+        raise ManifestNotFound(manifest_id)
+    return _manifest(row)
+
+
+def _manifest(row: RowMapping) -> Manifest:
+    values: dict[str, Any] = {field.name: row[field.name] for field in fields(Manifest)}
+    values["files"] = tuple(RawFile(**file) for file in values["files"])
+    return Manifest(**values)

@@ -1,0 +1,102 @@
+"""What a provider is asked and what it answers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from touchline.clock import Clock
+    from touchline.storage import Database, ObjectStore
+
+BROKEN_SCHEMA = {"value": pl.String(), "record": pl.String()}
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """One file as it came: its name and the SHA-256 of its bytes."""
+
+    name: str
+    sha256: str
+    bytes_count: int
+
+
+@dataclass(frozen=True)
+class FetchContext:
+    """What a provider may use: who asks, the columns wanted, where raw bytes are kept, and the time."""
+
+    project: str
+    source: str
+    columns: tuple[str, ...]
+    required: frozenset[str]
+    database: Database
+    objects: ObjectStore
+    clock: Clock
+
+    @property
+    def table(self) -> str:
+        """How messages call the table."""
+        return f"{self.project}.{self.source}"
+
+    def keep(self, name: str, content: bytes) -> RawFile:
+        """Store bytes as they came, under their hash, so that a snapshot can be traced to them."""
+        digest = sha256(content).hexdigest()
+        self.objects.write(f"{self.project}/raw/{digest}", content)
+        return RawFile(name, digest, len(content))
+
+
+def no_broken_lines() -> pl.DataFrame:
+    """No line that could not be read as a row."""
+    return pl.DataFrame(schema=BROKEN_SCHEMA)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A batch: its rows, the bytes they came from, and lines that were no rows (`value`: why, `record`: the line).
+
+    `message` is told with the report: a budget nearly spent, an answer that had not changed.
+    """
+
+    frame: pl.DataFrame
+    files: tuple[RawFile, ...]
+    raw_hash: str
+    request_count: int = 0
+    message: str = ""
+    broken: pl.DataFrame = field(default_factory=no_broken_lines)
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """Brings the rows of a source. Reading the same origin twice must give the same `raw_hash`."""
+
+    def fetch(self, context: FetchContext) -> Fetched:
+        """All rows the origin has now; raises when it cannot be read."""
+
+
+def hash_of_files(files: tuple[RawFile, ...]) -> str:
+    """The file's own SHA-256 for one file, else the hash over all of them whatever their order."""
+    if len(files) == 1:
+        return files[0].sha256
+    return sha256("\n".join(sorted(file.sha256 for file in files)).encode()).hexdigest()
+
+
+def described(value: Any) -> str:
+    """A provider's declaration as text, functions by their code: what must be equal to trust equal bytes."""
+    if callable(value) and not isinstance(value, type):
+        return _code(value)
+    fields = getattr(type(value), "model_fields", None) or getattr(value, "__dataclass_fields__", None)
+    if fields is None:
+        return repr(value)
+    return f"{type(value).__name__}({', '.join(f'{name}={described(getattr(value, name))}' for name in fields)})"
+
+
+def _code(function: Callable[..., Any]) -> str:
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        return repr(getattr(function, "__qualname__", type(function).__name__))

@@ -1,0 +1,64 @@
+"""Rows from delimited text files, every value read as text: the contract gives it its type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from touchline.errors import SourceFileEmpty
+from touchline.ingest.providers.base import FetchContext, Fetched, RawFile, hash_of_files
+from touchline.ingest.providers.csv_text import CsvFormat, CsvRows, read_csv_text
+from touchline.ingest.providers.files import Prepare, find_files, read_file, stacked, with_columns_named
+
+
+class CsvFiles(BaseModel):
+    """Delimited text files by path or glob, plain or gzip, stacked by column name.
+
+    The delimiter is found from the header when it is not declared. Values lose the blanks around them; `null_values`
+    are those that then mean null. `file_column` adds a column with the name of each row's file.
+
+    >>> CsvFiles("games/*.csv", delimiter=";").delimiter
+    ';'
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    glob: str
+    delimiter: str | None = Field(None, min_length=1, max_length=1)
+    encoding: str = "utf-8"
+    null_values: tuple[str, ...] = ("", "NA", "NaN", "null", "NULL")
+    rename: dict[str, str] = Field(default_factory=dict, description="source column -> contract field")
+    ignore: tuple[str, ...] = Field((), description="columns, or patterns of them, to leave out")
+    file_column: str | None = None
+    prepare: Prepare | None = Field(None, description="a function of the project over the text frame as read")
+
+    def __init__(self, *paths: str | Path, **fields: Any) -> None:
+        super().__init__(**({"glob": str(paths[0])} if paths else {}), **fields)
+
+    def fetch(self, context: FetchContext) -> Fetched:
+        parts: list[CsvRows] = []
+        files: list[RawFile] = []
+        for path in find_files(self.glob, context):
+            content, raw = read_file(path, context)
+            parts.append(self._read(content, path.name, context))
+            files.append(raw)
+        if not any(part.frame.height or part.broken.height for part in parts):
+            raise SourceFileEmpty(context.table, self.glob)
+        frame = stacked([part.frame for part in parts])
+        return Fetched(
+            frame=with_columns_named(frame, rename=self.rename, ignore=self.ignore, prepare=self.prepare),
+            files=tuple(files),
+            raw_hash=hash_of_files(tuple(files)),
+            broken=pl.concat([part.broken for part in parts]),
+        )
+
+    def _read(self, content: bytes, name: str, context: FetchContext) -> CsvRows:
+        known = {*context.columns, *self.rename}
+        form = CsvFormat(self.delimiter, self.encoding, self.null_values, frozenset(known))
+        rows = read_csv_text(content, form, name=name, table=context.table)
+        if self.file_column is None:
+            return rows
+        return CsvRows(rows.frame.with_columns(pl.lit(name).alias(self.file_column)), rows.broken)

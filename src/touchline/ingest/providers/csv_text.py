@@ -1,0 +1,150 @@
+"""Delimited text to a frame of text columns; a line that is no row is kept apart with its reason."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections import Counter
+from dataclasses import dataclass
+
+import polars as pl
+
+from touchline.errors import SourceFileEmpty, SourceFileUnreadable
+from touchline.ingest.providers.base import BROKEN_SCHEMA, no_broken_lines
+
+_DELIMITERS = (",", ";", "\t", "|")
+_BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+_MANY_LINES = 20
+
+
+@dataclass(frozen=True)
+class CsvFormat:
+    """How a text is to be read; `known` are the column names hoped for."""
+
+    delimiter: str | None
+    encoding: str
+    null_values: tuple[str, ...]
+    known: frozenset[str]
+
+
+@dataclass(frozen=True)
+class CsvRows:
+    """The rows of a text, and the lines that are none."""
+
+    frame: pl.DataFrame
+    broken: pl.DataFrame
+
+
+def read_csv_text(content: bytes, form: CsvFormat, *, name: str, table: str) -> CsvRows:
+    """The rows of a delimited text; raises where no row of it can be trusted."""
+    text = _as_utf8(content, form.encoding, name=name, table=table)
+    if not text.strip():
+        raise SourceFileEmpty(table, name)
+    first_line = text[: text.find(b"\n") if b"\n" in text else len(text)].decode(errors="replace").rstrip("\r")
+    delimiter = _delimiter(first_line, form, name=name, table=table)
+    header = next(csv.reader([first_line], delimiter=delimiter))
+    repeated = [column for column, times in Counter(header).items() if times > 1]
+    if repeated:
+        raise SourceFileUnreadable(
+            table, name, f"its header names {repeated[0]!r} {header.count(repeated[0])} times", "Name each column once."
+        )
+    rows = _read(text, header, delimiter, name=name, table=table)
+    return CsvRows(_cleaned(rows.frame, form.null_values), rows.broken)
+
+
+def _as_utf8(content: bytes, encoding: str, *, name: str, table: str) -> bytes:
+    codec = encoding.lower().replace("_", "-")
+    if codec in ("utf-8", "utf8", "utf-8-sig"):
+        return _checked_utf8(content.removeprefix(b"\xef\xbb\xbf"), name=name, table=table)
+    try:
+        return content.decode(encoding).removeprefix("\ufeff").encode()
+    except (UnicodeDecodeError, LookupError) as wrong:
+        raise SourceFileUnreadable(
+            table, name, f"it is not in the declared encoding {encoding!r} ({wrong})", "Declare the right encoding=."
+        ) from wrong
+
+
+def _checked_utf8(content: bytes, *, name: str, table: str) -> bytes:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as wrong:
+        bom = _BOMS.get(content[:2])
+        line = content.count(b"\n", 0, wrong.start) + 1
+        found = f"byte 0x{content[wrong.start]:02x} in line {line} is not UTF-8"
+        step = f"Declare encoding={bom or 'cp1252'!r} (or the one it was written in)."
+        raise SourceFileUnreadable(table, name, found, step) from wrong
+    return content
+
+
+def _delimiter(line: str, form: CsvFormat, *, name: str, table: str) -> str:
+    def matches(delimiter: str) -> tuple[int, int]:
+        fields = [field.strip() for field in next(csv.reader([line], delimiter=delimiter))]
+        return len(form.known.intersection(fields)), len(fields)
+
+    best = max(_DELIMITERS, key=matches)
+    if form.delimiter is None:
+        return best
+    if matches(form.delimiter)[0] == 0 and matches(best) > matches(form.delimiter):
+        shown = line if len(line) <= 60 else line[:60] + "…"
+        raise SourceFileUnreadable(
+            table,
+            name,
+            f"delimiter {form.delimiter!r} makes {matches(form.delimiter)[1]} column(s) of its header {shown!r}",
+            f"It looks separated by {best!r}: declare delimiter={best!r}.",
+        )
+    return form.delimiter
+
+
+def _read(text: bytes, header: list[str], delimiter: str, *, name: str, table: str) -> CsvRows:
+    try:
+        frame = pl.read_csv(text, infer_schema=False, separator=delimiter, new_columns=header)
+    except pl.exceptions.ComputeError:  # too many fields, or a quote in the wrong place
+        return _read_line_by_line(text, header, delimiter, name=name, table=table)
+    if frame.height and frame[header[-1]].null_count() and _has_short_lines(text, len(header), delimiter):
+        return _read_line_by_line(text, header, delimiter, name=name, table=table)
+    blank = pl.all_horizontal(pl.all().is_null())
+    return CsvRows(frame.filter(~blank) if frame[header[0]].null_count() else frame, no_broken_lines())
+
+
+def _has_short_lines(text: bytes, width: int, delimiter: str) -> bool:
+    """Whether a line lacks fields, which the fast reader would fill with nulls; undecided counts as yes."""
+    if b'"' in text:
+        return True
+    lines = pl.read_csv(text, infer_schema=False, separator="\x01", quote_char=None, new_columns=["line"])
+    full = lines["line"].str.count_matches(delimiter, literal=True) == width - 1
+    return not (full | lines["line"].is_null()).all()
+
+
+def _read_line_by_line(text: bytes, header: list[str], delimiter: str, *, name: str, table: str) -> CsvRows:
+    csv.field_size_limit(sys.maxsize)
+    reader = csv.reader(io.StringIO(text.decode(), newline=""), delimiter=delimiter)
+    next(reader)
+    rows: list[list[str]] = []
+    reasons: list[str] = []
+    records: list[str] = []
+    begin = reader.line_num
+    for fields in reader:
+        if len(fields) == len(header):
+            rows.append(fields)
+        elif fields:
+            _refuse_open_quote(reader.line_num - begin, begin + 1, name=name, table=table)
+            reasons.append(f"{len(fields)} fields, the header has {len(header)} ({name} line {begin + 1})")
+            records.append(delimiter.join(fields))
+        begin = reader.line_num
+    frame = pl.DataFrame(rows, schema=dict.fromkeys(header, pl.String), orient="row")
+    return CsvRows(frame, pl.DataFrame({"value": reasons, "record": records}, schema=BROKEN_SCHEMA))
+
+
+def _refuse_open_quote(lines: int, first: int, *, name: str, table: str) -> None:
+    if lines > _MANY_LINES:
+        raise SourceFileUnreadable(
+            table, name, f"a quote opened in line {first} is not closed within {lines} lines", "Close or remove it."
+        )
+
+
+def _cleaned(frame: pl.DataFrame, null_values: tuple[str, ...]) -> pl.DataFrame:
+    """Values without the blanks around them, null where they spell null."""
+    stripped = frame.lazy().with_columns(pl.all().str.strip_chars())
+    given = pl.when(~pl.all().is_in(list(null_values))).then(pl.all())
+    return stripped.with_columns(given.name.keep()).collect()

@@ -1,0 +1,66 @@
+"""What file providers share: finding files, reading bytes, naming what is wrong with them."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from glob import glob
+from pathlib import Path
+
+import polars as pl
+
+from touchline.errors import SourceFileMissing, SourceFileUnreadable
+from touchline.ingest.providers.base import FetchContext, RawFile
+
+_GZIP = b"\x1f\x8b"
+Prepare = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+def find_files(pattern: str, context: FetchContext) -> list[Path]:
+    """The files a path or glob names, sorted; raises `SourceFileMissing` when there is none."""
+    found = sorted(Path(name) for name in glob(pattern, recursive=True) if Path(name).is_file())  # noqa: PTH207  # absolute patterns, too
+    if not found:
+        raise SourceFileMissing(context.table, pattern, Path.cwd())
+    return found
+
+
+def read_file(path: Path, context: FetchContext) -> tuple[bytes, RawFile]:
+    """The unpacked bytes of a file, and the record of the file as it lies there."""
+    try:
+        content = path.read_bytes()
+    except OSError as failure:
+        raise SourceFileUnreadable(context.table, path.name, failure.strerror or str(failure), "Check it.") from failure
+    raw = context.keep(path.name, content)
+    return unpacked(content, path.name, context), raw
+
+
+def unpacked(content: bytes, name: str, context: FetchContext) -> bytes:
+    """Bytes without gzip, whatever the file is called."""
+    if not content.startswith(_GZIP):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as damaged:
+        raise SourceFileUnreadable(
+            context.table, name, f"its gzip is damaged or cut off ({damaged})", "Download it again."
+        ) from damaged
+
+
+def with_columns_named(
+    frame: pl.DataFrame, *, rename: Mapping[str, str], ignore: tuple[str, ...], prepare: Prepare | None
+) -> pl.DataFrame:
+    """The frame under the contract's names: renamed, without ignored columns, prepared by the project's function."""
+    frame = frame.rename({old: new for old, new in rename.items() if old in frame.columns})
+    wanted = set(rename.values())
+    dropped = [
+        name for name in frame.columns if name not in wanted and any(fnmatchcase(name, pattern) for pattern in ignore)
+    ]
+    frame = frame.drop(dropped)
+    return frame if prepare is None else prepare(frame)
+
+
+def stacked(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """Frames below each other by column name; a column that one lacks is null there."""
+    return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal_relaxed")
