@@ -21,11 +21,11 @@ from touchline.features.packed import STAMPS_AT, STAMPS_LENGTH
 _WRITE_NEWEST = f"""
 local won = 0
 for i, key in ipairs(KEYS) do
-  local old = redis.call('GETRANGE', key, {STAMPS_AT}, {STAMPS_AT + STAMPS_LENGTH - 1})
-  local wins = #old < {STAMPS_LENGTH}
-  if not wins then
+  local old = redis.call('GET', key)
+  local wins = not old or #old < {STAMPS_AT + STAMPS_LENGTH}
+  if not wins and old ~= ARGV[i] then
     local a = {{struct.unpack('>I4I4I4I4', ARGV[i], {STAMPS_AT + 1})}}
-    local b = {{struct.unpack('>I4I4I4I4', old)}}
+    local b = {{struct.unpack('>I4I4I4I4', old, {STAMPS_AT + 1})}}
     wins = true
     for word = 1, 4 do
       if a[word] ~= b[word] then wins = a[word] > b[word] break end

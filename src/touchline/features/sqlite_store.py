@@ -16,7 +16,7 @@ _SCHEMA = "CREATE TABLE IF NOT EXISTS packed (key BLOB PRIMARY KEY, value BLOB N
 _STAMPS = f"{STAMPS_AT + 1}, {STAMPS_LENGTH}"
 _WRITE = (
     "INSERT INTO packed (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value "
-    f"WHERE substr(excluded.value, {_STAMPS}) >= substr(value, {_STAMPS})"
+    f"WHERE substr(excluded.value, {_STAMPS}) >= substr(value, {_STAMPS}) AND excluded.value != value"
 )
 _MARK = "INSERT INTO packed (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 _MOST_VARIABLES = 30_000  # SQLite binds at most 32,766
