@@ -58,9 +58,7 @@ def test_a_vanished_first_value_is_restated_with_nulls() -> None:
     assert totals(rows) == [(day(1), day(1), 3), (day(1), day(5), None)]
 
 
-games = st.lists(
-    st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(1, 9), st.sampled_from("AB")), max_size=14
-)
+games = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(1, 9), st.sampled_from("AB")), max_size=14)
 
 
 @settings(max_examples=60, deadline=None)
