@@ -25,6 +25,8 @@ def storage_failure(failure: DBAPIError, database: str) -> TouchlineError | None
         return None
     code = getattr(failure.orig, "sqlite_errorname", None)
     if code is not None:
+        if code.startswith("SQLITE_READONLY") and not (failure.statement or "BEGIN").startswith("BEGIN"):
+            return None  # a write inside a read: a mistake in the code, not in the folder
         return _sqlite_failure(code, str(failure.orig), database)
     return _postgres_failure(failure, database)
 
@@ -35,7 +37,7 @@ def _sqlite_failure(code: str, reason: str, database: str) -> TouchlineError | N
     if code in {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"}:
         return DiskFull("the transaction", database)
     for prefix, step in _SQLITE_STEPS.items():
-        if code.startswith(prefix) and "query_only" not in reason:
+        if code.startswith(prefix):
             return BackendUnavailable(database, reason, step)
     return None
 

