@@ -509,8 +509,9 @@ class IllegalStageChange(UsageError):
         return cls(project, version, "Staging", why=why)
 
     @classmethod
-    def nothing_to_return_to(cls, project: str, version: int) -> IllegalStageChange:
-        return cls(project, version, "Production", why="no version was in Production before it to roll back to.")
+    def nothing_to_return_to(cls, project: str, version: int | None) -> IllegalStageChange:
+        why = "no other version was in Production before it, so there is nothing to roll back to."
+        return cls(project, version or 0, "Production" if version else "None", why=why)
 
 
 class StageConflict(TouchlineError):

@@ -1,0 +1,97 @@
+"""`release.json`: all that serving must know of a model, typed. Standard library only, since serving loads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from touchline.features import ColumnSpec, ServedView
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class OnDemandCode:
+    """A transform of the release: the function of that name in `code/on_demand.py`."""
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    version: str
+
+
+@dataclass(frozen=True)
+class ReleaseManifest:
+    """What a release is made of and what it needs from a request.
+
+    `columns` are the model's columns in order; `inputs` the request fields it reads as they are, `entity_columns`
+    those that name entities. `files` maps every other file of the bundle to its SHA-256.
+    """
+
+    project: str
+    version: int
+    semantic_version: str
+    run_id: str
+    task: Literal["binary", "multiclass", "regression"]
+    classes: tuple[str, ...]
+    columns: tuple[ColumnSpec, ...]
+    inputs: tuple[str, ...]
+    views: tuple[ServedView, ...]
+    on_demand: tuple[OnDemandCode, ...]
+    threshold: float
+    family: str
+    calibrator: str
+    training_set_hash: str
+    trained_at: datetime
+    metrics: Mapping[str, float]
+    hashes: Mapping[str, str]
+    libraries: Mapping[str, str]
+    example: Mapping[str, Any] = field(default_factory=dict)
+    estimator_path: str = "model/estimator"
+    files: Mapping[str, str] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    @property
+    def entity_columns(self) -> tuple[str, ...]:
+        """The request fields that name entities, each once."""
+        return tuple(dict.fromkeys(name for view in self.views for name in view.request_columns))
+
+    @property
+    def feature_versions(self) -> dict[str, str]:
+        return {view.view: view.feature_version for view in self.views}
+
+    def to_bytes(self) -> bytes:
+        """The same manifest always gives the same bytes."""
+        document: dict[str, Any] = {
+            **{name: value for name, value in vars(self).items() if name not in ("columns", "views", "on_demand")},
+            "trained_at": self.trained_at.isoformat(),
+            "columns": [column.to_json() for column in self.columns],
+            "views": [view.to_json() for view in self.views],
+            "on_demand": [asdict(transform) for transform in self.on_demand],
+            "feature_versions": self.feature_versions,
+            "entity_columns": self.entity_columns,
+        }
+        return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> ReleaseManifest:
+        """The manifest that `to_bytes` wrote; `ValueError` or `KeyError` for anything else."""
+        document: dict[str, Any] = json.loads(data)
+        if document.get("schema") != SCHEMA:
+            raise ValueError(f"release.json has schema {document.get('schema')}; this touchline reads {SCHEMA}")
+        derived = ("feature_versions", "entity_columns")
+        document = {name: value for name, value in document.items() if name not in derived}
+        document["trained_at"] = datetime.fromisoformat(document["trained_at"])
+        document["columns"] = tuple(ColumnSpec.from_json(column) for column in document["columns"])
+        document["views"] = tuple(ServedView.from_json(view) for view in document["views"])
+        document["on_demand"] = tuple(_on_demand(transform) for transform in document["on_demand"])
+        return cls(**{**document, "classes": tuple(document["classes"]), "inputs": tuple(document["inputs"])})
+
+
+def _on_demand(document: Mapping[str, Any]) -> OnDemandCode:
+    return OnDemandCode(
+        document["name"], tuple(document["inputs"]), tuple(document["outputs"]), str(document["version"])
+    )

@@ -1,0 +1,63 @@
+"""What one request row must hold, as JSON Schema: the entity keys and the inputs the model reads as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from touchline.features import ColumnSpec
+from touchline.training import Task
+
+_KINDS = {"int": "integer", "float": "number", "bool": "boolean", "str": "string"}
+
+
+def request_schema(project: str, task: Task, columns: Sequence[ColumnSpec]) -> dict[str, Any]:
+    """The schema; limits and notes come from the contract where an input has the name of a source's column."""
+    known = {column.name: column for column in columns}
+    properties = {name: _key(task, name) for name in task.entity_columns}
+    properties |= {name: _input(task, name, known.get(name)) for name in task.inputs if name not in properties}
+    required = [name for name, schema in properties.items() if not _may_be_null(schema)]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": project,
+        "type": "object",
+        "properties": properties,
+        "required": required,
+    }
+
+
+def _key(task: Task, name: str) -> dict[str, Any]:
+    for join in task.features:
+        if name in join.example_columns:
+            key = join.view.join_keys[join.example_columns.index(name)]
+            kind = _KINDS.get(join.view.key_types[key], "string")
+            return {"type": kind, "description": f"{join.view.entity.name}: {key}"}
+    return {"type": "string"}
+
+
+def _input(task: Task, name: str, column: ColumnSpec | None) -> dict[str, Any]:
+    for source in task.examples.sources:
+        schema = source.contract.model_json_schema()
+        found: dict[str, Any] | None = schema["properties"].get(name)
+        if found is not None:
+            resolved: dict[str, Any] = _with_definitions(found, schema.get("$defs", {}))
+            return resolved
+    if column is None or column.kind == "number":
+        return {"anyOf": [{"type": "number"}, {"type": "null"}]}
+    return {"anyOf": [{"type": "string"}, {"type": "null"}], "examples": list(column.levels[:20])}
+
+
+def _with_definitions(schema: Any, definitions: dict[str, Any]) -> Any:
+    """The schema with references resolved, so that it stands alone."""
+    if isinstance(schema, dict):
+        reference = schema.get("$ref")
+        if isinstance(reference, str):
+            return _with_definitions(definitions[reference.rsplit("/", 1)[-1]], definitions)
+        return {key: _with_definitions(value, definitions) for key, value in schema.items()}
+    if isinstance(schema, list):
+        return [_with_definitions(value, definitions) for value in schema]
+    return schema
+
+
+def _may_be_null(schema: dict[str, Any]) -> bool:
+    return "default" in schema or any(option.get("type") == "null" for option in schema.get("anyOf", ()))
