@@ -31,10 +31,12 @@ class FileObjects:
         self._is_swept = False
 
     def read(self, key: str) -> bytes:
-        try:
-            return self._path(key).read_bytes()
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as missing:
-            raise ObjectNotFound(key, str(self.root)) from missing
+        path = self._path(key)
+        with self._failures_named(path):
+            try:
+                return path.read_bytes()
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as missing:
+                raise ObjectNotFound(key, str(self.root)) from missing
 
     def write(self, key: str, data: bytes) -> None:
         path = self._path(key)
@@ -108,13 +110,11 @@ class FileObjects:
         except OSError as failure:
             if failure.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
                 raise DiskFull(path.name, str(path.parent)) from failure
-            if failure.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EIO}:
-                raise BackendUnavailable(
-                    f"Object store {self.root}",
-                    f"{path.name} cannot be written ({os.strerror(failure.errno)})",
-                    "Make the folder writable for this user, or set TOUCHLINE_OBJECTS_URL to another.",
-                ) from failure
-            raise
+            raise BackendUnavailable(
+                f"Object store {self.root}",
+                f"{path.name}: {os.strerror(failure.errno or errno.EIO)}",
+                "Let this user read and write the folder, or set TOUCHLINE_OBJECTS_URL to another.",
+            ) from failure
 
 
 def _new_partial(folder: Path) -> tuple[Path, BinaryIO]:
