@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
+from touchline.contracts import Contract
 from touchline.features import ColumnSpec, Examples, TrainingSet
-from touchline.ingest import Source
+from touchline.ingest import CsvFiles, Source
 from touchline.training import Task, Training, classification, regression
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -16,8 +17,15 @@ START = datetime(2020, 1, 1, tzinfo=UTC)
 QUICK = Training(candidates=("logistic",), calibration=("none",), smote=False)
 
 
+class Row(Contract):
+    """One row of the source; the training sets below are built directly."""
+
+    row_id: str
+
+
 def some_examples() -> Examples:
-    return Examples(name="rows", sources=(Source.model_construct(name="rows"),), function=lambda rows: rows)
+    rows = Source("rows", contract=Row, key="row_id", provider=CsvFiles("rows.csv"))
+    return Examples(name="rows", sources=(rows,), function=lambda rows: rows)
 
 
 def a_task(classes: tuple[str, ...] = ("no", "yes"), **changes: object) -> Task:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
-from tests.training.builders import a_task, some_examples
 
+from tests.training.builders import a_task, some_examples
 from touchline.training import Candidate, Training, Tune, class_name, classification
 from touchline.training.periods import before
 

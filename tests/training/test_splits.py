@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.training.builders import NOW, START, a_frame, a_task, a_training_set
 
+from tests.training.builders import NOW, START, a_frame, a_task, a_training_set
 from touchline.errors import LabelsUnusable, OneClassOnly, TooFewExamples
 from touchline.training import Training
 from touchline.training.rows import LabelledRows, labelled_rows

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 import pytest
 from numpy.typing import NDArray
-from tests.training.builders import NOW, QUICK, a_frame, a_number_set, a_regression, a_task, a_training_set
 
+from tests.training.builders import NOW, QUICK, a_frame, a_number_set, a_regression, a_task, a_training_set
 from touchline.errors import CandidateUnfit, NoCandidateWorked
 from touchline.training import Candidate, FitRequest, Fitted, Model, Training, TrainingResult, refit, train
 from touchline.training.estimators.base import Kind, Params

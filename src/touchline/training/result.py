@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from touchline.statistics import Profile
 from touchline.training.candidates import CandidateReport
+from touchline.training.checks import Finding
 from touchline.training.evaluate import Evaluation
 from touchline.training.model import Model
 from touchline.training.recipe import Recipe
@@ -33,6 +34,7 @@ class TrainingResult:
     reference for drift: the test window, and what the evaluation model said about it without having seen it.
     """
 
+    findings: tuple[Finding, ...]
     candidates: tuple[CandidateReport, ...]
     chosen: str
     rows: Split

@@ -174,6 +174,7 @@ class Training(BaseModel):
     smote: bool = Field(default=True, description="let SMOTE and class weights compete where classes are rare")
     calibration: tuple[Method, ...] = Field(default=METHODS, description="corrections that compete")
     threshold: float | Literal["f1"] = Field(default=0.5, description="of the second of two classes; 'f1' finds it")
+    trusted: tuple[str, ...] = Field(default=(), description="columns that may tell the label by themselves")
     baselines: Mapping[str, tuple[str, ...]] = Field(
         default_factory=dict, description="name to the columns that hold its probabilities in class order"
     )

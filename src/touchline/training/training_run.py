@@ -31,6 +31,7 @@ from touchline.training.candidates import (
     recipe_of,
     try_recipe,
 )
+from touchline.training.checks import check_rows, validate_no_leak
 from touchline.training.evaluate import Evaluation, Judged, evaluate, output_names
 from touchline.training.fit import fit_recipe
 from touchline.training.model import Model
@@ -79,6 +80,8 @@ def train(
     tell = progress or (lambda _: None)
     rows = labelled_rows(task, training_set, now=now)
     split = make_split(rows, training, windows=training.tune.windows if training.tune.is_on else 1)
+    findings = check_rows(rows, split, training_set.frame)
+    validate_no_leak(findings, training.trusted)
     contest = Contest(training, rows, split.windows, threads_for(training, rows))
     contenders, reports = _compete(contest, tell)
     winner = best_of(contenders)
@@ -88,6 +91,7 @@ def train(
     tell(Progress("fitting on all known labels", 0.95))
     model = _written_and_read(_shipping_fit(winner, contest), winner)
     return TrainingResult(
+        findings=findings,
         candidates=tuple(reports),
         chosen=winner.recipe.candidate,
         rows=split,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 Array = NDArray[np.float64]
+Link = Literal["identity", "sigmoid", "softmax"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Linear:
 
     coefficients: Array
     intercepts: Array
-    link: Literal["identity", "sigmoid", "softmax"]
+    link: Link
     settled: Params = field(default_factory=dict)
 
     def scores(self, matrix: Array) -> Array:
@@ -44,6 +45,12 @@ class Linear:
             "link": np.array([self.link]),
         }
         write_arrays(folder / "linear.npz", arrays)
+
+
+def _linear(coefficients: object, intercepts: object, link: Link) -> Linear:
+    # The order of summing follows the layout in memory, so it is the one that reading back gives.
+    ordered = np.ascontiguousarray(coefficients, dtype=np.float64)
+    return Linear(ordered, np.ascontiguousarray(intercepts, dtype=np.float64), link)
 
 
 def _restore(folder: Path) -> Linear:
@@ -77,8 +84,8 @@ class LogisticFamily:
             # Near the optimum is good enough: the fit is judged by its score, not by its gradient.
             warnings.simplefilter("ignore", ConvergenceWarning)
             estimator.fit(request.fit.matrix, request.fit.labels, sample_weight=request.fit.weights)
-        link: Literal["sigmoid", "softmax"] = "sigmoid" if request.classes == 2 else "softmax"
-        return Linear(np.asarray(estimator.coef_), np.asarray(estimator.intercept_), link)
+        link: Link = "sigmoid" if request.classes == 2 else "softmax"
+        return _linear(estimator.coef_, estimator.intercept_, link)
 
     def restore(self, folder: Path) -> Fitted:
         return _restore(folder)
@@ -102,7 +109,7 @@ class RidgeFamily:
 
         estimator = Ridge(alpha=float(request.params["alpha"]))
         estimator.fit(request.fit.matrix, request.fit.labels, sample_weight=request.fit.weights)
-        return Linear(np.asarray(estimator.coef_)[None, :], np.atleast_1d(np.asarray(estimator.intercept_)), "identity")
+        return _linear(np.atleast_2d(estimator.coef_), np.atleast_1d(estimator.intercept_), "identity")
 
     def restore(self, folder: Path) -> Fitted:
         return _restore(folder)

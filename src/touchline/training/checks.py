@@ -1,0 +1,195 @@
+"""What is wrong, or looks wrong, with a training set before anything is learned from it.
+
+A column that tells the label by itself, a value from after the cutoff, an example that occurs twice: each would make
+a model that shines here and fails when it is served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from touchline.errors import LeakageFound
+from touchline.features import ColumnSpec
+from touchline.training.balance import IMBALANCED, imbalance
+from touchline.training.losses import one_hot
+from touchline.training.ranking import roc_auc
+from touchline.training.rows import LabelledRows
+from touchline.training.splits import Split
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+Level = Literal["leak", "warning", "note"]
+
+# One column alone: area under the ROC curve, or share of the label's variance, on rows its levels were not read from.
+_TELLS_ALL: Final = {"classes": 0.99, "numbers": 0.9999}
+_TELLS_MUCH: Final = {"classes": 0.95, "numbers": 0.98}
+_BINS: Final = 50
+_MANY_LEVELS: Final = 100
+_MOSTLY_NULL: Final = 0.5
+_MANY_TWINS: Final = 0.01
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One observation: a `leak` stops the training, a `warning` is worth a look, a `note` is for the record."""
+
+    level: Level
+    check: str
+    column: str | None
+    message: str
+
+
+def check_rows(rows: LabelledRows, split: Split, frame: pl.DataFrame) -> tuple[Finding, ...]:
+    """Everything found, leaks first."""
+    found = [*_tell_tales(rows), *_from_the_future(rows, frame), *_twice(rows, split), *_statistics(rows)]
+    return tuple(sorted(found, key=lambda finding: ("leak", "warning", "note").index(finding.level)))
+
+
+def validate_no_leak(findings: Collection[Finding], trusted: Collection[str]) -> None:
+    """Raise `LeakageFound` with every leak, but for columns the declaration trusts."""
+    leaks = [f.message for f in findings if f.level == "leak" and f.column not in trusted]
+    if leaks:
+        raise LeakageFound(leaks)
+
+
+def _tell_tales(rows: LabelledRows) -> list[Finding]:
+    found = []
+    kind = "numbers" if rows.kind == "regression" else "classes"
+    for place, column in enumerate(rows.columns):
+        power = column_power(rows, place)
+        if power < _TELLS_MUCH[kind]:
+            continue
+        measure = "explains" if rows.kind == "regression" else "separates the classes with an AUC of"
+        shown = f"{power:.2%} of the label's order" if rows.kind == "regression" else f"{power:.3f}"
+        level: Level = "leak" if power >= _TELLS_ALL[kind] else "warning"
+        found.append(Finding(level, "tell-tale column", column.name, f"{column.name!r} alone {measure} {shown}"))
+    return found
+
+
+def column_power(rows: LabelledRows, place: int) -> float:
+    """How well one column alone foretells the label on every other row, its bins read from the rest.
+
+    Nulls are a bin of their own: a column filled in only for one class is as telling as its values.
+    """
+    bins = _bins(rows.vectors[:, place], rows.columns[place])
+    read = np.arange(len(rows)) % 2 == 0
+    if rows.kind == "regression":
+        ranks = _ranks(np.asarray(rows.labels, dtype=np.float64))
+        return max(_explained(bins, ranks, read), _agreement(rows.vectors[:, place], ranks))
+    happened = one_hot(rows.labels, len(rows.classes))
+    chosen = [1] if len(rows.classes) == 2 else range(len(rows.classes))
+    areas = [_separated(bins, happened[:, c], read) for c in chosen]
+    return float(np.nanmax(areas)) if np.isfinite(areas).any() else 0.0
+
+
+def _bins(values: Array, column: ColumnSpec) -> Index:
+    missing = ~np.isfinite(values)
+    if column.kind == "category":
+        return np.where(missing, len(column.levels) + 1, values + 1).astype(np.int64)
+    present = values[~missing]
+    if len(present) == 0:
+        return np.zeros(len(values), dtype=np.int64)
+    distinct = np.unique(present)
+    edges = distinct if len(distinct) <= _BINS else np.unique(np.quantile(present, np.linspace(0, 1, _BINS + 1)[1:-1]))
+    return np.where(missing, len(edges) + 1, np.searchsorted(edges, values, side="right")).astype(np.int64)
+
+
+def _bin_means(bins: Index, values: Array, read: NDArray[np.bool_]) -> Array:
+    size = int(bins.max()) + 1
+    counts = np.bincount(bins[read], minlength=size)
+    sums = np.bincount(bins[read], weights=values[read], minlength=size)
+    # A bin with few rows says little: it is drawn towards the mean of all, as if it held one such row more.
+    means: Array = (sums + values[read].mean()) / (counts + 1)
+    return means
+
+
+def _separated(bins: Index, happened: Array, read: NDArray[np.bool_]) -> float:
+    scores = _bin_means(bins, happened, read)[bins[~read]]
+    return float(roc_auc(happened[~read], scores, np.ones((1, int((~read).sum()))))[0])
+
+
+def _ranks(values: Array) -> Array:
+    """Numbers are compared by rank, so that a copy in other units or on another scale is found too."""
+    _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: Array = (np.cumsum(counts) - (counts - 1) / 2)[where]
+    return ranks
+
+
+def _explained(bins: Index, ranks: Array, read: NDArray[np.bool_]) -> float:
+    said, rest = _bin_means(bins, ranks, read)[bins[~read]], ranks[~read]
+    return max(0.0, 1.0 - float(((said - rest) ** 2).mean() / rest.var())) if rest.var() else 0.0
+
+
+def _agreement(values: Array, ranks: Array) -> float:
+    """The squared rank correlation, where the column has no nulls."""
+    if not np.isfinite(values).all() or np.ptp(values) == 0 or np.ptp(ranks) == 0:
+        return 0.0
+    return float(np.corrcoef(_ranks(values), ranks)[0, 1] ** 2)
+
+
+def _from_the_future(rows: LabelledRows, frame: pl.DataFrame) -> list[Finding]:
+    known = frame[rows.places]
+    names = [column.name for column in rows.columns if column.name in known.columns]
+    found = []
+    for name in names:
+        if not known[name].dtype.is_temporal():
+            continue
+        later = known.filter(pl.col(name).cast(pl.Datetime("us", "UTC")) > pl.col("cutoff"))
+        if later.height:
+            first = f"first: example {later['example_id'][0]}, {later[name][0]}"
+            found.append(
+                Finding(
+                    "leak",
+                    "later than the cutoff",
+                    name,
+                    f"{name!r} lies after the cutoff in {later.height} rows ({first})",
+                )
+            )
+    return found
+
+
+def _twice(rows: LabelledRows, split: Split) -> list[Finding]:
+    found = []
+    repeated = len(rows.ids) - len(set(rows.ids))
+    if repeated:
+        found.append(Finding("leak", "example twice", None, f"{repeated} example ids occur more than once"))
+    train = {vector.tobytes() for vector in rows.vectors[split.train]}
+    twins = sum(vector.tobytes() in train for vector in rows.vectors[split.test])
+    if twins > _MANY_TWINS * len(split.test):
+        message = f"{twins} of {len(split.test)} test examples have the very values of a training example"
+        found.append(Finding("warning", "rows shared by train and test", None, message))
+    return found
+
+
+def _statistics(rows: LabelledRows) -> list[Finding]:
+    found = [finding for place in range(len(rows.columns)) for finding in _column_findings(rows, place)]
+    if rows.kind != "regression" and imbalance(rows.labels) > IMBALANCED:
+        message = f"the commonest class happens {imbalance(rows.labels):.1f} times as often as the rarest"
+        found.append(Finding("note", "imbalance", None, message))
+    if rows.unlabelled:
+        found.append(Finding("note", "no label yet", None, f"{rows.unlabelled} examples have no known label"))
+    return found
+
+
+def _column_findings(rows: LabelledRows, place: int) -> list[Finding]:
+    column, values = rows.columns[place], rows.vectors[:, place]
+    nulls, infinite = float(np.isnan(values).mean()), int(np.isinf(values).sum())
+    present = values[np.isfinite(values)]
+    found = []
+    if len(present) == 0 or (nulls == 0 and present.min() == present.max()):
+        found.append(Finding("warning", "constant", column.name, f"{column.name!r} never varies and is dropped"))
+    elif nulls > _MOSTLY_NULL:
+        found.append(Finding("warning", "nulls", column.name, f"{column.name!r} is null in {nulls:.0%} of the rows"))
+    if infinite:
+        message = f"{column.name!r} is infinite in {infinite} rows, which count as nulls"
+        found.append(Finding("warning", "infinite", column.name, message))
+    if len(column.levels) > _MANY_LEVELS:
+        message = f"{column.name!r} has {len(column.levels):,} levels; the {_MANY_LEVELS} commonest are kept apart"
+        found.append(Finding("note", "many levels", column.name, message))
+    return found

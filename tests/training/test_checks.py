@@ -1,0 +1,95 @@
+"""Leaks are found before anything is learned."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.training.builders import NOW, QUICK, a_frame, a_number_set, a_regression, a_task, a_training_set
+from touchline.errors import LeakageFound
+from touchline.training import train
+from touchline.training.checks import Finding, check_rows
+from touchline.training.rows import labelled_rows
+from touchline.training.splits import make_split
+
+LABEL = pl.col("label") == "yes"
+
+
+def findings(frame: pl.DataFrame, inputs: tuple[str, ...]) -> tuple[Finding, ...]:
+    rows = labelled_rows(a_task(), a_training_set(frame, inputs), now=NOW)
+    return check_rows(rows, make_split(rows, QUICK), frame)
+
+
+def leaks(frame: pl.DataFrame, *inputs: str) -> list[str]:
+    return [f"{found.check}: {found.column}" for found in findings(frame, inputs) if found.level == "leak"]
+
+
+def test_an_honest_training_set_has_no_leak() -> None:
+    assert leaks(a_frame(), "signal", "noise", "group") == []
+
+
+@pytest.mark.parametrize(
+    "future",
+    [
+        pytest.param(LABEL.cast(pl.Int8), id="a copy of the label"),
+        pytest.param(pl.col("label") + "!", id="a copy in other words"),
+        pytest.param(LABEL * 100.0 + pl.col("noise"), id="a number that goes with it"),
+        pytest.param(pl.when(LABEL).then(pl.col("noise")), id="filled in only for one class"),
+        pytest.param(pl.when(LABEL).then(pl.col("noise").abs()).otherwise(-pl.col("noise").abs()), id="a sign"),
+    ],
+)
+def test_a_column_that_tells_the_label_by_itself_is_a_leak(future: pl.Expr) -> None:
+    assert leaks(a_frame().with_columns(future=future), "signal", "future") == ["tell-tale column: future"]
+
+
+def test_a_future_feature_stops_the_training_and_names_the_column() -> None:
+    frame = a_frame().with_columns(future=LABEL.cast(pl.Float64))
+    with pytest.raises(LeakageFound, match=r"'future' alone separates the classes with an AUC of 1.000"):
+        train(a_task(), QUICK, a_training_set(frame, ("signal", "future")), now=NOW)
+
+
+def test_a_trusted_column_may_be_that_strong() -> None:
+    frame = a_frame().with_columns(strong=LABEL.cast(pl.Float64))
+    training = QUICK.model_copy(update={"trusted": ("strong",)})
+    result = train(a_task(), training, a_training_set(frame, ("signal", "strong")), now=NOW)
+    assert result.findings[0].level == "leak"
+
+
+def test_a_copied_number_is_found_in_any_unit() -> None:
+    training_set = a_number_set()
+    frame = training_set.frame.with_columns(signal=np.exp(pl.col("label") / 3) * 1000)
+    with pytest.raises(LeakageFound, match=r"'signal' alone explains 100\.00% of the label's order"):
+        train(a_regression(), QUICK.model_copy(update={"candidates": ("ridge",)}), a_training_set(frame), now=NOW)
+
+
+def test_an_instant_after_the_cutoff_is_a_leak() -> None:
+    frame = a_frame().with_columns(paid_at=pl.col("cutoff") + timedelta(hours=1))
+    assert leaks(frame, "signal", "paid_at") == ["later than the cutoff: paid_at"]
+
+
+def test_an_example_that_occurs_twice_is_a_leak() -> None:
+    frame = a_frame()
+    assert leaks(pl.concat([frame, frame[:3]]), "signal") == ["example twice: None"]
+
+
+def test_rows_that_train_and_test_share_are_warned_of() -> None:
+    frame = a_frame(300, timed=False)
+    told = [
+        found.check
+        for found in findings(pl.concat([frame, frame.with_columns(pl.col("example_id") + "x")]), ("signal",))
+    ]
+    assert "rows shared by train and test" in told
+
+
+def test_odd_columns_are_told_by_name() -> None:
+    frame = a_frame().with_columns(
+        constant=pl.lit(3.0),
+        sparse=pl.when(pl.int_range(pl.len()) % 5 == 0).then("noise"),
+        wild=pl.when(pl.int_range(pl.len()) == 9).then(float("inf")).otherwise("noise"),
+        many=pl.format("l{}", pl.int_range(pl.len())),
+    )
+    told = {(found.check, found.column) for found in findings(frame, ("signal", "constant", "sparse", "wild", "many"))}
+    assert {("constant", "constant"), ("nulls", "sparse"), ("infinite", "wild"), ("many levels", "many")} <= told
