@@ -84,3 +84,8 @@ def running_total(games: pl.LazyFrame) -> pl.LazyFrame:
 def a_view(function: Any = running_total, **options: Any) -> FeatureView:
     fields: dict[str, Any] = {"entity": TEAM, "sources": (games_source(),), "name": function.__name__}
     return FeatureView(**{**fields, "function": function, **options})
+
+
+def peeks_ahead(games: pl.LazyFrame) -> pl.LazyFrame:
+    """All points of a team, those to come included."""
+    return games.select("team", "event_timestamp", rest=pl.col("points").sum().over("team"))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.features.builders import a_game, a_view, day, running_total, snapshot, versions
+from tests.features.builders import a_game, a_view, day, peeks_ahead, running_total, snapshot, versions
 from touchline.errors import InvalidView, LooksAhead
 from touchline.features import build_history, point_in_time_join
 from touchline.features.history import history_of
@@ -80,14 +80,10 @@ def test_a_join_sees_what_the_view_computes_from_rows_known_at_the_cutoff(facts:
     assert joined["total"].to_list() == [dict(expected.rows()).get(team) for team in "AB"]
 
 
-def peeks(games: pl.LazyFrame) -> pl.LazyFrame:
-    return games.select("team", "event_timestamp", rest=pl.col("points").sum().over("team"))
-
-
 def test_a_view_that_looks_ahead_is_refused_and_named() -> None:
     frame = versions(a_game(str(number), day(number)) for number in range(8))
-    with pytest.raises(LooksAhead, match="'peeks' looks into the future: its feature 'rest'"):
-        validate_causal(a_view(peeks), [frame], sample_instants([frame]))
+    with pytest.raises(LooksAhead, match="'peeks_ahead' looks into the future: its feature 'rest'"):
+        validate_causal(a_view(peeks_ahead), [frame], sample_instants([frame]))
 
 
 def test_a_view_of_the_past_passes_the_look_ahead_check() -> None:
