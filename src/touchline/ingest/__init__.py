@@ -15,6 +15,8 @@ from touchline._lazy import lazy_names
 
 if TYPE_CHECKING:
     from touchline.ingest.content import content_hash as content_hash
+    from touchline.ingest.diff import SnapshotDiff as SnapshotDiff
+    from touchline.ingest.diff import diff_snapshots as diff_snapshots
     from touchline.ingest.ingest import IngestReport as IngestReport
     from touchline.ingest.ingest import IngestStores as IngestStores
     from touchline.ingest.ingest import ingest_source as ingest_source
@@ -29,6 +31,13 @@ if TYPE_CHECKING:
     from touchline.ingest.providers.frame import FrameProvider as FrameProvider
     from touchline.ingest.providers.parquet_files import ParquetFiles as ParquetFiles
     from touchline.ingest.providers.sql_table import SqlTable as SqlTable
+    from touchline.ingest.show import Freshness as Freshness
+    from touchline.ingest.show import QuarantineView as QuarantineView
+    from touchline.ingest.show import SnapshotView as SnapshotView
+    from touchline.ingest.show import checkout as checkout
+    from touchline.ingest.show import read_freshness as read_freshness
+    from touchline.ingest.show import show_quarantine as show_quarantine
+    from touchline.ingest.show import show_snapshot as show_snapshot
     from touchline.ingest.snapshots import Snapshot as Snapshot
     from touchline.ingest.snapshots import current_rows as current_rows
     from touchline.ingest.snapshots import read_snapshot as read_snapshot
@@ -40,6 +49,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "touchline.ingest.content": ["content_hash"],
+        "touchline.ingest.diff": ["SnapshotDiff", "diff_snapshots"],
         "touchline.ingest.ingest": ["IngestReport", "IngestStores", "ingest_source"],
         "touchline.ingest.manifests": ["Manifest", "read_log", "read_manifest"],
         "touchline.ingest.providers.base": ["Fetched", "FetchContext", "Provider", "RawFile"],
@@ -47,6 +57,15 @@ __getattr__ = lazy_names(
         "touchline.ingest.providers.frame": ["FrameProvider"],
         "touchline.ingest.providers.parquet_files": ["ParquetFiles"],
         "touchline.ingest.providers.sql_table": ["SqlTable"],
+        "touchline.ingest.show": [
+            "Freshness",
+            "QuarantineView",
+            "SnapshotView",
+            "checkout",
+            "read_freshness",
+            "show_quarantine",
+            "show_snapshot",
+        ],
         "touchline.ingest.snapshots": ["Snapshot", "current_rows", "read_snapshot", "rows_known_at"],
         "touchline.ingest.spec": ["CONSTANT_STAMP", "Source"],
     },
