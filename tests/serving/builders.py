@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -86,6 +88,7 @@ class Ratings:
     failure: Exception | None = None
 
     def read(self, rows: Sequence[Mapping[str, Any]], cutoffs: Sequence[datetime]) -> FeatureRows:
+        assert len(cutoffs) == len(rows)
         if self.failure is not None:
             raise self.failure
         columns = a_match_release().columns
@@ -134,6 +137,25 @@ class Server:
     database: Database
 
 
+@cache
+def _migrated() -> bytes:
+    """A migrated database, made once: Alembic takes a second."""
+    with TemporaryDirectory() as folder:
+        database = Database.open(f"sqlite:///{folder}/touchline.db")
+        database.migrate()
+        with database.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.close()
+        return (Path(folder) / "touchline.db").read_bytes()
+
+
+def a_database(folder: Path) -> Database:
+    path = folder / "touchline.db"
+    if not path.exists():
+        path.write_bytes(_migrated())
+    return Database.open(f"sqlite:///{path}")
+
+
 @contextmanager
 def a_server(
     folder: Path,
@@ -144,8 +166,7 @@ def a_server(
     limits: Limits | None = None,
     **options: Any,
 ) -> Iterator[Server]:
-    database = Database.open(f"sqlite:///{folder / 'touchline.db'}")
-    database.migrate()
+    database = a_database(folder)
     project = ServedProject("shop", shelf, clock or FrozenClock(NOW), lambda _: reader)
     app = create_app(
         [project],

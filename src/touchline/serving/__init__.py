@@ -17,12 +17,18 @@ from touchline._lazy import lazy_names
 if TYPE_CHECKING:
     from touchline.serving.answering import PredictHere as PredictHere
     from touchline.serving.journal_releases import JournalReleases as JournalReleases
+    from touchline.serving.lineage import Trace as Trace
+    from touchline.serving.lineage import trace as trace
     from touchline.serving.outcomes import Outcome as Outcome
     from touchline.serving.outcomes import Receipt as Receipt
     from touchline.serving.outcomes import record_outcomes as record_outcomes
     from touchline.serving.prediction_log import LogLimits as LogLimits
     from touchline.serving.releases import Head as Head
     from touchline.serving.releases import ReleaseSource as ReleaseSource
+    from touchline.serving.replays import Replayed as Replayed
+    from touchline.serving.replays import ReplayReport as ReplayReport
+    from touchline.serving.replays import replay as replay
+    from touchline.serving.replays import replay_sample as replay_sample
     from touchline.serving.served import ServedRelease as ServedRelease
     from touchline.serving.served import served_from as served_from
     from touchline.serving.settling import OpenExample as OpenExample
@@ -41,9 +47,11 @@ __getattr__ = lazy_names(
         "touchline.serving.outcomes": ["Outcome", "Receipt", "record_outcomes"],
         "touchline.serving.prediction_log": ["LogLimits"],
         "touchline.serving.releases": ["Head", "ReleaseSource"],
+        "touchline.serving.replays": ["Replayed", "ReplayReport", "replay", "replay_sample"],
         "touchline.serving.served": ["ServedRelease", "served_from"],
         "touchline.serving.settling": ["OpenExample", "Settled", "open_examples_of", "settle_outcomes"],
         "touchline.serving.spec": ["Rollout"],
         "touchline.serving.state": ["Limits", "ServedProject"],
+        "touchline.serving.lineage": ["Trace", "trace"],
     },
 )

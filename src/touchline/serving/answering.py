@@ -31,7 +31,7 @@ def predictor_of(slot: ReleaseSlot) -> Predictor:
 def answer_body(serving: Serving, slot: ReleaseSlot, body: bytes, correlation_id: str | None) -> bytes:
     """The JSON answer to a request body."""
     predictor = predictor_of(slot)
-    rows, is_many = predictor.read_body(body)
+    rows, is_many = predictor.read_body(body, serving.limits.rows)
     answered = answer_rows(serving, slot, predictor, rows, correlation_id)
     if is_many:
         return orjson.dumps({"predictions": [one.answer for one in answered]}, option=_JSON)
@@ -73,6 +73,6 @@ class PredictHere:
         """Answers to rows, as `/predict` gives them. Raises `Problem`, which the server turns into a response."""
         slot = self._serving.slots[self.project]
         predictor = predictor_of(slot)
-        checked, _ = predictor.read_body(orjson.dumps(list(rows)))
+        checked, _ = predictor.read_body(orjson.dumps(list(rows)), self._serving.limits.rows)
         answered = answer_rows(self._serving, slot, predictor, checked, None)
         return [one.answer for one in answered]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from time import perf_counter
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from touchline.serving.answering import answer_body
@@ -180,7 +181,7 @@ def _limited(receive: Receive, limit_bytes: int) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > limit_bytes:
-            raise BodyTooLarge(limit_bytes)
+            raise HTTPException(413, BodyTooLarge(limit_bytes).detail)  # the one kind FastAPI lets through
         return message
 
     return receive_limited

@@ -6,7 +6,6 @@ import copy
 from typing import Any
 
 from touchline.serving.predict import Predictor
-from touchline.serving.releases import ReleaseSlot
 from touchline.serving.state import Serving
 
 _PROBLEM = {
@@ -59,7 +58,7 @@ def document_of(serving: Serving, routes: dict[str, Any]) -> dict[str, Any]:
         if slot.current is None:
             continue
         for path in (["/predict"] if name == serving.default else []) + [f"/projects/{name}/predict"]:
-            paths[path] = {"post": _operation(slot, slot.current, schemas, path)}
+            paths[path] = {"post": _operation(slot.current, schemas, path, serving.limits.rows)}
     document["paths"] = {**paths, **document.get("paths", {})}
     for methods in document["paths"].values():
         for operation in methods.values():
@@ -76,16 +75,16 @@ def _describe_failures(operation: dict[str, Any]) -> None:
         }
 
 
-def _operation(slot: ReleaseSlot, predictor: Predictor, schemas: dict[str, Any], path: str) -> dict[str, Any]:
+def _operation(predictor: Predictor, schemas: dict[str, Any], path: str, most_rows: int) -> dict[str, Any]:
     release = predictor.release
     row = predictor.models.schema_of_one()
     schemas.update(row.pop("$defs", {}))
-    title = "".join(part.title() for part in slot.project.split("_"))
+    title = "".join(part.title() for part in release.project.split("_"))
     schemas[f"{title}Ask"] = row
     schemas[f"{title}Answer"] = _answer_schema(predictor)
     reference = {"$ref": f"#/components/schemas/{title}Ask"}
     answer = {"$ref": f"#/components/schemas/{title}Answer"}
-    many = {"type": "array", "items": reference, "minItems": 1, "maxItems": predictor.most_rows}
+    many = {"type": "array", "items": reference, "minItems": 1, "maxItems": most_rows}
     example = {"example": dict(release.example)} if release.example else {}
     answers = {
         "type": "object",
@@ -93,7 +92,7 @@ def _operation(slot: ReleaseSlot, predictor: Predictor, schemas: dict[str, Any],
         "properties": {"predictions": {"type": "array", "items": answer}},
     }
     return {
-        "tags": [slot.project],
+        "tags": [release.project],
         "summary": "Predict one row or many",
         "description": f"Release {release.id}, version {release.version}. A list of rows gives a list of predictions.",
         "operationId": "predict" + path.replace("/", "_").removesuffix("_predict"),

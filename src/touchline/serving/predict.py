@@ -62,11 +62,10 @@ class Answered:
 class Predictor:
     """One release, ready to answer. Made once per release; checking, encoding and scoring are prepared here."""
 
-    def __init__(self, release: ServedRelease, reader: FeatureReads | None, *, most_rows: int = 1000) -> None:
+    def __init__(self, release: ServedRelease, reader: FeatureReads | None) -> None:
         self.release = release
         self.models: RequestModels = request_models(release)
         self.reader = reader
-        self.most_rows = most_rows
         self._one = self.models.row.__pydantic_validator__
         self._many = TypeAdapter(list[self.models.row]).validator  # type: ignore[name-defined]
         self._plan = VectorPlan(release.columns, release.transforms)
@@ -80,7 +79,7 @@ class Predictor:
 
     # --- check ---
 
-    def read_body(self, body: bytes) -> tuple[list[Row], bool]:
+    def read_body(self, body: bytes, most_rows: int) -> tuple[list[Row], bool]:
         """The checked rows of a request body, and whether it was a list."""
         is_many = body.lstrip()[:1] == b"["
         try:
@@ -91,9 +90,9 @@ class Predictor:
         except ValidationError as wrong:
             raise self._explain(wrong, is_many) from None
         if not rows:
-            raise InvalidRequest([FieldProblem("", "the list is empty", None, f"1 to {self.most_rows} rows")])
-        if len(rows) > self.most_rows:
-            raise BatchTooLarge(len(rows), self.most_rows)
+            raise InvalidRequest([FieldProblem("", "the list is empty", None, f"1 to {most_rows} rows")])
+        if len(rows) > most_rows:
+            raise BatchTooLarge(len(rows), most_rows)
         if self._keys:
             self._validate_keys(rows, is_many)
         return rows, is_many

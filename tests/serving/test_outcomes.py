@@ -1,0 +1,134 @@
+"""Outcomes: append-only, each once, corrected by a new revision."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+import sqlalchemy as sa
+
+from tests.serving.builders import (
+    NOW,
+    Ratings,
+    Server,
+    Shelf,
+    a_database,
+    a_match_release,
+    a_release,
+    a_server,
+    wait_for,
+)
+from touchline.errors import UnknownPrediction
+from touchline.serving import Outcome, open_examples_of, record_outcomes, settle_outcomes
+from touchline.serving.outcomes import Receipt
+from touchline.storage import Database
+from touchline.storage.tables import outcomes, predictions
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Database:
+    return a_database(tmp_path)
+
+
+def _tell(store: Database, *received: Outcome) -> list[Receipt]:
+    return record_outcomes(store, "shop", received, source="test", now=NOW)
+
+
+def test_the_same_label_again_changes_nothing_and_another_is_a_correction(store: Database) -> None:
+    outcome = Outcome("yes", example_id="e1")
+    assert _tell(store, outcome)[0].status == "recorded"
+    assert _tell(store, outcome)[0].status == "unchanged"
+    corrected = _tell(store, Outcome("no", example_id="e1"))[0]
+    assert (corrected.status, corrected.revision) == ("corrected", 2)
+    with store.connect() as connection:
+        labels = connection.scalars(sa.select(outcomes.c.label).order_by(outcomes.c.revision)).all()
+    assert labels == ["yes", "no"]
+
+
+def test_twice_in_one_request_counts_once(store: Database) -> None:
+    receipts = _tell(store, Outcome("yes", example_id="e1"), Outcome("yes", example_id="e1"))
+    assert [receipt.status for receipt in receipts] == ["recorded", "unchanged"]
+
+
+def test_an_unknown_prediction_records_nothing(store: Database) -> None:
+    with pytest.raises(UnknownPrediction, match="no logged prediction p9"):
+        _tell(store, Outcome("yes", example_id="e1"), Outcome("yes", prediction_id="p9"))
+    assert _tell(store, Outcome("yes", example_id="e1"))[0].status == "recorded"
+
+
+def test_over_http_by_prediction_id(tmp_path: Path) -> None:
+    with a_server(tmp_path, Shelf.of(a_release())) as server:
+        said = server.client.post("/predict", json={"age": 3}).json()["prediction_id"]
+        body = {"prediction_id": said, "label": "yes"}
+        wait_for(lambda: server.client.post("/outcomes", json=body).status_code == 200)
+        again = server.client.post("/outcomes", json=body).json()["outcomes"][0]
+        assert (again["status"], again["predictions"]) == ("unchanged", 1)
+        wrong = server.client.post("/outcomes", json={**body, "label": "maybe"})
+        assert wrong.status_code == 422
+        assert "allowed: yes, no" in wrong.json()["detail"]
+        assert server.client.post("/outcomes", json={"label": "yes"}).status_code == 422
+        assert server.client.post("/outcomes", json={**body, "prediction_id": "p9"}).status_code == 404
+
+
+_INSTANT = pl.Datetime("us", "UTC")
+
+
+def _examples(*rows: tuple[str, str, datetime, str | None]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "example_id": [row[0] for row in rows],
+            "home_team": [row[1] for row in rows],
+            "away_team": ["B"] * len(rows),
+            "cutoff": [row[2] for row in rows],
+            "label": [row[3] for row in rows],
+            "label_timestamp": [row[2] + timedelta(hours=2) for row in rows],
+            "cluster": ["day"] * len(rows),
+        },
+        schema_overrides={"cutoff": _INSTANT, "label": pl.String, "label_timestamp": _INSTANT},
+    )
+
+
+def _settle(database: Database, frame: pl.DataFrame, now: datetime = NOW) -> tuple[int, int, int, int, int]:
+    found = settle_outcomes(database, "shop", frame, entity_columns=["home_team", "away_team"], now=now)
+    return (found.settled, found.corrected, found.unchanged, found.open, found.named)
+
+
+def test_what_was_open_is_settled_by_the_next_ingest(store: Database) -> None:
+    kickoff, later = NOW + timedelta(days=1), NOW + timedelta(days=2)
+    history = ("e0", "C", NOW - timedelta(days=9), "yes")
+    assert _settle(store, _examples(history, ("e1", "A", kickoff, None))) == (0, 0, 0, 1, 0)
+    assert [example.example_id for example in open_examples_of(store, "shop")] == ["e1"]
+    assert _settle(store, _examples(history, ("e1", "A", kickoff, "yes")), later) == (1, 0, 0, 0, 0)
+    assert _settle(store, _examples(history, ("e1", "A", kickoff, "yes")), later) == (0, 0, 1, 0, 0)
+    assert _settle(store, _examples(history, ("e1", "A", kickoff, "no")), later) == (0, 1, 0, 0, 0)
+    assert open_examples_of(store, "shop") == []
+
+
+def test_a_label_from_after_now_is_still_open(store: Database) -> None:
+    assert _settle(store, _examples(("e1", "A", NOW + timedelta(days=1), "yes")))[3] == 1
+
+
+def _example_of(server: Server, prediction_id: str) -> str | None:
+    query = sa.select(predictions.c.example_id).where(predictions.c.prediction_id == prediction_id)
+    with server.database.connect() as connection:
+        found: str | None = connection.scalar(query)
+    return found
+
+
+def test_a_request_by_keys_finds_the_next_open_example(tmp_path: Path) -> None:
+    with a_server(tmp_path, Shelf.of(a_match_release()), reader=Ratings({})) as server:
+        days = [NOW + timedelta(days=day) for day in (-1, 3, 9)]
+        _settle(server.database, _examples(*[(f"e{n}", "A", day, None) for n, day in enumerate(days)]))
+        answer = server.client.post("/predict", json={"home_team": "A", "away_team": "B"}).json()
+        wait_for(lambda: _example_of(server, answer["prediction_id"]) == "e1")
+
+
+def test_an_answer_given_before_its_example_was_known_finds_it_later(tmp_path: Path) -> None:
+    with a_server(tmp_path, Shelf.of(a_match_release()), reader=Ratings({})) as server:
+        answer = server.client.post("/predict", json={"home_team": "A", "away_team": "B"}).json()
+        wait_for(lambda: server.serving.log.status().written == 1)
+        assert _example_of(server, answer["prediction_id"]) is None
+        assert _settle(server.database, _examples(("e1", "A", NOW + timedelta(days=1), None)))[4] == 1
+        assert _example_of(server, answer["prediction_id"]) == "e1"

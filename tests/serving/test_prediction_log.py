@@ -1,0 +1,119 @@
+"""The log loses nothing that reached the disk, and writes nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.serving.builders import FAST_LOG, wait_for
+from touchline.serving.prediction_log import LogLimits, PredictionLog, Row
+from touchline.serving.spool import Spool, read_segment, segments
+
+
+class Memory:
+    """A sink that keeps rows by their key, and can be away."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self.writes = 0
+        self.is_away = False
+
+    def write(self, rows: Sequence[Row]) -> None:
+        if self.is_away:
+            raise ConnectionError("gone")
+        self.writes += len(rows)
+        self.rows |= {row["prediction_id"]: row for row in rows}
+
+
+def _rows(count: int, start: int = 0) -> list[Row]:
+    return [{"prediction_id": f"p{index}", "vector": "00"} for index in range(start, start + count)]
+
+
+def _started(folder: Path, sink: Memory, limits: LogLimits = FAST_LOG) -> PredictionLog:
+    log = PredictionLog(folder, sink, limits)
+    log.start()
+    return log
+
+
+def test_every_row_arrives_once(tmp_path: Path) -> None:
+    sink = Memory()
+    log = _started(tmp_path, sink)
+    for row in _rows(1000):
+        log.record(row)
+    wait_for(lambda: len(sink.rows) == 1000)
+    log.stop()
+    assert sink.writes == 1000
+    assert not list(tmp_path.iterdir())
+
+
+def test_stopping_writes_what_is_in_memory(tmp_path: Path) -> None:
+    sink = Memory()
+    log = _started(tmp_path, sink, LogLimits(flush_seconds=60))
+    for row in _rows(10):
+        log.record(row)
+    log.stop()
+    assert len(sink.rows) == 10
+
+
+def test_a_database_that_is_away_delays_and_loses_nothing(tmp_path: Path) -> None:
+    sink = Memory()
+    sink.is_away = True
+    log = _started(tmp_path, sink)
+    for row in _rows(50):
+        log.record(row)
+    wait_for(lambda: log.status().failure)
+    assert log.has_room
+    sink.is_away = False
+    wait_for(lambda: len(sink.rows) == 50)
+    wait_for(lambda: log.status().failure is None)
+    log.stop()
+
+
+def test_what_a_dead_worker_left_is_taken_over(tmp_path: Path) -> None:
+    dead = Spool(tmp_path)
+    dead.append(b'{"prediction_id": "p1"}\n{"prediction_id": "p2"}\n{"predict')
+    dead.close_segment()
+    assert dead._lock is not None
+    import os
+
+    os.close(dead._lock)  # as the kernel does when a process dies
+    sink = Memory()
+    log = _started(tmp_path, sink)
+    wait_for(lambda: set(sink.rows) == {"p1", "p2"})
+    log.stop()
+
+
+def test_what_a_living_worker_has_is_left_alone(tmp_path: Path) -> None:
+    alive = Spool(tmp_path)
+    alive.append(b'{"prediction_id": "p1"}\n')
+    alive.close_segment()
+    with Spool(tmp_path).orphans() as found:
+        assert found == []
+    alive.close()
+
+
+def test_a_spool_that_cannot_be_written_keeps_rows_in_memory(tmp_path: Path) -> None:
+    folder = tmp_path / "spool"
+    folder.write_text("a file where the folder should be")
+    sink = Memory()
+    log = _started(folder, sink, LogLimits(flush_seconds=0.005, hand_over_seconds=0.01, most_rows_in_memory=20))
+    for row in _rows(20):
+        log.record(row)
+    wait_for(lambda: log.status().failure)
+    assert not log.has_room
+    folder.unlink()
+    wait_for(lambda: len(sink.rows) == 20)
+    assert log.has_room
+    log.stop()
+
+
+@pytest.mark.parametrize("torn", [b'{"prediction_id": "p2"', b'{"predic\x00'])
+def test_a_torn_line_is_not_a_row(tmp_path: Path, torn: bytes) -> None:
+    path = tmp_path / "00000001.jsonl"
+    path.write_bytes(b'{"prediction_id": "p1"}\n' + torn)
+    segment = read_segment(path)
+    assert [row["prediction_id"] for row in segment.rows] == ["p1"]
+    assert segment.torn_bytes == len(torn)
+    assert segments(tmp_path) == [path]
