@@ -12,16 +12,17 @@ from tests.features.brute_force import brute_force_join
 from tests.features.builders import INSTANT, TEAM, a_view, day, games_source
 from touchline.errors import InvalidEntityKey, InvalidView, ViewNotFound
 from touchline.features import Entity, FeatureView, point_in_time_join
+from touchline.features.as_of_join import HistoryColumns, Lookup, instants, join_as_of, parts_for
 
 PLACES = Entity(name="place", join_keys=["team", "ground"])
-instants = st.integers(0, 12).map(day)
+moments = st.integers(0, 12).map(day)
 teams = st.sampled_from(["A", "B", "C"])
 history_rows = st.lists(
     st.fixed_dictionaries(
         {
             "team": teams,
             "ground": st.integers(0, 1),
-            "event_timestamp": instants,
+            "event_timestamp": moments,
             "delay": st.integers(0, 6),
             "value": st.integers(0, 5),
         }
@@ -30,7 +31,7 @@ history_rows = st.lists(
 )
 example_rows = st.lists(
     st.fixed_dictionaries(
-        {"team": st.one_of(st.none(), teams), "ground": st.one_of(st.none(), st.integers(0, 2)), "cutoff": instants}
+        {"team": st.one_of(st.none(), teams), "ground": st.one_of(st.none(), st.integers(0, 2)), "cutoff": moments}
     ),
     max_size=12,
 )
@@ -154,3 +155,23 @@ def test_a_view_without_history_names_its_neighbour() -> None:
     examples = the_examples([{"team": "A", "ground": 0, "cutoff": day(2)}])
     with pytest.raises(ViewNotFound, match="Did you mean 'places_2'"):
         point_in_time_join(examples, [a_places_view().on()], {"places_2": a_history([]).lazy()})
+
+
+@settings(max_examples=60, deadline=None)
+@given(history_rows, example_rows, ttls, st.integers(2, 5), st.randoms())
+def test_key_ranges_and_the_order_of_the_history_change_nothing(
+    history: list[Any], examples: list[Any], ttl: timedelta | None, parts: int, chance: Any
+) -> None:
+    frame = a_history(history)
+    columns = HistoryColumns(PLACES.join_keys, ("value",))
+    rows = the_examples(examples)
+    lookup = Lookup(rows.select("team", "ground"), instants(rows["cutoff"]), ttl and ttl // timedelta(microseconds=1))
+    shuffled = frame.sample(fraction=1, shuffle=True, seed=chance.randrange(1000))
+    expected = join_as_of(frame.lazy(), columns, [lookup])[0]
+    assert join_as_of(shuffled.lazy(), columns, [lookup], parts=parts)[0].equals(expected)
+    assert join_as_of(shuffled.lazy(), columns, [lookup])[0].equals(expected)
+
+
+def test_a_history_above_the_limit_is_read_in_ranges() -> None:
+    assert parts_for(1000, None) == 1
+    assert parts_for(1000, 1000) == 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,16 +113,22 @@ def _search_right(values: Int64s, low: Int64s, high: Int64s, wanted: Int64s) -> 
     return low
 
 
-def unsorted_at(keys: pl.DataFrame, event: Int64s) -> int | None:
-    """Where a history breaks its order by keys and event, or None."""
-    if len(keys) < 2:
-        return None
-    ranks: Sequence[pl.Series] = keys.get_columns()
-    falls = np.zeros(len(keys) - 1, dtype=bool)
-    equal = np.ones(len(keys) - 1, dtype=bool)
-    for column in ranks:
-        before, after = column.slice(0, len(column) - 1), column.slice(1)
-        falls |= equal & (after < before).to_numpy()
-        equal &= (after == before).to_numpy()
-    falls |= equal & (event[1:] < event[:-1])
-    return int(np.flatnonzero(falls)[0]) + 1 if falls.any() else None
+def breaks_order(keys: pl.DataFrame, event: Int64s, created: Int64s | None) -> bool:
+    """Whether a history is not grouped by entity, or not sorted by event and created time within one."""
+    starts = _starts(keys)
+    if not keys[starts[:-1]].is_unique().all():
+        return True
+    falls = event[1:] < event[:-1]
+    if created is not None:
+        falls |= (event[1:] == event[:-1]) & (created[1:] < created[:-1])
+    falls[starts[1:-1] - 1] = False
+    return bool(falls.any())
+
+
+def has_ties(keys: pl.DataFrame, event: Int64s, created: Int64s | None) -> bool:
+    """Whether a sorted history has rows that share entity, event and created time."""
+    same = event[1:] == event[:-1]
+    if created is not None:
+        same &= created[1:] == created[:-1]
+    same[_starts(keys)[1:-1] - 1] = False
+    return bool(same.any())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from touchline.errors import InvalidEntityKey, InvalidView, ViewNotFound
-from touchline.features.as_of import Int64s, Timeline, as_indices, build_timeline, newest_known, within_ttl
-from touchline.features.view_schema import INSTANT
+from touchline.features.as_of_join import HistoryColumns, Lookup, instants, join_as_of, parts_for
 
 if TYPE_CHECKING:
     from touchline.features.compute import FeatureHistory
@@ -22,49 +22,39 @@ def point_in_time_join(
     histories: Mapping[str, FeatureHistory | pl.LazyFrame],
     *,
     cutoff: str = "cutoff",
+    memory_limit_bytes: int | None = None,
 ) -> pl.DataFrame:
     """Give each example the newest feature values known at its cutoff: as many rows, in the same order.
 
     A value counts when its event_timestamp and created_timestamp are not after the cutoff and it is no older than the
     view's TTL; a value stamped at the cutoff itself, or exactly as old as the TTL, counts. Otherwise it is null.
+    With a memory limit, a larger history is read one range of keys after another.
     """
-    columns = list(examples.iter_columns())
-    for name, group in _by_view(joins).items():
+    joined: dict[int, list[pl.Series]] = {}
+    for name, places in _by_view(joins).items():
         if name not in histories:
             raise ViewNotFound(name, histories)
-        columns += _joined_columns(examples, group, _frame(histories[name]), cutoff)
-    return pl.DataFrame(columns)
+        history = histories[name]
+        parts = parts_for(_bytes(history), memory_limit_bytes)
+        found = _join_view(examples, [joins[place] for place in places], _frame(history), cutoff, parts)
+        joined |= dict(zip(places, found, strict=True))
+    return pl.DataFrame([*examples.iter_columns(), *(column for place in sorted(joined) for column in joined[place])])
 
 
-def _joined_columns(
-    examples: pl.DataFrame, joins: Sequence[ViewJoin], history: pl.LazyFrame, cutoff: str
-) -> list[pl.Series]:
-    """The feature columns of all joins of one view, whose history is read once and column by column."""
+def _join_view(
+    examples: pl.DataFrame, joins: Sequence[ViewJoin], history: pl.LazyFrame, cutoff: str, parts: int
+) -> list[list[pl.Series]]:
+    """The feature columns of all joins of one view, whose history is read once."""
     view = joins[0].view
-    stamps = history.select(*view.join_keys, "event_timestamp", "created_timestamp").collect()
-    event = instants(stamps["event_timestamp"])
-    timeline = build_timeline(stamps.select(view.join_keys), event, instants(stamps["created_timestamp"]))
-    del stamps
-    rows = [_matching_rows(examples, join, timeline, event, cutoff) for join in joins]
-    del timeline, event
-    features = history.select(feature.name for feature in view.features).collect()
+    columns = HistoryColumns(view.join_keys, tuple(feature.name for feature in view.features))
+    schema = history.collect_schema()
+    cutoffs, ttl = instants(examples[cutoff]), ttl_microseconds(view)
+    lookups = [Lookup(entity_keys(examples, join, schema), cutoffs, ttl) for join in joins]
+    found = join_as_of(history, columns, lookups, parts=parts)
     return [
-        features[feature.name].gather(index).alias(join.column(feature.name))
-        for join, index in zip(joins, map(as_indices, rows), strict=True)
-        for feature in view.features
+        [column.alias(join.column(column.name)) for column in frame.iter_columns()]
+        for join, frame in zip(joins, found, strict=True)
     ]
-
-
-def _matching_rows(examples: pl.DataFrame, join: ViewJoin, timeline: Timeline, event: Int64s, cutoff: str) -> Int64s:
-    cutoffs = instants(examples[cutoff])
-    keys = entity_keys(examples, join, timeline.keys.schema)
-    rows = newest_known(timeline, keys, cutoffs)
-    return within_ttl(rows, event, cutoffs, ttl_microseconds(join.view))
-
-
-def instants(column: pl.Series) -> Int64s:
-    """Microseconds since 1970 of an aware column, in any zone and unit."""
-    return column.cast(INSTANT).to_physical().to_numpy()
 
 
 def ttl_microseconds(view: FeatureView) -> int | None:
@@ -92,11 +82,25 @@ def _key_column(column: pl.Series, key: str, dtype: pl.DataType, view: str) -> p
     raise InvalidEntityKey(view, key, column.drop_nulls().head(1).to_list(), f"of type {dtype}, as in the view")
 
 
-def _by_view(joins: Sequence[ViewJoin]) -> dict[str, list[ViewJoin]]:
-    groups: dict[str, list[ViewJoin]] = {}
-    for join in joins:
-        groups.setdefault(join.view.name, []).append(join)
+def _by_view(joins: Sequence[ViewJoin]) -> dict[str, list[int]]:
+    """The places of the joins of each view."""
+    groups: dict[str, list[int]] = {}
+    for place, join in enumerate(joins):
+        groups.setdefault(join.view.name, []).append(place)
     return groups
+
+
+def _bytes(history: FeatureHistory | pl.LazyFrame) -> int:
+    """What a stored history takes; one given in memory is there already."""
+    return 0 if isinstance(history, pl.LazyFrame) else uncompressed_bytes(history.path)
+
+
+def uncompressed_bytes(path: Path) -> int:
+    """Bytes of a Parquet file's columns, as its footer tells them."""
+    from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]  # pyarrow ships no types
+
+    footer = ParquetFile(path).metadata
+    return sum(footer.row_group(index).total_byte_size for index in range(footer.num_row_groups))
 
 
 def _frame(history: FeatureHistory | pl.LazyFrame) -> pl.LazyFrame:

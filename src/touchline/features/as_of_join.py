@@ -1,0 +1,167 @@
+"""One view's history joined as of the cutoffs of many examples, within a memory limit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from touchline.features.as_of import (
+    Int64s,
+    Timeline,
+    as_indices,
+    breaks_order,
+    build_timeline,
+    has_ties,
+    newest_known,
+    within_ttl,
+)
+from touchline.features.view_schema import INSTANT
+
+NEVER = np.iinfo(np.int64).min  # before every instant: an example without a cutoff knows nothing
+_ROW = "_touchline_row"
+# A column of text or of a decoded dictionary takes about this much more in memory than in Parquet.
+_DECODED = 3
+
+
+@dataclass(frozen=True)
+class HistoryColumns:
+    """What the columns of a history mean. Without `created`, a value is known from its event on."""
+
+    keys: tuple[str, ...]
+    features: tuple[str, ...]
+    event: str = "event_timestamp"
+    created: str | None = "created_timestamp"
+
+    @property
+    def stamps(self) -> list[str]:
+        return [self.event] if self.created is None else [self.event, self.created]
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Examples that look into a history: their keys under the history's names, cutoffs and TTL in microseconds."""
+
+    keys: pl.DataFrame
+    cutoffs: Int64s
+    ttl: int | None = None
+
+
+def join_as_of(
+    history: pl.LazyFrame, columns: HistoryColumns, lookups: Sequence[Lookup], *, parts: int = 1
+) -> list[pl.DataFrame]:
+    """For each lookup the features that were newest and known at each cutoff, a row for each of its rows.
+
+    With several parts, the history is read one range of keys after another.
+    """
+    if parts <= 1:
+        return _join_part(history, columns, lookups)
+    schema = history.select(columns.features).collect_schema()
+    results: list[list[pl.DataFrame]] = [[] for _ in lookups]
+    for low, high in key_ranges(lookups, columns.keys[0], parts):
+        chosen = [_within(lookup, columns.keys[0], low, high) for lookup in lookups]
+        found = _join_part(history.filter(pl.col(columns.keys[0]).is_between(low, high)), columns, chosen)
+        for place, (part, lookup) in enumerate(zip(found, chosen, strict=True)):
+            results[place].append(part.with_columns(lookup.keys[_ROW]))
+    return [_in_order(result, len(lookup.keys), schema) for result, lookup in zip(results, lookups, strict=True)]
+
+
+def parts_for(history_bytes: int, memory_limit_bytes: int | None) -> int:
+    """How many key ranges keep the working set of a history below the limit."""
+    if not memory_limit_bytes:
+        return 1
+    return max(1, math.ceil(history_bytes * _DECODED / memory_limit_bytes))
+
+
+def key_ranges(lookups: Sequence[Lookup], key: str, parts: int) -> Iterator[tuple[Any, Any]]:
+    """Ranges of the first key that split the lookups' entities evenly."""
+    entities = pl.concat([lookup.keys.select(key) for lookup in lookups]).unique().drop_nulls().sort(key)[key]
+    size = max(1, math.ceil(len(entities) / parts))
+    for start in range(0, len(entities), size):
+        chunk = entities.slice(start, size)
+        yield chunk[0], chunk[-1]
+
+
+def instants(column: pl.Series) -> Int64s:
+    """Microseconds since 1970, in any zone and unit; without a zone, UTC; a null is before every instant."""
+    moment = column.dt.replace_time_zone("UTC") if column.dtype == pl.Datetime and _is_naive(column) else column
+    return moment.cast(INSTANT).to_physical().fill_null(NEVER).to_numpy()
+
+
+def _join_part(history: pl.LazyFrame, columns: HistoryColumns, lookups: Sequence[Lookup]) -> list[pl.DataFrame]:
+    """The stamps decide which rows match; features are read only then, and gathered by row."""
+    stamps = history.select(*columns.keys, *columns.stamps).collect()
+    keys, event = stamps.select(columns.keys), instants(stamps[columns.event])
+    created = None if columns.created is None else _created(stamps[columns.created], event)
+    order = _sorting_order(history, columns, keys, event, created)
+    if order is not None:
+        keys, event = keys[order], event[order]
+        created = None if created is None else created[order]
+    timeline = build_timeline(keys, event, created)
+    del stamps, keys, created
+    rows = [_rows(lookup, timeline, event) for lookup in lookups]
+    del timeline, event
+    if order is not None:
+        rows = [np.where(found >= 0, order[found], -1) for found in rows]
+    features = history.select(columns.features).collect()
+    return [features.select(pl.all().gather(as_indices(found))) for found in rows]
+
+
+def _rows(lookup: Lookup, timeline: Timeline, event: Int64s) -> Int64s:
+    keys = lookup.keys.select(timeline.keys.columns)
+    found = newest_known(timeline, keys, lookup.cutoffs)
+    return within_ttl(found, event, lookup.cutoffs, lookup.ttl)
+
+
+def _sorting_order(
+    history: pl.LazyFrame, columns: HistoryColumns, keys: pl.DataFrame, event: Int64s, created: Int64s | None
+) -> Int64s | None:
+    """The order that sorts the history; None where it lies sorted, as touchline writes it.
+
+    Rows that share entity, event and created time are put in the order of their values, so that the same one wins
+    in whatever order they were written.
+    """
+    sortable = keys.with_columns(pl.Series("_event", event))
+    if created is not None:
+        sortable = sortable.with_columns(pl.Series("_created", created))
+    order = None
+    if breaks_order(keys, event, created):
+        order = _arg_sort(sortable)
+        keys, event, created = keys[order], event[order], None if created is None else created[order]
+    if not has_ties(keys, event, created):
+        return order
+    values = history.select(name for name in columns.features if name not in columns.keys).collect()
+    plain = [name for name, dtype in values.schema.items() if not dtype.is_nested() and dtype != pl.Object]
+    return _arg_sort(pl.concat([sortable, values.select(plain)], how="horizontal"))
+
+
+def _arg_sort(frame: pl.DataFrame) -> Int64s:
+    ordered = frame.select(pl.arg_sort_by(*frame.columns, maintain_order=True))
+    return ordered.to_series().cast(pl.Int64).to_numpy()
+
+
+def _created(column: pl.Series, event: Int64s) -> Int64s:
+    """A value without a created time is known from its event on."""
+    created = instants(column)
+    return np.where(created == NEVER, event, created) if column.null_count() else created
+
+
+def _within(lookup: Lookup, key: str, low: Any, high: Any) -> Lookup:
+    numbered = lookup.keys.with_row_index(_ROW).filter(pl.col(key).is_between(low, high))
+    return Lookup(numbered, lookup.cutoffs[numbered[_ROW].to_numpy()], lookup.ttl)
+
+
+def _in_order(parts: Sequence[pl.DataFrame], count: int, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """The parts' rows where their examples stand; rows that no part holds are null."""
+    places = pl.DataFrame({_ROW: np.arange(count, dtype=np.uint32)})
+    if not parts:
+        return places.select(pl.lit(None, dtype=dtype).alias(name) for name, dtype in schema.items())
+    return places.join(pl.concat(parts), on=_ROW, how="left", maintain_order="left").drop(_ROW)
+
+
+def _is_naive(column: pl.Series) -> bool:
+    return isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone is None
