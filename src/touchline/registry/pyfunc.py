@@ -25,7 +25,14 @@ set_model(mlflow_model())
 
 def mlflow_model() -> PythonModel:
     """A pyfunc over an exported model, the same files that a release holds."""
+    import pandas
     from mlflow.pyfunc.model import PythonModel
+
+    def predict(self: Any, context: Any, model_input: Any, params: Any = None) -> Any:  # noqa: ARG001
+        return predict_frame(self.model, model_input)
+
+    # MLflow reads the type as it stands and warns where it finds none.
+    predict.__annotations__ = {"model_input": pandas.DataFrame, "return": pandas.DataFrame}
 
     class TouchlineModel(PythonModel):
         """Predicts with the exported model; `p_<class>` per class, or `value`."""
@@ -33,10 +40,9 @@ def mlflow_model() -> PythonModel:
         def load_context(self, context: Any) -> None:
             self.model = Model.restore(Path(context.artifacts["model"]))
 
-        def predict(self, context: Any, model_input: pandas.DataFrame, params: Any = None) -> pandas.DataFrame:  # noqa: ARG002
-            return predict_frame(self.model, model_input)
-
-    return TouchlineModel()
+    # A class body would lose the annotation; MLflow wraps `predict` when the class is made.
+    model: PythonModel = type("TouchlineModel", (TouchlineModel,), {"predict": predict})()
+    return model
 
 
 def predict_frame(model: Model, frame: pandas.DataFrame) -> pandas.DataFrame:

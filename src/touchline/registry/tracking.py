@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ _CLIENT_SETTINGS: Final = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
 T = TypeVar("T")
@@ -89,8 +91,11 @@ class Tracking:
         """MLflow's own client. The import costs seconds, so only what needs MLflow pays it."""
         for name, value in _CLIENT_SETTINGS.items():
             os.environ.setdefault(name, value)
-        from mlflow import MlflowClient
+        with quiet():
+            from mlflow import MlflowClient
 
+        # Below an error it tells of its own tables and of environments that nobody here asked for.
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     def log_run(self, run: RunLog) -> LoggedRun:
@@ -103,7 +108,8 @@ class Tracking:
         """What `act` returns; repeated while MLflow is away or its database locked."""
         for delay in (*self._patience, None):
             try:
-                return act()
+                with quiet():
+                    return act()
             except Exception as failure:  # MLflow passes on errors of every library below it
                 if not is_passing(failure):
                     raise
@@ -211,9 +217,10 @@ class Tracking:
             if taken.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         outputs = self.client.get_run(run_id).outputs
-        model_id = outputs.model_outputs[0].model_id if outputs else None
+        model = self.client.get_logged_model(outputs.model_outputs[0].model_id if outputs else "")
+        # By its place: a `models:/` source would be looked up in the process-wide MLflow, not in this one.
         made = self.client.create_model_version(
-            run.project, f"models:/{model_id}", run_id, model_id=model_id, description=run.description
+            run.project, model.artifact_location, run_id, model_id=model.model_id, description=run.description
         )
         return int(made.version)
 
