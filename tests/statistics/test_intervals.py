@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from touchline.statistics import interval, metric_interval, ratio_interval
+from touchline.statistics import interval, leave_out_weights, metric_interval, ratio_interval
 
 
 def clustered_values(seed: int, clusters: int, rho: float) -> tuple[np.ndarray, np.ndarray]:
@@ -90,3 +90,19 @@ def test_a_metric_that_fails_without_the_only_positive_still_has_an_interval() -
     hits = np.array([1.0] + [0.0] * 59)
     metric = lambda weights: 0.5 if (hits * weights).sum() else float("nan")  # noqa: E731
     assert metric_interval(metric, np.arange(60)).value == 0.5
+
+
+def test_a_mean_by_jackknife_is_the_mean_by_sums() -> None:
+    values, labels = clustered_values(2, clusters=90, rho=0.3)
+    direct = interval(values, labels)
+    by_metric = metric_interval(lambda weights: float(np.average(values, weights=weights)), labels)
+    assert (by_metric.value, by_metric.low, by_metric.high) == pytest.approx(
+        (direct.value, direct.low, direct.high), abs=0.02
+    )
+
+
+def test_many_clusters_are_left_out_in_at_most_200_groups_of_neighbours() -> None:
+    weights = leave_out_weights(np.repeat(np.arange(1000), 2))
+    assert weights.shape == (200, 2000)
+    assert (weights == 0).sum(axis=0).tolist() == [1] * 2000
+    assert np.flatnonzero(weights[0] == 0).tolist() == list(range(10))

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from touchline.statistics.effects import wasserstein as wasserstein
     from touchline.statistics.intervals import Interval as Interval
     from touchline.statistics.intervals import interval as interval
+    from touchline.statistics.intervals import jackknife_interval as jackknife_interval
+    from touchline.statistics.intervals import leave_out_weights as leave_out_weights
     from touchline.statistics.intervals import metric_interval as metric_interval
     from touchline.statistics.intervals import ratio_interval as ratio_interval
     from touchline.statistics.multiplicity import benjamini_hochberg as benjamini_hochberg
@@ -51,7 +53,14 @@ __getattr__ = lazy_names(
         "touchline.statistics.comparison": ["MIN_CLUSTERS", "Comparison", "alpha_at_look", "paired_comparison"],
         "touchline.statistics.drift": ["ColumnDrift", "check_columns"],
         "touchline.statistics.effects": ["psi", "psi_of_numbers", "wasserstein"],
-        "touchline.statistics.intervals": ["Interval", "interval", "metric_interval", "ratio_interval"],
+        "touchline.statistics.intervals": [
+            "Interval",
+            "interval",
+            "jackknife_interval",
+            "leave_out_weights",
+            "metric_interval",
+            "ratio_interval",
+        ],
         "touchline.statistics.multiplicity": ["benjamini_hochberg", "simes"],
         "touchline.statistics.profile": ["CategoryColumn", "NumberColumn", "Profile", "build_profile"],
         "touchline.statistics.proportions": ["clopper_pearson"],

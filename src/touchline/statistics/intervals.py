@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from touchline.statistics.bootstrap import RESAMPLES, Studentized, studentize
-from touchline.statistics.clusters import CodeArray, FloatArray, cluster_codes, cluster_sums
+from touchline.statistics.clusters import FloatArray, cluster_codes, cluster_sums
 
 # A metric that is no ratio is evaluated once for each group of neighbouring clusters that is left out.
 MAX_GROUPS = 200
@@ -72,22 +72,55 @@ def metric_interval(
 ) -> Interval:
     """Any metric of weighted rows (ROC AUC, PR AUC, …) with its interval; rows in time order.
 
-    `metric` gets a weight per row (0 for rows left out). It is evaluated at most 201 times: with all rows, and
-    without each group of neighbouring clusters; the bootstrap then runs over the groups' pseudo-values. A value
-    that is not finite (one class is left) counts as no change. The interval is cut at `bounds`.
+    `metric` gets a weight per row (0 for rows left out) and is called at most 201 times: with all rows, and without
+    each group of neighbouring clusters. The interval is cut at `bounds`.
+    """
+    labels = np.asarray(clusters)
+    value = float(metric(np.ones(len(labels))))
+    without = [metric(weights) for weights in leave_out_weights(labels)]
+    count = len(np.unique(labels))
+    return jackknife_interval(value, without, clusters=count, confidence=confidence, seed=seed, bounds=bounds)
+
+
+def leave_out_weights(clusters: ArrayLike) -> FloatArray:
+    """A row of weights for each group of neighbouring clusters that is left out: 0 for its rows, 1 for all others.
+
+    Each cluster is a group, up to 200 of them; rows in time order.
+
+    >>> leave_out_weights(["sat", "sat", "sun"]).tolist()
+    [[0.0, 0.0, 1.0], [1.0, 1.0, 0.0]]
     """
     labels = np.asarray(clusters)
     codes = cluster_codes(labels, len(labels))
-    count = int(codes.max()) + 1
-    groups = _groups(codes, count)
-    value = float(metric(np.ones(len(codes))))
+    count = int(codes.max(initial=-1)) + 1
+    groups = codes if count <= MAX_GROUPS else codes * MAX_GROUPS // count
+    return np.asarray(np.arange(min(count, MAX_GROUPS))[:, None] != groups, dtype=np.float64)
+
+
+def jackknife_interval(
+    value: float,
+    without: ArrayLike,
+    *,
+    clusters: int,
+    confidence: float = 0.95,
+    seed: int = 7,
+    bounds: tuple[float, float] = (-inf, inf),
+) -> Interval:
+    """The interval of a metric from its values without each group in turn, as `leave_out_weights` leaves them out.
+
+    The stationary bootstrap runs over the groups' pseudo-values. A value that is not finite (one class was left)
+    counts as no change. Infinite (or `bounds`) where there are fewer than two groups or the metric is not finite.
+    """
+    left = np.asarray(without, dtype=np.float64)
+    count = len(left)
     if count < 2 or not isfinite(value):
-        return Interval(value, *bounds, confidence, count, 1.0)
-    pseudo = value + _leave_out(metric, value, groups)
-    found = _interval_of(studentize(pseudo, np.ones_like(pseudo), resamples=RESAMPLES, seed=seed), confidence)
-    shift = value - found.value
-    low, high = (float(np.clip(edge + shift, *bounds)) for edge in (found.low, found.high))
-    return Interval(value, low, high, confidence, count, found.block_length * count / len(pseudo))
+        return Interval(value, *bounds, confidence, clusters, 1.0)
+    changes = np.where(np.isfinite(left), (count - 1) * (value - left), 0.0)
+    # Centred: the mean of the pseudo-values corrects bias, but what is reported is the metric itself.
+    pseudo = value + changes - changes.mean()
+    found = _interval_of(studentize(pseudo, np.ones(count), resamples=RESAMPLES, seed=seed), confidence)
+    low, high = (float(np.clip(edge, *bounds)) for edge in (found.low, found.high))
+    return Interval(value, low, high, confidence, clusters, found.block_length * clusters / count)
 
 
 def bound(spread: Studentized, tail: float) -> tuple[float, float]:
@@ -104,16 +137,3 @@ def bound(spread: Studentized, tail: float) -> tuple[float, float]:
 def _interval_of(spread: Studentized, confidence: float) -> Interval:
     low, high = bound(spread, (1 - confidence) / 2)
     return Interval(spread.value, low, high, confidence, spread.clusters, spread.block_length)
-
-
-def _groups(codes: CodeArray, count: int) -> CodeArray:
-    return codes if count <= MAX_GROUPS else codes * MAX_GROUPS // count
-
-
-def _leave_out(metric: Metric, value: float, groups: CodeArray) -> FloatArray:
-    count = int(groups.max()) + 1
-    changes = np.zeros(count)
-    for group in range(count):
-        without = float(metric((groups != group).astype(np.float64)))
-        changes[group] = (count - 1) * (value - without) if isfinite(without) else 0.0
-    return changes
