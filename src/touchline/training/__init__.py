@@ -16,6 +16,7 @@ from touchline._lazy import lazy_names
 
 if TYPE_CHECKING:
     from touchline.training.candidates import CandidateReport as CandidateReport
+    from touchline.training.competition import Progress as Progress
     from touchline.training.estimators.base import Family as Family
     from touchline.training.estimators.base import FitRequest as FitRequest
     from touchline.training.estimators.base import Fitted as Fitted
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from touchline.training.spec import classification as classification
     from touchline.training.spec import regression as regression
     from touchline.training.splits import SplitReport as SplitReport
-    from touchline.training.training_run import Progress as Progress
     from touchline.training.training_run import train as train
 
 __getattr__ = lazy_names(
@@ -64,6 +64,7 @@ __getattr__ = lazy_names(
             "regression",
         ],
         "touchline.training.splits": ["SplitReport"],
-        "touchline.training.training_run": ["Progress", "train"],
+        "touchline.training.training_run": ["train"],
+        "touchline.training.competition": ["Progress"],
     },
 )

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from touchline.errors import CandidateUnfit
 from touchline.plugins import load, names
 from touchline.training.calibration import NO_CALIBRATION, Calibrator, choose_calibration, fit_calibrator
-from touchline.training.estimators.base import Deadline, Family, Kind, ParamValue
+from touchline.training.contest import Contest
+from touchline.training.estimators.base import GROUP, Deadline, Family, Kind, ParamValue
 from touchline.training.evaluate import Judged, point_metrics
 from touchline.training.fit import OutOfFold, fit_out_of_fold
 from touchline.training.losses import loss_rows
 from touchline.training.recipe import Recipe
-from touchline.training.rows import LabelledRows
-from touchline.training.spec import GROUP, Candidate, Training
-from touchline.training.splits import Window
+from touchline.training.spec import Candidate
 from touchline.training.thresholds import best_threshold
+from touchline.training.tuning import TuningReport
 
 Array = NDArray[np.float64]
 
@@ -39,6 +39,7 @@ class CandidateReport:
     error: str | None = None
     calibration: str = "none"
     score: float | None = None
+    tuning: TuningReport | None = None
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,6 @@ class Contender:
     calibrator: Calibrator
     out_of_fold: OutOfFold
     report: CandidateReport
-
-
-@dataclass(frozen=True)
-class Contest:
-    """What all candidates share: the rows, the windows, and how they are judged."""
-
-    training: Training
-    rows: LabelledRows
-    windows: tuple[Window, ...]
-    threads: int
 
 
 def family_of(candidate: Candidate, kind: Kind) -> Family:

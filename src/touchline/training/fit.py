@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.training.balance import balanced_weights, fit_oversampled
+from touchline.training.blend import Blend, BlendFamily, Member
 from touchline.training.calibration import NO_CALIBRATION, Calibrator, fit_calibrator
 from touchline.training.estimators.base import Deadline, Family, FitRequest, FitRows, Fitted, ParamValue
 from touchline.training.model import Model
-from touchline.training.preparation import Preparation, fit_preparation
+from touchline.training.preparation import Preparation, fit_preparation, no_preparation
 from touchline.training.recipe import Recipe
 from touchline.training.rows import LabelledRows
 from touchline.training.splits import Window
@@ -43,6 +44,8 @@ def fit_estimator(
     deadline: Deadline | None = None,
 ) -> tuple[Preparation, Fitted]:
     """Preparation and estimator of the recipe on these rows; early stopping looks at `validation` where given."""
+    if recipe.members:
+        return no_preparation(rows.columns), _fit_members(recipe, family, rows)
     # Oversampling draws lines between rows, which neither nulls nor codes have.
     preparation = fit_preparation("dense" if recipe.smote else family.layout, rows.columns, rows.vectors)
     weights = balanced_weights(rows.labels) if recipe.class_weight == "balanced" else None
@@ -59,6 +62,14 @@ def fit_estimator(
         deadline=deadline or Deadline(),
     )
     return preparation, fit_oversampled(family, request) if recipe.smote else family.fit(request)
+
+
+def _fit_members(recipe: Recipe, family: Family, rows: LabelledRows) -> Fitted:
+    members = []
+    for member, weight in zip(recipe.members, recipe.weights, strict=True):
+        own = family.family_of(member.family) if isinstance(family, BlendFamily) else family
+        members.append(Member(member.family, *fit_estimator(member, own, rows), weight))
+    return Blend(tuple(members))
 
 
 def fit_out_of_fold(

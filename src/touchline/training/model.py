@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from touchline import plugins
 from touchline.errors import ModelDamaged
 from touchline.features import ColumnSpec
+from touchline.training.blend import find_family
 from touchline.training.calibration import METHODS, NO_CALIBRATION, Calibrator
 from touchline.training.estimators.arrays import read_arrays, write_arrays
 from touchline.training.estimators.base import Family, Fitted, Kind
@@ -25,7 +25,6 @@ from touchline.training.preparation import Preparation
 Array = NDArray[np.float64]
 
 _SCHEMA = 1
-_GROUP = "touchline.estimators"
 _KINDS: tuple[Kind, ...] = ("binary", "multiclass", "regression")
 
 
@@ -98,14 +97,6 @@ class Model:
             ),
             threshold=float(record["threshold"]),
         )
-
-
-def find_family(name: str, families: Mapping[str, Family] | None = None) -> Family:
-    """A project's own family, or the installed one of that name."""
-    if families and name in families:
-        return families[name]
-    found: Family = plugins.load(_GROUP, name)
-    return found
 
 
 def _write_json(path: Path, record: Mapping[str, Any] | Sequence[Any]) -> None:

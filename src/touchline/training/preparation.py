@@ -3,7 +3,7 @@
 A vector holds numbers as they are (null as NaN) and categories as the index of their level (null NaN, unseen -1).
 `dense` imputes by the median and says so in a column of its own, scales, and spreads categories over one-hot
 columns. `trees` keeps numbers, nulls and codes. Both pool rare levels with unseen ones, treat infinite numbers as
-nulls, and drop columns that do not vary.
+nulls, and drop columns that do not vary. `vectors` changes nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from touchline.features import ColumnSpec
 
 Array = NDArray[np.float64]
-Layout = Literal["dense", "trees"]
+Layout = Literal["dense", "trees", "vectors"]
+
+LAYOUTS: Final[tuple[Layout, ...]] = get_args(Layout)
 
 # A level seen less often says more about chance than about the label, and shares a column with unseen ones.
 _RARE = 10
@@ -68,7 +70,7 @@ class Preparation:
     @property
     def categorical(self) -> tuple[int, ...]:
         """Which columns of the matrix hold codes, for estimators that split on them."""
-        if self.layout == "dense":
+        if self.layout != "trees":
             return ()
         return tuple(range(len(self.numbers), len(self.numbers) + len(self.categories)))
 
@@ -86,6 +88,8 @@ class Preparation:
 
     def transform(self, vectors: Array) -> Array:
         """The estimator's matrix, one row per vector."""
+        if self.layout == "vectors":
+            return vectors
         finite = np.where(np.isfinite(vectors), vectors, np.nan)
         positions, middles, means, scales, flagging = self._middles
         numbers = finite[:, positions]
@@ -109,7 +113,7 @@ class Preparation:
     @classmethod
     def from_json(cls, record: Mapping[str, object]) -> Preparation:
         """The preparation that `to_json` wrote; JSON keeps every float exactly."""
-        layout: Layout = "dense" if record["layout"] == "dense" else "trees"
+        layout = next(layout for layout in LAYOUTS if layout == record["layout"])
         numbers, categories = record["numbers"], record["categories"]
         assert isinstance(numbers, list)
         assert isinstance(categories, list)
@@ -137,6 +141,11 @@ def _coded(vectors: Array, part: CategoryPart, layout: Layout) -> Array:
     if layout == "trees":
         return np.where(missing & (codes < 0), np.nan, codes.astype(np.float64))[:, None]
     return np.eye(part.width, dtype=np.float64)[codes]
+
+
+def no_preparation(columns: Sequence[ColumnSpec]) -> Preparation:
+    """Vectors as they are, for estimators that prepare them themselves."""
+    return Preparation("vectors", (), (), (), tuple(column.name for column in columns))
 
 
 def fit_preparation(layout: Layout, columns: Sequence[ColumnSpec], vectors: Array) -> Preparation:

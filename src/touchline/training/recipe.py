@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from touchline.errors import ModelMismatch
@@ -14,7 +14,10 @@ from touchline.training.rows import LabelledRows
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one candidate is made. `columns` are the model columns it was made with, in order."""
+    """How one candidate is made. `columns` are the model columns it was made with, in order.
+
+    A blend has `members`, each with a weight, and no settings of its own.
+    """
 
     candidate: str
     family: str
@@ -26,7 +29,9 @@ class Recipe:
     calibration: Method = "none"
     threshold: float = 0.5
     threads: int = 1
-    dropped: tuple[str, ...] = field(default=())
+    dropped: tuple[str, ...] = ()
+    members: tuple[Recipe, ...] = ()
+    weights: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -41,6 +46,8 @@ class Recipe:
             "threshold": self.threshold,
             "threads": self.threads,
             "dropped": list(self.dropped),
+            "members": [member.to_json() for member in self.members],
+            "weights": list(self.weights),
         }
 
     @classmethod
@@ -48,6 +55,8 @@ class Recipe:
         fields = dict(record)
         fields["columns"] = tuple(record["columns"])
         fields["dropped"] = tuple(record.get("dropped", ()))
+        fields["members"] = tuple(cls.from_json(member) for member in record.get("members", ()))
+        fields["weights"] = tuple(record.get("weights", ()))
         fields["calibration"] = next(method for method in METHODS if method == record["calibration"])
         return cls(**fields)
 

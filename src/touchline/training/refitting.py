@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import polars as pl
 
 from touchline.features import TrainingSet
+from touchline.training.blend import find_family
 from touchline.training.estimators.base import Family
 from touchline.training.evaluate import predictions_frame
 from touchline.training.fit import fit_recipe
-from touchline.training.model import find_family
 from touchline.training.recipe import Recipe
 from touchline.training.result import TrainingResult
 from touchline.training.rows import labelled_rows

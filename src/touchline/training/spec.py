@@ -13,10 +13,9 @@ from touchline.errors import nearest
 from touchline.features import Examples, OnDemand, ViewJoin
 from touchline.plugins import names as plugin_names
 from touchline.training.calibration import METHODS, Method
-from touchline.training.estimators.base import Family, Kind, ParamValue
+from touchline.training.estimators.base import GROUP, Family, Kind, ParamValue
 from touchline.training.periods import validate_period
 
-GROUP = "touchline.estimators"
 # Columns every training set has beside the model's; a slice may not take their place.
 _FIXED = ("example_id", "cutoff", "label", "label_timestamp", "cluster")
 _PROPER = {"classification": ("log_loss", "brier", "rps"), "regression": ("mse", "mae")}
@@ -126,7 +125,7 @@ class Tune(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     trials: Annotated[int, Field(ge=0)] = Field(default=0, description="settings tried per candidate; 0: none")
-    seconds: Annotated[float, Field(gt=0)] | None = Field(default=None, description="for all candidates together")
+    seconds: Annotated[float, Field(gt=0)] | None = Field(default=None, description="for all searches together")
     windows: Annotated[int, Field(ge=1, le=20)] = Field(default=3, description="windows a setting is scored on")
 
     @property

@@ -6,11 +6,10 @@ same recipe on all labels known now. What is judged and what ships are both writ
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -18,20 +17,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from touchline.errors import NoCandidateWorked
 from touchline.features import TrainingSet
 from touchline.statistics import Profile, build_profile
-from touchline.training.balance import IMBALANCED, imbalance
-from touchline.training.candidates import (
-    CandidateReport,
-    Contender,
-    Contest,
-    best_of,
-    family_of,
-    recipe_of,
-    try_recipe,
-)
+from touchline.training.blend import own_families
+from touchline.training.candidates import Contender
 from touchline.training.checks import check_rows, validate_no_leak
+from touchline.training.competition import Progress, compete, threads_for
+from touchline.training.contest import Contest
 from touchline.training.evaluate import Evaluation, Judged, evaluate, output_names
 from touchline.training.fit import fit_recipe
 from touchline.training.model import Model
@@ -40,8 +32,6 @@ from touchline.training.rows import Array, LabelledRows, labelled_rows
 from touchline.training.spec import Task, Training
 from touchline.training.splits import Split, latest_windows, make_split
 
-# Below this many cells a second thread costs more than it brings.
-_CELLS_PER_THREAD = 500_000
 _SELF_TEST_ROWS = 32
 _LIBRARIES = (
     "numpy",
@@ -56,14 +46,6 @@ _LIBRARIES = (
 )
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a training is: what is being done, and the share that is done."""
-
-    message: str
-    share: float
-
-
 def train(
     task: Task,
     training: Training,
@@ -71,8 +53,12 @@ def train(
     *,
     now: datetime,
     progress: Callable[[Progress], None] | None = None,
+    studies: Path | None = None,
 ) -> TrainingResult:
     """Let the candidates compete, judge the winner on the test window, and make the model that ships.
+
+    Searches for settings are kept in the folder `studies`: they go on after a stop, and the next one begins with the
+    best settings of the last.
 
     The same task, training and training set give the same models, bit for bit where the library can.
     """
@@ -83,8 +69,7 @@ def train(
     findings = check_rows(rows, split, training_set.frame)
     validate_no_leak(findings, training.trusted)
     contest = Contest(training, rows, split.windows, threads_for(training, rows))
-    contenders, reports = _compete(contest, tell)
-    winner = best_of(contenders)
+    winner, reports = compete(contest, tell, studies=studies)
     tell(Progress(f"fitting {winner.recipe.candidate}", 0.8))
     evaluation_model = _written_and_read(_evaluation_fit(winner, contest, split), winner)
     evaluation = _judge_on_test(evaluation_model, contest, split, training_set.frame)
@@ -92,7 +77,7 @@ def train(
     model = _written_and_read(_shipping_fit(winner, contest), winner)
     return TrainingResult(
         findings=findings,
-        candidates=tuple(reports),
+        candidates=reports,
         chosen=winner.recipe.candidate,
         rows=split,
         evaluation=evaluation,
@@ -108,55 +93,6 @@ def train(
     )
 
 
-def threads_for(training: Training, rows: LabelledRows) -> int:
-    """Threads of one fit: as declared, else as many as the size of the data can use."""
-    if training.threads:
-        return training.threads
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, rows.vectors.size // _CELLS_PER_THREAD))
-
-
-def _compete(contest: Contest, tell: Callable[[Progress], None]) -> tuple[list[Contender], list[CandidateReport]]:
-    contenders: list[Contender] = []
-    reports: list[CandidateReport] = []
-
-    def enter(found: Contender | CandidateReport) -> None:
-        reports.append(found.report if isinstance(found, Contender) else found)
-        if isinstance(found, Contender):
-            contenders.append(found)
-
-    declared = contest.training.candidates_for(contest.rows.kind)
-    for place, candidate in enumerate(declared):
-        tell(Progress(f"trying {candidate.name}", 0.8 * place / (len(declared) + 1)))
-        family = family_of(candidate, contest.rows.kind)
-        enter(try_recipe(recipe_of(candidate, family, contest), family, contest))
-    if not contenders:
-        raise NoCandidateWorked({report.name: report.error or "" for report in reports})
-    for variant in _balanced_variants(best_of(contenders), contest):
-        tell(Progress(f"trying {variant.recipe.candidate}", 0.7))
-        enter(try_recipe(variant.recipe, variant.family, contest))
-    return contenders, reports
-
-
-def _balanced_variants(best: Contender, contest: Contest) -> list[Contender]:
-    """The best candidate again with weights and with synthetic rows, where classes are imbalanced."""
-    kind, labels = contest.rows.kind, contest.rows.labels
-    plain = not (best.recipe.smote or best.recipe.class_weight)
-    if not contest.training.smote or kind == "regression" or not plain or imbalance(labels) <= IMBALANCED:
-        return []
-    name = best.recipe.candidate
-    # What early stopping settled belongs to the plain fit; a variant settles its own.
-    start = replace(best.recipe, params={**best.recipe.params, **_unsettled(best, contest)})
-    weighted = replace(start, candidate=f"{name}+weights", class_weight="balanced")
-    oversampled = replace(start, candidate=f"{name}+smote", smote=True)
-    return [replace(best, recipe=recipe) for recipe in (weighted, oversampled)]
-
-
-def _unsettled(best: Contender, contest: Contest) -> dict[str, bool | int | float | str]:
-    defaults = best.family.defaults(contest.rows.kind)
-    return {name: defaults[name] for name in best.out_of_fold.settled if name in defaults}
-
-
 def _evaluation_fit(winner: Contender, contest: Contest, split: Split) -> Model:
     # The correction comes from the validation windows, all of which lie before the test window.
     return fit_recipe(winner.recipe, winner.family, contest.rows, (), on=split.train, calibrator=winner.calibrator)
@@ -170,7 +106,7 @@ def _shipping_fit(winner: Contender, contest: Contest) -> Model:
 def _written_and_read(model: Model, winner: Contender) -> Model:
     with tempfile.TemporaryDirectory() as folder:
         model.export(Path(folder) / "model")
-        return Model.restore(Path(folder) / "model", {winner.family.name: winner.family})
+        return Model.restore(Path(folder) / "model", own_families(winner.family))
 
 
 def _judge_on_test(model: Model, contest: Contest, split: Split, frame: pl.DataFrame) -> Evaluation:

@@ -16,6 +16,8 @@ from touchline.errors import BudgetExceeded
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
+GROUP = "touchline.estimators"
+
 Array = NDArray[np.float64]
 Kind = Literal["binary", "multiclass", "regression"]
 ParamValue = bool | int | float | str
@@ -84,11 +86,16 @@ class Fitted(Protocol):
 
 @runtime_checkable
 class Family(Protocol):
-    """A kind of estimator, by name."""
+    """A kind of estimator: its name, the layout of the matrix it wants, and the tasks it can learn."""
 
-    name: str
-    layout: Literal["dense", "trees"]
-    kinds: frozenset[Kind]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def layout(self) -> Literal["dense", "trees"]: ...
+
+    @property
+    def kinds(self) -> frozenset[Kind]: ...
 
     def defaults(self, kind: Kind) -> Params: ...
 

@@ -1,0 +1,176 @@
+"""The contest itself: defaults first, then searched settings, then variants for rare classes, then a blend."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from touchline.errors import NoCandidateWorked
+from touchline.training.balance import IMBALANCED, imbalance
+from touchline.training.blend import NAME, BlendFamily, blend_weights
+from touchline.training.candidates import (
+    CandidateReport,
+    Contender,
+    best_of,
+    family_of,
+    judge,
+    recipe_of,
+    try_recipe,
+)
+from touchline.training.contest import Contest
+from touchline.training.estimators.base import Deadline, ParamValue
+from touchline.training.fit import OutOfFold
+from touchline.training.recipe import Recipe
+from touchline.training.rows import LabelledRows
+from touchline.training.spec import Training
+from touchline.training.tuning import Search, TuningReport, tune
+
+# Below this many cells a second thread costs more than it brings.
+_CELLS_PER_THREAD = 500_000
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is: what is being done, and the share that is done."""
+
+    message: str
+    share: float
+
+
+def threads_for(training: Training, rows: LabelledRows) -> int:
+    """Threads of one fit: as declared, else as many as the size of the data can use."""
+    if training.threads:
+        return training.threads
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, rows.vectors.size // _CELLS_PER_THREAD))
+
+
+def compete(
+    contest: Contest, tell: Callable[[Progress], None], *, studies: Path | None = None
+) -> tuple[Contender, tuple[CandidateReport, ...]]:
+    """The best candidate, and what came of every one. Raises `NoCandidateWorked` when none did."""
+    return _Competition(contest, tell, studies).run()
+
+
+@dataclass
+class _Competition:
+    """Who has entered so far. Only this file changes it."""
+
+    contest: Contest
+    tell: Callable[[Progress], None]
+    studies: Path | None
+
+    def __post_init__(self) -> None:
+        self.contenders: list[Contender] = []
+        self.reports: list[CandidateReport] = []
+
+    def run(self) -> tuple[Contender, tuple[CandidateReport, ...]]:
+        self._defaults()
+        if not self.contenders:
+            raise NoCandidateWorked({report.name: report.error or "" for report in self.reports})
+        if self.contest.training.tune.is_on:
+            self._searched()
+        self._balanced()
+        if self.contest.training.blend:
+            self._blended()
+        return best_of(self.contenders), tuple(self.reports)
+
+    def _enter(self, found: Contender | CandidateReport) -> None:
+        self.reports.append(found.report if isinstance(found, Contender) else found)
+        if isinstance(found, Contender):
+            self.contenders.append(found)
+
+    def _defaults(self) -> None:
+        declared = self.contest.training.candidates_for(self.contest.rows.kind)
+        for place, candidate in enumerate(declared):
+            self.tell(Progress(f"trying {candidate.name}", 0.2 * place / len(declared)))
+            family = family_of(candidate, self.contest.rows.kind)
+            self._enter(try_recipe(recipe_of(candidate, family, self.contest), family, self.contest))
+
+    def _searched(self) -> None:
+        # The most promising first; what one does not use of its share is left for the next.
+        deadline = Deadline.within(self.contest.training.tune.seconds)
+        ranked = sorted(self.contenders, key=lambda contender: contender.score)
+        shares = [1.0 / (place + 1) for place in range(len(ranked))]
+        for place, contender in enumerate(ranked):
+            name = contender.recipe.candidate
+            self.tell(Progress(f"searching settings of {name}", 0.2 + 0.5 * place / len(ranked)))
+            left = deadline.left
+            seconds = None if left is None else left * shares[place] / sum(shares[place:])
+            search = Search(self.contest.training.tune.trials, seconds, self.studies)
+            recipe, report = tune(self._unsettled(contender), contender.family, self.contest, search)
+            if recipe is None:
+                self.reports = [replace(r, tuning=report) if r.name == name else r for r in self.reports]
+                continue
+            found = try_recipe(replace(recipe, candidate=f"{name}+tuned"), contender.family, self.contest)
+            self._enter(_with_search(found, report))
+
+    def _balanced(self) -> None:
+        """The best candidate again with weights and with synthetic rows, where classes are imbalanced."""
+        best, rows = best_of(self.contenders), self.contest.rows
+        plain = not (best.recipe.smote or best.recipe.class_weight)
+        if not self.contest.training.smote or rows.kind == "regression" or not plain:
+            return
+        if imbalance(rows.labels) <= IMBALANCED:
+            return
+        start, name = self._unsettled(best), best.recipe.candidate
+        variants = (
+            replace(start, candidate=f"{name}+weights", class_weight="balanced"),
+            replace(start, candidate=f"{name}+smote", smote=True),
+        )
+        for place, variant in enumerate(variants):
+            self.tell(Progress(f"trying {variant.candidate}", 0.7 + 0.04 * place))
+            self._enter(try_recipe(variant, best.family, self.contest))
+
+    def _unsettled(self, contender: Contender) -> Recipe:
+        """The recipe before its fits settled anything: a variant stops early by itself."""
+        recipe, defaults = contender.recipe, contender.family.defaults(self.contest.rows.kind)
+        settled = contender.out_of_fold.settled
+        start: dict[str, ParamValue] = {name: defaults[name] for name in settled if name in defaults}
+        return replace(recipe, params={**recipe.params, **start, **self.contest.fixed(recipe)})
+
+    def _blended(self) -> None:
+        if len(self.contenders) < 2:
+            return
+        began = time.perf_counter()
+        self.tell(Progress("blending", 0.78))
+        self._enter(_blend(self.contenders, self.contest, began))
+
+
+def _blend(contenders: Sequence[Contender], contest: Contest, began: float) -> Contender:
+    """The weighted mean of the contenders, judged on rows that its weights were not found on."""
+    first = contenders[0].out_of_fold
+    labels = contest.rows.labels[first.rows]
+    said = [contender.out_of_fold.predictions for contender in contenders]
+    score = contest.training.score_for(contest.rows.kind)
+    weights = blend_weights(score, labels, said)
+    used = [(contender, float(weight)) for contender, weight in zip(contenders, weights, strict=True) if weight > 0]
+    recipe = Recipe(
+        candidate=NAME,
+        family=NAME,
+        params={},
+        columns=contenders[0].recipe.columns,
+        seed=contest.training.seed,
+        threads=contest.threads,
+        members=tuple(contender.recipe for contender, _ in used),
+        weights=tuple(weight for _, weight in used),
+    )
+    families = {contender.family.name: contender.family for contender, _ in used}
+    half = np.arange(len(labels)) % 2 == 0
+    honest = np.empty_like(said[0])
+    for rows in (half, ~half):
+        found = blend_weights(score, labels[~rows], [each[~rows] for each in said])
+        honest[rows] = np.tensordot(found, np.stack([each[rows] for each in said]), axes=1)
+    out_of_fold = OutOfFold(first.rows, honest, {}, first.windows)
+    return judge(recipe, BlendFamily(families), contest, out_of_fold, began)
+
+
+def _with_search(found: Contender | CandidateReport, report: TuningReport) -> Contender | CandidateReport:
+    if isinstance(found, CandidateReport):
+        return replace(found, tuning=report)
+    return replace(found, report=replace(found.report, tuning=report))
