@@ -6,7 +6,7 @@
     │   ├── InvalidProject, ProjectNotFound
     │   ├── ClockNotFrozen, ClockRunsForward
     │   ├── UnknownPlugin
-    │   ├── InvalidContract, SnapshotNotFound, ManifestNotFound
+    │   ├── InvalidContract, ColumnUnknown, SnapshotNotFound, ManifestNotFound
     │   ├── VersionNotFound, ReasonMissing, IllegalStageChange, NotPortable
     │   ├── UnknownScore, CandidateUnfit
     │   ├── DriftColumnUnknown
@@ -206,6 +206,12 @@ class ColumnsMismatch(TouchlineError):
         )
 
 
+class ColumnUnknown(UsageError):
+    def __init__(self, table: str, column: str, known: Collection[str]) -> None:
+        self.table, self.column = table, column
+        super().__init__(f"{table} has no column {column!r}. {nearest(column, known)}")
+
+
 class SourceFileMissing(TouchlineError):
     def __init__(self, table: str, pattern: str, folder: object) -> None:
         self.table, self.pattern = table, pattern
@@ -352,6 +358,21 @@ class FeatureNotANumber(UsageError):
     def __init__(self, column: str, found: object) -> None:
         self.column = column
         super().__init__(f"Column {column!r} is {found!r} ({type(found).__name__}); it must be a number or null.")
+
+
+class InvalidEntityRows(UsageError):
+    """Entity rows of a historical request that no join can be made with."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"The entity rows {found}. Give pandas, Polars, Arrow, a Parquet path or SQL, with the join keys and "
+            "one column of instants (or one named event_timestamp)."
+        )
+
+
+class SourceFormatNotRead(UsageError):
+    def __init__(self, where: str, found: str) -> None:
+        super().__init__(f"The source {where} is in {found}; this offline store reads Parquet. Convert it to Parquet.")
 
 
 class HistoryMoved(TouchlineError):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import GroupedMetadata
-from pydantic import AwareDatetime, NaiveDatetime, StringConstraints
+from pydantic import AwareDatetime, NaiveDatetime, PydanticUndefinedAnnotation, StringConstraints
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -54,6 +54,8 @@ class _Annotation:
 
 def read_fields(contract: type[Contract]) -> dict[str, FieldSpec]:
     """The contract's columns; raises `InvalidContract` for anything a bulk check would have to ignore."""
+    if not contract.__pydantic_complete__:
+        _complete(contract)
     _refuse_validators(contract)
     return {name: _read_field(contract, name, info) for name, info in contract.model_fields.items()}
 
@@ -75,6 +77,15 @@ def refuse(contract: type[Contract], field: str | None, what: str, next_step: st
     """The error that names contract, field, file and line."""
     file, line = place_of(contract, field)
     return InvalidContract(contract.__name__, field, file=file, line=line, what=what, next_step=next_step)
+
+
+def _complete(contract: type[Contract]) -> None:
+    try:
+        contract.model_rebuild()
+    except (PydanticUndefinedAnnotation, NameError) as unknown:
+        raise refuse(
+            contract, None, f"a type is not defined ({unknown})", "Import it where the contract is."
+        ) from unknown
 
 
 def _refuse_validators(contract: type[Contract]) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from touchline.ingest.ingest import IngestReport as IngestReport
     from touchline.ingest.ingest import IngestStores as IngestStores
     from touchline.ingest.ingest import ingest_source as ingest_source
+    from touchline.ingest.inspect_file import FileSample as FileSample
+    from touchline.ingest.inspect_file import inspect_file as inspect_file
     from touchline.ingest.manifests import Manifest as Manifest
     from touchline.ingest.manifests import read_log as read_log
     from touchline.ingest.manifests import read_manifest as read_manifest
@@ -51,6 +53,7 @@ __getattr__ = lazy_names(
         "touchline.ingest.content": ["content_hash"],
         "touchline.ingest.diff": ["SnapshotDiff", "diff_snapshots"],
         "touchline.ingest.ingest": ["IngestReport", "IngestStores", "ingest_source"],
+        "touchline.ingest.inspect_file": ["FileSample", "inspect_file"],
         "touchline.ingest.manifests": ["Manifest", "read_log", "read_manifest"],
         "touchline.ingest.providers.base": ["Fetched", "FetchContext", "Provider", "RawFile"],
         "touchline.ingest.providers.csv_files": ["CsvFiles"],

@@ -18,7 +18,8 @@ class CsvFiles(BaseModel):
     """Delimited text files by path or glob, plain or gzip, stacked by column name.
 
     The delimiter is found from the header when it is not declared. Values lose the blanks around them; `null_values`
-    are those that then mean null. `file_column` adds a column with the name of each row's file.
+    are those that then mean null. `file_column` adds a column with the name of each row's file, `row_column`
+    one with the number of the row: a key only for files that are never sorted or cut.
 
     >>> CsvFiles("games/*.csv", delimiter=";").delimiter
     ';'
@@ -33,6 +34,7 @@ class CsvFiles(BaseModel):
     rename: dict[str, str] = Field(default_factory=dict, description="source column -> contract field")
     ignore: tuple[str, ...] = Field((), description="columns, or patterns of them, to leave out")
     file_column: str | None = None
+    row_column: str | None = None
     prepare: Prepare | None = Field(None, description="a function of the project over the text frame as read")
 
     def __init__(self, *paths: str | Path, **fields: Any) -> None:
@@ -47,7 +49,7 @@ class CsvFiles(BaseModel):
             files.append(raw)
         if not any(part.frame.height or part.broken.height for part in parts):
             raise SourceFileEmpty(context.table, self.glob)
-        frame = stacked([part.frame for part in parts])
+        frame = stacked([part.frame for part in parts], row_column=self.row_column)
         return Fetched(
             frame=with_columns_named(frame, rename=self.rename, ignore=self.ignore, prepare=self.prepare),
             files=tuple(files),

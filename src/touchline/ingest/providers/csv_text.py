@@ -53,6 +53,12 @@ def read_csv_text(content: bytes, form: CsvFormat, *, name: str, table: str) -> 
     return CsvRows(_cleaned(rows.frame, form.null_values), rows.broken)
 
 
+def delimiter_of(content: bytes, encoding: str) -> str:
+    """The delimiter that a text's header shows."""
+    first_line = content.decode(encoding).removeprefix("\ufeff").split("\n", 1)[0].rstrip("\r")
+    return _delimiter(first_line, CsvFormat(None, encoding, (), frozenset()), name="", table="")
+
+
 def _as_utf8(content: bytes, encoding: str, *, name: str, table: str) -> bytes:
     codec = encoding.lower().replace("_", "-")
     if codec in ("utf-8", "utf8", "utf-8-sig"):

@@ -33,10 +33,10 @@ def read_file(path: Path, context: FetchContext) -> tuple[bytes, RawFile]:
     except OSError as failure:
         raise SourceFileUnreadable(context.table, path.name, failure.strerror or str(failure), "Check it.") from failure
     raw = context.keep(path.name, content)
-    return unpacked(content, path.name, context), raw
+    return gunzipped(content, path.name, context.table), raw
 
 
-def unpacked(content: bytes, name: str, context: FetchContext) -> bytes:
+def gunzipped(content: bytes, name: str, table: str) -> bytes:
     """Bytes without gzip, whatever the file is called."""
     if not content.startswith(_GZIP):
         return content
@@ -44,7 +44,7 @@ def unpacked(content: bytes, name: str, context: FetchContext) -> bytes:
         return gzip.decompress(content)
     except (EOFError, gzip.BadGzipFile, zlib.error) as damaged:
         raise SourceFileUnreadable(
-            context.table, name, f"its gzip is damaged or cut off ({damaged})", "Download it again."
+            table, name, f"its gzip is damaged or cut off ({damaged})", "Download it again."
         ) from damaged
 
 
@@ -61,6 +61,7 @@ def with_columns_named(
     return frame if prepare is None else prepare(frame)
 
 
-def stacked(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """Frames below each other by column name; a column that one lacks is null there."""
-    return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal_relaxed")
+def stacked(frames: list[pl.DataFrame], *, row_column: str | None) -> pl.DataFrame:
+    """Frames below each other by column name; a column that one lacks is null there; rows numbered on demand."""
+    rows = frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal_relaxed")
+    return rows if row_column is None else rows.with_row_index(row_column, offset=1)

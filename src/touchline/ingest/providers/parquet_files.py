@@ -25,6 +25,7 @@ class ParquetFiles(BaseModel):
     glob: str
     rename: dict[str, str] = Field(default_factory=dict, description="source column -> contract field")
     ignore: tuple[str, ...] = Field((), description="columns, or patterns of them, to leave out")
+    row_column: str | None = Field(None, description="adds the number of the row under this name")
     prepare: Prepare | None = Field(None, description="a function of the project over the frame as read")
 
     def __init__(self, *paths: str | Path, **fields: object) -> None:
@@ -37,7 +38,9 @@ class ParquetFiles(BaseModel):
             content, raw = read_file(path, context)
             frames.append(self._read(content, path, context))
             files.append(raw)
-        named = with_columns_named(stacked(frames), rename=self.rename, ignore=self.ignore, prepare=self.prepare)
+        named = with_columns_named(
+            stacked(frames, row_column=self.row_column), rename=self.rename, ignore=self.ignore, prepare=self.prepare
+        )
         return Fetched(frame=named, files=tuple(files), raw_hash=hash_of_files(tuple(files)))
 
     @staticmethod

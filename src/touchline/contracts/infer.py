@@ -1,0 +1,194 @@
+"""A contract inferred from a table alone: types, nulls, ranges, levels, key, time column, suspected leakage."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from touchline.contracts.contract import Contract
+from touchline.contracts.fields import Kind
+from touchline.contracts.kinds import InferredKind, infer_kind, spelt_nulls
+from touchline.contracts.leakage import SuspectedLeak, suspected_leaks
+from touchline.errors import ColumnUnknown
+
+_MOST_CLASSES = 20
+_TIME_NAMES = re.compile(r"(date|time|day|_at|timestamp|created|kick_?off|start)", re.IGNORECASE)
+_KEY_NAMES = re.compile(r"(^|_)(id|key|number|no|uuid|code|instant)$", re.IGNORECASE)
+# `date: date | None = None` would name itself.
+_RESERVED = {"event_timestamp", "created_timestamp", "date", "datetime", *dir(Contract)}
+ROW_NUMBER = "row_number"
+
+
+@dataclass(frozen=True)
+class InferredField:
+    """One column: its name in the contract, its spelling in the file, and what its values look like."""
+
+    name: str
+    column: str
+    kind: Kind
+    nullable: bool
+    nulls: int
+    distinct: int
+    least: str | None
+    most: str | None
+    is_negative: bool
+    levels: tuple[str | int, ...]
+    formats: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Inference:
+    """All that `touchline init` knows about a table.
+
+    `key` is the row number (`row_number` is True) when no column identifies a row. `ambiguous_dates` are columns whose
+    days and months could be the other way round. `null_values` are spellings of null beside the usual ones.
+    """
+
+    contract_name: str
+    rows: int
+    fields: tuple[InferredField, ...]
+    rename: dict[str, str]
+    key: tuple[str, ...]
+    row_number: bool
+    event_time: str | None
+    target: str | None
+    task: Literal["binary", "multiclass", "regression"] | None
+    classes: tuple[str | int, ...]
+    leaks: tuple[SuspectedLeak, ...]
+    ambiguous_dates: tuple[str, ...]
+    null_values: tuple[str, ...]
+
+    def field(self, name: str) -> InferredField:
+        """The field of that contract name."""
+        return next(field for field in self.fields if field.name == name)
+
+
+def infer_contract(frame: pl.DataFrame, *, name: str, target: str | None = None) -> Inference:
+    """What a table says about itself; `target` is the column to predict, in the file's spelling.
+
+    >>> table = pl.DataFrame({"Lead ID": ["a", "b"], "visits": ["3", "4"], "won": ["yes", "no"]})
+    >>> found = infer_contract(table, name="leads", target="won")
+    >>> found.key, found.field("visits").kind, found.classes
+    (('lead_id',), 'int', ('no', 'yes'))
+    """
+    if target is not None and target not in frame.columns:
+        raise ColumnUnknown(name, target, frame.columns)
+    names = _names(frame.columns)
+    extra = spelt_nulls(frame)
+    table = frame.with_columns(pl.when(~pl.col(pl.String).is_in(list(extra))).then(pl.col(pl.String)).name.keep())
+    kinds = {column: infer_kind(table[column], is_target=column == target) for column in table.columns}
+    fields = tuple(_field(names[column], table[column], kinds[column]) for column in table.columns)
+    by_name = {field.name: field for field in fields}
+    typed = pl.DataFrame([kind.values.alias(names[column]) for column, kind in kinds.items()])
+    target_name = names[target] if target is not None else None
+    key = _key(typed, by_name, target_name)
+    return Inference(
+        contract_name=_class_name(name),
+        rows=frame.height,
+        fields=fields,
+        rename={column: field for column, field in names.items() if column != field},
+        key=key or (ROW_NUMBER,),
+        row_number=not key,
+        event_time=_event_time(by_name, target_name),
+        target=target_name,
+        task=_task(by_name[target_name]) if target_name else None,
+        classes=_classes(by_name[target_name], typed) if target_name else (),
+        leaks=tuple(suspected_leaks(typed, target_name, key)) if target_name else (),
+        ambiguous_dates=tuple(names[column] for column, kind in kinds.items() if kind.is_ambiguous),
+        null_values=extra,
+    )
+
+
+def _field(name: str, column: pl.Series, kind: InferredKind) -> InferredField:
+    values = kind.values.drop_nulls()
+    ordered = kind.kind in ("int", "float", "date", "datetime") and values.len() > 0
+    least, most = (values.min(), values.max()) if ordered else (None, None)
+    return InferredField(
+        name=name,
+        column=column.name,
+        kind=kind.kind,
+        nullable=values.len() < kind.values.len(),
+        nulls=kind.values.null_count(),
+        distinct=values.n_unique() if values.len() else 0,
+        least=None if least is None else str(least),
+        most=None if most is None else str(most),
+        is_negative=kind.kind in ("int", "float") and isinstance(least, (int, float)) and least < 0,
+        levels=kind.levels,
+        formats=kind.formats,
+    )
+
+
+def _names(columns: Collection[str]) -> dict[str, str]:
+    """A field name for each column: lower case with underscores, never one that Python or Pydantic uses."""
+    names: dict[str, str] = {}
+    for column in columns:
+        name = _identifier(column)
+        while name in names.values():
+            name += "_2"
+        names[column] = name
+    return names
+
+
+def _identifier(column: str) -> str:
+    symbols = column.replace(">", "_over_").replace("<", "_under_").replace("%", "_percent_")
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", symbols)
+    name = re.sub(r"\W+", "_", words).strip("_").lower() or "column"
+    if name[0].isdigit():
+        name = f"c_{name}"
+    return f"{name}_" if keyword.iskeyword(name) or name in _RESERVED else name
+
+
+def _class_name(name: str) -> str:
+    words = [word for word in re.split(r"[\W_]+", name) if word]
+    text = "".join(word[:1].upper() + word[1:] for word in words) or "Row"
+    return f"Row{text}" if text[0].isdigit() else text
+
+
+def _key(typed: pl.DataFrame, fields: dict[str, InferredField], target: str | None) -> tuple[str, ...]:
+    """The column that identifies a row, else a pair that does; names that sound like one come first."""
+    usable = [
+        name
+        for name, field in fields.items()
+        if name != target and not field.nullable and field.kind in ("str", "int", "date", "datetime")
+    ]
+    unique = [name for name in usable if fields[name].distinct == typed.height]
+    named = [name for name in unique if _KEY_NAMES.search(name) or name.endswith("id")]
+    if named or unique:
+        # A number or an instant may be unique by chance; one that does not sound like a key is not taken for one.
+        texts = [name for name in unique if fields[name].kind == "str"]
+        return tuple((named or texts)[:1])
+    return _pair(typed, fields, [name for name in usable if fields[name].kind in ("str", "date", "datetime")])
+
+
+def _pair(typed: pl.DataFrame, fields: dict[str, InferredField], usable: list[str]) -> tuple[str, ...]:
+    rich = sorted(usable, key=lambda name: -fields[name].distinct)[:5]
+    for index, first in enumerate(rich):
+        for second in rich[index + 1 :]:
+            enough = fields[first].distinct * fields[second].distinct >= typed.height
+            if enough and typed.select(pl.struct(first, second).n_unique()).item() == typed.height:
+                return tuple(name for name in typed.columns if name in (first, second))
+    return ()
+
+
+def _event_time(fields: dict[str, InferredField], target: str | None) -> str | None:
+    times = [f for f in fields.values() if f.kind in ("date", "datetime") and not f.nullable and f.name != target]
+    named = [field for field in times if _TIME_NAMES.search(field.name)]
+    chosen = (named or times)[:1]
+    return chosen[0].name if chosen else None
+
+
+def _task(target: InferredField) -> Literal["binary", "multiclass", "regression"]:
+    if target.levels or target.kind in ("str", "bool") or (target.kind == "int" and target.distinct <= 2):
+        return "binary" if target.distinct <= 2 else "multiclass"
+    return "regression"
+
+
+def _classes(target: InferredField, typed: pl.DataFrame) -> tuple[str | int, ...]:
+    if _task(target) == "regression":
+        return ()
+    return tuple(target.levels) or tuple(typed[target.name].drop_nulls().unique().sort().to_list())

@@ -1,0 +1,129 @@
+"""What kind of values a column of text spells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from touchline.contracts.fields import FieldSpec, Kind
+from touchline.contracts.parse import parse_column
+
+_SPELT_NULLS = ("?", "-", "--", ".", "N/A", "n/a", "None", "none", "NULL", "nan", "#N/A", "missing", "unknown")
+_DAYS = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%d/%m/%y", "%m/%d/%y", "%Y%m%d")
+_TIMES = ("%H:%M", "%H:%M:%S")
+_MOST_LEVELS = 50
+_MOST_CLASSES = 20
+
+
+@dataclass(frozen=True)
+class InferredKind:
+    """The kind of a column, its values in that kind, and the spelling of its dates or its levels."""
+
+    kind: Kind
+    values: pl.Series
+    levels: tuple[str | int, ...] = ()
+    formats: tuple[str, ...] = ()
+    is_ambiguous: bool = False
+
+
+def spelt_nulls(frame: pl.DataFrame) -> tuple[str, ...]:
+    """Words that stand for null: `?` anywhere, and others where they alone keep a column from being numbers."""
+    found = []
+    for word in _SPELT_NULLS:
+        for column in frame.iter_columns():
+            if column.dtype == pl.String and (column == word).any() and (word == "?" or _else_numbers(column)):
+                found.append(word)
+                break
+    return tuple(found)
+
+
+def _else_numbers(column: pl.Series) -> bool:
+    rest = column.filter(~column.is_in(list(_SPELT_NULLS))).drop_nulls()
+    return rest.len() > 0 and rest.cast(pl.Float64, strict=False).null_count() == 0
+
+
+def infer_kind(column: pl.Series, *, is_target: bool) -> InferredKind:
+    """The narrowest kind that every value fits; a target with few values keeps them as its classes."""
+    if column.dtype != pl.String:
+        return _of_typed(column, is_target=is_target)
+    values = column.str.strip_chars()
+    values = values.zip_with((values != "").fill_null(False), pl.Series([None], dtype=pl.String))
+    given = values.drop_nulls()
+    if given.is_empty():
+        return InferredKind("str", values)
+    for kind in ("int", "float"):
+        if _is_code(given):
+            break
+        parsed = parse_column(_spec(kind), values, "UTC")
+        if parsed.failed is None and parsed.values.null_count() == values.null_count():
+            return _number(kind, parsed.values, is_target=is_target)
+    words = given.str.to_lowercase().unique()
+    if not is_target and words.is_in(["true", "false"]).all():
+        return InferredKind("bool", parse_column(_spec("bool"), values, "UTC").values)
+    return _time(values) or _text(values, is_target=is_target)
+
+
+def _of_typed(column: pl.Series, *, is_target: bool) -> InferredKind:
+    if column.dtype.is_integer():
+        return _number("int", column.cast(pl.Int64), is_target=is_target)
+    if column.dtype.is_numeric():
+        return InferredKind("float", column.cast(pl.Float64).fill_nan(None))
+    if column.dtype == pl.Boolean:
+        return InferredKind("bool", column)
+    if column.dtype == pl.Date:
+        return InferredKind("date", column)
+    if isinstance(column.dtype, pl.Datetime):
+        return InferredKind("datetime", column)
+    return _text(column.cast(pl.String), is_target=is_target)
+
+
+def _number(kind: Kind, values: pl.Series, *, is_target: bool) -> InferredKind:
+    distinct = values.drop_nulls().unique().sort()
+    if is_target and kind == "int" and distinct.len() <= 2:
+        return InferredKind(kind, values, levels=tuple(distinct.to_list()))
+    return InferredKind(kind, values)
+
+
+def _is_code(given: pl.Series) -> bool:
+    """Digits with leading zeros are codes (a postcode), not numbers."""
+    return bool(given.str.contains(r"^0\d").any())
+
+
+def _time(values: pl.Series) -> InferredKind | None:
+    sample = values.drop_nulls().head(1)
+    if not sample.str.contains(r"\d{1,4}[-/.T]?\d{1,2}").any():
+        return None
+    fits = [form for form in _DAYS if _fits(_spec("date", form), values)]
+    if fits:
+        spec = _spec("date", fits[0])
+        swapped = {fits[0].replace("%d", "%x").replace("%m", "%d").replace("%x", "%m")} & set(fits[1:])
+        formats = () if fits[0] == "%Y-%m-%d" else (fits[0],)
+        return InferredKind(
+            "date", parse_column(spec, values, "UTC").values, formats=formats, is_ambiguous=bool(swapped)
+        )
+    if _fits(_spec("datetime"), values):
+        return InferredKind("datetime", parse_column(_spec("datetime"), values, "UTC").values)
+    for form in (f"{day} {time}" for day in _DAYS for time in _TIMES):
+        if _fits(_spec("datetime", form), values):
+            spec = _spec("datetime", form)
+            return InferredKind("datetime", parse_column(spec, values, "UTC").values, formats=(form,))
+    return None
+
+
+def _fits(spec: FieldSpec, values: pl.Series) -> bool:
+    if parse_column(spec, values.drop_nulls().head(20), "UTC").failed is not None:
+        return False
+    return parse_column(spec, values, "UTC").failed is None
+
+
+def _text(values: pl.Series, *, is_target: bool) -> InferredKind:
+    levels = values.drop_nulls().unique().sort()
+    most = _MOST_CLASSES if is_target else min(_MOST_LEVELS, max(2, values.len() // 20))
+    if 1 < levels.len() <= most or (is_target and levels.len() == 1):
+        return InferredKind("str", values, levels=tuple(levels.to_list()))
+    return InferredKind("str", values)
+
+
+def _spec(kind: Kind, *formats: str) -> FieldSpec:
+    return FieldSpec("value", kind, True, False, None, (), (), formats, "any")
