@@ -57,15 +57,9 @@ class Alerts(BaseModel):
 
     urls: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
 
-    def __init__(self, urls: Sequence[str | SecretStr], /, **more: object) -> None:
-        super().__init__(urls=urls, **more)
-
-    @field_validator("urls", mode="before")
-    @classmethod
-    def _several(cls, urls: object) -> object:
-        if isinstance(urls, str):
-            raise ValueError("one text was given where a list of addresses belongs: Alerts([…])")
-        return urls
+    def __init__(self, urls: str | SecretStr | Sequence[str | SecretStr], /, **more: object) -> None:
+        # One address alone is a list of one: as plain text its secret would be the "input" that errors carry.
+        super().__init__(urls=[urls] if isinstance(urls, str | SecretStr) else urls, **more)
 
     @field_validator("urls")
     @classmethod
