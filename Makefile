@@ -1,0 +1,69 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+touchline := .venv/bin/touchline
+pytest := .venv/bin/python -m pytest
+PROJECT ?= football
+# Two workers are the size the tests are made for; more cores: make test WORKERS=8
+WORKERS ?= 2
+SAMPLES := football leads
+
+# Every file runs, also after one that failed; the target fails when one did.
+define run_each
+status=0; for file in $(1); do echo "== $$file"; .venv/bin/python "$$file" || status=1; done; exit $$status
+endef
+
+.PHONY: help setup setup-dev setup-all start stop logs train mlflow feature-stats test check bench prove test-scale lock
+
+help: ## List every target with what it does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make the environment (.venv) with what the samples need
+	@tools/environment start
+
+start: setup ## Load real data, train, promote and serve both samples; API on 8000, MLflow on 5000
+	@$(touchline) up $(SAMPLES)
+
+stop: ## End the processes that start left running
+	@if [ -x $(touchline) ]; then $(touchline) stop; else echo "nothing runs: there is no environment yet"; fi
+
+logs: ## Follow the logs of the running processes
+	@$(touchline) logs --follow
+
+train: setup ## Train and compare candidates (PROJECT=football)
+	@$(touchline) train --project $(PROJECT)
+
+mlflow: setup ## Run MLflow's UI alone, over the runs so far
+	@$(touchline) mlflow
+
+feature-stats: setup ## Show feature views: rows, freshness, coverage (PROJECT=football)
+	@$(touchline) features stats --project $(PROJECT)
+
+setup-dev:
+	@tools/environment dev
+
+setup-all:
+	@tools/environment all
+
+test: setup-dev ## Set up and run every test, with real servers that the tests start themselves
+	@$(pytest) -q -n $(WORKERS) --dist worksteal
+
+check: setup-dev ## Format, lint, types, layers and sizes
+	.venv/bin/ruff format --check
+	.venv/bin/ruff check
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+	.venv/bin/python tools/check_shape.py
+
+bench: setup-dev ## Measure, beside the peers, and print ratios
+	@$(call run_each,benchmarks/bench_*.py)
+
+prove: setup-dev ## Run the full simulations and kill runs
+	@$(call run_each,benchmarks/prove_*.py)
+
+test-scale: setup-all ## Run the tests that need Ray, Spark or torch
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check 'torch>=2.6'
+	@$(pytest) -q -m scale
+
+lock: setup-dev ## Resolve pyproject.toml into requirements/*.lock again
+	@tools/lock
