@@ -3,7 +3,7 @@
     TouchlineError
     ├── UsageError                 the person's input is wrong (exit code 2)
     │   ├── InvalidSetting
-    │   ├── InvalidProject, ProjectNotFound
+    │   ├── InvalidProject, ProjectNotFound, UnknownName
     │   ├── ClockNotFrozen, ClockRunsForward
     │   ├── UnknownPlugin
     │   ├── InvalidContract, ColumnUnknown, SnapshotNotFound, ManifestNotFound
@@ -386,6 +386,15 @@ class HistoryMoved(TouchlineError):
         )
 
 
+class FeatureTypeMoved(UsageError):
+    def __init__(self, view: str, feature: str, found: str, allowed: str) -> None:
+        self.view, self.feature = view, feature
+        super().__init__(
+            f"View {view!r}: feature {feature!r} came as {found}, the view declares {allowed}. "
+            "Change the declaration or the source, and apply the view again."
+        )
+
+
 class OnlineStoreError(TouchlineError):
     """Base of what can go wrong between a request and its online features."""
 
@@ -691,6 +700,17 @@ class ProfileMismatch(TouchlineError):
 
 
 # --- project and automation -----------------------------------------------------------------------
+
+
+class InvalidInstant(UsageError):
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{text!r} is no instant. Write it as 2009-04-18 or 2009-04-18T12:00, in UTC or with a zone.")
+
+
+class UnknownName(UsageError):
+    def __init__(self, kind: str, name: str, known: Collection[str]) -> None:
+        self.kind, self.name = kind, name
+        super().__init__(f"There is no {kind} {name!r}. {nearest(name, known)}")
 
 
 class ProjectNotFound(UsageError):

@@ -64,7 +64,9 @@ def join_as_of(
     results: list[list[pl.DataFrame]] = [[] for _ in lookups]
     for low, high in key_ranges(lookups, columns.keys[0], parts):
         chosen = [_within(lookup, columns.keys[0], low, high) for lookup in lookups]
-        found = _join_part(history.filter(pl.col(columns.keys[0]).is_between(low, high)), columns, chosen)
+        found = _join_part(
+            history.filter(pl.col(columns.keys[0]).is_between(pl.lit(low), pl.lit(high))), columns, chosen
+        )
         for place, (part, lookup) in enumerate(zip(found, chosen, strict=True)):
             results[place].append(part.with_columns(lookup.keys[_ROW]))
     return [_in_order(result, len(lookup.keys), schema) for result, lookup in zip(results, lookups, strict=True)]
@@ -151,15 +153,15 @@ def _created(column: pl.Series, event: Int64s) -> Int64s:
 
 
 def _within(lookup: Lookup, key: str, low: Any, high: Any) -> Lookup:
-    numbered = lookup.keys.with_row_index(_ROW).filter(pl.col(key).is_between(low, high))
+    numbered = lookup.keys.with_row_index(_ROW).filter(pl.col(key).is_between(pl.lit(low), pl.lit(high)))
     return Lookup(numbered, lookup.cutoffs[numbered[_ROW].to_numpy()], lookup.ttl)
 
 
 def _in_order(parts: Sequence[pl.DataFrame], count: int, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """The parts' rows where their examples stand; rows that no part holds are null."""
-    places = pl.DataFrame({_ROW: np.arange(count, dtype=np.uint32)})
     if not parts:
-        return places.select(pl.lit(None, dtype=dtype).alias(name) for name, dtype in schema.items())
+        return pl.DataFrame([pl.repeat(None, count, dtype=dtype, eager=True).alias(n) for n, dtype in schema.items()])
+    places = pl.DataFrame({_ROW: np.arange(count, dtype=np.uint32)})
     return places.join(pl.concat(parts), on=_ROW, how="left", maintain_order="left").drop(_ROW)
 
 

@@ -71,10 +71,11 @@ def entity_keys(examples: pl.DataFrame, join: ViewJoin, schema: Mapping[str, pl.
             "Name a column of the examples.",
         )
     pairs = zip(join.example_columns, join.view.join_keys, strict=True)
-    return pl.DataFrame([_key_column(examples[name], key, schema[key], join.view.name) for name, key in pairs])
+    return pl.DataFrame([key_column(examples[name], key, schema[key], join.view.name) for name, key in pairs])
 
 
-def _key_column(column: pl.Series, key: str, dtype: pl.DataType, view: str) -> pl.Series:
+def key_column(column: pl.Series, key: str, dtype: pl.DataType, view: str) -> pl.Series:
+    """A column of entity keys in the history's type; numbers never match text, so such a pair is an error."""
     same = column.dtype == dtype or (column.dtype.is_integer() and dtype.is_integer()) or column.dtype == pl.Null
     texts = dtype == pl.String and column.dtype in (pl.Categorical, pl.Enum)
     if same or texts:
