@@ -103,7 +103,7 @@ def test_what_is_written_is_what_is_read() -> None:
 
 
 def test_no_drift_alarms_at_most_at_the_stated_rate() -> None:
-    runs = 150
+    runs = 80
     alarms = sum(a_check(some_rows(seed, 250), psi_floor=0, windows=1).state == "drift" for seed in range(1, runs + 1))
     assert binomtest(alarms, runs, 0.05, alternative="greater").pvalue > 0.001
 

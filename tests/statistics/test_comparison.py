@@ -22,7 +22,7 @@ def paired_losses(seed: int, *, gain: float = 0.0, clusters: int = 150, rho: flo
 
 
 def test_a_model_that_is_no_better_passes_in_no_more_than_alpha() -> None:
-    runs = 200
+    runs = 100
     passed = sum(paired_comparison(*paired_losses(seed), seed=seed).is_better for seed in range(runs))
     assert binomtest(passed, runs, 0.05, alternative="greater").pvalue > 0.001
 
