@@ -16,6 +16,8 @@ from touchline._lazy import lazy_names
 
 if TYPE_CHECKING:
     from touchline.serving.answering import PredictHere as PredictHere
+    from touchline.serving.history import SettledPrediction as SettledPrediction
+    from touchline.serving.history import read_settled as read_settled
     from touchline.serving.journal_releases import JournalReleases as JournalReleases
     from touchline.serving.lineage import Trace as Trace
     from touchline.serving.lineage import trace as trace
@@ -43,6 +45,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "touchline.serving.answering": ["PredictHere"],
+        "touchline.serving.history": ["SettledPrediction", "read_settled"],
         "touchline.serving.journal_releases": ["JournalReleases"],
         "touchline.serving.outcomes": ["Outcome", "Receipt", "record_outcomes"],
         "touchline.serving.prediction_log": ["LogLimits"],

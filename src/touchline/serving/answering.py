@@ -8,9 +8,10 @@ from typing import Any
 import orjson
 
 from touchline.errors import FeatureNotANumber
-from touchline.serving.predict import Answered, Ask, Predictor, Row
+from touchline.serving.predict import Predictor
 from touchline.serving.problems import FieldProblem, InvalidRequest, NoRelease, Overloaded
 from touchline.serving.releases import ReleaseSlot
+from touchline.serving.scored import Answered, Ask, Row
 from touchline.serving.state import Serving
 
 _JSON = orjson.OPT_UTC_Z
@@ -55,11 +56,8 @@ def answer_rows(
     except FeatureNotANumber as wrong:
         raise InvalidRequest([FieldProblem(wrong.column, str(wrong), None, "number")]) from wrong
     for one in answered:
-        serving.log.record(one.log_row)
-    release = predictor.release
-    serving.metrics.predictions.labels(release.project, str(release.version), "production").inc(len(answered))
-    for found in answered[0].log_row["views"].items():
-        serving.metrics.features.labels(release.project, found[0], found[1]["status"]).inc()
+        serving.log.record(one.line)
+    slot.meter.scored(predictor.release.version, answered)
     return answered
 
 

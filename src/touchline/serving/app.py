@@ -85,12 +85,8 @@ def _lifespan(serving: Serving) -> Callable[[FastAPI], Any]:
 async def _watch(serving: Serving) -> None:
     """Follow the journal of every project, away from the requests."""
     while True:
-        for name, slot in serving.slots.items():
-            refused = slot.refused
-            if await asyncio.to_thread(slot.refresh):
-                serving.metrics.swaps.labels(name).inc()
-            if slot.refused is not None and slot.refused is not refused:
-                serving.metrics.refused.labels(name).inc()
+        for slot in serving.slots.values():
+            await asyncio.to_thread(slot.refresh)
             await asyncio.to_thread(slot.warm_previous)
         await asyncio.sleep(serving.limits.poll_seconds)
 

@@ -80,7 +80,7 @@ class Front:
             body = await _read_body(receive, serving.limits.body_bytes, serving.limits.body_seconds)
             answer = answer_body(serving, slot, body, correlation_id)
         except ClientGone:
-            serving.metrics.requests.labels(slot.project, "predict", "client_gone").inc()
+            slot.meter.clients_gone += 1
             return
         except Exception as wrong:  # noqa: BLE001  one request's fault must not become another's
             problem = _as_problem(wrong, correlation_id)
@@ -88,8 +88,7 @@ class Front:
             await _send_problem(send, problem, correlation_id)
         else:
             await _send(send, 200, [_JSON_TYPE], answer, correlation_id)
-        serving.metrics.requests.labels(slot.project, "predict", str(status)).inc()
-        serving.metrics.request_seconds.labels(slot.project, "predict").observe(perf_counter() - started)
+        slot.meter.answered("/predict", status, perf_counter() - started)
 
     def _admit(self, headers: Mapping[bytes, bytes]) -> None:
         limits = self.serving.limits
@@ -121,8 +120,7 @@ class Front:
             status = problem.status
             await _send_problem(send, problem, correlation_id)
         route = getattr(scope.get("route"), "path", "unknown")
-        self.serving.metrics.requests.labels("", route, str(status)).inc()
-        self.serving.metrics.request_seconds.labels("", route).observe(perf_counter() - started)
+        self.serving.meter.answered(route, status, perf_counter() - started)
 
 
 def correlation_of(headers: Mapping[bytes, bytes]) -> str | None:

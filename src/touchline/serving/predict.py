@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +10,9 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from touchline.errors import FeaturesExpired, InvalidEntityKey, TouchlineError
-from touchline.features import FeatureRows, ViewStatus
+from touchline.features import FeatureRows
 from touchline.serving.fields import RequestModels, explain, request_models
+from touchline.serving.log_lines import log_line_of
 from touchline.serving.problems import (
     BatchTooLarge,
     FeaturesStale,
@@ -21,42 +21,12 @@ from touchline.serving.problems import (
     InvalidRequest,
     MalformedBody,
 )
+from touchline.serving.scored import Answered, Ask, Row, Scored, Statuses
 from touchline.serving.served import FeatureReads, ServedRelease, Vectors, view_label
 from touchline.serving.vectors import VectorPlan
 
 NewId = Callable[[], str]
-Row = dict[str, Any]
-Statuses = tuple[ViewStatus, ...]
 VARIANT = "production"  # the traffic split will name others
-
-
-@dataclass(frozen=True)
-class Ask:
-    """What is the same for all rows of one request."""
-
-    request_id: str
-    correlation_id: str | None
-    now: datetime
-    answered_at: datetime
-
-
-@dataclass(frozen=True)
-class Scored:
-    """One row and all that was found for it."""
-
-    row: Row
-    cutoff: datetime
-    vector: Vectors
-    statuses: Statuses
-    output: list[float]
-
-
-@dataclass(frozen=True)
-class Answered:
-    """The answer to one row, and its row for the log."""
-
-    answer: dict[str, Any]
-    log_row: dict[str, Any]
 
 
 class Predictor:
@@ -70,7 +40,13 @@ class Predictor:
         self._many = TypeAdapter(list[self.models.row]).validator  # type: ignore[name-defined]
         self._plan = VectorPlan(release.columns, release.transforms)
         self._keys = release.entity_columns
-        self._inputs = tuple(column.name for column in release.inputs)
+        self._log_line = log_line_of(release, VARIANT)
+        self._origin = {
+            "project": release.project,
+            "release": release.id,
+            "version": release.version,
+            "variant": VARIANT,
+        }
         self._is_regression = release.kind == "regression"
 
     def warm_up(self) -> None:
@@ -162,8 +138,6 @@ class Predictor:
         except (TouchlineError, OSError) as away:
             raise FeaturesUnavailable(self.release.project, str(away)) from away
 
-    # --- tell and log ---
-
     def _answered(self, scored: Scored, ask: Ask, prediction_id: str) -> Answered:
         release = self.release
         said: dict[str, Any] = (
@@ -174,48 +148,11 @@ class Predictor:
         answer = {
             "prediction_id": prediction_id,
             **said,
-            "project": release.project,
-            "release": release.id,
-            "version": release.version,
-            "variant": VARIANT,
+            **self._origin,
             "cutoff": scored.cutoff,
             "features": {
-                view_label(found.view, found.prefix): {
-                    "status": found.status,
-                    "event_timestamp": found.event_timestamp,
-                }
+                view_label(found.view, found.prefix): {"status": found.status, "event_timestamp": found.event_timestamp}
                 for found in scored.statuses
             },
         }
-        return Answered(answer, self._log_row(scored, said, ask, prediction_id))
-
-    def _log_row(self, scored: Scored, said: dict[str, Any], ask: Ask, prediction_id: str) -> dict[str, Any]:
-        row, release = scored.row, self.release
-        return {
-            "prediction_id": prediction_id,
-            "request_id": ask.request_id,
-            "project": release.project,
-            "release_id": release.id,
-            "role": "answer",
-            "variant": VARIANT,
-            "probability": 1.0,
-            "override": False,
-            "example_id": row["example_id"],
-            "entity_keys": {name: row[name] for name in self._keys if row[name] is not None},
-            "cutoff": scored.cutoff,
-            "answered_at": ask.answered_at,
-            "views": {
-                view_label(found.view, found.prefix): {
-                    "feature_version": found.feature_version,
-                    "event_timestamp": found.event_timestamp,
-                    "watermark": found.watermark,
-                    "status": found.status,
-                }
-                for found in scored.statuses
-            },
-            "inputs": {name: row[name] for name in self._inputs},
-            "vector": scored.vector.tobytes().hex(),
-            "output": said,
-            "threshold": release.threshold,
-            "correlation_id": ask.correlation_id,
-        }
+        return Answered(answer, self._log_line(scored, said, ask, prediction_id), scored.statuses)

@@ -11,28 +11,24 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-
-import orjson
+from typing import Protocol
 
 from touchline.serving.spool import Spool, read_segment, segments
 
 _log = logging.getLogger("touchline.serving.prediction_log")
 
-Row = Mapping[str, Any]
 _BATCH_ROWS = 5000
 _ADOPT_EVERY_SECONDS = 5.0
-_ROW_JSON = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z
 
 
 class Sink(Protocol):
-    """Where rows end up. Writing a row again changes nothing: `prediction_id` is the key."""
+    """Where rows end up, as lines of JSON. Writing a row again changes nothing: `prediction_id` is the key."""
 
-    def write(self, rows: Sequence[Row]) -> None: ...
+    def write(self, lines: Sequence[bytes]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,7 @@ class PredictionLog:
         self.limits = limits or LogLimits()
         self._spool = Spool(folder)
         self._sink = sink
-        self._rows: deque[Row] = deque()
+        self._rows: deque[bytes] = deque()
         self._stuck = b""
         self._stuck_rows = 0
         self._handed_over_at = time.monotonic()
@@ -87,9 +83,12 @@ class PredictionLog:
             and self._spool_bytes < limits.most_spool_bytes
         )
 
-    def record(self, row: Row) -> None:
-        """Take a row. Costs an append; everything else happens elsewhere."""
-        self._rows.append(row)
+    def record(self, line: bytes) -> None:
+        """Take a row, as one line of JSON. Costs an append; everything else happens elsewhere.
+
+        It comes as bytes because a thread that made them would hold the interpreter against the requests.
+        """
+        self._rows.append(line)
 
     def start(self) -> None:
         for act in (self._flush_until_end, self._drain_until_end):
@@ -125,7 +124,7 @@ class PredictionLog:
         if not count and not self._stuck:
             return
         rows = [self._rows.popleft() for _ in range(count)]
-        chunk = self._stuck + b"".join([orjson.dumps(row, option=_ROW_JSON) + b"\n" for row in rows])
+        chunk = self._stuck + b"\n".join([*rows, b""])
         self._stuck, self._stuck_rows = chunk, self._stuck_rows + count
         try:
             self._spool.append(chunk)
@@ -192,7 +191,7 @@ class PredictionLog:
         segment = read_segment(path)
         if segment.torn_bytes:
             _log.warning("%s: %d bytes at a torn line, not a row", path, segment.torn_bytes)
-        for start in range(0, len(segment.rows), _BATCH_ROWS):
-            self._sink.write(segment.rows[start : start + _BATCH_ROWS])
+        for start in range(0, len(segment.lines), _BATCH_ROWS):
+            self._sink.write(segment.lines[start : start + _BATCH_ROWS])
         path.unlink()
-        self._written += len(segment.rows)
+        self._written += len(segment.lines)

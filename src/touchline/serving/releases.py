@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from touchline.clock import Clock, SystemClock
+from touchline.serving.metrics import Meter
 from touchline.serving.predict import Predictor
 from touchline.serving.served import FeatureReads, ServedRelease
 
@@ -59,8 +60,8 @@ class ReleaseSlot:
         self.previous: Predictor | None = None
         self.refused: Refused | None = None
         self.head: Head | None = None
+        self.meter = Meter(project)
         self.unreachable: str | None = None
-        self.swaps = 0
         self._source, self._clock, self._open_reader = source, clock, open_reader
         self._is_system_time = isinstance(clock, SystemClock)
         self._instant: datetime | None = None
@@ -121,7 +122,7 @@ class ReleaseSlot:
         self.current = ready
         self.previous = current or self.previous
         self.refused, self._retry_seconds = None, _FIRST_RETRY_SECONDS
-        self.swaps += 1
+        self.meter.swaps += 1
         _log.info("%s: release %s (version %d) answers", self.project, wanted, ready.release.version)
         return True
 
@@ -137,6 +138,7 @@ class ReleaseSlot:
 
     def _refuse(self, release_id: str, wrong: Exception) -> None:
         _log.error("%s: release %s is refused, the current one stays: %s", self.project, release_id, wrong)
+        self.meter.refused += 1
         self.refused = Refused(release_id, f"{type(wrong).__name__}: {wrong}"[:500], self._clock.wall())
         self._retry_at = time.monotonic() + self._retry_seconds
         self._retry_seconds = min(self._retry_seconds * 2, _LONGEST_RETRY_SECONDS)

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from touchline.errors import TouchlineError, UnknownPrediction, WrongLabel
 from touchline.serving.answering import predictor_of
+from touchline.serving.metrics import Gauge, exposition
 from touchline.serving.outcomes import Outcome, record_outcomes
 from touchline.serving.problems import FieldProblem, InvalidRequest, NotFound, Unavailable
 from touchline.serving.releases import ReleaseSlot
@@ -94,8 +95,8 @@ def system_router(serving: Serving) -> APIRouter:
 
     @router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
     async def get_metrics() -> Response:
-        _measure(serving)
-        return Response(serving.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        meters = [serving.meter, *(slot.meter for slot in serving.slots.values())]
+        return Response(exposition(meters, _gauges(serving)), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router
 
@@ -113,7 +114,7 @@ def _record(serving: Serving, slot: ReleaseSlot, given: Sequence[OutcomeBody]) -
     except TouchlineError as away:
         raise Unavailable(f"Outcomes cannot be recorded now: {away}") from away
     for receipt in receipts:
-        serving.metrics.outcomes.labels(slot.project, receipt.status).inc()
+        slot.meter.outcomes[receipt.status] += 1
     return [ReceiptBody(**vars(receipt)) for receipt in receipts]
 
 
@@ -210,15 +211,19 @@ def _model_health(slot: ReleaseSlot) -> dict[str, Any]:
     return found
 
 
-def _measure(serving: Serving) -> None:
+def _gauges(serving: Serving) -> list[Gauge]:
     log = serving.log.status()
-    serving.metrics.log_pending.set(log.rows_in_memory)
-    serving.metrics.log_spool.set(log.spool_bytes)
-    serving.metrics.log_failing.set(1 if log.is_behind else 0)
-    serving.metrics.release.clear()
+    found = [
+        Gauge("prediction_log_pending_rows", "Rows only in memory", log.rows_in_memory),
+        Gauge("prediction_log_spool_bytes", "Bytes waiting for the database", log.spool_bytes),
+        Gauge("prediction_log_failing", "1 while the log waits on disk or in memory", int(log.is_behind)),
+    ]
     for name, slot in serving.slots.items():
         if slot.current is not None:
-            serving.metrics.release.labels(name, slot.current.release.id).set(slot.current.release.version)
+            release = slot.current.release
+            labels = (("project", name), ("release", release.id))
+            found.append(Gauge("release_version", "Model version that answers", release.version, labels))
+    return found
 
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>touchline</title>

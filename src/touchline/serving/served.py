@@ -86,7 +86,6 @@ def served_from(loaded: LoadedRelease) -> ServedRelease:
     """The serving view of a loaded release."""
     manifest, contract = loaded.manifest, loaded.contract
     properties, required = contract.get("properties", {}), set(contract.get("required", manifest.inputs))
-    definitions = contract.get("$defs", {})
     return ServedRelease(
         id=loaded.id,
         project=manifest.project,
@@ -97,10 +96,7 @@ def served_from(loaded: LoadedRelease) -> ServedRelease:
         model=loaded.model,
         classes=manifest.classes,
         semantic_version=manifest.semantic_version,
-        inputs=tuple(
-            InputField(name, _resolved(properties.get(name, {}), definitions), name in required)
-            for name in manifest.inputs
-        ),
+        inputs=tuple(InputField(name, properties.get(name, {}), name in required) for name in manifest.inputs),
         views=manifest.views,
         transforms=loaded.transforms,
         threshold=manifest.threshold,
@@ -110,14 +106,3 @@ def served_from(loaded: LoadedRelease) -> ServedRelease:
         libraries=manifest.libraries,
         example=manifest.example or None,
     )
-
-
-def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema with its first-level references replaced: enumerations come as references."""
-    reference = schema.get("$ref")
-    if isinstance(reference, str):
-        return {**definitions.get(reference.rsplit("/", 1)[-1], {}), **{k: v for k, v in schema.items() if k != "$ref"}}
-    for choices in ("anyOf", "oneOf", "allOf"):
-        if choices in schema:
-            return {**schema, choices: [_resolved(option, definitions) for option in schema[choices]]}
-    return schema

@@ -13,9 +13,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import orjson
 
 from touchline.serving.ulids import Ulids
 
@@ -105,23 +102,16 @@ class Spool:
 
 @dataclass(frozen=True)
 class Segment:
-    """The rows of one segment, and how many bytes at its end were torn."""
+    """The whole lines of one segment, and how many bytes at its end were torn."""
 
-    rows: Sequence[dict[str, Any]]
+    lines: Sequence[bytes]
     torn_bytes: int
 
 
 def read_segment(path: Path) -> Segment:
-    """The whole rows of a segment."""
-    data = path.read_bytes()
-    end = data.rfind(b"\n") + 1
-    rows, unreadable = [], len(data) - end
-    for line in data[:end].splitlines():
-        try:
-            rows.append(orjson.loads(line))
-        except orjson.JSONDecodeError:  # the disk was full in the middle of it; the row was written again elsewhere
-            unreadable += len(line) + 1
-    return Segment(rows, unreadable)
+    """The whole lines of a segment."""
+    *lines, torn = path.read_bytes().split(b"\n")
+    return Segment(lines, len(torn))
 
 
 def segments(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from touchline.clock import Clock
-from touchline.serving.metrics import Metrics
+from touchline.serving.metrics import Meter
 from touchline.serving.prediction_log import PredictionLog
 from touchline.serving.releases import OpenReader, ReleaseSlot, ReleaseSource
 from touchline.serving.served import ServedRelease
@@ -56,7 +56,7 @@ class Serving:
     log: PredictionLog
     database: Database
     limits: Limits
-    metrics: Metrics = field(default_factory=Metrics)
+    meter: Meter = field(default_factory=lambda: Meter(""))
     ids: Ulids = field(default_factory=Ulids)
     in_flight: int = 0
     is_draining: bool = False

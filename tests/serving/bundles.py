@@ -1,0 +1,148 @@
+"""Real release bundles in a real registry, made without a training: for swaps, replays and measurements."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from touchline.clock import SystemClock
+from touchline.features import ColumnSpec
+from touchline.registry import Journal, Move, ReleaseManifest
+from touchline.registry.digest import DIGEST_FILE, digest_of, file_hashes
+from touchline.registry.release import release_id
+from touchline.serving import JournalReleases
+from touchline.storage import Database, ObjectStore, open_objects
+from touchline.storage.tables import model_versions, releases
+from touchline.training import Model
+from touchline.training.estimators.base import FitRequest, FitRows
+from touchline.training.model import find_family
+from touchline.training.preparation import fit_preparation
+
+PROJECT = "bench"
+CLASSES = ("no", "yes")
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A database and objects that hold releases of one project."""
+
+    database: Database
+    objects: ObjectStore
+
+    @classmethod
+    def open(cls, home: Path) -> Registry:
+        database = Database.open(f"sqlite:///{home / 'touchline.db'}")
+        database.migrate()
+        return cls(database, open_objects(str(home / "objects")))
+
+    def source(self) -> JournalReleases:
+        return JournalReleases(PROJECT, self.database, self.objects, SystemClock())
+
+    def promote(self, version: int, release: str) -> None:
+        """Put a version into Production and the one that was there into the archive."""
+        journal = Journal(self.database, SystemClock())
+        state = journal.state(PROJECT)
+        moves = [Move(version, state.stage(version), "Production", "test", release_id=release)]
+        if state.production is not None:
+            moves.append(Move(state.production, "Production", "Archived", "test"))
+        journal.append(PROJECT, moves, expected=state.sequence, actor="test")
+
+    def keep(self, version: int, model: Model, *, example: dict[str, Any] | None = None) -> str:
+        """Write a bundle and its records; its id."""
+        with TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            digest = write_bundle(folder, version, model, example)
+            found = release_id(PROJECT, version, digest)
+            key = f"{PROJECT}/releases/{found}"
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                self.objects.write_file(f"{key}/{path.relative_to(folder).as_posix()}", path)
+        with self.database.begin() as connection:
+            connection.execute(
+                sa.insert(releases).values(
+                    id=found, project=PROJECT, version=version, digest=digest, object_key=key, created_at=_NOW
+                )
+            )
+            connection.execute(sa.insert(model_versions).values(_version_row(version, key)))
+        return found
+
+
+def a_model(family: str = "logistic", *, columns: int = 4, rows: int = 400, seed: int = 1, **params: Any) -> Model:
+    """A model of number columns x0, x1, …, fitted on made-up rows."""
+    specs = tuple(ColumnSpec(f"x{index}", "number") for index in range(columns))
+    random = np.random.default_rng(seed)
+    vectors = random.normal(size=(rows, columns))
+    labels = (vectors[:, :3].sum(axis=1) + random.normal(size=rows) > 0).astype(np.int64)
+    found = find_family(family)
+    preparation = fit_preparation(found.layout, specs, vectors)
+    fit = FitRows(preparation.transform(vectors), labels)
+    request = FitRequest("binary", 2, fit, None, {**found.defaults("binary"), **params}, seed)
+    return Model("binary", CLASSES, specs, family, preparation, found.fit(request))
+
+
+def a_request(columns: int = 4, seed: int = 2) -> dict[str, float]:
+    random = np.random.default_rng(seed)
+    return {f"x{index}": round(float(value), 6) for index, value in enumerate(random.normal(size=columns))}
+
+
+_NOW = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def write_bundle(folder: Path, version: int, model: Model, example: dict[str, Any] | None = None) -> str:
+    """A whole bundle in a folder; its digest."""
+    model.export(folder / "model")
+    restored = Model.restore(folder / "model")
+    vectors = np.random.default_rng(3).normal(size=(20, len(model.columns)))
+    np.savez(folder / "examples.npz", vectors=vectors, outputs=restored.predict(vectors))
+    names = [column.name for column in model.columns]
+    number = {"type": "number", "minimum": -100, "maximum": 100}
+    schema = {"type": "object", "properties": dict.fromkeys(names, number), "required": names}
+    (folder / "contract.schema.json").write_text(json.dumps(schema))
+    (folder / "lineage.json").write_text("{}")
+    manifest = ReleaseManifest(
+        project=PROJECT,
+        version=version,
+        semantic_version=f"{version}.0.0",
+        run_id=f"run-{version}",
+        task="binary",
+        classes=model.classes,
+        columns=model.columns,
+        inputs=tuple(names),
+        views=(),
+        on_demand=(),
+        threshold=0.5,
+        family=model.family,
+        calibrator=model.calibrator.method,
+        training_set_hash="set",
+        trained_at=_NOW,
+        metrics={},
+        hashes={},
+        libraries={},
+        example=example or {},
+        files=file_hashes(folder),
+    )
+    (folder / "release.json").write_bytes(manifest.to_bytes())
+    digest = digest_of(file_hashes(folder))
+    (folder / DIGEST_FILE).write_text(digest + "\n", encoding="ascii")
+    return digest
+
+
+def _version_row(version: int, key: str) -> dict[str, Any]:
+    return {
+        "project": PROJECT,
+        "version": version,
+        "run_id": f"run-{version}",
+        "name": PROJECT,
+        "semantic_version": f"{version}.0.0",
+        "training_set_hash": "set",
+        "hashes": {},
+        "metrics": {},
+        "object_key": key,
+        "created_at": _NOW,
+    }
