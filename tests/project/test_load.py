@@ -64,11 +64,15 @@ def test_a_project_imports_its_neighbours(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("task=task)", "task=task, rolout=None)", r"project.py:\d+: Project has no field 'rolout'. Did you mean 'rollout'"),
+        (
+            "task=task)",
+            "task=task, rolout=None)",
+            r"project.py:\d+: Project has no field 'rolout'. Did you mean 'rollout'",
+        ),
         ('name="tiny"', 'name="Tiny!"', r"Project\(name\): 'Tiny!' cannot name a project"),
         ('inputs=["size"])', "inputs=[])", "neither features nor inputs"),
         ("sources=[rows]", "sources=[rows, rows]", "`sources` names 'rows' more than once"),
-        ('id: str', 'id: strr', r"NameError: name 'strr' is not defined"),
+        ("id: str", "id: strr", r"NameError: name 'strr' is not defined"),
         ("project = Project", "prject = Project", "it declares no `project`"),
     ],
 )
@@ -81,7 +85,9 @@ def test_a_wrong_declaration_names_file_line_and_next_step(tmp_path: Path, old: 
 def test_a_view_must_read_a_declared_source(tmp_path: Path) -> None:
     other = GOOD.replace("project = Project", "other = rows.model_copy(update={'name': 'rowz'})\nproject = Project")
     a_project(tmp_path, other.replace("sources=[rows]", "sources=[other]"))
-    with pytest.raises(InvalidProject, match="examples read source 'rows', which `sources` does not list. Did you mean 'rowz'"):
+    with pytest.raises(
+        InvalidProject, match="examples read source 'rows', which `sources` does not list. Did you mean 'rowz'"
+    ):
         load_project("tiny", base=tmp_path)
 
 

@@ -3,85 +3,197 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
+from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from touchline.automation.record import PipelineRecord
-from touchline.errors import GateFailed
-from touchline.features import (
-    FeatureHistory,
-    OnlineStore,
-    TrainingSet,
-    build_examples,
-    build_training_set,
-    compute_view,
-    materialize,
-    read_training_set,
-    write_training_set,
-)
-from touchline.ingest import IngestReport, IngestStores, Snapshot, ingest_source, read_snapshot
-from touchline.project import LoadedProject, declared_state
+import numpy as np
+
+from touchline.automation import steps
+from touchline.automation.record import PipelineRecord, Status, last_version_of
+from touchline.automation.steps import Workplace
+from touchline.errors import GateFailed, ReleaseNotFound
+from touchline.features import read_training_set
+from touchline.ingest import IngestReport
+from touchline.monitoring import DriftVerdict, check_release_drift
+from touchline.project import declared_state
 from touchline.registry import (
-    GateReport,
-    Journal,
+    Decision,
+    Judges,
     ModelVersion,
-    Tracking,
-    find_version,
+    Promoted,
+    Registry,
+    Trained,
+    find_release,
     promote,
+    read_version,
     record_version,
 )
-from touchline.serving import open_examples_of, settle_outcomes
-from touchline.training import TrainingResult, train
+from touchline.serving import Settled
+from touchline.statistics import Profile
+from touchline.training import Recipe, refit
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from touchline.clock import Clock
-    from touchline.storage import Database, ObjectStore
-
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class PipelineStores:
-    """Everything a pipeline run reads and writes."""
-
-    database: Database
-    objects: ObjectStore
-    online: OnlineStore
-    tracking: Tracking
-
-    @property
-    def files(self) -> IngestStores:
-        return IngestStores(self.database, self.objects)
+    from touchline.features import FeatureHistory, TrainingSet
+    from touchline.project import Project
 
 
 @dataclass(frozen=True)
 class PipelineReport:
-    """What a run did. `is_new` is False when an unchanged training was found again."""
+    """What a run did. `is_new` is False when an unchanged training was found again.
+
+    `promotion` is None when there was nothing to decide, or a gate said no: `refusal` then has the reasons.
+    """
 
     run_id: str
     project: str
     trigger: str
     ingested: tuple[IngestReport, ...]
-    settled: int
+    settled: Settled
     version: ModelVersion
     is_new: bool
-    stage: str
-    gates: GateReport | None
+    promotion: Promoted | None
+    refusal: GateFailed | None
 
 
-@dataclass(frozen=True)
-class Pipeline:
-    """One project with its stores and clock; each method is a step."""
+def run_pipeline(place: Workplace, *, trigger: str, actor: str, is_forced: bool = False) -> PipelineReport:
+    """Ingest, compute, train, judge and promote; recorded step by step.
 
-    loaded: LoadedProject
-    stores: PipelineStores
-    clock: Clock
-    say: Say = lambda _: None
-    actor: str = "touchline"
+    A training that would repeat an earlier one is not done again unless `is_forced`. A kill at any step leaves
+    what was finished; the same call carries on from there.
+    """
+    record = PipelineRecord(place.stores.database, place.clock, project=place.project.name, trigger=trigger)
+    detail: dict[str, Any] = {"declaration": declared_state(place.project), "code_hash": place.loaded.code_hash}
+    try:
+        report = _run(place, record, detail, trigger=trigger, actor=actor, is_forced=is_forced)
+    except BaseException as failed:
+        record.finish("failed", {**detail, "error": f"{type(failed).__name__}: {failed}"})
+        raise
+    status: Status = "refused" if report.refusal else "done"
+    record.finish(status, {**detail, "version": report.version.version, "is_new": report.is_new})
+    return report
 
-    @property
-    def project(self) -> Any:
-        return self.loaded.project
+
+def registry_of(place: Workplace) -> Registry:
+    """The registry's clients out of the pipeline's."""
+    return Registry(place.stores.database, place.stores.objects, place.stores.tracking, place.clock)
+
+
+def check_production_drift(project: Project, registry: Registry) -> DriftVerdict:
+    """Judge what Production was asked and answered since the last verdict, against the profile in its release."""
+    version = read_version(registry, project.name, "Production")
+    release = find_release(registry, version.release_id or "")
+    if release is None:
+        raise ReleaseNotFound(project.name, version.release_id or "of Production")
+    return check_release_drift(
+        registry.database,
+        project.name,
+        release.id,
+        profile=_profile(release.path / "profile.npz"),
+        rule=project.monitoring.drift,
+        clock=registry.clock,
+    )
+
+
+def _profile(path: Path) -> Profile:
+    with np.load(path, allow_pickle=False) as arrays:
+        return Profile.from_arrays(arrays)
+
+
+def training_key(place: Workplace, training_set: TrainingSet) -> str:
+    """Names a training by all that decides its result: data, declaration, code and libraries."""
+    libraries = {name: installed_version(name) for name in ("touchline", "scikit-learn", "lightgbm", "numpy")}
+    parts = (
+        training_set.hash,
+        place.project.training.model_dump_json(),
+        place.loaded.code_hash,
+        sorted(libraries.items()),
+    )
+    return sha256(repr(parts).encode()).hexdigest()[:32]
+
+
+def _run(
+    place: Workplace, record: PipelineRecord, detail: dict[str, Any], *, trigger: str, actor: str, is_forced: bool
+) -> PipelineReport:
+    with record.step("ingest") as output:
+        ingested = steps.ingest_all(place)
+        output |= {report.manifest.source: report.manifest.status for report in ingested}
+    with record.step("features") as output:
+        snapshots = steps.current_snapshots(place)
+        histories = steps.compute_features(place, snapshots)
+        output |= {name: history.hash for name, history in histories.items()}
+    with record.step("settle") as output:
+        examples = steps.current_examples(place, snapshots)
+        settled = steps.settle(place, examples)
+        output |= asdict(settled)
+    with record.step("training_set") as output:
+        training_set = steps.assemble_training_set(place, examples, snapshots, histories)
+        output |= {"hash": training_set.hash, "rows": training_set.frame.height}
+    with record.step("train") as output:
+        detail["training_key"] = training_key(place, training_set)
+        known = (
+            None if is_forced else last_version_of(place.stores.database, place.project.name, detail["training_key"])
+        )
+        version, is_new = _version(place, training_set, known)
+        # Noted at once: a kill before the run is finished must not cost the training.
+        detail["version"] = version.version
+        record.note(detail)
+        output |= {"version": version.version, "is_new": is_new}
+    with record.step("materialize") as output:
+        output |= _materialize(place, histories)
+    with record.step("promote") as output:
+        promotion, refusal = _promote(place, version, training_set, Decision(actor, reason=f"trigger: {trigger}"))
+        output |= {"refused": str(refusal)} if refusal else {}
+    final = read_version(registry_of(place), place.project.name, version.version)
+    return PipelineReport(record.id, place.project.name, trigger, ingested, settled, final, is_new, promotion, refusal)
+
+
+def _promote(
+    place: Workplace, version: ModelVersion, training_set: TrainingSet, decision: Decision
+) -> tuple[Promoted | None, GateFailed | None]:
+    """Judge a version that was never judged; looking again at one that was would spend the gates' alpha."""
+    registry = registry_of(place)
+    changes = registry.journal.history(place.project.name)
+    if version.stage != "None" or any(change.version == version.version for change in changes):
+        return None, None
+    place.say("gates")
+    judges = Judges(place.project.gates, _refitter(place, training_set))
+    try:
+        return promote(registry, place.project.name, version.version, decision, judges=judges), None
+    except GateFailed as refusal:
+        return None, refusal
+
+
+def judges_of(place: Workplace, version: ModelVersion) -> Judges:
+    """The declared gates, and Production's recipe fitted again on the version's own training set."""
+    training_set = read_training_set(version.training_set_hash, stores=place.stores)
+    return Judges(place.project.gates, _refitter(place, training_set) if training_set else None)
+
+
+def _refitter(place: Workplace, training_set: TrainingSet) -> Callable[[Recipe], pl.DataFrame]:
+    def refitted(recipe: Recipe) -> pl.DataFrame:
+        place.say("fitting Production's recipe on the same rows")
+        # The same training set and declaration give the same split, so the opponent sees the candidate's rows.
+        result = steps.train_candidates(place, training_set)
+        return refit(recipe, place.project.task, training_set, result)
+
+    return refitted
+
+
+def _version(place: Workplace, training_set: TrainingSet, known: int | None) -> tuple[ModelVersion, bool]:
+    registry = registry_of(place)
+    if known is not None:
+        return read_version(registry, place.project.name, known), False
+    result = steps.train_candidates(place, training_set)
+    place.say("record the version in MLflow")
+    trained = Trained(place.project.name, place.project.task, training_set, result, place.loaded.folder)
+    recorded = record_version(registry, trained)
+    return recorded.version, recorded.is_new
+
+
+def _materialize(place: Workplace, histories: Mapping[str, FeatureHistory]) -> dict[str, Any]:
+    return {done.view: done.written for done in steps.materialize_all(place, histories)}

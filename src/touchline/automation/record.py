@@ -74,6 +74,13 @@ class PipelineRecord:
             raise
         self._end_step(name, "done", output)
 
+    def note(self, detail: Output) -> None:
+        """Keep what is known so far, while the run goes on."""
+        with self._database.begin() as connection:
+            connection.execute(
+                sa.update(pipeline_runs).where(pipeline_runs.c.id == self.id).values(detail=dict(detail))
+            )
+
     def finish(self, status: Status, detail: Output) -> None:
         """Close the run with its verdict."""
         with self._database.begin() as connection:
@@ -132,3 +139,17 @@ def last_declaration(database: Database, project: str) -> dict[str, dict[str, st
     with database.connect() as connection:
         detail = connection.scalar(query)
     return detail.get("declaration") if detail else None
+
+
+def last_version_of(database: Database, project: str, training_key: str) -> int | None:
+    """The model version that a run with the same training key has recorded, however that run ended."""
+    query = (
+        sa.select(pipeline_runs.c.detail)
+        .where(pipeline_runs.c.project == project, pipeline_runs.c.detail["training_key"].as_string() == training_key)
+        .order_by(pipeline_runs.c.id.desc())
+    )
+    with database.connect() as connection:
+        for detail in connection.scalars(query):
+            if "version" in detail:
+                return int(detail["version"])
+    return None

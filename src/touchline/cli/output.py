@@ -12,6 +12,8 @@ from typing import Any
 
 import typer
 
+_WIDE = 240
+
 
 def print_json(result: Any) -> None:
     """A result (dataclasses, mappings, sequences, instants) as one JSON document."""
@@ -31,7 +33,10 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
         table.add_row(*(as_text(value) for value in row))
         count += 1
     if count:
-        Console().print(table)
+        console = Console()
+        # A pipe or a file has no width to fit into; folded cells would be hard to read and to search.
+        console = console if console.is_terminal else Console(width=_WIDE)
+        console.print(table)
     else:
         typer.echo(f"{title}: none yet")
 

@@ -40,7 +40,9 @@ def init(
     if as_json:
         print_json(written)
         return
-    typer.echo(f"Wrote {written.file}: {written.rows} rows, {written.columns} columns, target {target!r} ({written.task})")
+    typer.echo(
+        f"Wrote {written.file}: {written.rows} rows, {written.columns} columns, target {target!r} ({written.task})"
+    )
     for note in written.notes:
         typer.echo(f"  note: {note}")
     typer.echo(f"Next: touchline plan -p {name}; touchline train -p {name}")

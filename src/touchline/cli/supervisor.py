@@ -151,7 +151,7 @@ class _Child:
             self._popen.wait()
 
     def _note_end(self, now: float) -> None:
-        assert self._popen is not None  # noqa: S101  tend() has just polled it
+        assert self._popen is not None
         if now - self._started_at > _HEALTHY_AFTER_SECONDS:
             self._backoff = _FIRST_BACKOFF_SECONDS
         print(f"{self.process.name} ended with {self._popen.returncode}; again in {self._backoff:g} s", flush=True)

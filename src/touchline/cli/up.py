@@ -80,7 +80,9 @@ def base_url(house: House) -> str:
 
 
 def mlflow_url(house: House) -> str:
-    return house.settings.mlflow_tracking_uri or f"http://{_reachable(house.settings.host)}:{house.settings.mlflow_port}"
+    return (
+        house.settings.mlflow_tracking_uri or f"http://{_reachable(house.settings.host)}:{house.settings.mlflow_port}"
+    )
 
 
 def ask(url: str, *, body: dict[str, Any] | None = None) -> Any:
@@ -97,7 +99,7 @@ def door_of(house: House, loaded: LoadedProject) -> Door:
 
 
 def _reachable(host: str) -> str:
-    return "localhost" if host in ("127.0.0.1", "0.0.0.0", "::", "::1") else host  # noqa: S104
+    return "localhost" if host in ("127.0.0.1", "0.0.0.0", "::", "::1") else host
 
 
 def _wait(url: str, name: str, home: Path, say: Callable[[str], None]) -> None:
@@ -121,5 +123,7 @@ def _fingerprint(processes: Sequence[supervisor.Process], loaded: Sequence[Loade
     """Changes when a command line, the environment, a project's code or touchline itself changes."""
     from importlib.metadata import version
 
-    parts = [repr(process) for process in processes] + [project.code_hash for project in loaded] + [version("touchline")]
+    parts = (
+        [repr(process) for process in processes] + [project.code_hash for project in loaded] + [version("touchline")]
+    )
     return sha256("\n".join(parts).encode()).hexdigest()

@@ -14,6 +14,7 @@ from touchline._lazy import lazy_names
 if TYPE_CHECKING:
     from touchline.project.clocks import StoredClock as StoredClock
     from touchline.project.clocks import advance_clock as advance_clock
+    from touchline.project.clocks import clock_of as clock_of
     from touchline.project.clocks import project_clock as project_clock
     from touchline.project.load import LoadedProject as LoadedProject
     from touchline.project.load import find_projects as find_projects
@@ -32,7 +33,7 @@ __getattr__ = lazy_names(
     {
         "touchline.project.spec": ["Project", "Retrain", "SampleClock"],
         "touchline.project.load": ["LoadedProject", "find_projects", "load_project"],
-        "touchline.project.clocks": ["StoredClock", "advance_clock", "project_clock"],
+        "touchline.project.clocks": ["StoredClock", "advance_clock", "clock_of", "project_clock"],
         "touchline.project.plan": ["Plan", "PlannedChange", "declared_state", "plan_changes"],
         "touchline.project.scaffold": ["write_project"],
     },

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from touchline.clock import Clock, SystemClock
 from touchline.errors import ClockNotFrozen, ClockRunsForward
-from touchline.project.spec import Project
 from touchline.storage import Database
 from touchline.storage.tables import clocks
+
+if TYPE_CHECKING:
+    from touchline.project.spec import Project
 
 # Another process sees an advance after at most this many seconds.
 _REFRESH_SECONDS = 1.0
@@ -45,6 +48,11 @@ def project_clock(project: Project, database: Database) -> Clock:
             if connection.scalar(_instant_of(project.name)) is None:
                 connection.execute(sa.insert(clocks).values(project=project.name, instant=start))
     return StoredClock(database, project.name)
+
+
+def clock_of(project: str, database: Database) -> Clock:
+    """The clock of a project by name alone: the stored one if it was ever frozen, else the system's."""
+    return SystemClock() if _read(database, project) is None else StoredClock(database, project)
 
 
 def advance_clock(project: Project, database: Database, *, to: datetime) -> datetime:

@@ -62,6 +62,14 @@ def load_project(place: str | Path, *, base: Path) -> LoadedProject:
         raise InvalidProject(
             folder / _FILE, None, "it declares no `project`", "End the file with: project = Project(name=..., ...)"
         )
+    if project.name != folder.name:
+        # Servers know a project by its folder and import its code only where it brings routes.
+        raise InvalidProject(
+            folder / _FILE,
+            None,
+            f"it declares the project {project.name!r} in the folder {folder.name!r}",
+            f"Name both alike: Project(name={folder.name!r}, ...)",
+        )
     return LoadedProject(project, folder, code_hash(folder))
 
 
@@ -102,7 +110,7 @@ def _import(folder: Path) -> ModuleType:
         raise _explain(wrong, folder) from wrong
     except TouchlineError:
         raise
-    except Exception as wrong:  # noqa: BLE001  a person's file may raise anything; it is shown with its line
+    except Exception as wrong:
         line = _line_in(wrong, folder)
         raise InvalidProject(
             folder / _FILE, line, f"{type(wrong).__name__}: {wrong}", "Correct that line and run the command again."

@@ -44,11 +44,17 @@ def declared_state(project: Project) -> State:
     state: State = {}
     for source in project.sources:
         contract = compile_contract(source.contract)
-        facts = {f"column {name}": str(rule) for name, rule in source.contract.model_json_schema()["properties"].items()}
-        state[f"source:{source.name}"] = facts | _facts(source, skip={"name", "contract", "provider"}) | {
-            "contract": contract.schema_hash[:12],
-            "provider": _provider(source.provider),
+        facts = {
+            f"column {name}": str(rule) for name, rule in source.contract.model_json_schema()["properties"].items()
         }
+        state[f"source:{source.name}"] = (
+            facts
+            | _facts(source, skip={"name", "contract", "provider"})
+            | {
+                "contract": contract.schema_hash[:12],
+                "reading": source.schema_hash[:12],
+            }
+        )
     for view in project.feature_views:
         state[f"view:{view.name}"] = {
             "feature version": view.feature_version[:12],
@@ -73,7 +79,9 @@ def plan_changes(project: Project, before: Mapping[str, Mapping[str, str]] | Non
         old, new = previous.get(part), after.get(part)
         if old == new:
             continue
-        kind: Literal["added", "removed", "changed"] = "added" if old is None else "removed" if new is None else "changed"
+        kind: Literal["added", "removed", "changed"] = (
+            "added" if old is None else "removed" if new is None else "changed"
+        )
         details = _differences(old or {}, new or {}) if kind == "changed" else ()
         changes.append(PlannedChange(part, kind, details, _dependants(project, part)))
     return Plan(project.name, before is None, tuple(changes))
@@ -121,11 +129,7 @@ def _task(project: Project) -> dict[str, str]:
 
 
 def _facts(part: BaseModel, *, skip: set[str] | None = None) -> dict[str, str]:
-    return {
-        name: _words(getattr(part, name))
-        for name in type(part).model_fields
-        if name not in (skip or set())
-    }
+    return {name: _words(getattr(part, name)) for name in type(part).model_fields if name not in (skip or set())}
 
 
 def _words(value: Any) -> str:
@@ -134,13 +138,6 @@ def _words(value: Any) -> str:
     if isinstance(value, tuple | list):
         return ", ".join(_words(item) for item in value)
     return str(value)
-
-
-def _provider(provider: object) -> str:
-    if isinstance(provider, BaseModel):
-        return f"{type(provider).__name__} {_words(provider)}"
-    function = getattr(provider, "function", None)
-    return f"{type(provider).__name__} {_code(function)}" if function is not None else type(provider).__name__
 
 
 def _code(function: Any) -> str:

@@ -1,0 +1,92 @@
+"""The processes' applications: the serving routes, and beside them `/api` on the embedded default.
+
+A project's own code is imported only where it brings routes: serving reads releases and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from touchline.cli.door import House
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from touchline.serving import ServedProject, ServedRelease
+
+
+def create_serving_app(house: House, folders: Sequence[Path]) -> FastAPI:
+    """The serving routes of these projects."""
+    from touchline.serving.app import create_app
+
+    projects = [_served(house, folder) for folder in folders]
+    default = house.settings.project if house.settings.project in {project.name for project in projects} else None
+    return create_app(
+        projects, database=house.database, spool=house.settings.home.absolute() / "spool", default=default
+    )
+
+
+def create_full_app(house: House, folders: Sequence[Path]) -> FastAPI:
+    """The serving routes and `/api` in one process."""
+    from touchline.api.app import add_api
+
+    app = create_serving_app(house, folders)
+    add_api(app, house.database, load=lambda name: _load(house, folders, name), online=lambda: _online(house))
+    return app
+
+
+def _served(house: House, folder: Path) -> ServedProject:
+    from touchline.serving import JournalReleases, ServedProject
+
+    name = folder.name
+    clock = _clock(house, name)
+    return ServedProject(
+        name=name,
+        releases=JournalReleases(name, house.database, house.objects, clock),
+        clock=clock,
+        open_reader=_reader_opener(house),
+        routers=_routers(house, folder),
+    )
+
+
+def _clock(house: House, name: str) -> Any:
+    """The stored clock of a sample, without importing its declaration."""
+    from touchline.project import clock_of
+
+    return clock_of(name, house.database)
+
+
+def _reader_opener(house: House) -> Callable[[ServedRelease], Any]:
+    from touchline.features import FeatureReader
+
+    def open_reader(release: ServedRelease) -> Any:
+        if not release.views:
+            return None
+        return FeatureReader(release.views, release.columns, _online(house), release.transforms)
+
+    return open_reader
+
+
+def _routers(house: House, folder: Path) -> tuple[Callable[..., Any], ...]:
+    from touchline.automation import last_declaration
+    from touchline.project import load_project
+
+    declared = last_declaration(house.database, folder.name) or {}
+    if declared.get("serving", {"routers": "unknown"}).get("routers"):
+        return tuple(load_project(folder, base=folder).project.routers)
+    return ()
+
+
+def _load(house: House, folders: Sequence[Path], name: str) -> Any:
+    from touchline.project import load_project
+
+    folder = next(folder for folder in folders if folder.name == name)
+    return load_project(folder, base=house.base)
+
+
+def _online(house: House) -> Any:
+    from touchline.cli.work import open_online
+
+    return open_online(house)

@@ -1,0 +1,104 @@
+"""`touchline serve`, `predict` and `outcomes`: answers, and what became of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from touchline.cli.door import JsonOption, ProjectOption, open_house, open_project
+from touchline.cli.output import print_json, print_table
+
+
+def register(app: typer.Typer) -> None:
+    for command in (serve, predict, outcomes):
+        app.command()(command)
+
+
+def serve(
+    projects: Annotated[list[str] | None, typer.Argument(help="Projects to serve; default: all.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address; default TOUCHLINE_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; default TOUCHLINE_PORT.")] = None,
+    only_serving: Annotated[
+        bool, typer.Option("--only-serving", help="Without /api: a stateless replica behind an ingress.")
+    ] = False,
+) -> None:
+    """Run the API in the foreground.
+
+    Example: touchline serve football --port 8000
+    """
+    import uvicorn
+
+    from touchline.cli.app import create_full_app, create_serving_app
+    from touchline.cli.ports import require_free
+    from touchline.errors import ProjectNotFound
+    from touchline.project import find_projects
+
+    house = open_house()
+    folders = find_projects(projects or list(house.settings.projects), base=house.base)
+    if not folders:
+        raise ProjectNotFound("any project", house.base, [])
+    address, number = host or house.settings.host, port or house.settings.port
+    require_free(address, number, setting="TOUCHLINE_PORT")
+    app = create_serving_app(house, folders) if only_serving else create_full_app(house, folders)
+    level = house.settings.log_level.lower()
+    uvicorn.run(app, host=address, port=number, log_level=level, access_log=False, timeout_graceful_shutdown=10)
+
+
+def predict(
+    fields: Annotated[list[str] | None, typer.Argument(help="name=value of the request, as many as it needs.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="CSV or Parquet of requests; many at once.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="Where --file's answers go; .csv or .parquet.")] = None,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the running server for a prediction.
+
+    Example: touchline predict -p football home_team="Schalke 04" away_team="Energie Cottbus"
+    """
+    from touchline.cli.asking import answer_file, answer_one
+
+    door = open_project(project)
+    if file is not None:
+        written = answer_file(door, file, to)
+        print_json(written) if as_json else typer.echo(f"wrote {written['rows']} predictions to {written['file']}")
+        return
+    answer = answer_one(door, fields or [])
+    if as_json:
+        print_json(answer)
+        return
+    output: dict[str, Any] = answer.get("probabilities") or {"value": answer.get("value")}
+    said = "  ".join(f"{name} {value:.4f}" for name, value in output.items())
+    typer.echo(f"{said}   prediction {answer['prediction_id']}   release {answer['release']}")
+
+
+def outcomes(
+    limit: Annotated[int, typer.Option(min=1, help="Newest predictions shown.")] = 20,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what was predicted and what happened, newest first.
+
+    Example: touchline outcomes -p football
+    """
+    from touchline.serving import read_settled
+
+    door = open_project(project)
+    found = read_settled(door.house.database, door.project.name, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    columns = ["example", "asked", "predicted", "happened", "known", "prediction"]
+    rows = (
+        [
+            one.example_id,
+            " – ".join(one.entity_keys.values()),
+            one.said,
+            one.label,
+            one.label_timestamp,
+            one.prediction_id,
+        ]
+        for one in found
+    )
+    print_table(f"predictions of {door.project.name}", columns, rows)

@@ -1,0 +1,15 @@
+"""Lazily exported names keep their meaning whatever was imported first."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("first", ["touchline.features.on_demand", "touchline.features.examples", "touchline.features"])
+def test_a_submodule_never_hides_an_exported_name(first: str) -> None:
+    code = f"import {first}; from touchline import examples, on_demand; print(callable(examples), callable(on_demand))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["True", "True"]
