@@ -21,7 +21,7 @@ from tests.serving.builders import (
     wait_for,
 )
 from touchline.errors import UnknownPrediction
-from touchline.serving import Outcome, open_examples_of, record_outcomes, settle_outcomes
+from touchline.serving import Outcome, open_examples_of, read_settled, record_outcomes, settle_outcomes
 from touchline.serving.outcomes import Receipt
 from touchline.storage import Database
 from touchline.storage.tables import outcomes, predictions
@@ -63,6 +63,8 @@ def test_over_http_by_prediction_id(tmp_path: Path) -> None:
         said = server.client.post("/predict", json={"age": 3}).json()["prediction_id"]
         body = {"prediction_id": said, "label": "yes"}
         wait_for(lambda: server.client.post("/outcomes", json=body).status_code == 200)
+        found = read_settled(server.database, "shop")[0]
+        assert (found.prediction_id, found.label, found.said) == (said, "yes", "yes 0.57")
         again = server.client.post("/outcomes", json=body).json()["outcomes"][0]
         assert (again["status"], again["predictions"]) == ("unchanged", 1)
         wrong = server.client.post("/outcomes", json={**body, "label": "maybe"})
