@@ -51,6 +51,7 @@ class Contender:
     score: float
     calibrator: Calibrator
     out_of_fold: OutOfFold
+    losses: Array
     report: CandidateReport
 
 
@@ -107,13 +108,20 @@ def judge(recipe: Recipe, family: Family, contest: Contest, out_of_fold: OutOfFo
         best_threshold(rows.labels, corrected) if contest.training.threshold == "f1" else contest.training.threshold
     )
     recipe = replace(recipe, calibration=calibrator.method, threshold=threshold)
-    score = float(loss_rows(contest.training.score_for(rows.kind), rows.labels, corrected).mean())
+    losses = loss_rows(contest.training.score_for(rows.kind), rows.labels, corrected)
+    score = float(losses.mean())
     metrics = point_metrics(Judged.of(rows, threshold=threshold, seed=recipe.seed), corrected)
     seconds = time.perf_counter() - began
     report = CandidateReport(recipe.candidate, recipe.params, metrics, seconds, None, calibrator.method, score)
-    return Contender(recipe, family, score, calibrator, out_of_fold, report)
+    return Contender(recipe, family, score, calibrator, out_of_fold, losses, report)
 
 
 def best_of(contenders: Sequence[Contender]) -> Contender:
     """The lowest score; of equal ones the first declared."""
     return min(contenders, key=lambda contender: contender.score)
+
+
+def clearly_better(one: Contender, other: Contender) -> bool:
+    """Whether one's losses on the same rows are lower by more than the standard error of the difference."""
+    gains = other.losses - one.losses
+    return bool(gains.mean() > gains.std() / np.sqrt(len(gains)))

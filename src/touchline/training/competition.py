@@ -17,6 +17,7 @@ from touchline.training.candidates import (
     CandidateReport,
     Contender,
     best_of,
+    clearly_better,
     family_of,
     judge,
     recipe_of,
@@ -125,7 +126,11 @@ class _Competition:
         )
         for place, variant in enumerate(variants):
             self.tell(Progress(f"trying {variant.candidate}", 0.7 + 0.04 * place))
-            self._enter(try_recipe(variant, best.family, self.contest))
+            found = try_recipe(variant, best.family, self.contest)
+            self.reports.append(found.report if isinstance(found, Contender) else found)
+            # What bends the probabilities must earn its place: better by more than the error of the difference.
+            if isinstance(found, Contender) and clearly_better(found, best):
+                self.contenders.append(found)
 
     def _unsettled(self, contender: Contender) -> Recipe:
         """The recipe before its fits settled anything: a variant stops early by itself."""

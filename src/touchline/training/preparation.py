@@ -74,6 +74,17 @@ class Preparation:
             return ()
         return tuple(range(len(self.numbers), len(self.numbers) + len(self.categories)))
 
+    @property
+    def origins(self) -> tuple[int, ...]:
+        """Of each column of the matrix, the place of the model column it comes from."""
+        if self.layout == "vectors":
+            return tuple(range(len(self.names)))
+        numbers = [part.position for part in self.numbers]
+        if self.layout == "trees":
+            return (*numbers, *(part.position for part in self.categories))
+        flags = [part.position for part in self.numbers if part.flags_nulls]
+        return (*numbers, *flags, *(part.position for part in self.categories for _ in range(part.width)))
+
     @cached_property
     def _middles(self) -> tuple[NDArray[np.int64], Array, Array, Array, NDArray[np.int64]]:
         """The numbers side by side: positions, middles, means, scales, and which of them flag nulls."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from touchline.statistics import Profile
 from touchline.training.candidates import CandidateReport
 from touchline.training.checks import Finding
+from touchline.training.diagnostics import Diagnostics
 from touchline.training.evaluate import Evaluation
 from touchline.training.model import Model
 from touchline.training.recipe import Recipe
@@ -39,6 +40,7 @@ class TrainingResult:
     chosen: str
     rows: Split
     evaluation: Evaluation
+    diagnostics: Diagnostics
     evaluation_model: Model
     model: Model
     recipe: Recipe

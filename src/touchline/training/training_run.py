@@ -26,6 +26,7 @@ from touchline.training.competition import Progress, compete, threads_for
 from touchline.training.contest import Contest
 from touchline.training.evaluate import Evaluation, Judged, evaluate, output_names
 from touchline.training.fit import fit_recipe
+from touchline.training.inspection import Inspected, inspect
 from touchline.training.model import Model
 from touchline.training.result import SelfTest, TrainingResult
 from touchline.training.rows import Array, LabelledRows, labelled_rows
@@ -73,6 +74,8 @@ def train(
     tell(Progress(f"fitting {winner.recipe.candidate}", 0.8))
     evaluation_model = _written_and_read(_evaluation_fit(winner, contest, split), winner)
     evaluation = _judge_on_test(evaluation_model, contest, split, training_set.frame)
+    tell(Progress("looking at the model from every side", 0.85))
+    diagnostics = inspect(Inspected(evaluation_model, winner, contest, split), training_set.frame, slices=task.slices)
     tell(Progress("fitting on all known labels", 0.95))
     model = _written_and_read(_shipping_fit(winner, contest), winner)
     return TrainingResult(
@@ -81,6 +84,7 @@ def train(
         chosen=winner.recipe.candidate,
         rows=split,
         evaluation=evaluation,
+        diagnostics=diagnostics,
         evaluation_model=evaluation_model,
         model=model,
         recipe=replace(winner.recipe, dropped=model.preparation.dropped),

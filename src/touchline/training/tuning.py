@@ -80,7 +80,12 @@ def tune(recipe: Recipe, family: Family, contest: Contest, search: Search) -> tu
     with ThreadPoolExecutor(workers) as pool:
         while wanted > 0 and (deadline.left is None or deadline.left > 0):
             asked = [study.ask() for _ in range(min(workers, wanted))]
-            tried = [pool.submit(_try, trial, recipe, family, contest, deadline) for trial in asked]
+            # Drawn here, one after the other: workers would share the sampler's chance in any order.
+            settings = [_setting(trial, recipe, family, contest) for trial in asked]
+            tried = [
+                pool.submit(_try, trial, setting, family, contest, deadline)
+                for trial, setting in zip(asked, settings, strict=True)
+            ]
             for trial, outcome in zip(asked, tried, strict=True):
                 state, score = outcome.result()
                 study.tell(trial, score, state=state)
@@ -94,21 +99,24 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _setting(trial: Trial, recipe: Recipe, family: Family, contest: Contest) -> Recipe:
+    params = {**recipe.params, **family.suggest(trial, contest.rows.kind), **contest.fixed(recipe)}
+    trial.set_user_attr("params", dict(params))
+    return replace(recipe, params=params)
+
+
 def _try(
-    trial: Trial, recipe: Recipe, family: Family, contest: Contest, deadline: Deadline
+    trial: Trial, setting: Recipe, family: Family, contest: Contest, deadline: Deadline
 ) -> tuple[Any, float | None]:
     """State and score of one setting: the mean over the windows, given up once it is worse than most were by then."""
     import optuna
 
     began = time.perf_counter()
-    params = {**recipe.params, **family.suggest(trial, contest.rows.kind), **contest.fixed(recipe)}
-    trial.set_user_attr("params", dict(params))
     losses: list[float] = []
     rows, name = contest.rows, contest.training.score_for(contest.rows.kind)
     try:
         for step, window in enumerate(contest.windows):
             held = rows.at(window.validation)
-            setting = replace(recipe, params=params)
             preparation, fitted = fit_estimator(
                 setting, family, rows.at(window.fit), validation=held, deadline=deadline
             )

@@ -58,7 +58,7 @@ class LightgbmFamily:
     kinds: frozenset[Kind] = frozenset({"binary", "multiclass", "regression"})
 
     def defaults(self, kind: Kind) -> Params:  # noqa: ARG002
-        return {"rounds": 500, "learning_rate": 0.05, "num_leaves": 31, "min_data_in_leaf": 20}
+        return {"rounds": 1000, "learning_rate": 0.05, "num_leaves": 31, "min_data_in_leaf": 20}
 
     def suggest(self, trial: BaseTrial, kind: Kind) -> Params:  # noqa: ARG002
         return {

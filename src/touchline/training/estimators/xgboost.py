@@ -59,7 +59,7 @@ class XgboostFamily:
     kinds: frozenset[Kind] = frozenset({"binary", "multiclass", "regression"})
 
     def defaults(self, kind: Kind) -> Params:  # noqa: ARG002
-        return {"rounds": 500, "learning_rate": 0.05, "max_depth": 6}
+        return {"rounds": 1000, "learning_rate": 0.05, "max_depth": 6}
 
     def suggest(self, trial: BaseTrial, kind: Kind) -> Params:  # noqa: ARG002
         return {
