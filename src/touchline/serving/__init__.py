@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from touchline.serving.replays import replay_sample as replay_sample
     from touchline.serving.served import ServedRelease as ServedRelease
     from touchline.serving.served import served_from as served_from
-    from touchline.serving.settled import SettledPrediction as SettledPrediction
-    from touchline.serving.settled import read_settled as read_settled
     from touchline.serving.settling import OpenExample as OpenExample
     from touchline.serving.settling import Settled as Settled
     from touchline.serving.settling import open_examples_of as open_examples_of
@@ -54,7 +52,6 @@ __getattr__ = lazy_names(
         "touchline.serving.releases": ["Head", "ReleaseSource"],
         "touchline.serving.replays": ["Replayed", "ReplayReport", "replay", "replay_sample"],
         "touchline.serving.served": ["ServedRelease", "served_from"],
-        "touchline.serving.settled": ["SettledPrediction", "read_settled"],
         "touchline.serving.settling": ["OpenExample", "Settled", "open_examples_of", "settle_outcomes"],
         "touchline.serving.spec": ["Rollout"],
         "touchline.serving.state": ["Limits", "ServedProject"],
