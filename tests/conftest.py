@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import running_postgres, running_redis
 from touchline.storage import Database
@@ -34,6 +35,9 @@ def pytest_configure() -> None:
             del os.environ[name]
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    # How long a busy machine takes is no rule of ours.
+    settings.register_profile("touchline", deadline=None)
+    settings.load_profile("touchline")
 
 
 @pytest.fixture
