@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from touchline.ingest.providers.base import RawFile as RawFile
     from touchline.ingest.providers.csv_files import CsvFiles as CsvFiles
     from touchline.ingest.providers.frame import FrameProvider as FrameProvider
+    from touchline.ingest.providers.http_memory import requests_used as requests_used
+    from touchline.ingest.providers.http_pages import Cursor as Cursor
+    from touchline.ingest.providers.http_pages import NextLink as NextLink
+    from touchline.ingest.providers.http_pages import PageNumbers as PageNumbers
+    from touchline.ingest.providers.http_table import HttpTable as HttpTable
     from touchline.ingest.providers.parquet_files import ParquetFiles as ParquetFiles
     from touchline.ingest.providers.sql_table import SqlTable as SqlTable
     from touchline.ingest.show import Freshness as Freshness
@@ -58,6 +63,9 @@ __getattr__ = lazy_names(
         "touchline.ingest.providers.base": ["Fetched", "FetchContext", "Provider", "RawFile"],
         "touchline.ingest.providers.csv_files": ["CsvFiles"],
         "touchline.ingest.providers.frame": ["FrameProvider"],
+        "touchline.ingest.providers.http_memory": ["requests_used"],
+        "touchline.ingest.providers.http_pages": ["Cursor", "NextLink", "PageNumbers"],
+        "touchline.ingest.providers.http_table": ["HttpTable"],
         "touchline.ingest.providers.parquet_files": ["ParquetFiles"],
         "touchline.ingest.providers.sql_table": ["SqlTable"],
         "touchline.ingest.show": [

@@ -13,6 +13,8 @@ from touchline.ingest.quarantine import broken_lines, conflicting_keys, too_far_
 from touchline.ingest.spec import Source
 from touchline.ingest.stamps import EVENT, stamp
 
+_ROW = "__row__"
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -34,8 +36,7 @@ def check_batch(source: Source, fetched: Fetched, *, table: str, clock: Clock) -
     raw = fetched.frame
     checked = source.compiled.check(raw, zone=source.zone, table=table)
     stamped = stamp(source, checked.accepted, checked.positions, clock)
-    rows, positions, repeated = _without_copies(source, stamped.rows, stamped.positions)
-    conflicts, rows = _without_conflicts(source, rows, positions, raw)
+    rows, conflicts, repeated = _one_row_a_key(source, stamped.rows, stamped.positions, raw)
     lines = [
         checked.rejected,
         too_far_ahead(raw, stamped.too_far, source),
@@ -56,29 +57,24 @@ def check_batch(source: Source, fetched: Fetched, *, table: str, clock: Clock) -
     )
 
 
-def _repeats(source: Source, rows: pl.DataFrame) -> pl.Series:
-    keys = list(source.keys)
-    if len(keys) == 1:
-        column = rows[keys[0]]
-        return column.is_duplicated() if column.n_unique() < column.len() else pl.repeat(False, 0, eager=True)
-    return rows.select(pl.struct(keys).is_duplicated().alias("it"))["it"]
-
-
-def _without_copies(source: Source, rows: pl.DataFrame, positions: pl.Series) -> tuple[pl.DataFrame, pl.Series, int]:
-    """Rows that come twice in the same words count once."""
-    repeats = _repeats(source, rows)
-    if not repeats.any():
-        return rows, positions, 0
-    numbered = rows.with_columns(positions.alias("__row__"))
-    content = [name for name in rows.columns if name != EVENT]
-    kept = numbered.unique(content, keep="first", maintain_order=True)
-    return kept.drop("__row__"), kept["__row__"], rows.height - kept.height
-
-
-def _without_conflicts(
+def _one_row_a_key(
     source: Source, rows: pl.DataFrame, positions: pl.Series, raw: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    repeats = _repeats(source, rows)
-    if not repeats.any():
-        return conflicting_keys(source, positions.clear(), raw), rows
-    return conflicting_keys(source, positions.filter(repeats), raw), rows.filter(~repeats)
+) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+    """Rows that come twice in the same words count once; rows that contradict each other are all rejected."""
+    none = conflicting_keys(source, positions.clear(), raw)
+    if rows.select(_identity(source).n_unique()).item() == rows.height:
+        return rows, none, 0
+    content = [name for name in rows.columns if name != EVENT]
+    kept = rows.with_columns(positions.alias(_ROW)).unique(content, keep="first", maintain_order=True)
+    repeats = _repeats(source, kept)
+    conflicts = conflicting_keys(source, kept.filter(repeats)[_ROW], raw) if repeats.any() else none
+    return kept.filter(~repeats).drop(_ROW), conflicts, rows.height - kept.height
+
+
+def _repeats(source: Source, rows: pl.DataFrame) -> pl.Series:
+    """For each row, whether another one has its key."""
+    return rows.select(_identity(source).is_duplicated().alias("repeats"))["repeats"]
+
+
+def _identity(source: Source) -> pl.Expr:
+    return pl.col(source.keys[0]) if len(source.keys) == 1 else pl.struct(source.keys)

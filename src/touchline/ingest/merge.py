@@ -45,7 +45,8 @@ def merge(
     columns = list(source.compiled.columns)
     first = batch.with_columns(pl.col(EVENT).alias(CREATED), pl.lit(manifest).alias(MANIFEST))
     if stored is None or stored.is_empty():
-        return Merged(_sorted(source, first), first.height, 0, 0)
+        names = [*columns, EVENT, CREATED, MANIFEST]
+        return Merged(first.select(names).sort(*source.keys), first.height, 0, 0)
     stored = _in_present_form(source, stored, columns)
     keys = list(source.keys)
     added = first.join(stored, on=keys, how="anti")
@@ -61,9 +62,8 @@ def newest_versions(versions: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
 
 
 def _sorted(source: Source, versions: pl.DataFrame) -> pl.DataFrame:
-    order = [*source.keys, CREATED]
     names = [*source.compiled.columns, EVENT, CREATED, MANIFEST]
-    return versions.select(names).sort(order, maintain_order=True)
+    return versions.select(names).sort(*source.keys, CREATED, maintain_order=True)
 
 
 def _in_present_form(source: Source, stored: pl.DataFrame, columns: list[str]) -> pl.DataFrame:

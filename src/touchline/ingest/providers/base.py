@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -28,7 +29,7 @@ class RawFile:
 
 @dataclass(frozen=True)
 class FetchContext:
-    """What a provider may use: who asks, the columns wanted, where raw bytes are kept, and the time."""
+    """What a provider may use: who asks, the columns wanted, where raw bytes are kept, and the time (`sleep` waits)."""
 
     project: str
     source: str
@@ -37,6 +38,7 @@ class FetchContext:
     database: Database
     objects: ObjectStore
     clock: Clock
+    sleep: Callable[[float], None] = time.sleep
 
     @property
     def table(self) -> str:

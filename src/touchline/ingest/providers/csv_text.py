@@ -49,7 +49,7 @@ def read_csv_text(content: bytes, form: CsvFormat, *, name: str, table: str) -> 
         raise SourceFileUnreadable(
             table, name, f"its header names {repeated[0]!r} {header.count(repeated[0])} times", "Name each column once."
         )
-    rows = _read(text, header, delimiter, name=name, table=table)
+    rows = _read(text, header, delimiter, form.null_values, name=name, table=table)
     return CsvRows(_cleaned(rows.frame, form.null_values), rows.broken)
 
 
@@ -62,7 +62,7 @@ def delimiter_of(content: bytes, encoding: str) -> str:
 def _as_utf8(content: bytes, encoding: str, *, name: str, table: str) -> bytes:
     codec = encoding.lower().replace("_", "-")
     if codec in ("utf-8", "utf8", "utf-8-sig"):
-        return _checked_utf8(content.removeprefix(b"\xef\xbb\xbf"), name=name, table=table)
+        return content.removeprefix(b"\xef\xbb\xbf")
     try:
         return content.decode(encoding).removeprefix("\ufeff").encode()
     except (UnicodeDecodeError, LookupError) as wrong:
@@ -71,7 +71,7 @@ def _as_utf8(content: bytes, encoding: str, *, name: str, table: str) -> bytes:
         ) from wrong
 
 
-def _checked_utf8(content: bytes, *, name: str, table: str) -> bytes:
+def _check_utf8(content: bytes, *, name: str, table: str) -> None:
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as wrong:
@@ -80,7 +80,6 @@ def _checked_utf8(content: bytes, *, name: str, table: str) -> bytes:
         found = f"byte 0x{content[wrong.start]:02x} in line {line} is not UTF-8"
         step = f"Declare encoding={bom or 'cp1252'!r} (or the one it was written in)."
         raise SourceFileUnreadable(table, name, found, step) from wrong
-    return content
 
 
 def _delimiter(line: str, form: CsvFormat, *, name: str, table: str) -> str:
@@ -102,13 +101,18 @@ def _delimiter(line: str, form: CsvFormat, *, name: str, table: str) -> str:
     return form.delimiter
 
 
-def _read(text: bytes, header: list[str], delimiter: str, *, name: str, table: str) -> CsvRows:
+def _read(
+    text: bytes, header: list[str], delimiter: str, null_values: tuple[str, ...], *, name: str, table: str
+) -> CsvRows:
     try:
-        frame = pl.read_csv(text, infer_schema=False, separator=delimiter, new_columns=header)
-    except pl.exceptions.ComputeError:  # too many fields, or a quote in the wrong place
-        return _read_line_by_line(text, header, delimiter, name=name, table=table)
+        frame = pl.read_csv(
+            text, infer_schema=False, separator=delimiter, new_columns=header, null_values=list(null_values)
+        )
+    except pl.exceptions.ComputeError:  # not UTF-8, too many fields, or a quote in the wrong place
+        _check_utf8(text, name=name, table=table)
+        return _read_line_by_line(text, header, delimiter, null_values, name=name, table=table)
     if frame.height and frame[header[-1]].null_count() and _has_short_lines(text, len(header), delimiter):
-        return _read_line_by_line(text, header, delimiter, name=name, table=table)
+        return _read_line_by_line(text, header, delimiter, null_values, name=name, table=table)
     blank = pl.all_horizontal(pl.all().is_null())
     return CsvRows(frame.filter(~blank) if frame[header[0]].null_count() else frame, no_broken_lines())
 
@@ -122,7 +126,9 @@ def _has_short_lines(text: bytes, width: int, delimiter: str) -> bool:
     return not (full | lines["line"].is_null()).all()
 
 
-def _read_line_by_line(text: bytes, header: list[str], delimiter: str, *, name: str, table: str) -> CsvRows:
+def _read_line_by_line(
+    text: bytes, header: list[str], delimiter: str, null_values: tuple[str, ...], *, name: str, table: str
+) -> CsvRows:
     csv.field_size_limit(sys.maxsize)
     reader = csv.reader(io.StringIO(text.decode(), newline=""), delimiter=delimiter)
     next(reader)
@@ -139,6 +145,7 @@ def _read_line_by_line(text: bytes, header: list[str], delimiter: str, *, name: 
             records.append(delimiter.join(fields))
         begin = reader.line_num
     frame = pl.DataFrame(rows, schema=dict.fromkeys(header, pl.String), orient="row")
+    frame = frame.select(pl.when(~pl.all().is_in(list(null_values))).then(pl.all()).name.keep())
     return CsvRows(frame, pl.DataFrame({"value": reasons, "record": records}, schema=BROKEN_SCHEMA))
 
 
@@ -151,6 +158,9 @@ def _refuse_open_quote(lines: int, first: int, *, name: str, table: str) -> None
 
 def _cleaned(frame: pl.DataFrame, null_values: tuple[str, ...]) -> pl.DataFrame:
     """Values without the blanks around them, null where they spell null."""
-    stripped = frame.lazy().with_columns(pl.all().str.strip_chars())
+    stripped = frame.select(pl.all().str.strip_chars())
+    sizes = pl.all().str.len_bytes().sum()
+    if stripped.select(sizes).equals(frame.select(sizes)):  # the reader itself has seen to the nulls
+        return frame
     given = pl.when(~pl.all().is_in(list(null_values))).then(pl.all())
-    return stripped.with_columns(given.name.keep()).collect()
+    return stripped.select(given.name.keep())
