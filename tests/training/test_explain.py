@@ -9,7 +9,7 @@ from tests.training.builders import NOW, a_frame, a_number_set, a_regression, a_
 from touchline.training import Training, TrainingResult, train
 from touchline.training.calibration import METHODS, Method
 from touchline.training.estimators.lightgbm import Lightgbm
-from touchline.training.explain import Explanation, explain
+from touchline.training.explanation import Explanation, explain
 
 CLASSES = ("home", "draw", "away")
 
@@ -93,7 +93,7 @@ def test_linear_models_are_explained_by_hand_arithmetic() -> None:
 
 def test_walking_gives_the_exact_shares_of_an_additive_model() -> None:
     """On a model without interactions every order of columns gives the same, so the walk is exact."""
-    from touchline.training.explain import _walked
+    from touchline.training.explanation import _walked
 
     result = trained("ridge", "regression")
     vectors = result.self_test.vectors

@@ -16,13 +16,23 @@ from touchline._lazy import lazy_names
 
 if TYPE_CHECKING:
     from touchline.training.candidates import CandidateReport as CandidateReport
+    from touchline.training.card import Card as Card
+    from touchline.training.card import CardFacts as CardFacts
+    from touchline.training.card import build_card as build_card
+    from touchline.training.checks import Finding as Finding
     from touchline.training.competition import Progress as Progress
+    from touchline.training.diagnostics import Diagnostics as Diagnostics
+    from touchline.training.diagnostics import SliceReport as SliceReport
     from touchline.training.estimators.base import Family as Family
     from touchline.training.estimators.base import FitRequest as FitRequest
     from touchline.training.estimators.base import Fitted as Fitted
+    from touchline.training.estimators.sklearn_bridge import SklearnFamily as SklearnFamily
     from touchline.training.evaluate import Evaluation as Evaluation
     from touchline.training.evaluate import Metric as Metric
     from touchline.training.evaluate import constant_predictions as constant_predictions
+    from touchline.training.explanation import Explanation as Explanation
+    from touchline.training.explanation import explain as explain
+    from touchline.training.figures import plots as plots
     from touchline.training.losses import loss_rows as loss_rows
     from touchline.training.metrics import LOWER_IS_BETTER as LOWER_IS_BETTER
     from touchline.training.model import Model as Model
@@ -40,11 +50,20 @@ if TYPE_CHECKING:
     from touchline.training.spec import regression as regression
     from touchline.training.splits import SplitReport as SplitReport
     from touchline.training.training_run import train as train
+    from touchline.training.tuning import TrialReport as TrialReport
+    from touchline.training.tuning import TuningReport as TuningReport
 
 __getattr__ = lazy_names(
     __name__,
     {
         "touchline.training.candidates": ["CandidateReport"],
+        "touchline.training.card": ["Card", "CardFacts", "build_card"],
+        "touchline.training.checks": ["Finding"],
+        "touchline.training.diagnostics": ["Diagnostics", "SliceReport"],
+        "touchline.training.estimators.sklearn_bridge": ["SklearnFamily"],
+        "touchline.training.explanation": ["Explanation", "explain"],
+        "touchline.training.figures": ["plots"],
+        "touchline.training.tuning": ["TrialReport", "TuningReport"],
         "touchline.training.estimators.base": ["Family", "FitRequest", "Fitted"],
         "touchline.training.evaluate": ["Evaluation", "Metric", "constant_predictions"],
         "touchline.training.losses": ["loss_rows"],

@@ -19,7 +19,7 @@ from touchline.training.diagnostics import (
     season_reports,
     slice_reports,
 )
-from touchline.training.explain import explain, has_exact_explanation
+from touchline.training.explanation import explain, has_exact_explanation
 from touchline.training.fit import fit_recipe
 from touchline.training.losses import loss_rows
 from touchline.training.model import Model

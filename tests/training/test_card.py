@@ -1,0 +1,92 @@
+"""The model card tells what the training found, with the same numbers everywhere."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+from pathlib import Path
+
+import touchline.training
+from tests.training.builders import NOW, a_frame, a_number_set, a_regression, a_task, a_training_set
+from touchline.training import CardFacts, Training, TrainingResult, build_card, plots, train
+
+
+def trained() -> TrainingResult:
+    return train(
+        a_task(slices=("group",)), Training(candidates=("logistic", "lightgbm")), a_training_set(a_frame(1000)), now=NOW
+    )
+
+
+FACTS = CardFacts(
+    project="leads",
+    version="1.2.0",
+    description="Who | buys <now>",
+    intended_use="ranking calls",
+    limits=("Not for people under 18.",),
+    hashes={"code": "abc123"},
+    gates=(("log_loss", True, "0.41 is below 0.58"),),
+)
+
+
+class Tags(HTMLParser):
+    """Counts what is opened and not closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+        if tag not in ("meta", "path", "rect", "circle", "polyline"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self.open and self.open[-1] == tag:
+            self.open.pop()
+
+
+def test_a_card_tells_use_data_numbers_gates_and_limits() -> None:
+    result = trained()
+    text = build_card(result, FACTS).to_markdown()
+    value = f"{result.evaluation.metrics['log_loss'].value:.4g}"
+    for told in ("# leads 1.2.0", "ranking calls", "abc123", result.training_set_hash, value, "0.41 is below 0.58"):
+        assert told in text
+    for told in (
+        "Not for people under 18.",
+        "group = a",
+        "| logistic |",
+        "Seed 7",
+        "![reliability](plots/reliability.svg)",
+    ):
+        assert told in text
+
+
+def test_the_html_card_is_whole_and_escaped() -> None:
+    page = build_card(trained(), FACTS).to_html()
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    assert "buys &lt;now&gt;" in page
+    assert page.count("<svg") >= 4
+
+
+def test_a_regression_has_a_card_too() -> None:
+    result = train(a_regression(), Training(), a_number_set(), now=NOW)
+    text = build_card(result, CardFacts("prices")).to_markdown()
+    assert "rmse" in text
+    assert "![residuals](plots/residuals.svg)" in text
+    assert "How sure it may be" not in text
+
+
+def test_every_plot_is_well_formed() -> None:
+    drawn = plots(trained())
+    assert set(drawn) >= {"reliability.svg", "roc.svg", "pr.svg", "learning_curve.svg", "importance.svg"}
+    for text in drawn.values():
+        ElementTree.fromstring(text)
+
+
+def test_no_exported_name_is_hidden_by_a_file_of_the_room() -> None:
+    """Importing a submodule would put the module where the name was."""
+    folder = Path(touchline.training.__file__).parent
+    exported = Path(touchline.training.__file__).read_text()
+    for file in folder.glob("*.py"):
+        assert f'"{file.stem}"' not in exported, file.stem
