@@ -32,7 +32,7 @@ class ViewHistory:
         self.name: str = view.projection.name_to_use()
         self.path = source_path(source, repo_path)
         self.ttl = round(view.ttl.total_seconds() * 1_000_000) if view.ttl else None  # Feast's zero is no limit
-        names = [column.name for column in view.entity_columns]
+        names = [column.name for column in view.entity_columns] or [DUMMY_KEY]
         self.entity_columns = [view.projection.join_key_map.get(name, name) for name in names]
         event = mapped(source, source.timestamp_field)
         created = mapped(source, source.created_timestamp_column) if source.created_timestamp_column else None

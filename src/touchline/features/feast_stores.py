@@ -211,7 +211,7 @@ def _source_columns(
     wanted = [*names, *features, *(name for name in stamps if name)]
     require_columns(frame, wanted, source.name or source.path, source.path)
     return frame, HistoryColumns(
-        tuple(names), tuple(features), event or mapped(source, source.timestamp_field), created
+        tuple(names), tuple(features), event or mapped(source, source.timestamp_field), created or None
     )
 
 
