@@ -3,7 +3,7 @@
     TouchlineError
     ├── UsageError                 the person's input is wrong (exit code 2)
     │   ├── InvalidSetting
-    │   ├── InvalidProject, ProjectNotFound, UnknownName
+    │   ├── InvalidProject, ProjectNotFound, ProjectExists, NothingToLearnFrom, UnknownName, InvalidInstant
     │   ├── ClockNotFrozen, ClockRunsForward
     │   ├── UnknownPlugin
     │   ├── InvalidContract, ColumnUnknown, SnapshotNotFound, ManifestNotFound
@@ -11,6 +11,7 @@
     │   ├── UnknownScore, CandidateUnfit
     │   ├── DriftColumnUnknown
     │   └── MissingDependency
+    ├── PortTaken, ProcessFailed, ServerUnreachable, ServerRefused
     ├── GateFailed                 a gate said no (exit code 3)
     ├── StageConflict, NotEvaluated, ReleaseTampered, ReleaseBroken
     ├── TrackingUnavailable, TrackingMismatch
@@ -25,7 +26,7 @@
     ├── BackendUnavailable (DatabaseBusy), DiskFull
     ├── SchemaMismatch (DatabaseAhead, DatabaseBehind)
     ├── ObjectNotFound, InvalidObjectKey, LeaseHeld, LeaseLost
-    ├── UnknownPrediction, WrongLabel (usage), ReleaseNotFound, NotReplayable
+    ├── UnknownPrediction, WrongLabel, KeyRequired, KeyNotFound (usage), ReleaseNotFound, NotReplayable
     └── …
 
 A message says what happened to which thing, the value found and the value allowed, and the next step.
@@ -644,6 +645,21 @@ class WrongLabel(UsageError):
         super().__init__(f"{label!r} is no label of {project}; allowed: {allowed}.")
 
 
+class KeyRequired(UsageError):
+    def __init__(self, host: str) -> None:
+        self.host = host
+        super().__init__(
+            f"The server would listen on {host}, where other machines reach it, and no API key is made yet. "
+            "Make one first, or listen on 127.0.0.1."
+        )
+
+
+class KeyNotFound(UsageError):
+    def __init__(self, key_id: str) -> None:
+        self.key_id = key_id
+        super().__init__(f"There is no valid API key {key_id}; it was never made or is revoked already.")
+
+
 class ReleaseNotFound(TouchlineError):
     def __init__(self, project: str, release_id: str) -> None:
         self.release_id = release_id
@@ -702,6 +718,17 @@ class ProfileMismatch(TouchlineError):
 # --- project and automation -----------------------------------------------------------------------
 
 
+class ProjectExists(UsageError):
+    def __init__(self, name: str, file: object) -> None:
+        super().__init__(f"Project {name!r} is there already: {file}. Choose another name, or delete that folder first.")
+
+
+class NothingToLearnFrom(UsageError):
+    def __init__(self, name: str, target: str, leaks: Sequence[str]) -> None:
+        suspected = f" Suspected of giving {target!r} away: {', '.join(leaks)}." if leaks else ""
+        super().__init__(f"{name}: no column is left to predict {target!r} from.{suspected} Add columns to the file.")
+
+
 class InvalidInstant(UsageError):
     def __init__(self, text: str) -> None:
         super().__init__(f"{text!r} is no instant. Write it as 2009-04-18 or 2009-04-18T12:00, in UTC or with a zone.")
@@ -743,6 +770,21 @@ class ClockRunsForward(UsageError):
             f"{project}'s clock stands at {current:%Y-%m-%d %H:%M} UTC and cannot go back to {wanted:%Y-%m-%d %H:%M}: "
             f"predictions and stages were recorded since. To start over, use another TOUCHLINE_HOME."
         )
+
+
+class InvalidRequestField(UsageError):
+    def __init__(self, field: str) -> None:
+        super().__init__(f'{field!r} is no field of a request. Write name=value, for example home_team="Schalke 04".')
+
+
+class ServerUnreachable(TouchlineError):
+    def __init__(self, url: str) -> None:
+        super().__init__(f"Nothing answers at {url}. Start the server: touchline up (or set TOUCHLINE_PORT to its port).")
+
+
+class ServerRefused(TouchlineError):
+    def __init__(self, url: str, status: int, body: str) -> None:
+        super().__init__(f"{url} answered {status}: {body[:1000]}")
 
 
 class PortTaken(TouchlineError):

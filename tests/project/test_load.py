@@ -85,9 +85,7 @@ def test_a_wrong_declaration_names_file_line_and_next_step(tmp_path: Path, old: 
 def test_a_view_must_read_a_declared_source(tmp_path: Path) -> None:
     other = GOOD.replace("project = Project", "other = rows.model_copy(update={'name': 'rowz'})\nproject = Project")
     a_project(tmp_path, other.replace("sources=[rows]", "sources=[other]"))
-    with pytest.raises(
-        InvalidProject, match="examples read source 'rows', which `sources` does not list. Did you mean 'rowz'"
-    ):
+    with pytest.raises(InvalidProject, match=r"examples read source 'rows', .* Did you mean 'rowz'"):
         load_project("tiny", base=tmp_path)
 
 

@@ -170,7 +170,7 @@ def _promote(
 
 def judges_of(place: Workplace, version: ModelVersion) -> Judges:
     """The declared gates, and Production's recipe fitted again on the version's own training set."""
-    training_set = read_training_set(version.training_set_hash, stores=place.stores)
+    training_set = read_training_set(version.training_set_hash, project=place.project.name, stores=place.stores)
     return Judges(place.project.gates, _refitter(place, training_set) if training_set else None)
 
 

@@ -159,7 +159,7 @@ def checkout(
 
     door = open_project(project)
     chosen = _only(door, source)
-    found = write_checkout(door.project.name, chosen.name, snapshot, to, stores=door.house.stores)
+    found = write_checkout(chosen, to, project=door.project.name, stores=door.house.stores, hash=snapshot)
     print_json(found) if as_json else typer.echo(f"wrote {found.rows} row versions of {found.hash[:12]} to {to}")
 
 

@@ -68,7 +68,7 @@ def progress(label: str, *, quiet: bool = False) -> Iterator[Any]:
 
     console = Console(stderr=True)
     if quiet:
-        yield lambda words: None
+        yield lambda _: None
     elif console.is_terminal:
         with console.status(label) as status:
             yield lambda words: status.update(f"{label}: {words}")

@@ -89,7 +89,7 @@ def outcomes(
     if as_json:
         print_json(found)
         return
-    columns = ["example", "asked", "predicted", "happened", "known", "prediction"]
+    columns = ["prediction", "example", "asked", "predicted", "happened", "known"]
     rows = (
         [
             one.example_id,

@@ -68,7 +68,7 @@ def advance_clock(project: Project, database: Database, *, to: datetime) -> date
     return to
 
 
-def _instant_of(project: str) -> sa.Select[tuple[datetime]]:
+def _instant_of(project: str) -> sa.Select[datetime]:
     return sa.select(clocks.c.instant).where(clocks.c.project == project)
 
 

@@ -11,9 +11,11 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from touchline.contracts import compile_contract
+from touchline.ingest import Source
 from touchline.project.spec import Project
 
 State = dict[str, dict[str, str]]
+Kind = Literal["added", "removed", "changed"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class PlannedChange:
     """One declared part that differs from what last ran, and what has to follow it."""
 
     part: str
-    kind: Literal["added", "removed", "changed"]
+    kind: Kind
     details: tuple[str, ...]
     affects: tuple[str, ...]
 
@@ -43,18 +45,7 @@ def declared_state(project: Project) -> State:
     """
     state: State = {}
     for source in project.sources:
-        contract = compile_contract(source.contract)
-        facts = {
-            f"column {name}": str(rule) for name, rule in source.contract.model_json_schema()["properties"].items()
-        }
-        state[f"source:{source.name}"] = (
-            facts
-            | _facts(source, skip={"name", "contract", "provider"})
-            | {
-                "contract": contract.schema_hash[:12],
-                "reading": source.schema_hash[:12],
-            }
-        )
+        state[f"source:{source.name}"] = _source(source)
     for view in project.feature_views:
         state[f"view:{view.name}"] = {
             "feature version": view.feature_version[:12],
@@ -114,6 +105,16 @@ def _dependants(project: Project, part: str) -> tuple[str, ...]:
     if part == "serving":
         return (f"server: restarts to mount the routes of {project.name}",)
     return (f"{part} of {project.name}: the new rule holds from the next run",)
+
+
+def _source(source: Source) -> dict[str, str]:
+    columns = source.contract.model_json_schema()["properties"]
+    return {
+        **{f"column {name}": str(rule) for name, rule in columns.items()},
+        **_facts(source, skip={"name", "contract", "provider"}),
+        "contract": compile_contract(source.contract).schema_hash[:12],
+        "reading": source.schema_hash[:12],
+    }
 
 
 def _task(project: Project) -> dict[str, str]:
