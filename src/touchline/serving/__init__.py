@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from touchline.serving.history import SettledPrediction as SettledPrediction
     from touchline.serving.history import read_settled as read_settled
     from touchline.serving.journal_releases import JournalReleases as JournalReleases
+    from touchline.serving.keys import ApiKey as ApiKey
+    from touchline.serving.keys import list_keys as list_keys
+    from touchline.serving.keys import make_key as make_key
+    from touchline.serving.keys import require_key as require_key
+    from touchline.serving.keys import revoke_key as revoke_key
     from touchline.serving.lineage import Trace as Trace
     from touchline.serving.lineage import trace as trace
     from touchline.serving.outcomes import Outcome as Outcome
@@ -55,6 +60,7 @@ __getattr__ = lazy_names(
         "touchline.serving.settling": ["OpenExample", "Settled", "open_examples_of", "settle_outcomes"],
         "touchline.serving.spec": ["Rollout"],
         "touchline.serving.state": ["Limits", "ServedProject"],
+        "touchline.serving.keys": ["ApiKey", "list_keys", "make_key", "require_key", "revoke_key"],
         "touchline.serving.lineage": ["Trace", "trace"],
     },
 )

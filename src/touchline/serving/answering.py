@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,10 +12,13 @@ from touchline.errors import FeatureNotANumber
 from touchline.serving.predict import Predictor
 from touchline.serving.problems import FieldProblem, InvalidRequest, NoRelease, Overloaded
 from touchline.serving.releases import ReleaseSlot
-from touchline.serving.scored import Answered, Ask, Row
+from touchline.serving.scored import Answered, Ask
 from touchline.serving.state import Serving
+from touchline.serving.ulids import Ulids
 
-_JSON = orjson.OPT_UTC_Z
+# Larger bodies and batches are read and scored in a thread, so that a small request does not wait behind them.
+_SMALL_BYTES = 16 * 1024
+_FEW_ROWS = 32
 
 
 def predictor_of(slot: ReleaseSlot) -> Predictor:
@@ -29,36 +33,35 @@ def predictor_of(slot: ReleaseSlot) -> Predictor:
     raise NoRelease(slot.project, "no version is in Production. Train and promote one: touchline train, models promote")
 
 
-def answer_body(serving: Serving, slot: ReleaseSlot, body: bytes, correlation_id: str | None) -> bytes:
-    """The JSON answer to a request body."""
+async def answer_body(serving: Serving, slot: ReleaseSlot, body: bytes, correlation_id: str | None) -> bytes:
+    """The JSON answer to a request body. What cannot be logged is not answered."""
     predictor = predictor_of(slot)
-    rows, is_many = predictor.read_body(body, serving.limits.rows)
-    answered = answer_rows(serving, slot, predictor, rows, correlation_id)
-    if is_many:
-        return orjson.dumps({"predictions": [one.answer for one in answered]}, option=_JSON)
-    return orjson.dumps(answered[0].answer, option=_JSON)
-
-
-def answer_rows(
-    serving: Serving,
-    slot: ReleaseSlot,
-    predictor: Predictor,
-    rows: Sequence[Row],
-    correlation_id: str | None,
-) -> list[Answered]:
-    """Score checked rows and log them. What cannot be logged is not answered."""
     if not serving.log.has_room:
         raise Overloaded("The prediction log is full because its disk and database are away.", retry_after_seconds=5)
-    new_id = serving.ids.next
-    ask = Ask(new_id(), correlation_id, slot.now(), slot.wall())
+    if len(body) <= _SMALL_BYTES:
+        rows, is_many = predictor.read_body(body, serving.limits.rows)
+    else:
+        rows, is_many = await asyncio.to_thread(predictor.read_body, body, serving.limits.rows)
+    ask = Ask(serving.ids.next(), correlation_id, slot.now(), slot.wall())
     try:
-        answered = predictor.answer(rows, ask, new_id)
+        if len(rows) > _FEW_ROWS:
+            answered = await asyncio.to_thread(predictor.answer, rows, ask, Ulids().next)
+        elif slot.waiting is not None and slot.waiting.predictor is predictor:
+            answered = await slot.waiting.answer(rows, ask, serving.ids.next)
+        else:
+            answered = predictor.answer(rows, ask, serving.ids.next)
     except FeatureNotANumber as wrong:
         raise InvalidRequest([FieldProblem(wrong.column, str(wrong), None, "number")]) from wrong
+    _record(serving, slot, predictor, answered)
+    if is_many:
+        return orjson.dumps({"predictions": [one.answer for one in answered]}, option=orjson.OPT_UTC_Z)
+    return orjson.dumps(answered[0].answer, option=orjson.OPT_UTC_Z)
+
+
+def _record(serving: Serving, slot: ReleaseSlot, predictor: Predictor, answered: Sequence[Answered]) -> None:
     for one in answered:
         serving.log.record(one.line)
     slot.meter.scored(predictor.release.version, answered)
-    return answered
 
 
 class PredictHere:
@@ -69,8 +72,13 @@ class PredictHere:
 
     def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Answers to rows, as `/predict` gives them. Raises `Problem`, which the server turns into a response."""
-        slot = self._serving.slots[self.project]
+        serving, slot = self._serving, self._serving.slots[self.project]
         predictor = predictor_of(slot)
-        checked, _ = predictor.read_body(orjson.dumps(list(rows)), self._serving.limits.rows)
-        answered = answer_rows(self._serving, slot, predictor, checked, None)
+        if not serving.log.has_room:
+            raise Overloaded("The prediction log is full because its disk and database are away.")
+        checked, _ = predictor.read_body(orjson.dumps(list(rows)), serving.limits.rows)
+        new_id = Ulids().next  # a route of a project may run in a thread of its own
+        ask = Ask(new_id(), None, slot.now(), slot.wall())
+        answered = predictor.answer(checked, ask, new_id)
+        _record(serving, slot, predictor, answered)
         return [one.answer for one in answered]

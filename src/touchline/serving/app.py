@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,22 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from touchline.errors import TouchlineError
+from touchline.serving.admission import Admission
 from touchline.serving.answering import PredictHere
 from touchline.serving.front import Front
+from touchline.serving.keys import KeyRing, is_loopback, require_key
 from touchline.serving.openapi import document_of
 from touchline.serving.prediction_log import LogLimits, PredictionLog
 from touchline.serving.problems import FieldProblem, InternalError, InvalidRequest, Problem, problem_of_status, respond
 from touchline.serving.releases import ReleaseSlot
 from touchline.serving.routes import project_router, system_router
 from touchline.serving.sink import DatabaseSink
-from touchline.serving.state import Limits, ServedProject, Serving
+from touchline.serving.state import Limits, ServedProject, Serving, Tracer
 from touchline.storage import Database
+
+_log = logging.getLogger("touchline.serving")
+_TICK_SECONDS = 0.05
 
 
 def create_app(
@@ -34,25 +41,32 @@ def create_app(
     default: str | None = None,
     limits: Limits | None = None,
     log_limits: LogLimits | None = None,
+    host: str = "127.0.0.1",
+    tracer: Tracer | None = None,
 ) -> FastAPI:
     """The server of these projects. `spool` is the folder where logged predictions wait for the database.
 
-    `default` is the project that the unscoped routes mean; the first one if not said.
+    `default` is the project that the unscoped routes mean; the first one if not said. `host` is the address it will
+    listen on: any but loopback needs an API key, else `KeyRequired`.
     """
+    require_key(database, host)
     slots = {
-        project.name: ReleaseSlot(project.name, project.releases, project.clock, project.open_reader)
+        project.name: ReleaseSlot(
+            project.name, project.releases, project.clock, project.open_reader, is_store_remote=project.is_store_remote
+        )
         for project in projects
     }
     log = PredictionLog(spool, DatabaseSink(database), log_limits)
-    serving = Serving(slots, default or projects[0].name, log, database, limits or Limits())
+    serving = Serving(slots, default or projects[0].name, log, database, limits or Limits(), tracer=tracer)
+    keys = KeyRing(database, is_open=is_loopback(host))
     app = FastAPI(
         title="touchline",
         version=version("touchline"),
         summary="Predictions, and what became of them",
-        lifespan=_lifespan(serving),
+        lifespan=_lifespan(serving, keys),
     )
     app.state.serving = serving
-    app.add_middleware(Front, serving=serving)
+    app.add_middleware(Front, serving=serving, admission=Admission(serving, keys))
     app.include_router(system_router(serving))
     for name, slot in slots.items():
         if name == serving.default:
@@ -64,27 +78,42 @@ def create_app(
     return app
 
 
-def _lifespan(serving: Serving) -> Callable[[FastAPI], Any]:
+def _lifespan(serving: Serving, keys: KeyRing) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001
         serving.log.start()
+        await asyncio.to_thread(keys.refresh)
+        if keys.is_open:
+            _log.warning("no API key is made yet: requests from this machine are open")
         for slot in serving.slots.values():
             await asyncio.to_thread(slot.refresh)
-        watcher = asyncio.create_task(_watch(serving))
+        tasks = [asyncio.create_task(_watch(serving, keys)), asyncio.create_task(_measure_lag(serving))]
         try:
             yield
         finally:
             serving.is_draining = True
-            watcher.cancel()
-            await asyncio.gather(watcher, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.to_thread(serving.log.stop)
 
     return lifespan
 
 
-async def _watch(serving: Serving) -> None:
-    """Follow the journal of every project, away from the requests."""
+async def _measure_lag(serving: Serving) -> None:
+    """How late the loop is: what a request waits before anybody looks at it."""
+    loop = asyncio.get_running_loop()
     while True:
+        started = loop.time()
+        await asyncio.sleep(_TICK_SECONDS)
+        serving.lag_seconds = loop.time() - started - _TICK_SECONDS
+
+
+async def _watch(serving: Serving, keys: KeyRing) -> None:
+    """Follow the journal of every project and the keys, away from the requests."""
+    while True:
+        with suppress(TouchlineError):  # the database is away: the keys in memory stay valid
+            await asyncio.to_thread(keys.refresh)
         for slot in serving.slots.values():
             await asyncio.to_thread(slot.refresh)
             await asyncio.to_thread(slot.warm_previous)

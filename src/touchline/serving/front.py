@@ -6,102 +6,82 @@ FastAPI's own way through middleware, routing, dependencies and response models 
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Mapping
-from time import perf_counter
+from time import perf_counter, time_ns
 from typing import Any
 
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from touchline.serving.admission import Admission, Headers
 from touchline.serving.answering import answer_body
-from touchline.serving.problems import (
-    BodyTooLarge,
-    InternalError,
-    MethodNotAllowed,
-    Overloaded,
-    Problem,
-    RequestTimedOut,
-    respond,
-)
+from touchline.serving.bodies import ClientGone, limited, read_body
+from touchline.serving.correlation import correlation_of, trace_context
+from touchline.serving.problems import InternalError, MethodNotAllowed, Problem, respond
 from touchline.serving.releases import ReleaseSlot
 from touchline.serving.state import Serving
 
 _log = logging.getLogger("touchline.serving")
+_access = logging.getLogger("touchline.access")
 _JSON_TYPE = (b"content-type", b"application/json")
-_LONGEST_CORRELATION_ID = 128
-
-
-class ClientGone(Exception):
-    """The client hung up before its body was complete."""
 
 
 class Front:
     """ASGI middleware that answers predictions and guards the rest."""
 
-    def __init__(self, app: ASGIApp, serving: Serving) -> None:
+    def __init__(self, app: ASGIApp, serving: Serving, admission: Admission) -> None:
         self.app = app
         self.serving = serving
-        self._predict = _predict_paths(serving)
+        self.admission = admission
+        self._predict = {f"/projects/{name}/predict": slot for name, slot in serving.slots.items()}
+        self._predict["/predict"] = serving.slots[serving.default]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         serving = self.serving
-        headers = dict(scope["headers"])
+        started = perf_counter()
+        headers: Headers = dict(scope["headers"])
         correlation_id = correlation_of(headers) or serving.ids.next()
         slot = self._predict.get(scope["path"])
         serving.in_flight += 1
         try:
             if slot is not None:
-                await self._answer(slot, scope["method"], headers, correlation_id, receive, send)
+                route, status = "/predict", await self._answer(slot, scope, headers, correlation_id, receive, send)
             else:
-                await self._pass_on(scope, headers, correlation_id, receive, send)
+                status = await self._pass_on(scope, headers, correlation_id, receive, send)
+                route = getattr(scope.get("route"), "path", "unknown")
         finally:
             serving.in_flight -= 1
+        seconds = perf_counter() - started
+        (slot.meter if slot else serving.meter).answered(route, status, seconds)
+        if status >= 500 or seconds > serving.limits.slow_seconds or _access.isEnabledFor(logging.DEBUG):
+            self._write_down(scope, route, status, seconds, correlation_id)
+        if serving.tracer is not None:
+            attributes = {"http.request.method": scope["method"], "http.route": route, "http.status_code": status}
+            ended = time_ns()
+            serving.tracer.span(route, trace_context(headers), ended - int(seconds * 1e9), ended, attributes)
 
     async def _answer(
-        self,
-        slot: ReleaseSlot,
-        method: str,
-        headers: Mapping[bytes, bytes],
-        correlation_id: str,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        started = perf_counter()
-        serving, status = self.serving, 200
+        self, slot: ReleaseSlot, scope: Scope, headers: Headers, correlation_id: str, receive: Receive, send: Send
+    ) -> int:
+        limits, method = self.serving.limits, scope["method"]
         try:
+            self.admission.admit(method, "/predict", headers)
             if method != "POST":
                 raise MethodNotAllowed(f"{method} is not allowed here; POST a row.", headers={"Allow": "POST"})
-            self._admit(headers)
-            body = await _read_body(receive, serving.limits.body_bytes, serving.limits.body_seconds)
-            answer = answer_body(serving, slot, body, correlation_id)
+            body = await read_body(receive, limits.body_bytes, limits.body_seconds)
+            answer = await answer_body(self.serving, slot, body, correlation_id)
         except ClientGone:
-            slot.meter.clients_gone += 1
-            return
+            return 499
         except Exception as wrong:  # noqa: BLE001  one request's fault must not become another's
             problem = _as_problem(wrong, correlation_id)
-            status = problem.status
             await _send_problem(send, problem, correlation_id)
-        else:
-            await _send(send, 200, [_JSON_TYPE], answer, correlation_id)
-        slot.meter.answered("/predict", status, perf_counter() - started)
+            return problem.status
+        await _send(send, 200, [_JSON_TYPE], answer, correlation_id)
+        return 200
 
-    def _admit(self, headers: Mapping[bytes, bytes]) -> None:
-        limits = self.serving.limits
-        if self.serving.in_flight > limits.in_flight:
-            raise Overloaded(f"{limits.in_flight} requests are being answered already.")
-        length = headers.get(b"content-length")
-        if length is not None and length.isdigit() and int(length) > limits.body_bytes:
-            raise BodyTooLarge(limits.body_bytes)
-
-    async def _pass_on(
-        self, scope: Scope, headers: Mapping[bytes, bytes], correlation_id: str, receive: Receive, send: Send
-    ) -> None:
-        started = perf_counter()
+    async def _pass_on(self, scope: Scope, headers: Headers, correlation_id: str, receive: Receive, send: Send) -> int:
         scope.setdefault("state", {})["correlation_id"] = correlation_id
         status = 500
 
@@ -114,75 +94,27 @@ class Front:
             await send(message)
 
         try:
-            self._admit(headers)
-            await self.app(scope, _limited(receive, self.serving.limits.body_bytes), send_marked)
+            self.admission.admit(scope["method"], scope["path"], headers)
         except Problem as problem:
-            status = problem.status
             await _send_problem(send, problem, correlation_id)
-        route = getattr(scope.get("route"), "path", "unknown")
-        self.serving.meter.answered(route, status, perf_counter() - started)
+            return problem.status
+        try:
+            await self.app(scope, limited(receive, self.serving.limits.body_bytes), send_marked)
+        except Exception:  # noqa: BLE001  the handler has answered; Starlette raises again so that it can be logged
+            _log.exception("request %s failed", correlation_id)
+        return status
 
-
-def correlation_of(headers: Mapping[bytes, bytes]) -> str | None:
-    """The caller's id for this request, where it gave a printable one."""
-    given = headers.get(b"x-correlation-id") or headers.get(b"x-request-id")
-    if given is None or len(given) > _LONGEST_CORRELATION_ID or not given.isascii():
-        return None
-    text = given.decode("ascii")
-    return text if text.isprintable() and text.strip() else None
-
-
-def _predict_paths(serving: Serving) -> dict[str, ReleaseSlot]:
-    paths = {f"/projects/{name}/predict": slot for name, slot in serving.slots.items()}
-    return {"/predict": serving.slots[serving.default], **paths}
-
-
-async def _read_body(receive: Receive, limit_bytes: int, limit_seconds: float) -> bytes:
-    try:
-        async with asyncio.timeout(limit_seconds):
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            body: bytes = message.get("body", b"")
-            if not message.get("more_body", False):
-                if len(body) > limit_bytes:
-                    raise BodyTooLarge(limit_bytes)
-                return body
-            return await _read_rest(receive, body, limit_bytes)
-    except TimeoutError:
-        raise RequestTimedOut(limit_seconds) from None
-
-
-async def _read_rest(receive: Receive, start: bytes, limit_bytes: int) -> bytes:
-    parts, size, is_more = [start], len(start), True
-    while is_more:
-        if size > limit_bytes:
-            raise BodyTooLarge(limit_bytes)
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        part = message.get("body", b"")
-        parts.append(part)
-        size += len(part)
-        is_more = message.get("more_body", False)
-    if size > limit_bytes:
-        raise BodyTooLarge(limit_bytes)
-    return b"".join(parts)
-
-
-def _limited(receive: Receive, limit_bytes: int) -> Receive:
-    """The same body, refused as soon as it is too large, whatever length it announced."""
-    size = 0
-
-    async def receive_limited() -> Message:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > limit_bytes:
-            raise HTTPException(413, BodyTooLarge(limit_bytes).detail)  # the one kind FastAPI lets through
-        return message
-
-    return receive_limited
+    def _write_down(self, scope: Scope, route: str, status: int, seconds: float, correlation_id: str) -> None:
+        level = logging.WARNING if status >= 500 else logging.INFO
+        facts = {
+            "method": scope["method"],
+            "path": scope["path"],
+            "route": route,
+            "status": status,
+            "milliseconds": round(seconds * 1000, 3),
+            "correlation_id": correlation_id,
+        }
+        _access.log(level, "%s %s %d", scope["method"], scope["path"], status, extra={"facts": facts})
 
 
 def _as_problem(wrong: Exception, correlation_id: str) -> Problem:

@@ -94,49 +94,70 @@ class Predictor:
 
     def answer(self, rows: Sequence[Row], ask: Ask, new_id: NewId) -> list[Answered]:
         """Score checked rows. Raises `FeaturesUnavailable` when the online store is away."""
-        cutoffs = [row["cutoff"] or ask.now for row in rows]
-        vectors, statuses = self._vectors(rows, cutoffs)
-        outputs = self.release.model.predict(vectors).tolist()
-        return [
-            self._answered(Scored(rows[i], cutoffs[i], vectors[i], statuses[i], outputs[i]), ask, new_id())
-            for i in range(len(rows))
-        ]
+        cutoffs = self.cutoffs(rows, ask)
+        vectors, statuses = self.vectors(rows, cutoffs, self.asked(rows))
+        outputs = self.release.model.predict(vectors)
+        return self.told(rows, cutoffs, (vectors, statuses, outputs), ask, new_id)
 
-    def _vectors(self, rows: Sequence[Row], cutoffs: Sequence[datetime]) -> tuple[Vectors, Sequence[Statuses]]:
+    def cutoffs(self, rows: Sequence[Row], ask: Ask) -> list[datetime]:
+        """What each row may know up to."""
+        return [row["cutoff"] or ask.now for row in rows]
+
+    def asked(self, rows: Sequence[Row]) -> list[int]:
+        """Which rows need features from the online store."""
+        if not self._keys:
+            return []
+        return [index for index, row in enumerate(rows) if row["features"] is None]
+
+    def vectors(
+        self, rows: Sequence[Row], cutoffs: Sequence[datetime], asked: Sequence[int], found: FeatureRows | None = None
+    ) -> tuple[Vectors, Sequence[Statuses]]:
+        """The model's vectors and each view's freshness; `found` has the features of the rows that ask, if read."""
         if not self._keys:
             return self._plan.encode_one(rows[0]) if len(rows) == 1 else self._plan.encode(rows), [()] * len(rows)
-        asked = [index for index, row in enumerate(rows) if row["features"] is None]
-        if len(asked) == len(rows):
-            found = self._read(rows, cutoffs)
+        if asked and found is None:
+            found = self.read_features([rows[i] for i in asked], [cutoffs[i] for i in asked])
+        if found is not None and len(asked) == len(rows):
             return found.vectors, found.statuses
-        return self._mixed(rows, cutoffs, asked)
-
-    def _mixed(
-        self, rows: Sequence[Row], cutoffs: Sequence[datetime], asked: Sequence[int]
-    ) -> tuple[Vectors, Sequence[Statuses]]:
-        """Rows that bring their feature values, perhaps among others that do not."""
         given = [index for index in range(len(rows)) if rows[index]["features"] is not None]
         vectors = np.empty((len(rows), len(self.release.columns)), dtype=np.float64)
         vectors[given] = self._plan.encode([{**rows[i], **rows[i]["features"].__dict__} for i in given])
         statuses: list[Statuses] = [()] * len(rows)
-        if asked:
-            found = self._read([rows[i] for i in asked], [cutoffs[i] for i in asked])
-            vectors[list(asked)] = found.vectors
-            for place, index in enumerate(asked):
-                statuses[index] = found.statuses[place]
+        for place, index in enumerate(asked):
+            assert found is not None
+            vectors[index], statuses[index] = found.vectors[place], found.statuses[place]
         return vectors, statuses
 
-    def _read(self, rows: Sequence[Row], cutoffs: Sequence[datetime]) -> FeatureRows:
+    def read_features(self, rows: Sequence[Row], cutoffs: Sequence[datetime]) -> FeatureRows:
+        """Rows' features from the online store, in one round trip; failures as problems."""
         if self.reader is None:
             raise FeaturesUnavailable(self.release.project, "this server has no online store")
         try:
             return self.reader.read(rows, cutoffs)
         except InvalidEntityKey as wrong:
-            raise InvalidRequest([FieldProblem("", str(wrong), None, None)]) from wrong
+            raise InvalidRequest([FieldProblem(wrong.key, str(wrong), None, None)]) from wrong
         except FeaturesExpired as wrong:
             raise FeaturesStale(str(wrong)) from wrong
         except (TouchlineError, OSError) as away:
             raise FeaturesUnavailable(self.release.project, str(away)) from away
+
+    # --- tell and log ---
+
+    def told(
+        self,
+        rows: Sequence[Row],
+        cutoffs: Sequence[datetime],
+        scored: tuple[Vectors, Sequence[Statuses], Vectors],
+        ask: Ask,
+        new_id: NewId,
+    ) -> list[Answered]:
+        """Answers and log lines of scored rows."""
+        vectors, statuses, found = scored
+        outputs = found.tolist()
+        return [
+            self._answered(Scored(rows[i], cutoffs[i], vectors[i], statuses[i], outputs[i]), ask, new_id())
+            for i in range(len(rows))
+        ]
 
     def _answered(self, scored: Scored, ask: Ask, prediction_id: str) -> Answered:
         release = self.release

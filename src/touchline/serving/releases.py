@@ -10,9 +10,11 @@ from datetime import datetime
 from typing import Protocol
 
 from touchline.clock import Clock, SystemClock
+from touchline.serving.batching import batching_pays
 from touchline.serving.metrics import Meter
 from touchline.serving.predict import Predictor
 from touchline.serving.served import FeatureReads, ServedRelease
+from touchline.serving.waiting import Waiting
 
 _log = logging.getLogger("touchline.serving.releases")
 
@@ -54,7 +56,15 @@ class ReleaseSlot:
     `refresh` blocks (database, disk) and belongs in a thread; requests only read `current` and `now()`.
     """
 
-    def __init__(self, project: str, source: ReleaseSource, clock: Clock, open_reader: OpenReader) -> None:
+    def __init__(
+        self,
+        project: str,
+        source: ReleaseSource,
+        clock: Clock,
+        open_reader: OpenReader,
+        *,
+        is_store_remote: bool = False,
+    ) -> None:
         self.project = project
         self.current: Predictor | None = None
         self.previous: Predictor | None = None
@@ -62,6 +72,8 @@ class ReleaseSlot:
         self.head: Head | None = None
         self.meter = Meter(project)
         self.unreachable: str | None = None
+        self.waiting: Waiting | None = None
+        self._is_store_remote = is_store_remote
         self._source, self._clock, self._open_reader = source, clock, open_reader
         self._is_system_time = isinstance(clock, SystemClock)
         self._instant: datetime | None = None
@@ -119,12 +131,21 @@ class ReleaseSlot:
             self._refuse(wanted, wrong)
             return False
         # One assignment: a request sees the old release or the new one, never half of each.
+        self.waiting = self._waiting_of(ready)
         self.current = ready
         self.previous = current or self.previous
         self.refused, self._retry_seconds = None, _FIRST_RETRY_SECONDS
         self.meter.swaps += 1
         _log.info("%s: release %s (version %d) answers", self.project, wanted, ready.release.version)
         return True
+
+    def _waiting_of(self, ready: Predictor) -> Waiting | None:
+        """How slow steps are shared, where sharing pays. Threads of the one before end when its batch has."""
+        if self.waiting is not None:
+            self.waiting.close()
+        scores = batching_pays(ready.release.model, len(ready.release.columns))
+        reads = self._is_store_remote and bool(ready.release.views)
+        return Waiting(ready, reads=reads, scores=scores) if scores or reads else None
 
     def _warm(self, release_id: str) -> Predictor | None:
         previous = self.previous

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from touchline.clock import Clock
+from touchline.serving.correlation import TraceContext
 from touchline.serving.metrics import Meter
 from touchline.serving.prediction_log import PredictionLog
 from touchline.serving.releases import OpenReader, ReleaseSlot, ReleaseSource
@@ -33,18 +34,30 @@ class ServedProject:
     clock: Clock
     open_reader: OpenReader = no_reader
     routers: Sequence[Callable[..., Any]] = ()
+    is_store_remote: bool = False
     description: str = ""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may ask for, and how much may go on at once."""
+    """What one request may ask for, and how much may go on at once. `requests_per_second` is per key and worker."""
 
     body_bytes: int = 2 * 1024 * 1024
     rows: int = 1000
     body_seconds: float = 10.0
     in_flight: int = 512
+    lag_seconds: float = 1.0
+    slow_seconds: float = 1.0
+    requests_per_second: float | None = None
     poll_seconds: float = 0.25
+
+
+class Tracer(Protocol):
+    """Where spans go; the extra `otel` brings one for OpenTelemetry."""
+
+    def span(
+        self, name: str, parent: TraceContext | None, start_ns: int, end_ns: int, attributes: Mapping[str, Any]
+    ) -> None: ...
 
 
 @dataclass
@@ -58,7 +71,9 @@ class Serving:
     limits: Limits
     meter: Meter = field(default_factory=lambda: Meter(""))
     ids: Ulids = field(default_factory=Ulids)
+    tracer: Tracer | None = None
     in_flight: int = 0
+    lag_seconds: float = 0.0
     is_draining: bool = False
 
     @property

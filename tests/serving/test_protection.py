@@ -1,0 +1,158 @@
+"""Who may ask, how often, and what happens when it is too much."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests.serving.builders import NOW, Server, Shelf, a_database, a_release, a_server, wait_for
+from touchline.errors import KeyNotFound, KeyRequired
+from touchline.serving import Limits, list_keys, make_key, revoke_key
+from touchline.serving.batching import Batcher
+from touchline.serving.correlation import correlation_of, trace_context
+from touchline.storage.tables import api_keys
+
+ROW = {"age": 3}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Server]:
+    with a_server(tmp_path, Shelf.of(a_release()), limits=Limits(poll_seconds=0.01)) as server:
+        yield server
+
+
+def _status(server: Server, key: str | None, path: str = "/predict", **headers: str) -> int:
+    marked = headers | ({"Authorization": f"Bearer {key}"} if key else {})
+    return server.client.post(path, json=ROW, headers=marked).status_code
+
+
+def test_requests_are_open_until_the_first_key_is_made(shop: Server) -> None:
+    assert _status(shop, None) == 200
+    key = make_key(shop.database, "shop front", "scorer", now=NOW)
+    wait_for(lambda: _status(shop, None) == 401)
+    assert _status(shop, key) == 200
+    assert _status(shop, None, **{"X-API-Key": key}) == 200
+    assert _status(shop, key[:-1] + "!") == 401
+    assert shop.client.get("/healthz").status_code == 200
+
+
+def test_a_key_does_what_its_role_may(shop: Server) -> None:
+    viewer = make_key(shop.database, "dashboard", "viewer", now=NOW)
+    wait_for(lambda: _status(shop, None) == 401)
+    refused = shop.client.post("/predict", json=ROW, headers={"X-API-Key": viewer})
+    assert (refused.status_code, refused.json()["needed"]) == (403, "scorer")
+    assert shop.client.get("/model-info", headers={"X-API-Key": viewer}).status_code == 200
+    assert shop.client.get("/model-info").status_code == 401
+
+
+def test_a_revoked_key_stops_working_and_never_opens_the_server(shop: Server) -> None:
+    key = make_key(shop.database, "gone", "admin", now=NOW)
+    wait_for(lambda: _status(shop, None) == 401)
+    revoke_key(shop.database, list_keys(shop.database)[0].id, now=NOW)
+    wait_for(lambda: _status(shop, key) == 401)
+    with pytest.raises(KeyNotFound, match="revoked already"):
+        revoke_key(shop.database, list_keys(shop.database)[0].id, now=NOW)
+
+
+def test_only_a_hash_is_kept(shop: Server) -> None:
+    key = make_key(shop.database, "secret", "viewer", now=NOW)
+    with shop.database.connect() as connection:
+        row = connection.execute(sa.select(api_keys)).mappings().one()
+    assert key.split("_", 2)[2] not in str(dict(row))
+
+
+def test_another_address_than_loopback_needs_a_key(tmp_path: Path) -> None:
+    database = a_database(tmp_path)
+    with pytest.raises(KeyRequired, match=r"listen on 0\.0\.0\.0"), a_server(tmp_path, Shelf(), host="0.0.0.0"):
+        pass
+    make_key(database, "first", "admin", now=NOW)
+    with a_server(tmp_path, Shelf.of(a_release()), host="0.0.0.0") as server:
+        assert _status(server, None) == 401
+
+
+def test_a_key_has_a_rate_and_is_told_when_to_come_back(tmp_path: Path) -> None:
+    with a_server(tmp_path, Shelf.of(a_release()), limits=Limits(requests_per_second=2)) as server:
+        answers = [server.client.post("/predict", json=ROW) for _ in range(6)]
+    statuses = [answer.status_code for answer in answers]
+    assert statuses[:4] == [200] * 4
+    assert statuses[-1] == 429
+    assert answers[-1].headers["retry-after"] == "1"
+
+
+def test_a_server_that_lags_sends_new_requests_away(shop: Server) -> None:
+    shop.serving.lag_seconds = 5.0
+    refused = shop.client.post("/predict", json=ROW)
+    wait_for(lambda: _status(shop, None) == 200)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+
+
+def test_a_client_that_hangs_up_leaves_nothing_behind(shop: Server) -> None:
+    address = shop.client.base_url
+    with socket.create_connection((address.host, address.port)) as half:
+        half.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        wait_for(lambda: shop.serving.in_flight == 1)
+    wait_for(lambda: shop.serving.in_flight == 0)
+    assert 'status="499"' in shop.client.get("/metrics").text
+
+
+def test_a_body_that_never_comes_is_given_up(tmp_path: Path) -> None:
+    with a_server(tmp_path, Shelf.of(a_release()), limits=Limits(body_seconds=0.05)) as server:
+        address = server.client.base_url
+        with socket.create_connection((address.host, address.port)) as slow:
+            slow.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+            assert b" 408 " in slow.recv(1000)
+
+
+def test_requests_that_wait_together_are_one_call() -> None:
+    calls: list[int] = []
+
+    def double(batch: Sequence[int]) -> list[int]:
+        calls.append(len(batch))
+        return [2 * one for one in batch]
+
+    async def ask_many() -> list[int]:
+        batcher: Batcher[int, int] = Batcher(double)
+        found = await asyncio.gather(*[batcher.ask(n) for n in range(20)])
+        batcher.close()
+        return found
+
+    assert asyncio.run(ask_many()) == [2 * n for n in range(20)]
+    assert len(calls) < 20
+
+
+def test_a_failed_batch_fails_its_requests_and_no_later_one() -> None:
+    def fail_on_zero(batch: Sequence[int]) -> list[int]:
+        return [1 // one for one in batch]
+
+    async def ask_both() -> tuple[bool, int]:
+        batcher: Batcher[int, int] = Batcher(fail_on_zero)
+        with pytest.raises(ZeroDivisionError):
+            await batcher.ask(0)
+        later = await batcher.ask(1)
+        batcher.close()
+        return True, later
+
+    assert asyncio.run(ask_both()) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({b"traceparent": b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"}, "a" * 32),
+        ({b"traceparent": b"00-" + b"0" * 32 + b"-" + b"b" * 16 + b"-01"}, None),
+        ({b"traceparent": b"ff-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"}, None),
+        ({b"traceparent": b"nonsense"}, None),
+        ({b"x-request-id": b"r1", b"traceparent": b"nonsense"}, "r1"),
+        ({b"x-correlation-id": b"line\r\nbreak"}, None),
+        ({b"x-correlation-id": b"x" * 129}, None),
+    ],
+)
+def test_the_correlation_id_is_the_callers_or_its_trace(given: dict[bytes, bytes], expected: str | None) -> None:
+    assert correlation_of(given) == expected
+    context = trace_context(given)
+    assert context is None or context.parent_id == "b" * 16
