@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from touchline.training.model import Model as Model
     from touchline.training.recipe import Recipe as Recipe
     from touchline.training.refitting import refit as refit
+    from touchline.training.refitting import refit_on as refit_on
+    from touchline.training.refitting import split_again as split_again
     from touchline.training.result import SelfTest as SelfTest
     from touchline.training.result import TrainingResult as TrainingResult
     from touchline.training.rows import labelled_rows as labelled_rows
@@ -70,7 +72,7 @@ __getattr__ = lazy_names(
         "touchline.training.metrics": ["LOWER_IS_BETTER"],
         "touchline.training.model": ["Model"],
         "touchline.training.recipe": ["Recipe"],
-        "touchline.training.refitting": ["refit"],
+        "touchline.training.refitting": ["refit", "refit_on", "split_again"],
         "touchline.training.result": ["SelfTest", "TrainingResult"],
         "touchline.training.rows": ["labelled_rows"],
         "touchline.training.spec": [
