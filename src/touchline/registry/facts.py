@@ -20,7 +20,6 @@ from touchline.registry.digest import sha256_of
 from touchline.registry.manifest import OnDemandCode, ReleaseManifest
 from touchline.registry.portable import portable_source
 from touchline.registry.request import request_schema
-from touchline.statistics import build_profile
 from touchline.training import Metric, Task, TrainingResult, constant_predictions, labelled_rows
 
 Array = NDArray[np.float64]
@@ -77,7 +76,7 @@ def write_files(trained: Trained, folder: Path) -> ReleaseManifest:
     files = {f"code/{path}": data for path, data in code.items()}
     if trained.task.on_demand:
         files["code/on_demand.py"] = portable_source(trained.task.on_demand).encode()
-    files["profile.npz"] = _profile(trained)
+    files["profile.npz"] = _npz(**trained.result.profile.to_arrays())
     files["examples.npz"] = _npz(vectors=result.self_test.vectors, outputs=result.self_test.outputs)
     files["examples.parquet"] = _examples(trained)
     files["contract.schema.json"] = to_json(request_schema(trained.project, trained.task, result.model.columns))
@@ -189,24 +188,6 @@ def _constant(trained: Trained) -> Array:
     """What one would say without looking: from the rows that the evaluation fit knew."""
     rows = labelled_rows(trained.task, trained.training_set, now=trained.result.trained_at)
     return np.asarray(constant_predictions(rows.at(trained.result.rows.train), 1)[0])
-
-
-def _profile(trained: Trained) -> bytes:
-    """The drift reference: all rows whose label was known, with what the shipping model says to them."""
-    model = trained.result.model
-    rows = trained.result.recipe.select(
-        labelled_rows(trained.task, trained.training_set, now=trained.result.trained_at)
-    )
-    order = np.argsort(rows.cutoffs, kind="stable")
-    said = model.predict(rows.vectors[order])
-    profile = build_profile(
-        rows.vectors[order],
-        names=[column.name for column in rows.columns],
-        levels={column.name: column.levels for column in rows.columns if column.kind == "category"},
-        outputs={name: said[:, place] for place, name in enumerate(model.outputs)},
-        clusters=rows.clusters[order],
-    )
-    return _npz(**profile.to_arrays())
 
 
 def _examples(trained: Trained) -> bytes:

@@ -45,6 +45,16 @@ class Judges:
 
 
 @dataclass(frozen=True)
+class _Step:
+    """A change ready to be written: its moves, the journal's state they rest on, and the release they point to."""
+
+    moves: Sequence[Move]
+    state: StageState
+    release: Release
+    report: GateReport | None = None
+
+
+@dataclass(frozen=True)
 class Promoted:
     """What a promotion did. `changes` is empty when the version already stood there.
 
@@ -92,7 +102,7 @@ def rollback(registry: Registry, project: str, decision: Decision, *, judges: Ju
     moves.append(Move(target, "Archived", "Production", reason, decision.ticket, release_id=release.id))
     if current is not None:
         moves.append(Move(current, "Production", "Archived", f"rolled back: {reason}", decision.ticket))
-    return _commit(registry, version, moves, state, decision, release=release)
+    return _commit(registry, version, _Step(moves, state, release), decision)
 
 
 def mirror(registry: Registry, project: str) -> str | None:
@@ -127,7 +137,7 @@ def _to_staging(
     if state.staging is not None:
         note = f"replaced in Staging by version {version.version}"
         moves.append(Move(state.staging, "Staging", "Archived", note, decision.ticket))
-    return _commit(registry, version, moves, state, decision, report=report, release=release)
+    return _commit(registry, version, _Step(moves, state, release, report), decision)
 
 
 def _to_production(
@@ -137,7 +147,8 @@ def _to_production(
         mirror(registry, version.project)
         raise IllegalStageChange.needs_rollout(version.project, version.version)
     release = _proven(registry, version, state, judges)
-    return _commit(registry, version, _succession(version, state, decision, release), state, decision, release=release)
+    moves = _succession(version, state, decision, release)
+    return _commit(registry, version, _Step(moves, state, release), decision)
 
 
 def _succession(version: ModelVersion, state: StageState, decision: Decision, release: Release) -> list[Move]:
@@ -180,28 +191,18 @@ def _proven(registry: Registry, version: ModelVersion, state: StageState, judges
     return found
 
 
-def _commit(
-    registry: Registry,
-    version: ModelVersion,
-    moves: Sequence[Move],
-    state: StageState,
-    decision: Decision,
-    *,
-    report: GateReport | None = None,
-    release: Release,
-) -> Promoted:
-    project = version.project
+def _commit(registry: Registry, version: ModelVersion, step: _Step, decision: Decision) -> Promoted:
+    project, expected = version.project, step.state.sequence
     try:
         with registry.database.begin() as connection:
-            record_release(connection, registry, release)
-            changes = registry.journal.write(connection, project, moves, expected=state.sequence, actor=decision.actor)
+            record_release(connection, registry, step.release)
+            changes = registry.journal.write(connection, project, step.moves, expected=expected, actor=decision.actor)
     except IntegrityError as taken:
+        found = registry.journal.head(project)
         raise StageConflict(
-            project,
-            expected=state.sequence,
-            found=registry.journal.head(project),
-            winner="somebody else",
-            did="wrote first",
+            project, expected=expected, found=found, winner="somebody else", did="wrote first"
         ) from taken
     unmirrored = mirror(registry, project)
-    return Promoted(read_version(registry, project, version.version), tuple(changes), report, release, unmirrored)
+    return Promoted(
+        read_version(registry, project, version.version), tuple(changes), step.report, step.release, unmirrored
+    )
