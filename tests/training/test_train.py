@@ -36,6 +36,8 @@ def test_a_model_learns_what_there_is_to_learn() -> None:
 
 def test_every_metric_lies_in_its_interval() -> None:
     found = trained(QUICK, a_frame(1200)).evaluation
+    assert found.metrics["ece"].high is not None
+    assert found.metrics["ece"].high > found.metrics["ece"].value
     for metric in found.metrics.values():
         assert metric.low is not None
         assert metric.high is not None

@@ -21,6 +21,8 @@ Index = NDArray[np.int64]
 
 _REPEATS = 400
 _LEVEL = 0.95
+_SIGNED = ("r2", "bias")
+_SHARES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "ece", "roc_auc", "pr_auc", "r2")
 # With fewer clusters a bootstrap interval promises more than it holds.
 _LEAST_CLUSTERS = 10
 
@@ -87,15 +89,17 @@ def metrics_with_intervals(judged: Judged, predictions: Array, *, repeats: int =
     for weights in resampled_weights(judged.clusters, block=block, repeats=repeats, seed=judged.seed):
         for name, values in judged.values(predictions, weights).items():
             drawn[name].append(values)
-    return {name: _with_interval(value, np.concatenate(drawn[name])) for name, value in points.items()}
+    return {name: _with_interval(name, value, np.concatenate(drawn[name])) for name, value in points.items()}
 
 
-def _with_interval(value: float, drawn: Array) -> Metric:
+def _with_interval(name: str, value: float, drawn: Array) -> Metric:
+    """The middle of the redrawn values, moved by their bias: a calibration error only grows when rows are redrawn."""
     finite = drawn[np.isfinite(drawn)]
     if len(finite) < len(drawn) / 2:
         return Metric(value)
-    low, high = np.quantile(finite, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    return Metric(value, float(low), float(high))
+    ends = np.quantile(finite, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]) - finite.mean() + value
+    low, high = np.clip(ends, None if name in _SIGNED else 0.0, 1.0 if name in _SHARES else None)
+    return Metric(value, min(float(low), value), max(float(high), value))
 
 
 def constant_predictions(train: LabelledRows, rows: int) -> Array:
