@@ -19,7 +19,13 @@ LOCKS = sorted((CHECKOUT / "requirements").glob("*.lock"))
 OPTIONAL = {"torch": "torch", "ray": "ray", "pyspark": "pyspark", "boto3": "boto3", "evidently": "evidently"}
 
 # Types that a declared dependency's own interface speaks in: its version decides theirs.
-COMES_WITH = {"starlette": "fastapi", "pydantic_core": "pydantic", "annotated_types": "pydantic", "pandas": "feast"}
+COMES_WITH = {
+    "starlette": "fastapi",
+    "pydantic_core": "pydantic",
+    "annotated_types": "pydantic",
+    "typing_extensions": "pydantic",
+    "pandas": "feast",
+}
 
 
 def declared() -> set[str]:

@@ -65,6 +65,11 @@ def test_a_docstring_does_not_count(repository: Path) -> None:
     assert "shape: 0 breaches" in check(repository)
 
 
+def test_an_overridden_signature_is_not_ours_to_shorten(repository: Path) -> None:
+    (repository / "src/touchline/storage/tables.py").write_text("@override\n" + a_function(lines=2, parameters=7))
+    assert "shape: 0 breaches" in check(repository)
+
+
 @pytest.mark.parametrize("name", ["utils/__init__.py", "helpers.py"])
 def test_what_is_not_a_declared_layer_is_refused(repository: Path, name: str) -> None:
     path = repository / "src/touchline" / name
