@@ -1,0 +1,79 @@
+"""A server in a process of its own, as it runs in production: for kills, swaps under load and measurements."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from fastapi import FastAPI
+
+from tests.serving.builders import wait_for
+from tests.serving.bundles import PROJECT
+from touchline.clock import SystemClock
+from touchline.serving import JournalReleases, LogLimits, ServedProject
+from touchline.serving.app import create_app
+from touchline.storage import Database, open_objects
+
+_CHECKOUT = Path(__file__).parents[2]
+
+
+def make() -> FastAPI:
+    """The application of the home in the environment; each worker process makes its own."""
+    home = Path(os.environ["SERVER_HOME"])
+    database = Database.open(os.environ.get("SERVER_DATABASE") or f"sqlite:///{home / 'touchline.db'}")
+    clock = SystemClock()
+    source = JournalReleases(PROJECT, database, open_objects(str(home / "objects")), clock)
+    limits = LogLimits(longest_backoff_seconds=0.5)
+    return create_app(
+        [ServedProject(PROJECT, source, clock)], database=database, spool=home / "spool", log_limits=limits
+    )
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running server."""
+
+    pid: int
+    address: str
+    ready_seconds: float
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+
+@contextmanager
+def a_process(home: Path, *, workers: int = 1, database: str = "") -> Iterator[Process]:
+    with socket.socket() as spare:
+        spare.bind(("127.0.0.1", 0))
+        port = spare.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "tests.serving.server_process:make", "--factory", "--port", str(port)]
+    options = ["--workers", str(workers), "--no-access-log", "--log-level", "error", "--timeout-graceful-shutdown", "5"]
+    environment = {**os.environ, "SERVER_HOME": str(home), "SERVER_DATABASE": database, "OMP_NUM_THREADS": "1"}
+    started = time.monotonic()
+    child = subprocess.Popen([*command, *options], cwd=_CHECKOUT, env=environment, start_new_session=True)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: _is_ready(address), seconds=60)
+        yield Process(child.pid, address, time.monotonic() - started)
+        child.terminate()
+        child.wait(15)
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
+def _is_ready(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/readyz", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False

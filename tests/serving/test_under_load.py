@@ -1,0 +1,125 @@
+"""A server process under load: killed, swapped, and with its database away."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests.serving.builders import wait_for
+from tests.serving.bundles import Registry, a_model, a_request
+from tests.serving.load import Load, under_load
+from tests.serving.server_process import a_process
+from touchline.serving import replay_sample
+from touchline.storage.tables import predictions
+
+pytestmark = pytest.mark.services
+
+# An answer is on disk this long after it was given: the log's flush interval and one write under load.
+KILL_BOUND_SECONDS = 0.25
+PROVE = os.environ.get("TOUCHLINE_TEST_PROVE") == "1"
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    found = Registry.open(tmp_path)
+    for version in (1, 2):
+        found.promote(version, found.keep(version, a_model(seed=version), example=a_request()))
+    return found
+
+
+def _logged(registry: Registry) -> list[str]:
+    with registry.database.connect() as connection:
+        return list(connection.scalars(sa.select(predictions.c.prediction_id)))
+
+
+def test_a_kill_loses_no_answer_older_than_the_bound(registry: Registry, tmp_path: Path) -> None:
+    with a_process(tmp_path) as server, under_load(server.address, a_request()) as load:
+        wait_for(lambda: len(load.answers) > 500, seconds=60)
+        killed_at = time.time()
+        server.kill()
+        load.ending.set()
+    with a_process(tmp_path):  # it takes over what the dead one left
+        wait_for(lambda: not list((tmp_path / "spool").glob("*/*.jsonl")), seconds=20)
+    kept = _logged(registry)
+    assert len(kept) == len(set(kept))
+    lost = [at for at, prediction_id, _ in load.answers if prediction_id not in set(kept)]
+    oldest = max((killed_at - at for at in lost), default=0.0)
+    print(f"killed after {len(load.answers)} answers: {len(lost)} lost, the oldest {oldest * 1000:.0f} ms old,")
+    print(f"the bound is {KILL_BOUND_SECONDS * 1000:.0f} ms")
+    assert oldest <= KILL_BOUND_SECONDS
+
+
+def test_promotions_and_rollbacks_drop_no_request(registry: Registry, tmp_path: Path) -> None:
+    requests, swaps = (100_000, 10) if PROVE else (2_000, 4)
+    ids = {version: _release(registry, version) for version in (1, 2)}
+    latest: list[float] = []
+    with a_process(tmp_path, workers=2) as server, under_load(server.address, a_request()) as load:
+        for swap in range(swaps):
+            _wait_for_answers(load, requests * (swap + 1) // swaps)
+            version = 1 + swap % 2
+            registry.promote(version, ids[version])
+            promoted_at = time.time()
+            _wait_for_version(load, version)
+            late = [at for at, _, found in load.answers if at > promoted_at and found != version]
+            latest.append(max(late, default=promoted_at) - promoted_at)
+    print(f"{len(load.answers)} answers over {swaps} swaps: {len(load.failures)} failed,")
+    print(f"the last old answer came {max(latest):.2f} s after its promotion")
+    assert load.failures == []
+    assert max(latest) < 2.0
+    report = replay_sample(registry.database, registry.objects, "bench", rows=10_000 if PROVE else 500)
+    assert report.mismatches == ()
+    assert report.replayed >= 500
+
+
+def _wait_for_answers(load: Load, count: int) -> None:
+    wait_for(lambda: load.failures or len(load.answers) >= count, seconds=600)
+
+
+def _wait_for_version(load: Load, version: int) -> None:
+    wait_for(lambda: {found for _, _, found in load.answers[-50:]} == {version}, seconds=20)
+
+
+def _release(registry: Registry, version: int) -> str:
+    from touchline.storage.tables import releases
+
+    with registry.database.connect() as connection:
+        found = connection.scalar(sa.select(releases.c.id).where(releases.c.version == version))
+    assert found is not None
+    return found
+
+
+def test_a_broken_bundle_never_takes_over(registry: Registry, tmp_path: Path) -> None:
+    broken = registry.keep(3, a_model(seed=3))
+    bundle = next((tmp_path / "objects").rglob(f"{broken}/model/model.json"))
+    with a_process(tmp_path) as server, under_load(server.address, a_request(), connections=1) as load:
+        bundle.write_bytes(bundle.read_bytes() + b" ")
+        registry.promote(3, broken)
+        wait_for(lambda: "ReleaseTampered" in _health(server.address), seconds=20)
+        _wait_for_answers(load, len(load.answers) + 50)
+    assert load.failures == []
+    assert {version for _, _, version in load.answers} == {2}
+
+
+def _health(address: str) -> str:
+    import httpx
+
+    return httpx.get(f"{address}/health").text
+
+
+def test_a_database_that_is_locked_delays_the_log_and_no_answer(registry: Registry, tmp_path: Path) -> None:
+    seconds = 30.0 if PROVE else 1.5
+    with a_process(tmp_path) as server, under_load(server.address, a_request(), connections=2) as load:
+        wait_for(lambda: len(load.answers) > 50, seconds=20)
+        with registry.database.begin():  # no other process can write meanwhile
+            before, until = len(load.answers), time.monotonic() + seconds
+            wait_for(lambda: time.monotonic() > until, seconds=seconds + 5)
+            during = len(load.answers) - before
+        load.ending.set()
+        wait_for(lambda: set(_logged(registry)) >= {found for _, found, _ in load.answers}, seconds=40)
+    assert load.failures == []
+    assert during > 50
+    assert len(_logged(registry)) == len(load.answers)
