@@ -56,10 +56,10 @@ check: setup-dev ## Format, lint, types, layers and sizes
 	.venv/bin/python tools/check_shape.py
 
 bench: setup-dev ## Measure, beside the peers, and print ratios
-	@$(call run_each,benchmarks/bench_*.py)
+	@$(call run_each,$(filter-out benchmarks/prove_%,$(wildcard benchmarks/*.py)))
 
 prove: setup-dev ## Run the full simulations and kill runs
-	@$(call run_each,benchmarks/prove_*.py)
+	@$(call run_each,$(wildcard benchmarks/prove_*.py))
 
 test-scale: setup-all ## Run the tests that need Ray, Spark or torch
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check 'torch>=2.6'

@@ -15,8 +15,6 @@ import pytest
 CHECKOUT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
 LOCKS = sorted((CHECKOUT / "requirements").glob("*.lock"))
-# Imported by the code of optional backends, which is loaded only with its extra.
-OPTIONAL = {"torch": "torch", "ray": "ray", "pyspark": "pyspark", "boto3": "boto3", "evidently": "evidently"}
 
 # Types that a declared dependency's own interface speaks in: its version decides theirs.
 COMES_WITH = {
@@ -52,9 +50,7 @@ def test_every_imported_library_is_declared() -> None:
         f"{module} in {path.relative_to(CHECKOUT)}"
         for module, path in imported_modules()
         if module not in {*sys.stdlib_module_names, "touchline", "touchline_projects"}
-        and not {
-            name.lower().replace("_", "-") for name in [*known.get(module, []), (OPTIONAL | COMES_WITH).get(module, "")]
-        }
+        and not {name.lower().replace("_", "-") for name in [*known.get(module, [module]), COMES_WITH.get(module, "")]}
         & declared()
     }
     assert undeclared == set()
