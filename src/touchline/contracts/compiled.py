@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from types import new_class
@@ -16,12 +17,13 @@ import polars as pl
 
 from touchline.contracts.contract import Contract, checks_of
 from touchline.contracts.fields import FieldSpec, read_fields, refuse
-from touchline.contracts.parse import DTYPES, parse_column, wanted
+from touchline.contracts.parse import DTYPES, ParsedColumn, parse_column, wanted
 from touchline.contracts.rejected import join_rejected, rejected_rows
 from touchline.contracts.rules import dataframely_column, field_checks
 from touchline.errors import ColumnsMismatch
 
 _ROW = "__row__"
+_WORTH_THREADS = 50_000
 
 
 @dataclass(frozen=True)
@@ -102,17 +104,20 @@ class CompiledContract:
         return found
 
     def _parse(self, frame: pl.DataFrame, zone: str) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
-        columns, failures = [], {}
-        for name, spec in self.fields.items():
-            if name not in frame.columns:
-                default = pl.Series(name, [spec.default], dtype=DTYPES[spec.kind])
-                columns.append(default.new_from_index(0, frame.height))
-                continue
-            parsed = parse_column(spec, frame[name], zone)
-            columns.append(parsed.values.alias(name))
-            if parsed.failed is not None:
-                failures[name] = parsed.failed
-        return pl.DataFrame(columns), failures
+        def parse(spec: FieldSpec) -> ParsedColumn:
+            if spec.name in frame.columns:
+                return parse_column(spec, frame[spec.name], zone)
+            default = pl.Series(spec.name, [spec.default], dtype=DTYPES[spec.kind])
+            return ParsedColumn(default.new_from_index(0, frame.height), None)
+
+        if frame.height < _WORTH_THREADS:
+            parsed = [parse(spec) for spec in self.fields.values()]
+        else:
+            with ThreadPoolExecutor() as pool:
+                parsed = list(pool.map(parse, self.fields.values()))
+        named = dict(zip(self.fields, parsed, strict=True))
+        failures = {name: column.failed for name, column in named.items() if column.failed is not None}
+        return pl.DataFrame([column.values.alias(name) for name, column in named.items()]), failures
 
     def _parse_lines(self, frame: pl.DataFrame, name: str, failed: pl.Series) -> pl.DataFrame:
         return rejected_rows(frame, failed.arg_true(), rule=wanted(self.fields[name]), columns=(name,))

@@ -92,9 +92,9 @@ def _nan_as_null(spec: FieldSpec, values: pl.Series) -> ParsedColumn:
 
 def _retry(raw: pl.Series, values: pl.Series, again: Callable[[pl.Series], pl.Series]) -> pl.Series:
     """`values`, with `again` tried on those positions of `raw` that came out null."""
-    left = (raw.is_not_null() & values.is_null()).arg_true()
-    if left.len() == 0:
+    if values.null_count() == raw.null_count():
         return values
+    left = (raw.is_not_null() & values.is_null()).arg_true()
     return values.scatter(left, again(raw.gather(left).str.strip_chars()))
 
 
@@ -125,15 +125,17 @@ def _same_text(_spec: FieldSpec, raw: pl.Series, _zone: str) -> pl.Series:
 
 
 def _date_from_text(spec: FieldSpec, raw: pl.Series, _zone: str) -> pl.Series:
-    values = pl.Series(raw.name, [None], dtype=pl.Date).new_from_index(0, raw.len())
-    for form in spec.formats or _ISO_DATES:
+    first, *others = spec.formats or _ISO_DATES
+    values = _strptime(raw, pl.Date(), first)
+    for form in (*others, first):  # the first once more, for values with blanks around them
         values = _retry(raw, values, partial(_strptime, dtype=pl.Date(), form=form))
     return values
 
 
 def _datetime_from_text(spec: FieldSpec, raw: pl.Series, zone: str) -> pl.Series:
-    values = pl.Series(raw.name, [None], dtype=pl.Datetime("us", "UTC")).new_from_index(0, raw.len())
-    for form in _datetime_formats(spec, raw):
+    first, *others = _datetime_formats(spec, raw)
+    values = _read_instants(raw, first, zone)
+    for form in (*others, first):  # the first once more, for values with blanks around them
         values = _retry(raw, values, partial(_read_instants, form=form, zone=zone))
     return values
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CONSTANT_STAMP = datetime(1970, 1, 1, tzinfo=UTC)
 """The event_timestamp of every row of a source without a time column."""
 
+_OURS = ("event_timestamp", "created_timestamp", "_manifest")
 _DAY = timedelta(days=1)
 # A schedule is published a season ahead; a year later than that is a typing error.
 _SCHEDULE_AHEAD = timedelta(days=400)
@@ -105,6 +106,9 @@ class Source(BaseModel):
                     f"{place} names {column!r}, which {self.contract.__name__} does not declare. "
                     f"{nearest(column, fields)}"
                 )
+        for column in _OURS:
+            if column in fields:
+                raise ValueError(f"{self.contract.__name__} declares {column!r}, which ingest adds: rename the column")
         self._check_nulls(fields)
         self._check_times(fields)
         return self

@@ -62,6 +62,9 @@ def delimiter_of(content: bytes, encoding: str) -> str:
 def _as_utf8(content: bytes, encoding: str, *, name: str, table: str) -> bytes:
     codec = encoding.lower().replace("_", "-")
     if codec in ("utf-8", "utf8", "utf-8-sig"):
+        # The fast reader takes zero bytes for text; only the wide encodings have them.
+        if content[:2] in _BOMS or b"\0" in content[:1000]:
+            _check_utf8(content, name=name, table=table)
         return content.removeprefix(b"\xef\xbb\xbf")
     try:
         return content.decode(encoding).removeprefix("\ufeff").encode()
