@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,13 +20,13 @@ from touchline.training.estimators.tensors import from_safetensors, to_safetenso
 
 Array = NDArray[np.float64]
 KINDS: tuple[Kind, ...] = ("binary", "multiclass", "regression")
-NEEDS = {"mlp": "torch", "xgboost": "xgboost"}
+NEEDS = {"mlp": "torch", "xgboost": "xgboost", "automl": "flaml"}
 
 
 def every_family() -> list[tuple[str, Kind]]:
     return [
         (name, kind)
-        for name in names("touchline.estimators")
+        for name in sorted(set(names("touchline.estimators")) - {"automl"})
         if name not in NEEDS or find_spec(NEEDS[name])
         for kind in KINDS
         if kind in load("touchline.estimators", name).kinds
@@ -176,3 +177,22 @@ def test_loading_a_family_imports_no_library() -> None:
     for name in names("touchline.estimators"):
         load("touchline.estimators", name)
     assert not {"lightgbm", "xgboost", "sklearn", "torch"} & (set(sys.modules) - before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("learner", ["lgbm", "xgboost", "rf"])
+@pytest.mark.filterwarnings("ignore")
+def test_what_flaml_finds_is_kept_as_one_of_ours(learner: str, kind: Kind, tmp_path: Path) -> None:
+    pytest.importorskip("flaml")
+    family: Family = load("touchline.estimators", "automl")
+    request = a_request(family, kind, validation=some_rows(kind, seed=6))
+    params = {"seconds": 2.0, "learners": learner}
+    found = family.fit(replace(request, params=params))
+    found.export(tmp_path)
+    matrix = some_rows(kind, seed=5).matrix
+    np.testing.assert_array_equal(family.restore(tmp_path).predict(matrix), found.predict(matrix))
+    # FLAML shuffles the rows while it searches, so the fit that follows is near, not equal; and the same each time.
+    settled = replace(request, params={**params, **found.settled}, validation=None)
+    again = family.fit(settled).predict(matrix)
+    np.testing.assert_array_equal(again, family.fit(settled).predict(matrix))
+    assert np.corrcoef(again.ravel(), found.predict(matrix).ravel())[0, 1] > 0.95
