@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import polars as pl
@@ -154,6 +155,40 @@ def test_a_candidate_that_crashes_is_reported_and_the_others_go_on() -> None:
     result = trained(training)
     assert result.chosen == "logistic"
     assert result.candidates[0].error == "MemoryError: no room for 250 rows"
+
+
+class Endless(LogisticFamily):
+    """A family that never looks at the clock."""
+
+    name = "endless"
+
+    def fit(self, request: FitRequest) -> Fitted:  # noqa: ARG002
+        Event().wait()
+        raise AssertionError
+
+
+def test_a_candidate_that_runs_past_its_budget_is_left_behind() -> None:
+    endless = Candidate(name="endless", family=Endless())
+    result = trained(QUICK.model_copy(update={"candidates": (endless, "logistic"), "candidate_seconds": 0.5}))
+    assert result.chosen == "logistic"
+    assert result.candidates[0].error == (
+        "BudgetExceeded: endless was not done within 0.5 s. Raise candidate_seconds in Training, or leave it out."
+    )
+
+
+class Uninstalled(LogisticFamily):
+    """A family whose library is not there."""
+
+    name = "uninstalled"
+
+    def fit(self, request: FitRequest) -> Fitted:  # noqa: ARG002
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+
+def test_a_missing_library_names_the_extra_to_install() -> None:
+    mine = Candidate(name="mine", family=Uninstalled())
+    result = trained(QUICK.model_copy(update={"candidates": (mine, "logistic")}))
+    assert "pip install 'touchline[mlp]'" in (result.candidates[0].error or "")
 
 
 def test_when_every_candidate_crashes_each_reason_is_told() -> None:

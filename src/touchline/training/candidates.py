@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from touchline.errors import CandidateUnfit
+from touchline.errors import CandidateUnfit, MissingDependency
 from touchline.plugins import load, names
+from touchline.training.bounded import run_within
 from touchline.training.calibration import NO_CALIBRATION, Calibrator, choose_calibration, fit_calibrator
 from touchline.training.contest import Contest
 from touchline.training.estimators.base import GROUP, Deadline, Family, Kind, ParamValue
@@ -24,6 +25,9 @@ from touchline.training.thresholds import best_threshold
 from touchline.training.tuning import TuningReport
 
 Array = NDArray[np.float64]
+
+# Which extra brings a library.
+_EXTRAS = {"torch": "mlp", "xgboost": "xgboost", "flaml": "automl"}
 
 _log = logging.getLogger(__name__)
 
@@ -80,16 +84,26 @@ def recipe_of(candidate: Candidate, family: Family, contest: Contest) -> Recipe:
 def try_recipe(recipe: Recipe, family: Family, contest: Contest) -> Contender | CandidateReport:
     """The recipe's score on the validation rows, or a report of why there is none."""
     began = time.perf_counter()
-    deadline = Deadline.within(contest.training.candidate_seconds)
+    seconds = contest.training.candidate_seconds
     try:
-        out_of_fold = fit_out_of_fold(recipe, family, contest.rows, contest.windows, deadline=deadline)
-        return judge(
-            replace(recipe, params={**recipe.params, **out_of_fold.settled}), family, contest, out_of_fold, began
-        )
+        return run_within(seconds, recipe.candidate, lambda: _tried(recipe, family, contest, began))
     except Exception as wrong:  # noqa: BLE001  a candidate may fail in any way; the others go on and the report says so
         _log.warning("candidate %s failed", recipe.candidate, exc_info=True)
-        reason = f"{type(wrong).__name__}: {wrong}"
-        return CandidateReport(recipe.candidate, recipe.params, {}, time.perf_counter() - began, reason)
+        return CandidateReport(recipe.candidate, recipe.params, {}, time.perf_counter() - began, _reason(wrong))
+
+
+def _tried(recipe: Recipe, family: Family, contest: Contest, began: float) -> Contender:
+    deadline = Deadline.within(contest.training.candidate_seconds)
+    out_of_fold = fit_out_of_fold(recipe, family, contest.rows, contest.windows, deadline=deadline)
+    settled = replace(recipe, params={**recipe.params, **out_of_fold.settled})
+    return judge(settled, family, contest, out_of_fold, began)
+
+
+def _reason(wrong: Exception) -> str:
+    if isinstance(wrong, ModuleNotFoundError):
+        missing = wrong.name or "?"
+        return str(MissingDependency("This candidate", missing, [_EXTRAS[missing]] if missing in _EXTRAS else []))
+    return f"{type(wrong).__name__}: {wrong}"
 
 
 def judge(recipe: Recipe, family: Family, contest: Contest, out_of_fold: OutOfFold, began: float) -> Contender:
