@@ -8,6 +8,7 @@
     │   ├── UnknownPlugin
     │   ├── InvalidContract, ColumnUnknown, SnapshotNotFound, ManifestNotFound
     │   ├── VersionNotFound, ReasonMissing, IllegalStageChange, NotPortable
+    │   ├── EntityKeyMissing
     │   ├── UnknownScore, CandidateUnfit
     │   ├── DriftColumnUnknown
     │   └── MissingDependency
@@ -355,6 +356,13 @@ class InvalidEntityKey(UsageError):
         )
 
 
+class EntityKeyMissing(UsageError):
+    def __init__(self, view: str, missing: Sequence[str]) -> None:
+        self.view, self.missing = view, tuple(missing)
+        wanted = " ".join(f"{name}=VALUE" for name in missing)
+        super().__init__(f"View {view!r} looks an entity up by {', '.join(missing)}, which is not given. Add: {wanted}")
+
+
 class FeatureNotANumber(UsageError):
     def __init__(self, column: str, found: object) -> None:
         self.column = column
@@ -385,6 +393,20 @@ class HistoryMoved(TouchlineError):
             f"The history of view {view!r} in {where} has {found}, the declaration {allowed}. "
             "Compute the view again: touchline features compute."
         )
+
+
+class InvalidPush(UsageError):
+    """A pushed row that the view cannot take; nothing of the push was kept."""
+
+    def __init__(self, view: str, row: int, column: str, found: object, allowed: str) -> None:
+        self.view, self.row, self.column = view, row, column
+        super().__init__(
+            f"View {view!r} takes nothing of this push: row {row} has {column!r} = {found!r}; it must be {allowed}."
+        )
+
+    @classmethod
+    def unknown(cls, view: str, row: int, column: str, known: Collection[str]) -> InvalidPush:
+        return cls(view, row, column, "a value", f"a column of the view. {nearest(column, known)}".rstrip("."))
 
 
 class FeatureTypeMoved(UsageError):
@@ -732,6 +754,12 @@ class NothingToLearnFrom(UsageError):
 class InvalidInstant(UsageError):
     def __init__(self, text: str) -> None:
         super().__init__(f"{text!r} is no instant. Write it as 2009-04-18 or 2009-04-18T12:00, in UTC or with a zone.")
+
+
+class NotAPair(UsageError):
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(f'{text!r} is no NAME=VALUE. Write it with an equals sign, for example team="Schalke 04".')
 
 
 class UnknownName(UsageError):

@@ -87,7 +87,9 @@ def materialize(views: ViewsArgument = None, project: ProjectOption = None, as_j
         print_json(found)
         return
     rows = ([one.view, one.feature_version, one.rows, one.written, one.watermark] for one in found)
-    print_table(f"materialized for {door.project.name}", ["view", "version", "entities", "written", "known up to"], rows)
+    print_table(
+        f"materialized for {door.project.name}", ["view", "version", "entities", "written", "known up to"], rows
+    )
 
 
 def get(
@@ -137,9 +139,9 @@ def chosen_views(door: Door, names: Sequence[str] | None) -> list[FeatureView]:
 
 def pairs_of(texts: Sequence[str]) -> dict[str, str]:
     """What was typed as name=value."""
-    from touchline.errors import UnknownName
+    from touchline.errors import NotAPair
 
     for text in texts:
         if "=" not in text:
-            raise UnknownName("pair", text, ["name=value"])
+            raise NotAPair(text)
     return dict(text.split("=", 1) for text in texts)

@@ -1,0 +1,77 @@
+"""What the online store holds of one entity, as people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from touchline.errors import EntityKeyMissing, UnknownName
+from touchline.features import FeatureReader, ServedView
+
+if TYPE_CHECKING:
+    from touchline.features import FeatureView, OnlineStore
+    from touchline.features.reader import Presence
+
+Value = float | int | bool | str | datetime | None
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+@dataclass(frozen=True)
+class OnlineValues:
+    """One view of one entity. `values` is what lies there; serving uses it only where the status is `present`."""
+
+    view: str
+    feature_version: str
+    keys: Mapping[str, str]
+    status: Presence
+    event_timestamp: datetime | None
+    created_timestamp: datetime | None
+    watermark: datetime | None
+    ttl: timedelta | None
+    values: Mapping[str, Value]
+
+
+def entity_keys(view: FeatureView, pairs: Mapping[str, str]) -> dict[str, str]:
+    """The view's join keys out of what somebody typed; `UnknownName` or `EntityKeyMissing` where they do not fit."""
+    for name in pairs:
+        if name not in view.join_keys:
+            raise UnknownName("entity key", name, view.join_keys)
+    missing = [name for name in view.join_keys if name not in pairs]
+    if missing:
+        raise EntityKeyMissing(view.name, missing)
+    return {name: pairs[name] for name in view.join_keys}
+
+
+def read_online(
+    project: str, views: Sequence[FeatureView], keys: Mapping[str, str], store: OnlineStore, *, now: datetime
+) -> list[OnlineValues]:
+    """What is online of the entity with these keys, in each view, as a request at `now` would find it."""
+    # By hand the status is what is asked for, so no view's policy may raise or compute here.
+    served = [replace(ServedView.of(project, view.on()), fallback="null") for view in views]
+    _, statuses = FeatureReader(tuple(served), (), store).read_one(keys, now)
+    stored = store.read([view.key(keys) or b"" for view in served])
+    found = []
+    for view, status, data, declared in zip(served, statuses, stored, views, strict=True):
+        packed = view.layout.unpack(data, "/".join(keys.values())) if data is not None else None
+        kinds = dict(view.features)
+        values = zip(kinds, packed.values if packed else [None] * len(kinds), strict=True)
+        found.append(
+            OnlineValues(
+                view=view.view,
+                feature_version=view.feature_version,
+                keys=dict(keys),
+                status=status.status,
+                event_timestamp=status.event_timestamp,
+                created_timestamp=_instant(packed.created) if packed else None,
+                watermark=status.watermark,
+                ttl=declared.ttl,
+                values={name: _instant(value) if kinds[name] == "timestamp" else value for name, value in values},
+            )
+        )
+    return found
+
+
+def _instant(micros: int | None) -> datetime | None:
+    return None if micros is None else _EPOCH + timedelta(microseconds=micros)
