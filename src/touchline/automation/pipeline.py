@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from hashlib import sha256
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -33,7 +34,7 @@ from touchline.registry import (
 )
 from touchline.serving import Settled
 from touchline.statistics import Profile
-from touchline.training import Recipe, refit
+from touchline.training import Recipe, refit_on, split_again
 
 if TYPE_CHECKING:
     import polars as pl
@@ -161,7 +162,7 @@ def _promote(
     if version.stage != "None" or any(change.version == version.version for change in changes):
         return None, None
     place.say("gates")
-    judges = Judges(place.project.gates, _refitter(place, training_set))
+    judges = Judges(place.project.gates, _refitter(place, training_set, trained_at=version.created_at))
     try:
         return promote(registry, place.project.name, version.version, decision, judges=judges), None
     except GateFailed as refusal:
@@ -171,15 +172,18 @@ def _promote(
 def judges_of(place: Workplace, version: ModelVersion) -> Judges:
     """The declared gates, and Production's recipe fitted again on the version's own training set."""
     training_set = read_training_set(version.training_set_hash, project=place.project.name, stores=place.stores)
-    return Judges(place.project.gates, _refitter(place, training_set) if training_set else None)
+    return Judges(
+        place.project.gates, _refitter(place, training_set, trained_at=version.created_at) if training_set else None
+    )
 
 
-def _refitter(place: Workplace, training_set: TrainingSet) -> Callable[[Recipe], pl.DataFrame]:
+def _refitter(place: Workplace, training_set: TrainingSet, *, trained_at: datetime) -> Callable[[Recipe], pl.DataFrame]:
+    task, training = place.project.task, place.project.training
+
     def refitted(recipe: Recipe) -> pl.DataFrame:
         place.say("fitting Production's recipe on the same rows")
-        # The same training set and declaration give the same split, so the opponent sees the candidate's rows.
-        result = steps.train_candidates(place, training_set)
-        return refit(recipe, place.project.task, training_set, result)
+        split = split_again(task, training, training_set, now=trained_at)
+        return refit_on(recipe, task, training_set, split, now=trained_at)
 
     return refitted
 

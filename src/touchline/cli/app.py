@@ -17,22 +17,26 @@ if TYPE_CHECKING:
     from touchline.serving import ServedProject, ServedRelease
 
 
-def create_serving_app(house: House, folders: Sequence[Path]) -> FastAPI:
-    """The serving routes of these projects."""
+def create_serving_app(house: House, folders: Sequence[Path], *, host: str) -> FastAPI:
+    """The serving routes of these projects. Any `host` but loopback needs a key to have been made."""
     from touchline.serving.app import create_app
 
     projects = [_served(house, folder) for folder in folders]
     default = house.settings.project if house.settings.project in {project.name for project in projects} else None
     return create_app(
-        projects, database=house.database, spool=house.settings.home.absolute() / "spool", default=default
+        projects,
+        database=house.database,
+        spool=house.settings.home.absolute() / "spool",
+        default=default,
+        host=host,
     )
 
 
-def create_full_app(house: House, folders: Sequence[Path]) -> FastAPI:
+def create_full_app(house: House, folders: Sequence[Path], *, host: str) -> FastAPI:
     """The serving routes and `/api` in one process."""
     from touchline.api.app import add_api
 
-    app = create_serving_app(house, folders)
+    app = create_serving_app(house, folders, host=host)
     add_api(app, house.database, load=lambda name: _load(house, folders, name), online=lambda: _online(house))
     return app
 
@@ -48,6 +52,7 @@ def _served(house: House, folder: Path) -> ServedProject:
         clock=clock,
         open_reader=_reader_opener(house),
         routers=_routers(house, folder),
+        is_store_remote=house.settings.online_store != "sqlite",
     )
 
 

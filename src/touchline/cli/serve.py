@@ -41,7 +41,8 @@ def serve(
         raise ProjectNotFound("any project", house.base, [])
     address, number = host or house.settings.host, port or house.settings.port
     require_free(address, number, setting="TOUCHLINE_PORT")
-    app = create_serving_app(house, folders) if only_serving else create_full_app(house, folders)
+    make = create_serving_app if only_serving else create_full_app
+    app = make(house, folders, host=address)
     level = house.settings.log_level.lower()
     uvicorn.run(app, host=address, port=number, log_level=level, access_log=False, timeout_graceful_shutdown=10)
 

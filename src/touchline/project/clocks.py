@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ class StoredClock:
         return self._instant
 
     def wall(self) -> datetime:
-        return datetime.now(UTC)
+        return SystemClock().wall()
 
 
 def project_clock(project: Project, database: Database) -> Clock:

@@ -126,10 +126,15 @@ def _explain(wrong: ValidationError, folder: Path) -> InvalidProject:
         step = nearest(field, list(model.model_fields))
     else:
         place = f"{wrong.title}({field})" if field else wrong.title
-        shown = f", found {first['input']!r}" if field and isinstance(first["input"], str | int | float) else ""
+        is_secret = model is None or model.model_config.get("hide_input_in_errors", False)
+        shown = "" if is_secret or not _is_plain(first["input"]) or not field else f", found {first['input']!r}"
         what = f"{place}: {first['msg'].removeprefix('Value error, ')}{shown}"
         step = "Correct it and run the command again."
     return InvalidProject(folder / _FILE, _line_in(wrong, folder), what, step)
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float)
 
 
 def _model(title: str) -> type[BaseModel] | None:

@@ -85,7 +85,9 @@ def render_project(name: str, found: Inference, sample: FileSample, *, path: str
 
 
 def _imports(found: Inference, sample: FileSample) -> str:
-    ours = {"touchline": ("Contract", "Gate", "Project", "Source", "Training", _maker(found), "examples")}
+    ours: dict[str, tuple[str, ...]] = {
+        "touchline": ("Contract", "Gate", "Project", "Source", "Training", _maker(found), "examples")
+    }
     ours["touchline.ingest"] = (sample.kind,)
     wanted = {**ours, "polars": ()}
     for module, names in contract_imports(found).items():

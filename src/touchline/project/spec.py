@@ -38,7 +38,7 @@ class Retrain(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schedule: str | None = Field(None, description="cron expression, five fields, UTC")
+    schedule: Annotated[str | None, Field(description="cron expression, five fields, UTC")] = None
     only_if: Literal["drift", "new_data"] | None = None
     on_drift: bool = False
     on_degradation: bool = False
@@ -67,7 +67,7 @@ class Project(BaseModel):
     training: Training = Field(default_factory=Training)
     gates: tuple[Gate, ...] = ()
     rollout: Rollout | None = None
-    retrain: Retrain = Field(default_factory=Retrain)
+    retrain: Retrain = Retrain()
     monitoring: Monitoring = Field(default_factory=Monitoring)
     alerts: Alerts | None = None
     clock: SampleClock | None = None

@@ -1,0 +1,251 @@
+"""The whole loop through the command line, as a person runs it: real processes, real ports, real kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from touchline.clock import SystemClock
+from touchline.registry import Journal, load_release
+from touchline.storage import Database
+from touchline.storage.tables import manifests, model_versions, pipeline_steps, releases, snapshots
+
+PROJECT = '''
+"""Visits to a shop: who buys, from how the customer has spent before."""
+
+from datetime import datetime, timedelta
+
+import polars as pl
+from pydantic import Field
+
+from touchline import (
+    Contract, Entity, Gate, Project, SampleClock, Source, Training, classification, examples, feature_view,
+)
+from touchline.ingest import CsvFiles
+
+
+class Visit(Contract):
+    visit_id: str
+    at: datetime
+    customer: str
+    spent: float | None = Field(None, ge=0)
+
+
+visits = Source(
+    name="visits", contract=Visit, key="visit_id", event_time="at", known_after=timedelta(hours=1),
+    hidden_until_known=("spent",), provider=CsvFiles("visits.csv"),
+)
+customer = Entity(name="customer", plural="customers", join_keys=["customer"])
+
+
+@feature_view(entity=customer, source=visits, ttl=timedelta(days=365))
+def spending(visits: pl.LazyFrame) -> pl.LazyFrame:
+    return visits.filter(pl.col("spent").is_not_null()).select(
+        "customer",
+        "event_timestamp",
+        usual=pl.col("spent").rolling_mean(10, min_samples=1).over("customer", order_by="event_timestamp"),
+    )
+
+
+@examples(source=visits)
+def each_visit(visits: pl.LazyFrame) -> pl.LazyFrame:
+    return visits.select(
+        "customer",
+        example_id="visit_id",
+        cutoff="at",
+        label=pl.when(pl.col("spent") > 50).then(pl.lit("yes")).when(pl.col("spent") <= 50).then(pl.lit("no")),
+        label_timestamp="event_timestamp",
+    )
+
+
+task = classification(examples=each_visit, classes=["no", "yes"], features=[spending.on("customer")])
+project = Project(
+    name="shop", sources=[visits], feature_views=[spending], task=task,
+    training=Training(candidates=["logistic"], test="40d"),
+    gates=[Gate("accuracy", at_least=0.6), Gate.improves("log_loss")],
+    clock=SampleClock(at="2024-06-01T00:00:00Z"),
+)
+'''
+
+
+def write_visits(place: Path, *, days: int = 160) -> None:
+    """Ten visits a day up to five days after the clock; half of the customers usually buy."""
+    random = Random(11)
+    start = datetime(2024, 6, 6, tzinfo=UTC) - timedelta(days=days)
+    lines = ["visit_id,at,customer,spent"]
+    for day in range(days):
+        for hour in range(8, 18):
+            customer = random.randrange(40)
+            spent = max(0.0, random.gauss(80 if customer % 2 else 20, 20))
+            at = start + timedelta(days=day, hours=hour)
+            lines.append(f"{day}-{hour},{at:%Y-%m-%dT%H:%M:%SZ},c{customer},{spent:.2f}")
+    (place / "visits.csv").write_text("\n".join(lines) + "\n")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Shop:
+    """A checkout with the shop's project, its own home and its own ports."""
+
+    def __init__(self, place: Path) -> None:
+        self.place, self.port = place, free_port()
+        folder = place / "projects" / "shop"
+        folder.mkdir(parents=True)
+        (folder / "project.py").write_text(PROJECT)
+        write_visits(place)
+        self.environment = {
+            **os.environ,
+            "TOUCHLINE_HOME": str(place / "home"),
+            "TOUCHLINE_PORT": str(self.port),
+            "TOUCHLINE_MLFLOW_PORT": str(free_port()),
+        }
+
+    @property
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "touchline.cli.main"]
+
+    def run(self, *words: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [*self.command, *words], cwd=self.place, env=self.environment, capture_output=True, text=True, timeout=240
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + (done.stderr if code else "")
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self.run(*words, "--json"))
+
+    def ask(self, path: str, body: Any = None) -> Any:
+        url = f"http://127.0.0.1:{self.port}{path}"
+        answer = httpx.post(url, json=body, timeout=20) if body is not None else httpx.get(url, timeout=20)
+        return answer.raise_for_status().json()
+
+    def database(self) -> Database:
+        return Database.open(f"sqlite:///{self.place / 'home' / 'touchline.db'}")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    shop = Shop(tmp_path)
+    yield shop
+    subprocess.run([*shop.command, "stop"], cwd=shop.place, env=shop.environment, capture_output=True, timeout=60)
+
+
+def until(condition: Callable[[], bool], *, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"it did not happen within {seconds:g} s"
+        time.sleep(0.01)
+
+
+@pytest.mark.services
+def test_from_a_file_to_an_answer_that_can_be_traced_replayed_and_settled(shop: Shop) -> None:
+    summary = shop.json("up")
+    assert summary["projects"][0]["semantic_version"] == "1.0.0"
+    asked = shop.ask("/predict", {"customer": "c1"})
+    assert asked["probabilities"]["yes"] > 0.8
+    assert shop.ask("/predict", {"customer": "c2"})["probabilities"]["yes"] < 0.2
+    until(lambda: len(shop.json("outcomes", "-p", "shop")) == 3)
+
+    chain = shop.json("trace", asked["prediction_id"])
+    [file] = chain["sources"][0]["ingests"][0]["files"]
+    assert file["sha256"] == sha256_of(shop.place / "visits.csv")
+    assert shop.json("replay", "-p", "shop")["mismatches"] == []
+
+    shop.run("clock", "advance", "2024-06-06", "-p", "shop")
+    assert shop.json("ingest", "-p", "shop")["outcomes"]["settled"] == 50
+    settled = shop.json("outcomes", "-p", "shop")
+    assert {one["label"] for one in settled} <= {"yes", "no"}
+    assert shop.json("monitor", "drift", "-p", "shop")["state"] == "not_enough_data"
+    shop.run("train", "-p", "shop", code=3)
+
+
+@pytest.mark.services
+def test_a_second_up_reuses_everything(shop: Shop) -> None:
+    shop.run("up")
+    before = counts(shop)
+    assert shop.json("plan", "-p", "shop")["changes"] == []
+    shop.run("up")
+    assert counts(shop) == before
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("step", ["ingest", "train", "promote"])
+def test_a_kill_in_any_step_leaves_a_state_from_which_the_same_command_carries_on(shop: Shop, step: str) -> None:
+    shop.run("migrate")
+    process = subprocess.Popen(
+        [*shop.command, "train", "-p", "shop"],
+        cwd=shop.place,
+        env=shop.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    until(lambda: step in steps(shop) or process.poll() is not None)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    shop.run("train", "-p", "shop")
+    found = counts(shop)
+    assert (found["snapshots"], found["versions"], found["releases"]) == (1, 1, 1)
+    database = shop.database()
+    changes = Journal(database, SystemClock()).history("shop")
+    assert [change.to_stage for change in changes] == ["Staging", "Production"]
+    with database.connect() as connection:
+        release = connection.execute(sa.select(releases)).one()
+    load_release(shop.place / "home" / "objects" / release.object_key, digest=release.digest)
+    database.close()
+
+
+@pytest.mark.services
+def test_a_taken_port_names_the_setting_to_change(shop: Shop) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", shop.port))
+        other.listen()
+        assert f"TOUCHLINE_PORT={shop.port + 1}" in shop.run("up", code=1)
+
+
+def steps(shop: Shop) -> set[str]:
+    database = shop.database()
+    with database.connect() as connection:
+        found = set(connection.scalars(sa.select(pipeline_steps.c.name)))
+    database.close()
+    return found
+
+
+def counts(shop: Shop) -> dict[str, int]:
+    database = shop.database()
+    tables = {"snapshots": snapshots, "versions": model_versions, "releases": releases}
+    with database.connect() as connection:
+        found = {
+            name: connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+            for name, table in tables.items()
+        }
+        found["changes"] = rows_in(connection, sa.select(manifests).where(manifests.c.status == "new"))
+    database.close()
+    return found
+
+
+def rows_in(connection: sa.Connection, query: sa.Select[Any]) -> int:
+    return connection.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
+
+
+def sha256_of(file: Path) -> str:
+    from hashlib import sha256
+
+    return sha256(file.read_bytes()).hexdigest()
