@@ -36,7 +36,8 @@ class Logit:
     slope: float = 0.1
 
     def predict(self, vectors: Vectors) -> Vectors:
-        share = 1 / (1 + np.exp(-self.slope * np.nansum(vectors, axis=1)))
+        with np.errstate(over="ignore"):
+            share = 1 / (1 + np.exp(-self.slope * np.nansum(vectors, axis=1)))
         return np.stack([share, 1 - share], axis=1)
 
 

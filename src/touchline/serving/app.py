@@ -21,6 +21,7 @@ from touchline.serving.answering import PredictHere
 from touchline.serving.front import Front
 from touchline.serving.keys import KeyRing, is_loopback, require_key
 from touchline.serving.openapi import document_of
+from touchline.serving.outcome_bodies import TAGS
 from touchline.serving.prediction_log import LogLimits, PredictionLog
 from touchline.serving.problems import FieldProblem, InternalError, InvalidRequest, Problem, problem_of_status, respond
 from touchline.serving.releases import ReleaseSlot
@@ -146,7 +147,9 @@ def _add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, wrong: RequestValidationError) -> Response:
         problems = [
-            FieldProblem(".".join(str(part) for part in error["loc"][1:]), str(error["msg"]), None, None)
+            FieldProblem(
+                ".".join(str(part) for part in error["loc"][1:] if part not in TAGS), str(error["msg"]), None, None
+            )
             for error in wrong.errors()[:50]
         ]
         return reply(request, InvalidRequest(problems))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from touchline.serving.predict import Predictor
@@ -60,10 +62,35 @@ def document_of(serving: Serving, routes: dict[str, Any]) -> dict[str, Any]:
         for path in (["/predict"] if name == serving.default else []) + [f"/projects/{name}/predict"]:
             paths[path] = {"post": _operation(slot.current, schemas, path, serving.limits.rows)}
     document["paths"] = {**paths, **document.get("paths", {})}
+    for name, slot in serving.slots.items():
+        if slot.current is not None:
+            _describe_labels(document, slot.current, ["/outcomes"] if name == serving.default else [])
     for methods in document["paths"].values():
         for operation in methods.values():
             _describe_failures(operation)
     return document
+
+
+def _describe_labels(document: dict[str, Any], predictor: Predictor, paths: Sequence[str]) -> None:
+    """The labels of this release's task, where FastAPI only knows that there are labels."""
+    release = predictor.release
+    label = {"type": "number"} if release.kind == "regression" else {"type": "string", "enum": list(release.classes)}
+    schemas, title = document["components"]["schemas"], _title(release.project)
+    for name in ("ExampleOutcome", "PredictionOutcome"):
+        schema = copy.deepcopy(schemas[name])
+        schema["properties"]["label"] = label
+        schema.pop("example", None)
+        schemas[f"{title}{name}"] = schema
+    for path in (*paths, f"/projects/{release.project}/outcomes"):
+        content = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+        text = json.dumps(content["schema"])
+        for name in ("ExampleOutcome", "PredictionOutcome"):
+            text = text.replace(f"schemas/{name}", f"schemas/{title}{name}")
+        content["schema"] = json.loads(text)
+
+
+def _title(project: str) -> str:
+    return "".join(part.title() for part in project.split("_"))
 
 
 def _describe_failures(operation: dict[str, Any]) -> None:
@@ -79,7 +106,7 @@ def _operation(predictor: Predictor, schemas: dict[str, Any], path: str, most_ro
     release = predictor.release
     row = predictor.models.schema_of_one()
     schemas.update(row.pop("$defs", {}))
-    title = "".join(part.title() for part in release.project.split("_"))
+    title = _title(release.project)
     schemas[f"{title}Ask"] = row
     schemas[f"{title}Answer"] = _answer_schema(predictor)
     reference = {"$ref": f"#/components/schemas/{title}Ask"}

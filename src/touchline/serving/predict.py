@@ -154,6 +154,10 @@ class Predictor:
         """Answers and log lines of scored rows."""
         vectors, statuses, found = scored
         outputs = found.tolist()
+        for output in outputs:
+            total = sum(output)
+            if total - total != 0.0:  # NaN or infinite: an answer would be no JSON number
+                raise InvalidRequest([FieldProblem("", "the model has no finite answer to these values", None, None)])
         return [
             self._answered(Scored(rows[i], cutoffs[i], vectors[i], statuses[i], outputs[i]), ask, new_id())
             for i in range(len(rows))

@@ -3,52 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from touchline.errors import TouchlineError, UnknownPrediction, WrongLabel
 from touchline.serving.answering import predictor_of
 from touchline.serving.metrics import Gauge, exposition
+from touchline.serving.outcome_bodies import (
+    ExampleOutcome,
+    OutcomesBody,
+    PredictionOutcome,
+    ReceiptBody,
+    ReceiptsBody,
+)
 from touchline.serving.outcomes import Outcome, record_outcomes
 from touchline.serving.problems import FieldProblem, InvalidRequest, NotFound, Unavailable
 from touchline.serving.releases import ReleaseSlot
 from touchline.serving.served import ServedRelease
 from touchline.serving.state import Serving
-
-_Id = Annotated[str, Field(min_length=1, max_length=200)]
-
-
-class OutcomeBody(BaseModel):
-    """What happened, for one prediction or one example."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"example_id": "1234", "label": "home"}})
-
-    label: str | int | float | bool
-    prediction_id: _Id | None = None
-    example_id: _Id | None = None
-    label_timestamp: AwareDatetime | None = Field(None, description="when it became known; default: now")
-
-    @model_validator(mode="after")
-    def _names_one(self) -> OutcomeBody:
-        if (self.prediction_id is None) == (self.example_id is None):
-            raise ValueError("give prediction_id or example_id, one of them")
-        return self
-
-
-class ReceiptBody(BaseModel):
-    """What became of an outcome."""
-
-    example_id: str
-    status: str = Field(description="recorded, unchanged or corrected")
-    revision: int
-    predictions: int = Field(description="logged answers that it settles")
-
-
-class ReceiptsBody(BaseModel):
-    outcomes: list[ReceiptBody]
 
 
 def project_router(serving: Serving, slot: ReleaseSlot, *, prefix: str, tag: str) -> APIRouter:
@@ -56,9 +30,7 @@ def project_router(serving: Serving, slot: ReleaseSlot, *, prefix: str, tag: str
     router = APIRouter(prefix=prefix, tags=[tag])
 
     @router.post("/outcomes", summary="Tell what happened")
-    def post_outcomes(
-        body: OutcomeBody | Annotated[list[OutcomeBody], Field(min_length=1, max_length=10_000)],
-    ) -> ReceiptsBody:
+    def post_outcomes(body: OutcomesBody) -> ReceiptsBody:
         given = body if isinstance(body, list) else [body]
         return ReceiptsBody(outcomes=_record(serving, slot, given))
 
@@ -101,8 +73,15 @@ def system_router(serving: Serving) -> APIRouter:
     return router
 
 
-def _record(serving: Serving, slot: ReleaseSlot, given: Sequence[OutcomeBody]) -> list[ReceiptBody]:
-    received = [Outcome(one.label, one.example_id, one.prediction_id, one.label_timestamp) for one in given]
+def _record(
+    serving: Serving, slot: ReleaseSlot, given: Sequence[PredictionOutcome | ExampleOutcome]
+) -> list[ReceiptBody]:
+    received = [
+        Outcome(one.label, prediction_id=one.prediction_id, label_timestamp=one.label_timestamp)
+        if isinstance(one, PredictionOutcome)
+        else Outcome(one.label, example_id=one.example_id, label_timestamp=one.label_timestamp)
+        for one in given
+    ]
     try:
         if slot.current is not None:
             validate_labels(slot.current.release, received)

@@ -1,0 +1,43 @@
+"""The API against its own document: whatever schemathesis makes up, no answer is a server error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+
+from tests.serving.builders import Ratings, Server, Shelf, a_match_release, a_release, a_server
+
+_QUICKLY = settings(
+    max_examples=25, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+
+
+@pytest.fixture(params=["inputs", "keys"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    shelf = Shelf.of(a_release() if request.param == "inputs" else a_match_release())
+    with a_server(tmp_path, shelf, reader=Ratings({"0": 1.0})) as running:
+        yield running
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode))
+def test_no_made_up_request_breaks_the_document(server: Server, mode: GenerationMode) -> None:
+    schema = schemathesis.openapi.from_url(f"{server.client.base_url}/openapi.json")
+    tried = set()
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        if mode.is_negative and operation.method != "post":
+            continue  # a GET without parameters cannot be asked wrongly
+
+        @_QUICKLY
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def check(case: schemathesis.Case) -> None:
+            tried.add(case.operation.label)
+            case.call_and_validate()
+
+        check()
+    assert "POST /predict" in tried
