@@ -8,6 +8,7 @@
     │   ├── UnknownPlugin
     │   ├── InvalidContract, ColumnUnknown, SnapshotNotFound, ManifestNotFound
     │   ├── VersionNotFound, ReasonMissing, IllegalStageChange, NotPortable
+    │   ├── RunNotFound, InvalidFilter, FolderNotEmpty
     │   ├── EntityKeyMissing
     │   ├── UnknownScore, CandidateUnfit
     │   ├── DriftColumnUnknown
@@ -615,6 +616,24 @@ class ReleaseBroken(TouchlineError):
             f"Release {folder} failed its self-test: {rows} of {of} stored examples differ, by up to {gap:.3g} "
             f"(allowed {allowed:.0e}). The running release stays; compare the library versions in release.json"
         )
+
+
+class RunNotFound(UsageError):
+    def __init__(self, project: str, what: str) -> None:
+        super().__init__(f"{project} has no run {what}. See: touchline runs list -p {project}")
+
+
+class InvalidFilter(UsageError):
+    def __init__(self, condition: str) -> None:
+        super().__init__(
+            f"The filter {condition!r} cannot be read. Write NAME SIGN VALUE, joined by 'and', for example: "
+            "log_loss < 1.0 and candidate = lightgbm"
+        )
+
+
+class FolderNotEmpty(UsageError):
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"{folder} exists and is not empty. Choose another folder, or remove it first.")
 
 
 class NotPortable(UsageError):

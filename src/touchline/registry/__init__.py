@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from touchline.registry.build import build_release as build_release
     from touchline.registry.build import find_release as find_release
     from touchline.registry.build import open_release as open_release
+    from touchline.registry.compare import PairedDifference as PairedDifference
+    from touchline.registry.compare import VersionComparison as VersionComparison
+    from touchline.registry.compare import compare_versions as compare_versions
     from touchline.registry.decide import approve as approve
     from touchline.registry.decide import demote as demote
     from touchline.registry.decide import reject as reject
+    from touchline.registry.download import download_release as download_release
     from touchline.registry.evidence import Evidence as Evidence
     from touchline.registry.evidence import Opponent as Opponent
     from touchline.registry.facts import Trained as Trained
@@ -51,6 +55,16 @@ if TYPE_CHECKING:
     from touchline.registry.release import Transform as Transform
     from touchline.registry.release import load_release as load_release
     from touchline.registry.release import verify_release as verify_release
+    from touchline.registry.reproduce import Material as Material
+    from touchline.registry.reproduce import Reproduced as Reproduced
+    from touchline.registry.reproduce import refitter as refitter
+    from touchline.registry.reproduce import reproduce as reproduce
+    from touchline.registry.runs import RunComparison as RunComparison
+    from touchline.registry.runs import RunQuery as RunQuery
+    from touchline.registry.runs import RunSummary as RunSummary
+    from touchline.registry.runs import best_run as best_run
+    from touchline.registry.runs import compare_runs as compare_runs
+    from touchline.registry.runs import list_runs as list_runs
     from touchline.registry.spec import Gate as Gate
     from touchline.registry.stages import Reference as Reference
     from touchline.registry.stages import Stage as Stage
@@ -69,7 +83,9 @@ __getattr__ = lazy_names(
     __name__,
     {
         "touchline.registry.build": ["Release", "build_release", "find_release", "open_release"],
+        "touchline.registry.compare": ["PairedDifference", "VersionComparison", "compare_versions"],
         "touchline.registry.decide": ["approve", "demote", "reject"],
+        "touchline.registry.download": ["download_release"],
         "touchline.registry.evidence": ["Evidence", "Opponent"],
         "touchline.registry.facts": ["Trained"],
         "touchline.registry.gates": ["GateReport", "GateResult", "check_gate", "check_gates"],
@@ -81,6 +97,8 @@ __getattr__ = lazy_names(
         "touchline.registry.pyfunc": ["mlflow_model"],
         "touchline.registry.record": ["Recorded", "record_version"],
         "touchline.registry.release": ["LoadedRelease", "Transform", "load_release", "verify_release"],
+        "touchline.registry.reproduce": ["Material", "Reproduced", "refitter", "reproduce"],
+        "touchline.registry.runs": ["RunComparison", "RunQuery", "RunSummary", "best_run", "compare_runs", "list_runs"],
         "touchline.registry.spec": ["Gate"],
         "touchline.registry.stages": ["Reference", "Stage", "StageChange", "StageState", "parse_reference"],
         "touchline.registry.tracking": ["Tracking", "open_tracking"],

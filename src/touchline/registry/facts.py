@@ -84,7 +84,7 @@ def write_files(trained: Trained, folder: Path) -> ReleaseManifest:
     files["facts.json"] = manifest.to_bytes()
     files["recipe.json"] = to_json(result.recipe.to_json())
     files["evaluation.json"] = to_json(evaluation_record(result))
-    files["predictions.parquet"] = _parquet(test_predictions(trained))
+    files["predictions.parquet"] = _parquet(predictions_record(trained))
     for path, data in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
@@ -163,7 +163,7 @@ def _candidate(report: Any) -> dict[str, Any]:
     return record
 
 
-def test_predictions(trained: Trained) -> pl.DataFrame:
+def predictions_record(trained: Trained) -> pl.DataFrame:
     """What the evaluation fit and the constant say of the test rows, in order of time, with the slices' values."""
     frame = trained.result.evaluation.predictions
     constant = _constant(trained)
@@ -179,9 +179,6 @@ def test_predictions(trained: Trained) -> pl.DataFrame:
         ).unique("example_id", keep="first")
         frame = frame.join(values, on="example_id", how="left", maintain_order="left")
     return frame.sort("cutoff", maintain_order=True)
-
-
-test_predictions.__test__ = False  # type: ignore[attr-defined]  # pytest would take it for a test
 
 
 def _constant(trained: Trained) -> Array:

@@ -47,7 +47,7 @@ def gather_evidence(
         metrics={name: metric.value for name, metric in version.metrics.items() if metric.value is not None},
         labels=_labels(frame, classes),
         predictions=_matrix(frame, classes, ""),
-        clusters=cluster_codes(_clusters(frame), frame.height),
+        clusters=cluster_codes(cluster_names(frame), frame.height),
         production=_production(registry, version, production, frame, refit) if against and production else None,
         baseline=Opponent("the constant baseline", _matrix(frame, classes, "constant_")),
         look=look_at(registry.database, version, frame) if compares else 1,
@@ -69,6 +69,11 @@ def read_predictions(registry: Registry, version: ModelVersion) -> pl.DataFrame:
     except ObjectNotFound as missing:
         raise NotEvaluated(version.project, version.version, "predictions") from missing
     return pl.read_parquet(BytesIO(data))
+
+
+def labels_and_predictions(frame: pl.DataFrame, classes: Sequence[str]) -> tuple[Array, Array]:
+    """Labels as numbers, and predictions as [rows, outputs]."""
+    return _labels(frame, classes), _matrix(frame, classes, "")
 
 
 def approvals(registry: Registry, version: ModelVersion) -> list[str]:
@@ -98,8 +103,8 @@ def _matrix(frame: pl.DataFrame, classes: Sequence[str], prefix: str) -> Array:
     return frame.select(names).to_numpy().astype(np.float64)
 
 
-def _clusters(frame: pl.DataFrame) -> NDArray[Any] | None:
-    """None, each row its own, where one cluster would hold them all."""
+def cluster_names(frame: pl.DataFrame) -> NDArray[Any] | None:
+    """The cluster of each row; None, each row its own, where one cluster would hold them all."""
     if frame["cluster"].n_unique() < 2:
         return None
     return np.asarray(frame["cluster"].fill_null("").to_list())

@@ -1,0 +1,112 @@
+"""Runs are found by what they scored; versions are compared, taken away and made again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.registry.builders import a_frame, a_task, a_trained, a_training_set
+from touchline.errors import FolderNotEmpty, InvalidFilter, RunNotFound
+from touchline.registry import (
+    Decision,
+    Material,
+    Registry,
+    RunQuery,
+    best_run,
+    compare_runs,
+    compare_versions,
+    download_release,
+    list_runs,
+    load_release,
+    promote,
+    read_version,
+    record_version,
+    reproduce,
+)
+from touchline.training import Training
+
+TRAINING = Training(candidates=("logistic",), calibration=("none",), smote=False, test=0.4)
+
+
+def test_runs_are_listed_with_their_versions_and_stages(two: Registry) -> None:
+    promote(two, "p", 1, Decision("ann"))
+    runs = list_runs(two, "p", RunQuery(sort="candidate"))
+    assert {(run.version, run.stage, run.params["candidate"]) for run in runs} == {
+        (1, "Production", "logistic"),
+        (2, "None", "logistic"),
+    }
+    with_children = list_runs(two, "p", RunQuery(has_children=True))
+    assert {run.parent_id for run in with_children} == {None, *(run.run_id for run in runs)}
+
+
+def test_runs_are_filtered_and_sorted_by_metric(two: Registry) -> None:
+    by_loss = list_runs(two, "p", RunQuery(sort="log_loss"))
+    losses = [run.metrics["log_loss"] for run in by_loss]
+    assert losses == sorted(losses)
+    between = f"log_loss < {sum(losses) / 2} and candidate = logistic"
+    assert [run.run_id for run in list_runs(two, "p", RunQuery(between))] == [by_loss[0].run_id]
+    assert list_runs(two, "p", RunQuery("candidate != 'logistic'")) == []
+
+
+def test_the_best_run_knows_which_end_is_best(two: Registry) -> None:
+    runs = list_runs(two, "p")
+    assert best_run(two, "p", "log_loss").metrics["log_loss"] == min(run.metrics["log_loss"] for run in runs)
+    assert best_run(two, "p", "roc_auc").metrics["roc_auc"] == max(run.metrics["roc_auc"] for run in runs)
+    with pytest.raises(RunNotFound, match="p has no run with a no_such_metric"):
+        best_run(two, "p", "no_such_metric")
+
+
+@pytest.mark.parametrize("where", ["log_loss", "log_loss <", "candidate < logistic", "a = 'it''s'"])
+def test_a_filter_that_cannot_be_read_says_how_to_write_one(two: Registry, where: str) -> None:
+    with pytest.raises(InvalidFilter, match="Write NAME SIGN VALUE"):
+        list_runs(two, "p", RunQuery(where))
+
+
+def test_an_unknown_project_has_no_runs(two: Registry) -> None:
+    assert list_runs(two, "nobody") == []
+
+
+def test_runs_are_compared_by_what_differs(two: Registry) -> None:
+    found = compare_runs(two, "p", ["1", list_runs(two, "p", RunQuery(sort="log_loss"))[0].run_id])
+    assert "candidate" not in found.params
+    assert len(found.metrics["log_loss"]) == 2
+    with pytest.raises(RunNotFound):
+        compare_runs(two, "p", ["99"])
+
+
+def test_versions_are_compared_on_the_rows_both_were_judged_on(two: Registry) -> None:
+    record_version(two, a_trained("lightgbm"))
+    found = compare_versions(two, "p", 1, 3)
+    assert found.paired is not None
+    assert found.paired.rows == 240
+    assert found.hashes["data"][0] == found.hashes["data"][1]
+    assert found.recipe["family"] == ("logistic", "lightgbm")
+    assert found.metrics["log_loss"][0] == read_version(two, "p", 1).metrics["log_loss"]
+
+
+def test_a_downloaded_release_is_whole_and_never_mixed(two: Registry, tmp_path: Path) -> None:
+    folder = download_release(two, "p", 2, tmp_path / "away")
+    assert load_release(folder).manifest.version == 2
+    with pytest.raises(FolderNotEmpty):
+        download_release(two, "p", 2, tmp_path / "away")
+
+
+def test_a_version_made_again_predicts_the_same_bit_for_bit(two: Registry) -> None:
+    material = Material(a_task(), TRAINING, a_training_set(a_frame(seed=2), "two-2"))
+    found = reproduce(two, read_version(two, "p", 2), material)
+    assert (found.is_same, found.gap, found.changed, found.rows) == (True, 0.0, (), 240)
+
+
+def test_trees_are_made_again_bit_for_bit_too(registry: Registry) -> None:
+    version = record_version(registry, a_trained("lightgbm")).version
+    training = TRAINING.model_copy(update={"candidates": ("lightgbm",)})
+    found = reproduce(registry, version, Material(a_task(), training, a_training_set(a_frame(), "two-1")))
+    assert found.is_same
+
+
+def test_other_data_make_another_version_and_say_so(two: Registry) -> None:
+    changed = a_training_set(a_frame(seed=2, noise=2.0), "other")
+    found = reproduce(two, read_version(two, "p", 2), Material(a_task(), TRAINING, changed))
+    assert not found.is_same
+    assert found.changed == ("training set: two-2 then, other now",)
