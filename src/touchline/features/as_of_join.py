@@ -44,11 +44,15 @@ class HistoryColumns:
 
 @dataclass(frozen=True)
 class Lookup:
-    """Examples that look into a history: their keys under the history's names, cutoffs and TTL in microseconds."""
+    """Examples that look into a history: their keys under the history's names, cutoffs and TTL in microseconds.
+
+    A value's age is taken at `aged_at`, by default at the cutoff.
+    """
 
     keys: pl.DataFrame
     cutoffs: Int64s
     ttl: int | None = None
+    aged_at: Int64s | None = None
 
 
 def join_as_of(
@@ -116,7 +120,7 @@ def _join_part(history: pl.LazyFrame, columns: HistoryColumns, lookups: Sequence
 def _rows(lookup: Lookup, timeline: Timeline, event: Int64s) -> Int64s:
     keys = lookup.keys.select(timeline.keys.columns)
     found = newest_known(timeline, keys, lookup.cutoffs)
-    return within_ttl(found, event, lookup.cutoffs, lookup.ttl)
+    return within_ttl(found, event, lookup.cutoffs if lookup.aged_at is None else lookup.aged_at, lookup.ttl)
 
 
 def _sorting_order(
@@ -154,7 +158,9 @@ def _created(column: pl.Series, event: Int64s) -> Int64s:
 
 def _within(lookup: Lookup, key: str, low: Any, high: Any) -> Lookup:
     numbered = lookup.keys.with_row_index(_ROW).filter(pl.col(key).is_between(pl.lit(low), pl.lit(high)))
-    return Lookup(numbered, lookup.cutoffs[numbered[_ROW].to_numpy()], lookup.ttl)
+    rows = numbered[_ROW].to_numpy()
+    aged_at = None if lookup.aged_at is None else lookup.aged_at[rows]
+    return Lookup(numbered, lookup.cutoffs[rows], lookup.ttl, aged_at)
 
 
 def _in_order(parts: Sequence[pl.DataFrame], count: int, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from touchline.errors import FeatureNotANumber
 
 Vectors = NDArray[np.float64]
+_NAN = float("nan")
 UNSEEN = -1.0  # a category that training never saw; a missing one is NaN
 
 
@@ -41,7 +42,7 @@ class ColumnSpec:
     def code(self, value: object) -> float:
         """The number that stands for a value: null is NaN, an unseen category -1, an instant its seconds since 1970."""
         if value is None or value != value:
-            return np.nan if self.default is None else self.default
+            return _NAN if self.default is None else self.default
         if self.kind == "category":
             return self._codes.get(str(value), UNSEEN)
         if isinstance(value, datetime):

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from touchline.errors import HistoryMoved
 from touchline.features.history import history_of, sorted_history
 from touchline.features.look_ahead import sample_instants, validate_causal
+from touchline.features.output_contract import keep_good_rows, quarantine_key
 from touchline.features.pushed import pushed_parts
 from touchline.features.versions import short_hash
 from touchline.features.view_schema import INSTANT, POLARS_TYPES
@@ -53,6 +54,7 @@ class FeatureHistory:
     object_key: str
     path: Path
     rows: int
+    quarantined: int = 0
 
     def scan(self) -> pl.LazyFrame:
         """Keys, event_timestamp, created_timestamp and features, sorted in that order."""
@@ -79,7 +81,10 @@ def compute_view(
     key = f"{project}/history/{view.name}/{view.feature_version}/{name}.parquet"
     if not stores.objects.exists(key):
         rows = _compute(view, snapshots, [stores.objects.local_path(part) for part in parts])
-        stores.objects.write(key, parquet_bytes(rows))
+        kept = keep_good_rows(view, rows)
+        if kept.rejected is not None:
+            stores.objects.write(quarantine_key(project, view, name), parquet_bytes(kept.rejected))
+        stores.objects.write(key, parquet_bytes(kept.rows))
     history = open_history(view, project=project, hashes=hashes, key=key, stores=stores)
     _record(history, stores.database, clock.wall())
     return history
@@ -115,6 +120,7 @@ def open_history(
         object_key=key,
         path=path,
         rows=rows,
+        quarantined=_quarantined(stores, quarantine_key(project, view, Path(key).stem)),
     )
 
 
@@ -151,6 +157,13 @@ def _compute(view: FeatureView, snapshots: Mapping[str, Snapshot], pushed: list[
         parts = [pl.read_parquet(path).select(rows.columns).cast(rows.schema) for path in pushed]
         rows = sorted_history(view, pl.concat([rows, *parts]))
     return rows
+
+
+def _quarantined(stores: Stores, key: str) -> int:
+    """Rows of the history that broke the view's contract."""
+    if not stores.objects.exists(key):
+        return 0
+    return int(pl.scan_parquet(stores.objects.local_path(key)).select(pl.col("row").n_unique()).collect().item())
 
 
 def _history_hash(hashes: Mapping[str, str], parts: list[str]) -> str:

@@ -81,7 +81,7 @@ class PackedFeastStore(FeastOnlineStore):
             layout = feast_layout(config.project, table)
             store = self._store(config)
             store.delete(layout.keys.rows)
-            store.delete(layout.keys.meta)
+            store.delete_keys([layout.keys.meta])
 
     def teardown(self, config: Any, tables: Sequence[Any], entities: Sequence[Any]) -> None:
         self.update(config, tables, [], entities, [], False)

@@ -45,10 +45,9 @@ def history_of(view: FeatureView, versions: Sequence[pl.DataFrame]) -> pl.DataFr
 
 
 def sorted_history(view: FeatureView, rows: pl.DataFrame) -> pl.DataFrame:
-    """Sorted by keys, event, created; one row for each, the same one whatever order they came in."""
+    """Sorted by keys, event, created; of rows that share all of these the last one stays."""
     identity = [*view.join_keys, "event_timestamp", "created_timestamp"]
-    features = [feature.name for feature in view.features]
-    return rows.sort(*identity, *features).unique(identity, keep="last", maintain_order=True)
+    return rows.sort(*identity, maintain_order=True).unique(identity, keep="last", maintain_order=True)
 
 
 def correction_instants(versions: Sequence[pl.DataFrame]) -> list[datetime]:

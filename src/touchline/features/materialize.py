@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
+from sqlalchemy import insert, update
+from ulid import ULID
 
-from touchline.features.compute import FeatureHistory, watermark_of
-from touchline.features.marks import Mark, micros
+from touchline.features.compute import FeatureHistory, Stores, compute_view, watermark_of
+from touchline.features.marks import Mark, instant_of, micros
 from touchline.features.packed import Layout
 from touchline.features.served import ViewKeys, entity_key, view_keys
+from touchline.storage import hold_lease, tables
 
 if TYPE_CHECKING:
+    from touchline.clock import Clock
     from touchline.features.online_store import OnlineStore
     from touchline.features.spec import FeatureView
+    from touchline.ingest import Snapshot
+
+Progress = Callable[[int, int], None]
+"""Called with rows sent so far and rows in all."""
 
 _KNOWN = pl.max_horizontal("event_timestamp", "created_timestamp")
+_LEASE_TTL = timedelta(minutes=2)
+_EVERY = 10_000
 
 
 @dataclass(frozen=True)
 class Materialized:
-    """What one materialization did. `watermark` is None where nothing was known yet."""
+    """What one materialization did: entities with a value, and those among them whose value was new online.
+
+    `watermark` is the instant up to which the online values say what was known; None where nothing was known yet.
+    """
 
     view: str
     feature_version: str
@@ -32,15 +47,48 @@ class Materialized:
     watermark: datetime | None
 
 
-def materialize(view: FeatureView, history: FeatureHistory, store: OnlineStore, *, now: datetime) -> Materialized:
-    """Write each entity's newest value known at `now`; a newer value already online stays."""
-    newest = newest_rows(view, history.scan(), now)
-    watermark = watermark_of(history.scan(), now)
+def materialize(
+    view: FeatureView, history: FeatureHistory, store: OnlineStore, *, now: datetime, progress: Progress | None = None
+) -> Materialized:
+    """Write each entity's newest value known at `now`; a newer value already online stays.
+
+    Only what changed since the last materialization is sent; what that was, the mark beside the rows says, so that an
+    interrupted run is simply run again and a store that lost its rows gets all of them.
+    """
     keys = view_keys(history.project, view.name, view.feature_version)
     layout = view_layout(view)
+    newest = newest_rows(view, history.scan(), now)
+    watermark = watermark_of(history.scan(), now)
+    changed = _changed_rows(view, history, newest, _mark(view, store, keys))
     mark = Mark(layout.id, micros(watermark) if watermark else 0, micros(now), history.hash, len(newest))
-    written = store.write(packed_rows(view, newest, layout, keys), {keys.meta: mark.pack()})
+    rows = _with_progress(packed_rows(view, changed, layout, keys), len(changed), progress)
+    written = store.write(rows, {keys.meta: mark.pack()})
     return Materialized(view.name, view.feature_version, len(newest), written, watermark)
+
+
+def materialize_view(
+    view: FeatureView,
+    *,
+    project: str,
+    stores: Stores,
+    online: OnlineStore,
+    clock: Clock,
+    snapshots: Mapping[str, Snapshot] | None = None,
+    progress: Progress | None = None,
+) -> Materialized:
+    """Compute the view, materialize it and record that; `LeaseHeld` while another process does the same."""
+    holder = f"touchline features materialize, process {os.getpid()} on {platform.node()}"
+    name = f"{project}/materialize/{view.name}"
+    with hold_lease(stores.database, name, holder=holder, ttl=_LEASE_TTL, clock=clock):
+        history = compute_view(view, project=project, stores=stores, clock=clock, snapshots=snapshots)
+        run = _begin(history, stores, clock)
+        try:
+            done = materialize(view, history, online, now=clock.now(), progress=progress)
+        except BaseException:
+            _end(run, stores, clock, status="failed")
+            raise
+        _end(run, stores, clock, status="done", rows=done.written, watermark=done.watermark)
+        return done
 
 
 def newest_rows(view: FeatureView, history: pl.LazyFrame, now: datetime) -> pl.DataFrame:
@@ -68,3 +116,54 @@ def packed_rows(view: FeatureView, rows: pl.DataFrame, layout: Layout, keys: Vie
 def _physical(rows: pl.DataFrame, names: Sequence[str]) -> list[pl.Expr]:
     """Instants as microseconds; everything else as it is."""
     return [pl.col(name).to_physical() if rows.schema[name].is_temporal() else pl.col(name) for name in names]
+
+
+def _mark(view: FeatureView, store: OnlineStore, keys: ViewKeys) -> Mark | None:
+    data = store.read([keys.meta])[0]
+    return Mark.unpack(data, view.name) if data else None
+
+
+def _changed_rows(view: FeatureView, history: FeatureHistory, newest: pl.DataFrame, mark: Mark | None) -> pl.DataFrame:
+    """The rows that the last materialization did not write, by what it wrote and not by when."""
+    if mark is None or not mark.history:
+        return newest
+    path = history.path.with_name(f"{mark.history}.parquet")
+    if not path.exists():
+        return newest
+    before = newest_rows(view, pl.scan_parquet(path), instant_of(mark.materialized))
+    return newest.join(before.select(newest.columns), on=newest.columns, how="anti", nulls_equal=True)
+
+
+def _with_progress(
+    rows: Iterator[tuple[bytes, bytes]], count: int, progress: Progress | None
+) -> Iterator[tuple[bytes, bytes]]:
+    for sent, row in enumerate(rows):
+        if progress is not None and sent % _EVERY == 0:
+            progress(sent, count)
+        yield row
+    if progress is not None:
+        progress(count, count)
+
+
+def _begin(history: FeatureHistory, stores: Stores, clock: Clock) -> str:
+    row = {
+        "id": str(ULID()),
+        "project": history.project,
+        "view": history.view,
+        "feature_version": history.feature_version,
+        "started_at": clock.wall(),
+        "rows": 0,
+        "status": "running",
+    }
+    with stores.database.begin() as connection:
+        connection.execute(insert(tables.materializations).values(row))
+    return str(row["id"])
+
+
+def _end(
+    run: str, stores: Stores, clock: Clock, *, status: str, rows: int = 0, watermark: datetime | None = None
+) -> None:
+    table = tables.materializations
+    values = {"finished_at": clock.wall(), "status": status, "rows": rows, "watermark": watermark}
+    with stores.database.begin() as connection:
+        connection.execute(update(table).where(table.c.id == run).values(values))

@@ -27,7 +27,10 @@ class OnlineStore(Protocol):
         """Write packed rows unless a newer one lies there, then set `marks` whatever lies there. How many rows won."""
 
     def delete(self, prefix: bytes) -> int:
-        """Take away every key that begins with `prefix`."""
+        """Take away every key that begins with `prefix`; how many those were."""
+
+    def delete_keys(self, keys: Sequence[bytes]) -> int:
+        """Take away exactly these keys; how many there were."""
 
     def size(self, prefix: bytes) -> StoredSize:
         """How much lies under a prefix."""

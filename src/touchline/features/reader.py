@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
 
-import numpy as np
-
-from touchline.errors import FeaturesExpired
-from touchline.features.columns import ColumnSpec, Vectors, encode_columns
+from touchline.errors import FeaturesExpired, OnlineStoreUnavailable
+from touchline.features.away import Away
+from touchline.features.columns import ColumnSpec, Vectors
+from touchline.features.counters import ReadCounters
 from touchline.features.marks import instant_of, micros, watermark_in
-from touchline.features.on_demand import Transform, apply_transforms
+from touchline.features.on_demand import Transform
 from touchline.features.online_store import OnlineStore
 from touchline.features.packed import PackedRow
+from touchline.features.recall import Recall
 from touchline.features.served import ServedView
+from touchline.features.vector_rows import RowPlan
 
 Presence = Literal["present", "missing", "expired", "fallback"]
 Request = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class ViewStatus:
+class ViewStatus(NamedTuple):
     """Where the values of one view in one row came from."""
 
     view: str
@@ -45,122 +48,140 @@ class FeatureRows:
 class FeatureReader:
     """Reads the rows of requests: one round trip for all views and all entities, TTL enforced by each view's policy.
 
-    `columns` is the model's order. On-demand columns are computed here, by the code that made the training set.
+    `columns` is the model's order; on-demand columns are computed here, by the code that made the training set.
+    `away` answers while the store does not (without it the request fails); `recalls` answers under the view policies
+    "offline_last" and "compute" what is missing or expired online.
     """
 
     views: tuple[ServedView, ...]
     columns: tuple[ColumnSpec, ...]
     store: OnlineStore
     transforms: tuple[Transform, ...] = ()
-    _features: tuple[tuple[tuple[str, int, bool], ...], ...] = field(init=False, repr=False, default=())
+    away: Away | None = None
+    recalls: Mapping[str, Recall] = field(default_factory=dict)
+    counters: ReadCounters = field(default_factory=ReadCounters, compare=False)
 
-    def __post_init__(self) -> None:
-        wanted = {column.name for column in self.columns} | {name for step in self.transforms for name in step.inputs}
-        plan = tuple(
-            tuple(
-                (view.column(name), index, kind == "timestamp")
-                for index, (name, kind) in enumerate(view.features)
-                if view.column(name) in wanted
-            )
-            for view in self.views
-        )
-        object.__setattr__(self, "_features", plan)
+    @cached_property
+    def _plan(self) -> RowPlan:
+        return RowPlan(self.views, self.columns, self.transforms)
+
+    @cached_property
+    def _marks(self) -> list[bytes]:
+        return [view.keys.meta for view in self.views]
 
     def read(self, rows: Sequence[Request], cutoffs: Sequence[datetime]) -> FeatureRows:
         """The vectors of request rows (entity keys and raw inputs by name), as known at their cutoffs."""
-        packed = self._fetch(rows)
-        values = [dict(row) for row in rows]
-        statuses = []
-        for row, request, cutoff in zip(packed, values, cutoffs, strict=True):
-            statuses.append(tuple(self._fill(request, place, found, cutoff) for place, found in enumerate(row)))
-        return FeatureRows(self._vectors(values), tuple(statuses))
+        started = time.perf_counter()
+        keys = [[view.key(row) for view in self.views] for row in rows]
+        values, is_away = self._fetch(keys)
+        watermarks = [self._watermark(view, values) for view in self.views]
+        lines, statuses = [], []
+        for row, row_keys, cutoff in zip(rows, keys, cutoffs, strict=True):
+            line, found = self._row(row, [key and values.get(key) for key in row_keys], watermarks, cutoff, is_away)
+            lines.append(line)
+            statuses.append(found)
+        vectors = self._plan.vectors(lines, rows)
+        pairs = [(found.view, found.status) for row in statuses for found in row]
+        self.counters.count(pairs, time.perf_counter() - started)
+        return FeatureRows(vectors, tuple(statuses))
 
     def read_one(self, row: Request, cutoff: datetime) -> tuple[Vectors, tuple[ViewStatus, ...]]:
         """The same for one row: a vector float64 [columns] and the status of each view."""
         found = self.read([row], [cutoff])
         return found.vectors[0], found.statuses[0]
 
-    def _fetch(self, rows: Sequence[Request]) -> list[list[_Found]]:
-        keys = [[view.key(row) for view in self.views] for row in rows]
-        marks = [view.keys.meta for view in self.views]
-        asked = list(dict.fromkeys([*marks, *(key for row in keys for key in row if key is not None)]))
-        values = dict(zip(asked, self.store.read(asked), strict=True)) if asked else {}
-        return [
-            [_Found(key, values.get(key) if key else None, values[mark]) for key, mark in zip(row, marks, strict=True)]
-            for row in keys
-        ]
+    def _fetch(self, keys: Sequence[Sequence[bytes | None]]) -> tuple[dict[bytes, bytes | None], bool]:
+        """Values by key, and whether they come from elsewhere because the store is away."""
+        asked = list({key: None for row in keys for key in row if key is not None} | dict.fromkeys(self._marks))
+        if not asked:
+            return {}, False
+        try:
+            found = dict(zip(asked, self.store.read(asked), strict=True))
+        except OnlineStoreUnavailable:
+            self.counters.count_failure()
+            if self.away is None:
+                raise
+            return dict(zip(asked, self.away.read(asked), strict=True)), True
+        if self.away is not None:
+            self.away.keep(found)
+        return found, False
 
-    def _fill(self, request: dict[str, Any], place: int, found: _Found, cutoff: datetime) -> ViewStatus:
-        """Put the view's values into the request and say where they came from."""
-        view = self.views[place]
-        packed = view.layout.unpack(found.value, found.name) if found.value is not None else None
-        status = _presence(view, packed, cutoff)
-        if status in ("expired", "missing") and view.fallback == "fail":
-            raise _expired(view, found.name, status, packed)
-        usable = packed if status == "present" else None
-        for column, index, is_instant in self._features[place]:
-            value = usable.values[index] if usable else None
-            request[column] = value / 1e6 if is_instant and value is not None else value
-        return ViewStatus(
-            view=view.view,
-            prefix=view.prefix,
-            feature_version=view.feature_version,
-            status=status,
-            event_timestamp=instant_of(packed.event) if packed else None,
-            watermark=_watermark(view, found.mark, packed),
-        )
+    def _row(
+        self,
+        row: Request,
+        values: Sequence[bytes | None],
+        watermarks: Sequence[int | None],
+        cutoff: datetime,
+        is_away: bool,
+    ) -> tuple[list[Any], tuple[ViewStatus, ...]]:
+        """The values of the model's columns in one row, and where each view's came from."""
+        line = self._plan.start(row)
+        at = micros(cutoff)
+        statuses = []
+        for place, (view, data, watermark) in enumerate(zip(self.views, values, watermarks, strict=True)):
+            packed = view.layout.unpack(data, _name(view, row)) if data is not None else None
+            status = _presence(view, packed, at)
+            if status != "present":
+                status, packed = self._second_try(view, row, packed, status, cutoff)
+            elif is_away:
+                status = "fallback"
+            if packed is not None and status in ("present", "fallback"):
+                self._plan.fill(line, place, packed.values)
+            statuses.append(_status(view, status, packed, watermark))
+        return line, tuple(statuses)
 
-    def _vectors(self, values: Sequence[Mapping[str, Any]]) -> Vectors:
-        columns = self.columns
-        arrays = {column.name: [row.get(column.name) for row in values] for column in columns}
-        if self.transforms:
-            arrays |= self._transformed(values)
-        return encode_columns(columns, arrays, len(values))
+    def _second_try(
+        self, view: ServedView, row: Request, packed: PackedRow | None, status: Presence, cutoff: datetime
+    ) -> tuple[Presence, PackedRow | None]:
+        """What the view's policy makes of a value that is missing, expired or from after the cutoff."""
+        if view.fallback == "fail":
+            raise _expired(view, _name(view, row), status, packed)
+        recall = self.recalls.get(view.fallback)
+        if recall is not None:
+            entity = {key: row.get(column) for key, column in zip(view.join_keys, view.request_columns, strict=True)}
+            recalled = recall(view, entity, cutoff) if None not in entity.values() else None
+            if recalled is not None:
+                return "fallback", recalled
+        # A row from after the cutoff tells nothing about the cutoff; the entity's older value is no longer online.
+        return (status, None) if status == "fallback" else (status, packed)
 
-    def _transformed(self, values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        categories = {column.name for column in self.columns if column.kind == "category"}
-        needed = {name for step in self.transforms for name in step.inputs}
-        arrays = {
-            name: np.array([row.get(name) for row in values], dtype=object if name in categories else np.float64)
-            for name in needed
-            if any(name in row for row in values)
-        }
-        return dict(apply_transforms(self.transforms, arrays, len(values)))
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What the store gave for one view of one row."""
-
-    key: bytes | None
-    value: bytes | None
-    mark: bytes | None
-
-    @property
-    def name(self) -> str:
-        return self.key.decode(errors="replace").split(":", 4)[-1] if self.key else "null"
+    def _watermark(self, view: ServedView, values: Mapping[bytes, bytes | None]) -> int | None:
+        data = values.get(view.keys.meta)
+        return watermark_in(data, view.view) if data else None
 
 
-def _presence(view: ServedView, packed: PackedRow | None, cutoff: datetime) -> Presence:
+def _presence(view: ServedView, packed: PackedRow | None, at: int) -> Presence:
     if packed is None:
         return "missing"
-    if max(packed.event, packed.created) > micros(cutoff):
-        return "fallback"  # the entity has an older value, but it is no longer online
-    if view.ttl_seconds is not None and packed.event < micros(cutoff) - round(view.ttl_seconds * 1e6):
+    if packed.event > at or packed.created > at:
+        return "fallback"
+    if view.ttl_micros is not None and packed.event < at - view.ttl_micros:
         return "expired"
     return "present"
 
 
-def _watermark(view: ServedView, mark: bytes | None, packed: PackedRow | None) -> datetime | None:
+def _status(view: ServedView, status: Presence, packed: PackedRow | None, watermark: int | None) -> ViewStatus:
     """A row newer than the mark was written since: for this entity more is known."""
-    newest = [watermark_in(mark, view.view)] if mark else []
     if packed is not None:
-        newest.append(max(packed.event, packed.created))
-    return instant_of(max(newest)) if newest else None
+        known = max(packed.event, packed.created)
+        watermark = known if watermark is None or known > watermark else watermark
+    return ViewStatus(
+        view.view,
+        view.prefix,
+        view.feature_version,
+        status,
+        instant_of(packed.event) if packed is not None else None,
+        instant_of(watermark) if watermark is not None else None,
+    )
+
+
+def _name(view: ServedView, row: Request) -> str:
+    return ", ".join(str(row.get(column)) for column in view.request_columns)
 
 
 def _expired(view: ServedView, key: str, status: str, packed: PackedRow | None) -> FeaturesExpired:
     if packed is None:
         return FeaturesExpired(view.view, key, "not there", "none to be missing")
-    limit = f"{view.ttl_seconds:g} s" if view.ttl_seconds else "no value from after the cutoff"
-    return FeaturesExpired(view.view, key, f"{status}: from {instant_of(packed.event)}", limit)
+    if status == "fallback":
+        return FeaturesExpired(view.view, key, f"from {instant_of(packed.event)}", "none from after the cutoff")
+    return FeaturesExpired(view.view, key, f"{status}: from {instant_of(packed.event)}", f"{view.ttl_seconds:g} s")

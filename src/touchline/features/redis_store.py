@@ -86,6 +86,12 @@ class RedisOnlineStore:
         except (redis.RedisError, OSError) as wrong:
             raise self._unavailable(wrong) from wrong
 
+    def delete_keys(self, keys: Sequence[bytes]) -> int:
+        try:
+            return int(self._writer.delete(*keys)) if keys else 0
+        except (redis.RedisError, OSError) as wrong:
+            raise self._unavailable(wrong) from wrong
+
     def size(self, prefix: bytes) -> StoredSize:
         rows = total = 0
         try:

@@ -67,6 +67,10 @@ class ServedView:
     def keys(self) -> ViewKeys:
         return view_keys(self.project, self.view, self.feature_version)
 
+    @cached_property
+    def ttl_micros(self) -> int | None:
+        return None if self.ttl_seconds is None else round(self.ttl_seconds * 1_000_000)
+
     def column(self, feature: str) -> str:
         """The model column of a feature."""
         return f"{self.prefix}_{feature}" if self.prefix else feature

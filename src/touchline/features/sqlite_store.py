@@ -64,6 +64,13 @@ class SqliteOnlineStore:
         except sqlite3.Error as wrong:
             raise self._unavailable(wrong) from wrong
 
+    def delete_keys(self, keys: Sequence[bytes]) -> int:
+        try:
+            query = f"DELETE FROM packed WHERE key IN ({','.join('?' * len(keys))})"
+            return self._connection().execute(query, keys).rowcount
+        except sqlite3.Error as wrong:
+            raise self._unavailable(wrong) from wrong
+
     def size(self, prefix: bytes) -> StoredSize:
         query = f"SELECT count(*), coalesce(sum(length(key) + length(value)), 0) FROM packed WHERE {_UNDER}"
         try:
