@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.training.builders import NOW, a_frame, a_task, a_training_set
 from touchline.training import Candidate, Training, TrainingResult, Tune, train
@@ -73,6 +74,22 @@ def test_a_blend_of_candidates_competes_and_is_restored_as_it_was() -> None:
     result = train(a_task(), declared, a_training_set(a_frame(800)), now=NOW)
     assert [report.name for report in result.candidates] == ["logistic", "lightgbm", "forest", "blend"]
     assert all(report.error is None for report in result.candidates)
+
+
+def test_the_members_of_a_blend_may_be_fitted_several_times() -> None:
+    declared = Training(
+        candidates=("logistic", "lightgbm"),
+        blend=True,
+        bags=3,
+        smote=False,
+        calibration=("none",),
+        learning_curve=False,
+    )
+    frame = a_frame(600).with_columns(noise=np.sin(a_frame(600)["signal"].to_numpy() * 3))
+    result = train(a_task(), declared, a_training_set(frame), now=NOW)
+    if result.chosen == "blend":
+        assert len({(member.family, member.seed) for member in result.recipe.members}) == len(result.recipe.members)
+        assert sum(result.recipe.weights) == pytest.approx(1.0)
 
 
 def test_blend_weights_ignore_what_does_not_help() -> None:

@@ -154,6 +154,7 @@ def _blend(contenders: Sequence[Contender], contest: Contest, began: float) -> C
     said = [contender.out_of_fold.predictions for contender in contenders]
     score = contest.training.score_for(contest.rows.kind)
     weights = blend_weights(score, labels, said)
+    bags = contest.training.bags
     used = [(contender, float(weight)) for contender, weight in zip(contenders, weights, strict=True) if weight > 0]
     recipe = Recipe(
         candidate=NAME,
@@ -162,8 +163,8 @@ def _blend(contenders: Sequence[Contender], contest: Contest, began: float) -> C
         columns=contenders[0].recipe.columns,
         seed=contest.training.seed,
         threads=contest.threads,
-        members=tuple(contender.recipe for contender, _ in used),
-        weights=tuple(weight for _, weight in used),
+        members=tuple(_with_seed(contender.recipe, bag) for contender, _ in used for bag in range(bags)),
+        weights=tuple(weight / bags for _, weight in used for _ in range(bags)),
     )
     families = {contender.family.name: contender.family for contender, _ in used}
     half = np.arange(len(labels)) % 2 == 0
@@ -173,6 +174,10 @@ def _blend(contenders: Sequence[Contender], contest: Contest, began: float) -> C
         honest[rows] = np.tensordot(found, np.stack([each[rows] for each in said]), axes=1)
     out_of_fold = OutOfFold(first.rows, honest, {}, first.windows)
     return judge(recipe, BlendFamily(families), contest, out_of_fold, began)
+
+
+def _with_seed(recipe: Recipe, bag: int) -> Recipe:
+    return replace(recipe, seed=recipe.seed + bag)
 
 
 def _with_search(found: Contender | CandidateReport, report: TuningReport) -> Contender | CandidateReport:

@@ -55,7 +55,7 @@ def inspect(found: Inspected, frame: pl.DataFrame, *, slices: tuple[str, ...]) -
         tables or classification_tables(test, said, threshold=threshold),
         slices=slice_reports(test, said, frame, columns=slices, threshold=threshold, seed=seed),
         seasons=season_reports(test, said, threshold=threshold, seed=seed),
-        learning_curve=_learning_curve(found, said),
+        learning_curve=_learning_curve(found, said) if found.contest.training.learning_curve else (),
         importance=importance,
         explained_by=explained_by,
     )

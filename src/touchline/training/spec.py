@@ -178,6 +178,8 @@ class Training(BaseModel):
         default_factory=dict, description="name to the columns that hold its probabilities in class order"
     )
     blend: bool = Field(default=False, description="an average of the candidates competes too")
+    bags: Annotated[int, Field(ge=1, le=20)] = Field(default=1, description="fits of each member of a blend, by seed")
+    learning_curve: bool = Field(default=True, description="fit the winner on parts of the training rows too")
     candidate_seconds: Annotated[float, Field(gt=0)] | None = Field(default=None, description="limit for each")
     threads: Annotated[int, Field(ge=1)] | None = None
 

@@ -78,7 +78,7 @@ class ForestFamily:
 
     def defaults(self, kind: Kind) -> Params:
         share: float | str = 0.5 if kind == "regression" else "sqrt"
-        return {"trees": 200, "min_samples_leaf": 5, "max_features": share}
+        return {"trees": 100, "min_samples_leaf": 5, "max_features": share}
 
     def suggest(self, trial: BaseTrial, kind: Kind) -> Params:  # noqa: ARG002
         return {

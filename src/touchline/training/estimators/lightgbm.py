@@ -63,7 +63,7 @@ class LightgbmFamily:
     def suggest(self, trial: BaseTrial, kind: Kind) -> Params:  # noqa: ARG002
         return {
             "rounds": 2000,
-            "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.2, log=True),
+            "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.2, log=True),
             "num_leaves": trial.suggest_int("num_leaves", 4, 128, log=True),
             "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 5, 200, log=True),
             "feature_fraction": trial.suggest_float("feature_fraction", 0.4, 1.0),
@@ -71,6 +71,8 @@ class LightgbmFamily:
             "bagging_freq": 1,
             "lambda_l1": trial.suggest_float("lambda_l1", 1e-8, 10.0, log=True),
             "lambda_l2": trial.suggest_float("lambda_l2", 1e-8, 10.0, log=True),
+            "cat_smooth": trial.suggest_float("cat_smooth", 1.0, 100.0, log=True),
+            "max_cat_to_onehot": trial.suggest_int("max_cat_to_onehot", 2, 64, log=True),
         }
 
     def fit(self, request: FitRequest) -> Fitted:

@@ -64,12 +64,13 @@ class XgboostFamily:
     def suggest(self, trial: BaseTrial, kind: Kind) -> Params:  # noqa: ARG002
         return {
             "rounds": 2000,
-            "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.2, log=True),
+            "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.2, log=True),
             "max_depth": trial.suggest_int("max_depth", 2, 10),
             "min_child_weight": trial.suggest_float("min_child_weight", 0.5, 50.0, log=True),
             "subsample": trial.suggest_float("subsample", 0.5, 1.0),
             "colsample_bytree": trial.suggest_float("colsample_bytree", 0.4, 1.0),
             "reg_alpha": trial.suggest_float("reg_alpha", 1e-8, 10.0, log=True),
+            "max_cat_to_onehot": trial.suggest_int("max_cat_to_onehot", 2, 64, log=True),
             "reg_lambda": trial.suggest_float("reg_lambda", 1e-3, 20.0, log=True),
         }
 

@@ -1,0 +1,250 @@
+"""How good what touchline trains is, beside FLAML and AutoGluon, in the same time on the same rows and cores.
+
+    python benchmarks/training.py --data ../shared/data --seconds 120 [--only telco] [--peers flaml autogluon]
+
+Each peer runs in an environment of its own (made below --envs by venv and pip when it is not there). All are judged by
+the same code on the same test rows; the difference comes with a 95 % interval over the test rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from touchline.contracts import Contract
+from touchline.features import ColumnSpec, Examples, TrainingSet
+from touchline.ingest import CsvFiles, Source
+from touchline.statistics import interval
+from touchline.training import Task, Training, Tune, classification, loss_rows, regression, train
+
+Array = NDArray[np.float64]
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+STAMP = datetime(1970, 1, 1, tzinfo=UTC)
+PEERS = {
+    "flaml": ["flaml[automl]", "setuptools<81", "catboost", "pyarrow"],
+    "autogluon": ["autogluon.tabular[lightgbm,xgboost,catboost]", "pyarrow"],
+}
+# What the default fits, the final fits and the evaluation take of the time.
+SEARCH_SHARE = 0.5
+
+
+class Row(Contract):
+    """One row of a file."""
+
+    row_id: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file, its label, and how it is read."""
+
+    name: str
+    label: str
+    kind: str
+    read: Callable[[Path], pl.DataFrame]
+
+
+def _adult(data: Path) -> pl.DataFrame:
+    frame = pl.read_csv(data / "tabular/adult_train.csv.gz").with_columns(pl.col(pl.String).str.strip_chars())
+    return frame.with_columns(pl.when(pl.col(pl.String) != "?").then(pl.col(pl.String)))
+
+
+def _bank(data: Path) -> pl.DataFrame:
+    # `duration` is known only after the call.
+    frame = pl.read_csv(data / "leads/bank-additional-full.csv.gz", separator=";", infer_schema_length=None)
+    return frame.drop("duration")
+
+
+def _telco(data: Path) -> pl.DataFrame:
+    return pl.read_csv(data / "tabular/telco_churn.csv", null_values=[" "]).drop("customerID")
+
+
+def _california(data: Path) -> pl.DataFrame:
+    return pl.read_csv(data / "tabular/california_housing.csv")
+
+
+PROBLEMS = (
+    Problem("adult", "income", "binary", _adult),
+    Problem("bank-additional", "y", "binary", _bank),
+    Problem("telco churn", "Churn", "binary", _telco),
+    Problem("california housing", "median_house_value", "regression", _california),
+)
+
+
+def training_set_of(problem: Problem, frame: pl.DataFrame) -> TrainingSet:
+    """The file as a training set without time."""
+    inputs = [name for name in frame.columns if name != problem.label]
+    rows = frame.with_row_index("example_id").select(
+        pl.col("example_id").cast(pl.String),
+        pl.lit(STAMP).cast(pl.Datetime("us", "UTC")).alias("cutoff"),
+        pl.col(problem.label).alias("label"),
+        pl.lit(STAMP).cast(pl.Datetime("us", "UTC")).alias("label_timestamp"),
+        *inputs,
+    )
+    return TrainingSet(rows, tuple(_column(rows[name]) for name in inputs), problem.name)
+
+
+def _column(column: pl.Series) -> ColumnSpec:
+    if column.dtype == pl.String:
+        return ColumnSpec(column.name, "category", tuple(column.drop_nulls().unique().sort()))
+    return ColumnSpec(column.name, "number")
+
+
+def task_of(problem: Problem, training_set: TrainingSet) -> Task:
+    """The task of the file."""
+    rows = Source("rows", contract=Row, key="row_id", provider=CsvFiles("rows.csv"))
+    examples = Examples(name="rows", sources=(rows,), function=lambda frame: frame)
+    make = regression if problem.kind == "regression" else classification
+    return make(examples=examples, inputs=[column.name for column in training_set.columns])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one of them said about the test rows, and how long it took."""
+
+    name: str
+    said: Array
+    seconds: float
+
+
+def run_touchline(
+    problem: Problem, training_set: TrainingSet, seconds: float, seed: int
+) -> tuple[Outcome, NDArray[np.int64], NDArray[np.int64], tuple[str, ...], str]:
+    """Our outcome, the places of train and test rows in the frame, the classes, and the winner's name."""
+    training = Training(
+        candidates=(("ridge",) if problem.kind == "regression" else ("logistic",)) + ("lightgbm", "xgboost", "forest"),
+        tune=Tune(seconds=seconds * SEARCH_SHARE),
+        test=0.2,
+        seed=seed,
+        blend=True,
+        bags=3,
+        learning_curve=False,
+    )
+    began = time.perf_counter()
+    result = train(task_of(problem, training_set), training, training_set, now=NOW)
+    took = time.perf_counter() - began
+    names = [f"p_{name}" for name in result.model.classes] or ["value"]
+    said = result.evaluation.predictions.select(names).to_numpy()
+    for report in result.candidates:
+        tried = len(report.tuning.trials) if report.tuning else 0
+        print(f"    {report.name:<22} score {report.score} {report.seconds:6.1f} s {tried} tried {report.error or ''}")
+    return Outcome("touchline", said, took), result.rows.train, result.rows.test, result.model.classes, result.chosen
+
+
+def run_peer(name: str, python: Path, folder: Path, preset: str) -> Outcome:
+    """The peer's outcome for the job that lies in the folder."""
+    job = json.loads((folder / "job.json").read_text()) | {"preset": preset}
+    (folder / "job.json").write_text(json.dumps(job))
+    peer = Path(__file__).with_name("training_peer.py")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    done = subprocess.run(
+        [python, peer, name, folder], capture_output=True, text=True, check=False, env=environment, cwd=folder
+    )
+    if done.returncode != 0:
+        raise SystemExit(f"{name} failed:\n{done.stderr[-2000:]}")
+    seconds = json.loads((folder / "done.json").read_text())["seconds"]
+    return Outcome(f"{name} {preset}".strip(), np.load(folder / "predictions.npy"), seconds)
+
+
+def environment_of(name: str, envs: Path) -> Path:
+    """The Python of a peer's own environment, made when it is not there."""
+    python = envs / name / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", envs / name], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *PEERS[name]], check=True)
+    return python
+
+
+def write_job(
+    folder: Path,
+    problem: Problem,
+    training_set: TrainingSet,
+    places: Sequence[NDArray[np.int64]],
+    job: dict[str, object],
+) -> None:
+    """Train and test rows as Parquet, and what the peer needs to know."""
+    inputs = [column.name for column in training_set.columns]
+    frame = training_set.frame
+    label = pl.col("label").cast(pl.Float64 if problem.kind == "regression" else pl.String)
+    frame[places[0]].select(*inputs, label).write_parquet(folder / "train.parquet")
+    frame[places[1]].select(inputs).write_parquet(folder / "test.parquet")
+    levels = {column.name: list(column.levels) for column in training_set.columns if column.kind == "category"}
+    (folder / "job.json").write_text(json.dumps(job | {"levels": levels, "folder": str(folder)}))
+
+
+def compare(problem: Problem, labels: Array, ours: Outcome, theirs: Outcome) -> str:
+    """One line: both scores, and the difference of the losses with its interval (below 0: ours is better)."""
+    score = "mse" if problem.kind == "regression" else "log_loss"
+    a, b = (loss_rows(score, labels, outcome.said) for outcome in (ours, theirs))
+    gap = interval(a - b, None)
+    if problem.kind == "regression":
+        shown = f"rmse {np.sqrt(a.mean()):10.1f} against {np.sqrt(b.mean()):10.1f}"
+    else:
+        shown = f"log loss {a.mean():.5f} against {b.mean():.5f}"
+    verdict = "level" if gap.low <= 0 <= gap.high else "better" if gap.high < 0 else "worse"
+    apart = f"difference [{gap.low:.5g}, {gap.high:.5g}]"
+    return f"  {theirs.name:<26} {shown}  ratio {a.mean() / b.mean():.4f}  {apart}  {verdict}"
+
+
+def run_problem(problem: Problem, options: argparse.Namespace) -> None:
+    """All of them on one file, printed."""
+    training_set = training_set_of(problem, problem.read(options.data))
+    print(f"{problem.name}: {training_set.frame.height:,} rows × {len(training_set.columns)} columns", flush=True)
+    ours, train_rows, test_rows, classes, chosen = run_touchline(problem, training_set, options.seconds, options.seed)
+    print(f"  touchline chose {chosen} in {ours.seconds:.0f} s", flush=True)
+    truth = training_set.frame[test_rows]["label"]
+    if problem.kind == "regression":
+        labels = truth.cast(pl.Float64).to_numpy()
+    else:
+        labels = truth.cast(pl.String).replace_strict(list(classes), [0.0, 1.0]).to_numpy()
+    for peer in options.peers:
+        python = environment_of(peer, options.envs)
+        job = {
+            "kind": problem.kind,
+            "seconds": options.seconds,
+            "cores": options.cores,
+            "seed": options.seed,
+            "classes": classes,
+        }
+        for preset in options.presets if peer == "autogluon" else ("",):
+            with tempfile.TemporaryDirectory() as place:
+                write_job(Path(place), problem, training_set, (train_rows, test_rows), job)
+                theirs = run_peer(peer, python, Path(place), preset)
+            print(compare(problem, labels, ours, theirs) + f"  in {theirs.seconds:.0f} s", flush=True)
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the real data")
+    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--only", nargs="*", default=[problem.name for problem in PROBLEMS])
+    parser.add_argument("--peers", nargs="*", default=list(PEERS))
+    parser.add_argument("--presets", nargs="*", default=["best_quality", "medium_quality"], help="of AutoGluon")
+    parser.add_argument("--envs", type=Path, default=Path(".bench"), help="where the peers' environments lie")
+    options = parser.parse_args()
+    if not options.data.is_dir():
+        raise SystemExit(f"{options.data} is not there: this benchmark needs the folder of real data (--data).")
+    options.envs = options.envs.absolute()
+    for problem in PROBLEMS:
+        if problem.name in options.only:
+            run_problem(problem, options)
+
+
+if __name__ == "__main__":
+    main()
