@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from tests.training.builders import NOW, a_frame, a_task, a_training_set
-from touchline.training import Candidate, Training, TrainingResult, Tune, train
+from touchline.training import Candidate, Model, Training, TrainingResult, Tune, train
+from touchline.training.blend import BlendFamily, find_family
+from touchline.training.fit import fit_recipe
+from touchline.training.recipe import Recipe
+from touchline.training.rows import labelled_rows
 from touchline.training.tuning import TuningReport
 
 
@@ -76,20 +79,20 @@ def test_a_blend_of_candidates_competes_and_is_restored_as_it_was() -> None:
     assert all(report.error is None for report in result.candidates)
 
 
-def test_the_members_of_a_blend_may_be_fitted_several_times() -> None:
-    declared = Training(
-        candidates=("logistic", "lightgbm"),
-        blend=True,
-        bags=3,
-        smote=False,
-        calibration=("none",),
-        learning_curve=False,
+def test_a_blend_is_the_weighted_mean_of_its_members_also_when_restored(tmp_path: Path) -> None:
+    rows = labelled_rows(a_task(), a_training_set(), now=NOW)
+    columns = tuple(column.name for column in rows.columns)
+    members = tuple(
+        Recipe(name, name, find_family(name).defaults("binary") | {"rounds": 20}, columns, seed=seed)
+        for name, seed in (("logistic", 1), ("lightgbm", 1), ("lightgbm", 2))
     )
-    frame = a_frame(600).with_columns(noise=np.sin(a_frame(600)["signal"].to_numpy() * 3))
-    result = train(a_task(), declared, a_training_set(frame), now=NOW)
-    if result.chosen == "blend":
-        assert len({(member.family, member.seed) for member in result.recipe.members}) == len(result.recipe.members)
-        assert sum(result.recipe.weights) == pytest.approx(1.0)
+    recipe = Recipe("blend", "blend", {}, columns, seed=1, members=members, weights=(0.5, 0.25, 0.25))
+    fitted = fit_recipe(Recipe.from_json(recipe.to_json()), BlendFamily(), rows, ())
+    fitted.export(tmp_path / "model")
+    alone = [fit_recipe(member, find_family(member.family), rows, ()).predict(rows.vectors) for member in members]
+    expected = 0.5 * alone[0] + 0.25 * alone[1] + 0.25 * alone[2]
+    np.testing.assert_allclose(fitted.predict(rows.vectors), expected, rtol=1e-12)
+    np.testing.assert_array_equal(Model.restore(tmp_path / "model").predict(rows.vectors), fitted.predict(rows.vectors))
 
 
 def test_blend_weights_ignore_what_does_not_help() -> None:
