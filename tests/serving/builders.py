@@ -173,7 +173,7 @@ def a_server(
         [project],
         database=database,
         spool=folder / "spool",
-        limits=limits or Limits(poll_seconds=0.01),
+        limits=limits or Limits(poll_seconds=0.01, lag_seconds=60.0),
         log_limits=FAST_LOG,
         **options,
     )

@@ -61,6 +61,7 @@ def document_of(serving: Serving, routes: dict[str, Any]) -> dict[str, Any]:
             continue
         for path in (["/predict"] if name == serving.default else []) + [f"/projects/{name}/predict"]:
             paths[path] = {"post": _operation(slot.current, schemas, path, serving.limits.rows)}
+            paths[path.replace("/predict", "/explain")] = {"post": _explain_operation(slot.current, path)}
     document["paths"] = {**paths, **document.get("paths", {})}
     for name, slot in serving.slots.items():
         if slot.current is not None:
@@ -132,6 +133,27 @@ def _operation(predictor: Predictor, schemas: dict[str, Any], path: str, most_ro
                 "description": "The prediction, or `predictions` for a list",
                 "content": {"application/json": {"schema": {"anyOf": [answer, answers]}}},
             }
+        },
+    }
+
+
+def _explain_operation(predictor: Predictor, path: str) -> dict[str, Any]:
+    release = predictor.release
+    reference = {"$ref": f"#/components/schemas/{_title(release.project)}Ask"}
+    logged = {
+        "type": "object",
+        "required": ["prediction_id"],
+        "properties": {"prediction_id": {"type": "string", "minLength": 1, "maxLength": 200}},
+        "additionalProperties": False,
+    }
+    return {
+        "tags": [release.project],
+        "summary": "Explain one row, or a logged prediction",
+        "description": "What each column adds, largest first: base + all of `adds` is the model's score (or output).",
+        "operationId": "explain" + path.replace("/", "_").removesuffix("_predict"),
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {"anyOf": [reference, logged]}}}},
+        "responses": {
+            "200": {"description": "The explanation", "content": {"application/json": {"schema": {"type": "object"}}}}
         },
     }
 

@@ -85,7 +85,7 @@ class BodyTooLarge(Problem):
 
 
 class BatchTooLarge(Problem):
-    status, slug, title = 413, "batch-too-large", "Too many rows in one request"
+    status, slug, title = 422, "batch-too-large", "Too many rows in one request"
 
     def __init__(self, found: int, limit: int) -> None:
         super().__init__(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from touchline.errors import TouchlineError, UnknownPrediction, WrongLabel
 from touchline.serving.answering import predictor_of
+from touchline.serving.explaining import explain_body
 from touchline.serving.metrics import Gauge, exposition
 from touchline.serving.outcome_bodies import (
     ExampleOutcome,
@@ -33,6 +36,12 @@ def project_router(serving: Serving, slot: ReleaseSlot, *, prefix: str, tag: str
     def post_outcomes(body: OutcomesBody) -> ReceiptsBody:
         given = body if isinstance(body, list) else [body]
         return ReceiptsBody(outcomes=_record(serving, slot, given))
+
+    @router.post("/explain", include_in_schema=False)
+    async def post_explain(request: Request) -> Response:
+        body = await request.body()
+        told = await asyncio.to_thread(explain_body, serving, slot, body)
+        return Response(orjson.dumps(told), media_type="application/json")
 
     @router.get("/model-info", summary="The release that answers")
     async def get_model_info() -> dict[str, Any]:

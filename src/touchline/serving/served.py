@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -56,6 +57,7 @@ class ServedRelease:
     hashes: Mapping[str, Any] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)
     example: Mapping[str, Any] | None = None
+    background: Vectors | None = None
 
     @property
     def entity_columns(self) -> tuple[str, ...]:
@@ -105,4 +107,11 @@ def served_from(loaded: LoadedRelease) -> ServedRelease:
         hashes=manifest.hashes,
         libraries=manifest.libraries,
         example=manifest.example or None,
+        background=_background(loaded.folder),
     )
+
+
+def _background(folder: Path) -> Vectors:
+    """Rows that stand for the usual, for explanations: those of the self-test."""
+    with np.load(folder / "examples.npz", allow_pickle=False) as stored:
+        return np.asarray(stored["vectors"], dtype=np.float64)
