@@ -32,7 +32,7 @@ class CsvFiles(BaseModel):
     encoding: str = "utf-8"
     null_values: tuple[str, ...] = ("", "NA", "NaN", "null", "NULL")
     rename: dict[str, str] = Field(default_factory=dict, description="source column -> contract field")
-    ignore: tuple[str, ...] = Field((), description="columns, or patterns of them, to leave out")
+    ignore: tuple[str, ...] = Field((), description="patterns of columns to leave out; * all unknown")
     file_column: str | None = None
     row_column: str | None = None
     prepare: Prepare | None = Field(None, description="a function of the project over the text frame as read")
@@ -51,7 +51,7 @@ class CsvFiles(BaseModel):
             raise SourceFileEmpty(context.table, self.glob)
         frame = stacked([part.frame for part in parts], row_column=self.row_column)
         return Fetched(
-            frame=with_columns_named(frame, rename=self.rename, ignore=self.ignore, prepare=self.prepare),
+            frame=with_columns_named(frame, self, context.columns),
             files=tuple(files),
             raw_hash=hash_of_files(tuple(files)),
             broken=pl.concat([part.broken for part in parts]),

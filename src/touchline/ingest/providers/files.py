@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from fnmatch import fnmatchcase
 from glob import glob
 from pathlib import Path
+from typing import Protocol
 
 import polars as pl
 
@@ -48,12 +49,25 @@ def gunzipped(content: bytes, name: str, table: str) -> bytes:
         ) from damaged
 
 
-def with_columns_named(
-    frame: pl.DataFrame, *, rename: Mapping[str, str], ignore: tuple[str, ...], prepare: Prepare | None
-) -> pl.DataFrame:
-    """The frame under the contract's names: renamed, without ignored columns, prepared by the project's function."""
+class Naming(Protocol):
+    """How a provider's columns become those of the contract."""
+
+    @property
+    def rename(self) -> Mapping[str, str]: ...
+    @property
+    def ignore(self) -> tuple[str, ...]: ...
+    @property
+    def prepare(self) -> Prepare | None: ...
+
+
+def with_columns_named(frame: pl.DataFrame, naming: Naming, known: Collection[str]) -> pl.DataFrame:
+    """The frame under the contract's names: renamed, ignored columns left out, prepared by the project's function.
+
+    A pattern never leaves out a column that the contract names, so `*` means: only those.
+    """
+    rename, ignore, prepare = naming.rename, naming.ignore, naming.prepare
     frame = frame.rename({old: new for old, new in rename.items() if old in frame.columns})
-    wanted = set(rename.values())
+    wanted = {*rename.values(), *known}
     dropped = [
         name for name in frame.columns if name not in wanted and any(fnmatchcase(name, pattern) for pattern in ignore)
     ]

@@ -83,9 +83,7 @@ class HttpTable(BaseModel):
                 frames.append(frame)
                 broken.append(lines)
                 files.append(answer.file)
-            frame = with_columns_named(
-                stacked(frames, row_column=None), rename=self.rename, ignore=self.ignore, prepare=self.prepare
-            )
+            frame = with_columns_named(stacked(frames, row_column=None), self, context.columns)
             message = client.message()
         return Fetched(
             frame, tuple(files), hash_of_files(tuple(files)), client.request_count, message, pl.concat(broken)

@@ -24,7 +24,7 @@ class ParquetFiles(BaseModel):
 
     glob: str
     rename: dict[str, str] = Field(default_factory=dict, description="source column -> contract field")
-    ignore: tuple[str, ...] = Field((), description="columns, or patterns of them, to leave out")
+    ignore: tuple[str, ...] = Field((), description="patterns of columns to leave out; * all unknown")
     row_column: str | None = Field(None, description="adds the number of the row under this name")
     prepare: Prepare | None = Field(None, description="a function of the project over the frame as read")
 
@@ -38,9 +38,8 @@ class ParquetFiles(BaseModel):
             content, raw = read_file(path, context)
             frames.append(self._read(content, path, context))
             files.append(raw)
-        named = with_columns_named(
-            stacked(frames, row_column=self.row_column), rename=self.rename, ignore=self.ignore, prepare=self.prepare
-        )
+        rows = stacked(frames, row_column=self.row_column)
+        named = with_columns_named(rows, self, context.columns)
         return Fetched(frame=named, files=tuple(files), raw_hash=hash_of_files(tuple(files)))
 
     @staticmethod

@@ -41,7 +41,7 @@ class SqlTable(BaseModel):
 
     def fetch(self, context: FetchContext) -> Fetched:
         frame = self._read(context)
-        named = with_columns_named(frame, rename=self.rename, ignore=self.ignore, prepare=self.prepare)
+        named = with_columns_named(frame, self, context.columns)
         digest = content_hash(frame)
         origin = self.table or "query"
         return Fetched(named, (RawFile(f"sql:{origin}", digest, int(frame.estimated_size())),), digest)
