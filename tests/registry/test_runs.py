@@ -10,6 +10,8 @@ from tests.registry.builders import a_frame, a_task, a_trained, a_training_set
 from touchline.errors import FolderNotEmpty, InvalidFilter, RunNotFound
 from touchline.registry import (
     Decision,
+    Gate,
+    Judges,
     Material,
     Registry,
     RunQuery,
@@ -20,6 +22,7 @@ from touchline.registry import (
     list_runs,
     load_release,
     promote,
+    read_card,
     read_version,
     record_version,
     reproduce,
@@ -110,3 +113,15 @@ def test_other_data_make_another_version_and_say_so(two: Registry) -> None:
     found = reproduce(two, read_version(two, "p", 2), Material(a_task(), TRAINING, changed))
     assert not found.is_same
     assert found.changed == ("training set: two-2 then, other now",)
+
+
+def test_the_card_tells_the_training_and_what_was_decided(two: Registry) -> None:
+    promote(two, "p", 1, Decision("ann"), judges=Judges((Gate("accuracy", at_least=0.52),)))
+    card = read_card(two, "p", "Production")
+    loss = f"{card.version.metrics['log_loss'].value:.4g}"
+    for text in (card.markdown, card.html):
+        assert loss in text
+        assert "0.771 is within the gate" in text
+        assert "stands in Production" in text
+        assert card.version.hashes["environment"] in text
+    assert card.html.count("</body>") == 1

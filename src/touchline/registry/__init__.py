@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from touchline.registry.build import build_release as build_release
     from touchline.registry.build import find_release as find_release
     from touchline.registry.build import open_release as open_release
+    from touchline.registry.card import VersionCard as VersionCard
+    from touchline.registry.card import read_card as read_card
     from touchline.registry.compare import PairedDifference as PairedDifference
     from touchline.registry.compare import VersionComparison as VersionComparison
     from touchline.registry.compare import compare_versions as compare_versions
@@ -83,6 +85,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "touchline.registry.build": ["Release", "build_release", "find_release", "open_release"],
+        "touchline.registry.card": ["VersionCard", "read_card"],
         "touchline.registry.compare": ["PairedDifference", "VersionComparison", "compare_versions"],
         "touchline.registry.decide": ["approve", "demote", "reject"],
         "touchline.registry.download": ["download_release"],

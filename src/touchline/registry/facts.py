@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,16 @@ from touchline.registry.digest import sha256_of
 from touchline.registry.manifest import OnDemandCode, ReleaseManifest
 from touchline.registry.portable import portable_source
 from touchline.registry.request import request_schema
-from touchline.training import Metric, Task, TrainingResult, constant_predictions, labelled_rows
+from touchline.training import (
+    CardFacts,
+    Metric,
+    Task,
+    TrainingResult,
+    build_card,
+    constant_predictions,
+    labelled_rows,
+    plots,
+)
 
 Array = NDArray[np.float64]
 
@@ -38,6 +48,7 @@ class Trained:
     result: TrainingResult
     folder: Path | None = None
     ticket: str | None = None
+    description: str = ""
 
 
 def project_code(folder: Path | None) -> dict[str, bytes]:
@@ -85,6 +96,7 @@ def write_files(trained: Trained, folder: Path) -> ReleaseManifest:
     files["recipe.json"] = to_json(result.recipe.to_json())
     files["evaluation.json"] = to_json(evaluation_record(result))
     files["predictions.parquet"] = _parquet(predictions_record(trained))
+    files |= card_files(trained, manifest)
     for path, data in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
@@ -137,9 +149,11 @@ def evaluation_record(result: TrainingResult) -> dict[str, Any]:
         "metrics": metric_record(evaluation.metrics),
         "baseline": metric_record(evaluation.baseline),
         "baselines": {name: metric_record(metrics) for name, metrics in evaluation.baselines.items()},
-        "candidates": [_candidate(report) for report in result.candidates],
+        "candidates": plain(result.candidates),
         "chosen": result.chosen,
-        "split": asdict(result.split),
+        "findings": plain(result.findings),
+        "diagnostics": plain(result.diagnostics),
+        "split": plain(result.split),
         "trained_at": result.trained_at.isoformat(),
         "seconds": result.seconds,
     }
@@ -155,12 +169,6 @@ def metric_record(metrics: Mapping[str, Metric]) -> dict[str, dict[str, float | 
 
 def _finite(number: float | None) -> float | None:
     return float(number) if number is not None and np.isfinite(number) else None
-
-
-def _candidate(report: Any) -> dict[str, Any]:
-    record = asdict(report)
-    record["metrics"] = {name: getattr(value, "value", value) for name, value in (report.metrics or {}).items()}
-    return record
 
 
 def predictions_record(trained: Trained) -> pl.DataFrame:
@@ -195,9 +203,34 @@ def _examples(trained: Trained) -> bytes:
     return _parquet(rows.with_columns(outputs))
 
 
+def card_files(trained: Trained, manifest: ReleaseManifest) -> dict[str, bytes]:
+    """The model card, as it can be written before the gates: Markdown beside its plots, and one HTML page."""
+    facts = CardFacts(trained.project, trained.description, hashes=manifest.hashes)
+    card = build_card(trained.result, facts)
+    drawn = {f"plots/{name}": text.encode() for name, text in plots(trained.result).items()}
+    return {"card.md": card.to_markdown().encode(), "card.html": card.to_html().encode(), **drawn}
+
+
+def plain(value: Any) -> Any:
+    """Any result as what JSON can say: dataclasses as objects, instants as text, what is not finite as null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float | np.floating):
+        return _finite(float(value))
+    if isinstance(value, np.integer | np.bool_):
+        return value.item()
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
 def to_json(document: Any) -> bytes:
-    """Indented, sorted JSON; instants as ISO text."""
-    return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, default=str) + "\n").encode()
+    """Indented, sorted JSON."""
+    return (
+        json.dumps(plain(document), indent=1, sort_keys=True, ensure_ascii=False, default=str, allow_nan=False) + "\n"
+    ).encode()
 
 
 def _npz(**arrays: np.ndarray[Any, Any]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,12 +13,21 @@ from sqlalchemy import insert, select
 
 from touchline.errors import TrackingMismatch
 from touchline.features.versions import short_hash
-from touchline.registry.facts import Trained, evaluation_record, hashes_of, project_code, to_json, write_files
+from touchline.registry.facts import (
+    Trained,
+    card_files,
+    evaluation_record,
+    hashes_of,
+    project_code,
+    to_json,
+    write_files,
+)
 from touchline.registry.manifest import ReleaseManifest
 from touchline.registry.semantic import Interface, next_semantic_version
 from touchline.registry.tracking import ChildRun, LoggedRun, RunLog, mlflow_values
 from touchline.registry.versions import ModelVersion, Registry, read_version
 from touchline.storage import tables
+from touchline.training import CandidateReport
 
 
 @dataclass(frozen=True)
@@ -155,8 +165,10 @@ def _artifacts(trained: Trained, manifest: ReleaseManifest, folder: Path) -> Pat
         "features.json": features,
         "lineage.json": trained.training_set.lineage,
     }
-    for name, document in documents.items():
-        (folder / name).write_bytes(to_json(document))
+    files = {name: to_json(document) for name, document in documents.items()} | card_files(trained, manifest)
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
     return folder
 
 
@@ -166,13 +178,33 @@ def _children(trained: Trained) -> list[ChildRun]:
         ChildRun(
             name=report.name,
             params=mlflow_values({"candidate": report.name, **report.params}),
-            metrics={f"validation_{name}": float(value) for name, value in (report.metrics or {}).items()},
+            metrics=_finite({f"validation_{name}": value for name, value in report.metrics.items()}),
             seconds=report.seconds,
             tags={"touchline.candidate": report.name, **({"touchline.error": report.error} if report.error else {})},
             has_failed=report.error is not None,
+            children=_trials(report),
         )
         for report in trained.result.candidates
     ]
+
+
+def _trials(report: CandidateReport) -> list[ChildRun]:
+    """Every setting that was tried for a candidate, as a run of its own below it."""
+    return [
+        ChildRun(
+            name=f"{report.name} trial {trial.number}",
+            params=mlflow_values(trial.params),
+            metrics={} if trial.score is None else {"validation_score": float(trial.score)},
+            seconds=trial.seconds,
+            tags={"touchline.trial": str(trial.number), "touchline.state": str(trial.state)},
+            has_failed=trial.score is None,
+        )
+        for trial in (report.tuning.trials if report.tuning else ())
+    ]
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items() if isfinite(value)}
 
 
 def _description(trained: Trained) -> str:

@@ -68,6 +68,7 @@ class ChildRun:
     seconds: float
     tags: Mapping[str, str] = field(default_factory=dict)
     has_failed: bool = False
+    children: Sequence[ChildRun] = ()
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,8 @@ class Tracking:
         self._log_numbers(created.info.run_id, child.metrics, child.params, run.ended_at_ms, None)
         status = "FAILED" if child.has_failed else "FINISHED"
         self.client.set_terminated(created.info.run_id, status, end_time=run.ended_at_ms)
+        for trial in child.children:
+            self._child(experiment, created.info.run_id, run, trial)
 
     def _version(self, run: RunLog, run_id: str) -> int:
         from mlflow.exceptions import MlflowException

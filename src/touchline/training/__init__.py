@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from touchline.training.candidates import CandidateReport as CandidateReport
     from touchline.training.card import Card as Card
     from touchline.training.card import CardFacts as CardFacts
+    from touchline.training.card import Section as Section
+    from touchline.training.card import Table as Table
     from touchline.training.card import build_card as build_card
     from touchline.training.checks import Finding as Finding
     from touchline.training.competition import Progress as Progress
@@ -59,7 +61,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "touchline.training.candidates": ["CandidateReport"],
-        "touchline.training.card": ["Card", "CardFacts", "build_card"],
+        "touchline.training.card": ["Card", "CardFacts", "Section", "Table", "build_card"],
         "touchline.training.checks": ["Finding"],
         "touchline.training.diagnostics": ["Diagnostics", "SliceReport"],
         "touchline.training.estimators.sklearn_bridge": ["SklearnFamily"],
