@@ -28,7 +28,7 @@
     ├── BackendUnavailable (DatabaseBusy), DiskFull
     ├── SchemaMismatch (DatabaseAhead, DatabaseBehind)
     ├── ObjectNotFound, InvalidObjectKey, LeaseHeld, LeaseLost
-    ├── UnknownPrediction, WrongLabel, KeyRequired, KeyNotFound (usage), ReleaseNotFound, NotReplayable
+    ├── UnknownPrediction, WrongLabel, MissingColumns, KeyRequired, KeyNotFound (usage), ReleaseNotFound, NotReplayable
     └── …
 
 A message says what happened to which thing, the value found and the value allowed, and the next step.
@@ -686,6 +686,15 @@ class WrongLabel(UsageError):
         super().__init__(f"{label!r} is no label of {project}; allowed: {allowed}.")
 
 
+class MissingColumns(UsageError):
+    def __init__(self, project: str, missing: Sequence[str], found: Sequence[str]) -> None:
+        self.missing = tuple(missing)
+        super().__init__(
+            f"{project} cannot score these rows: {', '.join(map(repr, missing))} missing. "
+            f"They have {', '.join(found) or 'no columns'}."
+        )
+
+
 class KeyRequired(UsageError):
     def __init__(self, host: str) -> None:
         self.host = host
@@ -779,6 +788,11 @@ class NotAPair(UsageError):
     def __init__(self, text: str) -> None:
         self.text = text
         super().__init__(f'{text!r} is no NAME=VALUE. Write it with an equals sign, for example team="Schalke 04".')
+
+
+class NothingNamed(UsageError):
+    def __init__(self, command: str, wanted: str) -> None:
+        super().__init__(f"`touchline {command}` needs {wanted}. See: touchline {command} --help")
 
 
 class UnknownName(UsageError):

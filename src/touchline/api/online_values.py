@@ -11,7 +11,7 @@ from touchline.errors import EntityKeyMissing, UnknownName
 from touchline.features import FeatureReader, ServedView
 
 if TYPE_CHECKING:
-    from touchline.features import FeatureView, OnlineStore
+    from touchline.features import FeatureView, OnlineStore, ViewStatus
     from touchline.features.reader import Presence
 
 Value = float | int | bool | str | datetime | None
@@ -45,32 +45,47 @@ def entity_keys(view: FeatureView, pairs: Mapping[str, str]) -> dict[str, str]:
 
 
 def read_online(
-    project: str, views: Sequence[FeatureView], keys: Mapping[str, str], store: OnlineStore, *, now: datetime
-) -> list[OnlineValues]:
-    """What is online of the entity with these keys, in each view, as a request at `now` would find it."""
+    project: str,
+    views: Sequence[FeatureView],
+    entities: Sequence[Mapping[str, str]],
+    store: OnlineStore,
+    *,
+    now: datetime,
+) -> list[list[OnlineValues]]:
+    """What is online of the entities with these keys, in each view, as a request at `now` would find it."""
     # By hand the status is what is asked for, so no view's policy may raise or compute here.
     served = [replace(ServedView.of(project, view.on()), fallback="null") for view in views]
-    _, statuses = FeatureReader(tuple(served), (), store).read_one(keys, now)
-    stored = store.read([view.key(keys) or b"" for view in served])
-    found = []
-    for view, status, data, declared in zip(served, statuses, stored, views, strict=True):
-        packed = view.layout.unpack(data, "/".join(keys.values())) if data is not None else None
-        kinds = dict(view.features)
-        values = zip(kinds, packed.values if packed else [None] * len(kinds), strict=True)
-        found.append(
-            OnlineValues(
-                view=view.view,
-                feature_version=view.feature_version,
-                keys=dict(keys),
-                status=status.status,
-                event_timestamp=status.event_timestamp,
-                created_timestamp=_instant(packed.created) if packed else None,
-                watermark=status.watermark,
-                ttl=declared.ttl,
-                values={name: _instant(value) if kinds[name] == "timestamp" else value for name, value in values},
-            )
-        )
-    return found
+    if not served or not entities:
+        return [[] for _ in entities]
+    statuses = FeatureReader(tuple(served), (), store).read(entities, [now] * len(entities)).statuses
+    asked = [view.key(keys) or b"" for keys in entities for view in served]
+    stored = dict(zip(asked, store.read(asked), strict=True))
+    return [
+        [
+            _values(view, declared.ttl, keys, status, stored.get(view.key(keys) or b""))
+            for view, declared, status in zip(served, views, row, strict=True)
+        ]
+        for keys, row in zip(entities, statuses, strict=True)
+    ]
+
+
+def _values(
+    view: ServedView, ttl: timedelta | None, keys: Mapping[str, str], status: ViewStatus, data: bytes | None
+) -> OnlineValues:
+    packed = view.layout.unpack(data, "/".join(keys.values())) if data is not None else None
+    kinds = dict(view.features)
+    values = zip(kinds, packed.values if packed else [None] * len(kinds), strict=True)
+    return OnlineValues(
+        view=view.view,
+        feature_version=view.feature_version,
+        keys=dict(keys),
+        status=status.status,
+        event_timestamp=_instant(packed.event) if packed else None,
+        created_timestamp=_instant(packed.created) if packed else None,
+        watermark=status.watermark,
+        ttl=ttl,
+        values={name: _instant(value) if kinds[name] == "timestamp" else value for name, value in values},
+    )
 
 
 def _instant(micros: int | None) -> datetime | None:
