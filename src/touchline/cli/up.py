@@ -17,7 +17,7 @@ from touchline.errors import ProcessFailed
 if TYPE_CHECKING:
     from touchline.project import LoadedProject
 
-_READY_SECONDS = 90.0
+_READY_SECONDS = 240.0
 _POLL_SECONDS = 0.1
 
 
@@ -63,7 +63,13 @@ def mlflow_process(house: House) -> supervisor.Process:
         *("--default-artifact-root", (settings.home.absolute() / "mlartifacts").as_uri()),
         *("--host", settings.host, "--port", str(settings.mlflow_port), "--workers", "1"),
     )
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "GIT_PYTHON_REFRESH": "quiet"}
+    quiet = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "GIT_PYTHON_REFRESH": "quiet",
+        # MLflow's own job workers would be processes that nobody here uses.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
     return supervisor.Process("mlflow", command, quiet)
 
 
