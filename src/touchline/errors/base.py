@@ -1,0 +1,22 @@
+"""What every error shares."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from difflib import get_close_matches
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """A sentence that points to the nearest valid name, or lists the valid ones."""
+    close = get_close_matches(name, known, n=1)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return f"Known: {', '.join(sorted(known)) or 'none'}."
+
+
+class TouchlineError(Exception):
+    """Base of every error touchline raises on purpose."""
+
+
+class UsageError(TouchlineError):
+    """The person's input is wrong; running it again unchanged fails again."""

@@ -1,0 +1,150 @@
+"""Feature views, their history and the online stores."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from touchline.errors.base import TouchlineError, UsageError, nearest
+
+
+class FeatureNotFound(UsageError):
+    def __init__(self, name: str, known: Collection[str]) -> None:
+        self.name = name
+        super().__init__(f"Feature {name!r} is not declared in any feature view. {nearest(name, known)}")
+
+
+class ViewNotFound(UsageError):
+    def __init__(self, name: str, known: Collection[str]) -> None:
+        self.name = name
+        super().__init__(f"Feature view {name!r} is not declared. {nearest(name, known)}")
+
+
+class EntityNotFound(UsageError):
+    def __init__(self, name: str, known: Collection[str]) -> None:
+        self.name = name
+        super().__init__(f"Entity {name!r} is not declared. {nearest(name, known)}")
+
+
+class InvalidView(UsageError):
+    """A feature view (or examples, or an on-demand transform) that cannot be right as declared."""
+
+    def __init__(self, view: str, found: str, next_step: str) -> None:
+        self.view = view
+        super().__init__(f"View {view!r} {found}. {next_step}")
+
+
+class LooksAhead(InvalidView):
+    """A view whose values at an instant change when later rows are taken away."""
+
+    def __init__(self, view: str, feature: str, instant: str, facts: str) -> None:
+        self.feature, self.instant = feature, instant
+        super().__init__(
+            view,
+            f"looks into the future: its feature {feature!r} at {instant} {facts}",
+            "Compute each row from rows with the same or an earlier event_timestamp only.",
+        )
+
+
+class InvalidEntityKey(UsageError):
+    def __init__(self, view: str, key: str, found: object, allowed: str) -> None:
+        self.view, self.key = view, key
+        super().__init__(
+            f"View {view!r}: entity key {key!r} is {found!r} ({type(found).__name__}); it must be {allowed}."
+        )
+
+
+class EntityKeyMissing(UsageError):
+    def __init__(self, view: str, missing: Sequence[str]) -> None:
+        self.view, self.missing = view, tuple(missing)
+        wanted = " ".join(f"{name}=VALUE" for name in missing)
+        super().__init__(f"View {view!r} looks an entity up by {', '.join(missing)}, which is not given. Add: {wanted}")
+
+
+class FeatureNotANumber(UsageError):
+    def __init__(self, column: str, found: object) -> None:
+        self.column = column
+        super().__init__(f"Column {column!r} is {found!r} ({type(found).__name__}); it must be a number or null.")
+
+
+class InvalidEntityRows(UsageError):
+    """Entity rows of a historical request that no join can be made with."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"The entity rows {found}. Give pandas, Polars, Arrow, a Parquet path or SQL, with the join keys and "
+            "one column of instants (or one named event_timestamp)."
+        )
+
+
+class SourceFormatNotRead(UsageError):
+    def __init__(self, where: str, found: str) -> None:
+        super().__init__(f"The source {where} is in {found}; this offline store reads Parquet. Convert it to Parquet.")
+
+
+class HistoryMoved(TouchlineError):
+    """A stored feature history that no longer has the columns its view declares."""
+
+    def __init__(self, view: str, where: str, found: str, allowed: str) -> None:
+        self.view = view
+        super().__init__(
+            f"The history of view {view!r} in {where} has {found}, the declaration {allowed}. "
+            "Compute the view again: touchline features compute."
+        )
+
+
+class InvalidPush(UsageError):
+    """A pushed row that the view cannot take; nothing of the push was kept."""
+
+    def __init__(self, view: str, row: int, column: str, found: object, allowed: str) -> None:
+        self.view, self.row, self.column = view, row, column
+        super().__init__(
+            f"View {view!r} takes nothing of this push: row {row} has {column!r} = {found!r}; it must be {allowed}."
+        )
+
+    @classmethod
+    def unknown(cls, view: str, row: int, column: str, known: Collection[str]) -> InvalidPush:
+        return cls(view, row, column, "a value", f"a column of the view. {nearest(column, known)}".rstrip("."))
+
+
+class FeatureTypeMoved(UsageError):
+    def __init__(self, view: str, feature: str, found: str, allowed: str) -> None:
+        self.view, self.feature = view, feature
+        super().__init__(
+            f"View {view!r}: feature {feature!r} came as {found}, the view declares {allowed}. "
+            "Change the declaration or the source, and apply the view again."
+        )
+
+
+class OnlineStoreError(TouchlineError):
+    """Base of what can go wrong between a request and its online features."""
+
+
+class CorruptedFeatures(OnlineStoreError):
+    """A packed value whose checksum or layout does not fit. It is never served."""
+
+    def __init__(self, view: str, key: str, found: str, allowed: str) -> None:
+        self.view = view
+        super().__init__(
+            f"The packed features of {view} for {key!r} are damaged: {found}, expected {allowed}. "
+            "Invalidate and materialize the view again."
+        )
+
+
+class OnlineStoreUnavailable(OnlineStoreError):
+    def __init__(self, store: str, reason: str, waited_seconds: float) -> None:
+        self.store = store
+        super().__init__(
+            f"Online store {store} did not answer within {waited_seconds:g} s: {reason}. "
+            "Check that it runs and that its address is right."
+        )
+
+
+class FeaturesExpired(OnlineStoreError):
+    """A value older than its TTL under the policy `fail`."""
+
+    def __init__(self, view: str, key: str, found: str, allowed: str) -> None:
+        self.view = view
+        super().__init__(
+            f"The features of {view} for {key!r} are {found}; the view allows {allowed}. "
+            "Materialize the view, or declare another fall-back."
+        )

@@ -1,0 +1,39 @@
+"""Statistics and monitoring."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from touchline.errors.base import TouchlineError, UsageError, nearest
+
+
+class TooFewClusters(TouchlineError):
+    """A comparison over clusters that are too few to say anything."""
+
+    def __init__(self, found: int, needed: int) -> None:
+        self.found, self.needed, self.missing = found, needed, needed - found
+        super().__init__(
+            f"{found} clusters (such as match days) are too few to compare two models: {needed} are needed. "
+            f"Wait for {self.missing} more, or evaluate on a longer test window."
+        )
+
+
+class DriftColumnUnknown(UsageError):
+    """A drift rule names a column that the released model does not have."""
+
+    def __init__(self, name: str, known: Collection[str]) -> None:
+        self.name = name
+        super().__init__(
+            f"Drift rule names column {name!r}, which the released model does not have. {nearest(name, known)}"
+        )
+
+
+class ProfileMismatch(TouchlineError):
+    """Logged rows that cannot be compared with a release's profile."""
+
+    def __init__(self, release_id: str, found: str, allowed: str) -> None:
+        self.release_id = release_id
+        super().__init__(
+            f"Release {release_id}: logged predictions have {found}, its drift profile has {allowed}. "
+            "The log and the release do not belong together; promote the version again to rebuild its release."
+        )

@@ -1,0 +1,107 @@
+"""Projects, their clocks, their processes and the server they ask."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from touchline.errors.base import TouchlineError, UsageError, nearest
+
+
+class ProjectExists(UsageError):
+    def __init__(self, name: str, file: object) -> None:
+        super().__init__(
+            f"Project {name!r} is there already: {file}. Choose another name, or delete that folder first."
+        )
+
+
+class NothingToLearnFrom(UsageError):
+    def __init__(self, name: str, target: str, leaks: Sequence[str]) -> None:
+        suspected = f" Suspected of giving {target!r} away: {', '.join(leaks)}." if leaks else ""
+        super().__init__(f"{name}: no column is left to predict {target!r} from.{suspected} Add columns to the file.")
+
+
+class InvalidInstant(UsageError):
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{text!r} is no instant. Write it as 2009-04-18 or 2009-04-18T12:00, in UTC or with a zone.")
+
+
+class NotAPair(UsageError):
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(f'{text!r} is no NAME=VALUE. Write it with an equals sign, for example team="Schalke 04".')
+
+
+class NothingNamed(UsageError):
+    def __init__(self, command: str, wanted: str) -> None:
+        super().__init__(f"`touchline {command}` needs {wanted}. See: touchline {command} --help")
+
+
+class UnknownName(UsageError):
+    def __init__(self, kind: str, name: str, known: Collection[str]) -> None:
+        self.kind, self.name = kind, name
+        super().__init__(f"There is no {kind} {name!r}. {nearest(name, known)}")
+
+
+class ProjectNotFound(UsageError):
+    def __init__(self, place: str, base: object, known: Collection[str]) -> None:
+        self.place = place
+        super().__init__(
+            f"No project.py for {place!r} under {base} or {base}/projects. {nearest(place, known)} "
+            f"Make one: touchline init NAME --from data.csv --target COLUMN"
+        )
+
+
+class InvalidProject(UsageError):
+    def __init__(self, file: object, line: int | None, what: str, next_step: str) -> None:
+        self.file, self.line = file, line
+        where = f"{file}:{line}" if line else str(file)
+        super().__init__(f"{where}: {what}. {next_step}")
+
+
+class ClockNotFrozen(UsageError):
+    def __init__(self, project: str) -> None:
+        super().__init__(
+            f"{project} runs on the system's time, which cannot be advanced. "
+            f"Only a project that declares clock=SampleClock(at=...) has a clock to move."
+        )
+
+
+class ClockRunsForward(UsageError):
+    def __init__(self, project: str, current: datetime, wanted: datetime) -> None:
+        super().__init__(
+            f"{project}'s clock stands at {current:%Y-%m-%d %H:%M} UTC and cannot go back to {wanted:%Y-%m-%d %H:%M}: "
+            f"predictions and stages were recorded since. To start over, use another TOUCHLINE_HOME."
+        )
+
+
+class InvalidRequestField(UsageError):
+    def __init__(self, field: str) -> None:
+        super().__init__(f'{field!r} is no field of a request. Write name=value, for example home_team="Schalke 04".')
+
+
+class ServerUnreachable(TouchlineError):
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"Nothing answers at {url}. Start the server: touchline up (or set TOUCHLINE_PORT to its port)."
+        )
+
+
+class ServerRefused(TouchlineError):
+    def __init__(self, url: str, status: int, body: str) -> None:
+        super().__init__(f"{url} answered {status}: {body[:1000]}")
+
+
+class PortTaken(TouchlineError):
+    def __init__(self, host: str, port: int, setting: str) -> None:
+        self.port, self.setting = port, setting
+        super().__init__(
+            f"Port {port} on {host} is in use by another process. End that process, or choose another port: "
+            f"{setting}={port + 1}"
+        )
+
+
+class ProcessFailed(TouchlineError):
+    def __init__(self, name: str, log: object, last_lines: str) -> None:
+        self.name = name
+        super().__init__(f"The {name} process did not become ready. The end of {log}:\n{last_lines}")

@@ -1,0 +1,139 @@
+"""Runs, versions, stages and releases."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from touchline.errors.base import TouchlineError, UsageError
+
+
+class VersionNotFound(UsageError):
+    def __init__(self, project: str, reference: str, known: Collection[str]) -> None:
+        self.project, self.reference = project, reference
+        versions = ", ".join(known) or "none yet; train one: touchline train"
+        super().__init__(f"{project} has no version {reference!r}. Versions: {versions}.")
+
+
+class ReasonMissing(UsageError):
+    def __init__(self, act: str) -> None:
+        super().__init__(f"{act} needs a reason, which the journal keeps. Add: --reason '...'")
+
+
+class IllegalStageChange(UsageError):
+    """The journal allows no such step from where the version stands."""
+
+    def __init__(self, project: str, version: int, stage: str, *, why: str) -> None:
+        self.project, self.version, self.stage = project, version, stage
+        super().__init__(f"{project} version {version} stays in {stage}: {why}")
+
+    @classmethod
+    def needs_rollout(cls, project: str, version: int) -> IllegalStageChange:
+        why = (
+            "from Staging the way to Production is a rollout. Start it: touchline rollout start; "
+            "or skip it: touchline models promote --now --reason '...'"
+        )
+        return cls(project, version, "Staging", why=why)
+
+    @classmethod
+    def nothing_to_return_to(cls, project: str, version: int | None) -> IllegalStageChange:
+        why = "no other version was in Production before it, so there is nothing to roll back to."
+        return cls(project, version or 0, "Production" if version else "None", why=why)
+
+
+class StageConflict(TouchlineError):
+    """Somebody else changed a stage first; nothing of this change was written."""
+
+    def __init__(self, project: str, *, expected: int, found: int, winner: str, did: str) -> None:
+        self.project, self.expected, self.found, self.winner = project, expected, found, winner
+        super().__init__(
+            f"{project}: the journal moved from entry {expected} to {found} meanwhile: {winner} {did}. "
+            f"Nothing of this change was written; look again: touchline models history"
+        )
+
+
+class GateFailed(TouchlineError):
+    """A gate said no (exit code 3). `messages` holds one sentence per failed gate."""
+
+    def __init__(self, project: str, version: int, stage: str, messages: Sequence[str]) -> None:
+        self.project, self.version, self.messages = project, version, tuple(messages)
+        super().__init__(f"{project} version {version} stays in {stage}: {'; '.join(messages)}.")
+
+
+class NotEvaluated(TouchlineError):
+    def __init__(self, project: str, version: int, missing: str) -> None:
+        self.project, self.version = project, version
+        super().__init__(
+            f"{project} version {version} cannot be judged: its record has no {missing}. "
+            "Train it again: touchline train"
+        )
+
+
+class ReleaseTampered(TouchlineError):
+    """A bundle is not what was built; it is never loaded."""
+
+    def __init__(self, folder: str, what: str, *, found: str, expected: str) -> None:
+        self.folder, self.what = folder, what
+        super().__init__(
+            f"Release {folder} was refused: {what} is {found}, {expected} was built. The running release stays; "
+            f"restore the folder from a backup, or build it again: touchline models promote"
+        )
+
+
+class ReleaseBroken(TouchlineError):
+    """A bundle is complete but does not predict what it predicted when it was built."""
+
+    def __init__(self, folder: str, *, rows: int, of: int, gap: float, allowed: float) -> None:
+        self.folder, self.gap = folder, gap
+        super().__init__(
+            f"Release {folder} failed its self-test: {rows} of {of} stored examples differ, by up to {gap:.3g} "
+            f"(allowed {allowed:.0e}). The running release stays; compare the library versions in release.json"
+        )
+
+
+class RunNotFound(UsageError):
+    def __init__(self, project: str, what: str) -> None:
+        super().__init__(f"{project} has no run {what}. See: touchline runs list -p {project}")
+
+
+class InvalidFilter(UsageError):
+    def __init__(self, condition: str) -> None:
+        super().__init__(
+            f"The filter {condition!r} cannot be read. Write NAME SIGN VALUE, joined by 'and', for example: "
+            "log_loss < 1.0 and candidate = lightgbm"
+        )
+
+
+class FolderNotEmpty(UsageError):
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"{folder} exists and is not empty. Choose another folder, or remove it first.")
+
+
+class NotPortable(UsageError):
+    """An on-demand transform that serving could not run without the whole project."""
+
+    def __init__(self, transform: str, reason: str) -> None:
+        self.transform = transform
+        super().__init__(
+            f"On-demand transform {transform!r} {reason}. It also runs while serving: "
+            f"write it as a plain function over NumPy and constants of the project"
+        )
+
+
+class TrackingUnavailable(TouchlineError):
+    def __init__(self, uri: str, attempts: int, last: str) -> None:
+        self.uri, self.attempts = uri, attempts
+        super().__init__(
+            f"MLflow at {uri} did not answer in {attempts} attempts (last: {last}). Nothing was registered; "
+            f"start it and run the same command again: make mlflow"
+        )
+
+
+class TrackingMismatch(TouchlineError):
+    """MLflow and touchline number their versions differently: one of the two was replaced or reset."""
+
+    def __init__(self, project: str, version: int, uri: str) -> None:
+        self.project, self.version = project, version
+        super().__init__(
+            f"{project} version {version} in MLflow at {uri} is another run than in touchline's own record. "
+            f"Use the MLflow that the record was made with (MLFLOW_TRACKING_URI), or a new home"
+        )

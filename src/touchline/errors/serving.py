@@ -1,0 +1,65 @@
+"""Predictions, outcomes and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from touchline.errors.base import TouchlineError, UsageError
+
+
+class UnknownPrediction(UsageError):
+    def __init__(self, project: str, prediction_ids: Sequence[str]) -> None:
+        self.prediction_ids = tuple(prediction_ids)
+        more = f" and {len(prediction_ids) - 1} more" if len(prediction_ids) > 1 else ""
+        super().__init__(
+            f"{project} has no logged prediction {prediction_ids[0]}{more}. "
+            "A prediction is in the log a second after its answer; for one older than the log keeps, "
+            "give the example_id."
+        )
+
+
+class WrongLabel(UsageError):
+    def __init__(self, project: str, label: object, allowed: str) -> None:
+        self.label = label
+        super().__init__(f"{label!r} is no label of {project}; allowed: {allowed}.")
+
+
+class MissingColumns(UsageError):
+    def __init__(self, project: str, missing: Sequence[str], found: Sequence[str]) -> None:
+        self.missing = tuple(missing)
+        super().__init__(
+            f"{project} cannot score these rows: {', '.join(map(repr, missing))} missing. "
+            f"They have {', '.join(found) or 'no columns'}."
+        )
+
+
+class KeyRequired(UsageError):
+    def __init__(self, host: str) -> None:
+        self.host = host
+        super().__init__(
+            f"The server would listen on {host}, where other machines reach it, and no API key is made yet. "
+            "Make one first, or listen on 127.0.0.1."
+        )
+
+
+class KeyNotFound(UsageError):
+    def __init__(self, key_id: str) -> None:
+        self.key_id = key_id
+        super().__init__(f"There is no valid API key {key_id}; it was never made or is revoked already.")
+
+
+class ReleaseNotFound(TouchlineError):
+    def __init__(self, project: str, release_id: str) -> None:
+        self.release_id = release_id
+        super().__init__(
+            f"{project} has no release {release_id}, though it is referred to. "
+            "Restore a backup, or promote another version."
+        )
+
+
+class NotReplayable(TouchlineError):
+    """A logged prediction that cannot be computed again, and what is missing for it."""
+
+    def __init__(self, prediction_id: str, missing: str) -> None:
+        self.prediction_id = prediction_id
+        super().__init__(f"Prediction {prediction_id} cannot be computed again: {missing}.")
