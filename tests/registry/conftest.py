@@ -15,7 +15,7 @@ from touchline.storage import Database
 @pytest.fixture(scope="session")
 def _empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    tracking = open_tracking(f"sqlite:///{path}")
+    tracking = open_tracking(f"sqlite:///{path}", artifacts=path.parent / "artifacts")
     tracking.attempt(lambda: tracking.client.search_experiments())
     return path
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.registry.builders import NOW, a_trained
 from touchline.errors import TrackingUnavailable, VersionNotFound
-from touchline.registry import Registry, open_tracking, read_version, read_versions, record_version
+from touchline.registry import Registry, read_version, read_versions, record_version
 
 
 def test_the_first_version_is_1_0_0_in_none(registry: Registry) -> None:
@@ -60,8 +60,7 @@ def test_a_run_that_was_cut_off_is_replaced_not_doubled(registry: Registry) -> N
     experiment = client.create_experiment("p", artifact_location=f"file://{registry.objects.root}/mlflow")  # type: ignore[attr-defined]
     first = record_version(registry, a_trained()).version
     client.update_run(first.run_id, status="RUNNING")
-    other = open_tracking(registry.tracking.uri)
-    logged = other.client.search_runs([experiment], "tags.`touchline.key` != ''")
+    logged = client.search_runs([experiment], "tags.`touchline.key` != ''")
     assert len(logged) == 1
     # The row was never written: as after a kill between MLflow and the database.
     with registry.database.begin() as connection:

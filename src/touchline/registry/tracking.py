@@ -83,6 +83,9 @@ class Tracking:
     """One MLflow, embedded or a server. `artifacts` is the folder for files where MLflow runs embedded."""
 
     def __init__(self, uri: str, *, artifacts: Path | None = None, patience: Sequence[float] = PATIENCE) -> None:
+        if artifacts is None and not is_server(uri):
+            # MLflow's own choice would be the folder that the process happens to stand in.
+            raise ValueError(f"MLflow at {uri} runs embedded: say with artifacts= where its files lie.")
         self.uri = uri
         self._artifacts = artifacts
         self._patience = tuple(patience)
@@ -233,7 +236,12 @@ def open_tracking(uri: str, *, artifacts: Path | None = None) -> Tracking:
 
     `artifacts` is where files lie when `uri` is a database; a server has its own place.
     """
-    return Tracking(uri, artifacts=None if uri.startswith(("http:", "https:")) else artifacts)
+    return Tracking(uri, artifacts=None if is_server(uri) else artifacts)
+
+
+def is_server(uri: str) -> bool:
+    """Whether MLflow answers over HTTP, and so keeps the files itself."""
+    return uri.startswith(("http:", "https:"))
 
 
 def is_passing(failure: BaseException) -> bool:
