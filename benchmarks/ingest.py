@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -76,30 +76,38 @@ def a_source(provider: CsvFiles | ParquetFiles) -> Source:
     )
 
 
-def timed(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
+class Timing(NamedTuple):
+    """How long a piece of work took, and how much of all cores' time: on a busy machine the second tells more."""
+
+    seconds: float
+    cpu_seconds: float
+
+
+def timed(work: Callable[[], object]) -> Timing:
+    begin, cpu = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - begin
+    return Timing(time.perf_counter() - begin, time.process_time() - cpu)
 
 
-def check_typed(folder: Path) -> float:
+def check_typed(folder: Path) -> Timing:
     table, compiled = pl.read_parquet(folder / "games.parquet"), compile_contract(Game)
     return min(timed(lambda: compiled.check(table)) for _ in range(3))
 
 
-def check_text(folder: Path) -> float:
+def check_text(folder: Path) -> Timing:
     table, compiled = pl.read_csv(folder / "games.csv", infer_schema=False), compile_contract(Game)
     return min(timed(lambda: compiled.check(table)) for _ in range(3))
 
 
-def check_by_pydantic(folder: Path) -> float:
+def check_by_pydantic(folder: Path) -> Timing:
     """A sample row by row, scaled to the whole table."""
     table = pl.read_parquet(folder / "games.parquet")
     rows = table.head(min(table.height, 50_000)).to_dicts()
-    return timed(lambda: [Game.model_validate(row) for row in rows]) * table.height / len(rows)
+    sample, scale = timed(lambda: [Game.model_validate(row) for row in rows]), table.height / len(rows)
+    return Timing(sample.seconds * scale, sample.cpu_seconds * scale)
 
 
-def check_by_pandera(folder: Path) -> float | None:
+def check_by_pandera(folder: Path) -> Timing | None:
     """The same rules in Pandera on Polars, when it is installed."""
     try:
         import pandera.polars as pa
@@ -122,41 +130,43 @@ def check_by_pandera(folder: Path) -> float | None:
     return min(timed(lambda: schema.validate(table, lazy=True)) for _ in range(3))
 
 
-def ingest_csv(folder: Path) -> float:
+def ingest_csv(folder: Path) -> Timing:
     return _ingest(folder, CsvFiles(folder / "games.csv"))
 
 
-def ingest_parquet(folder: Path) -> float:
+def ingest_parquet(folder: Path) -> Timing:
     return _ingest(folder, ParquetFiles(folder / "games.parquet"))
 
 
-def ingest_again(folder: Path) -> float:
+def ingest_again(folder: Path) -> Timing:
     """The same bytes into a home that has them."""
     return _ingest(folder, CsvFiles(folder / "games.csv"), before=CsvFiles(folder / "games.csv"))
 
 
-def ingest_same_rows(folder: Path) -> float:
+def ingest_same_rows(folder: Path) -> Timing:
     """Other bytes with the same rows: all is compared, nothing is new."""
     return _ingest(folder, CsvFiles(folder / "games.csv"), before=ParquetFiles(folder / "games.parquet"))
 
 
-def ingest_one_percent(folder: Path) -> float:
+def ingest_one_percent(folder: Path) -> Timing:
     return _ingest(folder, CsvFiles(folder / "update.csv"), before=ParquetFiles(folder / "games.parquet"))
 
 
-def _ingest(folder: Path, provider: CsvFiles | ParquetFiles, *, before: CsvFiles | ParquetFiles | None = None) -> float:
+def _ingest(
+    folder: Path, provider: CsvFiles | ParquetFiles, *, before: CsvFiles | ParquetFiles | None = None
+) -> Timing:
     with tempfile.TemporaryDirectory(dir=folder) as home:
         database = Database.open(f"sqlite:///{home}/touchline.db")
         database.migrate()
         stores, clock = IngestStores(database, open_objects(f"{home}/objects")), FrozenClock(NOW)
         if before is not None:
             ingest_source(a_source(before), project="bench", stores=stores, clock=clock)
-        seconds = timed(lambda: ingest_source(a_source(provider), project="bench", stores=stores, clock=clock))
+        timing = timed(lambda: ingest_source(a_source(provider), project="bench", stores=stores, clock=clock))
         database.close()
-    return seconds
+    return timing
 
 
-MEASUREMENTS: dict[str, tuple[Callable[[Path], float | None], float | None]] = {
+MEASUREMENTS: dict[str, tuple[Callable[[Path], Timing | None], float | None]] = {
     "contract check, typed columns": (check_typed, 1.0),
     "contract check, text columns": (check_text, 1.0),
     "  Pydantic row by row (sampled)": (check_by_pydantic, None),
@@ -169,12 +179,12 @@ MEASUREMENTS: dict[str, tuple[Callable[[Path], float | None], float | None]] = {
 }
 
 
-def measure(name: str, folder: Path) -> dict[str, float | None]:
+def measure(name: str, folder: Path) -> dict[str, float]:
     """One measurement, in this process: the best of two runs, and the peak memory."""
     work = MEASUREMENTS[name][0]
-    runs = [work(folder) for _ in range(2)]
-    seconds = min((run for run in runs if run is not None), default=None)
-    return {"seconds": seconds, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    runs = [run for _ in range(2) if (run := work(folder)) is not None]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {**(min(runs)._asdict() if runs else {}), "peak_mib": peak}
 
 
 def main() -> None:
@@ -201,20 +211,22 @@ def _write_tables(folder: Path, rows: int) -> None:
     changed_share(table, 0.01).write_csv(folder / "update.csv")
 
 
-def _in_a_process(name: str, folder: Path) -> dict[str, float | None]:
+def _in_a_process(name: str, folder: Path) -> dict[str, float]:
     command = [sys.executable, __file__, "--one", name, str(folder)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found: dict[str, float | None] = json.loads(done.stdout)
+    found: dict[str, float] = json.loads(done.stdout)
     return found
 
 
-def _print(name: str, found: dict[str, float | None], *, rows: int, target: float | None) -> None:
-    seconds, peak = found["seconds"], found["peak_mib"]
-    if seconds is None:
+def _print(name: str, found: dict[str, float], *, rows: int, target: float | None) -> None:
+    if "seconds" not in found:
         print(f"{name:34} not installed")
         return
+    seconds, cpu, peak = found["seconds"], found["cpu_seconds"], found["peak_mib"]
     verdict = "" if target is None else f"   target < {target:g} s: {'met' if seconds < target else 'MISSED'}"
-    print(f"{name:34} {seconds:7.3f} s {rows / seconds:14,.0f} rows/s   peak {peak:6,.0f} MiB{verdict}")
+    print(
+        f"{name:34} {seconds:7.3f} s (CPU {cpu:6.3f} s) {rows / seconds:12,.0f} rows/s   peak {peak:5,.0f} MiB{verdict}"
+    )
 
 
 if __name__ == "__main__":
