@@ -61,7 +61,7 @@ bench: setup-dev ## Measure, beside the peers, and print ratios
 prove: setup-dev ## Run the full simulations and kill runs
 	@$(call run_each,$(wildcard benchmarks/prove_*.py))
 
-test-scale: setup-all ## Run the tests that need Ray, Spark or torch
+test-scale: setup-all ## Run the tests that need Ray, Spark, torch or FLAML
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check 'torch>=2.6'
 	@$(pytest) -q -m scale
 

@@ -42,6 +42,8 @@ class Settings(BaseModel):
     objects_url: str | None = Field(None, description="where Parquet and releases lie; default a folder in the home")
     online_store: Literal["sqlite", "redis"] = Field("sqlite", description="online feature store")
     redis_url: str | None = Field(None, description="Redis or Valkey, when online_store is redis")
+    workers: Literal["local", "ray"] = Field("local", description="who does the fits of a training")
+    ray_address: str | None = Field(None, description="the Ray cluster, when workers is ray; default one found here")
     cors_origins: tuple[str, ...] = Field((), description="origins a browser may call from, comma separated")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line logged")
 

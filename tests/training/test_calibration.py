@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from touchline.training.calibration import METHODS, Calibrator, Method, choose_calibration, fit_calibrator
+from touchline.training.calibration import (
+    METHODS,
+    Calibrator,
+    Method,
+    choose_calibration,
+    corrected_by_others,
+    fit_calibrator,
+)
 from touchline.training.estimators.arrays import sigmoid, softmax, two_columns
 from touchline.training.losses import log_loss_rows
 
@@ -56,6 +63,17 @@ def test_a_calibrated_model_is_left_alone() -> None:
 def test_a_crooked_model_is_not_left_alone() -> None:
     labels, said = overconfident(factor=3.0)
     assert choose_calibration(labels, said, METHODS, seed=1) != "none"
+
+
+def test_no_row_is_judged_by_a_correction_that_it_helped_to_fit() -> None:
+    random = np.random.default_rng(3)
+    labels = random.integers(0, 2, 1500)
+    said = two_columns(random.random(1500))
+    plain = log_loss_rows(labels, np.full_like(said, 0.5)).mean()
+    on_itself = fit_calibrator("isotonic", labels, said).transform(said)
+    by_others = corrected_by_others("isotonic", labels, said, seed=1)
+    assert log_loss_rows(labels, on_itself).mean() < plain - 0.001
+    assert log_loss_rows(labels, by_others).mean() > plain
 
 
 def test_an_isotonic_correction_never_promises_certainty() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from _pytest.mark import ParameterSet
 from numpy.typing import NDArray
 
 from touchline.errors import BudgetExceeded, ModelDamaged
@@ -20,17 +20,24 @@ from touchline.training.estimators.tensors import from_safetensors, to_safetenso
 
 Array = NDArray[np.float64]
 KINDS: tuple[Kind, ...] = ("binary", "multiclass", "regression")
-NEEDS = {"mlp": "torch", "xgboost": "xgboost", "automl": "flaml"}
 
 
-def every_family() -> list[tuple[str, Kind]]:
+def every_family() -> list[ParameterSet]:
     return [
-        (name, kind)
+        a_family(name, kind)
         for name in sorted(set(names("touchline.estimators")) - {"automl"})
-        if name not in NEEDS or find_spec(NEEDS[name])
         for kind in KINDS
         if kind in load("touchline.estimators", name).kinds
     ]
+
+
+def families_but(*left_out: str) -> list[ParameterSet]:
+    return [a_family(name) for name in sorted(set(names("touchline.estimators")) - {"automl", *left_out})]
+
+
+def a_family(*values: str) -> ParameterSet:
+    # Torch is not among what the default run installs.
+    return pytest.param(*values, marks=[pytest.mark.scale] if values[0] == "mlp" else [])
 
 
 def some_rows(kind: Kind, rows: int = 400, seed: int = 4) -> FitRows:
@@ -98,7 +105,7 @@ def test_it_learns(name: str, kind: Kind) -> None:
         assert (said.argmax(axis=1) == labels).mean() > np.bincount(labels.astype(int)).max() / 400 + 0.1
 
 
-@pytest.mark.parametrize("name", sorted({name for name, _ in every_family()} - {"logistic", "ridge"}))
+@pytest.mark.parametrize("name", families_but("logistic", "ridge"))
 def test_a_family_that_fits_in_rounds_stops_when_its_time_is_up(name: str) -> None:
     family: Family = load("touchline.estimators", name)
     with pytest.raises(BudgetExceeded, match=f"{name} was not done within 3 s"):
@@ -129,7 +136,8 @@ def test_a_large_batch_is_walked_in_parts() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_xgboosts_library_answers_as_its_package_does(kind: Kind) -> None:
-    xgboost = pytest.importorskip("xgboost")
+    import xgboost
+
     family: Family = load("touchline.estimators", "xgboost")
     fitted = family.fit(a_request(family, kind))
     booster = xgboost.Booster(model_file=bytearray(fitted.content))  # type: ignore[attr-defined]  # its own field
@@ -152,7 +160,7 @@ def test_a_scikit_learn_estimator_is_brought_as_it_is(tmp_path: Path) -> None:
     np.testing.assert_array_equal(family.restore(tmp_path).predict(matrix), fitted.predict(matrix))
 
 
-@pytest.mark.parametrize("name", sorted({name for name, _ in every_family()} - {"logistic", "ridge", "forest"}))
+@pytest.mark.parametrize("name", families_but("logistic", "ridge", "forest"))
 def test_a_changed_byte_is_refused(name: str, tmp_path: Path) -> None:
     family: Family = load("touchline.estimators", name)
     family.fit(a_request(family, "binary")).export(tmp_path)
@@ -179,11 +187,11 @@ def test_loading_a_family_imports_no_library() -> None:
     assert not {"lightgbm", "xgboost", "sklearn", "torch"} & (set(sys.modules) - before)
 
 
+@pytest.mark.scale
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("learner", ["lgbm", "xgboost", "rf"])
 @pytest.mark.filterwarnings("ignore")
 def test_what_flaml_finds_is_kept_as_one_of_ours(learner: str, kind: Kind, tmp_path: Path) -> None:
-    pytest.importorskip("flaml")
     family: Family = load("touchline.estimators", "automl")
     request = a_request(family, kind, validation=some_rows(kind, seed=6))
     params = {"seconds": 2.0, "learners": learner}

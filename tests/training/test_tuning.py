@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.training.builders import NOW, a_frame, a_task, a_training_set
-from touchline.training import Candidate, Model, Training, TrainingResult, Tune, train
+from touchline.training import Candidate, Model, Training, TrainingResult, Tune, Workshop, train
 from touchline.training.blend import BlendFamily, find_family
 from touchline.training.fit import fit_recipe
 from touchline.training.recipe import Recipe
@@ -17,7 +17,13 @@ from touchline.training.tuning import TuningReport
 
 def searched(trials: int = 4, *, studies: Path | None = None, rows: int = 400, **changes: object) -> TrainingResult:
     declared = {"candidates": ("lightgbm",), "tune": Tune(trials=trials, windows=2), "smote": False, **changes}
-    return train(a_task(), Training.model_validate(declared), a_training_set(a_frame(rows)), now=NOW, studies=studies)
+    return train(
+        a_task(),
+        Training.model_validate(declared),
+        a_training_set(a_frame(rows)),
+        now=NOW,
+        workshop=Workshop(studies=studies),
+    )
 
 
 def report_of(result: TrainingResult) -> TuningReport:

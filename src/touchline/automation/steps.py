@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from touchline.errors import SnapshotNotFound
@@ -19,7 +19,7 @@ from touchline.features import (
 )
 from touchline.ingest import IngestReport, IngestStores, Snapshot, ingest_source, read_snapshot
 from touchline.serving import Settled, settle_outcomes
-from touchline.training import TrainingResult, train
+from touchline.training import TrainingResult, Workshop, train
 
 if TYPE_CHECKING:
     import polars as pl
@@ -56,6 +56,7 @@ class Workplace:
     stores: PipelineStores
     clock: Clock
     say: Say = lambda _: None
+    workshop: Workshop = field(default_factory=Workshop)
 
     @property
     def project(self) -> Project:
@@ -153,5 +154,5 @@ def train_candidates(place: Workplace, training_set: TrainingSet) -> TrainingRes
         place.project.training,
         training_set,
         now=place.clock.now(),
-        progress=lambda progress: place.say(f"train: {progress.message} ({progress.share:.0%})"),
+        workshop=replace(place.workshop, tell=lambda told: place.say(f"train: {told.message} ({told.share:.0%})")),
     )

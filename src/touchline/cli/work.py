@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from touchline.automation import PipelineReport, Workplace
     from touchline.features import OnlineStore
     from touchline.registry import Registry, Tracking
+    from touchline.training import Workshop
 
 
 def open_online(house: House) -> OnlineStore:
@@ -47,7 +48,16 @@ def workplace(door: Door, say: Callable[[str], None] = lambda _: None) -> Workpl
 
     house = door.house
     stores = PipelineStores(house.database, house.objects, open_online(house), open_runs(house))
-    return Workplace(door.loaded, stores, door.clock, say)
+    return Workplace(door.loaded, stores, door.clock, say, open_workshop(door))
+
+
+def open_workshop(door: Door) -> Workshop:
+    """Who does the fits of a training, as the settings say; its searches are kept in the home."""
+    from touchline.training import Workshop, open_workers
+
+    settings = door.house.settings
+    workers = open_workers(settings.workers, settings.ray_address)
+    return Workshop(studies=settings.home.absolute() / "studies" / door.project.name, workers=workers)
 
 
 def prepare(door: Door, *, trigger: str, say: Callable[[str], None], is_forced: bool = False) -> PipelineReport:

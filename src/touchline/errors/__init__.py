@@ -18,7 +18,7 @@
     ├── StageConflict, NotEvaluated, ReleaseTampered, ReleaseBroken
     ├── TrackingUnavailable, TrackingMismatch
     ├── TooFewExamples, OneClassOnly, LabelsUnusable, LeakageFound
-    ├── BudgetExceeded, NoCandidateWorked
+    ├── BudgetExceeded, NoCandidateWorked, WorkerLost
     ├── ModelDamaged, ModelMismatch
     ├── TooFewClusters, ProfileMismatch
     ├── ColumnsMismatch, BatchRejected, ColumnRetyped
@@ -139,6 +139,7 @@ from touchline.errors.training import (
     OneClassOnly,
     TooFewExamples,
     UnknownScore,
+    WorkerLost,
 )
 
 __all__ = [
@@ -235,6 +236,7 @@ __all__ = [
     "UsageError",
     "VersionNotFound",
     "ViewNotFound",
+    "WorkerLost",
     "WrongLabel",
     "nearest",
 ]

@@ -62,6 +62,11 @@ class BudgetExceeded(TouchlineError):
         )
 
 
+class WorkerLost(TouchlineError):
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The worker that did this fit was lost: {reason}. See the cluster's own log.")
+
+
 class NoCandidateWorked(TouchlineError):
     def __init__(self, reasons: Mapping[str, str]) -> None:
         self.reasons = dict(reasons)

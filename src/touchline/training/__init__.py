@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from touchline.training.card import Table as Table
     from touchline.training.card import build_card as build_card
     from touchline.training.checks import Finding as Finding
-    from touchline.training.competition import Progress as Progress
     from touchline.training.diagnostics import Diagnostics as Diagnostics
     from touchline.training.diagnostics import SliceReport as SliceReport
     from touchline.training.estimators.base import Family as Family
@@ -56,6 +55,10 @@ if TYPE_CHECKING:
     from touchline.training.training_run import train as train
     from touchline.training.tuning import TrialReport as TrialReport
     from touchline.training.tuning import TuningReport as TuningReport
+    from touchline.training.workers import Workers as Workers
+    from touchline.training.workers import open_workers as open_workers
+    from touchline.training.workshop import Progress as Progress
+    from touchline.training.workshop import Workshop as Workshop
 
 __getattr__ = lazy_names(
     __name__,
@@ -68,6 +71,8 @@ __getattr__ = lazy_names(
         "touchline.training.explanation": ["Explanation", "explain"],
         "touchline.training.figures": ["plots"],
         "touchline.training.tuning": ["TrialReport", "TuningReport"],
+        "touchline.training.workers": ["Workers", "open_workers"],
+        "touchline.training.workshop": ["Progress", "Workshop"],
         "touchline.training.estimators.base": ["Family", "FitRequest", "Fitted"],
         "touchline.training.evaluate": ["Evaluation", "Metric", "constant_predictions"],
         "touchline.training.losses": ["loss_rows"],
@@ -88,6 +93,5 @@ __getattr__ = lazy_names(
         ],
         "touchline.training.splits": ["SplitReport"],
         "touchline.training.training_run": ["train"],
-        "touchline.training.competition": ["Progress"],
     },
 )

@@ -123,24 +123,26 @@ def choose_calibration(
     """The method whose log loss is lowest on parts it was not fitted on; `none` unless the gain exceeds its error."""
     if len(np.unique(labels)) < 2 or len(labels) < 10 * _PARTS:
         return "none"
-    part = np.random.default_rng(seed).permutation(len(labels)) % _PARTS
     plain = log_loss_rows(labels, probabilities)
     best: Method = "none"
     best_gain = 0.0
     for method in methods:
         if method == "none" or (method == "isotonic" and len(labels) < _ISOTONIC_ROWS):
             continue
-        gains = plain - _held_out_loss(method, labels, probabilities, part)
+        gains = plain - log_loss_rows(labels, corrected_by_others(method, labels, probabilities, seed=seed))
         error = gains.std() / np.sqrt(len(gains))
         if gains.mean() > max(best_gain, error):
             best, best_gain = method, float(gains.mean())
     return best
 
 
-def _held_out_loss(method: Method, labels: NDArray[np.int64], probabilities: Array, part: NDArray[np.int64]) -> Array:
-    losses = np.empty(len(labels))
+def corrected_by_others(method: Method, labels: NDArray[np.int64], probabilities: Array, *, seed: int) -> Array:
+    """Each part of the rows as the correction fitted on the other parts leaves it: what may be judged on these rows."""
+    if method == "none":
+        return probabilities
+    part = np.random.default_rng(seed).permutation(len(labels)) % _PARTS
+    corrected = np.empty_like(probabilities)
     for held in range(_PARTS):
-        fit, score = part != held, part == held
-        calibrator = fit_calibrator(method, labels[fit], probabilities[fit])
-        losses[score] = log_loss_rows(labels[score], calibrator.transform(probabilities[score]))
-    return losses
+        calibrator = fit_calibrator(method, labels[part != held], probabilities[part != held])
+        corrected[part == held] = calibrator.transform(probabilities[part == held])
+    return corrected

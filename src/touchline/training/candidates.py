@@ -10,10 +10,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from touchline.errors import CandidateUnfit, MissingDependency
+from touchline.errors import CandidateUnfit, MissingDependency, WorkerLost
 from touchline.plugins import load, names
 from touchline.training.bounded import run_within
-from touchline.training.calibration import NO_CALIBRATION, Calibrator, choose_calibration, fit_calibrator
+from touchline.training.calibration import (
+    NO_CALIBRATION,
+    Calibrator,
+    choose_calibration,
+    corrected_by_others,
+    fit_calibrator,
+)
 from touchline.training.contest import Contest
 from touchline.training.estimators.base import GROUP, Deadline, Family, Kind, ParamValue
 from touchline.training.evaluate import Judged, point_metrics
@@ -30,6 +36,14 @@ Array = NDArray[np.float64]
 _EXTRAS = {"torch": "mlp", "xgboost": "xgboost", "flaml": "automl"}
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A recipe and the family that can follow it."""
+
+    recipe: Recipe
+    family: Family
 
 
 @dataclass(frozen=True)
@@ -81,15 +95,20 @@ def recipe_of(candidate: Candidate, family: Family, contest: Contest) -> Recipe:
     )
 
 
-def try_recipe(recipe: Recipe, family: Family, contest: Contest) -> Contender | CandidateReport:
+def try_recipe(contest: Contest, entry: Entry) -> Contender | CandidateReport:
     """The recipe's score on the validation rows, or a report of why there is none."""
-    began = time.perf_counter()
+    began, recipe, family = time.perf_counter(), entry.recipe, entry.family
     seconds = contest.training.candidate_seconds
     try:
         return run_within(seconds, recipe.candidate, lambda: _tried(recipe, family, contest, began))
     except Exception as wrong:  # noqa: BLE001  a candidate may fail in any way; the others go on and the report says so
         _log.warning("candidate %s failed", recipe.candidate, exc_info=True)
         return CandidateReport(recipe.candidate, recipe.params, {}, time.perf_counter() - began, _reason(wrong))
+
+
+def lost_report(entry: Entry, lost: WorkerLost) -> CandidateReport:
+    """The report of a recipe whose worker was lost."""
+    return CandidateReport(entry.recipe.candidate, entry.recipe.params, {}, 0.0, str(lost))
 
 
 def _tried(recipe: Recipe, family: Family, contest: Contest, began: float) -> Contender:
@@ -107,17 +126,17 @@ def _reason(wrong: Exception) -> str:
 
 
 def judge(recipe: Recipe, family: Family, contest: Contest, out_of_fold: OutOfFold, began: float) -> Contender:
-    """Choose the correction of its probabilities, then score what it said."""
+    """Choose the correction of its probabilities, then score what it said, corrected by what other rows taught."""
     rows = contest.rows.at(out_of_fold.rows)
     said = out_of_fold.predictions
     if not np.isfinite(said).all():
         raise ValueError(f"{int((~np.isfinite(said)).any(axis=1).sum())} of {len(said)} predictions are not finite")
-    calibrator = NO_CALIBRATION
+    calibrator, corrected = NO_CALIBRATION, said
     if rows.kind != "regression":
         labels = np.asarray(rows.labels, dtype=np.int64)
         method = choose_calibration(labels, said, contest.training.calibration, seed=recipe.seed)
         calibrator = fit_calibrator(method, labels, said)
-    corrected = calibrator.transform(said)
+        corrected = corrected_by_others(method, labels, said, seed=recipe.seed)
     threshold = (
         best_threshold(rows.labels, corrected) if contest.training.threshold == "f1" else contest.training.threshold
     )

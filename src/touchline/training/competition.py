@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
-from touchline.errors import NoCandidateWorked
+from touchline.errors import NoCandidateWorked, WorkerLost
 from touchline.training.balance import IMBALANCED, imbalance
 from touchline.training.blend import NAME, BlendFamily, blend_weights
 from touchline.training.candidates import (
     CandidateReport,
     Contender,
+    Entry,
     best_of,
     clearly_better,
     family_of,
     judge,
+    lost_report,
     recipe_of,
     try_recipe,
 )
@@ -30,32 +30,23 @@ from touchline.training.recipe import Recipe
 from touchline.training.rows import LabelledRows
 from touchline.training.spec import Training
 from touchline.training.tuning import Search, TuningReport, tune
+from touchline.training.workers import usable_cores
+from touchline.training.workshop import Progress, Workshop
 
 # Below this many cells a second thread costs more than it brings.
 _CELLS_PER_THREAD = 500_000
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a training is: what is being done, and the share that is done."""
-
-    message: str
-    share: float
 
 
 def threads_for(training: Training, rows: LabelledRows) -> int:
     """Threads of one fit: as declared, else as many as the size of the data can use."""
     if training.threads:
         return training.threads
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, rows.vectors.size // _CELLS_PER_THREAD))
+    return max(1, min(usable_cores(), rows.vectors.size // _CELLS_PER_THREAD))
 
 
-def compete(
-    contest: Contest, tell: Callable[[Progress], None], *, studies: Path | None = None
-) -> tuple[Contender, tuple[CandidateReport, ...]]:
+def compete(contest: Contest, workshop: Workshop) -> tuple[Contender, tuple[CandidateReport, ...]]:
     """The best candidate, and what came of every one. Raises `NoCandidateWorked` when none did."""
-    return _Competition(contest, tell, studies).run()
+    return _Competition(contest, workshop).run()
 
 
 @dataclass
@@ -63,8 +54,7 @@ class _Competition:
     """Who has entered so far. Only this file changes it."""
 
     contest: Contest
-    tell: Callable[[Progress], None]
-    studies: Path | None
+    workshop: Workshop
 
     def __post_init__(self) -> None:
         self.contenders: list[Contender] = []
@@ -87,11 +77,20 @@ class _Competition:
             self.contenders.append(found)
 
     def _defaults(self) -> None:
-        declared = self.contest.training.candidates_for(self.contest.rows.kind)
-        for place, candidate in enumerate(declared):
-            self.tell(Progress(f"trying {candidate.name}", 0.2 * place / len(declared)))
+        entries = []
+        for candidate in self.contest.training.candidates_for(self.contest.rows.kind):
             family = family_of(candidate, self.contest.rows.kind)
-            self._enter(try_recipe(recipe_of(candidate, family, self.contest), family, self.contest))
+            entries.append(Entry(recipe_of(candidate, family, self.contest), family))
+        self.workshop.tell(Progress(f"trying {', '.join(entry.recipe.candidate for entry in entries)}", 0.0))
+        for found in self._tried(entries):
+            self._enter(found)
+
+    def _tried(self, entries: Sequence[Entry]) -> list[Contender | CandidateReport]:
+        found = self.workshop.workers.map(try_recipe, self.contest, entries, threads=self.contest.threads)
+        return [
+            lost_report(entry, each) if isinstance(each, WorkerLost) else each
+            for entry, each in zip(entries, found, strict=True)
+        ]
 
     def _searched(self) -> None:
         # The most promising first; what one does not use of its share is left for the next.
@@ -100,16 +99,16 @@ class _Competition:
         shares = [1.0 / (place + 1) for place in range(len(ranked))]
         for place, contender in enumerate(ranked):
             name = contender.recipe.candidate
-            self.tell(Progress(f"searching settings of {name}", 0.2 + 0.5 * place / len(ranked)))
+            self.workshop.tell(Progress(f"searching settings of {name}", 0.2 + 0.5 * place / len(ranked)))
             left = deadline.left
             seconds = None if left is None else left * shares[place] / sum(shares[place:])
-            search = Search(self.contest.training.tune.trials, seconds, self.studies)
+            search = Search(self.contest.training.tune.trials, seconds, self.workshop.workers, self.workshop.studies)
             recipe, report = tune(self._unsettled(contender), contender.family, self.contest, search)
             if recipe is None:
                 self.reports = [replace(r, tuning=report) if r.name == name else r for r in self.reports]
                 continue
-            found = try_recipe(replace(recipe, candidate=f"{name}+tuned"), contender.family, self.contest)
-            self._enter(_with_search(found, report))
+            entry = Entry(replace(recipe, candidate=f"{name}+tuned"), contender.family)
+            self._enter(_with_search(self._tried([entry])[0], report))
 
     def _balanced(self) -> None:
         """The best candidate again with weights and with synthetic rows, where classes are imbalanced."""
@@ -124,9 +123,8 @@ class _Competition:
             replace(start, candidate=f"{name}+weights", class_weight="balanced"),
             replace(start, candidate=f"{name}+smote", smote=True),
         )
-        for place, variant in enumerate(variants):
-            self.tell(Progress(f"trying {variant.candidate}", 0.7 + 0.04 * place))
-            found = try_recipe(variant, best.family, self.contest)
+        self.workshop.tell(Progress("trying weights and synthetic rows for the rare classes", 0.7))
+        for found in self._tried([Entry(variant, best.family) for variant in variants]):
             self.reports.append(found.report if isinstance(found, Contender) else found)
             # What bends the probabilities must earn its place: better by more than the error of the difference.
             if isinstance(found, Contender) and clearly_better(found, best):
@@ -143,7 +141,7 @@ class _Competition:
         if len(self.contenders) < 2:
             return
         began = time.perf_counter()
-        self.tell(Progress("blending", 0.78))
+        self.workshop.tell(Progress("blending", 0.78))
         self._enter(_blend(self.contenders, self.contest, began))
 
 

@@ -173,24 +173,39 @@ def residual_bins(rows: LabelledRows, said: Array) -> tuple[ReliabilityBin, ...]
     return tuple(found)
 
 
-def slice_reports(
-    rows: LabelledRows, said: Array, frame: pl.DataFrame, *, columns: Sequence[str], threshold: float, seed: int
-) -> tuple[SliceReport, ...]:
+@dataclass(frozen=True)
+class Answered:
+    """Rows, what a model said about them, and how that is judged."""
+
+    rows: LabelledRows
+    said: Array
+    threshold: float
+    seed: int
+
+    def report(self, name: str, value: str, chosen: Index) -> SliceReport:
+        judged = Judged.of(self.rows.at(chosen), threshold=self.threshold, seed=self.seed)
+        metrics = metrics_with_intervals(judged, self.said[chosen], repeats=_REPEATS)
+        return SliceReport(name, value, len(chosen), metrics)
+
+
+def slice_reports(answered: Answered, frame: pl.DataFrame, columns: Sequence[str]) -> tuple[SliceReport, ...]:
     """The metrics per value of each column, for the commonest values with enough rows."""
-    picked = frame[rows.places]
+    picked = frame[answered.rows.places]
     found = []
     for name in columns:
         values = picked[name].cast(pl.String).fill_null("null")
         common = values.value_counts(sort=True).filter(pl.col("count") >= _LEAST_SLICE)[:_MOST_SLICES]
         for value in sorted(common[name]):
             chosen = np.flatnonzero((values == value).to_numpy())
-            found.append(_slice(name, value, rows, said, chosen, threshold, seed))
+            found.append(answered.report(name, value, chosen))
     return tuple(found)
 
 
-def season_reports(rows: LabelledRows, said: Array, *, threshold: float, seed: int) -> tuple[SliceReport, ...]:
+def season_reports(answered: Answered) -> tuple[SliceReport, ...]:
     """The metrics per year, or per quarter where the test window is shorter than two years."""
-    instants = [datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(cutoff)) for cutoff in rows.cutoffs]
+    instants = [
+        datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(cutoff)) for cutoff in answered.rows.cutoffs
+    ]
     if not instants or max(instants) == min(instants):
         return ()
     is_long = max(instants) - min(instants) > timedelta(days=730)
@@ -199,12 +214,5 @@ def season_reports(rows: LabelledRows, said: Array, *, threshold: float, seed: i
     for name in np.unique(names):
         chosen = np.flatnonzero(names == name)
         if len(chosen) >= _LEAST_SLICE:
-            found.append(_slice("season", str(name), rows, said, chosen, threshold, seed))
+            found.append(answered.report("season", str(name), chosen))
     return tuple(found)
-
-
-def _slice(
-    name: str, value: str, rows: LabelledRows, said: Array, chosen: Index, threshold: float, seed: int
-) -> SliceReport:
-    judged = Judged.of(rows.at(chosen), threshold=threshold, seed=seed)
-    return SliceReport(name, value, len(chosen), metrics_with_intervals(judged, said[chosen], repeats=_REPEATS))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from touchline.training.candidates import Contender
 from touchline.training.contest import Contest
 from touchline.training.diagnostics import (
+    Answered,
     Diagnostics,
     LearningPoint,
     classification_tables,
@@ -48,13 +49,13 @@ def inspect(found: Inspected, frame: pl.DataFrame, *, slices: tuple[str, ...]) -
     """Tables, curves, slices, seasons, learning curve and importance."""
     test = found.contest.rows.at(found.split.test)
     said = found.model.predict(test.vectors)
-    threshold, seed = found.model.threshold, found.contest.training.seed
+    answered = Answered(test, said, found.model.threshold, found.contest.training.seed)
     tables = Diagnostics(residuals=residual_bins(test, said)) if test.kind == "regression" else None
     importance, explained_by = _importance(found)
     return replace(
-        tables or classification_tables(test, said, threshold=threshold),
-        slices=slice_reports(test, said, frame, columns=slices, threshold=threshold, seed=seed),
-        seasons=season_reports(test, said, threshold=threshold, seed=seed),
+        tables or classification_tables(test, said, threshold=answered.threshold),
+        slices=slice_reports(answered, frame, slices),
+        seasons=season_reports(answered),
         learning_curve=_learning_curve(found, said) if found.contest.training.learning_curve else (),
         importance=importance,
         explained_by=explained_by,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -77,46 +77,30 @@ def class_name(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def classification(
-    *,
-    examples: Examples,
-    features: Sequence[ViewJoin] = (),
-    inputs: Sequence[str] = (),
-    on_demand: Sequence[OnDemand] = (),
-    classes: Sequence[object] = (),
-    label_horizon: timedelta | None = None,
-    slices: Sequence[str] = (),
-) -> Task:
+class Parts(TypedDict, total=False):
+    """What the model of a task sees, and which rows are also evaluated apart."""
+
+    features: Sequence[ViewJoin]
+    inputs: Sequence[str]
+    on_demand: Sequence[OnDemand]
+    slices: Sequence[str]
+
+
+class ClassParts(Parts, total=False):
+    """What a task with classes may say beside: all of it optional, see `Task`."""
+
+    classes: Sequence[object]
+    label_horizon: timedelta | None
+
+
+def classification(*, examples: Examples, **parts: Unpack[ClassParts]) -> Task:
     """A task whose label is one of several classes; the last of two is the one that counts as positive."""
-    return Task(
-        type="classification",
-        examples=examples,
-        features=tuple(features),
-        inputs=tuple(inputs),
-        on_demand=tuple(on_demand),
-        classes=tuple(classes),  # type: ignore[arg-type]  # any value; the validator names it
-        label_horizon=label_horizon,
-        slices=tuple(slices),
-    )
+    return Task(type="classification", examples=examples, **parts)  # type: ignore[arg-type]  # made tuples by Task
 
 
-def regression(
-    *,
-    examples: Examples,
-    features: Sequence[ViewJoin] = (),
-    inputs: Sequence[str] = (),
-    on_demand: Sequence[OnDemand] = (),
-    slices: Sequence[str] = (),
-) -> Task:
+def regression(*, examples: Examples, **parts: Unpack[Parts]) -> Task:
     """A task whose label is a number."""
-    return Task(
-        type="regression",
-        examples=examples,
-        features=tuple(features),
-        inputs=tuple(inputs),
-        on_demand=tuple(on_demand),
-        slices=tuple(slices),
-    )
+    return Task(type="regression", examples=examples, **parts)  # type: ignore[arg-type]  # made tuples by Task
 
 
 class Tune(BaseModel):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
@@ -21,8 +20,8 @@ from touchline.features import TrainingSet
 from touchline.statistics import Profile, build_profile
 from touchline.training.blend import own_families
 from touchline.training.candidates import Contender
-from touchline.training.checks import check_rows, validate_no_leak
-from touchline.training.competition import Progress, compete, threads_for
+from touchline.training.checks import Finding, check_rows, validate_no_leak
+from touchline.training.competition import compete, threads_for
 from touchline.training.contest import Contest
 from touchline.training.evaluate import Evaluation, Judged, evaluate, output_names
 from touchline.training.fit import fit_recipe
@@ -32,6 +31,7 @@ from touchline.training.result import SelfTest, TrainingResult
 from touchline.training.rows import Array, LabelledRows, labelled_rows
 from touchline.training.spec import Task, Training
 from touchline.training.splits import Split, latest_windows, make_split
+from touchline.training.workshop import Progress, Workshop
 
 _SELF_TEST_ROWS = 32
 _LIBRARIES = (
@@ -53,24 +53,18 @@ def train(
     training_set: TrainingSet,
     *,
     now: datetime,
-    progress: Callable[[Progress], None] | None = None,
-    studies: Path | None = None,
+    workshop: Workshop | None = None,
 ) -> TrainingResult:
     """Let the candidates compete, judge the winner on the test window, and make the model that ships.
 
-    Searches for settings are kept in the folder `studies`: they go on after a stop, and the next one begins with the
-    best settings of the last.
-
-    The same task, training and training set give the same models, bit for bit where the library can.
+    `workshop` says who does the fits; by default this machine's cores, with nobody listening. The same task, training
+    and training set give the same models, bit for bit where the library can.
     """
     began = time.perf_counter()
-    tell = progress or (lambda _: None)
-    rows = labelled_rows(task, training_set, now=now)
-    split = make_split(rows, training, windows=training.tune.windows if training.tune.is_on else 1)
-    findings = check_rows(rows, split, training_set.frame)
-    validate_no_leak(findings, training.trusted)
-    contest = Contest(training, rows, split.windows, threads_for(training, rows))
-    winner, reports = compete(contest, tell, studies=studies)
+    workshop = workshop or Workshop()
+    tell = workshop.tell
+    contest, split, findings = _prepared(labelled_rows(task, training_set, now=now), training, training_set.frame)
+    winner, reports = compete(contest, workshop)
     tell(Progress(f"fitting {winner.recipe.candidate}", 0.8))
     evaluation_model = _written_and_read(_evaluation_fit(winner, contest, split), winner)
     evaluation = _judge_on_test(evaluation_model, contest, split, training_set.frame)
@@ -88,13 +82,23 @@ def train(
         evaluation_model=evaluation_model,
         model=model,
         recipe=replace(winner.recipe, dropped=model.preparation.dropped),
-        profile=_profile(evaluation_model, rows.at(split.test)),
-        self_test=_self_test(model, rows),
+        profile=_profile(evaluation_model, contest.rows.at(split.test)),
+        self_test=_self_test(model, contest.rows),
         training_set_hash=training_set.hash,
         trained_at=now,
         seconds=time.perf_counter() - began,
         libraries=_libraries(),
     )
+
+
+def _prepared(
+    rows: LabelledRows, training: Training, frame: pl.DataFrame
+) -> tuple[Contest, Split, tuple[Finding, ...]]:
+    """The rows divided and looked through for leaks, which end the training."""
+    split = make_split(rows, training, windows=training.tune.windows if training.tune.is_on else 1)
+    findings = check_rows(rows, split, frame)
+    validate_no_leak(findings, training.trusted)
+    return Contest(training, rows, split.windows, threads_for(training, rows)), split, findings
 
 
 def _evaluation_fit(winner: Contender, contest: Contest, split: Split) -> Model:

@@ -7,10 +7,7 @@ best settings of the one before.
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -19,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from touchline.errors import BudgetExceeded
+from touchline.errors import WorkerLost
+from touchline.training.attempts import Attempt, GivesUp, Scored, score_attempt
 from touchline.training.contest import Contest
 from touchline.training.estimators.base import Deadline, Family, ParamValue
-from touchline.training.fit import fit_estimator
-from touchline.training.losses import loss_rows
 from touchline.training.recipe import Recipe
+from touchline.training.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +65,7 @@ class Search:
 
     trials: int
     seconds: float | None
+    workers: Workers
     folder: Path | None = None
 
 
@@ -75,28 +73,27 @@ def tune(recipe: Recipe, family: Family, contest: Contest, search: Search) -> tu
     """The best setting tried (None when none got a score), and the report of the search."""
     study, resumed = _open_study(recipe, contest, search)
     deadline = Deadline.within(search.seconds)
-    workers = max(1, _cores() // recipe.threads)
+    at_once = search.workers.count(recipe.threads)
     wanted = (search.trials or _MOST_TRIALS) - resumed
-    with ThreadPoolExecutor(workers) as pool:
-        while wanted > 0 and (deadline.left is None or deadline.left > 0):
-            asked = [study.ask() for _ in range(min(workers, wanted))]
-            # Drawn here, one after the other: workers would share the sampler's chance in any order.
-            settings = [_setting(trial, recipe, family, contest) for trial in asked]
-            tried = [
-                pool.submit(_try, trial, setting, family, contest, deadline)
-                for trial, setting in zip(asked, settings, strict=True)
-            ]
-            for trial, outcome in zip(asked, tried, strict=True):
-                state, score = outcome.result()
-                study.tell(trial, score, state=state)
-            wanted -= len(asked)
+    while wanted > 0 and (deadline.left is None or deadline.left > 0):
+        asked = [study.ask() for _ in range(min(at_once, wanted))]
+        # Drawn here, one after the other: workers would share the sampler's chance in any order.
+        attempts = [
+            Attempt(
+                _setting(trial, recipe, family, contest),
+                family,
+                deadline.left,
+                _gives_up(trial) if search.workers.are_near else None,
+            )
+            for trial in asked
+        ]
+        tried = search.workers.map(score_attempt, contest, attempts, threads=recipe.threads)
+        for trial, found in zip(asked, tried, strict=True):
+            _tell(study, trial, Scored(None, str(found)) if isinstance(found, WorkerLost) else found)
+        wanted -= len(asked)
     best = _best_params(study)
     tuned = None if best is None else replace(recipe, params={**recipe.params, **best})
     return tuned, _report(study, resumed)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _setting(trial: Trial, recipe: Recipe, family: Family, contest: Contest) -> Recipe:
@@ -105,35 +102,26 @@ def _setting(trial: Trial, recipe: Recipe, family: Family, contest: Contest) -> 
     return replace(recipe, params=params)
 
 
-def _try(
-    trial: Trial, setting: Recipe, family: Family, contest: Contest, deadline: Deadline
-) -> tuple[Any, float | None]:
-    """State and score of one setting: the mean over the windows, given up once it is worse than most were by then."""
-    import optuna
+def _gives_up(trial: Trial) -> GivesUp:
+    """A setting is given up once it is worse than most were by then."""
 
-    began = time.perf_counter()
-    losses: list[float] = []
-    rows, name = contest.rows, contest.training.score_for(contest.rows.kind)
-    try:
-        for step, window in enumerate(contest.windows):
-            held = rows.at(window.validation)
-            preparation, fitted = fit_estimator(
-                setting, family, rows.at(window.fit), validation=held, deadline=deadline
-            )
-            said = fitted.predict(preparation.transform(held.vectors))
-            losses.append(float(loss_rows(name, held.labels, said).mean()))
-            trial.report(float(np.mean(losses)), step)
-            if step + 1 < len(contest.windows) and trial.should_prune():
-                return optuna.trial.TrialState.PRUNED, None
-    except BudgetExceeded:
-        return optuna.trial.TrialState.PRUNED, None
-    except Exception as wrong:  # noqa: BLE001  a setting may break a library; the study records it and goes on
-        trial.set_user_attr("error", f"{type(wrong).__name__}: {wrong}")
-        return optuna.trial.TrialState.FAIL, None
-    finally:
-        trial.set_user_attr("seconds", time.perf_counter() - began)
-    score = float(np.mean(losses))
-    return (optuna.trial.TrialState.COMPLETE, score) if np.isfinite(score) else (optuna.trial.TrialState.FAIL, None)
+    def ask(mean: float, windows: int) -> bool:
+        trial.report(mean, windows)
+        return bool(trial.should_prune())
+
+    return ask
+
+
+def _tell(study: optuna.Study, trial: Trial, found: Scored) -> None:
+    from optuna.trial import TrialState
+
+    if found.score is not None:
+        study.tell(trial, found.score)
+    elif found.error is None:
+        study.tell(trial, state=TrialState.PRUNED)
+    else:
+        trial.set_user_attr("error", found.error)
+        study.tell(trial, state=TrialState.FAIL)
 
 
 def _open_study(recipe: Recipe, contest: Contest, search: Search) -> tuple[optuna.Study, int]:
@@ -208,8 +196,9 @@ def _trial_report(trial: FrozenTrial) -> TrialReport:
     states: dict[str, TrialState] = {"COMPLETE": "complete", "PRUNED": "pruned"}
     state = states.get(trial.state.name, "failed")
     params = trial.user_attrs.get("params", trial.params)
+    took = trial.duration.total_seconds() if trial.duration else 0.0
     score = trial.value if state == "complete" else None
-    return TrialReport(trial.number, params, score, state, float(trial.user_attrs.get("seconds", 0.0)))
+    return TrialReport(trial.number, params, score, state, took)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import copy
 from dataclasses import dataclass
 from itertools import pairwise
 from math import cos, pi
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+# Torch has one chance and one number of threads for the whole process.
+_ONE_AT_A_TIME = Lock()
 _PATIENCE = 8
 _LONGEST_STEP = 1.0
 
@@ -35,6 +38,11 @@ class Examples:
 
 def fit_mlp(request: FitRequest) -> Mlp:
     """The network with the lowest validation loss, or, without validation rows, after the epochs of the request."""
+    with _ONE_AT_A_TIME:
+        return _fitted(request)
+
+
+def _fitted(request: FitRequest) -> Mlp:
     import torch
     from torch import nn
 
