@@ -1,0 +1,70 @@
+"""Processes, environments and printed lines that the benchmarks beside Feast share."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PEER = Path(__file__).with_name("feast_peer.py")
+FEAST = "feast[duckdb,redis]==0.67.0"
+
+
+def run_child(command: Sequence[str]) -> dict[str, Any]:
+    """The last line of JSON that a process prints; `error` says why there is none."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return {"error": (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]}
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def run_feast(python: Path | str, job: dict[str, Any]) -> dict[str, Any]:
+    """One job of the Feast peer, in a process and a repository of its own."""
+    with tempfile.TemporaryDirectory() as repository:
+        path = Path(repository) / "job.json"
+        path.write_text(json.dumps({**job, "folder": repository}))
+        return run_child([str(python), "-W", "ignore", str(PEER), str(path)])
+
+
+def feast_python(envs: Path) -> Path:
+    """The Python of Feast's own environment, made when it is not there."""
+    python = envs / "feast" / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", envs / "feast"], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", FEAST], check=True)
+    return python
+
+
+def peak_gb() -> float:
+    """The most memory this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def machine() -> str:
+    """Versions, cores and load, for the first line of a report."""
+    packages = " ".join(
+        f"{name} {version(name)}" for name in ("feast", "polars", "duckdb", "numpy", "pyarrow", "redis")
+    )
+    return f"Python {platform.python_version()}, {packages}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+
+
+def say_target(what: str, value: float, limit: float, unit: str, *, at_least: bool = False) -> None:
+    """One line: the number, the number asked for, and whether it is kept."""
+    kept = value >= limit if at_least else value <= limit
+    bound = "at least" if at_least else "at most"
+    print(f"    target: {what} {value:.3g}{unit}, {bound} {limit:g}{unit}: {'kept' if kept else 'MISSED'}", flush=True)
+
+
+def median(seconds: Sequence[float]) -> float:
+    """The middle of several runs."""
+    return statistics.median(seconds)
