@@ -19,10 +19,10 @@ import uvicorn
 
 from touchline.clock import Clock, FrozenClock
 from touchline.features import ColumnSpec, FeatureRows, ServedView, ViewStatus, encode
-from touchline.serving import Head, Limits, LogLimits, ServedProject, ServedRelease
+from touchline.serving import Head, Limits, LogLimits, ServedProject, ServedRelease, ServerOptions
 from touchline.serving.app import create_app
 from touchline.serving.served import InputField, Vectors
-from touchline.serving.state import Serving
+from touchline.serving.state import Serving, Tracer
 from touchline.storage import Database
 
 NOW = datetime(2009, 4, 15, tzinfo=UTC)
@@ -68,7 +68,7 @@ def a_view(prefix: str) -> ServedView:
 
 def a_match_release(version: int = 1, **changes: Any) -> ServedRelease:
     """A release that looks features up by two entity keys."""
-    return a_release(
+    made = a_release(
         version,
         columns=(
             ColumnSpec("home_elo", "number", origin="view:form"),
@@ -77,8 +77,8 @@ def a_match_release(version: int = 1, **changes: Any) -> ServedRelease:
         inputs=(),
         views=(a_view("home"), a_view("away")),
         example={"home_team": "A", "away_team": "B"},
-        **changes,
     )
+    return replace(made, **changes)
 
 
 @dataclass
@@ -165,7 +165,8 @@ def a_server(
     reader: Ratings | None = None,
     clock: Clock | None = None,
     limits: Limits | None = None,
-    **options: Any,
+    tracer: Tracer | None = None,
+    **address: Any,
 ) -> Iterator[Server]:
     database = a_database(folder)
     project = ServedProject("shop", shelf, clock or FrozenClock(NOW), lambda _: reader)
@@ -173,11 +174,10 @@ def a_server(
         [project],
         database=database,
         spool=folder / "spool",
-        limits=limits or Limits(poll_seconds=0.01, lag_seconds=60.0),
-        log_limits=FAST_LOG,
-        **options,
+        options=ServerOptions(limits or Limits(poll_seconds=0.01, lag_seconds=60.0), FAST_LOG, tracer),
+        **address,
     )
-    with on_loopback(app) as address, httpx.Client(base_url=address, timeout=30) as client:
+    with on_loopback(app) as url, httpx.Client(base_url=url, timeout=30) as client:
         yield Server(client, app.state.serving, database)
     database.close()
 

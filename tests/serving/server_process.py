@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from tests.serving.builders import wait_for
 from tests.serving.bundles import PROJECT
 from touchline.clock import SystemClock
-from touchline.serving import JournalReleases, LogLimits, ServedProject
+from touchline.serving import JournalReleases, LogLimits, ServedProject, ServerOptions
 from touchline.serving.app import create_app
 from touchline.storage import Database, open_objects
 
@@ -32,9 +32,11 @@ def make() -> FastAPI:
     database = Database.open(os.environ.get("SERVER_DATABASE") or f"sqlite:///{home / 'touchline.db'}")
     clock = SystemClock()
     source = JournalReleases(PROJECT, database, open_objects(str(home / "objects")), clock)
-    limits = LogLimits(longest_backoff_seconds=0.5)
     return create_app(
-        [ServedProject(PROJECT, source, clock)], database=database, spool=home / "spool", log_limits=limits
+        [ServedProject(PROJECT, source, clock)],
+        database=database,
+        spool=home / "spool",
+        options=ServerOptions(log_limits=LogLimits(longest_backoff_seconds=0.5)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import sqlalchemy as sa
 from tests.serving.builders import NOW, Ratings, Server, Shelf, a_match_release, a_release, a_server, wait_for
 from touchline.errors import OnlineStoreUnavailable
 from touchline.serving import Limits
+from touchline.serving.predict import Predictor
+from touchline.serving.problems import InvalidRequest
+from touchline.serving.served import InputField
 from touchline.storage.tables import predictions
 
 
@@ -120,6 +124,46 @@ def test_a_field_that_does_not_fit_is_named_with_what_is_allowed(
     assert refused.headers["content-type"] == "application/problem+json"
     errors = {error["field"]: error.get("allowed", "") for error in refused.json()["errors"]}
     assert words in errors[field]
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "words"),
+    [
+        ({"home_team": 7, "away_team": "B"}, "home_team", "string"),
+        ({"home_team": 0.0, "away_team": "B"}, "home_team", "string"),
+        ({"home_team": True, "away_team": "B"}, "home_team", "string"),
+        ({"home_team": 10**30, "away_team": "B"}, "home_team", "string"),
+        ({"home_team": "", "away_team": "B"}, "home_team", "string"),
+        ({"home_team": "A\0", "away_team": "B"}, "home_team", "text without NUL"),
+        ({"home_team": "A", "away_team": "B", "example_id": 7}, "example_id", "string"),
+        ({"home_team": "A"}, "away_team", "an entity key"),
+        ({"features": {"home_elo": "high", "away_elo": 1.0}}, "features.home_elo", ""),
+    ],
+)
+def test_a_key_of_another_type_is_never_taken_for_an_unknown_entity(
+    matches: Server, row: dict[str, object], field: str, words: str
+) -> None:
+    refused = matches.client.post("/predict", json=row)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == field
+    assert words in refused.json()["errors"][0].get("allowed", "")
+
+
+def test_a_whole_number_key_comes_as_number_or_digits_and_is_one_entity() -> None:
+    release = a_match_release(views=tuple(replace(view, key_types=("int",)) for view in a_match_release().views))
+    predictor = Predictor(release, None)
+    rows, _ = predictor.read_body(b'{"home_team": 7, "away_team": "007"}', 1)
+    assert (rows[0]["home_team"], rows[0]["away_team"]) == ("7", "7")
+    for wrong in (b"7.0", b'"x"', b"true", b"9223372036854775808"):
+        with pytest.raises(InvalidRequest, match="allowed: integer or string"):
+            predictor.read_body(b'{"home_team": %s, "away_team": 1}' % wrong, 1)
+
+
+def test_an_integer_beyond_64_bits_is_refused() -> None:
+    predictor = Predictor(a_release(inputs=(InputField("age", {"type": "integer"}),)), None)
+    with pytest.raises(InvalidRequest, match="age: Input should be less than"):
+        predictor.read_body(b'{"age": 9223372036854775808}', 1)
+    assert predictor.read_body(b'{"age": 9223372036854775807}', 1)[0][0]["age"] == 2**63 - 1
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.serving.builders import FAST_LOG, wait_for
-from touchline.serving.prediction_log import LogLimits, PredictionLog
+from tests.serving.builders import FAST_LOG, a_database, wait_for
+from touchline.serving.prediction_log import LogLimits, PredictionLog, RowsRefused
+from touchline.serving.sink import DatabaseSink
 from touchline.serving.spool import Spool, read_segment, segments
 
 
@@ -70,6 +71,35 @@ def test_a_database_that_is_away_delays_and_loses_nothing(tmp_path: Path) -> Non
     wait_for(lambda: len(sink.rows) == 50)
     wait_for(lambda: log.status().failure is None)
     log.stop()
+
+
+def test_a_row_that_the_database_can_never_take_holds_nothing_up(tmp_path: Path) -> None:
+    class Picky(Memory):
+        def write(self, lines: Sequence[bytes]) -> None:
+            if any(b"p13" in line for line in lines):
+                raise RowsRefused("unlucky")
+            super().write(lines)
+
+    sink = Picky()
+    log = _started(tmp_path, sink)
+    for row in _rows(40):
+        log.record(row)
+    wait_for(lambda: len(sink.rows) == 39)
+    wait_for(lambda: log.status().refused == 1)
+    assert log.status().failure is None
+    log.stop()
+    kept = orjson.loads((tmp_path / "refused.jsonl").read_bytes())
+    assert kept == {"reason": "unlucky", "line": '{"prediction_id":"p13"}'}
+
+
+@pytest.mark.parametrize(
+    "line", [b"{", b'{"vector":"zz"}', b'{"prediction_id": tru, "vector":"00"}', b'{"vector":"00"}']
+)
+def test_the_database_tells_a_wrong_row_from_its_own_absence(tmp_path: Path, line: bytes) -> None:
+    database = a_database(tmp_path)
+    with pytest.raises(RowsRefused):
+        DatabaseSink(database).write([line])
+    database.close()
 
 
 def test_what_a_dead_worker_left_is_taken_over(tmp_path: Path) -> None:

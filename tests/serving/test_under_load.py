@@ -13,7 +13,7 @@ from tests.serving.builders import wait_for
 from tests.serving.bundles import Registry, a_model, a_request
 from tests.serving.load import Load, under_load
 from tests.serving.server_process import a_process
-from touchline.serving import replay_sample
+from touchline.serving import Sample, replay_sample
 from touchline.storage.tables import predictions
 
 pytestmark = pytest.mark.services
@@ -70,7 +70,7 @@ def test_promotions_and_rollbacks_drop_no_request(registry: Registry, tmp_path: 
     print(f"the last old answer came {max(latest):.2f} s after its promotion")
     assert load.failures == []
     assert max(latest) < 2.0
-    report = replay_sample(registry.database, registry.objects, "bench", rows=10_000 if PROVE else 500)
+    report = replay_sample(registry.database, registry.objects, "bench", Sample(10_000 if PROVE else 500))
     assert report.mismatches == ()
     assert report.replayed >= 500
 

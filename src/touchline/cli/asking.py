@@ -1,53 +1,80 @@
-"""Asks the running server, as any other client would."""
+"""Predictions for a command: one from the running server, as any other client asks, or a file's from the release."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from touchline.cli.door import Door
 from touchline.cli.up import base_url
-from touchline.errors import InvalidRequestField, ServerRefused, ServerUnreachable
+from touchline.errors import InvalidRequestField, NothingInProduction, ServerRefused, ServerUnreachable
 
-_BATCH = 500
+if TYPE_CHECKING:
+    from touchline.serving import ServedRelease
+    from touchline.serving.served import FeatureReads
 
 
 def answer_one(door: Door, fields: Sequence[str]) -> dict[str, Any]:
-    """The answer to one request, given as name=value pairs."""
-    answer: dict[str, Any] = _post(door, dict(_pair(field) for field in fields))
+    """The answer to one request, given as name=value pairs, each read as the release declares the field."""
+    declared = _ask(door, "GET", "model-info").get("request", {})
+    answer: dict[str, Any] = _ask(door, "POST", "predict", dict(_pair(field, declared) for field in fields))
     return answer
 
 
-def answer_file(door: Door, file: Path, to: Path | None) -> dict[str, Any]:
-    """Ask for every row of a CSV or Parquet file, in batches, and write the answers beside the questions."""
+def answer_file(door: Door, file: Path, to: Path | None, say: Callable[[str], None]) -> dict[str, Any]:
+    """Score every row of a CSV or Parquet file by the release in Production and write answers beside questions.
+
+    Nothing runs over HTTP, and the answers are not part of the prediction log.
+    """
     import polars as pl
 
     from touchline.ingest import inspect_file
+    from touchline.serving import score_frame
 
+    release, reader = _production(door)
+    say(f"reading {file.name}")
     questions = inspect_file(file).frame
+    told = score_frame(
+        release, reader, questions, now=door.clock.now(), tell=lambda done, of: say(f"{done:,} of {of:,} rows")
+    )
     target = to or file.with_name(f"{file.stem}_predictions.csv")
-    rows: list[dict[str, Any]] = []
-    for batch in _batches(questions.to_dicts()):
-        given = [{name: _typed(value) for name, value in row.items() if value not in (None, "")} for row in batch]
-        rows += [_flat(answer) for answer in _post(door, given)["predictions"]]
-    answers = pl.concat([questions, pl.DataFrame(rows, infer_schema_length=None)], how="horizontal")
-    answers.write_parquet(target) if target.suffix == ".parquet" else answers.write_csv(target)
-    return {"file": target, "rows": len(rows)}
+    answers = told.frame.with_columns(release=pl.lit(release.id))
+    clash = {name: f"predicted_{name}" for name in answers.columns if name in questions.columns}
+    written = pl.concat([questions, answers.rename(clash)], how="horizontal")
+    say(f"writing {target.name}")
+    written.write_parquet(target) if target.suffix == ".parquet" else written.write_csv(target)
+    return {"file": target, "rows": told.rows, "refused": told.refused, "release": release.id}
 
 
-def _pair(field: str) -> tuple[str, Any]:
+def _production(door: Door) -> tuple[ServedRelease, FeatureReads | None]:
+    from touchline.cli.work import open_online
+    from touchline.features import FeatureReader
+    from touchline.serving import JournalReleases
+
+    name = door.project.name
+    releases = JournalReleases(name, door.house.database, door.house.objects, door.clock)
+    found = releases.head().production
+    if found is None:
+        raise NothingInProduction(name)
+    release = releases.load(found)
+    if not release.views:
+        return release, None
+    return release, FeatureReader(release.views, release.columns, open_online(door.house), release.transforms)
+
+
+def _pair(field: str, declared: Mapping[str, Any]) -> tuple[str, Any]:
     name, sign, value = field.partition("=")
     if not sign or not name:
         raise InvalidRequestField(field)
-    return name, _typed(value)
+    schema = declared.get(name, {})
+    types = {option.get("type") for option in schema.get("anyOf", [schema])}
+    return name, value if types <= {"string", "null"} and "string" in types else _typed(value)
 
 
-def _typed(value: Any) -> Any:
+def _typed(value: str) -> Any:
     """Text as JSON reads it where it is a number, true, false or null; any other text as it is."""
-    if not isinstance(value, str):
-        return value
     try:
         found = json.loads(value)
     except json.JSONDecodeError:
@@ -55,23 +82,12 @@ def _typed(value: Any) -> Any:
     return found if isinstance(found, int | float | bool) or found is None else value
 
 
-def _batches(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    for start in range(0, len(rows), _BATCH):
-        yield rows[start : start + _BATCH]
-
-
-def _flat(answer: dict[str, Any]) -> dict[str, Any]:
-    said = {f"p_{name}": value for name, value in answer.get("probabilities", {}).items()}
-    said |= {"value": answer["value"]} if "value" in answer else {}
-    return {"prediction_id": answer["prediction_id"], **said, "release": answer["release"]}
-
-
-def _post(door: Door, body: Any) -> Any:
+def _ask(door: Door, method: str, route: str, body: Any = None) -> Any:
     import httpx
 
-    url = f"{base_url(door.house)}/projects/{door.project.name}/predict"
+    url = f"{base_url(door.house)}/projects/{door.project.name}/{route}"
     try:
-        answer = httpx.post(url, json=body, timeout=60)
+        answer = httpx.request(method, url, json=body, timeout=60)
     except httpx.TransportError as away:
         raise ServerUnreachable(url) from away
     if answer.status_code != 200:

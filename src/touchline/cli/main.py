@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from touchline.cli import data, features, keys, models, operate, project, serve, system, train
+from touchline.cli import data, features, keys, models, operate, predictions, project, serve, system, train
 
 app = typer.Typer(
     name="touchline",
@@ -17,7 +17,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-for module in (project, data, features, train, models, serve, operate, keys, system):
+for module in (project, data, features, train, models, serve, predictions, operate, keys, system):
     module.register(app)
 
 

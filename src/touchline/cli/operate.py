@@ -143,8 +143,8 @@ def replay(
 
     Example: touchline replay --sample 1000 -p football
     """
+    from touchline.serving import Sample, replay_sample
     from touchline.serving import replay as replay_one
-    from touchline.serving import replay_sample
 
     if prediction_id is not None:
         house = open_house()
@@ -161,7 +161,7 @@ def replay(
             door.house.database,
             door.house.objects,
             door.project.name,
-            rows=sample,
+            Sample(rows=sample),
             tell=lambda done, of: say(f"{done} of {of}"),
         )
     if as_json:

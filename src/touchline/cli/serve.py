@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from touchline.cli.door import JsonOption, ProjectOption, open_house, open_project
-from touchline.cli.output import print_json, print_table
+from touchline.cli.output import print_json, print_table, progress
 
 
 def register(app: typer.Typer) -> None:
@@ -54,7 +54,10 @@ def predict(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask the running server for a prediction.
+    """Ask the running server for a prediction, or score a file by the release in Production.
+
+    A row of --file that does not fit has no answer and says why in its column "problem". Answers to a file are not
+    logged; to have them logged, send the rows to the server as a job (POST /predict/jobs).
 
     Example: touchline predict -p football home_team="Schalke 04" away_team="Energie Cottbus"
     """
@@ -62,8 +65,13 @@ def predict(
 
     door = open_project(project)
     if file is not None:
-        written = answer_file(door, file, to)
-        print_json(written) if as_json else typer.echo(f"wrote {written['rows']} predictions to {written['file']}")
+        with progress("predict", quiet=as_json) as say:
+            written = answer_file(door, file, to, say)
+        if as_json:
+            print_json(written)
+        else:
+            refused = f", {written['refused']:,} of them refused" if written["refused"] else ""
+            typer.echo(f"wrote {written['rows']:,} rows{refused}, to {written['file']}")
         return
     answer = answer_one(door, fields or [])
     if as_json:

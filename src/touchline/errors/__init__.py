@@ -15,7 +15,7 @@
     │   └── MissingDependency
     ├── PortTaken, ProcessFailed, ServerUnreachable, ServerRefused
     ├── GateFailed                 a gate said no (exit code 3)
-    ├── StageConflict, NotEvaluated, ReleaseTampered, ReleaseBroken
+    ├── StageConflict, NotEvaluated, NotReproducible, ReleaseTampered, ReleaseBroken
     ├── TrackingUnavailable, TrackingMismatch
     ├── TooFewExamples, OneClassOnly, LabelsUnusable, LeakageFound
     ├── BudgetExceeded, NoCandidateWorked, WorkerLost
@@ -28,7 +28,8 @@
     ├── BackendUnavailable (DatabaseBusy), DiskFull
     ├── SchemaMismatch (DatabaseAhead, DatabaseBehind)
     ├── ObjectNotFound, InvalidObjectKey, LeaseHeld, LeaseLost
-    ├── UnknownPrediction, WrongLabel, MissingColumns, KeyRequired, KeyNotFound (usage), ReleaseNotFound, NotReplayable
+    ├── UnknownPrediction, WrongLabel, MissingColumns, KeyRequired, KeyNotFound (usage)
+    ├── ReleaseNotFound, NotReplayable, NothingInProduction
     └── …
 
 A message says what happened to which thing, the value found and the value allowed, and the next step.
@@ -97,6 +98,7 @@ from touchline.errors.registry import (
     InvalidFilter,
     NotEvaluated,
     NotPortable,
+    NotReproducible,
     ReasonMissing,
     ReleaseBroken,
     ReleaseTampered,
@@ -110,6 +112,7 @@ from touchline.errors.serving import (
     KeyNotFound,
     KeyRequired,
     MissingColumns,
+    NothingInProduction,
     NotReplayable,
     ReleaseNotFound,
     UnknownPrediction,
@@ -196,6 +199,8 @@ __all__ = [
     "NotEvaluated",
     "NotPortable",
     "NotReplayable",
+    "NotReproducible",
+    "NothingInProduction",
     "NothingNamed",
     "NothingToLearnFrom",
     "ObjectNotFound",

@@ -33,6 +33,15 @@ class MissingColumns(UsageError):
         )
 
 
+class NothingInProduction(TouchlineError):
+    def __init__(self, project: str) -> None:
+        self.project = project
+        super().__init__(
+            f"{project} has no version in Production, so nothing can answer. "
+            "Train and promote one: touchline train, touchline models promote"
+        )
+
+
 class KeyRequired(UsageError):
     def __init__(self, host: str) -> None:
         self.host = host

@@ -16,6 +16,8 @@ from touchline._lazy import lazy_names
 
 if TYPE_CHECKING:
     from touchline.serving.answering import PredictHere as PredictHere
+    from touchline.serving.bulk import Bulk as Bulk
+    from touchline.serving.bulk import score_frame as score_frame
     from touchline.serving.history import SettledPrediction as SettledPrediction
     from touchline.serving.history import read_settled as read_settled
     from touchline.serving.journal_releases import JournalReleases as JournalReleases
@@ -34,8 +36,14 @@ if TYPE_CHECKING:
     from touchline.serving.releases import ReleaseSource as ReleaseSource
     from touchline.serving.replays import Replayed as Replayed
     from touchline.serving.replays import ReplayReport as ReplayReport
+    from touchline.serving.replays import Sample as Sample
     from touchline.serving.replays import replay as replay
     from touchline.serving.replays import replay_sample as replay_sample
+    from touchline.serving.retention import Exported as Exported
+    from touchline.serving.retention import Pruned as Pruned
+    from touchline.serving.retention import export_predictions as export_predictions
+    from touchline.serving.retention import prune_predictions as prune_predictions
+    from touchline.serving.retention import read_exported as read_exported
     from touchline.serving.served import ServedRelease as ServedRelease
     from touchline.serving.served import served_from as served_from
     from touchline.serving.settling import OpenExample as OpenExample
@@ -45,21 +53,30 @@ if TYPE_CHECKING:
     from touchline.serving.spec import Rollout as Rollout
     from touchline.serving.state import Limits as Limits
     from touchline.serving.state import ServedProject as ServedProject
+    from touchline.serving.state import ServerOptions as ServerOptions
 
 __getattr__ = lazy_names(
     __name__,
     {
         "touchline.serving.answering": ["PredictHere"],
+        "touchline.serving.bulk": ["Bulk", "score_frame"],
         "touchline.serving.history": ["SettledPrediction", "read_settled"],
         "touchline.serving.journal_releases": ["JournalReleases"],
         "touchline.serving.outcomes": ["Outcome", "Receipt", "record_outcomes"],
         "touchline.serving.prediction_log": ["LogLimits"],
         "touchline.serving.releases": ["Head", "ReleaseSource"],
-        "touchline.serving.replays": ["Replayed", "ReplayReport", "replay", "replay_sample"],
+        "touchline.serving.replays": ["Replayed", "ReplayReport", "Sample", "replay", "replay_sample"],
+        "touchline.serving.retention": [
+            "Exported",
+            "Pruned",
+            "export_predictions",
+            "prune_predictions",
+            "read_exported",
+        ],
         "touchline.serving.served": ["ServedRelease", "served_from"],
         "touchline.serving.settling": ["OpenExample", "Settled", "open_examples_of", "settle_outcomes"],
         "touchline.serving.spec": ["Rollout"],
-        "touchline.serving.state": ["Limits", "ServedProject"],
+        "touchline.serving.state": ["Limits", "ServedProject", "ServerOptions"],
         "touchline.serving.keys": ["ApiKey", "list_keys", "make_key", "require_key", "revoke_key"],
         "touchline.serving.lineage": ["Trace", "trace"],
     },

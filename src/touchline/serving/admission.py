@@ -43,7 +43,7 @@ class Admission:
         self._buckets = Buckets(serving.limits.requests_per_second)
 
     def admit(self, method: str, path: str, headers: Headers) -> Caller:
-        self._validate_load(headers)
+        self._validate_load(path, headers)
         caller = self._keys.caller(_presented(headers))
         needed = role_needed(method, path)
         if needed is None:
@@ -55,16 +55,16 @@ class Admission:
         self._buckets.take(caller.key_id)
         return caller
 
-    def _validate_load(self, headers: Headers) -> None:
+    def _validate_load(self, path: str, headers: Headers) -> None:
         serving = self._serving
         limits = serving.limits
         if serving.in_flight > limits.in_flight:
             raise Overloaded(f"{limits.in_flight} requests are being answered already.")
         if serving.lag_seconds > limits.lag_seconds:
             raise Overloaded(f"Requests wait {serving.lag_seconds:.1f} s already.")
-        length = headers.get(b"content-length")
-        if length is not None and length.isdigit() and int(length) > limits.body_bytes:
-            raise BodyTooLarge(limits.body_bytes)
+        length, most = headers.get(b"content-length"), serving.most_body_bytes(path)
+        if length is not None and length.isdigit() and int(length) > most:
+            raise BodyTooLarge(most)
 
 
 _NOBODY = Caller("", "viewer")

@@ -19,15 +19,17 @@ from touchline.errors import TouchlineError
 from touchline.serving.admission import Admission
 from touchline.serving.answering import PredictHere
 from touchline.serving.front import Front
+from touchline.serving.job_routes import job_router
+from touchline.serving.jobs import Jobs
 from touchline.serving.keys import KeyRing, is_loopback, require_key
 from touchline.serving.openapi import document_of
 from touchline.serving.outcome_bodies import TAGS
-from touchline.serving.prediction_log import LogLimits, PredictionLog
+from touchline.serving.prediction_log import PredictionLog
 from touchline.serving.problems import FieldProblem, InternalError, InvalidRequest, Problem, problem_of_status, respond
 from touchline.serving.releases import ReleaseSlot
 from touchline.serving.routes import project_router, system_router
 from touchline.serving.sink import DatabaseSink
-from touchline.serving.state import Limits, ServedProject, Serving, Tracer
+from touchline.serving.state import ServedProject, ServerOptions, Serving
 from touchline.storage import Database
 
 _log = logging.getLogger("touchline.serving")
@@ -40,10 +42,8 @@ def create_app(
     database: Database,
     spool: Path,
     default: str | None = None,
-    limits: Limits | None = None,
-    log_limits: LogLimits | None = None,
     host: str = "127.0.0.1",
-    tracer: Tracer | None = None,
+    options: ServerOptions | None = None,
 ) -> FastAPI:
     """The server of these projects. `spool` is the folder where logged predictions wait for the database.
 
@@ -51,38 +51,47 @@ def create_app(
     listen on: any but loopback needs an API key, else `KeyRequired`.
     """
     require_key(database, host)
-    slots = {
-        project.name: ReleaseSlot(
-            project.name, project.releases, project.clock, project.open_reader, is_store_remote=project.is_store_remote
-        )
-        for project in projects
-    }
-    log = PredictionLog(spool, DatabaseSink(database), log_limits)
-    serving = Serving(slots, default or projects[0].name, log, database, limits or Limits(), tracer=tracer)
+    options = options or ServerOptions()
+    slots = {project.name: _slot(project) for project in projects}
+    log = PredictionLog(spool, DatabaseSink(database), options.log_limits)
+    serving = Serving(slots, default or projects[0].name, log, database, options.limits, tracer=options.tracer)
+    jobs = Jobs(spool.parent / "jobs", serving)
     keys = KeyRing(database, is_open=is_loopback(host))
     app = FastAPI(
         title="touchline",
         version=version("touchline"),
         summary="Predictions, and what became of them",
-        lifespan=_lifespan(serving, keys),
+        lifespan=_lifespan(serving, keys, jobs),
     )
     app.state.serving = serving
     app.add_middleware(Front, serving=serving, admission=Admission(serving, keys))
     app.include_router(system_router(serving))
-    for name, slot in slots.items():
-        if name == serving.default:
-            app.include_router(project_router(serving, slot, prefix="", tag=name))
-        app.include_router(project_router(serving, slot, prefix=f"/projects/{name}", tag=name))
+    for name in slots:
+        _add_project(app, serving, jobs, name)
     _mount_own_routers(app, serving, projects)
     _add_problem_handlers(app)
     _document(app, serving)
     return app
 
 
-def _lifespan(serving: Serving, keys: KeyRing) -> Callable[[FastAPI], Any]:
+def _slot(project: ServedProject) -> ReleaseSlot:
+    return ReleaseSlot(
+        project.name, project.releases, project.clock, project.open_reader, is_store_remote=project.is_store_remote
+    )
+
+
+def _add_project(app: FastAPI, serving: Serving, jobs: Jobs, name: str) -> None:
+    slot = serving.slots[name]
+    for prefix in ["", f"/projects/{name}"] if name == serving.default else [f"/projects/{name}"]:
+        app.include_router(project_router(serving, slot, prefix=prefix, tag=name))
+        app.include_router(job_router(serving, slot, jobs, prefix=prefix, tag=name))
+
+
+def _lifespan(serving: Serving, keys: KeyRing, jobs: Jobs) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001
         serving.log.start()
+        jobs.start()
         await asyncio.to_thread(keys.refresh)
         if keys.is_open:
             _log.warning("no API key is made yet: requests from this machine are open")
@@ -96,6 +105,7 @@ def _lifespan(serving: Serving, keys: KeyRing) -> Callable[[FastAPI], Any]:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.to_thread(jobs.stop)
             await asyncio.to_thread(serving.log.stop)
 
     return lifespan

@@ -4,22 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from functools import cached_property
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 
 from touchline.features import ColumnSpec
 from touchline.serving.problems import FieldProblem, InvalidRequest
 from touchline.serving.served import InputField, ServedRelease
 
-Key = Annotated[str, Field(min_length=1, max_length=200, coerce_numbers_to_str=True)]
-ExampleId = Annotated[str, Field(min_length=1, max_length=200, coerce_numbers_to_str=True)]
+# What the prediction log, its databases and JSON readers in other languages can hold.
+_INT64: Final[dict[str, Any]] = {"ge": -(2**63), "le": 2**63 - 1}
+# Checked by the predictor in one look at the body: no database keeps every text with a NUL.
+_NO_NUL: Final[dict[str, Any]] = {"json_schema_extra": {"pattern": r"^[^\x00]*$"}}
+TextKey = Annotated[str, Field(strict=True, min_length=1, max_length=200, **_NO_NUL)]
+# Digits are taken too, as in a URL; 7, "7" and "007" name the same entity, so one text stands for all.
+WholeKey = Annotated[
+    Annotated[int, Field(strict=True, **_INT64)] | Annotated[str, Field(strict=True, pattern="^-?[0-9]{1,18}$")],
+    AfterValidator(lambda key: str(int(key))),
+]
+ExampleId = TextKey
 _NUMBER = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _TYPES: dict[str, Any] = {
-    "integer": Annotated[int, Field(strict=True)],
+    "integer": Annotated[int, Field(strict=True, **_INT64)],
     "number": _NUMBER,
     "boolean": Annotated[bool, Field(strict=True)],
-    "string": Annotated[str, Field(strict=True, max_length=10_000)],
+    "string": Annotated[str, Field(strict=True, max_length=10_000, **_NO_NUL)],
 }
 _LIMITS = {
     "minimum": "ge",
@@ -42,6 +61,12 @@ class RequestModels:
     by_keys: type[BaseModel]
     by_values: type[BaseModel] | None
 
+    @cached_property
+    def properties(self) -> Mapping[str, Any]:
+        """JSON Schema of each field of a request."""
+        found: Mapping[str, Any] = self.row.model_json_schema().get("properties", {})
+        return found
+
     def schema_of_one(self) -> dict[str, Any]:
         """JSON Schema of one row, with the ways to ask as alternatives."""
         ways: Any = self.by_keys if self.by_values is None else self.by_keys | self.by_values
@@ -54,14 +79,14 @@ def request_models(release: ServedRelease) -> RequestModels:
     if clash:
         raise ValueError(f"{release.project}: {clash[0]!r} cannot be an input or a key; requests use that name")
     title = "".join(part.title() for part in release.project.split("_"))
-    keys: dict[str, Any] = {name: (Key, Field(description="entity key")) for name in release.entity_columns}
+    keys: dict[str, Any] = {name: (kind, Field(description="entity key")) for name, kind in _key_types(release).items()}
     inputs = {column.name: _input(column) for column in release.inputs}
     extra = _extras(release)
     by_keys = _model(f"{title}Row", release, keys | inputs | extra)
     if not release.views:
         return RequestModels(by_keys, by_keys, None)
     values = _model(f"{title}Features", release, {column.name: _value(column) for column in release.view_columns})
-    optional_keys: dict[str, Any] = {name: (Key | None, Field(None)) for name in keys}
+    optional_keys: dict[str, Any] = {name: (kind | None, Field(None)) for name, (kind, _) in keys.items()}
     whole: dict[str, Any] = {"features": (values, Field(description="every feature value; nothing is looked up"))}
     row: dict[str, Any] = {"features": (values | None, Field(None))}
     return RequestModels(
@@ -69,6 +94,15 @@ def request_models(release: ServedRelease) -> RequestModels:
         by_keys,
         _model(f"{title}RowByValues", release, optional_keys | inputs | extra | whole),
     )
+
+
+def _key_types(release: ServedRelease) -> dict[str, Any]:
+    """Each entity key's type, as the views declare it."""
+    found: dict[str, Any] = {}
+    for view in release.views:
+        for column, kind in zip(view.request_columns, view.key_types, strict=True):
+            found.setdefault(column, WholeKey if kind == "int" else TextKey)
+    return found
 
 
 def _model(name: str, release: ServedRelease, fields: dict[str, Any]) -> type[BaseModel]:
@@ -137,19 +171,21 @@ def _type_of(schema: Mapping[str, Any]) -> Any:
     return _TYPES.get(str(schema.get("type")), Any)
 
 
-def explain(wrong: ValidationError, model: type[BaseModel], *, is_many: bool) -> InvalidRequest:
+def explain(wrong: ValidationError, properties: Mapping[str, Any], *, is_many: bool) -> InvalidRequest:
     """The problem document of a request that does not fit: each field, what was found and what is allowed."""
-    properties = model.model_json_schema().get("properties", {})
     problems = [
         _field_problem(error, properties, is_many) for error in wrong.errors(include_url=False, include_context=False)
     ]
-    return InvalidRequest(problems[:50])
+    first = {problem.field: problem for problem in reversed(problems)}  # a field of two types fails as both
+    return InvalidRequest([first[name] for name in dict.fromkeys(problem.field for problem in problems)][:50])
 
 
 def _field_problem(error: Any, properties: Mapping[str, Any], is_many: bool) -> FieldProblem:
     path = [str(part) for part in error["loc"]]
     names = path[1:] if is_many else path
     name = names[0] if names else ""
+    depth = len(path) - len(names) + (2 if name == "features" else 1)
+    path = path[:depth]  # what follows tells which of a field's types was tried
     found = error.get("input")
     shown = found if isinstance(found, str | int | float | bool | type(None)) else type(found).__name__
     if error["type"] == "extra_forbidden":
@@ -174,6 +210,7 @@ def _allowed_option(schema: Mapping[str, Any]) -> str:
         return f"{schema['const']}"
     words = [str(schema["type"])] if "type" in schema else []
     signs = {"minimum": ">=", "maximum": "<=", "exclusiveMinimum": ">", "exclusiveMaximum": "<"}
-    words += [f"{sign} {schema[key]}" for key, sign in signs.items() if key in schema]
-    words += [f"{key} {schema[key]}" for key in ("minLength", "maxLength", "pattern", "format") if key in schema]
+    words += [f"{sign} {schema[key]}" for key, sign in signs.items() if abs(schema.get(key, 2**63)) < 2**63 - 1]
+    shown = {**schema} | ({"pattern": None} if schema.get("pattern") == _NO_NUL["json_schema_extra"]["pattern"] else {})
+    words += [f"{key} {shown[key]}" for key in ("minLength", "maxLength", "pattern", "format") if shown.get(key)]
     return " ".join(words)

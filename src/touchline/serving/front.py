@@ -99,7 +99,7 @@ class Front:
             await _send_problem(send, problem, correlation_id)
             return problem.status
         try:
-            await self.app(scope, limited(receive, self.serving.limits.body_bytes), send_marked)
+            await self.app(scope, limited(receive, self.serving.most_body_bytes(scope["path"])), send_marked)
         except Exception:  # noqa: BLE001  the handler has answered; Starlette raises again so that it can be logged
             _log.exception("request %s failed", correlation_id)
         return status

@@ -61,6 +61,7 @@ def document_of(serving: Serving, routes: dict[str, Any]) -> dict[str, Any]:
             continue
         for path in (["/predict"] if name == serving.default else []) + [f"/projects/{name}/predict"]:
             paths[path] = {"post": _operation(slot.current, schemas, path, serving.limits.rows)}
+            paths[f"{path}/jobs"] = {"post": _job_operation(slot.current, path, serving.limits.job_rows)}
             paths[path.replace("/predict", "/explain")] = {"post": _explain_operation(slot.current, path)}
     document["paths"] = {**paths, **document.get("paths", {})}
     for name, slot in serving.slots.items():
@@ -133,6 +134,24 @@ def _operation(predictor: Predictor, schemas: dict[str, Any], path: str, most_ro
                 "description": "The prediction, or `predictions` for a list",
                 "content": {"application/json": {"schema": {"anyOf": [answer, answers]}}},
             }
+        },
+    }
+
+
+def _job_operation(predictor: Predictor, path: str, most_rows: int) -> dict[str, Any]:
+    project = predictor.release.project
+    # Each row is checked when its turn comes, so that one that does not fit does not refuse the others.
+    rows = {"type": "array", "items": {"type": "object"}, "minItems": 1, "maxItems": most_rows}
+    status = {"$ref": "#/components/schemas/JobBody"}
+    return {
+        "tags": [project],
+        "summary": "Predict many rows behind the requests",
+        "description": f"Up to {most_rows} rows, each as `/predict` takes it. "
+        "A row that does not fit is refused in the result, and the rest go on.",
+        "operationId": "job" + path.replace("/", "_").removesuffix("_predict"),
+        "requestBody": {"required": True, "content": {"application/json": {"schema": rows}}},
+        "responses": {
+            "202": {"description": "The job's status", "content": {"application/json": {"schema": status}}},
         },
     }
 

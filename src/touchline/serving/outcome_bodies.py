@@ -6,8 +6,14 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag
 
-_Id = Annotated[str, Field(min_length=1, max_length=200)]
-Label = str | int | float | bool
+_NO_NUL = "^[^\\x00]*$"  # PostgreSQL cannot keep it
+_Id = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_NUL)]
+Label = (
+    Annotated[str, Field(max_length=10_000, pattern=_NO_NUL)]
+    | int
+    | Annotated[float, Field(allow_inf_nan=False)]
+    | bool
+)
 TAGS = ("one", "many", "example", "prediction")
 """Steps in the path of an error that are ours and name no field."""
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from touchline.errors import FeaturesExpired, InvalidEntityKey, TouchlineError
@@ -71,13 +72,15 @@ class Predictor:
             raise BatchTooLarge(len(rows), most_rows)
         if self._keys:
             self._validate_keys(rows, is_many)
+        if b"\\u0000" in body:
+            _validate_texts(rows, is_many)
         return rows, is_many
 
     def _explain(self, wrong: ValidationError, is_many: bool) -> Exception:
         first = wrong.errors(include_url=False, include_context=False)[0]
         if first["type"] == "json_invalid":
             return MalformedBody(f"{first['msg']}. Send one JSON object, or a list of them.")
-        return explain(wrong, self.models.row, is_many=is_many)
+        return explain(wrong, self.models.properties, is_many=is_many)
 
     def _validate_keys(self, rows: Sequence[Row], is_many: bool) -> None:
         problems = []
@@ -180,4 +183,17 @@ class Predictor:
                 for found in scored.statuses
             },
         }
-        return Answered(answer, self._log_line(scored, said, ask, prediction_id), scored.statuses)
+        try:
+            line = self._log_line(scored, said, ask, prediction_id)
+        except orjson.JSONEncodeError as wrong:  # a field of any type, with an integer beyond 64 bits
+            raise InvalidRequest([FieldProblem("", str(wrong), None, "values that the log can keep")]) from wrong
+        return Answered(answer, line, scored.statuses)
+
+
+def _validate_texts(rows: Sequence[Row], is_many: bool) -> None:
+    """PostgreSQL keeps no text with a NUL: what cannot be logged is not answered."""
+    for index, row in enumerate(rows):
+        for name, value in {**row, **(row["features"].__dict__ if row.get("features") else {})}.items():
+            if isinstance(value, str) and "\0" in value:
+                where = f"{index}.{name}" if is_many else name
+                raise InvalidRequest([FieldProblem(where, "has a NUL character", None, "text without NUL")])

@@ -25,8 +25,15 @@ _BATCH_ROWS = 5000
 _ADOPT_EVERY_SECONDS = 5.0
 
 
+class RowsRefused(Exception):
+    """Among these rows is one that no waiting will make right."""
+
+
 class Sink(Protocol):
-    """Where rows end up, as lines of JSON. Writing a row again changes nothing: `prediction_id` is the key."""
+    """Where rows end up, as lines of JSON. Writing a row again changes nothing: `prediction_id` is the key.
+
+    Raises `RowsRefused`, having written none, for the rows' own fault, and anything else when it is away.
+    """
 
     def write(self, lines: Sequence[bytes]) -> None: ...
 
@@ -51,6 +58,7 @@ class LogStatus:
     written: int
     spooled: int
     failure: str | None
+    refused: int = 0
 
     @property
     def is_behind(self) -> bool:
@@ -70,7 +78,7 @@ class PredictionLog:
         self._handed_over_at = time.monotonic()
         self._ending, self._segment_ready = threading.Event(), threading.Event()
         self._threads: list[threading.Thread] = []
-        self._written = self._spooled = self._spool_bytes = 0
+        self._written = self._spooled = self._spool_bytes = self._refused = 0
         self._spool_failure: str | None = None
         self._sink_failure: str | None = None
 
@@ -107,7 +115,7 @@ class PredictionLog:
     def status(self) -> LogStatus:
         failure = self._spool_failure or self._sink_failure
         in_memory = len(self._rows) + self._stuck_rows
-        return LogStatus(in_memory, self._spool_bytes, self._written, self._spooled, failure)
+        return LogStatus(in_memory, self._spool_bytes, self._written, self._spooled, failure, self._refused)
 
     # --- memory → spool ---
 
@@ -128,7 +136,7 @@ class PredictionLog:
         self._stuck, self._stuck_rows = chunk, self._stuck_rows + count
         try:
             self._spool.append(chunk)
-        except OSError as away:
+        except Exception as away:  # noqa: BLE001  a full disk, or what nobody foresaw: the rows stay, the thread goes on
             if self._spool_failure is None:
                 _log.error("the prediction log cannot write its spool: %s", away)
             self._spool_failure = f"spool: {away}"
@@ -192,6 +200,20 @@ class PredictionLog:
         if segment.torn_bytes:
             _log.warning("%s: %d bytes at a torn line, not a row", path, segment.torn_bytes)
         for start in range(0, len(segment.lines), _BATCH_ROWS):
-            self._sink.write(segment.lines[start : start + _BATCH_ROWS])
+            self._hand(segment.lines[start : start + _BATCH_ROWS])
         path.unlink()
-        self._written += len(segment.lines)
+
+    def _hand(self, lines: Sequence[bytes]) -> None:
+        """Give lines to the sink; one that it can never take is put aside, so that the others are not held up."""
+        try:
+            self._sink.write(lines)
+            self._written += len(lines)
+        except RowsRefused as refused:
+            if len(lines) > 1:
+                middle = len(lines) // 2
+                self._hand(lines[:middle])
+                self._hand(lines[middle:])
+                return
+            kept = self._spool.put_aside(lines[0], str(refused))
+            self._refused += 1
+            _log.error("a logged prediction was put aside in %s: %s", kept, refused)

@@ -21,7 +21,10 @@ class FieldProblem:
     allowed: str | None
 
     def document(self) -> dict[str, Any]:
-        members = {"field": self.field, "problem": self.problem, "found": self.found, "allowed": self.allowed}
+        found = self.found
+        if isinstance(found, int) and not -(2**63) <= found < 2**63:
+            found = str(found)[:100]  # JSON has no such integers, and neither does whoever reads this
+        members = {"field": self.field, "problem": self.problem, "found": found, "allowed": self.allowed}
         return {name: value for name, value in members.items() if value is not None or name == "field"}
 
 
@@ -92,6 +95,13 @@ class BatchTooLarge(Problem):
             f"The request has {found} rows; {limit} are answered at once. Send it to /predict/jobs instead.",
             members={"found": found, "limit": limit},
         )
+
+
+class JobTooLarge(Problem):
+    status, slug, title = 422, "job-too-large", "Too many rows in one job"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A job has {limit} rows at most. Send several.", members={"limit": limit})
 
 
 class RequestTimedOut(Problem):

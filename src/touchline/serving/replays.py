@@ -42,6 +42,15 @@ class Replayed:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """Which logged answers to compute again: so many, at random, answered since then."""
+
+    rows: int = 10_000
+    since: datetime | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class ReplayReport:
     """How many answers were computed again, and those that came out differently."""
 
@@ -64,14 +73,12 @@ def replay_sample(
     database: Database,
     objects: ObjectStore,
     project: str,
+    sample: Sample | None = None,
     *,
-    rows: int = 10_000,
-    since: datetime | None = None,
-    seed: int = 0,
     tell: Tell | None = None,
 ) -> ReplayReport:
     """A random sample of a project's log, computed again. `tell(done, of)` follows the work."""
-    ids = _sample(database, project, rows=rows, since=since, seed=seed)
+    ids = _chosen(database, project, sample or Sample())
     done = from_features = 0
     mismatches: list[Replayed] = []
     for start in range(0, len(ids), _BATCH):
@@ -88,15 +95,15 @@ def replay_sample(
     return ReplayReport(done, from_features, tuple(mismatches))
 
 
-def _sample(database: Database, project: str, *, rows: int, since: datetime | None, seed: int) -> list[str]:
+def _chosen(database: Database, project: str, sample: Sample) -> list[str]:
     query = sa.select(predictions.c.prediction_id).where(predictions.c.project == project)
-    if since is not None:
-        query = query.where(predictions.c.answered_at >= since)
+    if sample.since is not None:
+        query = query.where(predictions.c.answered_at >= sample.since)
     with database.connect() as connection:
         ids = sorted(connection.scalars(query))
-    if len(ids) <= rows:
+    if len(ids) <= sample.rows:
         return ids
-    chosen = np.random.default_rng(seed).choice(len(ids), size=rows, replace=False)
+    chosen = np.random.default_rng(sample.seed).choice(len(ids), size=sample.rows, replace=False)
     return [ids[index] for index in sorted(chosen)]
 
 

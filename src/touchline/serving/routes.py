@@ -45,7 +45,8 @@ def project_router(serving: Serving, slot: ReleaseSlot, *, prefix: str, tag: str
 
     @router.get("/model-info", summary="The release that answers")
     async def get_model_info() -> dict[str, Any]:
-        return model_info(predictor_of(slot).release)
+        predictor = predictor_of(slot)
+        return {**model_info(predictor.release), "request": dict(predictor.models.properties)}
 
     return router
 
@@ -176,6 +177,7 @@ def health(serving: Serving) -> dict[str, Any]:
             "rows_in_memory": log.rows_in_memory,
             "spool_bytes": log.spool_bytes,
             "written": log.written,
+            "refused": log.refused,
             "failure": log.failure,
         },
     }
@@ -204,6 +206,7 @@ def _gauges(serving: Serving) -> list[Gauge]:
     found = [
         Gauge("prediction_log_pending_rows", "Rows only in memory", log.rows_in_memory),
         Gauge("prediction_log_spool_bytes", "Bytes waiting for the database", log.spool_bytes),
+        Gauge("prediction_log_refused_rows", "Rows put aside that the database cannot take", log.refused),
         Gauge("prediction_log_failing", "1 while the log waits on disk or in memory", int(log.is_behind)),
     ]
     for name, slot in serving.slots.items():

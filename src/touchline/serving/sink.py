@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import orjson
 import sqlalchemy as sa
 
+from touchline.serving.prediction_log import RowsRefused
 from touchline.storage import Database
 
 _VECTOR = b'"vector":"'
@@ -37,9 +38,19 @@ class DatabaseSink:
         self._database = database
 
     def write(self, lines: Sequence[bytes]) -> None:
-        """Write rows as `log_line` made them, all or none."""
+        """Write rows as `log_line` made them, all or none. Raises `RowsRefused` for rows that cannot be read."""
         if not lines:
             return
+        try:
+            self._write(lines)
+        except ValueError as wrong:
+            raise RowsRefused(f"not a row: {wrong}") from wrong
+        except sa.exc.DBAPIError as wrong:
+            if not _is_fault_of_rows(wrong):
+                raise
+            raise RowsRefused(str(wrong.orig)) from wrong
+
+    def _write(self, lines: Sequence[bytes]) -> None:
         # A row depends on nothing stored but its example, so on PostgreSQL it waits for no other writer.
         with self._database.append() as connection:
             if connection.dialect.name == "postgresql":
@@ -48,6 +59,14 @@ class DatabaseSink:
             for vectors, rows in _by_width(lines).items():
                 blob = bytes.fromhex("".join(vector for vector, _ in rows))
                 connection.exec_driver_sql(_SQLITE, (_array([line for _, line in rows]).decode(), blob, vectors // 2))
+
+
+def _is_fault_of_rows(wrong: sa.exc.DBAPIError) -> bool:
+    """Whether the rows are wrong, not the database: data exceptions and broken constraints."""
+    state = getattr(wrong.orig, "sqlstate", None)
+    if state is not None:
+        return str(state)[:2] in ("22", "23")
+    return isinstance(wrong, sa.exc.IntegrityError) or "malformed JSON" in str(wrong.orig)
 
 
 def _array(lines: Sequence[bytes]) -> bytes:

@@ -14,10 +14,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
+
 from touchline.serving.ulids import Ulids
 
 _LOCK = "lock"
 _SUFFIX = ".jsonl"
+_REFUSED = "refused.jsonl"
 
 
 class Spool:
@@ -77,11 +80,23 @@ class Spool:
     def _start_segment(self) -> None:
         if self._lock is None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(self._folder)
+            self._lock = lock_folder(self._folder)
         self._number += 1
         path = self._folder / f"{self._number:08d}{_SUFFIX}"
         self._open_path = path  # named before it exists, so that the drainer never takes it for a closed one
         self._open = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def put_aside(self, line: bytes, reason: str) -> Path:
+        """Keep a row that the database will never take, on disk before this returns; where it lies."""
+        path = self.root / _REFUSED
+        kept = orjson.dumps({"reason": reason, "line": line.decode(errors="replace")}) + b"\n"
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(handle, kept)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        return path
 
     @contextmanager
     def orphans(self) -> Iterator[list[Path]]:
@@ -89,7 +104,7 @@ class Spool:
         held: list[tuple[Path, int]] = []
         folders = self.root.iterdir() if self.root.is_dir() else iter(())
         for folder in sorted(folders):
-            if folder != self._folder and (handle := _lock(folder)) is not None:
+            if folder != self._folder and (handle := lock_folder(folder)) is not None:
                 held.append((folder, handle))
         try:
             yield [folder for folder, _ in held]
@@ -119,7 +134,7 @@ def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{_SUFFIX}"))
 
 
-def _lock(folder: Path) -> int | None:
+def lock_folder(folder: Path) -> int | None:
     """A handle that holds the folder's lock, or None when its owner lives or it is gone."""
     try:
         handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
@@ -131,6 +146,11 @@ def _lock(folder: Path) -> int | None:
         os.close(handle)
         return None
     return handle
+
+
+def release_folder(handle: int) -> None:
+    """Let go of a folder's lock."""
+    os.close(handle)
 
 
 def _remove(folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from touchline.clock import Clock
 from touchline.serving.correlation import TraceContext
 from touchline.serving.metrics import Meter
-from touchline.serving.prediction_log import PredictionLog
+from touchline.serving.prediction_log import LogLimits, PredictionLog
 from touchline.serving.releases import OpenReader, ReleaseSlot, ReleaseSource
 from touchline.serving.served import ServedRelease
 from touchline.serving.ulids import Ulids
@@ -44,6 +44,8 @@ class Limits:
 
     body_bytes: int = 2 * 1024 * 1024
     rows: int = 1000
+    job_bytes: int = 64 * 1024 * 1024
+    job_rows: int = 1_000_000
     body_seconds: float = 10.0
     in_flight: int = 512
     lag_seconds: float = 1.0
@@ -58,6 +60,15 @@ class Tracer(Protocol):
     def span(
         self, name: str, parent: TraceContext | None, start_ns: int, end_ns: int, attributes: Mapping[str, Any]
     ) -> None: ...
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """What may be set for a server, and is right for most as it is."""
+
+    limits: Limits = field(default_factory=Limits)
+    log_limits: LogLimits = field(default_factory=LogLimits)
+    tracer: Tracer | None = None
 
 
 @dataclass
@@ -75,6 +86,10 @@ class Serving:
     in_flight: int = 0
     lag_seconds: float = 0.0
     is_draining: bool = False
+
+    def most_body_bytes(self, path: str) -> int:
+        """How large a body may be; a job's is read while nobody waits for its answer."""
+        return self.limits.job_bytes if path.endswith("/predict/jobs") else self.limits.body_bytes
 
     @property
     def is_ready(self) -> bool:

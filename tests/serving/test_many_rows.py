@@ -1,0 +1,169 @@
+"""Many rows: jobs over HTTP, frames in bulk, the log exported and pruned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import polars as pl
+import pytest
+import sqlalchemy as sa
+
+from tests.serving.builders import (
+    NOW,
+    Logit,
+    Ratings,
+    Server,
+    Shelf,
+    a_match_release,
+    a_release,
+    a_server,
+    wait_for,
+)
+from tests.serving.bundles import a_model
+from touchline.errors import FeaturesExpired, MissingColumns
+from touchline.features import ColumnSpec, FeatureRows
+from touchline.serving import export_predictions, prune_predictions, read_exported, score_frame
+from touchline.serving.jobs import Jobs, rows_of
+from touchline.serving.problems import JobTooLarge
+from touchline.serving.served import InputField
+from touchline.storage import open_objects
+from touchline.storage.tables import predictions
+
+
+def _count(server: Server) -> int:
+    with server.database.connect() as connection:
+        return connection.scalar(sa.select(sa.func.count()).select_from(predictions)) or 0
+
+
+def test_a_job_answers_every_row_and_refuses_those_that_do_not_fit(tmp_path: Path) -> None:
+    rows = [{"age": index % 100} for index in range(450)] + [{"age": 300}]
+    with a_server(tmp_path, Shelf.of(a_release())) as server:
+        job = server.client.post("/predict/jobs", json=rows)
+        assert job.status_code == 202
+        where = f"/predict/jobs/{job.json()['id']}"
+        done = wait_for(lambda: (found := server.client.get(where).json())["state"] == "done" and found)
+        assert (done["done"], done["refused"]) == (451, 1)
+        lines = [orjson.loads(line) for line in server.client.get(f"{where}/result").text.splitlines()]
+        assert lines[7]["probabilities"] == server.client.post("/predict", json=rows[7]).json()["probabilities"]
+        assert lines[-1]["problem"]["errors"][0]["field"] == "0.age"
+        wait_for(lambda: _count(server) == 451)
+
+
+def test_a_job_goes_on_where_a_kill_stopped_it(tmp_path: Path) -> None:
+    with a_server(tmp_path, Shelf.of(a_release())) as server:
+        jobs = Jobs(tmp_path / "others", server.serving)
+        job = jobs.submit("shop", [b'{"age": 1}', b'{"age": 2}', b'{"age": 3}'])
+        (tmp_path / "others" / job.id / "result.jsonl").write_bytes(b'{"first": 1}\n{"torn')
+        jobs.start()
+        wait_for(lambda: jobs.find("shop", job.id).state == "done")
+        jobs.stop()
+        lines = jobs.result("shop", job.id).read_bytes().splitlines()
+        assert (len(lines), lines[0]) == (3, b'{"first": 1}')
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b" ", b"[]", b"{", b"7", b"[{}", b"[{},", b"[{}] x", b"[{} {}]", b"\xff", b"[" * 9000]
+)
+def test_a_job_is_a_list_of_rows(tmp_path: Path, body: bytes) -> None:
+    with a_server(tmp_path, Shelf.of(a_release())) as server:
+        assert server.client.post("/predict/jobs", content=body).status_code in (400, 422)
+        assert not list((tmp_path / "jobs").glob("*"))
+        assert server.client.get("/predict/jobs/nothing").status_code == 404
+        assert server.client.get("/predict/jobs/../../x").status_code == 404
+
+
+def test_rows_of_a_job_come_as_a_list_or_one_a_line() -> None:
+    rows = [b'{"a": "x,]\\n"}', b'{"b": [1, {}]}']
+    assert list(rows_of(b" [ " + b" ,\n".join(rows) + b" ]\n", 2)) == rows
+    assert list(rows_of(b"\n".join(rows) + b"\n", 2)) == rows
+    with pytest.raises(JobTooLarge, match="1 rows at most"):
+        list(rows_of(b"\n".join(rows), 1))
+
+
+def test_a_frame_of_text_is_read_as_the_fields_declare() -> None:
+    fields = (
+        InputField("age", {"type": "integer", "minimum": 0}),
+        InputField("colour", {"type": "string", "maxLength": 4, "default": "red"}, is_required=False),
+        InputField("member", {"type": "boolean"}),
+        InputField("level", {"enum": [1, 2]}),
+    )
+    columns = (ColumnSpec("age", "number"), ColumnSpec("member", "number"), ColumnSpec("level", "category", ("1", "2")))
+    release = a_release(inputs=fields, columns=columns, example=None)
+    rows = [
+        ("3", None, "True", "1", None),
+        ("3.5", "red", "false", "1", "age: not a whole number"),
+        ("-1", "red", "false", "1", "age: minimum is 0"),
+        ("3", "purple", "false", "1", "colour: not text as declared"),
+        ("3", "red", "1", "1", "member: not true or false"),
+        ("3", "red", "true", "3", "level: not one of 1, 2"),
+        (None, "red", "true", "2", "age: missing"),
+        ("inf", "red", "true", "2", "age: not a whole number"),
+    ]
+    frame = pl.DataFrame(rows, schema=["age", "colour", "member", "level", "expected"], orient="row")
+    found = score_frame(release, None, frame, now=NOW).frame
+    assert found["problem"].to_list() == frame["expected"].to_list()
+    assert found["p_yes"][0] == Logit().predict(np.array([[3.0, 1.0, 0.0]]))[0, 0]
+    assert found["p_yes"].null_count() == 7
+
+
+def test_a_frame_of_keys_is_looked_up_and_one_stale_row_does_not_stop_the_others() -> None:
+    class Picky(Ratings):
+        def read(self, rows: Sequence[Mapping[str, Any]], cutoffs: Sequence[datetime]) -> FeatureRows:
+            if any(row["home_team"] == "stale" for row in rows):
+                raise FeaturesExpired("form", "stale", "missing", "none to be missing")
+            return super().read(rows, cutoffs)
+
+    frame = pl.DataFrame({"home_team": ["A", "stale", None], "away_team": ["B", "B", "B"], "cutoff": [None, "", None]})
+    found = score_frame(a_match_release(), Picky({"A": 1.0, "B": 2.0}), frame.with_columns(cutoff=None), now=NOW).frame
+    assert found["p_yes"][0] == Logit().predict(np.array([[1.0, 2.0]]))[0, 0]
+    assert "stale" in found["problem"][1]
+    assert found["problem"][2] == "home_team: missing; an entity key is needed"
+
+
+def test_a_frame_gets_the_answers_that_requests_get(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"age": [30.0, None, 130.0, 4.0], "colour": ["red", "red", "blue", None]})
+    found = score_frame(a_release(), None, frame, now=NOW)
+    assert found.refused == 2
+    assert found.frame["problem"].to_list() == [None, "age: missing", "age: maximum is 120", None]
+    with a_server(tmp_path, Shelf.of(a_release())) as server:
+        for index in (0, 3):
+            row = {name: value for name, value in frame.row(index, named=True).items() if value is not None}
+            said = server.client.post("/predict", json=row).json()["probabilities"]
+            assert found.frame["p_yes"][index] == said["yes"]
+
+
+def test_a_frame_is_scored_in_parts_and_misses_no_column() -> None:
+    model = a_model()
+    release = a_release(
+        columns=model.columns,
+        model=model,
+        classes=model.classes,
+        inputs=tuple(InputField(column.name, {"type": "number"}) for column in model.columns),
+        example=None,
+    )
+    frame = pl.DataFrame({f"x{index}": [0.5] * 120_000 for index in range(4)})
+    told: list[tuple[int, int]] = []
+    found = score_frame(release, None, frame, now=NOW, tell=lambda done, of: told.append((done, of)))
+    assert (found.rows, found.refused) == (120_000, 0)
+    assert told == [(50_000, 120_000), (100_000, 120_000), (120_000, 120_000)]
+    with pytest.raises(MissingColumns, match="'x3' missing"):
+        score_frame(release, None, frame.drop("x3"), now=NOW)
+
+
+def test_old_rows_move_to_parquet_and_leave_the_database(tmp_path: Path) -> None:
+    objects = open_objects(str(tmp_path / "objects"))
+    with a_server(tmp_path, Shelf.of(a_release())) as server:
+        ids = [server.client.post("/predict", json={"age": age}).json()["prediction_id"] for age in (1, 2)]
+        wait_for(lambda: _count(server) == 2)
+        later = server.serving.slots["shop"].wall() + timedelta(days=40)
+        kept = export_predictions(server.database, objects, "shop", since=None, until=later)
+        assert (kept.rows, _count(server)) == (2, 2)
+        assert prune_predictions(server.database, objects, "shop", keep=timedelta(days=50), now=later).deleted == 0
+        assert prune_predictions(server.database, objects, "shop", keep=timedelta(days=30), now=later).deleted == 2
+        assert _count(server) == 0
+    assert read_exported(objects, "shop")["prediction_id"].to_list() == sorted(ids)
