@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+
+from touchline.api import feature_store, freshness, model_health, push, system_health
+from touchline.api.errors import add_error_handler
+from touchline.api.state import Api, ApiStores, named
 
 if TYPE_CHECKING:
-    from touchline.features import OnlineStore
     from touchline.project import LoadedProject
-    from touchline.storage import Database
+
+_ROUTERS = (system_health.router, freshness.router, model_health.router, feature_store.router, push.router)
 
 
-def add_api(
-    app: FastAPI,
-    database: Database,
-    *,
-    load: Callable[[str], LoadedProject],
-    online: Callable[[], OnlineStore],
-) -> None:
-    """Mount `/api` on the serving application."""
+def add_api(app: FastAPI, stores: ApiStores, *, load: Callable[[str], LoadedProject]) -> None:
+    """Mount `/api` on the serving application: every route for the default project, and for each by its name."""
+    app.state.api = Api(stores, app.state.serving, load)
+    app.include_router(system_health.root, prefix="/api")
+    for router in _ROUTERS:
+        app.include_router(router, prefix="/api")
+        app.include_router(router, prefix="/api/projects/{name}", dependencies=[Depends(named)])
+    add_error_handler(app)

@@ -35,9 +35,12 @@ def create_serving_app(house: House, folders: Sequence[Path], *, host: str) -> F
 def create_full_app(house: House, folders: Sequence[Path], *, host: str) -> FastAPI:
     """The serving routes and `/api` in one process."""
     from touchline.api.app import add_api
+    from touchline.api.state import ApiStores
+    from touchline.cli.work import open_runs
 
     app = create_serving_app(house, folders, host=host)
-    add_api(app, house.database, load=lambda name: _load(house, folders, name), online=lambda: _online(house))
+    stores = ApiStores(house.database, house.objects, lambda: _online(house), lambda: open_runs(house))
+    add_api(app, stores, load=lambda name: _load(house, folders, name))
     return app
 
 

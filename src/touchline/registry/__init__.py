@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from touchline.registry.stages import StageState as StageState
     from touchline.registry.stages import parse_reference as parse_reference
     from touchline.registry.tracking import Tracking as Tracking
+    from touchline.registry.tracking import is_server as is_server
     from touchline.registry.tracking import open_tracking as open_tracking
     from touchline.registry.versions import MetricValue as MetricValue
     from touchline.registry.versions import ModelVersion as ModelVersion
@@ -104,7 +105,7 @@ __getattr__ = lazy_names(
         "touchline.registry.runs": ["RunComparison", "RunQuery", "RunSummary", "best_run", "compare_runs", "list_runs"],
         "touchline.registry.spec": ["Gate"],
         "touchline.registry.stages": ["Reference", "Stage", "StageChange", "StageState", "parse_reference"],
-        "touchline.registry.tracking": ["Tracking", "open_tracking"],
+        "touchline.registry.tracking": ["Tracking", "is_server", "open_tracking"],
         "touchline.registry.versions": ["MetricValue", "ModelVersion", "Registry", "read_version", "read_versions"],
     },
 )

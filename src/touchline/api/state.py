@@ -1,0 +1,112 @@
+"""What the API of one process holds, and the project that a request means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Path, Request
+
+from touchline.errors import UnknownName
+
+if TYPE_CHECKING:
+    from touchline.features import OnlineStore
+    from touchline.project import LoadedProject, Project
+    from touchline.registry import Tracking
+    from touchline.serving.releases import ReleaseSlot
+    from touchline.serving.state import Serving
+    from touchline.storage import Database, ObjectStore
+
+
+@dataclass(frozen=True)
+class ApiStores:
+    """Where the API reads. What costs an import or a connection is opened by the first request that needs it."""
+
+    database: Database
+    objects: ObjectStore
+    open_online: Callable[[], OnlineStore]
+    open_tracking: Callable[[], Tracking]
+
+    @cached_property
+    def online(self) -> OnlineStore:
+        return self.open_online()
+
+    @cached_property
+    def tracking(self) -> Tracking:
+        return self.open_tracking()
+
+
+@dataclass
+class Api:
+    """The stores, the serving state beside which the API runs, and the declarations loaded so far."""
+
+    stores: ApiStores
+    serving: Serving
+    load: Callable[[str], LoadedProject]
+    _declared: dict[str, Project] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.serving.slots)
+
+    def declared(self, name: str) -> Project:
+        """The project's declaration. The first call imports it, and Polars with it, so it belongs in a thread."""
+        with self._lock:
+            if name not in self._declared:
+                self._declared[name] = self.load(name).project
+            return self._declared[name]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The project that a request means."""
+
+    api: Api
+    name: str
+
+    @property
+    def declared(self) -> Project:
+        return self.api.declared(self.name)
+
+    @property
+    def stores(self) -> ApiStores:
+        return self.api.stores
+
+    @property
+    def slot(self) -> ReleaseSlot:
+        return self.api.serving.slots[self.name]
+
+    def now(self) -> datetime:
+        """Project time."""
+        return self.slot.now()
+
+    def wall(self) -> datetime:
+        return self.slot.wall()
+
+
+def api_of(request: Request) -> Api:
+    """The API that this application was given."""
+    api: Api = request.app.state.api
+    return api
+
+
+def chosen_project(request: Request) -> Chosen:
+    """The project named in the path, or the default one. Raises `UnknownName`."""
+    api = api_of(request)
+    name = request.path_params.get("name", api.serving.default)
+    if name not in api.serving.slots:
+        raise UnknownName("project", name, api.names)
+    return Chosen(api, name)
+
+
+def named(name: Annotated[str, Path(description="project")]) -> str:
+    """The path parameter of every scoped route, so that the API's document has it."""
+    return name
+
+
+ChosenProject = Annotated[Chosen, Depends(chosen_project)]

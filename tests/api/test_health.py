@@ -1,0 +1,118 @@
+"""What the API tells of the system, the data and the model."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from httpx import Client
+
+from tests.api.builders import NOW, a_client, a_house
+from touchline.monitoring import DriftVerdict, Window
+from touchline.serving import make_key
+from touchline.storage.tables import drift_reports
+
+ROUTES = ("system/health", "data/freshness", "model/health", "feature-store/stats", "feature-store/customers")
+
+
+def parts(answer: dict[str, object]) -> dict[str, str]:
+    return {part["name"]: part["status"] for part in answer["components"]}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_the_scoped_form_says_what_the_unscoped_one_says_of_the_default_project(client: Client, route: str) -> None:
+    unscoped, scoped = client.get(f"/api/{route}"), client.get(f"/api/projects/shop/{route}")
+    assert (unscoped.status_code, scoped.status_code) == (200, 200)
+    assert set(unscoped.json()) == set(scoped.json())
+
+
+def test_every_part_that_works_is_ok(client: Client) -> None:
+    answer = client.get("/api/system/health").json()
+    assert (answer["status"], answer["project"]) == ("ok", "shop")
+    expected = {"database", "objects", "online store", "mlflow", "prediction log", "model shop"}
+    assert parts(answer) == dict.fromkeys(expected, "ok")
+
+
+def test_a_release_that_does_not_load_is_told_and_the_server_goes_on(shop: Path) -> None:
+    (bundle,) = (shop / "home" / "objects" / "shop" / "releases").glob("*/lineage.json")
+    bundle.write_text("{}")
+    with a_client(shop) as client:
+        answer = client.get("/api/system/health").json()
+        model = client.get("/api/model/health").json()
+    assert (answer["status"], parts(answer)["model shop"], parts(answer)["database"]) == (
+        "unavailable",
+        "unavailable",
+        "ok",
+    )
+    assert model["status"] == "unavailable"
+    assert "lineage.json" in model["reasons"][0]
+
+
+def test_each_source_tells_its_age(client: Client) -> None:
+    (visits,) = client.get("/api/data/freshness").json()["sources"]
+    assert (visits["source"], visits["rows"], visits["last_status"], visits["is_stale"]) == (
+        "visits",
+        640,
+        "new",
+        False,
+    )
+    assert visits["newest_event"] == "2024-05-31T16:00:00Z"
+    assert visits["max_age_seconds"] == 7 * 86400
+
+
+def test_the_model_tells_how_it_was_judged(client: Client, shop: Path) -> None:
+    answer = client.get("/api/model/health").json()
+    assert (answer["status"], answer["reasons"], answer["drift"]) == ("ok", [], None)
+    production = answer["production"]
+    assert (production["version"], production["semantic_version"], production["name"]) == (1, "1.0.0", "logistic")
+    losses = {metric["name"]: metric for metric in production["metrics"]}
+    assert losses["log_loss"]["low"] < losses["log_loss"]["value"] < losses["log_loss"]["baseline"]
+    assert answer["log"] == {"predictions": 0, "last_answered_at": None, "outcomes": 0}
+    assert shop.exists()
+
+
+def test_drift_is_a_reason_to_look(shop: Path, client: Client) -> None:
+    verdict = DriftVerdict(NOW, "drift", Window("", "01"), 200, 0, "Drift: 1 of 3 columns differ.")
+    database = a_house(shop).database
+    with database.begin() as connection:
+        row = {"id": "01", "project": "shop", "at": NOW, "release_id": "shop-1", "verdict": verdict.to_json()}
+        connection.execute(drift_reports.insert().values(row))
+    database.close()
+    answer = client.get("/api/model/health").json()
+    assert (answer["status"], answer["reasons"]) == ("degraded", ["Drift: 1 of 3 columns differ."])
+
+
+def test_an_unknown_project_is_a_problem_that_names_its_neighbour(client: Client) -> None:
+    answer = client.get("/api/projects/shpo/model/health")
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert "Did you mean 'shop'?" in answer.json()["detail"]
+    assert answer.json()["correlation_id"]
+
+
+def test_the_projects_are_listed(client: Client) -> None:
+    (shop,) = client.get("/api/projects").json()
+    assert (shop["name"], shop["is_default"]) == ("shop", True)
+    assert shop["release"].startswith("shop-1-")
+
+
+def test_reading_needs_a_viewer_and_pushing_an_operator(shop: Path) -> None:
+    database = a_house(shop).database
+    viewer = make_key(database, "v", "viewer", now=NOW)
+    operator = make_key(database, "o", "operator", now=NOW + timedelta(seconds=1))
+    database.close()
+    body = {"rows": [{"customer": "c/1", "usual": 3.5}]}
+    with a_client(shop) as client:
+        assert client.get("/api/model/health").status_code == 401
+        assert client.get("/api/model/health", headers={"X-API-Key": viewer}).status_code == 200
+        refused = client.post("/api/features/spending", json=body, headers={"X-API-Key": viewer})
+        assert (refused.status_code, refused.json()["needed"]) == (403, "operator")
+        assert client.post("/api/features/spending", json=body, headers={"X-API-Key": operator}).status_code == 200
+
+
+def test_a_declaration_that_cannot_be_loaded_is_its_authors_problem(shop: Path) -> None:
+    (shop / "projects" / "shop" / "project.py").write_text("nonsense")
+    with a_client(shop) as client:
+        assert client.get("/api/system/health").json()["status"] == "ok"
+        answer = client.get("/api/data/freshness")
+    assert (answer.status_code, answer.json()["type"]) == (500, "urn:touchline:problem:declaration-broken")
