@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -19,6 +18,7 @@ from pydantic import (
 )
 
 from touchline.features import ColumnSpec
+from touchline.serving.instants import Instant
 from touchline.serving.problems import FieldProblem, InvalidRequest
 from touchline.serving.served import InputField, ServedRelease
 
@@ -120,7 +120,7 @@ def _model(name: str, release: ServedRelease, fields: dict[str, Any]) -> type[Ba
 def _extras(release: ServedRelease) -> dict[str, Any]:
     extras: dict[str, Any] = {
         "cutoff": (
-            AwareDatetime | None,
+            Instant | None,
             Field(None, description="instant up to which the prediction may know; default: now"),
         ),
         "example_id": (
@@ -141,7 +141,7 @@ def _input(column: InputField) -> Any:
         kind = Literal[tuple(schema.get("enum") or [schema["const"]])]
         limits = {}
     elif schema.get("format") == "date-time":
-        kind, limits = AwareDatetime, {}
+        kind, limits = Instant, {}
     annotated = Annotated[kind, Field(**limits)] if limits else kind
     if is_nullable or default is None:
         annotated = annotated | None

@@ -9,9 +9,11 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from touchline.serving.answering import predictor_of
-from touchline.serving.jobs import Job, Jobs, rows_of
+from touchline.serving.jobs import Jobs, rows_of
 from touchline.serving.releases import ReleaseSlot
 from touchline.serving.state import Serving
+
+_LINES = ("application/x-ndjson", "application/jsonl")
 
 
 class JobBody(BaseModel):
@@ -33,7 +35,10 @@ def job_router(serving: Serving, slot: ReleaseSlot, jobs: Jobs, *, prefix: str, 
     @router.post("/predict/jobs", status_code=202, include_in_schema=False)
     async def post_job(request: Request) -> JobBody:
         body = await request.body()
-        return JobBody(**vars(await asyncio.to_thread(_submit, serving, slot, jobs, body)))
+        is_list = request.headers.get("content-type", "").partition(";")[0].strip().lower() not in _LINES
+        rows = rows_of(body, serving.limits.job_rows, is_list=is_list)
+        predictor_of(slot)  # without a release, the client is told now
+        return JobBody(**vars(await asyncio.to_thread(jobs.submit, slot.project, rows)))
 
     @router.get("/predict/jobs/{job_id}", summary="How far a job is")
     async def get_job(job_id: str) -> JobBody:
@@ -44,8 +49,3 @@ def job_router(serving: Serving, slot: ReleaseSlot, jobs: Jobs, *, prefix: str, 
         return FileResponse(jobs.result(slot.project, job_id), media_type="application/x-ndjson")
 
     return router
-
-
-def _submit(serving: Serving, slot: ReleaseSlot, jobs: Jobs, body: bytes) -> Job:
-    predictor_of(slot)  # without a release, the client is told now
-    return jobs.submit(slot.project, rows_of(body, serving.limits.job_rows))

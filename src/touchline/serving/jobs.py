@@ -201,16 +201,18 @@ class Jobs:
         return [orjson.dumps(one.answer, option=orjson.OPT_UTC_Z) for one in answered]
 
 
-def rows_of(body: bytes, most: int) -> Iterator[bytes]:
-    """The rows of a JSON list, or of a document a line, each as one line of JSON; read one by one, so that the
-    interpreter is free for requests in between. Raises `MalformedBody`, `InvalidRequest` or `BatchTooLarge`.
+def rows_of(body: bytes, most: int, *, is_list: bool = True) -> Iterator[bytes]:
+    """The rows of a JSON list, or else of one document after another, each as one line of JSON.
+
+    Read one by one, so that the interpreter is free for requests in between. Raises `MalformedBody`, `InvalidRequest`
+    or `JobTooLarge`.
     """
     try:
         text = body.decode()
     except UnicodeDecodeError as wrong:
         raise MalformedBody(f"{wrong}. Send UTF-8.") from wrong
     count = 0
-    for count, row in enumerate(_documents(text), 1):
+    for count, row in enumerate(_documents(text, is_list=is_list), 1):
         if count > most:
             raise JobTooLarge(most)
         yield row.replace("\n", " ").replace("\r", " ").encode()
@@ -218,11 +220,21 @@ def rows_of(body: bytes, most: int) -> Iterator[bytes]:
         raise InvalidRequest([FieldProblem("", "the list is empty", None, f"1 to {most} rows")])
 
 
-def _documents(text: str) -> Iterator[str]:
+def _no_list(text: str) -> Problem:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as wrong:
+        return MalformedBody(f"{wrong}. Send a list of rows.")
+    return InvalidRequest([FieldProblem("", "not a list", None, "a list of rows, or NDJSON")])
+
+
+def _documents(text: str, *, is_list: bool) -> Iterator[str]:
     decode, skip = json.JSONDecoder().raw_decode, _SPACE.match
-    start = skip(text, 0).end()
-    is_list = text[start : start + 1] == "["
-    at = skip(text, start + 1).end() if is_list else start
+    at = skip(text, 0).end()
+    if is_list:
+        if text[at : at + 1] != "[":
+            raise _no_list(text)
+        at = skip(text, at + 1).end()
     while at < len(text) and not (is_list and text[at] == "]"):
         try:
             row, end = decode(text, at)

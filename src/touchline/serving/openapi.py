@@ -147,7 +147,8 @@ def _job_operation(predictor: Predictor, path: str, most_rows: int) -> dict[str,
         "tags": [project],
         "summary": "Predict many rows behind the requests",
         "description": f"Up to {most_rows} rows, each as `/predict` takes it. "
-        "A row that does not fit is refused in the result, and the rest go on.",
+        "A row that does not fit is refused in the result, and the rest go on. Large ones are better sent as "
+        "`application/x-ndjson`, a row a line.",
         "operationId": "job" + path.replace("/", "_").removesuffix("_predict"),
         "requestBody": {"required": True, "content": {"application/json": {"schema": rows}}},
         "responses": {

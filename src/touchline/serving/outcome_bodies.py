@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from touchline.serving.instants import Instant
 
 _NO_NUL = "^[^\\x00]*$"  # PostgreSQL cannot keep it
 _Id = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_NUL)]
@@ -25,7 +27,7 @@ class ExampleOutcome(BaseModel):
 
     example_id: _Id
     label: Label
-    label_timestamp: AwareDatetime | None = Field(None, description="when it became known; default: now")
+    label_timestamp: Instant | None = Field(None, description="when it became known; default: now")
 
 
 class PredictionOutcome(BaseModel):
@@ -35,7 +37,7 @@ class PredictionOutcome(BaseModel):
 
     prediction_id: _Id
     label: Label
-    label_timestamp: AwareDatetime | None = Field(None, description="when it became known; default: now")
+    label_timestamp: Instant | None = Field(None, description="when it became known; default: now")
 
 
 def _names(outcome: Any) -> str:
