@@ -11,9 +11,10 @@ from touchline.errors import BudgetExceeded
 from touchline.training.bounded import run_within
 from touchline.training.contest import Contest
 from touchline.training.estimators.base import Deadline, Family
-from touchline.training.fit import fit_estimator
+from touchline.training.fit import Array, OutOfFold, fit_out_of_fold
 from touchline.training.losses import loss_rows
 from touchline.training.recipe import Recipe
+from touchline.training.rows import LabelledRows
 
 # Told the mean loss so far and how many windows it is of; true ends the attempt.
 GivesUp = Callable[[float, int], bool]
@@ -31,33 +32,44 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Scored:
-    """The mean loss; without one, why: given up or out of time (no error), or failed."""
+    """The mean loss and what was said; without them, why: given up or out of time (no error), or failed."""
 
     score: float | None
     error: str | None = None
+    out_of_fold: OutOfFold | None = None
+
+
+class _GivenUp(Exception):
+    """The setting is worse than most were by then."""
 
 
 def score_attempt(contest: Contest, attempt: Attempt) -> Scored:
     """What came of the attempt; nothing that a library does with a setting ends the search."""
     try:
         return run_within(attempt.seconds, attempt.setting.candidate, lambda: _scored(contest, attempt))
-    except BudgetExceeded:
+    except (BudgetExceeded, _GivenUp):
         return Scored(None)
     except Exception as wrong:  # noqa: BLE001  a setting may break a library; the study records it and goes on
         return Scored(None, f"{type(wrong).__name__}: {wrong}")
 
 
 def _scored(contest: Contest, attempt: Attempt) -> Scored:
-    deadline, losses = Deadline.within(attempt.seconds), list[float]()
     name = contest.training.score_for(contest.rows.kind)
-    for window in contest.windows:
-        deadline.validate(attempt.setting.candidate)
-        held, rows = contest.rows.at(window.validation), contest.rows.at(window.fit)
-        preparation, fitted = fit_estimator(attempt.setting, attempt.family, rows, validation=held, deadline=deadline)
-        said = fitted.predict(preparation.transform(held.vectors))
+    losses: list[float] = []
+
+    def watch(held: LabelledRows, said: Array) -> None:
         losses.append(float(loss_rows(name, held.labels, said).mean()))
         is_last = len(losses) == len(contest.windows)
         if attempt.gives_up and not is_last and attempt.gives_up(float(np.mean(losses)), len(losses)):
-            return Scored(None)
+            raise _GivenUp
+
+    out_of_fold = fit_out_of_fold(
+        attempt.setting,
+        attempt.family,
+        contest.rows,
+        contest.windows,
+        deadline=Deadline.within(attempt.seconds),
+        watch=watch,
+    )
     score = float(np.mean(losses))
-    return Scored(score) if np.isfinite(score) else Scored(None, f"the mean loss is {score}")
+    return Scored(score, None, out_of_fold) if np.isfinite(score) else Scored(None, f"the mean loss is {score}")

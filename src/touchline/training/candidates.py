@@ -114,8 +114,17 @@ def lost_report(entry: Entry, lost: WorkerLost) -> CandidateReport:
 def _tried(recipe: Recipe, family: Family, contest: Contest, began: float) -> Contender:
     deadline = Deadline.within(contest.training.candidate_seconds)
     out_of_fold = fit_out_of_fold(recipe, family, contest.rows, contest.windows, deadline=deadline)
-    settled = replace(recipe, params={**recipe.params, **out_of_fold.settled})
-    return judge(settled, family, contest, out_of_fold, began)
+    return judge(_settled(recipe, out_of_fold), family, contest, out_of_fold, began)
+
+
+def judged(contest: Contest, entry: Entry, out_of_fold: OutOfFold) -> Contender:
+    """The contender of a recipe whose fits on the windows are done already."""
+    began = time.perf_counter()
+    return judge(_settled(entry.recipe, out_of_fold), entry.family, contest, out_of_fold, began)
+
+
+def _settled(recipe: Recipe, out_of_fold: OutOfFold) -> Recipe:
+    return replace(recipe, params={**recipe.params, **out_of_fold.settled})
 
 
 def _reason(wrong: Exception) -> str:

@@ -19,18 +19,19 @@ from touchline.training.candidates import (
     clearly_better,
     family_of,
     judge,
+    judged,
     lost_report,
     recipe_of,
     try_recipe,
 )
 from touchline.training.contest import Contest
+from touchline.training.cores import usable_cores
 from touchline.training.estimators.base import Deadline, ParamValue
 from touchline.training.fit import OutOfFold
 from touchline.training.recipe import Recipe
 from touchline.training.rows import LabelledRows
 from touchline.training.spec import Training
 from touchline.training.tuning import Search, TuningReport, tune
-from touchline.training.workers import usable_cores
 from touchline.training.workshop import Progress, Workshop
 
 # Below this many cells a second thread costs more than it brings.
@@ -103,12 +104,13 @@ class _Competition:
             left = deadline.left
             seconds = None if left is None else left * shares[place] / sum(shares[place:])
             search = Search(self.contest.training.tune.trials, seconds, self.workshop.workers, self.workshop.studies)
-            recipe, report = tune(self._unsettled(contender), contender.family, self.contest, search)
-            if recipe is None:
-                self.reports = [replace(r, tuning=report) if r.name == name else r for r in self.reports]
+            tuned = tune(self._unsettled(contender), contender.family, self.contest, search)
+            if tuned.recipe is None:
+                self.reports = [replace(r, tuning=tuned.report) if r.name == name else r for r in self.reports]
                 continue
-            entry = Entry(replace(recipe, candidate=f"{name}+tuned"), contender.family)
-            self._enter(_with_search(self._tried([entry])[0], report))
+            entry = Entry(replace(tuned.recipe, candidate=f"{name}+tuned"), contender.family)
+            found = judged(self.contest, entry, tuned.out_of_fold) if tuned.out_of_fold else self._tried([entry])[0]
+            self._enter(_with_search(found, tuned.report))
 
     def _balanced(self) -> None:
         """The best candidate again with weights and with synthetic rows, where classes are imbalanced."""

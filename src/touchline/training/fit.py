@@ -5,7 +5,8 @@ Everything here is fitted on the rows it is given and on no others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from touchline.training.balance import balanced_weights, fit_oversampled
 from touchline.training.blend import Blend, BlendFamily, Member
 from touchline.training.calibration import NO_CALIBRATION, Calibrator, fit_calibrator
+from touchline.training.cores import library_threads, usable_cores
 from touchline.training.estimators.base import Deadline, Family, FitRequest, FitRows, Fitted, ParamValue
 from touchline.training.model import Model
 from touchline.training.preparation import Preparation, fit_preparation, no_preparation
@@ -46,6 +48,13 @@ def fit_estimator(
     """Preparation and estimator of the recipe on these rows; early stopping looks at `validation` where given."""
     if recipe.members:
         return no_preparation(rows.columns), _fit_members(recipe, family, rows)
+    with library_threads(recipe.threads):
+        return _fit_one(recipe, family, rows, validation, deadline)
+
+
+def _fit_one(
+    recipe: Recipe, family: Family, rows: LabelledRows, validation: LabelledRows | None, deadline: Deadline | None
+) -> tuple[Preparation, Fitted]:
     # Oversampling draws lines between rows, which neither nulls nor codes have.
     preparation = fit_preparation("dense" if recipe.smote else family.layout, rows.columns, rows.vectors)
     weights = balanced_weights(rows.labels) if recipe.class_weight == "balanced" else None
@@ -65,11 +74,12 @@ def fit_estimator(
 
 
 def _fit_members(recipe: Recipe, family: Family, rows: LabelledRows) -> Fitted:
-    members = []
-    for member, weight in zip(recipe.members, recipe.weights, strict=True):
+    def fitted(member: Recipe, weight: float) -> Member:
         own = family.family_of(member.family) if isinstance(family, BlendFamily) else family
-        members.append(Member(member.family, *fit_estimator(member, own, rows), weight))
-    return Blend(tuple(members))
+        return Member(member.family, *fit_estimator(member, own, rows), weight)
+
+    with ThreadPoolExecutor(max(1, usable_cores() // recipe.threads)) as pool:
+        return Blend(tuple(pool.map(fitted, recipe.members, recipe.weights)))
 
 
 def fit_out_of_fold(
@@ -79,8 +89,12 @@ def fit_out_of_fold(
     windows: Sequence[Window],
     *,
     deadline: Deadline | None = None,
+    watch: Callable[[LabelledRows, Array], None] | None = None,
 ) -> OutOfFold:
-    """Predictions for every window's validation rows, each by a fit on what was known before it."""
+    """Predictions for every window's validation rows, each by a fit on what was known before it.
+
+    `watch` sees each window's rows and predictions, and may raise to end it.
+    """
     found, settled = [], []
     for window in windows:
         (deadline or Deadline()).validate(recipe.candidate)
@@ -88,6 +102,8 @@ def fit_out_of_fold(
         preparation, fitted = fit_estimator(recipe, family, rows.at(window.fit), validation=held, deadline=deadline)
         found.append(fitted.predict(preparation.transform(held.vectors)))
         settled.append(fitted.settled)
+        if watch:
+            watch(held, found[-1])
     places = tuple(window.validation for window in windows)
     return OutOfFold(np.concatenate(places), np.concatenate(found), _middle(settled), places)
 

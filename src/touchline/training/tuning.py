@@ -1,18 +1,18 @@
-"""Settings are searched with Optuna: scored by the proper score on rolling windows, pruned, and resumed.
+"""Settings are searched with Optuna: scored by the proper score on rolling windows, and pruned.
 
-Trials are asked for and told in batches, so that the same seed and number of workers try the same settings in the
-same order, however fast each is. A study on disk goes on where it stopped, and a study of newer data begins with the
-best settings of the one before.
+Where the number of trials ends a search, they are asked for and told in batches, so that the same seed and number of
+workers try the same settings in the same order, however fast each is. Where the time ends it, no worker waits for
+another, and a search that has long found nothing better leaves its time to the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from threading import Lock
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
@@ -20,12 +20,12 @@ from touchline.errors import WorkerLost
 from touchline.training.attempts import Attempt, GivesUp, Scored, score_attempt
 from touchline.training.contest import Contest
 from touchline.training.estimators.base import Deadline, Family, ParamValue
+from touchline.training.fit import OutOfFold
 from touchline.training.recipe import Recipe
+from touchline.training.studies import open_study
 from touchline.training.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import optuna
     from optuna.trial import FrozenTrial, Trial
 
@@ -33,8 +33,8 @@ TrialState = Literal["complete", "pruned", "failed"]
 
 # Without a number of trials the time alone ends a search; this ends it when the clock does not.
 _MOST_TRIALS: Final = 10_000
-_WARM_STARTS: Final = 3
-_UNPRUNED: Final = 6
+# So many settings per parameter without a better one, and more would hardly find it.
+_PATIENCE: Final = 15
 
 
 @dataclass(frozen=True)
@@ -69,31 +69,103 @@ class Search:
     folder: Path | None = None
 
 
-def tune(recipe: Recipe, family: Family, contest: Contest, search: Search) -> tuple[Recipe | None, TuningReport]:
-    """The best setting tried (None when none got a score), and the report of the search."""
-    study, resumed = _open_study(recipe, contest, search)
-    deadline = Deadline.within(search.seconds)
-    at_once = search.workers.count(recipe.threads)
-    wanted = (search.trials or _MOST_TRIALS) - resumed
-    while wanted > 0 and (deadline.left is None or deadline.left > 0):
-        asked = [study.ask() for _ in range(min(at_once, wanted))]
-        # Drawn here, one after the other: workers would share the sampler's chance in any order.
-        attempts = [
-            Attempt(
-                _setting(trial, recipe, family, contest),
-                family,
-                deadline.left,
-                _gives_up(trial) if search.workers.are_near else None,
-            )
-            for trial in asked
-        ]
-        tried = search.workers.map(score_attempt, contest, attempts, threads=recipe.threads)
-        for trial, found in zip(asked, tried, strict=True):
-            _tell(study, trial, Scored(None, str(found)) if isinstance(found, WorkerLost) else found)
-        wanted -= len(asked)
-    best = _best_params(study)
-    tuned = None if best is None else replace(recipe, params={**recipe.params, **best})
-    return tuned, _report(study, resumed)
+@dataclass(frozen=True)
+class Tuned:
+    """The best setting tried (None when none got a score), and what it said where this very search has tried it."""
+
+    recipe: Recipe | None
+    out_of_fold: OutOfFold | None
+    report: TuningReport
+
+
+def tune(recipe: Recipe, family: Family, contest: Contest, search: Search) -> Tuned:
+    """Search the settings of a family."""
+    study, resumed = open_study(recipe, contest, search.folder)
+    hunt = _Hunt(recipe, family, contest, search, study)
+    hunt.wanted = (search.trials or _MOST_TRIALS) - resumed
+    if search.seconds is None:
+        hunt.in_batches()
+    else:
+        hunt.without_waiting()
+    report = _report(study, resumed)
+    best = _best(study)
+    if best is None:
+        return Tuned(None, None, report)
+    out_of_fold = hunt.best[1].out_of_fold if hunt.best[0] == best.number else None
+    params = dict(best.user_attrs["params"])
+    return Tuned(replace(recipe, params={**recipe.params, **params}), out_of_fold, report)
+
+
+@dataclass
+class _Hunt:
+    """One search while it goes on. The study is asked and told by one worker at a time."""
+
+    recipe: Recipe
+    family: Family
+    contest: Contest
+    search: Search
+    study: optuna.Study
+    wanted: int = 0
+
+    def __post_init__(self) -> None:
+        self.deadline = Deadline.within(self.search.seconds)
+        self.lock = Lock()
+        self.best: tuple[int, Scored] = (-1, Scored(None))
+        self.idle = 0
+        self.patience = _MOST_TRIALS
+
+    @property
+    def is_over(self) -> bool:
+        out_of_time = self.deadline.left is not None and self.deadline.left <= 0
+        return self.wanted <= 0 or out_of_time or self.idle > self.patience
+
+    def in_batches(self) -> None:
+        at_once = self.search.workers.count(self.recipe.threads)
+        while not self.is_over:
+            asked = [self.ask() for _ in range(min(at_once, self.wanted))]
+            for (trial, _), found in zip(asked, self.tried([attempt for _, attempt in asked]), strict=True):
+                self.tell(trial, found)
+
+    def without_waiting(self) -> None:
+        def keep_trying(_: int) -> None:
+            while True:
+                with self.lock:
+                    if self.is_over:
+                        return
+                    trial, attempt = self.ask()
+                found = self.tried([attempt])[0]
+                with self.lock:
+                    self.tell(trial, found)
+
+        at_once = self.search.workers.count(self.recipe.threads)
+        with ThreadPoolExecutor(at_once) as pool:
+            list(pool.map(keep_trying, range(at_once)))
+
+    def ask(self) -> tuple[Trial, Attempt]:
+        self.wanted -= 1
+        trial = self.study.ask()
+        setting = _setting(trial, self.recipe, self.family, self.contest)
+        if self.search.seconds is not None:
+            self.patience = _PATIENCE * max(1, len(trial.params))
+        gives_up = _gives_up(trial) if self.search.workers.are_near else None
+        return trial, Attempt(setting, self.family, self.deadline.left, gives_up)
+
+    def tried(self, attempts: list[Attempt]) -> list[Scored]:
+        found = self.search.workers.map(score_attempt, self.contest, attempts, threads=self.recipe.threads)
+        return [Scored(None, str(each)) if isinstance(each, WorkerLost) else each for each in found]
+
+    def tell(self, trial: Trial, found: Scored) -> None:
+        from optuna.trial import TrialState
+
+        self.idle += 1
+        if found.score is None:
+            if found.error is not None:
+                trial.set_user_attr("error", found.error)
+            self.study.tell(trial, state=TrialState.PRUNED if found.error is None else TrialState.FAIL)
+            return
+        self.study.tell(trial, found.score)
+        if self.best[1].score is None or found.score < self.best[1].score:
+            self.best, self.idle = (trial.number, found), 0
 
 
 def _setting(trial: Trial, recipe: Recipe, family: Family, contest: Contest) -> Recipe:
@@ -112,77 +184,9 @@ def _gives_up(trial: Trial) -> GivesUp:
     return ask
 
 
-def _tell(study: optuna.Study, trial: Trial, found: Scored) -> None:
-    from optuna.trial import TrialState
-
-    if found.score is not None:
-        study.tell(trial, found.score)
-    elif found.error is None:
-        study.tell(trial, state=TrialState.PRUNED)
-    else:
-        trial.set_user_attr("error", found.error)
-        study.tell(trial, state=TrialState.FAIL)
-
-
-def _open_study(recipe: Recipe, contest: Contest, search: Search) -> tuple[optuna.Study, int]:
-    import optuna
-
-    with _quiet():
-        storage = _storage(search.folder)
-        name = study_name(recipe, contest)
-        sampler = optuna.samplers.TPESampler(seed=recipe.seed, multivariate=True, n_startup_trials=_UNPRUNED)
-        pruner = optuna.pruners.MedianPruner(n_startup_trials=_UNPRUNED)
-        known = optuna.get_all_study_summaries(storage)
-        study = optuna.create_study(
-            storage=storage, study_name=name, sampler=sampler, pruner=pruner, direction="minimize", load_if_exists=True
-        )
-        if not study.trials:
-            study.set_user_attr("candidate", recipe.candidate)
-            for params in _earlier_best(known, storage, recipe.candidate):
-                study.enqueue_trial(params)
-    return study, sum(trial.state.is_finished() for trial in study.trials)
-
-
-def _storage(folder: Path | None) -> Any:
-    from optuna.storages import InMemoryStorage, JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    if folder is None:
-        return InMemoryStorage()
-    folder.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(folder / "studies.log")))
-
-
-def study_name(recipe: Recipe, contest: Contest) -> str:
-    """Names the search by all that its scores depend on: the rows, the windows, the score and the fixed settings."""
-    digest = sha256(contest.rows.vectors.tobytes())
-    digest.update(np.asarray(contest.rows.labels).tobytes())
-    for window in contest.windows:
-        digest.update(window.fit.tobytes() + window.validation.tobytes())
-    settled = [recipe.family, recipe.columns, recipe.seed, recipe.class_weight, recipe.smote, contest.fixed(recipe)]
-    digest.update(repr([settled, contest.training.score_for(contest.rows.kind)]).encode())
-    return f"{recipe.candidate}-{digest.hexdigest()[:16]}"
-
-
-def _earlier_best(known: Sequence[Any], storage: Any, candidate: str) -> list[dict[str, Any]]:
-    """The best settings of the candidate's newest earlier study."""
-    import optuna
-
-    same = [found for found in known if found.user_attrs.get("candidate") == candidate and found.datetime_start]
-    if not same:
-        return []
-    newest = max(same, key=lambda found: found.datetime_start)
-    done = optuna.load_study(study_name=newest.study_name, storage=storage).get_trials(deepcopy=False)
-    scored = sorted((trial for trial in done if trial.value is not None), key=lambda trial: trial.value or 0.0)
-    return [trial.params for trial in scored[:_WARM_STARTS]]
-
-
-def _best_params(study: optuna.Study) -> dict[str, ParamValue] | None:
+def _best(study: optuna.Study) -> FrozenTrial | None:
     scored = [trial for trial in study.trials if trial.value is not None and np.isfinite(trial.value)]
-    if not scored:
-        return None
-    best: FrozenTrial = min(scored, key=lambda trial: (trial.value, trial.number))
-    return dict(best.user_attrs["params"])
+    return min(scored, key=lambda trial: (trial.value, trial.number), default=None)
 
 
 def _report(study: optuna.Study, resumed: int) -> TuningReport:
@@ -199,16 +203,3 @@ def _trial_report(trial: FrozenTrial) -> TrialReport:
     took = trial.duration.total_seconds() if trial.duration else 0.0
     score = trial.value if state == "complete" else None
     return TrialReport(trial.number, params, score, state, took)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Optuna tells of each step on standard error; what it did is in the report."""
-    import optuna
-
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(before)

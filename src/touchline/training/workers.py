@@ -5,7 +5,6 @@ Each backend (entry points `touchline.workers`) is a function from an address (N
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Final, Protocol, TypeVar
 
 from touchline.errors import WorkerLost
 from touchline.plugins import load
+from touchline.training.cores import usable_cores
 
 GROUP: Final = "touchline.workers"
 
@@ -46,11 +46,6 @@ def open_workers(name: str, address: str | None = None) -> Workers:
     return found
 
 
-def usable_cores() -> int:
-    """The cores this process may run on, which in a container are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @dataclass(frozen=True)
 class LocalWorkers:
     """Threads of this process: the libraries that fit release the interpreter while they do."""
@@ -67,10 +62,7 @@ class LocalWorkers:
     def map(
         self, act: Callable[[Shared, Item], Result], shared: Shared, items: Sequence[Item], *, threads: int
     ) -> list[Result | WorkerLost]:
-        from threadpoolctl import threadpool_limits
-
-        # Linear algebra would else take every core for each of them.
-        with threadpool_limits(threads), ThreadPoolExecutor(self.count(threads)) as pool:
+        with ThreadPoolExecutor(self.count(threads)) as pool:
             return list(pool.map(lambda item: act(shared, item), items))
 
 
