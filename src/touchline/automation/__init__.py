@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from touchline.automation.pipeline import PipelineReport as PipelineReport
     from touchline.automation.pipeline import check_production_drift as check_production_drift
     from touchline.automation.pipeline import judges_of as judges_of
+    from touchline.automation.pipeline import material_of as material_of
     from touchline.automation.pipeline import registry_of as registry_of
     from touchline.automation.pipeline import run_pipeline as run_pipeline
     from touchline.automation.record import RecordedRun as RecordedRun
@@ -30,6 +31,7 @@ __getattr__ = lazy_names(
             "PipelineReport",
             "check_production_drift",
             "judges_of",
+            "material_of",
             "registry_of",
             "run_pipeline",
         ],

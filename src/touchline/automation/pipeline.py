@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from hashlib import sha256
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -23,18 +22,21 @@ from touchline.project import declared_state
 from touchline.registry import (
     Decision,
     Judges,
+    Material,
     ModelVersion,
     Promoted,
+    Refit,
     Registry,
     Trained,
     find_release,
     promote,
     read_version,
     record_version,
+    refitter,
 )
 from touchline.serving import Settled
 from touchline.statistics import Profile
-from touchline.training import Recipe, refit_on, split_again
+from touchline.training import Recipe
 
 if TYPE_CHECKING:
     import polars as pl
@@ -162,7 +164,8 @@ def _promote(
     if version.stage != "None" or any(change.version == version.version for change in changes):
         return None, None
     place.say("gates")
-    judges = Judges(place.project.gates, _refitter(place, training_set, trained_at=version.created_at))
+    material = Material(place.project.task, place.project.training, training_set)
+    judges = Judges(place.project.gates, _refitter(place, version, material))
     try:
         return promote(registry, place.project.name, version.version, decision, judges=judges), None
     except GateFailed as refusal:
@@ -171,19 +174,22 @@ def _promote(
 
 def judges_of(place: Workplace, version: ModelVersion) -> Judges:
     """The declared gates, and Production's recipe fitted again on the version's own training set."""
+    material = material_of(place, version)
+    return Judges(place.project.gates, None if material is None else _refitter(place, version, material))
+
+
+def material_of(place: Workplace, version: ModelVersion) -> Material | None:
+    """What the version was made from, as declared now; None when its training set is no longer kept."""
     training_set = read_training_set(version.training_set_hash, project=place.project.name, stores=place.stores)
-    return Judges(
-        place.project.gates, _refitter(place, training_set, trained_at=version.created_at) if training_set else None
-    )
+    return None if training_set is None else Material(place.project.task, place.project.training, training_set)
 
 
-def _refitter(place: Workplace, training_set: TrainingSet, *, trained_at: datetime) -> Callable[[Recipe], pl.DataFrame]:
-    task, training = place.project.task, place.project.training
+def _refitter(place: Workplace, version: ModelVersion, material: Material) -> Refit:
+    fit_again = refitter(version, material)
 
     def refitted(recipe: Recipe) -> pl.DataFrame:
         place.say("fitting Production's recipe on the same rows")
-        split = split_again(task, training, training_set, now=trained_at)
-        return refit_on(recipe, task, training_set, split, now=trained_at)
+        return fit_again(recipe)
 
     return refitted
 

@@ -25,7 +25,9 @@ def register(app: typer.Typer) -> None:
 
 
 def ingest(source: SourceArgument = None, project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Fetch, check and store every source (or one), then settle the predictions whose outcome is now known.
+    """Fetch, check and store sources, and settle outcomes.
+
+    Every source, or the one named. Predictions whose outcome is now known are settled.
 
     The same bytes twice make one snapshot. Rows that break the contract go to quarantine.
 
@@ -80,7 +82,9 @@ def show(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a snapshot: columns, ranges, first rows, and the list of all snapshots.
+    """Show a snapshot: columns, ranges, first rows.
+
+    Without a hash the newest one; the list of all snapshots stands below.
 
     Example: touchline data show matches -p football
     """
@@ -195,7 +199,7 @@ def quarantine(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the rejected rows of an ingest, with the rule each breaks and the value found.
+    """Show rejected rows, with the rule and the value found.
 
     Example: touchline data quarantine matches -p football
     """

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from touchline.settings import Settings
-
 if TYPE_CHECKING:
     from touchline.clock import Clock
     from touchline.ingest import IngestStores
     from touchline.project import LoadedProject, Project
+    from touchline.settings import Settings
     from touchline.storage import Database, ObjectStore
 
 ProjectOption = Annotated[
@@ -75,6 +74,8 @@ class Door:
 
 def open_house() -> House:
     """Settings from the environment; a project's folder is looked up from the working directory."""
+    from touchline.settings import Settings
+
     return House(Settings.from_environment(), Path.cwd())
 
 

@@ -26,7 +26,9 @@ def register(app: typer.Typer) -> None:
 
 
 def apply(project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Register entities, views and the task's feature service in Feast, over touchline's own stores.
+    """Register views and entities in Feast.
+
+    With the task's feature service, over touchline's own stores.
 
     Feast's own commands then work in the folder that is printed: `feast -c FOLDER ui`, `materialize-incremental`, …
 
@@ -46,7 +48,7 @@ def apply(project: ProjectOption = None, as_json: JsonOption = False) -> None:
 
 
 def compute(views: ViewsArgument = None, project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Compute the history of every view (or those named) on what is ingested.
+    """Compute the history of views on what is ingested.
 
     What was computed before on the same snapshots and by the same code is found again.
 
@@ -68,7 +70,9 @@ def compute(views: ViewsArgument = None, project: ProjectOption = None, as_json:
 
 
 def materialize(views: ViewsArgument = None, project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Copy each entity's newest known values to the online store; a newer value that lies there stays.
+    """Copy newest values to the online store.
+
+    A newer value that lies there stays.
 
     Example: touchline features materialize -p football
     """
@@ -105,7 +109,7 @@ def get(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read an entity's values from the online store, with their status and age.
+    """Read an entity's values, with their status and age.
 
     Example: touchline features get team_form team="Schalke 04" -p football
     """
@@ -134,7 +138,9 @@ def get(
 
 
 def stats(views: ViewsArgument = None, project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Show rows, freshness and value distributions of every view, and the model versions that use it.
+    """Show rows, freshness and values of every view.
+
+    And the model versions that use it.
 
     Distributions are of each entity's newest known value.
 
@@ -168,7 +174,9 @@ def invalidate(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take values out of the online store: an entity's, a view's, or all that a model reads.
+    """Take values out of the online store.
+
+    An entity's, a view's, or all that a model reads.
 
     The next `features materialize` brings them back.
 
@@ -192,7 +200,9 @@ def verify(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Prove that served features equal what history gives: compute logged vectors again, offline.
+    """Prove that served features equal what history gives.
+
+    Logged vectors are computed again, offline, as known then.
 
     Exit code 1 when one comes out differently.
 

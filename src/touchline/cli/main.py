@@ -14,7 +14,7 @@ app = typer.Typer(
     help="The whole life of a predictive model from one declaration.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
 )
 
 for module in (project, data, features, train, models, serve, predictions, operate, keys, system):

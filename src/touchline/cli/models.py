@@ -1,4 +1,4 @@
-"""`touchline models`: versions, stages and the decisions about them."""
+"""`touchline models`: the decisions about versions, and their journal."""
 
 from __future__ import annotations
 
@@ -9,74 +9,22 @@ import typer
 
 from touchline.cli.door import Door, JsonOption, ProjectOption, open_project
 from touchline.cli.output import as_text, print_json, print_table
+from touchline.cli.versions import VersionArgument, add_versions
 
 if TYPE_CHECKING:
     from touchline.registry import Decision, Promoted, Registry
 
-models = typer.Typer(help="Model versions: list, promote, roll back, and what was live when.", no_args_is_help=True)
+models = typer.Typer(help="Model versions: list, compare, promote, roll back.", no_args_is_help=True)
 
-VersionArgument = Annotated[str, typer.Argument(help="7, 1.2.0, Production, staging, rollback, latest.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the journal.")]
 TicketOption = Annotated[str | None, typer.Option("--ticket", help="Ticket of the change.")]
 
 
 def register(app: typer.Typer) -> None:
     app.add_typer(models, name="models")
-    for command in (show, promote, approve, reject, demote, rollback, history):
+    add_versions(models)
+    for command in (promote, approve, reject, demote, rollback, history):
         models.command()(command)
-    models.command("list")(list_versions)
-
-
-def list_versions(project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """List the versions, newest first.
-
-    Example: touchline models list -p football
-    """
-    from touchline.cli.work import open_registry
-    from touchline.registry import read_versions
-
-    door = open_project(project)
-    found = read_versions(open_registry(door), door.project.name)
-    if as_json:
-        print_json(found)
-        return
-    shown = ("log_loss", "accuracy", "pr_auc", "rmse")
-    names = [name for name in shown if any(name in version.metrics for version in found)]
-    rows = (
-        [v.version, v.semantic_version, v.stage, v.name, v.created_at, v.rows]
-        + [v.metrics[name].value if name in v.metrics else None for name in names]
-        for v in found
-    )
-    columns = ["version", "semantic", "stage", "model", "trained", "test rows", *names]
-    print_table(f"versions of {door.project.name}", columns, rows)
-
-
-def show(version: VersionArgument, project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Show a version: metrics with intervals beside the constant baseline, hashes, stage.
-
-    Example: touchline models show Production -p football
-    """
-    from touchline.cli.work import open_registry
-    from touchline.registry import read_version
-
-    door = open_project(project)
-    found = read_version(open_registry(door), door.project.name, version)
-    if as_json:
-        print_json(found)
-        return
-    typer.echo(f"{found.project} version {found.version} ({found.semantic_version})  {found.stage}  {found.name}")
-    typer.echo(f"  trained {as_text(found.created_at)} UTC  MLflow run {found.run_id}  ticket {as_text(found.ticket)}")
-    typer.echo(
-        f"  test    {found.rows} rows in {found.clusters} clusters, {as_text(found.test_from)} to "
-        f"{as_text(found.test_to)} UTC"
-    )
-    for name, value in found.hashes.items():
-        typer.echo(f"  {name:<12} {value}")
-    rows = (
-        [name, m.value, m.low, m.high, found.baseline[name].value if name in found.baseline else None]
-        for name, m in found.metrics.items()
-    )
-    print_table("on the test window", ["metric", "value", "low", "high", "constant baseline"], rows)
 
 
 def promote(
@@ -87,7 +35,9 @@ def promote(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Move a version one stage up: to Staging through the gates, to Production by rollout or --now.
+    """Move a version one stage up.
+
+    To Staging through the gates, to Production by rollout or --now.
 
     Exit code 3 when a gate says no.
 
@@ -189,7 +139,10 @@ def history(
     if at is not None:
         state = journal.at(door.project.name, parse_instant(at))
         if as_json:
-            print_json(state)
+            print_json(
+                {"at": at, "production": state.production, "staging": state.staging, "rollback": state.rollback}
+                | {"stages": state.stages, "releases": state.releases}
+            )
         else:
             typer.echo(
                 f"{door.project.name} at {at}: Production {as_text(state.production)}, "

@@ -70,7 +70,7 @@ def monitoring() -> None:
 
 
 def drift(project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Compare what the release in Production was asked, and answered, with its reference.
+    """Compare what Production was asked with its reference.
 
     Example: touchline monitor drift -p football
     """
@@ -91,7 +91,7 @@ def drift(project: ProjectOption = None, as_json: JsonOption = False) -> None:
 def trace(
     prediction_id: Annotated[str, typer.Argument(help="The id that an answer carries.")], as_json: JsonOption = False
 ) -> None:
-    """Walk from an answer back to the bytes of the files it came from.
+    """Walk from an answer back to the bytes of its files.
 
     Example: touchline trace 01JD9Z0V8RQ6W3M4T7K2X5B1NC
     """
@@ -139,7 +139,9 @@ def replay(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compute logged answers again from their release and features; exit code 1 when one comes out differently.
+    """Compute logged answers again and compare.
+
+    From their release and features. Exit code 1 when one comes out differently.
 
     Example: touchline replay --sample 1000 -p football
     """

@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 def export(
     since: SinceOption = None, until: UntilOption = None, project: ProjectOption = None, as_json: JsonOption = False
 ) -> None:
-    """Copy logged predictions to Parquet, by month, beside the project's other objects.
+    """Copy logged predictions to Parquet, by month.
 
     Example: touchline predictions export --since 2009-04-01 -p football
     """
@@ -51,7 +51,7 @@ def export(
 
 
 def prune(keep_days: DaysOption, project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Move logged predictions that are older to Parquet, out of the database; outcomes stay.
+    """Move old predictions to Parquet; outcomes stay.
 
     Example: touchline predictions prune --keep-days 90 -p football
     """

@@ -11,7 +11,7 @@ import typer
 from touchline.cli.door import JsonOption, ProjectOption, open_house, open_project
 from touchline.cli.output import print_json
 
-clock = typer.Typer(help="Project time: a sample's clock stands still until it is advanced.", no_args_is_help=True)
+clock = typer.Typer(help="Project time, and how to advance it.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -94,7 +94,9 @@ def advance(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Move a sample's clock forward; results known by then arrive with the next ingest.
+    """Move a sample's clock forward.
+
+    Results known by then arrive with the next ingest.
 
     Example: touchline clock advance 2009-04-20 -p football
     """

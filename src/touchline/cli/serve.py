@@ -54,7 +54,9 @@ def predict(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask the running server for a prediction, or score a file by the release in Production.
+    """Ask the running server, or score a file in bulk.
+
+    A file is scored by the release in Production.
 
     A row of --file that does not fit has no answer and says why in its column "problem". Answers to a file are not
     logged; to have them logged, send the rows to the server as a job (POST /predict/jobs).

@@ -21,7 +21,9 @@ def up(
     projects: Annotated[list[str] | None, typer.Argument(help="Projects to serve; default: all.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Prepare every project (ingest to promotion) and keep API and MLflow running in the background.
+    """Start everything: prepare projects, keep the API running.
+
+    Every project goes from ingest to promotion; API and MLflow then run in the background.
 
     What is unchanged since the last time is used again.
 
@@ -95,7 +97,7 @@ def _print_new(file: Path, position: int) -> int:
 
 
 def mlflow() -> None:
-    """Run the MLflow UI of this home in the foreground, without the rest.
+    """Run the MLflow UI alone, in the foreground.
 
     Example: touchline mlflow
     """
@@ -124,7 +126,9 @@ def migrate(as_json: JsonOption = False) -> None:
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Check this installation: Python, the home, the database, the projects, the ports.
+    """Check this installation and say what is wrong.
+
+    Python, the home, the database, the projects, the ports.
 
     Example: touchline doctor
     """

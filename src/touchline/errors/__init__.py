@@ -17,7 +17,7 @@
     ├── GateFailed                 a gate said no (exit code 3)
     ├── StageConflict, NotEvaluated, NotReproducible, ReleaseTampered, ReleaseBroken
     ├── TrackingUnavailable, TrackingMismatch
-    ├── TooFewExamples, OneClassOnly, LabelsUnusable, LeakageFound
+    ├── TooFewExamples, OneClassOnly, ClassMissing, LabelsUnusable, LabelsAllEqual, NothingVaries, LeakageFound
     ├── BudgetExceeded, NoCandidateWorked, WorkerLost
     ├── ModelDamaged, ModelMismatch
     ├── TooFewClusters, ProfileMismatch
@@ -134,11 +134,14 @@ from touchline.errors.storage import (
 from touchline.errors.training import (
     BudgetExceeded,
     CandidateUnfit,
+    ClassMissing,
+    LabelsAllEqual,
     LabelsUnusable,
     LeakageFound,
     ModelDamaged,
     ModelMismatch,
     NoCandidateWorked,
+    NothingVaries,
     OneClassOnly,
     TooFewExamples,
     UnknownScore,
@@ -150,6 +153,7 @@ __all__ = [
     "BatchRejected",
     "BudgetExceeded",
     "CandidateUnfit",
+    "ClassMissing",
     "ClockNotFrozen",
     "ClockRunsForward",
     "ColumnRetyped",
@@ -184,6 +188,7 @@ __all__ = [
     "InvalidView",
     "KeyNotFound",
     "KeyRequired",
+    "LabelsAllEqual",
     "LabelsUnusable",
     "LeakageFound",
     "LeaseHeld",
@@ -203,6 +208,7 @@ __all__ = [
     "NothingInProduction",
     "NothingNamed",
     "NothingToLearnFrom",
+    "NothingVaries",
     "ObjectNotFound",
     "OneClassOnly",
     "OnlineStoreError",

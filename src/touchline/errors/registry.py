@@ -137,3 +137,12 @@ class TrackingMismatch(TouchlineError):
             f"{project} version {version} in MLflow at {uri} is another run than in touchline's own record. "
             f"Use the MLflow that the record was made with (MLFLOW_TRACKING_URI), or a new home"
         )
+
+
+class NotReproducible(TouchlineError):
+    def __init__(self, version: int, training_set_hash: str) -> None:
+        self.version, self.training_set_hash = version, training_set_hash
+        super().__init__(
+            f"Version {version} cannot be made again: its training set {training_set_hash} is no longer in the object "
+            "store. Restore it from a backup, then run the same command."
+        )

@@ -29,6 +29,33 @@ class OneClassOnly(TouchlineError):
         super().__init__(f"{found}; a classification needs two classes or more. Check how `examples` makes the label.")
 
 
+class LabelsAllEqual(TouchlineError):
+    def __init__(self, label: object, rows: int) -> None:
+        self.label, self.rows = label, rows
+        super().__init__(
+            f"All {rows} known labels are {label}, so there is nothing to learn. Check how `examples` makes the label."
+        )
+
+
+class ClassMissing(TouchlineError):
+    def __init__(self, names: Sequence[str], where: str, rows: int) -> None:
+        self.names, self.rows = tuple(names), rows
+        super().__init__(
+            f"No example of {', '.join(map(repr, names))} is among the {rows} {where}, and a class that a fit has "
+            "never seen cannot be predicted. Make the windows later or shorter (`test`, `validation`), or take the "
+            "class out of `classes`."
+        )
+
+
+class NothingVaries(TouchlineError):
+    def __init__(self, columns: int) -> None:
+        self.columns = columns
+        super().__init__(
+            f"None of the {columns} columns varies among the labelled examples, so there is nothing to learn from. "
+            "Check the features and inputs of the task, and whether their values are known by the cutoff."
+        )
+
+
 class LabelsUnusable(TouchlineError):
     def __init__(self, example_id: object, label: object, rows: int, allowed: str) -> None:
         self.example_id, self.label, self.rows = example_id, label, rows

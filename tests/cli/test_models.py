@@ -1,0 +1,80 @@
+"""Versions and trainings from the command line: the same facts in every form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+from touchline.errors import FolderNotEmpty, InvalidFilter, RunNotFound, VersionNotFound
+
+pytestmark = pytest.mark.services
+
+
+def test_the_list_tells_both_versions_and_their_stages(cli: Cli) -> None:
+    found = cli.json("models", "list")
+    assert [(one["version"], one["stage"]) for one in found] == [(2, "None"), (1, "Production")]
+    assert "1.0.0" in cli.run("models", "list")
+
+
+def test_a_version_is_named_by_number_stage_or_uri(cli: Cli) -> None:
+    names = ["1", "1.0.0", "Production", "production", "models:/shop/Production"]
+    assert {cli.json("models", "show", name)["version"] for name in names} == {1}
+    with pytest.raises(VersionNotFound, match="9"):
+        cli.run("models", "show", "9")
+
+
+def test_the_metric_is_one_number_in_list_card_and_mlflow(cli: Cli) -> None:
+    value = cli.json("models", "show", "1")["metrics"]["log_loss"]["value"]
+    [run] = [one for one in cli.json("runs", "list") if one["version"] == 1]
+    assert run["metrics"]["log_loss"] == value
+    assert f"{value:.4g}" in cli.run("models", "card", "1")
+
+
+def test_two_versions_compare_with_an_interval(cli: Cli) -> None:
+    found = cli.json("models", "compare", "2", "1")
+    assert found["hashes"]["data"][0] != found["hashes"]["data"][1]
+    paired = found["paired"]
+    assert paired["low"] <= paired["difference"] <= paired["high"]
+    assert "log_loss:" in cli.run("models", "compare", "2", "1")
+
+
+def test_the_card_is_a_page_that_stands_alone(cli: Cli, tmp_path: Path) -> None:
+    page = tmp_path / "card.html"
+    cli.run("models", "card", "--format", "html", "--out", str(page))
+    text = page.read_text()
+    assert text.startswith("<!doctype html>") or text.startswith("<!DOCTYPE html>")
+    assert "What the gates said" in text
+
+
+def test_a_release_is_taken_away_whole(cli: Cli, tmp_path: Path) -> None:
+    folder = Path(cli.json("models", "download", "Production", str(tmp_path))["folder"])
+    assert (folder / "release.json").is_file()
+    with pytest.raises(FolderNotEmpty):
+        cli.run("models", "download", "Production", str(tmp_path))
+
+
+def test_a_version_is_made_again_bit_for_bit(cli: Cli) -> None:
+    again = cli.json("models", "reproduce", "1")
+    assert again["is_same"]
+    assert again["rows"] > 100
+    assert again["changed"] == []
+
+
+def test_runs_are_filtered_sorted_and_compared(cli: Cli) -> None:
+    runs = cli.json("runs", "list", "--filter", "log_loss < 10", "--sort", "log_loss")
+    losses = [run["metrics"]["log_loss"] for run in runs]
+    assert losses == sorted(losses)
+    assert cli.json("runs", "best", "log_loss")["metrics"]["log_loss"] == losses[0]
+    assert len(cli.json("runs", "compare", "1", "2")["runs"]) == 2
+    with pytest.raises(InvalidFilter):
+        cli.run("runs", "list", "--filter", "log_loss ~ 3")
+    with pytest.raises(RunNotFound):
+        cli.run("runs", "compare", "1", "77")
+
+
+def test_the_journal_tells_what_was_live_at_an_instant(cli: Cli) -> None:
+    assert cli.json("models", "history", "--at", "2024-05-01")["production"] is None
+    assert cli.json("models", "history", "--at", "2024-06-02")["production"] == 1
+    assert "Staging → Production" in cli.run("models", "history")
