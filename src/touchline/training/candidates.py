@@ -131,7 +131,8 @@ def _reason(wrong: Exception) -> str:
     if isinstance(wrong, ModuleNotFoundError):
         missing = wrong.name or "?"
         return str(MissingDependency("This candidate", missing, [_EXTRAS[missing]] if missing in _EXTRAS else []))
-    return f"{type(wrong).__name__}: {wrong}"
+    # Libraries in other languages add where they failed inside.
+    return f"{type(wrong).__name__}: {str(wrong).partition(chr(10))[0]}"
 
 
 def judge(recipe: Recipe, family: Family, contest: Contest, out_of_fold: OutOfFold, began: float) -> Contender:

@@ -14,10 +14,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from touchline.errors import LeakageFound
+from touchline.errors import LeakageFound, NothingVaries
 from touchline.features import ColumnSpec
 from touchline.training.balance import IMBALANCED, imbalance
 from touchline.training.losses import one_hot
+from touchline.training.preparation import LARGEST
 from touchline.training.ranking import roc_auc
 from touchline.training.rows import LabelledRows
 from touchline.training.splits import Split
@@ -46,7 +47,7 @@ class Finding:
 
 
 def check_rows(rows: LabelledRows, split: Split, frame: pl.DataFrame) -> tuple[Finding, ...]:
-    """Everything found, leaks first."""
+    """Everything found, leaks first. Raises `NothingVaries` where no column does."""
     found = [*_tell_tales(rows), *_from_the_future(rows, frame), *_twice(rows, split), *_statistics(rows)]
     return tuple(sorted(found, key=lambda finding: ("leak", "warning", "note").index(finding.level)))
 
@@ -169,6 +170,8 @@ def _twice(rows: LabelledRows, split: Split) -> list[Finding]:
 
 def _statistics(rows: LabelledRows) -> list[Finding]:
     found = [finding for place in range(len(rows.columns)) for finding in _column_findings(rows, place)]
+    if sum(finding.check == "constant" for finding in found) == len(rows.columns):
+        raise NothingVaries(len(rows.columns))
     if rows.kind != "regression" and imbalance(rows.labels) > IMBALANCED:
         message = f"the commonest class happens {imbalance(rows.labels):.1f} times as often as the rarest"
         found.append(Finding("note", "imbalance", None, message))
@@ -179,15 +182,15 @@ def _statistics(rows: LabelledRows) -> list[Finding]:
 
 def _column_findings(rows: LabelledRows, place: int) -> list[Finding]:
     column, values = rows.columns[place], rows.vectors[:, place]
-    nulls, infinite = float(np.isnan(values).mean()), int(np.isinf(values).sum())
-    present = values[np.isfinite(values)]
+    nulls, infinite = float(np.isnan(values).mean()), int((np.abs(values) > LARGEST).sum())
+    present = values[np.abs(values) <= LARGEST]
     found = []
     if len(present) == 0 or (nulls == 0 and present.min() == present.max()):
         found.append(Finding("warning", "constant", column.name, f"{column.name!r} never varies and is dropped"))
     elif nulls > _MOSTLY_NULL:
         found.append(Finding("warning", "nulls", column.name, f"{column.name!r} is null in {nulls:.0%} of the rows"))
     if infinite:
-        message = f"{column.name!r} is infinite in {infinite} rows, which count as nulls"
+        message = f"{column.name!r} is infinite, or beyond {LARGEST:.1e}, in {infinite} rows, which count as nulls"
         found.append(Finding("warning", "infinite", column.name, message))
     if len(column.levels) > _MANY_LEVELS:
         message = f"{column.name!r} has {len(column.levels):,} levels; the {_MANY_LEVELS} commonest are kept apart"

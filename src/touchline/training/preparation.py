@@ -23,6 +23,8 @@ Layout = Literal["dense", "trees", "vectors"]
 
 LAYOUTS: Final[tuple[Layout, ...]] = get_args(Layout)
 
+# Beyond it single precision, which trees are grown in, knows only infinity.
+LARGEST: Final = 3.4e38
 # A level seen less often says more about chance than about the label, and shares a column with unseen ones.
 _RARE = 10
 _MOST_LEVELS = 100
@@ -86,6 +88,13 @@ class Preparation:
         return (*numbers, *flags, *(part.position for part in self.categories for _ in range(part.width)))
 
     @cached_property
+    def keeps_finite_rows(self) -> bool:
+        """Whether `transform` leaves a row as it is unless a number in it is infinite."""
+        positions = [part.position for part in self.numbers]
+        is_plain = not self.categories and positions == list(range(len(self.names))) and not self.dropped
+        return self.layout == "vectors" or (self.layout == "trees" and is_plain)
+
+    @cached_property
     def _middles(self) -> tuple[NDArray[np.int64], Array, Array, Array, NDArray[np.int64]]:
         """The numbers side by side: positions, middles, means, scales, and which of them flag nulls."""
         parts = self.numbers
@@ -101,7 +110,7 @@ class Preparation:
         """The estimator's matrix, one row per vector."""
         if self.layout == "vectors":
             return vectors
-        finite = np.where(np.isfinite(vectors), vectors, np.nan)
+        finite = np.where(np.abs(vectors) <= LARGEST, vectors, np.nan)
         positions, middles, means, scales, flagging = self._middles
         numbers = finite[:, positions]
         blocks = [numbers]
@@ -161,7 +170,7 @@ def no_preparation(columns: Sequence[ColumnSpec]) -> Preparation:
 
 def fit_preparation(layout: Layout, columns: Sequence[ColumnSpec], vectors: Array) -> Preparation:
     """Medians, scales and kept levels of these rows, and of no others."""
-    finite = np.where(np.isfinite(vectors), vectors, np.nan)
+    finite = np.where(np.abs(vectors) <= LARGEST, vectors, np.nan)
     numbers: list[NumberPart] = []
     categories: list[CategoryPart] = []
     dropped: list[str] = []

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from touchline.errors import LabelsUnusable, OneClassOnly
+from touchline.errors import LabelsAllEqual, LabelsUnusable, OneClassOnly
 from touchline.features import ColumnSpec, TrainingSet
 from touchline.statistics import cluster_codes
 from touchline.training.estimators.base import Kind
@@ -63,7 +63,8 @@ class LabelledRows:
 def labelled_rows(task: Task, training_set: TrainingSet, *, now: datetime) -> LabelledRows:
     """The examples whose label is known at `now`.
 
-    Raises `LabelsUnusable` for labels that are no number or no declared class, `OneClassOnly` when all are the same.
+    Raises `LabelsUnusable` for labels that are no number or no declared class, `OneClassOnly` or `LabelsAllEqual` when
+    all are the same.
     """
     frame = training_set.frame.with_row_index("_place")
     known = frame.filter(pl.col("label").is_not_null() & (pl.col("label_timestamp") <= now))
@@ -97,6 +98,8 @@ def _labels(task: Task, known: pl.DataFrame) -> tuple[Kind, tuple[str, ...], Ind
         broken = known.filter(~numbers.is_finite().fill_null(False))
         if broken.height:
             raise LabelsUnusable(broken["example_id"][0], broken["label"][0], broken.height, "a finite number")
+        if known.height > 1 and numbers.n_unique() == 1:
+            raise LabelsAllEqual(numbers[0], known.height)
         return "regression", (), numbers.to_numpy().astype(np.float64)
     names = known["label"].cast(pl.String)
     classes = task.classes or tuple(sorted(names.unique()))

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from touchline.errors import TooFewExamples
+from touchline.errors import ClassMissing, TooFewExamples
 from touchline.training.periods import before
 from touchline.training.rows import LabelledRows
 from touchline.training.spec import Training
@@ -88,6 +88,9 @@ def make_split(rows: LabelledRows, training: Training, *, windows: int = 1) -> S
     for name, part, least in (("examples to fit", chosen[-1].fit, _LEAST_FIT), ("test examples", test, _LEAST_TEST)):
         if len(part) < least:
             raise TooFewExamples(name, len(part), least)
+    missing = _missing(rows, train)
+    if missing:
+        raise ClassMissing(missing, "known before the test window", len(train))
     report = SplitReport(method, _parts(rows, chosen[-1], test), held_back, rows.unlabelled, _gap(training, rows))
     return Split(train, test, chosen, report)
 
@@ -158,9 +161,19 @@ def _rolling(rows: LabelledRows, training: Training, inside: Index, windows: int
         validation = inside[(cutoffs >= start) & (cutoffs < end)]
         if len(fit) >= _LEAST_FIT and len(validation):
             found.append(Window(fit, validation))
+    known = [window for window in found if not _missing(rows, window.fit)]
+    if found and not known:
+        raise ClassMissing(_missing(rows, found[-1].fit), "known before the validation window", len(found[-1].fit))
+    found = known
     if not found:
         raise TooFewExamples("examples with a label known before the validation window", 0, _LEAST_FIT)
     return tuple(found)
+
+
+def _missing(rows: LabelledRows, part: Index) -> list[str]:
+    """Classes that none of these rows has."""
+    there = set(np.unique(rows.labels[part]).tolist())
+    return [name for code, name in enumerate(rows.classes) if code not in there]
 
 
 def _at_random(

@@ -41,6 +41,11 @@ class Lightgbm:
         found = self._model.predict(matrix)
         return two_columns(found[:, 0]) if self.kind == "binary" else found
 
+    def predict_row(self, row: bytes) -> list[float]:
+        """What `predict` gives for one row, given as float64 values; a request has no time for arrays."""
+        found = self._model.predict_row(row)
+        return [1.0 - found[0], found[0]] if self.kind == "binary" else found
+
     def contributions(self, matrix: Array) -> Array:
         """SHAP values of the raw score, [rows, outputs, columns + 1]."""
         return self._model.contributions(matrix)

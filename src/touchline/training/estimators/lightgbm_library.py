@@ -10,7 +10,7 @@ import sys
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,13 @@ def _library() -> ctypes.CDLL:
     return library
 
 
+@cache
+def _row_function() -> Any:
+    function = ctypes.PyDLL(str(_library_path())).LGBM_BoosterPredictForMatSingleRowFast
+    function.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p)
+    return function
+
+
 def _call(name: str, *arguments: object) -> None:
     if getattr(_library(), name)(*arguments) != 0:
         raise ModelDamaged("LightGBM", _library().LGBM_GetLastError().decode())
@@ -72,6 +79,9 @@ class LightgbmModel:
             b"num_threads=1",
             ctypes.byref(self._fast),
         )
+        self._predict_one: Any = _row_function()
+        self._length = ctypes.byref(ctypes.c_int64())
+        self._outputs_type: Any = ctypes.c_double * self.outputs
 
     def _count(self, name: str) -> int:
         found = ctypes.c_int()
@@ -96,6 +106,17 @@ class LightgbmModel:
                 ctypes.c_void_p(found[place].ctypes.data),
             )
         return found
+
+    def predict_row(self, row: bytes) -> list[float]:
+        """The outputs of one row, given as the float64 values of its columns: a third of the time of `predict`.
+
+        The interpreter is held meanwhile: letting it go for 20 µs invites another thread to keep it for milliseconds.
+        """
+        found = self._outputs_type()
+        if self._predict_one(self._fast, row, self._length, found):
+            raise ModelDamaged("LightGBM", _library().LGBM_GetLastError().decode())
+        outputs: list[float] = found[:]
+        return outputs
 
     def contributions(self, matrix: Array) -> Array:
         """SHAP values of the raw score, [rows, outputs, columns + 1]; the last column is the base value."""
