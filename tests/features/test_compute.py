@@ -17,6 +17,8 @@ from touchline.features import (
     build_training_set,
     compute_view,
     examples,
+    open_online_store,
+    push,
     read_history,
     read_training_set,
     write_training_set,
@@ -56,8 +58,20 @@ def test_a_history_is_computed_once_for_a_view_version_and_snapshot(compute: Any
     written = first.path.stat().st_mtime_ns
     view, again = compute(FIRST)
     assert (again.object_key, again.rows, again.path.stat().st_mtime_ns) == (first.object_key, 3, written)
-    assert read_history(view, project="p", stores=stores).object_key == first.object_key  # type: ignore[union-attr]
+    assert read_history(view, project="p", stores=stores) == first
     assert first.object_key == f"p/history/running_total/{view.feature_version}/{first.snapshots['games']}.parquet"
+
+
+def test_a_history_that_is_read_back_says_what_it_was_computed_from(compute: Any, stores: IngestStores) -> None:
+    view, _ = compute(FIRST)
+    online = open_online_store("sqlite", ":memory:")
+    push(view, [{"team": "A", "total": 9}], project="p", stores=stores, online=online, clock=CLOCK)
+    again = compute_view(view, project="p", stores=stores, clock=CLOCK)
+    found = read_history(view, project="p", stores=stores)
+    assert found is not None
+    assert found.snapshots == again.snapshots == {"games": read_snapshot("p", "games", stores).hash}
+    assert found.pushed == again.pushed
+    assert len(found.pushed) == 1
 
 
 def test_a_corrected_ingest_restates_at_its_instant(compute: Any) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 # Few enough rows that a key range reads little, enough that the scan of a whole file stays fast.
 ROW_GROUP = 128 * 1024
+_LINEAGE = "touchline.lineage"  # in the Parquet footer
 
 
 class Stores(Protocol):
@@ -44,7 +46,7 @@ class Stores(Protocol):
 
 @dataclass(frozen=True)
 class FeatureHistory:
-    """One computed history of a view, and the snapshots it comes from."""
+    """One computed history of a view, and the snapshots and pushed parts (object keys) it comes from."""
 
     project: str
     view: str
@@ -55,6 +57,7 @@ class FeatureHistory:
     path: Path
     rows: int
     quarantined: int = 0
+    pushed: tuple[str, ...] = ()
 
     def scan(self) -> pl.LazyFrame:
         """Keys, event_timestamp, created_timestamp and features, sorted in that order."""
@@ -84,8 +87,10 @@ def compute_view(
         kept = keep_good_rows(view, rows)
         if kept.rejected is not None:
             stores.objects.write(quarantine_key(project, view, name), parquet_bytes(kept.rejected))
-        stores.objects.write(key, parquet_bytes(kept.rows))
-    history = open_history(view, project=project, hashes=hashes, key=key, stores=stores)
+        lineage = json.dumps({"snapshots": hashes, "pushed": parts}, sort_keys=True)
+        stores.objects.write(key, parquet_bytes(kept.rows, {_LINEAGE: lineage}))
+    opened = open_history(view, project=project, key=key, stores=stores)
+    history = replace(opened, snapshots=hashes, pushed=tuple(parts))
     _record(history, stores.database, clock.wall())
     return history
 
@@ -100,22 +105,22 @@ def read_history(view: FeatureView, *, project: str, stores: Stores, hash: str |
         query = query.where(table.c.snapshot_hash == hash)
     with stores.database.connect() as connection:
         key = connection.execute(query.order_by(table.c.created_at.desc()).limit(1)).scalar()
-    return key and open_history(view, project=project, hashes={}, key=key, stores=stores)
+    return key and open_history(view, project=project, key=key, stores=stores)
 
 
-def open_history(
-    view: FeatureView, *, project: str, hashes: Mapping[str, str], key: str, stores: Stores
-) -> FeatureHistory:
-    """A stored history, checked against the columns the view declares."""
+def open_history(view: FeatureView, *, project: str, key: str, stores: Stores) -> FeatureHistory:
+    """A stored history, checked against the columns the view declares; its file says what it was computed from."""
     path = stores.objects.local_path(key)
     schema = pl.read_parquet_schema(path)
     validate_schema(view, schema, str(path))
     rows = pl.scan_parquet(path).select(pl.len()).collect().item()
+    lineage = json.loads(pl.read_parquet_metadata(path).get(_LINEAGE, "{}"))
     return FeatureHistory(
         project=project,
         view=view.name,
         feature_version=view.feature_version,
-        snapshots=dict(hashes),
+        snapshots=lineage.get("snapshots", {}),
+        pushed=tuple(lineage.get("pushed", ())),
         hash=Path(key).stem,
         object_key=key,
         path=path,
@@ -135,10 +140,12 @@ def validate_schema(view: FeatureView, schema: Mapping[str, pl.DataType], where:
             raise HistoryMoved(view.name, where, found, f"{name!r} of type {dtype}")
 
 
-def parquet_bytes(rows: pl.DataFrame) -> bytes:
+def parquet_bytes(rows: pl.DataFrame, metadata: dict[str, str] | None = None) -> bytes:
     """Rows as touchline writes Parquet: microseconds, row groups with statistics, so that key ranges can be read."""
     buffer = io.BytesIO()
-    rows.write_parquet(buffer, compression="zstd", compression_level=1, row_group_size=ROW_GROUP, statistics=True)
+    rows.write_parquet(
+        buffer, compression="zstd", compression_level=1, row_group_size=ROW_GROUP, statistics=True, metadata=metadata
+    )
     return buffer.getvalue()
 
 

@@ -32,15 +32,14 @@ class ReadCounters:
     _failures: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def count(self, found: Iterable[tuple[str, str]], seconds: float) -> None:
-        """Add the (view, status) pairs of one read, and how long it took."""
+    def count(self, found: Iterable[tuple[str, Mapping[str, int]]], seconds: float) -> None:
+        """Add how often each view had each status in one read, and how long it took."""
         with self._lock:
             self._latencies[bisect_left(LATENCY_BOUNDS, seconds)] += 1
-            for view, status in found:
-                counts = self._statuses.get(view)
-                if counts is None:
-                    counts = self._statuses[view] = {}
-                counts[status] = counts.get(status, 0) + 1
+            for view, statuses in found:
+                counts = self._statuses.setdefault(view, {})
+                for status, times in statuses.items():
+                    counts[status] = counts.get(status, 0) + times
 
     def count_failure(self) -> None:
         """Add one read that the store did not answer."""

@@ -12,6 +12,8 @@ from touchline.errors import CorruptedFeatures
 _HEAD = struct.Struct(">3sBIqq")
 _MAGIC, _VERSION = b"TLM", 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_EXACT_BELOW = 2**31 * 1_000_000  # until 2038 a float of seconds holds microseconds with room to round
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def watermark_in(data: bytes, view: str) -> int:
 
 def micros(instant: datetime) -> int:
     """Microseconds since 1970 of an aware instant, exact."""
-    return (instant - _EPOCH) // timedelta(microseconds=1)
+    return (instant - _EPOCH) // _MICROSECOND
 
 
 def instant_of(value: int) -> datetime:
@@ -51,6 +53,8 @@ def instant_of(value: int) -> datetime:
     >>> instant_of(micros(datetime(2024, 5, 1, tzinfo=UTC))).isoformat()
     '2024-05-01T00:00:00+00:00'
     """
+    if 0 <= value < _EXACT_BELOW:
+        return datetime.fromtimestamp(value / 1e6, UTC)  # twice as fast
     return _EPOCH + timedelta(microseconds=value)
 
 

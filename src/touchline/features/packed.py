@@ -49,8 +49,11 @@ class Layout:
         kinds = [kind for _, kind in self.fields]
         slots = [_SLOTS[kind] for kind in kinds]
         self._mask_length = (len(kinds) + 7) // 8
-        self._body = struct.Struct(f">IQQ{self._mask_length}s{''.join(slots)}")
-        self._tail_from = _START.size + self._body.size
+        self._no_nulls = bytes(self._mask_length)
+        body = f"IQQ{self._mask_length}s{''.join(slots)}"
+        self._body = struct.Struct(f">{body}")
+        self._whole = struct.Struct(f"{_START.format}{body}")
+        self._tail_from = self._whole.size
         self._zeros = [_ZEROS[slot] for slot in slots]
         self._special = tuple((index, kind) for index, kind in enumerate(kinds) if kind in (*_TAILED, "bool"))
 
@@ -72,36 +75,48 @@ class Layout:
         body = self._body.pack(self.id, event + _SHIFT, created + _SHIFT, nulls, *slots) + tail
         return _START.pack(MAGIC, LAYOUT_VERSION, 0, crc32(body)) + body
 
-    def unpack(self, data: bytes, key: str) -> PackedRow:
-        """What the bytes say; `CorruptedFeatures` if the checksum or the layout does not fit."""
-        self._validate(data, key)
-        _, event, created, nulls, *slots = self._body.unpack_from(data, _CHECKED_FROM)
+    def unpack(self, data: bytes, key: str | bytes) -> PackedRow:
+        """What the bytes say; `CorruptedFeatures` if the checksum or the layout does not fit.
+
+        `key` names the entity in that error: as text, or by its online key.
+        """
+        if len(data) < self._tail_from:
+            raise self._corrupted(data, key)
+        magic, version, _, checksum, layout, event, created, nulls, *slots = self._whole.unpack_from(data)
+        if layout != self.id or crc32(data[_CHECKED_FROM:]) != checksum or magic != MAGIC or version != LAYOUT_VERSION:
+            raise self._corrupted(data, key)
         for index, kind in self._special:
             slots[index] = bool(slots[index]) if kind == "bool" else self._tail_value(data, slots[index], kind)
-        mask = int.from_bytes(nulls, "big")
-        while mask:
-            lowest = mask & -mask
-            slots[lowest.bit_length() - 1] = None
-            mask ^= lowest
-        return PackedRow(event - _SHIFT, created - _SHIFT, tuple(slots))
+        if nulls != self._no_nulls:
+            _set_nulls(slots, int.from_bytes(nulls, "big"))
+        # What PackedRow(...) gives, in a third of the time.
+        return tuple.__new__(PackedRow, (event - _SHIFT, created - _SHIFT, tuple(slots)))
 
     def _tail_value(self, data: bytes, slot: int, kind: str) -> str | bytes:
         start = self._tail_from + (slot >> 32)
         part = data[start : start + (slot & 0xFFFFFFFF)]
         return part.decode() if kind == "str" else part
 
-    def _validate(self, data: bytes, key: str) -> None:
+    def _corrupted(self, data: bytes, key: str | bytes) -> CorruptedFeatures:
+        """What is wrong with bytes that were refused."""
+        name = key if isinstance(key, str) else key.split(b":", 4)[-1].decode(errors="replace")
         if len(data) < self._tail_from:
-            raise CorruptedFeatures(self.view, key, f"{len(data)} bytes", f"at least {self._tail_from}")
+            return CorruptedFeatures(self.view, name, f"{len(data)} bytes", f"at least {self._tail_from}")
         magic, version, _, checksum = _START.unpack_from(data)
         if magic != MAGIC or version != LAYOUT_VERSION:
-            raise CorruptedFeatures(self.view, key, f"{magic!r} version {version}", f"{MAGIC!r} {LAYOUT_VERSION}")
+            return CorruptedFeatures(self.view, name, f"{magic!r} version {version}", f"{MAGIC!r} {LAYOUT_VERSION}")
         found = crc32(memoryview(data)[_CHECKED_FROM:])
         if found != checksum:
-            raise CorruptedFeatures(self.view, key, f"checksum {found:08x}", f"{checksum:08x}")
+            return CorruptedFeatures(self.view, name, f"checksum {found:08x}", f"{checksum:08x}")
         layout = int.from_bytes(data[_CHECKED_FROM : _CHECKED_FROM + 4], "big")
-        if layout != self.id:
-            raise CorruptedFeatures(self.view, key, f"layout {layout:08x}", f"{self.id:08x}")
+        return CorruptedFeatures(self.view, name, f"layout {layout:08x}", f"{self.id:08x}")
+
+
+def _set_nulls(slots: list[Any], mask: int) -> None:
+    while mask:
+        lowest = mask & -mask
+        slots[lowest.bit_length() - 1] = None
+        mask ^= lowest
 
 
 def stamps(data: bytes) -> tuple[int, int]:

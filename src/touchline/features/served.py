@@ -77,10 +77,23 @@ class ServedView:
 
     def key(self, row: Mapping[str, Any]) -> bytes | None:
         """The online key of the entity a request row names; None where a key is null or absent."""
+        if self._only_column is not None:
+            value = row.get(self._only_column)
+            if type(value) is self._only_type:
+                return self.keys.rows + str(value).encode()
         values = [row.get(column) for column in self.request_columns]
         if any(value is None for value in values):
             return None
         return self.keys.rows + entity_key(self.view, self.join_keys, self.key_types, values)
+
+    @cached_property
+    def _only_column(self) -> str | None:
+        """The request column of a view with one key, which most have and which is worth a short cut."""
+        return self.request_columns[0] if len(self.request_columns) == 1 else None
+
+    @cached_property
+    def _only_type(self) -> type:
+        return str if self.key_types[0] == "str" else int
 
 
 class ViewKeys(NamedTuple):

@@ -26,6 +26,7 @@ class RowPlan:
         places = {column.name: place for place, column in enumerate(columns)}
         self._places = places
         self._features = [_view_plan(view, self._columns, places) for view in views]
+        self._runs = [_run(plan) for plan in self._features]
         served = {place for plan in self._features for _, place, _, _ in plan}
         computed = {place for place, column in enumerate(columns) if column.origin == "on_demand"}
         self._inputs = [
@@ -44,7 +45,12 @@ class RowPlan:
         return line
 
     def fill(self, line: list[Any], view: int, values: Sequence[Any]) -> None:
-        """Put one view's values into a row."""
+        """Put one view's values into a row; a null among numbers becomes NaN when the rows become an array."""
+        run = self._runs[view]
+        if run is not None:
+            taken, places = run
+            line[places] = values[taken]
+            return
         for index, place, kind, column in self._features[view]:
             value = values[index]
             if value is not None:
@@ -93,3 +99,13 @@ def _view_plan(
             conversion = 2 if columns[place].kind == "category" else 1 if kind == "timestamp" else 0
             plan.append((index, place, conversion, columns[place]))
     return plan
+
+
+def _run(plan: Sequence[tuple[int, int, int, ColumnSpec]]) -> tuple[slice, slice] | None:
+    """Where plain numbers lie side by side in the packed row and in the vector, the two places; else None."""
+    if not plan or any(conversion for _, _, conversion, _ in plan):
+        return None
+    first, place = plan[0][:2]
+    if any((index - first, at - place) != (step, step) for step, (index, at, _, _) in enumerate(plan)):
+        return None
+    return slice(first, first + len(plan)), slice(place, place + len(plan))
