@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import binomtest
 
 from touchline.errors import DriftColumnUnknown
-from touchline.monitoring import Drift, DriftVerdict, Window, check_drift
+from touchline.monitoring import CurrentRows, Drift, DriftVerdict, Window, check_drift
 from touchline.statistics import Profile, build_profile
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
@@ -32,8 +32,8 @@ def a_profile(seed: int = 0, rows: int = 4000) -> Profile:
 
 
 def a_check(rows: np.ndarray, *, number: int = 1, previous: DriftVerdict | None = None, **rule: object) -> DriftVerdict:
-    window = Window(f"{number - 1:03}", f"{number:03}")
-    return check_drift(a_profile(), rows, rule=Drift(**rule), now=NOW, window=window, previous=previous)  # type: ignore[arg-type]
+    current = CurrentRows(rows, Window(f"{number - 1:03}", f"{number:03}"))
+    return check_drift(a_profile(), current, rule=Drift(**rule), now=NOW, previous=previous)  # type: ignore[arg-type]
 
 
 def test_the_same_world_is_stable() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ulid import ULID
 
 from touchline.clock import FrozenClock
 from touchline.errors import ProfileMismatch
@@ -79,6 +80,38 @@ def test_a_shift_is_drift_in_the_second_window_and_never_by_asking_twice(databas
     assert [report.state for report in read_reports(database, "football")] == ["drift", "not_enough_data", "watch"]
 
 
+def test_answers_that_reach_the_log_late_are_judged_with_their_window(database: Database) -> None:
+    log(database, 0, 200, shift=1)
+    assert a_check(database).state == "watch"
+    log(database, 2000, 200, shift=1)
+    assert a_check(database).state == "drift"
+    # A server that was cut off from the database brings what it answered between the two windows' ends.
+    log(database, 1000, 50, shift=1)
+    late = a_check(database)
+    assert (late.rows, late.answers, late.state) == (250, 250, "drift")
+    log(database, 500, 10, shift=1)
+    assert a_check(database).rows == 260
+    log(database, 100_000, 200)
+    assert (a_check(database).rows, a_check(database).state) == (200, "not_enough_data")
+
+
+def test_late_answers_of_the_first_window_start_the_count_anew(database: Database) -> None:
+    log(database, 100, 200, shift=1)
+    log(database, 1000, 200, shift=1)
+    a_check(database)
+    log(database, 0, 5, shift=1)
+    again = a_check(database)
+    assert (again.state, again.rows, again.window.after) == ("watch", 405, "")
+
+
+def test_answers_that_another_server_may_still_write_wait_for_the_next_window(database: Database) -> None:
+    log(database, 0, 210)
+    just_now = str(ULID.from_datetime(CLOCK.wall()))
+    with database.begin() as connection:
+        connection.execute(predictions.insert(), [a_prediction(1, np.zeros(2), 0.5, prediction_id=just_now)])
+    assert a_check(database).answers == 210
+
+
 def test_other_projects_releases_and_shadows_do_not_count(database: Database) -> None:
     log(database, 0, 10, project="leads")
     log(database, 100, 10, release_id="two")
@@ -89,14 +122,14 @@ def test_other_projects_releases_and_shadows_do_not_count(database: Database) ->
 def test_an_example_asked_again_counts_once(database: Database) -> None:
     log(database, 0, 30, example_id="the-final")
     log(database, 100, 5)
-    current = read_current(database, "football", "one", a_profile())
+    current = read_current(database, "football", "one", a_profile(), wall=CLOCK.wall())
     assert (len(current.matrix), current.repeats, current.left_out) == (6, 29, 0)
 
 
 def test_the_matrix_is_what_was_logged(database: Database) -> None:
     with database.begin() as connection:
         connection.execute(predictions.insert(), [a_prediction(1, np.array([1.5, np.nan]), 0.25)])
-    current = read_current(database, "football", "one", a_profile())
+    current = read_current(database, "football", "one", a_profile(), wall=CLOCK.wall())
     assert current.matrix[0] == pytest.approx([1.5, np.nan, 0.25], nan_ok=True)
     assert current.clusters is None
 
@@ -104,7 +137,7 @@ def test_the_matrix_is_what_was_logged(database: Database) -> None:
 def test_days_are_the_clusters_where_the_reference_has_clusters(database: Database) -> None:
     log(database, 0, 30)
     log(database, 100, 1, cluster="round 1")
-    current = read_current(database, "football", "one", a_profile(clusters=np.arange(2000) // 9))
+    current = read_current(database, "football", "one", a_profile(clusters=np.arange(2000) // 9), wall=CLOCK.wall())
     assert current.clusters is not None
     assert sorted(set(current.clusters)) == ["2024-05-01", "2024-05-02", "round 1"]
 

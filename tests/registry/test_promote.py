@@ -185,6 +185,17 @@ def test_production_is_refitted_on_the_candidates_rows_once(two: Registry) -> No
     assert asked == [read_recipe(two, read_version(two, "p", 1))]
 
 
+def test_a_refit_that_lacks_a_test_row_is_no_comparison(two: Registry) -> None:
+    promote(two, "p", 1, ANN)
+    record_version(two, a_trained(seed=2, now=NOW + timedelta(days=2)))
+    judges, _ = refitted(2)
+    assert judges.refit is not None
+    short = Judges(judges.gates, refit=lambda recipe: judges.refit(recipe)[1:])  # type: ignore[misc]
+    with pytest.raises(NotEvaluated, match=r"no prediction of Production version 1 for 1 of 240 test rows \(first: e"):
+        promote(two, "p", 3, ANN, judges=short)
+    assert two.journal.state("p").production == 1
+
+
 def test_a_comparison_without_a_way_to_refit_is_no_pass(two: Registry) -> None:
     promote(two, "p", 1, ANN)
     with pytest.raises(NotEvaluated, match="has no predictions of Production version 1 on its test rows"):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 from sqlalchemy import ColumnElement, Row, and_, func, select
+from ulid import ULID
 
 from touchline.errors import ProfileMismatch
-from touchline.monitoring.drift import Window
+from touchline.monitoring.window import CurrentRows, Window
 from touchline.statistics import Profile
 from touchline.statistics.clusters import FloatArray
 from touchline.storage import Database
@@ -18,31 +19,19 @@ from touchline.storage.tables import predictions
 
 # More rows find nothing that these do not; the newest are taken.
 MAX_ROWS = 50_000
-
-
-@dataclass(frozen=True)
-class CurrentRows:
-    """Logged answers of one release in time order, one per example (the last).
-
-    `matrix` is ordered as the profile's columns. `clusters` is None where the reference has none. `repeats` counts
-    rows left out because the same example was asked again, `left_out` the oldest rows above the limit.
-    """
-
-    matrix: FloatArray
-    clusters: tuple[str, ...] | None
-    window: Window
-    repeats: int
-    left_out: int
+# Every server writes its answers within about a second of giving them, so that a window ends where all are in.
+_WRITTEN_BY = timedelta(seconds=5)
 
 
 def read_current(
-    database: Database, project: str, release_id: str, profile: Profile, *, after: str = ""
+    database: Database, project: str, release_id: str, profile: Profile, *, after: str = "", wall: datetime
 ) -> CurrentRows:
-    """Read the answers with a prediction id above `after`.
+    """Read the answers with a prediction id above `after`, up to those that every server has written by `wall`.
 
     Where the reference has clusters and an answer names none, the day of its cutoff (UTC) is its cluster.
     """
-    rows, total = _read(database, project, release_id, after)
+    wanted = and_(_answers(project, release_id), predictions.c.prediction_id > after, _is_written(wall))
+    rows, total = _read(database, wanted)
     latest = {row.example_id or row.prediction_id: row for row in rows}
     kept = sorted(latest.values(), key=lambda row: row.prediction_id)
     is_clustered = profile.clusters < profile.rows
@@ -55,23 +44,31 @@ def read_current(
     )
 
 
-def _read(database: Database, project: str, release_id: str, after: str) -> tuple[list[Row[Any]], int]:
+def count_answers(database: Database, project: str, release_id: str, window: Window) -> int:
+    """How many answers of a window are in the log by now."""
+    ids = predictions.c.prediction_id
+    wanted = and_(_answers(project, release_id), ids > window.after, ids <= window.until)
+    with database.connect() as connection:
+        return connection.execute(select(func.count()).select_from(predictions).where(wanted)).scalar_one()
+
+
+def _answers(project: str, release_id: str) -> ColumnElement[bool]:
     table = predictions.c
-    wanted = and_(
-        table.project == project,
-        table.release_id == release_id,
-        table.role == "answer",
-        _is_after(after),
-    )
+    return and_(table.project == project, table.release_id == release_id, table.role == "answer")
+
+
+def _is_written(wall: datetime) -> ColumnElement[bool]:
+    # The first ten letters of an id are its time.
+    return predictions.c.prediction_id < str(ULID.from_datetime(wall - _WRITTEN_BY))[:10]
+
+
+def _read(database: Database, wanted: ColumnElement[bool]) -> tuple[list[Row[Any]], int]:
+    table = predictions.c
     columns = select(table.prediction_id, table.example_id, table.cluster, table.cutoff, table.vector, table.output)
     with database.connect() as connection:
         total = connection.execute(select(func.count()).select_from(predictions).where(wanted)).scalar_one()
         newest = connection.execute(columns.where(wanted).order_by(table.prediction_id.desc()).limit(MAX_ROWS)).all()
     return list(reversed(newest)), total
-
-
-def _is_after(after: str) -> ColumnElement[bool]:
-    return predictions.c.prediction_id > after
 
 
 def _matrix(rows: Sequence[Row[Any]], profile: Profile, release_id: str) -> FloatArray:

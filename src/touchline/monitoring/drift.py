@@ -7,28 +7,14 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import ArrayLike
-
 from touchline.errors import DriftColumnUnknown
 from touchline.monitoring.spec import Drift
+from touchline.monitoring.window import CurrentRows, Window
 from touchline.statistics import ColumnDrift, Profile, benjamini_hochberg, check_columns
 
 State = Literal["not_enough_data", "stable", "watch", "drift"]
 # Columns that a message names; the rest is a number, and all of them are in the verdict.
 _NAMED = 3
-
-
-@dataclass(frozen=True)
-class Window:
-    """Which rows were judged: prediction ids after `after` up to and including `until`."""
-
-    after: str
-    until: str
-
-    def follows(self, earlier: Window) -> bool:
-        """The two share no row and this one is later."""
-        return earlier.until <= self.after
 
 
 @dataclass(frozen=True)
@@ -50,7 +36,9 @@ class ColumnVerdict:
 
 @dataclass(frozen=True)
 class DriftVerdict:
-    """What a check found. `missing` counts the rows still to come before a window can be judged."""
+    """What a check found. `missing` counts the rows still to come before a window can be judged, `answers` all that
+    was in the log of this window then (None in verdicts of before this was kept).
+    """
 
     at: datetime
     state: State
@@ -59,6 +47,7 @@ class DriftVerdict:
     missing: int
     message: str
     columns: tuple[ColumnVerdict, ...] = field(default=())
+    answers: int | None = None
 
     @property
     def is_judged(self) -> bool:
@@ -85,36 +74,29 @@ class DriftVerdict:
 
 
 def check_drift(
-    profile: Profile,
-    current: ArrayLike,
-    *,
-    rule: Drift,
-    now: datetime,
-    window: Window,
-    clusters: ArrayLike | None = None,
-    previous: DriftVerdict | None = None,
+    profile: Profile, current: CurrentRows, *, rule: Drift, now: datetime, previous: DriftVerdict | None = None
 ) -> DriftVerdict:
     """Compare one window of rows, encoded and ordered as the profile's columns, with the reference.
 
     `previous` is the last judged verdict on the same profile; a column's streak goes on only if this window follows
     that one without sharing rows. Raises `DriftColumnUnknown` for a rule that names no column of the profile.
     """
-    rows = np.asarray(current, dtype=np.float64)
+    rows, window = len(current.matrix), current.window
     watched = _watched(profile, rule)
-    if len(rows) < rule.min_rows:
-        missing = rule.min_rows - len(rows)
+    if rows < rule.min_rows:
+        missing = rule.min_rows - rows
         message = (
-            f"Not enough data: {len(rows)} of {rule.min_rows} rows since the last judged window. "
+            f"Not enough data: {rows} of {rule.min_rows} rows since the last judged window. "
             f"{missing} more are needed; what is here is kept and pooled with them."
         )
-        return DriftVerdict(now, "not_enough_data", window, len(rows), missing, message)
-    found = [column for column in check_columns(profile, rows, clusters) if column.name in watched]
-    streaks = _streaks(previous, window)
-    columns = _judged(found, rule, streaks)
+        return DriftVerdict(now, "not_enough_data", window, rows, missing, message, answers=current.answers)
+    checked = check_columns(profile, current.matrix, current.clusters)
+    columns = _judged([column for column in checked if column.name in watched], rule, _streaks(previous, window))
     state: State = "stable"
     if any(column.differs for column in columns):
         state = "drift" if any(column.drifted for column in columns) else "watch"
-    return DriftVerdict(now, state, window, len(rows), 0, _message(state, columns, rule, len(rows)), columns)
+    message = _message(state, columns, rule, rows)
+    return DriftVerdict(now, state, window, rows, 0, message, columns, current.answers)
 
 
 def _watched(profile: Profile, rule: Drift) -> set[str]:

@@ -6,12 +6,15 @@ from sqlalchemy import select
 from ulid import ULID
 
 from touchline.clock import Clock
-from touchline.monitoring.current import read_current
+from touchline.monitoring.current import count_answers, read_current
 from touchline.monitoring.drift import DriftVerdict, check_drift
 from touchline.monitoring.spec import Drift
 from touchline.statistics import Profile
 from touchline.storage import Database
 from touchline.storage.tables import drift_reports
+
+# Judged windows in which late answers are looked for: weeks of them, where a check is daily.
+_LOOKED_BACK = 30
 
 
 def check_release_drift(
@@ -19,19 +22,14 @@ def check_release_drift(
 ) -> DriftVerdict:
     """Judge what was logged since the last judged window of this release, and record the verdict.
 
-    Rows too few for a verdict stay in the next window. A new release starts anew: its reference is another.
+    Rows too few for a verdict stay in the next window. A window that answers have reached since it was judged (a
+    server kept them on disk while the database was away) is judged again, together with what followed. A new release
+    starts anew: its reference is another.
     """
-    previous = _last_judged(database, project, release_id)
-    current = read_current(database, project, release_id, profile, after=previous.window.until if previous else "")
-    verdict = check_drift(
-        profile,
-        current.matrix,
-        rule=rule,
-        now=clock.now(),
-        window=current.window,
-        clusters=current.clusters,
-        previous=previous,
-    )
+    previous = _last_whole(database, project, release_id)
+    after = previous.window.until if previous else ""
+    current = read_current(database, project, release_id, profile, after=after, wall=clock.wall())
+    verdict = check_drift(profile, current, rule=rule, now=clock.now(), previous=previous)
     _record(database, project, release_id, verdict, clock)
     return verdict
 
@@ -44,7 +42,17 @@ def read_reports(database: Database, project: str, *, limit: int = 20) -> list[D
         return [DriftVerdict.from_json(stored) for stored in found]
 
 
-def _last_judged(database: Database, project: str, release_id: str) -> DriftVerdict | None:
+def _last_whole(database: Database, project: str, release_id: str) -> DriftVerdict | None:
+    """The last judged verdict before the first window that has more answers now than when it was judged."""
+    chain = _chain(_judged(database, project, release_id))
+    for place, verdict in enumerate(chain):
+        if _has_grown(database, project, release_id, verdict):
+            return chain[place - 1] if place else None
+    return chain[-1] if chain else None
+
+
+def _judged(database: Database, project: str, release_id: str) -> list[DriftVerdict]:
+    """The last judged verdicts on a release, oldest first."""
     table = drift_reports.c
     judged = select(table.verdict).where(
         table.project == project,
@@ -52,8 +60,23 @@ def _last_judged(database: Database, project: str, release_id: str) -> DriftVerd
         table.verdict["state"].as_string() != "not_enough_data",
     )
     with database.connect() as connection:
-        stored = connection.execute(judged.order_by(table.id.desc()).limit(1)).scalar()
-    return None if stored is None else DriftVerdict.from_json(stored)
+        newest = connection.execute(judged.order_by(table.id.desc()).limit(_LOOKED_BACK)).scalars().all()
+    return [DriftVerdict.from_json(stored) for stored in reversed(newest)]
+
+
+def _chain(verdicts: list[DriftVerdict]) -> list[DriftVerdict]:
+    """Without those whose windows were judged again later."""
+    chain: list[DriftVerdict] = []
+    for verdict in verdicts:
+        while chain and not verdict.window.follows(chain[-1].window):
+            chain.pop()
+        chain.append(verdict)
+    return chain
+
+
+def _has_grown(database: Database, project: str, release_id: str, verdict: DriftVerdict) -> bool:
+    found = count_answers(database, project, release_id, verdict.window)
+    return verdict.answers is not None and found > verdict.answers
 
 
 def _record(database: Database, project: str, release_id: str, verdict: DriftVerdict, clock: Clock) -> None:

@@ -128,7 +128,20 @@ def _production(
         registry.objects.write(key, buffer.getvalue())
     said = pl.read_parquet(BytesIO(registry.objects.read(key)))
     aligned = frame.select("example_id").join(said, on="example_id", how="left", maintain_order="left")
+    _validate_complete(version, aligned, f"Production version {production.version}")
     return Opponent(f"Production version {production.version}", _matrix(aligned, version.classes, ""))
+
+
+def _validate_complete(version: ModelVersion, said: pl.DataFrame, whose: str) -> None:
+    """Raise `NotEvaluated` where a test row has no prediction to compare with."""
+    names = [f"p_{name}" for name in version.classes] or ["value"]
+    lacking = said.filter(pl.any_horizontal(pl.col(names).is_null() | pl.col(names).is_nan()))["example_id"].to_list()
+    if lacking:
+        raise NotEvaluated(
+            version.project,
+            version.version,
+            f"prediction of {whose} for {len(lacking)} of {said.height} test rows (first: {lacking[0]})",
+        )
 
 
 def read_recipe(registry: Registry, version: ModelVersion) -> Recipe:
@@ -140,9 +153,9 @@ def read_recipe(registry: Registry, version: ModelVersion) -> Recipe:
 
 def _measured(registry: Registry, version: ModelVersion, kinds: set[str]) -> dict[str, float]:
     found = {}
-    keys = registry.objects.list(f"{version.object_key}/model/")
     if "size" in kinds:
-        found["size_mb"] = sum(len(registry.objects.read(key)) for key in keys) / 1e6
+        folder = registry.objects.local_path(f"{version.object_key}/model")
+        found["size_mb"] = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
     if "latency" in kinds:
         found["latency_ms"] = _median_latency_ms(registry, version)
     return found
