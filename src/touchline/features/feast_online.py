@@ -11,6 +11,7 @@ from feast import utils
 from feast.infra.online_stores.online_store import OnlineStore as FeastOnlineStore
 from feast.infra.supported_async_methods import SupportedAsyncMethods
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
+from typing_extensions import override
 
 from touchline.clock import SystemClock
 from touchline.features.feast_values import FeastLayout, feast_layout
@@ -30,9 +31,11 @@ class PackedFeastStore(FeastOnlineStore):
         raise NotImplementedError
 
     @property
+    @override
     def async_supported(self) -> SupportedAsyncMethods:
         return SupportedAsyncMethods(read=True, write=True)
 
+    @override
     def online_write_batch(
         self, config: Any, table: Any, data: Sequence[Any], progress: Callable[[int], Any] | None
     ) -> None:
@@ -48,11 +51,13 @@ class PackedFeastStore(FeastOnlineStore):
         if progress:
             progress(len(rows))
 
+    @override
     async def online_write_batch_async(
         self, config: Any, table: Any, data: Sequence[Any], progress: Callable[[int], Any] | None
     ) -> None:
         await asyncio.to_thread(self.online_write_batch, config, table, data, progress)
 
+    @override
     def online_read(
         self, config: Any, table: Any, entity_keys: Sequence[Any], requested_features: Sequence[str] | None = None
     ) -> list[ReadRow]:
@@ -63,19 +68,21 @@ class PackedFeastStore(FeastOnlineStore):
         rows, _ = _rows(layout, table, keys, found, requested_features)
         return rows
 
+    @override
     async def online_read_async(
         self, config: Any, table: Any, entity_keys: Sequence[Any], requested_features: Sequence[str] | None = None
     ) -> list[ReadRow]:
         return await asyncio.to_thread(self.online_read, config, table, entity_keys, requested_features)
 
+    @override
     def update(
         self,
         config: Any,
         tables_to_delete: Sequence[Any],
-        tables_to_keep: Sequence[Any],  # noqa: ARG002  # packed rows need no table made for them
-        entities_to_delete: Sequence[Any],  # noqa: ARG002
-        entities_to_keep: Sequence[Any],  # noqa: ARG002
-        partial: bool,  # noqa: ARG002
+        tables_to_keep: Sequence[Any],  # packed rows need no table made for them
+        entities_to_delete: Sequence[Any],
+        entities_to_keep: Sequence[Any],
+        partial: bool,
     ) -> None:
         for table in tables_to_delete:
             layout = feast_layout(config.project, table)
@@ -83,12 +90,14 @@ class PackedFeastStore(FeastOnlineStore):
             store.delete(layout.keys.rows)
             store.delete_keys([layout.keys.meta])
 
+    @override
     def teardown(self, config: Any, tables: Sequence[Any], entities: Sequence[Any]) -> None:
         self.update(config, tables, [], entities, [], False)
         if self._opened is not None:
             self._opened.close()
             self._opened = None
 
+    @override
     def _read_features_per_fv(
         self,
         config: Any,
@@ -116,6 +125,7 @@ class PackedFeastStore(FeastOnlineStore):
             )
             _say_expired(online_features_response, view, expired)
 
+    @override
     async def _read_features_per_fv_async(self, *args: Any) -> None:
         await asyncio.to_thread(self._read_features_per_fv, *args)
 

@@ -21,6 +21,7 @@ from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob,
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.repo_config import FeastConfigBaseModel
 from pydantic import Field
+from typing_extensions import override
 
 from touchline.clock import SystemClock
 from touchline.errors import SourceFormatNotRead
@@ -93,6 +94,7 @@ class PointInTimeOfflineStore(OfflineStore):
     supports_filter_by_created_timestamp = True
 
     @staticmethod
+    @override
     def get_historical_features(
         config: Any,
         feature_views: list[Any],
@@ -129,6 +131,7 @@ class PointInTimeOfflineStore(OfflineStore):
         )
 
     @staticmethod
+    @override
     def pull_latest_from_table_or_query(
         config: Any,
         data_source: Any,
@@ -136,7 +139,7 @@ class PointInTimeOfflineStore(OfflineStore):
         feature_name_columns: list[str],
         timestamp_field: str,
         created_timestamp_column: str | None,
-        start_date: datetime | None = None,  # noqa: ARG004  # see below
+        start_date: datetime | None = None,
         end_date: datetime | None = None,
     ) -> RetrievalJob:
         """The newest known row of each entity.
@@ -150,6 +153,7 @@ class PointInTimeOfflineStore(OfflineStore):
         return PointInTimeRetrievalJob(lambda: latest_rows(frame, columns, at=clipped(end_date, now)), config.repo_path)
 
     @staticmethod
+    @override
     def pull_all_from_table_or_query(
         config: Any,
         data_source: Any,
@@ -177,13 +181,15 @@ class PointInTimeOfflineStore(OfflineStore):
         return PointInTimeRetrievalJob(lambda: rows_between(frame, columns, start_date, end_date), config.repo_path)
 
     @staticmethod
+    @override
     def offline_write_batch(config: Any, feature_view: Any, table: Any, progress: Callable[[int], Any] | None) -> None:
         append_rows(config.repo_path, feature_view, table)
         if progress:
             progress(table.num_rows)
 
     @staticmethod
-    def write_logged_features(config: Any, data: Any, source: Any, logging_config: Any, registry: Any) -> None:  # noqa: ARG004
+    @override
+    def write_logged_features(config: Any, data: Any, source: Any, logging_config: Any, registry: Any) -> None:
         write_log(config.repo_path, data, logging_config.destination)
 
 

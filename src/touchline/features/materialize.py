@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from touchline.clock import Clock
     from touchline.features.online_store import OnlineStore
     from touchline.features.spec import FeatureView
-    from touchline.ingest import Snapshot
 
 Progress = Callable[[int, int], None]
 """Called with rows sent so far and rows in all."""
@@ -73,14 +72,16 @@ def materialize_view(
     stores: Stores,
     online: OnlineStore,
     clock: Clock,
-    snapshots: Mapping[str, Snapshot] | None = None,
     progress: Progress | None = None,
 ) -> Materialized:
-    """Compute the view, materialize it and record that; `LeaseHeld` while another process does the same."""
+    """Compute the view on the current snapshots, materialize it and record that.
+
+    Raises `LeaseHeld` while another process does the same.
+    """
     holder = f"touchline features materialize, process {os.getpid()} on {platform.node()}"
     name = f"{project}/materialize/{view.name}"
     with hold_lease(stores.database, name, holder=holder, ttl=_LEASE_TTL, clock=clock):
-        history = compute_view(view, project=project, stores=stores, clock=clock, snapshots=snapshots)
+        history = compute_view(view, project=project, stores=stores, clock=clock)
         run = _begin(history, stores, clock)
         try:
             done = materialize(view, history, online, now=clock.now(), progress=progress)
