@@ -48,6 +48,8 @@ async def answer_body(serving: Serving, slot: ReleaseSlot, body: bytes, correlat
             answered = await asyncio.to_thread(predictor.answer, rows, ask, Ulids().next)
         elif slot.waiting is not None and slot.waiting.predictor is predictor:
             answered = await slot.waiting.answer(rows, ask, serving.ids.next)
+        elif len(rows) == 1:
+            answered = [predictor.answer_one(rows[0], ask, serving.ids.next)]
         else:
             answered = predictor.answer(rows, ask, serving.ids.next)
     except FeatureNotANumber as wrong:

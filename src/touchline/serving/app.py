@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from touchline.errors import TouchlineError
 from touchline.serving.admission import Admission
@@ -34,6 +35,15 @@ from touchline.storage import Database
 
 _log = logging.getLogger("touchline.serving")
 _TICK_SECONDS = 0.05
+
+
+class _Server(FastAPI):
+    """FastAPI behind the front, which comes before all of its layers: they cost more than a prediction does."""
+
+    front: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.front(scope, receive, send)
 
 
 def create_app(
@@ -57,14 +67,14 @@ def create_app(
     serving = Serving(slots, default or projects[0].name, log, database, options.limits, tracer=options.tracer)
     jobs = Jobs(spool.parent / "jobs", serving)
     keys = KeyRing(database, is_open=is_loopback(host))
-    app = FastAPI(
+    app = _Server(
         title="touchline",
         version=version("touchline"),
         summary="Predictions, and what became of them",
         lifespan=_lifespan(serving, keys, jobs),
     )
     app.state.serving = serving
-    app.add_middleware(Front, serving=serving, admission=Admission(serving, keys))
+    app.front = Front(super(_Server, app).__call__, serving, Admission(serving, keys))
     app.include_router(system_router(serving))
     for name in slots:
         _add_project(app, serving, jobs, name)
@@ -112,12 +122,13 @@ def _lifespan(serving: Serving, keys: KeyRing, jobs: Jobs) -> Callable[[FastAPI]
 
 
 async def _measure_lag(serving: Serving) -> None:
-    """How late the loop is: what a request waits before anybody looks at it."""
+    """How late the loop is: what a request waits before anybody looks at it. Bodies that never come end here too."""
     loop = asyncio.get_running_loop()
     while True:
         started = loop.time()
         await asyncio.sleep(_TICK_SECONDS)
         serving.lag_seconds = loop.time() - started - _TICK_SECONDS
+        serving.bodies.give_up_late()
 
 
 async def _watch(serving: Serving, keys: KeyRing) -> None:

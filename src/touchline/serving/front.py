@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from touchline.serving.admission import Admission, Headers
 from touchline.serving.answering import answer_body
-from touchline.serving.bodies import ClientGone, limited, read_body
+from touchline.serving.bodies import ClientGone, limited
 from touchline.serving.correlation import correlation_of, trace_context
 from touchline.serving.problems import InternalError, MethodNotAllowed, Problem, respond
 from touchline.serving.releases import ReleaseSlot
@@ -26,7 +26,7 @@ _JSON_TYPE = (b"content-type", b"application/json")
 
 
 class Front:
-    """ASGI middleware that answers predictions and guards the rest."""
+    """ASGI application that answers predictions, and guards the one it is in front of."""
 
     def __init__(self, app: ASGIApp, serving: Serving, admission: Admission) -> None:
         self.app = app
@@ -65,12 +65,12 @@ class Front:
     async def _answer(
         self, slot: ReleaseSlot, scope: Scope, headers: Headers, correlation_id: str, receive: Receive, send: Send
     ) -> int:
-        limits, method = self.serving.limits, scope["method"]
+        method = scope["method"]
         try:
             self.admission.admit(method, "/predict", headers)
             if method != "POST":
                 raise MethodNotAllowed(f"{method} is not allowed here; POST a row.", headers={"Allow": "POST"})
-            body = await read_body(receive, limits.body_bytes, limits.body_seconds)
+            body = await self.serving.bodies.read(receive, self.serving.limits.body_bytes)
             answer = await answer_body(self.serving, slot, body, correlation_id)
         except ClientGone:
             return 499

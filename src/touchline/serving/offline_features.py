@@ -37,7 +37,7 @@ class OfflineFeatures:
             values: dict[str, Any] | None = dict(row["inputs"])
             for view in self._release.views:
                 values = self._add(values, view, histories[view.view], row)
-            found.append(None if values is None else self._plan.encode_one(values)[0])
+            found.append(None if values is None else self._plan.encode([values])[0])
         return found
 
     def _add(

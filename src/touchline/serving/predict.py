@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import orjson
@@ -14,6 +14,7 @@ from touchline.errors import FeaturesExpired, InvalidEntityKey, TouchlineError
 from touchline.features import FeatureRows
 from touchline.serving.fields import RequestModels, explain, request_models
 from touchline.serving.log_lines import log_line_of
+from touchline.serving.one_row import row_scorer
 from touchline.serving.problems import (
     BatchTooLarge,
     FeaturesStale,
@@ -40,6 +41,7 @@ class Predictor:
         self._one = self.models.row.__pydantic_validator__
         self._many = TypeAdapter(list[self.models.row]).validator  # type: ignore[name-defined]
         self._plan = VectorPlan(release.columns, release.transforms)
+        self._score_row = row_scorer(release.model, may_be_infinite=bool(release.views or release.transforms))
         self._keys = release.entity_columns
         self._log_line = log_line_of(release, VARIANT)
         self._origin = {
@@ -102,6 +104,18 @@ class Predictor:
         outputs = self.release.model.predict(vectors)
         return self.told(rows, cutoffs, (vectors, statuses, outputs), ask, new_id)
 
+    def answer_one(self, row: Row, ask: Ask, new_id: NewId) -> Answered:
+        """The same for one row, as most requests have, with no more arrays than its model needs."""
+        cutoff, statuses = row["cutoff"] or ask.now, cast(Statuses, ())
+        if not self._keys:
+            vector = self._plan.encode_one(row)
+        else:
+            vectors, found = self.vectors([row], [cutoff], self.asked([row]))
+            vector, statuses = vectors[0].tobytes(), found[0]
+        output = self._score_row(vector)
+        _validate_finite(output)
+        return self._answered(Scored(row, cutoff, vector, statuses, output), ask, new_id())
+
     def cutoffs(self, rows: Sequence[Row], ask: Ask) -> list[datetime]:
         """What each row may know up to."""
         return [row["cutoff"] or ask.now for row in rows]
@@ -117,7 +131,7 @@ class Predictor:
     ) -> tuple[Vectors, Sequence[Statuses]]:
         """The model's vectors and each view's freshness; `found` has the features of the rows that ask, if read."""
         if not self._keys:
-            return self._plan.encode_one(rows[0]) if len(rows) == 1 else self._plan.encode(rows), [()] * len(rows)
+            return self._plan.encode(rows), [()] * len(rows)
         if asked and found is None:
             found = self.read_features([rows[i] for i in asked], [cutoffs[i] for i in asked])
         if found is not None and len(asked) == len(rows):
@@ -158,11 +172,9 @@ class Predictor:
         vectors, statuses, found = scored
         outputs = found.tolist()
         for output in outputs:
-            total = sum(output)
-            if total - total != 0.0:  # NaN or infinite: an answer would be no JSON number
-                raise InvalidRequest([FieldProblem("", "the model has no finite answer to these values", None, None)])
+            _validate_finite(output)
         return [
-            self._answered(Scored(rows[i], cutoffs[i], vectors[i], statuses[i], outputs[i]), ask, new_id())
+            self._answered(Scored(rows[i], cutoffs[i], vectors[i].tobytes(), statuses[i], outputs[i]), ask, new_id())
             for i in range(len(rows))
         ]
 
@@ -188,6 +200,12 @@ class Predictor:
         except orjson.JSONEncodeError as wrong:  # a field of any type, with an integer beyond 64 bits
             raise InvalidRequest([FieldProblem("", str(wrong), None, "values that the log can keep")]) from wrong
         return Answered(answer, line, scored.statuses)
+
+
+def _validate_finite(output: Sequence[float]) -> None:
+    total = sum(output)
+    if total - total != 0.0:  # NaN or infinite: an answer would be no JSON number
+        raise InvalidRequest([FieldProblem("", "the model has no finite answer to these values", None, None)])
 
 
 def _validate_texts(rows: Sequence[Row], is_many: bool) -> None:

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from touchline.features import ViewStatus
-from touchline.serving.served import Vectors
 
 Row = dict[str, Any]
 Statuses = tuple[ViewStatus, ...]
@@ -25,11 +24,11 @@ class Ask:
 
 @dataclass(slots=True)
 class Scored:
-    """One row and all that was found for it."""
+    """One row and all that was found for it; `vector` is float64, little endian."""
 
     row: Row
     cutoff: datetime
-    vector: Vectors
+    vector: bytes
     statuses: Statuses
     output: list[float]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from touchline.clock import Clock
+from touchline.serving.bodies import BodyReader
 from touchline.serving.correlation import TraceContext
 from touchline.serving.metrics import Meter
 from touchline.serving.prediction_log import LogLimits, PredictionLog
@@ -86,6 +87,9 @@ class Serving:
     in_flight: int = 0
     lag_seconds: float = 0.0
     is_draining: bool = False
+
+    def __post_init__(self) -> None:
+        self.bodies = BodyReader(self.limits.body_seconds)
 
     def most_body_bytes(self, path: str) -> int:
         """How large a body may be; a job's is read while nobody waits for its answer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from struct import Struct, error
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from touchline.features import ColumnSpec, encode
 from touchline.features.on_demand import Transform, apply_transforms
 from touchline.serving.served import Vectors
 
+_NAN = float("nan")
+
 
 class VectorPlan:
     """How rows of one release become vectors.
 
-    >>> VectorPlan([ColumnSpec("gap", "number")]).encode_one({"gap": 2}).tolist()
+    >>> VectorPlan([ColumnSpec("gap", "number")]).encode([{"gap": 2}]).tolist()
     [[2.0]]
     """
 
@@ -25,6 +28,7 @@ class VectorPlan:
         self.columns = tuple(columns)
         self._transforms = tuple(transforms)
         self._names = tuple(column.name for column in columns)
+        self._pack = Struct(f"<{len(self._names)}d").pack
         self._special = [
             (index, column)
             for index, column in enumerate(columns)
@@ -34,17 +38,19 @@ class VectorPlan:
         taken = dict.fromkeys(name for transform in transforms for name in transform.inputs if name in kinds)
         self._transform_inputs = {name: object if kinds[name] == "category" else np.float64 for name in taken}
 
-    def encode_one(self, values: Mapping[str, Any]) -> Vectors:
-        """One row as a vector [1, columns]."""
+    def encode_one(self, values: Mapping[str, Any]) -> bytes:
+        """One row as the float64 values of its columns, little endian; null is NaN."""
         if self._transforms:
             values = {**values, **{name: made[0] for name, made in self._added([values]).items()}}
         found: list[Any] = [values.get(name) for name in self._names]
         for index, column in self._special:
             found[index] = column.code(found[index])
+        if None in found:
+            found = [_NAN if value is None else value for value in found]
         try:
-            return np.array([found], dtype=np.float64)  # None becomes NaN
-        except (TypeError, ValueError):
-            return self.encode([values])
+            return self._pack(*found)
+        except error:  # an instant, or what is no number: said by `encode`
+            return self.encode([values]).tobytes()
 
     def encode(self, rows: Sequence[Mapping[str, Any]]) -> Vectors:
         """Rows as vectors [rows, columns]; `FeatureNotANumber` names a column that cannot be read."""

@@ -1,0 +1,64 @@
+"""The short way of one row gives what the long way of many gives, to the last bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.serving.builders import NOW, a_release
+from tests.serving.bundles import a_model
+from touchline.features import ColumnSpec
+from touchline.serving.one_row import row_scorer
+from touchline.serving.predict import Predictor
+from touchline.serving.scored import Ask
+from touchline.serving.served import InputField
+from touchline.serving.vectors import VectorPlan
+from touchline.training import Model
+from touchline.training.calibration import METHODS, Method, fit_calibrator
+
+ASK = Ask("r", None, NOW, NOW)
+
+
+def _calibrated(model: Model, method: Method) -> Model:
+    random = np.random.default_rng(5)
+    vectors = random.normal(size=(3000, len(model.columns)))
+    labels = (vectors[:, 0] + random.normal(size=3000) > 0).astype(np.int64)
+    return replace(model, calibrator=fit_calibrator(method, labels, model.predict(vectors)))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("family", ["lightgbm", "logistic"])
+def test_a_row_alone_scores_as_among_others(family: str, method: Method) -> None:
+    plain = a_model(family, rounds=20, num_leaves=7) if family == "lightgbm" else a_model(family)
+    model = _calibrated(plain, method)
+    score = row_scorer(model, may_be_infinite=True)
+    vectors = np.random.default_rng(6).normal(size=(100, 4)) * 10
+    vectors[::3, 1], vectors[::5, 2], vectors[::7, 3] = np.nan, np.inf, -np.inf
+    outputs = model.predict(vectors)
+    for vector, output in zip(vectors, outputs, strict=True):
+        assert score(vector.tobytes()) == output.tolist()
+
+
+def test_nulls_categories_and_defaults_are_encoded_alike() -> None:
+    columns = (
+        ColumnSpec("age", "number", default=30.0),
+        ColumnSpec("colour", "category", ("blue", "red")),
+        ColumnSpec("size", "number"),
+    )
+    plan = VectorPlan(columns)
+    rows = [{"age": 3, "colour": "red", "size": True}, {"age": None, "colour": "green"}, {"colour": None, "size": 2.5}]
+    rows += [{"age": NOW, "size": None}]
+    for row in rows:
+        assert plan.encode_one(row) == plan.encode([row]).tobytes()
+
+
+def test_one_row_is_answered_as_a_list_of_it_is() -> None:
+    model = a_model("lightgbm", rounds=20)
+    inputs = tuple(InputField(column.name, {"type": "number"}) for column in model.columns)
+    release = a_release(columns=model.columns, model=model, classes=model.classes, inputs=inputs, example=None)
+    predictor = Predictor(release, None)
+    rows, _ = predictor.read_body(b'{"x0": 0.25, "x1": -1, "x2": 3e-7, "x3": 1}', 1)
+    alone, among = predictor.answer_one(rows[0], ASK, lambda: "p"), predictor.answer(rows, ASK, lambda: "p")[0]
+    assert (alone.answer, alone.line) == (among.answer, among.line)
