@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -109,8 +110,9 @@ def _print_trace(found: Trace) -> None:
         f"  asked      {_pairs(asked)}   cutoff {as_text(found.cutoff)} UTC   example {as_text(found.example_id)}"
     )
     for view in found.views:
-        known = view.event_timestamp or "no value"
-        typer.echo(f"  features   {view.label} {view.feature_version}  {view.status}, known since {known}")
+        known = datetime.fromisoformat(view.event_timestamp) if view.event_timestamp else None
+        since = f", known since {as_text(known)} UTC" if known else ""
+        typer.echo(f"  features   {view.label} {view.feature_version}  {view.status}{since}")
     typer.echo(f"  release    {found.release_id}  digest {as_text(found.release_digest)}")
     by = f"  in Production since {as_text(found.promoted_at)} UTC by {found.promoted_by}" if found.promoted_at else ""
     typer.echo(f"  model      version {found.version} ({found.semantic_version})  MLflow run {found.run_id}{by}")

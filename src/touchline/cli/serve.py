@@ -100,11 +100,12 @@ def outcomes(
     if as_json:
         print_json(found)
         return
-    columns = ["prediction", "example", "asked", "predicted", "happened", "known"]
+    order = door.project.task.entity_columns
+    columns = ["example", "asked", "predicted", "happened", "known", "prediction"]
     rows = (
         [
             one.example_id,
-            " – ".join(one.entity_keys.values()),
+            " – ".join(one.entity_keys[name] for name in order if name in one.entity_keys),
             one.said,
             one.label,
             one.label_timestamp,

@@ -56,6 +56,7 @@ class Summary:
     api: str
     mlflow: str
     projects: tuple[InProduction, ...]
+    default: str
     next: NextPrediction | None
 
 
@@ -63,7 +64,9 @@ def describe(house: House, loaded: Sequence[LoadedProject]) -> Summary:
     """Look at every project, and ask the running server for one prediction."""
     doors = [Door(house, one) for one in loaded]
     lines = tuple(_in_production(door) for door in doors)
-    return Summary(base_url(house), mlflow_url(house), lines, _next_prediction(house, doors))
+    names = [line.project for line in lines]
+    default = house.settings.project if house.settings.project in names else names[0]
+    return Summary(base_url(house), mlflow_url(house), lines, default, _next_prediction(house, doors))
 
 
 def print_summary(summary: Summary) -> None:
@@ -78,7 +81,8 @@ def print_summary(summary: Summary) -> None:
     who = " – ".join(found.keys.values())
     said = "  ".join(f"{name} {value:.2f}" for name, value in found.output.items())
     typer.echo(f"Next: {found.cutoff:%Y-%m-%d} {who}   {said}   prediction {found.prediction_id}")
-    url = f"{summary.api}/projects/{found.project}/predict".removeprefix("http://")
+    scope = "" if found.project == summary.default else f"/projects/{found.project}"
+    url = f"{summary.api}{scope}/predict".removeprefix("http://")
     body = json.dumps(dict(found.request), ensure_ascii=False)
     typer.echo(f"  why: touchline trace {found.prediction_id}")
     typer.echo(f"  ask again: curl -s {url} -d '{body}'")
