@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import sqlalchemy as sa
 
-from touchline.serving.outcomes import Outcome, newest_labels, same_label
+from touchline.serving.outcomes import Outcome, chunks, newest_labels, same_label
 from touchline.serving.sink import key_text
 from touchline.storage import Database
 from touchline.storage.tables import open_examples, outcomes, predictions
@@ -39,12 +40,12 @@ def settle_outcomes(
     """
     unlabelled = examples["label"].is_null() | (examples["label_timestamp"] > now).fill_null(False)
     with database.begin() as connection:
-        watched = _watched(connection, project)
-        labelled = examples.filter(~unlabelled & examples["example_id"].cast(str).is_in(sorted(watched)))
-        counts = _record(connection, project, labelled, now)
+        labelled = examples.filter(~unlabelled).with_columns(examples["example_id"].cast(str).filter(~unlabelled))
+        watched = _watched(connection, project, labelled["example_id"].to_list())
+        counts = _record(connection, project, labelled.filter(labelled["example_id"].is_in(watched)), now)
         still_open = _open_rows(project, examples.filter(unlabelled), entity_columns)
-        _keep_open(connection, project, still_open)
-        named = _name_unnamed(connection, project)
+        fresh = _keep_open(connection, project, still_open)
+        named = _name_unnamed(connection, project, fresh) if entity_columns else 0
     return Settled(counts["recorded"], counts["corrected"], counts["unchanged"], len(still_open), named)
 
 
@@ -74,13 +75,28 @@ def open_examples_of(
     return [OpenExample(row.example_id, row.cutoff, row.entity_keys, row.cluster) for row in found]
 
 
-def _watched(connection: sa.Connection, project: str) -> set[str]:
-    """Examples whose label matters to something that was said, will be said, or was recorded."""
-    found: set[str] = set()
-    for table in (open_examples, predictions, outcomes):
-        ids = sa.select(table.c.example_id).where(table.c.project == project, table.c.example_id.is_not(None))
-        found |= set(connection.scalars(ids.distinct()))
+def _watched(connection: sa.Connection, project: str, example_ids: Sequence[str]) -> list[str]:
+    """Those of the examples whose label matters to something that was said, will be said, or was recorded.
+
+    Each is looked up, so that the time goes with the examples and not with all that was ever predicted.
+    """
+    found: list[str] = []
+    for chunk in chunks(example_ids):
+        asked = _as_rows(connection, chunk)
+        matters = [
+            sa.exists().where(table.c.project == project, table.c.example_id == asked.c.value)
+            for table in (open_examples, predictions, outcomes)
+        ]
+        found += connection.scalars(sa.select(asked.c.value).where(sa.or_(*matters)))
     return found
+
+
+def _as_rows(connection: sa.Connection, values: Sequence[str]) -> sa.TableValuedAlias:
+    """Texts as a table with the column `value`, given to the database as one JSON list."""
+    text = orjson.dumps(values).decode()
+    if connection.dialect.name == "postgresql":
+        return sa.func.json_array_elements_text(sa.cast(sa.literal(text), sa.JSON)).table_valued("value")
+    return sa.func.json_each(text).table_valued(sa.column("value", sa.String))
 
 
 def _record(connection: sa.Connection, project: str, labelled: pl.DataFrame, now: datetime) -> dict[str, int]:
@@ -128,8 +144,8 @@ def _open_rows(project: str, frame: pl.DataFrame, entity_columns: Sequence[str])
     return rows
 
 
-def _keep_open(connection: sa.Connection, project: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Make the table list these open examples, touching only what differs."""
+def _keep_open(connection: sa.Connection, project: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Make the table list these open examples, touching only what differs; those that are new or moved."""
     query = sa.select(open_examples).where(open_examples.c.project == project)
     before = {row["example_id"]: row for row in connection.execute(query).mappings()}
     now = {row["example_id"]: row for row in rows}
@@ -142,40 +158,44 @@ def _keep_open(connection: sa.Connection, project: str, rows: Sequence[dict[str,
         connection.execute(gone, [{"gone": id} for id in stale])
     if fresh:
         connection.execute(sa.insert(open_examples), fresh)
+    return fresh
 
 
-def _name_unnamed(connection: sa.Connection, project: str) -> int:
-    """Answers given before their example was known find it now."""
-    query = sa.select(predictions.c.prediction_id, predictions.c.entity_keys, predictions.c.cutoff).where(
-        predictions.c.project == project, predictions.c.example_id.is_(None)
-    )
-    unnamed = [row for row in connection.execute(query) if row.entity_keys]
-    if not unnamed:
-        return 0
-    candidates = _candidates(connection, project)
-    found = []
-    for row in unnamed:
-        for example in candidates.get(key_text(row.entity_keys), ()):
-            if example.cutoff >= row.cutoff:
-                found.append({"id": row.prediction_id, "example": example.example_id, "group": example.cluster})
-                break
-    if found:
-        name = (
-            predictions.update()
-            .where(predictions.c.prediction_id == sa.bindparam("id"))
-            .values(example_id=sa.bindparam("example"), cluster=sa.bindparam("group"))
+def _name_unnamed(connection: sa.Connection, project: str, fresh: Sequence[Mapping[str, Any]]) -> int:
+    """Answers given before their example was known find it now; only those to the keys of fresh examples can."""
+    count = 0
+    for keys in chunks(sorted({example["key_text"] for example in fresh}), _KEYS_AT_ONCE):
+        candidates = _candidates(connection, project, keys)
+        query = sa.select(predictions.c.prediction_id, _KEYS_AS_TEXT.label("keys"), predictions.c.cutoff).where(
+            predictions.c.project == project, predictions.c.example_id.is_(None), _KEYS_AS_TEXT.in_(keys)
         )
-        connection.execute(name, found)
-    return len(found)
+        found = []
+        for row in connection.execute(query):
+            fitting = (example for example in candidates[row.keys] if example.cutoff >= row.cutoff)
+            if (example := next(fitting, None)) is not None:
+                found.append({"id": row.prediction_id, "example": example.example_id, "group": example.cluster})
+        if found:
+            connection.execute(_NAME, found)
+        count += len(found)
+    return count
 
 
-def _candidates(connection: sa.Connection, project: str) -> Mapping[str, Sequence[Any]]:
+_KEYS_AT_ONCE = 1000
+_KEYS_AS_TEXT = sa.cast(predictions.c.entity_keys, sa.Text)  # as the log wrote them
+_NAME = (
+    predictions.update()
+    .where(predictions.c.prediction_id == sa.bindparam("id"))
+    .values(example_id=sa.bindparam("example"), cluster=sa.bindparam("group"))
+)
+
+
+def _candidates(connection: sa.Connection, project: str, keys: Sequence[str]) -> Mapping[str, Sequence[Any]]:
     query = (
         sa.select(open_examples)
-        .where(open_examples.c.project == project)
+        .where(open_examples.c.project == project, open_examples.c.key_text.in_(keys))
         .order_by(open_examples.c.cutoff, open_examples.c.example_id)
     )
-    found: dict[str, list[Any]] = {}
+    found: dict[str, list[Any]] = {key: [] for key in keys}
     for example in connection.execute(query):
-        found.setdefault(example.key_text, []).append(example)
+        found[example.key_text].append(example)
     return found
