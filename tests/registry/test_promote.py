@@ -8,7 +8,14 @@ import polars as pl
 import pytest
 
 from tests.registry.builders import NOW, a_frame, a_trained, a_training_set
-from touchline.errors import GateFailed, IllegalStageChange, NotEvaluated, ReasonMissing, ReleaseTampered
+from touchline.errors import (
+    GateFailed,
+    IllegalStageChange,
+    NotEvaluated,
+    ReasonMissing,
+    ReleaseTampered,
+    VersionNotFound,
+)
 from touchline.registry import (
     Decision,
     Gate,
@@ -83,6 +90,19 @@ def test_the_next_version_waits_in_staging_for_its_rollout(two: Registry) -> Non
 def test_promoting_what_is_in_production_changes_nothing(two: Registry) -> None:
     in_production(two)
     assert promote(two, "p", 2, ANN).changes == ()
+
+
+def test_a_uri_of_another_project_means_no_version_here(two: Registry) -> None:
+    promote(two, "p", 1, ANN)
+    assert read_version(two, "p", "models:/p/Production").version == 1
+    with pytest.raises(VersionNotFound, match="p has no version 'models:/q/Production'"):
+        read_version(two, "p", "models:/q/Production")
+
+
+def test_the_ticket_of_the_last_change_is_on_the_version_and_in_mlflow(two: Registry) -> None:
+    promote(two, "p", 1, Decision("ann", ticket="OPS-7"))
+    assert read_version(two, "p", 1).ticket == "OPS-7"
+    assert two.tracking.client.get_model_version("p", "1").tags["touchline.ticket"] == "OPS-7"
 
 
 def test_a_newer_version_takes_the_place_in_staging(two: Registry) -> None:

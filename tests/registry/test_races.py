@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
+import polars as pl
 import pytest
 
 from tests.registry.builders import a_registry, a_trained
-from touchline.registry import Decision, Registry, promote, record_version
+from touchline.errors import StageConflict
+from touchline.registry import (
+    Decision,
+    Gate,
+    Judges,
+    Registry,
+    promote,
+    read_predictions,
+    read_version,
+    record_version,
+)
+from touchline.registry.looks import look_at
 from touchline.storage import Database
+from touchline.training import Recipe
 
 PROMOTERS = 10
 SCRIPT = """
@@ -83,11 +99,60 @@ def test_exactly_one_of_ten_wins_on_postgresql(postgres_url: str) -> None:
     assert_exactly_one_wins(postgres_url)
 
 
+def ten_promote_at_once(registry: Registry) -> None:
+    """All have read the same journal when the first of them writes: each waits in its refit for the other nine."""
+    record_version(registry, a_trained())
+    record_version(registry, a_trained(seed=2))
+    promote(registry, "p", 1, Decision("ann"))
+    together = Barrier(PROMOTERS, timeout=120)
+    rows = read_predictions(registry, read_version(registry, "p", 2)).select("example_id", p_no=0.5, p_yes=0.5)
+
+    def refit(_: Recipe) -> pl.DataFrame:
+        together.wait()
+        return rows
+
+    def attempt(number: int) -> str:
+        judges = Judges((Gate.improves("log_loss"),), refit=refit)
+        try:
+            promote(registry, "p", 2, Decision(f"promoter-{number}", reason="race", now=True), judges=judges)
+        except StageConflict as late:
+            return late.winner
+        return "won"
+
+    with ThreadPoolExecutor(PROMOTERS) as pool:
+        said = list(pool.map(attempt, range(PROMOTERS)))
+    winner = f"promoter-{said.index('won')}"
+    assert sorted(said) == sorted(["won", *[winner] * (PROMOTERS - 1)])
+    assert [(c.version, c.to_stage, c.actor) for c in registry.journal.history("p")[2:]] == [
+        (2, "Staging", winner),
+        (2, "Production", winner),
+        (1, "Archived", winner),
+    ]
+
+
+def test_of_ten_promotions_through_the_gates_one_wins_on_sqlite(registry: Registry) -> None:
+    ten_promote_at_once(registry)
+
+
 @pytest.mark.services
-def test_the_whole_registry_works_on_postgresql(registry: Registry, postgres_url: str, tmp_path: Path) -> None:
+def test_of_ten_promotions_through_the_gates_one_wins_on_postgresql(
+    registry: Registry, postgres_url: str, tmp_path: Path
+) -> None:
     database = Database.open(postgres_url)
     database.migrate()
-    on_postgres = a_registry(database, tmp_path, tracking_uri=registry.tracking.uri)
-    record_version(on_postgres, a_trained())
-    assert promote(on_postgres, "p", 1, Decision("ann")).version.stage == "Production"
+    ten_promote_at_once(a_registry(database, tmp_path, tracking_uri=registry.tracking.uri))
+    database.close()
+
+
+@pytest.mark.services
+def test_looks_at_once_are_all_counted(postgres_url: str, registry: Registry) -> None:
+    version = record_version(registry, a_trained()).version
+    frame = read_predictions(registry, version)
+    database = Database.open(postgres_url)
+    database.migrate()
+    versions = [replace(version, version=number) for number in range(1, 9)]
+    with ThreadPoolExecutor(8) as pool:
+        looks = list(pool.map(lambda one: look_at(database, one, frame), versions))
+    assert sorted(looks) == list(range(1, 9))
+    assert [look_at(database, one, frame) for one in versions] == looks
     database.close()

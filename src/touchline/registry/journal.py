@@ -71,14 +71,14 @@ class Journal:
             with self._database.begin() as connection:
                 return self.write(connection, project, moves, expected=expected, actor=actor)
         except IntegrityError as taken:
-            raise self._conflict(project, expected) from taken
+            raise self.conflict(project, expected) from taken
 
     def write(
         self, connection: Connection, project: str, moves: Sequence[Move], *, expected: int, actor: str
     ) -> list[StageChange]:
         """`append` inside a transaction of the caller's, which also writes what belongs to the step."""
         if self._head(connection, project) != expected:
-            raise self._conflict(project, expected)
+            raise self.conflict(project, expected)
         at, wall_at = self._clock.now(), self._clock.wall()
         changes = [
             StageChange(project=project, sequence=expected + n, at=at, wall_at=wall_at, actor=actor, **vars(move))
@@ -92,7 +92,8 @@ class Journal:
         query = select(func.max(changes.c.sequence)).where(changes.c.project == project)
         return connection.execute(query).scalar() or 0
 
-    def _conflict(self, project: str, expected: int) -> StageConflict:
+    def conflict(self, project: str, expected: int) -> StageConflict:
+        """What to tell somebody whose step was to follow entry `expected`: who was first, and what they did."""
         later = [change for change in self.history(project) if change.sequence > expected]
         step = [change for change in later if change.wall_at == later[0].wall_at] if later else []
         did = ", ".join(f"moved version {c.version} from {c.from_stage} to {c.to_stage}" for c in step) or "wrote first"

@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from touchline.registry.versions import ModelVersion
 from touchline.storage import Database, tables
@@ -23,16 +24,26 @@ def look_at(database: Database, version: ModelVersion, frame: pl.DataFrame) -> i
     make its rows fresh. Rows without time are one window altogether.
     """
     window = _window_key(frame)
-    mine = f"{_VERSION}{version.version}:{window}"
+    while True:
+        try:
+            with database.begin() as connection:
+                return _look(connection, version, window)
+        except IntegrityError:
+            # Somebody wrote the same row at once; what is there now is counted.
+            continue
+
+
+def _look(connection: Connection, version: ModelVersion, window: str) -> int:
     table = tables.test_looks
-    with database.begin() as connection:
-        rows = connection.execute(select(table.c.window_key, table.c.looks).where(table.c.project == version.project))
-        known: dict[str, int] = {row.window_key: row.looks for row in rows}
-        if mine in known:
-            return known[mine]
-        earlier = sum(looks for key, looks in known.items() if not key.startswith(_VERSION) and _is_same(key, window))
-        _add(connection, version.project, window, known.get(window, 0))
-        connection.execute(insert(table).values(project=version.project, window_key=mine, looks=earlier + 1))
+    mine = f"{_VERSION}{version.version}:{window}"
+    found = select(table.c.window_key, table.c.looks).where(table.c.project == version.project)
+    # Of two versions that look at one window at once, the second waits and counts the first (SQLite has one writer).
+    known: dict[str, int] = {row.window_key: row.looks for row in connection.execute(found.with_for_update())}
+    if mine in known:
+        return known[mine]
+    earlier = sum(looks for key, looks in known.items() if not key.startswith(_VERSION) and _is_same(key, window))
+    _add(connection, version.project, window, known.get(window, 0))
+    connection.execute(insert(table).values(project=version.project, window_key=mine, looks=earlier + 1))
     return earlier + 1
 
 

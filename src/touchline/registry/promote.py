@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import IntegrityError
 
-from touchline.errors import GateFailed, IllegalStageChange, ReasonMissing, StageConflict, TrackingUnavailable
+from touchline.errors import GateFailed, IllegalStageChange, ReasonMissing, TrackingUnavailable
 from touchline.registry.build import Release, build_release, find_release, record_release
 from touchline.registry.gates import GateReport, check_gates
 from touchline.registry.gather import Refit, gather_evidence
@@ -198,10 +198,7 @@ def _commit(registry: Registry, version: ModelVersion, step: _Step, decision: De
             record_release(connection, registry, step.release)
             changes = registry.journal.write(connection, project, step.moves, expected=expected, actor=decision.actor)
     except IntegrityError as taken:
-        found = registry.journal.head(project)
-        raise StageConflict(
-            project, expected=expected, found=found, winner="somebody else", did="wrote first"
-        ) from taken
+        raise registry.journal.conflict(project, expected) from taken
     unmirrored = mirror(registry, project)
     return Promoted(
         read_version(registry, project, version.version), tuple(changes), step.report, step.release, unmirrored

@@ -66,12 +66,13 @@ class StageChange:
 
 @dataclass(frozen=True)
 class StageState:
-    """Which version stands where, as of one entry of the journal."""
+    """Which version stands where, as of one entry of the journal. `tickets` are the newest of each version."""
 
     sequence: int = 0
     stages: dict[int, Stage] = field(default_factory=dict)
     releases: dict[int, str] = field(default_factory=dict)
     productions: tuple[int, ...] = ()
+    tickets: dict[int, str] = field(default_factory=dict)
 
     def stage(self, version: int) -> Stage:
         return self.stages.get(version, "None")
@@ -103,6 +104,7 @@ def state_after(changes: Iterable[StageChange]) -> StageState:
     """
     stages: dict[int, Stage] = {}
     releases: dict[int, str] = {}
+    tickets: dict[int, str] = {}
     stack: list[int] = []
     sequence = 0
     for change in changes:
@@ -110,10 +112,12 @@ def state_after(changes: Iterable[StageChange]) -> StageState:
         stages[version] = change.to_stage
         if change.release_id:
             releases[version] = change.release_id
+        if change.ticket:
+            tickets[version] = change.ticket
         if change.to_stage == "Production" and change.from_stage == "Archived" and version in stack:
             stack = stack[: stack.index(version) + 1]
         elif change.to_stage == "Production" and change.from_stage != "Production":
             stack = [earlier for earlier in stack if earlier != version] + [version]
         elif change.from_stage == "Production" and change.to_stage != "Production" and stack[-1:] == [version]:
             stack = stack[:-1]
-    return StageState(sequence, stages, releases, tuple(stack))
+    return StageState(sequence, stages, releases, tuple(stack), tickets)

@@ -81,18 +81,20 @@ def read_versions(registry: Registry, project: str) -> list[ModelVersion]:
 def read_version(registry: Registry, project: str, reference: str | int) -> ModelVersion:
     """The version a person means: `7`, `1.2.0`, `Production`, `rollback`, `latest`, `models:/NAME/Production`.
 
-    Raises `VersionNotFound`, which lists the versions there are.
+    Raises `VersionNotFound`, which lists the versions there are; a URI that names another project means none of them.
     """
     versions = {version.version: version for version in read_versions(registry, project)}
-    number = _number(str(reference), versions, registry.journal.state(project))
+    number = _number(project, str(reference), versions, registry.journal.state(project))
     if number is None or number not in versions:
         known = [f"{v.version} ({v.semantic_version}, {v.stage})" for v in versions.values()]
         raise VersionNotFound(project, str(reference), known)
     return versions[number]
 
 
-def _number(text: str, versions: Mapping[int, ModelVersion], state: StageState) -> int | None:
+def _number(project: str, text: str, versions: Mapping[int, ModelVersion], state: StageState) -> int | None:
     meant = parse_reference(text)
+    if meant.project not in (None, project):
+        return None
     if meant.kind == "version":
         return int(meant.value)
     if meant.kind == "semantic":
@@ -127,7 +129,7 @@ def _version(row: Mapping[str, Any], state: StageState) -> ModelVersion:
         clusters=record["clusters"],
         test_from=_instant(record.get("test_from")),
         test_to=_instant(record.get("test_to")),
-        ticket=row["ticket"],
+        ticket=state.tickets.get(row["version"], row["ticket"]),
         release_id=state.releases.get(row["version"]),
         classes=tuple(record.get("classes", ())),
     )
