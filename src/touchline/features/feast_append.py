@@ -13,8 +13,7 @@ import polars as pl
 
 from touchline.errors import HistoryMoved
 from touchline.features.feast_sources import replaced_file, source_path
-
-ROW_GROUP = 128 * 1024
+from touchline.storage import ROW_GROUP
 
 
 def append_rows(repo_path: Any, view: Any, table: Any) -> None:

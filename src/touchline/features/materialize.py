@@ -13,11 +13,11 @@ import polars as pl
 from sqlalchemy import insert, update
 from ulid import ULID
 
-from touchline.features.compute import FeatureHistory, Stores, compute_view, watermark_of
+from touchline.features.compute import FeatureHistory, compute_view, watermark_of
 from touchline.features.marks import Mark, instant_of, micros
 from touchline.features.packed import Layout
 from touchline.features.served import ViewKeys, entity_key, view_keys
-from touchline.storage import hold_lease, tables
+from touchline.storage import Stores, hold_lease, tables
 
 if TYPE_CHECKING:
     from touchline.clock import Clock

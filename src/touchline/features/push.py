@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from touchline.errors import InvalidPush
-from touchline.features.compute import Stores, parquet_bytes
 from touchline.features.marks import micros
 from touchline.features.materialize import packed_rows, view_layout
 from touchline.features.output_contract import keep_good_rows
 from touchline.features.pushed import pushed_parts, pushed_prefix
 from touchline.features.served import view_keys
 from touchline.features.view_schema import INSTANT, POLARS_TYPES
+from touchline.storage import Stores, parquet_bytes
 
 if TYPE_CHECKING:
     from touchline.clock import Clock

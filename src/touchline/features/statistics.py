@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from sqlalchemy import select
 
-from touchline.features.compute import FeatureHistory, Stores
+from touchline.features.compute import FeatureHistory
 from touchline.features.marks import Mark, instant_of
 from touchline.features.materialize import newest_rows
 from touchline.features.served import entity_key, view_keys
-from touchline.storage import tables
+from touchline.storage import Stores, tables
 
 if TYPE_CHECKING:
     from touchline.features.online_store import OnlineStore

@@ -15,11 +15,11 @@ from sqlalchemy.exc import IntegrityError
 
 from touchline.errors import InvalidView
 from touchline.features.columns import ColumnSpec, Vectors, encode_columns
-from touchline.features.compute import FeatureHistory, Stores, parquet_bytes
+from touchline.features.compute import FeatureHistory
 from touchline.features.on_demand import apply_transforms
 from touchline.features.point_in_time import point_in_time_join
 from touchline.features.versions import content_hash, short_hash
-from touchline.storage import tables
+from touchline.storage import Stores, parquet_bytes, tables
 
 if TYPE_CHECKING:
     from touchline.features.spec import OnDemand, ViewJoin

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 from hashlib import sha256
 
 import numpy as np
 import polars as pl
-
-ROW_GROUP = 128 * 1024
 
 
 def content_hash(frame: pl.DataFrame) -> str:
@@ -25,13 +22,6 @@ def content_hash(frame: pl.DataFrame) -> str:
         for part in _parts(column):
             digest.update(part)
     return digest.hexdigest()
-
-
-def parquet_bytes(frame: pl.DataFrame) -> bytes:
-    """Parquet with microseconds and statistics, which every engine reads."""
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", compression_level=1, statistics=True, row_group_size=ROW_GROUP)
-    return buffer.getvalue()
 
 
 def _parts(column: pl.Series) -> list[memoryview | bytes]:

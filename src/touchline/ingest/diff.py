@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from touchline.ingest.snapshots import Snapshot, Stores, columns_of, current_rows, read_snapshot
+from touchline.ingest.snapshots import Snapshot, columns_of, current_rows, read_snapshot
 from touchline.ingest.spec import Source
 from touchline.ingest.summary import ColumnSummary, distance, summarise
+from touchline.storage import Stores
 
 _AFTER = "__after__"
 

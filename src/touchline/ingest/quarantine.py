@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from touchline.contracts import REJECTED_SCHEMA, rejected_rows
-from touchline.ingest.content import parquet_bytes
+from touchline.storage import parquet_bytes
 
 if TYPE_CHECKING:
     from touchline.ingest.manifests import Manifest

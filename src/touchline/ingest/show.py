@@ -13,7 +13,6 @@ from touchline.ingest.manifests import Manifest, read_log, read_manifest
 from touchline.ingest.quarantine import BrokenRule, broken_rules, read_quarantine
 from touchline.ingest.snapshots import (
     Snapshot,
-    Stores,
     columns_of,
     current_rows,
     find_snapshot,
@@ -23,6 +22,7 @@ from touchline.ingest.snapshots import (
 from touchline.ingest.spec import Source
 from touchline.ingest.stamps import EVENT
 from touchline.ingest.summary import ColumnSummary, summarise
+from touchline.storage import Stores
 
 
 @dataclass(frozen=True)

@@ -6,27 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import polars as pl
 from sqlalchemy import Connection, insert, select, update
 
 from touchline.errors import SnapshotNotFound
-from touchline.ingest.content import content_hash, parquet_bytes
+from touchline.ingest.content import content_hash
 from touchline.ingest.stamps import CREATED, EVENT, INSTANT, MANIFEST
+from touchline.storage import Stores, parquet_bytes
 from touchline.storage.tables import snapshot_heads, snapshots
 
 if TYPE_CHECKING:
     from touchline.storage import Database, ObjectStore
-
-
-class Stores(Protocol):
-    """Where metadata and files lie."""
-
-    @property
-    def database(self) -> Database: ...
-    @property
-    def objects(self) -> ObjectStore: ...
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from touchline.storage.leases import hold_lease as hold_lease
     from touchline.storage.objects import ObjectStore as ObjectStore
     from touchline.storage.objects import open_objects as open_objects
+    from touchline.storage.stores import ROW_GROUP as ROW_GROUP
+    from touchline.storage.stores import Stores as Stores
+    from touchline.storage.stores import parquet_bytes as parquet_bytes
 
 __getattr__ = lazy_names(
     __name__,
@@ -25,5 +28,6 @@ __getattr__ = lazy_names(
         "touchline.storage.database": ["Database"],
         "touchline.storage.leases": ["Lease", "hold_lease"],
         "touchline.storage.objects": ["ObjectStore", "open_objects"],
+        "touchline.storage.stores": ["ROW_GROUP", "Stores", "parquet_bytes"],
     },
 )

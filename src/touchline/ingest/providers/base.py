@@ -26,6 +26,11 @@ class RawFile:
     sha256: str
     bytes_count: int
 
+    @classmethod
+    def of(cls, name: str, content: bytes) -> RawFile:
+        """The file of that name with these bytes."""
+        return cls(name, sha256(content).hexdigest(), len(content))
+
 
 @dataclass(frozen=True)
 class FetchContext:
@@ -47,9 +52,9 @@ class FetchContext:
 
     def keep(self, name: str, content: bytes) -> RawFile:
         """Store bytes as they came, under their hash, so that a snapshot can be traced to them."""
-        digest = sha256(content).hexdigest()
-        self.objects.write(f"{self.project}/raw/{digest}", content)
-        return RawFile(name, digest, len(content))
+        file = RawFile.of(name, content)
+        self.objects.write(f"{self.project}/raw/{file.sha256}", content)
+        return file
 
 
 def no_broken_lines() -> pl.DataFrame:
