@@ -42,6 +42,9 @@ class Settings(BaseModel):
     objects_url: str | None = Field(None, description="where Parquet and releases lie; default a folder in the home")
     online_store: Literal["sqlite", "redis"] = Field("sqlite", description="online feature store")
     redis_url: str | None = Field(None, description="Redis or Valkey, when online_store is redis")
+    online_away: Literal["refuse", "last_values", "copy"] = Field(
+        "last_values", description="what answers while Redis does not: nobody, the last answers, a copy in the home"
+    )
     workers: Literal["local", "ray"] = Field("local", description="who does the fits of a training")
     ray_address: str | None = Field(None, description="the Ray cluster, when workers is ray; default one found here")
     cors_origins: tuple[str, ...] = Field((), description="origins a browser may call from, comma separated")

@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
-from tests.features.builders import NOW, a_game, a_view, day
+from tests.features.builders import NOW, Game, a_game, a_view, day
 from tests.features.test_reader import COLUMNS, GAMES, a_stored_history, gaps
+from touchline.clock import FrozenClock
 from touchline.errors import OnlineStoreUnavailable
-from touchline.features import FeatureReader, ServedView, materialize, open_online_store
-from touchline.features.away import LastValues, StoreCopy
+from touchline.features import (
+    ColumnSpec,
+    FeatureReader,
+    FeatureView,
+    LastValues,
+    MirroredStore,
+    OfflineLast,
+    ReaderStores,
+    ServedView,
+    SingleFlight,
+    StoreCopy,
+    materialize,
+    materialize_view,
+    open_online_store,
+    open_reader,
+)
+from touchline.features.compute_on_miss import ComputeOnMiss
 from touchline.features.materialize import view_layout
-from touchline.features.offline_last import OfflineLast
-from touchline.features.packed import PackedRow
-from touchline.features.recall import SingleFlight
+from touchline.ingest import FrameProvider, IngestStores, Source, ingest_source
+from touchline.storage import Database, open_objects
 
 ASKED = {"home": "A", "away": "B", "ground": "home"}
 
@@ -82,7 +98,8 @@ def test_a_copy_stands_in(tmp_path: Path) -> None:
 
 def test_offline_last_gives_the_last_value_however_old(tmp_path: Path) -> None:
     view = a_view(ttl=timedelta(days=5), fallback="offline_last")
-    recalls = {"offline_last": OfflineLast({"running_total": a_stored_history(view, tmp_path, GAMES).path})}
+    path = a_stored_history(view, tmp_path, GAMES).path
+    recalls = {"offline_last": OfflineLast(lambda _: path)}
     reader = a_reader(tmp_path, view=view, recalls=recalls)
     vector, statuses = reader.read_one(ASKED, day(10))
     assert vector[:2].tolist() == [4.0, 5.0]
@@ -91,67 +108,141 @@ def test_offline_last_gives_the_last_value_however_old(tmp_path: Path) -> None:
     assert (vector[0], statuses[0].status, statuses[0].event_timestamp) == (3.0, "fallback", day(1))
 
 
-def test_compute_runs_once_for_many_waiting_requests(tmp_path: Path) -> None:
-    started, finish = threading.Event(), threading.Event()
+def test_a_miss_computes_the_view_and_puts_the_row_online(tmp_path: Path) -> None:
+    view = a_view(fallback="compute")
+    (tmp_path / "later").mkdir()
+    later = a_stored_history(view, tmp_path / "later", [*GAMES, a_game("9", day(3), team="Z", points=42)])
+    asked: list[str] = []
+
+    def compute(declared: FeatureView) -> Path:
+        asked.append(declared.name)
+        return later.path
+
+    store = open_online_store("sqlite", str(tmp_path / "online.db"))
+    on_miss = ComputeOnMiss(lambda: {view.name: view}, compute, store)
+    reader = a_reader(tmp_path, view=view, recalls={"compute": on_miss})
+    answers = [reader.read_one({"home": "Z", "away": "B"}, day(10)) for _ in range(2)]
+    assert [vector[0] for vector, _ in answers] == [42.0, 42.0]
+    assert [statuses[0].status for _, statuses in answers] == ["fallback", "present"]
+    assert asked == ["running_total"]
+
+
+def test_nothing_is_computed_by_other_code_than_the_release_was_made_with(tmp_path: Path) -> None:
+    view = a_view(fallback="compute")
+    store = open_online_store("sqlite", str(tmp_path / "online.db"))
+    other = {view.name: a_view(fallback="compute", ttl=timedelta(days=3))}
+    reader = a_reader(tmp_path, view=view, recalls={"compute": ComputeOnMiss(lambda: other, refuse, store)})
+    assert reader.read_one({"home": "Z", "away": "B"}, NOW)[1][0].status == "missing"
+
+
+def test_what_computing_finds_too_old_stays_expired(tmp_path: Path) -> None:
+    view = a_view(ttl=timedelta(days=5), fallback="compute")
+    store = open_online_store("sqlite", str(tmp_path / "online.db"))
+    path = a_stored_history(view, tmp_path, GAMES).path
+    on_miss = ComputeOnMiss(lambda: {view.name: view}, lambda _: path, store)
+    reader = a_reader(tmp_path, view=view, recalls={"compute": on_miss})
+    vector, statuses = reader.read_one(ASKED, day(300))
+    assert np.isnan(vector[:2]).all()
+    assert [status.status for status in statuses] == ["expired", "expired"]
+
+
+def refuse(_: FeatureView) -> Path:
+    raise AssertionError("computed")
+
+
+def test_all_who_wait_share_one_flight() -> None:
+    finish = threading.Event()
     calls = []
 
-    def compute(view: ServedView, entity: Mapping[str, Any], _: datetime) -> PackedRow | None:
-        calls.append((view.view, dict(entity)))
-        started.set()
-        assert finish.wait(10)
-        return PackedRow(0, 0, (42,))
+    def slow(asked: str) -> str:
+        calls.append(asked)
+        assert finish.wait(60)
+        return asked.upper()
 
-    view = a_view(fallback="compute")
-    reader = a_reader(tmp_path, view=view, recalls={"compute": SingleFlight(compute)})
-    found: list[float] = []
-    threads = [
-        threading.Thread(target=lambda: found.append(reader.read_one({"home": "Z", "away": "B"}, NOW)[0][0]))
-        for _ in range(8)
-    ]
+    flight = SingleFlight(slow)
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(flight("form"))) for _ in range(8)]
     for thread in threads:
         thread.start()
-    assert started.wait(10)
+    while flight.waiting("form") < 7:
+        pass
     finish.set()
     for thread in threads:
         thread.join()
-    assert found == [42.0] * 8
-    assert len(calls) <= 8
-    assert calls[0] == ("running_total", {"team": "Z"})
+    assert (found, calls) == (["FORM"] * 8, ["form"])
 
 
-def test_waiters_share_one_flight() -> None:
-    started, finish = threading.Event(), threading.Event()
-    calls = []
-
-    def slow(*_: Any) -> None:
-        calls.append(1)
-        started.set()
-        assert finish.wait(10)
-
-    view = ServedView.of("p", a_view().on("home"))
-    flight = SingleFlight(slow)
-    first = threading.Thread(target=flight, args=(view, {"team": "Z"}, NOW))
-    first.start()
-    assert started.wait(10)
-    second = threading.Thread(target=flight, args=(view, {"team": "Z"}, NOW))
-    second.start()
-    while second.is_alive() and not flight._running:
-        pass
-    finish.set()
-    first.join()
-    second.join()
-    assert len(calls) in (1, 2)  # the second may come after the first has landed
-
-
-def test_a_failed_computation_is_told_to_all_and_not_kept() -> None:
-    def broken(*_: Any) -> None:
+def test_a_failed_computation_is_told_and_not_kept() -> None:
+    def broken(_: str) -> None:
         raise RuntimeError("no source")
 
     flight = SingleFlight(broken)
-    view = ServedView.of("p", a_view().on("home"))
     for _ in range(2):
         with pytest.raises(RuntimeError, match="no source"):
-            flight(view, {"team": "Z"}, NOW)
+            flight("form")
+
+
+@pytest.mark.parametrize(("fallback", "status"), [("null", "expired"), ("offline_last", "fallback")])
+def test_a_deployments_reader_follows_the_views_policies(
+    database: Database, tmp_path: Path, fallback: Any, status: str
+) -> None:
+    source = a_games_source([("1", day(1), "A", 3)])
+    stores = IngestStores(database, open_objects(tmp_path / "objects"))
+    ingest_source(source, project="p", stores=stores, clock=FrozenClock(NOW))
+    view = a_view(sources=(source,), ttl=timedelta(days=5), fallback=fallback)
+    online = open_online_store("sqlite", str(tmp_path / "online.db"))
+    materialize_view(view, project="p", stores=stores, online=online, clock=FrozenClock(NOW))
+    reader = open_reader(a_release(view), ReaderStores(online, stores), clock=FrozenClock(NOW), declared=dict)
+    assert reader.read_one({"home": "A"}, NOW)[1][0].status == status
+
+
+def test_a_deployments_reader_computes_what_was_ingested_since(database: Database, tmp_path: Path) -> None:
+    stores = IngestStores(database, open_objects(tmp_path / "objects"))
+    online = open_online_store("sqlite", str(tmp_path / "online.db"))
+    view = a_view(sources=(a_games_source([("1", day(1), "A", 3)]),), fallback="compute")
+    ingest_source(view.sources[0], project="p", stores=stores, clock=FrozenClock(NOW))
+    materialize_view(view, project="p", stores=stores, online=online, clock=FrozenClock(NOW))
+    more = a_games_source([("1", day(1), "A", 3), ("2", day(2), "Z", 7)])
+    ingest_source(more, project="p", stores=stores, clock=FrozenClock(NOW))
+    reader = open_reader(
+        a_release(view), ReaderStores(online, stores), clock=FrozenClock(NOW), declared=lambda: {view.name: view}
+    )
+    vector, statuses = reader.read_one({"home": "Z"}, NOW)
+    assert (vector.tolist(), statuses[0].status) == ([7.0], "fallback")
+
+
+def a_games_source(rows: list[tuple[Any, ...]]) -> Source:
+    frame = pl.DataFrame(rows, schema=["game_id", "played_at", "team", "points"], orient="row")
+    provider = FrameProvider(lambda: (frame, ()))
+    return Source("games", contract=Game, key="game_id", event_time="played_at", provider=provider)
+
+
+@dataclass(frozen=True)
+class ARelease:
+    views: tuple[ServedView, ...]
+    columns: tuple[ColumnSpec, ...]
+    project: str = "p"
+    transforms: tuple[Any, ...] = ()
+
+
+def a_release(view: FeatureView) -> ARelease:
+    served = ServedView.of("p", view.on("home", prefix="home"))
+    return ARelease((served,), (ColumnSpec("home_total", "number", origin=f"view:{view.name}"),))
+
+
+def test_a_mirrored_store_fills_its_copy_even_when_it_comes_late(tmp_path: Path) -> None:
+    view = a_view()
+    main = open_online_store("sqlite", str(tmp_path / "main.db"))
+    history = a_stored_history(view, tmp_path, GAMES)
+    materialize(view, history, main, now=NOW)
+    mirrored = MirroredStore(main, open_online_store("sqlite", str(tmp_path / "copy.db")))
+    materialize(view, history, mirrored, now=NOW)
+    prefix = ServedView.of("p", view.on("home")).keys.rows
+    assert mirrored.copy.size(prefix) == mirrored.size(prefix)
+    assert mirrored.size(prefix).rows == 2
+    assert mirrored.delete(prefix) == 2
+    assert mirrored.copy.size(prefix).rows == 0
+    mirrored.close()
 
 
 def test_reads_are_counted_by_view_and_status(tmp_path: Path) -> None:
@@ -163,9 +254,7 @@ def test_reads_are_counted_by_view_and_status(tmp_path: Path) -> None:
 
 
 def test_an_instant_feature_is_seconds_online_as_offline(tmp_path: Path) -> None:
-    import polars as pl
-
-    from touchline.features import ColumnSpec, build_training_set
+    from touchline.features import build_training_set
 
     def last_seen(games: pl.LazyFrame) -> pl.LazyFrame:
         return games.select(

@@ -5,7 +5,8 @@ A project's own code is imported only where it brings routes: serving reads rele
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from touchline.cli.door import House
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from touchline.clock import Clock
+    from touchline.features import FeatureReader, FeatureView
     from touchline.serving import ServedProject, ServedRelease
 
 
@@ -53,7 +56,7 @@ def _served(house: House, folder: Path) -> ServedProject:
         name=name,
         releases=JournalReleases(name, house.database, house.objects, clock),
         clock=clock,
-        open_reader=_reader_opener(house),
+        open_reader=_reader_opener(house, folder, clock),
         routers=_routers(house, folder),
         is_store_remote=house.settings.online_store != "sqlite",
     )
@@ -66,13 +69,16 @@ def _clock(house: House, name: str) -> Any:
     return clock_of(name, house.database)
 
 
-def _reader_opener(house: House) -> Callable[[ServedRelease], Any]:
-    from touchline.features import FeatureReader
+def _reader_opener(house: House, folder: Path, clock: Clock) -> Callable[[ServedRelease], FeatureReader | None]:
+    from touchline.cli.reading import reader_of
 
-    def open_reader(release: ServedRelease) -> Any:
-        if not release.views:
-            return None
-        return FeatureReader(release.views, release.columns, _online(house), release.transforms)
+    @cache
+    def declared() -> Mapping[str, FeatureView]:
+        views = _load(house, [folder], folder.name).project.feature_views
+        return {view.name: view for view in views}
+
+    def open_reader(release: ServedRelease) -> FeatureReader | None:
+        return reader_of(house, release, clock=clock, declared=declared)
 
     return open_reader
 

@@ -49,8 +49,7 @@ def answer_file(door: Door, file: Path, to: Path | None, say: Callable[[str], No
 
 
 def _production(door: Door) -> tuple[ServedRelease, FeatureReads | None]:
-    from touchline.cli.work import open_online
-    from touchline.features import FeatureReader
+    from touchline.cli.reading import reader_of
     from touchline.serving import JournalReleases
 
     name = door.project.name
@@ -59,9 +58,8 @@ def _production(door: Door) -> tuple[ServedRelease, FeatureReads | None]:
     if found is None:
         raise NothingInProduction(name)
     release = releases.load(found)
-    if not release.views:
-        return release, None
-    return release, FeatureReader(release.views, release.columns, open_online(door.house), release.transforms)
+    views = {view.name: view for view in door.project.feature_views}
+    return release, reader_of(door.house, release, clock=door.clock, declared=lambda: views)
 
 
 def _pair(field: str, declared: Mapping[str, Any]) -> tuple[str, Any]:

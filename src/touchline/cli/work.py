@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
 
 def open_online(house: House) -> OnlineStore:
-    """The online store that the settings name."""
+    """The online store that the settings name; what is written goes to its copy as well, where they want one."""
+    from touchline.features import MirroredStore
+
+    copy = open_copy(house)
+    return open_main(house) if copy is None else MirroredStore(open_main(house), copy)
+
+
+def open_main(house: House) -> OnlineStore:
+    """The online store without its copy."""
     from touchline.errors import InvalidSetting
     from touchline.features import open_online_store
 
@@ -26,6 +34,15 @@ def open_online(house: House) -> OnlineStore:
     if settings.redis_url is None:
         raise InvalidSetting("TOUCHLINE_REDIS_URL", "not set", f"online store {settings.online_store!r} needs it")
     return open_online_store(settings.online_store, settings.redis_url)
+
+
+def open_copy(house: House) -> OnlineStore | None:
+    """The file that stands in for Redis, where the settings want one."""
+    from touchline.features import open_online_store
+
+    if house.settings.online_store == "sqlite" or house.settings.online_away != "copy":
+        return None
+    return open_online_store("sqlite", str(house.settings.home.absolute() / "online_copy.db"))
 
 
 def open_runs(house: House) -> Tracking:

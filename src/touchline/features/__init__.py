@@ -15,6 +15,7 @@ from touchline._lazy import lazy_names
 
 if TYPE_CHECKING:
     from touchline.features.away import LastValues as LastValues
+    from touchline.features.away import MirroredStore as MirroredStore
     from touchline.features.away import StoreCopy as StoreCopy
     from touchline.features.columns import ColumnSpec as ColumnSpec
     from touchline.features.columns import decode as decode
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from touchline.features.offline_last import OfflineLast as OfflineLast
     from touchline.features.online_store import OnlineStore as OnlineStore
     from touchline.features.online_store import open_online_store as open_online_store
+    from touchline.features.open_reader import ReaderStores as ReaderStores
+    from touchline.features.open_reader import open_reader as open_reader
     from touchline.features.point_in_time import point_in_time_join as point_in_time_join
     from touchline.features.push import Pushed as Pushed
     from touchline.features.push import push as push
@@ -70,7 +73,7 @@ if TYPE_CHECKING:
 __getattr__ = lazy_names(
     __name__,
     {
-        "touchline.features.away": ["LastValues", "StoreCopy"],
+        "touchline.features.away": ["LastValues", "MirroredStore", "StoreCopy"],
         "touchline.features.columns": ["ColumnSpec", "decode", "encode", "encode_columns"],
         "touchline.features.compute": ["FeatureHistory", "compute_view", "read_history"],
         "touchline.features.counters": ["ReadCounters", "ViewReads"],
@@ -85,6 +88,7 @@ __getattr__ = lazy_names(
         "touchline.features.materialize": ["Materialized", "materialize", "materialize_view"],
         "touchline.features.offline_last": ["OfflineLast"],
         "touchline.features.online_store": ["OnlineStore", "open_online_store"],
+        "touchline.features.open_reader": ["ReaderStores", "open_reader"],
         "touchline.features.point_in_time": ["point_in_time_join"],
         "touchline.features.push": ["Pushed", "push"],
         "touchline.features.reader": ["FeatureReader", "FeatureRows", "ViewStatus"],

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from touchline.features.online_store import OnlineStore
+from touchline.features.online_store import OnlineStore, StoredSize
+from touchline.features.served import MARK_PREFIX
 
 
 class Away(Protocol):
@@ -58,3 +59,41 @@ class StoreCopy:
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         return self._copy.read(keys)
+
+
+class MirroredStore:
+    """A store and a copy of it that gets whatever is written, so that the copy can stand in for it."""
+
+    def __init__(self, store: OnlineStore, copy: OnlineStore) -> None:
+        self.store = store
+        self.copy = copy
+
+    def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """What the store says; a mark only where the copy bears it too, else the copy would not be filled."""
+        found = self.store.read(keys)
+        marks = [place for place, key in enumerate(keys) if key.startswith(MARK_PREFIX)]
+        for place, copied in zip(marks, self.copy.read([keys[place] for place in marks]), strict=True):
+            found[place] = found[place] if found[place] == copied else None
+        return found
+
+    def write(self, rows: Iterable[tuple[bytes, bytes]], marks: Mapping[bytes, bytes] | None = None) -> int:
+        """The rows that won in the store; in the copy the newest wins as well."""
+        kept = list(rows)
+        won = self.store.write(kept, marks)
+        self.copy.write(kept, marks)
+        return won
+
+    def delete(self, prefix: bytes) -> int:
+        self.copy.delete(prefix)
+        return self.store.delete(prefix)
+
+    def delete_keys(self, keys: Sequence[bytes]) -> int:
+        self.copy.delete_keys(keys)
+        return self.store.delete_keys(keys)
+
+    def size(self, prefix: bytes) -> StoredSize:
+        return self.store.size(prefix)
+
+    def close(self) -> None:
+        self.store.close()
+        self.copy.close()

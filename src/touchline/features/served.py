@@ -14,6 +14,7 @@ from touchline.features.packed import Layout
 if TYPE_CHECKING:
     from touchline.features.spec import ViewJoin
 
+MARK_PREFIX = b"tlm:"
 _SEPARATOR = "\x1f"
 
 
@@ -105,7 +106,7 @@ class ViewKeys(NamedTuple):
 
 def view_keys(project: str, view: str, feature_version: str) -> ViewKeys:
     name = f"{project}:{view}:{feature_version}"
-    return ViewKeys(f"tl:{name}:".encode(), f"tlm:{name}".encode())
+    return ViewKeys(f"tl:{name}:".encode(), MARK_PREFIX + name.encode())
 
 
 def entity_key(view: str, names: Sequence[str], types: Sequence[str], values: Sequence[Any]) -> bytes:
