@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from touchline.clock import SystemClock
-from touchline.features import ColumnSpec
+from touchline.features import ColumnSpec, ServedView
 from touchline.registry import Journal, Move, ReleaseManifest
 from touchline.registry.digest import DIGEST_FILE, digest_of, file_hashes
 from touchline.registry.release import release_id
@@ -54,11 +55,18 @@ class Registry:
             moves.append(Move(state.production, "Production", "Archived", "test"))
         journal.append(PROJECT, moves, expected=state.sequence, actor="test")
 
-    def keep(self, version: int, model: Model, *, example: dict[str, Any] | None = None) -> str:
-        """Write a bundle and its records; its id."""
+    def keep(
+        self,
+        version: int,
+        model: Model,
+        *,
+        example: dict[str, Any] | None = None,
+        views: tuple[ServedView, ...] = (),
+    ) -> str:
+        """Write a bundle and its records; its id. With views, all columns come from them."""
         with TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            digest = write_bundle(folder, version, model, example)
+            digest = write_bundle(folder, version, model, example, views)
             found = release_id(PROJECT, version, digest)
             key = f"{PROJECT}/releases/{found}"
             for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -94,18 +102,34 @@ def a_request(columns: int = 4, seed: int = 2) -> dict[str, float]:
 _NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-def write_bundle(folder: Path, version: int, model: Model, example: dict[str, Any] | None = None) -> str:
+def write_bundle(
+    folder: Path,
+    version: int,
+    model: Model,
+    example: dict[str, Any] | None = None,
+    views: tuple[ServedView, ...] = (),
+) -> str:
     """A whole bundle in a folder; its digest."""
     model.export(folder / "model")
     restored = Model.restore(folder / "model")
     vectors = np.random.default_rng(3).normal(size=(20, len(model.columns)))
     np.savez(folder / "examples.npz", vectors=vectors, outputs=restored.predict(vectors))
-    names = [column.name for column in model.columns]
+    names = [] if views else [column.name for column in model.columns]
     number = {"type": "number", "minimum": -100, "maximum": 100}
     schema = {"type": "object", "properties": dict.fromkeys(names, number), "required": names}
     (folder / "contract.schema.json").write_text(json.dumps(schema))
     (folder / "lineage.json").write_text("{}")
-    manifest = ReleaseManifest(
+    manifest = _manifest(version, model, example or {}, views, file_hashes(folder))
+    (folder / "release.json").write_bytes(manifest.to_bytes())
+    digest = digest_of(file_hashes(folder))
+    (folder / DIGEST_FILE).write_text(digest + "\n", encoding="ascii")
+    return digest
+
+
+def _manifest(
+    version: int, model: Model, example: dict[str, Any], views: tuple[ServedView, ...], files: Mapping[str, str]
+) -> ReleaseManifest:
+    return ReleaseManifest(
         project=PROJECT,
         version=version,
         semantic_version=f"{version}.0.0",
@@ -113,8 +137,8 @@ def write_bundle(folder: Path, version: int, model: Model, example: dict[str, An
         task="binary",
         classes=model.classes,
         columns=model.columns,
-        inputs=tuple(names),
-        views=(),
+        inputs=() if views else tuple(column.name for column in model.columns),
+        views=views,
         on_demand=(),
         threshold=0.5,
         family=model.family,
@@ -124,13 +148,9 @@ def write_bundle(folder: Path, version: int, model: Model, example: dict[str, An
         metrics={},
         hashes={},
         libraries={},
-        example=example or {},
-        files=file_hashes(folder),
+        example=example,
+        files=files,
     )
-    (folder / "release.json").write_bytes(manifest.to_bytes())
-    digest = digest_of(file_hashes(folder))
-    (folder / DIGEST_FILE).write_text(digest + "\n", encoding="ascii")
-    return digest
 
 
 def _version_row(version: int, key: str) -> dict[str, Any]:

@@ -1,0 +1,266 @@
+"""How fast predictions are served, beside FastAPI, MLflow, MLServer and BentoML, on the same model.
+
+    python benchmarks/serving.py [speed] [peers] [features] [workers] [bulk] [--envs FOLDER] [--seconds 4] [--rounds 3]
+
+Without a part, all run. One LightGBM model of 30 features and 300 trees; wrk on loopback, one thread; each peer in an
+environment of its own, made below --envs when it is not there. touchline runs with everything on: validation, routing,
+prediction log into SQLite, metrics. The rivals of a round run one after another and rounds alternate; printed are
+medians, with the least and the most of the rounds. wrk must be installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from peers.serving_home import COLUMNS, make_home, write_key_lua, write_lua
+from peers.serving_run import Rival, Running, Speed, spread, started, typical, wrk
+
+PEERS = Path(__file__).with_name("peers")
+PACKAGES = {
+    "mlflow": ["mlflow==3.17.2", "lightgbm==4.7.0", "pandas", "scikit-learn", "uvicorn"],
+    "mlserver": ["mlserver==1.7.1", "mlserver-lightgbm==1.7.1"],
+    "bentoml": ["bentoml==1.4.39", "lightgbm==4.7.0", "pandas"],
+}
+MANY, ONE = 32, 1
+BULK_ROWS = 1_000_000
+
+
+class Field:
+    """The homes, bodies and rivals of one run."""
+
+    def __init__(self, folder: Path, options: argparse.Namespace) -> None:
+        self.folder, self.options = folder, options
+        self.row = [round(float(np.sin(index * 0.37)), 6) for index in range(COLUMNS)]
+        self.body = {f"x{index}": value for index, value in enumerate(self.row)}
+        self.model = folder / "model.txt"
+        self.model.write_text(make_home(folder / "home"))
+        write_lua(folder / "row.lua", json.dumps(self.body))
+
+    def touchline(self, *, workers: int = 1, home: str = "home", script: str = "row.lua") -> Rival:
+        return self._uvicorn(
+            f"touchline, {workers} worker{'s' * (workers > 1)}",
+            ["serving_app:make", "--factory", "--workers", str(workers)],
+            script,
+            ready="/readyz",
+            environment={"BENCH_HOME": str(self.folder / home)},
+        )
+
+    def constant(self) -> Rival:
+        return self._uvicorn("FastAPI, a constant", ["serving_constant:app"], "row.lua", ready="/openapi.json")
+
+    def _uvicorn(
+        self, name: str, what: Sequence[str], script: str, *, ready: str, environment: dict[str, str] | None = None
+    ) -> Rival:
+        options = ["--port", "{port}", "--no-access-log", "--log-level", "warning", "--app-dir", str(PEERS)]
+        command = [sys.executable, "-m", "uvicorn", *what, *options]
+        return Rival(name, command, "/predict", self.folder / script, ready, environment or {})
+
+    def peers(self) -> list[Rival]:
+        return [self._mlflow(), self._mlserver(), self._bentoml()]
+
+    def _python(self, peer: str) -> Path:
+        """The folder of commands of a peer's own environment."""
+        commands: Path = self.options.envs / peer / "bin"
+        if not commands.exists():
+            subprocess.run([sys.executable, "-m", "venv", self.options.envs / peer], check=True)
+            subprocess.run([commands / "python", "-m", "pip", "install", "-q", *PACKAGES[peer]], check=True)
+        return commands
+
+    def _mlflow(self) -> Rival:
+        commands, saved = self._python("mlflow"), self.folder / "mlflow"
+        subprocess.run(
+            [commands / "python", PEERS / "serving_mlflow.py", self.model, saved], check=True, capture_output=True
+        )
+        columns = list(self.body)
+        write_lua(self.folder / "mlflow.lua", json.dumps({"dataframe_split": {"columns": columns, "data": [self.row]}}))
+        command = [str(commands / "mlflow"), "models", "serve", "-m", str(saved), "--env-manager", "local"]
+        command += ["-h", "127.0.0.1", "-p", "{port}", "--workers", "1"]
+        path = {"PATH": f"{commands}:{os.environ['PATH']}"}
+        return Rival("mlflow models serve", command, "/invocations", self.folder / "mlflow.lua", "/ping", path)
+
+    def _mlserver(self) -> Rival:
+        commands, folder = self._python("mlserver"), self.folder / "mlserver"
+        folder.mkdir()
+        shutil.copy(self.model, folder / "model.bst")
+        runtime = "mlserver_lightgbm.LightGBMModel"
+        settings = {"name": "bench", "implementation": runtime, "parameters": {"uri": "./model.bst"}}
+        (folder / "model-settings.json").write_text(json.dumps(settings))
+        # No worker processes beside the server's own: the quicker of the two ways for one model.
+        (folder / "settings.json").write_text(json.dumps({"parallel_workers": 0, "debug": False}))
+        tensor = {"name": "rows", "shape": [1, COLUMNS], "datatype": "FP64", "data": self.row}
+        write_lua(self.folder / "mlserver.lua", json.dumps({"inputs": [tensor]}))
+        command = [str(commands / "python"), str(PEERS / "serving_mlserver.py"), str(folder)]
+        path, ready = "/v2/models/bench/infer", "/v2/models/bench/ready"
+        return Rival("MLServer", command, path, self.folder / "mlserver.lua", ready)
+
+    def _bentoml(self) -> Rival:
+        commands = self._python("bentoml")
+        write_lua(self.folder / "bento.lua", json.dumps({"rows": [self.row]}))
+        command = [str(commands / "bentoml"), "serve", "serving_bento:Scorer", "--port", "{port}"]
+        command += ["--host", "127.0.0.1", "--working-dir", str(PEERS)]
+        environment = {
+            "BENCH_MODEL": str(self.model),
+            "BENTOML_HOME": str(self.folder / "bentoml"),
+            "BENTOML_DO_NOT_TRACK": "true",
+            "BENTOML_CONFIG_OPTIONS": "api_server.logging.access.enabled=false",
+        }
+        return Rival("BentoML, batching", command, "/predict", self.folder / "bento.lua", "/readyz", environment)
+
+
+def compare(rivals: Sequence[Rival], options: argparse.Namespace) -> tuple[list[list[Speed]], list[Running]]:
+    """Every rival's runs at 32 connections, rounds alternating; all are up at once, and idle but for one."""
+    with ExitStack() as stack:
+        servers = [stack.enter_context(started(rival)) for rival in rivals]
+        speeds: list[list[Speed]] = [[] for _ in servers]
+        for server in servers:
+            wrk(server, connections=MANY, seconds=1)
+        for _ in range(options.rounds):
+            for server, found in zip(servers, speeds, strict=True):
+                found.append(wrk(server, connections=MANY, seconds=options.seconds))
+        for server, found in zip(servers, speeds, strict=True):
+            say(server.rival.name, found, f"{server.memory_mb:4.0f} MB")
+    return speeds, servers
+
+
+def say(name: str, speeds: Sequence[Speed], more: str = "") -> None:
+    one = typical(speeds)
+    errors = f"  {one.errors} ERRORS" if one.errors else ""
+    print(
+        f"  {name:<24} {one.per_second:8,.0f}/s ({spread(speeds)})  p50 {one.p50:.2f} ms  p99 {one.p99:.2f} ms  "
+        f"{more}{errors}",
+        flush=True,
+    )
+
+
+def target(what: str, value: float, limit: float, *, at_least: bool, unit: str = "") -> None:
+    kept = value >= limit if at_least else value <= limit
+    bound = "at least" if at_least else "at most"
+    print(f"    {what}: {value:.2f}{unit}, {bound} {limit:g}{unit}: {'kept' if kept else 'MISSED'}", flush=True)
+
+
+def speed(field: Field) -> None:
+    """Beside a FastAPI app that checks the same body and answers a constant."""
+    options = field.options
+    rivals = [field.touchline(), field.constant()]
+    (ours, constant), _ = compare(rivals, options)
+    a, b = typical(ours), typical(constant)
+    target("of the constant app's requests a second", a.per_second / b.per_second, 0.65, at_least=True)
+    target("times its p99", a.p99 / b.p99, 3, at_least=False)
+    print("  one connection")
+    with started(rivals[0]) as us, started(rivals[1]) as them:
+        alone: list[list[Speed]] = [[], []]
+        for _ in range(options.rounds):
+            for server, found in zip((us, them), alone, strict=True):
+                found.append(wrk(server, connections=ONE, seconds=2))
+        for server, found in zip((us, them), alone, strict=True):
+            say(server.rival.name, found)
+        target("times its p50", typical(alone[0]).p50 / typical(alone[1]).p50, 2, at_least=False)
+        target("memory of the worker", us.memory_mb, 200, at_least=False, unit=" MB")
+    times = []
+    for _ in range(5):
+        with started(field.touchline()) as server:
+            times.append(server.ready_seconds)
+    print(f"  ready from a cold start: {min(times):.2f} to {max(times):.2f} s")
+    target("ready", statistics.median(times), 1.5, at_least=False, unit=" s")
+
+
+def peers(field: Field) -> None:
+    """Beside MLflow, MLServer and BentoML."""
+    (ours, *theirs), _ = compare([field.touchline(), *field.peers()], field.options)
+    for name, speeds, times in zip(("mlflow", "MLServer", "BentoML"), theirs, (30, 2, 5), strict=True):
+        target(f"times {name}", typical(ours).per_second / typical(speeds).per_second, times, at_least=True)
+
+
+def features(field: Field) -> None:
+    """The same release by entity key, from SQLite, and with the values in the request."""
+    make_home(field.folder / "keyed", is_keyed=True)
+    write_key_lua(field.folder / "key.lua")
+    write_lua(field.folder / "values.lua", json.dumps({"features": field.body}))
+    by_key = field.touchline(home="keyed", script="key.lua")
+    by_values = field.touchline(home="keyed", script="values.lua")
+    (keyed, _, plain), _ = compare([by_key, by_values, field.touchline()], field.options)
+    print("  (by key, by values in the request, and the release without views)")
+    target(
+        "of the requests a second without", typical(keyed).per_second / typical(plain).per_second, 0.8, at_least=True
+    )
+
+
+def workers(field: Field) -> None:
+    """Two workers beside one."""
+    (one, two), _ = compare([field.touchline(), field.touchline(workers=2)], field.options)
+    target("times one worker", typical(two).per_second / typical(one).per_second, 1.5, at_least=True)
+
+
+def bulk(field: Field) -> None:
+    """A million rows from a Parquet file to a Parquet file, by the release alone."""
+    from touchline.clock import SystemClock
+    from touchline.serving import JournalReleases, score_frame
+    from touchline.storage import Database, open_objects
+
+    home = field.folder / "home"
+    rows = np.random.default_rng(8).normal(size=(BULK_ROWS, COLUMNS))
+    pl.DataFrame(rows, schema=[f"x{index}" for index in range(COLUMNS)]).write_parquet(field.folder / "rows.parquet")
+    del rows
+    database = Database.open(f"sqlite:///{home / 'touchline.db'}")
+    source = JournalReleases("bench", database, open_objects(str(home / "objects")), SystemClock())
+    began = time.perf_counter()
+    production = source.head().production
+    assert production is not None
+    found = score_frame(
+        source.load(production), None, pl.read_parquet(field.folder / "rows.parquet"), now=datetime.now(UTC)
+    )
+    found.frame.write_parquet(field.folder / "answers.parquet")
+    seconds = time.perf_counter() - began
+    print(f"  {found.rows:,} rows, {found.refused} refused, in {seconds:.1f} s ({found.rows / seconds:,.0f} rows/s)")
+    target("a million rows in", seconds, 60, at_least=False, unit=" s")
+
+
+PARTS: dict[str, Callable[[Field], None]] = {
+    "speed": speed,
+    "peers": peers,
+    "features": features,
+    "workers": workers,
+    "bulk": bulk,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="what to measure; all without")
+    parser.add_argument("--envs", type=Path, default=Path(".bench"), help="where the peers' environments lie")
+    parser.add_argument("--seconds", type=int, default=4, help="of each run")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    options.envs = options.envs.absolute()
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is not installed: apt install wrk")
+    packages = " ".join(f"{name} {version(name)}" for name in ("fastapi", "uvicorn", "pydantic", "lightgbm", "numpy"))
+    pinned = " ".join(f"{name} {packages[0].partition('==')[2]}" for name, packages in PACKAGES.items())
+    print(f"Python {platform.python_version()}, {packages}; peers: {pinned}")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {MANY} connections unless said", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        field = Field(Path(folder), options)
+        for name in options.parts or PARTS:
+            print(f"{name}: {(PARTS[name].__doc__ or '').strip()}", flush=True)
+            PARTS[name](field)
+
+
+if __name__ == "__main__":
+    main()
