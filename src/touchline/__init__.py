@@ -11,12 +11,12 @@ from touchline._lazy import lazy_names
 
 _ROOMS = {
     "touchline.contracts": ["Contract", "dataset_check", "row_check"],
-    "touchline.ingest": ["Source", "CsvFiles", "ParquetFiles", "SqlTable", "HttpTable"],
+    "touchline.ingest": ["Source", "CsvFiles", "ParquetFiles", "SqlTable", "HttpTable", "FrameProvider"],
     "touchline.features": ["Entity", "FeatureView", "feature_view", "examples", "on_demand"],
-    "touchline.training": ["classification", "regression", "Training", "Tune"],
+    "touchline.training": ["classification", "regression", "Training", "Candidate", "Tune"],
     "touchline.registry": ["Gate"],
     "touchline.serving": ["Rollout"],
-    "touchline.monitoring": ["Monitoring", "Alerts"],
+    "touchline.monitoring": ["Monitoring", "Drift", "Alerts"],
     "touchline.project": ["Project", "Retrain", "SampleClock"],
 }
 

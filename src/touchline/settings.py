@@ -45,8 +45,9 @@ class Settings(BaseModel):
     online_away: Literal["refuse", "last_values", "copy"] = Field(
         "last_values", description="what answers while Redis does not: nobody, the last answers, a copy in the home"
     )
-    workers: Literal["local", "ray"] = Field("local", description="who does the fits of a training")
-    ray_address: str | None = Field(None, description="the Ray cluster, when workers is ray; default one found here")
+    api_workers: Annotated[int, Field(ge=1, le=256)] = Field(1, description="processes that answer requests")
+    training_workers: Literal["local", "ray"] = Field("local", description="who does the fits of a training")
+    ray_address: str | None = Field(None, description="the Ray cluster, if training_workers is ray; default: found")
     cors_origins: tuple[str, ...] = Field((), description="origins a browser may call from, comma separated")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line logged")
 

@@ -20,18 +20,19 @@ def serve(
     projects: Annotated[list[str] | None, typer.Argument(help="Projects to serve; default: all.")] = None,
     host: Annotated[str | None, typer.Option(help="Address; default TOUCHLINE_HOST.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; default TOUCHLINE_PORT.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default TOUCHLINE_API_WORKERS.")] = None,
     only_serving: Annotated[
         bool, typer.Option("--only-serving", help="Without /api: a stateless replica behind an ingress.")
     ] = False,
 ) -> None:
     """Run the API in the foreground.
 
-    Example: touchline serve football --port 8000
-    """
-    import uvicorn
+    Several workers share the port; a promotion reaches all of them.
 
-    from touchline.cli.app import create_full_app, create_serving_app
+    Example: touchline serve football --port 8000 --workers 2
+    """
     from touchline.cli.ports import require_free
+    from touchline.cli.server import run_api
     from touchline.errors import ProjectNotFound
     from touchline.project import find_projects
 
@@ -39,12 +40,11 @@ def serve(
     folders = find_projects(projects or list(house.settings.projects), base=house.base)
     if not folders:
         raise ProjectNotFound("any project", house.base, [])
-    address, number = host or house.settings.host, port or house.settings.port
+    settings = house.settings
+    address, number = host or settings.host, port or settings.port
     require_free(address, number, setting="TOUCHLINE_PORT")
-    make = create_serving_app if only_serving else create_full_app
-    app = make(house, folders, host=address)
-    level = house.settings.log_level.lower()
-    uvicorn.run(app, host=address, port=number, log_level=level, access_log=False, timeout_graceful_shutdown=10)
+    count = workers or settings.api_workers
+    run_api(house, folders, host=address, port=number, workers=count, only_serving=only_serving)
 
 
 def predict(

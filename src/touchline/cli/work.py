@@ -73,7 +73,7 @@ def open_workshop(door: Door) -> Workshop:
     from touchline.training import Workshop, open_workers
 
     settings = door.house.settings
-    workers = open_workers(settings.workers, settings.ray_address)
+    workers = open_workers(settings.training_workers, settings.ray_address)
     return Workshop(studies=settings.home.absolute() / "studies" / door.project.name, workers=workers)
 
 

@@ -1,0 +1,60 @@
+"""The API's processes: one in the foreground, or several workers that share a port and the promotions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from touchline.cli.door import House, open_house
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+_DRAIN_SECONDS = 10
+
+
+def run_api(
+    house: House, folders: Sequence[Path], *, host: str, port: int, workers: int = 1, only_serving: bool = False
+) -> None:
+    """Serve until a signal says to end; requests under way are answered first."""
+    import uvicorn
+
+    level = house.settings.log_level.lower()
+    options: dict[str, Any] = {"host": host, "port": port, "log_level": level, "access_log": False}
+    options["timeout_graceful_shutdown"] = _DRAIN_SECONDS
+    if workers == 1:
+        uvicorn.run(_app(house, folders, host, only_serving=only_serving), **options)
+        return
+    # A worker is a process of its own, which reads what to serve from its environment.
+    os.environ["TOUCHLINE_HOME"] = str(house.settings.home.absolute())
+    os.environ["TOUCHLINE_PROJECTS"] = ",".join(str(folder) for folder in folders)
+    os.environ["TOUCHLINE_HOST"] = host
+    factory = serving_worker if only_serving else full_worker
+    uvicorn.run(f"{__name__}:{factory.__name__}", factory=True, workers=workers, **options)
+
+
+def serving_worker() -> FastAPI:
+    """One worker's application: the serving routes alone."""
+    return _worker(only_serving=True)
+
+
+def full_worker() -> FastAPI:
+    """One worker's application: the serving routes and `/api`."""
+    return _worker(only_serving=False)
+
+
+def _worker(*, only_serving: bool) -> FastAPI:
+    from touchline.project import find_projects
+
+    house = open_house()
+    folders = find_projects(list(house.settings.projects), base=house.base)
+    return _app(house, folders, house.settings.host, only_serving=only_serving)
+
+
+def _app(house: House, folders: Sequence[Path], host: str, *, only_serving: bool) -> FastAPI:
+    from touchline.cli.app import create_full_app, create_serving_app
+
+    make = create_serving_app if only_serving else create_full_app
+    return make(house, folders, host=host)

@@ -1,0 +1,47 @@
+"""Several API processes behind one port."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from tests.cli.conftest import Cli
+
+
+@pytest.mark.services
+def test_two_workers_answer_on_one_port_and_end_when_asked(cli: Cli) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    command = [sys.executable, "-m", "touchline.cli.main", "serve", "--port", str(port), "--workers", "2"]
+    with subprocess.Popen(
+        command, cwd=cli.place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as server:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_until_ready(url, server)
+            answers = [httpx.post(f"{url}/predict", json={"customer": "c11"}, timeout=30) for _ in range(20)]
+            assert {answer.status_code for answer in answers} == {200}
+            assert len({answer.json()["prediction_id"] for answer in answers}) == 20
+        finally:
+            os.kill(server.pid, signal.SIGTERM)
+            printed, _ = server.communicate(timeout=60)
+    assert printed.count("Started server process") == 2, printed
+
+
+def _wait_until_ready(url: str, server: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    pytest.fail("the server did not become ready")
