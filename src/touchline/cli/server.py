@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 _DRAIN_SECONDS = 10
+# The log's threads have little to do; a request must not wait for their turn to end.
+_SWITCH_SECONDS = 0.001
 
 
 def run_api(
@@ -56,5 +59,6 @@ def _worker(*, only_serving: bool) -> FastAPI:
 def _app(house: House, folders: Sequence[Path], host: str, *, only_serving: bool) -> FastAPI:
     from touchline.cli.app import create_full_app, create_serving_app
 
+    sys.setswitchinterval(_SWITCH_SECONDS)
     make = create_serving_app if only_serving else create_full_app
     return make(house, folders, host=host)
