@@ -36,7 +36,10 @@ def as_mlflow_says(registry: Registry, version: int, rows: list[dict[str, Any]])
     return said
 
 
-@pytest.mark.parametrize(("candidate", "task"), [("logistic", "three"), ("lightgbm", "two"), ("ridge", "number")])
+@pytest.mark.parametrize(
+    ("candidate", "task"),
+    [("logistic", "three"), ("lightgbm", "two"), ("ridge", "number"), ("forest", "three"), ("xgboost", "two")],
+)
 def test_mlflow_and_the_release_say_the_same(registry: Registry, candidate: str, task: str) -> None:
     trained = a_trained(candidate, task=task)
     version = record_version(registry, trained).version

@@ -28,6 +28,7 @@ from touchline.registry import (
     Refit,
     Registry,
     Trained,
+    declared_families,
     find_release,
     promote,
     read_version,
@@ -164,8 +165,7 @@ def _promote(
     if version.stage != "None" or any(change.version == version.version for change in changes):
         return None, None
     place.say("gates")
-    material = Material(place.project.task, place.project.training, training_set)
-    judges = Judges(place.project.gates, _refitter(place, version, material))
+    judges = _judges(place, version, _material(place, training_set))
     try:
         return promote(registry, place.project.name, version.version, decision, judges=judges), None
     except GateFailed as refusal:
@@ -174,14 +174,23 @@ def _promote(
 
 def judges_of(place: Workplace, version: ModelVersion) -> Judges:
     """The declared gates, and Production's recipe fitted again on the version's own training set."""
-    material = material_of(place, version)
-    return Judges(place.project.gates, None if material is None else _refitter(place, version, material))
+    return _judges(place, version, material_of(place, version))
+
+
+def _judges(place: Workplace, version: ModelVersion, material: Material | None) -> Judges:
+    families = declared_families(place.project.training)
+    return Judges(place.project.gates, _refitter(place, version, material) if material else None, families)
 
 
 def material_of(place: Workplace, version: ModelVersion) -> Material | None:
     """What the version was made from, as declared now; None when its training set is no longer kept."""
     training_set = read_training_set(version.training_set_hash, project=place.project.name, stores=place.stores)
-    return None if training_set is None else Material(place.project.task, place.project.training, training_set)
+    return None if training_set is None else _material(place, training_set)
+
+
+def _material(place: Workplace, training_set: TrainingSet) -> Material:
+    project = place.project
+    return Material(project.task, project.training, training_set, declared_families(project.training))
 
 
 def _refitter(place: Workplace, version: ModelVersion, material: Material) -> Refit:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from touchline.clock import Clock
     from touchline.features import FeatureReader, FeatureView
     from touchline.serving import ServedProject, ServedRelease
+    from touchline.training import Family
 
 
 def create_serving_app(house: House, folders: Sequence[Path], *, host: str) -> FastAPI:
@@ -54,12 +55,20 @@ def _served(house: House, folder: Path) -> ServedProject:
     clock = _clock(house, name)
     return ServedProject(
         name=name,
-        releases=JournalReleases(name, house.database, house.objects, clock),
+        releases=JournalReleases(
+            name, house.database, house.objects, clock, families=lambda: _own_families(house, folder)
+        ),
         clock=clock,
         open_reader=_reader_opener(house, folder, clock),
         routers=_routers(house, folder),
         is_store_remote=house.settings.online_store != "sqlite",
     )
+
+
+def _own_families(house: House, folder: Path) -> Mapping[str, Family]:
+    from touchline.registry import declared_families
+
+    return declared_families(_load(house, [folder], folder.name).project.training)
 
 
 def _clock(house: House, name: str) -> Any:

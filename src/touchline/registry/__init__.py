@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from touchline.registry.evidence import Evidence as Evidence
     from touchline.registry.evidence import Opponent as Opponent
     from touchline.registry.facts import Trained as Trained
+    from touchline.registry.families import declared_families as declared_families
     from touchline.registry.gates import GateReport as GateReport
     from touchline.registry.gates import GateResult as GateResult
     from touchline.registry.gates import check_gate as check_gate
@@ -92,6 +93,7 @@ __getattr__ = lazy_names(
         "touchline.registry.download": ["download_release"],
         "touchline.registry.evidence": ["Evidence", "Opponent"],
         "touchline.registry.facts": ["Trained"],
+        "touchline.registry.families": ["declared_families"],
         "touchline.registry.gates": ["GateReport", "GateResult", "check_gate", "check_gates"],
         "touchline.registry.gather": ["Refit", "gather_evidence", "read_predictions", "read_recipe"],
         "touchline.registry.journal": ["Journal", "Move"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from typing import Any, Final
 
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from touchline.errors import NotEvaluated, ObjectNotFound
 from touchline.registry.evidence import Evidence, Opponent
+from touchline.registry.families import families_of
 from touchline.registry.looks import look_at
 from touchline.registry.spec import Gate
 from touchline.registry.versions import ModelVersion, Registry
 from touchline.statistics import cluster_codes
-from touchline.training import Model, Recipe
+from touchline.training import Family, Model, Recipe
 
 Array = NDArray[np.float64]
 # Production's recipe, fitted on the candidate's training rows: what it says about the candidate's test rows.
@@ -32,6 +33,7 @@ def gather_evidence(
     *,
     production: ModelVersion | None,
     refit: Refit | None,
+    families: Mapping[str, Family] | None = None,
 ) -> Evidence:
     """All that the gates need, and no more: only a comparative gate costs a look and a refit.
 
@@ -56,7 +58,7 @@ def gather_evidence(
             for name in frame.columns
             if name.startswith("slice_")
         },
-        measured=_measured(registry, version, {gate.kind for gate in gates}),
+        measured=_measured(registry, version, {gate.kind for gate in gates}, families),
         approvals=approvals(registry, version),
         stage=version.stage,
     )
@@ -151,18 +153,21 @@ def read_recipe(registry: Registry, version: ModelVersion) -> Recipe:
     return Recipe.from_json(json.loads(registry.objects.read(f"{version.object_key}/recipe.json")))
 
 
-def _measured(registry: Registry, version: ModelVersion, kinds: set[str]) -> dict[str, float]:
+def _measured(
+    registry: Registry, version: ModelVersion, kinds: set[str], families: Mapping[str, Family] | None
+) -> dict[str, float]:
     found = {}
     if "size" in kinds:
         folder = registry.objects.local_path(f"{version.object_key}/model")
         found["size_mb"] = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
     if "latency" in kinds:
-        found["latency_ms"] = _median_latency_ms(registry, version)
+        found["latency_ms"] = _median_latency_ms(registry, version, families)
     return found
 
 
-def _median_latency_ms(registry: Registry, version: ModelVersion) -> float:
-    model = Model.restore(registry.objects.local_path(f"{version.object_key}/model"))
+def _median_latency_ms(registry: Registry, version: ModelVersion, families: Mapping[str, Family] | None) -> float:
+    folder = registry.objects.local_path(f"{version.object_key}/model")
+    model = Model.restore(folder, families_of(folder, families))
     with np.load(registry.objects.local_path(f"{version.object_key}/examples.npz"), allow_pickle=False) as stored:
         row = stored["vectors"][:1]
     model.predict(row)

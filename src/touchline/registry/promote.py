@@ -166,7 +166,9 @@ def _judge(
 ) -> GateReport:
     """The report of gates that all passed. One that did not is written to the journal, then raised."""
     production = None if state.production is None else read_version(registry, version.project, state.production)
-    evidence = gather_evidence(registry, version, judges.gates, production=production, refit=judges.refit)
+    evidence = gather_evidence(
+        registry, version, judges.gates, production=production, refit=judges.refit, families=judges.families
+    )
     report = check_gates(judges.gates, evidence)
     if report.passed:
         return report

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from touchline.features import encode_columns
+from touchline.registry.families import families_of
 from touchline.training import Model
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def mlflow_model() -> PythonModel:
         """Predicts with the exported model; `p_<class>` per class, or `value`."""
 
         def load_context(self, context: Any) -> None:
-            self.model = Model.restore(Path(context.artifacts["model"]))
+            folder = Path(context.artifacts["model"])
+            self.model = Model.restore(folder, families_of(folder))
 
     # A class body would lose the annotation; MLflow wraps `predict` when the class is made.
     model: PythonModel = type("TouchlineModel", (TouchlineModel,), {"predict": predict})()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from touchline.errors import ReleaseBroken, ReleaseTampered
 from touchline.registry.digest import DIGEST_FILE, digest_of, file_hashes
+from touchline.registry.families import families_of
 from touchline.registry.manifest import OnDemandCode, ReleaseManifest
 from touchline.training import Family, Model
 
@@ -79,7 +80,7 @@ def load_release(
     """
     hashes = _verified(folder, digest)
     manifest = _manifest(folder, hashes)
-    model = Model.restore(folder / "model", families)
+    model = Model.restore(folder / "model", families_of(folder / "model", families))
     _self_test(folder, model)
     found = digest_of(hashes)
     return LoadedRelease(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from touchline.errors import ReleaseNotFound
+from touchline.errors import ReleaseNotFound, UnknownPlugin
 from touchline.registry import Journal, load_release
 from touchline.serving.releases import Head
 from touchline.serving.served import ServedRelease, served_from
@@ -14,14 +14,28 @@ from touchline.storage import Database, ObjectStore
 from touchline.storage.tables import releases
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from touchline.clock import Clock
+    from touchline.training import Family
 
 
 class JournalReleases:
-    """The releases of one project. The journal is read as a whole only when its newest entry has changed."""
+    """The releases of one project. The journal is read as a whole only when its newest entry has changed.
 
-    def __init__(self, project: str, database: Database, objects: ObjectStore, clock: Clock) -> None:
-        self._project, self._database, self._objects = project, database, objects
+    `families` gives the estimators of the project's own code; it is asked only by a release that needs one.
+    """
+
+    def __init__(
+        self,
+        project: str,
+        database: Database,
+        objects: ObjectStore,
+        clock: Clock,
+        *,
+        families: Callable[[], Mapping[str, Family]] | None = None,
+    ) -> None:
+        self._project, self._database, self._objects, self._families = project, database, objects, families
         self._journal = Journal(database, clock)
         self._head = Head(-1, None)
 
@@ -46,4 +60,10 @@ class JournalReleases:
             found = connection.execute(query).first()
         if found is None:
             raise ReleaseNotFound(self._project, release_id)
-        return served_from(load_release(self._objects.local_path(found.object_key), digest=found.digest))
+        folder = self._objects.local_path(found.object_key)
+        try:
+            return served_from(load_release(folder, digest=found.digest))
+        except UnknownPlugin:
+            if self._families is None:
+                raise
+            return served_from(load_release(folder, digest=found.digest, families=self._families()))
