@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ def main() -> None:
     said = {"flaml": run_flaml, "autogluon": run_autogluon}[name](job, train, test)
     seconds = time.perf_counter() - began
     np.save(folder / "predictions.npy", said)
-    (folder / "done.json").write_text(json.dumps({"seconds": seconds}))
+    told = {"seconds": seconds, "version": version({"flaml": "flaml", "autogluon": "autogluon.tabular"}[name])}
+    (folder / "done.json").write_text(json.dumps(told))
 
 
 if __name__ == "__main__":

@@ -40,10 +40,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Entry:
-    """A recipe and the family that can follow it."""
+    """A recipe, the family that can follow it, and how many seconds it may take."""
 
     recipe: Recipe
     family: Family
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,10 @@ def recipe_of(candidate: Candidate, family: Family, contest: Contest) -> Recipe:
 def try_recipe(contest: Contest, entry: Entry) -> Contender | CandidateReport:
     """The recipe's score on the validation rows, or a report of why there is none."""
     began, recipe, family = time.perf_counter(), entry.recipe, entry.family
-    seconds = contest.training.candidate_seconds
+    limits = [seconds for seconds in (entry.seconds, contest.training.candidate_seconds) if seconds is not None]
+    deadline = Deadline.within(min(limits, default=None))
     try:
-        return run_within(seconds, recipe.candidate, lambda: _tried(recipe, family, contest, began))
+        return run_within(deadline.seconds, recipe.candidate, lambda: _tried(recipe, family, contest, deadline))
     except Exception as wrong:  # noqa: BLE001  a candidate may fail in any way; the others go on and the report says so
         _log.warning("candidate %s failed", recipe.candidate, exc_info=True)
         return CandidateReport(recipe.candidate, recipe.params, {}, time.perf_counter() - began, _reason(wrong))
@@ -111,15 +113,15 @@ def lost_report(entry: Entry, lost: WorkerLost) -> CandidateReport:
     return CandidateReport(entry.recipe.candidate, entry.recipe.params, {}, 0.0, str(lost))
 
 
-def _tried(recipe: Recipe, family: Family, contest: Contest, began: float) -> Contender:
-    deadline = Deadline.within(contest.training.candidate_seconds)
+def _tried(recipe: Recipe, family: Family, contest: Contest, deadline: Deadline) -> Contender:
+    began = time.perf_counter()
     out_of_fold = fit_out_of_fold(recipe, family, contest.rows, contest.windows, deadline=deadline)
     return judge(_settled(recipe, out_of_fold), family, contest, out_of_fold, began)
 
 
-def judged(contest: Contest, entry: Entry, out_of_fold: OutOfFold) -> Contender:
-    """The contender of a recipe whose fits on the windows are done already."""
-    began = time.perf_counter()
+def judged(contest: Contest, entry: Entry, out_of_fold: OutOfFold, seconds: float) -> Contender:
+    """The contender of a recipe whose fits on the windows are done already, and took so many seconds."""
+    began = time.perf_counter() - seconds
     return judge(_settled(entry.recipe, out_of_fold), entry.family, contest, out_of_fold, began)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from touchline.errors import NoCandidateWorked, WorkerLost
 from touchline.training.balance import IMBALANCED, imbalance
 from touchline.training.blend import NAME, BlendFamily, blend_weights
+from touchline.training.budget import Budget
 from touchline.training.candidates import (
     CandidateReport,
     Contender,
@@ -60,6 +61,7 @@ class _Competition:
     def __post_init__(self) -> None:
         self.contenders: list[Contender] = []
         self.reports: list[CandidateReport] = []
+        self.budget = Budget(self.contest, self.workshop.workers.count(self.contest.threads))
 
     def run(self) -> tuple[Contender, tuple[CandidateReport, ...]]:
         self._defaults()
@@ -94,10 +96,10 @@ class _Competition:
         ]
 
     def _searched(self) -> None:
-        # The most promising first; what one does not use of its share is left for the next.
-        deadline = Deadline.within(self.contest.training.tune.seconds)
-        ranked = sorted(self.contenders, key=lambda contender: contender.score)
-        shares = [1.0 / (place + 1) for place in range(len(ranked))]
+        # The most promising last, with the largest share: what the others do not use of theirs is left for it.
+        deadline = Deadline.within(self.budget.for_searches(self.contenders))
+        ranked = sorted(self.contenders, key=lambda contender: contender.score, reverse=True)
+        shares = [1.0 / (len(ranked) - place) for place in range(len(ranked))]
         for place, contender in enumerate(ranked):
             name = contender.recipe.candidate
             self.workshop.tell(Progress(f"searching settings of {name}", 0.2 + 0.5 * place / len(ranked)))
@@ -109,7 +111,8 @@ class _Competition:
                 self.reports = [replace(r, tuning=tuned.report) if r.name == name else r for r in self.reports]
                 continue
             entry = Entry(replace(tuned.recipe, candidate=f"{name}+tuned"), contender.family)
-            found = judged(self.contest, entry, tuned.out_of_fold) if tuned.out_of_fold else self._tried([entry])[0]
+            known = tuned.out_of_fold
+            found = judged(self.contest, entry, known, tuned.seconds) if known else self._tried([entry])[0]
             self._enter(_with_search(found, tuned.report))
 
     def _balanced(self) -> None:
@@ -126,7 +129,7 @@ class _Competition:
             replace(start, candidate=f"{name}+smote", smote=True),
         )
         self.workshop.tell(Progress("trying weights and synthetic rows for the rare classes", 0.7))
-        for found in self._tried([Entry(variant, best.family) for variant in variants]):
+        for found in self._tried([Entry(variant, best.family, self.budget.for_variants(best)) for variant in variants]):
             self.reports.append(found.report if isinstance(found, Contender) else found)
             # What bends the probabilities must earn its place: better by more than the error of the difference.
             if isinstance(found, Contender) and clearly_better(found, best):
@@ -144,18 +147,28 @@ class _Competition:
             return
         began = time.perf_counter()
         self.workshop.tell(Progress("blending", 0.78))
-        self._enter(_blend(self.contenders, self.contest, began))
+        labels = self.contest.rows.labels[self.contenders[0].out_of_fold.rows]
+        said = [contender.out_of_fold.predictions for contender in self.contenders]
+        weights = blend_weights(self.contest.training.score_for(self.contest.rows.kind), labels, said)
+        used = {place: float(weight) for place, weight in enumerate(weights) if weight > 0}
+        bags = self.budget.bags([self.contenders[place] for place in used])
+        members = [
+            (member, weight / times)
+            for place, weight in used.items()
+            for times in [bags if has_chance(self.contenders[place]) else 1]
+            for member in seeded(self.contenders[place].recipe, times)
+        ]
+        self._enter(_blend(self.contenders, self.contest, members, began))
 
 
-def _blend(contenders: Sequence[Contender], contest: Contest, began: float) -> Contender:
+def _blend(
+    contenders: Sequence[Contender], contest: Contest, members: Sequence[tuple[Recipe, float]], began: float
+) -> Contender:
     """The weighted mean of the contenders, judged on rows that its weights were not found on."""
     first = contenders[0].out_of_fold
     labels = contest.rows.labels[first.rows]
     said = [contender.out_of_fold.predictions for contender in contenders]
     score = contest.training.score_for(contest.rows.kind)
-    weights = blend_weights(score, labels, said)
-    bags = contest.training.bags
-    used = [(contender, float(weight)) for contender, weight in zip(contenders, weights, strict=True) if weight > 0]
     recipe = Recipe(
         candidate=NAME,
         family=NAME,
@@ -163,10 +176,10 @@ def _blend(contenders: Sequence[Contender], contest: Contest, began: float) -> C
         columns=contenders[0].recipe.columns,
         seed=contest.training.seed,
         threads=contest.threads,
-        members=tuple(_with_seed(contender.recipe, bag) for contender, _ in used for bag in range(bags)),
-        weights=tuple(weight / bags for _, weight in used for _ in range(bags)),
+        members=tuple(member for member, _ in members),
+        weights=tuple(weight for _, weight in members),
     )
-    families = {contender.family.name: contender.family for contender, _ in used}
+    families = {contender.family.name: contender.family for contender in contenders}
     half = np.arange(len(labels)) % 2 == 0
     honest = np.empty_like(said[0])
     for rows in (half, ~half):
@@ -176,8 +189,15 @@ def _blend(contenders: Sequence[Contender], contest: Contest, began: float) -> C
     return judge(recipe, BlendFamily(families), contest, out_of_fold, began)
 
 
-def _with_seed(recipe: Recipe, bag: int) -> Recipe:
-    return replace(recipe, seed=recipe.seed + bag)
+def seeded(recipe: Recipe, times: int) -> list[Recipe]:
+    """The recipe under so many seeds."""
+    return [replace(recipe, seed=recipe.seed + bag) for bag in range(times)]
+
+
+def has_chance(contender: Contender) -> bool:
+    """Whether another seed gives another model; families that do not say are taken to."""
+    asked = getattr(contender.family, "has_chance", None)
+    return asked is None or bool(asked(contender.recipe.params))
 
 
 def _with_search(found: Contender | CandidateReport, report: TuningReport) -> Contender | CandidateReport:

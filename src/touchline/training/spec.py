@@ -164,6 +164,7 @@ class Training(BaseModel):
     blend: bool = Field(default=False, description="an average of the candidates competes too")
     bags: Annotated[int, Field(ge=1, le=20)] = Field(default=1, description="fits of each member of a blend, by seed")
     learning_curve: bool = Field(default=True, description="fit the winner on parts of the training rows too")
+    seconds: Annotated[float, Field(gt=0)] | None = Field(default=None, description="about, for the whole training")
     candidate_seconds: Annotated[float, Field(gt=0)] | None = Field(default=None, description="limit for each")
     threads: Annotated[int, Field(ge=1)] | None = None
 

@@ -75,6 +75,7 @@ class Tuned:
 
     recipe: Recipe | None
     out_of_fold: OutOfFold | None
+    seconds: float
     report: TuningReport
 
 
@@ -90,10 +91,10 @@ def tune(recipe: Recipe, family: Family, contest: Contest, search: Search) -> Tu
     report = _report(study, resumed)
     best = _best(study)
     if best is None:
-        return Tuned(None, None, report)
+        return Tuned(None, None, 0.0, report)
     out_of_fold = hunt.best[1].out_of_fold if hunt.best[0] == best.number else None
     params = dict(best.user_attrs["params"])
-    return Tuned(replace(recipe, params={**recipe.params, **params}), out_of_fold, report)
+    return Tuned(replace(recipe, params={**recipe.params, **params}), out_of_fold, _seconds(best), report)
 
 
 @dataclass
@@ -189,6 +190,10 @@ def _best(study: optuna.Study) -> FrozenTrial | None:
     return min(scored, key=lambda trial: (trial.value, trial.number), default=None)
 
 
+def _seconds(trial: FrozenTrial) -> float:
+    return trial.duration.total_seconds() if trial.duration else 0.0
+
+
 def _report(study: optuna.Study, resumed: int) -> TuningReport:
     import optuna
 
@@ -200,6 +205,5 @@ def _trial_report(trial: FrozenTrial) -> TrialReport:
     states: dict[str, TrialState] = {"COMPLETE": "complete", "PRUNED": "pruned"}
     state = states.get(trial.state.name, "failed")
     params = trial.user_attrs.get("params", trial.params)
-    took = trial.duration.total_seconds() if trial.duration else 0.0
     score = trial.value if state == "complete" else None
-    return TrialReport(trial.number, params, score, state, took)
+    return TrialReport(trial.number, params, score, state, _seconds(trial))

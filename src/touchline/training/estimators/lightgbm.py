@@ -80,6 +80,10 @@ class LightgbmFamily:
             "max_cat_to_onehot": trial.suggest_int("max_cat_to_onehot", 2, 64, log=True),
         }
 
+    def has_chance(self, params: Params) -> bool:
+        """Whether another seed grows other trees."""
+        return any(float(params.get(name, 1.0)) < 1.0 for name in ("feature_fraction", "bagging_fraction"))
+
     def fit(self, request: FitRequest) -> Fitted:
         import lightgbm
 

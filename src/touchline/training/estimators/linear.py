@@ -73,6 +73,9 @@ class LogisticFamily:
     def suggest(self, trial: BaseTrial, kind: Kind) -> Params:  # noqa: ARG002
         return {"strength": trial.suggest_float("strength", 1e-4, 1e2, log=True)}
 
+    def has_chance(self, params: Params) -> bool:  # noqa: ARG002
+        return False
+
     def fit(self, request: FitRequest) -> Fitted:
         import warnings
 
@@ -103,6 +106,9 @@ class RidgeFamily:
 
     def suggest(self, trial: BaseTrial, kind: Kind) -> Params:  # noqa: ARG002
         return {"alpha": trial.suggest_float("alpha", 1e-3, 1e4, log=True)}
+
+    def has_chance(self, params: Params) -> bool:  # noqa: ARG002
+        return False
 
     def fit(self, request: FitRequest) -> Fitted:
         from sklearn.linear_model import Ridge

@@ -74,6 +74,10 @@ class XgboostFamily:
             "reg_lambda": trial.suggest_float("reg_lambda", 1e-3, 20.0, log=True),
         }
 
+    def has_chance(self, params: Params) -> bool:
+        """Whether another seed grows other trees."""
+        return any(float(params.get(name, 1.0)) < 1.0 for name in ("subsample", "colsample_bytree"))
+
     def fit(self, request: FitRequest) -> Fitted:
         import xgboost
 

@@ -1,0 +1,62 @@
+"""How the seconds of a whole training are shared out: what the last fits will need is kept back from the searches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from touchline.training.candidates import Contender
+from touchline.training.contest import Contest
+from touchline.training.estimators.base import Deadline
+
+# For the evaluation, its intervals and explanations, and the reading and writing of models.
+_AFTER_THE_FITS: Final = 0.1
+_BEST: Final = 3
+# Settings that are found grow more and larger trees than the defaults, as often as not.
+_MARGIN: Final = 2.0
+
+
+@dataclass
+class Budget:
+    """The time of one training, from its beginning; without `seconds` in its declaration there is no end to it."""
+
+    contest: Contest
+    at_once: int
+    whole: Deadline = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.whole = Deadline.within(self.contest.training.seconds)
+
+    @property
+    def _left(self) -> float | None:
+        """Seconds for fits; None without an end."""
+        seconds = self.contest.training.seconds
+        return None if self.whole.left is None or seconds is None else self.whole.left - _AFTER_THE_FITS * seconds
+
+    def for_searches(self, contenders: Sequence[Contender]) -> float | None:
+        """Seconds for all searches: as declared, and no more than the last fits leave; None where nothing ends them."""
+        declared, left = self.contest.training.tune.seconds, self._left
+        if left is None:
+            return declared
+        # A blend is mostly of the best few, found with other settings; the best comes with weights and SMOTE too.
+        best = sorted(contenders, key=lambda contender: contender.score)[:_BEST]
+        closing = _MARGIN * self._last_fits(best) + 2 * best[0].out_of_fold.seconds
+        return max(0.0, min(left - closing, declared or left))
+
+    def for_variants(self, best: Contender) -> float | None:
+        """Seconds for the best candidate's variants for rare classes; None where nothing ends them."""
+        return None if self._left is None else max(0.0, self._left - _MARGIN * self._last_fits([best]))
+
+    def bags(self, contenders: Sequence[Contender]) -> int:
+        """How often each member of a blend is fitted: as declared, and no more than there is time for."""
+        declared, left = self.contest.training.bags, self._left
+        if left is None:
+            return declared
+        return max(1, min(declared, int(left / max(self._last_fits(contenders), 1e-9))))
+
+    def _last_fits(self, contenders: Sequence[Contender]) -> float:
+        """About how long the evaluation fit and the shipping fit of these take, side by side."""
+        fitted = sum(len(window.fit) for window in self.contest.windows)
+        share = 2 * len(self.contest.rows) / fitted
+        return share * sum(contender.out_of_fold.seconds for contender in contenders) / self.at_once
