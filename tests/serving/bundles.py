@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,8 @@ import numpy as np
 import sqlalchemy as sa
 
 from touchline.clock import SystemClock
-from touchline.features import ColumnSpec, ServedView
+from touchline.features import ColumnSpec, OnlineStore, ServedView
+from touchline.features.marks import micros
 from touchline.registry import Journal, Move, ReleaseManifest
 from touchline.registry.digest import DIGEST_FILE, digest_of, file_hashes
 from touchline.registry.release import release_id
@@ -38,8 +39,8 @@ class Registry:
     objects: ObjectStore
 
     @classmethod
-    def open(cls, home: Path) -> Registry:
-        database = Database.open(f"sqlite:///{home / 'touchline.db'}")
+    def open(cls, home: Path, *, url: str | None = None) -> Registry:
+        database = Database.open(url or f"sqlite:///{home / 'touchline.db'}")
         database.migrate()
         return cls(database, open_objects(str(home / "objects")))
 
@@ -97,6 +98,26 @@ def a_model(family: str = "logistic", *, columns: int = 4, rows: int = 400, seed
 def a_request(columns: int = 4, seed: int = 2) -> dict[str, float]:
     random = np.random.default_rng(seed)
     return {f"x{index}": round(float(value), 6) for index, value in enumerate(random.normal(size=columns))}
+
+
+def a_stats_view(columns: Sequence[ColumnSpec]) -> ServedView:
+    """A view that holds all columns of a model, by one key."""
+    fields = tuple((column.name, "float") for column in columns)
+    return ServedView(PROJECT, "customer_stats", "v1", "", ("customer_id",), ("customer_id",), ("str",), fields)
+
+
+def write_stats(store: OnlineStore, columns: Sequence[ColumnSpec], *, customers: int = 10) -> None:
+    """Rows of customers c0, c1, … in an online store."""
+    view, random = a_stats_view(columns), np.random.default_rng(4)
+    at, values = micros(datetime(2026, 1, 1, tzinfo=UTC)), random.normal(size=(customers, len(columns)))
+    keys = [view.key({"customer_id": f"c{index}"}) for index in range(customers)]
+    store.write((key, view.layout.pack(at, at, row)) for key, row in zip(keys, values.tolist(), strict=True) if key)
+
+
+def looked_up(model: Model) -> Model:
+    """The model with columns that come from the view."""
+    columns = tuple(replace(column, origin="view:customer_stats") for column in model.columns)
+    return replace(model, columns=columns)
 
 
 _NOW = datetime(2030, 1, 1, tzinfo=UTC)

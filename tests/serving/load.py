@@ -20,12 +20,15 @@ class Load:
     answers: list[tuple[float, str, int]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     ending: threading.Event = field(default_factory=threading.Event)
+    pause_seconds: float = 0.0
 
 
 @contextmanager
-def under_load(address: str, body: dict[str, Any], *, connections: int = 4) -> Iterator[Load]:
-    """Load on `/predict` for as long as the block runs."""
-    load = Load()
+def under_load(
+    address: str, body: dict[str, Any], *, connections: int = 4, is_refusal_fine: bool = False
+) -> Iterator[Load]:
+    """Load on `/predict` while the block runs. Where a refusal is fine, the client waits a little and goes on."""
+    load = Load(pause_seconds=0.02 if is_refusal_fine else 0.0)
     threads = [threading.Thread(target=_ask, args=(load, address, body), daemon=True) for _ in range(connections)]
     for thread in threads:
         thread.start()
@@ -52,3 +55,4 @@ def _ask(load: Load, address: str, body: dict[str, Any]) -> None:
                 load.answers.append((time.time(), document["prediction_id"], document["version"]))
             else:
                 load.failures.append(f"{answer.status} {document.get('detail')}")
+                load.ending.wait(load.pause_seconds)

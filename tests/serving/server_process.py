@@ -19,7 +19,8 @@ from fastapi import FastAPI
 from tests.serving.builders import wait_for
 from tests.serving.bundles import PROJECT
 from touchline.clock import SystemClock
-from touchline.serving import JournalReleases, LogLimits, ServedProject, ServerOptions
+from touchline.features import FeatureReader, open_online_store
+from touchline.serving import JournalReleases, LogLimits, ServedProject, ServedRelease, ServerOptions
 from touchline.serving.app import create_app
 from touchline.storage import Database, open_objects
 
@@ -33,11 +34,17 @@ def make() -> FastAPI:
     clock = SystemClock()
     source = JournalReleases(PROJECT, database, open_objects(str(home / "objects")), clock)
     return create_app(
-        [ServedProject(PROJECT, source, clock)],
+        [ServedProject(PROJECT, source, clock, _open_reader, is_store_remote="SERVER_REDIS" in os.environ)],
         database=database,
         spool=home / "spool",
         options=ServerOptions(log_limits=LogLimits(longest_backoff_seconds=0.5)),
     )
+
+
+def _open_reader(release: ServedRelease) -> FeatureReader | None:
+    if not release.views:
+        return None
+    return FeatureReader(release.views, release.columns, open_online_store("redis", os.environ["SERVER_REDIS"]))
 
 
 @dataclass(frozen=True)
@@ -48,20 +55,30 @@ class Process:
     address: str
     ready_seconds: float
 
+    @property
+    def memory_mb(self) -> float:
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1e3
+
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
 
 
 @contextmanager
-def a_process(home: Path, *, workers: int = 1, database: str = "") -> Iterator[Process]:
+def a_process(home: Path, *, workers: int = 1, **where: str) -> Iterator[Process]:
+    """A server over a home, ready. `where` names what lies elsewhere: database=URL, redis=URL."""
     with socket.socket() as spare:
         spare.bind(("127.0.0.1", 0))
         port = spare.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", "tests.serving.server_process:make", "--factory", "--port", str(port)]
     options = ["--workers", str(workers), "--no-access-log", "--log-level", "error", "--timeout-graceful-shutdown", "5"]
-    environment = {**os.environ, "SERVER_HOME": str(home), "SERVER_DATABASE": database, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "SERVER_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    environment |= {f"SERVER_{name.upper()}": url for name, url in where.items()}
     started = time.monotonic()
-    child = subprocess.Popen([*command, *options], cwd=_CHECKOUT, env=environment, start_new_session=True)
+    with (home / "server.log").open("ab") as log:
+        child = subprocess.Popen(
+            [*command, *options], cwd=_CHECKOUT, env=environment, stderr=log, start_new_session=True
+        )
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(lambda: _is_ready(address), seconds=60)

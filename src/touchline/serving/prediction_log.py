@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from touchline.errors import TouchlineError
 from touchline.serving.spool import Spool, read_segment, segments
 
 _log = logging.getLogger("touchline.serving.prediction_log")
@@ -186,7 +187,8 @@ class PredictionLog:
                 self._write(path)
             except Exception as away:  # noqa: BLE001  whatever the database raises, the segment stays and is tried again
                 if self._sink_failure is None:
-                    _log.exception("the prediction log waits on disk: the database refused %s", path.name)
+                    unforeseen = None if isinstance(away, TouchlineError) else away
+                    _log.error("the prediction log waits on disk, the database is away: %s", away, exc_info=unforeseen)
                 self._sink_failure = f"database: {type(away).__name__}: {away}"[:300]
                 self._spool_bytes = self._spool.waiting_bytes()
                 return False
