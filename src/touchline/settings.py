@@ -50,6 +50,7 @@ class Settings(BaseModel):
     ray_address: str | None = Field(None, description="the Ray cluster, if training_workers is ray; default: found")
     cors_origins: tuple[str, ...] = Field((), description="origins a browser may call from, comma separated")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line logged")
+    log_format: Literal["text", "json"] = Field("text", description="words for people, or a JSON document a line")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:

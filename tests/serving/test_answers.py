@@ -111,6 +111,8 @@ def test_the_cutoff_is_project_time_unless_the_request_says_another(shop: Server
         ('{"age": 3, "agee": 3}', 422, "agee", "age, colour, cutoff"),
         ('{"age": 3, "cutoff": "2009-04-15T00:00:00"}', 422, "cutoff", "date-time"),
         ('{"age": 3, "cutoff": 0}', 422, "cutoff", "date-time"),
+        ('{"age": 3, "cutoff": "9999-12-31T23:59:59-10:00"}', 422, "cutoff", "date-time"),
+        ('{"age": 3, "cutoff": "0001-01-01T00:00:00+10:00"}', 422, "cutoff", "date-time"),
         ('{"age": 3, "cutoff": "1239800000"}', 422, "cutoff", "date-time"),
         ('[{"age": 3}, {"age": -1}]', 422, "1.age", "number >= 0"),
         ("[]", 422, "", "1 to 3 rows"),

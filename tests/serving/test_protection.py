@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,10 +14,15 @@ import pytest
 import sqlalchemy as sa
 
 from tests.serving.builders import NOW, Server, Shelf, a_database, a_release, a_server, wait_for
-from touchline.errors import KeyNotFound, KeyRequired
+from touchline.errors import KeyNotFound, KeyRequired, MissingDependency
 from touchline.serving import Limits, list_keys, make_key, revoke_key
+from touchline.serving.admission import Admission
 from touchline.serving.batching import Batcher
 from touchline.serving.correlation import correlation_of, trace_context
+from touchline.serving.front import Front
+from touchline.serving.keys import KeyRing
+from touchline.serving.log_format import JsonLines, Words, log_config
+from touchline.serving.open_telemetry import tracer_from_environment
 from touchline.storage.tables import api_keys
 
 ROW = {"age": 3}
@@ -160,3 +167,53 @@ def test_the_correlation_id_is_the_callers_or_its_trace(given: dict[bytes, bytes
     assert correlation_of(given) == expected
     context = trace_context(given)
     assert context is None or context.parent_id == "b" * 16
+
+
+def test_a_request_is_a_span_of_the_callers_trace(tmp_path: Path) -> None:
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    from touchline.serving.open_telemetry import OpenTelemetry
+
+    spans = InMemorySpanExporter()
+    tracer = OpenTelemetry(spans)
+    with a_server(tmp_path, Shelf.of(a_release()), tracer=tracer) as server:
+        trace = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
+        answer = server.client.post("/predict", json=ROW, headers=trace)
+        assert answer.headers["x-correlation-id"] == "a" * 32
+        server.client.get("/model-info")
+    tracer.close()
+    found = {span.name: span for span in spans.get_finished_spans()}
+    assert set(found) == {"/predict", "/model-info"}
+    span = found["/predict"]
+    assert span.context is not None
+    assert span.parent is not None
+    assert (span.context.trace_id, span.parent.span_id) == (int("a" * 32, 16), int("b" * 16, 16))
+    assert span.attributes == {
+        "http.request.method": "POST",
+        "http.route": "/predict",
+        "http.response.status_code": 200,
+    }
+
+
+def test_traces_are_kept_only_where_the_environment_asks_for_them() -> None:
+    assert tracer_from_environment({}) is None
+    assert tracer_from_environment({"OTEL_TRACES_EXPORTER": "none"}) is None
+    with pytest.raises(MissingDependency, match="Traces by nowhere"):
+        tracer_from_environment({"OTEL_TRACES_EXPORTER": "nowhere"})
+
+
+def test_a_log_line_is_a_document_with_the_facts_of_its_request() -> None:
+    record = logging.LogRecord("touchline.access", logging.WARNING, "", 1, "%s failed", ("POST",), None)
+    record.facts = {"status": 503, "correlation_id": "order-7"}
+    line = json.loads(JsonLines().format(record))
+    assert (line["level"], line["message"], line["status"]) == ("WARNING", "POST failed", 503)
+    assert line["at"].endswith("Z")
+    assert Words("%(message)s").format(record) == "POST failed  status=503  correlation_id=order-7"
+    for form in ("text", "json"):
+        assert log_config("info", form)["loggers"]["touchline"]["level"] == "INFO"
+
+
+def test_one_sentence_does_not_fill_the_log(shop: Server) -> None:
+    front = Front(shop.client, shop.serving, Admission(shop.serving, KeyRing(shop.database, is_open=True)))  # type: ignore[arg-type]  # passes nothing on
+    written = sum(front._may_write_down() for _ in range(1000))
+    assert 20 <= written <= 60  # a second or two, on a busy machine three

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 def create_serving_app(house: House, folders: Sequence[Path], *, host: str) -> FastAPI:
     """The serving routes of these projects. Any `host` but loopback needs a key to have been made."""
+    from touchline.serving import ServerOptions
     from touchline.serving.app import create_app
+    from touchline.serving.open_telemetry import tracer_from_environment
 
     projects = [_served(house, folder) for folder in folders]
     default = house.settings.project if house.settings.project in {project.name for project in projects} else None
@@ -33,6 +35,7 @@ def create_serving_app(house: House, folders: Sequence[Path], *, host: str) -> F
         spool=house.settings.home.absolute() / "spool",
         default=default,
         host=host,
+        options=ServerOptions(tracer=tracer_from_environment()),
     )
 
 

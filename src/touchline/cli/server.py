@@ -24,9 +24,13 @@ def run_api(
     """Serve until a signal says to end; requests under way are answered first."""
     import uvicorn
 
-    level = house.settings.log_level.lower()
-    options: dict[str, Any] = {"host": host, "port": port, "log_level": level, "access_log": False}
+    from touchline.serving.log_format import log_config
+
+    settings = house.settings
+    options: dict[str, Any] = {"host": host, "port": port, "access_log": False}
     options["timeout_graceful_shutdown"] = _DRAIN_SECONDS
+    options["log_level"] = settings.log_level.lower()
+    options["log_config"] = log_config(settings.log_level, settings.log_format)
     if workers == 1:
         uvicorn.run(_app(house, folders, host, only_serving=only_serving), **options)
         return

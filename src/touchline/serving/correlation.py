@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _LONGEST = 128
 
 
@@ -16,6 +16,7 @@ class TraceContext:
 
     trace_id: str
     parent_id: str
+    is_sampled: bool = True
 
 
 def trace_context(headers: Mapping[bytes, bytes]) -> TraceContext | None:
@@ -30,7 +31,7 @@ def trace_context(headers: Mapping[bytes, bytes]) -> TraceContext | None:
     found = _TRACEPARENT.fullmatch(given)
     if found is None or found[1] == b"0" * 32 or found[2] == b"0" * 16:
         return None
-    return TraceContext(found[1].decode(), found[2].decode())
+    return TraceContext(found[1].decode(), found[2].decode(), bool(int(found[3], 16) & 1))
 
 
 def correlation_of(headers: Mapping[bytes, bytes]) -> str | None:

@@ -7,7 +7,7 @@ FastAPI's own way through middleware, routing, dependencies and response models 
 from __future__ import annotations
 
 import logging
-from time import perf_counter, time_ns
+from time import monotonic, perf_counter, time_ns
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,6 +22,7 @@ from touchline.serving.state import Serving
 
 _log = logging.getLogger("touchline.serving")
 _access = logging.getLogger("touchline.access")
+_LINES_A_SECOND = 20
 _JSON_TYPE = (b"content-type", b"application/json")
 
 
@@ -32,6 +33,7 @@ class Front:
         self.app = app
         self.serving = serving
         self.admission = admission
+        self._second = self._lines = self._untold = 0
         self._predict = {f"/projects/{name}/predict": slot for name, slot in serving.slots.items()}
         self._predict["/predict"] = serving.slots[serving.default]
 
@@ -55,10 +57,15 @@ class Front:
             serving.in_flight -= 1
         seconds = perf_counter() - started
         (slot.meter if slot else serving.meter).answered(route, status, seconds)
-        if status >= 500 or seconds > serving.limits.slow_seconds or _access.isEnabledFor(logging.DEBUG):
+        is_worth_it = status >= 500 or seconds > serving.limits.slow_seconds
+        if _access.isEnabledFor(logging.DEBUG) or (is_worth_it and self._may_write_down()):
             self._write_down(scope, route, status, seconds, correlation_id)
         if serving.tracer is not None:
-            attributes = {"http.request.method": scope["method"], "http.route": route, "http.status_code": status}
+            attributes = {
+                "http.request.method": scope["method"],
+                "http.route": route,
+                "http.response.status_code": status,
+            }
             ended = time_ns()
             serving.tracer.span(route, trace_context(headers), ended - int(seconds * 1e9), ended, attributes)
 
@@ -103,6 +110,19 @@ class Front:
         except Exception:  # noqa: BLE001  the handler has answered; Starlette raises again so that it can be logged
             _log.exception("request %s failed", correlation_id)
         return status
+
+    def _may_write_down(self) -> bool:
+        """Whether another line fits: a part that is away for a minute must not fill the log with one sentence."""
+        second = int(monotonic())
+        if second != self._second:
+            if self._untold:
+                _access.warning("%d more requests failed or were slow in a second; /metrics counts them", self._untold)
+            self._second, self._lines, self._untold = second, 0, 0
+        self._lines += 1
+        if self._lines <= _LINES_A_SECOND:
+            return True
+        self._untold += 1
+        return False
 
     def _write_down(self, scope: Scope, route: str, status: int, seconds: float, correlation_id: str) -> None:
         level = logging.WARNING if status >= 500 else logging.INFO

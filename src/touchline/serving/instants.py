@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BeforeValidator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 _TEXT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
@@ -17,4 +18,13 @@ def _only_text(value: object) -> object:
     raise PydanticCustomError("datetime_type", "Input should be an instant as text, such as 2009-04-15T13:30:00Z")
 
 
-Instant = Annotated[AwareDatetime, BeforeValidator(_only_text)]
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as beyond:
+        raise PydanticCustomError(
+            "datetime_range", "Input should be an instant between the years 1 and 9999"
+        ) from beyond
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_only_text), AfterValidator(_in_utc)]

@@ -1,0 +1,52 @@
+"""What the server writes to its standard error: words for people, or a JSON document a line for machines."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import orjson
+
+LogFormat = Literal["text", "json"]
+
+
+class JsonLines(logging.Formatter):
+    """A document a line: instant, level, logger, message, and the facts of a request where it is about one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "facts", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z).decode()
+
+
+class Words(logging.Formatter):
+    """A line a person reads; the facts of a request stand at its end."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = getattr(record, "facts", {})
+        return super().format(record) + "".join(f"  {name}={value}" for name, value in facts.items())
+
+
+def log_config(level: str, form: LogFormat) -> dict[str, Any]:
+    """The `logging` configuration of a server process."""
+    shape: dict[str, Any] = {"()": f"{__name__}.JsonLines"}
+    if form == "text":
+        shape = {"()": f"{__name__}.Words", "format": "%(asctime)s %(levelname)-7s %(name)s: %(message)s"}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"lines": shape},
+        "handlers": {"standard error": {"class": "logging.StreamHandler", "formatter": "lines"}},
+        "loggers": {
+            name: {"handlers": ["standard error"], "level": level.upper(), "propagate": False}
+            for name in ("touchline", "uvicorn")
+        },
+    }
