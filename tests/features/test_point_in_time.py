@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 
 from tests.features.brute_force import brute_force_join
 from tests.features.builders import INSTANT, TEAM, a_view, day, games_source
-from touchline.errors import InvalidEntityKey, InvalidView, ViewNotFound
+from touchline.errors import InvalidEntityKey, InvalidView, MissingDependency, UnknownPlugin, ViewNotFound
 from touchline.features import Entity, FeatureView, point_in_time_join
-from touchline.features.as_of_join import HistoryColumns, Lookup, instants, join_as_of, parts_for
+from touchline.features.as_of_join import HistoryColumns, Lookup, instants
+from touchline.features.key_partitions import join_as_of, open_runner, parts_for
 
 PLACES = Entity(name="place", join_keys=["team", "ground"])
 moments = st.integers(0, 12).map(day)
@@ -175,3 +177,11 @@ def test_key_ranges_and_the_order_of_the_history_change_nothing(
 def test_a_history_above_the_limit_is_read_in_ranges() -> None:
     assert parts_for(1000, None) == 1
     assert parts_for(1000, 1000) == 3
+
+
+def test_a_cluster_whose_library_is_missing_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingDependency, match=r"needs the module 'ray'.*pip install 'touchline\[ray\]'"):
+        open_runner("ray")
+    with pytest.raises(UnknownPlugin, match="local, ray, spark"):
+        open_runner("dask")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from touchline.clock import Clock
-    from touchline.features import OnlineStore
+    from touchline.features import OnlineStore, PartitionRunner
     from touchline.ingest import Source
     from touchline.project import LoadedProject, Project
     from touchline.registry import Tracking
@@ -57,6 +57,7 @@ class Workplace:
     clock: Clock
     say: Say = lambda _: None
     workshop: Workshop = field(default_factory=Workshop)
+    open_joins: Callable[[], PartitionRunner | None] = lambda: None
 
     @property
     def project(self) -> Project:
@@ -139,7 +140,9 @@ def assemble_training_set(
     """The point-in-time joined training set, kept under its hash."""
     place.say("training set")
     task = place.project.task
-    built = build_training_set(examples, task.features, histories, inputs=task.inputs, on_demand=task.on_demand)
+    built = build_training_set(
+        examples, task.features, histories, task.inputs, task.on_demand, runner=place.open_joins()
+    )
     named = {source.name: snapshots[source.name].hash for source in task.examples.sources}
     lineage = {**built.lineage, "sources": {**built.lineage["sources"], **named}}
     training_set = TrainingSet(built.frame, built.columns, built.hash, lineage)

@@ -10,8 +10,9 @@ from touchline.cli.door import Door, House
 
 if TYPE_CHECKING:
     from touchline.automation import PipelineReport, Workplace
-    from touchline.features import OnlineStore
+    from touchline.features import OnlineStore, PartitionRunner
     from touchline.registry import Registry, Tracking
+    from touchline.settings import Settings
     from touchline.training import Workshop
 
 
@@ -65,7 +66,16 @@ def workplace(door: Door, say: Callable[[str], None] = lambda _: None) -> Workpl
 
     house = door.house
     stores = PipelineStores(house.database, house.objects, open_online(house), open_runs(house))
-    return Workplace(door.loaded, stores, door.clock, say, open_workshop(door))
+    return Workplace(door.loaded, stores, door.clock, say, open_workshop(door), lambda: open_joins(house.settings))
+
+
+def open_joins(settings: Settings) -> PartitionRunner | None:
+    """Who joins features to examples, as the settings say; None for this process."""
+    from touchline.features import open_runner
+
+    if settings.joins == "local":
+        return None
+    return open_runner(settings.joins, settings.ray_address if settings.joins == "ray" else settings.spark_master)
 
 
 def open_workshop(door: Door) -> Workshop:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from touchline.features.invalidate import invalidate_entity as invalidate_entity
     from touchline.features.invalidate import invalidate_model as invalidate_model
     from touchline.features.invalidate import invalidate_view as invalidate_view
+    from touchline.features.key_partitions import PartitionRunner as PartitionRunner
+    from touchline.features.key_partitions import open_runner as open_runner
     from touchline.features.materialize import Materialized as Materialized
     from touchline.features.materialize import materialize as materialize
     from touchline.features.materialize import materialize_view as materialize_view
@@ -85,6 +87,7 @@ __getattr__ = lazy_names(
             "invalidate_model",
             "invalidate_view",
         ],
+        "touchline.features.key_partitions": ["PartitionRunner", "open_runner"],
         "touchline.features.materialize": ["Materialized", "materialize", "materialize_view"],
         "touchline.features.offline_last": ["OfflineLast"],
         "touchline.features.online_store": ["OnlineStore", "open_online_store"],

@@ -1,11 +1,9 @@
-"""One view's history joined as of the cutoffs of many examples, within a memory limit."""
+"""One view's history joined as of the cutoffs of many examples."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,9 +21,6 @@ from touchline.features.as_of import (
 from touchline.features.view_schema import INSTANT
 
 NEVER = np.iinfo(np.int64).min  # before every instant: an example without a cutoff knows nothing
-_ROW = "_touchline_row"
-# A column of text or of a decoded dictionary takes about this much more in memory than in Parquet.
-_DECODED = 3
 
 
 @dataclass(frozen=True)
@@ -55,51 +50,17 @@ class Lookup:
     aged_at: Int64s | None = None
 
 
-def join_as_of(
-    history: pl.LazyFrame, columns: HistoryColumns, lookups: Sequence[Lookup], *, parts: int = 1
-) -> list[pl.DataFrame]:
-    """For each lookup the features that were newest and known at each cutoff, a row for each of its rows.
-
-    With several parts, the history is read one range of keys after another.
-    """
-    if parts <= 1:
-        return _join_part(history, columns, lookups)
-    schema = history.select(columns.features).collect_schema()
-    results: list[list[pl.DataFrame]] = [[] for _ in lookups]
-    for low, high in key_ranges(lookups, columns.keys[0], parts):
-        chosen = [_within(lookup, columns.keys[0], low, high) for lookup in lookups]
-        found = _join_part(
-            history.filter(pl.col(columns.keys[0]).is_between(pl.lit(low), pl.lit(high))), columns, chosen
-        )
-        for place, (part, lookup) in enumerate(zip(found, chosen, strict=True)):
-            results[place].append(part.with_columns(lookup.keys[_ROW]))
-    return [_in_order(result, len(lookup.keys), schema) for result, lookup in zip(results, lookups, strict=True)]
-
-
-def parts_for(history_bytes: int, memory_limit_bytes: int | None) -> int:
-    """How many key ranges keep the working set of a history below the limit."""
-    if not memory_limit_bytes:
-        return 1
-    return max(1, math.ceil(history_bytes * _DECODED / memory_limit_bytes))
-
-
-def key_ranges(lookups: Sequence[Lookup], key: str, parts: int) -> Iterator[tuple[Any, Any]]:
-    """Ranges of the first key that split the lookups' entities evenly."""
-    entities = pl.concat([lookup.keys.select(key) for lookup in lookups]).unique().drop_nulls().sort(key)[key]
-    size = max(1, math.ceil(len(entities) / parts))
-    for start in range(0, len(entities), size):
-        chunk = entities.slice(start, size)
-        yield chunk[0], chunk[-1]
-
-
 def instants(column: pl.Series) -> Int64s:
     """Microseconds since 1970, in any zone and unit; without a zone, UTC; a null is before every instant."""
     moment = column.dt.replace_time_zone("UTC") if column.dtype == pl.Datetime and _is_naive(column) else column
     return moment.cast(INSTANT).to_physical().fill_null(NEVER).to_numpy()
 
 
-def _join_part(history: pl.LazyFrame, columns: HistoryColumns, lookups: Sequence[Lookup]) -> list[pl.DataFrame]:
-    """The stamps decide which rows match; features are read only then, and gathered by row."""
+def join_part(history: pl.LazyFrame, columns: HistoryColumns, lookups: Sequence[Lookup]) -> list[pl.DataFrame]:
+    """For each lookup the features that were newest and known at each cutoff, a row for each of its rows.
+
+    The stamps decide which rows match; features are read only then, and gathered by row.
+    """
     stamps = history.select(*columns.keys, *columns.stamps).collect()
     keys, event = stamps.select(columns.keys), instants(stamps[columns.event])
     created = None if columns.created is None else _created(stamps[columns.created], event)
@@ -154,21 +115,6 @@ def _created(column: pl.Series, event: Int64s) -> Int64s:
     """A value without a created time is known from its event on."""
     created = instants(column)
     return np.where(created == NEVER, event, created) if column.null_count() else created
-
-
-def _within(lookup: Lookup, key: str, low: Any, high: Any) -> Lookup:
-    numbered = lookup.keys.with_row_index(_ROW).filter(pl.col(key).is_between(pl.lit(low), pl.lit(high)))
-    rows = numbered[_ROW].to_numpy()
-    aged_at = None if lookup.aged_at is None else lookup.aged_at[rows]
-    return Lookup(numbered, lookup.cutoffs[rows], lookup.ttl, aged_at)
-
-
-def _in_order(parts: Sequence[pl.DataFrame], count: int, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """The parts' rows where their examples stand; rows that no part holds are null."""
-    if not parts:
-        return pl.DataFrame([pl.repeat(None, count, dtype=dtype, eager=True).alias(n) for n, dtype in schema.items()])
-    places = pl.DataFrame({_ROW: np.arange(count, dtype=np.uint32)})
-    return places.join(pl.concat(parts), on=_ROW, how="left", maintain_order="left").drop(_ROW)
 
 
 def _is_naive(column: pl.Series) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 
 from touchline.errors import InvalidEntityRows
-from touchline.features.as_of_join import HistoryColumns, Lookup, instants, join_as_of, parts_for
+from touchline.features.as_of_join import HistoryColumns, Lookup, instants
 from touchline.features.feast_sources import (
     DUMMY_KEY,
     DUMMY_VALUE,
@@ -20,8 +21,17 @@ from touchline.features.feast_sources import (
     scan_source,
     source_path,
 )
+from touchline.features.key_partitions import PartitionRunner, join_as_of, parts_for
 from touchline.features.point_in_time import key_column, uncompressed_bytes
 from touchline.features.view_schema import INSTANT
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much memory a join may take, and who joins; by default all there is, and this process."""
+
+    memory_limit_bytes: int | None = None
+    runner: PartitionRunner | None = None
 
 
 class ViewHistory:
@@ -43,7 +53,7 @@ class ViewHistory:
         self.columns = HistoryColumns(tuple(names), tuple(features), event, created)
         self.created_counts = created_counts
 
-    def join(self, rows: pl.DataFrame, cutoff: str, memory_limit_bytes: int | None) -> pl.DataFrame:
+    def join(self, rows: pl.DataFrame, cutoff: str, effort: Effort) -> pl.DataFrame:
         """The features as known at each row's cutoff, a row for each row."""
         pairs = zip(self.entity_columns, self.columns.keys, strict=True)
         keys = pl.DataFrame(
@@ -51,7 +61,8 @@ class ViewHistory:
         )
         lookup = Lookup(keys, instants(rows[cutoff]), self.ttl)
         history, columns = self._known()
-        return join_as_of(history, columns, [lookup], parts=parts_for(self._bytes(), memory_limit_bytes))[0]
+        parts = parts_for(self._bytes(), effort.memory_limit_bytes)
+        return join_as_of(history, columns, [lookup], parts=parts, runner=effort.runner)[0]
 
     def _known(self) -> tuple[pl.LazyFrame, HistoryColumns]:
         if self.created_counts or self.columns.created is None:
@@ -71,15 +82,13 @@ class ViewHistory:
         return uncompressed_bytes(self.path) if not isinstance(self.path, str) and self.path.is_file() else 0
 
 
-def join_views(
-    entity_df: Any, views: Sequence[ViewHistory], *, full_names: bool, memory_limit_bytes: int | None
-) -> pl.DataFrame:
+def join_views(entity_df: Any, views: Sequence[ViewHistory], *, full_names: bool, effort: Effort) -> pl.DataFrame:
     """The entity rows with every view's features: as many rows, in the same order."""
     rows = entity_rows(entity_df)
     cutoff = cutoff_column(rows)
     columns = [_utc(column) if column.name == cutoff else column for column in rows.iter_columns()]
     for view in views:
-        found = view.join(rows, cutoff, memory_limit_bytes)
+        found = view.join(rows, cutoff, effort)
         names = {name: f"{view.name}__{name}" if full_names else name for name in found.columns}
         columns += found.rename(names).iter_columns()
     return pl.DataFrame(columns)

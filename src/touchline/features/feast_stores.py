@@ -28,6 +28,7 @@ from touchline.errors import SourceFormatNotRead
 from touchline.features.as_of_join import HistoryColumns
 from touchline.features.feast_append import append_rows, write_log
 from touchline.features.feast_history import (
+    Effort,
     ViewHistory,
     all_entities,
     clipped,
@@ -39,6 +40,7 @@ from touchline.features.feast_history import (
 from touchline.features.feast_online import PackedFeastStore
 from touchline.features.feast_retrieval import PointInTimeRetrievalJob
 from touchline.features.feast_sources import DUMMY_KEY, mapped, require_columns, scan_source
+from touchline.features.key_partitions import open_runner
 from touchline.features.online_store import OnlineStore, open_online_store
 
 
@@ -50,6 +52,10 @@ class PointInTimeOfflineStoreConfig(FeastConfigBaseModel):
     )
     filter_by_created_timestamp: bool = Field(True, description="a value counts from its created time on")
     memory_limit_gb: float | None = Field(None, gt=0, description="larger histories are read by ranges of keys")
+    joins: Literal["local", "ray", "spark"] = Field("local", description="where ranges of keys are joined")
+    cluster: str | None = Field(
+        None, description="address of the Ray cluster, or Spark's master; default one made here"
+    )
 
 
 class PackedSqliteOnlineStoreConfig(FeastConfigBaseModel):
@@ -117,9 +123,9 @@ class PointInTimeOfflineStore(OfflineStore):
                     feature_views, kwargs.get("start_date"), kwargs.get("end_date")
                 )
                 rows = all_entities(views, end)
-            return join_views(
-                rows, views, full_names=full_feature_names, memory_limit_bytes=_bytes(options.memory_limit_gb)
-            )
+            runner = None if options.joins == "local" else open_runner(options.joins, options.cluster)
+            effort = Effort(_bytes(options.memory_limit_gb), runner)
+            return join_views(rows, views, full_names=full_feature_names, effort=effort)
 
         keys = sorted({name for view in views for name in view.entity_columns} - {DUMMY_KEY})
         return PointInTimeRetrievalJob(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from touchline.errors import InvalidEntityKey, InvalidView, ViewNotFound
-from touchline.features.as_of_join import HistoryColumns, Lookup, instants, join_as_of, parts_for
+from touchline.features.as_of_join import HistoryColumns, Lookup, instants
+from touchline.features.key_partitions import PartitionRunner, join_as_of, parts_for
 
 if TYPE_CHECKING:
     from touchline.features.compute import FeatureHistory
@@ -23,38 +24,36 @@ def point_in_time_join(
     *,
     cutoff: str = "cutoff",
     memory_limit_bytes: int | None = None,
+    runner: PartitionRunner | None = None,
 ) -> pl.DataFrame:
     """Give each example the newest feature values known at its cutoff: as many rows, in the same order.
 
     A value counts when its event_timestamp and created_timestamp are not after the cutoff and it is no older than the
     view's TTL; a value stamped at the cutoff itself, or exactly as old as the TTL, counts. Otherwise it is null.
-    With a memory limit, a larger history is read one range of keys after another.
+    With a memory limit, a larger history is read one range of keys after another; a `runner` joins them on a cluster.
     """
     joined: dict[int, list[pl.Series]] = {}
     for name, places in _by_view(joins).items():
         if name not in histories:
             raise ViewNotFound(name, histories)
         history = histories[name]
+        lookups, columns = _lookups(examples, [joins[place] for place in places], _frame(history), cutoff)
         parts = parts_for(_bytes(history), memory_limit_bytes)
-        found = _join_view(examples, [joins[place] for place in places], _frame(history), cutoff, parts)
-        joined |= dict(zip(places, found, strict=True))
+        found = join_as_of(_frame(history), columns, lookups, parts=parts, runner=runner)
+        for place, frame in zip(places, found, strict=True):
+            joined[place] = [column.alias(joins[place].column(column.name)) for column in frame.iter_columns()]
     return pl.DataFrame([*examples.iter_columns(), *(column for place in sorted(joined) for column in joined[place])])
 
 
-def _join_view(
-    examples: pl.DataFrame, joins: Sequence[ViewJoin], history: pl.LazyFrame, cutoff: str, parts: int
-) -> list[list[pl.Series]]:
-    """The feature columns of all joins of one view, whose history is read once."""
+def _lookups(
+    examples: pl.DataFrame, joins: Sequence[ViewJoin], history: pl.LazyFrame, cutoff: str
+) -> tuple[list[Lookup], HistoryColumns]:
+    """What all joins of one view look for, so that its history is read once."""
     view = joins[0].view
-    columns = HistoryColumns(view.join_keys, tuple(feature.name for feature in view.features))
     schema = history.collect_schema()
     cutoffs, ttl = instants(examples[cutoff]), ttl_microseconds(view)
     lookups = [Lookup(entity_keys(examples, join, schema), cutoffs, ttl) for join in joins]
-    found = join_as_of(history, columns, lookups, parts=parts)
-    return [
-        [column.alias(join.column(column.name)) for column in frame.iter_columns()]
-        for join, frame in zip(joins, found, strict=True)
-    ]
+    return lookups, HistoryColumns(view.join_keys, tuple(feature.name for feature in view.features))
 
 
 def ttl_microseconds(view: FeatureView) -> int | None:

@@ -93,7 +93,9 @@ class FeatureReader:
 
     def _fetch(self, keys: Sequence[Sequence[bytes | None]]) -> tuple[dict[bytes, bytes | None], bool]:
         """Values by key, and whether they come from elsewhere because the store is away."""
-        asked = [key for key in dict.fromkeys(chain(self._marks, *keys)) if key is not None]
+        asked = [key for key in chain(self._marks, *keys) if key is not None]
+        if len(keys) and len(keys[0]) > 1:
+            asked = list(dict.fromkeys(asked))  # rows of one request often share entities
         if not asked:
             return {}, False
         try:
@@ -142,8 +144,7 @@ class FeatureReader:
         return (status, None) if status == "fallback" else (status, packed)
 
 
-@dataclass(frozen=True)
-class _Asked:
+class _Asked(NamedTuple):
     """The rows of one read, what the store said about them, and the lines that are being filled."""
 
     rows: Sequence[Request]

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from touchline.errors import InvalidView
 from touchline.features.columns import ColumnSpec, Vectors, encode_columns
 from touchline.features.compute import FeatureHistory
+from touchline.features.key_partitions import PartitionRunner
 from touchline.features.on_demand import apply_transforms
 from touchline.features.point_in_time import point_in_time_join
 from touchline.features.versions import content_hash, short_hash
@@ -47,10 +48,15 @@ def build_training_set(
     histories: Mapping[str, FeatureHistory],
     inputs: Sequence[str] = (),
     on_demand: Sequence[OnDemand] = (),
+    *,
+    runner: PartitionRunner | None = None,
 ) -> TrainingSet:
-    """Join the views to the examples as known at each cutoff, and run the on-demand transforms."""
+    """Join the views to the examples as known at each cutoff, and run the on-demand transforms.
+
+    A `runner` joins ranges of keys on a cluster; the training set is the same.
+    """
     _validate_names(examples, joins, inputs, on_demand)
-    joined = point_in_time_join(examples, joins, histories)
+    joined = point_in_time_join(examples, joins, histories, runner=runner)
     columns = [*_join_columns(joined, joins), *(_spec(joined[name], "input") for name in inputs)]
     values = {column.name: _values(joined[column.name], column) for column in columns}
     added = apply_transforms(on_demand, values, len(joined))

@@ -13,8 +13,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from touchline.errors import ViewNotFound
-from touchline.features.as_of_join import NEVER, HistoryColumns, Lookup, join_as_of
+from touchline.features.as_of_join import NEVER, HistoryColumns, Lookup
 from touchline.features.columns import ColumnSpec, Vectors
+from touchline.features.key_partitions import join_as_of
 from touchline.features.marks import micros
 from touchline.features.on_demand import Transform
 from touchline.features.served import ServedView
