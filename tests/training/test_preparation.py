@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import polars as pl
 import pytest
 from numpy.typing import NDArray
 
+from tests.training.builders import NOW, a_frame, a_task, a_training_set
 from touchline.features import ColumnSpec
+from touchline.training.estimators.linear import LOGISTIC
+from touchline.training.fit import fit_estimator
 from touchline.training.preparation import Preparation, fit_preparation
+from touchline.training.recipe import Recipe
+from touchline.training.rows import labelled_rows
 
 Array = NDArray[np.float64]
 COLUMNS = (
@@ -45,6 +51,19 @@ def test_the_dense_layout_equals_a_column_transformer() -> None:
 def test_a_column_that_does_not_vary_is_dropped_by_name() -> None:
     assert fit_preparation("dense", COLUMNS, some_vectors()).dropped == ("flat",)
     assert fit_preparation("trees", COLUMNS, some_vectors()).dropped == ("flat",)
+
+
+def test_the_chosen_columns_are_those_that_tell_most_on_the_rows_of_the_fit() -> None:
+    frame = a_frame(400).with_columns(
+        late=pl.when(pl.int_range(pl.len()) < 200).then("noise").otherwise((pl.col("label") == "yes").cast(pl.Float64))
+    )
+    rows = labelled_rows(a_task(), a_training_set(frame, ("noise", "group", "signal", "late")), now=NOW)
+    recipe = Recipe("own", "logistic", {"strength": 1.0}, (), seed=1, most_columns=1)
+    early = fit_estimator(recipe, LOGISTIC, rows.at(np.arange(200)))[0]
+    late = fit_estimator(recipe, LOGISTIC, rows.at(np.arange(200, 400)))[0]
+    assert early.names == ("signal",)
+    assert late.names == ("late",)
+    assert set(early.dropped) == {"noise", "group", "late"}
 
 
 def test_infinite_numbers_count_as_nulls() -> None:

@@ -92,6 +92,7 @@ def recipe_of(candidate: Candidate, family: Family, contest: Contest) -> Recipe:
         seed=contest.training.seed,
         class_weight=candidate.class_weight,
         smote=candidate.smote,
+        most_columns=candidate.columns,
         threads=contest.threads,
     )
 

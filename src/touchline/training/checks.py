@@ -15,11 +15,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from touchline.errors import LeakageFound, NothingVaries
-from touchline.features import ColumnSpec
 from touchline.training.balance import IMBALANCED, imbalance
-from touchline.training.losses import one_hot
+from touchline.training.column_power import column_power
 from touchline.training.preparation import LARGEST
-from touchline.training.ranking import roc_auc
 from touchline.training.rows import LabelledRows
 from touchline.training.splits import Split
 
@@ -30,7 +28,6 @@ Level = Literal["leak", "warning", "note"]
 # One column alone: area under the ROC curve, or share of the label's variance, on rows its levels were not read from.
 _TELLS_ALL: Final = {"classes": 0.99, "numbers": 0.9999}
 _TELLS_MUCH: Final = {"classes": 0.95, "numbers": 0.98}
-_BINS: Final = 50
 _MANY_LEVELS: Final = 100
 _MOSTLY_NULL: Final = 0.5
 _MANY_TWINS: Final = 0.01
@@ -71,67 +68,6 @@ def _tell_tales(rows: LabelledRows) -> list[Finding]:
         level: Level = "leak" if power >= _TELLS_ALL[kind] else "warning"
         found.append(Finding(level, "tell-tale column", column.name, f"{column.name!r} alone {measure} {shown}"))
     return found
-
-
-def column_power(rows: LabelledRows, place: int) -> float:
-    """How well one column alone foretells the label on every other row, its bins read from the rest.
-
-    Nulls are a bin of their own: a column filled in only for one class is as telling as its values.
-    """
-    bins = _bins(rows.vectors[:, place], rows.columns[place])
-    read = np.arange(len(rows)) % 2 == 0
-    if rows.kind == "regression":
-        ranks = _ranks(np.asarray(rows.labels, dtype=np.float64))
-        return max(_explained(bins, ranks, read), _agreement(rows.vectors[:, place], ranks))
-    happened = one_hot(rows.labels, len(rows.classes))
-    chosen = [1] if len(rows.classes) == 2 else range(len(rows.classes))
-    areas = [_separated(bins, happened[:, c], read) for c in chosen]
-    return float(np.nanmax(areas)) if np.isfinite(areas).any() else 0.0
-
-
-def _bins(values: Array, column: ColumnSpec) -> Index:
-    missing = ~np.isfinite(values)
-    if column.kind == "category":
-        return np.where(missing, len(column.levels) + 1, values + 1).astype(np.int64)
-    present = values[~missing]
-    if len(present) == 0:
-        return np.zeros(len(values), dtype=np.int64)
-    distinct = np.unique(present)
-    edges = distinct if len(distinct) <= _BINS else np.unique(np.quantile(present, np.linspace(0, 1, _BINS + 1)[1:-1]))
-    return np.where(missing, len(edges) + 1, np.searchsorted(edges, values, side="right")).astype(np.int64)
-
-
-def _bin_means(bins: Index, values: Array, read: NDArray[np.bool_]) -> Array:
-    size = int(bins.max()) + 1
-    counts = np.bincount(bins[read], minlength=size)
-    sums = np.bincount(bins[read], weights=values[read], minlength=size)
-    # A bin with few rows says little: it is drawn towards the mean of all, as if it held one such row more.
-    means: Array = (sums + values[read].mean()) / (counts + 1)
-    return means
-
-
-def _separated(bins: Index, happened: Array, read: NDArray[np.bool_]) -> float:
-    scores = _bin_means(bins, happened, read)[bins[~read]]
-    return float(roc_auc(happened[~read], scores, np.ones((1, int((~read).sum()))))[0])
-
-
-def _ranks(values: Array) -> Array:
-    """Numbers are compared by rank, so that a copy in other units or on another scale is found too."""
-    _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: Array = (np.cumsum(counts) - (counts - 1) / 2)[where]
-    return ranks
-
-
-def _explained(bins: Index, ranks: Array, read: NDArray[np.bool_]) -> float:
-    said, rest = _bin_means(bins, ranks, read)[bins[~read]], ranks[~read]
-    return max(0.0, 1.0 - float(((said - rest) ** 2).mean() / rest.var())) if rest.var() else 0.0
-
-
-def _agreement(values: Array, ranks: Array) -> float:
-    """The squared rank correlation, where the column has no nulls."""
-    if not np.isfinite(values).all() or np.ptp(values) == 0 or np.ptp(ranks) == 0:
-        return 0.0
-    return float(np.corrcoef(_ranks(values), ranks)[0, 1] ** 2)
 
 
 def _from_the_future(rows: LabelledRows, frame: pl.DataFrame) -> list[Finding]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from touchline.training.balance import balanced_weights, fit_oversampled
 from touchline.training.blend import Blend, BlendFamily, Member
 from touchline.training.calibration import NO_CALIBRATION, Calibrator, fit_calibrator
+from touchline.training.column_power import most_telling
 from touchline.training.cores import library_threads, usable_cores
 from touchline.training.estimators.base import Deadline, Family, FitRequest, FitRows, Fitted, ParamValue
 from touchline.training.model import Model
@@ -61,7 +62,9 @@ def _fit_one(
     recipe: Recipe, family: Family, rows: LabelledRows, validation: LabelledRows | None, deadline: Deadline | None
 ) -> tuple[Preparation, Fitted]:
     # Oversampling draws lines between rows, which neither nulls nor codes have.
-    preparation = fit_preparation("dense" if recipe.smote else family.layout, rows.columns, rows.vectors)
+    layout = "dense" if recipe.smote else family.layout
+    chosen = most_telling(rows, recipe.most_columns) if recipe.most_columns else None
+    preparation = fit_preparation(layout, rows.columns, rows.vectors, chosen=chosen)
     weights = balanced_weights(rows.labels) if recipe.class_weight == "balanced" else None
     held = FitRows(preparation.transform(validation.vectors), validation.labels) if validation is not None else None
     request = FitRequest(

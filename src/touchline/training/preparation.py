@@ -8,7 +8,7 @@ nulls, and drop columns that do not vary. `vectors` changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal, get_args
@@ -168,13 +168,18 @@ def no_preparation(columns: Sequence[ColumnSpec]) -> Preparation:
     return Preparation("vectors", (), (), (), tuple(column.name for column in columns))
 
 
-def fit_preparation(layout: Layout, columns: Sequence[ColumnSpec], vectors: Array) -> Preparation:
-    """Medians, scales and kept levels of these rows, and of no others."""
+def fit_preparation(
+    layout: Layout, columns: Sequence[ColumnSpec], vectors: Array, *, chosen: Collection[str] | None = None
+) -> Preparation:
+    """Medians, scales and kept levels of these rows, and of no others; of the chosen columns where some are named."""
     finite = np.where(np.abs(vectors) <= LARGEST, vectors, np.nan)
     numbers: list[NumberPart] = []
     categories: list[CategoryPart] = []
     dropped: list[str] = []
     for position, column in enumerate(columns):
+        if chosen is not None and column.name not in chosen:
+            dropped.append(column.name)
+            continue
         number = _fit_number(position, finite[:, position]) if column.kind == "number" else None
         category = _fit_category(position, column, finite[:, position], layout) if column.kind == "category" else None
         if number:

@@ -16,7 +16,8 @@ from touchline.training.rows import LabelledRows
 class Recipe:
     """How one candidate is made. `columns` are the model columns it was made with, in order.
 
-    A blend has `members`, each with a weight, and no settings of its own.
+    `most_columns` of these are used where it is given, chosen in each fit. A blend has `members`, each with a weight,
+    and no settings of its own.
     """
 
     candidate: str
@@ -32,6 +33,7 @@ class Recipe:
     dropped: tuple[str, ...] = ()
     members: tuple[Recipe, ...] = ()
     weights: tuple[float, ...] = ()
+    most_columns: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -48,6 +50,7 @@ class Recipe:
             "dropped": list(self.dropped),
             "members": [member.to_json() for member in self.members],
             "weights": list(self.weights),
+            "most_columns": self.most_columns,
         }
 
     @classmethod

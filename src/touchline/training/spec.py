@@ -127,6 +127,9 @@ class Candidate(BaseModel):
     params: Mapping[str, ParamValue] = Field(default_factory=dict)
     class_weight: Literal["balanced"] | None = None
     smote: bool = False
+    columns: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="only so many, those that foretell the label best each alone; chosen anew in each fit"
+    )
 
     @field_validator("family")
     @classmethod

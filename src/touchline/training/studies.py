@@ -56,7 +56,8 @@ def study_name(recipe: Recipe, contest: Contest) -> str:
     digest.update(np.asarray(contest.rows.labels).tobytes())
     for window in contest.windows:
         digest.update(window.fit.tobytes() + window.validation.tobytes())
-    settled = [recipe.family, recipe.columns, recipe.seed, recipe.class_weight, recipe.smote, contest.fixed(recipe)]
+    settled = [recipe.family, recipe.columns, recipe.seed, recipe.class_weight, recipe.smote, recipe.most_columns]
+    settled.append(contest.fixed(recipe))
     digest.update(repr([settled, contest.training.score_for(contest.rows.kind)]).encode())
     return f"{recipe.candidate}-{digest.hexdigest()[:16]}"
 
