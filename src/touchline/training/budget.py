@@ -13,6 +13,8 @@ from touchline.training.estimators.base import Deadline
 # For the evaluation, its intervals and explanations, and the reading and writing of models.
 _AFTER_THE_FITS: Final = 0.1
 _BEST: Final = 3
+# They compete, and seldom win.
+_FOR_VARIANTS: Final = 0.1
 # Settings that are found grow more and larger trees than the defaults, as often as not.
 _MARGIN: Final = 2.0
 
@@ -41,12 +43,16 @@ class Budget:
             return declared
         # A blend is mostly of the best few, found with other settings; the best comes with weights and SMOTE too.
         best = sorted(contenders, key=lambda contender: contender.score)[:_BEST]
-        closing = _MARGIN * self._last_fits(best) + 2 * best[0].out_of_fold.seconds
+        has_variants = self.contest.training.smote and self.contest.rows.kind != "regression"
+        closing = _MARGIN * self._last_fits(best) + (self.for_variants(best[0]) or 0.0 if has_variants else 0.0)
         return max(0.0, min(left - closing, declared or left))
 
     def for_variants(self, best: Contender) -> float | None:
         """Seconds for the best candidate's variants for rare classes; None where nothing ends them."""
-        return None if self._left is None else max(0.0, self._left - _MARGIN * self._last_fits([best]))
+        left, seconds = self._left, self.contest.training.seconds
+        if left is None or seconds is None:
+            return None
+        return max(0.0, min(left - _MARGIN * self._last_fits([best]), _FOR_VARIANTS * seconds))
 
     def bags(self, contenders: Sequence[Contender]) -> int:
         """How often each member of a blend is fitted: as declared, and no more than there is time for."""
