@@ -127,16 +127,18 @@ def test_freshness_counts_from_the_last_good_ingest(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "source"),
+    ("content", "arguments"),
     [
-        (b"id,x\n1,2\n", "CsvFiles('f')"),
-        (b"id;x\n1;2\n", "CsvFiles('f', delimiter=';')"),
-        ("id\tname\n1\tcafé\n".encode("cp1252"), "CsvFiles('f', delimiter='\\t', encoding='cp1252')"),
-        ("id,x\n1,2\n".encode("utf-16"), "CsvFiles('f', encoding='utf-16')"),
+        (b"id,x\n1,2\n", {}),
+        (b"id;x\n1;2\n", {"delimiter": ";"}),
+        ("id\tname\n1\tcafé\n".encode("cp1252"), {"delimiter": "\t", "encoding": "cp1252"}),
+        ("id,x\n1,2\n".encode("utf-16"), {"encoding": "utf-16"}),
     ],
 )
-def test_a_file_nobody_declared_is_read_and_its_declaration_told(tmp_path: Path, content: bytes, source: str) -> None:
+def test_a_file_nobody_declared_is_read_and_its_declaration_told(
+    tmp_path: Path, content: bytes, arguments: dict[str, str]
+) -> None:
     (tmp_path / "f").write_bytes(content)
     sample = inspect_file(tmp_path / "f")
-    assert sample.provider_source("f") == source
+    assert (sample.kind, sample.arguments) == ("CsvFiles", arguments)
     assert sample.frame.height == 1

@@ -12,6 +12,9 @@ from touchline.cli.up import base_url
 from touchline.errors import InvalidRequestField, NothingInProduction, ServerRefused, ServerUnreachable
 
 if TYPE_CHECKING:
+    import polars as pl
+
+    from touchline.project import Project
     from touchline.serving import ServedRelease
     from touchline.serving.served import FeatureReads
 
@@ -35,7 +38,7 @@ def answer_file(door: Door, file: Path, to: Path | None, say: Callable[[str], No
 
     release, reader = _production(door)
     say(f"reading {file.name}")
-    questions = inspect_file(file).frame
+    questions = _renamed(inspect_file(file).frame, door.project)
     told = score_frame(
         release, reader, questions, now=door.clock.now(), tell=lambda done, of: say(f"{done:,} of {of:,} rows")
     )
@@ -46,6 +49,15 @@ def answer_file(door: Door, file: Path, to: Path | None, say: Callable[[str], No
     say(f"writing {target.name}")
     written.write_parquet(target) if target.suffix == ".parquet" else written.write_csv(target)
     return {"file": target, "rows": told.rows, "refused": told.refused, "release": release.id}
+
+
+def _renamed(questions: pl.DataFrame, project: Project) -> pl.DataFrame:
+    """Columns under the names of the contract, as ingest would read this file."""
+    for source in project.task.examples.sources:
+        names = getattr(source.provider, "rename", {})
+        lacking = {old: new for old, new in names.items() if new not in questions.columns}
+        questions = questions.rename(lacking, strict=False)
+    return questions
 
 
 def _production(door: Door) -> tuple[ServedRelease, FeatureReads | None]:

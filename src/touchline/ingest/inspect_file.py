@@ -18,16 +18,11 @@ _PARQUET = b"PAR1"
 
 @dataclass(frozen=True)
 class FileSample:
-    """The rows of a file and how it must be declared: `provider_source` is the provider as Python source."""
+    """The rows of a file and how it must be declared: the provider's name and its arguments beside the path."""
 
     frame: pl.DataFrame
     kind: str
     arguments: dict[str, str]
-
-    def provider_source(self, path: str) -> str:
-        """The provider's declaration for a path."""
-        given = "".join(f", {name}={value!r}" for name, value in self.arguments.items())
-        return f"{self.kind}({path!r}{given})"
 
 
 def inspect_file(path: Path) -> FileSample:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,20 +111,27 @@ def _maker(found: Inference) -> str:
 
 
 def _source(found: Inference, sample: FileSample, path: str) -> str:
-    extra = {}
-    if found.rename:
-        extra["rename"] = repr(found.rename)
+    options = [_quoted(path), *(f"{name}={_quoted(value)}" for name, value in sample.arguments.items())]
     if found.null_values:
-        extra["null_values"] = repr(("", *found.null_values))
+        options.append(f"null_values=({', '.join(map(_quoted, ('', *found.null_values)))})")
     if found.row_number:
-        extra["row_column"] = repr(found.key[0])
-    provider = sample.provider_source(path)
-    provider = provider[:-1] + "".join(f", {option}={value}" for option, value in extra.items()) + ")"
-    key = repr(found.key[0]) if len(found.key) == 1 else repr(found.key)
+        options.append(f"row_column={_quoted(found.key[0])}")
+    if found.rename:
+        pairs = "".join(f"            {_quoted(old)}: {_quoted(new)},\n" for old, new in found.rename.items())
+        options.append(f"rename={{\n{pairs}        }}")
+    provider = f"{sample.kind}({', '.join(options)})"
+    if found.rename:
+        provider = f"{sample.kind}(\n" + "".join(f"        {option},\n" for option in options) + "    )"
+    key = _quoted(found.key[0]) if len(found.key) == 1 else f"({', '.join(map(_quoted, found.key))})"
     lines = ["rows = Source(", '    name="rows",', f"    contract={found.contract_name},", f"    key={key},"]
     if found.event_time:
-        lines.append(f"    event_time={found.event_time!r},")
+        lines.append(f"    event_time={_quoted(found.event_time)},")
     return "\n".join([*lines, f"    provider={provider},", ")", ""])
+
+
+def _quoted(value: str | int) -> str:
+    """A value as Python source, text in double quotes."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _examples(found: Inference) -> str:
@@ -157,7 +165,7 @@ def _inputs(found: Inference, inputs: list[str]) -> str:
 
 
 def _task(found: Inference) -> str:
-    classes = [f"    classes={list(found.classes)!r}," if found.task != "regression" else ""]
+    classes = [f"    classes=[{', '.join(map(_quoted, found.classes))}]," if found.task != "regression" else ""]
     made = [f"task = {_maker(found)}(", "    examples=all_rows,", *filter(None, classes), "    inputs=INPUTS,", ")", ""]
     return "\n".join(made)
 
