@@ -3,6 +3,8 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -116,6 +118,77 @@ def test_a_redis_that_hangs_is_waited_for_no_longer_than_allowed_and_then_left_a
             store.read([b"a"])
         assert time.perf_counter() - started < 2  # bounded, whatever else the machine does
         store.close()
+
+
+@contextmanager
+def a_server_that_says(*answers: bytes) -> Iterator[str]:
+    """A stand-in for Redis: one answer for each command after the client's greetings, then the connection ends."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+
+        def serve() -> None:
+            left = list(answers)
+            with listening.accept()[0] as channel:
+                while left:
+                    asked = channel.recv(65536)
+                    if not asked:
+                        return
+                    channel.sendall(left.pop(0) if b"MGET" in asked else b"+OK\r\n" * asked.count(b"*"))
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"redis://127.0.0.1:{listening.getsockname()[1]}"
+        thread.join(10)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (b"*2\r\n$5\r\nab", "in mid-answer"),
+        (b"-LOADING Redis is loading the dataset in memory\r\n", "LOADING"),
+        (b"*1\r\n$1\r\na\r\n", "1 values for 2 keys"),
+        (b"", "closed the connection"),
+    ],
+)
+def test_an_answer_that_is_broken_off_is_an_error_and_never_a_value(answer: bytes, message: str) -> None:
+    with a_server_that_says(answer) as url:
+        store = open_online_store("redis", url, timeout_seconds=5)
+        with pytest.raises(OnlineStoreUnavailable, match=message):
+            store.read([b"a", b"b"])
+        store.close()
+
+
+def test_an_answer_in_pieces_is_put_together() -> None:
+    with a_server_that_says(b"*2\r\n$-1\r\n$3\r\na\r\n\r\n") as url:
+        store = open_online_store("redis", url, timeout_seconds=5)
+        assert store.read([b"a", b"b"]) == [None, b"a\r\n"]
+        assert store.read([]) == []
+        store.close()
+
+
+@pytest.mark.services
+def test_a_connection_the_server_ended_while_idle_is_replaced(redis_url: str) -> None:
+    import redis
+
+    store = open_online_store("redis", redis_url)
+    store.write([(b"a", packed(1))])
+    assert store.read([b"a"]) == [packed(1)]
+    with redis.Redis.from_url(redis_url) as client:
+        client.client_kill_filter(_type="normal", skipme=True)
+    assert store.read([b"a", b"b"]) == [packed(1), None]
+    store.close()
+
+
+@pytest.mark.services
+def test_large_values_and_nulls_come_whole(redis_url: str) -> None:
+    layout = Layout("texts", [("text", "str")])
+    store = open_online_store("redis", redis_url, timeout_seconds=30)
+    rows = [(b"%d" % number, layout.pack(number, number, ("ä\r\n" * 40_000,))) for number in range(20)]
+    store.write(rows)
+    keys = [key for key, _ in rows]
+    assert store.read([*keys, b"none"]) == [*(value for _, value in rows), None]
+    store.close()
 
 
 def test_an_unknown_store_names_the_installed_ones() -> None:

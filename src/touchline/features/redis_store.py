@@ -15,6 +15,7 @@ from redis.retry import Retry
 from touchline.errors import OnlineStoreUnavailable
 from touchline.features.online_store import StoredSize
 from touchline.features.packed import STAMPS_AT, STAMPS_LENGTH
+from touchline.features.redis_reads import RedisReads
 
 # Two stamps of eight bytes, compared as four unsigned words: a Lua number holds 53 bits, and text order depends on
 # the server's locale.
@@ -52,7 +53,7 @@ class RedisOnlineStore:
         self._reason = ""
         parts = urlsplit(url)
         self.name = f"redis://{parts.hostname}:{parts.port or 6379}"  # without the password
-        self._client = _client(url, timeout_seconds)
+        self._reads = RedisReads(url, timeout_seconds, socket_connect_timeout=min(timeout_seconds, 1.0))
         # A bulk write may take longer than a request may wait.
         self._writer = _client(url, max(30.0, timeout_seconds))
         self._script = self._writer.register_script(_WRITE_NEWEST)
@@ -61,7 +62,7 @@ class RedisOnlineStore:
         if self._retry_at and time.monotonic() < self._retry_at:
             raise OnlineStoreUnavailable(self.name, f"{self._reason} (not asked again yet)", 0)
         try:
-            values: list[bytes | None] = self._client.mget(keys)
+            values = self._reads.mget(keys) if keys else []
         except (redis.RedisError, OSError) as wrong:
             self._retry_at = time.monotonic() + self._pause_seconds
             self._reason = str(wrong)
@@ -106,7 +107,7 @@ class RedisOnlineStore:
         return StoredSize(rows, total)
 
     def close(self) -> None:
-        self._client.close()
+        self._reads.close()
         self._writer.close()
 
     def _write_calls(self, calls: Sequence[Sequence[tuple[bytes, bytes]]]) -> int:
