@@ -148,6 +148,19 @@ def test_a_source_without_a_time_has_a_constant_stamp(house: House) -> None:
     assert house.versions()[0][3:] == (CONSTANT_STAMP, CONSTANT_STAMP)
 
 
+def test_a_source_without_a_time_takes_a_correction_when_it_comes(house: House) -> None:
+    timeless: dict[str, Any] = {"event_time": None, "known_after": timedelta(0)}
+    house.take([a_game("a"), a_game("b")], now=day(5), **timeless)
+    house.take([a_game("a", points=2), a_game("b"), a_game("c")], now=day(6), **timeless)
+    found = [(game, points, created) for game, _, points, _, created in house.versions()]
+    assert found == [
+        ("a", 1, CONSTANT_STAMP),
+        ("a", 2, day(6)),
+        ("b", 1, CONSTANT_STAMP),
+        ("c", 1, CONSTANT_STAMP),
+    ]
+
+
 # --- the same rules for any history of batches ----------------------------------------------------
 
 games = st.builds(

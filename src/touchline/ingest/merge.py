@@ -83,7 +83,7 @@ def _in_present_form(source: Source, stored: pl.DataFrame, columns: list[str]) -
 
 def _restamped(source: Source, versions: pl.DataFrame) -> pl.DataFrame:
     """First sightings follow their event_timestamp; a correction is never created before it."""
-    fresh = versions.select(event_timestamp(source))[EVENT]
+    fresh = versions.with_columns(event_timestamp(source))[EVENT]
     if versions[EVENT].equals(fresh):
         return versions
     created = pl.when(pl.col(CREATED) == pl.col(EVENT)).then(pl.col(_NEW)).otherwise(pl.max_horizontal(CREATED, _NEW))
