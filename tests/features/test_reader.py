@@ -23,6 +23,7 @@ from touchline.features import (
     on_demand,
 )
 from touchline.features.compute import FeatureHistory
+from touchline.features.marks import Mark, micros
 
 GAMES = [a_game("1", day(1), points=3), a_game("2", day(9), points=1), a_game("3", day(3), team="B", points=5)]
 COLUMNS = (
@@ -74,6 +75,44 @@ def test_many_rows_are_read_as_one_by_one(a_reader: Any) -> None:
     rows = [{"home": home, "away": away} for home in "ABC" for away in "ABC"]
     together = reader.read(rows, [NOW] * len(rows)).vectors
     np.testing.assert_array_equal(together, [reader.read_one(row, NOW)[0] for row in rows])
+
+
+@pytest.mark.parametrize("case", ["present", "null", "missing", "expired", "later", "rewritten"])
+def test_many_rows_together_are_what_each_is_by_itself(online_store: OnlineStore, case: str) -> None:
+    """Whole numbers, fractions and truth values, unpacked as arrays unless a row needs to be looked at by itself."""
+    fields = (("points", "int"), ("share", "float"), ("is_champion", "bool"))
+    view = ServedView("p", "form", "v1", "", ("team",), ("team",), ("str",), fields, ttl_seconds=86_400 * 30.0)
+    columns = [ColumnSpec(name, "number", origin="view:form") for name, _ in fields]
+    stamps = [micros(day(number / 7)) for number in range(40)]
+    values: list[Any] = [(-number, number / 3, number % 2 == 0) for number in range(40)]
+    if case == "null":
+        values[7] = (None, 0.5, None)
+    if case == "expired":
+        stamps[9] = micros(day(-90))
+    rows = [
+        (view.key({"team": f"T{n}"}) or b"", view.layout.pack(s, s, v))
+        for n, (s, v) in enumerate(zip(stamps, values, strict=True))
+    ]
+    known = day(2) if case == "rewritten" else day(6)
+    online_store.write(rows, {view.keys.meta: Mark(view.layout.id, micros(known), micros(known)).pack()})
+    cutoffs = [day(3) if case == "later" and number == 30 else day(10, hour=number) for number in range(40)]
+    asked = [{"team": f"T{'?' if case == 'missing' and number == 3 else number}"} for number in range(40)]
+    reader = FeatureReader((view,), tuple(columns), online_store)
+    together = reader.read(asked, cutoffs)
+    alone = [reader.read_one(row, cutoff) for row, cutoff in zip(asked, cutoffs, strict=True)]
+    np.testing.assert_array_equal(together.vectors, [vector for vector, _ in alone])
+    assert together.statuses == tuple(statuses for _, statuses in alone)
+    assert together.vectors[12].tolist() == [-12.0, 4.0, 1.0]
+
+
+def test_a_damaged_value_among_many_is_an_error(online_store: OnlineStore) -> None:
+    view = ServedView("p", "form", "v1", "", ("team",), ("team",), ("str",), (("elo", "float"),))
+    rows = [(view.key({"team": f"T{number}"}) or b"", view.layout.pack(1, 1, (1.0,))) for number in range(20)]
+    rows[11] = (rows[11][0], rows[11][1][:-1] + b"\x07")
+    online_store.write(rows)
+    reader = FeatureReader((view,), (ColumnSpec("elo", "number", origin="view:form"),), online_store)
+    with pytest.raises(CorruptedFeatures, match="T11"):
+        reader.read([{"team": f"T{number}"} for number in range(20)], [NOW] * 20)
 
 
 def test_an_unknown_entity_is_missing_and_a_null_key_too(a_reader: Any) -> None:

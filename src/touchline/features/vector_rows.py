@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from touchline.features.columns import ColumnSpec, Vectors
 from touchline.features.on_demand import Transform, apply_transforms
+from touchline.features.packed_columns import ColumnUnpacker
 from touchline.features.served import ServedView
 
 _NAN = float("nan")
@@ -27,6 +28,7 @@ class RowPlan:
         self._places = places
         self._features = [_view_plan(view, self._columns, places) for view in views]
         self._runs = [_run(plan) for plan in self._features]
+        self.unpackers = [_unpacker(view, run) for view, run in zip(views, self._runs, strict=True)]
         served = {place for plan in self._features for _, place, _, _ in plan}
         computed = {place for place, column in enumerate(columns) if column.origin == "on_demand"}
         self._inputs = [
@@ -56,9 +58,20 @@ class RowPlan:
             if value is not None:
                 line[place] = value if kind == 0 else value / 1e6 if kind == 1 else column.code(value)
 
-    def vectors(self, lines: Sequence[list[Any]], rows: Sequence[Mapping[str, Any]]) -> Vectors:
-        """The rows as float64 [rows, columns], on-demand columns computed and defaults filled in."""
+    def vectors(
+        self,
+        lines: Sequence[list[Any]],
+        rows: Sequence[Mapping[str, Any]],
+        blocks: Mapping[int, Vectors] | None = None,
+    ) -> Vectors:
+        """The rows as float64 [rows, columns], on-demand columns computed and defaults filled in.
+
+        `blocks` are the values of views (by place) whose rows were unpacked together.
+        """
         vectors: Vectors = np.array(lines, dtype=np.float64).reshape(len(lines), len(self._columns))
+        for view, values in (blocks or {}).items():
+            taken, places = self._runs[view] or (slice(0), slice(0))
+            vectors[:, places] = values[:, taken]
         if self._transforms:
             for name, numbers in self._transformed(vectors, rows).items():
                 if name in self._places:
@@ -99,6 +112,12 @@ def _view_plan(
             conversion = 2 if columns[place].kind == "category" else 1 if kind == "timestamp" else 0
             plan.append((index, place, conversion, columns[place]))
     return plan
+
+
+def _unpacker(view: ServedView, run: tuple[slice, slice] | None) -> ColumnUnpacker | None:
+    """What unpacks many rows of a view together, where they hold plain numbers only."""
+    unpacker = ColumnUnpacker(view.layout)
+    return unpacker if run is not None and unpacker.is_usable else None
 
 
 def _run(plan: Sequence[tuple[int, int, int, ColumnSpec]]) -> tuple[slice, slice] | None:
