@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from touchline.errors import TouchlineError
 from touchline.serving.admission import Admission
 from touchline.serving.answering import PredictHere
+from touchline.serving.docs_page import docs_router
 from touchline.serving.front import Front
 from touchline.serving.job_routes import job_router
 from touchline.serving.jobs import Jobs
@@ -72,10 +73,13 @@ def create_app(
         version=version("touchline"),
         summary="Predictions, and what became of them",
         lifespan=_lifespan(serving, keys, jobs),
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.serving = serving
     app.front = Front(super(_Server, app).__call__, serving, Admission(serving, keys))
     app.include_router(system_router(serving))
+    app.include_router(docs_router(app.title))
     for name in slots:
         _add_project(app, serving, jobs, name)
     _mount_own_routers(app, serving, projects)
