@@ -72,6 +72,11 @@ def test_a_declared_setting_is_not_searched() -> None:
     assert {trial.params["num_leaves"] for trial in report_of(result).trials} == {3}
 
 
+def test_what_leaves_nothing_to_choose_is_tried_once() -> None:
+    fixed = Candidate(name="fixed", family="logistic", params={"strength": 0.5})
+    assert len(report_of(searched(trials=9, candidates=(fixed,))).trials) == 1
+
+
 def test_a_search_ends_with_its_seconds() -> None:
     result = searched(trials=0, tune=Tune(seconds=1.5, windows=2))
     assert len(report_of(result).trials) >= 1

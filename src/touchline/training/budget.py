@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import exp
 from typing import Final
 
 from touchline.training.candidates import Contender
@@ -11,12 +12,24 @@ from touchline.training.contest import Contest
 from touchline.training.estimators.base import Deadline
 
 # For the evaluation, its intervals and explanations, and the reading and writing of models.
-_AFTER_THE_FITS: Final = 0.1
-_BEST: Final = 3
+_AFTER_THE_FITS: Final = 0.07
 # They compete, and seldom win.
 _FOR_VARIANTS: Final = 0.1
 # Settings that are found grow more and larger trees than the defaults, as often as not.
-_MARGIN: Final = 2.0
+_MARGIN: Final = 1.5
+# A family whose defaults score this share worse than the best gets a third of its time.
+_WORSE: Final = 0.03
+_LEAST_SHARE: Final = 0.05
+
+
+def search_shares(scores: Sequence[float]) -> list[float]:
+    """Shares of the time for searches: they fall with how much worse than the best a family's defaults score.
+
+    >>> [round(share, 2) for share in search_shares([0.30, 0.303, 0.6])]
+    [1.0, 0.72, 0.05]
+    """
+    best = min(scores)
+    return [max(_LEAST_SHARE, exp(-(score - best) / (_WORSE * max(abs(best), 1e-12)))) for score in scores]
 
 
 @dataclass
@@ -42,10 +55,12 @@ class Budget:
         if left is None:
             return declared
         # A blend is mostly of the best few, found with other settings; the best comes with weights and SMOTE too.
-        best = sorted(contenders, key=lambda contender: contender.score)[:_BEST]
+        shares = search_shares([contender.score for contender in contenders])
+        last = sum(share * self._last_fits([one]) for share, one in zip(shares, contenders, strict=True))
+        best = min(contenders, key=lambda contender: contender.score)
         has_variants = self.contest.training.smote and self.contest.rows.kind != "regression"
-        closing = _MARGIN * self._last_fits(best) + (self.for_variants(best[0]) or 0.0 if has_variants else 0.0)
-        return max(0.0, min(left - closing, declared or left))
+        closing = _MARGIN * last + (self.for_variants(best) or 0.0 if has_variants else 0.0)
+        return max(0.0, min(max(left - closing, left / 2), declared or left))
 
     def for_variants(self, best: Contender) -> float | None:
         """Seconds for the best candidate's variants for rare classes; None where nothing ends them."""

@@ -11,7 +11,7 @@ import numpy as np
 from touchline.errors import NoCandidateWorked, WorkerLost
 from touchline.training.balance import IMBALANCED, imbalance
 from touchline.training.blend import NAME, BlendFamily, blend_weights
-from touchline.training.budget import Budget
+from touchline.training.budget import Budget, search_shares
 from touchline.training.candidates import (
     CandidateReport,
     Contender,
@@ -96,10 +96,10 @@ class _Competition:
         ]
 
     def _searched(self) -> None:
-        # The most promising last, with the largest share: what the others do not use of theirs is left for it.
+        # The most promising last: what the others do not use of their shares is left for it.
         deadline = Deadline.within(self.budget.for_searches(self.contenders))
         ranked = sorted(self.contenders, key=lambda contender: contender.score, reverse=True)
-        shares = [1.0 / (len(ranked) - place) for place in range(len(ranked))]
+        shares = search_shares([contender.score for contender in ranked])
         for place, contender in enumerate(ranked):
             name = contender.recipe.candidate
             self.workshop.tell(Progress(f"searching settings of {name}", 0.2 + 0.5 * place / len(ranked)))

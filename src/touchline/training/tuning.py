@@ -146,6 +146,9 @@ class _Hunt:
         self.wanted -= 1
         trial = self.study.ask()
         setting = _setting(trial, self.recipe, self.family, self.contest)
+        if not set(trial.params) - set(self.contest.fixed(self.recipe)):
+            # Nothing is left to choose: every further try would be this one again.
+            self.wanted = 0
         if self.search.seconds is not None:
             self.patience = _PATIENCE * max(1, len(trial.params))
         gives_up = _gives_up(trial) if self.search.workers.are_near else None
