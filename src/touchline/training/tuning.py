@@ -123,7 +123,7 @@ class _Hunt:
     def in_batches(self) -> None:
         at_once = self.search.workers.count(self.recipe.threads)
         while not self.is_over:
-            asked = []
+            asked: list[tuple[Trial, Attempt]] = []
             while len(asked) < at_once and self.wanted > 0:
                 asked.append(self.ask())
             for (trial, _), found in zip(asked, self.tried([attempt for _, attempt in asked]), strict=True):
