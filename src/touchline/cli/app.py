@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from touchline.clock import Clock
-    from touchline.features import FeatureReader, FeatureView
+    from touchline.features import FeatureReader, FeatureView, SkewProof
     from touchline.serving import ServedProject, ServedRelease
     from touchline.training import Family
 
@@ -65,6 +65,7 @@ def _served(house: House, folder: Path) -> ServedProject:
         open_reader=_reader_opener(house, folder, clock),
         routers=_routers(house, folder),
         is_store_remote=house.settings.online_store != "sqlite",
+        skew_proof=lambda release: _skew_proof(house, name, release),
     )
 
 
@@ -93,6 +94,12 @@ def _reader_opener(house: House, folder: Path, clock: Clock) -> Callable[[Served
         return reader_of(house, release, clock=clock, declared=declared)
 
     return open_reader
+
+
+def _skew_proof(house: House, project: str, release: str) -> SkewProof | None:
+    from touchline.features import read_skew_proof
+
+    return read_skew_proof(project, release, house.objects)
 
 
 def _routers(house: House, folder: Path) -> tuple[Callable[..., Any], ...]:

@@ -27,8 +27,11 @@ class VerifiedRelease:
 
 
 def verify_served(door: Door, version: str, *, sample: int | None, say: Callable[[str], None]) -> VerifiedRelease:
-    """Compute the logged vectors of a version's release again; a random `sample` of them, or all."""
-    from touchline.features import verify
+    """Compute the logged vectors of a version's release again; a random `sample` of them, or all.
+
+    What comes out is kept: the processes that serve the release tell it in `/metrics`.
+    """
+    from touchline.features import SkewProof, verify, write_skew_proof
 
     release = release_of(door, version)
     say(f"read the log of {release.id}")
@@ -42,6 +45,9 @@ def verify_served(door: Door, version: str, *, sample: int | None, say: Callable
         histories=_histories(door, manifest.views),
         transforms=release.transforms,
     )
+    at = door.clock.wall()
+    proof = SkewProof.of(report, project=door.project.name, release=release.id, verified_at=at)
+    write_skew_proof(proof, door.house.objects)
     return VerifiedRelease(release.id, report, given)
 
 

@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from touchline.features.reader import ViewStatus as ViewStatus
     from touchline.features.recall import SingleFlight as SingleFlight
     from touchline.features.served import ServedView as ServedView
+    from touchline.features.skew_proofs import SkewProof as SkewProof
+    from touchline.features.skew_proofs import read_skew_proof as read_skew_proof
+    from touchline.features.skew_proofs import write_skew_proof as write_skew_proof
     from touchline.features.spec import Entity as Entity
     from touchline.features.spec import Examples as Examples
     from touchline.features.spec import Feature as Feature
@@ -97,6 +100,7 @@ __getattr__ = lazy_names(
         "touchline.features.reader": ["FeatureReader", "FeatureRows", "ViewStatus"],
         "touchline.features.recall": ["SingleFlight"],
         "touchline.features.served": ["ServedView"],
+        "touchline.features.skew_proofs": ["SkewProof", "read_skew_proof", "write_skew_proof"],
         "touchline.features.spec": [
             "Entity",
             "Examples",

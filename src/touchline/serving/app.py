@@ -89,9 +89,11 @@ def create_app(
 
 
 def _slot(project: ServedProject) -> ReleaseSlot:
-    return ReleaseSlot(
+    slot = ReleaseSlot(
         project.name, project.releases, project.clock, project.open_reader, is_store_remote=project.is_store_remote
     )
+    slot.skew_proof = project.skew_proof
+    return slot
 
 
 def _add_project(app: FastAPI, serving: Serving, jobs: Jobs, name: str) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from touchline.clock import Clock, SystemClock
 from touchline.serving.batching import batching_pays
@@ -15,6 +15,9 @@ from touchline.serving.metrics import Meter
 from touchline.serving.predict import Predictor
 from touchline.serving.served import FeatureReads, ServedRelease
 from touchline.serving.waiting import Waiting
+
+if TYPE_CHECKING:
+    from touchline.features import SkewProof
 
 _log = logging.getLogger("touchline.serving.releases")
 
@@ -73,6 +76,7 @@ class ReleaseSlot:
         self.meter = Meter(project)
         self.unreachable: str | None = None
         self.waiting: Waiting | None = None
+        self.skew_proof: Callable[[str], SkewProof | None] = lambda _: None
         self._is_store_remote = is_store_remote
         self._source, self._clock, self._open_reader = source, clock, open_reader
         self._is_system_time = isinstance(clock, SystemClock)

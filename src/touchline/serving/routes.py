@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
@@ -26,6 +26,9 @@ from touchline.serving.problems import FieldProblem, InvalidRequest, NotFound, U
 from touchline.serving.releases import ReleaseSlot
 from touchline.serving.served import ServedRelease
 from touchline.serving.state import Serving
+
+if TYPE_CHECKING:
+    from touchline.features import SkewProof
 
 
 def project_router(serving: Serving, slot: ReleaseSlot, *, prefix: str, tag: str) -> APIRouter:
@@ -214,7 +217,19 @@ def _gauges(serving: Serving) -> list[Gauge]:
             release = slot.current.release
             labels = (("project", name), ("release", release.id))
             found.append(Gauge("release_version", "Model version that answers", release.version, labels))
+            proof = slot.skew_proof(release.id)
+            found += _skew_gauges(proof, labels) if proof is not None else []
     return found
+
+
+def _skew_gauges(proof: SkewProof, labels: tuple[tuple[str, str], ...]) -> list[Gauge]:
+    """What `touchline features verify` last said of the release."""
+    return [
+        Gauge("feature_skew_checked", "Served vectors last computed again from history", proof.checked, labels),
+        Gauge("feature_skew_rate", "Share of them that differed", proof.skew_rate, labels),
+        Gauge("feature_skew_upper_bound", "Largest plausible share, at 95 %", proof.upper_bound, labels),
+        Gauge("feature_skew_fallback_rows", "Rows answered by a fall-back, apart", proof.fallback_rows, labels),
+    ]
 
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>touchline</title>

@@ -16,6 +16,7 @@ from touchline.serving.served import ServedRelease
 from touchline.serving.ulids import Ulids
 
 if TYPE_CHECKING:
+    from touchline.features import SkewProof
     from touchline.storage import Database
 
 
@@ -28,6 +29,7 @@ class ServedProject:
     """One project to serve: where its releases come from, its clock, its online features and its own routes.
 
     Each of `routers` returns a FastAPI router; it may take one argument, the `ServedProject` name's `PredictHere`.
+    `skew_proof` gives the last proof that what a release (by id) was served with is what history says.
     """
 
     name: str
@@ -36,6 +38,7 @@ class ServedProject:
     open_reader: OpenReader = no_reader
     routers: Sequence[Callable[..., Any]] = ()
     is_store_remote: bool = False
+    skew_proof: Callable[[str], SkewProof | None] = lambda _: None
     description: str = ""
 
 
