@@ -119,11 +119,12 @@ def task_of(problem: Problem, training_set: TrainingSet) -> Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one of them said about the test rows, and how long it took."""
+    """What one of them said about the test rows, how long it took, and what it had of the processors in that time."""
 
     name: str
     said: Array
     seconds: float
+    processor_seconds: float
 
 
 def training_of(problem: Problem, seconds: float, seed: int) -> Training:
@@ -143,10 +144,10 @@ def training_of(problem: Problem, seconds: float, seed: int) -> Training:
 
 def run_touchline(problem: Problem, training_set: TrainingSet, seconds: float, seed: int) -> Outcome:
     """Our outcome; what came of each candidate is printed."""
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     training = training_of(problem, seconds, seed)
     result = train(task_of(problem, training_set), training, training_set, now=NOW)
-    took = time.perf_counter() - began
+    took, used = time.perf_counter() - began, time.process_time() - used
     names = [f"p_{name}" for name in result.model.classes] or ["value"]
     said = result.evaluation.predictions.select(names).to_numpy()
     for report in result.candidates:
@@ -154,7 +155,7 @@ def run_touchline(problem: Problem, training_set: TrainingSet, seconds: float, s
         score = "" if report.score is None else f"{report.score:.6g}"
         print(f"    {report.name:<20} on validation {score:<12} {report.seconds:6.1f} s  {tried} {report.error or ''}")
     print(f"    touchline chose {result.chosen}", flush=True)
-    return Outcome(f"touchline {version('touchline')}", said, took)
+    return Outcome(f"touchline {version('touchline')}", said, took, used)
 
 
 def run_peer(name: str, python: Path, folder: Path, preset: str) -> Outcome:
@@ -170,7 +171,7 @@ def run_peer(name: str, python: Path, folder: Path, preset: str) -> Outcome:
         raise SystemExit(f"{name} failed:\n{done.stderr[-2000:]}")
     told = json.loads((folder / "done.json").read_text())
     name = " ".join(part for part in (name, told["version"], preset) if part)
-    return Outcome(name, np.load(folder / "predictions.npy"), told["seconds"])
+    return Outcome(name, np.load(folder / "predictions.npy"), told["seconds"], told["processor_seconds"])
 
 
 def kept(folder: Path | None, run: Callable[[], Outcome]) -> Outcome:
@@ -182,9 +183,10 @@ def kept(folder: Path | None, run: Callable[[], Outcome]) -> Outcome:
         found = run()
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / "predictions.npy", found.said)
-        told.write_text(json.dumps({"name": found.name, "seconds": found.seconds}))
+        times = {"seconds": found.seconds, "processor_seconds": found.processor_seconds}
+        told.write_text(json.dumps({"name": found.name, **times}))
     record = json.loads(told.read_text())
-    return Outcome(record["name"], np.load(folder / "predictions.npy"), record["seconds"])
+    return Outcome(said=np.load(folder / "predictions.npy"), **record)
 
 
 def environment_of(name: str, envs: Path) -> Path:
@@ -221,7 +223,8 @@ def judge(problem: Problem, labels: Array, outcome: Outcome) -> str:
         f"{name} {found[name].value:.5g} [{found[name].low:.5g}, {found[name].high:.5g}]"
         for name in (("rmse", "r2") if problem.kind == "regression" else ("log_loss", "roc_auc"))
     ]
-    return f"  {outcome.name:<34} {'  '.join(shown)}  in {outcome.seconds:.0f} s"
+    took = f"in {outcome.seconds:.0f} s ({outcome.processor_seconds:.0f} s of processors)"
+    return f"  {outcome.name:<34} {'  '.join(shown)}  {took}"
 
 
 def compare(problem: Problem, labels: Array, ours: Outcome, theirs: Outcome) -> str:
