@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from peers.serving_home import COLUMNS, make_home, write_key_lua, write_lua
+from peers.serving_home import COLUMNS, ENTITIES, make_home, write_lua
 from peers.serving_run import Rival, Running, Speed, spread, started, typical, wrk
 
 PEERS = Path(__file__).with_name("peers")
@@ -39,6 +39,7 @@ PACKAGES = {
     "bentoml": ["bentoml==1.4.39", "lightgbm==4.7.0", "pandas"],
 }
 MANY, ONE = 32, 1
+BODIES = 1000
 BULK_ROWS = 1_000_000
 
 
@@ -47,15 +48,19 @@ class Field:
 
     def __init__(self, folder: Path, options: argparse.Namespace) -> None:
         self.folder, self.options = folder, options
-        self.row = [round(float(np.sin(index * 0.37)), 6) for index in range(COLUMNS)]
-        self.body = {f"x{index}": value for index, value in enumerate(self.row)}
+        self.names = [f"x{index}" for index in range(COLUMNS)]
+        self.rows = np.random.default_rng(9).normal(size=(BODIES, COLUMNS)).round(6).tolist()
         self.model = folder / "model.txt"
         self.model.write_text(make_home(folder / "home"))
-        write_lua(folder / "row.lua", json.dumps(self.body))
+        self.write("row.lua", lambda row: dict(zip(self.names, row, strict=True)))
 
-    def touchline(self, *, workers: int = 1, home: str = "home", script: str = "row.lua") -> Rival:
+    def write(self, name: str, ask: Callable[[list[float]], object]) -> None:
+        """A script for wrk that posts what is asked about each row."""
+        write_lua(self.folder / name, [json.dumps(ask(row)) for row in self.rows])
+
+    def touchline(self, *, workers: int = 1, home: str = "home", script: str = "row.lua", name: str = "") -> Rival:
         return self._uvicorn(
-            f"touchline, {workers} worker{'s' * (workers > 1)}",
+            f"touchline, {name or f'{workers} worker' + 's' * (workers > 1)}",
             ["serving_app:make", "--factory", "--workers", str(workers)],
             script,
             ready="/readyz",
@@ -73,7 +78,7 @@ class Field:
         return Rival(name, command, "/predict", self.folder / script, ready, environment or {})
 
     def peers(self) -> list[Rival]:
-        return [self._mlflow(), self._mlserver(), self._bentoml()]
+        return [self._mlflow("signed"), self._mlflow("unsigned"), self._mlserver(), self._bentoml()]
 
     def _python(self, peer: str) -> Path:
         """The folder of commands of a peer's own environment."""
@@ -83,17 +88,15 @@ class Field:
             subprocess.run([commands / "python", "-m", "pip", "install", "-q", *PACKAGES[peer]], check=True)
         return commands
 
-    def _mlflow(self) -> Rival:
-        commands, saved = self._python("mlflow"), self.folder / "mlflow"
-        subprocess.run(
-            [commands / "python", PEERS / "serving_mlflow.py", self.model, saved], check=True, capture_output=True
-        )
-        columns = list(self.body)
-        write_lua(self.folder / "mlflow.lua", json.dumps({"dataframe_split": {"columns": columns, "data": [self.row]}}))
+    def _mlflow(self, kind: str) -> Rival:
+        commands, saved = self._python("mlflow"), self.folder / f"mlflow_{kind}"
+        save = [commands / "python", PEERS / "serving_mlflow.py", self.model, saved, str(COLUMNS), kind]
+        subprocess.run(save, check=True, capture_output=True)
+        self.write("mlflow.lua", lambda row: {"dataframe_split": {"columns": self.names, "data": [row]}})
         command = [str(commands / "mlflow"), "models", "serve", "-m", str(saved), "--env-manager", "local"]
         command += ["-h", "127.0.0.1", "-p", "{port}", "--workers", "1"]
         path = {"PATH": f"{commands}:{os.environ['PATH']}"}
-        return Rival("mlflow models serve", command, "/invocations", self.folder / "mlflow.lua", "/ping", path)
+        return Rival(f"mlflow serve, {kind}", command, "/invocations", self.folder / "mlflow.lua", "/ping", path)
 
     def _mlserver(self) -> Rival:
         commands, folder = self._python("mlserver"), self.folder / "mlserver"
@@ -104,15 +107,15 @@ class Field:
         (folder / "model-settings.json").write_text(json.dumps(settings))
         # No worker processes beside the server's own: the quicker of the two ways for one model.
         (folder / "settings.json").write_text(json.dumps({"parallel_workers": 0, "debug": False}))
-        tensor = {"name": "rows", "shape": [1, COLUMNS], "datatype": "FP64", "data": self.row}
-        write_lua(self.folder / "mlserver.lua", json.dumps({"inputs": [tensor]}))
+        tensor = {"name": "rows", "shape": [1, COLUMNS], "datatype": "FP64"}
+        self.write("mlserver.lua", lambda row: {"inputs": [{**tensor, "data": row}]})
         command = [str(commands / "python"), str(PEERS / "serving_mlserver.py"), str(folder)]
         path, ready = "/v2/models/bench/infer", "/v2/models/bench/ready"
         return Rival("MLServer", command, path, self.folder / "mlserver.lua", ready)
 
     def _bentoml(self) -> Rival:
         commands = self._python("bentoml")
-        write_lua(self.folder / "bento.lua", json.dumps({"rows": [self.row]}))
+        self.write("bento.lua", lambda row: {"rows": [row]})
         command = [str(commands / "bentoml"), "serve", "serving_bento:Scorer", "--port", "{port}"]
         command += ["--host", "127.0.0.1", "--working-dir", str(PEERS)]
         environment = {
@@ -184,19 +187,21 @@ def speed(field: Field) -> None:
 def peers(field: Field) -> None:
     """Beside MLflow, MLServer and BentoML."""
     (ours, *theirs), _ = compare([field.touchline(), *field.peers()], field.options)
-    for name, speeds, times in zip(("mlflow", "MLServer", "BentoML"), theirs, (30, 2, 5), strict=True):
+    names = ("mlflow that checks columns, too", "mlflow that checks nothing", "MLServer", "BentoML")
+    for name, speeds, times in zip(names, theirs, (30, 30, 2, 5), strict=True):
         target(f"times {name}", typical(ours).per_second / typical(speeds).per_second, times, at_least=True)
 
 
 def features(field: Field) -> None:
     """The same release by entity key, from SQLite, and with the values in the request."""
     make_home(field.folder / "keyed", is_keyed=True)
-    write_key_lua(field.folder / "key.lua")
-    write_lua(field.folder / "values.lua", json.dumps({"features": field.body}))
-    by_key = field.touchline(home="keyed", script="key.lua")
-    by_values = field.touchline(home="keyed", script="values.lua")
-    (keyed, _, plain), _ = compare([by_key, by_values, field.touchline()], field.options)
-    print("  (by key, by values in the request, and the release without views)")
+    random = np.random.default_rng(10).integers(0, ENTITIES, len(field.rows))
+    customers = iter(random.tolist())
+    field.write("key.lua", lambda _: {"customer_id": f"c{next(customers)}"})
+    field.write("values.lua", lambda row: {"features": dict(zip(field.names, row, strict=True))})
+    by_key = field.touchline(home="keyed", script="key.lua", name="by key")
+    by_values = field.touchline(home="keyed", script="values.lua", name="its values given")
+    (keyed, _, plain), _ = compare([by_key, by_values, field.touchline(name="without views")], field.options)
     target(
         "of the requests a second without", typical(keyed).per_second / typical(plain).per_second, 0.8, at_least=True
     )

@@ -7,11 +7,11 @@ import lightgbm
 import numpy as np
 
 
-@bentoml.service(workers=1)
+@bentoml.service(workers=1, logging={"access": {"enabled": False}})
 class Scorer:
     def __init__(self) -> None:
         self.booster = lightgbm.Booster(model_file=os.environ["BENCH_MODEL"])
 
-    @bentoml.api(batchable=True, batch_dim=0, max_batch_size=64, max_latency_ms=1000)
+    @bentoml.api(batchable=True)
     def predict(self, rows: np.ndarray) -> np.ndarray:
         return np.asarray(self.booster.predict(rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -37,17 +38,12 @@ def text_of(model: Model) -> str:
     return text
 
 
-def write_lua(path: Path, body: str, content_type: str = "application/json") -> None:
-    """A script by which wrk posts one body."""
+def write_lua(path: Path, bodies: Sequence[str]) -> None:
+    """A script by which wrk posts one body after another, so that no server answers one row from its caches."""
+    listed = ",\n".join(json.dumps(body) for body in bodies)
     path.write_text(
-        f'wrk.method = "POST"\nwrk.body = {json.dumps(body)}\nwrk.headers["Content-Type"] = "{content_type}"\n'
-    )
-
-
-def write_key_lua(path: Path) -> None:
-    """A script by which wrk asks for another entity each time."""
-    path.write_text(
-        'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\nlocal n = 0\n'
-        f"request = function() n = (n * 1103515245 + 12345) % {ENTITIES}\n"
-        'return wrk.format(nil, nil, nil, string.format(\'{"customer_id": "c%d"}\', n)) end\n'
+        f'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\nlocal bodies = {{\n{listed}\n}}\n'
+        "local requests, at = {}, 0\n"
+        "init = function() for i, body in ipairs(bodies) do requests[i] = wrk.format(nil, nil, nil, body) end end\n"
+        "request = function() at = at % #requests + 1; return requests[at] end\n"
     )

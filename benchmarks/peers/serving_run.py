@@ -74,7 +74,7 @@ def started(rival: Rival, *, seconds: float = 120) -> Iterator[Running]:
     began = time.perf_counter()
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command, env={**os.environ, **quiet}, cwd=rival.folder, stdout=out, stderr=out, start_new_session=True
+            command, env={**os.environ, **quiet}, cwd=rival.folder, stdout=out, stderr=out, process_group=0
         )
     try:
         while not _answers(f"http://127.0.0.1:{port}{rival.ready}"):
