@@ -198,6 +198,8 @@ def test_statistics_tell_size_age_and_distribution(place: Place) -> None:
     found = view_statistics(view, history, project="p", stores=place.stores, online=place.online, now=NOW)
     assert (found.online_rows, found.history_rows, found.watermark, found.materialized_at) == (2, 3, day(3), NOW)
     assert found.online_bytes > 0
+    assert found.sources == dict(history.snapshots)
+    assert found.sources["games"] is not None
     feature = found.features[0]
     assert (feature.count, feature.nulls, feature.mean, feature.minimum, feature.maximum) == (2, 0, 2.0, 0.0, 4.0)
     assert entity_features(view, history, {"team": "A"}, limit=1)[0]["total"] == 4

@@ -233,7 +233,8 @@ def verify(
 
 
 def _print_stats(project: str, found: Sequence[ViewStatistics]) -> None:
-    heads = ["view", "entity", "version", "history rows", "online rows", "bytes", "materialized", "known up to"]
+    heads = ["view", "entity", "sources", "version"]
+    heads += ["history rows", "online rows", "bytes", "materialized", "known up to"]
     print_table(f"feature views of {project}", [*heads, "quarantined", "model versions"], map(_view_row, found))
     heads = ["feature", "type", "coverage", "distinct", "mean", "std", "min", "5 %", "25 %", "50 %", "75 %", "95 %"]
     for view in found:
@@ -243,7 +244,8 @@ def _print_stats(project: str, found: Sequence[ViewStatistics]) -> None:
 
 
 def _view_row(found: ViewStatistics) -> list[object]:
-    identity = [found.view, found.entity, found.feature_version]
+    sources = ", ".join(f"{source} {(hash or '-')[:12]}" for source, hash in found.sources.items())
+    identity = [found.view, found.entity, sources, found.feature_version]
     sizes = [found.history_rows, found.online_rows, found.online_bytes]
     models = ", ".join(map(str, found.models)) or None
     return [*identity, *sizes, found.materialized_at, found.watermark, found.quarantined, models]

@@ -43,7 +43,7 @@ class FeatureDistribution:
 
 @dataclass(frozen=True)
 class ViewStatistics:
-    """One view in its present version."""
+    """One view in its present version, with the snapshots (by source) its history comes from and who uses it."""
 
     view: str
     entity: str
@@ -56,6 +56,7 @@ class ViewStatistics:
     quarantined: int
     features: tuple[FeatureDistribution, ...]
     models: tuple[int, ...]
+    sources: Mapping[str, str | None]
 
 
 def view_statistics(
@@ -85,6 +86,7 @@ def view_statistics(
         quarantined=history.quarantined if history else 0,
         features=() if newest is None else distributions(view, newest),
         models=models_using(view, project=project, stores=stores),
+        sources={source.name: history.snapshots.get(source.name) if history else None for source in view.sources},
     )
 
 
