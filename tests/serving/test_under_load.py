@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
 
 from tests.serving.builders import wait_for
-from tests.serving.bundles import Registry, a_model, a_request
+from tests.serving.bundles import Registry, a_model, a_request, a_stats_view, looked_up, write_stats
+from tests.serving.cable import a_cable
 from tests.serving.load import Load, under_load
 from tests.serving.server_process import a_process
+from touchline.features import open_online_store
 from touchline.serving import Sample, replay_sample
 from touchline.storage.tables import predictions
 
@@ -123,3 +126,33 @@ def test_a_database_that_is_locked_delays_the_log_and_no_answer(registry: Regist
     assert load.failures == []
     assert during > 50
     assert len(_logged(registry)) == len(load.answers)
+
+
+def test_an_online_store_that_is_cut_off_refuses_by_key_and_stops_nothing_else(
+    redis_server: str, tmp_path: Path
+) -> None:
+    registry = Registry.open(tmp_path)
+    model = looked_up(a_model())
+    views = (a_stats_view(model.columns),)
+    registry.promote(1, registry.keep(1, model, example={"customer_id": "c1"}, views=views))
+    store = open_online_store("redis", f"{redis_server}/0")
+    write_stats(store, model.columns)
+    store.close()
+    port = urlsplit(redis_server).port or 6379
+    with (
+        a_cable(port) as cable,
+        a_process(tmp_path, redis=f"redis://127.0.0.1:{cable.port}/0") as server,
+        under_load(server.address, {"customer_id": "c1"}, connections=1, is_refusal_fine=True) as by_key,
+        under_load(server.address, {"features": a_request()}, connections=1) as by_values,
+    ):
+        wait_for(lambda: len(by_key.answers) > 20 and len(by_values.answers) > 20, seconds=60)
+        cable.cut()
+        refused, during = len(by_key.failures), len(by_values.answers)
+        wait_for(lambda: len(by_key.failures) > refused + 5 and len(by_values.answers) > during + 50, seconds=60)
+        cable.mend()
+        answered = len(by_key.answers)
+        wait_for(lambda: len(by_key.answers) > answered + 20, seconds=60)
+    assert by_values.failures == []
+    assert {words[:46] for words in by_key.failures} == {"503 bench: the online store did not answer (On"}
+    said = {found for load in (by_key, by_values) for _, found, _ in load.answers}
+    assert said <= set(_logged(registry))
