@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from touchline.errors import CandidateUnfit, MissingDependency, WorkerLost
+from touchline.errors import BudgetExceeded, CandidateUnfit, MissingDependency, WorkerLost
 from touchline.plugins import load, names
 from touchline.training.bounded import run_within
 from touchline.training.calibration import (
@@ -105,7 +105,7 @@ def try_recipe(contest: Contest, entry: Entry) -> Contender | CandidateReport:
     try:
         return run_within(deadline.seconds, recipe.candidate, lambda: _tried(recipe, family, contest, deadline))
     except Exception as wrong:  # noqa: BLE001  a candidate may fail in any way; the others go on and the report says so
-        _log.warning("candidate %s failed", recipe.candidate, exc_info=True)
+        _log.warning("candidate %s: %s", recipe.candidate, wrong, exc_info=not isinstance(wrong, BudgetExceeded))
         return CandidateReport(recipe.candidate, recipe.params, {}, time.perf_counter() - began, _reason(wrong))
 
 
