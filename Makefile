@@ -7,6 +7,8 @@ PROJECT ?= football
 # Two workers are the size the tests are made for; more cores: make test WORKERS=8
 WORKERS ?= 2
 SAMPLES := football leads
+# Not in the locks: which build is right depends on the machine, such as make test-scale TORCH=torch==2.13.0+cpu
+TORCH ?= torch==2.13.0
 
 # Every file runs, also after one that failed; the target fails when one did.
 define run_each
@@ -62,7 +64,7 @@ prove: setup-dev ## Run the full simulations and kill runs
 	@$(call run_each,$(wildcard benchmarks/prove_*.py))
 
 test-scale: setup-all ## Run the tests that need Ray, Spark, torch or FLAML
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check 'torch>=2.6'
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
 	@$(pytest) -q -m scale
 
 lock: setup-dev ## Resolve pyproject.toml into requirements/*.lock again
