@@ -13,7 +13,7 @@ def test_lower_mean_wins_promotes_a_slightly_worse_version_and_the_gate_does_not
 
 
 def test_five_candidates_on_one_window_do_not_get_five_chances() -> None:
-    found = judge(World(days=40), runs=20, seed=2, candidates=5)
+    found = judge(World(days=40), runs=10, seed=2, candidates=5)
     assert found.naive / found.runs > 0.5
     assert binomtest(found.gate, found.runs, 0.05, alternative="greater").pvalue > 0.001
 

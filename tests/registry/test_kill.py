@@ -91,7 +91,7 @@ def test_a_kill_while_recording_registers_nothing_and_the_next_attempt_does(
     assert (recorded.is_new, recorded.version.version) == (True, 1)
     client = registry.tracking.client
     assert len(client.search_model_versions("name = 'p'")) == 1
-    experiment = client.get_experiment_by_name("p").experiment_id
+    experiment = client.get_experiment_by_name("p/training").experiment_id
     assert len(client.search_runs([experiment], "tags.`touchline.key` != ''")) == 1
 
 

@@ -19,10 +19,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.registry.builders import a_trained
+from tests.registry.builders import NOW, a_frame, a_task, a_trained, a_training_set
 from touchline.errors import TrackingUnavailable
 from touchline.features import decode
-from touchline.registry import Decision, Registry, Tracking, load_release, promote, read_versions, record_version
+from touchline.registry import (
+    Decision,
+    Registry,
+    Tracking,
+    Trained,
+    load_release,
+    promote,
+    read_versions,
+    record_version,
+)
+from touchline.training import Training, Tune, train
 
 
 def as_mlflow_says(registry: Registry, version: int, rows: list[dict[str, Any]]) -> np.ndarray[Any, Any]:
@@ -146,3 +156,32 @@ def test_a_stranger_sees_in_mlflow_what_a_version_is(two: Registry) -> None:
     assert {"test.from", "test.to", "train.rows", "seed", "model.strength"} <= set(run.data.params)
     names = {item.path for item in client.list_artifacts(version.run_id)}
     assert {"card.md", "card.html", "plots", "evaluation.json"} <= names
+
+
+def test_experiment_model_and_every_run_say_what_they_are(two: Registry) -> None:
+    client = two.tracking.client
+    experiment = client.get_experiment_by_name("p/training")
+    assert "Every run is one training" in experiment.tags["mlflow.note.content"]
+    assert "models:/p@production" in client.get_registered_model("p").description
+    runs = client.search_runs([experiment.experiment_id])
+    assert [run for run in runs if not run.data.tags.get("mlflow.note.content")] == []
+    (child, _) = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+    assert "It was chosen." in child.data.tags["mlflow.note.content"]
+    assert {run.data.tags["mlflow.source.name"] for run in runs} == {"touchline train"}
+
+
+def test_the_settings_tried_for_a_candidate_are_runs_below_it(registry: Registry) -> None:
+    training = Training(candidates=("logistic",), calibration=("none",), smote=False, test=0.4, tune=Tune(trials=3))
+    training_set = a_training_set(a_frame())
+    result = train(a_task(), training, training_set, now=NOW)
+    ((name, tuning),) = [(report.name, report.tuning) for report in result.candidates if report.tuning]
+    version = record_version(registry, Trained("p", a_task(), training_set, result)).version
+    client = registry.tracking.client
+    runs = client.search_runs([client.get_experiment_by_name("p/training").experiment_id])
+    below = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == version.run_id]
+    (candidate,) = [run for run in below if run.info.run_name == name]
+    trials = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == candidate.info.run_id]
+    assert {run.info.run_name for run in trials} == {f"{name} trial {one.number}" for one in tuning.trials}
+    assert candidate.data.params["search.sampler"] == tuning.sampler
+    statuses = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+    assert sorted(run.info.status for run in trials) == sorted(statuses[one.state] for one in tuning.trials)

@@ -49,7 +49,7 @@ def test_the_numbers_in_mlflow_are_those_of_the_record(registry: Registry) -> No
 def test_every_candidate_is_a_run_below_the_training(registry: Registry) -> None:
     version = record_version(registry, a_trained()).version
     client = registry.tracking.client
-    experiment = client.get_experiment_by_name("p").experiment_id
+    experiment = client.get_experiment_by_name("p/training").experiment_id
     children = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{version.run_id}'")
     assert [run.info.run_name for run in children] == ["logistic"]
     assert "validation_log_loss" in children[0].data.metrics
@@ -57,7 +57,7 @@ def test_every_candidate_is_a_run_below_the_training(registry: Registry) -> None
 
 def test_a_run_that_was_cut_off_is_replaced_not_doubled(registry: Registry) -> None:
     client = registry.tracking.client
-    experiment = client.create_experiment("p", artifact_location=f"file://{registry.objects.root}/mlflow")  # type: ignore[attr-defined]
+    experiment = client.create_experiment("p/training", artifact_location=f"file://{registry.objects.root}/mlflow")  # type: ignore[attr-defined]
     first = record_version(registry, a_trained()).version
     client.update_run(first.run_id, status="RUNNING")
     logged = client.search_runs([experiment], "tags.`touchline.key` != ''")

@@ -142,7 +142,7 @@ def _run(
         known = (
             None if is_forced else last_version_of(place.stores.database, place.project.name, detail["training_key"])
         )
-        version, is_new = _version(place, training_set, known)
+        version, is_new = _version(place, training_set, known, actor)
         # Noted at once: a kill before the run is finished must not cost the training.
         detail["version"] = version.version
         record.note(detail)
@@ -203,13 +203,22 @@ def _refitter(place: Workplace, version: ModelVersion, material: Material) -> Re
     return refitted
 
 
-def _version(place: Workplace, training_set: TrainingSet, known: int | None) -> tuple[ModelVersion, bool]:
+def _version(place: Workplace, training_set: TrainingSet, known: int | None, actor: str) -> tuple[ModelVersion, bool]:
     registry = registry_of(place)
     if known is not None:
         return read_version(registry, place.project.name, known), False
     result = steps.train_candidates(place, training_set)
     place.say("record the version in MLflow")
-    trained = Trained(place.project.name, place.project.task, training_set, result, place.loaded.folder)
+    project = place.project
+    trained = Trained(
+        project.name,
+        project.task,
+        training_set,
+        result,
+        place.loaded.folder,
+        description=project.description,
+        actor=actor,
+    )
     recorded = record_version(registry, trained)
     return recorded.version, recorded.is_new
 

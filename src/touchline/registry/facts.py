@@ -40,7 +40,7 @@ _LARGEST_CODE: Final = 1_000_000
 
 @dataclass(frozen=True)
 class Trained:
-    """One training with what it was made from. `folder` holds the project's own code."""
+    """One training with what it was made from. `folder` holds the project's own code, `actor` is who asked for it."""
 
     project: str
     task: Task
@@ -49,6 +49,7 @@ class Trained:
     folder: Path | None = None
     ticket: str | None = None
     description: str = ""
+    actor: str = ""
 
 
 def project_code(folder: Path | None) -> dict[str, bytes]:

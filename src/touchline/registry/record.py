@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import insert, select
 
@@ -24,10 +24,13 @@ from touchline.registry.facts import (
 )
 from touchline.registry.manifest import ReleaseManifest
 from touchline.registry.semantic import Interface, next_semantic_version
-from touchline.registry.tracking import ChildRun, LoggedRun, RunLog, mlflow_values
+from touchline.registry.tracking import ChildRun, LoggedRun, RunLog, RunStatus, mlflow_values
 from touchline.registry.versions import ModelVersion, Registry, read_version
 from touchline.storage import tables
 from touchline.training import CandidateReport
+
+# A trial that was pruned did not fail: it was stopped because it could not win.
+_STATUSES: Final[dict[str, RunStatus]] = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ def _run_log(registry: Registry, trained: Trained, manifest: ReleaseManifest, ke
         seconds=result.seconds,
         children=_children(trained),
         description=_description(trained),
+        about=trained.description,
     )
 
 
@@ -139,6 +143,8 @@ def _metrics(trained: Trained) -> dict[str, float]:
 def _tags(trained: Trained, manifest: ReleaseManifest) -> dict[str, str]:
     tags = {f"touchline.{name}_hash": value for name, value in manifest.hashes.items()}
     tags |= {"touchline.project": trained.project, "touchline.trained_at": trained.result.trained_at.isoformat()}
+    if trained.actor:
+        tags["mlflow.user"] = trained.actor
     if trained.ticket:
         tags["touchline.ticket"] = trained.ticket
     return tags
@@ -177,15 +183,41 @@ def _children(trained: Trained) -> list[ChildRun]:
     return [
         ChildRun(
             name=report.name,
-            params=mlflow_values({"candidate": report.name, **report.params}),
+            params=mlflow_values({"candidate": report.name, "calibration": report.calibration, **_settings(report)}),
             metrics=_finite({f"validation_{name}": value for name, value in report.metrics.items()}),
             seconds=report.seconds,
             tags={"touchline.candidate": report.name, **({"touchline.error": report.error} if report.error else {})},
-            has_failed=report.error is not None,
+            status="FINISHED" if report.error is None else "FAILED",
             children=_trials(report),
+            description=_told(report, is_chosen=report.name == trained.result.chosen),
         )
         for report in trained.result.candidates
     ]
+
+
+def _settings(report: CandidateReport) -> dict[str, Any]:
+    """The candidate's parameters, and how they were searched for."""
+    tuning = report.tuning
+    if tuning is None:
+        return dict(report.params)
+    search = {
+        "sampler": tuning.sampler,
+        "optuna": tuning.optuna,
+        "trials": len(tuning.trials),
+        "resumed": tuning.resumed,
+    }
+    return {**report.params, **{f"search.{name}": value for name, value in search.items()}}
+
+
+def _told(report: CandidateReport, *, is_chosen: bool) -> str:
+    """What came of a candidate, in words."""
+    if report.error is not None:
+        return f"Candidate {report.name} did not finish: {report.error}"
+    score = "" if report.score is None else f", score {report.score:.4g} on the validation windows (lower is better)"
+    tried = f", the best of {len(report.tuning.trials)} settings tried" if report.tuning else ""
+    fate = "It was chosen." if is_chosen else "Another candidate was better."
+    corrected = "" if report.calibration == "none" else f"; its probabilities are corrected by {report.calibration}"
+    return f"Candidate {report.name}{score}{tried}{corrected}. {fate}"
 
 
 def _trials(report: CandidateReport) -> list[ChildRun]:
@@ -197,7 +229,8 @@ def _trials(report: CandidateReport) -> list[ChildRun]:
             metrics={} if trial.score is None else {"validation_score": float(trial.score)},
             seconds=trial.seconds,
             tags={"touchline.trial": str(trial.number), "touchline.state": str(trial.state)},
-            has_failed=trial.score is None,
+            status=_STATUSES[trial.state],
+            description=f"Setting {trial.number} of {report.name}: {trial.state}. `validation_score`: lower is better.",
         )
         for trial in (report.tuning.trials if report.tuning else ())
     ]

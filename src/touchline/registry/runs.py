@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from touchline.errors import InvalidFilter, RunNotFound
-from touchline.registry.tracking import KEY_TAG
+from touchline.registry.tracking import KEY_TAG, experiment_name
 from touchline.registry.versions import Registry, read_versions
 from touchline.training import LOWER_IS_BETTER
 
@@ -98,7 +98,7 @@ def _find(project: str, known: Sequence[RunSummary], reference: str) -> RunSumma
 
 def _search(registry: Registry, project: str, where: str) -> list[Run]:
     client = registry.tracking.client
-    experiment = client.get_experiment_by_name(project)
+    experiment = client.get_experiment_by_name(experiment_name(project))
     if experiment is None:
         return []
     found: list[Run] = []

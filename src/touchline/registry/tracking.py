@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from touchline.errors import TrackingUnavailable
 from touchline.registry.mlflow_files import dataset_input, save_pyfunc
@@ -34,14 +34,17 @@ _CLIENT_SETTINGS: Final = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
+_SOURCE_TAGS: Final = {"mlflow.source.name": "touchline train", "mlflow.source.type": "LOCAL"}
+
 T = TypeVar("T")
+RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
 
 
 @dataclass(frozen=True)
 class RunLog:
     """One training as MLflow shall show it. `key` names it: the same key is never logged twice.
 
-    `files` is a folder whose content becomes the run's artifacts.
+    `files` is a folder whose content becomes the run's artifacts; `about` says what the project is for.
     """
 
     project: str
@@ -58,6 +61,7 @@ class RunLog:
     seconds: float
     children: Sequence[ChildRun] = ()
     description: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,9 @@ class ChildRun:
     metrics: Mapping[str, float]
     seconds: float
     tags: Mapping[str, str] = field(default_factory=dict)
-    has_failed: bool = False
+    status: RunStatus = "FINISHED"
     children: Sequence[ChildRun] = ()
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,18 +130,20 @@ class Tracking:
         raise TrackingUnavailable(self.uri, len(self._patience) + 1, _first_line(last)) from last
 
     def _log_run(self, run: RunLog) -> LoggedRun:
-        experiment = self._experiment(run.project)
+        experiment = self._experiment(run)
         run_id = self._finished_run(experiment, run.key) or self._new_run(experiment, run)
         return LoggedRun(run_id, self._version(run, run_id))
 
-    def _experiment(self, name: str) -> str:
+    def _experiment(self, run: RunLog) -> str:
         from mlflow.exceptions import MlflowException
 
+        name = experiment_name(run.project)
         if found := self.client.get_experiment_by_name(name):
             return str(found.experiment_id)
         place = (self._artifacts / name).absolute().as_uri() if self._artifacts else None
+        tags = {"touchline.project": run.project, "mlflow.note.content": _experiment_note(run)}
         try:
-            return str(self.client.create_experiment(name, artifact_location=place, tags={"touchline.project": name}))
+            return str(self.client.create_experiment(name, artifact_location=place, tags=tags))
         except MlflowException as taken:
             found = self.client.get_experiment_by_name(name)
             if found is None:
@@ -157,7 +164,7 @@ class Tracking:
 
     def _new_run(self, experiment: str, run: RunLog) -> str:
         started_at = run.ended_at_ms - int(run.seconds * 1000)
-        tags = {**run.tags, KEY_TAG: run.key, "mlflow.note.content": run.description}
+        tags = {**run.tags, **_SOURCE_TAGS, KEY_TAG: run.key, "mlflow.note.content": run.description}
         run_id = str(
             self.client.create_run(experiment, start_time=started_at, tags=tags, run_name=run.name).info.run_id
         )
@@ -204,12 +211,13 @@ class Tracking:
         )
 
     def _child(self, experiment: str, parent: str, run: RunLog, child: ChildRun) -> None:
-        tags = {**child.tags, "mlflow.parentRunId": parent, "touchline.project": run.project}
+        tags = {**child.tags, **_SOURCE_TAGS, "mlflow.parentRunId": parent, "touchline.project": run.project}
+        if child.description:
+            tags["mlflow.note.content"] = child.description
         started_at = run.ended_at_ms - int(child.seconds * 1000)
         created = self.client.create_run(experiment, start_time=started_at, tags=tags, run_name=child.name)
         self._log_numbers(created.info.run_id, child.metrics, child.params, run.ended_at_ms, None)
-        status = "FAILED" if child.has_failed else "FINISHED"
-        self.client.set_terminated(created.info.run_id, status, end_time=run.ended_at_ms)
+        self.client.set_terminated(created.info.run_id, child.status, end_time=run.ended_at_ms)
         for trial in child.children:
             self._child(experiment, created.info.run_id, run, trial)
 
@@ -220,7 +228,9 @@ class Tracking:
         if found:
             return int(found[0].version)
         try:
-            self.client.create_registered_model(run.project, tags={"touchline.project": run.project})
+            self.client.create_registered_model(
+                run.project, tags={"touchline.project": run.project}, description=_model_note(run)
+            )
         except MlflowException as taken:
             if taken.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -239,6 +249,30 @@ def open_tracking(uri: str, *, artifacts: Path | None = None) -> Tracking:
     `artifacts` is where files lie when `uri` is a database; a server has its own place.
     """
     return Tracking(uri, artifacts=None if is_server(uri) else artifacts)
+
+
+def experiment_name(project: str) -> str:
+    """Where a project's trainings are kept; each further step that is logged has an experiment of its own."""
+    return f"{project}/training"
+
+
+def _experiment_note(run: RunLog) -> str:
+    return (
+        f"{_about(run)}Every run is one training: its candidates are the runs below it, their trials the runs below "
+        f"those. The best becomes a version of the model `{run.project}`; aliases and the tag `touchline.stage` tell "
+        f"which one is served."
+    )
+
+
+def _model_note(run: RunLog) -> str:
+    return (
+        f"{_about(run)}Stages are decided in touchline's journal (`touchline models history`); the aliases here mirror "
+        f"it: `models:/{run.project}@production` is what is served."
+    )
+
+
+def _about(run: RunLog) -> str:
+    return f"{run.about.rstrip('.')}. " if run.about else ""
 
 
 def is_server(uri: str) -> bool:
