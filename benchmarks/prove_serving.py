@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -243,6 +244,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=100_000, help="answered over ten swaps")
     parser.add_argument("--seconds", type=float, default=30.0, help="for which each part is taken away")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are ended, too
     holds = True
     for name in options.parts or PARTS:
         began = time.perf_counter()

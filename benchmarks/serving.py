@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -253,6 +254,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4, help="of each run")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are ended, too
     options.envs = options.envs.absolute()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is not installed: apt install wrk")
