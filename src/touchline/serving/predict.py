@@ -109,9 +109,11 @@ class Predictor:
         cutoff, statuses = row["cutoff"] or ask.now, cast(Statuses, ())
         if not self._keys:
             vector = self._plan.encode_one(row)
+        elif row["features"] is not None:
+            vector = self._plan.encode_one({**row, **row["features"].__dict__})
         else:
-            vectors, found = self.vectors([row], [cutoff], self.asked([row]))
-            vector, statuses = vectors[0].tobytes(), found[0]
+            found = self.read_features([row], [cutoff])
+            vector, statuses = found.vectors[0].tobytes(), found.statuses[0]
         output = self._score_row(vector)
         _validate_finite(output)
         return self._answered(Scored(row, cutoff, vector, statuses, output), ask, new_id())
