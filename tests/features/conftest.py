@@ -13,6 +13,7 @@ def online_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Onl
     """Every online store in turn; a new backend adds its name to the list."""
     name: str = request.param
     location = str(tmp_path / "online.db") if name == "sqlite" else request.getfixturevalue("redis_url")
-    store = open_online_store(name, location)
+    # Not the rule under test, and a machine that runs other tests may be slow.
+    store = open_online_store(name, location, timeout_seconds=60)
     yield store
     store.close()
