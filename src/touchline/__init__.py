@@ -20,7 +20,7 @@ _ROOMS = {
     "touchline.project": ["Project", "Retrain", "SampleClock"],
 }
 
-__all__ = [name for names in _ROOMS.values() for name in names]  # noqa: PLE0604
+__all__ = [name for names in _ROOMS.values() for name in names]
 
 
 def __getattr__(name: str) -> Any:
