@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.services
+
 
 @pytest.mark.parametrize("first", ["touchline.features.on_demand", "touchline.features.examples", "touchline.features"])
 def test_a_submodule_never_hides_an_exported_name(first: str) -> None:

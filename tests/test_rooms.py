@@ -10,6 +10,8 @@ import pytest
 
 import touchline
 
+pytestmark = pytest.mark.services
+
 ROOMS = sorted(path.parent.name for path in Path(touchline.__file__).parent.glob("*/__init__.py"))
 HEAVY = {"feast", "mlflow", "pandas", "sklearn", "lightgbm", "torch", "optuna", "shap", "evidently", "alembic"}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from httpx import Client
 
+pytestmark = pytest.mark.services
+
 
 def test_every_view_tells_its_rows_reads_and_distributions(client: Client) -> None:
     client.post("/predict", json={"customer": "c/1"})

@@ -13,6 +13,8 @@ from touchline.monitoring import DriftVerdict, Window
 from touchline.serving import make_key
 from touchline.storage.tables import drift_reports
 
+pytestmark = pytest.mark.services
+
 ROUTES = ("system/health", "data/freshness", "model/health", "feature-store/stats", "feature-store/customers")
 
 

@@ -22,6 +22,8 @@ from touchline.registry import (
     record_version,
 )
 
+pytestmark = pytest.mark.services
+
 GATES = Judges((Gate("accuracy", at_least=0.52), Gate.improves("log_loss")))
 # Runs one command and dies by SIGKILL at a named point: before the nth file is stored, before or after a commit,
 # or in the middle of MLflow's mirror.

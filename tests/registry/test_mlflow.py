@@ -34,6 +34,8 @@ from touchline.registry import (
 )
 from touchline.training import Training, Tune, train
 
+pytestmark = pytest.mark.services
+
 
 def as_mlflow_says(registry: Registry, version: int, rows: list[dict[str, Any]]) -> np.ndarray[Any, Any]:
     with warnings.catch_warnings():

@@ -30,6 +30,8 @@ from touchline.training import Candidate, Training, train
 from touchline.training.estimators.base import FitRequest
 from touchline.training.estimators.sklearn_bridge import SklearnFamily
 
+pytestmark = pytest.mark.services
+
 
 @dataclass(frozen=True)
 class Nearest:

@@ -34,6 +34,8 @@ from touchline.registry import (
 )
 from touchline.training import Recipe, refit
 
+pytestmark = pytest.mark.services
+
 ANN = Decision("ann")
 NOW_BECAUSE = Decision("ann", reason="no traffic yet", now=True)
 GATES = (Gate("accuracy", at_least=0.52), Gate.improves("log_loss"))

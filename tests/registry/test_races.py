@@ -28,6 +28,8 @@ from touchline.registry.looks import look_at
 from touchline.storage import Database
 from touchline.training import Recipe
 
+pytestmark = pytest.mark.services
+
 PROMOTERS = 10
 SCRIPT = """
 import sys

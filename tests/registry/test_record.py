@@ -12,6 +12,8 @@ from tests.registry.builders import NOW, a_trained
 from touchline.errors import TrackingUnavailable, VersionNotFound
 from touchline.registry import Registry, read_version, read_versions, record_version
 
+pytestmark = pytest.mark.services
+
 
 def test_the_first_version_is_1_0_0_in_none(registry: Registry) -> None:
     recorded = record_version(registry, a_trained(ticket="ABC-1"))

@@ -29,6 +29,8 @@ from touchline.registry import (
 )
 from touchline.training import Training
 
+pytestmark = pytest.mark.services
+
 TRAINING = Training(candidates=("logistic",), calibration=("none",), smote=False, test=0.4)
 
 

@@ -18,6 +18,8 @@ from touchline.serving.problems import InvalidRequest
 from touchline.serving.served import InputField
 from touchline.storage.tables import predictions
 
+pytestmark = pytest.mark.services
+
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Server]:

@@ -16,6 +16,8 @@ from schemathesis import GenerationMode
 
 from tests.serving.builders import Ratings, Server, Shelf, a_match_release, a_release, a_server
 
+pytestmark = pytest.mark.services
+
 _SEED = os.environ.get("TOUCHLINE_TEST_FUZZ_SEED")
 
 

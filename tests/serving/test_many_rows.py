@@ -34,6 +34,8 @@ from touchline.serving.served import InputField
 from touchline.storage import open_objects
 from touchline.storage.tables import predictions
 
+pytestmark = pytest.mark.services
+
 
 def _count(server: Server) -> int:
     with server.database.connect() as connection:

@@ -25,6 +25,8 @@ from touchline.serving.log_format import JsonLines, Words, log_config
 from touchline.serving.open_telemetry import tracer_from_environment
 from touchline.storage.tables import api_keys
 
+pytestmark = pytest.mark.services
+
 ROW = {"age": 3}
 
 
