@@ -179,6 +179,7 @@ def test_the_reader_is_the_offline_join(a_reader: Any, tmp_path: Path) -> None:
     assert training_set.vectors()[0].tolist() == [online[0], online[1], 0.0, online[2]]
 
 
+@pytest.mark.services
 def test_the_reader_imports_neither_feast_nor_pandas_nor_polars() -> None:
     code = (
         "import sys; from touchline.features import FeatureReader, ServedView, ColumnSpec, encode;"

@@ -15,6 +15,7 @@ sys.exit(f"imported: {{found}}" if found else 0)
 """
 
 
+@pytest.mark.services
 def test_the_serving_process_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", _CODE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -149,6 +149,7 @@ def test_a_write_after_a_read_on_the_same_pool_is_allowed(any_database: Database
         connection.execute(insert(tables.http_requests), a_request_count(1))
 
 
+@pytest.mark.services
 def test_no_count_is_lost_between_processes(any_database: Database) -> None:
     with any_database.begin() as connection:
         connection.execute(insert(tables.http_requests), a_request_count(0))

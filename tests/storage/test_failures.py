@@ -116,6 +116,7 @@ def test_a_connection_that_ends_within_a_transaction_is_told(postgres_url: str) 
     database.close()
 
 
+@pytest.mark.services
 def test_a_killed_writer_leaves_whole_transactions(any_database: Database) -> None:
     last = 0
     for _ in range(3):

@@ -133,6 +133,7 @@ def test_a_renewal_notices_that_the_lease_was_lost(database: Database) -> None:
         assert lease._lost.wait(30)
 
 
+@pytest.mark.services
 def test_a_living_holder_keeps_its_lease_and_a_killed_one_loses_it_at_once(any_database: Database) -> None:
     child = start(HOLD, any_database.url)
     assert wait_for_line(child) == "held"
@@ -144,6 +145,7 @@ def test_a_living_holder_keeps_its_lease_and_a_killed_one_loses_it_at_once(any_d
         assert lease.token == 2
 
 
+@pytest.mark.services
 def test_processes_that_race_take_turns(any_database: Database) -> None:
     with any_database.begin() as connection:
         row = {"project": "nba", "source": "games", "day": "2009-04-15", "count": 0}

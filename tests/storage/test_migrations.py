@@ -53,6 +53,7 @@ def test_a_database_at_head_is_opened_without_alembic(database: Database) -> Non
     assert finish_after_go(child) == "False"
 
 
+@pytest.mark.services
 def test_several_processes_may_migrate_at_once(any_url: str) -> None:
     children = [start(MIGRATE, any_url) for _ in range(3)]
     for child in children:
