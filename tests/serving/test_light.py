@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 _HEAVY = ("pandas", "mlflow", "feast", "sklearn", "lightgbm", "polars", "scipy", "pyarrow", "torch")
 _CODE = f"""
 import sys
