@@ -25,13 +25,12 @@ class Timeline:
     rows: Int64s | None  # None where the history itself is the timeline
 
 
-def build_timeline(keys: pl.DataFrame, event: Int64s, created: Int64s | None) -> Timeline:
-    """The timeline of a history sorted by keys, event and created time.
+def build_timeline(keys: pl.DataFrame, starts: Int64s, event: Int64s, created: Int64s | None) -> Timeline:
+    """The timeline of a history sorted by keys, event and created time, whose entities begin at `starts`.
 
     Where what is known never goes back within an entity (no corrections) that is the history as it lies. A correction
     of an older row changes nothing once a newer row is known, so the newest row by (event, created) is carried on.
     """
-    starts = _starts(keys)
     entities = keys[starts[:-1]] if len(keys) else keys
     if created is None:
         return Timeline(entities, starts, event, None)
@@ -70,7 +69,8 @@ def as_indices(rows: Int64s) -> pl.Series:
     return indices.set(indices < 0, None)
 
 
-def _starts(keys: pl.DataFrame) -> Int64s:
+def entity_starts(keys: pl.DataFrame) -> Int64s:
+    """Where the keys change: entity `i` of a grouped history lies from `starts[i]` to `starts[i + 1]`."""
     count = len(keys)
     if not count:
         return np.zeros(1, dtype=np.int64)
@@ -104,18 +104,19 @@ def _search_right(values: Int64s, low: Int64s, high: Int64s, wanted: Int64s) -> 
     """Binary search of each `wanted` within its own [low, high): the position after the last value not above it."""
     low, high = low.copy(), high.copy()
     widest = int((high - low).max(initial=0))
-    last = max(len(values) - 1, 0)
+    if not len(values):
+        return low
     for _ in range(widest.bit_length()):
         middle = (low + high) >> 1
-        after = (values[np.minimum(middle, last)] <= wanted) & (low < high)
-        low = np.where(after, middle + 1, low)
-        high = np.where(after, high, middle)
+        after = values.take(middle, mode="clip") <= wanted  # where low is high, middle may lie behind the last
+        after &= low < high
+        np.add(middle, 1, out=low, where=after)
+        np.copyto(high, middle, where=~after)
     return low
 
 
-def breaks_order(keys: pl.DataFrame, event: Int64s, created: Int64s | None) -> bool:
+def breaks_order(keys: pl.DataFrame, starts: Int64s, event: Int64s, created: Int64s | None) -> bool:
     """Whether a history is not grouped by entity, or not sorted by event and created time within one."""
-    starts = _starts(keys)
     if not keys[starts[:-1]].is_unique().all():
         return True
     falls = event[1:] < event[:-1]
@@ -125,10 +126,10 @@ def breaks_order(keys: pl.DataFrame, event: Int64s, created: Int64s | None) -> b
     return bool(falls.any())
 
 
-def has_ties(keys: pl.DataFrame, event: Int64s, created: Int64s | None) -> bool:
+def has_ties(starts: Int64s, event: Int64s, created: Int64s | None) -> bool:
     """Whether a sorted history has rows that share entity, event and created time."""
     same = event[1:] == event[:-1]
     if created is not None:
         same &= created[1:] == created[:-1]
-    same[_starts(keys)[1:-1] - 1] = False
+    same[starts[1:-1] - 1] = False
     return bool(same.any())

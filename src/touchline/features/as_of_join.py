@@ -14,6 +14,7 @@ from touchline.features.as_of import (
     as_indices,
     breaks_order,
     build_timeline,
+    entity_starts,
     has_ties,
     newest_known,
     within_ttl,
@@ -64,11 +65,13 @@ def join_part(history: pl.LazyFrame, columns: HistoryColumns, lookups: Sequence[
     stamps = history.select(*columns.keys, *columns.stamps).collect()
     keys, event = stamps.select(columns.keys), instants(stamps[columns.event])
     created = None if columns.created is None else _created(stamps[columns.created], event)
-    order = _sorting_order(history, columns, keys, event, created)
+    starts = entity_starts(keys)
+    order = _sorting_order(history, columns, keys, starts, event, created)
     if order is not None:
         keys, event = keys[order], event[order]
         created = None if created is None else created[order]
-    timeline = build_timeline(keys, event, created)
+        starts = entity_starts(keys)
+    timeline = build_timeline(keys, starts, event, created)
     del stamps, keys, created
     rows = [_rows(lookup, timeline, event) for lookup in lookups]
     del timeline, event
@@ -85,7 +88,12 @@ def _rows(lookup: Lookup, timeline: Timeline, event: Int64s) -> Int64s:
 
 
 def _sorting_order(
-    history: pl.LazyFrame, columns: HistoryColumns, keys: pl.DataFrame, event: Int64s, created: Int64s | None
+    history: pl.LazyFrame,
+    columns: HistoryColumns,
+    keys: pl.DataFrame,
+    starts: Int64s,
+    event: Int64s,
+    created: Int64s | None,
 ) -> Int64s | None:
     """The order that sorts the history; None where it lies sorted, as touchline writes it.
 
@@ -96,10 +104,11 @@ def _sorting_order(
     if created is not None:
         sortable = sortable.with_columns(pl.Series("_created", created))
     order = None
-    if breaks_order(keys, event, created):
+    if breaks_order(keys, starts, event, created):
         order = _arg_sort(sortable)
         keys, event, created = keys[order], event[order], None if created is None else created[order]
-    if not has_ties(keys, event, created):
+        starts = entity_starts(keys)
+    if not has_ties(starts, event, created):
         return order
     values = history.select(name for name in columns.features if name not in columns.keys).collect()
     plain = [name for name, dtype in values.schema.items() if not dtype.is_nested() and dtype != pl.Object]
