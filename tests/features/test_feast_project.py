@@ -26,6 +26,12 @@ pytestmark = [pytest.mark.services, pytest.mark.filterwarnings("ignore")]  # Fea
 Feast = Callable[..., str]
 
 
+@pytest.fixture(autouse=True)
+def _stay_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Feast's commands change the working directory and leave it so; this brings it back."""
+    monkeypatch.chdir(Path.cwd())
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     door = a_small_sample("football", tmp_path_factory.mktemp("football"))
