@@ -13,6 +13,9 @@ import httpx
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.serving.builders import on_loopback
+from touchline.cli.door import open_house
+from touchline.cli.server import api_app
 
 
 @pytest.mark.services
@@ -34,6 +37,18 @@ def test_two_workers_answer_on_one_port_and_end_when_asked(cli: Cli) -> None:
             os.kill(server.pid, signal.SIGTERM)
             printed, _ = server.communicate(timeout=60)
     assert printed.count("Started server process") == 2, printed
+
+
+@pytest.mark.services
+def test_browsers_may_ask_from_the_origins_that_are_set(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOUCHLINE_CORS_ORIGINS", "https://dashboard.example")
+    app = api_app(open_house(), [cli.place / "projects" / "shop"], "127.0.0.1", only_serving=True)
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    with on_loopback(app) as url, httpx.Client(base_url=url, timeout=30) as client:
+        for origin, status in [("https://dashboard.example", 200), ("https://elsewhere.example", 400)]:
+            assert client.options("/predict", headers={"Origin": origin, **asked}).status_code == status
+        answer = client.post("/predict", json={"customer": "c11"}, headers={"Origin": "https://dashboard.example"})
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "https://dashboard.example")
 
 
 def _wait_until_ready(url: str, server: subprocess.Popen[str]) -> None:

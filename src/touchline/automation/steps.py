@@ -13,6 +13,7 @@ from touchline.features import (
     TrainingSet,
     build_examples,
     build_training_set,
+    close_at_horizon,
     compute_view,
     materialize,
     write_training_set,
@@ -94,8 +95,12 @@ def current_snapshots(place: Workplace) -> dict[str, Snapshot]:
 
 
 def current_examples(place: Workplace, snapshots: Mapping[str, Snapshot]) -> pl.DataFrame:
-    """The declared examples on these snapshots, checked."""
-    return build_examples(place.project.task.examples, snapshots)
+    """The declared examples on these snapshots, checked; with a label horizon, no event by then is the negative."""
+    task = place.project.task
+    examples = build_examples(task.examples, snapshots)
+    if task.label_horizon is None:
+        return examples
+    return close_at_horizon(examples, task.label_horizon, negative=task.classes[0], now=place.clock.now())
 
 
 def settle(place: Workplace, examples: pl.DataFrame) -> Settled:

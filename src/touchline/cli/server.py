@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from touchline.cli.door import House, open_house
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
 _DRAIN_SECONDS = 10
 # The log's threads have little to do; a request must not wait for their turn to end.
@@ -32,7 +32,7 @@ def run_api(
     options["log_level"] = settings.log_level.lower()
     options["log_config"] = log_config(settings.log_level, settings.log_format)
     if workers == 1:
-        uvicorn.run(_app(house, folders, host, only_serving=only_serving), **options)
+        uvicorn.run(api_app(house, folders, host, only_serving=only_serving), **options)
         return
     # A worker is a process of its own, which reads what to serve from its environment.
     os.environ["TOUCHLINE_HOME"] = str(house.settings.home.absolute())
@@ -42,27 +42,35 @@ def run_api(
     uvicorn.run(f"{__name__}:{factory.__name__}", factory=True, workers=workers, **options)
 
 
-def serving_worker() -> FastAPI:
+def serving_worker() -> ASGIApp:
     """One worker's application: the serving routes alone."""
     return _worker(only_serving=True)
 
 
-def full_worker() -> FastAPI:
+def full_worker() -> ASGIApp:
     """One worker's application: the serving routes and `/api`."""
     return _worker(only_serving=False)
 
 
-def _worker(*, only_serving: bool) -> FastAPI:
+def _worker(*, only_serving: bool) -> ASGIApp:
     from touchline.project import find_projects
 
     house = open_house()
     folders = find_projects(list(house.settings.projects), base=house.base)
-    return _app(house, folders, house.settings.host, only_serving=only_serving)
+    return api_app(house, folders, house.settings.host, only_serving=only_serving)
 
 
-def _app(house: House, folders: Sequence[Path], host: str, *, only_serving: bool) -> FastAPI:
+def api_app(house: House, folders: Sequence[Path], host: str, *, only_serving: bool) -> ASGIApp:
+    """The application of one process; browsers may call it from the origins that the settings name."""
+    from starlette.middleware.cors import CORSMiddleware
+
     from touchline.cli.app import create_full_app, create_serving_app
 
     sys.setswitchinterval(_SWITCH_SECONDS)
     make = create_serving_app if only_serving else create_full_app
-    return make(house, folders, host=host)
+    app = make(house, folders, host=host)
+    origins = house.settings.cors_origins
+    if not origins:
+        return app
+    # Around the whole application: the fast path of /predict lies before FastAPI's own middleware.
+    return CORSMiddleware(app, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from touchline.features.counters import ReadCounters as ReadCounters
     from touchline.features.counters import ViewReads as ViewReads
     from touchline.features.examples import build_examples as build_examples
+    from touchline.features.examples import close_at_horizon as close_at_horizon
     from touchline.features.history import build_history as build_history
     from touchline.features.invalidate import drop_unused_versions as drop_unused_versions
     from touchline.features.invalidate import invalidate_entity as invalidate_entity
@@ -82,7 +83,7 @@ __getattr__ = lazy_names(
         "touchline.features.columns": ["ColumnSpec", "decode", "encode", "encode_columns"],
         "touchline.features.compute": ["FeatureHistory", "compute_view", "read_history"],
         "touchline.features.counters": ["ReadCounters", "ViewReads"],
-        "touchline.features.examples": ["build_examples"],
+        "touchline.features.examples": ["build_examples", "close_at_horizon"],
         "touchline.features.history": ["build_history"],
         "touchline.features.invalidate": [
             "drop_unused_versions",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -29,6 +30,20 @@ def build_examples(examples: Examples, snapshots: Mapping[str, Snapshot]) -> pl.
         latest = versions["created_timestamp"].max()
         frames.append(rows_of_source(source, versions, latest))  # type: ignore[arg-type]  # a datetime column's max
     return checked_examples(examples.name, examples(*frames).collect())
+
+
+def close_at_horizon(examples: pl.DataFrame, horizon: timedelta, *, negative: str, now: datetime) -> pl.DataFrame:
+    """The examples, labels as text, with `negative` where no event was known by cutoff + `horizon` and that is over.
+
+    The negative is known at cutoff + `horizon`, and stays: an event that comes later does not turn it.
+    """
+    deadline = pl.col("cutoff") + horizon
+    has_none = pl.col("label").is_null() | (pl.col("label_timestamp") > deadline).fill_null(False)
+    is_over = has_none & (deadline <= now)
+    return examples.with_columns(
+        label=pl.when(is_over).then(pl.lit(negative)).otherwise(pl.col("label").cast(pl.String)),
+        label_timestamp=pl.when(is_over).then(deadline).otherwise("label_timestamp").cast(INSTANT),
+    )
 
 
 def checked_examples(name: str, frame: pl.DataFrame) -> pl.DataFrame:

@@ -18,17 +18,9 @@ _NAMED = 3
 
 
 @dataclass(frozen=True)
-class ColumnVerdict:
+class ColumnVerdict(ColumnDrift):
     """One column of one window: `differs` now, for `streak` windows in a row, and whether that is drift."""
 
-    name: str
-    is_output: bool
-    p_value: float
-    p_adjusted: float
-    psi: float
-    distance: float
-    rows: int
-    nulls: int
     differs: bool
     streak: int
     drifted: bool

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from touchline.registry.stages import StageState
 from touchline.registry.versions import ModelVersion, Registry, read_versions
-
-ALIASES: Final = ("staging", "production", "rollback")
 
 
 @dataclass(frozen=True)

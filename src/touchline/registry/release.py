@@ -47,11 +47,6 @@ class LoadedRelease:
     model: Model
     transforms: tuple[Transform, ...]
 
-    @property
-    def profile_path(self) -> Path:
-        """The drift reference (arrays, npz)."""
-        return self.folder / "profile.npz"
-
     @cached_property
     def contract(self) -> dict[str, Any]:
         """The JSON Schema of a request row: entity keys and inputs."""

@@ -48,6 +48,11 @@ class Task(BaseModel):
             raise ValueError(f"`classes` names a class twice: {', '.join(self.classes)}")
         if len(self.classes) == 1:
             raise ValueError(f"`classes` names only {self.classes[0]!r}; a classification needs two or more")
+        if self.label_horizon is not None and (len(self.classes) != 2 or self.label_horizon <= timedelta(0)):
+            raise ValueError(
+                f"label_horizon is {self.label_horizon} with {len(self.classes)} `classes`; it needs a length of time "
+                "above 0 and two classes, of which the first is what no event by then means"
+            )
         reserved = sorted({*self.inputs, *self.slices} & set(_FIXED))
         if reserved:
             raise ValueError(
