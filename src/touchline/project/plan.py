@@ -124,6 +124,7 @@ def _task(project: Project) -> dict[str, str]:
         "classes": ", ".join(task.classes),
         "inputs": ", ".join(task.inputs),
         "examples": _code(task.examples.function),
+        "label_horizon": str(task.label_horizon),
         "features": ", ".join(f"{join.view.name} as {join.prefix or join.view.name}" for join in task.features),
         "on demand": ", ".join(f"{transform.name} {_code(transform.function)}" for transform in task.on_demand),
     }
