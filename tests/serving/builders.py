@@ -96,6 +96,10 @@ class Ratings:
         values = [{f"{side}_elo": self.elos.get(row[f"{side}_team"]) for side in ("home", "away")} for row in rows]
         return FeatureRows(encode(columns, values), tuple(tuple(self._statuses(row)) for row in rows))
 
+    def read_row(self, row: Mapping[str, Any], cutoff: datetime) -> tuple[bytes, tuple[ViewStatus, ...]]:
+        found = self.read([row], [cutoff])
+        return found.vectors[0].tobytes(), found.statuses[0]
+
     def _statuses(self, row: Mapping[str, Any]) -> list[ViewStatus]:
         return [
             ViewStatus("form", side, "v1", "present" if row[f"{side}_team"] in self.elos else "missing", NOW, NOW)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from touchline.clock import SystemClock
 from touchline.features import ColumnSpec, OnlineStore, ServedView
-from touchline.features.marks import micros
+from touchline.features.marks import Mark, micros
 from touchline.registry import Journal, Move, ReleaseManifest
 from touchline.registry.digest import DIGEST_FILE, digest_of, file_hashes
 from touchline.registry.release import release_id
@@ -111,7 +111,8 @@ def write_stats(store: OnlineStore, columns: Sequence[ColumnSpec], *, customers:
     view, random = a_stats_view(columns), np.random.default_rng(4)
     at, values = micros(datetime(2026, 1, 1, tzinfo=UTC)), random.normal(size=(customers, len(columns)))
     keys = [view.key({"customer_id": f"c{index}"}) for index in range(customers)]
-    store.write((key, view.layout.pack(at, at, row)) for key, row in zip(keys, values.tolist(), strict=True) if key)
+    rows = ((key, view.layout.pack(at, at, row)) for key, row in zip(keys, values.tolist(), strict=True) if key)
+    store.write(rows, {view.keys.meta: Mark(view.layout.id, at, at).pack()})
 
 
 def looked_up(model: Model) -> Model:

@@ -29,7 +29,6 @@ from touchline.features.vector_rows import RowPlan
 Presence = Literal["present", "missing", "expired", "fallback"]
 Request = Mapping[str, Any]
 _STATUS = attrgetter("status")
-_PRESENT = {"present": 1}
 _NEVER = -(1 << 63)  # before every instant
 _MANY = 8  # from so many rows on, arrays cost less than they save
 
@@ -78,68 +77,88 @@ class FeatureReader:
     def _marks(self) -> list[bytes]:
         return [view.keys.meta for view in self.views]
 
+    @cached_property
+    def _all_present(self) -> list[tuple[str, Mapping[str, int]]]:
+        return [(view.view, {"present": 1}) for view in self.views]
+
     def read(self, rows: Sequence[Request], cutoffs: Sequence[datetime]) -> FeatureRows:
         """The vectors of request rows (entity keys and raw inputs by name), as known at their cutoffs."""
+        if len(rows) == 1:
+            vector, found = self.read_row(rows[0], cutoffs[0])
+            return FeatureRows(np.frombuffer(vector).reshape(1, -1).copy(), (found,))
         started = time.perf_counter()
         keys = [[view.key(row) for row in rows] for view in self.views]
-        values, is_away = self._fetch(keys)
-        if len(rows) == 1 and not is_away:
-            single = self._single(rows[0], cutoffs[0], keys, values)
-            if single is not None:
-                self.counters.count([(one.view, _PRESENT) for one in single.statuses[0]], time.perf_counter() - started)
-                return single
-        lines = [self._plan.start(row) for row in rows]
-        asked = _Asked(rows, cutoffs, _all_micros(cutoffs), values, is_away, lines, {})
-        columns = [self._view(place, column, asked) for place, column in enumerate(keys)]
-        vectors = self._plan.vectors(lines, rows, asked.blocks)
+        # Rows of one request often share entities.
+        asked = list(dict.fromkeys(key for key in chain(self._marks, *keys) if key is not None))
+        values, is_away = self._fetch(asked)
+        read = _Read(rows, cutoffs, dict(zip(asked, values, strict=True)), is_away)
+        vectors, columns = self._read_all(keys, read)
         counts = [(view.view, _counted(column)) for view, column in zip(self.views, columns, strict=True)]
         self.counters.count(counts, time.perf_counter() - started)
         return FeatureRows(vectors, tuple(zip(*columns, strict=True)) if columns else ((),) * len(rows))
 
-    def read_one(self, row: Request, cutoff: datetime) -> tuple[Vectors, tuple[ViewStatus, ...]]:
-        """The same for one row: a vector float64 [columns] and the status of each view."""
-        found = self.read([row], [cutoff])
-        return found.vectors[0], found.statuses[0]
+    def read_row(self, row: Request, cutoff: datetime) -> tuple[bytes, tuple[ViewStatus, ...]]:
+        """One row's vector as float64, little endian, and the status of each view."""
+        started = time.perf_counter()
+        keys = [view.key(row) for view in self.views]
+        asked = [*self._marks, *(key for key in keys if key is not None)]
+        values, is_away = self._fetch(asked)
+        present = None if is_away or None in keys else self._present(row, cutoff, asked, values)
+        if present is not None:
+            self.counters.count(self._all_present, time.perf_counter() - started)
+            return present
+        read = _Read([row], [cutoff], dict(zip(asked, values, strict=True)), is_away)
+        vectors, columns = self._read_all([[key] for key in keys], read)
+        statuses = tuple(column[0] for column in columns)
+        self.counters.count([(one.view, {one.status: 1}) for one in statuses], time.perf_counter() - started)
+        return vectors.tobytes(), statuses
 
-    def _fetch(self, keys: Sequence[Sequence[bytes | None]]) -> tuple[dict[bytes, bytes | None], bool]:
-        """Values by key, and whether they come from elsewhere because the store is away."""
-        asked = [key for key in chain(self._marks, *keys) if key is not None]
-        if len(keys) and len(keys[0]) > 1:
-            asked = list(dict.fromkeys(asked))  # rows of one request often share entities
+    def read_one(self, row: Request, cutoff: datetime) -> tuple[Vectors, tuple[ViewStatus, ...]]:
+        """The same with the vector as an array, float64 [columns]."""
+        vector, statuses = self.read_row(row, cutoff)
+        return np.frombuffer(vector), statuses
+
+    def _fetch(self, asked: Sequence[bytes]) -> tuple[Sequence[bytes | None], bool]:
+        """Values by place, and whether they come from elsewhere because the store is away."""
         if not asked:
-            return {}, False
+            return (), False
         try:
-            found = dict(zip(asked, self.store.read(asked), strict=True))
+            values = self.store.read(asked)
         except OnlineStoreUnavailable:
             self.counters.count_failure()
             if self.away is None:
                 raise
-            return dict(zip(asked, self.away.read(asked), strict=True)), True
+            return self.away.read(asked), True
         if self.away is not None:
-            self.away.keep(found)
-        return found, False
+            self.away.keep(dict(zip(asked, values, strict=True)))
+        return values, False
 
-    def _single(
-        self,
-        row: Request,
-        cutoff: datetime,
-        keys: Sequence[Sequence[bytes | None]],
-        values: Mapping[bytes, bytes | None],
-    ) -> FeatureRows | None:
-        """One row whose values are all present, as most requests are; None where it needs a closer look."""
-        at, plan, statuses = micros(cutoff), self._plan, []
+    def _present(
+        self, row: Request, cutoff: datetime, keys: Sequence[bytes], values: Sequence[bytes | None]
+    ) -> tuple[bytes, tuple[ViewStatus, ...]] | None:
+        """One row whose values are all present, as most requests are; None where it needs a closer look.
+
+        Keys and values are those of the marks, then those of the rows, in the order of the views.
+        """
+        at, plan, statuses, behind_marks = micros(cutoff), self._plan, [], len(self.views)
         line = plan.start(row)
         for place, view in enumerate(self.views):
-            key = keys[place][0]
-            data = values[key] if key is not None else None
-            if key is None or data is None:
+            data = values[behind_marks + place]
+            if data is None:
                 return None
-            packed = view.layout.unpack(data, key)
+            packed = view.layout.unpack(data, keys[behind_marks + place])
             if _presence(packed, at, view.ttl_micros) != "present":
                 return None
             plan.fill(line, place, packed.values)
-            statuses.append(_Statuses(view, values[view.keys.meta])("present", packed))
-        return FeatureRows(plan.vectors([line], [row]), (tuple(statuses),))
+            statuses.append(_Statuses(view, values[place])("present", packed))
+        return plan.vector(line, row), tuple(statuses)
+
+    def _read_all(self, keys: Sequence[Sequence[bytes | None]], read: _Read) -> tuple[Vectors, list[list[ViewStatus]]]:
+        """The vectors of all rows, and by view the status of each."""
+        lines = [self._plan.start(row) for row in read.rows]
+        asked = _Asked(*read, _all_micros(read.cutoffs), lines, {})
+        columns = [self._view(place, column, asked) for place, column in enumerate(keys)]
+        return self._plan.vectors(lines, read.rows, asked.blocks), columns
 
     def _view(self, place: int, keys: Sequence[bytes | None], asked: _Asked) -> list[ViewStatus]:
         """Put one view's values into every row, and say for each where they came from."""
@@ -198,14 +217,23 @@ class FeatureReader:
         return (status, None) if status == "fallback" else (status, packed)
 
 
-class _Asked(NamedTuple):
-    """The rows of one read, what the store said about them, and what is being filled: lines, or blocks by view."""
+class _Read(NamedTuple):
+    """The rows of one read, and what the store said about them."""
 
     rows: Sequence[Request]
     cutoffs: Sequence[datetime]
-    at: Sequence[int]
     values: Mapping[bytes, bytes | None]
     is_away: bool
+
+
+class _Asked(NamedTuple):
+    """A read, and what is being filled from it: lines, or blocks by view."""
+
+    rows: Sequence[Request]
+    cutoffs: Sequence[datetime]
+    values: Mapping[bytes, bytes | None]
+    is_away: bool
+    at: Sequence[int]
     lines: list[list[Any]]
     blocks: dict[int, Vectors]
 
@@ -246,13 +274,11 @@ def _watermark(mark: bytes, view: str) -> tuple[int, datetime]:
 
 
 def _counted(statuses: Sequence[ViewStatus]) -> Mapping[str, int]:
-    return {statuses[0].status: 1} if len(statuses) == 1 else Counter(map(_STATUS, statuses))
+    return Counter(map(_STATUS, statuses))
 
 
 def _all_micros(cutoffs: Sequence[datetime]) -> list[int]:
     """Requests of many rows mostly have one cutoff."""
-    if len(cutoffs) == 1:
-        return [micros(cutoffs[0])]
     known = {cutoff: micros(cutoff) for cutoff in set(cutoffs)}
     return [known[cutoff] for cutoff in cutoffs]
 

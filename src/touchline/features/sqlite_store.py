@@ -19,6 +19,7 @@ _WRITE = (
     f"WHERE substr(excluded.value, {_STAMPS}) >= substr(value, {_STAMPS}) AND excluded.value != value"
 )
 _MARK = "INSERT INTO packed (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+_FEW = 32
 _MOST_VARIABLES = 30_000  # SQLite binds at most 32,766
 
 
@@ -36,6 +37,8 @@ class SqliteOnlineStore:
         try:
             if len(keys) > _MOST_VARIABLES:
                 return self.read(keys[:_MOST_VARIABLES]) + self.read(keys[_MOST_VARIABLES:])
+            if len(keys) <= _FEW:
+                return list(self._connection().execute(_select_few(len(keys)), keys).fetchone()) if keys else []
             found = dict(self._connection().execute(_select(len(keys)), keys).fetchall())
         except sqlite3.Error as wrong:
             raise self._unavailable(wrong) from wrong
@@ -111,6 +114,12 @@ _UNDER = "key >= ? AND key < ?"
 def _range(prefix: bytes) -> tuple[bytes, bytes]:
     """The keys that begin with `prefix`; ours are text, so none begins with 0xff."""
     return prefix, prefix + b"\xff"
+
+
+@lru_cache(_FEW)
+def _select_few(count: int) -> str:
+    """One row with a value a key: without the sorted copy of the keys that SQLite makes for IN, half the time."""
+    return f"SELECT {','.join(['(SELECT value FROM packed WHERE key = ?)'] * count)}"
 
 
 @lru_cache(256)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ class RowPlan:
         self, views: Sequence[ServedView], columns: Sequence[ColumnSpec], transforms: Sequence[Transform]
     ) -> None:
         self._columns = tuple(columns)
+        self._pack = struct.Struct(f"<{len(self._columns)}d").pack
         self._transforms = tuple(transforms)
         places = {column.name: place for place, column in enumerate(columns)}
         self._places = places
@@ -57,6 +60,16 @@ class RowPlan:
             value = values[index]
             if value is not None:
                 line[place] = value if kind == 0 else value / 1e6 if kind == 1 else column.code(value)
+
+    def vector(self, line: list[Any], row: Mapping[str, Any]) -> bytes:
+        """One row as its float64 values, little endian: what `vectors` gives, without an array where none is needed."""
+        if not self._transforms:
+            for place, default in self._defaults:
+                if line[place] is None or line[place] != line[place]:
+                    line[place] = default
+            with suppress(struct.error):  # a null among the numbers
+                return self._pack(*line)
+        return self.vectors([line], [row]).tobytes()
 
     def vectors(
         self,

@@ -22,6 +22,7 @@ from touchline.serving.problems import (
     FieldProblem,
     InvalidRequest,
     MalformedBody,
+    Problem,
 )
 from touchline.serving.scored import Answered, Ask, Row, Scored, Statuses
 from touchline.serving.served import FeatureReads, ServedRelease, Vectors, view_label
@@ -112,8 +113,7 @@ class Predictor:
         elif row["features"] is not None:
             vector = self._plan.encode_one({**row, **row["features"].__dict__})
         else:
-            found = self.read_features([row], [cutoff])
-            vector, statuses = found.vectors[0].tobytes(), found.statuses[0]
+            vector, statuses = self._read_row(row, cutoff)
         output = self._score_row(vector)
         _validate_finite(output)
         return self._answered(Scored(row, cutoff, vector, statuses, output), ask, new_id())
@@ -149,16 +149,30 @@ class Predictor:
 
     def read_features(self, rows: Sequence[Row], cutoffs: Sequence[datetime]) -> FeatureRows:
         """Rows' features from the online store, in one round trip; failures as problems."""
+        reader = self._open_reader()
+        try:
+            return reader.read(rows, cutoffs)
+        except (TouchlineError, OSError) as wrong:
+            raise self._reading_problem(wrong) from wrong
+
+    def _read_row(self, row: Row, cutoff: datetime) -> tuple[bytes, Statuses]:
+        reader = self._open_reader()
+        try:
+            return reader.read_row(row, cutoff)
+        except (TouchlineError, OSError) as wrong:
+            raise self._reading_problem(wrong) from wrong
+
+    def _open_reader(self) -> FeatureReads:
         if self.reader is None:
             raise FeaturesUnavailable(self.release.project, "this server has no online store")
-        try:
-            return self.reader.read(rows, cutoffs)
-        except InvalidEntityKey as wrong:
-            raise InvalidRequest([FieldProblem(wrong.key, str(wrong), None, None)]) from wrong
-        except FeaturesExpired as wrong:
-            raise FeaturesStale(str(wrong)) from wrong
-        except (TouchlineError, OSError) as away:
-            raise FeaturesUnavailable(self.release.project, str(away)) from away
+        return self.reader
+
+    def _reading_problem(self, wrong: Exception) -> Problem:
+        if isinstance(wrong, InvalidEntityKey):
+            return InvalidRequest([FieldProblem(wrong.key, str(wrong), None, None)])
+        if isinstance(wrong, FeaturesExpired):
+            return FeaturesStale(str(wrong))
+        return FeaturesUnavailable(self.release.project, str(wrong))
 
     # --- tell and log ---
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from touchline.features import ColumnSpec, FeatureRows, ServedView
+from touchline.features import ColumnSpec, FeatureRows, ServedView, ViewStatus
 from touchline.features.on_demand import Transform
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ class FeatureReads(Protocol):
     """Reads what one release needs from the online store, in one round trip, and encodes it: `FeatureReader` fits."""
 
     def read(self, rows: Sequence[Mapping[str, Any]], cutoffs: Sequence[datetime]) -> FeatureRows: ...
+
+    def read_row(self, row: Mapping[str, Any], cutoff: datetime) -> tuple[bytes, tuple[ViewStatus, ...]]: ...
 
 
 def view_label(view: str, prefix: str) -> str:

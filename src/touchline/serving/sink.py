@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -66,8 +67,7 @@ class DatabaseSink:
                 array = b"[" + b",".join(lines) + b"]"
                 connection.execute(sa.text(_POSTGRES), {"rows": array.decode()})
             else:
-                examples = _Examples(connection, rows)
-                connection.exec_driver_sql(_SQLITE, [_values(row, examples) for row in rows])
+                _insert(connection, rows)
 
 
 def _is_fault_of_rows(wrong: sa.exc.DBAPIError) -> bool:
@@ -82,6 +82,15 @@ def _parsed(lines: Sequence[bytes]) -> Lines:
         rows += [orjson.loads(line) for line in lines[start : start + _ROWS_AT_ONCE]]
         time.sleep(0)
     return rows
+
+
+def _insert(connection: sa.Connection, rows: Lines) -> None:
+    """Into SQLite, many rows a statement: each statement lets the interpreter go, and the next needs it back."""
+    examples = _Examples(connection, rows)
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = rows[start : start + _ROWS_AT_ONCE]
+        values = tuple(value for row in part for value in _values(row, examples))
+        connection.exec_driver_sql(_sqlite_insert(len(part)), values)
 
 
 def _values(row: dict[str, Any], examples: _Examples) -> tuple[Any, ...]:
@@ -132,9 +141,11 @@ def _found(
     return found
 
 
-_SQLITE = (
-    f"INSERT INTO predictions ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT DO NOTHING"
-)
+@lru_cache(_ROWS_AT_ONCE)
+def _sqlite_insert(rows: int) -> str:
+    values = ", ".join([f"({', '.join('?' * len(_COLUMNS))})"] * rows)
+    return f"INSERT INTO predictions ({', '.join(_COLUMNS)}) VALUES {values} ON CONFLICT DO NOTHING"
+
 
 _POSTGRES_EXAMPLE = """coalesce(value->>'{name}', (
     SELECT o.{name} FROM open_examples o
