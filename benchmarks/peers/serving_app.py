@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from fastapi import FastAPI
-
 from touchline.clock import SystemClock
 from touchline.features import FeatureReader, open_online_store
-from touchline.serving import JournalReleases, ServedProject, ServedRelease
-from touchline.serving.app import create_app
+from touchline.serving import JournalReleases, ServedProject, ServedRelease, Server, create_app
 from touchline.storage import Database, open_objects
 
 HOME = Path(os.environ.get("BENCH_HOME", "."))
@@ -22,7 +19,7 @@ def _reader(release: ServedRelease) -> FeatureReader | None:
     return FeatureReader(release.views, release.columns, open_online_store("sqlite", str(HOME / "online.db")))
 
 
-def make() -> FastAPI:
+def make() -> Server:
     """One worker's application."""
     database = Database.open(f"sqlite:///{HOME / 'touchline.db'}")
     clock = SystemClock()

@@ -19,8 +19,7 @@ import uvicorn
 
 from touchline.clock import Clock, FrozenClock
 from touchline.features import ColumnSpec, FeatureRows, ServedView, ViewStatus, encode
-from touchline.serving import Head, Limits, LogLimits, ServedProject, ServedRelease, ServerOptions
-from touchline.serving.app import create_app
+from touchline.serving import Head, Limits, LogLimits, ServedProject, ServedRelease, ServerOptions, create_app
 from touchline.serving.served import InputField, Vectors
 from touchline.serving.state import Serving, Tracer
 from touchline.storage import Database
@@ -182,7 +181,7 @@ def a_server(
         **address,
     )
     with on_loopback(app) as url, httpx.Client(base_url=url, timeout=30) as client:
-        yield Server(client, app.state.serving, database)
+        yield Server(client, app.serving, database)
     database.close()
 
 

@@ -14,20 +14,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from fastapi import FastAPI
 
 from tests.serving.builders import wait_for
 from tests.serving.bundles import PROJECT
 from touchline.clock import SystemClock
 from touchline.features import FeatureReader, open_online_store
-from touchline.serving import JournalReleases, LogLimits, ServedProject, ServedRelease, ServerOptions
-from touchline.serving.app import create_app
+from touchline.serving import (
+    JournalReleases,
+    LogLimits,
+    ServedProject,
+    ServedRelease,
+    Server,
+    ServerOptions,
+    create_app,
+)
 from touchline.storage import Database, open_objects
 
 _CHECKOUT = Path(__file__).parents[2]
 
 
-def make() -> FastAPI:
+def make() -> Server:
     """The application of the home in the environment; each worker process makes its own."""
     home = Path(os.environ["SERVER_HOME"])
     database = Database.open(os.environ.get("SERVER_DATABASE") or f"sqlite:///{home / 'touchline.db'}")

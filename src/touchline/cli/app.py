@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
     from touchline.clock import Clock
     from touchline.features import FeatureReader, FeatureView, SkewProof
-    from touchline.serving import ServedProject, ServedRelease
+    from touchline.serving import ServedProject, ServedRelease, Server
     from touchline.training import Family
 
 
-def create_serving_app(house: House, folders: Sequence[Path], *, host: str) -> FastAPI:
+def create_serving_app(
+    house: House, folders: Sequence[Path], *, host: str, extend: Callable[[FastAPI], None] | None = None
+) -> Server:
     """The serving routes of these projects. Any `host` but loopback needs a key to have been made."""
-    from touchline.serving import ServerOptions
-    from touchline.serving.app import create_app
+    from touchline.serving import ServerOptions, create_app
     from touchline.serving.open_telemetry import tracer_from_environment
 
     projects = [_served(house, folder) for folder in folders]
@@ -35,20 +36,22 @@ def create_serving_app(house: House, folders: Sequence[Path], *, host: str) -> F
         spool=house.settings.home.absolute() / "spool",
         default=default,
         host=host,
-        options=ServerOptions(tracer=tracer_from_environment()),
+        options=ServerOptions(tracer=tracer_from_environment(), extend=extend),
     )
 
 
-def create_full_app(house: House, folders: Sequence[Path], *, host: str) -> FastAPI:
+def create_full_app(house: House, folders: Sequence[Path], *, host: str) -> Server:
     """The serving routes and `/api` in one process."""
-    from touchline.api.app import add_api
-    from touchline.api.state import ApiStores
-    from touchline.cli.work import open_runs
 
-    app = create_serving_app(house, folders, host=host)
-    stores = ApiStores(house.database, house.objects, lambda: _online(house), lambda: open_runs(house))
-    add_api(app, stores, load=lambda name: _load(house, folders, name))
-    return app
+    def extend(app: FastAPI) -> None:
+        from touchline.api.app import add_api
+        from touchline.api.state import ApiStores
+        from touchline.cli.work import open_runs
+
+        stores = ApiStores(house.database, house.objects, lambda: _online(house), lambda: open_runs(house))
+        add_api(app, stores, load=lambda name: _load(house, folders, name))
+
+    return create_serving_app(house, folders, host=host, extend=extend)
 
 
 def _served(house: House, folder: Path) -> ServedProject:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 _DRAIN_SECONDS = 10
-# The log's threads have little to do; a request must not wait for their turn to end.
-_SWITCH_SECONDS = 0.001
 
 
 def run_api(
@@ -62,15 +59,14 @@ def _worker(*, only_serving: bool) -> ASGIApp:
 
 def api_app(house: House, folders: Sequence[Path], host: str, *, only_serving: bool) -> ASGIApp:
     """The application of one process; browsers may call it from the origins that the settings name."""
-    from starlette.middleware.cors import CORSMiddleware
-
     from touchline.cli.app import create_full_app, create_serving_app
 
-    sys.setswitchinterval(_SWITCH_SECONDS)
     make = create_serving_app if only_serving else create_full_app
     app = make(house, folders, host=host)
     origins = house.settings.cors_origins
     if not origins:
         return app
+    from starlette.middleware.cors import CORSMiddleware
+
     # Around the whole application: the fast path of /predict lies before FastAPI's own middleware.
     return CORSMiddleware(app, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])

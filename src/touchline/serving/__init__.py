@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from touchline.serving.retention import read_exported as read_exported
     from touchline.serving.served import ServedRelease as ServedRelease
     from touchline.serving.served import served_from as served_from
+    from touchline.serving.server import Server as Server
+    from touchline.serving.server import create_app as create_app
     from touchline.serving.settling import OpenExample as OpenExample
     from touchline.serving.settling import Settled as Settled
     from touchline.serving.settling import open_examples_of as open_examples_of
@@ -74,6 +76,7 @@ __getattr__ = lazy_names(
             "read_exported",
         ],
         "touchline.serving.served": ["ServedRelease", "served_from"],
+        "touchline.serving.server": ["Server", "create_app"],
         "touchline.serving.settling": ["OpenExample", "Settled", "open_examples_of", "settle_outcomes"],
         "touchline.serving.spec": ["Rollout"],
         "touchline.serving.state": ["Limits", "ServedProject", "ServerOptions"],

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-
-from starlette.exceptions import HTTPException
-from starlette.types import Message, Receive
+from typing import TYPE_CHECKING
 
 from touchline.serving.problems import BodyTooLarge, RequestTimedOut
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive
 
 
 class ClientGone(Exception):
@@ -78,6 +79,8 @@ def limited(receive: Receive, limit_bytes: int) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > limit_bytes:
+            from starlette.exceptions import HTTPException
+
             raise HTTPException(413, BodyTooLarge(limit_bytes).detail)  # the one kind FastAPI lets through
         return message
 

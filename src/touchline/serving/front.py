@@ -1,24 +1,29 @@
 """The outermost layer of the server: every request passes here; predictions are answered here.
 
 FastAPI's own way through middleware, routing, dependencies and response models costs more than a prediction does, so
-`POST /predict` is answered before it, from a plan made once per release. Everything else goes on to FastAPI.
+`POST /predict` is answered before it, from a plan made once per release, and so are the probes of an orchestrator.
+Everything else goes on to FastAPI.
 """
 
 from __future__ import annotations
 
 import logging
 from time import monotonic, perf_counter, time_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+import orjson
 
 from touchline.serving.admission import Admission, Headers
 from touchline.serving.answering import answer_body
 from touchline.serving.bodies import ClientGone, limited
 from touchline.serving.correlation import correlation_of, trace_context
+from touchline.serving.probes import PROBES, Probe
 from touchline.serving.problems import InternalError, MethodNotAllowed, Problem, respond
 from touchline.serving.releases import ReleaseSlot
 from touchline.serving.state import Serving
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _log = logging.getLogger("touchline.serving")
 _access = logging.getLogger("touchline.access")
@@ -50,6 +55,8 @@ class Front:
         try:
             if slot is not None:
                 route, status = "/predict", await self._answer(slot, scope, headers, correlation_id, receive, send)
+            elif scope["path"] in PROBES:
+                route, status = scope["path"], await self._tell(PROBES[scope["path"]], scope, correlation_id, send)
             else:
                 status = await self._pass_on(scope, headers, correlation_id, receive, send)
                 route = getattr(scope.get("route"), "path", "unknown")
@@ -88,6 +95,15 @@ class Front:
         await _send(send, 200, [_JSON_TYPE], answer, correlation_id)
         return 200
 
+    async def _tell(self, probe: Probe, scope: Scope, correlation_id: str, send: Send) -> int:
+        if scope["method"] not in ("GET", "HEAD"):
+            problem = MethodNotAllowed(f"{scope['method']} is not allowed here.", headers={"Allow": "GET, HEAD"})
+            await _send_problem(send, problem, correlation_id)
+            return problem.status
+        status, document = probe(self.serving)
+        await _send(send, status, [_JSON_TYPE], orjson.dumps(document), correlation_id)
+        return status
+
     async def _pass_on(self, scope: Scope, headers: Headers, correlation_id: str, receive: Receive, send: Send) -> int:
         scope.setdefault("state", {})["correlation_id"] = correlation_id
         status = 500
@@ -107,6 +123,9 @@ class Front:
             return problem.status
         try:
             await self.app(scope, limited(receive, self.serving.most_body_bytes(scope["path"])), send_marked)
+        except InternalError as problem:  # raised in place of an answer; what FastAPI raises, it has answered
+            await _send_problem(send, problem, correlation_id)
+            return problem.status
         except Exception:  # noqa: BLE001  the handler has answered; Starlette raises again so that it can be logged
             _log.exception("request %s failed", correlation_id)
         return status

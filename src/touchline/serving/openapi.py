@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from touchline.serving.predict import Predictor
+from touchline.serving.probes import SUMMARIES
 from touchline.serving.state import Serving
 
 _PROBLEM = {
@@ -63,7 +64,7 @@ def document_of(serving: Serving, routes: dict[str, Any]) -> dict[str, Any]:
             paths[path] = {"post": _operation(slot.current, schemas, path, serving.limits.rows)}
             paths[f"{path}/jobs"] = {"post": _job_operation(slot.current, path, serving.limits.job_rows)}
             paths[path.replace("/predict", "/explain")] = {"post": _explain_operation(slot.current, path)}
-    document["paths"] = {**paths, **document.get("paths", {})}
+    document["paths"] = {**paths, **document.get("paths", {}), **_probes()}
     for name, slot in serving.slots.items():
         if slot.current is not None:
             _describe_labels(document, slot.current, ["/outcomes"] if name == serving.default else [])
@@ -71,6 +72,21 @@ def document_of(serving: Serving, routes: dict[str, Any]) -> dict[str, Any]:
         for operation in methods.values():
             _describe_failures(operation)
     return document
+
+
+def _probes() -> dict[str, Any]:
+    answer = {"content": {"application/json": {"schema": {"type": "object"}}}}
+    return {
+        path: {
+            "get": {
+                "tags": ["system"],
+                "summary": text,
+                "operationId": path[1:],
+                "responses": {"200": {"description": text, **answer}},
+            }
+        }
+        for path, text in SUMMARIES.items()
+    }
 
 
 def _describe_labels(document: dict[str, Any], predictor: Predictor, paths: Sequence[str]) -> None:

@@ -13,7 +13,8 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from touchline.errors import TouchlineError, UnknownPrediction, WrongLabel
 from touchline.serving.answering import predictor_of
 from touchline.serving.explaining import explain_body
-from touchline.serving.metrics import Gauge, exposition
+from touchline.serving.exposition import exposition
+from touchline.serving.metrics import Gauge
 from touchline.serving.outcome_bodies import (
     ExampleOutcome,
     OutcomesBody,
@@ -67,16 +68,6 @@ def system_router(serving: Serving) -> APIRouter:
     @router.get("/health", summary="State of the server and its models")
     async def get_health() -> dict[str, Any]:
         return health(serving)
-
-    @router.get("/healthz", summary="Whether the process lives")
-    async def get_healthz() -> dict[str, str]:
-        return {"status": "alive"}
-
-    @router.get("/readyz", summary="Whether it can answer", responses={503: {"description": "not ready"}})
-    async def get_readyz() -> JSONResponse:
-        state = {name: slot.current is not None for name, slot in serving.slots.items()}
-        status = 200 if serving.is_ready else 503
-        return JSONResponse({"status": "ready" if status == 200 else "not ready", "projects": state}, status)
 
     @router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
     async def get_metrics() -> Response:

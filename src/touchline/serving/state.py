@@ -16,6 +16,8 @@ from touchline.serving.served import ServedRelease
 from touchline.serving.ulids import Ulids
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from touchline.features import SkewProof
     from touchline.storage import Database
 
@@ -68,11 +70,12 @@ class Tracer(Protocol):
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """What may be set for a server, and is right for most as it is."""
+    """What may be set for a server, and is right for most as it is. `extend` adds routes to its FastAPI application."""
 
     limits: Limits = field(default_factory=Limits)
     log_limits: LogLimits = field(default_factory=LogLimits)
     tracer: Tracer | None = None
+    extend: Callable[[FastAPI], None] | None = None
 
 
 @dataclass
