@@ -23,7 +23,7 @@ _ALIASES = {
     "cors_origins": "CORS_ORIGINS",
 }
 # Set by the tests and by tools around touchline; never a deployment setting.
-_NOT_SETTINGS = ("TOUCHLINE_TEST_",)
+_NOT_SETTINGS = ("TOUCHLINE_TEST_", "TOUCHLINE_WORKER_FIGURES")
 
 
 class Settings(BaseModel):

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.cli.conftest import Cli
-from tests.serving.builders import on_loopback
+from tests.serving.builders import on_loopback, wait_for
 from touchline.cli.door import open_house
 from touchline.cli.server import api_app
 
@@ -33,6 +33,8 @@ def test_two_workers_answer_on_one_port_and_end_when_asked(cli: Cli) -> None:
             answers = [httpx.post(f"{url}/predict", json={"customer": "c11"}, timeout=30) for _ in range(20)]
             assert {answer.status_code for answer in answers} == {200}
             assert len({answer.json()["prediction_id"] for answer in answers}) == 20
+            # Whichever worker is asked tells of both: ten times in a row, each over a connection of its own.
+            wait_for(lambda: all(_predictions(url) == 20 for _ in range(10)), seconds=60)
         finally:
             os.kill(server.pid, signal.SIGTERM)
             printed, _ = server.communicate(timeout=60)
@@ -49,6 +51,11 @@ def test_browsers_may_ask_from_the_origins_that_are_set(cli: Cli, monkeypatch: p
             assert client.options("/predict", headers={"Origin": origin, **asked}).status_code == status
         answer = client.post("/predict", json={"customer": "c11"}, headers={"Origin": "https://dashboard.example"})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "https://dashboard.example")
+
+
+def _predictions(url: str) -> float:
+    lines = httpx.get(f"{url}/metrics", timeout=30).text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("touchline_predictions_total"))
 
 
 def _wait_until_ready(url: str, server: subprocess.Popen[str]) -> None:

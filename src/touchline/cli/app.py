@@ -27,6 +27,7 @@ def create_serving_app(
     """The serving routes of these projects. Any `host` but loopback needs a key to have been made."""
     from touchline.serving import ServerOptions, create_app
     from touchline.serving.open_telemetry import tracer_from_environment
+    from touchline.serving.worker_figures import figures_folder
 
     projects = [_served(house, folder) for folder in folders]
     default = house.settings.project if house.settings.project in {project.name for project in projects} else None
@@ -36,7 +37,7 @@ def create_serving_app(
         spool=house.settings.home.absolute() / "spool",
         default=default,
         host=host,
-        options=ServerOptions(tracer=tracer_from_environment(), extend=extend),
+        options=ServerOptions(tracer=tracer_from_environment(), extend=extend, figures=figures_folder()),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from touchline.cli.door import House, open_house
@@ -22,6 +23,7 @@ def run_api(
     import uvicorn
 
     from touchline.serving.log_format import log_config
+    from touchline.serving.worker_figures import ENVIRONMENT
 
     settings = house.settings
     options: dict[str, Any] = {"host": host, "port": port, "access_log": False}
@@ -36,7 +38,9 @@ def run_api(
     os.environ["TOUCHLINE_PROJECTS"] = ",".join(str(folder) for folder in folders)
     os.environ["TOUCHLINE_HOST"] = host
     factory = serving_worker if only_serving else full_worker
-    uvicorn.run(f"{__name__}:{factory.__name__}", factory=True, workers=workers, **options)
+    with TemporaryDirectory(prefix="touchline-figures-") as figures:
+        os.environ[ENVIRONMENT] = figures
+        uvicorn.run(f"{__name__}:{factory.__name__}", factory=True, workers=workers, **options)
 
 
 def serving_worker() -> ASGIApp:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from touchline.serving.scored import Answered
 from touchline.serving.served import view_label
 
+_COUNTS = ("requests", "predictions", "feature_reads", "outcomes")
+_TOTALS = ("swaps", "refused", "clients_gone")
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
@@ -26,6 +29,11 @@ class Durations:
 
     def add(self, seconds: float) -> None:
         self.counts[bisect_left(BUCKETS, seconds)] += 1
+        self.seconds += seconds
+
+    def merge(self, counts: Sequence[int], seconds: float) -> None:
+        """Add what was counted elsewhere."""
+        self.counts = [mine + other for mine, other in zip(self.counts, counts, strict=True)]
         self.seconds += seconds
 
     def cumulative(self) -> list[tuple[str, float]]:
@@ -57,6 +65,22 @@ class Meter:
         for one in answered:
             for found in one.statuses:
                 self.feature_reads[view_label(found.view, found.prefix), found.status] += 1
+
+    def document(self) -> dict[str, Any]:
+        """The figures as JSON takes them."""
+        counts = {name: list(getattr(self, name).items()) for name in _COUNTS}
+        durations = {route: [found.counts, found.seconds] for route, found in list(self.durations.items())}
+        return {**counts, "durations": durations, **{name: getattr(self, name) for name in _TOTALS}}
+
+    def add(self, document: Mapping[str, Any]) -> None:
+        """Add the figures of another process."""
+        for name in _COUNTS:
+            for key, count in document[name]:
+                getattr(self, name)[tuple(key) if isinstance(key, list) else key] += count
+        for route, (counts, seconds) in document["durations"].items():
+            self.durations[route].merge(counts, seconds)
+        for name in _TOTALS:
+            setattr(self, name, getattr(self, name) + document[name])
 
 
 @dataclass(frozen=True)

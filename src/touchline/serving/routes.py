@@ -71,8 +71,10 @@ def system_router(serving: Serving) -> APIRouter:
 
     @router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
     async def get_metrics() -> Response:
-        meters = [serving.meter, *(slot.meter for slot in serving.slots.values())]
-        return Response(exposition(meters, _gauges(serving)), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(
+            exposition(serving.figures.meters(serving.meters), _gauges(serving)),
+            media_type="text/plain; version=0.0.4; charset=utf-8",
+        )
 
     return router
 
@@ -195,14 +197,17 @@ def _model_health(slot: ReleaseSlot) -> dict[str, Any]:
     return found
 
 
+_LOG_GAUGES = {
+    "rows_in_memory": ("pending_rows", "Rows only in memory"),
+    "spool_bytes": ("spool_bytes", "Bytes waiting for the database"),
+    "refused": ("refused_rows", "Rows put aside that the database cannot take"),
+    "failing": ("failing", "Workers whose log waits on disk or in memory"),
+}
+
+
 def _gauges(serving: Serving) -> list[Gauge]:
-    log = serving.log.status()
-    found = [
-        Gauge("prediction_log_pending_rows", "Rows only in memory", log.rows_in_memory),
-        Gauge("prediction_log_spool_bytes", "Bytes waiting for the database", log.spool_bytes),
-        Gauge("prediction_log_refused_rows", "Rows put aside that the database cannot take", log.refused),
-        Gauge("prediction_log_failing", "1 while the log waits on disk or in memory", int(log.is_behind)),
-    ]
+    logs = serving.figures.logs(serving.log.status())
+    found = [Gauge(f"prediction_log_{name}", text, logs[key]) for key, (name, text) in _LOG_GAUGES.items()]
     for name, slot in serving.slots.items():
         if slot.current is not None:
             release = slot.current.release

@@ -24,6 +24,7 @@ from touchline.serving.prediction_log import PredictionLog
 from touchline.serving.releases import ReleaseSlot
 from touchline.serving.sink import DatabaseSink
 from touchline.serving.state import ServedProject, ServerOptions, Serving
+from touchline.serving.worker_figures import WorkerFigures
 from touchline.storage import Database
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ def create_app(
     options = options or ServerOptions()
     slots = {project.name: _slot(project) for project in projects}
     log = PredictionLog(spool, DatabaseSink(database), options.log_limits)
-    serving = Serving(slots, default or projects[0].name, log, database, options.limits, tracer=options.tracer)
+    serving = Serving(slots, default or projects[0].name, log, database, options.limits)
+    serving.tracer, serving.figures = options.tracer, WorkerFigures(options.figures)
     jobs = Jobs(spool.parent / "jobs", serving)
     keys = KeyRing(database, is_open=is_loopback(host))
 
@@ -153,4 +155,5 @@ async def _watch(serving: Serving, keys: KeyRing) -> None:
         for slot in serving.slots.values():
             await asyncio.to_thread(slot.refresh)
             await asyncio.to_thread(slot.warm_previous)
+        await asyncio.to_thread(serving.figures.publish, serving.meters, serving.log.status())
         await asyncio.sleep(serving.limits.poll_seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from touchline.clock import Clock
@@ -14,6 +15,7 @@ from touchline.serving.prediction_log import LogLimits, PredictionLog
 from touchline.serving.releases import OpenReader, ReleaseSlot, ReleaseSource
 from touchline.serving.served import ServedRelease
 from touchline.serving.ulids import Ulids
+from touchline.serving.worker_figures import WorkerFigures
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -70,12 +72,16 @@ class Tracer(Protocol):
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """What may be set for a server, and is right for most as it is. `extend` adds routes to its FastAPI application."""
+    """What may be set for a server, and is right for most as it is.
+
+    `extend` adds routes to the FastAPI application. `figures` is the folder by which workers share what they count.
+    """
 
     limits: Limits = field(default_factory=Limits)
     log_limits: LogLimits = field(default_factory=LogLimits)
     tracer: Tracer | None = None
     extend: Callable[[FastAPI], None] | None = None
+    figures: Path | None = None
 
 
 @dataclass
@@ -89,6 +95,7 @@ class Serving:
     limits: Limits
     meter: Meter = field(default_factory=lambda: Meter(""))
     ids: Ulids = field(default_factory=Ulids)
+    figures: WorkerFigures = field(default_factory=lambda: WorkerFigures(None))
     tracer: Tracer | None = None
     in_flight: int = 0
     lag_seconds: float = 0.0
@@ -100,6 +107,11 @@ class Serving:
     def most_body_bytes(self, path: str) -> int:
         """How large a body may be; a job's is read while nobody waits for its answer."""
         return self.limits.job_bytes if path.endswith("/predict/jobs") else self.limits.body_bytes
+
+    @property
+    def meters(self) -> list[Meter]:
+        """What this process has counted: of its own routes, then by project."""
+        return [self.meter, *(slot.meter for slot in self.slots.values())]
 
     @property
     def is_ready(self) -> bool:
