@@ -25,6 +25,7 @@ from touchline.training.candidates import (
     recipe_of,
     try_recipe,
 )
+from touchline.training.category_means import SETTING
 from touchline.training.contest import Contest
 from touchline.training.cores import usable_cores
 from touchline.training.estimators.base import Deadline, ParamValue
@@ -196,6 +197,8 @@ def seeded(recipe: Recipe, times: int) -> list[Recipe]:
 
 def has_chance(contender: Contender) -> bool:
     """Whether another seed gives another model; families that do not say are taken to."""
+    if contender.recipe.params.get(SETTING, "codes") != "codes":
+        return True
     asked = getattr(contender.family, "has_chance", None)
     return asked is None or bool(asked(contender.recipe.params))
 

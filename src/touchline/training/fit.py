@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from touchline.training.balance import balanced_weights, fit_oversampled
 from touchline.training.blend import Blend, BlendFamily, Member
 from touchline.training.calibration import NO_CALIBRATION, Calibrator, fit_calibrator
+from touchline.training.category_means import CATEGORIES, SETTING, Categories, prepare_for_trees
 from touchline.training.column_power import most_telling
 from touchline.training.cores import library_threads, usable_cores
 from touchline.training.estimators.base import Deadline, Family, FitRequest, FitRows, Fitted, ParamValue
@@ -61,24 +62,45 @@ def fit_estimator(
 def _fit_one(
     recipe: Recipe, family: Family, rows: LabelledRows, validation: LabelledRows | None, deadline: Deadline | None
 ) -> tuple[Preparation, Fitted]:
-    # Oversampling draws lines between rows, which neither nulls nor codes have.
-    layout = "dense" if recipe.smote else family.layout
-    chosen = most_telling(rows, recipe.most_columns) if recipe.most_columns else None
-    preparation = fit_preparation(layout, rows.columns, rows.vectors, chosen=chosen)
+    preparation, matrix = _prepared(recipe, family, rows)
     weights = balanced_weights(rows.labels) if recipe.class_weight == "balanced" else None
     held = FitRows(preparation.transform(validation.vectors), validation.labels) if validation is not None else None
     request = FitRequest(
         kind=rows.kind,
         classes=len(rows.classes),
-        fit=FitRows(preparation.transform(rows.vectors), rows.labels, weights),
+        fit=FitRows(matrix, rows.labels, weights),
         validation=held,
-        params=recipe.params,
+        params=recipe.params if family.layout == "dense" else _own_params(recipe),
         seed=recipe.seed,
         threads=recipe.threads,
         categorical=preparation.categorical,
         deadline=deadline or Deadline(),
     )
     return preparation, fit_oversampled(family, request) if recipe.smote else family.fit(request)
+
+
+def _prepared(recipe: Recipe, family: Family, rows: LabelledRows) -> tuple[Preparation, Array]:
+    """The preparation and the matrix to fit on."""
+    chosen = most_telling(rows, recipe.most_columns) if recipe.most_columns else None
+    # Oversampling draws lines between rows, which neither nulls nor codes have.
+    if family.layout == "trees" and not recipe.smote:
+        return prepare_for_trees(rows, _categories(recipe), seed=recipe.seed, chosen=chosen)
+    preparation = fit_preparation("dense", rows.columns, rows.vectors, chosen=chosen)
+    return preparation, preparation.transform(rows.vectors)
+
+
+def _categories(recipe: Recipe) -> Categories:
+    """How the recipe has trees see categories; it is kept among the settings, which are declared and searched."""
+    asked = recipe.params.get(SETTING, "codes")
+    found = next((known for known in CATEGORIES if known == asked), None)
+    if found is None:
+        raise ValueError(f"{SETTING} is {asked!r}; it may be {', '.join(CATEGORIES)}")
+    return found
+
+
+def _own_params(recipe: Recipe) -> dict[str, ParamValue]:
+    """The settings that are the library's."""
+    return {name: value for name, value in recipe.params.items() if name != SETTING}
 
 
 def _fit_members(recipe: Recipe, family: Family, rows: LabelledRows) -> Fitted:

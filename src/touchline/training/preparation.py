@@ -2,8 +2,9 @@
 
 A vector holds numbers as they are (null as NaN) and categories as the index of their level (null NaN, unseen -1).
 `dense` imputes by the median and says so in a column of its own, scales, and spreads categories over one-hot
-columns. `trees` keeps numbers, nulls and codes. Both pool rare levels with unseen ones, treat infinite numbers as
-nulls, and drop columns that do not vary. `vectors` changes nothing.
+columns. `trees` keeps numbers and nulls, and has categories as codes, as mean labels (see `category_means`), or both.
+Codes and one-hot columns pool rare levels with unseen ones. Infinite numbers count as nulls, and columns that do not
+vary are dropped. `vectors` changes nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.features import ColumnSpec
+from touchline.training.mean_table import MeanPart, MeanTable
 
 Array = NDArray[np.float64]
 Layout = Literal["dense", "trees", "vectors"]
@@ -68,6 +70,7 @@ class Preparation:
     categories: tuple[CategoryPart, ...]
     dropped: tuple[str, ...]
     names: tuple[str, ...]
+    means: tuple[MeanPart, ...] = ()
 
     @property
     def categorical(self) -> tuple[int, ...]:
@@ -83,7 +86,8 @@ class Preparation:
             return tuple(range(len(self.names)))
         numbers = [part.position for part in self.numbers]
         if self.layout == "trees":
-            return (*numbers, *(part.position for part in self.categories))
+            means = (part.position for part in self.means for _ in range(part.width))
+            return (*numbers, *(part.position for part in self.categories), *means)
         flags = [part.position for part in self.numbers if part.flags_nulls]
         return (*numbers, *flags, *(part.position for part in self.categories for _ in range(part.width)))
 
@@ -91,7 +95,9 @@ class Preparation:
     def keeps_finite_rows(self) -> bool:
         """Whether `transform` leaves a row as it is unless a number in it is infinite."""
         positions = [part.position for part in self.numbers]
-        is_plain = not self.categories and positions == list(range(len(self.names))) and not self.dropped
+        is_plain = (
+            not (self.categories or self.means) and positions == list(range(len(self.names))) and not self.dropped
+        )
         return self.layout == "vectors" or (self.layout == "trees" and is_plain)
 
     @cached_property
@@ -106,6 +112,10 @@ class Preparation:
             np.array([place for place, part in enumerate(parts) if part.flags_nulls], dtype=np.int64),
         )
 
+    @cached_property
+    def _table(self) -> MeanTable:
+        return MeanTable.of(self.means)
+
     def transform(self, vectors: Array) -> Array:
         """The estimator's matrix, one row per vector."""
         if self.layout == "vectors":
@@ -119,6 +129,8 @@ class Preparation:
             scaled = (np.where(missing, middles, numbers) - means) / scales
             blocks = [scaled, missing[:, flagging].astype(np.float64)]
         blocks += [_coded(finite, part, self.layout) for part in self.categories]
+        if self.means:
+            blocks.append(self._table.columns(finite))
         return np.ascontiguousarray(np.concatenate(blocks, axis=1))
 
     def to_json(self) -> dict[str, object]:
@@ -128,6 +140,7 @@ class Preparation:
             "categories": [[p.position, list(p.codes), p.others, p.flags_nulls] for p in self.categories],
             "dropped": list(self.dropped),
             "names": list(self.names),
+            "means": [[part.position, [list(row) for row in part.means]] for part in self.means],
         }
 
     @classmethod
@@ -143,12 +156,18 @@ class Preparation:
             categories=tuple(CategoryPart(part[0], tuple(part[1]), *part[2:]) for part in categories),
             dropped=_texts(record["dropped"]),
             names=_texts(record["names"]),
+            means=_mean_parts(record.get("means", [])),
         )
 
 
 def _texts(found: object) -> tuple[str, ...]:
     assert isinstance(found, list)
     return tuple(str(text) for text in found)
+
+
+def _mean_parts(found: object) -> tuple[MeanPart, ...]:
+    assert isinstance(found, list)
+    return tuple(MeanPart(position, tuple(tuple(row) for row in means)) for position, means in found)
 
 
 def _coded(vectors: Array, part: CategoryPart, layout: Layout) -> Array:
@@ -188,7 +207,7 @@ def fit_preparation(
             categories.append(category)
         else:
             dropped.append(column.name)
-    names = _names(layout, columns, numbers, categories)
+    names = column_names(layout, columns, numbers, categories)
     return Preparation(layout, tuple(numbers), tuple(categories), tuple(dropped), names)
 
 
@@ -218,9 +237,10 @@ def _fit_category(position: int, column: ColumnSpec, values: Array, layout: Layo
     return CategoryPart(position, tuple(int(code) for code in codes), others, bool(missing.any()))
 
 
-def _names(
+def column_names(
     layout: Layout, columns: Sequence[ColumnSpec], numbers: Sequence[NumberPart], categories: Sequence[CategoryPart]
 ) -> tuple[str, ...]:
+    """What the columns of the matrix are called."""
     names = [columns[number.position].name for number in numbers]
     if layout == "trees":
         return (*names, *(columns[category.position].name for category in categories))

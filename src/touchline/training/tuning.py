@@ -18,6 +18,7 @@ import numpy as np
 
 from touchline.errors import WorkerLost
 from touchline.training.attempts import Attempt, GivesUp, Scored, score_attempt
+from touchline.training.category_means import CATEGORIES, SETTING
 from touchline.training.contest import Contest
 from touchline.training.estimators.base import Deadline, Family, ParamValue
 from touchline.training.fit import OutOfFold
@@ -175,7 +176,10 @@ class _Hunt:
 
 
 def _setting(trial: Trial, recipe: Recipe, family: Family, contest: Contest) -> Recipe:
-    params = {**recipe.params, **family.suggest(trial, contest.rows.kind), **contest.fixed(recipe)}
+    suggested = dict(family.suggest(trial, contest.rows.kind))
+    if family.layout == "trees" and not recipe.smote and any(c.kind == "category" for c in contest.rows.columns):
+        suggested[SETTING] = trial.suggest_categorical(SETTING, CATEGORIES)
+    params = {**recipe.params, **suggested, **contest.fixed(recipe)}
     trial.set_user_attr("params", dict(params))
     return replace(recipe, params=params)
 
