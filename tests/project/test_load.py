@@ -72,6 +72,12 @@ def test_a_project_imports_its_neighbours(tmp_path: Path) -> None:
         ('name="tiny"', 'name="Tiny!"', r"Project\(name\): 'Tiny!' cannot name a project"),
         ('inputs=["size"])', "inputs=[])", "neither features nor inputs"),
         ("sources=[rows]", "sources=[rows, rows]", "`sources` names 'rows' more than once"),
+        (
+            "task=task)",
+            "task=task, gates=[__import__('touchline').Gate.improves('log_loss', over='maket')],"
+            " training=__import__('touchline').Training(baselines={'market': ('a', 'b')}))",
+            r"compares with 'maket', which the training's `baselines` do not name. Did you mean 'market'",
+        ),
         ("id: str", "id: strr", r"NameError: name 'strr' is not defined"),
         ("project = Project", "prject = Project", "it declares no `project`"),
     ],

@@ -143,3 +143,43 @@ def test_a_gate_without_a_limit_is_refused_at_load() -> None:
 def test_improves_refuses_what_is_no_mean_over_rows() -> None:
     with pytest.raises(ValidationError, match="'roc_auc' is no mean over rows"):
         Gate.improves("roc_auc")
+
+
+def with_market(evidence: Evidence, *, known: int) -> Evidence:
+    """The same beside a market that is as good as the constant and has a value for the last so many rows."""
+    assert evidence.baseline is not None
+    said = evidence.baseline.predictions.copy()
+    said[: evidence.rows - known] = np.nan
+    return dataclasses.replace(evidence, named={"market": Opponent("the baseline 'market'", said)})
+
+
+def test_a_named_baseline_is_compared_where_it_has_a_value() -> None:
+    gate = Gate.improves("log_loss", over="market")
+    found = check_gate(gate, with_market(an_evidence(rows=400, skill=0.2), known=300))
+    assert found.passed
+    assert (found.rows, found.unpaired, found.clusters) == (300, 100, 300)
+    assert found.message.endswith("on 300 matches in 300 clusters; the baseline 'market' has no value for 100 more")
+    assert not check_gate(gate, with_market(an_evidence(rows=400, skill=0.0), known=300)).passed
+
+
+def test_a_named_baseline_is_compared_beside_production_by_the_same_numbers() -> None:
+    evidence = with_market(an_evidence(skill=0.2, look=2), known=400)
+    over_market = check_gate(Gate.improves("log_loss", over="market"), evidence)
+    over_constant = check_gate(Gate.improves("log_loss", over="baseline"), evidence)
+    assert (over_market.low, over_market.high, over_market.look) == (over_constant.low, over_constant.high, 2)
+
+
+def test_a_baseline_that_mostly_says_nothing_or_in_too_few_clusters_is_refused() -> None:
+    gate = Gate.improves("log_loss", over="market")
+    mostly = check_gate(gate, with_market(an_evidence(rows=400, skill=0.3), known=150))
+    assert not mostly.passed
+    assert "has a value for 150 of 400 matches, at least half of them are needed" in mostly.message
+    few = check_gate(gate, with_market(an_evidence(rows=400, skill=0.3, clusters=50), known=220))
+    assert not few.passed
+    assert "220 matches in 28 clusters are too few, at least 2 clusters more are needed" in few.message
+
+
+def test_a_baseline_that_the_evaluation_has_not_kept_is_named() -> None:
+    found = check_gate(Gate.improves("log_loss", over="market"), an_evidence(skill=0.3))
+    assert not found.passed
+    assert "version 7 has kept nothing of the baseline 'market'; train again" in found.message

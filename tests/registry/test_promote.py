@@ -7,7 +7,7 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from tests.registry.builders import NOW, a_frame, a_trained, a_training_set
+from tests.registry.builders import NOW, a_frame, a_task, a_trained, a_training_set
 from touchline.errors import (
     GateFailed,
     IllegalStageChange,
@@ -21,6 +21,7 @@ from touchline.registry import (
     Gate,
     Judges,
     Registry,
+    Trained,
     approve,
     demote,
     find_release,
@@ -32,7 +33,7 @@ from touchline.registry import (
     reject,
     rollback,
 )
-from touchline.training import Recipe, refit
+from touchline.training import Recipe, Training, refit, train
 
 pytestmark = pytest.mark.services
 
@@ -254,3 +255,22 @@ def test_a_lagging_mlflow_does_not_undo_a_promotion(two: Registry) -> None:
     assert "did not answer" in str(done.unmirrored)
     assert promote(two, "p", 1, ANN).unmirrored is None
     assert aliases(two) == {"production": 1}
+
+
+def test_a_version_is_held_against_a_named_baseline_by_what_its_evaluation_kept(registry: Registry) -> None:
+    frame = a_frame().with_columns(m_no=pl.when(pl.int_range(pl.len()) % 5 > 0).then(0.5), m_yes=pl.lit(0.5))
+    training = Training(
+        candidates=("logistic",),
+        calibration=("none",),
+        smote=False,
+        test=0.4,
+        baselines={"market": ("m_no", "m_yes")},
+    )
+    training_set = a_training_set(frame, "with-market")
+    result = train(a_task(), training, training_set, now=NOW)
+    record_version(registry, Trained("p", a_task(), training_set, result))
+    promoted = promote(registry, "p", 1, ANN, judges=Judges([Gate.improves("log_loss", over="market")]))
+    assert promoted.report is not None
+    (found,) = promoted.report.results
+    assert (found.passed, found.rows, found.unpaired) == (True, 192, 48)
+    assert "is better than that of the baseline 'market'" in found.message

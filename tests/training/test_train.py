@@ -238,6 +238,25 @@ def test_the_markets_own_forecast_is_judged_beside_the_model() -> None:
     assert result.evaluation.baselines["market"]["log_loss"].value == pytest.approx(np.log(2))
 
 
+def test_a_forecast_that_is_not_always_there_is_judged_where_it_is() -> None:
+    is_known = pl.int_range(pl.len()) % 4 > 0
+    frame = a_frame().with_columns(market_no=pl.when(is_known).then(0.5), market_yes=pl.when(is_known).then(0.5))
+    training = QUICK.model_copy(update={"baselines": {"market": ("market_no", "market_yes")}})
+    evaluation = train(a_task(), training, a_training_set(frame), now=NOW).evaluation
+    assert evaluation.baselines["market"]["log_loss"].value == pytest.approx(np.log(2))
+    assert evaluation.baseline_rows == {"market": 60}
+    assert evaluation.rows == 80
+    assert np.isnan(evaluation.named["market"][0]).all()
+
+
+def test_a_forecast_that_is_never_there_has_no_numbers() -> None:
+    frame = a_frame().with_columns(nothing=pl.lit(None, dtype=pl.Float64))
+    training = QUICK.model_copy(update={"baselines": {"market": ("nothing", "nothing")}})
+    evaluation = train(a_task(), training, a_training_set(frame), now=NOW).evaluation
+    assert evaluation.baselines["market"].keys() == evaluation.metrics.keys()
+    assert np.isnan(evaluation.baselines["market"]["log_loss"].value)
+
+
 def test_a_found_threshold_is_kept_with_the_model() -> None:
     result = trained(QUICK.model_copy(update={"threshold": "f1"}))
     assert result.model.threshold == result.recipe.threshold != 0.5

@@ -89,6 +89,7 @@ class Project(BaseModel):
         _unique("feature_views", (view.name for view in self.feature_views))
         self._views_read_declared_sources()
         self._task_uses_declared_parts()
+        self._gates_name_declared_baselines()
         return self
 
     def _views_read_declared_sources(self) -> None:
@@ -115,6 +116,15 @@ class Project(BaseModel):
                 raise ValueError(
                     f"the task joins view {join.view.name!r}, which `feature_views` does not list. "
                     f"{nearest(join.view.name, views)}"
+                )
+
+    def _gates_name_declared_baselines(self) -> None:
+        known = {"production", "baseline", *self.training.baselines}
+        for gate in self.gates:
+            if gate.over not in known:
+                raise ValueError(
+                    f"gate {gate.describe()!r} compares with {gate.over!r}, which the training's `baselines` do not "
+                    f"name. {nearest(gate.over, known)}"
                 )
 
     def source(self, name: str) -> Source:

@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Opponent:
-    """Whom a version must beat, and what it predicts for the same test rows in the same order."""
+    """Whom a version must beat, and what it predicts for the same test rows in the same order; NaN: nothing."""
 
     name: str
     predictions: Array
@@ -37,6 +37,7 @@ class Evidence:
     clusters: NDArray[np.int64]
     production: Opponent | None = None
     baseline: Opponent | None = None
+    named: Mapping[str, Opponent] = field(default_factory=dict)
     look: int = 1
     slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     measured: Mapping[str, float] = field(default_factory=dict)

@@ -150,6 +150,7 @@ def evaluation_record(result: TrainingResult) -> dict[str, Any]:
         "metrics": metric_record(evaluation.metrics),
         "baseline": metric_record(evaluation.baseline),
         "baselines": {name: metric_record(metrics) for name, metrics in evaluation.baselines.items()},
+        "baseline_rows": evaluation.baseline_rows,
         "candidates": plain(result.candidates),
         "chosen": result.chosen,
         "findings": plain(result.findings),
@@ -173,12 +174,18 @@ def _finite(number: float | None) -> float | None:
 
 
 def predictions_record(trained: Trained) -> pl.DataFrame:
-    """What the evaluation fit and the constant say of the test rows, in order of time, with the slices' values."""
-    frame = trained.result.evaluation.predictions
+    """What the evaluation fit and the baselines say of the test rows, in order of time, with the slices' values."""
+    evaluation = trained.result.evaluation
+    frame = evaluation.predictions
     constant = _constant(trained)
     names = [name for name in frame.columns if name.startswith("p_") or name == "value"]
     extra = [pl.lit(value).alias(f"constant_{name}") for name, value in zip(names, constant, strict=True)]
-    frame = frame.with_columns(extra)
+    said = [
+        pl.Series(f"over_{baseline}_{name}", values[:, place]).fill_nan(None)
+        for baseline, values in evaluation.named.items()
+        for place, name in enumerate(names)
+    ]
+    frame = frame.with_columns(*extra, *said)
     known = trained.training_set.frame
     slices = [name for name in trained.task.slices if name in known.columns]
     if slices:

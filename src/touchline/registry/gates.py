@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from touchline.errors import TooFewClusters
 from touchline.registry.evidence import Evidence, Opponent, losses
@@ -17,7 +20,10 @@ _SEED: Final = 20
 
 @dataclass(frozen=True)
 class GateResult:
-    """One gate's verdict. `number` is what was found; `low` and `high` bound it where it is a comparison."""
+    """One gate's verdict. `number` is what was found; `low` and `high` bound it where it is a comparison.
+
+    A comparison is of `rows` test rows; `unpaired` others have no value of the opponent.
+    """
 
     name: str
     kind: str
@@ -30,6 +36,8 @@ class GateResult:
     look: int | None = None
     clusters: int | None = None
     needed: int | None = None
+    rows: int | None = None
+    unpaired: int | None = None
 
 
 @dataclass(frozen=True)
@@ -143,25 +151,31 @@ def _approval(gate: Gate, evidence: Evidence) -> GateResult:
 
 
 def _opponent(gate: Gate, evidence: Evidence) -> Opponent | None:
+    if gate.over not in ("production", "baseline"):
+        return evidence.named.get(gate.over)
     return evidence.baseline if gate.over == "baseline" or evidence.production is None else evidence.production
 
 
 def _improves(gate: Gate, evidence: Evidence) -> GateResult:
     opponent = _opponent(gate, evidence)
     if opponent is None:
-        return GateResult(gate.describe(), "improves", False, f"{gate.metric} has nothing to be compared with")
+        return GateResult(gate.describe(), "improves", False, _nobody(gate, evidence))
+    paired, unpaired = _paired(evidence, opponent)
+    if unpaired > paired.rows:
+        return _unpaired(gate, paired, opponent, unpaired)
     alpha = alpha_at_look(1 - (gate.confidence or 0.95), evidence.look)
-    ours = losses(gate.metric, evidence.labels, evidence.predictions)
-    theirs = losses(gate.metric, evidence.labels, opponent.predictions)
+    ours = losses(gate.metric, paired.labels, paired.predictions)
+    theirs = losses(gate.metric, paired.labels, opponent.predictions[_has_value(opponent)])
     try:
-        found = paired_comparison(ours, theirs, evidence.clusters, alpha=alpha, seed=_SEED)
+        found = paired_comparison(ours, theirs, paired.clusters, alpha=alpha, seed=_SEED)
     except TooFewClusters as few:
-        return _too_few(gate, evidence, few)
+        return replace(_too_few(gate, paired, few), unpaired=unpaired)
+    message = _improvement(gate, paired, opponent, found)
     return GateResult(
         gate.describe(),
         "improves",
         found.is_better,
-        _improvement(gate, evidence, opponent, found),
+        f"{message}; {opponent.name} has no value for {unpaired} more" if unpaired else message,
         number=-found.difference,
         allowed=0.0,
         low=-found.high,
@@ -169,7 +183,45 @@ def _improves(gate: Gate, evidence: Evidence) -> GateResult:
         look=evidence.look,
         clusters=found.clusters,
         needed=found.needed,
+        rows=paired.rows,
+        unpaired=unpaired,
     )
+
+
+def _nobody(gate: Gate, evidence: Evidence) -> str:
+    if gate.over in ("production", "baseline"):
+        return f"{gate.metric} has nothing to be compared with"
+    return (
+        f"{gate.metric} was not judged: the evaluation of version {evidence.version} has kept nothing of the baseline "
+        f"{gate.over!r}; train again with it in `baselines`"
+    )
+
+
+def _has_value(opponent: Opponent) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(opponent.predictions).all(axis=1))
+
+
+def _paired(evidence: Evidence, opponent: Opponent) -> tuple[Evidence, int]:
+    """The rows for which both have said something, and how many others there are."""
+    has_value = _has_value(opponent)
+    if has_value.all():
+        return evidence, 0
+    kept = replace(
+        evidence,
+        labels=evidence.labels[has_value],
+        predictions=evidence.predictions[has_value],
+        clusters=evidence.clusters[has_value],
+    )
+    return kept, int((~has_value).sum())
+
+
+def _unpaired(gate: Gate, paired: Evidence, opponent: Opponent, unpaired: int) -> GateResult:
+    """Rows that are mostly left out may be left out for a reason that flatters one of the two."""
+    message = (
+        f"{gate.metric} was not judged: {opponent.name} has a value for {paired.rows} of "
+        f"{paired.rows + unpaired} {paired.rows_name}, at least half of them are needed"
+    )
+    return GateResult(gate.describe(), "improves", False, message, rows=paired.rows, unpaired=unpaired)
 
 
 def _too_few(gate: Gate, evidence: Evidence, few: TooFewClusters) -> GateResult:
@@ -177,7 +229,9 @@ def _too_few(gate: Gate, evidence: Evidence, few: TooFewClusters) -> GateResult:
         f"{gate.metric} was not judged: {evidence.rows} {evidence.rows_name} in {few.found} clusters are too few, "
         f"at least {few.needed - few.found} clusters more are needed"
     )
-    return GateResult(gate.describe(), "improves", False, message, clusters=few.found, needed=few.needed)
+    return GateResult(
+        gate.describe(), "improves", False, message, clusters=few.found, needed=few.needed, rows=evidence.rows
+    )
 
 
 def _improvement(gate: Gate, evidence: Evidence, opponent: Opponent, found: Comparison) -> str:

@@ -52,6 +52,7 @@ def gather_evidence(
         clusters=cluster_codes(cluster_names(frame), frame.height),
         production=_production(registry, version, production, frame, refit) if against and production else None,
         baseline=Opponent("the constant baseline", _matrix(frame, classes, "constant_")),
+        named=_named(frame, classes, gates),
         look=look_at(registry.database, version, frame) if compares else 1,
         slices={
             name.removeprefix("slice_"): [str(value) for value in frame[name].to_list()]
@@ -103,6 +104,14 @@ def _labels(frame: pl.DataFrame, classes: Sequence[str]) -> Array:
 def _matrix(frame: pl.DataFrame, classes: Sequence[str], prefix: str) -> Array:
     names = [f"{prefix}p_{name}" for name in classes] or [f"{prefix}value"]
     return frame.select(names).to_numpy().astype(np.float64)
+
+
+def _named(frame: pl.DataFrame, classes: Sequence[str], gates: Sequence[Gate]) -> dict[str, Opponent]:
+    """What the baselines that gates name say; those that the evaluation has not kept are left out."""
+    asked = {gate.over for gate in gates if gate.kind == "improves"} - {"production", "baseline"}
+    output = f"p_{classes[0]}" if classes else "value"
+    kept = sorted(name for name in asked if f"over_{name}_{output}" in frame.columns)
+    return {name: Opponent(f"the baseline {name!r}", _matrix(frame, classes, f"over_{name}_")) for name in kept}
 
 
 def cluster_names(frame: pl.DataFrame) -> NDArray[Any] | None:

@@ -28,7 +28,7 @@ class Gate(BaseModel):
     at_most: float | None = None
     kind: GateKind = "absolute"
     confidence: float | None = Field(None, gt=0.5, lt=1)
-    over: Literal["production", "baseline"] = "production"
+    over: str = Field("production", min_length=1)
     column: str | None = None
     min_rows: int = Field(30, ge=1)
     by: tuple[str, ...] = ()
@@ -37,12 +37,14 @@ class Gate(BaseModel):
         super().__init__(metric=metric, **limits)
 
     @classmethod
-    def improves(
-        cls, metric: str, *, confidence: float = 0.95, over: Literal["production", "baseline"] = "production"
-    ) -> Gate:
+    def improves(cls, metric: str, *, confidence: float = 0.95, over: str = "production") -> Gate:
         """Better than Production on the same test rows, by more than luck explains.
 
-        Without a Production version, and with `over="baseline"`, better than the constant baseline.
+        Without a Production version, and with `over="baseline"`, better than the constant baseline; with the name of
+        a baseline of the project's `Training`, better than that one on the rows that it has a value for.
+
+        >>> Gate.improves("log_loss", over="market").describe()
+        "log_loss improves on 'market' with 95 % confidence"
         """
         return cls(metric, kind="improves", confidence=confidence, over=over)
 
@@ -98,7 +100,7 @@ class Gate(BaseModel):
         if self.kind == "approval":
             return f"approved by {' or '.join(self.by) or 'a person'}"
         if self.kind == "improves":
-            than = "Production" if self.over == "production" else "the baseline"
+            than = {"production": "Production", "baseline": "the baseline"}.get(self.over, repr(self.over))
             return f"{self.metric} improves on {than} with {self.confidence or 0.95:.0%}".replace("%", " % confidence")
         limits = [f"at least {self.at_least:g}"] if self.at_least is not None else []
         limits += [f"at most {self.at_most:g}"] if self.at_most is not None else []

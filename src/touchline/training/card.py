@@ -157,6 +157,9 @@ def _quality(result: TrainingResult) -> tuple[str | Table | Figure, ...]:
         f"On {found.rows:,} examples in {found.clusters:,} clusters that no fit had seen. Intervals are 95 %, from "
         f"redrawn clusters in time order. Decisions are made at {found.threshold:.3g}."
     )
+    partly = [f"{name} for {known:,}" for name, known in found.baseline_rows.items() if known < found.rows]
+    if partly:
+        told += f" Judged only on the examples that there is a value for: {', '.join(partly)}."
     return (
         told,
         Table(("metric", "value", "interval", "constant", *others), rows),

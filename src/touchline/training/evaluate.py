@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -38,7 +38,11 @@ class Metric:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics of one model on one set of rows. `baseline` is the constant; `baselines` are those the project names."""
+    """Metrics of one model on one set of rows. `baseline` is the constant; `baselines` are those the project names.
+
+    A named baseline is judged on the rows that it has a value for; `named` is what it says, row for row of
+    `predictions`, null as NaN.
+    """
 
     metrics: dict[str, Metric]
     baseline: dict[str, Metric]
@@ -47,6 +51,12 @@ class Evaluation:
     predictions: pl.DataFrame
     baselines: dict[str, dict[str, Metric]] = field(default_factory=dict)
     threshold: float = 0.5
+    named: dict[str, Array] = field(default_factory=dict)
+
+    @property
+    def baseline_rows(self) -> dict[str, int]:
+        """How many of the rows each named baseline has a value for."""
+        return {name: int(np.isfinite(said).all(axis=1).sum()) for name, said in self.named.items()}
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,11 @@ class Judged:
     def of(cls, rows: LabelledRows, *, threshold: float, seed: int) -> Judged:
         clusters = cluster_codes(rows.clusters, len(rows), at=rows.cutoffs)
         return cls(rows.kind, rows.labels, clusters, True, threshold, seed)
+
+    def at(self, chosen: Index) -> Judged:
+        """The same for the chosen rows."""
+        clusters = cluster_codes(self.clusters[chosen], len(chosen))
+        return replace(self, labels=self.labels[chosen], clusters=clusters)
 
     def values(self, predictions: Array, weights: Array) -> dict[str, Array]:
         """Every metric under each row of weights."""
@@ -119,15 +134,25 @@ def evaluate(
     judged: Judged,
 ) -> Evaluation:
     """The evaluation of predictions for the test rows; `frame` is the training set's frame they come from."""
+    metrics = metrics_with_intervals(judged, predictions)
     return Evaluation(
-        metrics=metrics_with_intervals(judged, predictions),
+        metrics=metrics,
         baseline=metrics_with_intervals(judged, constant_predictions(train, len(test))),
         rows=len(test),
         clusters=int(judged.clusters.max()) + 1,
         predictions=predictions_frame(test, predictions, frame),
-        baselines={name: metrics_with_intervals(judged, said) for name, said in (named or {}).items()},
+        baselines={name: _where_known(judged, said, metrics) for name, said in (named or {}).items()},
         threshold=judged.threshold,
+        named=dict(named or {}),
     )
+
+
+def _where_known(judged: Judged, said: Array, names: Collection[str]) -> dict[str, Metric]:
+    """The metrics over the rows that there is a value for; no numbers where there is none."""
+    known = np.flatnonzero(np.isfinite(said).all(axis=1))
+    if not len(known):
+        return {name: Metric(float("nan")) for name in names}
+    return metrics_with_intervals(judged.at(known), said[known])
 
 
 def predictions_frame(test: LabelledRows, predictions: Array, frame: pl.DataFrame) -> pl.DataFrame:

@@ -192,6 +192,14 @@ class Training(BaseModel):
     def _gap(cls, gap: str | timedelta | None) -> str | timedelta | None:
         return validate_period(gap) if isinstance(gap, str) else gap
 
+    @field_validator("baselines")
+    @classmethod
+    def _free_names(cls, baselines: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+        taken = sorted({"baseline", "production"} & set(baselines))
+        if taken:
+            raise ValueError(f"a baseline cannot be named {taken[0]!r}, which gates call what every project has")
+        return baselines
+
     @field_validator("candidates")
     @classmethod
     def _known(cls, candidates: tuple[str | Candidate, ...]) -> tuple[str | Candidate, ...]:
