@@ -18,6 +18,7 @@ from touchline.storage import Database
 
 _CHECKOUT = Path(__file__).parents[1]
 _ALIASES = ("MLFLOW_TRACKING_URI", "REDIS_URL", "DATABASE_URL", "CORS_ORIGINS")
+_SERVERS = {"postgres_server", "redis_server", "_empty_mlflow"}
 _QUIET = {
     "DO_NOT_TRACK": "1",
     "FEAST_USAGE": "False",
@@ -28,16 +29,25 @@ _QUIET = {
 }
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Leave out what the person's own environment sets for touchline, and keep libraries quiet."""
     for name in list(os.environ):
         if name in _ALIASES or (name.startswith("TOUCHLINE_") and not name.startswith("TOUCHLINE_TEST_")):
             del os.environ[name]
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    # How long a busy machine takes is no rule of ours.
-    settings.register_profile("touchline", deadline=None)
-    settings.load_profile("touchline")
+    # How long a busy machine takes is no rule of ours. Every run makes up other examples.
+    settings.register_profile("touchline", deadline=None, max_examples=50)
+    settings.register_profile("thorough", deadline=None, max_examples=1000)
+    settings.load_profile(config.getoption("--hypothesis-profile") or "touchline")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Count what asks for a real server among the services tests, also where nobody marked it."""
+    for item in items:
+        if _SERVERS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.services)
 
 
 @pytest.fixture

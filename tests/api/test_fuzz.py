@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-import schemathesis
 from httpx import Client
 from hypothesis import HealthCheck, given, settings
-from schemathesis import GenerationMode
+
+if TYPE_CHECKING:
+    import schemathesis
 
 pytestmark = pytest.mark.services
 
@@ -15,8 +18,11 @@ _QUICKLY = settings(
 )
 
 
-@pytest.mark.parametrize("mode", list(GenerationMode))
-def test_no_made_up_request_breaks_the_api(client: Client, mode: GenerationMode) -> None:
+@pytest.mark.parametrize("kind", ["positive", "negative"])
+def test_no_made_up_request_breaks_the_api(client: Client, kind: str) -> None:
+    import schemathesis
+
+    mode = schemathesis.GenerationMode(kind)
     schema = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")
     tried = set()
     for found in schema.get_all_operations():

@@ -12,11 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-import pandas as pd
 import pytest
 from click.testing import CliRunner
-from feast import FeatureStore
-from feast.cli.cli import cli
 
 from tests.samples import a_small_sample
 from touchline.cli.feast_repository import apply_to_feast
@@ -44,6 +41,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def feast(folder: Path) -> Feast:
+    from feast.cli.cli import cli
+
     def run(*words: str) -> str:
         found = CliRunner().invoke(cli, ["-c", str(folder), *words])
         assert found.exit_code == 0, found.output
@@ -61,6 +60,9 @@ def test_feast_finds_what_is_declared(feast: Feast) -> None:
 
 
 def test_what_feast_materializes_both_of_its_doors_give(feast: Feast, folder: Path) -> None:
+    import pandas as pd
+    from feast import FeatureStore
+
     feast("materialize", "2000-01-01T00:00:00", "2030-01-01T00:00:00")
     feast("materialize-incremental", "2030-01-01T00:00:00")
     store = FeatureStore(repo_path=str(folder))

@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, seed, settings
-from schemathesis import GenerationMode
 
 from tests.serving.builders import Ratings, Server, Shelf, a_match_release, a_release, a_server
+
+if TYPE_CHECKING:
+    import schemathesis
 
 pytestmark = pytest.mark.services
 
@@ -40,8 +42,11 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
         yield running
 
 
-@pytest.mark.parametrize("mode", list(GenerationMode))
-def test_no_made_up_request_breaks_the_document(server: Server, mode: GenerationMode) -> None:
+@pytest.mark.parametrize("kind", ["positive", "negative"])
+def test_no_made_up_request_breaks_the_document(server: Server, kind: str) -> None:
+    import schemathesis
+
+    mode = schemathesis.GenerationMode(kind)
     schema = schemathesis.openapi.from_url(f"{server.client.base_url}/openapi.json")
     tried = set()
     for found in schema.get_all_operations():
