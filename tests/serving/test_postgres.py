@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import orjson
 import polars as pl
 import pytest
 import sqlalchemy as sa
 
 from tests.serving.builders import NOW, Ratings, a_match_release
-from touchline.serving import replay_sample, settle_outcomes
+from touchline.serving import prune_predictions, replay_sample, settle_outcomes
+from touchline.serving.log_lines import sql_instant
 from touchline.serving.predict import Predictor
 from touchline.serving.prediction_log import PredictionLog, RowsRefused
 from touchline.serving.scored import Ask
 from touchline.serving.sink import DatabaseSink
-from touchline.serving.ulids import Ulids
+from touchline.serving.ulids import Ulids, first_ulid_letters
 from touchline.storage import Database, open_objects
 from touchline.storage.tables import predictions
 
@@ -77,3 +80,50 @@ def test_a_row_that_cannot_be_kept_is_told_from_an_absence(store: Database, tmp_
     assert (log.status().written, log.status().refused, log.status().failure) == (1, 1, None)
     report = replay_sample(store, open_objects(str(tmp_path / "objects")), "shop")
     assert report.replayed == 1  # and its release is nowhere: told, not raised
+
+
+def _partitions(store: Database) -> dict[str, int]:
+    query = "SELECT tableoid::regclass::text, count(*) FROM predictions GROUP BY 1 ORDER BY 1"
+    with store.connect() as connection:
+        return {str(name): int(rows) for name, rows in connection.exec_driver_sql(query)}
+
+
+def _dated(line: bytes, at: datetime) -> bytes:
+    """The line under an id of that time, answered then."""
+    found = orjson.loads(line)
+    found["prediction_id"] = first_ulid_letters(at) + found["prediction_id"][10:]
+    found["answered_at"] = sql_instant(at)
+    return orjson.dumps(found)
+
+
+def test_each_month_lies_in_its_own_partition_and_leaves_as_one(store: Database, tmp_path: Path) -> None:
+    march, april = datetime(2031, 3, 31, 23, 59, 59, tzinfo=UTC), datetime(2031, 4, 1, tzinfo=UTC)
+    lines = [_dated(_lines("A")[0], at) for at in (march, march, april)]
+    for _ in range(2):  # written again, as after a kill: nothing changes
+        DatabaseSink(store).write(lines)
+    strange = orjson.dumps({**orjson.loads(lines[0]), "prediction_id": "not-one-of-ours"})
+    DatabaseSink(store).write([strange])
+    assert _partitions(store) == {"predictions_2031_03": 2, "predictions_2031_04": 1, "predictions_other": 1}
+    ours = orjson.loads(lines[2])["prediction_id"]
+    with store.connect() as connection:
+        plan = connection.execute(sa.text("EXPLAIN SELECT 1 FROM predictions WHERE prediction_id = :id"), {"id": ours})
+        asked = "\n".join(plan.scalars())
+    assert "predictions_2031_04" in asked
+    assert "predictions_2031_03" not in asked
+    objects = open_objects(str(tmp_path / "objects"))
+    done = prune_predictions(store, objects, "shop", keep=timedelta(0), now=april)
+    assert done.deleted == 3
+    assert _partitions(store) == {"predictions_2031_04": 1}
+    with store.connect() as connection:
+        assert connection.exec_driver_sql("SELECT to_regclass('predictions_2031_03')").scalar() is None
+        assert connection.exec_driver_sql("SELECT to_regclass('predictions_2031_04')").scalar() is not None
+    DatabaseSink(store).write(lines[:1])  # a spool that comes late: the month is made again
+    assert _partitions(store) == {"predictions_2031_03": 1, "predictions_2031_04": 1}
+
+
+def test_workers_that_need_a_month_at_once_make_it_once(store: Database) -> None:
+    at = datetime(2032, 5, 5, tzinfo=UTC)
+    batches = [[_dated(line, at)] for line in _lines("A", "B", "A", "B")]
+    with ThreadPoolExecutor(4) as workers:
+        list(workers.map(lambda lines: DatabaseSink(store).write(lines), batches))
+    assert _partitions(store) == {"predictions_2032_05": 4}

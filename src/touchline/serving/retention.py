@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import sqlalchemy as sa
 
+from touchline.serving.log_months import drop_empty_months
 from touchline.serving.ulids import Ulids
 from touchline.storage import Database, ObjectStore
 from touchline.storage.tables import predictions
@@ -55,7 +56,8 @@ def prune_predictions(
 ) -> Pruned:
     """Move rows older than `keep` to Parquet: every batch is on disk before its rows leave the database.
 
-    A kill in between leaves a batch in both places, never in none. Outcomes stay.
+    A kill in between leaves a batch in both places, never in none. Outcomes stay. On PostgreSQL a month that is empty
+    then is dropped.
     """
     keys, deleted = [], 0
     for month, batch in _batches(database, project, None, now - keep):
@@ -66,6 +68,7 @@ def prune_predictions(
             gone = predictions.delete().where(predictions.c.prediction_id == sa.bindparam("gone"))
             connection.execute(gone, [{"gone": row["prediction_id"]} for row in batch])
         deleted += len(batch)
+    drop_empty_months(database, before=now - keep)
     return Pruned(Exported(tuple(keys), deleted), deleted)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
+from touchline.serving.log_months import LogMonths
 from touchline.serving.prediction_log import RowsRefused
 from touchline.storage import Database
 
@@ -44,6 +45,7 @@ class DatabaseSink:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._months = LogMonths(database)
 
     def write(self, lines: Sequence[bytes]) -> None:
         """Write rows as `log_line` made them, all or none. Raises `RowsRefused` for rows that cannot be read."""
@@ -61,6 +63,8 @@ class DatabaseSink:
     def _write(self, lines: Sequence[bytes]) -> None:
         is_postgres = self._database.engine.dialect.name == "postgresql"
         rows = [] if is_postgres else _parsed(lines)
+        if is_postgres:
+            self._months.prepare(lines)
         # A row depends on nothing stored but its example, so on PostgreSQL it waits for no other writer.
         with self._database.append() as connection:
             if is_postgres:

@@ -35,8 +35,17 @@ class Ulids:
         millisecond = time.time_ns() // 1_000_000
         if millisecond != self._millisecond:
             self._millisecond = millisecond
-            self._time_letters = "".join([_ALPHABET[millisecond >> shift & 31] for shift in range(45, -1, -5)])
+            self._time_letters = _time_letters(millisecond)
         return self._time_letters + self._pool[start : self._position]
+
+
+def first_ulid_letters(instant: datetime) -> str:
+    """What no ULID made before the instant reaches: its ten letters of time.
+
+    >>> first_ulid_letters(ulid_instant("01ARZ3NDEKTSV4RRFFQ69G5FAV"))
+    '01ARZ3NDEK'
+    """
+    return _time_letters(round(instant.timestamp() * 1000))
 
 
 def ulid_instant(ulid: str) -> datetime:
@@ -49,3 +58,7 @@ def ulid_instant(ulid: str) -> datetime:
     for letter in ulid[:10]:
         milliseconds = milliseconds << 5 | _ALPHABET.index(letter)
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _time_letters(millisecond: int) -> str:
+    return "".join([_ALPHABET[millisecond >> shift & 31] for shift in range(45, -1, -5)])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -21,6 +23,11 @@ def configuration() -> Config:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     return config
+
+
+def is_no_partition(name: str | None, kind: str, parents: MutableMapping[Any, str | None]) -> bool:  # noqa: ARG001
+    """For Alembic's comparison: a partition is part of its table, not one of its own."""
+    return kind != "table" or name is None or not name.startswith("predictions_")
 
 
 def known_revisions() -> set[str]:

@@ -259,8 +259,10 @@ predictions = Table(
     text("correlation_id", null=True),
     Index(None, "project", "answered_at"),
     Index(None, "project", "example_id"),
+    postgresql_partition_by="RANGE (prediction_id)",
 )
-"""What was said: one row per variant that scored. `vector` is float64, little endian."""
+"""What was said: one row per variant that scored. `vector` is float64, little endian. Ids sort by time (ULID), so that
+on PostgreSQL a range of them is a month: `serving.log_months` makes those partitions."""
 
 outcomes = Table(
     "outcomes",

@@ -55,6 +55,8 @@ def _bytes(name: str) -> sa.Column[Any]:
 
 def upgrade() -> None:
     _metadata.create_all(op.get_bind(), checkfirst=False)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("CREATE TABLE predictions_other PARTITION OF predictions DEFAULT")
 
 
 sa.Table(
@@ -261,6 +263,7 @@ sa.Table(
     _text("correlation_id", null=True),
     sa.Index(None, "project", "answered_at"),
     sa.Index(None, "project", "example_id"),
+    postgresql_partition_by="RANGE (prediction_id)",
 )
 sa.Table(
     "outcomes",
