@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -110,20 +111,8 @@ class EntityPage(BaseModel):
 
 @router.get("/feature-store/stats", summary="Rows, freshness, reads and value distributions of every view")
 def get_feature_store_stats(chosen: ChosenProject) -> FeatureStoreStats:
-    from touchline.features import read_history, view_statistics
-
-    now, stores, reads = chosen.now(), chosen.stores, _reads(chosen)
-    found = [
-        view_statistics(
-            view,
-            read_history(view, project=chosen.name, stores=stores),
-            project=chosen.name,
-            stores=stores,
-            online=stores.online,
-            now=now,
-        )
-        for view in chosen.declared.feature_views
-    ]
+    now, reads = chosen.now(), _reads(chosen)
+    found = [_statistics(chosen, view, now) for view in chosen.declared.feature_views]
     views = [_view_stats(view, reads.get(view.view)) for view in found]
     return FeatureStoreStats(project=chosen.name, now=now, views=views)
 
@@ -195,6 +184,28 @@ def _history(chosen: Chosen, view: FeatureView) -> FeatureHistory | None:
     from touchline.features import read_history
 
     return read_history(view, project=chosen.name, stores=chosen.stores)
+
+
+def _statistics(chosen: Chosen, view: FeatureView, now: datetime) -> ViewStatistics:
+    """Online rows and models are asked anew; of a history, whose rows are many, what was read before is told again."""
+    from touchline.features import view_statistics
+
+    def ask(history: FeatureHistory | None) -> ViewStatistics:
+        stores = chosen.stores
+        return view_statistics(view, history, project=chosen.name, stores=stores, online=stores.online, now=now)
+
+    live, history = ask(None), _history(chosen, view)
+    if history is None:
+        return live
+    read = chosen.api.kept.of(history, now, lambda: ask(history))
+    return replace(
+        read,
+        online_rows=live.online_rows,
+        online_bytes=live.online_bytes,
+        materialized_at=live.materialized_at,
+        watermark=live.watermark,
+        models=live.models,
+    )
 
 
 def _rows(chosen: Chosen, view: FeatureView, keys: Mapping[str, str], limit: int) -> list[dict[str, Any]]:

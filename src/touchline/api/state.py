@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Path, Request
 
+from touchline.api.kept_statistics import KeptStatistics
 from touchline.errors import UnknownName
 
 if TYPE_CHECKING:
@@ -42,11 +43,12 @@ class ApiStores:
 
 @dataclass
 class Api:
-    """The stores, the serving state beside which the API runs, and the declarations loaded so far."""
+    """The stores, the serving state beside which the API runs, and what was loaded and read so far."""
 
     stores: ApiStores
     serving: Serving
     load: Callable[[str], LoadedProject]
+    kept: KeptStatistics = field(default_factory=KeptStatistics)
     _declared: dict[str, Project] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
