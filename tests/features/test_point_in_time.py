@@ -4,6 +4,7 @@ import sys
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -25,7 +26,7 @@ history_rows = st.lists(
             "team": teams,
             "ground": st.integers(0, 1),
             "event_timestamp": moments,
-            "delay": st.integers(0, 6),
+            "delay": st.integers(-1, 6),  # some are written before they happen
             "value": st.integers(0, 5),
         }
     ),
@@ -118,6 +119,29 @@ def test_cutoffs_in_any_zone_and_unit_mean_the_same_instant() -> None:
     for dtype in (pl.Datetime("ms", "Asia/Tokyo"), pl.Datetime("ns", "America/New_York")):
         examples = frame.with_columns(pl.col("cutoff").cast(dtype))
         assert point_in_time_join(examples, [a_places_view().on()], {"places": history.lazy()})["value"][0] == 7
+
+
+def test_many_examples_of_very_many_entities_find_what_polars_finds() -> None:
+    entities, asked = 70_000, 40_000  # more than the numbers of 16 bits, and than are looked up at once
+    chance = np.random.default_rng(7)
+    histories = {"team": chance.integers(0, entities, 3 * entities), "event": chance.integers(0, 1000, 3 * entities)}
+    rows = pl.DataFrame(histories).unique().sort("team", "event").with_row_index("value")
+    examples = {"team": chance.integers(0, entities + 5000, asked), "cutoff": chance.integers(0, 1000, asked)}
+    wanted = pl.DataFrame(examples).with_row_index("place").sort("cutoff")
+    expected = wanted.join_asof(rows.sort("event"), left_on="cutoff", right_on="event", by="team").sort("place")
+
+    history = rows.with_columns(pl.col("event").cast(INSTANT))
+    lookup = Lookup(expected.select("team"), expected["cutoff"].to_numpy())
+    found = join_as_of(history.lazy(), HistoryColumns(("team",), ("value",), "event", None), [lookup])[0]
+    assert found["value"].to_list() == expected["value"].to_list()
+
+
+def test_a_history_row_without_a_key_is_nobodys() -> None:
+    stamps = pl.Series([1, 2, 3, 4]).cast(INSTANT)
+    history = pl.DataFrame({"team": ["A", "A", "B", None], "event": stamps, "value": [1, 2, 3, 4]}).lazy()
+    lookup = Lookup(pl.DataFrame({"team": ["B", None, "A"]}), np.array([9, 9, 1]))
+    found = join_as_of(history, HistoryColumns(("team",), ("value",), "event", None), [lookup])[0]
+    assert found["value"].to_list() == [3, None, 1]
 
 
 def test_one_view_joins_twice_under_two_names() -> None:

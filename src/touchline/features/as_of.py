@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -13,54 +14,131 @@ NONE = -1  # no row of the history matches
 
 
 @dataclass(frozen=True)
+class Stamps:
+    """Whom each row of a history is about, when it happened and when it was written. Without `created`: at once."""
+
+    keys: pl.DataFrame
+    event: Int64s
+    created: Int64s | None
+
+    @cached_property
+    def starts(self) -> Int64s:
+        """Where the keys change: entity `i` of a grouped history lies from `starts[i]` to `starts[i + 1]`."""
+        count = len(self.keys)
+        if not count:
+            return np.zeros(1, dtype=np.int64)
+        changed = np.zeros(count - 1, dtype=bool)
+        for column in self.keys.iter_columns():
+            changed |= column.slice(1).ne_missing(column.slice(0, count - 1)).to_numpy()
+        return np.concatenate([[0], np.flatnonzero(changed) + 1, [count]])
+
+    @cached_property
+    def entities(self) -> pl.DataFrame:
+        """The keys of each group of rows."""
+        return self.keys[self.starts[:-1]] if len(self.keys) else self.keys
+
+    def ordered(self, order: Int64s) -> Stamps:
+        """The rows in that order."""
+        created = None if self.created is None else self.created[order]
+        return Stamps(self.keys[order], self.event[order], created)
+
+    def rise(self) -> bool:
+        """Whether the rows are grouped by entity, and each of one entity happened after the one before it."""
+        return self._is_grouped() and not self._any_within(self.event[1:] <= self.event[:-1])
+
+    def break_order(self) -> bool:
+        """Whether the rows are not grouped by entity, or not sorted by event and created time within one."""
+        falls = self.event[1:] < self.event[:-1]
+        if self.created is not None:
+            falls |= (self.event[1:] == self.event[:-1]) & (self.created[1:] < self.created[:-1])
+        return not self._is_grouped() or self._any_within(falls)
+
+    def have_ties(self) -> bool:
+        """Whether some rows of a sorted history share entity, event and created time."""
+        same = self.event[1:] == self.event[:-1]
+        if self.created is not None:
+            same &= self.created[1:] == self.created[:-1]
+        return self._any_within(same)
+
+    def known(self) -> Int64s:
+        """When each row is known: not before it happened."""
+        if self.created is None:
+            return self.event
+        return self.created if (self.created >= self.event).all() else np.maximum(self.event, self.created)
+
+    def falls(self, values: Int64s) -> bool:
+        """Whether `values`, one for each row, go back somewhere within an entity."""
+        return self._any_within(values[1:] < values[:-1])
+
+    def _is_grouped(self) -> bool:
+        return bool(self.entities.is_unique().all())
+
+    def _any_within(self, pairs: NDArray[np.bool_]) -> bool:
+        """Whether it is true of two neighbouring rows of one entity."""
+        pairs[self.starts[1:-1] - 1] = False
+        return bool(pairs.any())
+
+
+@dataclass(frozen=True)
 class Timeline:
     """For each entity, when its newest known row changed, and to which row.
 
     `known` rises within an entity; entity `i` holds positions `starts[i]` to `starts[i + 1]`.
     """
 
-    keys: pl.DataFrame
+    entities: pl.DataFrame
     starts: Int64s
     known: Int64s
     rows: Int64s | None  # None where the history itself is the timeline
 
 
-def build_timeline(keys: pl.DataFrame, starts: Int64s, event: Int64s, created: Int64s | None) -> Timeline:
-    """The timeline of a history sorted by keys, event and created time, whose entities begin at `starts`.
+def build_timeline(stamps: Stamps) -> Timeline:
+    """The timeline of a history sorted by keys, event and created time.
 
     Where what is known never goes back within an entity (no corrections) that is the history as it lies. A correction
     of an older row changes nothing once a newer row is known, so the newest row by (event, created) is carried on.
     """
-    entities = keys[starts[:-1]] if len(keys) else keys
-    if created is None:
-        return Timeline(entities, starts, event, None)
-    known = np.maximum(event, created)
-    if _rises(known, starts):
-        return Timeline(entities, starts, known, None)
+    starts, known = stamps.starts, stamps.known()
+    if not stamps.falls(known):
+        return Timeline(stamps.entities, starts, known, None)
     codes = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     order = np.lexsort((known, codes))
-    return Timeline(entities, starts, known[order], np.maximum.accumulate(order))
+    return Timeline(stamps.entities, starts, known[order], np.maximum.accumulate(order))
 
 
-def newest_known(timeline: Timeline, keys: pl.DataFrame, cutoffs: Int64s) -> Int64s:
+def entity_numbers(timeline: Timeline, keys: pl.DataFrame) -> Int64s:
+    """Position of each example's entity in the timeline, or -1."""
+    numbered = timeline.entities.with_row_index("_number").with_columns(pl.col("_number").cast(pl.Int64))
+    joined = keys.join(numbered, on=timeline.entities.columns, how="left", maintain_order="left")
+    return joined["_number"].fill_null(NONE).to_numpy()
+
+
+def neighbours_together(entities: Int64s, count: int) -> Int64s:
+    """An order that brings together the examples of one of `count` entities, or of neighbouring ones.
+
+    So a history is looked up from its begin to its end, which is several times faster than here and there. Numbers of
+    16 bits are sorted in linear time.
+    """
+    shift = max(count.bit_length() - 16, 0)
+    return np.argsort((entities >> shift).astype(np.uint16), kind="stable")
+
+
+def newest_known(timeline: Timeline, entities: Int64s, cutoffs: Int64s) -> Int64s:
     """For each example the history row that is newest among those known at its cutoff, or -1."""
-    codes = _codes(timeline.keys, keys)
-    found = codes >= 0
-    entity = np.where(found, codes, 0)
-    low, high = _bounds(timeline.starts, entity)
-    position = _search_right(timeline.known, low, high, cutoffs) - 1
-    hit = found & (position >= low)
-    if timeline.rows is None:
-        return np.where(hit, position, NONE)
-    return np.where(hit, timeline.rows[np.where(hit, position, 0)], NONE) if len(timeline.rows) else position * 0 + NONE
+    # For -1, an entity the history does not have, this is what lies between its end and its begin: nothing.
+    low, high = timeline.starts[entities], timeline.starts[entities + 1]
+    position = _search_right(timeline.known, low, high, cutoffs)
+    newest = position - 1
+    if timeline.rows is not None:
+        newest = timeline.rows[newest]
+    return np.where(position > low, newest, NONE)
 
 
 def within_ttl(rows: Int64s, event: Int64s, cutoffs: Int64s, ttl: int | None) -> Int64s:
     """`rows` without those older than `ttl` microseconds at the cutoff; exactly as old as the TTL still counts."""
     if ttl is None or not len(event):
         return rows
-    fresh = event[np.where(rows >= 0, rows, 0)] >= cutoffs - ttl
-    return np.where(fresh, rows, NONE)
+    return np.where(event[rows] >= cutoffs - ttl, rows, NONE)
 
 
 def as_indices(rows: Int64s) -> pl.Series:
@@ -69,67 +147,14 @@ def as_indices(rows: Int64s) -> pl.Series:
     return indices.set(indices < 0, None)
 
 
-def entity_starts(keys: pl.DataFrame) -> Int64s:
-    """Where the keys change: entity `i` of a grouped history lies from `starts[i]` to `starts[i + 1]`."""
-    count = len(keys)
-    if not count:
-        return np.zeros(1, dtype=np.int64)
-    changed = np.zeros(count, dtype=bool)
-    changed[0] = True
-    for column in keys.iter_columns():
-        changed[1:] |= (column.slice(1) != column.slice(0, count - 1)).to_numpy()
-    return np.append(np.flatnonzero(changed), count).astype(np.int64)
-
-
-def _rises(known: Int64s, starts: Int64s) -> bool:
-    falls = known[1:] < known[:-1]
-    falls[starts[1:-1] - 1] = False
-    return not falls.any()
-
-
-def _codes(entities: pl.DataFrame, keys: pl.DataFrame) -> Int64s:
-    """Position of each example's entity among the history's, or -1."""
-    numbered = entities.with_row_index("_code").with_columns(pl.col("_code").cast(pl.Int64))
-    joined = keys.join(numbered, on=entities.columns, how="left", maintain_order="left")
-    return joined["_code"].fill_null(NONE).to_numpy()
-
-
-def _bounds(starts: Int64s, entity: Int64s) -> tuple[Int64s, Int64s]:
-    if len(starts) == 1:
-        return np.zeros_like(entity), np.zeros_like(entity)
-    return starts[entity], starts[entity + 1]
-
-
 def _search_right(values: Int64s, low: Int64s, high: Int64s, wanted: Int64s) -> Int64s:
-    """Binary search of each `wanted` within its own [low, high): the position after the last value not above it."""
-    low, high = low.copy(), high.copy()
-    widest = int((high - low).max(initial=0))
-    if not len(values):
-        return low
-    for _ in range(widest.bit_length()):
-        middle = (low + high) >> 1
-        after = values.take(middle, mode="clip") <= wanted  # where low is high, middle may lie behind the last
-        after &= low < high
-        np.add(middle, 1, out=low, where=after)
-        np.copyto(high, middle, where=~after)
-    return low
-
-
-def breaks_order(keys: pl.DataFrame, starts: Int64s, event: Int64s, created: Int64s | None) -> bool:
-    """Whether a history is not grouped by entity, or not sorted by event and created time within one."""
-    if not keys[starts[:-1]].is_unique().all():
-        return True
-    falls = event[1:] < event[:-1]
-    if created is not None:
-        falls |= (event[1:] == event[:-1]) & (created[1:] < created[:-1])
-    falls[starts[1:-1] - 1] = False
-    return bool(falls.any())
-
-
-def has_ties(starts: Int64s, event: Int64s, created: Int64s | None) -> bool:
-    """Whether a sorted history has rows that share entity, event and created time."""
-    same = event[1:] == event[:-1]
-    if created is not None:
-        same &= created[1:] == created[:-1]
-    same[starts[1:-1] - 1] = False
-    return bool(same.any())
+    """Search each `wanted` within its own [low, high): the position after the last value not above it."""
+    position = low.copy()
+    step = 1 << int((high - low).max(initial=0)).bit_length() >> 1
+    while step:
+        after = position + step
+        passes = values.take(after - 1, mode="clip") <= wanted  # what lies behind `high` does not count
+        passes &= after <= high
+        position += passes * np.int64(step)  # times a truth value: much faster than a masked addition
+        step >>= 1
+    return position

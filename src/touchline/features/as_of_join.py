@@ -9,18 +9,20 @@ import numpy as np
 import polars as pl
 
 from touchline.features.as_of import (
+    NONE,
     Int64s,
+    Stamps,
     Timeline,
     as_indices,
-    breaks_order,
     build_timeline,
-    entity_starts,
-    has_ties,
+    entity_numbers,
+    neighbours_together,
     newest_known,
     within_ttl,
 )
 from touchline.features.view_schema import INSTANT
 
+BLOCK = 16_384  # examples looked up at once; what that takes stays in the processor's cache
 NEVER = np.iinfo(np.int64).min  # before every instant: an example without a cutoff knows nothing
 
 
@@ -62,53 +64,55 @@ def join_part(history: pl.LazyFrame, columns: HistoryColumns, lookups: Sequence[
 
     The stamps decide which rows match; features are read only then, and gathered by row.
     """
-    stamps = history.select(*columns.keys, *columns.stamps).collect()
-    keys, event = stamps.select(columns.keys), instants(stamps[columns.event])
-    created = None if columns.created is None else _created(stamps[columns.created], event)
-    starts = entity_starts(keys)
-    order = _sorting_order(history, columns, keys, starts, event, created)
+    stamps = _read_stamps(history, columns)
+    order = _sorting_order(history, columns, stamps)
     if order is not None:
-        keys, event = keys[order], event[order]
-        created = None if created is None else created[order]
-        starts = entity_starts(keys)
-    timeline = build_timeline(keys, starts, event, created)
-    del stamps, keys, created
+        stamps = stamps.ordered(order)
+    timeline, event = build_timeline(stamps), stamps.event
+    del stamps
     rows = [_rows(lookup, timeline, event) for lookup in lookups]
     del timeline, event
     if order is not None:
-        rows = [np.where(found >= 0, order[found], -1) for found in rows]
-    features = history.select(columns.features).collect()
+        rows = [np.where(found >= 0, order[found], NONE) for found in rows]
+    features = history.select(columns.features).collect().rechunk()
     return [features.select(pl.all().gather(as_indices(found))) for found in rows]
 
 
+def _read_stamps(history: pl.LazyFrame, columns: HistoryColumns) -> Stamps:
+    frame = history.select(*columns.keys, *columns.stamps).collect().rechunk()
+    event = instants(frame[columns.event])
+    created = None if columns.created is None else _created(frame[columns.created], event)
+    return Stamps(frame.select(columns.keys), event, created)
+
+
 def _rows(lookup: Lookup, timeline: Timeline, event: Int64s) -> Int64s:
-    keys = lookup.keys.select(timeline.keys.columns)
-    found = newest_known(timeline, keys, lookup.cutoffs)
-    return within_ttl(found, event, lookup.cutoffs if lookup.aged_at is None else lookup.aged_at, lookup.ttl)
+    entities = entity_numbers(timeline, lookup.keys.select(timeline.entities.columns))
+    aged_at = lookup.cutoffs if lookup.aged_at is None else lookup.aged_at
+    order = neighbours_together(entities, len(timeline.entities))
+    rows = np.empty_like(order)
+    for begin in range(0, len(order), BLOCK):
+        block = order[begin : begin + BLOCK]
+        found = newest_known(timeline, entities[block], lookup.cutoffs[block])
+        rows[block] = within_ttl(found, event, aged_at[block], lookup.ttl)
+    return rows
 
 
-def _sorting_order(
-    history: pl.LazyFrame,
-    columns: HistoryColumns,
-    keys: pl.DataFrame,
-    starts: Int64s,
-    event: Int64s,
-    created: Int64s | None,
-) -> Int64s | None:
+def _sorting_order(history: pl.LazyFrame, columns: HistoryColumns, stamps: Stamps) -> Int64s | None:
     """The order that sorts the history; None where it lies sorted, as touchline writes it.
 
     Rows that share entity, event and created time are put in the order of their values, so that the same one wins
     in whatever order they were written.
     """
-    sortable = keys.with_columns(pl.Series("_event", event))
-    if created is not None:
-        sortable = sortable.with_columns(pl.Series("_created", created))
+    if stamps.rise():
+        return None
+    sortable = stamps.keys.with_columns(pl.Series("_event", stamps.event))
+    if stamps.created is not None:
+        sortable = sortable.with_columns(pl.Series("_created", stamps.created))
     order = None
-    if breaks_order(keys, starts, event, created):
+    if stamps.break_order():
         order = _arg_sort(sortable)
-        keys, event, created = keys[order], event[order], None if created is None else created[order]
-        starts = entity_starts(keys)
-    if not has_ties(starts, event, created):
+        stamps = stamps.ordered(order)
+    if not stamps.have_ties():
         return order
     values = history.select(name for name in columns.features if name not in columns.keys).collect()
     plain = [name for name, dtype in values.schema.items() if not dtype.is_nested() and dtype != pl.Object]
