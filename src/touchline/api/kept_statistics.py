@@ -26,7 +26,7 @@ class _Kept:
 
 
 class KeptStatistics:
-    """Statistics by the object key of their history, whose bytes never change; the one not asked for longest goes first."""
+    """Statistics by the object key of their history, whose bytes never change. The one longest unasked for goes."""
 
     def __init__(self, limit: int = 256) -> None:
         self._limit = limit
