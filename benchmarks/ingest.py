@@ -1,7 +1,10 @@
 """How fast a million rows are checked and ingested, and how much memory that takes.
 
-Run: python benchmarks/ingest.py [--rows 1000000]. Each measurement runs in a process of its own, so that the peak
-memory is its own; the smallest of several times is printed, and beside it what the targets are.
+    python benchmarks/ingest.py [--rows 1000000] [--envs FOLDER]
+
+Each measurement runs in a process of its own, so that the peak memory is its own; the smallest of several times is
+printed, and beside it what the targets are. Pandera checks the same rules in an environment of its own, made below
+--envs when it is not there.
 """
 
 from __future__ import annotations
@@ -9,24 +12,28 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
 from pydantic import Field
 
+from peers.runs import peer_python, run_child
 from touchline.clock import FrozenClock
 from touchline.contracts import Contract, compile_contract
 from touchline.ingest import CsvFiles, IngestStores, ParquetFiles, Source, ingest_source
 from touchline.storage import Database, open_objects
 
+PANDERA = Path(__file__).parent / "peers" / "pandera_peer.py"
+TYPED, TEXT = "contract check, typed columns", "contract check, text columns"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -107,29 +114,6 @@ def check_by_pydantic(folder: Path) -> Timing:
     return Timing(sample.seconds * scale, sample.cpu_seconds * scale)
 
 
-def check_by_pandera(folder: Path) -> Timing | None:
-    """The same rules in Pandera on Polars, when it is installed."""
-    try:
-        import pandera.polars as pa
-    except ModuleNotFoundError:
-        return None
-    table = pl.read_parquet(folder / "games.parquet")
-    leagues = ["north", "south", "east", "west"]
-    schema = pa.DataFrameSchema(
-        {
-            "game_id": pa.Column(str, pa.Check.str_length(1, 20)),
-            "start": pa.Column(pl.Datetime("us", "UTC")),
-            "league": pa.Column(str, pa.Check.isin(leagues)),
-            "home": pa.Column(str, pa.Check.str_matches("^t[0-9]+$")),
-            "goals": pa.Column(int, [pa.Check.ge(0), pa.Check.le(30)], nullable=True),
-            "odds": pa.Column(float, pa.Check.gt(1)),
-            "attendance": pa.Column(int, pa.Check.ge(0)),
-            "neutral": pa.Column(bool),
-        }
-    )
-    return min(timed(lambda: schema.validate(table, lazy=True)) for _ in range(3))
-
-
 def ingest_csv(folder: Path) -> Timing:
     return _ingest(folder, CsvFiles(folder / "games.csv"))
 
@@ -166,11 +150,10 @@ def _ingest(
     return timing
 
 
-MEASUREMENTS: dict[str, tuple[Callable[[Path], Timing | None], float | None]] = {
-    "contract check, typed columns": (check_typed, 1.0),
-    "contract check, text columns": (check_text, 1.0),
+MEASUREMENTS: dict[str, tuple[Callable[[Path], Timing], float | None]] = {
+    TYPED: (check_typed, 1.0),
+    TEXT: (check_text, 1.0),
     "  Pydantic row by row (sampled)": (check_by_pydantic, None),
-    "  Pandera on Polars": (check_by_pandera, None),
     "ingest from CSV": (ingest_csv, 5.0),
     "ingest from Parquet": (ingest_parquet, 5.0),
     "the same bytes again": (ingest_again, None),
@@ -179,17 +162,17 @@ MEASUREMENTS: dict[str, tuple[Callable[[Path], Timing | None], float | None]] = 
 }
 
 
-def measure(name: str, folder: Path) -> dict[str, float]:
+def measure(name: str, folder: Path) -> dict[str, Any]:
     """One measurement, in this process: the best of two runs, and the peak memory."""
     work = MEASUREMENTS[name][0]
-    runs = [run for _ in range(2) if (run := work(folder)) is not None]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {**(min(runs)._asdict() if runs else {}), "peak_mib": peak}
+    best = min(work(folder) for _ in range(2))
+    return {**best._asdict(), "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rows", type=int, default=1_000_000)
+    arguments.add_argument("--envs", type=Path, default=Path(".bench"), help="where Pandera's own environment lies")
     arguments.add_argument("--one", nargs=2, metavar=("NAME", "FOLDER"), help=argparse.SUPPRESS)
     given = arguments.parse_args()
     if given.one:
@@ -197,11 +180,17 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _write_tables(folder, given.rows)
+        # A child begins with its parent's peak memory, so the parent must hold no table.
+        writer = get_context("spawn").Process(target=_write_tables, args=(folder, given.rows))
+        writer.start()
+        writer.join()
         sizes = {file.name: f"{file.stat().st_size / 2**20:.0f} MiB" for file in sorted(folder.iterdir())}
         print(f"{given.rows:,} rows x {len(Game.model_fields)} columns; {sizes}")
         for measurement, (_, target) in MEASUREMENTS.items():
-            _print(measurement, _in_a_process(measurement, folder), rows=given.rows, target=target)
+            found = run_child([sys.executable, __file__, "--one", measurement, name])
+            _print(measurement, found, rows=given.rows, target=target)
+            if measurement == TYPED:
+                _print_pandera(given.envs.absolute(), folder, found)
 
 
 def _write_tables(folder: Path, rows: int) -> None:
@@ -211,16 +200,21 @@ def _write_tables(folder: Path, rows: int) -> None:
     changed_share(table, 0.01).write_csv(folder / "update.csv")
 
 
-def _in_a_process(name: str, folder: Path) -> dict[str, float]:
-    command = [sys.executable, __file__, "--one", name, str(folder)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+def _print_pandera(envs: Path, folder: Path, ours: dict[str, Any]) -> None:
+    python = peer_python(envs, "pandera", ["pandera[polars]==0.35.0", f"polars=={version('polars')}"])
+    theirs = run_child([str(python), "-W", "ignore", str(PANDERA), str(folder / "games.parquet")])
+    _print(
+        "  Pandera on Polars", theirs, rows=pl.scan_parquet(folder / "games.parquet").select(pl.len()).collect().item()
+    )
+    if "error" not in ours and "error" not in theirs:
+        print(
+            f"    ours takes {ours['seconds'] / theirs['seconds']:.2f} × Pandera's time, and parts the rows that break a rule"
+        )
 
 
-def _print(name: str, found: dict[str, float], *, rows: int, target: float | None) -> None:
-    if "seconds" not in found:
-        print(f"{name:34} not installed")
+def _print(name: str, found: dict[str, Any], *, rows: int, target: float | None = None) -> None:
+    if "error" in found:
+        print(f"{name:34} failed: {found['error'][:150]}")
         return
     seconds, cpu, peak = found["seconds"], found["cpu_seconds"], found["peak_mib"]
     verdict = "" if target is None else f"   target < {target:g} s: {'met' if seconds < target else 'MISSED'}"

@@ -1,4 +1,4 @@
-"""Processes, environments and printed lines that the benchmarks beside Feast share."""
+"""Processes, environments and printed lines that the benchmarks beside peers share."""
 
 from __future__ import annotations
 
@@ -38,10 +38,15 @@ def run_feast(python: Path | str, job: dict[str, Any]) -> dict[str, Any]:
 
 def feast_python(envs: Path) -> Path:
     """The Python of Feast's own environment, made when it is not there."""
-    python = envs / "feast" / "bin" / "python"
+    return peer_python(envs, "feast", [FEAST])
+
+
+def peer_python(envs: Path, name: str, packages: Sequence[str]) -> Path:
+    """The Python of a peer's own environment, made when it is not there."""
+    python = envs / name / "bin" / "python"
     if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", envs / "feast"], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", FEAST], check=True)
+        subprocess.run([sys.executable, "-m", "venv", envs / name], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
     return python
 
 
