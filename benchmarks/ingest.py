@@ -207,9 +207,8 @@ def _print_pandera(envs: Path, folder: Path, ours: dict[str, Any]) -> None:
         "  Pandera on Polars", theirs, rows=pl.scan_parquet(folder / "games.parquet").select(pl.len()).collect().item()
     )
     if "error" not in ours and "error" not in theirs:
-        print(
-            f"    ours takes {ours['seconds'] / theirs['seconds']:.2f} × Pandera's time, and parts the rows that break a rule"
-        )
+        ratio = ours["seconds"] / theirs["seconds"]
+        print(f"    ours takes {ratio:.2f} × Pandera's time, and parts the rows that break a rule")
 
 
 def _print(name: str, found: dict[str, Any], *, rows: int, target: float | None = None) -> None:
