@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,15 +34,20 @@ class Cli:
         return json.loads(self.run(*words, "--json", code=code))
 
 
-@pytest.fixture(scope="module")
-def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
-    """The shop: ingested, trained and in Production, then corrected data and a second version."""
-    place = tmp_path_factory.mktemp("shop")
+@contextmanager
+def a_shop(place: Path) -> Iterator[Cli]:
+    """The shop in a home of its own, not ingested."""
     write_shop(place)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         patch.setenv("TOUCHLINE_HOME", str(place / "home"))
-        shop = Cli(place)
+        yield Cli(place)
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    """The shop: ingested, trained and in Production, then corrected data and a second version."""
+    with a_shop(tmp_path_factory.mktemp("shop")) as shop:
         shop.run("train")
         shop.run("clock", "advance", "2024-06-06")
         with pytest.raises(GateFailed):

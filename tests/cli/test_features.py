@@ -8,9 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, a_shop
 from tests.serving.builders import on_loopback, wait_for
-from tests.shop import write_shop
 from touchline.cli.app import create_serving_app
 from touchline.cli.door import open_house
 from touchline.cli.work import open_online
@@ -24,13 +23,9 @@ pytestmark = pytest.mark.services
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     """The shop, ingested and not trained."""
-    place = tmp_path_factory.mktemp("features")
-    write_shop(place)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
-        patch.setenv("TOUCHLINE_HOME", str(place / "home"))
-        Cli(place).run("ingest")
-        yield Cli(place)
+    with a_shop(tmp_path_factory.mktemp("features")) as shop:
+        shop.run("ingest")
+        yield shop
 
 
 def test_a_view_is_computed_materialized_looked_up_and_taken_away(shop: Cli) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +11,7 @@ import polars as pl
 import pytest
 
 from tests.registry.builders import a_registry, a_trained
+from tests.storage.children import race
 from touchline.errors import StageConflict
 from touchline.registry import (
     Decision,
@@ -53,27 +52,6 @@ except StageConflict as late:
 """
 
 
-def race(url: str) -> list[str]:
-    """What each of ten processes says, all let go together after each has read the same journal."""
-    racers = [
-        subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, url, f"promoter-{n}"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for n in range(PROMOTERS)
-    ]
-    for racer in racers:
-        assert racer.stdout is not None
-        assert racer.stdout.readline() == "ready\n"
-    for racer in racers:
-        assert racer.stdin is not None
-        racer.stdin.write("go\n")
-        racer.stdin.flush()
-    return [racer.communicate(timeout=60)[0].strip() for racer in racers]
-
-
 def assert_exactly_one_wins(url: str) -> None:
     from touchline.clock import SystemClock
     from touchline.registry import Journal, Move
@@ -83,7 +61,7 @@ def assert_exactly_one_wins(url: str) -> None:
     journal = Journal(database, SystemClock())
     journal.append("p", [Move(1, "None", "Staging"), Move(1, "Staging", "Production")], expected=0, actor="ann")
     journal.append("p", [Move(2, "None", "Staging")], expected=2, actor="ann")
-    said = race(url)
+    said = race(SCRIPT, [(url, f"promoter-{n}") for n in range(PROMOTERS)])
     winner = journal.history("p")[-1].actor
     assert said.count("won") == 1
     assert said[int(winner.removeprefix("promoter-"))] == "won"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 
 
 def start(code: str, *arguments: str) -> subprocess.Popen[str]:
@@ -22,6 +23,18 @@ def finish(process: subprocess.Popen[str]) -> str:
     output, complaint = process.communicate(timeout=60)
     assert process.returncode == 0, complaint
     return output
+
+
+def race(code: str, arguments: Iterable[Sequence[str]]) -> list[str]:
+    """What each of several processes printed after its `ready`: all were let go, by a line, once the last was."""
+    racers = [start(code, *each) for each in arguments]
+    for racer in racers:
+        assert wait_for_line(racer) == "ready"
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    return [finish(racer).strip() for racer in racers]
 
 
 def wait_for_line(process: subprocess.Popen[str]) -> str:

@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
-from tests.storage.children import finish, start
+from tests.storage.children import race, start
 from touchline.errors import DatabaseAhead, DatabaseBehind
 from touchline.storage import Database, tables
 from touchline.storage.migrate import configuration, is_no_partition
@@ -55,16 +55,7 @@ def test_a_database_at_head_is_opened_without_alembic(database: Database) -> Non
 
 @pytest.mark.services
 def test_several_processes_may_migrate_at_once(any_url: str) -> None:
-    children = [start(MIGRATE, any_url) for _ in range(3)]
-    for child in children:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-    for child in children:
-        assert child.stdin is not None
-        child.stdin.write("go\n")
-        child.stdin.flush()
-    for child in children:
-        finish(child)
+    race(MIGRATE, [[any_url]] * 3)
     database = Database.open(any_url)
     database.require_head()
     database.close()
