@@ -95,15 +95,14 @@ class Timeline:
 def build_timeline(stamps: Stamps) -> Timeline:
     """The timeline of a history sorted by keys, event and created time.
 
-    Where what is known never goes back within an entity (no corrections) that is the history as it lies. A correction
-    of an older row changes nothing once a newer row is known, so the newest row by (event, created) is carried on.
+    Where what is known never goes back within an entity (no corrections) that is the history as it lies. Otherwise it
+    leaves out the rows that a later one was known before: corrections of what was no longer the newest.
     """
-    starts, known = stamps.starts, stamps.known()
+    known = stamps.known()
     if not stamps.falls(known):
-        return Timeline(stamps.entities, starts, known, None)
-    codes = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    order = np.lexsort((known, codes))
-    return Timeline(stamps.entities, starts, known[order], np.maximum.accumulate(order))
+        return Timeline(stamps.entities, stamps.starts, known, None)
+    rows = np.flatnonzero(known == _least_from_here(known, stamps.starts))
+    return Timeline(stamps.entities, np.searchsorted(rows, stamps.starts), known[rows], rows)
 
 
 def entity_numbers(timeline: Timeline, keys: pl.DataFrame) -> Int64s:
@@ -145,6 +144,17 @@ def as_indices(rows: Int64s) -> pl.Series:
     """Row numbers for a gather that gives null where there is no row."""
     indices = pl.Series(rows)
     return indices.set(indices < 0, None)
+
+
+def _least_from_here(values: Int64s, starts: Int64s) -> Int64s:
+    """The least of each value and all that follow it within its entity."""
+    least = values.copy()
+    left = np.repeat(starts[1:], np.diff(starts)) - np.arange(len(values))  # in its entity, itself included
+    step, widest = 1, int(left.max(initial=0))
+    while step < widest:  # `least` covers `step` values, then twice as many
+        np.minimum(least[:-step], least[step:], out=least[:-step], where=left[:-step] > step)
+        step *= 2
+    return least
 
 
 def _search_right(values: Int64s, low: Int64s, high: Int64s, wanted: Int64s) -> Int64s:
