@@ -151,6 +151,7 @@ def evaluation_record(result: TrainingResult) -> dict[str, Any]:
         "baseline": metric_record(evaluation.baseline),
         "baselines": {name: metric_record(metrics) for name, metrics in evaluation.baselines.items()},
         "baseline_rows": evaluation.baseline_rows,
+        "interval": plain(evaluation.interval),
         "candidates": plain(result.candidates),
         "chosen": result.chosen,
         "findings": plain(result.findings),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from touchline.training.card import Table as Table
     from touchline.training.card import build_card as build_card
     from touchline.training.checks import Finding as Finding
+    from touchline.training.conformal import PredictionInterval as PredictionInterval
     from touchline.training.diagnostics import Diagnostics as Diagnostics
     from touchline.training.diagnostics import SliceReport as SliceReport
     from touchline.training.estimators.base import Family as Family
@@ -66,6 +67,7 @@ __getattr__ = lazy_names(
         "touchline.training.candidates": ["CandidateReport"],
         "touchline.training.card": ["Card", "CardFacts", "Section", "Table", "build_card"],
         "touchline.training.checks": ["Finding"],
+        "touchline.training.conformal": ["PredictionInterval"],
         "touchline.training.diagnostics": ["Diagnostics", "SliceReport"],
         "touchline.training.estimators.sklearn_bridge": ["SklearnFamily"],
         "touchline.training.explanation": ["Explanation", "explain"],

@@ -11,7 +11,7 @@ from html import escape
 from typing import Final
 
 from touchline.training.diagnostics import SliceReport
-from touchline.training.evaluate import Metric
+from touchline.training.evaluate import JudgedInterval, Metric
 from touchline.training.figures import plots
 from touchline.training.result import TrainingResult
 
@@ -160,11 +160,23 @@ def _quality(result: TrainingResult) -> tuple[str | Table | Figure, ...]:
     partly = [f"{name} for {known:,}" for name, known in found.baseline_rows.items() if known < found.rows]
     if partly:
         told += f" Judged only on the examples that there is a value for: {', '.join(partly)}."
+    if found.interval is not None:
+        told += f" {_covered(found.interval)}"
     return (
         told,
         Table(("metric", "value", "interval", "constant", *others), rows),
         *_confusion(result),
         *_figures(result, "roc.svg", "pr.svg", "residuals.svg", "learning_curve.svg"),
+    )
+
+
+def _covered(found: JudgedInterval) -> str:
+    promised = found.promised
+    return (
+        f"Within {_number(promised.half_width)} to either side of a prediction {promised.coverage:.4g} of values are "
+        f"promised to lie (split-conformal, from {promised.rows:,} validation examples); of these examples "
+        f"{_number(found.covered.value)} do {_interval(found.covered)}".rstrip()
+        + "."
     )
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from touchline.statistics import cluster_codes
+from touchline.statistics import cluster_codes, interval
+from touchline.training.conformal import PredictionInterval
 from touchline.training.estimators.base import Kind
 from touchline.training.losses import Labels, loss_rows
 from touchline.training.metrics import classification_metrics, regression_metrics
@@ -37,6 +38,14 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class JudgedInterval:
+    """What a prediction interval promises, and the share of these rows that lie within it."""
+
+    promised: PredictionInterval
+    covered: Metric
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Metrics of one model on one set of rows. `baseline` is the constant; `baselines` are those the project names.
 
@@ -52,6 +61,7 @@ class Evaluation:
     baselines: dict[str, dict[str, Metric]] = field(default_factory=dict)
     threshold: float = 0.5
     named: dict[str, Array] = field(default_factory=dict)
+    interval: JudgedInterval | None = None
 
     @property
     def baseline_rows(self) -> dict[str, int]:
@@ -145,6 +155,18 @@ def evaluate(
         threshold=judged.threshold,
         named=dict(named or {}),
     )
+
+
+def judge_interval(promised: PredictionInterval | None, judged: Judged, values: Array) -> JudgedInterval | None:
+    """How many of the rows the interval around their predicted values covers."""
+    if promised is None:
+        return None
+    within = (np.abs(values[:, 0] - judged.labels) <= promised.half_width).astype(np.float64)
+    if int(judged.clusters.max()) + 1 < _LEAST_CLUSTERS:
+        return JudgedInterval(promised, Metric(float(within.mean())))
+    found = interval(within, judged.clusters, seed=judged.seed)
+    low, high = (float(np.clip(end, 0.0, 1.0)) for end in (found.low, found.high))
+    return JudgedInterval(promised, Metric(float(within.mean()), low, high))
 
 
 def _where_known(judged: Judged, said: Array, names: Collection[str]) -> dict[str, Metric]:

@@ -18,6 +18,7 @@ from touchline.errors import ModelDamaged
 from touchline.features import ColumnSpec
 from touchline.training.blend import find_family
 from touchline.training.calibration import METHODS, NO_CALIBRATION, Calibrator
+from touchline.training.conformal import PredictionInterval
 from touchline.training.estimators.arrays import read_arrays, write_arrays
 from touchline.training.estimators.base import Family, Fitted, Kind
 from touchline.training.preparation import Preparation
@@ -30,7 +31,7 @@ _KINDS: tuple[Kind, ...] = ("binary", "multiclass", "regression")
 
 @dataclass(frozen=True)
 class Model:
-    """Vectors in, probabilities per class or values out."""
+    """Vectors in, probabilities per class or values out; `interval` says how far a value may be off, where known."""
 
     kind: Kind
     classes: tuple[str, ...]
@@ -40,6 +41,7 @@ class Model:
     estimator: Fitted
     calibrator: Calibrator = NO_CALIBRATION
     threshold: float = 0.5
+    interval: PredictionInterval | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -71,12 +73,18 @@ class Model:
                 "family": self.family,
                 "calibration": self.calibrator.method,
                 "threshold": self.threshold,
+                "interval": self.interval.to_json() if self.interval else None,
             },
         )
 
     @classmethod
-    def restore(cls, folder: Path, families: Mapping[str, Family] | None = None) -> Model:
-        """The model that `export` wrote. `families` are a project's own, which no package has installed."""
+    def restore(
+        cls, folder: Path, families: Mapping[str, Family] | None = None, *, estimator: Path | None = None
+    ) -> Model:
+        """The model that `export` wrote. `families` are a project's own, which no package has installed.
+
+        `estimator` is the folder of the estimator, where it is another than the one `export` makes.
+        """
         try:
             record = json.loads((folder / "model.json").read_text(encoding="utf-8"))
             preparation = Preparation.from_json(json.loads((folder / "preparation.json").read_text(encoding="utf-8")))
@@ -90,12 +98,13 @@ class Model:
             columns=tuple(ColumnSpec.from_json(column) for column in record["columns"]),
             family=record["family"],
             preparation=preparation,
-            estimator=family.restore(folder / "estimator"),
+            estimator=family.restore(estimator or folder / "estimator"),
             calibrator=Calibrator(
                 next(method for method in METHODS if method == record["calibration"]),
                 {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()},
             ),
             threshold=float(record["threshold"]),
+            interval=PredictionInterval.from_json(record["interval"]) if record.get("interval") else None,
         )
 
 

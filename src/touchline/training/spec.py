@@ -164,6 +164,9 @@ class Training(BaseModel):
     score: str | None = Field(default=None, description="log_loss, brier or rps; mse or mae for numbers")
     smote: bool = Field(default=True, description="let SMOTE and class weights compete where classes are rare")
     calibration: tuple[Method, ...] = Field(default=METHODS, description="corrections that compete")
+    coverage: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.9, description="share of the truth that the interval around a predicted number holds"
+    )
     threshold: float | Literal["f1"] = Field(default=0.5, description="of the second of two classes; 'f1' finds it")
     trusted: tuple[str, ...] = Field(default=(), description="columns that may tell the label by themselves")
     baselines: Mapping[str, tuple[str, ...]] = Field(

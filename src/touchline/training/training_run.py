@@ -22,8 +22,9 @@ from touchline.training.blend import own_families
 from touchline.training.candidates import Contender
 from touchline.training.checks import Finding, check_rows, validate_no_leak
 from touchline.training.competition import compete, threads_for
+from touchline.training.conformal import PredictionInterval, conformal_interval
 from touchline.training.contest import Contest
-from touchline.training.evaluate import Evaluation, Judged, evaluate, output_names
+from touchline.training.evaluate import Evaluation, Judged, evaluate, judge_interval, output_names
 from touchline.training.fit import fit_recipe
 from touchline.training.inspection import Inspected, inspect
 from touchline.training.model import Model
@@ -66,12 +67,13 @@ def train(
     contest, split, findings = _prepared(labelled_rows(task, training_set, now=now), training, training_set.frame)
     winner, reports = compete(contest, workshop)
     tell(Progress(f"fitting {winner.recipe.candidate}", 0.8))
-    evaluation_model = _written_and_read(_evaluation_fit(winner, contest, split), winner)
+    interval = _interval(winner, contest, split)
+    evaluation_model = _written_and_read(replace(_evaluation_fit(winner, contest, split), interval=interval), winner)
     evaluation = _judge_on_test(evaluation_model, contest, split, training_set.frame)
     tell(Progress("looking at the model from every side", 0.85))
     diagnostics = inspect(Inspected(evaluation_model, winner, contest, split), training_set.frame, slices=task.slices)
     tell(Progress("fitting on all known labels", 0.95))
-    model = _written_and_read(_shipping_fit(winner, contest), winner)
+    model = _written_and_read(replace(_shipping_fit(winner, contest), interval=interval), winner)
     return TrainingResult(
         findings=findings,
         candidates=reports,
@@ -111,6 +113,16 @@ def _shipping_fit(winner: Contender, contest: Contest) -> Model:
     return fit_recipe(winner.recipe, winner.family, contest.rows, windows)
 
 
+def _interval(winner: Contender, contest: Contest, split: Split) -> PredictionInterval | None:
+    """From the errors of the winner's fits on validation rows that they have not seen; in time, on the latest."""
+    if contest.rows.kind != "regression":
+        return None
+    found = winner.out_of_fold
+    count = len(found.windows[-1]) if split.report.method == "time" else len(found.rows)
+    errors = contest.rows.labels[found.rows] - found.predictions[:, 0]
+    return conformal_interval(errors[-count:], contest.training.coverage)
+
+
 def _written_and_read(model: Model, winner: Contender) -> Model:
     with tempfile.TemporaryDirectory() as folder:
         model.export(Path(folder) / "model")
@@ -120,14 +132,9 @@ def _written_and_read(model: Model, winner: Contender) -> Model:
 def _judge_on_test(model: Model, contest: Contest, split: Split, frame: pl.DataFrame) -> Evaluation:
     test = contest.rows.at(split.test)
     named = {name: _named_baseline(columns, frame, test) for name, columns in contest.training.baselines.items()}
-    return evaluate(
-        contest.rows.at(split.train),
-        test,
-        model.predict(test.vectors),
-        frame=frame,
-        named=named,
-        judged=Judged.of(test, threshold=model.threshold, seed=contest.training.seed),
-    )
+    said, judged = model.predict(test.vectors), Judged.of(test, threshold=model.threshold, seed=contest.training.seed)
+    found = evaluate(contest.rows.at(split.train), test, said, frame=frame, named=named, judged=judged)
+    return replace(found, interval=judge_interval(model.interval, judged, said))
 
 
 def _named_baseline(columns: tuple[str, ...], frame: pl.DataFrame, test: LabelledRows) -> Array:

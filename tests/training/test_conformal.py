@@ -1,0 +1,82 @@
+"""Prediction intervals: as wide as errors on unseen rows ask for, and judged on the test rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from tests.training.builders import NOW, QUICK, a_number_set, a_regression, a_task, a_training_set
+from touchline.training import Model, Training, TrainingResult, build_card, train
+from touchline.training.blend import find_family
+from touchline.training.card import CardFacts
+from touchline.training.conformal import conformal_interval
+from touchline.training.fit import fit_recipe
+from touchline.training.rows import labelled_rows
+from touchline.training.splits import make_split
+
+RIDGE = Training(candidates=("ridge",), learning_curve=False)
+
+
+def a_result(training: Training = RIDGE, rows: int = 600) -> TrainingResult:
+    return train(a_regression(), training, a_number_set(rows), now=NOW)
+
+
+def test_the_declared_share_of_new_rows_is_covered() -> None:
+    random = np.random.default_rng(3)
+    covered = []
+    for _ in range(300):
+        errors = random.standard_t(3, size=100)
+        found = conformal_interval(errors[:60], 0.8)
+        assert found is not None
+        covered.append((np.abs(errors[60:]) <= found.half_width).mean())
+    assert np.mean(covered) == pytest.approx(49 / 61, abs=0.01)
+
+
+def test_the_width_is_that_of_the_latest_validation_rows() -> None:
+    result = a_result()
+    rows = labelled_rows(a_regression(), a_number_set(600), now=NOW)
+    (window,) = make_split(rows, RIDGE).windows
+    fitted = fit_recipe(result.recipe, find_family("ridge"), rows, (), on=window.fit)
+    errors = rows.labels[window.validation] - fitted.predict(rows.vectors[window.validation])[:, 0]
+    assert result.model.interval == result.evaluation_model.interval == conformal_interval(errors, 0.9)
+
+
+def test_the_coverage_on_the_test_rows_is_reported() -> None:
+    result = a_result()
+    found, interval = result.evaluation.interval, result.model.interval
+    assert found is not None
+    assert interval is not None
+    frame = result.evaluation.predictions
+    within = ((frame["label"] - frame["value"]).abs() <= interval.half_width).mean()
+    assert found.covered.value == within
+    assert found.covered.low is not None
+    assert found.covered.low <= found.covered.value
+    card = build_card(result, CardFacts("p", "")).to_markdown()
+    assert "0.9 of values are promised to lie (split-conformal" in card
+
+
+def test_an_interval_is_restored_to_the_last_bit(tmp_path: Path) -> None:
+    model = a_result().model
+    model.export(tmp_path / "model")
+    assert Model.restore(tmp_path / "model").interval == model.interval
+
+
+def test_a_larger_share_is_wider() -> None:
+    wide, narrow = a_result(RIDGE.model_copy(update={"coverage": 0.99})), a_result()
+    assert wide.model.interval is not None
+    assert narrow.model.interval is not None
+    assert wide.model.interval.half_width > narrow.model.interval.half_width
+
+
+def test_classes_and_too_few_rows_have_no_interval() -> None:
+    classes = train(a_task(), QUICK, a_training_set(), now=NOW)
+    assert (classes.model.interval, classes.evaluation.interval) == (None, None)
+    assert a_result(RIDGE.model_copy(update={"coverage": 0.999})).model.interval is None
+
+
+def test_a_share_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValidationError, match="coverage"):
+        Training(coverage=1.0)
