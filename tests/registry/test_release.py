@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from touchline.registry import (
     verify_release,
 )
 from touchline.registry.digest import DIGEST_FILE, digest_of, file_hashes
+from touchline.registry.facts import write_files
 
 
 @pytest.fixture
@@ -139,3 +141,24 @@ def test_loading_a_release_needs_neither_mlflow_nor_pandas_nor_polars(release: R
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def bundle_with(folder: Path, estimator_path: str) -> Path:
+    """A bundle whose estimator lies in a folder of another name, and a manifest that names this one."""
+    manifest = write_files(a_trained(), folder)
+    (folder / "model" / "estimator").rename(folder / "model" / "linear")
+    manifest = replace(manifest, estimator_path=estimator_path, files=file_hashes(folder))
+    (folder / "release.json").write_bytes(manifest.to_bytes())
+    rewritten_digest(folder)
+    return folder
+
+
+def test_the_estimator_is_restored_from_where_the_manifest_says(tmp_path: Path) -> None:
+    loaded = load_release(bundle_with(tmp_path, "model/linear"))
+    assert loaded.manifest.estimator_path == "model/linear"
+
+
+@pytest.mark.parametrize("path", ["model/estimator", "../model/linear", "model/../model/linear", "/tmp"])
+def test_an_estimator_outside_the_bundle_is_refused(tmp_path: Path, path: str) -> None:
+    with pytest.raises(ReleaseTampered, match=f"estimator_path is '{path}', a folder of the bundle was built"):
+        load_release(bundle_with(tmp_path, path))

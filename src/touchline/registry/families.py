@@ -22,14 +22,16 @@ def declared_families(training: Training) -> dict[str, Family]:
     return {family.name: family for family in brought if not isinstance(family, str)}
 
 
-def families_of(model: Path, own: Mapping[str, Family] | None = None) -> dict[str, Family]:
+def families_of(
+    model: Path, own: Mapping[str, Family] | None = None, *, estimator: Path | None = None
+) -> dict[str, Family]:
     """What the exported model in a folder needs beyond what is installed.
 
     `own` are the project's. Without them a scikit-learn estimator of a project is restored all the same, where it
     holds no other types than those that skops trusts by itself.
     """
     found = dict(own or {})
-    for name, folder in _members(model):
+    for name, folder in _members(model, estimator or model / "estimator"):
         if (folder / _SKOPS_FILE).exists() and name not in found and name not in plugins.names(GROUP):
             found[name] = _restored_by_skops(name)
     return found
@@ -41,9 +43,8 @@ def _restored_by_skops(name: str) -> Family:
     return SklearnFamily(name, None)
 
 
-def _members(model: Path) -> Iterator[tuple[str, Path]]:
+def _members(model: Path, folder: Path) -> Iterator[tuple[str, Path]]:
     """Family and folder of the estimator, or of each member of a blend; none where nothing can be read."""
-    folder = model / "estimator"
     try:
         record = json.loads((model / "model.json").read_text(encoding="utf-8"))
         yield str(record["family"]), folder

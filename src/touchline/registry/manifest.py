@@ -28,7 +28,8 @@ class ReleaseManifest:
     """What a release is made of and what it needs from a request.
 
     `columns` are the model's columns in order; `inputs` the request fields it reads as they are, `entity_columns`
-    those that name entities. `files` maps every other file of the bundle to its SHA-256.
+    those that name entities. `estimator_path` is the bundle's folder that the estimator is restored from, `files` maps
+    every other file of the bundle to its SHA-256.
     """
 
     project: str

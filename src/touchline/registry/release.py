@@ -75,7 +75,9 @@ def load_release(
     """
     hashes = _verified(folder, digest)
     manifest = _manifest(folder, hashes)
-    model = Model.restore(folder / "model", families_of(folder / "model", families))
+    estimator = _estimator(folder, manifest)
+    own = families_of(folder / "model", families, estimator=estimator)
+    model = Model.restore(folder / "model", own, estimator=estimator)
     _self_test(folder, model)
     found = digest_of(hashes)
     return LoadedRelease(
@@ -129,6 +131,14 @@ def _manifest(folder: Path, hashes: Mapping[str, str]) -> ReleaseManifest:
         what, found, was = _first_difference(folder, hashes) or ("release.json", "changed", "another")
         raise ReleaseTampered(str(folder), what, found=found[:12], expected=was[:12])
     return manifest
+
+
+def _estimator(folder: Path, manifest: ReleaseManifest) -> Path:
+    """The folder that the manifest names, which is one of the bundle's."""
+    named = manifest.estimator_path
+    if ".." in named.split("/") or not any(path.startswith(f"{named}/") for path in manifest.files):
+        raise ReleaseTampered(str(folder), "estimator_path", found=repr(named), expected="a folder of the bundle")
+    return folder / named
 
 
 def _self_test(folder: Path, model: Model) -> None:
