@@ -30,6 +30,22 @@ def test_a_search_that_finds_nothing_better_leaves_its_time() -> None:
     assert 15 < len(report.trials) < 200
 
 
+def test_time_that_searches_leave_goes_to_the_best_again_under_another_seed() -> None:
+    tune = Tune(seconds=600.0, windows=1)
+    result = trained(candidates=("logistic",), tune=tune, smote=False, calibration=("none",))
+    names = [report.name for report in result.candidates]
+    assert names == ["logistic", "logistic+tuned", *(f"logistic+tuned {again}" for again in (2, 3, 4, 5))]
+    studies = [report.tuning.study for report in result.candidates if report.tuning]
+    assert len(set(studies)) == 5
+
+
+def test_no_search_is_done_again_in_time_that_was_not_declared() -> None:
+    result = trained(candidates=("logistic",), seconds=600.0, tune=Tune(trials=2, windows=1), smote=False)
+    assert [report.name for report in result.candidates if "tuned" in report.name] == ["logistic+tuned"]
+    short = trained(candidates=("logistic",), seconds=600.0, tune=Tune(seconds=0.01, windows=1), smote=False)
+    assert [report.name for report in short.candidates if "tuned" in report.name] == ["logistic+tuned"]
+
+
 class Sleepy(LogisticFamily):
     """A family that never comes back from some settings and does not look at the clock."""
 

@@ -28,7 +28,7 @@ from touchline.training.candidates import (
 from touchline.training.category_means import SETTING
 from touchline.training.contest import Contest
 from touchline.training.cores import usable_cores
-from touchline.training.estimators.base import Deadline, ParamValue
+from touchline.training.estimators.base import Deadline, Family, ParamValue
 from touchline.training.fit import OutOfFold
 from touchline.training.recipe import Recipe
 from touchline.training.rows import LabelledRows
@@ -38,6 +38,9 @@ from touchline.training.workshop import Progress, Workshop
 
 # Below this many cells a second thread costs more than it brings.
 _CELLS_PER_THREAD = 500_000
+# So often the best is searched again, each time where this share of the time is left.
+_AGAIN = 4
+_WORTH_A_SEARCH = 0.05
 
 
 def threads_for(training: Training, rows: LabelledRows) -> int:
@@ -62,6 +65,7 @@ class _Competition:
     def __post_init__(self) -> None:
         self.contenders: list[Contender] = []
         self.reports: list[CandidateReport] = []
+        self.searches, self.searched_seconds = 1, 0.0
         self.budget = Budget(self.contest, self.workshop.workers.count(self.contest.threads))
 
     def run(self) -> tuple[Contender, tuple[CandidateReport, ...]]:
@@ -71,6 +75,9 @@ class _Competition:
         if self.contest.training.tune.is_on:
             self._searched()
         self._balanced()
+        if self.contest.training.tune.is_on:
+            # Settings that were found may take less time to fit than the defaults that the shares rest on.
+            self._searched_again(Deadline.within(self.budget.to_spare(self.contenders, self.searched_seconds)))
         if self.contest.training.blend:
             self._blended()
         return best_of(self.contenders), tuple(self.reports)
@@ -106,15 +113,40 @@ class _Competition:
             self.workshop.tell(Progress(f"searching settings of {name}", 0.2 + 0.5 * place / len(ranked)))
             left = deadline.left
             seconds = None if left is None else left * shares[place] / sum(shares[place:])
-            search = Search(self.contest.training.tune.trials, seconds, self.workshop.workers, self.workshop.studies)
-            tuned = tune(self._unsettled(contender), contender.family, self.contest, search)
-            if tuned.recipe is None:
-                self.reports = [replace(r, tuning=tuned.report) if r.name == name else r for r in self.reports]
-                continue
-            entry = Entry(replace(tuned.recipe, candidate=f"{name}+tuned"), contender.family)
-            known = tuned.out_of_fold
-            found = judged(self.contest, entry, known, tuned.seconds) if known else self._tried([entry])[0]
-            self._enter(_with_search(found, tuned.report))
+            self._search(self._unsettled(contender), contender.family, f"{name}+tuned", seconds)
+        self._searched_again(deadline)
+
+    def _searched_again(self, deadline: Deadline) -> None:
+        """The best candidate's settings under other seeds, where searches that found nothing more have left time.
+
+        A declared number of trials is not passed.
+        """
+        whole = self.contest.training.seconds or deadline.seconds
+        while self.searches <= _AGAIN:
+            left = deadline.left
+            if left is None or whole is None or left < _WORTH_A_SEARCH * whole or self.contest.training.tune.trials:
+                return
+            self.searches += 1
+            best = best_of([one for one in self.contenders if not (one.recipe.smote or one.recipe.class_weight)])
+            name = best.recipe.candidate.split("+")[0]
+            start = replace(self._unsettled(best), candidate=name, seed=self.contest.training.seed + self.searches)
+            self.workshop.tell(Progress(f"searching settings of {name} again", 0.7))
+            self._search(start, best.family, f"{name}+tuned {self.searches}", left)
+
+    def _search(self, start: Recipe, family: Family, name: str, seconds: float | None) -> None:
+        search = Search(self.contest.training.tune.trials, seconds, self.workshop.workers, self.workshop.studies)
+        began = time.perf_counter()
+        tuned = tune(start, family, self.contest, search)
+        self.searched_seconds += time.perf_counter() - began
+        if tuned.recipe is None:
+            self.reports = [
+                replace(r, tuning=tuned.report) if r.name == start.candidate and r.tuning is None else r
+                for r in self.reports
+            ]
+            return
+        entry, known = Entry(replace(tuned.recipe, candidate=name), family), tuned.out_of_fold
+        found = judged(self.contest, entry, known, tuned.seconds) if known else self._tried([entry])[0]
+        self._enter(_with_search(found, tuned.report))
 
     def _balanced(self) -> None:
         """The best candidate again with weights and with synthetic rows, where classes are imbalanced."""
