@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
-from feast.types import Float64, Int64, PrimitiveFeastType, String
+
+from tests.features.lazy_feast import feast
 
 OURS = {
     "offline_store": {"type": "touchline.features.feast_stores.PointInTimeOfflineStore"},
@@ -17,14 +17,16 @@ OURS = {
 }
 FEASTS = {"offline_store": {"type": "dask"}, "online_store": {"type": "sqlite", "path": "online.db"}}
 FEASTS_DUCKDB = {**FEASTS, "offline_store": {"type": "duckdb"}}
-TYPES: dict[str, PrimitiveFeastType] = {"driver": Int64, "value": Float64, "label": String}
-DRIVER = Entity(name="driver", join_keys=["driver"], value_type=ValueType.INT64)
 
 
-def a_repository(folder: Path, stores: Mapping[str, Any]) -> FeatureStore:
+def the_driver() -> feast.Entity:
+    return feast.Entity(name="driver", join_keys=["driver"], value_type=feast.ValueType.INT64)
+
+
+def a_repository(folder: Path, stores: Mapping[str, Any]) -> feast.FeatureStore:
     """A Feast store on `folder`; the registry lies there too."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = RepoConfig(
+    config = feast.RepoConfig(
         project="drivers",
         provider="local",
         registry=str(folder / "registry.db"),
@@ -35,7 +37,7 @@ def a_repository(folder: Path, stores: Mapping[str, Any]) -> FeatureStore:
             for name, options in stores.items()
         },
     )
-    return FeatureStore(config=config)
+    return feast.FeatureStore(config=config)
 
 
 def a_driver_view(
@@ -45,21 +47,24 @@ def a_driver_view(
     name: str = "stats",
     ttl: timedelta | None = None,
     created: bool = True,
-) -> FeatureView:
+) -> feast.FeatureView:
     """A view over a Parquet file that holds these rows in this order."""
     path = folder / f"{name}.parquet"
     write_rows(path, rows, created=created)
-    source = FileSource(
+    source = feast.FileSource(
         name=f"{name}_source",
         path=str(path),
         timestamp_field="event_timestamp",
         created_timestamp_column="created" if created else "",
     )
-    return FeatureView(
+    return feast.FeatureView(
         name=name,
-        entities=[DRIVER],
+        entities=[the_driver()],
         ttl=ttl or timedelta(0),
-        schema=[Field(name="driver", dtype=Int64), Field(name="value", dtype=Float64)],
+        schema=[
+            feast.Field(name="driver", dtype=feast.types.Int64),
+            feast.Field(name="value", dtype=feast.types.Float64),
+        ],
         source=source,
     )
 
@@ -76,13 +81,13 @@ def a_row(driver: int, value: float, at: datetime, created: datetime | None = No
     return {"driver": driver, "value": value, "event_timestamp": at, "created": created or at}
 
 
-def online_value(store: FeatureStore, driver: int = 1, view: str = "stats") -> Any:
+def online_value(store: feast.FeatureStore, driver: int = 1, view: str = "stats") -> Any:
     """The value a request gets."""
     found = store.get_online_features(features=[f"{view}:value"], entity_rows=[{"driver": driver}])
     return found.to_dict()["value"][0]
 
 
-def online_status(store: FeatureStore, driver: int = 1) -> str:
+def online_status(store: feast.FeatureStore, driver: int = 1) -> str:
     from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 
     found = store.get_online_features(features=["stats:value"], entity_rows=[{"driver": driver}])

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from feast import FeatureStore
 
 from tests.features.feast_repository import (
-    DRIVER,
     FEASTS,
     OURS,
     a_driver_view,
@@ -23,8 +21,12 @@ from tests.features.feast_repository import (
     a_row,
     online_status,
     online_value,
+    the_driver,
     write_rows,
 )
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Feast and Dask warn of their own dependencies
 
@@ -44,7 +46,7 @@ def stores(tmp_path: Path) -> Callable[..., list[FeatureStore]]:
         made = []
         for name, kinds in (("feast", FEASTS), ("ours", OURS)):
             store = a_repository(tmp_path / name, kinds)
-            store.apply([DRIVER, a_driver_view(tmp_path / name, rows, **options)])
+            store.apply([the_driver(), a_driver_view(tmp_path / name, rows, **options)])
             made.append(store)
         return made
 
@@ -125,7 +127,7 @@ def test_2905_an_apply_between_runs_loses_nothing(stores: Any, tmp_path: Path) -
         store.materialize(LONG_AGO, ago(days=10))
         view = a_driver_view(tmp_path / name, rows)
         store.apply([], objects_to_delete=[view], partial=False)
-        store.apply([DRIVER, view])
+        store.apply([the_driver(), view])
         store.materialize_incremental(NOW)
         values.append([online_value(store, driver) for driver in (1, 2)])
     assert values == [[None, 2.0], [1.0, 2.0]]

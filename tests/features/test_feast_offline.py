@@ -9,24 +9,21 @@ from typing import Any
 import pandas as pd
 import polars as pl
 import pytest
-from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
-from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
-from feast.on_demand_feature_view import on_demand_feature_view
-from feast.types import Float64, Int64
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.features.brute_force import brute_force_join
 from tests.features.builders import day
 from tests.features.feast_repository import (
-    DRIVER,
     OURS,
     a_driver_view,
     a_repository,
     a_row,
     online_value,
+    the_driver,
     write_rows,
 )
+from tests.features.lazy_feast import feast
 from touchline.errors import HistoryMoved, InvalidEntityKey, InvalidEntityRows, SourceFormatNotRead
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Feast warns of its own dependencies
@@ -36,21 +33,21 @@ ASKED = [{"driver": 1, "event_timestamp": day(5)}, {"driver": 1, "event_timestam
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[FeatureStore, Path]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[feast.FeatureStore, Path]:
     folder = tmp_path_factory.mktemp("feast")
     store = a_repository(folder, OURS)
-    store.apply([DRIVER, a_driver_view(folder, ROWS, ttl=TTL)])
+    store.apply([the_driver(), a_driver_view(folder, ROWS, ttl=TTL)])
     return store, folder / "stats.parquet"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FeatureStore:
+def store(tmp_path: Path) -> feast.FeatureStore:
     made = a_repository(tmp_path, OURS)
-    made.apply([DRIVER, a_driver_view(tmp_path, ROWS)])
+    made.apply([the_driver(), a_driver_view(tmp_path, ROWS)])
     return made
 
 
-def values(store: FeatureStore, rows: Any, **options: Any) -> list[Any]:
+def values(store: feast.FeatureStore, rows: Any, **options: Any) -> list[Any]:
     job = store.get_historical_features(entity_df=rows, features=["stats:value"], **options)
     return job.to_arrow()["value"].to_pylist()
 
@@ -82,7 +79,7 @@ def test_history_is_the_brute_force_join_of_rows_in_any_order(shared: Any, rows:
     assert values(store, pd.DataFrame(asked)) == [row and row["value"] for row in expected]
 
 
-def test_entity_rows_come_in_any_form(store: FeatureStore, tmp_path: Path) -> None:
+def test_entity_rows_come_in_any_form(store: feast.FeatureStore, tmp_path: Path) -> None:
     frame = pl.DataFrame(ASKED)
     path = tmp_path / "asked.parquet"
     frame.write_parquet(path)
@@ -91,7 +88,7 @@ def test_entity_rows_come_in_any_form(store: FeatureStore, tmp_path: Path) -> No
         assert values(store, rows) == [1.0, 2.0]
 
 
-def test_zones_may_be_mixed_or_absent(store: FeatureStore) -> None:
+def test_zones_may_be_mixed_or_absent(store: feast.FeatureStore) -> None:
     eastward = timezone(timedelta(hours=9))
     mixed = pd.DataFrame({"driver": [1, 1], "event_timestamp": [day(5).astimezone(eastward), day(7)]}, dtype=object)
     naive = pd.DataFrame({"driver": [1], "event_timestamp": [day(7).replace(tzinfo=None)]})
@@ -102,7 +99,7 @@ def test_zones_may_be_mixed_or_absent(store: FeatureStore) -> None:
 def test_feasts_rule_without_created_times_can_be_asked_for(tmp_path: Path) -> None:
     lax = {**OURS, "offline_store": {**OURS["offline_store"], "filter_by_created_timestamp": False}}
     store = a_repository(tmp_path, lax)
-    store.apply([DRIVER, a_driver_view(tmp_path, ROWS)])
+    store.apply([the_driver(), a_driver_view(tmp_path, ROWS)])
     assert values(store, pd.DataFrame(ASKED)) == [2.0, 2.0]
     assert values(store, pd.DataFrame(ASKED), filter_by_created_timestamp=True) == [1.0, 2.0]
 
@@ -110,7 +107,7 @@ def test_feasts_rule_without_created_times_can_be_asked_for(tmp_path: Path) -> N
 def test_a_memory_limit_changes_nothing_but_the_memory(tmp_path: Path) -> None:
     options = {**OURS["offline_store"], "memory_limit_gb": 1e-7}
     store = a_repository(tmp_path, {**OURS, "offline_store": options})
-    store.apply([DRIVER, a_driver_view(tmp_path, ROWS)])
+    store.apply([the_driver(), a_driver_view(tmp_path, ROWS)])
     asked = pd.DataFrame({"driver": [2, 1, 3, 1], "event_timestamp": [day(7)] * 4})
     assert values(store, asked) == [9.0, 2.0, None, 2.0]
 
@@ -118,7 +115,7 @@ def test_a_memory_limit_changes_nothing_but_the_memory(tmp_path: Path) -> None:
 def test_one_view_under_two_names_with_two_keys(tmp_path: Path) -> None:
     store = a_repository(tmp_path, OURS)
     view = a_driver_view(tmp_path, ROWS)
-    store.apply([DRIVER, view])
+    store.apply([the_driver(), view])
     asked = pd.DataFrame({"home": [1], "away": [2], "event_timestamp": [day(7)]})
     from feast import FeatureService
 
@@ -135,16 +132,25 @@ def test_one_view_under_two_names_with_two_keys(tmp_path: Path) -> None:
 
 
 def test_on_demand_views_and_renamed_columns_work(tmp_path: Path) -> None:
-    pl.DataFrame({"driver": [1], "raw": [4.0], "at": [day(1)]}).write_parquet(tmp_path / "raw.parquet")
-    source = FileSource(path=str(tmp_path / "raw.parquet"), timestamp_field="at", field_mapping={"raw": "value"})
-    view = FeatureView(name="stats", entities=[DRIVER], schema=[Field(name="value", dtype=Float64)], source=source)
+    from feast.on_demand_feature_view import on_demand_feature_view
 
-    @on_demand_feature_view(sources=[view], schema=[Field(name="double", dtype=Float64)], mode="pandas")
+    pl.DataFrame({"driver": [1], "raw": [4.0], "at": [day(1)]}).write_parquet(tmp_path / "raw.parquet")
+    source = feast.FileSource(path=str(tmp_path / "raw.parquet"), timestamp_field="at", field_mapping={"raw": "value"})
+    view = feast.FeatureView(
+        name="stats",
+        entities=[the_driver()],
+        schema=[feast.Field(name="value", dtype=feast.types.Float64)],
+        source=source,
+    )
+
+    @on_demand_feature_view(
+        sources=[view], schema=[feast.Field(name="double", dtype=feast.types.Float64)], mode="pandas"
+    )
     def doubled(inputs: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame({"double": inputs["value"] * 2})
 
     store = a_repository(tmp_path, OURS)
-    store.apply([DRIVER, view, doubled])
+    store.apply([the_driver(), view, doubled])
     store.materialize(day(0), day(9))
     asked = pd.DataFrame({"driver": [1], "event_timestamp": [day(5)]})
     found = store.get_historical_features(entity_df=asked, features=["stats:value", "doubled:double"]).to_df()
@@ -153,15 +159,18 @@ def test_on_demand_views_and_renamed_columns_work(tmp_path: Path) -> None:
 
 
 def test_several_join_keys(tmp_path: Path) -> None:
-    place = Entity(name="place", join_keys=["place"], value_type=ValueType.STRING)
+    place = feast.Entity(name="place", join_keys=["place"], value_type=feast.ValueType.STRING)
     rows = {"driver": [1, 1], "place": ["x", "y"], "value": [1.0, 2.0], "event_timestamp": [day(1)] * 2}
     pl.DataFrame(rows).write_parquet(tmp_path / "s.parquet")
-    source = FileSource(path=str(tmp_path / "s.parquet"), timestamp_field="event_timestamp")
-    view = FeatureView(
-        name="stats", entities=[DRIVER, place], schema=[Field(name="value", dtype=Float64)], source=source
+    source = feast.FileSource(path=str(tmp_path / "s.parquet"), timestamp_field="event_timestamp")
+    view = feast.FeatureView(
+        name="stats",
+        entities=[the_driver(), place],
+        schema=[feast.Field(name="value", dtype=feast.types.Float64)],
+        source=source,
     )
     store = a_repository(tmp_path, OURS)
-    store.apply([DRIVER, place, view])
+    store.apply([the_driver(), place, view])
     asked = pd.DataFrame({"driver": [1, 1, 1], "place": ["y", "x", "z"], "event_timestamp": [day(2)] * 3})
     assert values(store, asked) == [2.0, 1.0, None]
     store.materialize(day(0), day(2))
@@ -171,8 +180,10 @@ def test_several_join_keys(tmp_path: Path) -> None:
 
 def test_a_view_without_an_entity(tmp_path: Path) -> None:
     pl.DataFrame({"value": [3.0], "event_timestamp": [day(1)]}).write_parquet(tmp_path / "g.parquet")
-    source = FileSource(path=str(tmp_path / "g.parquet"), timestamp_field="event_timestamp")
-    view = FeatureView(name="stats", entities=[], schema=[Field(name="value", dtype=Float64)], source=source)
+    source = feast.FileSource(path=str(tmp_path / "g.parquet"), timestamp_field="event_timestamp")
+    view = feast.FeatureView(
+        name="stats", entities=[], schema=[feast.Field(name="value", dtype=feast.types.Float64)], source=source
+    )
     store = a_repository(tmp_path, OURS)
     store.apply([view])
     assert values(store, pd.DataFrame({"order": ["a"], "event_timestamp": [day(2)]})) == [3.0]
@@ -180,26 +191,28 @@ def test_a_view_without_an_entity(tmp_path: Path) -> None:
 
 def test_an_empty_view_gives_nulls(tmp_path: Path) -> None:
     store = a_repository(tmp_path, OURS)
-    store.apply([DRIVER, a_driver_view(tmp_path, [])])
+    store.apply([the_driver(), a_driver_view(tmp_path, [])])
     assert values(store, pd.DataFrame(ASKED)) == [None, None]
     store.materialize(day(0), day(9))
     assert online_value(store) is None
 
 
-def test_a_range_without_entity_rows_asks_for_every_entity(store: FeatureStore) -> None:
+def test_a_range_without_entity_rows_asks_for_every_entity(store: feast.FeatureStore) -> None:
     job = store.get_historical_features(features=["stats:value"], start_date=day(0), end_date=day(7))
     found = job.to_df()
     assert found[["driver", "value"]].to_numpy().tolist() == [[1.0, 2.0], [2.0, 9.0]]
 
 
-def test_a_saved_dataset_is_read_back(store: FeatureStore, tmp_path: Path) -> None:
+def test_a_saved_dataset_is_read_back(store: feast.FeatureStore, tmp_path: Path) -> None:
     job = store.get_historical_features(entity_df=pd.DataFrame(ASKED), features=["stats:value"])
+    from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
+
     storage = SavedDatasetFileStorage(path=str(tmp_path / "saved.parquet"))
     store.create_saved_dataset(from_=job, name="saved", storage=storage)
     assert sorted(store.get_saved_dataset("saved").to_df()["value"]) == [1.0, 2.0]
 
 
-def test_written_rows_join_the_history(store: FeatureStore) -> None:
+def test_written_rows_join_the_history(store: feast.FeatureStore) -> None:
     rows = pd.DataFrame({"driver": [1], "value": [5.0], "event_timestamp": [day(8)], "created": [day(8)]})
     store.write_to_offline_store("stats", rows)
     assert values(store, pd.DataFrame({"driver": [1], "event_timestamp": [day(9)]})) == [5.0]
@@ -215,13 +228,13 @@ def test_written_rows_join_the_history(store: FeatureStore) -> None:
     ],
 )
 def test_entity_rows_that_cannot_be_joined_say_why(
-    store: FeatureStore, rows: Any, error: type[Exception], message: str
+    store: feast.FeatureStore, rows: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         values(store, rows)
 
 
-def test_a_source_whose_schema_moved_says_so(store: FeatureStore, tmp_path: Path) -> None:
+def test_a_source_whose_schema_moved_says_so(store: feast.FeatureStore, tmp_path: Path) -> None:
     pl.DataFrame({"driver": [1], "event_timestamp": [day(1)], "created": [day(1)]}).write_parquet(
         tmp_path / "stats.parquet"
     )
@@ -232,20 +245,23 @@ def test_a_source_whose_schema_moved_says_so(store: FeatureStore, tmp_path: Path
 def test_a_source_that_is_no_parquet_says_so(tmp_path: Path) -> None:
     from feast.data_format import DeltaFormat
 
-    source = FileSource(path=str(tmp_path), file_format=DeltaFormat(), timestamp_field="event_timestamp")
-    view = FeatureView(
+    source = feast.FileSource(path=str(tmp_path), file_format=DeltaFormat(), timestamp_field="event_timestamp")
+    view = feast.FeatureView(
         name="stats",
-        entities=[DRIVER],
-        schema=[Field(name="driver", dtype=Int64), Field(name="value", dtype=Float64)],
+        entities=[the_driver()],
+        schema=[
+            feast.Field(name="driver", dtype=feast.types.Int64),
+            feast.Field(name="value", dtype=feast.types.Float64),
+        ],
         source=source,
     )
     store = a_repository(tmp_path, OURS)
-    store.apply([DRIVER, view])
+    store.apply([the_driver(), view])
     with pytest.raises(SourceFormatNotRead, match="reads Parquet"):
         values(store, pd.DataFrame(ASKED))
 
 
-def test_materializing_is_bounded_by_now(store: FeatureStore, tmp_path: Path) -> None:
+def test_materializing_is_bounded_by_now(store: feast.FeatureStore, tmp_path: Path) -> None:
     ahead = datetime.now(UTC) + timedelta(days=9)
     write_rows(tmp_path / "stats.parquet", [*ROWS, a_row(1, 99.0, ahead)])
     store.materialize(day(0), ahead + timedelta(days=9))

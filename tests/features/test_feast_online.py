@@ -9,11 +9,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
-from feast.types import Array, Bool, Bytes, Float32, Float64, Int32, Int64, String, UnixTimestamp
 
 from tests.features.builders import NOW, a_game, a_view, day, snapshot
-from tests.features.feast_repository import DRIVER, OURS, a_driver_view, a_repository, a_row, online_value
+from tests.features.feast_repository import OURS, a_driver_view, a_repository, a_row, online_value, the_driver
+from tests.features.lazy_feast import feast
 from touchline.errors import CorruptedFeatures
 from touchline.features import ColumnSpec, FeatureReader, ServedView, build_history, open_online_store
 
@@ -31,33 +30,33 @@ def online(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[dict[str, An
 
 
 @pytest.fixture
-def store(online: Any, tmp_path: Path) -> FeatureStore:
+def store(online: Any, tmp_path: Path) -> feast.FeatureStore:
     made = a_repository(tmp_path, {**OURS, "online_store": online[0]})
-    made.apply([DRIVER, a_driver_view(tmp_path, [a_row(1, 1.5, day(1)), a_row(2, 2.5, day(2))])])
+    made.apply([the_driver(), a_driver_view(tmp_path, [a_row(1, 1.5, day(1)), a_row(2, 2.5, day(2))])])
     return made
 
 
-def test_what_is_materialized_is_served(store: FeatureStore) -> None:
+def test_what_is_materialized_is_served(store: feast.FeatureStore) -> None:
     store.materialize(day(0), day(9))
     asked = [{"driver": number} for number in (2, 1, 3, 2)]
     found = store.get_online_features(features=["stats:value"], entity_rows=asked).to_dict()
     assert found == {"driver": [2, 1, 3, 2], "value": [2.5, 1.5, None, 2.5]}
 
 
-def test_the_asynchronous_api_gives_the_same(store: FeatureStore) -> None:
+def test_the_asynchronous_api_gives_the_same(store: feast.FeatureStore) -> None:
     store.materialize(day(0), day(9))
     reading = store.get_online_features_async(features=["stats:value"], entity_rows=[{"driver": 1}])
     assert asyncio.run(reading).to_dict()["value"] == [1.5]
 
 
-def test_pushed_and_late_rows_obey_the_newest(store: FeatureStore) -> None:
+def test_pushed_and_late_rows_obey_the_newest(store: feast.FeatureStore) -> None:
     store.materialize(day(0), day(9))
     frame = pl.DataFrame({"driver": [1, 2], "value": [9.0, 9.0], "event_timestamp": [day(5), day(1)]})
     store.write_to_online_store("stats", frame.with_columns(created=pl.col("event_timestamp")).to_pandas())
     assert [online_value(store, driver) for driver in (1, 2)] == [9.0, 2.5]
 
 
-def test_a_view_that_is_taken_away_takes_its_rows(store: FeatureStore, online: Any) -> None:
+def test_a_view_that_is_taken_away_takes_its_rows(store: feast.FeatureStore, online: Any) -> None:
     store.materialize(day(0), day(9))
     store.apply([], objects_to_delete=[store.get_feature_view("stats")], partial=False)
     reopened = open_online_store(online[1], online[2])
@@ -65,7 +64,7 @@ def test_a_view_that_is_taken_away_takes_its_rows(store: FeatureStore, online: A
     reopened.close()
 
 
-def test_a_damaged_row_is_an_error(store: FeatureStore, online: Any) -> None:
+def test_a_damaged_row_is_an_error(store: feast.FeatureStore, online: Any) -> None:
     store.materialize(day(0), day(9))
     raw = open_online_store(online[1], online[2])
     from touchline.features.feast_values import feast_layout
@@ -80,28 +79,28 @@ def test_a_damaged_row_is_an_error(store: FeatureStore, online: Any) -> None:
 def test_every_feast_type_survives(online: Any, tmp_path: Path) -> None:
     at = datetime(2024, 1, 2, tzinfo=UTC)
     columns: dict[str, tuple[Any, Any]] = {
-        "f8": (Float64, 1.5),
-        "f4": (Float32, 0.25),
-        "i8": (Int64, -(2**60)),
-        "i4": (Int32, 7),
-        "b": (Bool, True),
-        "s": (String, "ünicode"),
-        "y": (Bytes, b"\x00\xff"),
-        "t": (UnixTimestamp, at),
-        "l": (Array(Float64), [1.0, 2.0]),
+        "f8": (feast.types.Float64, 1.5),
+        "f4": (feast.types.Float32, 0.25),
+        "i8": (feast.types.Int64, -(2**60)),
+        "i4": (feast.types.Int32, 7),
+        "b": (feast.types.Bool, True),
+        "s": (feast.types.String, "ünicode"),
+        "y": (feast.types.Bytes, b"\x00\xff"),
+        "t": (feast.types.UnixTimestamp, at),
+        "l": (feast.types.Array(feast.types.Float64), [1.0, 2.0]),
     }
     frame = pl.DataFrame(
         {"driver": [1], "event_timestamp": [day(1)], **{name: [v] for name, (_, v) in columns.items()}}
     )
     frame.with_columns(pl.col("f4").cast(pl.Float32), pl.col("i4").cast(pl.Int32)).write_parquet(tmp_path / "t.parquet")
-    view = FeatureView(
+    view = feast.FeatureView(
         name="types",
-        entities=[DRIVER],
-        schema=[Field(name=name, dtype=dtype) for name, (dtype, _) in columns.items()],
-        source=FileSource(path=str(tmp_path / "t.parquet"), timestamp_field="event_timestamp"),
+        entities=[the_driver()],
+        schema=[feast.Field(name=name, dtype=dtype) for name, (dtype, _) in columns.items()],
+        source=feast.FileSource(path=str(tmp_path / "t.parquet"), timestamp_field="event_timestamp"),
     )
     store = a_repository(tmp_path, {**OURS, "online_store": online[0]})
-    store.apply([DRIVER, view])
+    store.apply([the_driver(), view])
     store.materialize(day(0), day(9))
     refs = [f"types:{name}" for name in columns]
     found = store.get_online_features(features=refs, entity_rows=[{"driver": 1}, {"driver": 2}]).to_dict()
@@ -127,12 +126,14 @@ def test_our_declaration_materialized_by_feast_is_read_by_the_reader(online: Any
 
 
 def test_an_entity_of_text_and_one_of_digits_differ(online: Any, tmp_path: Path) -> None:
-    city = Entity(name="city", join_keys=["city"], value_type=ValueType.STRING)
+    city = feast.Entity(name="city", join_keys=["city"], value_type=feast.ValueType.STRING)
     pl.DataFrame({"city": ["1", "x:y"], "value": [1.0, 2.0], "event_timestamp": [day(1)] * 2}).write_parquet(
         tmp_path / "c.parquet"
     )
-    source = FileSource(path=str(tmp_path / "c.parquet"), timestamp_field="event_timestamp")
-    view = FeatureView(name="cities", entities=[city], schema=[Field(name="value", dtype=Float64)], source=source)
+    source = feast.FileSource(path=str(tmp_path / "c.parquet"), timestamp_field="event_timestamp")
+    view = feast.FeatureView(
+        name="cities", entities=[city], schema=[feast.Field(name="value", dtype=feast.types.Float64)], source=source
+    )
     store = a_repository(tmp_path, {**OURS, "online_store": online[0]})
     store.apply([city, view])
     store.materialize(day(0), day(9))

@@ -90,7 +90,7 @@ def test_a_training_set_made_on_a_cluster_has_the_same_hash(runner: PartitionRun
 
 
 def test_the_feast_store_joins_on_a_cluster(runner: PartitionRunner, tmp_path: Path) -> None:
-    from tests.features.feast_repository import DRIVER, OURS, a_driver_view, a_repository, a_row
+    from tests.features.feast_repository import OURS, a_driver_view, a_repository, a_row, the_driver
 
     rows = [a_row(driver, driver * 10.0 + at, day(at)) for driver in range(20) for at in range(5)]
     name = type(runner).__name__.removesuffix("Runner").lower()
@@ -99,7 +99,7 @@ def test_the_feast_store_joins_on_a_cluster(runner: PartitionRunner, tmp_path: P
     for joins in ("local", name):
         offline: dict[str, Any] = {**OURS["offline_store"], "joins": joins}
         store = a_repository(tmp_path / joins, {**OURS, "offline_store": offline})
-        store.apply([DRIVER, a_driver_view(tmp_path / joins, rows)])
+        store.apply([the_driver(), a_driver_view(tmp_path / joins, rows)])
         answers.append(store.get_historical_features(entity_df=entities, features=["stats:value"]).to_arrow())
     assert answers[0]["value"].to_pylist()[:3] == [72.0, 32.0, None]
     assert answers[1].equals(answers[0])

@@ -1,0 +1,17 @@
+"""Feast, imported by the first test that asks it for something: that takes seconds, and few workers need them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import feast as feast
+else:
+
+    class _Feast:
+        def __getattr__(self, name: str) -> Any:
+            import feast
+
+            return getattr(feast, name)
+
+    feast = _Feast()
