@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from peers.runs import feast_python, machine, median, peak_gb, run_child, run_feast, say_target
+from peers.runs import feast_python, median, peak_gb, run_child, run_feast, run_parts, say_target
 
 OURS = "touchline.features.feast_stores.PointInTimeOfflineStore"
 INSTANT = pl.Datetime("us", "UTC")
@@ -149,7 +149,7 @@ def run_store(python: Path | str, store: str, folder: Path, size: Size, repeats:
     return run_feast(python, job)
 
 
-def run_job(job: dict[str, Any]) -> None:
+def run_job(job: dict[str, Any]) -> dict[str, Any]:
     """One engine so many times after a first run; in the child."""
     size, folder = Size(**job["size"]), Path(job["folder"])
     seconds = []
@@ -159,8 +159,7 @@ def run_job(job: dict[str, Any]) -> None:
         seconds.append(time.perf_counter() - started)
     # The sum of all values tells whether engines found the same rows.
     total = sum(frame[name].sum() for name in frame.columns if "_f" in name)
-    found = {"seconds": seconds[1:], "first": seconds[0], "rows": len(frame), "sum": total, "peak_gb": peak_gb()}
-    print(json.dumps(found))
+    return {"seconds": seconds[1:], "first": seconds[0], "rows": len(frame), "sum": total, "peak_gb": peak_gb()}
 
 
 def say(name: str, found: dict[str, Any], beside: dict[str, Any] | None = None) -> None:
@@ -268,23 +267,5 @@ PARTS = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--envs", type=Path, default=Path(".bench"), help="where Feast's own environment lies")
-    parser.add_argument("--job", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.job:
-        run_job(json.loads(options.job))
-        return
-    if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    options.envs = options.envs.absolute()
-    print(machine())
-    for part in options.parts or PARTS:
-        PARTS[part](options)
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(__doc__, PARTS, run_job)

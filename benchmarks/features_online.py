@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import polars as pl
 
-from peers.runs import feast_python, machine, median, peak_gb, run_child, run_feast, say_target
+from peers.runs import feast_python, median, peak_gb, run_child, run_feast, run_parts, say_target
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.servers import running_redis  # the folder above has to be found first
@@ -270,23 +270,5 @@ def compare_redis(options: argparse.Namespace) -> None:
 PARTS = {"sqlite": compare_sqlite, "redis": compare_redis}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: both")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--envs", type=Path, default=Path(".bench"), help="where Feast's own environment lies")
-    parser.add_argument("--job", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.job:
-        print(json.dumps(time_ours(json.loads(options.job))))
-        return
-    if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    options.envs = options.envs.absolute()
-    print(machine())
-    for part in options.parts or PARTS:
-        PARTS[part](options)
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(__doc__, PARTS, time_ours)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -10,13 +11,36 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 PEER = Path(__file__).with_name("feast_peer.py")
 FEAST = "feast[duckdb,redis]==0.67.0"
+
+
+def run_parts(
+    about: str | None,
+    parts: Mapping[str, Callable[[argparse.Namespace], None]],
+    measure: Callable[[dict[str, Any]], dict[str, Any]],
+) -> None:
+    """The command line of a benchmark: runs the parts it names, or all; as a child of its own, measures one job."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}; default: all")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--envs", type=Path, default=Path(".bench"), help="where Feast's own environment lies")
+    parser.add_argument("--job", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.job:
+        print(json.dumps(measure(json.loads(options.job))))
+        return
+    if unknown := set(options.parts) - set(parts):
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
+    options.envs = options.envs.absolute()
+    print(machine())
+    for part in options.parts or parts:
+        parts[part](options)
 
 
 def run_child(command: Sequence[str]) -> dict[str, Any]:
