@@ -10,6 +10,8 @@ else:
 
     class _Feast:
         def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):  # pytest asks every object of a module for such names
+                raise AttributeError(name)
             import feast
 
             return getattr(feast, name)
