@@ -28,6 +28,7 @@ from peers.runs import feast_python, median, peak_gb, run_child, run_feast, run_
 OURS = "touchline.features.feast_stores.PointInTimeOfflineStore"
 INSTANT = pl.Datetime("us", "UTC")
 FIRST, LAST = 1_600_000_000_000_000, 1_700_000_000_000_000  # microseconds: three years
+TURNS = 3  # of processes whose times are set against each other
 TTL_DAYS = 5000  # Feast's default store drops rows outside a TTL; none is, so that all do the same work
 
 
@@ -133,6 +134,21 @@ def run_engine(name: str, folder: Path, size: Size, repeats: int) -> dict[str, A
     return run_child([sys.executable, __file__, "--job", json.dumps(job)])
 
 
+def run_in_turn(names: Sequence[str], folder: Path, size: Size, repeats: int) -> dict[str, dict[str, Any]]:
+    """Several engines, one after another and again: a machine's speed drifts, and so both sides of a ratio drift."""
+    each = math.ceil(repeats / TURNS)
+    turns = [{name: run_engine(name, folder, size, each) for name in names} for _ in range(TURNS)]
+    return {name: _together([turn[name] for turn in turns]) for name in names}
+
+
+def _together(turns: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """All runs of an engine, or why one failed."""
+    if failed := [turn for turn in turns if "error" in turn]:
+        return failed[0]
+    seconds = [second for turn in turns for second in turn["seconds"]]
+    return {**turns[0], "seconds": seconds, "peak_gb": max(turn["peak_gb"] for turn in turns)}
+
+
 def run_store(python: Path | str, store: str, folder: Path, size: Size, repeats: int) -> dict[str, Any]:
     """One offline store through Feast's own API, in a process of its own."""
     job = {
@@ -182,9 +198,9 @@ def compare(size: Size, options: argparse.Namespace, limits: dict[str, float]) -
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         write_files(folder, size)
-        ours = run_engine("touchline", folder, size, options.repeats)
+        bare = run_in_turn(list(ENGINES), folder, size, options.repeats)
+        ours = bare.pop("touchline")
         say("touchline", ours)
-        bare = {name: run_engine(name, folder, size, options.repeats) for name in ("bare Polars", "bare DuckDB")}
         for name, found in bare.items():
             say(name, found, ours)
         say("touchline through Feast", run_store(sys.executable, OURS, folder, size, options.repeats), ours)
