@@ -17,8 +17,6 @@ _AFTER_THE_FITS: Final = 0.07
 _FOR_VARIANTS: Final = 0.1
 # Settings that are found grow more and larger trees than the defaults, as often as not.
 _MARGIN: Final = 1.5
-# Fits side by side take longer than each alone did.
-_BAG_MARGIN: Final = 1.2
 # More seeds lowered the squared error on California housing's validation rows by 1 to 2 %, as no search did.
 _FOR_BAGS: Final = 0.2
 # A family whose defaults score this share worse than the best gets a third of its time.
@@ -80,7 +78,7 @@ class Budget:
     def _for_bags(self, last: float) -> float:
         training = self.contest.training
         more = training.bags - 1 if training.blend else 0
-        return min(_BAG_MARGIN * more * last, _FOR_BAGS * (training.seconds or 0.0))
+        return min(more * last, _FOR_BAGS * (training.seconds or 0.0))
 
     def for_variants(self, best: Contender) -> float | None:
         """Seconds for the best candidate's variants for rare classes; None where nothing ends them."""
@@ -89,12 +87,16 @@ class Budget:
             return None
         return max(0.0, min(left - _MARGIN * self._last_fits([best]), _FOR_VARIANTS * seconds))
 
-    def bags(self, contenders: Sequence[Contender]) -> int:
-        """How often each member of a blend is fitted: as declared, and no more than there is surely time for."""
+    def bags(self, members: Sequence[Contender], with_chance: Sequence[Contender]) -> int:
+        """How often those of a blend's members that another seed changes are fitted: as declared, and as time allows.
+
+        Fits on windows have stopped later than they had to, so the estimate from them is on the safe side.
+        """
         declared, left = self.contest.training.bags, self._left
         if left is None:
             return declared
-        return max(1, min(declared, int(left / max(_BAG_MARGIN * self._last_fits(contenders), 1e-9))))
+        more = (left - self._last_fits(members)) / max(self._last_fits(with_chance), 1e-9)
+        return max(1, min(declared, 1 + int(more)))
 
     def _last_of_the_best(self, contenders: Sequence[Contender]) -> float:
         """About how long the last fits of a blend take, which is mostly of the best few."""

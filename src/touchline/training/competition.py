@@ -184,14 +184,15 @@ class _Competition:
         said = [contender.out_of_fold.predictions for contender in self.contenders]
         weights = blend_weights(self.contest.training.score_for(self.contest.rows.kind), labels, said)
         used = {place: float(weight) for place, weight in enumerate(weights) if weight > 0}
-        bags = self.budget.bags([self.contenders[place] for place in used])
-        members = [
+        members = [self.contenders[place] for place in used]
+        bags = self.budget.bags(members, [member for member in members if has_chance(member)])
+        fits = [
             (member, weight / times)
             for place, weight in used.items()
             for times in [bags if has_chance(self.contenders[place]) else 1]
             for member in seeded(self.contenders[place].recipe, times)
         ]
-        self._enter(_blend(self.contenders, self.contest, members, began))
+        self._enter(_blend(self.contenders, self.contest, fits, began))
 
 
 def _blend(
