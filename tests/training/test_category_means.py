@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tests.training.builders import NOW, a_frame, a_number_set, a_regression, a_task, a_training_set
 from touchline.features import ColumnSpec
+from touchline.serving.one_row import row_scorer
 from touchline.training import Candidate, Model, Training, Tune, train
 from touchline.training.blend import find_family
 from touchline.training.category_means import cross_fitted_means, fit_means, prepare_for_trees
@@ -151,6 +152,9 @@ def test_a_declared_form_is_fitted_exported_and_made_again_bit_for_bit(family: s
     result.model.export(tmp_path / "model")
     restored = Model.restore(tmp_path / "model")
     np.testing.assert_array_equal(restored.predict(result.self_test.vectors), result.self_test.outputs)
+    strange = np.array([[0.1, 0.2, level] for level in (0.0, np.nan, -1.0, 9.0)])
+    score = row_scorer(restored, may_be_infinite=True)
+    np.testing.assert_array_equal([score(row.tobytes()) for row in strange], restored.predict(strange))
     assert set(result.diagnostics.importance) == {"signal", "noise", "group"}
 
 
