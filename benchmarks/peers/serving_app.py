@@ -16,7 +16,10 @@ HOME = Path(os.environ.get("BENCH_HOME", "."))
 def _reader(release: ServedRelease) -> FeatureReader | None:
     if not release.views:
         return None
-    return FeatureReader(release.views, release.columns, open_online_store("sqlite", str(HOME / "online.db")))
+    store = open_online_store(
+        "sqlite", str(HOME / "online.db"), remember=int(os.environ.get("BENCH_REMEMBER", "20000"))
+    )
+    return FeatureReader(release.views, release.columns, store)
 
 
 def make() -> Server:

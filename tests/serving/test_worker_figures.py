@@ -19,7 +19,7 @@ def _meter(answered: int) -> Meter:
     for _ in range(answered):
         meter.answered("/predict", 200, 0.002)
         meter.predictions[1] += 1
-        meter.feature_reads["form:home", "present"] += 1
+        meter.feature_reads["form", "home", "present"] += 1
     meter.swaps = 1
     return meter
 
@@ -41,7 +41,7 @@ def test_the_figures_of_workers_add_up(tmp_path: Path) -> None:
     assert found.requests == {("/predict", 200): 5}
     assert found.durations["/predict"].cumulative()[-1] == ("+Inf", 5.0)
     assert found.predictions == {1: 5}
-    assert found.feature_reads == {("form:home", "present"): 5}
+    assert found.feature_reads == {("form", "home", "present"): 5}
     assert found.swaps == 2
     assert figures.logs(_log(1)) == {"rows_in_memory": 8, "spool_bytes": 0, "refused": 0, "failing": 1}
 

@@ -29,7 +29,7 @@ from touchline.features.vector_rows import RowPlan
 Presence = Literal["present", "missing", "expired", "fallback"]
 Request = Mapping[str, Any]
 _STATUS = attrgetter("status")
-_NEVER = -(1 << 63)  # before every instant
+_UNKNOWN: tuple[int, datetime | None] = (-(1 << 63), None)  # nothing is known up to any instant
 _MANY = 8  # from so many rows on, arrays cost less than they save
 
 
@@ -146,11 +146,12 @@ class FeatureReader:
             data = values[behind_marks + place]
             if data is None:
                 return None
-            packed = view.layout.unpack(data, keys[behind_marks + place])
-            if _presence(packed, at, view.ttl_micros) != "present":
+            event, created, found = view.layout.unpack(data, keys[behind_marks + place])
+            ttl = view.ttl_micros
+            if event > at or created > at or (ttl is not None and event < at - ttl):
                 return None
-            plan.fill(line, place, packed.values)
-            statuses.append(_Statuses(view, values[place])("present", packed))
+            plan.fill(line, place, found)
+            statuses.append(_present_status(view, values[place], event, created))
         return plan.vector(line, row), tuple(statuses)
 
     def _read_all(self, keys: Sequence[Sequence[bytes | None]], read: _Read) -> tuple[Vectors, list[list[ViewStatus]]]:
@@ -243,8 +244,7 @@ class _Statuses:
 
     def __init__(self, view: ServedView, mark: bytes | None) -> None:
         self._view = (view.view, view.prefix, view.feature_version)
-        known: tuple[int, datetime | None] = _watermark(mark, view.view) if mark else (_NEVER, None)
-        self._watermark, self._watermark_at = known
+        self._watermark, self._watermark_at = _watermark(mark, view.view) if mark else _UNKNOWN
 
     def __call__(self, status: Presence, packed: PackedRow | None) -> ViewStatus:
         """A row newer than the mark was written since: for this entity more is known."""
@@ -264,6 +264,15 @@ class _Statuses:
             new(ViewStatus, (*head, instant_of(event), at if late <= limit else instant_of(late)))
             for event, late in zip(events, known, strict=True)
         ]
+
+
+def _present_status(view: ServedView, mark: bytes | None, event: int, created: int) -> ViewStatus:
+    """The status of a value that is there: what `_Statuses` gives, for one row."""
+    limit, watermark = _watermark(mark, view.view) if mark else _UNKNOWN
+    if event > limit or created > limit:
+        watermark = instant_of(max(event, created))
+    head = (view.view, view.prefix, view.feature_version, "present", instant_of(event), watermark)
+    return tuple.__new__(ViewStatus, head)
 
 
 @lru_cache(256)

@@ -11,6 +11,7 @@ from pathlib import Path
 from touchline.errors import OnlineStoreUnavailable
 from touchline.features.online_store import StoredSize
 from touchline.features.packed import STAMPS_AT, STAMPS_LENGTH
+from touchline.features.wal_changes import WalChanges
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS packed (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
 _STAMPS = f"{STAMPS_AT + 1}, {STAMPS_LENGTH}"
@@ -24,13 +25,17 @@ _MOST_VARIABLES = 30_000  # SQLite binds at most 32,766
 
 
 class SqliteOnlineStore:
-    """Packed rows in one file. A write is one transaction: readers see all of it or nothing."""
+    """Packed rows in one file. A write is one transaction: readers see all of it or nothing.
 
-    def __init__(self, path: str | Path, *, timeout_seconds: float = 10.0) -> None:
+    What small reads found is remembered by each thread, up to `remember` keys, until anybody commits to the file.
+    """
+
+    def __init__(self, path: str | Path, *, timeout_seconds: float = 10.0, remember: int = 20_000) -> None:
         self._path = Path(str(path).removeprefix("sqlite:///"))
         self._timeout_seconds = timeout_seconds
+        self._remember = remember
         self._local = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._opened: list[_Reader] = []
         self._path.parent.mkdir(parents=True, exist_ok=True)
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -38,7 +43,7 @@ class SqliteOnlineStore:
             if len(keys) > _MOST_VARIABLES:
                 return self.read(keys[:_MOST_VARIABLES]) + self.read(keys[_MOST_VARIABLES:])
             if len(keys) <= _FEW:
-                return list(self._connection().execute(_select_few(len(keys)), keys).fetchone()) if keys else []
+                return self._reader().read_few(keys) if keys else []
             found = dict(self._connection().execute(_select(len(keys)), keys).fetchall())
         except sqlite3.Error as wrong:
             raise self._unavailable(wrong) from wrong
@@ -87,12 +92,16 @@ class SqliteOnlineStore:
         self._local = threading.local()
 
     def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._open()
-        return connection
+        return self._reader().connection
 
-    def _open(self) -> sqlite3.Connection:
+    def _reader(self) -> _Reader:
+        reader: _Reader | None = getattr(self._local, "reader", None)
+        if reader is None:
+            reader = self._local.reader = self._open()
+            self._opened.append(reader)
+        return reader
+
+    def _open(self) -> _Reader:
         # Each thread uses its own connection; only close() touches those of others.
         connection = sqlite3.connect(
             self._path, timeout=self._timeout_seconds, isolation_level=None, check_same_thread=False
@@ -101,11 +110,42 @@ class SqliteOnlineStore:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA mmap_size = 268435456")
         connection.execute(_SCHEMA)
-        self._opened.append(connection)
-        return connection
+        return _Reader(connection, WalChanges(self._path), self._remember)
 
     def _unavailable(self, wrong: sqlite3.Error) -> OnlineStoreUnavailable:
         return OnlineStoreUnavailable(str(self._path), str(wrong), self._timeout_seconds)
+
+
+class _Reader:
+    """One thread's connection, and what it has read since the file last changed."""
+
+    def __init__(self, connection: sqlite3.Connection, changes: WalChanges, remember: int) -> None:
+        self.connection = connection
+        self._changes = changes
+        self._remember = remember
+        self._known: dict[bytes, bytes | None] = {}
+        self._known_at: bytes | None = None
+
+    def read_few(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        state, known = self._changes.state(), self._known
+        if state is None or state != self._known_at:
+            known.clear()
+            self._known_at = state
+        try:
+            return [known[key] for key in keys]
+        except KeyError:
+            pass
+        values = list(self.connection.execute(_select_few(len(keys)), keys).fetchone())
+        if state is not None and self._changes.state() == state:
+            if len(known) + len(keys) > self._remember:
+                known.clear()
+            if len(keys) <= self._remember:
+                known.update(zip(keys, values, strict=True))
+        return values
+
+    def close(self) -> None:
+        self._changes.close()
+        self.connection.close()
 
 
 _UNDER = "key >= ? AND key < ?"

@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from touchline.serving.metrics import Gauge, Meter
+from touchline.serving.served import view_label
 
 Counts = dict[tuple[Any, ...], int]
 CountsOf = Callable[[Meter], Counts]
@@ -31,6 +32,11 @@ def _predictions(meter: Meter) -> Counts:
     return {(version, "production"): count for version, count in list(meter.predictions.items())}
 
 
+def _feature_reads(meter: Meter) -> Counts:
+    reads = list(meter.feature_reads.items())
+    return {(view_label(view, prefix), status): count for (view, prefix, status), count in reads}
+
+
 class _Figures(Collector):
     def __init__(self, meters: list[Meter], gauges: list[Gauge]) -> None:
         self._meters, self._gauges = meters, gauges
@@ -39,7 +45,7 @@ class _Figures(Collector):
         yield self._counter("requests", "Requests answered", ("route", "status"), lambda m: _texts(m.requests))
         yield self._histogram()
         yield self._counter("predictions", "Rows scored", ("version", "variant"), _predictions)
-        yield self._counter("feature_reads", "Views read", ("view", "status"), lambda m: _texts(m.feature_reads))
+        yield self._counter("feature_reads", "Views read", ("view", "status"), _feature_reads)
         yield self._counter("outcomes", "Outcomes received", ("status",), lambda m: _texts(m.outcomes))
         yield self._counter("release_swaps", "Releases that took over", (), lambda m: {(): m.swaps})
         yield self._counter("release_refused", "Releases that did not load", (), lambda m: {(): m.refused})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ def log_line_of(release: ServedRelease, variant: str) -> LogLine:
     """
     keys = sorted(release.entity_columns)
     inputs = tuple(column.name for column in release.inputs)
+    labels = [view_label(view.view, view.prefix) for view in release.views]
     same = {
         "project": release.project,
         "release_id": release.id,
@@ -45,7 +46,7 @@ def log_line_of(release: ServedRelease, variant: str) -> LogLine:
                 "example_id": row["example_id"],
                 "correlation_id": ask.correlation_id,
                 "entity_keys": entity_keys.decode(),
-                "views": _views(scored) if scored.statuses else "{}",
+                "views": _views(labels, scored) if scored.statuses else "{}",
                 "inputs": orjson.dumps({name: row[name] for name in inputs}).decode(),
                 "output": orjson.dumps(said).decode(),
             }
@@ -55,16 +56,16 @@ def log_line_of(release: ServedRelease, variant: str) -> LogLine:
     return log_line
 
 
-def _views(scored: Scored) -> str:
+def _views(labels: Sequence[str], scored: Scored) -> str:
     return orjson.dumps(
         {
-            view_label(found.view, found.prefix): {
+            label: {
                 "feature_version": found.feature_version,
                 "status": found.status,
                 "event_timestamp": found.event_timestamp,
                 "watermark": found.watermark,
             }
-            for found in scored.statuses
+            for label, found in zip(labels, scored.statuses, strict=True)
         }
     ).decode()
 
@@ -75,6 +76,9 @@ def sql_instant(instant: datetime) -> str:
     >>> sql_instant(datetime(2009, 4, 15, tzinfo=UTC))
     '2009-04-15 00:00:00.000000'
     """
-    if instant.tzinfo is not UTC:
-        instant = instant.astimezone(UTC)
-    return instant.isoformat(" ", "microseconds")[:26]
+    if (
+        instant.tzinfo is UTC and instant.microsecond
+    ):  # orjson leaves out a fraction of nought, and is four times faster
+        text = orjson.dumps(instant).decode()
+        return f"{text[1:11]} {text[12:27]}"
+    return instant.astimezone(UTC).isoformat(" ", "microseconds")[:26]

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from touchline.serving.scored import Answered
-from touchline.serving.served import view_label
 
 _COUNTS = ("requests", "predictions", "feature_reads", "outcomes")
 _TOTALS = ("swaps", "refused", "clients_gone")
@@ -52,7 +51,7 @@ class Meter:
         self.requests: defaultdict[tuple[str, int], int] = defaultdict(int)
         self.durations: defaultdict[str, Durations] = defaultdict(Durations)
         self.predictions: defaultdict[int, int] = defaultdict(int)
-        self.feature_reads: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.feature_reads: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self.outcomes: defaultdict[str, int] = defaultdict(int)
         self.swaps = self.refused = self.clients_gone = 0
 
@@ -64,7 +63,7 @@ class Meter:
         self.predictions[version] += len(answered)
         for one in answered:
             for found in one.statuses:
-                self.feature_reads[view_label(found.view, found.prefix), found.status] += 1
+                self.feature_reads[found.view, found.prefix, found.status] += 1
 
     def document(self) -> dict[str, Any]:
         """The figures as JSON takes them."""

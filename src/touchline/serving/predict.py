@@ -44,6 +44,7 @@ class Predictor:
         self._plan = VectorPlan(release.columns, release.transforms)
         self._score_row = row_scorer(release.model, may_be_infinite=bool(release.views or release.transforms))
         self._keys = release.entity_columns
+        self._labels = [view_label(view.view, view.prefix) for view in release.views]
         self._log_line = log_line_of(release, VARIANT)
         self._origin = {
             "project": release.project,
@@ -149,23 +150,23 @@ class Predictor:
 
     def read_features(self, rows: Sequence[Row], cutoffs: Sequence[datetime]) -> FeatureRows:
         """Rows' features from the online store, in one round trip; failures as problems."""
-        reader = self._open_reader()
+        if self.reader is None:
+            raise self._no_store()
         try:
-            return reader.read(rows, cutoffs)
+            return self.reader.read(rows, cutoffs)
         except (TouchlineError, OSError) as wrong:
             raise self._reading_problem(wrong) from wrong
 
     def _read_row(self, row: Row, cutoff: datetime) -> tuple[bytes, Statuses]:
-        reader = self._open_reader()
+        if self.reader is None:
+            raise self._no_store()
         try:
-            return reader.read_row(row, cutoff)
+            return self.reader.read_row(row, cutoff)
         except (TouchlineError, OSError) as wrong:
             raise self._reading_problem(wrong) from wrong
 
-    def _open_reader(self) -> FeatureReads:
-        if self.reader is None:
-            raise FeaturesUnavailable(self.release.project, "this server has no online store")
-        return self.reader
+    def _no_store(self) -> Problem:
+        return FeaturesUnavailable(self.release.project, "this server has no online store")
 
     def _reading_problem(self, wrong: Exception) -> Problem:
         if isinstance(wrong, InvalidEntityKey):
@@ -207,8 +208,8 @@ class Predictor:
             **self._origin,
             "cutoff": scored.cutoff,
             "features": {
-                view_label(found.view, found.prefix): {"status": found.status, "event_timestamp": found.event_timestamp}
-                for found in scored.statuses
+                label: {"status": found.status, "event_timestamp": found.event_timestamp}
+                for label, found in zip(self._labels, scored.statuses, strict=False)  # none where values were given
             },
         }
         try:
