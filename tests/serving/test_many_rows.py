@@ -30,9 +30,10 @@ from touchline.features import ColumnSpec, FeatureRows
 from touchline.serving import export_predictions, prune_predictions, read_exported, score_frame
 from touchline.serving.jobs import Jobs, rows_of
 from touchline.serving.problems import JobTooLarge
-from touchline.serving.served import InputField
+from touchline.serving.served import InputField, Vectors
 from touchline.storage import open_objects
 from touchline.storage.tables import predictions
+from touchline.training import PredictionInterval
 
 pytestmark = pytest.mark.services
 
@@ -169,3 +170,27 @@ def test_old_rows_move_to_parquet_and_leave_the_database(tmp_path: Path) -> None
         assert prune_predictions(server.database, objects, "shop", keep=timedelta(days=30), now=later).deleted == 2
         assert _count(server) == 0
     assert read_exported(objects, "shop")["prediction_id"].to_list() == sorted(ids)
+
+
+class _Line:
+    """A regression that knows how far it may be off."""
+
+    interval = PredictionInterval(2.5, 0.9, 100)
+
+    def predict(self, vectors: Vectors) -> Vectors:
+        return vectors[:, :1] * 2.0
+
+
+def test_a_value_comes_with_its_interval_over_http_in_bulk_and_in_the_log(tmp_path: Path) -> None:
+    release = a_release(kind="regression", model=_Line(), classes=())
+    said = {"value": 60.0, "interval": {"low": 57.5, "high": 62.5, "coverage": 0.9}}
+    with a_server(tmp_path, Shelf.of(release)) as server:
+        answer = server.client.post("/predict", json={"age": 30}).json()
+        assert {name: answer[name] for name in said} == said
+        wait_for(lambda: _count(server) == 1)
+        with server.database.connect() as connection:
+            assert connection.scalar(sa.select(predictions.c.output)) == said
+        schema = server.client.get("/openapi.json").json()["components"]["schemas"]["ShopAnswer"]
+        assert schema["properties"]["interval"]["required"] == ["low", "high", "coverage"]
+    found = score_frame(release, None, pl.DataFrame({"age": [30.0, None]}), now=NOW).frame
+    assert found.select("value", "low", "high").rows() == [(60.0, 57.5, 62.5), (None, None, None)]

@@ -103,8 +103,11 @@ def _score(release: ServedRelease, reader: FeatureReads | None, frame: pl.DataFr
     problems.note(pl.Series(~np.isfinite(outputs).all(axis=1)), "the model has no finite answer to these values")
     names = [f"p_{name}" for name in release.classes] if release.kind != "regression" else ["value"]
     columns = {name: pl.Series(outputs[:, place]) for place, name in enumerate(names)}
+    if release.interval is not None:
+        half = release.interval.half_width
+        columns |= {"low": pl.Series(outputs[:, 0] - half), "high": pl.Series(outputs[:, 0] + half)}
     answers = pl.DataFrame(columns).with_columns(problem=problems.found)
-    return answers.with_columns(pl.when(pl.col("problem").is_null()).then(pl.col(name)).alias(name) for name in names)
+    return answers.with_columns(pl.when(pl.col("problem").is_null()).then(pl.col(name)).alias(name) for name in columns)
 
 
 def _typed(release: ServedRelease, frame: pl.DataFrame, problems: _Problems) -> dict[str, pl.Series]:

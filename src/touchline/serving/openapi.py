@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from touchline.serving.predict import Predictor
 from touchline.serving.probes import SUMMARIES
 from touchline.serving.state import Serving
+
+if TYPE_CHECKING:
+    from touchline.training import PredictionInterval
 
 _PROBLEM = {
     "title": "Problem",
@@ -194,10 +197,22 @@ def _explain_operation(predictor: Predictor, path: str) -> dict[str, Any]:
     }
 
 
+def _interval_schema(interval: PredictionInterval) -> dict[str, Any]:
+    number = {"type": "number"}
+    return {
+        "type": "object",
+        "description": f"covers the truth in {interval.coverage:.0%} of the cases (split-conformal)",
+        "properties": {"low": number, "high": number, "coverage": number},
+        "required": ["low", "high", "coverage"],
+    }
+
+
 def _answer_schema(predictor: Predictor) -> dict[str, Any]:
     release = predictor.release
     instant = {"type": "string", "format": "date-time"}
     said: dict[str, Any] = {"value": {"type": "number"}}
+    if release.interval is not None:
+        said["interval"] = _interval_schema(release.interval)
     if release.kind != "regression":
         share = {"type": "number", "minimum": 0, "maximum": 1}
         said = {"probabilities": {"type": "object", "properties": dict.fromkeys(release.classes, share)}}

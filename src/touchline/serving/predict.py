@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import orjson
@@ -52,7 +52,6 @@ class Predictor:
             "version": release.version,
             "variant": VARIANT,
         }
-        self._is_regression = release.kind == "regression"
 
     def warm_up(self) -> None:
         """Score a row of nulls, so that the first request does not pay for what is made on first use."""
@@ -197,11 +196,7 @@ class Predictor:
 
     def _answered(self, scored: Scored, ask: Ask, prediction_id: str) -> Answered:
         release = self.release
-        said: dict[str, Any] = (
-            {"value": scored.output[0]}
-            if self._is_regression
-            else {"probabilities": dict(zip(release.classes, scored.output, strict=True))}
-        )
+        said = release.output(scored.output)
         answer = {
             "prediction_id": prediction_id,
             **said,

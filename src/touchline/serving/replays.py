@@ -136,7 +136,7 @@ def _replay_release(offline: OfflineFeatures, release: ServedRelease, rows: Sequ
     outputs = release.model.predict(vectors)
     recomputed = offline.vectors(rows)
     for index, row in enumerate(rows):
-        computed = output_of(release, outputs[index])
+        computed = release.output(outputs[index].tolist())
         output_matches = computed == row["output"]
         features_match, difference = _compare(release, vectors[index], recomputed[index])
         if not output_matches:
@@ -144,13 +144,6 @@ def _replay_release(offline: OfflineFeatures, release: ServedRelease, rows: Sequ
         yield Replayed(
             row["prediction_id"], release.id, row["output"], computed, output_matches, features_match, difference
         )
-
-
-def output_of(release: ServedRelease, output: Vectors) -> dict[str, Any]:
-    """A model's output as answers and the log tell it."""
-    if release.kind == "regression":
-        return {"value": float(output[0])}
-    return {"probabilities": dict(zip(release.classes, output.tolist(), strict=True))}
 
 
 def _compare(release: ServedRelease, logged: Vectors, recomputed: Vectors | None) -> tuple[bool | None, str | None]:

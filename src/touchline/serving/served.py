@@ -16,6 +16,7 @@ from touchline.features.on_demand import Transform
 
 if TYPE_CHECKING:
     from touchline.registry import LoadedRelease
+    from touchline.training import PredictionInterval
 
 Vectors = NDArray[np.float64]
 
@@ -63,6 +64,21 @@ class ServedRelease:
     def entity_columns(self) -> tuple[str, ...]:
         """The request fields that name entities, in the order of the joins, each once."""
         return tuple(dict.fromkeys(column for view in self.views for column in view.request_columns))
+
+    @property
+    def interval(self) -> PredictionInterval | None:
+        """How far from a value the truth may lie, where the model knows it."""
+        found: PredictionInterval | None = getattr(self.model, "interval", None)
+        return found
+
+    def output(self, scores: Sequence[float]) -> dict[str, Any]:
+        """The model's output for one row, as answers and the log tell it."""
+        if self.kind != "regression":
+            return {"probabilities": dict(zip(self.classes, scores, strict=True))}
+        if (interval := self.interval) is None:
+            return {"value": scores[0]}
+        low, high = interval.around(scores[0])
+        return {"value": scores[0], "interval": {"low": low, "high": high, "coverage": interval.coverage}}
 
     @property
     def view_columns(self) -> tuple[ColumnSpec, ...]:
