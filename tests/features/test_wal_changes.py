@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -105,6 +106,42 @@ def test_a_commit_under_way_and_a_file_without_an_index_cannot_be_told(tmp_path:
     torn = tmp_path / "torn-shm"
     torn.write_bytes(b"a" * 48 + b"b" * 48)
     assert WalChanges(tmp_path / "torn").state() is None
-    changes.close()
-    assert changes.state() is None
     connection.close()
+
+
+_IS_LOCKED = """
+import fcntl, struct, sys
+with open(sys.argv[1], "r+b") as index:
+    asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 128, 1, 0)
+    kind, *_, holder = struct.unpack("hhqqi4x", fcntl.fcntl(index, fcntl.F_GETLK, asked))
+print(kind != fcntl.F_UNLCK and holder)
+"""
+
+
+def test_watching_a_file_leaves_sqlite_its_locks(tmp_path: Path) -> None:
+    """Byte 128 says that a connection lives; without that lock the next process makes the index anew under ours."""
+    first, second = (SqliteOnlineStore(tmp_path / "online.db") for _ in range(2))
+    first.write([(b"a", packed(1))])
+    assert second.read([b"a"]) == first.read([b"a"]) == [packed(1)]
+    second.close()
+    asked = [sys.executable, "-c", _IS_LOCKED, str(tmp_path / "online.db-shm")]
+    assert subprocess.check_output(asked, text=True).strip() == str(os.getpid())
+    first.close()
+
+
+def test_an_index_that_sqlite_has_deleted_is_closed(tmp_path: Path) -> None:
+    for number in range(3):
+        store = SqliteOnlineStore(tmp_path / "online.db")
+        store.write([(b"a", packed(number))])
+        assert store.read([b"a"]) == store.read([b"a"]) == [packed(number)]
+        store.close()
+        assert not (tmp_path / "online.db-shm").exists()
+    kept = [handle for handle in Path("/proc/self/fd").iterdir() if _leads_to(handle, str(tmp_path))]
+    assert len(kept) <= 2  # the last one's, and its map's
+
+
+def _leads_to(handle: Path, folder: str) -> bool:
+    try:
+        return str(handle.readlink()).startswith(folder)
+    except FileNotFoundError:  # of the listing itself
+        return False

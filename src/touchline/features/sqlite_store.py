@@ -144,7 +144,6 @@ class _Reader:
         return values
 
     def close(self) -> None:
-        self._changes.close()
         self.connection.close()
 
 
