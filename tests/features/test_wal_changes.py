@@ -21,7 +21,7 @@ from touchline.features.sqlite_store import SqliteOnlineStore
 layout = Layout("form", [("elo", "float")])
 store = SqliteOnlineStore(sys.argv[1])
 for event in range(1, 301):
-    store.write([(b"a", layout.pack(event, event, (float(event),)))])
+    store.write([(key, layout.pack(event, event, (float(event),))) for key in (b"a", b"b", b"c")])
     print(event, flush=True)
 """
 
@@ -57,13 +57,29 @@ def test_a_reader_never_lags_behind_another_process(tmp_path: Path) -> None:
         assert writer.stdout is not None
         seen = 0
         for line in writer.stdout:  # told after the commit: from here on nobody may read less
-            (value,) = ours.read([b"a"])
-            assert value is not None
-            event, _ = stamps(value)
+            (event,) = _events(ours, b"a")
             assert event >= max(seen, int(line))
             seen = event
     assert seen == 300
     ours.close()
+
+
+def test_what_is_known_and_what_is_found_are_of_one_picture(tmp_path: Path) -> None:
+    path = tmp_path / "online.db"
+    ours = SqliteOnlineStore(path)
+    ours.write([(key, packed(0)) for key in (b"a", b"b", b"c")])
+    with subprocess.Popen([sys.executable, "-c", _WRITE, str(path)], stdout=subprocess.DEVNULL) as writer:
+        while writer.poll() is None:
+            _events(ours, b"a")
+            _events(ours, b"b")
+            # a and b are known now, c is not; each commit changes all three together
+            assert len(set(_events(ours, b"a", b"c", b"b"))) == 1
+    assert _events(ours, b"a", b"b", b"c") == [300] * 3
+    ours.close()
+
+
+def _events(store: SqliteOnlineStore, *keys: bytes) -> list[int]:
+    return [stamps(value)[0] for value in store.read(keys) if value is not None]
 
 
 def test_threads_remember_for_themselves(tmp_path: Path) -> None:

@@ -156,10 +156,11 @@ class FeatureReader:
 
     def _read_all(self, keys: Sequence[Sequence[bytes | None]], read: _Read) -> tuple[Vectors, list[list[ViewStatus]]]:
         """The vectors of all rows, and by view the status of each."""
-        lines = [self._plan.start(row) for row in read.rows]
+        plan, rows = self._plan, read.rows
+        lines = plan.start_all(rows) if len(rows) >= _MANY else [plan.start(row) for row in rows]
         asked = _Asked(*read, _all_micros(read.cutoffs), lines, {})
         columns = [self._view(place, column, asked) for place, column in enumerate(keys)]
-        return self._plan.vectors(lines, read.rows, asked.blocks), columns
+        return plan.vectors(lines, rows, asked.blocks), columns
 
     def _view(self, place: int, keys: Sequence[bytes | None], asked: _Asked) -> list[ViewStatus]:
         """Put one view's values into every row, and say for each where they came from."""
@@ -235,7 +236,7 @@ class _Asked(NamedTuple):
     values: Mapping[bytes, bytes | None]
     is_away: bool
     at: Sequence[int]
-    lines: list[list[Any]]
+    lines: list[list[Any]] | Vectors
     blocks: dict[int, Vectors]
 
 

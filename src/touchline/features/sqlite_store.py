@@ -27,7 +27,7 @@ _MOST_VARIABLES = 30_000  # SQLite binds at most 32,766
 class SqliteOnlineStore:
     """Packed rows in one file. A write is one transaction: readers see all of it or nothing.
 
-    What small reads found is remembered by each thread, up to `remember` keys, until anybody commits to the file.
+    What was read is remembered by each thread, up to `remember` keys, until anybody commits to the file.
     """
 
     def __init__(self, path: str | Path, *, timeout_seconds: float = 10.0, remember: int = 20_000) -> None:
@@ -40,14 +40,9 @@ class SqliteOnlineStore:
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         try:
-            if len(keys) > _MOST_VARIABLES:
-                return self.read(keys[:_MOST_VARIABLES]) + self.read(keys[_MOST_VARIABLES:])
-            if len(keys) <= _FEW:
-                return self._reader().read_few(keys) if keys else []
-            found = dict(self._connection().execute(_select(len(keys)), keys).fetchall())
+            return self._reader().read(keys)
         except sqlite3.Error as wrong:
             raise self._unavailable(wrong) from wrong
-        return [found.get(key) for key in keys]
 
     def write(self, rows: Iterable[tuple[bytes, bytes]], marks: Mapping[bytes, bytes] | None = None) -> int:
         connection = self._connection()
@@ -126,7 +121,7 @@ class _Reader:
         self._known: dict[bytes, bytes | None] = {}
         self._known_at: bytes | None = None
 
-    def read_few(self, keys: Sequence[bytes]) -> list[bytes | None]:
+    def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         state, known = self._changes.state(), self._known
         if state is None or state != self._known_at:
             known.clear()
@@ -134,14 +129,27 @@ class _Reader:
         try:
             return [known[key] for key in keys]
         except KeyError:
-            pass
-        values = list(self.connection.execute(_select_few(len(keys)), keys).fetchone())
-        if state is not None and self._changes.state() == state:
-            if len(known) + len(keys) > self._remember:
-                known.clear()
-            if len(keys) <= self._remember:
-                known.update(zip(keys, values, strict=True))
+            missing = [key for key in keys if key not in known]
+        found = self._ask(missing)
+        if state is None or self._changes.state() != state:
+            # What was known may be older than what was found: one statement gives one picture.
+            found = found if len(missing) == len(keys) else self._ask(keys)
+            return [found[key] for key in keys]
+        values = [found[key] if key in found else known[key] for key in keys]
+        if len(known) + len(found) > self._remember:
+            known.clear()
+        if len(found) <= self._remember:
+            known.update(found)
         return values
+
+    def _ask(self, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
+        if len(keys) <= _FEW:
+            return dict(zip(keys, self.connection.execute(_select_few(len(keys)), keys).fetchone(), strict=True))
+        found: dict[bytes, bytes | None] = dict.fromkeys(keys)
+        for start in range(0, len(keys), _MOST_VARIABLES):
+            part = keys[start : start + _MOST_VARIABLES]
+            found.update(self.connection.execute(_select(len(part)), part).fetchall())
+        return found
 
     def close(self) -> None:
         self.connection.close()

@@ -49,7 +49,15 @@ class RowPlan:
                 line[place] = column.code(value)
         return line
 
-    def fill(self, line: list[Any], view: int, values: Sequence[Any]) -> None:
+    def start_all(self, rows: Sequence[Mapping[str, Any]]) -> Vectors:
+        """Many rows so, as one array: cheaper than a list a row where views are filled in together."""
+        lines = np.full((len(rows), len(self._columns)), _NAN)
+        for place, column in self._inputs:
+            values = [row.get(column.name) for row in rows]
+            lines[:, place] = [_NAN if value is None else column.code(value) for value in values]
+        return lines
+
+    def fill(self, line: list[Any] | NDArray[np.float64], view: int, values: Sequence[Any]) -> None:
         """Put one view's values into a row; a null among numbers becomes NaN when the rows become an array."""
         run = self._runs[view]
         if run is not None:
@@ -73,7 +81,7 @@ class RowPlan:
 
     def vectors(
         self,
-        lines: Sequence[list[Any]],
+        lines: Sequence[list[Any]] | Vectors,
         rows: Sequence[Mapping[str, Any]],
         blocks: Mapping[int, Vectors] | None = None,
     ) -> Vectors:
