@@ -32,6 +32,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from peers.runs import peer_python
 from peers.serving_home import COLUMNS, ENTITIES, make_home, write_lua
 from peers.serving_run import Rival, Running, Speed, spread, started, typical, wrk
 
@@ -94,11 +95,7 @@ class Field:
 
     def _python(self, peer: str) -> Path:
         """The folder of commands of a peer's own environment."""
-        commands: Path = self.options.envs / peer / "bin"
-        if not commands.exists():
-            subprocess.run([sys.executable, "-m", "venv", self.options.envs / peer], check=True)
-            subprocess.run([commands / "python", "-m", "pip", "install", "-q", *PACKAGES[peer]], check=True)
-        return commands
+        return peer_python(self.options.envs, peer, PACKAGES[peer]).parent
 
     def _mlflow(self, kind: str) -> Rival:
         commands, saved = self._python("mlflow"), self.folder / f"mlflow_{kind}"

@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +26,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from peers.runs import peer_python
 from touchline.contracts import Contract
 from touchline.features import ColumnSpec, Examples, TrainingSet
 from touchline.ingest import CsvFiles, Source
@@ -196,15 +196,6 @@ def kept(folder: Path | None, run: Callable[[], Outcome]) -> Outcome:
     return Outcome(said=np.load(folder / "predictions.npy"), **record)
 
 
-def environment_of(name: str, envs: Path) -> Path:
-    """The Python of a peer's own environment, made when it is not there."""
-    python = envs / name / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", envs / name], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *PEERS[name]], check=True)
-    return python
-
-
 def write_job(
     folder: Path,
     problem: Problem,
@@ -256,7 +247,7 @@ def ask_peers(
         "classes": list(classes),
     }
     for peer in options.peers:
-        python = environment_of(peer, options.envs)
+        python = peer_python(options.envs, peer, PEERS[peer])
         for preset in options.presets if peer == "autogluon" else ("",):
 
             def run(peer: str = peer, python: Path = python, preset: str = preset) -> Outcome:

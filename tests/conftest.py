@@ -37,14 +37,14 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     # How long a busy machine takes is no rule of ours. Every run makes up other examples.
-    settings.register_profile("touchline", deadline=None, max_examples=50)
+    settings.register_profile("touchline", deadline=None)
     settings.register_profile("thorough", deadline=None, max_examples=1000)
     settings.load_profile(config.getoption("--hypothesis-profile") or "touchline")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Count what asks for a real server among the services tests, also where nobody marked it."""
+    """Count what asks for a real server or for MLflow among the services tests, also where nobody marked it."""
     for item in items:
         if _SERVERS.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.services)

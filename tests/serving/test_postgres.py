@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from tests.serving.builders import NOW, Ratings, a_match_release
 from touchline.serving import prune_predictions, replay_sample, settle_outcomes
 from touchline.serving.log_lines import sql_instant
+from touchline.serving.log_months import drop_empty_months
 from touchline.serving.predict import Predictor
 from touchline.serving.prediction_log import PredictionLog, RowsRefused
 from touchline.serving.scored import Ask
@@ -119,6 +120,22 @@ def test_each_month_lies_in_its_own_partition_and_leaves_as_one(store: Database,
         assert connection.exec_driver_sql("SELECT to_regclass('predictions_2031_04')").scalar() is not None
     DatabaseSink(store).write(lines[:1])  # a spool that comes late: the month is made again
     assert _partitions(store) == {"predictions_2031_03": 1, "predictions_2031_04": 1}
+
+
+def test_a_month_whose_rows_lie_in_the_default_partition_stays_there(
+    store: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    may = datetime(2033, 5, 5, tzinfo=UTC)
+    first, second = (_dated(line, may) for line in _lines("A", "B"))
+    sink = DatabaseSink(store)
+    sink.write([first])
+    with store.begin() as connection:
+        connection.execute(sa.delete(predictions))
+    assert drop_empty_months(store, before=datetime(2033, 7, 1, tzinfo=UTC)) == ["predictions_2033_05"]
+    sink.write([first])  # it knows the month as made
+    DatabaseSink(store).write([second])  # a worker that does not, and cannot make it any more
+    assert _partitions(store) == {"predictions_other": 2}
+    assert "no partition predictions_2033_05" in caplog.text
 
 
 def test_workers_that_need_a_month_at_once_make_it_once(store: Database) -> None:

@@ -91,8 +91,8 @@ class FeatureReader:
         # Rows of one request often share entities.
         asked = list(dict.fromkeys(key for key in chain(self._marks, *keys) if key is not None))
         values, is_away = self._fetch(asked)
-        read = _Read(rows, cutoffs, dict(zip(asked, values, strict=True)), is_away)
-        vectors, columns = self._read_all(keys, read)
+        by_key = dict(zip(asked, values, strict=True))
+        vectors, columns = self._read_all(keys, rows, cutoffs, by_key, is_away=is_away)
         counts = [(view.view, _counted(column)) for view, column in zip(self.views, columns, strict=True)]
         self.counters.count(counts, time.perf_counter() - started)
         return FeatureRows(vectors, tuple(zip(*columns, strict=True)) if columns else ((),) * len(rows))
@@ -107,8 +107,8 @@ class FeatureReader:
         if present is not None:
             self.counters.count(self._all_present, time.perf_counter() - started)
             return present
-        read = _Read([row], [cutoff], dict(zip(asked, values, strict=True)), is_away)
-        vectors, columns = self._read_all([[key] for key in keys], read)
+        by_key = dict(zip(asked, values, strict=True))
+        vectors, columns = self._read_all([[key] for key in keys], [row], [cutoff], by_key, is_away=is_away)
         statuses = tuple(column[0] for column in columns)
         self.counters.count([(one.view, {one.status: 1}) for one in statuses], time.perf_counter() - started)
         return vectors.tobytes(), statuses
@@ -146,19 +146,26 @@ class FeatureReader:
             data = values[behind_marks + place]
             if data is None:
                 return None
-            event, created, found = view.layout.unpack(data, keys[behind_marks + place])
-            ttl = view.ttl_micros
-            if event > at or created > at or (ttl is not None and event < at - ttl):
+            packed = view.layout.unpack(data, keys[behind_marks + place])
+            if _presence(packed, at, view.ttl_micros) != "present":
                 return None
-            plan.fill(line, place, found)
-            statuses.append(_present_status(view, values[place], event, created))
+            plan.fill(line, place, packed.values)
+            statuses.append(_status(view, values[place], "present", packed))
         return plan.vector(line, row), tuple(statuses)
 
-    def _read_all(self, keys: Sequence[Sequence[bytes | None]], read: _Read) -> tuple[Vectors, list[list[ViewStatus]]]:
+    def _read_all(
+        self,
+        keys: Sequence[Sequence[bytes | None]],
+        rows: Sequence[Request],
+        cutoffs: Sequence[datetime],
+        values: Mapping[bytes, bytes | None],
+        *,
+        is_away: bool,
+    ) -> tuple[Vectors, list[list[ViewStatus]]]:
         """The vectors of all rows, and by view the status of each."""
-        plan, rows = self._plan, read.rows
+        plan = self._plan
         lines = plan.start_all(rows) if len(rows) >= _MANY else [plan.start(row) for row in rows]
-        asked = _Asked(*read, _all_micros(read.cutoffs), lines, {})
+        asked = _Asked(rows, cutoffs, _all_micros(cutoffs), values, is_away, lines, {})
         columns = [self._view(place, column, asked) for place, column in enumerate(keys)]
         return plan.vectors(lines, rows, asked.blocks), columns
 
@@ -183,13 +190,12 @@ class FeatureReader:
         if (known > at).any() or (view.ttl_micros is not None and (found.event < at - view.ttl_micros).any()):
             return None
         asked.blocks[place] = found.values
-        return _Statuses(view, asked.values.get(view.keys.meta)).of_present(found.event.tolist(), known.tolist())
+        return _present_statuses(view, asked.values.get(view.keys.meta), found.event.tolist(), known.tolist())
 
     def _fill(self, place: int, keys: Sequence[bytes | None], asked: _Asked) -> list[ViewStatus]:
         view = self.views[place]
         unpack, ttl, values, fill = view.layout.unpack, view.ttl_micros, asked.values, self._plan.fill
-        status_of = _Statuses(view, asked.values.get(view.keys.meta))
-        statuses = []
+        mark, statuses = asked.values.get(view.keys.meta), []
         for number, (key, at) in enumerate(zip(keys, asked.at, strict=True)):
             data = values[key] if key is not None else None
             packed = unpack(data, key or b"") if data is not None else None
@@ -200,7 +206,7 @@ class FeatureReader:
                 status = "fallback"
             if packed is not None and (status == "present" or status == "fallback"):
                 fill(asked.lines[number], place, packed.values)
-            statuses.append(status_of(status, packed))
+            statuses.append(_status(view, mark, status, packed))
         return statuses
 
     def _second_try(
@@ -219,61 +225,41 @@ class FeatureReader:
         return (status, None) if status == "fallback" else (status, packed)
 
 
-class _Read(NamedTuple):
-    """The rows of one read, and what the store said about them."""
-
-    rows: Sequence[Request]
-    cutoffs: Sequence[datetime]
-    values: Mapping[bytes, bytes | None]
-    is_away: bool
-
-
 class _Asked(NamedTuple):
-    """A read, and what is being filled from it: lines, or blocks by view."""
+    """The rows of one read, what the store said about them, and what is being filled: lines, or blocks by view."""
 
     rows: Sequence[Request]
     cutoffs: Sequence[datetime]
+    at: Sequence[int]
     values: Mapping[bytes, bytes | None]
     is_away: bool
-    at: Sequence[int]
     lines: list[list[Any]] | Vectors
     blocks: dict[int, Vectors]
 
 
-class _Statuses:
-    """The statuses of one view in one read."""
-
-    def __init__(self, view: ServedView, mark: bytes | None) -> None:
-        self._view = (view.view, view.prefix, view.feature_version)
-        self._watermark, self._watermark_at = _watermark(mark, view.view) if mark else _UNKNOWN
-
-    def __call__(self, status: Presence, packed: PackedRow | None) -> ViewStatus:
-        """A row newer than the mark was written since: for this entity more is known."""
-        event_at, watermark = None, self._watermark_at
-        if packed is not None:
-            event, created, _ = packed
-            event_at = instant_of(event)
-            if event > self._watermark or created > self._watermark:
-                watermark = instant_of(max(event, created))
-        # What ViewStatus(...) gives, in a third of the time.
-        return tuple.__new__(ViewStatus, (*self._view, status, event_at, watermark))
-
-    def of_present(self, events: Sequence[int], known: Sequence[int]) -> list[ViewStatus]:
-        """Of rows that are all present, by when they happened and when they were known."""
-        new, head, limit, at = tuple.__new__, (*self._view, "present"), self._watermark, self._watermark_at
-        return [
-            new(ViewStatus, (*head, instant_of(event), at if late <= limit else instant_of(late)))
-            for event, late in zip(events, known, strict=True)
-        ]
-
-
-def _present_status(view: ServedView, mark: bytes | None, event: int, created: int) -> ViewStatus:
-    """The status of a value that is there: what `_Statuses` gives, for one row."""
+def _status(view: ServedView, mark: bytes | None, status: Presence, packed: PackedRow | None) -> ViewStatus:
+    """What one view gave. A row newer than the mark was written since: for this entity more is known."""
     limit, watermark = _watermark(mark, view.view) if mark else _UNKNOWN
-    if event > limit or created > limit:
-        watermark = instant_of(max(event, created))
-    head = (view.view, view.prefix, view.feature_version, "present", instant_of(event), watermark)
-    return tuple.__new__(ViewStatus, head)
+    event_at = None
+    if packed is not None:
+        event, created, _ = packed
+        event_at = instant_of(event)
+        if event > limit or created > limit:
+            watermark = instant_of(max(event, created))
+    # What ViewStatus(...) gives, in a third of the time.
+    return tuple.__new__(ViewStatus, (view.view, view.prefix, view.feature_version, status, event_at, watermark))
+
+
+def _present_statuses(
+    view: ServedView, mark: bytes | None, events: Sequence[int], known: Sequence[int]
+) -> list[ViewStatus]:
+    """The same for rows that are all present, by when they happened and when they were known."""
+    limit, watermark = _watermark(mark, view.view) if mark else _UNKNOWN
+    new, head = tuple.__new__, (view.view, view.prefix, view.feature_version, "present")
+    return [
+        new(ViewStatus, (*head, instant_of(event), watermark if late <= limit else instant_of(late)))
+        for event, late in zip(events, known, strict=True)
+    ]
 
 
 @lru_cache(256)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,6 @@ class LateRoutes:
 
     def __init__(self, make: Callable[[], FastAPI]) -> None:
         self._make = make
-        self._making = threading.Lock()
         self._app: FastAPI | None = None
         self._made, self._ending = asyncio.Event(), asyncio.Event()
 
@@ -33,18 +31,12 @@ class LateRoutes:
             raise InternalError
         await self._app(scope, receive, send)
 
-    def app(self) -> FastAPI:
-        """The application, made now if nobody has."""
-        with self._making:
-            if self._app is None:
-                self._app = self._make()
-            return self._app
-
     async def live(self) -> None:
         """Make the application, and run whatever its routers start and end, until `end`."""
         try:
-            app = await asyncio.to_thread(self.app)
+            app = await asyncio.to_thread(self._make)
             async with app.router.lifespan_context(app):
+                self._app = app
                 self._made.set()
                 await self._ending.wait()
         except Exception:  # noqa: BLE001  whatever it is, predictions go on

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import orjson
@@ -29,6 +29,9 @@ from touchline.serving.served import FeatureReads, ServedRelease, Vectors, view_
 from touchline.serving.vectors import VectorPlan
 
 NewId = Callable[[], str]
+Asked = TypeVar("Asked")
+At = TypeVar("At")
+Found = TypeVar("Found")
 VARIANT = "production"  # the traffic split will name others
 
 
@@ -39,6 +42,7 @@ class Predictor:
         self.release = release
         self.models: RequestModels = request_models(release)
         self.reader = reader
+        self._store = reader or _NoStore(release.project)
         self._one = self.models.row.__pydantic_validator__
         self._many = TypeAdapter(list[self.models.row]).validator  # type: ignore[name-defined]
         self._plan = VectorPlan(release.columns, release.transforms)
@@ -113,7 +117,7 @@ class Predictor:
         elif row["features"] is not None:
             vector = self._plan.encode_one({**row, **row["features"].__dict__})
         else:
-            vector, statuses = self._read_row(row, cutoff)
+            vector, statuses = self._asked_of(self._store.read_row, row, cutoff)
         output = self._score_row(vector)
         _validate_finite(output)
         return self._answered(Scored(row, cutoff, vector, statuses, output), ask, new_id())
@@ -149,23 +153,13 @@ class Predictor:
 
     def read_features(self, rows: Sequence[Row], cutoffs: Sequence[datetime]) -> FeatureRows:
         """Rows' features from the online store, in one round trip; failures as problems."""
-        if self.reader is None:
-            raise self._no_store()
+        return self._asked_of(self._store.read, rows, cutoffs)
+
+    def _asked_of(self, read: Callable[[Asked, At], Found], asked: Asked, at: At) -> Found:
         try:
-            return self.reader.read(rows, cutoffs)
+            return read(asked, at)
         except (TouchlineError, OSError) as wrong:
             raise self._reading_problem(wrong) from wrong
-
-    def _read_row(self, row: Row, cutoff: datetime) -> tuple[bytes, Statuses]:
-        if self.reader is None:
-            raise self._no_store()
-        try:
-            return self.reader.read_row(row, cutoff)
-        except (TouchlineError, OSError) as wrong:
-            raise self._reading_problem(wrong) from wrong
-
-    def _no_store(self) -> Problem:
-        return FeaturesUnavailable(self.release.project, "this server has no online store")
 
     def _reading_problem(self, wrong: Exception) -> Problem:
         if isinstance(wrong, InvalidEntityKey):
@@ -212,6 +206,22 @@ class Predictor:
         except orjson.JSONEncodeError as wrong:  # a field of any type, with an integer beyond 64 bits
             raise InvalidRequest([FieldProblem("", str(wrong), None, "values that the log can keep")]) from wrong
         return Answered(answer, line, scored.statuses)
+
+
+class _NoStore:
+    """In place of the online store of a server that has none."""
+
+    def __init__(self, project: str) -> None:
+        self._project = project
+
+    def read(self, rows: Sequence[Row], cutoffs: Sequence[datetime]) -> FeatureRows:  # noqa: ARG002
+        raise self._problem()
+
+    def read_row(self, row: Row, cutoff: datetime) -> tuple[bytes, Statuses]:  # noqa: ARG002
+        raise self._problem()
+
+    def _problem(self) -> Problem:
+        return FeaturesUnavailable(self._project, "this server has no online store")
 
 
 def _validate_finite(output: Sequence[float]) -> None:

@@ -38,7 +38,7 @@ _SWITCH_SECONDS = 0.001
 
 
 class Server:
-    """The ASGI application of a serving process. `app()` is the FastAPI application behind the predictions."""
+    """The ASGI application of a serving process."""
 
     def __init__(self, serving: Serving, keys: KeyRing, jobs: Jobs, make_routes: Callable[[], FastAPI]) -> None:
         self.serving = serving
@@ -51,10 +51,6 @@ class Server:
             await self._live(receive, send)
         else:
             await self._front(scope, receive, send)
-
-    def app(self) -> FastAPI:
-        """The FastAPI application, made now if it is not there yet."""
-        return self._routes.app()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """ASGI's lifespan: what has to run from the start to the end of the process."""
@@ -113,8 +109,10 @@ def create_app(
     options = options or ServerOptions()
     slots = {project.name: _slot(project) for project in projects}
     log = PredictionLog(spool, DatabaseSink(database), options.log_limits)
-    serving = Serving(slots, default or projects[0].name, log, database, options.limits)
-    serving.tracer, serving.figures = options.tracer, WorkerFigures(options.figures)
+    figures = WorkerFigures(options.figures)
+    serving = Serving(
+        slots, default or projects[0].name, log, database, options.limits, figures=figures, tracer=options.tracer
+    )
     jobs = Jobs(spool.parent / "jobs", serving)
     keys = KeyRing(database, is_open=is_loopback(host))
 

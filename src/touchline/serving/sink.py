@@ -61,17 +61,16 @@ class DatabaseSink:
             raise RowsRefused(str(wrong.orig)) from wrong
 
     def _write(self, lines: Sequence[bytes]) -> None:
-        is_postgres = self._database.engine.dialect.name == "postgresql"
-        rows = [] if is_postgres else _parsed(lines)
-        if is_postgres:
-            self._months.prepare(lines)
-        # A row depends on nothing stored but its example, so on PostgreSQL it waits for no other writer.
-        with self._database.append() as connection:
-            if is_postgres:
-                array = b"[" + b",".join(lines) + b"]"
-                connection.execute(sa.text(_POSTGRES), {"rows": array.decode()})
-            else:
+        if self._database.engine.dialect.name != "postgresql":
+            rows = _parsed(lines)
+            with self._database.append() as connection:
                 _insert(connection, rows)
+            return
+        self._months.prepare(lines)
+        array = b"[" + b",".join(lines) + b"]"
+        # A row depends on nothing stored but its example, so it waits for no other writer.
+        with self._database.append() as connection:
+            connection.execute(sa.text(_POSTGRES), {"rows": array.decode()})
 
 
 def _is_fault_of_rows(wrong: sa.exc.DBAPIError) -> bool:

@@ -16,6 +16,7 @@ import orjson
 
 from touchline.serving.metrics import Meter
 from touchline.serving.prediction_log import LogStatus
+from touchline.storage.processes import has_ended, this_process
 
 ENVIRONMENT = "TOUCHLINE_WORKER_FIGURES"
 """The folder that the workers of one server share; set by the process that starts them."""
@@ -38,7 +39,8 @@ class WorkerFigures:
         """Let the other workers know."""
         if self._folder is None:
             return
-        document = {"meters": {meter.project: meter.document() for meter in meters}, "log": _log_document(log)}
+        figures = {meter.project: meter.document() for meter in meters}
+        document = {"process": this_process(), "meters": figures, "log": _log_document(log)}
         part = self._folder / f"{self._own}.part"
         with suppress(OSError):  # a full disk: the figures are late
             part.write_bytes(orjson.dumps(document))
@@ -49,7 +51,7 @@ class WorkerFigures:
         together = {meter.project: Meter(meter.project) for meter in own}
         for meter in own:
             together[meter.project].add(meter.document())
-        for _, document in self._others():
+        for document in self._others():
             for project, figures in document["meters"].items():
                 together[project].add(figures)
         return list(together.values())
@@ -57,15 +59,15 @@ class WorkerFigures:
     def logs(self, own: LogStatus) -> dict[str, int]:
         """What waits in the logs of all living workers, and in how many of them the log is failing."""
         found = _log_document(own)
-        for pid, document in self._others():
-            if _is_alive(pid):
+        for document in self._others():
+            if not has_ended(document["process"]):
                 found = {name: value + document["log"][name] for name, value in found.items()}
         return found
 
-    def _others(self) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _others(self) -> Iterator[dict[str, Any]]:
         for path in self._folder.glob("*.json") if self._folder is not None else ():
             if path.name != self._own:
-                yield int(path.stem), orjson.loads(path.read_bytes())
+                yield orjson.loads(path.read_bytes())
 
 
 def _log_document(log: LogStatus) -> dict[str, int]:
@@ -75,13 +77,3 @@ def _log_document(log: LogStatus) -> dict[str, int]:
         "refused": log.refused,
         "failing": int(log.is_behind),
     }
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
