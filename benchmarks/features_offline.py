@@ -77,8 +77,8 @@ def _write_history(path: Path, size: Size, chance: np.random.Generator, correcte
 
 def join_ours(asked: Path, histories: Sequence[Path], size: Size) -> pl.DataFrame:
     """The engine under `point_in_time_join` and under the Feast store: created times and TTL count."""
-    from touchline.features.as_of_join import HistoryColumns, Lookup, instants
-    from touchline.features.key_partitions import join_as_of
+    from touchline.features.offline.as_of_join import HistoryColumns, Lookup, instants
+    from touchline.features.offline.key_partitions import join_as_of
 
     examples = pl.read_parquet(asked)
     columns = list(examples.iter_columns())

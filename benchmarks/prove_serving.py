@@ -32,7 +32,7 @@ from tests.serving.cable import Cable, a_cable
 from tests.serving.load import Load, under_load
 from tests.serving.server_process import Process, a_process
 from touchline.features import open_online_store
-from touchline.serving import Sample, replay_sample
+from touchline.predictions import Sample, replay_sample
 from touchline.storage import Database
 from touchline.storage.tables import predictions
 

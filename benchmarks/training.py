@@ -32,8 +32,8 @@ from touchline.features import ColumnSpec, Examples, TrainingSet
 from touchline.ingest import CsvFiles, Source
 from touchline.statistics import interval
 from touchline.training import Task, Training, Tune, classification, loss_rows, regression, split_again, train
-from touchline.training.evaluate import Judged, metrics_with_intervals
-from touchline.training.splits import Split
+from touchline.training.data.splits import Split
+from touchline.training.evaluation.evaluate import Judged, metrics_with_intervals
 
 Array = NDArray[np.float64]
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

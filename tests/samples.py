@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 
 from touchline.automation import PipelineReport
-from touchline.cli.door import Door, House
-from touchline.cli.work import open_registry, prepare
+from touchline.cli.opening import Door, House
+from touchline.cli.pipeline_stores import open_registry, prepare
 from touchline.ingest import Fetched
 from touchline.project import load_project
 from touchline.registry import Gate, Registry

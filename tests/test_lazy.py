@@ -10,7 +10,9 @@ import pytest
 pytestmark = pytest.mark.services
 
 
-@pytest.mark.parametrize("first", ["touchline.features.on_demand", "touchline.features.examples", "touchline.features"])
+@pytest.mark.parametrize(
+    "first", ["touchline.features.declaration.on_demand", "touchline.features.offline.examples", "touchline.features"]
+)
 def test_a_submodule_never_hides_an_exported_name(first: str) -> None:
     code = f"import {first}; from touchline import examples, on_demand; print(callable(examples), callable(on_demand))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

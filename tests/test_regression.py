@@ -9,8 +9,8 @@ import pytest
 
 from tests.samples import a_small_sample, trained
 from touchline.automation import material_of
-from touchline.cli.door import Door
-from touchline.cli.work import workplace
+from touchline.cli.opening import Door
+from touchline.cli.pipeline_stores import workplace
 from touchline.project import advance_clock
 from touchline.registry import (
     Decision,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.samples import SAMPLES, a_small_sample, trained
-from touchline.cli.door import Door
+from touchline.cli.opening import Door
 from touchline.registry import (
     ModelVersion,
     Registry,

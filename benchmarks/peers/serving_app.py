@@ -7,7 +7,8 @@ from pathlib import Path
 
 from touchline.clock import SystemClock
 from touchline.features import FeatureReader, open_online_store
-from touchline.serving import JournalReleases, ServedProject, ServedRelease, Server, create_app
+from touchline.registry import ServedRelease
+from touchline.serving import JournalReleases, ServedProject, Server, create_app
 from touchline.storage import Database, open_objects
 
 HOME = Path(os.environ.get("BENCH_HOME", "."))

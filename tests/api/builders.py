@@ -11,9 +11,9 @@ from random import Random
 from httpx import Client
 
 from tests.serving.builders import on_loopback
-from touchline.cli.app import create_full_app
-from touchline.cli.door import Door, House
-from touchline.cli.work import prepare
+from touchline.cli.opening import Door, House
+from touchline.cli.pipeline_stores import prepare
+from touchline.cli.processes.apps import create_full_app
 from touchline.project import load_project
 from touchline.settings import Settings
 

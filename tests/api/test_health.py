@@ -9,8 +9,8 @@ import pytest
 from httpx import Client
 
 from tests.api.builders import NOW, a_client, a_house
+from touchline.http import make_key
 from touchline.monitoring import DriftVerdict, Window
-from touchline.serving import make_key
 from touchline.storage.tables import drift_reports
 
 pytestmark = pytest.mark.services

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from touchline.api.kept_statistics import KeptStatistics
+from touchline.api.statistics_cache import KeptStatistics
 from touchline.features import FeatureHistory, ViewStatistics
 
 

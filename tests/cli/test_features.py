@@ -10,9 +10,9 @@ import pytest
 
 from tests.cli.conftest import Cli, a_shop
 from tests.serving.builders import on_loopback, wait_for
-from touchline.cli.app import create_serving_app
-from touchline.cli.door import open_house
-from touchline.cli.work import open_online
+from touchline.cli.opening import open_house
+from touchline.cli.pipeline_stores import open_online
+from touchline.cli.processes.apps import create_serving_app
 from touchline.errors import NothingNamed, ViewNotFound
 from touchline.features import ServedView
 from touchline.project import load_project

@@ -9,9 +9,9 @@ import pytest
 
 from tests.features.builders import NOW, a_view
 from tests.features.test_policies import ARelease, a_release
-from touchline.cli.door import House
-from touchline.cli.reading import reader_of
-from touchline.cli.work import open_copy, open_joins, open_online
+from touchline.cli.open_reader import reader_of
+from touchline.cli.opening import House
+from touchline.cli.pipeline_stores import open_copy, open_joins, open_online
 from touchline.clock import FrozenClock
 from touchline.errors import InvalidSetting
 from touchline.features import FeatureReader, LastValues, MirroredStore, StoreCopy

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from touchline.cli import supervisor
+from touchline.cli.processes import supervisor
 
 # Writes its process id, then waits; a second start appends a second id.
 _WORKER = """

@@ -14,8 +14,8 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.serving.builders import on_loopback, wait_for
-from touchline.cli.door import open_house
-from touchline.cli.server import api_app
+from touchline.cli.opening import open_house
+from touchline.cli.processes.server import api_app
 
 
 @pytest.mark.services

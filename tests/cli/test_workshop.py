@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.shop import write_shop
-from touchline.cli.door import Door, House, load_default
-from touchline.cli.work import open_workshop
+from touchline.cli.opening import Door, House, load_default
+from touchline.cli.pipeline_stores import open_workshop
 from touchline.errors import MissingDependency
 from touchline.settings import Settings
 

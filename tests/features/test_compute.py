@@ -23,7 +23,7 @@ from touchline.features import (
     read_training_set,
     write_training_set,
 )
-from touchline.features.examples import checked_examples
+from touchline.features.offline.examples import checked_examples
 from touchline.ingest import FrameProvider, IngestStores, Source, ingest_source, read_snapshot
 from touchline.storage import Database, open_objects
 

@@ -67,7 +67,7 @@ def test_a_view_that_is_taken_away_takes_its_rows(store: feast.FeatureStore, onl
 def test_a_damaged_row_is_an_error(store: feast.FeatureStore, online: Any) -> None:
     store.materialize(day(0), day(9))
     raw = open_online_store(online[1], online[2])
-    from touchline.features.feast_values import feast_layout
+    from touchline.features.feast.values import feast_layout
 
     key = feast_layout("drivers", store.get_feature_view("stats")).keys.rows + b"1"
     raw.write([], {key: b"TL\x01\x00broken"})

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.features.builders import a_game, a_view, day, peeks_ahead, running_total, snapshot, versions
 from touchline.errors import InvalidView, LooksAhead
 from touchline.features import build_history, point_in_time_join
-from touchline.features.history import history_of
-from touchline.features.look_ahead import sample_instants, validate_causal
+from touchline.features.offline.history import history_of
+from touchline.features.offline.look_ahead import sample_instants, validate_causal
 
 
 def totals(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:

@@ -15,10 +15,15 @@ from touchline.clock import FrozenClock
 from touchline.contracts import Contract
 from touchline.errors import InvalidEntityKey, InvalidPush, LeaseHeld
 from touchline.features import ColumnSpec, FeatureReader, FeatureView, OnlineStore, ServedView, compute_view
-from touchline.features.invalidate import drop_unused_versions, invalidate_entity, invalidate_model, invalidate_view
-from touchline.features.materialize import materialize, materialize_view
-from touchline.features.push import push
-from touchline.features.statistics import entity_features, entity_keys_of, view_statistics
+from touchline.features.online.invalidate import (
+    drop_unused_versions,
+    invalidate_entity,
+    invalidate_model,
+    invalidate_view,
+)
+from touchline.features.online.materialize import materialize, materialize_view
+from touchline.features.online.push import push
+from touchline.features.verification.view_statistics import entity_features, entity_keys_of, view_statistics
 from touchline.ingest import IngestStores, Source, ingest_source
 from touchline.storage import Database, hold_lease, open_objects, tables
 

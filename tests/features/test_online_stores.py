@@ -11,7 +11,7 @@ import pytest
 
 from touchline.errors import OnlineStoreUnavailable, UnknownPlugin
 from touchline.features import OnlineStore, open_online_store
-from touchline.features.packed import Layout
+from touchline.features.vectors.packed_row import Layout
 
 LAYOUT = Layout("form", [("elo", "float")])
 

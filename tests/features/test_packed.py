@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from touchline.errors import CorruptedFeatures
-from touchline.features.marks import Mark, watermark_in
-from touchline.features.packed import Layout, stamps
+from touchline.features.vectors.packed_row import Layout, stamps
+from touchline.features.vectors.watermark import Mark, watermark_in
 
 LAYOUT = Layout("form", [("a", "float"), ("b", "int"), ("c", "bool"), ("d", "str"), ("e", "bytes"), ("f", "timestamp")])
 whole = st.integers(-(2**63), 2**63 - 1)

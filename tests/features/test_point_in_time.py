@@ -14,8 +14,8 @@ from tests.features.brute_force import brute_force_join
 from tests.features.builders import INSTANT, TEAM, a_view, day, games_source
 from touchline.errors import InvalidEntityKey, InvalidView, MissingDependency, UnknownPlugin, ViewNotFound
 from touchline.features import Entity, FeatureView, point_in_time_join
-from touchline.features.as_of_join import HistoryColumns, Lookup, instants
-from touchline.features.key_partitions import join_as_of, open_runner, parts_for
+from touchline.features.offline.as_of_join import HistoryColumns, Lookup, instants
+from touchline.features.offline.key_partitions import join_as_of, open_runner, parts_for
 
 PLACES = Entity(name="place", join_keys=["team", "ground"])
 moments = st.integers(0, 12).map(day)

@@ -32,8 +32,8 @@ from touchline.features import (
     open_online_store,
     open_reader,
 )
-from touchline.features.compute_on_miss import ComputeOnMiss
-from touchline.features.materialize import view_layout
+from touchline.features.online.compute_on_miss import ComputeOnMiss
+from touchline.features.online.materialize import view_layout
 from touchline.ingest import FrameProvider, IngestStores, Source, ingest_source
 from touchline.storage import Database, open_objects
 

@@ -22,8 +22,8 @@ from touchline.features import (
     materialize,
     on_demand,
 )
-from touchline.features.compute import FeatureHistory
-from touchline.features.marks import Mark, micros
+from touchline.features.offline.compute_view import FeatureHistory
+from touchline.features.vectors.watermark import Mark, micros
 
 GAMES = [a_game("1", day(1), points=3), a_game("2", day(9), points=1), a_game("3", day(3), team="B", points=5)]
 COLUMNS = (
@@ -183,7 +183,7 @@ def test_the_reader_is_the_offline_join(a_reader: Any, tmp_path: Path) -> None:
 def test_the_reader_imports_neither_feast_nor_pandas_nor_polars() -> None:
     code = (
         "import sys; from touchline.features import FeatureReader, ServedView, ColumnSpec, encode;"
-        "import touchline.features.sqlite_store, touchline.features.redis_store;"
+        "import touchline.features.online.sqlite, touchline.features.online.redis;"
         "print(sorted({'feast', 'pandas', 'polars', 'pyarrow', 'sqlalchemy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

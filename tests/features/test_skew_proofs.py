@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.features.builders import NOW
 from tests.serving.builders import Shelf, a_release, a_server
 from touchline.features import SkewProof, read_skew_proof, write_skew_proof
-from touchline.features.verify import SkewReport
+from touchline.features.verification.verify import SkewReport
 from touchline.storage import open_objects
 
 REPORT = SkewReport(1000, 998, 7, 6, {"home_elo": 2}, (), 0.0063)

@@ -15,7 +15,7 @@ from tests.features.builders import a_game, a_view, day
 from tests.features.test_policies import a_reader
 from tests.features.test_reader import a_stored_history, gaps
 from touchline.errors import ViewNotFound
-from touchline.features.verify import LoggedVector, ServedFrom, skew_upper_bound, verify
+from touchline.features.verification.verify import LoggedVector, ServedFrom, skew_upper_bound, verify
 
 GAMES = [a_game(str(n), day(n), team="ABC"[n % 3], points=n) for n in range(1, 30)]
 

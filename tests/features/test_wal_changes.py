@@ -10,14 +10,14 @@ import threading
 from pathlib import Path
 
 from tests.features.test_online_stores import packed
-from touchline.features.packed import stamps
-from touchline.features.sqlite_store import SqliteOnlineStore
-from touchline.features.wal_changes import WalChanges
+from touchline.features.online.sqlite import SqliteOnlineStore
+from touchline.features.online.wal_changes import WalChanges
+from touchline.features.vectors.packed_row import stamps
 
 _WRITE = """
 import sys
-from touchline.features.packed import Layout
-from touchline.features.sqlite_store import SqliteOnlineStore
+from touchline.features.vectors.packed_row import Layout
+from touchline.features.online.sqlite import SqliteOnlineStore
 layout = Layout("form", [("elo", "float")])
 store = SqliteOnlineStore(sys.argv[1])
 for event in range(1, 301):

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.ingest.builders import House, a_game, a_source, day, frame
 from touchline.contracts import Contract
 from touchline.ingest import CONSTANT_STAMP, FrameProvider, Source, current_rows, rows_known_at
+from touchline.ingest.event_times import event_timestamp
 from touchline.ingest.merge import Merged, merge
 from touchline.ingest.snapshots import snapshot_hash
-from touchline.ingest.stamps import event_timestamp
 
 HOURS = timedelta(hours=3)
 LATER = day(1, month=6)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tests.registry.builders import gap
 from touchline.errors import NotPortable
 from touchline.features import on_demand
-from touchline.registry.portable import portable_source
+from touchline.registry.release.transforms import portable_source
 
 OFFSET = np.float64(1.5)
 Columns = Mapping[str, NDArray[Any]]

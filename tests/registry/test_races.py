@@ -23,7 +23,7 @@ from touchline.registry import (
     read_version,
     record_version,
 )
-from touchline.registry.looks import look_at
+from touchline.registry.gates.looks import look_at
 from touchline.storage import Database
 from touchline.training import Recipe
 

@@ -22,8 +22,8 @@ from touchline.registry import (
     read_version,
     verify_release,
 )
-from touchline.registry.digest import DIGEST_FILE, digest_of, file_hashes
-from touchline.registry.facts import write_files
+from touchline.registry.release.digest import DIGEST_FILE, digest_of, file_hashes
+from touchline.registry.runs.run_files import write_files
 
 
 @pytest.fixture

@@ -19,9 +19,11 @@ import uvicorn
 
 from touchline.clock import Clock, FrozenClock
 from touchline.features import ColumnSpec, FeatureRows, ServedView, ViewStatus, encode
-from touchline.serving import Head, Limits, LogLimits, ServedProject, ServedRelease, ServerOptions, create_app
-from touchline.serving.served import InputField, Vectors
-from touchline.serving.state import Serving, Tracer
+from touchline.predictions import LogLimits
+from touchline.registry import ServedRelease
+from touchline.registry.release.served_release import InputField, Vectors
+from touchline.serving import Head, Limits, ServedProject, ServerOptions, create_app
+from touchline.serving.http.state import Serving, Tracer
 from touchline.storage import Database
 
 NOW = datetime(2009, 4, 15, tzinfo=UTC)

@@ -15,17 +15,17 @@ import sqlalchemy as sa
 
 from touchline.clock import SystemClock
 from touchline.features import ColumnSpec, OnlineStore, ServedView
-from touchline.features.marks import Mark, micros
+from touchline.features.vectors.watermark import Mark, micros
 from touchline.registry import Journal, Move, ReleaseManifest
-from touchline.registry.digest import DIGEST_FILE, digest_of, file_hashes
-from touchline.registry.release import release_id
+from touchline.registry.release.digest import DIGEST_FILE, digest_of, file_hashes
+from touchline.registry.release.release import release_id
 from touchline.serving import JournalReleases
 from touchline.storage import Database, ObjectStore, open_objects
 from touchline.storage.tables import model_versions, releases
 from touchline.training import Model
 from touchline.training.estimators.base import FitRequest, FitRows
-from touchline.training.model import find_family
-from touchline.training.preparation import fit_preparation
+from touchline.training.fitting.model import find_family
+from touchline.training.fitting.preparation import fit_preparation
 
 PROJECT = "bench"
 CLASSES = ("no", "yes")

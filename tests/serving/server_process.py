@@ -19,15 +19,9 @@ from tests.serving.builders import wait_for
 from tests.serving.bundles import PROJECT
 from touchline.clock import SystemClock
 from touchline.features import FeatureReader, open_online_store
-from touchline.serving import (
-    JournalReleases,
-    LogLimits,
-    ServedProject,
-    ServedRelease,
-    Server,
-    ServerOptions,
-    create_app,
-)
+from touchline.predictions import LogLimits
+from touchline.registry import ServedRelease
+from touchline.serving import JournalReleases, ServedProject, Server, ServerOptions, create_app
 from touchline.storage import Database, open_objects
 
 _CHECKOUT = Path(__file__).parents[2]

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from tests.serving.builders import NOW, Ratings, Server, Shelf, a_match_release, a_release, a_server, wait_for
 from touchline.errors import OnlineStoreUnavailable
+from touchline.http.problems import InvalidRequest
+from touchline.registry.release.served_release import InputField
 from touchline.serving import Limits
-from touchline.serving.predict import Predictor
-from touchline.serving.problems import InvalidRequest
-from touchline.serving.served import InputField
+from touchline.serving.predicting.predict import Predictor
 from touchline.storage.tables import predictions
 
 pytestmark = pytest.mark.services

@@ -9,7 +9,7 @@ import pytest
 
 from tests.serving.builders import Shelf, a_release, a_server, wait_for
 from tests.serving.bundles import a_model, a_request
-from touchline.serving.served import InputField, ServedRelease
+from touchline.registry.release.served_release import InputField, ServedRelease
 
 _NUMBER = {"type": "number"}
 

@@ -11,7 +11,7 @@ _HEAVY = ("pandas", "mlflow", "feast", "sklearn", "lightgbm", "polars", "scipy",
 _CODE = f"""
 import sys
 import tests.serving.builders
-import touchline.serving.journal_releases, touchline.serving.app, touchline.serving.server
+import touchline.serving.releases.journal_source, touchline.serving.http.app, touchline.serving.http.server
 found = sorted(set({_HEAVY}) & set(sys.modules))
 sys.exit(f"imported: {{found}}" if found else 0)
 """

@@ -27,10 +27,11 @@ from tests.serving.builders import (
 from tests.serving.bundles import a_model
 from touchline.errors import FeaturesExpired, MissingColumns
 from touchline.features import ColumnSpec, FeatureRows
-from touchline.serving import export_predictions, prune_predictions, read_exported, score_frame
-from touchline.serving.jobs import Jobs, rows_of
-from touchline.serving.problems import JobTooLarge
-from touchline.serving.served import InputField, Vectors
+from touchline.http.problems import JobTooLarge
+from touchline.predictions import export_predictions, prune_predictions, read_exported
+from touchline.registry.release.served_release import InputField, Vectors
+from touchline.serving import score_frame
+from touchline.serving.http.jobs import Jobs, rows_of
 from touchline.storage import open_objects
 from touchline.storage.tables import predictions
 from touchline.training import PredictionInterval

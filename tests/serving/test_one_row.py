@@ -10,13 +10,13 @@ import pytest
 from tests.serving.builders import NOW, a_release
 from tests.serving.bundles import a_model
 from touchline.features import ColumnSpec
-from touchline.serving.one_row import row_scorer
-from touchline.serving.predict import Predictor
-from touchline.serving.scored import Ask
-from touchline.serving.served import InputField
-from touchline.serving.vectors import VectorPlan
+from touchline.features.vectors.vector_plan import VectorPlan
+from touchline.registry.release.served_release import InputField
+from touchline.serving.predicting.one_row import row_scorer
+from touchline.serving.predicting.predict import Predictor
+from touchline.serving.predicting.scored_row import Ask
 from touchline.training import Model
-from touchline.training.calibration import METHODS, Method, fit_calibrator
+from touchline.training.fitting.calibration import METHODS, Method, fit_calibrator
 
 ASK = Ask("r", None, NOW, NOW)
 

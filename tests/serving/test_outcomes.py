@@ -21,8 +21,8 @@ from tests.serving.builders import (
     wait_for,
 )
 from touchline.errors import UnknownPrediction
-from touchline.serving import Outcome, open_examples_of, read_settled, record_outcomes, settle_outcomes
-from touchline.serving.outcomes import Receipt
+from touchline.predictions import Outcome, open_examples_of, read_settled, record_outcomes, settle_outcomes
+from touchline.predictions.outcomes import Receipt
 from touchline.storage import Database
 from touchline.storage.tables import outcomes, predictions
 

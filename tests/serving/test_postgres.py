@@ -13,16 +13,16 @@ import pytest
 import sqlalchemy as sa
 
 from tests.serving.builders import NOW, Ratings, a_match_release
-from touchline.serving import prune_predictions, replay_sample, settle_outcomes
-from touchline.serving.log_lines import sql_instant
-from touchline.serving.log_months import drop_empty_months
-from touchline.serving.predict import Predictor
-from touchline.serving.prediction_log import PredictionLog, RowsRefused
-from touchline.serving.scored import Ask
-from touchline.serving.sink import DatabaseSink
-from touchline.serving.ulids import Ulids, first_ulid_letters
+from touchline.predictions import prune_predictions, replay_sample, settle_outcomes
+from touchline.predictions.database_writer import DatabaseSink
+from touchline.predictions.partitions import drop_empty_months
+from touchline.predictions.writer import PredictionLog, RowsRefused
+from touchline.serving.predicting.log_line import sql_instant
+from touchline.serving.predicting.predict import Predictor
+from touchline.serving.predicting.scored_row import Ask
 from touchline.storage import Database, open_objects
 from touchline.storage.tables import predictions
+from touchline.storage.ulids import Ulids, first_ulid_letters
 
 pytestmark = pytest.mark.services
 

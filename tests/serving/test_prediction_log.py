@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from tests.serving.builders import FAST_LOG, a_database, wait_for
-from touchline.serving.prediction_log import LogLimits, PredictionLog, RowsRefused
-from touchline.serving.sink import DatabaseSink
-from touchline.serving.spool import Spool, read_segment, segments
+from touchline.predictions.database_writer import DatabaseSink
+from touchline.predictions.spool import Spool, read_segment, segments
+from touchline.predictions.writer import LogLimits, PredictionLog, RowsRefused
 
 
 class Memory:

@@ -15,14 +15,15 @@ import sqlalchemy as sa
 
 from tests.serving.builders import NOW, Server, Shelf, a_database, a_release, a_server, wait_for
 from touchline.errors import KeyNotFound, KeyRequired, MissingDependency
-from touchline.serving import Limits, list_keys, make_key, revoke_key
-from touchline.serving.admission import Admission
-from touchline.serving.batching import Batcher
-from touchline.serving.correlation import correlation_of, trace_context
-from touchline.serving.front import Front
-from touchline.serving.keys import KeyRing
-from touchline.serving.log_format import JsonLines, Words, log_config
-from touchline.serving.open_telemetry import tracer_from_environment
+from touchline.http import list_keys, make_key, revoke_key
+from touchline.http.api_keys import KeyRing
+from touchline.http.correlation import correlation_of, trace_context
+from touchline.serving import Limits
+from touchline.serving.http.admission import Admission
+from touchline.serving.http.fast_path import Front
+from touchline.serving.predicting.batching import Batcher
+from touchline.serving.telemetry.log_format import JsonLines, Words, log_config
+from touchline.serving.telemetry.open_telemetry import tracer_from_environment
 from touchline.storage.tables import api_keys
 
 pytestmark = pytest.mark.services
@@ -174,7 +175,7 @@ def test_the_correlation_id_is_the_callers_or_its_trace(given: dict[bytes, bytes
 def test_a_request_is_a_span_of_the_callers_trace(tmp_path: Path) -> None:
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-    from touchline.serving.open_telemetry import OpenTelemetry
+    from touchline.serving.telemetry.open_telemetry import OpenTelemetry
 
     spans = InMemorySpanExporter()
     tracer = OpenTelemetry(spans)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tests.serving.builders import NOW, Shelf, a_release, a_server, wait_for
 from touchline.clock import FrozenClock
-from touchline.serving.releases import ReleaseSlot
-from touchline.serving.state import no_reader
+from touchline.serving.http.state import no_reader
+from touchline.serving.releases.release_slot import ReleaseSlot
 
 
 def _slot(shelf: Shelf) -> ReleaseSlot:

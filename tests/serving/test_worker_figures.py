@@ -9,15 +9,15 @@ from pathlib import Path
 import orjson
 
 from tests.storage.children import start, wait_for_line
-from touchline.serving.metrics import Meter
-from touchline.serving.prediction_log import LogStatus
-from touchline.serving.worker_figures import WorkerFigures
+from touchline.predictions.writer import LogStatus
+from touchline.serving.telemetry.metrics import Meter
+from touchline.serving.telemetry.worker_metrics import WorkerFigures
 
 _PUBLISH = """
 import sys
 from pathlib import Path
 from tests.serving.test_worker_figures import _log, _meter
-from touchline.serving.worker_figures import WorkerFigures
+from touchline.serving.telemetry.worker_metrics import WorkerFigures
 WorkerFigures(Path(sys.argv[1])).publish([_meter(3)], _log(7, "disk full"))
 print("ready", flush=True)
 sys.stdin.readline()

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from tests.storage.children import kill, start, wait_for_line
-from touchline.storage.processes import has_ended, this_process
+from touchline.storage.process_identity import has_ended, this_process
 
 NAME_YOURSELF = """
 import sys
-from touchline.storage.processes import this_process
+from touchline.storage.process_identity import this_process
 print(this_process(), flush=True)
 sys.stdin.readline()
 """

@@ -10,7 +10,7 @@ import pytest
 
 from tests.training.builders import NOW, a_frame, a_task, a_training_set
 from touchline.training import Candidate, FitRequest, Fitted, Training, TrainingResult, train
-from touchline.training.balance import balanced_weights, fit_oversampled, imbalance
+from touchline.training.data.balance import balanced_weights, fit_oversampled, imbalance
 from touchline.training.estimators.base import FitRows
 from touchline.training.estimators.linear import LOGISTIC, LogisticFamily
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from touchline.training.calibration import (
+from touchline.training.estimators.arrays import sigmoid, softmax, two_columns
+from touchline.training.evaluation.losses import log_loss_rows
+from touchline.training.fitting.calibration import (
     METHODS,
     Calibrator,
     Method,
@@ -14,8 +16,6 @@ from touchline.training.calibration import (
     corrected_by_others,
     fit_calibrator,
 )
-from touchline.training.estimators.arrays import sigmoid, softmax, two_columns
-from touchline.training.losses import log_loss_rows
 
 Array = NDArray[np.float64]
 

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from tests.training.builders import NOW, a_frame, a_number_set, a_regression, a_task, a_training_set
 from touchline.features import ColumnSpec
-from touchline.serving.one_row import row_scorer
+from touchline.serving.predicting.one_row import row_scorer
 from touchline.training import Candidate, Model, Training, Tune, train
-from touchline.training.blend import find_family
-from touchline.training.category_means import cross_fitted_means, fit_means, prepare_for_trees
-from touchline.training.fit import fit_recipe
-from touchline.training.preparation import Preparation
-from touchline.training.recipe import Recipe
-from touchline.training.refitting import refit
-from touchline.training.rows import LabelledRows, labelled_rows
+from touchline.training.data.rows import LabelledRows, labelled_rows
+from touchline.training.fitting.blend import find_family
+from touchline.training.fitting.category_means import cross_fitted_means, fit_means, prepare_for_trees
+from touchline.training.fitting.fit import fit_recipe
+from touchline.training.fitting.preparation import Preparation
+from touchline.training.fitting.recipe import Recipe
+from touchline.training.fitting.refit import refit
 
 Array = NDArray[np.float64]
 GROUP = 2

@@ -11,9 +11,9 @@ import pytest
 from tests.training.builders import NOW, QUICK, a_frame, a_number_set, a_regression, a_task, a_training_set
 from touchline.errors import LeakageFound
 from touchline.training import train
-from touchline.training.checks import Finding, check_rows
-from touchline.training.rows import labelled_rows
-from touchline.training.splits import make_split
+from touchline.training.data.checks import Finding, check_rows
+from touchline.training.data.rows import labelled_rows
+from touchline.training.data.splits import make_split
 
 LABEL = pl.col("label") == "yes"
 

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from tests.training.builders import NOW, QUICK, a_number_set, a_regression, a_task, a_training_set
 from touchline.training import Model, Training, TrainingResult, build_card, train
-from touchline.training.blend import find_family
-from touchline.training.card import CardFacts
-from touchline.training.conformal import conformal_interval
-from touchline.training.fit import fit_recipe
-from touchline.training.rows import labelled_rows
-from touchline.training.splits import make_split
+from touchline.training.card.card import CardFacts
+from touchline.training.data.rows import labelled_rows
+from touchline.training.data.splits import make_split
+from touchline.training.fitting.blend import find_family
+from touchline.training.fitting.conformal import conformal_interval
+from touchline.training.fitting.fit import fit_recipe
 
 RIDGE = Training(candidates=("ridge",), learning_curve=False)
 

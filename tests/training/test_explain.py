@@ -7,9 +7,9 @@ import pytest
 
 from tests.training.builders import NOW, a_frame, a_number_set, a_regression, a_task, a_training_set
 from touchline.training import Training, TrainingResult, train
-from touchline.training.calibration import METHODS, Method
 from touchline.training.estimators.lightgbm import Lightgbm
-from touchline.training.explanation import Explanation, explain
+from touchline.training.evaluation.explanation import Explanation, explain
+from touchline.training.fitting.calibration import METHODS, Method
 
 CLASSES = ("home", "draw", "away")
 
@@ -52,7 +52,7 @@ def test_contributions_add_up_to_what_the_model_says(family: str, kind: str, met
 def test_a_corrected_model_is_explained_as_corrected(method: Method) -> None:
     from dataclasses import replace
 
-    from touchline.training.calibration import fit_calibrator
+    from touchline.training.fitting.calibration import fit_calibrator
 
     result = trained("lightgbm")
     labels = np.random.default_rng(1).integers(0, 2, len(result.self_test.vectors))
@@ -93,7 +93,7 @@ def test_linear_models_are_explained_by_hand_arithmetic() -> None:
 
 def test_walking_gives_the_exact_shares_of_an_additive_model() -> None:
     """On a model without interactions every order of columns gives the same, so the walk is exact."""
-    from touchline.training.explanation import _walked
+    from touchline.training.evaluation.explanation import _walked
 
     result = trained("ridge", "regression")
     vectors = result.self_test.vectors

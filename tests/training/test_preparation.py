@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from tests.training.builders import NOW, a_frame, a_task, a_training_set
 from touchline.features import ColumnSpec
+from touchline.training.data.rows import labelled_rows
 from touchline.training.estimators.linear import LOGISTIC
-from touchline.training.fit import fit_estimator
-from touchline.training.preparation import Preparation, fit_preparation
-from touchline.training.recipe import Recipe
-from touchline.training.rows import labelled_rows
+from touchline.training.fitting.fit import fit_estimator
+from touchline.training.fitting.preparation import Preparation, fit_preparation
+from touchline.training.fitting.recipe import Recipe
 
 Array = NDArray[np.float64]
 COLUMNS = (

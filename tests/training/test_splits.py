@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.training.builders import NOW, START, a_frame, a_task, a_training_set
 from touchline.errors import LabelsUnusable, OneClassOnly, TooFewExamples
 from touchline.training import Training
-from touchline.training.rows import LabelledRows, labelled_rows
-from touchline.training.splits import make_split
+from touchline.training.data.rows import LabelledRows, labelled_rows
+from touchline.training.data.splits import make_split
 
 
 def rows_of(frame: pl.DataFrame) -> LabelledRows:

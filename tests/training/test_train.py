@@ -18,7 +18,7 @@ from touchline.errors import CandidateUnfit, NoCandidateWorked
 from touchline.training import Candidate, FitRequest, Fitted, Model, Training, TrainingResult, Workshop, refit, train
 from touchline.training.estimators.base import Kind, Params
 from touchline.training.estimators.linear import LogisticFamily
-from touchline.training.recipe import Recipe
+from touchline.training.fitting.recipe import Recipe
 
 Array = NDArray[np.float64]
 BOTH = Training(candidates=("logistic", "lightgbm"))

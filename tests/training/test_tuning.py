@@ -8,11 +8,11 @@ import numpy as np
 
 from tests.training.builders import NOW, a_frame, a_task, a_training_set
 from touchline.training import Candidate, Model, Training, TrainingResult, Tune, Workshop, train
-from touchline.training.blend import BlendFamily, find_family
-from touchline.training.fit import fit_recipe
-from touchline.training.recipe import Recipe
-from touchline.training.rows import labelled_rows
-from touchline.training.tuning import TuningReport
+from touchline.training.data.rows import labelled_rows
+from touchline.training.fitting.blend import BlendFamily, find_family
+from touchline.training.fitting.fit import fit_recipe
+from touchline.training.fitting.recipe import Recipe
+from touchline.training.search.tuning import TuningReport
 
 
 def searched(trials: int = 4, *, studies: Path | None = None, rows: int = 400, **changes: object) -> TrainingResult:
@@ -107,8 +107,8 @@ def test_a_blend_is_the_weighted_mean_of_its_members_also_when_restored(tmp_path
 
 
 def test_blend_weights_ignore_what_does_not_help() -> None:
-    from touchline.training.blend import blend_weights
     from touchline.training.estimators.arrays import two_columns
+    from touchline.training.fitting.blend import blend_weights
 
     random = np.random.default_rng(1)
     truth = random.random(2000)

@@ -12,7 +12,7 @@ from touchline.errors import MissingDependency, UnknownPlugin
 from touchline.training import Candidate, Training, TrainingResult, Tune, Workers, Workshop, open_workers, train
 from touchline.training.estimators.base import FitRequest, Fitted
 from touchline.training.estimators.linear import LogisticFamily
-from touchline.training.workers import LocalWorkers
+from touchline.training.search.workers import LocalWorkers
 
 SEARCH = Training(candidates=("logistic", "lightgbm"), tune=Tune(trials=3, windows=2), smote=False, threads=1)
 

@@ -26,7 +26,7 @@ from touchline.errors import (
     VersionNotFound,
     ViewNotFound,
 )
-from touchline.serving.problems import (
+from touchline.http.problems import (
     FieldProblem,
     InternalError,
     InvalidRequest,

@@ -12,7 +12,7 @@ from touchline.features import FeatureReader, ServedView
 
 if TYPE_CHECKING:
     from touchline.features import FeatureView, OnlineStore, ViewStatus
-    from touchline.features.reader import Presence
+    from touchline.features.online.reader import Presence
 
 Value = float | int | bool | str | datetime | None
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Path, Request
 
-from touchline.api.kept_statistics import KeptStatistics
+from touchline.api.statistics_cache import KeptStatistics
 from touchline.errors import UnknownName
 
 if TYPE_CHECKING:
     from touchline.features import OnlineStore
     from touchline.project import LoadedProject, Project
     from touchline.registry import Tracking
-    from touchline.serving.releases import ReleaseSlot
-    from touchline.serving.state import Serving
+    from touchline.serving.http.state import Serving
+    from touchline.serving.releases.release_slot import ReleaseSlot
     from touchline.storage import Database, ObjectStore
 
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from touchline.automation import steps
-from touchline.automation.record import PipelineRecord, Status, last_version_of
+from touchline.automation.run_records import PipelineRecord, Status, last_version_of
 from touchline.automation.steps import Workplace
 from touchline.errors import GateFailed, ReleaseNotFound
 from touchline.features import read_training_set
 from touchline.ingest import IngestReport
 from touchline.monitoring import DriftVerdict, check_release_drift
+from touchline.predictions import Settled
 from touchline.project import declared_state
 from touchline.registry import (
     Decision,
@@ -35,7 +36,6 @@ from touchline.registry import (
     record_version,
     refitter,
 )
-from touchline.serving import Settled
 from touchline.statistics import Profile
 from touchline.training import Recipe
 

@@ -19,7 +19,7 @@ from touchline.features import (
     write_training_set,
 )
 from touchline.ingest import IngestReport, IngestStores, Snapshot, ingest_source, read_snapshot
-from touchline.serving import Settled, settle_outcomes
+from touchline.predictions import Settled, settle_outcomes
 from touchline.training import TrainingResult, Workshop, train
 
 if TYPE_CHECKING:

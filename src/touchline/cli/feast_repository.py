@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from touchline.cli.door import Door, House
+from touchline.cli.opening import Door, House
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -74,7 +74,7 @@ def feast_objects(folder: str) -> dict[str, Any]:
 
 def objects_of(project: Project) -> dict[str, Any]:
     """Entities, views and the task's feature service as Feast knows them; sources are files in its folder."""
-    from touchline.features.feast_objects import feast_entities, feast_service
+    from touchline.features.feast.objects import feast_entities, feast_service
 
     views = {view.name: view.to_feast() for view in project.feature_views}
     entities = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from touchline.cli.door import Door
+from touchline.cli.opening import Door
 
 if TYPE_CHECKING:
     from touchline.features import FeatureView, ServedView
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def invalidate_online(door: Door, view: FeatureView | None, keys: Mapping[str, str], *, model: str | None) -> int:
     """Take away an entity's rows, a view's, or those a model's release reads; how many rows that were."""
-    from touchline.cli.work import open_online
+    from touchline.cli.pipeline_stores import open_online
     from touchline.errors import NothingNamed
     from touchline.features import invalidate_entity, invalidate_model, invalidate_view
 

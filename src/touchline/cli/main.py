@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from touchline.cli import data, features, keys, models, operate, predictions, project, serve, system, train
+from touchline.cli.commands import data, features, keys, models, operate, predictions, project, serve, system, train
 
 app = typer.Typer(
     name="touchline",

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from touchline.cli.door import Door, House
-from touchline.cli.up import ask, base_url, mlflow_url
-from touchline.cli.work import open_registry
+from touchline.cli.opening import Door, House
+from touchline.cli.pipeline_stores import open_registry
+from touchline.cli.processes.up import ask, base_url, mlflow_url
 
 if TYPE_CHECKING:
     from touchline.project import LoadedProject
@@ -127,7 +127,7 @@ def _headline(version: ModelVersion) -> str | None:
 
 
 def _next_prediction(house: House, doors: Sequence[Door]) -> NextPrediction | None:
-    from touchline.serving import open_examples_of
+    from touchline.predictions import open_examples_of
 
     for door in doors:
         name = door.project.name

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from touchline.cli.door import Door
+from touchline.cli.opening import Door
 
 if TYPE_CHECKING:
     import polars as pl
@@ -53,7 +53,7 @@ def verify_served(door: Door, version: str, *, sample: int | None, say: Callable
 
 def release_of(door: Door, version: str) -> LoadedRelease:
     """The verified release of a version; one that never had a release is not there to be read."""
-    from touchline.cli.work import open_registry
+    from touchline.cli.pipeline_stores import open_registry
     from touchline.errors import ReleaseNotFound
     from touchline.registry import open_release, read_version
 

@@ -18,7 +18,7 @@ import polars as pl
 from touchline.contracts.contract import Contract, checks_of
 from touchline.contracts.fields import FieldSpec, read_fields, refuse
 from touchline.contracts.parse import DTYPES, ParsedColumn, parse_column, wanted
-from touchline.contracts.rejected import join_rejected, rejected_rows
+from touchline.contracts.rejected_rows import join_rejected, rejected_rows
 from touchline.contracts.rules import dataframely_column, field_checks
 from touchline.errors import ColumnsMismatch
 

@@ -12,8 +12,8 @@ import polars as pl
 
 from touchline.contracts.contract import Contract
 from touchline.contracts.fields import Kind
-from touchline.contracts.kinds import InferredKind, infer_kind, spelt_nulls
 from touchline.contracts.leakage import SuspectedLeak, suspected_leaks
+from touchline.contracts.value_kinds import InferredKind, infer_kind, spelt_nulls
 from touchline.errors import ColumnUnknown
 
 _MOST_CLASSES = 20

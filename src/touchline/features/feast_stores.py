@@ -25,9 +25,8 @@ from typing_extensions import override
 
 from touchline.clock import SystemClock
 from touchline.errors import SourceFormatNotRead
-from touchline.features.as_of_join import HistoryColumns
-from touchline.features.feast_append import append_rows, write_log
-from touchline.features.feast_history import (
+from touchline.features.feast.append import append_rows, write_log
+from touchline.features.feast.history import (
     Effort,
     ViewHistory,
     all_entities,
@@ -37,11 +36,12 @@ from touchline.features.feast_history import (
     rows_between,
     with_dummy_key,
 )
-from touchline.features.feast_online import PackedFeastStore
-from touchline.features.feast_retrieval import PointInTimeRetrievalJob
-from touchline.features.feast_sources import DUMMY_KEY, mapped, require_columns, scan_source
-from touchline.features.key_partitions import open_runner
-from touchline.features.online_store import OnlineStore, open_online_store
+from touchline.features.feast.online import PackedFeastStore
+from touchline.features.feast.retrieval import PointInTimeRetrievalJob
+from touchline.features.feast.sources import DUMMY_KEY, mapped, require_columns, scan_source
+from touchline.features.offline.as_of_join import HistoryColumns
+from touchline.features.offline.key_partitions import open_runner
+from touchline.features.online.base import OnlineStore, open_online_store
 
 
 class PointInTimeOfflineStoreConfig(FeastConfigBaseModel):
@@ -257,7 +257,7 @@ def _range_of(entity_df: Any) -> tuple[Any, Any]:
     """First and last cutoff of entity rows that lie in memory; saved datasets are read back by them."""
     if entity_df is None or isinstance(entity_df, str | Path):
         return None, None
-    from touchline.features.feast_sources import cutoff_column, entity_rows
+    from touchline.features.feast.sources import cutoff_column, entity_rows
 
     rows = entity_rows(entity_df)
     cutoffs = rows[cutoff_column(rows)]

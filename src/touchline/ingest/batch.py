@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from touchline.clock import Clock
-from touchline.contracts.rejected import join_rejected
+from touchline.contracts.rejected_rows import join_rejected
+from touchline.ingest.event_times import EVENT, stamp
 from touchline.ingest.providers.base import Fetched
 from touchline.ingest.quarantine import broken_lines, conflicting_keys, too_far_ahead
 from touchline.ingest.spec import Source
-from touchline.ingest.stamps import EVENT, stamp
 
 _ROW = "__row__"
 

@@ -13,8 +13,8 @@ from datetime import datetime
 import polars as pl
 
 from touchline.errors import ColumnRetyped
+from touchline.ingest.event_times import CREATED, EVENT, INSTANT, MANIFEST, event_timestamp
 from touchline.ingest.spec import Source
-from touchline.ingest.stamps import CREATED, EVENT, INSTANT, MANIFEST, event_timestamp
 
 _NEW = "__new__"
 

@@ -12,8 +12,8 @@ import polars as pl
 from sqlalchemy import Connection, insert, select, update
 
 from touchline.errors import SnapshotNotFound
-from touchline.ingest.content import content_hash
-from touchline.ingest.stamps import CREATED, EVENT, INSTANT, MANIFEST
+from touchline.ingest.content_hash import content_hash
+from touchline.ingest.event_times import CREATED, EVENT, INSTANT, MANIFEST
 from touchline.storage import Stores, parquet_bytes
 from touchline.storage.tables import snapshot_heads, snapshots
 

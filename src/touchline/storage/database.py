@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL, make_url
 
 from touchline.errors import DatabaseAhead, DatabaseBehind, InvalidSetting, MissingDependency
 from touchline.storage import postgres, sqlite
-from touchline.storage.failures import storage_failure
+from touchline.storage.driver_errors import storage_failure
 from touchline.storage.tables import HEAD
 
 _DIALECTS = {"sqlite": sqlite, "postgresql": postgres}

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from touchline.clock import Clock
 from touchline.errors import BackendUnavailable, DiskFull, LeaseHeld, LeaseLost
 from touchline.storage.database import Database
-from touchline.storage.processes import has_ended, this_process
+from touchline.storage.process_identity import has_ended, this_process
 from touchline.storage.tables import leases
 
 _RENEWALS_PER_TTL = 3

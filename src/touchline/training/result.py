@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.statistics import Profile
-from touchline.training.candidates import CandidateReport
-from touchline.training.checks import Finding
-from touchline.training.diagnostics import Diagnostics
-from touchline.training.evaluate import Evaluation
-from touchline.training.model import Model
-from touchline.training.recipe import Recipe
-from touchline.training.splits import Split, SplitReport
+from touchline.training.data.checks import Finding
+from touchline.training.data.splits import Split, SplitReport
+from touchline.training.evaluation.diagnostics import Diagnostics
+from touchline.training.evaluation.evaluate import Evaluation
+from touchline.training.fitting.model import Model
+from touchline.training.fitting.recipe import Recipe
+from touchline.training.search.candidates import CandidateReport
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from touchline.errors import nearest
 from touchline.features import Examples, OnDemand, ViewJoin
 from touchline.plugins import names as plugin_names
-from touchline.training.calibration import METHODS, Method
+from touchline.training.data.periods import validate_period
 from touchline.training.estimators.base import GROUP, Family, Kind, ParamValue
-from touchline.training.periods import validate_period
+from touchline.training.fitting.calibration import METHODS, Method
 
 # Columns every training set has beside the model's; a slice may not take their place.
 _FIXED = ("example_id", "cutoff", "label", "label_timestamp", "cluster")

@@ -18,20 +18,20 @@ import polars as pl
 
 from touchline.features import TrainingSet
 from touchline.statistics import Profile, build_profile
-from touchline.training.blend import own_families
-from touchline.training.candidates import Contender
-from touchline.training.checks import Finding, check_rows, validate_no_leak
-from touchline.training.competition import compete, threads_for
-from touchline.training.conformal import PredictionInterval, conformal_interval
-from touchline.training.contest import Contest
-from touchline.training.evaluate import Evaluation, Judged, evaluate, judge_interval, output_names
-from touchline.training.fit import fit_recipe
-from touchline.training.inspection import Inspected, inspect
-from touchline.training.model import Model
+from touchline.training.data.checks import Finding, check_rows, validate_no_leak
+from touchline.training.data.rows import Array, LabelledRows, labelled_rows
+from touchline.training.data.splits import Split, latest_windows, make_split
+from touchline.training.evaluation.evaluate import Evaluation, Judged, evaluate, judge_interval, output_names
+from touchline.training.evaluation.inspection import Inspected, inspect
+from touchline.training.fitting.blend import own_families
+from touchline.training.fitting.conformal import PredictionInterval, conformal_interval
+from touchline.training.fitting.fit import fit_recipe
+from touchline.training.fitting.model import Model
 from touchline.training.result import SelfTest, TrainingResult
-from touchline.training.rows import Array, LabelledRows, labelled_rows
+from touchline.training.search.candidates import Contender
+from touchline.training.search.competition import compete, threads_for
+from touchline.training.search.contest import Contest
 from touchline.training.spec import Task, Training
-from touchline.training.splits import Split, latest_windows, make_split
 from touchline.training.workshop import Progress, Workshop
 
 _SELF_TEST_ROWS = 32

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from touchline.training.workers import Workers, open_local
+from touchline.training.search.workers import Workers, open_local
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from touchline.errors import RequestBudgetSpent, SourceUnavailable
 from touchline.ingest.providers.base import FetchContext, RawFile
-from touchline.ingest.providers.http_memory import count_request, read_cached, write_cached
+from touchline.ingest.providers.http_cache import count_request, read_cached, write_cached
 
 if TYPE_CHECKING:
     import httpx

@@ -1,0 +1,1 @@
+"""The processes of `touchline up`: their applications, supervision, health."""

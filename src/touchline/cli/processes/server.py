@@ -1,0 +1,76 @@
+"""The API's processes: one in the foreground, or several workers that share a port and the promotions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from touchline.cli.opening import House, open_house
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+_DRAIN_SECONDS = 10
+
+
+def run_api(
+    house: House, folders: Sequence[Path], *, host: str, port: int, workers: int = 1, only_serving: bool = False
+) -> None:
+    """Serve until a signal says to end; requests under way are answered first."""
+    import uvicorn
+
+    from touchline.serving.telemetry.log_format import log_config
+    from touchline.serving.telemetry.worker_metrics import ENVIRONMENT
+
+    settings = house.settings
+    options: dict[str, Any] = {"host": host, "port": port, "access_log": False}
+    options["timeout_graceful_shutdown"] = _DRAIN_SECONDS
+    options["log_level"] = settings.log_level.lower()
+    options["log_config"] = log_config(settings.log_level, settings.log_format)
+    if workers == 1:
+        uvicorn.run(api_app(house, folders, host, only_serving=only_serving), **options)
+        return
+    # A worker is a process of its own, which reads what to serve from its environment.
+    os.environ["TOUCHLINE_HOME"] = str(house.settings.home.absolute())
+    os.environ["TOUCHLINE_PROJECTS"] = ",".join(str(folder) for folder in folders)
+    os.environ["TOUCHLINE_HOST"] = host
+    factory = serving_worker if only_serving else full_worker
+    with TemporaryDirectory(prefix="touchline-figures-") as figures:
+        os.environ[ENVIRONMENT] = figures
+        uvicorn.run(f"{__name__}:{factory.__name__}", factory=True, workers=workers, **options)
+
+
+def serving_worker() -> ASGIApp:
+    """One worker's application: the serving routes alone."""
+    return _worker(only_serving=True)
+
+
+def full_worker() -> ASGIApp:
+    """One worker's application: the serving routes and `/api`."""
+    return _worker(only_serving=False)
+
+
+def _worker(*, only_serving: bool) -> ASGIApp:
+    from touchline.project import find_projects
+
+    house = open_house()
+    folders = find_projects(list(house.settings.projects), base=house.base)
+    return api_app(house, folders, house.settings.host, only_serving=only_serving)
+
+
+def api_app(house: House, folders: Sequence[Path], host: str, *, only_serving: bool) -> ASGIApp:
+    """The application of one process; browsers may call it from the origins that the settings name."""
+    from touchline.cli.processes.apps import create_full_app, create_serving_app
+
+    make = create_serving_app if only_serving else create_full_app
+    app = make(house, folders, host=host)
+    origins = house.settings.cors_origins
+    if not origins:
+        return app
+    from starlette.middleware.cors import CORSMiddleware
+
+    # Around the whole application: the fast path of /predict lies before FastAPI's own middleware.
+    return CORSMiddleware(app, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])

@@ -1,0 +1,135 @@
+"""`touchline up`: prepare every project, keep the processes running, show that it works."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from touchline.cli.opening import Door, House
+from touchline.cli.processes import supervisor
+from touchline.cli.processes.ports import require_free
+from touchline.errors import ProcessFailed
+
+if TYPE_CHECKING:
+    from touchline.project import LoadedProject
+
+_READY_SECONDS = 240.0
+_POLL_SECONDS = 0.1
+
+
+def bring_up(house: House, loaded: Sequence[LoadedProject], say: Callable[[str], None]) -> None:
+    """Start the processes of this home, or leave running ones as they are when nothing about them changed."""
+    processes = wanted_processes(house, loaded)
+    fingerprint = _fingerprint(processes, loaded)
+    found = supervisor.running(house.settings.home)
+    if found is not None and found.fingerprint == fingerprint:
+        wait_until_ready(house, say)
+        return
+    if found is not None:
+        say("the declaration or a setting changed: starting the processes again")
+        supervisor.stop(house.settings.home)
+    require_free(house.settings.host, house.settings.port, setting="TOUCHLINE_PORT")
+    if house.settings.mlflow_tracking_uri is None:
+        require_free(house.settings.host, house.settings.mlflow_port, setting="TOUCHLINE_MLFLOW_PORT")
+    say("starting the API and MLflow")
+    supervisor.start(house.settings.home, processes, fingerprint=fingerprint)
+    wait_until_ready(house, say)
+
+
+def wanted_processes(house: House, loaded: Sequence[LoadedProject]) -> list[supervisor.Process]:
+    """The API with its serving routes, and the MLflow UI unless an MLflow server is set."""
+    settings = house.settings
+    environment = {
+        "TOUCHLINE_HOME": str(settings.home.absolute()),
+        "TOUCHLINE_PROJECTS": ",".join(str(project.folder) for project in loaded),
+    }
+    api = (sys.executable, "-m", "touchline.cli.main", "serve", "--host", settings.host, "--port", str(settings.port))
+    processes = [supervisor.Process("api", api, environment)]
+    if settings.mlflow_tracking_uri is None:
+        processes.append(mlflow_process(house))
+    return processes
+
+
+def mlflow_process(house: House) -> supervisor.Process:
+    """The MLflow UI over this home's runs."""
+    settings = house.settings
+    command = (
+        *(sys.executable, "-m", "mlflow", "server"),
+        *("--backend-store-uri", settings.tracking_uri),
+        *("--default-artifact-root", (settings.home.absolute() / "mlartifacts").as_uri()),
+        *("--host", settings.host, "--port", str(settings.mlflow_port), "--workers", "1"),
+    )
+    quiet = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "GIT_PYTHON_REFRESH": "quiet",
+        # MLflow's own job workers would be processes that nobody here uses.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    return supervisor.Process("mlflow", command, quiet)
+
+
+def wait_until_ready(house: House, say: Callable[[str], None]) -> None:
+    """Wait for the API, then for MLflow; a process that does not come up shows the end of its log."""
+    settings = house.settings
+    _wait(f"{base_url(house)}/readyz", "api", settings.home, say)
+    if settings.mlflow_tracking_uri is None:
+        _wait(f"{mlflow_url(house)}/health", "mlflow", settings.home, say)
+
+
+def base_url(house: House) -> str:
+    return f"http://{_reachable(house.settings.host)}:{house.settings.port}"
+
+
+def mlflow_url(house: House) -> str:
+    return (
+        house.settings.mlflow_tracking_uri or f"http://{_reachable(house.settings.host)}:{house.settings.mlflow_port}"
+    )
+
+
+def ask(url: str, *, body: dict[str, Any] | None = None) -> Any:
+    """The JSON answer of our own server."""
+    import httpx
+
+    answer = httpx.post(url, json=body, timeout=10) if body is not None else httpx.get(url, timeout=10)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def door_of(house: House, loaded: LoadedProject) -> Door:
+    return Door(house, loaded)
+
+
+def _reachable(host: str) -> str:
+    return "localhost" if host in ("127.0.0.1", "0.0.0.0", "::", "::1") else host
+
+
+def _wait(url: str, name: str, home: Path, say: Callable[[str], None]) -> None:
+    import httpx
+
+    say(f"waiting for {name}")
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(url, timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            if supervisor.running(home) is None and time.monotonic() > deadline - _READY_SECONDS + 5:
+                break
+        time.sleep(_POLL_SECONDS)
+    log = supervisor.log_file(home, name)
+    raise ProcessFailed(name, log, "\n".join(log.read_text(errors="replace").splitlines()[-20:]))
+
+
+def _fingerprint(processes: Sequence[supervisor.Process], loaded: Sequence[LoadedProject]) -> str:
+    """Changes when a command line, the environment, a project's code or touchline itself changes."""
+    from importlib.metadata import version
+
+    parts = (
+        [repr(process) for process in processes] + [project.code_hash for project in loaded] + [version("touchline")]
+    )
+    return sha256("\n".join(parts).encode()).hexdigest()

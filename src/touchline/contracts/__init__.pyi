@@ -1,0 +1,15 @@
+from touchline.contracts.compiled import CheckedRows as CheckedRows
+from touchline.contracts.compiled import CompiledContract as CompiledContract
+from touchline.contracts.compiled import compile_contract as compile_contract
+from touchline.contracts.contract import Contract as Contract
+from touchline.contracts.contract import DateFormat as DateFormat
+from touchline.contracts.contract import dataset_check as dataset_check
+from touchline.contracts.contract import row_check as row_check
+from touchline.contracts.infer import Inference as Inference
+from touchline.contracts.infer import InferredField as InferredField
+from touchline.contracts.infer import infer_contract as infer_contract
+from touchline.contracts.leakage import SuspectedLeak as SuspectedLeak
+from touchline.contracts.rejected_rows import REJECTED_SCHEMA as REJECTED_SCHEMA
+from touchline.contracts.rejected_rows import rejected_rows as rejected_rows
+from touchline.contracts.render import contract_imports as contract_imports
+from touchline.contracts.render import render_contract as render_contract

@@ -1,0 +1,159 @@
+"""Training sets: examples, what was known of them at their cutoff, and where every value came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+
+from touchline.errors import InvalidView
+from touchline.features.declaration.code_versions import content_hash, short_hash
+from touchline.features.declaration.on_demand import apply_transforms
+from touchline.features.offline.compute_view import FeatureHistory
+from touchline.features.offline.key_partitions import PartitionRunner
+from touchline.features.offline.point_in_time import point_in_time_join
+from touchline.features.vectors.columns import ColumnSpec, Vectors, encode_columns
+from touchline.storage import Stores, parquet_bytes, tables
+
+if TYPE_CHECKING:
+    from touchline.features.declaration.spec import OnDemand, ViewJoin
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Rows to learn from: example columns, then model columns. Equal content has an equal hash."""
+
+    frame: pl.DataFrame
+    columns: tuple[ColumnSpec, ...]
+    hash: str
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+
+    def vectors(self, frame: pl.DataFrame | None = None) -> Vectors:
+        """The model columns of the frame (or of rows of it) as float64 [rows, columns]."""
+        rows = self.frame if frame is None else frame
+        values = {column.name: _values(rows[column.name], column) for column in self.columns}
+        return encode_columns(self.columns, values, len(rows))
+
+
+def build_training_set(
+    examples: pl.DataFrame,
+    joins: Sequence[ViewJoin],
+    histories: Mapping[str, FeatureHistory],
+    inputs: Sequence[str] = (),
+    on_demand: Sequence[OnDemand] = (),
+    *,
+    runner: PartitionRunner | None = None,
+) -> TrainingSet:
+    """Join the views to the examples as known at each cutoff, and run the on-demand transforms.
+
+    A `runner` joins ranges of keys on a cluster; the training set is the same.
+    """
+    _validate_names(examples, joins, inputs, on_demand)
+    joined = point_in_time_join(examples, joins, histories, runner=runner)
+    columns = [*_join_columns(joined, joins), *(_spec(joined[name], "input") for name in inputs)]
+    values = {column.name: _values(joined[column.name], column) for column in columns}
+    added = apply_transforms(on_demand, values, len(joined))
+    frame = joined.with_columns(pl.Series(name, numbers, nan_to_null=True) for name, numbers in added.items())
+    columns += [ColumnSpec(name, "number", origin="on_demand") for name in added]
+    specs = tuple(columns)
+    return TrainingSet(
+        frame=frame,
+        columns=specs,
+        hash=short_hash([content_hash(frame), [column.to_json() for column in specs]]),
+        lineage=_lineage(joins, histories, on_demand),
+    )
+
+
+def write_training_set(training_set: TrainingSet, *, project: str, stores: Stores, now: datetime) -> str:
+    """Keep the training set under its hash; the object key. Writing it again changes nothing."""
+    key = f"{project}/training_sets/{training_set.hash}.parquet"
+    if not stores.objects.exists(key):
+        stores.objects.write(key, parquet_bytes(training_set.frame))
+    lineage = {**training_set.lineage, "columns": [column.to_json() for column in training_set.columns]}
+    row = {
+        "hash": training_set.hash,
+        "project": project,
+        "object_key": key,
+        "rows": len(training_set.frame),
+        "lineage": lineage,
+        "created_at": now,
+    }
+    try:
+        with stores.database.begin() as connection:
+            connection.execute(insert(tables.training_sets).values(row))
+    except IntegrityError:
+        return key  # kept before
+    return key
+
+
+def read_training_set(hash: str, *, project: str, stores: Stores) -> TrainingSet | None:
+    """The training set of that hash, or None."""
+    table = tables.training_sets
+    query = select(table.c.object_key, table.c.lineage).where(table.c.project == project, table.c.hash == hash)
+    with stores.database.connect() as connection:
+        found = connection.execute(query).first()
+    if found is None:
+        return None
+    lineage = dict(found.lineage)
+    columns = tuple(ColumnSpec.from_json(column) for column in lineage.pop("columns"))
+    return TrainingSet(pl.read_parquet(stores.objects.local_path(found.object_key)), columns, hash, lineage)
+
+
+def _validate_names(
+    examples: pl.DataFrame, joins: Sequence[ViewJoin], inputs: Sequence[str], on_demand: Sequence[OnDemand]
+) -> None:
+    taken = dict.fromkeys(examples.columns, "the examples")
+    for name in inputs:
+        if name not in taken:
+            raise InvalidView(
+                "inputs", f"name {name!r}, which the examples do not have", f"They have {', '.join(taken)}."
+            )
+    added = [(f"view {join.view.name!r}", name) for join in joins for name in join.columns]
+    added += [(f"on-demand {transform.name!r}", name) for transform in on_demand for name in transform.outputs]
+    for origin, name in added:
+        if name in taken:
+            raise InvalidView(name, f"comes from {origin} and from {taken[name]}", "Give the join another prefix.")
+        taken[name] = origin
+
+
+def _join_columns(joined: pl.DataFrame, joins: Sequence[ViewJoin]) -> list[ColumnSpec]:
+    """In the order the joins are declared, whatever order the join produced them in."""
+    return [_spec(joined[name], f"view:{join.view.name}") for join in joins for name in join.columns]
+
+
+def _spec(column: pl.Series, origin: str) -> ColumnSpec:
+    if column.dtype in (pl.String, pl.Categorical, pl.Enum):
+        levels = column.cast(pl.String).drop_nulls().unique().sort().to_list()
+        return ColumnSpec(column.name, "category", tuple(levels), origin)
+    if column.dtype.is_numeric() or column.dtype.is_temporal() or column.dtype in (pl.Boolean, pl.Null):
+        return ColumnSpec(column.name, "number", (), origin)
+    raise InvalidView(column.name, f"is of type {column.dtype}", "Model columns are numbers, booleans or text.")
+
+
+def _values(column: pl.Series, spec: ColumnSpec) -> NDArray[Any]:
+    """Numbers as float64 with NaN for null (instants as seconds since 1970), categories as objects with None."""
+    if spec.kind == "category":
+        return np.array(column.cast(pl.String).to_list(), dtype=object)
+    if column.dtype.is_temporal():
+        return column.cast(pl.Datetime("us")).to_physical().cast(pl.Float64).to_numpy() / 1e6
+    return column.cast(pl.Float64).to_numpy()
+
+
+def _lineage(
+    joins: Sequence[ViewJoin], histories: Mapping[str, FeatureHistory], on_demand: Sequence[OnDemand]
+) -> dict[str, Any]:
+    names = sorted({join.view.name for join in joins})
+    sources = {source: hash for name in names for source, hash in histories[name].snapshots.items()}
+    return {
+        "sources": sources,
+        "views": {name: histories[name].feature_version for name in names},
+        "histories": {name: histories[name].hash for name in names},
+        "on_demand": {transform.name: transform.version for transform in on_demand},
+    }

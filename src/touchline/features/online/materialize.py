@@ -1,0 +1,170 @@
+"""Copy the newest known values of a view to an online store."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+from sqlalchemy import insert, update
+from ulid import ULID
+
+from touchline.features.offline.compute_view import FeatureHistory, compute_view, watermark_of
+from touchline.features.vectors.packed_row import Layout
+from touchline.features.vectors.served_view import ViewKeys, entity_key, view_keys
+from touchline.features.vectors.watermark import Mark, instant_of, micros
+from touchline.storage import Stores, hold_lease, tables
+
+if TYPE_CHECKING:
+    from touchline.clock import Clock
+    from touchline.features.declaration.spec import FeatureView
+    from touchline.features.online.base import OnlineStore
+
+Progress = Callable[[int, int], None]
+"""Called with rows sent so far and rows in all."""
+
+_KNOWN = pl.max_horizontal("event_timestamp", "created_timestamp")
+_LEASE_TTL = timedelta(minutes=2)
+_EVERY = 10_000
+
+
+@dataclass(frozen=True)
+class Materialized:
+    """What one materialization did: entities with a value, and those among them whose value was new online.
+
+    `watermark` is the instant up to which the online values say what was known; None where nothing was known yet.
+    """
+
+    view: str
+    feature_version: str
+    rows: int
+    written: int
+    watermark: datetime | None
+
+
+def materialize(
+    view: FeatureView, history: FeatureHistory, store: OnlineStore, *, now: datetime, progress: Progress | None = None
+) -> Materialized:
+    """Write each entity's newest value known at `now`; a newer value already online stays.
+
+    Only what changed since the last materialization is sent; what that was, the mark beside the rows says, so that an
+    interrupted run is simply run again and a store that lost its rows gets all of them.
+    """
+    keys = view_keys(history.project, view.name, view.feature_version)
+    layout = view_layout(view)
+    newest = newest_rows(view, history.scan(), now)
+    watermark = watermark_of(history.scan(), now)
+    changed = _changed_rows(view, history, newest, _mark(view, store, keys))
+    mark = Mark(layout.id, micros(watermark) if watermark else 0, micros(now), history.hash, len(newest))
+    rows = _with_progress(packed_rows(view, changed, layout, keys), len(changed), progress)
+    written = store.write(rows, {keys.meta: mark.pack()})
+    return Materialized(view.name, view.feature_version, len(newest), written, watermark)
+
+
+def materialize_view(
+    view: FeatureView,
+    *,
+    project: str,
+    stores: Stores,
+    online: OnlineStore,
+    clock: Clock,
+    progress: Progress | None = None,
+) -> Materialized:
+    """Compute the view on the current snapshots, materialize it and record that.
+
+    Raises `LeaseHeld` while another process does the same.
+    """
+    holder = f"touchline features materialize, process {os.getpid()} on {platform.node()}"
+    name = f"{project}/materialize/{view.name}"
+    with hold_lease(stores.database, name, holder=holder, ttl=_LEASE_TTL, clock=clock):
+        history = compute_view(view, project=project, stores=stores, clock=clock)
+        run = _begin(history, stores, clock)
+        try:
+            done = materialize(view, history, online, now=clock.now(), progress=progress)
+        except BaseException:
+            _end(run, stores, clock, status="failed")
+            raise
+        _end(run, stores, clock, status="done", rows=done.written, watermark=done.watermark)
+        return done
+
+
+def newest_rows(view: FeatureView, history: pl.LazyFrame, now: datetime) -> pl.DataFrame:
+    """The newest row of each entity among those known at `now`; the history is sorted by keys, event and created."""
+    known = history.filter(now >= _KNOWN).collect()
+    return known.unique(list(view.join_keys), keep="last", maintain_order=True)
+
+
+def view_layout(view: FeatureView) -> Layout:
+    """How the view's rows are packed."""
+    return Layout(view.name, view.features)
+
+
+def packed_rows(view: FeatureView, rows: pl.DataFrame, layout: Layout, keys: ViewKeys) -> Iterator[tuple[bytes, bytes]]:
+    """Rows as the online store keeps them: key and packed value."""
+    names = [feature.name for feature in view.features]
+    types = list(view.key_types.values())
+    stamps = rows.select(pl.col("event_timestamp", "created_timestamp").to_physical())
+    features = rows.select(_physical(rows, names)).iter_rows()
+    entities = rows.select(view.join_keys).iter_rows()
+    for entity, (event, created), values in zip(entities, stamps.iter_rows(), features, strict=True):
+        yield keys.rows + entity_key(view.name, view.join_keys, types, entity), layout.pack(event, created, values)
+
+
+def _physical(rows: pl.DataFrame, names: Sequence[str]) -> list[pl.Expr]:
+    """Instants as microseconds; everything else as it is."""
+    return [pl.col(name).to_physical() if rows.schema[name].is_temporal() else pl.col(name) for name in names]
+
+
+def _mark(view: FeatureView, store: OnlineStore, keys: ViewKeys) -> Mark | None:
+    data = store.read([keys.meta])[0]
+    return Mark.unpack(data, view.name) if data else None
+
+
+def _changed_rows(view: FeatureView, history: FeatureHistory, newest: pl.DataFrame, mark: Mark | None) -> pl.DataFrame:
+    """The rows that the last materialization did not write, by what it wrote and not by when."""
+    if mark is None or not mark.history:
+        return newest
+    path = history.path.with_name(f"{mark.history}.parquet")
+    if not path.exists():
+        return newest
+    before = newest_rows(view, pl.scan_parquet(path), instant_of(mark.materialized))
+    return newest.join(before.select(newest.columns), on=newest.columns, how="anti", nulls_equal=True)
+
+
+def _with_progress(
+    rows: Iterator[tuple[bytes, bytes]], count: int, progress: Progress | None
+) -> Iterator[tuple[bytes, bytes]]:
+    for sent, row in enumerate(rows):
+        if progress is not None and sent % _EVERY == 0:
+            progress(sent, count)
+        yield row
+    if progress is not None:
+        progress(count, count)
+
+
+def _begin(history: FeatureHistory, stores: Stores, clock: Clock) -> str:
+    row = {
+        "id": str(ULID()),
+        "project": history.project,
+        "view": history.view,
+        "feature_version": history.feature_version,
+        "started_at": clock.wall(),
+        "rows": 0,
+        "status": "running",
+    }
+    with stores.database.begin() as connection:
+        connection.execute(insert(tables.materializations).values(row))
+    return str(row["id"])
+
+
+def _end(
+    run: str, stores: Stores, clock: Clock, *, status: str, rows: int = 0, watermark: datetime | None = None
+) -> None:
+    table = tables.materializations
+    values = {"finished_at": clock.wall(), "status": status, "rows": rows, "watermark": watermark}
+    with stores.database.begin() as connection:
+        connection.execute(update(table).where(table.c.id == run).values(values))

@@ -1,0 +1,110 @@
+"""Values that a client pushes: kept offline and written online, known from the instant they were pushed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from touchline.errors import InvalidPush
+from touchline.features.declaration.output_contract import keep_good_rows
+from touchline.features.declaration.types import INSTANT, POLARS_TYPES
+from touchline.features.offline.pushed_parts import pushed_parts, pushed_prefix
+from touchline.features.online.materialize import packed_rows, view_layout
+from touchline.features.vectors.served_view import view_keys
+from touchline.features.vectors.watermark import micros
+from touchline.storage import Stores, parquet_bytes
+
+if TYPE_CHECKING:
+    from touchline.clock import Clock
+    from touchline.features.declaration.spec import FeatureView
+    from touchline.features.online.base import OnlineStore
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What one push did: rows kept offline, rows that were newest online, rows that broke the view's contract."""
+
+    rows: int
+    written: int
+    quarantined: int
+    created_timestamp: datetime
+
+
+def push(
+    view: FeatureView,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    project: str,
+    stores: Stores,
+    online: OnlineStore,
+    clock: Clock,
+) -> Pushed:
+    """Keep rows of join keys, features and event_timestamp (default: now), offline first, then online.
+
+    They count from now on and never before, whatever their event_timestamp says.
+    """
+    now = clock.now()
+    frame = _typed_rows(view, rows, now)
+    kept = keep_good_rows(view, frame)
+    good = kept.rows.unique([*view.join_keys, "event_timestamp"], keep="last", maintain_order=True)
+    if len(good):
+        data = parquet_bytes(good)
+        # Parts sort by name in the order they were pushed, even while a project's clock stands still.
+        place = f"{micros(now):020d}-{len(pushed_parts(project, view, stores.objects)):08d}"
+        key = f"{pushed_prefix(project, view)}{place}-{sha256(data).hexdigest()[:16]}.parquet"
+        stores.objects.write(key, data)
+    keys = view_keys(project, view.name, view.feature_version)
+    written = online.write(packed_rows(view, good, view_layout(view), keys))
+    return Pushed(len(good), written, len(frame) - len(kept.rows), now)
+
+
+def _typed_rows(view: FeatureView, rows: Sequence[Mapping[str, Any]], now: datetime) -> pl.DataFrame:
+    types: dict[str, str] = {**view.key_types, **{feature.name: feature.dtype for feature in view.features}}
+    checked = [_checked_row(view, number, row, types, now) for number, row in enumerate(rows)]
+    schema: dict[str, pl.DataType] = {key: POLARS_TYPES[kind] for key, kind in view.key_types.items()}
+    schema |= {"event_timestamp": INSTANT, "created_timestamp": INSTANT}
+    schema |= {feature.name: POLARS_TYPES[feature.dtype] for feature in view.features}
+    return pl.DataFrame(checked, schema=schema, orient="row")
+
+
+def _checked_row(
+    view: FeatureView, number: int, row: Mapping[str, Any], types: Mapping[str, str], now: datetime
+) -> dict[str, Any]:
+    unknown = [name for name in row if name not in types and name != "event_timestamp"]
+    if unknown:
+        raise InvalidPush.unknown(view.name, number, unknown[0], list(types))
+    for key in view.join_keys:
+        if row.get(key) is None:
+            raise InvalidPush(view.name, number, key, None, "given")
+    for name, kind in types.items():
+        if row.get(name) is not None and not _fits(row[name], kind):
+            raise InvalidPush(view.name, number, name, row[name], f"of type {kind}")
+    event = _instant(view.name, number, row.get("event_timestamp"), now)
+    return {**{name: row.get(name) for name in types}, "event_timestamp": event, "created_timestamp": now}
+
+
+def _fits(value: Any, kind: str) -> bool:
+    if kind == "float":
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind == "int":
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, {"bool": bool, "str": str, "timestamp": datetime}[kind])
+
+
+def _instant(view: str, number: int, given: Any, now: datetime) -> datetime:
+    if given is None:
+        return now
+    try:
+        instant = datetime.fromisoformat(given) if isinstance(given, str) else given
+    except ValueError as wrong:
+        raise InvalidPush(view, number, "event_timestamp", given, "an instant such as 2024-05-01T12:00:00Z") from wrong
+    if not isinstance(instant, datetime) or instant.tzinfo is None:
+        raise InvalidPush(view, number, "event_timestamp", given, "an instant with a time zone")
+    if instant > now:
+        raise InvalidPush(view, number, "event_timestamp", given, f"no later than now ({now:%Y-%m-%d %H:%M:%S}Z)")
+    return instant.astimezone(UTC)

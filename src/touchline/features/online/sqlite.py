@@ -1,0 +1,179 @@
+"""Packed rows in an SQLite file: embedded, write-ahead log, many readers and one writer."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from touchline.errors import OnlineStoreUnavailable
+from touchline.features.online.base import StoredSize
+from touchline.features.online.wal_changes import WalChanges
+from touchline.features.vectors.packed_row import STAMPS_AT, STAMPS_LENGTH
+
+_SCHEMA = "CREATE TABLE IF NOT EXISTS packed (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
+_STAMPS = f"{STAMPS_AT + 1}, {STAMPS_LENGTH}"
+_WRITE = (
+    "INSERT INTO packed (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value "
+    f"WHERE substr(excluded.value, {_STAMPS}) >= substr(value, {_STAMPS}) AND excluded.value != value"
+)
+_MARK = "INSERT INTO packed (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+_FEW = 32
+_MOST_VARIABLES = 30_000  # SQLite binds at most 32,766
+
+
+class SqliteOnlineStore:
+    """Packed rows in one file. A write is one transaction: readers see all of it or nothing.
+
+    What was read is remembered by each thread, up to `remember` keys, until anybody commits to the file.
+    """
+
+    def __init__(self, path: str | Path, *, timeout_seconds: float = 10.0, remember: int = 20_000) -> None:
+        self._path = Path(str(path).removeprefix("sqlite:///"))
+        self._timeout_seconds = timeout_seconds
+        self._remember = remember
+        self._local = threading.local()
+        self._opened: list[_Reader] = []
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+
+    def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        try:
+            return self._reader().read(keys)
+        except sqlite3.Error as wrong:
+            raise self._unavailable(wrong) from wrong
+
+    def write(self, rows: Iterable[tuple[bytes, bytes]], marks: Mapping[bytes, bytes] | None = None) -> int:
+        connection = self._connection()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            before = connection.total_changes
+            connection.executemany(_WRITE, rows)
+            won = connection.total_changes - before
+            connection.executemany(_MARK, (marks or {}).items())
+            connection.execute("COMMIT")
+        except sqlite3.Error as wrong:
+            _roll_back(connection)
+            raise self._unavailable(wrong) from wrong
+        except BaseException:
+            _roll_back(connection)
+            raise
+        return won
+
+    def delete(self, prefix: bytes) -> int:
+        try:
+            return self._connection().execute(f"DELETE FROM packed WHERE {_UNDER}", _range(prefix)).rowcount
+        except sqlite3.Error as wrong:
+            raise self._unavailable(wrong) from wrong
+
+    def delete_keys(self, keys: Sequence[bytes]) -> int:
+        try:
+            query = f"DELETE FROM packed WHERE key IN ({','.join('?' * len(keys))})"
+            return self._connection().execute(query, keys).rowcount
+        except sqlite3.Error as wrong:
+            raise self._unavailable(wrong) from wrong
+
+    def size(self, prefix: bytes) -> StoredSize:
+        query = f"SELECT count(*), coalesce(sum(length(key) + length(value)), 0) FROM packed WHERE {_UNDER}"
+        try:
+            return StoredSize(*self._connection().execute(query, _range(prefix)).fetchone())
+        except sqlite3.Error as wrong:
+            raise self._unavailable(wrong) from wrong
+
+    def close(self) -> None:
+        while self._opened:
+            self._opened.pop().close()
+        self._local = threading.local()
+
+    def _connection(self) -> sqlite3.Connection:
+        return self._reader().connection
+
+    def _reader(self) -> _Reader:
+        reader: _Reader | None = getattr(self._local, "reader", None)
+        if reader is None:
+            reader = self._local.reader = self._open()
+            self._opened.append(reader)
+        return reader
+
+    def _open(self) -> _Reader:
+        # Each thread uses its own connection; only close() touches those of others.
+        connection = sqlite3.connect(
+            self._path, timeout=self._timeout_seconds, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA mmap_size = 268435456")
+        connection.execute(_SCHEMA)
+        return _Reader(connection, WalChanges(self._path), self._remember)
+
+    def _unavailable(self, wrong: sqlite3.Error) -> OnlineStoreUnavailable:
+        return OnlineStoreUnavailable(str(self._path), str(wrong), self._timeout_seconds)
+
+
+class _Reader:
+    """One thread's connection, and what it has read since the file last changed."""
+
+    def __init__(self, connection: sqlite3.Connection, changes: WalChanges, remember: int) -> None:
+        self.connection = connection
+        self._changes = changes
+        self._remember = remember
+        self._known: dict[bytes, bytes | None] = {}
+        self._known_at: bytes | None = None
+
+    def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        state, known = self._changes.state(), self._known
+        if state is None or state != self._known_at:
+            known.clear()
+            self._known_at = state
+        try:
+            return [known[key] for key in keys]
+        except KeyError:
+            missing = [key for key in keys if key not in known]
+        found = self._ask(missing)
+        if state is None or self._changes.state() != state:
+            # What was known may be older than what was found: one statement gives one picture.
+            found = found if len(missing) == len(keys) else self._ask(keys)
+            return [found[key] for key in keys]
+        values = [found[key] if key in found else known[key] for key in keys]
+        if len(known) + len(found) > self._remember:
+            known.clear()
+        if len(found) <= self._remember:
+            known.update(found)
+        return values
+
+    def _ask(self, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
+        if len(keys) <= _FEW:
+            return dict(zip(keys, self.connection.execute(_select_few(len(keys)), keys).fetchone(), strict=True))
+        found: dict[bytes, bytes | None] = dict.fromkeys(keys)
+        for start in range(0, len(keys), _MOST_VARIABLES):
+            part = keys[start : start + _MOST_VARIABLES]
+            found.update(self.connection.execute(_select(len(part)), part).fetchall())
+        return found
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+_UNDER = "key >= ? AND key < ?"
+
+
+def _range(prefix: bytes) -> tuple[bytes, bytes]:
+    """The keys that begin with `prefix`; ours are text, so none begins with 0xff."""
+    return prefix, prefix + b"\xff"
+
+
+@lru_cache(_FEW)
+def _select_few(count: int) -> str:
+    """One row with a value a key: without the sorted copy of the keys that SQLite makes for IN, half the time."""
+    return f"SELECT {','.join(['(SELECT value FROM packed WHERE key = ?)'] * count)}"
+
+
+@lru_cache(256)
+def _select(count: int) -> str:
+    return f"SELECT key, value FROM packed WHERE key IN ({','.join('?' * count)})"
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")

@@ -1,0 +1,1 @@
+"""Rows and packed values come in, model vectors go out. NumPy only: serving imports this wing."""

@@ -1,0 +1,67 @@
+"""The last skew proof of a release, kept as an object, so that every process that serves it can tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from touchline.errors import ObjectNotFound
+
+if TYPE_CHECKING:
+    from touchline.features.verification.verify import SkewReport
+    from touchline.storage import ObjectStore
+
+
+@dataclass(frozen=True)
+class SkewProof:
+    """Of `checked` served vectors `mismatched` differ from history; the rate is at most `upper_bound` (95 %)."""
+
+    project: str
+    release: str
+    verified_at: datetime
+    checked: int
+    mismatched: int
+    fallback_rows: int
+    upper_bound: float
+    by_column: Mapping[str, int]
+
+    @classmethod
+    def of(cls, report: SkewReport, *, project: str, release: str, verified_at: datetime) -> SkewProof:
+        """The figures of a report."""
+        return cls(
+            project=project,
+            release=release,
+            verified_at=verified_at,
+            checked=report.checked,
+            mismatched=report.mismatched,
+            fallback_rows=report.fallback_rows,
+            upper_bound=report.upper_bound,
+            by_column=dict(report.by_column),
+        )
+
+    @property
+    def skew_rate(self) -> float:
+        """The share of served vectors that differ; 0 where none was checked."""
+        return self.mismatched / self.checked if self.checked else 0.0
+
+
+def write_skew_proof(proof: SkewProof, objects: ObjectStore) -> None:
+    """Keep the proof in place of the one before."""
+    document = {**asdict(proof), "verified_at": proof.verified_at.isoformat()}
+    objects.write(_key(proof.project, proof.release), json.dumps(document, sort_keys=True).encode())
+
+
+def read_skew_proof(project: str, release: str, objects: ObjectStore) -> SkewProof | None:
+    """The last proof of a release; None where it was never verified."""
+    try:
+        document = json.loads(objects.read(_key(project, release)))
+    except ObjectNotFound:
+        return None
+    return SkewProof(**{**document, "verified_at": datetime.fromisoformat(document["verified_at"])})
+
+
+def _key(project: str, release: str) -> str:
+    return f"{project}/skew/{release}.json"

@@ -1,0 +1,216 @@
+"""The skew proof: logged vectors computed again offline, as known at the earlier of cutoff and served watermark."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from touchline.errors import ViewNotFound
+from touchline.features.declaration.on_demand import Transform
+from touchline.features.offline.as_of_join import NEVER, HistoryColumns, Lookup
+from touchline.features.offline.key_partitions import join_as_of
+from touchline.features.vectors.columns import ColumnSpec, Vectors
+from touchline.features.vectors.row_plan import RowPlan
+from touchline.features.vectors.served_view import ServedView
+from touchline.features.vectors.watermark import micros
+from touchline.statistics import clopper_pearson
+
+Int64s = NDArray[np.int64]
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class ServedFrom:
+    """What the log says of one view in one answer."""
+
+    status: str
+    watermark: datetime | None
+
+
+@dataclass(frozen=True)
+class LoggedVector:
+    """One logged answer: what was asked, up to when, from what, and the vector that was scored.
+
+    `inputs` holds the entity keys and raw inputs by request column; `views` is keyed "view" or "view:prefix".
+    """
+
+    prediction_id: str
+    inputs: Mapping[str, Any]
+    cutoff: datetime
+    views: Mapping[str, ServedFrom]
+    vector: Vectors
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> LoggedVector:
+        """From a row of the prediction log, whose vector is float64, little endian."""
+        views = {
+            label: ServedFrom(found["status"], _instant(found.get("watermark")))
+            for label, found in _document(row["views"]).items()
+        }
+        return cls(
+            prediction_id=row["prediction_id"],
+            inputs={**_document(row["entity_keys"]), **_document(row["inputs"])},
+            cutoff=row["cutoff"],
+            views=views,
+            vector=np.frombuffer(row["vector"], dtype="<f8"),
+        )
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One feature that was served with another value than history gives."""
+
+    prediction_id: str
+    column: str
+    served: float
+    offline: float
+
+
+@dataclass(frozen=True)
+class SkewReport:
+    """Of `checked` vectors `matched` were equal in every column. Rows answered by a fall-back are counted apart.
+
+    `upper_bound` is the largest skew rate that is still plausible, one-sided at 95 %.
+    """
+
+    checked: int
+    matched: int
+    fallback_rows: int
+    fallback_matched: int
+    by_column: Mapping[str, int]
+    mismatches: tuple[Mismatch, ...]
+    upper_bound: float
+
+    @property
+    def mismatched(self) -> int:
+        return self.checked - self.matched
+
+    @property
+    def skew_rate(self) -> float:
+        return self.mismatched / self.checked if self.checked else 0.0
+
+
+def verify(
+    logged: Sequence[LoggedVector],
+    *,
+    views: Sequence[ServedView],
+    columns: Sequence[ColumnSpec],
+    histories: Mapping[str, pl.LazyFrame],
+    transforms: Sequence[Transform] = (),
+    keep: int = 20,
+) -> SkewReport:
+    """Compare served vectors with what the histories (by view name) give; `keep` mismatches are told one by one."""
+    offline = recompute(logged, views=views, columns=columns, histories=histories, transforms=transforms)
+    served = np.array([row.vector for row in logged], dtype=np.float64).reshape(len(logged), len(columns))
+    differs = ~((served == offline) | (np.isnan(served) & np.isnan(offline)))
+    is_fallback = np.array([_is_fallback(row) for row in logged], dtype=bool)
+    is_match = ~differs.any(axis=1)
+    checked = int((~is_fallback).sum())
+    matched = int((is_match & ~is_fallback).sum())
+    counted = differs[~is_fallback].sum(axis=0)
+    return SkewReport(
+        checked=checked,
+        matched=matched,
+        fallback_rows=int(is_fallback.sum()),
+        fallback_matched=int((is_match & is_fallback).sum()),
+        by_column={column.name: int(count) for column, count in zip(columns, counted, strict=True) if count},
+        mismatches=_told(logged, columns, served, offline, differs & ~is_fallback[:, None], keep),
+        upper_bound=skew_upper_bound(checked - matched, checked),
+    )
+
+
+def recompute(
+    logged: Sequence[LoggedVector],
+    *,
+    views: Sequence[ServedView],
+    columns: Sequence[ColumnSpec],
+    histories: Mapping[str, pl.LazyFrame],
+    transforms: Sequence[Transform] = (),
+) -> Vectors:
+    """The vectors as the histories give them, in model order."""
+    plan = RowPlan(views, columns, transforms)
+    rows = [row.inputs for row in logged]
+    lines = [plan.start(row) for row in rows]
+    for place, view in enumerate(views):
+        if view.view not in histories:
+            raise ViewNotFound(view.view, histories)
+        for line, values in zip(lines, _known_values(view, logged, histories[view.view]), strict=True):
+            plan.fill(line, place, values)
+    return plan.vectors(lines, rows)
+
+
+def skew_upper_bound(mismatched: int, checked: int) -> float:
+    """The one-sided 95 % bound of Clopper and Pearson; 1 where nothing was checked.
+
+    >>> round(skew_upper_bound(0, 1000), 5)
+    0.00299
+    """
+    if not checked:
+        return 1.0
+    two_sided = 1 - 2 * (1 - _CONFIDENCE)
+    return float(clopper_pearson(mismatched, checked, confidence=two_sided)[1])
+
+
+def _known_values(view: ServedView, logged: Sequence[LoggedVector], history: pl.LazyFrame) -> list[tuple[Any, ...]]:
+    cutoffs = np.array([micros(row.cutoff) for row in logged], dtype=np.int64)
+    known = np.array([_known_until(view, row) for row in logged], dtype=np.int64)
+    lookup = Lookup(_keys(view, logged, history), known, view.ttl_micros, aged_at=cutoffs)
+    names = [name for name, _ in view.features]
+    found = join_as_of(history, HistoryColumns(view.join_keys, tuple(names)), [lookup])[0]
+    instants = [pl.col(name).to_physical() if kind == "timestamp" else pl.col(name) for name, kind in view.features]
+    return found.select(instants).rows()
+
+
+def _known_until(view: ServedView, row: LoggedVector) -> int:
+    """The earlier of cutoff and watermark; nothing was known where nothing had been materialized."""
+    served = row.views.get(f"{view.view}:{view.prefix}" if view.prefix else view.view)
+    if served is None or served.watermark is None:
+        return int(NEVER)
+    return min(micros(row.cutoff), micros(served.watermark))
+
+
+def _keys(view: ServedView, logged: Sequence[LoggedVector], history: pl.LazyFrame) -> pl.DataFrame:
+    schema = history.collect_schema()
+    columns = []
+    for key, column, kind in zip(view.join_keys, view.request_columns, view.key_types, strict=True):
+        values = [row.inputs.get(column) for row in logged]
+        plain = [int(value) if kind == "int" and value is not None else value for value in values]
+        columns.append(pl.Series(key, plain, dtype=schema[key]))
+    return pl.DataFrame(columns)
+
+
+def _is_fallback(row: LoggedVector) -> bool:
+    return any(found.status == "fallback" for found in row.views.values())
+
+
+def _told(
+    logged: Sequence[LoggedVector],
+    columns: Sequence[ColumnSpec],
+    served: Vectors,
+    offline: Vectors,
+    differs: NDArray[np.bool_],
+    keep: int,
+) -> tuple[Mismatch, ...]:
+    places = np.argwhere(differs)[:keep]
+    return tuple(
+        Mismatch(
+            logged[row].prediction_id, columns[column].name, float(served[row, column]), float(offline[row, column])
+        )
+        for row, column in places
+    )
+
+
+def _document(value: Any) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(value) if isinstance(value, str) else value or {}
+    return found
+
+
+def _instant(value: Any) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value

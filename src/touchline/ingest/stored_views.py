@@ -1,0 +1,148 @@
+"""`data show`, `data quarantine`, `data checkout`, `data freshness`: what is stored, told in one object each."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from touchline.ingest.event_times import EVENT
+from touchline.ingest.manifests import Manifest, read_log, read_manifest
+from touchline.ingest.quarantine import BrokenRule, broken_rules, read_quarantine
+from touchline.ingest.snapshots import (
+    Snapshot,
+    columns_of,
+    current_rows,
+    find_snapshot,
+    list_snapshots,
+    read_snapshot,
+)
+from touchline.ingest.spec import Source
+from touchline.ingest.summary import ColumnSummary, summarise
+from touchline.storage import Stores
+
+
+@dataclass(frozen=True)
+class SnapshotListing:
+    """One line of the list of a source's snapshots."""
+
+    sequence: int
+    hash: str
+    created_at: datetime
+    rows: int
+
+
+@dataclass(frozen=True)
+class SnapshotView:
+    """A snapshot and what is in it. `versions` counts row versions, `keys` rows of the current table."""
+
+    snapshot: Snapshot
+    versions: int
+    keys: int
+    first_event: datetime | None
+    newest_event: datetime | None
+    columns: tuple[ColumnSummary, ...]
+    head: pl.DataFrame
+    all_snapshots: tuple[SnapshotListing, ...]
+
+
+@dataclass(frozen=True)
+class QuarantineView:
+    """The rejected rows of one ingest, and the rules they break. `manifest` is None when nothing was ever rejected."""
+
+    manifest: Manifest | None
+    rules: tuple[BrokenRule, ...]
+    rows: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """How old a source is: `age` is wall time since its last good ingest; `newest_event` is at most project time."""
+
+    project: str
+    source: str
+    last_ingest_at: datetime | None
+    last_status: str | None
+    last_change_at: datetime | None
+    newest_event: datetime | None
+    age: timedelta | None
+    max_age: timedelta | None
+    rows: int
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the source is older than it declares to be allowed, or was never ingested."""
+        return self.age is None or (self.max_age is not None and self.age > self.max_age)
+
+
+def show_snapshot(
+    source: Source, *, project: str, stores: Stores, hash: str | None = None, rows: int = 10
+) -> SnapshotView:
+    """The current snapshot of a source, or one named by the beginning of its hash, with its first rows."""
+    snapshot = read_snapshot(project, source.name, stores, hash)
+    versions = snapshot.read()
+    current = current_rows(versions, source.keys)
+    listed = [SnapshotListing(*line) for line in list_snapshots(project, source.name, stores.database)]
+    return SnapshotView(
+        snapshot=snapshot,
+        versions=versions.height,
+        keys=current.height,
+        first_event=versions[EVENT].min(),  # type: ignore[arg-type]  # the column holds instants
+        newest_event=versions[EVENT].max(),  # type: ignore[arg-type]  # the column holds instants
+        columns=tuple(summarise(current[name]) for name in columns_of(versions)),
+        head=current.head(rows),
+        all_snapshots=tuple(listed),
+    )
+
+
+def show_quarantine(project: str, source: str, *, stores: Stores, manifest_id: str | None = None) -> QuarantineView:
+    """The rejected rows of one ingest, by default of the last that rejected any."""
+    if manifest_id is not None:
+        manifest: Manifest | None = read_manifest(stores.database, manifest_id)
+    else:
+        log = read_log(stores.database, project, source, limit=200)
+        manifest = next((entry for entry in log if entry.rejected), None)
+    if manifest is None:
+        return QuarantineView(None, (), pl.DataFrame())
+    rejected = read_quarantine(manifest, stores.objects)
+    return QuarantineView(manifest, tuple(broken_rules(rejected)), rejected)
+
+
+def checkout(
+    source: Source, path: Path, *, project: str, stores: Stores, hash: str | None = None, versions: bool = True
+) -> Snapshot:
+    """Write a snapshot to a file, Parquet or CSV by its ending; `versions=False` writes the current table alone."""
+    snapshot = read_snapshot(project, source.name, stores, hash)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if versions and path.suffix != ".csv":
+        shutil.copyfile(snapshot.path, path)
+        return snapshot
+    rows = snapshot.read()
+    table = rows if versions else current_rows(rows, source.keys).select(columns_of(rows))
+    table.write_csv(path) if path.suffix == ".csv" else table.write_parquet(path)
+    return snapshot
+
+
+def read_freshness(source: Source, *, project: str, stores: Stores, now: datetime, wall: datetime) -> Freshness:
+    """When a source was last brought up to date, and the newest event it knows of at project time `now`."""
+    log = read_log(stores.database, project, source.name, limit=200)
+    good = [manifest for manifest in log if manifest.status in ("new", "unchanged")]
+    changes = [manifest for manifest in good if manifest.status == "new"]
+    snapshot = find_snapshot(project, source.name, stores)
+    newest = None
+    if snapshot is not None:
+        newest = snapshot.scan().filter(pl.col(EVENT) <= now).select(pl.col(EVENT).max()).collect().item()
+    return Freshness(
+        project=project,
+        source=source.name,
+        last_ingest_at=good[0].finished_at if good else None,
+        last_status=log[0].status if log else None,
+        last_change_at=changes[0].finished_at if changes else None,
+        newest_event=newest,
+        age=wall - good[0].finished_at if good else None,
+        max_age=source.max_age,
+        rows=snapshot.rows if snapshot else 0,
+    )

@@ -1,0 +1,172 @@
+"""Prediction rows into the metadata database: whole batches, each row once, examples resolved on the way.
+
+The interpreter belongs to the requests. PostgreSQL takes a batch as one JSON text and takes it apart itself; for
+SQLite, whose JSON functions cost five times an insert, rows are taken apart here, with a pause every few.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from touchline.predictions.partitions import LogMonths
+from touchline.predictions.writer import RowsRefused
+from touchline.storage import Database
+
+_TEXTS = ("prediction_id", "request_id", "project", "release_id", "role", "variant", "probability", "override")
+_OTHERS = ("threshold", "correlation_id")
+_DOCUMENTS = ("entity_keys", "views", "inputs", "output")
+_INSTANTS = ("cutoff", "answered_at")
+_COLUMNS = (*_TEXTS, *_OTHERS, *_DOCUMENTS, *_INSTANTS, "example_id", "cluster", "vector")
+_ROWS_AT_ONCE = 50
+_KEYS_AT_ONCE = 5000
+
+Lines = list[dict[str, Any]]
+Example = tuple[str, str, str | None]
+"""Cutoff (as text), example id, cluster."""
+
+
+def key_text(entity_keys: Mapping[str, object]) -> str:
+    """One text for one set of entity keys, whatever their order: as it stands in a log row.
+
+    >>> key_text({"b": "2", "a": 1})
+    '{"a":"1","b":"2"}'
+    """
+    return orjson.dumps({name: str(entity_keys[name]) for name in sorted(entity_keys)}).decode()
+
+
+class DatabaseSink:
+    """Writes rows to `predictions`. A row that is there already stays as it is."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._months = LogMonths(database)
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Write rows as `log_line` made them, all or none. Raises `RowsRefused` for rows that cannot be read."""
+        if not lines:
+            return
+        try:
+            self._write(lines)
+        except (ValueError, KeyError, TypeError) as wrong:
+            raise RowsRefused(f"not a row: {type(wrong).__name__}: {wrong}") from wrong
+        except sa.exc.DBAPIError as wrong:
+            if not _is_fault_of_rows(wrong):
+                raise
+            raise RowsRefused(str(wrong.orig)) from wrong
+
+    def _write(self, lines: Sequence[bytes]) -> None:
+        if self._database.engine.dialect.name != "postgresql":
+            rows = _parsed(lines)
+            with self._database.append() as connection:
+                _insert(connection, rows)
+            return
+        self._months.prepare(lines)
+        array = b"[" + b",".join(lines) + b"]"
+        # A row depends on nothing stored but its example, so it waits for no other writer.
+        with self._database.append() as connection:
+            connection.execute(sa.text(_POSTGRES), {"rows": array.decode()})
+
+
+def _is_fault_of_rows(wrong: sa.exc.DBAPIError) -> bool:
+    """Whether the rows are wrong, not the database: data exceptions and broken constraints."""
+    state = getattr(wrong.orig, "sqlstate", None)
+    return str(state)[:2] in ("22", "23") if state is not None else isinstance(wrong, sa.exc.IntegrityError)
+
+
+def _parsed(lines: Sequence[bytes]) -> Lines:
+    rows: Lines = []
+    for start in range(0, len(lines), _ROWS_AT_ONCE):
+        rows += [orjson.loads(line) for line in lines[start : start + _ROWS_AT_ONCE]]
+        time.sleep(0)
+    return rows
+
+
+def _insert(connection: sa.Connection, rows: Lines) -> None:
+    """Into SQLite, many rows a statement: each statement lets the interpreter go, and the next needs it back."""
+    examples = _Examples(connection, rows)
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = rows[start : start + _ROWS_AT_ONCE]
+        values = tuple(value for row in part for value in _values(row, examples))
+        connection.exec_driver_sql(_sqlite_insert(len(part)), values)
+
+
+def _values(row: dict[str, Any], examples: _Examples) -> tuple[Any, ...]:
+    example_id, cluster = examples.of(row)
+    plain = [row[name] for name in _COLUMNS[:-3]]
+    return (*plain, example_id, cluster, bytes.fromhex(row["vector"]))
+
+
+class _Examples:
+    """The open examples that rows may be about: those they name, or the first from their cutoff on of their keys."""
+
+    def __init__(self, connection: sa.Connection, rows: Lines) -> None:
+        named = {(row["project"], row["example_id"]) for row in rows if row["example_id"] is not None}
+        keyed = {(row["project"], row["entity_keys"]) for row in rows if _is_to_be_found(row)}
+        self._by_id = _found(connection, "example_id", named)
+        self._by_keys = _found(connection, "key_text", keyed)
+
+    def of(self, row: Mapping[str, Any]) -> tuple[str | None, str | None]:
+        """The example and cluster of a row."""
+        project, example_id = row["project"], row["example_id"]
+        if example_id is not None:
+            known = self._by_id.get((project, example_id))
+            return example_id, known[0][2] if known else None
+        for cutoff, found, cluster in self._by_keys.get((project, row["entity_keys"]), ()):
+            if cutoff >= row["cutoff"]:
+                return found, cluster
+        return None, None
+
+
+def _is_to_be_found(row: Mapping[str, Any]) -> bool:
+    return row["example_id"] is None and row["entity_keys"] != "{}"
+
+
+def _found(
+    connection: sa.Connection, column: str, wanted: set[tuple[str, str]]
+) -> dict[tuple[str, str], list[Example]]:
+    found: dict[tuple[str, str], list[Example]] = {}
+    for project in {project for project, _ in wanted}:
+        values = sorted(value for owner, value in wanted if owner == project)
+        for start in range(0, len(values), _KEYS_AT_ONCE):
+            part = values[start : start + _KEYS_AT_ONCE]
+            query = (
+                f"SELECT {column}, cutoff, example_id, cluster FROM open_examples WHERE project = ? "
+                f"AND {column} IN ({', '.join('?' * len(part))}) ORDER BY cutoff, example_id"
+            )
+            for value, *example in connection.exec_driver_sql(query, (project, *part)):
+                found.setdefault((project, value), []).append((example[0], example[1], example[2]))
+    return found
+
+
+@lru_cache(_ROWS_AT_ONCE)
+def _sqlite_insert(rows: int) -> str:
+    values = ", ".join([f"({', '.join('?' * len(_COLUMNS))})"] * rows)
+    return f"INSERT INTO predictions ({', '.join(_COLUMNS)}) VALUES {values} ON CONFLICT DO NOTHING"
+
+
+_POSTGRES_EXAMPLE = """coalesce(value->>'{name}', (
+    SELECT o.{name} FROM open_examples o
+    WHERE o.project = value->>'project'
+      AND (o.example_id = value->>'example_id'
+           OR (value->>'example_id' IS NULL
+               AND o.key_text = value->>'entity_keys'
+               AND o.cutoff >= ((value->>'cutoff') || '+00')\\:\\:timestamptz))
+    ORDER BY o.cutoff, o.example_id LIMIT 1))"""
+_POSTGRES_VALUES = (
+    {name: f"value->>'{name}'" for name in _COLUMNS}
+    | {name: f"(value->>'{name}')\\:\\:json" for name in _DOCUMENTS}
+    | {name: f"((value->>'{name}') || '+00')\\:\\:timestamptz" for name in _INSTANTS}
+    | {name: f"(value->>'{name}')\\:\\:float8" for name in ("probability", "threshold")}
+    | {"override": "(value->>'override')\\:\\:boolean", "vector": "decode(value->>'vector', 'hex')"}
+    | {name: _POSTGRES_EXAMPLE.format(name=name) for name in ("example_id", "cluster")}
+)
+_POSTGRES = (
+    f"INSERT INTO predictions ({', '.join(_COLUMNS)}) SELECT {', '.join(_POSTGRES_VALUES[name] for name in _COLUMNS)} "
+    "FROM json_array_elements(CAST(:rows AS json)) AS rows(value) ON CONFLICT DO NOTHING"
+)

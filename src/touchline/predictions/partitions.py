@@ -1,0 +1,97 @@
+"""The prediction log by month on PostgreSQL: old months leave as whole tables, and indexes stay as small as a month.
+
+Ids sort by the time they were made, so a month is a range of ids and every question by id goes to one partition. What
+has no month yet lies in the default partition. SQLite keeps one table.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from touchline.errors import TouchlineError
+from touchline.storage import Database
+from touchline.storage.ulids import first_ulid_letters, ulid_instant
+
+_log = logging.getLogger("touchline.predictions.writer")
+_TABLE = "predictions"
+_MONTH = re.compile(rf"{_TABLE}_(\d{{4}})_(\d{{2}})")
+_ID = b'"prediction_id":"'
+_ID_LETTERS = 26
+_MONTHS = (
+    "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+    f"WHERE i.inhparent = '{_TABLE}'::regclass ORDER BY c.relname"
+)
+
+
+class LogMonths:
+    """Makes the partitions that rows are about to need."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: set[datetime] = set()
+
+    def prepare(self, lines: Sequence[bytes]) -> None:
+        """Make the months of the first and the last of these rows, if they are not there."""
+        starts = [line.find(_ID) + len(_ID) for line in lines]
+        ids = [line[start : start + _ID_LETTERS] for line, start in zip(lines, starts, strict=True)]
+        for one in {min(ids), max(ids)}:
+            with suppress(ValueError):  # not one of our ids: the default partition takes it
+                month = _month_of(ulid_instant(one.decode()))
+                if month not in self._known:
+                    self._make(month)
+                    self._known.add(month)
+
+    def _make(self, month: datetime) -> None:
+        name, start, end = _name(month), first_ulid_letters(month), first_ulid_letters(_next(month))
+        # Made apart and attached, it locks nobody out who reads or writes other months.
+        make = f"CREATE TABLE {name} (LIKE {_TABLE} INCLUDING ALL)"
+        attach = f"ALTER TABLE {_TABLE} ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}')"
+        try:
+            with self._database.begin() as connection:
+                if connection.execute(sa.text("SELECT to_regclass(:name)"), {"name": name}).scalar() is None:
+                    connection.exec_driver_sql(make)
+                    connection.exec_driver_sql(attach)
+        except sa.exc.IntegrityError:
+            _log.warning("no partition %s: rows of that month lie in the default partition already", name)
+
+
+def drop_empty_months(database: Database, *, before: datetime) -> list[str]:
+    """Drop the months that ended by then and hold no row of any project; their names. Busy ones wait for next time."""
+    if database.engine.dialect.name != "postgresql":
+        return []
+    with database.connect() as connection:
+        names = [str(name) for name in connection.exec_driver_sql(_MONTHS).scalars()]
+    return [name for name in names if _ended(name, before) and _drop_if_empty(database, name)]
+
+
+def _drop_if_empty(database: Database, name: str) -> bool:
+    with suppress(TouchlineError), database.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
+        connection.exec_driver_sql(f"LOCK TABLE {_TABLE} IN ACCESS EXCLUSIVE MODE")
+        if not connection.exec_driver_sql(f"SELECT EXISTS (SELECT 1 FROM {name})").scalar():
+            connection.exec_driver_sql(f"DROP TABLE {name}")
+            return True
+    return False
+
+
+def _ended(name: str, before: datetime) -> bool:
+    found = _MONTH.fullmatch(name)
+    return found is not None and _next(datetime(int(found[1]), int(found[2]), 1, tzinfo=UTC)) <= before
+
+
+def _month_of(instant: datetime) -> datetime:
+    return datetime(instant.year, instant.month, 1, tzinfo=UTC)
+
+
+def _next(month: datetime) -> datetime:
+    return _month_of(month + timedelta(days=31))
+
+
+def _name(month: datetime) -> str:
+    return f"{_TABLE}_{month:%Y_%m}"

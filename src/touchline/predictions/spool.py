@@ -1,0 +1,159 @@
+"""Prediction rows on disk until the database has them.
+
+A worker owns a folder (an exclusive lock says so while it lives) of numbered segments. One segment is open and
+appended to; closed ones wait for the database and are deleted once it has committed them. A line without its newline
+was torn by a kill and is not a row. Folders of dead workers are taken over by whoever finds them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from touchline.storage.ulids import Ulids
+
+_LOCK = "lock"
+_SUFFIX = ".jsonl"
+_REFUSED = "refused.jsonl"
+
+
+class Spool:
+    """The segments of this worker. Used by one thread for writing and another for draining."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._folder = root / Ulids().next()
+        self._number = 0
+        self._open: int | None = None
+        self._open_path: Path | None = None
+        self._lock: int | None = None
+
+    def append(self, lines: bytes) -> None:
+        """Add whole lines; they survive the death of this process from here on, a power cut after `close_segment`."""
+        if self._open is None:
+            self._start_segment()
+        assert self._open is not None
+        view = memoryview(lines)
+        while view:
+            view = view[os.write(self._open, view) :]
+
+    def close_segment(self) -> Path | None:
+        """Hand the open segment to the drainer; None when nothing was written since the last one."""
+        if self._open is None:
+            return None
+        path, self._open_path = self._open_path, None
+        handle, self._open = self._open, None
+        try:
+            with suppress(OSError):  # a full disk: what was not written is still in memory
+                os.fsync(handle)
+        finally:
+            os.close(handle)
+        return path
+
+    def closed(self) -> list[Path]:
+        """Own segments that wait for the database, oldest first."""
+        return [path for path in segments(self._folder) if path != self._open_path]
+
+    def waiting_bytes(self) -> int:
+        """Size of everything under the root, other workers' spools included."""
+        total = 0
+        for path in self.root.glob(f"*/*{_SUFFIX}"):
+            with suppress(FileNotFoundError):
+                total += path.stat().st_size
+        return total
+
+    def close(self) -> None:
+        """Give the folder up; segments that remain are drained by the next worker."""
+        self.close_segment()
+        if self._lock is not None:
+            if not segments(self._folder):
+                _remove(self._folder)
+            os.close(self._lock)
+            self._lock = None
+
+    def _start_segment(self) -> None:
+        if self._lock is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._lock = lock_folder(self._folder)
+        self._number += 1
+        path = self._folder / f"{self._number:08d}{_SUFFIX}"
+        self._open_path = path  # named before it exists, so that the drainer never takes it for a closed one
+        self._open = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def put_aside(self, line: bytes, reason: str) -> Path:
+        """Keep a row that the database will never take, on disk before this returns; where it lies."""
+        path = self.root / _REFUSED
+        kept = orjson.dumps({"reason": reason, "line": line.decode(errors="replace")}) + b"\n"
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(handle, kept)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        return path
+
+    @contextmanager
+    def orphans(self) -> Iterator[list[Path]]:
+        """Folders of dead workers, locked while in use here, so that two workers never drain the same one."""
+        held: list[tuple[Path, int]] = []
+        folders = self.root.iterdir() if self.root.is_dir() else iter(())
+        for folder in sorted(folders):
+            if folder != self._folder and (handle := lock_folder(folder)) is not None:
+                held.append((folder, handle))
+        try:
+            yield [folder for folder, _ in held]
+        finally:
+            for folder, handle in held:
+                if not segments(folder):
+                    _remove(folder)
+                os.close(handle)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The whole lines of one segment, and how many bytes at its end were torn."""
+
+    lines: Sequence[bytes]
+    torn_bytes: int
+
+
+def read_segment(path: Path) -> Segment:
+    """The whole lines of a segment."""
+    *lines, torn = path.read_bytes().split(b"\n")
+    return Segment(lines, len(torn))
+
+
+def segments(folder: Path) -> list[Path]:
+    """The segments in a folder, oldest first."""
+    return sorted(folder.glob(f"*{_SUFFIX}"))
+
+
+def lock_folder(folder: Path) -> int | None:
+    """A handle that holds the folder's lock, or None when its owner lives or it is gone."""
+    try:
+        handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def release_folder(handle: int) -> None:
+    """Let go of a folder's lock."""
+    os.close(handle)
+
+
+def _remove(folder: Path) -> None:
+    with suppress(OSError):
+        (folder / _LOCK).unlink(missing_ok=True)
+        folder.rmdir()

@@ -1,0 +1,15 @@
+from touchline.project.clocks import StoredClock as StoredClock
+from touchline.project.clocks import advance_clock as advance_clock
+from touchline.project.clocks import clock_of as clock_of
+from touchline.project.clocks import project_clock as project_clock
+from touchline.project.load import LoadedProject as LoadedProject
+from touchline.project.load import find_projects as find_projects
+from touchline.project.load import load_project as load_project
+from touchline.project.plan import Plan as Plan
+from touchline.project.plan import PlannedChange as PlannedChange
+from touchline.project.plan import declared_state as declared_state
+from touchline.project.plan import plan_changes as plan_changes
+from touchline.project.scaffold import write_project as write_project
+from touchline.project.spec import Project as Project
+from touchline.project.spec import Retrain as Retrain
+from touchline.project.spec import SampleClock as SampleClock

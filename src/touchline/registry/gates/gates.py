@@ -1,0 +1,249 @@
+"""Whether a version may be promoted: every declared gate is run and reported with its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from touchline.errors import TooFewClusters
+from touchline.registry.gates.evidence import Evidence, Opponent, losses
+from touchline.registry.gates.spec import Gate
+from touchline.statistics import Comparison, alpha_at_look, paired_comparison
+
+# The same comparison gives the same verdict, so the resamples are always the same.
+_SEED: Final = 20
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One gate's verdict. `number` is what was found; `low` and `high` bound it where it is a comparison.
+
+    A comparison is of `rows` test rows; `unpaired` others have no value of the opponent.
+    """
+
+    name: str
+    kind: str
+    passed: bool
+    message: str
+    number: float | None = None
+    allowed: float | None = None
+    low: float | None = None
+    high: float | None = None
+    look: int | None = None
+    clusters: int | None = None
+    needed: int | None = None
+    rows: int | None = None
+    unpaired: int | None = None
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """All gates of one promotion."""
+
+    results: tuple[GateResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(result.passed for result in self.results)
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        return tuple(result.message for result in self.results if not result.passed)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"passed": self.passed, "gates": [asdict(result) for result in self.results]}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> GateReport:
+        return cls(tuple(GateResult(**gate) for gate in document["gates"]))
+
+
+def check_gates(gates: Sequence[Gate], evidence: Evidence) -> GateReport:
+    """Run every gate, also after one has failed."""
+    return GateReport(tuple(check_gate(gate, evidence) for gate in gates))
+
+
+def check_gate(gate: Gate, evidence: Evidence) -> GateResult:
+    """One gate's verdict on a version."""
+    if gate.kind == "improves":
+        return _improves(gate, evidence)
+    if gate.kind == "slice":
+        return _slice(gate, evidence)
+    if gate.kind == "approval":
+        return _approval(gate, evidence)
+    found = (evidence.measured if gate.kind in ("latency", "size") else evidence.metrics).get(gate.metric)
+    if found is None:
+        known = ", ".join(sorted(evidence.metrics)) or "none"
+        return GateResult(gate.describe(), gate.kind, False, f"{gate.metric} was not measured (measured: {known})")
+    return _limit(gate, found, f"on {evidence.rows} {evidence.rows_name}" if gate.kind == "absolute" else "")
+
+
+def _limit(gate: Gate, found: float, where: str) -> GateResult:
+    side, allowed = _broken_side(gate, found)
+    says = f"is {side} the gate's {_figure(allowed)}" if side else f"is within the gate's {_figure(allowed)}"
+    message = f"{gate.metric} {_figure(found)} {says} {where}".rstrip()
+    return GateResult(gate.describe(), gate.kind, not side, message, number=found, allowed=allowed)
+
+
+def _broken_side(gate: Gate, found: float) -> tuple[str, float]:
+    """Which limit `found` breaks ("" for none), and the limit to name. A number that is no number breaks any."""
+    if gate.at_least is not None and not found >= gate.at_least:
+        return "below", gate.at_least
+    if gate.at_most is not None and not found <= gate.at_most:
+        return "above", gate.at_most
+    limit = gate.at_least if gate.at_least is not None else gate.at_most
+    return "", float("nan") if limit is None else limit
+
+
+def _figure(number: float) -> str:
+    return f"{number:.3f}" if abs(number) < 100 else f"{number:.1f}"
+
+
+def _slice(gate: Gate, evidence: Evidence) -> GateResult:
+    column = gate.column or ""
+    if column not in evidence.slices:
+        known = ", ".join(sorted(evidence.slices)) or "none; declare slices=[...] in the task"
+        return GateResult(
+            gate.describe(), "slice", False, f"{column!r} is no slice of the evaluation (slices: {known})"
+        )
+    values = evidence.slices[column]
+    worst: GateResult | None = None
+    for value in sorted(set(values)):
+        keep = [index for index, found in enumerate(values) if found == value]
+        if len(keep) < gate.min_rows:
+            continue
+        found = _slice_metric(gate.metric, evidence, keep)
+        result = _limit(gate, found, f"where {column} is {value!r} ({len(keep)} {evidence.rows_name})")
+        worst = result if worst is None or _distance(gate, result) > _distance(gate, worst) else worst
+    if worst is None:
+        message = f"no {column} has the gate's {gate.min_rows} {evidence.rows_name}, so {gate.metric} was not judged"
+        return GateResult(gate.describe(), "slice", False, message)
+    return worst
+
+
+def _slice_metric(metric: str, evidence: Evidence, keep: list[int]) -> float:
+    cost = float(losses(metric, evidence.labels[keep], evidence.predictions[keep]).mean())
+    if metric == "accuracy":
+        return 1 - cost
+    return cost**0.5 if metric == "rmse" else cost
+
+
+def _distance(gate: Gate, result: GateResult) -> float:
+    """How far a slice lies on the wrong side of the limit; negative within it."""
+    found = result.number if result.number is not None else 0.0
+    short = gate.at_least - found if gate.at_least is not None else -float("inf")
+    over = found - gate.at_most if gate.at_most is not None else -float("inf")
+    return max(short, over)
+
+
+def _approval(gate: Gate, evidence: Evidence) -> GateResult:
+    said_yes = [name for name in evidence.approvals if not gate.by or name in gate.by]
+    if said_yes:
+        message = f"approved by {', '.join(said_yes)}"
+    else:
+        who = " or ".join(gate.by) or "a person"
+        message = f"not approved by {who} yet: touchline models approve {evidence.version}"
+    return GateResult(gate.describe(), "approval", bool(said_yes), message, number=len(said_yes), allowed=1)
+
+
+def _opponent(gate: Gate, evidence: Evidence) -> Opponent | None:
+    if gate.over not in ("production", "baseline"):
+        return evidence.named.get(gate.over)
+    return evidence.baseline if gate.over == "baseline" or evidence.production is None else evidence.production
+
+
+def _improves(gate: Gate, evidence: Evidence) -> GateResult:
+    opponent = _opponent(gate, evidence)
+    if opponent is None:
+        return GateResult(gate.describe(), "improves", False, _nobody(gate, evidence))
+    paired, unpaired = _paired(evidence, opponent)
+    if unpaired > paired.rows:
+        return _unpaired(gate, paired, opponent, unpaired)
+    alpha = alpha_at_look(1 - (gate.confidence or 0.95), evidence.look)
+    ours = losses(gate.metric, paired.labels, paired.predictions)
+    theirs = losses(gate.metric, paired.labels, opponent.predictions[_has_value(opponent)])
+    try:
+        found = paired_comparison(ours, theirs, paired.clusters, alpha=alpha, seed=_SEED)
+    except TooFewClusters as few:
+        return replace(_too_few(gate, paired, few), unpaired=unpaired)
+    message = _improvement(gate, paired, opponent, found)
+    return GateResult(
+        gate.describe(),
+        "improves",
+        found.is_better,
+        f"{message}; {opponent.name} has no value for {unpaired} more" if unpaired else message,
+        number=-found.difference,
+        allowed=0.0,
+        low=-found.high,
+        high=-found.low,
+        look=evidence.look,
+        clusters=found.clusters,
+        needed=found.needed,
+        rows=paired.rows,
+        unpaired=unpaired,
+    )
+
+
+def _nobody(gate: Gate, evidence: Evidence) -> str:
+    if gate.over in ("production", "baseline"):
+        return f"{gate.metric} has nothing to be compared with"
+    return (
+        f"{gate.metric} was not judged: the evaluation of version {evidence.version} has kept nothing of the baseline "
+        f"{gate.over!r}; train again with it in `baselines`"
+    )
+
+
+def _has_value(opponent: Opponent) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(opponent.predictions).all(axis=1))
+
+
+def _paired(evidence: Evidence, opponent: Opponent) -> tuple[Evidence, int]:
+    """The rows for which both have said something, and how many others there are."""
+    has_value = _has_value(opponent)
+    if has_value.all():
+        return evidence, 0
+    kept = replace(
+        evidence,
+        labels=evidence.labels[has_value],
+        predictions=evidence.predictions[has_value],
+        clusters=evidence.clusters[has_value],
+    )
+    return kept, int((~has_value).sum())
+
+
+def _unpaired(gate: Gate, paired: Evidence, opponent: Opponent, unpaired: int) -> GateResult:
+    """Rows that are mostly left out may be left out for a reason that flatters one of the two."""
+    message = (
+        f"{gate.metric} was not judged: {opponent.name} has a value for {paired.rows} of "
+        f"{paired.rows + unpaired} {paired.rows_name}, at least half of them are needed"
+    )
+    return GateResult(gate.describe(), "improves", False, message, rows=paired.rows, unpaired=unpaired)
+
+
+def _too_few(gate: Gate, evidence: Evidence, few: TooFewClusters) -> GateResult:
+    message = (
+        f"{gate.metric} was not judged: {evidence.rows} {evidence.rows_name} in {few.found} clusters are too few, "
+        f"at least {few.needed - few.found} clusters more are needed"
+    )
+    return GateResult(
+        gate.describe(), "improves", False, message, clusters=few.found, needed=few.needed, rows=evidence.rows
+    )
+
+
+def _improvement(gate: Gate, evidence: Evidence, opponent: Opponent, found: Comparison) -> str:
+    verb = "is better than" if found.is_better else "is not surely better than"
+    way = "lower" if found.difference <= 0 else "higher"
+    cost = {"accuracy": "share of errors", "rmse": "mse"}.get(gate.metric, gate.metric)
+    looks = f", look {evidence.look} at these rows" if evidence.look > 1 else ""
+    message = (
+        f"{gate.metric} {verb} that of {opponent.name}: {cost} {way} by {abs(found.difference):.4f}, "
+        f"surely by {-found.high:.4f} ({(1 - found.alpha) * 100:.4g} % confidence{looks}), "
+        f"on {evidence.rows} {evidence.rows_name} in {found.clusters} clusters"
+    )
+    if found.is_better or not found.missing:
+        return message
+    return f"{message}; a difference of this size needs about {found.missing} clusters more"

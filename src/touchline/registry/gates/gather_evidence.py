@@ -1,0 +1,188 @@
+"""The evidence gates judge by, gathered from what a version's run has kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from touchline.errors import NotEvaluated, ObjectNotFound
+from touchline.registry.gates.evidence import Evidence, Opponent
+from touchline.registry.gates.looks import look_at
+from touchline.registry.gates.spec import Gate
+from touchline.registry.release.families import families_of
+from touchline.registry.runs.versions import ModelVersion, Registry
+from touchline.statistics import cluster_codes
+from touchline.training import Family, Model, Recipe
+
+Array = NDArray[np.float64]
+# Production's recipe, fitted on the candidate's training rows: what it says about the candidate's test rows.
+Refit = Callable[[Recipe], pl.DataFrame]
+_TIMED: Final = 200
+
+
+def gather_evidence(
+    registry: Registry,
+    version: ModelVersion,
+    gates: Sequence[Gate],
+    *,
+    production: ModelVersion | None,
+    refit: Refit | None,
+    families: Mapping[str, Family] | None = None,
+) -> Evidence:
+    """All that the gates need, and no more: only a comparative gate costs a look and a refit.
+
+    Raises `NotEvaluated` for a version whose run kept no predictions.
+    """
+    frame = read_predictions(registry, version)
+    compares = any(gate.kind == "improves" for gate in gates)
+    against = any(gate.kind == "improves" and gate.over == "production" for gate in gates)
+    classes = version.classes
+    return Evidence(
+        project=version.project,
+        version=version.version,
+        metrics={name: metric.value for name, metric in version.metrics.items() if metric.value is not None},
+        labels=_labels(frame, classes),
+        predictions=_matrix(frame, classes, ""),
+        clusters=cluster_codes(cluster_names(frame), frame.height),
+        production=_production(registry, version, production, frame, refit) if against and production else None,
+        baseline=Opponent("the constant baseline", _matrix(frame, classes, "constant_")),
+        named=_named(frame, classes, gates),
+        look=look_at(registry.database, version, frame) if compares else 1,
+        slices={
+            name.removeprefix("slice_"): [str(value) for value in frame[name].to_list()]
+            for name in frame.columns
+            if name.startswith("slice_")
+        },
+        measured=_measured(registry, version, {gate.kind for gate in gates}, families),
+        approvals=approvals(registry, version),
+        stage=version.stage,
+    )
+
+
+def read_predictions(registry: Registry, version: ModelVersion) -> pl.DataFrame:
+    """The evaluation fit's predictions of the test rows, in order of time."""
+    try:
+        data = registry.objects.read(f"{version.object_key}/predictions.parquet")
+    except ObjectNotFound as missing:
+        raise NotEvaluated(version.project, version.version, "predictions") from missing
+    return pl.read_parquet(BytesIO(data))
+
+
+def labels_and_predictions(frame: pl.DataFrame, classes: Sequence[str]) -> tuple[Array, Array]:
+    """Labels as numbers, and predictions as [rows, outputs]."""
+    return _labels(frame, classes), _matrix(frame, classes, "")
+
+
+def approvals(registry: Registry, version: ModelVersion) -> list[str]:
+    """Who approved the version since it was last rejected, in order."""
+    names: list[str] = []
+    for change in registry.journal.history(version.project):
+        if change.version != version.version:
+            continue
+        if (change.gate_report or {}).get("approval"):
+            names.append(change.actor)
+        elif change.to_stage == "Archived":
+            names.clear()
+    return list(dict.fromkeys(names))
+
+
+def _labels(frame: pl.DataFrame, classes: Sequence[str]) -> Array:
+    if not classes:
+        return frame["label"].cast(pl.Float64).to_numpy()
+    codes = (
+        frame["label"].cast(pl.String).replace_strict(list(classes), list(range(len(classes))), return_dtype=pl.Float64)
+    )
+    return codes.to_numpy()
+
+
+def _matrix(frame: pl.DataFrame, classes: Sequence[str], prefix: str) -> Array:
+    names = [f"{prefix}p_{name}" for name in classes] or [f"{prefix}value"]
+    return frame.select(names).to_numpy().astype(np.float64)
+
+
+def _named(frame: pl.DataFrame, classes: Sequence[str], gates: Sequence[Gate]) -> dict[str, Opponent]:
+    """What the baselines that gates name say; those that the evaluation has not kept are left out."""
+    asked = {gate.over for gate in gates if gate.kind == "improves"} - {"production", "baseline"}
+    output = f"p_{classes[0]}" if classes else "value"
+    kept = sorted(name for name in asked if f"over_{name}_{output}" in frame.columns)
+    return {name: Opponent(f"the baseline {name!r}", _matrix(frame, classes, f"over_{name}_")) for name in kept}
+
+
+def cluster_names(frame: pl.DataFrame) -> NDArray[Any] | None:
+    """The cluster of each row; None, each row its own, where one cluster would hold them all."""
+    if frame["cluster"].n_unique() < 2:
+        return None
+    return np.asarray(frame["cluster"].fill_null("").to_list())
+
+
+def _production(
+    registry: Registry, version: ModelVersion, production: ModelVersion, frame: pl.DataFrame, refit: Refit | None
+) -> Opponent | None:
+    """What Production's recipe says about the same rows; kept with the run, so that it is fitted once."""
+    key = f"{version.object_key}/opponents/{production.version}.parquet"
+    if not registry.objects.exists(key):
+        if refit is None:
+            raise NotEvaluated(
+                version.project,
+                version.version,
+                f"predictions of Production version {production.version} on its test rows",
+            )
+        recipe = read_recipe(registry, production)
+        buffer = BytesIO()
+        refit(recipe).write_parquet(buffer)
+        registry.objects.write(key, buffer.getvalue())
+    said = pl.read_parquet(BytesIO(registry.objects.read(key)))
+    aligned = frame.select("example_id").join(said, on="example_id", how="left", maintain_order="left")
+    _validate_complete(version, aligned, f"Production version {production.version}")
+    return Opponent(f"Production version {production.version}", _matrix(aligned, version.classes, ""))
+
+
+def _validate_complete(version: ModelVersion, said: pl.DataFrame, whose: str) -> None:
+    """Raise `NotEvaluated` where a test row has no prediction to compare with."""
+    names = [f"p_{name}" for name in version.classes] or ["value"]
+    lacking = said.filter(pl.any_horizontal(pl.col(names).is_null() | pl.col(names).is_nan()))["example_id"].to_list()
+    if lacking:
+        raise NotEvaluated(
+            version.project,
+            version.version,
+            f"prediction of {whose} for {len(lacking)} of {said.height} test rows (first: {lacking[0]})",
+        )
+
+
+def read_recipe(registry: Registry, version: ModelVersion) -> Recipe:
+    """How a version was made."""
+    import json
+
+    return Recipe.from_json(json.loads(registry.objects.read(f"{version.object_key}/recipe.json")))
+
+
+def _measured(
+    registry: Registry, version: ModelVersion, kinds: set[str], families: Mapping[str, Family] | None
+) -> dict[str, float]:
+    found = {}
+    if "size" in kinds:
+        folder = registry.objects.local_path(f"{version.object_key}/model")
+        found["size_mb"] = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+    if "latency" in kinds:
+        found["latency_ms"] = _median_latency_ms(registry, version, families)
+    return found
+
+
+def _median_latency_ms(registry: Registry, version: ModelVersion, families: Mapping[str, Family] | None) -> float:
+    folder = registry.objects.local_path(f"{version.object_key}/model")
+    model = Model.restore(folder, families_of(folder, families))
+    with np.load(registry.objects.local_path(f"{version.object_key}/examples.npz"), allow_pickle=False) as stored:
+        row = stored["vectors"][:1]
+    model.predict(row)
+    took = []
+    for _ in range(_TIMED):
+        began = time.perf_counter()
+        model.predict(row)
+        took.append(time.perf_counter() - began)
+    return float(np.median(took)) * 1000

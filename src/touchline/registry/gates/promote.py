@@ -1,0 +1,207 @@
+"""Moving a version up, and back: the journal's entry is the act, everything else prepares it or follows from it.
+
+In order: gates, then the release's files, then one transaction with the journal's rows and the release's
+row, then MLflow's aliases. A kill before the transaction leaves nothing that counts, a kill after it leaves
+aliases that the next call repairs; either way the same command carries on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.exc import IntegrityError
+
+from touchline.errors import GateFailed, IllegalStageChange, ReasonMissing, TrackingUnavailable
+from touchline.registry.gates.gates import GateReport, check_gates
+from touchline.registry.gates.gather_evidence import Refit, gather_evidence
+from touchline.registry.gates.spec import Gate
+from touchline.registry.journal.journal import Move
+from touchline.registry.journal.projection import project_aliases
+from touchline.registry.journal.stages import Stage, StageChange, StageState
+from touchline.registry.release.build import Release, build_release, find_release, record_release
+from touchline.registry.release.release import load_release
+from touchline.registry.runs.versions import ModelVersion, Registry, read_version
+from touchline.training import Family
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Who wants a stage changed, and why. `now` skips the rollout, which needs a reason."""
+
+    actor: str
+    reason: str = ""
+    ticket: str | None = None
+    now: bool = False
+
+
+@dataclass(frozen=True)
+class Judges:
+    """What a promotion is judged by: the declared gates, how Production's recipe is fitted again, own estimators."""
+
+    gates: Sequence[Gate] = ()
+    refit: Refit | None = None
+    families: dict[str, Family] | None = None
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A change ready to be written: its moves, the journal's state they rest on, and the release they point to."""
+
+    moves: Sequence[Move]
+    state: StageState
+    release: Release
+    report: GateReport | None = None
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """What a promotion did. `changes` is empty when the version already stood there.
+
+    `unmirrored` says why MLflow's aliases lag behind the journal; None when they do not.
+    """
+
+    version: ModelVersion
+    changes: tuple[StageChange, ...]
+    report: GateReport | None = None
+    release: Release | None = None
+    unmirrored: str | None = None
+
+
+def promote(
+    registry: Registry, project: str, reference: str | int, decision: Decision, *, judges: Judges = Judges()
+) -> Promoted:
+    """Move a version one stage up: None (or Archived) to Staging through the gates, Staging to Production.
+
+    Where nothing is in Production the version passes on to it in the same step. Raises `GateFailed`,
+    `IllegalStageChange` where a rollout must decide, `StageConflict` when somebody else was first.
+    """
+    state = registry.journal.state(project)
+    version = read_version(registry, project, reference)
+    if version.stage == "Production":
+        return Promoted(version, (), unmirrored=mirror(registry, project))
+    if decision.now and not decision.reason:
+        raise ReasonMissing("Skipping the rollout (--now)")
+    if version.stage == "Staging":
+        return _to_production(registry, version, state, decision, judges)
+    return _to_staging(registry, version, state, decision, judges)
+
+
+def rollback(registry: Registry, project: str, decision: Decision, *, judges: Judges = Judges()) -> Promoted:
+    """Return to the release that was in Production before, in one step, after it has proven itself again."""
+    state = registry.journal.state(project)
+    target, current = state.rollback, state.production
+    if target is None:
+        raise IllegalStageChange.nothing_to_return_to(project, current)
+    version = read_version(registry, project, target)
+    release = _proven(registry, version, state, judges)
+    reason = decision.reason or "rollback"
+    moves = []
+    if version.stage != "Archived":
+        moves.append(Move(target, version.stage, "Archived", reason, decision.ticket))
+    moves.append(Move(target, "Archived", "Production", reason, decision.ticket, release_id=release.id))
+    if current is not None:
+        moves.append(Move(current, "Production", "Archived", f"rolled back: {reason}", decision.ticket))
+    return _commit(registry, version, _Step(moves, state, release), decision)
+
+
+def mirror(registry: Registry, project: str) -> str | None:
+    """Bring MLflow's aliases up to the journal; why that was not possible, or None."""
+    try:
+        project_aliases(registry, project)
+    except TrackingUnavailable as away:
+        return str(away)
+    return None
+
+
+def _to_staging(
+    registry: Registry, version: ModelVersion, state: StageState, decision: Decision, judges: Judges
+) -> Promoted:
+    known = state.releases.get(version.version)
+    report = None
+    if known is None:
+        report = _judge(registry, version, state, decision, judges)
+        release = build_release(registry, version, families=judges.families)
+    else:
+        # It passed its gates once; coming back is a person's decision, which the journal keeps.
+        if not decision.reason:
+            raise ReasonMissing(f"Bringing version {version.version} back from {version.stage}")
+        release = _proven(registry, version, state, judges)
+    document = report.to_json() if report else None
+    up = Move(
+        version.version, version.stage, "Staging", _reason(decision, report), decision.ticket, document, release.id
+    )
+    moves = [up]
+    if decision.now or state.production is None:
+        moves += _succession(version, state, decision, release)
+    if state.staging is not None:
+        note = f"replaced in Staging by version {version.version}"
+        moves.append(Move(state.staging, "Staging", "Archived", note, decision.ticket))
+    return _commit(registry, version, _Step(moves, state, release, report), decision)
+
+
+def _to_production(
+    registry: Registry, version: ModelVersion, state: StageState, decision: Decision, judges: Judges
+) -> Promoted:
+    if state.production is not None and not decision.now:
+        mirror(registry, version.project)
+        raise IllegalStageChange.needs_rollout(version.project, version.version)
+    release = _proven(registry, version, state, judges)
+    moves = _succession(version, state, decision, release)
+    return _commit(registry, version, _Step(moves, state, release), decision)
+
+
+def _succession(version: ModelVersion, state: StageState, decision: Decision, release: Release) -> list[Move]:
+    """The version enters Production, and only then the one before leaves it."""
+    reason = decision.reason or "nothing was in Production"
+    moves = [Move(version.version, "Staging", "Production", reason, decision.ticket, release_id=release.id)]
+    if state.production is not None:
+        note = f"replaced in Production by version {version.version}"
+        moves.append(Move(state.production, "Production", "Archived", note, decision.ticket))
+    return moves
+
+
+def _judge(
+    registry: Registry, version: ModelVersion, state: StageState, decision: Decision, judges: Judges
+) -> GateReport:
+    """The report of gates that all passed. One that did not is written to the journal, then raised."""
+    production = None if state.production is None else read_version(registry, version.project, state.production)
+    evidence = gather_evidence(
+        registry, version, judges.gates, production=production, refit=judges.refit, families=judges.families
+    )
+    report = check_gates(judges.gates, evidence)
+    if report.passed:
+        return report
+    stage: Stage = version.stage
+    said_no = Move(version.version, stage, stage, "gates said no", decision.ticket, report.to_json())
+    registry.journal.append(version.project, [said_no], expected=state.sequence, actor=decision.actor)
+    raise GateFailed(version.project, version.version, stage, report.failures)
+
+
+def _reason(decision: Decision, report: GateReport | None) -> str:
+    if decision.reason or report is None:
+        return decision.reason
+    return f"passed {len(report.results)} gates" if report.results else "no gates are declared"
+
+
+def _proven(registry: Registry, version: ModelVersion, state: StageState, judges: Judges) -> Release:
+    """The version's release on record, verified and self-tested before anything points to it."""
+    found = find_release(registry, state.releases.get(version.version, ""))
+    if found is None:
+        return build_release(registry, version, families=judges.families)
+    load_release(found.path, digest=found.digest, families=judges.families)
+    return found
+
+
+def _commit(registry: Registry, version: ModelVersion, step: _Step, decision: Decision) -> Promoted:
+    project, expected = version.project, step.state.sequence
+    try:
+        with registry.database.begin() as connection:
+            record_release(connection, registry, step.release)
+            changes = registry.journal.write(connection, project, step.moves, expected=expected, actor=decision.actor)
+    except IntegrityError as taken:
+        raise registry.journal.conflict(project, expected) from taken
+    unmirrored = mirror(registry, project)
+    return Promoted(
+        read_version(registry, project, version.version), tuple(changes), step.report, step.release, unmirrored
+    )

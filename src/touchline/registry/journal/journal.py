@@ -1,0 +1,103 @@
+"""The journal: every stage change ever made, append-only; the truth about what is live."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from touchline.errors import StageConflict
+from touchline.registry.journal.stages import Stage, StageChange, StageState, state_after
+from touchline.storage import tables
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from touchline.clock import Clock
+    from touchline.storage import Database
+
+
+@dataclass(frozen=True)
+class Move:
+    """One version's step from a stage to a stage, not yet written."""
+
+    version: int
+    from_stage: Stage
+    to_stage: Stage
+    reason: str = ""
+    ticket: str | None = None
+    gate_report: dict[str, Any] | None = None
+    release_id: str | None = None
+
+
+class Journal:
+    """Stage changes of all projects, by (project, sequence). Rows are only ever added."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def history(self, project: str) -> list[StageChange]:
+        """Every change of a project, oldest first."""
+        changes = tables.stage_changes
+        query = select(changes).where(changes.c.project == project).order_by(changes.c.sequence)
+        with self._database.connect() as connection:
+            return [StageChange(**row) for row in connection.execute(query).mappings()]
+
+    def head(self, project: str) -> int:
+        """The sequence of the newest change; 0 before the first."""
+        with self._database.connect() as connection:
+            return self._head(connection, project)
+
+    def state(self, project: str) -> StageState:
+        """Which version stands where now."""
+        return state_after(self.history(project))
+
+    def stages(self, project: str) -> dict[int, Stage]:
+        """The stage of every version the journal knows; all others stand in None."""
+        return self.state(project).stages
+
+    def at(self, project: str, instant: datetime) -> StageState:
+        """Which version stood where at an instant of project time; a change counts from its own instant on."""
+        return state_after(change for change in self.history(project) if change.at <= instant)
+
+    def append(self, project: str, moves: Sequence[Move], *, expected: int, actor: str) -> list[StageChange]:
+        """Write the moves as one step after entry `expected`, or raise `StageConflict` and write nothing."""
+        try:
+            with self._database.begin() as connection:
+                return self.write(connection, project, moves, expected=expected, actor=actor)
+        except IntegrityError as taken:
+            raise self.conflict(project, expected) from taken
+
+    def write(
+        self, connection: Connection, project: str, moves: Sequence[Move], *, expected: int, actor: str
+    ) -> list[StageChange]:
+        """`append` inside a transaction of the caller's, which also writes what belongs to the step."""
+        if self._head(connection, project) != expected:
+            raise self.conflict(project, expected)
+        at, wall_at = self._clock.now(), self._clock.wall()
+        changes = [
+            StageChange(project=project, sequence=expected + n, at=at, wall_at=wall_at, actor=actor, **vars(move))
+            for n, move in enumerate(moves, start=1)
+        ]
+        connection.execute(insert(tables.stage_changes), [vars(change) for change in changes])
+        return changes
+
+    def _head(self, connection: Connection, project: str) -> int:
+        changes = tables.stage_changes
+        query = select(func.max(changes.c.sequence)).where(changes.c.project == project)
+        return connection.execute(query).scalar() or 0
+
+    def conflict(self, project: str, expected: int) -> StageConflict:
+        """What to tell somebody whose step was to follow entry `expected`: who was first, and what they did."""
+        later = [change for change in self.history(project) if change.sequence > expected]
+        step = [change for change in later if change.wall_at == later[0].wall_at] if later else []
+        did = ", ".join(f"moved version {c.version} from {c.from_stage} to {c.to_stage}" for c in step) or "wrote first"
+        winner = step[0].actor if step else "somebody else"
+        return StageConflict(
+            project, expected=expected, found=max((c.sequence for c in later), default=expected), winner=winner, did=did
+        )

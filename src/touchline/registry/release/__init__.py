@@ -1,0 +1,1 @@
+"""A model version comes in, an immutable bundle that serving loads goes out."""

@@ -1,0 +1,168 @@
+"""Trainings as MLflow keeps them: listed, filtered, sorted, compared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from touchline.errors import InvalidFilter, RunNotFound
+from touchline.registry.runs.tracking import KEY_TAG, experiment_name
+from touchline.registry.runs.versions import Registry, read_versions
+from touchline.training import LOWER_IS_BETTER
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+_CONDITION = re.compile(r"\s*(?P<name>[\w.@]+)\s*(?P<sign><=|>=|!=|=|<|>)\s*(?P<value>'[^']*'|\"[^\"]*\"|[^\s]+)\s*")
+_OWN = {"status": "attributes.status", "name": "attributes.run_name"}
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One training, or one candidate or trial below it (`parent_id` names the training)."""
+
+    run_id: str
+    name: str
+    status: str
+    started_at: datetime
+    seconds: float | None
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    version: int | None = None
+    semantic_version: str | None = None
+    stage: str | None = None
+    parent_id: str | None = None
+
+
+@dataclass(frozen=True)
+class RunQuery:
+    """Which runs to list. `where` reads `log_loss < 1.0 and candidate = lightgbm`; `sort` is a metric, a parameter
+    or `started`, with `-` in front for the largest first.
+    """
+
+    where: str = ""
+    sort: str = "-started"
+    limit: int = 50
+    has_children: bool = False
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """Runs side by side: parameters that differ, and every metric, by run."""
+
+    runs: tuple[RunSummary, ...]
+    params: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
+    metrics: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+
+
+def list_runs(registry: Registry, project: str, query: RunQuery = RunQuery()) -> list[RunSummary]:
+    """The runs of a project, trainings only unless `has_children`.
+
+    Raises `InvalidFilter` for a condition that cannot be read.
+    """
+    conditions = [_condition(text) for text in re.split(r"\s+and\s+", query.where.strip(), flags=re.I) if text]
+    if not query.has_children:
+        conditions.append(f"tags.`{KEY_TAG}` != ''")
+    found = registry.tracking.attempt(lambda: _search(registry, project, " and ".join(conditions)))
+    runs = _sorted([_summary(run, _by_run(registry, project)) for run in found], query.sort)
+    return runs[: query.limit]
+
+
+def best_run(registry: Registry, project: str, metric: str, *, where: str = "") -> RunSummary:
+    """The training with the best test value of a metric; which end is best is known from the metric."""
+    sign = "" if metric in LOWER_IS_BETTER else "-"
+    runs = list_runs(registry, project, RunQuery(where, f"{sign}{metric}", limit=1))
+    if not runs or metric not in runs[0].metrics:
+        raise RunNotFound(project, f"with a {metric}")
+    return runs[0]
+
+
+def compare_runs(registry: Registry, project: str, references: Sequence[str]) -> RunComparison:
+    """Runs side by side, each by its id, the beginning of its id, or its version."""
+    known = list_runs(registry, project, RunQuery(limit=10_000, has_children=True))
+    runs = tuple(_find(project, known, reference) for reference in references)
+    params = {name: tuple(run.params.get(name) for run in runs) for run in runs for name in sorted(run.params)}
+    metrics = {name: tuple(run.metrics.get(name) for run in runs) for run in runs for name in sorted(run.metrics)}
+    return RunComparison(runs, {name: values for name, values in params.items() if len(set(values)) > 1}, metrics)
+
+
+def _find(project: str, known: Sequence[RunSummary], reference: str) -> RunSummary:
+    for run in known:
+        if str(run.version) == reference.removeprefix("v") or (len(reference) > 3 and run.run_id.startswith(reference)):
+            return run
+    raise RunNotFound(project, repr(reference))
+
+
+def _search(registry: Registry, project: str, where: str) -> list[Run]:
+    client = registry.tracking.client
+    experiment = client.get_experiment_by_name(experiment_name(project))
+    if experiment is None:
+        return []
+    found: list[Run] = []
+    token: str | None = None
+    while True:
+        page = client.search_runs([experiment.experiment_id], where, max_results=1000, page_token=token)
+        found += list(page)
+        token = page.token
+        if not token:
+            return found
+
+
+def _condition(text: str) -> str:
+    """One condition in MLflow's own words."""
+    read = _CONDITION.fullmatch(text)
+    if read is None:
+        raise InvalidFilter(text)
+    name, sign, value = read["name"], read["sign"], read["value"].strip("'\"")
+    if name in _OWN:
+        return f"{_OWN[name]} {sign} '{value}'"
+    if "'" in value:
+        raise InvalidFilter(text)
+    try:
+        return f"metrics.`{name}` {sign} {float(value):.17g}"
+    except ValueError:
+        if sign not in ("=", "!="):
+            raise InvalidFilter(text) from None
+        return f"params.`{name}` {sign} '{value}'"
+
+
+def _by_run(registry: Registry, project: str) -> dict[str, Any]:
+    return {version.run_id: version for version in read_versions(registry, project)}
+
+
+def _summary(run: Run, versions: Mapping[str, Any]) -> RunSummary:
+    version = versions.get(run.info.run_id)
+    started, ended = run.info.start_time, run.info.end_time
+    return RunSummary(
+        run_id=run.info.run_id,
+        name=run.info.run_name or "",
+        status=run.info.status,
+        started_at=datetime.fromtimestamp(started / 1000, UTC),
+        seconds=(ended - started) / 1000 if ended else None,
+        params=dict(run.data.params),
+        metrics=dict(run.data.metrics),
+        version=version.version if version else None,
+        semantic_version=version.semantic_version if version else None,
+        stage=version.stage if version else None,
+        parent_id=run.data.tags.get("mlflow.parentRunId"),
+    )
+
+
+def _sorted(runs: list[RunSummary], sort: str) -> list[RunSummary]:
+    """Sorted by a metric, a parameter or the start; runs without the value come last."""
+    name = sort.removeprefix("-")
+    down = sort.startswith("-")
+
+    def value(run: RunSummary) -> float | str | None:
+        if name in ("started", "started_at"):
+            return run.started_at.timestamp()
+        return run.metrics.get(name, run.params.get(name))
+
+    having = [run for run in runs if value(run) is not None]
+    lacking = [run for run in runs if value(run) is None]
+    texts = any(isinstance(value(run), str) for run in having)
+    having.sort(key=lambda run: str(value(run)) if texts else value(run), reverse=down)  # type: ignore[arg-type,return-value]  # all of one type here
+    return having + lacking

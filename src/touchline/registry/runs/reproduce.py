@@ -1,0 +1,96 @@
+"""A version made again from its record: the same predictions, or what differs."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed
+
+import numpy as np
+import polars as pl
+
+from touchline.features import TrainingSet
+from touchline.registry.gates.gather_evidence import Refit, labels_and_predictions, read_predictions, read_recipe
+from touchline.registry.release.manifest import ReleaseManifest
+from touchline.registry.runs.versions import ModelVersion, Registry
+from touchline.training import Family, Recipe, Task, Training, refit_on, split_again
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """What came of making a version again. `gap` is the largest difference of a prediction of a test row."""
+
+    version: ModelVersion
+    rows: int
+    differing: int
+    gap: float
+    changed: tuple[str, ...]
+
+    @property
+    def is_same(self) -> bool:
+        """Bit for bit."""
+        return self.differing == 0
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a version is made from: the declared task and training, and its training set."""
+
+    task: Task
+    training: Training
+    training_set: TrainingSet
+    families: Mapping[str, Family] | None = None
+
+
+def refitter(version: ModelVersion, material: Material) -> Refit:
+    """Fits any recipe on the training rows of a version and predicts its test rows: what a comparative gate needs."""
+    task, training_set = material.task, material.training_set
+
+    def again(recipe: Recipe) -> pl.DataFrame:
+        split = split_again(task, material.training, training_set, now=version.created_at)
+        return refit_on(recipe, task, training_set, split, now=version.created_at, families=material.families)
+
+    return again
+
+
+def reproduce(registry: Registry, version: ModelVersion, material: Material) -> Reproduced:
+    """Fit the version's own recipe on its own rows again and compare with what it said about its test rows."""
+    before = read_predictions(registry, version)
+    after = refitter(version, material)(read_recipe(registry, version))
+    after = before.select("example_id").join(after, on="example_id", how="left", maintain_order="left")
+    _, old = labels_and_predictions(before, version.classes)
+    new = after.select(_names(version)).to_numpy()
+    apart = np.abs(old - new)
+    return Reproduced(
+        version=version,
+        rows=len(old),
+        differing=int((~(old == new)).any(axis=1).sum()),
+        gap=float(np.nanmax(apart)) if len(apart) else 0.0,
+        changed=_changed(registry, version, material),
+    )
+
+
+def _names(version: ModelVersion) -> list[str]:
+    return [f"p_{name}" for name in version.classes] or ["value"]
+
+
+def _changed(registry: Registry, version: ModelVersion, material: Material) -> tuple[str, ...]:
+    """What is no longer as it was when the version was made."""
+    found = []
+    if material.training_set.hash != version.training_set_hash:
+        found.append(f"training set: {version.training_set_hash} then, {material.training_set.hash} now")
+    then = ReleaseManifest.from_bytes(registry.objects.read(f"{version.object_key}/facts.json")).libraries
+    for name, was in then.items():
+        now = platform.python_version() if name == "python" else _installed(name)
+        if now != was:
+            found.append(f"{name}: {was} then, {now} now")
+    return tuple(found)
+
+
+def _installed(name: str) -> str:
+    try:
+        return installed(name)
+    except PackageNotFoundError:
+        return "absent"

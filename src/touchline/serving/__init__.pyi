@@ -1,0 +1,12 @@
+from touchline.serving.http.server import Server as Server
+from touchline.serving.http.server import create_app as create_app
+from touchline.serving.http.state import Limits as Limits
+from touchline.serving.http.state import ServedProject as ServedProject
+from touchline.serving.http.state import ServerOptions as ServerOptions
+from touchline.serving.predicting.answer import PredictHere as PredictHere
+from touchline.serving.predicting.bulk import Bulk as Bulk
+from touchline.serving.predicting.bulk import score_frame as score_frame
+from touchline.serving.releases.journal_source import JournalReleases as JournalReleases
+from touchline.serving.releases.release_slot import Head as Head
+from touchline.serving.releases.release_slot import ReleaseSource as ReleaseSource
+from touchline.serving.spec import Rollout as Rollout

@@ -1,0 +1,1 @@
+"""Requests come in, responses go out: the application, its fast path and its routes."""

@@ -1,0 +1,91 @@
+"""Who may ask, how often, and when the server says that it is too busy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from time import monotonic
+
+from touchline.http.api_keys import Caller, KeyRing, Role
+from touchline.http.problems import BodyTooLarge, NotAllowed, NotAuthenticated, Overloaded, RateLimited
+from touchline.serving.http.state import Serving
+
+_OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
+_SCORING = ("/predict", "/explain", "/outcomes", "/score")
+Headers = Mapping[bytes, bytes]
+
+
+class Buckets:
+    """A token bucket a key: `per_second` on average, twice that at once."""
+
+    def __init__(self, per_second: float | None) -> None:
+        self.per_second = per_second
+        self._levels: dict[str, tuple[float, float]] = {}
+
+    def take(self, key_id: str) -> None:
+        """Take one token, or raise `RateLimited` with the seconds until there is one."""
+        if self.per_second is None:
+            return
+        now, most = monotonic(), max(2 * self.per_second, 1.0)
+        level, at = self._levels.get(key_id, (most, now))
+        level = min(most, level + (now - at) * self.per_second)
+        if level < 1.0:
+            self._levels[key_id] = (level, now)
+            raise RateLimited(self.per_second, math.ceil((1.0 - level) / self.per_second))
+        self._levels[key_id] = (level - 1.0, now)
+
+
+class Admission:
+    """Lets a request in or raises the problem that keeps it out. Everything is decided in memory."""
+
+    def __init__(self, serving: Serving, keys: KeyRing) -> None:
+        self._serving, self._keys = serving, keys
+        self._buckets = Buckets(serving.limits.requests_per_second)
+
+    def admit(self, method: str, path: str, headers: Headers) -> Caller:
+        self._validate_load(path, headers)
+        caller = self._keys.caller(_presented(headers))
+        needed = role_needed(method, path)
+        if needed is None:
+            return caller or _NOBODY
+        if caller is None:
+            raise NotAuthenticated
+        if not caller.may(needed):
+            raise NotAllowed(caller.role, needed)
+        self._buckets.take(caller.key_id)
+        return caller
+
+    def _validate_load(self, path: str, headers: Headers) -> None:
+        serving = self._serving
+        limits = serving.limits
+        if serving.in_flight > limits.in_flight:
+            raise Overloaded(f"{limits.in_flight} requests are being answered already.")
+        if serving.lag_seconds > limits.lag_seconds:
+            raise Overloaded(f"Requests wait {serving.lag_seconds:.1f} s already.")
+        length, most = headers.get(b"content-length"), serving.most_body_bytes(path)
+        if length is not None and length.isdigit() and int(length) > most:
+            raise BodyTooLarge(most)
+
+
+_NOBODY = Caller("", "viewer")
+
+
+def role_needed(method: str, path: str) -> Role | None:
+    """The least role for a request; None where everybody may ask.
+
+    >>> role_needed("GET", "/healthz"), role_needed("POST", "/projects/shop/predict"), role_needed("POST", "/api/x")
+    (None, 'scorer', 'operator')
+    """
+    if path in _OPEN_PATHS:
+        return None
+    if method in ("GET", "HEAD", "OPTIONS"):
+        return "viewer"
+    return "operator" if path.startswith("/api/") and not path.endswith(_SCORING) else "scorer"
+
+
+def _presented(headers: Headers) -> str | None:
+    given = headers.get(b"authorization")
+    if given is not None and given[:7].lower() == b"bearer ":
+        return given[7:].decode("latin-1").strip()
+    key = headers.get(b"x-api-key")
+    return key.decode("latin-1") if key is not None else None

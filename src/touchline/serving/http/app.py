@@ -1,0 +1,102 @@
+"""The routes behind the predictions, as one FastAPI application. Imported late: see `server`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from touchline.http.problems import FieldProblem, InternalError, InvalidRequest, Problem, problem_of_status, respond
+from touchline.serving.http.docs_page import docs_router
+from touchline.serving.http.job_routes import job_router
+from touchline.serving.http.jobs import Jobs
+from touchline.serving.http.openapi import document_of
+from touchline.serving.http.outcome_bodies import TAGS
+from touchline.serving.http.routes import project_router, system_router
+from touchline.serving.http.state import ServedProject, Serving
+from touchline.serving.predicting.answer import PredictHere
+
+
+def routes_app(serving: Serving, jobs: Jobs, projects: Sequence[ServedProject]) -> FastAPI:
+    """Outcomes, explanations, jobs, health, metrics, documentation, and the projects' own routes."""
+    app = FastAPI(
+        title="touchline",
+        version=version("touchline"),
+        summary="Predictions, and what became of them",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.serving = serving
+    app.include_router(system_router(serving))
+    app.include_router(docs_router(app.title))
+    for name in serving.slots:
+        _add_project(app, serving, jobs, name)
+    _mount_own_routers(app, serving, projects)
+    _add_problem_handlers(app)
+    _document(app, serving)
+    return app
+
+
+def _add_project(app: FastAPI, serving: Serving, jobs: Jobs, name: str) -> None:
+    slot = serving.slots[name]
+    for prefix in ["", f"/projects/{name}"] if name == serving.default else [f"/projects/{name}"]:
+        app.include_router(project_router(serving, slot, prefix=prefix, tag=name))
+        app.include_router(job_router(serving, slot, jobs, prefix=prefix, tag=name))
+
+
+def _mount_own_routers(app: FastAPI, serving: Serving, projects: Sequence[ServedProject]) -> None:
+    """A project's routes at the root and under `/projects/NAME`; at the root the default project goes first."""
+    for project in sorted(projects, key=lambda project: project.name != serving.default):
+        for make in project.routers:
+            here = PredictHere(serving, project.name)
+            router: APIRouter = make(here) if inspect.signature(make).parameters else make()
+            app.include_router(router, tags=[project.name])
+            app.include_router(router, prefix=f"/projects/{project.name}", tags=[project.name], include_in_schema=False)
+
+
+def _add_problem_handlers(app: FastAPI) -> None:
+    def reply(request: Request, problem: Problem) -> Response:
+        found = respond(problem, getattr(request.state, "correlation_id", None))
+        return Response(found.body, found.status, found.headers)
+
+    @app.exception_handler(Problem)
+    async def on_problem(request: Request, problem: Problem) -> Response:
+        return reply(request, problem)
+
+    @app.exception_handler(HTTPException)
+    async def on_http_exception(request: Request, wrong: HTTPException) -> Response:
+        return reply(request, problem_of_status(wrong.status_code, str(wrong.detail), wrong.headers))
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, wrong: RequestValidationError) -> Response:
+        problems = [
+            FieldProblem(
+                ".".join(str(part) for part in error["loc"][1:] if part not in TAGS), str(error["msg"]), None, None
+            )
+            for error in wrong.errors()[:50]
+        ]
+        return reply(request, InvalidRequest(problems))
+
+    @app.exception_handler(Exception)
+    async def on_anything(request: Request, wrong: Exception) -> Response:  # noqa: ARG001  starlette logs it
+        return reply(request, InternalError())
+
+
+def _document(app: FastAPI, serving: Serving) -> None:
+    """`/docs` shows the fields of the releases that answer now."""
+    routes_alone = app.openapi
+    made: dict[tuple[str | None, ...], dict[str, Any]] = {}
+
+    def openapi() -> dict[str, Any]:
+        key = tuple(slot.current.release.id if slot.current else None for slot in serving.slots.values())
+        if key not in made:
+            made.clear()
+            made[key] = document_of(serving, routes_alone())
+        return made[key]
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document

@@ -1,0 +1,183 @@
+"""The outermost layer of the server: every request passes here; predictions are answered here.
+
+FastAPI's own way through middleware, routing, dependencies and response models costs more than a prediction does, so
+`POST /predict` is answered before it, from a plan made once per release, and so are the probes of an orchestrator.
+Everything else goes on to FastAPI.
+"""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic, perf_counter, time_ns
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from touchline.http.correlation import correlation_of, trace_context
+from touchline.http.problems import InternalError, MethodNotAllowed, Problem, respond
+from touchline.serving.http.admission import Admission, Headers
+from touchline.serving.http.probes import PROBES, Probe
+from touchline.serving.http.request_bodies import ClientGone, limited
+from touchline.serving.http.state import Serving
+from touchline.serving.predicting.answer import answer_body
+from touchline.serving.releases.release_slot import ReleaseSlot
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_log = logging.getLogger("touchline.serving")
+_access = logging.getLogger("touchline.access")
+_LINES_A_SECOND = 20
+_JSON_TYPE = (b"content-type", b"application/json")
+
+
+class Front:
+    """ASGI application that answers predictions, and guards the one it is in front of."""
+
+    def __init__(self, app: ASGIApp, serving: Serving, admission: Admission) -> None:
+        self.app = app
+        self.serving = serving
+        self.admission = admission
+        self._second = self._lines = self._untold = 0
+        self._predict = {f"/projects/{name}/predict": slot for name, slot in serving.slots.items()}
+        self._predict["/predict"] = serving.slots[serving.default]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        serving = self.serving
+        started = perf_counter()
+        headers: Headers = dict(scope["headers"])
+        correlation_id = correlation_of(headers) or serving.ids.next()
+        slot = self._predict.get(scope["path"])
+        serving.in_flight += 1
+        try:
+            if slot is not None:
+                route, status = "/predict", await self._answer(slot, scope, headers, correlation_id, receive, send)
+            elif scope["path"] in PROBES:
+                route, status = scope["path"], await self._tell(PROBES[scope["path"]], scope, correlation_id, send)
+            else:
+                status = await self._pass_on(scope, headers, correlation_id, receive, send)
+                route = getattr(scope.get("route"), "path", "unknown")
+        finally:
+            serving.in_flight -= 1
+        seconds = perf_counter() - started
+        (slot.meter if slot else serving.meter).answered(route, status, seconds)
+        is_worth_it = status >= 500 or seconds > serving.limits.slow_seconds
+        if _access.isEnabledFor(logging.DEBUG) or (is_worth_it and self._may_write_down()):
+            self._write_down(scope, route, status, seconds, correlation_id)
+        if serving.tracer is not None:
+            attributes = {
+                "http.request.method": scope["method"],
+                "http.route": route,
+                "http.response.status_code": status,
+            }
+            ended = time_ns()
+            serving.tracer.span(route, trace_context(headers), ended - int(seconds * 1e9), ended, attributes)
+
+    async def _answer(
+        self, slot: ReleaseSlot, scope: Scope, headers: Headers, correlation_id: str, receive: Receive, send: Send
+    ) -> int:
+        method = scope["method"]
+        try:
+            self.admission.admit(method, "/predict", headers)
+            if method != "POST":
+                raise MethodNotAllowed(f"{method} is not allowed here; POST a row.", headers={"Allow": "POST"})
+            body = await self.serving.bodies.read(receive, self.serving.limits.body_bytes)
+            answer = await answer_body(self.serving, slot, body, correlation_id)
+        except ClientGone:
+            return 499
+        except Exception as wrong:  # noqa: BLE001  one request's fault must not become another's
+            problem = _as_problem(wrong, correlation_id)
+            await _send_problem(send, problem, correlation_id)
+            return problem.status
+        await _send(send, 200, [_JSON_TYPE], answer, correlation_id)
+        return 200
+
+    async def _tell(self, probe: Probe, scope: Scope, correlation_id: str, send: Send) -> int:
+        if scope["method"] not in ("GET", "HEAD"):
+            problem = MethodNotAllowed(f"{scope['method']} is not allowed here.", headers={"Allow": "GET, HEAD"})
+            await _send_problem(send, problem, correlation_id)
+            return problem.status
+        status, document = probe(self.serving)
+        await _send(send, status, [_JSON_TYPE], orjson.dumps(document), correlation_id)
+        return status
+
+    async def _pass_on(self, scope: Scope, headers: Headers, correlation_id: str, receive: Receive, send: Send) -> int:
+        scope.setdefault("state", {})["correlation_id"] = correlation_id
+        status = 500
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                marked = [*message.get("headers", []), (b"x-correlation-id", correlation_id.encode())]
+                message = {**message, "headers": marked}
+            await send(message)
+
+        try:
+            self.admission.admit(scope["method"], scope["path"], headers)
+        except Problem as problem:
+            await _send_problem(send, problem, correlation_id)
+            return problem.status
+        try:
+            await self.app(scope, limited(receive, self.serving.most_body_bytes(scope["path"])), send_marked)
+        except InternalError as problem:  # raised in place of an answer; what FastAPI raises, it has answered
+            await _send_problem(send, problem, correlation_id)
+            return problem.status
+        except Exception:  # noqa: BLE001  the handler has answered; Starlette raises again so that it can be logged
+            _log.exception("request %s failed", correlation_id)
+        return status
+
+    def _may_write_down(self) -> bool:
+        """Whether another line fits: a part that is away for a minute must not fill the log with one sentence."""
+        second = int(monotonic())
+        if second != self._second:
+            if self._untold:
+                _access.warning("%d more requests failed or were slow in a second; /metrics counts them", self._untold)
+            self._second, self._lines, self._untold = second, 0, 0
+        self._lines += 1
+        if self._lines <= _LINES_A_SECOND:
+            return True
+        self._untold += 1
+        return False
+
+    def _write_down(self, scope: Scope, route: str, status: int, seconds: float, correlation_id: str) -> None:
+        level = logging.WARNING if status >= 500 else logging.INFO
+        facts = {
+            "method": scope["method"],
+            "path": scope["path"],
+            "route": route,
+            "status": status,
+            "milliseconds": round(seconds * 1000, 3),
+            "correlation_id": correlation_id,
+        }
+        _access.log(level, "%s %s %d", scope["method"], scope["path"], status, extra={"facts": facts})
+
+
+def _as_problem(wrong: Exception, correlation_id: str) -> Problem:
+    if isinstance(wrong, Problem):
+        return wrong
+    _log.exception("request %s failed", correlation_id, exc_info=wrong)
+    return InternalError()
+
+
+async def _send_problem(send: Send, problem: Problem, correlation_id: str) -> None:
+    response = respond(problem, correlation_id)
+    headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
+    await _send(send, response.status, headers, response.body, correlation_id)
+
+
+async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes, correlation_id: str) -> None:
+    start: dict[str, Any] = {
+        "type": "http.response.start",
+        "status": status,
+        "headers": [
+            *headers,
+            (b"content-length", str(len(body)).encode()),
+            (b"x-correlation-id", correlation_id.encode()),
+        ],
+    }
+    await send(start)
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,157 @@
+"""The server of a process: predictions answer as soon as their releases are loaded, all other routes a moment later.
+
+Importing FastAPI and making its routes takes as long as everything that a prediction needs, so it is done in a thread
+while predictions are answered already. A request for one of those routes waits until they are there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from touchline.errors import TouchlineError
+from touchline.http.api_keys import KeyRing, is_loopback, require_key
+from touchline.predictions.database_writer import DatabaseSink
+from touchline.predictions.writer import PredictionLog
+from touchline.serving.http.admission import Admission
+from touchline.serving.http.deferred_app import LateRoutes
+from touchline.serving.http.fast_path import Front
+from touchline.serving.http.jobs import Jobs
+from touchline.serving.http.state import ServedProject, ServerOptions, Serving
+from touchline.serving.releases.release_slot import ReleaseSlot
+from touchline.serving.telemetry.worker_metrics import WorkerFigures
+from touchline.storage import Database
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.types import Receive, Scope, Send
+
+_log = logging.getLogger("touchline.serving")
+_TICK_SECONDS = 0.05
+# The log's threads have little to do; a request must not wait for their turn to end.
+_SWITCH_SECONDS = 0.001
+
+
+class Server:
+    """The ASGI application of a serving process."""
+
+    def __init__(self, serving: Serving, keys: KeyRing, jobs: Jobs, make_routes: Callable[[], FastAPI]) -> None:
+        self.serving = serving
+        self._keys, self._jobs = keys, jobs
+        self._routes = LateRoutes(make_routes)
+        self._front = Front(self._routes, serving, Admission(serving, keys))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await self._front(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """ASGI's lifespan: what has to run from the start to the end of the process."""
+        await receive()
+        running = self._running()
+        try:
+            await running.__aenter__()
+        except Exception as wrong:
+            await send({"type": "lifespan.startup.failed", "message": str(wrong)})
+            raise
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await running.__aexit__(None, None, None)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        serving, keys = self.serving, self._keys
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        serving.log.start()
+        self._jobs.start()
+        await asyncio.to_thread(keys.refresh)
+        if keys.is_open:
+            _log.warning("no API key is made yet: requests from this machine are open")
+        for slot in serving.slots.values():
+            await asyncio.to_thread(slot.refresh)
+        tasks = [asyncio.create_task(act) for act in (_watch(serving, keys), _measure_lag(serving))]
+        routes = asyncio.create_task(self._routes.live())
+        try:
+            yield
+        finally:
+            serving.is_draining = True
+            for task in tasks:
+                task.cancel()
+            self._routes.end()
+            await asyncio.gather(*tasks, routes, return_exceptions=True)
+            await asyncio.to_thread(self._jobs.stop)
+            await asyncio.to_thread(serving.log.stop)
+
+
+def create_app(
+    projects: Sequence[ServedProject],
+    *,
+    database: Database,
+    spool: Path,
+    default: str | None = None,
+    host: str = "127.0.0.1",
+    options: ServerOptions | None = None,
+) -> Server:
+    """The server of these projects. `spool` is the folder where logged predictions wait for the database.
+
+    `default` is the project that the unscoped routes mean; the first one if not said. `host` is the address it will
+    listen on: any but loopback needs an API key, else `KeyRequired`. `options.extend` adds routes of its own.
+    """
+    require_key(database, host)
+    options = options or ServerOptions()
+    slots = {project.name: _slot(project) for project in projects}
+    log = PredictionLog(spool, DatabaseSink(database), options.log_limits)
+    figures = WorkerFigures(options.figures)
+    serving = Serving(
+        slots, default or projects[0].name, log, database, options.limits, figures=figures, tracer=options.tracer
+    )
+    jobs = Jobs(spool.parent / "jobs", serving)
+    keys = KeyRing(database, is_open=is_loopback(host))
+
+    def make_routes() -> FastAPI:
+        from touchline.serving.http.app import routes_app
+
+        app = routes_app(serving, jobs, projects)
+        if options.extend is not None:
+            options.extend(app)
+        return app
+
+    return Server(serving, keys, jobs, make_routes)
+
+
+def _slot(project: ServedProject) -> ReleaseSlot:
+    slot = ReleaseSlot(
+        project.name, project.releases, project.clock, project.open_reader, is_store_remote=project.is_store_remote
+    )
+    slot.skew_proof = project.skew_proof
+    return slot
+
+
+async def _measure_lag(serving: Serving) -> None:
+    """How late the loop is: what a request waits before anybody looks at it. Bodies that never come end here too."""
+    loop = asyncio.get_running_loop()
+    while True:
+        started = loop.time()
+        await asyncio.sleep(_TICK_SECONDS)
+        serving.lag_seconds = loop.time() - started - _TICK_SECONDS
+        serving.bodies.give_up_late()
+
+
+async def _watch(serving: Serving, keys: KeyRing) -> None:
+    """Follow the journal of every project and the keys, away from the requests."""
+    while True:
+        with suppress(TouchlineError):  # the database is away: the keys in memory stay valid
+            await asyncio.to_thread(keys.refresh)
+        for slot in serving.slots.values():
+            await asyncio.to_thread(slot.refresh)
+            await asyncio.to_thread(slot.warm_previous)
+        await asyncio.to_thread(serving.figures.publish, serving.meters, serving.log.status())
+        await asyncio.sleep(serving.limits.poll_seconds)

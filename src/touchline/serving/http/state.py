@@ -1,0 +1,119 @@
+"""What one serving process holds, handed to its routes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from touchline.clock import Clock
+from touchline.http.correlation import TraceContext
+from touchline.predictions.writer import LogLimits, PredictionLog
+from touchline.registry.release.served_release import ServedRelease
+from touchline.serving.http.request_bodies import BodyReader
+from touchline.serving.releases.release_slot import OpenReader, ReleaseSlot, ReleaseSource
+from touchline.serving.telemetry.metrics import Meter
+from touchline.serving.telemetry.worker_metrics import WorkerFigures
+from touchline.storage.ulids import Ulids
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from touchline.features import SkewProof
+    from touchline.storage import Database
+
+
+def no_reader(release: ServedRelease) -> None:
+    """For projects whose features all come with the request."""
+
+
+@dataclass(frozen=True)
+class ServedProject:
+    """One project to serve: where its releases come from, its clock, its online features and its own routes.
+
+    Each of `routers` returns a FastAPI router; it may take one argument, the `ServedProject` name's `PredictHere`.
+    `skew_proof` gives the last proof that what a release (by id) was served with is what history says.
+    """
+
+    name: str
+    releases: ReleaseSource
+    clock: Clock
+    open_reader: OpenReader = no_reader
+    routers: Sequence[Callable[..., Any]] = ()
+    is_store_remote: bool = False
+    skew_proof: Callable[[str], SkewProof | None] = lambda _: None
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may ask for, and how much may go on at once. `requests_per_second` is per key and worker."""
+
+    body_bytes: int = 2 * 1024 * 1024
+    rows: int = 1000
+    job_bytes: int = 64 * 1024 * 1024
+    job_rows: int = 1_000_000
+    body_seconds: float = 10.0
+    in_flight: int = 512
+    lag_seconds: float = 1.0
+    slow_seconds: float = 1.0
+    requests_per_second: float | None = None
+    poll_seconds: float = 0.25
+
+
+class Tracer(Protocol):
+    """Where spans go; the extra `otel` brings one for OpenTelemetry."""
+
+    def span(
+        self, name: str, parent: TraceContext | None, start_ns: int, end_ns: int, attributes: Mapping[str, Any]
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """What may be set for a server, and is right for most as it is.
+
+    `extend` adds routes to the FastAPI application. `figures` is the folder by which workers share what they count.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    log_limits: LogLimits = field(default_factory=LogLimits)
+    tracer: Tracer | None = None
+    extend: Callable[[FastAPI], None] | None = None
+    figures: Path | None = None
+
+
+@dataclass
+class Serving:
+    """The state of a serving process. Requests read it; the watcher and the log's threads change it."""
+
+    slots: dict[str, ReleaseSlot]
+    default: str
+    log: PredictionLog
+    database: Database
+    limits: Limits
+    meter: Meter = field(default_factory=lambda: Meter(""))
+    ids: Ulids = field(default_factory=Ulids)
+    figures: WorkerFigures = field(default_factory=lambda: WorkerFigures(None))
+    tracer: Tracer | None = None
+    in_flight: int = 0
+    lag_seconds: float = 0.0
+    is_draining: bool = False
+
+    def __post_init__(self) -> None:
+        self.bodies = BodyReader(self.limits.body_seconds)
+
+    def most_body_bytes(self, path: str) -> int:
+        """How large a body may be; a job's is read while nobody waits for its answer."""
+        return self.limits.job_bytes if path.endswith("/predict/jobs") else self.limits.body_bytes
+
+    @property
+    def meters(self) -> list[Meter]:
+        """What this process has counted: of its own routes, then by project."""
+        return [self.meter, *(slot.meter for slot in self.slots.values())]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every project has a release that answers and its answers can be logged."""
+        return not self.is_draining and self.log.has_room and all(slot.current for slot in self.slots.values())

@@ -1,0 +1,1 @@
+"""Checked rows and a release come in, predictions and their log lines go out."""

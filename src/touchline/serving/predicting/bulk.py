@@ -1,0 +1,189 @@
+"""Many rows at once, from a frame: columns in, columns out. Bulk answers are not part of the prediction log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from touchline.errors import FeaturesExpired, InvalidEntityKey, MissingColumns
+from touchline.features import encode_columns
+from touchline.features.declaration.on_demand import apply_transforms
+from touchline.registry.release.served_release import FeatureReads, ServedRelease, Vectors
+from touchline.serving.predicting.bulk_columns import read_column, read_instants
+from touchline.serving.predicting.request_fields import RESERVED
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Tell = Callable[[int, int], None]
+_CHUNK = 50_000
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """Answers in the order of the rows. A refused row has nulls and says why in `problem`."""
+
+    frame: pl.DataFrame
+    rows: int
+    refused: int
+
+
+def score_frame(
+    release: ServedRelease,
+    reader: FeatureReads | None,
+    frame: pl.DataFrame,
+    *,
+    now: datetime,
+    tell: Tell | None = None,
+) -> Bulk:
+    """Score every row: by inputs, and by entity keys where the release has views, at its `cutoff` or `now`.
+
+    Text is read as what the field declares, so a CSV needs no types. Columns that the release does not know are left
+    alone. `tell(done, of)` follows the work. Raises `MissingColumns` when the frame lacks a field that requests need.
+    """
+    import polars as pl
+
+    _validate_columns(release, frame)
+    known = [name for name in frame.columns if name in _known(release)]
+    frame = frame.select(known)
+    parts = []
+    for done, chunk in _chunks(frame):
+        parts.append(_score(release, reader, chunk, now))
+        if tell is not None:
+            tell(done, len(frame))
+    answers = pl.concat(parts) if parts else _score(release, reader, frame, now)
+    return Bulk(answers, len(answers), int(answers["problem"].is_not_null().sum()))
+
+
+def _known(release: ServedRelease) -> set[str]:
+    return {*release.entity_columns, *(field.name for field in release.inputs), *RESERVED}
+
+
+def _chunks(frame: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
+    for start in range(0, len(frame), _CHUNK):
+        chunk = frame.slice(start, _CHUNK)
+        yield start + len(chunk), chunk
+
+
+def _validate_columns(release: ServedRelease, frame: pl.DataFrame) -> None:
+    needed = [*release.entity_columns, *(field.name for field in release.inputs if field.is_required)]
+    missing = [name for name in needed if name not in frame.columns]
+    if missing:
+        raise MissingColumns(release.project, missing, frame.columns)
+
+
+class _Problems:
+    """Why a row is refused: the first field that does not fit, with what is allowed; null where all fit."""
+
+    def __init__(self, rows: int) -> None:
+        import polars as pl
+
+        self.found = pl.Series("problem", [None] * rows, dtype=pl.String)
+
+    def note(self, is_broken: pl.Series, text: str) -> None:
+        import polars as pl
+
+        is_new = is_broken.fill_null(False) & self.found.is_null()
+        if is_new.any():
+            chosen = pl.when(is_new).then(pl.lit(text)).otherwise(self.found)
+            self.found = pl.select(chosen.alias("problem")).to_series()
+
+
+def _score(release: ServedRelease, reader: FeatureReads | None, frame: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    import polars as pl
+
+    problems = _Problems(len(frame))
+    typed = _typed(release, frame, problems)
+    vectors = _vectors(release, reader, typed, now, problems)
+    outputs = release.model.predict(vectors)
+    problems.note(pl.Series(~np.isfinite(outputs).all(axis=1)), "the model has no finite answer to these values")
+    names = [f"p_{name}" for name in release.classes] if release.kind != "regression" else ["value"]
+    columns = {name: pl.Series(outputs[:, place]) for place, name in enumerate(names)}
+    if release.interval is not None:
+        half = release.interval.half_width
+        columns |= {"low": pl.Series(outputs[:, 0] - half), "high": pl.Series(outputs[:, 0] + half)}
+    answers = pl.DataFrame(columns).with_columns(problem=problems.found)
+    return answers.with_columns(pl.when(pl.col("problem").is_null()).then(pl.col(name)).alias(name) for name in columns)
+
+
+def _typed(release: ServedRelease, frame: pl.DataFrame, problems: _Problems) -> dict[str, pl.Series]:
+    """The columns as the release declares them; what does not fit is noted and null."""
+    typed: dict[str, pl.Series] = {}
+    for name in release.entity_columns:
+        problems.note(frame[name].is_null(), f"{name}: missing; an entity key is needed")
+        typed[name] = frame[name]
+    for field in release.inputs:
+        if field.name in frame.columns:
+            typed[field.name], faults = read_column(field, frame[field.name])
+            for is_broken, text in faults:
+                problems.note(is_broken, f"{field.name}: {text}")
+    if "cutoff" in frame.columns:
+        typed["cutoff"] = read_instants(frame["cutoff"])
+        is_broken = frame["cutoff"].is_not_null() & typed["cutoff"].is_null()
+        problems.note(is_broken, "cutoff: not an instant (ISO 8601)")
+    return typed
+
+
+def _vectors(
+    release: ServedRelease,
+    reader: FeatureReads | None,
+    typed: Mapping[str, pl.Series],
+    now: datetime,
+    problems: _Problems,
+) -> Vectors:
+    rows = len(problems.found)
+    if release.views:
+        return _looked_up(release, reader, typed, now, problems)
+    values: dict[str, Any] = {
+        column.name: _values(typed[column.name], column.kind)
+        for column in release.columns
+        if column.name in typed and column.origin == "input"
+    }
+    if release.transforms:
+        values |= apply_transforms(release.transforms, values, rows)
+    return encode_columns(release.columns, values, rows)
+
+
+def _looked_up(
+    release: ServedRelease,
+    reader: FeatureReads | None,
+    typed: Mapping[str, pl.Series],
+    now: datetime,
+    problems: _Problems,
+) -> Vectors:
+    """Vectors from the online store: those of refused rows, and of rows that it refuses, are empty."""
+    import polars as pl
+
+    assert reader is not None, "a release with views is served with a store"
+    vectors = np.full((len(problems.found), len(release.columns)), np.nan)
+    places = problems.found.is_null().arg_true().to_list()
+    rows = pl.DataFrame(dict(typed))[places].to_dicts()
+    cutoffs = [row.get("cutoff") or now for row in rows]
+    try:
+        if rows:
+            vectors[places] = reader.read(rows, cutoffs).vectors
+        return vectors
+    except (FeaturesExpired, InvalidEntityKey):
+        pass  # one row's fault: each is asked for by itself
+    texts: list[str | None] = [None] * len(vectors)
+    for place, row, cutoff in zip(places, rows, cutoffs, strict=True):
+        try:
+            vectors[place] = reader.read([row], [cutoff]).vectors[0]
+        except (FeaturesExpired, InvalidEntityKey) as wrong:
+            texts[place] = str(wrong)
+    problems.found = problems.found.fill_null(pl.Series(texts, dtype=pl.String))
+    return vectors
+
+
+def _values(column: pl.Series, kind: str) -> np.ndarray[Any, Any]:
+    import polars as pl
+
+    if kind == "category":
+        return np.array([None if value is None else str(value) for value in column.to_list()], dtype=object)
+    if column.dtype.is_temporal():
+        return column.to_physical().cast(pl.Float64).to_numpy() / 1e6
+    return column.cast(pl.Float64, strict=False).to_numpy()

@@ -1,0 +1,103 @@
+"""Why an answer is what it is: what each column adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+import sqlalchemy as sa
+
+from touchline.errors import FeatureNotANumber, TouchlineError
+from touchline.features import decode
+from touchline.http.problems import FieldProblem, InvalidRequest, NotFound, Unavailable
+from touchline.registry.release.served_release import ServedRelease, Vectors
+from touchline.serving.http.state import Serving
+from touchline.serving.predicting.answer import predictor_of
+from touchline.serving.predicting.scored_row import Ask
+from touchline.serving.releases.release_slot import ReleaseSlot
+from touchline.storage.tables import predictions
+from touchline.training import Model, explain
+
+_MOST_ROWS = 32
+
+
+def explain_body(serving: Serving, slot: ReleaseSlot, body: bytes) -> dict[str, Any]:
+    """The explanation of a row (or rows), as `/predict` takes them, or of a logged `prediction_id`."""
+    predictor = predictor_of(slot)
+    logged = _logged(serving, slot, predictor.release, body)
+    if logged is not None:
+        return _told(predictor.release, logged)[0]
+    rows, is_many = predictor.read_body(body, _MOST_ROWS)
+    ask = Ask("", None, slot.now(), slot.wall())
+    try:
+        vectors, _ = predictor.vectors(rows, predictor.cutoffs(rows, ask), predictor.asked(rows))
+    except FeatureNotANumber as wrong:
+        raise InvalidRequest([FieldProblem(wrong.column, str(wrong), None, "number")]) from wrong
+    told = _told(predictor.release, vectors)
+    return {"explanations": told} if is_many else told[0]
+
+
+def _logged(serving: Serving, slot: ReleaseSlot, release: ServedRelease, body: bytes) -> Vectors | None:
+    """The vector of a logged answer, where the body names one and nothing else."""
+    try:
+        given = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(given, dict) or given.keys() != {"prediction_id"}:
+        return None
+    query = sa.select(predictions.c.vector, predictions.c.release_id).where(
+        predictions.c.project == slot.project, predictions.c.prediction_id == str(given["prediction_id"])
+    )
+    try:
+        with serving.database.connect() as connection:
+            row = connection.execute(query).first()
+    except TouchlineError as away:
+        raise Unavailable(f"The log cannot be read now: {away}") from away
+    if row is None:
+        raise NotFound(f"{slot.project} has no logged prediction {given['prediction_id']}.")
+    if row.release_id != release.id:
+        raise NotFound(f"Release {row.release_id}, which answered, is not the one loaded. Replay it: touchline replay")
+    return np.frombuffer(row.vector, dtype="<f8").reshape(1, -1)
+
+
+def _told(release: ServedRelease, vectors: Vectors) -> list[dict[str, Any]]:
+    model = release.model
+    if not isinstance(model, Model) or release.background is None:
+        raise NotFound(f"Release {release.id} has no explanation: its model is not one of touchline's.")
+    found = explain(model, vectors, release.background)
+    names = _output_names(release, found.contributions.shape[2])
+    values = decode(release.columns, vectors)
+    return [
+        {
+            "release": release.id,
+            "version": release.version,
+            "method": found.method,
+            "space": found.space,
+            "base": dict(zip(names, found.base.tolist(), strict=True)),
+            "contributions": _by_size(values[index], found.contributions[index], found.columns, names),
+        }
+        for index in range(len(vectors))
+    ]
+
+
+def _output_names(release: ServedRelease, outputs: int) -> tuple[str, ...]:
+    """What is explained: each class, or the second of two by its log-odds, or the value."""
+    if release.kind == "regression":
+        return ("value",)
+    return release.classes if outputs == len(release.classes) else release.classes[-outputs:]
+
+
+def _by_size(
+    values: Mapping[str, Any], contributions: Vectors, columns: tuple[str, ...], names: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    order = np.argsort(-np.abs(contributions).sum(axis=1), kind="stable")
+    return [
+        {
+            "column": columns[place],
+            "value": values[columns[place]],
+            "adds": dict(zip(names, contributions[place].tolist(), strict=True)),
+        }
+        for place in order
+    ]

@@ -1,0 +1,239 @@
+"""From checked rows to answers and log rows. Pure but for the online store it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TypeVar, cast
+
+import numpy as np
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from touchline.errors import FeaturesExpired, InvalidEntityKey, TouchlineError
+from touchline.features import FeatureRows
+from touchline.features.vectors.vector_plan import VectorPlan
+from touchline.http.problems import (
+    BatchTooLarge,
+    FeaturesStale,
+    FeaturesUnavailable,
+    FieldProblem,
+    InvalidRequest,
+    MalformedBody,
+    Problem,
+)
+from touchline.registry.release.served_release import FeatureReads, ServedRelease, Vectors, view_label
+from touchline.serving.predicting.log_line import log_line_of
+from touchline.serving.predicting.one_row import row_scorer
+from touchline.serving.predicting.request_fields import RequestModels, explain, request_models
+from touchline.serving.predicting.scored_row import Answered, Ask, Row, Scored, Statuses
+
+NewId = Callable[[], str]
+Asked = TypeVar("Asked")
+At = TypeVar("At")
+Found = TypeVar("Found")
+VARIANT = "production"  # the traffic split will name others
+
+
+class Predictor:
+    """One release, ready to answer. Made once per release; checking, encoding and scoring are prepared here."""
+
+    def __init__(self, release: ServedRelease, reader: FeatureReads | None) -> None:
+        self.release = release
+        self.models: RequestModels = request_models(release)
+        self.reader = reader
+        self._store = reader or _NoStore(release.project)
+        self._one = self.models.row.__pydantic_validator__
+        self._many = TypeAdapter(list[self.models.row]).validator  # type: ignore[name-defined]
+        self._plan = VectorPlan(release.columns, release.transforms)
+        self._score_row = row_scorer(release.model, may_be_infinite=bool(release.views or release.transforms))
+        self._keys = release.entity_columns
+        self._labels = [view_label(view.view, view.prefix) for view in release.views]
+        self._log_line = log_line_of(release, VARIANT)
+        self._origin = {
+            "project": release.project,
+            "release": release.id,
+            "version": release.version,
+            "variant": VARIANT,
+        }
+
+    def warm_up(self) -> None:
+        """Score a row of nulls, so that the first request does not pay for what is made on first use."""
+        self.release.model.predict(np.full((1, len(self.release.columns)), np.nan))
+
+    # --- check ---
+
+    def read_body(self, body: bytes, most_rows: int) -> tuple[list[Row], bool]:
+        """The checked rows of a request body, and whether it was a list."""
+        is_many = body.lstrip()[:1] == b"["
+        try:
+            if is_many:
+                rows = [row.__dict__ for row in self._many.validate_json(body)]
+            else:
+                rows = [self._one.validate_json(body).__dict__]
+        except ValidationError as wrong:
+            raise self._explain(wrong, is_many) from None
+        if not rows:
+            raise InvalidRequest([FieldProblem("", "the list is empty", None, f"1 to {most_rows} rows")])
+        if len(rows) > most_rows:
+            raise BatchTooLarge(len(rows), most_rows)
+        if self._keys:
+            self._validate_keys(rows, is_many)
+        if b"\\u0000" in body:
+            _validate_texts(rows, is_many)
+        return rows, is_many
+
+    def _explain(self, wrong: ValidationError, is_many: bool) -> Exception:
+        first = wrong.errors(include_url=False, include_context=False)[0]
+        if first["type"] == "json_invalid":
+            return MalformedBody(f"{first['msg']}. Send one JSON object, or a list of them.")
+        return explain(wrong, self.models.properties, is_many=is_many)
+
+    def _validate_keys(self, rows: Sequence[Row], is_many: bool) -> None:
+        problems = []
+        for index, row in enumerate(rows):
+            if row["features"] is not None:
+                continue
+            missing = [name for name in self._keys if row[name] is None]
+            where = f"{index}." if is_many else ""
+            problems += [FieldProblem(where + name, "missing field", None, "an entity key") for name in missing]
+        if problems:
+            raise InvalidRequest(problems[:50])
+
+    # --- score ---
+
+    def answer(self, rows: Sequence[Row], ask: Ask, new_id: NewId) -> list[Answered]:
+        """Score checked rows. Raises `FeaturesUnavailable` when the online store is away."""
+        cutoffs = self.cutoffs(rows, ask)
+        vectors, statuses = self.vectors(rows, cutoffs, self.asked(rows))
+        outputs = self.release.model.predict(vectors)
+        return self.told(rows, cutoffs, (vectors, statuses, outputs), ask, new_id)
+
+    def answer_one(self, row: Row, ask: Ask, new_id: NewId) -> Answered:
+        """The same for one row, as most requests have, with no more arrays than its model needs."""
+        cutoff, statuses = row["cutoff"] or ask.now, cast(Statuses, ())
+        if not self._keys:
+            vector = self._plan.encode_one(row)
+        elif row["features"] is not None:
+            vector = self._plan.encode_one({**row, **row["features"].__dict__})
+        else:
+            vector, statuses = self._asked_of(self._store.read_row, row, cutoff)
+        output = self._score_row(vector)
+        _validate_finite(output)
+        return self._answered(Scored(row, cutoff, vector, statuses, output), ask, new_id())
+
+    def cutoffs(self, rows: Sequence[Row], ask: Ask) -> list[datetime]:
+        """What each row may know up to."""
+        return [row["cutoff"] or ask.now for row in rows]
+
+    def asked(self, rows: Sequence[Row]) -> list[int]:
+        """Which rows need features from the online store."""
+        if not self._keys:
+            return []
+        return [index for index, row in enumerate(rows) if row["features"] is None]
+
+    def vectors(
+        self, rows: Sequence[Row], cutoffs: Sequence[datetime], asked: Sequence[int], found: FeatureRows | None = None
+    ) -> tuple[Vectors, Sequence[Statuses]]:
+        """The model's vectors and each view's freshness; `found` has the features of the rows that ask, if read."""
+        if not self._keys:
+            return self._plan.encode(rows), [()] * len(rows)
+        if asked and found is None:
+            found = self.read_features([rows[i] for i in asked], [cutoffs[i] for i in asked])
+        if found is not None and len(asked) == len(rows):
+            return found.vectors, found.statuses
+        given = [index for index in range(len(rows)) if rows[index]["features"] is not None]
+        vectors = np.empty((len(rows), len(self.release.columns)), dtype=np.float64)
+        vectors[given] = self._plan.encode([{**rows[i], **rows[i]["features"].__dict__} for i in given])
+        statuses: list[Statuses] = [()] * len(rows)
+        for place, index in enumerate(asked):
+            assert found is not None
+            vectors[index], statuses[index] = found.vectors[place], found.statuses[place]
+        return vectors, statuses
+
+    def read_features(self, rows: Sequence[Row], cutoffs: Sequence[datetime]) -> FeatureRows:
+        """Rows' features from the online store, in one round trip; failures as problems."""
+        return self._asked_of(self._store.read, rows, cutoffs)
+
+    def _asked_of(self, read: Callable[[Asked, At], Found], asked: Asked, at: At) -> Found:
+        try:
+            return read(asked, at)
+        except (TouchlineError, OSError) as wrong:
+            raise self._reading_problem(wrong) from wrong
+
+    def _reading_problem(self, wrong: Exception) -> Problem:
+        if isinstance(wrong, InvalidEntityKey):
+            return InvalidRequest([FieldProblem(wrong.key, str(wrong), None, None)])
+        if isinstance(wrong, FeaturesExpired):
+            return FeaturesStale(str(wrong))
+        return FeaturesUnavailable(self.release.project, str(wrong))
+
+    # --- tell and log ---
+
+    def told(
+        self,
+        rows: Sequence[Row],
+        cutoffs: Sequence[datetime],
+        scored: tuple[Vectors, Sequence[Statuses], Vectors],
+        ask: Ask,
+        new_id: NewId,
+    ) -> list[Answered]:
+        """Answers and log lines of scored rows."""
+        vectors, statuses, found = scored
+        outputs = found.tolist()
+        for output in outputs:
+            _validate_finite(output)
+        return [
+            self._answered(Scored(rows[i], cutoffs[i], vectors[i].tobytes(), statuses[i], outputs[i]), ask, new_id())
+            for i in range(len(rows))
+        ]
+
+    def _answered(self, scored: Scored, ask: Ask, prediction_id: str) -> Answered:
+        release = self.release
+        said = release.output(scored.output)
+        answer = {
+            "prediction_id": prediction_id,
+            **said,
+            **self._origin,
+            "cutoff": scored.cutoff,
+            "features": {
+                label: {"status": found.status, "event_timestamp": found.event_timestamp}
+                for label, found in zip(self._labels, scored.statuses, strict=False)  # none where values were given
+            },
+        }
+        try:
+            line = self._log_line(scored, said, ask, prediction_id)
+        except orjson.JSONEncodeError as wrong:  # a field of any type, with an integer beyond 64 bits
+            raise InvalidRequest([FieldProblem("", str(wrong), None, "values that the log can keep")]) from wrong
+        return Answered(answer, line, scored.statuses)
+
+
+class _NoStore:
+    """In place of the online store of a server that has none."""
+
+    def __init__(self, project: str) -> None:
+        self._project = project
+
+    def read(self, rows: Sequence[Row], cutoffs: Sequence[datetime]) -> FeatureRows:  # noqa: ARG002
+        raise self._problem()
+
+    def read_row(self, row: Row, cutoff: datetime) -> tuple[bytes, Statuses]:  # noqa: ARG002
+        raise self._problem()
+
+    def _problem(self) -> Problem:
+        return FeaturesUnavailable(self._project, "this server has no online store")
+
+
+def _validate_finite(output: Sequence[float]) -> None:
+    total = sum(output)
+    if total - total != 0.0:  # NaN or infinite: an answer would be no JSON number
+        raise InvalidRequest([FieldProblem("", "the model has no finite answer to these values", None, None)])
+
+
+def _validate_texts(rows: Sequence[Row], is_many: bool) -> None:
+    """PostgreSQL keeps no text with a NUL: what cannot be logged is not answered."""
+    for index, row in enumerate(rows):
+        for name, value in {**row, **(row["features"].__dict__ if row.get("features") else {})}.items():
+            if isinstance(value, str) and "\0" in value:
+                where = f"{index}.{name}" if is_many else name
+                raise InvalidRequest([FieldProblem(where, "has a NUL character", None, "text without NUL")])

@@ -1,0 +1,216 @@
+"""Request models made from a release: what `/docs` shows and what a request is checked against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
+
+from touchline.features import ColumnSpec
+from touchline.http.problems import FieldProblem, InvalidRequest
+from touchline.registry.release.served_release import InputField, ServedRelease
+from touchline.serving.predicting.instants import Instant
+
+# What the prediction log, its databases and JSON readers in other languages can hold.
+_INT64: Final[dict[str, Any]] = {"ge": -(2**63), "le": 2**63 - 1}
+# Checked by the predictor in one look at the body: no database keeps every text with a NUL.
+_NO_NUL: Final[dict[str, Any]] = {"json_schema_extra": {"pattern": r"^[^\x00]*$"}}
+TextKey = Annotated[str, Field(strict=True, min_length=1, max_length=200, **_NO_NUL)]
+# Digits are taken too, as in a URL; 7, "7" and "007" name the same entity, so one text stands for all.
+WholeKey = Annotated[
+    Annotated[int, Field(strict=True, **_INT64)] | Annotated[str, Field(strict=True, pattern="^-?[0-9]{1,18}$")],
+    AfterValidator(lambda key: str(int(key))),
+]
+ExampleId = TextKey
+_NUMBER = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_TYPES: dict[str, Any] = {
+    "integer": Annotated[int, Field(strict=True, **_INT64)],
+    "number": _NUMBER,
+    "boolean": Annotated[bool, Field(strict=True)],
+    "string": Annotated[str, Field(strict=True, max_length=10_000, **_NO_NUL)],
+}
+_LIMITS = {
+    "minimum": "ge",
+    "maximum": "le",
+    "exclusiveMinimum": "gt",
+    "exclusiveMaximum": "lt",
+    "multipleOf": "multiple_of",
+    "minLength": "min_length",
+    "maxLength": "max_length",
+    "pattern": "pattern",
+}
+RESERVED = ("cutoff", "example_id", "features")
+
+
+@dataclass(frozen=True)
+class RequestModels:
+    """The models of one release. `row` checks; `by_keys` and `by_values` describe the two ways to ask."""
+
+    row: type[BaseModel]
+    by_keys: type[BaseModel]
+    by_values: type[BaseModel] | None
+
+    @cached_property
+    def properties(self) -> Mapping[str, Any]:
+        """JSON Schema of each field of a request."""
+        found: Mapping[str, Any] = self.row.model_json_schema().get("properties", {})
+        return found
+
+    def schema_of_one(self) -> dict[str, Any]:
+        """JSON Schema of one row, with the ways to ask as alternatives."""
+        ways: Any = self.by_keys if self.by_values is None else self.by_keys | self.by_values
+        return TypeAdapter(ways).json_schema(ref_template="#/components/schemas/{model}")
+
+
+def request_models(release: ServedRelease) -> RequestModels:
+    """The request models of a release."""
+    clash = sorted(set(RESERVED) & {*release.entity_columns, *(column.name for column in release.inputs)})
+    if clash:
+        raise ValueError(f"{release.project}: {clash[0]!r} cannot be an input or a key; requests use that name")
+    title = "".join(part.title() for part in release.project.split("_"))
+    keys: dict[str, Any] = {name: (kind, Field(description="entity key")) for name, kind in _key_types(release).items()}
+    inputs = {column.name: _input(column) for column in release.inputs}
+    extra = _extras(release)
+    by_keys = _model(f"{title}Row", release, keys | inputs | extra)
+    if not release.views:
+        return RequestModels(by_keys, by_keys, None)
+    values = _model(f"{title}Features", release, {column.name: _value(column) for column in release.view_columns})
+    optional_keys: dict[str, Any] = {name: (kind | None, Field(None)) for name, (kind, _) in keys.items()}
+    whole: dict[str, Any] = {"features": (values, Field(description="every feature value; nothing is looked up"))}
+    row: dict[str, Any] = {"features": (values | None, Field(None))}
+    return RequestModels(
+        _model(f"{title}Request", release, optional_keys | inputs | extra | row),
+        by_keys,
+        _model(f"{title}RowByValues", release, optional_keys | inputs | extra | whole),
+    )
+
+
+def _key_types(release: ServedRelease) -> dict[str, Any]:
+    """Each entity key's type, as the views declare it."""
+    found: dict[str, Any] = {}
+    for view in release.views:
+        for column, kind in zip(view.request_columns, view.key_types, strict=True):
+            found.setdefault(column, WholeKey if kind == "int" else TextKey)
+    return found
+
+
+def _model(name: str, release: ServedRelease, fields: dict[str, Any]) -> type[BaseModel]:
+    example = dict(release.example) if release.example and set(release.example) <= set(fields) else None
+    config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": example} if example else None,
+        protected_namespaces=(),
+        # A project's field may bear the name of a BaseModel method; values are read from __dict__.
+        ignored_types=(),
+    )
+    return create_model(name, __config__=config, **fields)
+
+
+def _extras(release: ServedRelease) -> dict[str, Any]:
+    extras: dict[str, Any] = {
+        "cutoff": (
+            Instant | None,
+            Field(None, description="instant up to which the prediction may know; default: now"),
+        ),
+        "example_id": (
+            ExampleId | None,
+            Field(None, description=f"which {release.project} example this is, so that its outcome finds it"),
+        ),
+    }
+    return extras
+
+
+def _input(column: InputField) -> Any:
+    schema = _without_null(column.schema)
+    kind = _type_of(schema)
+    is_nullable = schema is not column.schema
+    default = column.schema.get("default", ... if column.is_required else None)
+    limits = {ours: schema[theirs] for theirs, ours in _LIMITS.items() if theirs in schema}
+    if "enum" in schema or "const" in schema:
+        kind = Literal[tuple(schema.get("enum") or [schema["const"]])]
+        limits = {}
+    elif schema.get("format") == "date-time":
+        kind, limits = Instant, {}
+    annotated = Annotated[kind, Field(**limits)] if limits else kind
+    if is_nullable or default is None:
+        annotated = annotated | None
+    notes = {key: schema[key] for key in ("description", "examples") if key in schema}
+    return (annotated, Field(default, **notes))
+
+
+def _value(column: ColumnSpec) -> Any:
+    kind: Any = _NUMBER | None
+    if column.kind == "category":
+        kind = _TYPES["string"] | None
+    note = f"{column.origin}" + (f"; levels: {', '.join(column.levels[:20])}" if column.levels else "")
+    return (kind, Field(..., description=note))
+
+
+def _without_null(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema of the value where it is not null; the same object when null is not allowed."""
+    for choices in ("anyOf", "oneOf"):
+        options = [option for option in schema.get(choices, ()) if option.get("type") != "null"]
+        if options and len(options) < len(schema[choices]):
+            notes = {key: schema[key] for key in ("description", "examples") if key in schema}
+            return {**options[0], **notes}
+    return schema
+
+
+def _type_of(schema: Mapping[str, Any]) -> Any:
+    return _TYPES.get(str(schema.get("type")), Any)
+
+
+def explain(wrong: ValidationError, properties: Mapping[str, Any], *, is_many: bool) -> InvalidRequest:
+    """The problem document of a request that does not fit: each field, what was found and what is allowed."""
+    problems = [
+        _field_problem(error, properties, is_many) for error in wrong.errors(include_url=False, include_context=False)
+    ]
+    first = {problem.field: problem for problem in reversed(problems)}  # a field of two types fails as both
+    return InvalidRequest([first[name] for name in dict.fromkeys(problem.field for problem in problems)][:50])
+
+
+def _field_problem(error: Any, properties: Mapping[str, Any], is_many: bool) -> FieldProblem:
+    path = [str(part) for part in error["loc"]]
+    names = path[1:] if is_many else path
+    name = names[0] if names else ""
+    depth = len(path) - len(names) + (2 if name == "features" else 1)
+    path = path[:depth]  # what follows tells which of a field's types was tried
+    found = error.get("input")
+    shown = found if isinstance(found, str | int | float | bool | type(None)) else type(found).__name__
+    if error["type"] == "extra_forbidden":
+        return FieldProblem(".".join(path), "unknown field", None, f"fields: {', '.join(properties)}")
+    if error["type"] == "missing":
+        return FieldProblem(".".join(path), "missing field", None, _allowed(properties.get(name, {})))
+    text = shown[:200] if isinstance(shown, str) else shown
+    return FieldProblem(".".join(path), error["msg"], text, _allowed(properties.get(name, {})))
+
+
+def _allowed(schema: Mapping[str, Any]) -> str | None:
+    """What a field accepts, in words."""
+    options: Sequence[Mapping[str, Any]] = schema.get("anyOf") or [schema]
+    said = [text for option in options if (text := _allowed_option(option))]
+    return " or ".join(said) or None
+
+
+def _allowed_option(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return "one of " + ", ".join(map(str, schema["enum"]))
+    if "const" in schema:
+        return f"{schema['const']}"
+    words = [str(schema["type"])] if "type" in schema else []
+    signs = {"minimum": ">=", "maximum": "<=", "exclusiveMinimum": ">", "exclusiveMaximum": "<"}
+    words += [f"{sign} {schema[key]}" for key, sign in signs.items() if abs(schema.get(key, 2**63)) < 2**63 - 1]
+    shown = {**schema} | ({"pattern": None} if schema.get("pattern") == _NO_NUL["json_schema_extra"]["pattern"] else {})
+    words += [f"{key} {shown[key]}" for key in ("minLength", "maxLength", "pattern", "format") if shown.get(key)]
+    return " ".join(words)

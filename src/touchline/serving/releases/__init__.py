@@ -1,0 +1,1 @@
+"""The journal comes in, the loaded release that answers goes out."""

@@ -1,0 +1,169 @@
+"""Which release answers: a pointer per project that follows the journal, and never moves to a broken release."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from touchline.clock import Clock, SystemClock
+from touchline.registry.release.served_release import FeatureReads, ServedRelease
+from touchline.serving.predicting.batching import batching_pays
+from touchline.serving.predicting.grouped_requests import Waiting
+from touchline.serving.predicting.predict import Predictor
+from touchline.serving.telemetry.metrics import Meter
+
+if TYPE_CHECKING:
+    from touchline.features import SkewProof
+
+_log = logging.getLogger("touchline.serving.releases.release_slot")
+
+OpenReader = Callable[[ServedRelease], FeatureReads | None]
+_FIRST_RETRY_SECONDS = 2.0
+_LONGEST_RETRY_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the journal says: its newest entry, the release in Production and the one before."""
+
+    sequence: int
+    production: str | None
+    previous: str | None = None
+
+
+class ReleaseSource(Protocol):
+    """Where releases come from. `head` is asked several times a second, so it is cheap."""
+
+    def head(self) -> Head: ...
+
+    def load(self, release_id: str) -> ServedRelease:
+        """The verified release; raises whatever is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A release that should answer but does not load."""
+
+    release_id: str
+    reason: str
+    at: datetime
+
+
+class ReleaseSlot:
+    """One project's releases in this process: the one that answers, and the one before, still warm.
+
+    `refresh` blocks (database, disk) and belongs in a thread; requests only read `current` and `now()`.
+    """
+
+    def __init__(
+        self,
+        project: str,
+        source: ReleaseSource,
+        clock: Clock,
+        open_reader: OpenReader,
+        *,
+        is_store_remote: bool = False,
+    ) -> None:
+        self.project = project
+        self.current: Predictor | None = None
+        self.previous: Predictor | None = None
+        self.refused: Refused | None = None
+        self.head: Head | None = None
+        self.meter = Meter(project)
+        self.unreachable: str | None = None
+        self.waiting: Waiting | None = None
+        self.skew_proof: Callable[[str], SkewProof | None] = lambda _: None
+        self._is_store_remote = is_store_remote
+        self._source, self._clock, self._open_reader = source, clock, open_reader
+        self._is_system_time = isinstance(clock, SystemClock)
+        self._instant: datetime | None = None
+        self._retry_at, self._retry_seconds = 0.0, _FIRST_RETRY_SECONDS
+
+    def now(self) -> datetime:
+        """Project time. A stored clock is read by `refresh`, so that no request waits for the database."""
+        if self._is_system_time or self._instant is None:
+            return self._clock.now()
+        return self._instant
+
+    def wall(self) -> datetime:
+        return self._clock.wall()
+
+    def refresh(self) -> bool:
+        """Follow the journal; True when another release answers from now on."""
+        try:
+            if not self._is_system_time:
+                self._instant = self._clock.now()
+            head = self._source.head()
+            self.unreachable = None
+        except Exception as away:  # noqa: BLE001  whatever the database raises, the loaded release goes on
+            if self.unreachable is None:
+                _log.warning("%s: the journal cannot be read, the loaded release goes on: %s", self.project, away)
+            self.unreachable = f"{type(away).__name__}: {away}"[:300]
+            return False
+        if head == self.head and self.refused is None:
+            return False
+        if self.refused is not None and head == self.head and time.monotonic() < self._retry_at:
+            return False
+        self.head = head
+        return self._follow(head)
+
+    def warm_previous(self) -> None:
+        """Load the release a rollback would return to, if it is not loaded yet."""
+        wanted = self.head.previous if self.head else None
+        if wanted is None or (self.previous is not None and self.previous.release.id == wanted):
+            return
+        try:
+            self.previous = self._load(wanted)
+        except Exception as wrong:  # noqa: BLE001  a bundle may fail in any way; the release that answers is not touched
+            _log.warning("%s: the previous release %s does not load: %s", self.project, wanted, wrong)
+
+    def _follow(self, head: Head) -> bool:
+        wanted, current = head.production, self.current
+        if wanted is None:
+            self.current, self.previous, self.refused = None, current or self.previous, None
+            return current is not None
+        if current is not None and current.release.id == wanted:
+            self.refused = None
+            return False
+        try:
+            ready = self._warm(wanted) or self._load(wanted)
+        except Exception as wrong:  # noqa: BLE001  a bundle may fail in any way, and none may take the server down
+            self._refuse(wanted, wrong)
+            return False
+        # One assignment: a request sees the old release or the new one, never half of each.
+        self.waiting = self._waiting_of(ready)
+        self.current = ready
+        self.previous = current or self.previous
+        self.refused, self._retry_seconds = None, _FIRST_RETRY_SECONDS
+        self.meter.swaps += 1
+        _log.info("%s: release %s (version %d) answers", self.project, wanted, ready.release.version)
+        return True
+
+    def _waiting_of(self, ready: Predictor) -> Waiting | None:
+        """How slow steps are shared, where sharing pays. Threads of the one before end when its batch has."""
+        if self.waiting is not None:
+            self.waiting.close()
+        scores = batching_pays(ready.release.model, len(ready.release.columns))
+        reads = self._is_store_remote and bool(ready.release.views)
+        return Waiting(ready, reads=reads, scores=scores) if scores or reads else None
+
+    def _warm(self, release_id: str) -> Predictor | None:
+        previous = self.previous
+        return previous if previous is not None and previous.release.id == release_id else None
+
+    def _load(self, release_id: str) -> Predictor:
+        release = self._source.load(release_id)
+        predictor = Predictor(release, self._open_reader(release))
+        predictor.warm_up()
+        return predictor
+
+    def _refuse(self, release_id: str, wrong: Exception) -> None:
+        _log.error("%s: release %s is refused, the current one stays: %s", self.project, release_id, wrong)
+        self.meter.refused += 1
+        self.refused = Refused(release_id, f"{type(wrong).__name__}: {wrong}"[:500], self._clock.wall())
+        self._retry_at = time.monotonic() + self._retry_seconds
+        self._retry_seconds = min(self._retry_seconds * 2, _LONGEST_RETRY_SECONDS)

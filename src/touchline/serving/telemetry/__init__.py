@@ -1,0 +1,1 @@
+"""Counts and durations come in; metrics, spans and log lines go out."""

@@ -1,0 +1,78 @@
+"""Figures as Prometheus reads them. Names begin with `touchline_`; a series names its project where it has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from touchline.registry.release.served_release import view_label
+from touchline.serving.telemetry.metrics import Gauge, Meter
+
+Counts = dict[tuple[Any, ...], int]
+CountsOf = Callable[[Meter], Counts]
+
+
+def exposition(meters: Iterable[Meter], gauges: Iterable[Gauge]) -> bytes:
+    """The figures as Prometheus reads them."""
+    registry = CollectorRegistry()
+    registry.register(_Figures(list(meters), list(gauges)))
+    return generate_latest(registry)
+
+
+def _texts(counts: Mapping[Any, int]) -> Counts:
+    """Counts by label values, whatever they were kept by."""
+    return {key if isinstance(key, tuple) else (key,): count for key, count in list(counts.items())}
+
+
+def _predictions(meter: Meter) -> Counts:
+    return {(version, "production"): count for version, count in list(meter.predictions.items())}
+
+
+def _feature_reads(meter: Meter) -> Counts:
+    reads = list(meter.feature_reads.items())
+    return {(view_label(view, prefix), status): count for (view, prefix, status), count in reads}
+
+
+class _Figures(Collector):
+    def __init__(self, meters: list[Meter], gauges: list[Gauge]) -> None:
+        self._meters, self._gauges = meters, gauges
+
+    def collect(self) -> Iterable[Metric]:
+        yield self._counter("requests", "Requests answered", ("route", "status"), lambda m: _texts(m.requests))
+        yield self._histogram()
+        yield self._counter("predictions", "Rows scored", ("version", "variant"), _predictions)
+        yield self._counter("feature_reads", "Views read", ("view", "status"), _feature_reads)
+        yield self._counter("outcomes", "Outcomes received", ("status",), lambda m: _texts(m.outcomes))
+        yield self._counter("release_swaps", "Releases that took over", (), lambda m: {(): m.swaps})
+        yield self._counter("release_refused", "Releases that did not load", (), lambda m: {(): m.refused})
+        yield self._counter("clients_gone", "Clients that hung up", (), lambda m: {(): m.clients_gone})
+        yield from self._gauge_families()
+
+    def _counter(self, name: str, text: str, labels: Sequence[str], counts: CountsOf) -> Metric:
+        family = CounterMetricFamily(f"touchline_{name}", text, labels=["project", *labels])
+        for meter in self._meters:
+            for values, count in counts(meter).items():
+                family.add_metric([meter.project, *map(str, values)], count)
+        return family
+
+    def _histogram(self) -> Metric:
+        family = HistogramMetricFamily(
+            "touchline_request_seconds", "Time from the request to its answer", labels=["project", "route"]
+        )
+        for meter in self._meters:
+            for route, durations in list(meter.durations.items()):
+                family.add_metric([meter.project, route], durations.cumulative(), durations.seconds)
+        return family
+
+    def _gauge_families(self) -> Iterable[Metric]:
+        families: dict[str, GaugeMetricFamily] = {}
+        for gauge in self._gauges:
+            labels = [name for name, _ in gauge.labels]
+            name = f"touchline_{gauge.name}"
+            family = families.setdefault(name, GaugeMetricFamily(name, gauge.text, labels=labels))
+            family.add_metric([value for _, value in gauge.labels], gauge.value)
+        return families.values()

@@ -1,0 +1,1 @@
+"""An evaluated model comes in, its model card and plots go out."""

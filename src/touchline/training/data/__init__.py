@@ -1,0 +1,1 @@
+"""A training set comes in; checked rows, splits and balanced samples go out."""

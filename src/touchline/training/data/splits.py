@@ -1,0 +1,232 @@
+"""Which examples a fit may learn from, and which it is judged by.
+
+By time, the default: the test window is the newest part, and the evaluation fit knows only labels that were known
+before it begins. Where all cutoffs are equal the parts are drawn at random, class by class; `grouped` keeps every
+cluster whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from touchline.errors import ClassMissing, TooFewExamples
+from touchline.training.data.periods import before
+from touchline.training.data.rows import LabelledRows
+from touchline.training.spec import Training
+
+Index = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Method = Literal["time", "stratified", "grouped"]
+
+# Fewer examples than this in a part make its numbers meaningless.
+_LEAST_FIT = 20
+_LEAST_TEST = 5
+
+
+@dataclass(frozen=True)
+class Window:
+    """One fit and the rows it is scored on, as row numbers of the labelled rows."""
+
+    fit: Index
+    validation: Index
+
+
+@dataclass(frozen=True)
+class SplitPart:
+    """A named part: how many examples, between which cutoffs."""
+
+    name: str
+    rows: int
+    first_cutoff: datetime | None
+    last_cutoff: datetime | None
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """How the examples were divided, for people.
+
+    `held_back` examples lie before the test window, but their labels were known too late for the evaluation fit.
+    """
+
+    method: Method
+    parts: tuple[SplitPart, ...]
+    held_back: int
+    unlabelled: int
+    embargo: timedelta
+
+    def part(self, name: str) -> SplitPart:
+        return next(part for part in self.parts if part.name == name)
+
+
+@dataclass(frozen=True)
+class Split:
+    """The division itself, as row numbers of the labelled rows. `windows` lie inside `train`, oldest first."""
+
+    train: Index
+    test: Index
+    windows: tuple[Window, ...]
+    report: SplitReport
+
+
+def make_split(rows: LabelledRows, training: Training, *, windows: int = 1) -> Split:
+    """Train and test rows, and inside train the windows that settings are chosen on."""
+    method = _method(rows, training)
+    if len(rows) < _LEAST_FIT + _LEAST_TEST:
+        raise TooFewExamples("labelled examples", len(rows), _LEAST_FIT + _LEAST_TEST)
+    if method == "time":
+        train, test, chosen, held_back = _by_time(rows, training, windows)
+    else:
+        train, test, chosen = _at_random(rows, training, windows, grouped=method == "grouped")
+        held_back = 0
+    for name, part, least in (("examples to fit", chosen[-1].fit, _LEAST_FIT), ("test examples", test, _LEAST_TEST)):
+        if len(part) < least:
+            raise TooFewExamples(name, len(part), least)
+    missing = _missing(rows, train)
+    if missing:
+        raise ClassMissing(missing, "known before the test window", len(train))
+    report = SplitReport(method, _parts(rows, chosen[-1], test), held_back, rows.unlabelled, _gap(training, rows))
+    return Split(train, test, chosen, report)
+
+
+def latest_windows(rows: LabelledRows, training: Training, *, windows: int = 1) -> tuple[Window, ...]:
+    """Windows inside all labelled rows, for the shipping fit, which has no test window."""
+    everything = np.arange(len(rows), dtype=np.int64)
+    method = _method(rows, training)
+    if method == "time":
+        return _rolling(rows, training, everything, windows)
+    return _folds(rows, training, everything, windows, grouped=method == "grouped")
+
+
+def _method(rows: LabelledRows, training: Training) -> Method:
+    if training.split != "auto":
+        return training.split
+    return "stratified" if len(np.unique(rows.cutoffs)) < 2 else "time"
+
+
+def _gap(training: Training, rows: LabelledRows) -> timedelta:
+    if training.embargo is None or len(rows) == 0:
+        return timedelta(0)
+    newest = _instant(int(rows.cutoffs.max()))
+    return newest - before(newest, training.embargo)
+
+
+def _instant(microseconds: int) -> datetime:
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=microseconds)
+
+
+def _microseconds(instant: datetime) -> int:
+    return (instant - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+
+
+def _start(cutoffs: Index, window: float | str | timedelta) -> int:
+    """Where the newest window begins; examples with equal cutoffs stay together."""
+    if isinstance(window, float | int):
+        ordered = np.sort(cutoffs)
+        return int(ordered[min(len(ordered) - 1, int(np.ceil(len(ordered) * (1 - window))))])
+    return _microseconds(before(_instant(int(cutoffs.max())), window)) + 1
+
+
+def _known_before(rows: LabelledRows, start: int, gap: int) -> Mask:
+    """Examples that lie before an instant, an embargo apart, and whose labels were known by then."""
+    return (rows.cutoffs < start - gap) & (rows.known_at <= start)
+
+
+def _by_time(rows: LabelledRows, training: Training, windows: int) -> tuple[Index, Index, tuple[Window, ...], int]:
+    gap = _gap(training, rows) // timedelta(microseconds=1)
+    start = _start(rows.cutoffs, training.test)
+    train = np.flatnonzero(_known_before(rows, start, gap))
+    held_back = int((rows.cutoffs < start).sum()) - len(train)
+    if len(train) < _LEAST_FIT:
+        raise TooFewExamples("examples with a label known before the test window", len(train), _LEAST_FIT)
+    return train, np.flatnonzero(rows.cutoffs >= start), _rolling(rows, training, train, windows), held_back
+
+
+def _rolling(rows: LabelledRows, training: Training, inside: Index, windows: int) -> tuple[Window, ...]:
+    """Expanding windows: each validates on the next stretch and fits on all that was known before it."""
+    gap = _gap(training, rows) // timedelta(microseconds=1)
+    cutoffs = rows.cutoffs[inside]
+    first = _start(cutoffs, training.validation)
+    newest = np.sort(cutoffs[cutoffs >= first])
+    edges = [int(newest[len(newest) * step // windows]) for step in range(windows)] + [int(cutoffs.max()) + 1]
+    found = []
+    for start, end in pairwise(edges):
+        fit = inside[_known_before(rows, start, gap)[inside]]
+        validation = inside[(cutoffs >= start) & (cutoffs < end)]
+        if len(fit) >= _LEAST_FIT and len(validation):
+            found.append(Window(fit, validation))
+    known = [window for window in found if not _missing(rows, window.fit)]
+    if found and not known:
+        raise ClassMissing(_missing(rows, found[-1].fit), "known before the validation window", len(found[-1].fit))
+    found = known
+    if not found:
+        raise TooFewExamples("examples with a label known before the validation window", 0, _LEAST_FIT)
+    return tuple(found)
+
+
+def _missing(rows: LabelledRows, part: Index) -> list[str]:
+    """Classes that none of these rows has."""
+    there = set(np.unique(rows.labels[part]).tolist())
+    return [name for code, name in enumerate(rows.classes) if code not in there]
+
+
+def _at_random(
+    rows: LabelledRows, training: Training, windows: int, *, grouped: bool
+) -> tuple[Index, Index, tuple[Window, ...]]:
+    if not isinstance(training.test, float):
+        raise TooFewExamples("cutoffs to measure a test window in time", 1, 2)
+    everything = np.arange(len(rows), dtype=np.int64)
+    is_test = _draw(rows, everything, training.test, training.seed, grouped=grouped)
+    train = everything[~is_test]
+    return train, everything[is_test], _folds(rows, training, train, windows, grouped=grouped)
+
+
+def _folds(rows: LabelledRows, training: Training, inside: Index, windows: int, *, grouped: bool) -> tuple[Window, ...]:
+    if windows == 1:
+        share = training.validation if isinstance(training.validation, float) else 0.2
+        held = _draw(rows, inside, share, training.seed + 1, grouped=grouped)
+        return (Window(inside[~held], inside[held]),)
+    fold = _deal(rows, inside, training.seed + 1, grouped=grouped) * windows // _PARTS
+    return tuple(Window(inside[fold != k], inside[fold == k]) for k in range(windows))
+
+
+_PARTS = 1000
+
+
+def _draw(rows: LabelledRows, inside: Index, share: float, seed: int, *, grouped: bool) -> Mask:
+    return np.asarray(_deal(rows, inside, seed, grouped=grouped) < round(share * _PARTS))
+
+
+def _deal(rows: LabelledRows, inside: Index, seed: int, *, grouped: bool) -> Index:
+    """A number from 0 to 999 per row, evenly within each class (or per cluster), in an order drawn by the seed."""
+    random = np.random.default_rng(seed)
+    labels, clusters = rows.labels[inside], rows.clusters[inside]
+    if grouped:
+        unique, where = np.unique(clusters, return_inverse=True)
+        dealt = random.permutation(len(unique)) * _PARTS // len(unique)
+        return np.asarray(dealt[where], dtype=np.int64)
+    strata = labels if rows.kind != "regression" else np.argsort(np.argsort(labels)) * 10 // len(labels)
+    dealt = np.empty(len(inside), dtype=np.int64)
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
+        dealt[random.permutation(members)] = np.arange(len(members)) * _PARTS // len(members)
+    return dealt
+
+
+def _parts(rows: LabelledRows, last: Window, test: Index) -> tuple[SplitPart, ...]:
+    named: Sequence[tuple[str, Index]] = (("train", last.fit), ("validation", last.validation), ("test", test))
+    return tuple(
+        SplitPart(
+            name,
+            len(part),
+            _instant(int(rows.cutoffs[part].min())) if len(part) else None,
+            _instant(int(rows.cutoffs[part].max())) if len(part) else None,
+        )
+        for name, part in named
+    )

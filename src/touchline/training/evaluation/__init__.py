@@ -1,0 +1,1 @@
+"""Predictions and labels come in; metrics, losses, diagnostics and attributions go out."""

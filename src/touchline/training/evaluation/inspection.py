@@ -1,0 +1,95 @@
+"""The evaluation model looked at from every side, on rows it has not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from touchline.training.data.splits import Split
+from touchline.training.evaluation.diagnostics import (
+    Answered,
+    Diagnostics,
+    LearningPoint,
+    classification_tables,
+    residual_bins,
+    season_reports,
+    slice_reports,
+)
+from touchline.training.evaluation.explanation import explain, has_exact_explanation
+from touchline.training.evaluation.losses import loss_rows
+from touchline.training.fitting.fit import fit_recipe
+from touchline.training.fitting.model import Model
+from touchline.training.search.candidates import Contender
+from touchline.training.search.contest import Contest
+
+Array = NDArray[np.float64]
+
+_SHARES: Final = (0.125, 0.25, 0.5)
+_LEAST_ROWS: Final = 40
+_EXPLAINED: Final = 500
+_WALKED: Final = 40
+_BACKGROUND: Final = 200
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A model and the split it is judged on."""
+
+    model: Model
+    winner: Contender
+    contest: Contest
+    split: Split
+
+
+def inspect(found: Inspected, frame: pl.DataFrame, *, slices: tuple[str, ...]) -> Diagnostics:
+    """Tables, curves, slices, seasons, learning curve and importance."""
+    test = found.contest.rows.at(found.split.test)
+    said = found.model.predict(test.vectors)
+    answered = Answered(test, said, found.model.threshold, found.contest.training.seed)
+    tables = Diagnostics(residuals=residual_bins(test, said)) if test.kind == "regression" else None
+    importance, explained_by = _importance(found)
+    return replace(
+        tables or classification_tables(test, said, threshold=answered.threshold),
+        slices=slice_reports(answered, frame, slices),
+        seasons=season_reports(answered),
+        learning_curve=_learning_curve(found, said) if found.contest.training.learning_curve else (),
+        importance=importance,
+        explained_by=explained_by,
+    )
+
+
+def _importance(found: Inspected) -> tuple[dict[str, float], str]:
+    random = np.random.default_rng(found.contest.training.seed)
+    rows = found.contest.rows
+    is_exact = has_exact_explanation(found.model)
+    test = random.permutation(found.split.test)[: _EXPLAINED if is_exact else _WALKED]
+    background = random.permutation(found.split.train)[:_BACKGROUND]
+    explained = explain(found.model, rows.vectors[test], rows.vectors[background], seed=found.contest.training.seed)
+    return explained.importance(), f"{explained.method} ({explained.space})"
+
+
+def _learning_curve(found: Inspected, said: Array) -> tuple[LearningPoint, ...]:
+    """The same recipe on random parts of the training rows; the last point is the evaluation fit itself."""
+    rows, train = found.contest.rows, found.split.train
+    test = rows.at(found.split.test)
+    score = found.contest.training.score_for(rows.kind)
+    order = np.random.default_rng(found.contest.training.seed).permutation(train)
+    points = []
+    for share in _SHARES:
+        part = np.sort(order[: int(len(order) * share)])
+        if len(part) < _LEAST_ROWS or (
+            rows.kind != "regression" and len(np.unique(rows.labels[part])) < len(rows.classes)
+        ):
+            continue
+        winner = found.winner
+        model = fit_recipe(winner.recipe, winner.family, rows, (), on=part, calibrator=winner.calibrator)
+        points.append(LearningPoint(len(part), _mean_loss(score, test.labels, model.predict(test.vectors))))
+    return (*points, LearningPoint(len(train), _mean_loss(score, test.labels, said)))
+
+
+def _mean_loss(score: str, labels: Array | NDArray[np.int64], said: Array) -> float:
+    return float(loss_rows(score, labels, said).mean())

@@ -1,0 +1,51 @@
+"""How well scores put what happened above what did not: areas and precision at the top, under many weightings at once.
+
+Equal scores count as one step, as in scikit-learn.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from touchline.training.evaluation.losses import Array
+
+
+def _steps(happened: Array, scores: Array, weights: Array) -> tuple[Array, Array]:
+    """Weight of what happened and of what did not, per distinct score from the highest down: [repeats, steps] each."""
+    order = np.argsort(-scores, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(scores[order]) != 0])
+    ordered = weights[:, order]
+    positives = np.add.reduceat(ordered * happened[order], starts, axis=1)
+    return positives, np.add.reduceat(ordered, starts, axis=1) - positives
+
+
+def _share(part: Array, whole: Array) -> Array:
+    found: Array = np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    return found
+
+
+def roc_auc(happened: Array, scores: Array, weights: Array) -> Array:
+    """The chance that a row that happened scores above one that did not; NaN where only one of the two is there."""
+    positives, negatives = _steps(happened, scores, weights)
+    above = np.cumsum(positives, axis=1) - positives / 2
+    pairs = positives.sum(axis=1) * negatives.sum(axis=1)
+    return _share((negatives * above).sum(axis=1), pairs)
+
+
+def average_precision(happened: Array, scores: Array, weights: Array) -> Array:
+    """Area under precision and recall as a sum of steps, without interpolation; NaN where nothing happened."""
+    positives, negatives = _steps(happened, scores, weights)
+    hits = np.cumsum(positives, axis=1)
+    called = hits + np.cumsum(negatives, axis=1)
+    precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
+    total = hits[:, -1]
+    return _share((precision * positives).sum(axis=1), total)
+
+
+def precision_at_share(happened: Array, scores: Array, weights: Array, *, share: float) -> Array:
+    """What share happened among the highest-scored `share` of the rows."""
+    order = np.argsort(-scores, kind="stable")
+    ordered = weights[:, order]
+    room = share * ordered.sum(axis=1, keepdims=True)
+    taken = np.clip(room - (np.cumsum(ordered, axis=1) - ordered), 0.0, ordered)
+    return np.asarray((taken * happened[order]).sum(axis=1) / taken.sum(axis=1))

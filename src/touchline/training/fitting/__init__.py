@@ -1,0 +1,1 @@
+"""Rows and a recipe come in, a fitted and calibrated model goes out."""

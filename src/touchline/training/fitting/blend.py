@@ -1,0 +1,126 @@
+"""A blend: the weighted mean of what several candidates say.
+
+The weights are found on out-of-fold predictions by adding, again and again, the candidate that helps most
+(Caruana et al. 2004), so that candidates that do not help get none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from touchline import plugins
+from touchline.training.estimators.base import GROUP, Family, FitRequest, Fitted, Kind, Params
+from touchline.training.evaluation.losses import Labels, loss_rows
+from touchline.training.fitting.preparation import Preparation
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+Array = NDArray[np.float64]
+
+NAME: Final = "blend"
+_STEPS: Final = 40
+
+
+@dataclass(frozen=True)
+class Member:
+    """One candidate of a blend: its family, its own preparation, and its weight."""
+
+    family: str
+    preparation: Preparation
+    estimator: Fitted
+    weight: float
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Members that each prepare the vectors for themselves."""
+
+    members: tuple[Member, ...]
+    settled: Params = field(default_factory=dict)
+
+    def predict(self, vectors: Array) -> Array:
+        said = [m.weight * m.estimator.predict(m.preparation.transform(vectors)) for m in self.members]
+        return np.asarray(np.sum(said, axis=0))
+
+    def export(self, folder: Path) -> None:
+        record = [
+            {"family": m.family, "weight": m.weight, "preparation": m.preparation.to_json()} for m in self.members
+        ]
+        (folder / "members.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        for place, member in enumerate(self.members):
+            (folder / f"{place}").mkdir()
+            member.estimator.export(folder / f"{place}")
+
+
+@dataclass(frozen=True)
+class BlendFamily:
+    """Restores blends; `families` are a project's own. Fitting one means fitting its members, see `fit_estimator`."""
+
+    families: Mapping[str, Family] = field(default_factory=dict)
+    name: str = NAME
+    layout: Literal["dense", "trees"] = "trees"
+    kinds: frozenset[Kind] = frozenset({"binary", "multiclass", "regression"})
+
+    def defaults(self, kind: Kind) -> Params:  # noqa: ARG002
+        return {}
+
+    def suggest(self, trial: BaseTrial, kind: Kind) -> Params:  # noqa: ARG002
+        return {}
+
+    def fit(self, request: FitRequest) -> Fitted:
+        raise NotImplementedError(f"a blend of {request.kind} has no fit of its own; its members are fitted one by one")
+
+    def restore(self, folder: Path) -> Fitted:
+        record = json.loads((folder / "members.json").read_text(encoding="utf-8"))
+        return Blend(
+            tuple(
+                Member(
+                    entry["family"],
+                    Preparation.from_json(entry["preparation"]),
+                    self.family_of(entry["family"]).restore(folder / f"{place}"),
+                    float(entry["weight"]),
+                )
+                for place, entry in enumerate(record)
+            )
+        )
+
+    def family_of(self, name: str) -> Family:
+        return find_family(name, self.families)
+
+
+def find_family(name: str, families: Mapping[str, Family] | None = None) -> Family:
+    """A project's own family, the blend of families, or the installed one of that name."""
+    if families and name in families:
+        return families[name]
+    if name == NAME:
+        return BlendFamily(families or {})
+    found: Family = plugins.load(GROUP, name)
+    return found
+
+
+def own_families(family: Family) -> Mapping[str, Family]:
+    """The families that a model of this one needs to be restored, by name."""
+    return family.families if isinstance(family, BlendFamily) else {family.name: family}
+
+
+def blend_weights(score: str, labels: Labels, predictions: Sequence[Array]) -> Array:
+    """Weights, summing to 1, under which the mean prediction has the lowest score on these rows."""
+    total, counts = np.zeros_like(predictions[0]), np.zeros(len(predictions))
+    best = np.inf
+    for step in range(1, _STEPS + 1):
+        losses = [float(loss_rows(score, labels, (total + said) / step).mean()) for said in predictions]
+        chosen = int(np.argmin(losses))
+        if losses[chosen] >= best and step > len(predictions):
+            break
+        best = min(best, losses[chosen])
+        total = total + predictions[chosen]
+        counts[chosen] += 1
+    return np.asarray(counts / counts.sum())

@@ -1,0 +1,192 @@
+"""One fit of one recipe: prepare, balance, fit, and correct the probabilities.
+
+Everything here is fitted on the rows it is given and on no others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from touchline.training.data.balance import balanced_weights, fit_oversampled
+from touchline.training.data.column_power import most_telling
+from touchline.training.data.rows import LabelledRows
+from touchline.training.data.splits import Window
+from touchline.training.estimators.base import Deadline, Family, FitRequest, FitRows, Fitted, ParamValue
+from touchline.training.fitting.blend import Blend, BlendFamily, Member
+from touchline.training.fitting.calibration import NO_CALIBRATION, Calibrator, fit_calibrator
+from touchline.training.fitting.category_means import CATEGORIES, SETTING, Categories, prepare_for_trees
+from touchline.training.fitting.model import Model
+from touchline.training.fitting.preparation import Preparation, fit_preparation, no_preparation
+from touchline.training.fitting.recipe import Recipe
+from touchline.training.search.cores import library_threads, usable_cores
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Predictions for validation rows by fits that have not seen them, and what those fits settled.
+
+    `seconds` is what these fits would take again: the first one may have loaded its library.
+    """
+
+    rows: Index
+    predictions: Array
+    settled: Mapping[str, ParamValue]
+    windows: tuple[Index, ...]
+    seconds: float = 0.0
+
+
+def fit_estimator(
+    recipe: Recipe,
+    family: Family,
+    rows: LabelledRows,
+    *,
+    validation: LabelledRows | None = None,
+    deadline: Deadline | None = None,
+) -> tuple[Preparation, Fitted]:
+    """Preparation and estimator of the recipe on these rows; early stopping looks at `validation` where given."""
+    if recipe.members:
+        return no_preparation(rows.columns), _fit_members(recipe, family, rows)
+    with library_threads(recipe.threads):
+        return _fit_one(recipe, family, rows, validation, deadline)
+
+
+def _fit_one(
+    recipe: Recipe, family: Family, rows: LabelledRows, validation: LabelledRows | None, deadline: Deadline | None
+) -> tuple[Preparation, Fitted]:
+    preparation, matrix = _prepared(recipe, family, rows)
+    weights = balanced_weights(rows.labels) if recipe.class_weight == "balanced" else None
+    held = FitRows(preparation.transform(validation.vectors), validation.labels) if validation is not None else None
+    request = FitRequest(
+        kind=rows.kind,
+        classes=len(rows.classes),
+        fit=FitRows(matrix, rows.labels, weights),
+        validation=held,
+        params=recipe.params if family.layout == "dense" else _own_params(recipe),
+        seed=recipe.seed,
+        threads=recipe.threads,
+        categorical=preparation.categorical,
+        deadline=deadline or Deadline(),
+    )
+    return preparation, fit_oversampled(family, request) if recipe.smote else family.fit(request)
+
+
+def _prepared(recipe: Recipe, family: Family, rows: LabelledRows) -> tuple[Preparation, Array]:
+    """The preparation and the matrix to fit on."""
+    chosen = most_telling(rows, recipe.most_columns) if recipe.most_columns else None
+    # Oversampling draws lines between rows, which neither nulls nor codes have.
+    if family.layout == "trees" and not recipe.smote:
+        return prepare_for_trees(rows, _categories(recipe), seed=recipe.seed, chosen=chosen)
+    preparation = fit_preparation("dense", rows.columns, rows.vectors, chosen=chosen)
+    return preparation, preparation.transform(rows.vectors)
+
+
+def _categories(recipe: Recipe) -> Categories:
+    """How the recipe has trees see categories; it is kept among the settings, which are declared and searched."""
+    asked = recipe.params.get(SETTING, "codes")
+    found = next((known for known in CATEGORIES if known == asked), None)
+    if found is None:
+        raise ValueError(f"{SETTING} is {asked!r}; it may be {', '.join(CATEGORIES)}")
+    return found
+
+
+def _own_params(recipe: Recipe) -> dict[str, ParamValue]:
+    """The settings that are the library's."""
+    return {name: value for name, value in recipe.params.items() if name != SETTING}
+
+
+def _fit_members(recipe: Recipe, family: Family, rows: LabelledRows) -> Fitted:
+    def fitted(member: Recipe, weight: float) -> Member:
+        own = family.family_of(member.family) if isinstance(family, BlendFamily) else family
+        return Member(member.family, *fit_estimator(member, own, rows), weight)
+
+    with ThreadPoolExecutor(max(1, usable_cores() // recipe.threads)) as pool:
+        return Blend(tuple(pool.map(fitted, recipe.members, recipe.weights)))
+
+
+def fit_out_of_fold(
+    recipe: Recipe,
+    family: Family,
+    rows: LabelledRows,
+    windows: Sequence[Window],
+    *,
+    deadline: Deadline | None = None,
+    watch: Callable[[LabelledRows, Array], None] | None = None,
+) -> OutOfFold:
+    """Predictions for every window's validation rows, each by a fit on what was known before it.
+
+    `watch` sees each window's rows and predictions, and may raise to end it.
+    """
+    found, settled, took = [], [], []
+    for window in windows:
+        began = time.perf_counter()
+        (deadline or Deadline()).validate(recipe.candidate)
+        held = rows.at(window.validation)
+        preparation, fitted = fit_estimator(recipe, family, rows.at(window.fit), validation=held, deadline=deadline)
+        found.append(fitted.predict(preparation.transform(held.vectors)))
+        settled.append(fitted.settled)
+        took.append(time.perf_counter() - began)
+        if watch:
+            watch(held, found[-1])
+    places = tuple(window.validation for window in windows)
+    seconds = float(np.median(took)) * len(took)
+    return OutOfFold(np.concatenate(places), np.concatenate(found), _middle(settled), places, seconds)
+
+
+def _middle(settled: Sequence[Mapping[str, ParamValue]]) -> dict[str, ParamValue]:
+    """The median of what each window's fit settled; the last word where it is no number."""
+    merged: dict[str, ParamValue] = {}
+    for name in settled[-1] if settled else ():
+        values = [each[name] for each in settled if name in each]
+        numbers = [value for value in values if isinstance(value, int | float)]
+        middle = float(np.median(numbers)) if numbers else None
+        merged[name] = values[-1] if middle is None else round(middle) if isinstance(values[-1], int) else middle
+    return merged
+
+
+def fit_recipe(
+    recipe: Recipe,
+    family: Family,
+    rows: LabelledRows,
+    windows: Sequence[Window],
+    *,
+    on: Index | None = None,
+    calibrator: Calibrator | None = None,
+) -> Model:
+    """The recipe's model on all rows, or on those that `on` numbers.
+
+    Where the recipe corrects probabilities, the correction is fitted on predictions for the validation rows of
+    `windows`, unless one is given.
+    """
+    if calibrator is None:
+        calibrator = _fit_correction(recipe, family, rows, windows)
+    preparation, fitted = fit_estimator(recipe, family, rows if on is None else rows.at(on))
+    return Model(
+        kind=rows.kind,
+        classes=rows.classes,
+        columns=rows.columns,
+        family=recipe.family,
+        preparation=preparation,
+        estimator=fitted,
+        calibrator=calibrator,
+        threshold=recipe.threshold,
+    )
+
+
+def _fit_correction(recipe: Recipe, family: Family, rows: LabelledRows, windows: Sequence[Window]) -> Calibrator:
+    if recipe.calibration == "none":
+        return NO_CALIBRATION
+    found, labels = [], []
+    for window in windows:
+        preparation, fitted = fit_estimator(recipe, family, rows.at(window.fit))
+        found.append(fitted.predict(preparation.transform(rows.vectors[window.validation])))
+        labels.append(rows.labels[window.validation])
+    return fit_calibrator(recipe.calibration, np.concatenate(labels).astype(np.int64), np.concatenate(found))

@@ -1,0 +1,57 @@
+"""An older recipe on a newer training set, judged on the same test rows: what a comparative gate compares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import polars as pl
+
+from touchline.features import TrainingSet
+from touchline.training.data.rows import labelled_rows
+from touchline.training.data.splits import Split, make_split
+from touchline.training.estimators.base import Family
+from touchline.training.evaluation.evaluate import predictions_frame
+from touchline.training.fitting.blend import find_family
+from touchline.training.fitting.fit import fit_recipe
+from touchline.training.fitting.recipe import Recipe
+from touchline.training.result import TrainingResult
+from touchline.training.spec import Task, Training
+
+
+def refit(
+    recipe: Recipe,
+    task: Task,
+    training_set: TrainingSet,
+    result: TrainingResult,
+    *,
+    families: Mapping[str, Family] | None = None,
+) -> pl.DataFrame:
+    """The recipe fitted on the training rows of `result`, and what it says about the test rows of `result`.
+
+    The frame is that of `evaluation.predictions`, row for row. Raises `ModelMismatch` where the training set lacks
+    a column of the recipe.
+    """
+    return refit_on(recipe, task, training_set, result.rows, now=result.trained_at, families=families)
+
+
+def refit_on(
+    recipe: Recipe,
+    task: Task,
+    training_set: TrainingSet,
+    split: Split,
+    *,
+    now: datetime,
+    families: Mapping[str, Family] | None = None,
+) -> pl.DataFrame:
+    """`refit` on a split that `split_again` has made, for a training whose result is no longer at hand."""
+    rows = recipe.select(labelled_rows(task, training_set, now=now))
+    model = fit_recipe(recipe, find_family(recipe.family, families), rows, split.windows, on=split.train)
+    test = rows.at(split.test)
+    return predictions_frame(test, model.predict(test.vectors), training_set.frame)
+
+
+def split_again(task: Task, training: Training, training_set: TrainingSet, *, now: datetime) -> Split:
+    """The division that `train` makes of the same training set at the same instant."""
+    rows = labelled_rows(task, training_set, now=now)
+    return make_split(rows, training, windows=training.tune.windows if training.tune.is_on else 1)

@@ -1,0 +1,1 @@
+"""Candidates and a budget come in, the best recipe goes out."""

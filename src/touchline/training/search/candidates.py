@@ -1,0 +1,173 @@
+"""Candidates compete: each is fitted on windows of the training rows and scored on what it has not seen."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from touchline.errors import BudgetExceeded, CandidateUnfit, MissingDependency, WorkerLost
+from touchline.plugins import load, names
+from touchline.training.estimators.base import GROUP, Deadline, Family, Kind, ParamValue
+from touchline.training.evaluation.evaluate import Judged, point_metrics
+from touchline.training.evaluation.losses import loss_rows
+from touchline.training.fitting.calibration import (
+    NO_CALIBRATION,
+    Calibrator,
+    choose_calibration,
+    corrected_by_others,
+    fit_calibrator,
+)
+from touchline.training.fitting.fit import OutOfFold, fit_out_of_fold
+from touchline.training.fitting.recipe import Recipe
+from touchline.training.fitting.thresholds import best_threshold
+from touchline.training.search.contest import Contest
+from touchline.training.search.time_limit import run_within
+from touchline.training.search.tuning import TuningReport
+from touchline.training.spec import Candidate
+
+Array = NDArray[np.float64]
+
+# Which extra brings a library.
+_EXTRAS = {"torch": "mlp", "xgboost": "xgboost", "flaml": "automl"}
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A recipe, the family that can follow it, and how many seconds it may take."""
+
+    recipe: Recipe
+    family: Family
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class CandidateReport:
+    """What came of one candidate on the validation rows; `error` says why it has no metrics."""
+
+    name: str
+    params: Mapping[str, ParamValue]
+    metrics: Mapping[str, float]
+    seconds: float
+    error: str | None = None
+    calibration: str = "none"
+    score: float | None = None
+    tuning: TuningReport | None = None
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A candidate that worked: its recipe, its score, and what it said about the validation rows."""
+
+    recipe: Recipe
+    family: Family
+    score: float
+    calibrator: Calibrator
+    out_of_fold: OutOfFold
+    losses: Array
+    report: CandidateReport
+
+
+def family_of(candidate: Candidate, kind: Kind) -> Family:
+    """The candidate's family; `CandidateUnfit` names those that can learn this kind of task."""
+    family: Family = load(GROUP, candidate.family) if isinstance(candidate.family, str) else candidate.family
+    if kind not in family.kinds:
+        raise CandidateUnfit(candidate.name, kind, [name for name in names(GROUP) if kind in load(GROUP, name).kinds])
+    return family
+
+
+def recipe_of(candidate: Candidate, family: Family, contest: Contest) -> Recipe:
+    """The candidate's recipe before anything is settled: the family's defaults under its own settings."""
+    return Recipe(
+        candidate=candidate.name,
+        family=family.name,
+        params={**family.defaults(contest.rows.kind), **candidate.params},
+        columns=tuple(column.name for column in contest.rows.columns),
+        seed=contest.training.seed,
+        class_weight=candidate.class_weight,
+        smote=candidate.smote,
+        most_columns=candidate.columns,
+        threads=contest.threads,
+    )
+
+
+def try_recipe(contest: Contest, entry: Entry) -> Contender | CandidateReport:
+    """The recipe's score on the validation rows, or a report of why there is none."""
+    began, recipe, family = time.perf_counter(), entry.recipe, entry.family
+    limits = [seconds for seconds in (entry.seconds, contest.training.candidate_seconds) if seconds is not None]
+    deadline = Deadline.within(min(limits, default=None))
+    try:
+        return run_within(deadline.seconds, recipe.candidate, lambda: _tried(recipe, family, contest, deadline))
+    except Exception as wrong:  # noqa: BLE001  a candidate may fail in any way; the others go on and the report says so
+        _log.warning("candidate %s: %s", recipe.candidate, wrong, exc_info=not isinstance(wrong, BudgetExceeded))
+        return CandidateReport(recipe.candidate, recipe.params, {}, time.perf_counter() - began, _reason(wrong))
+
+
+def lost_report(entry: Entry, lost: WorkerLost) -> CandidateReport:
+    """The report of a recipe whose worker was lost."""
+    return CandidateReport(entry.recipe.candidate, entry.recipe.params, {}, 0.0, str(lost))
+
+
+def _tried(recipe: Recipe, family: Family, contest: Contest, deadline: Deadline) -> Contender:
+    began = time.perf_counter()
+    out_of_fold = fit_out_of_fold(recipe, family, contest.rows, contest.windows, deadline=deadline)
+    return judge(_settled(recipe, out_of_fold), family, contest, out_of_fold, began)
+
+
+def judged(contest: Contest, entry: Entry, out_of_fold: OutOfFold, seconds: float) -> Contender:
+    """The contender of a recipe whose fits on the windows are done already, and took so many seconds."""
+    began = time.perf_counter() - seconds
+    return judge(_settled(entry.recipe, out_of_fold), entry.family, contest, out_of_fold, began)
+
+
+def _settled(recipe: Recipe, out_of_fold: OutOfFold) -> Recipe:
+    return replace(recipe, params={**recipe.params, **out_of_fold.settled})
+
+
+def _reason(wrong: Exception) -> str:
+    if isinstance(wrong, ModuleNotFoundError):
+        missing = wrong.name or "?"
+        return str(MissingDependency("This candidate", missing, [_EXTRAS[missing]] if missing in _EXTRAS else []))
+    # Libraries in other languages add where they failed inside.
+    return f"{type(wrong).__name__}: {str(wrong).partition(chr(10))[0]}"
+
+
+def judge(recipe: Recipe, family: Family, contest: Contest, out_of_fold: OutOfFold, began: float) -> Contender:
+    """Choose the correction of its probabilities, then score what it said, corrected by what other rows taught."""
+    rows = contest.rows.at(out_of_fold.rows)
+    said = out_of_fold.predictions
+    if not np.isfinite(said).all():
+        raise ValueError(f"{int((~np.isfinite(said)).any(axis=1).sum())} of {len(said)} predictions are not finite")
+    calibrator, corrected = NO_CALIBRATION, said
+    if rows.kind != "regression":
+        labels = np.asarray(rows.labels, dtype=np.int64)
+        method = choose_calibration(labels, said, contest.training.calibration, seed=recipe.seed)
+        calibrator = fit_calibrator(method, labels, said)
+        corrected = corrected_by_others(method, labels, said, seed=recipe.seed)
+    threshold = (
+        best_threshold(rows.labels, corrected) if contest.training.threshold == "f1" else contest.training.threshold
+    )
+    recipe = replace(recipe, calibration=calibrator.method, threshold=threshold)
+    losses = loss_rows(contest.training.score_for(rows.kind), rows.labels, corrected)
+    score = float(losses.mean())
+    metrics = point_metrics(Judged.of(rows, threshold=threshold, seed=recipe.seed), corrected)
+    seconds = time.perf_counter() - began
+    report = CandidateReport(recipe.candidate, recipe.params, metrics, seconds, None, calibrator.method, score)
+    return Contender(recipe, family, score, calibrator, out_of_fold, losses, report)
+
+
+def best_of(contenders: Sequence[Contender]) -> Contender:
+    """The lowest score; of equal ones the first declared."""
+    return min(contenders, key=lambda contender: contender.score)
+
+
+def clearly_better(one: Contender, other: Contender) -> bool:
+    """Whether one's losses on the same rows are lower by more than the standard error of the difference."""
+    gains = other.losses - one.losses
+    return bool(gains.mean() > gains.std() / np.sqrt(len(gains)))

@@ -1,0 +1,29 @@
+"""What all candidates of one training share: the rows, the windows, and how they are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from touchline.training.data.rows import LabelledRows
+from touchline.training.data.splits import Window
+from touchline.training.estimators.base import ParamValue
+from touchline.training.fitting.recipe import Recipe
+from touchline.training.spec import Training
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Every candidate fits on the same windows and is scored on the same rows."""
+
+    training: Training
+    rows: LabelledRows
+    windows: tuple[Window, ...]
+    threads: int
+
+    def fixed(self, recipe: Recipe) -> Mapping[str, ParamValue]:
+        """The settings that the declaration fixes for a candidate, which no search may change."""
+        for candidate in self.training.candidates_for(self.rows.kind):
+            if candidate.name == recipe.candidate.split("+")[0]:
+                return candidate.params
+        return {}
