@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ from pydantic import Field
 from peers.runs import peer_python, run_child
 from touchline.clock import FrozenClock
 from touchline.contracts import Contract, compile_contract
-from touchline.ingest import CsvFiles, IngestStores, ParquetFiles, Source, ingest_source
+from touchline.ingest import CsvFiles, ParquetFiles, Source, ingest_source
 from touchline.storage import Database, open_objects
 
 PANDERA = Path(__file__).parent / "peers" / "pandera_peer.py"
@@ -142,7 +143,7 @@ def _ingest(
     with tempfile.TemporaryDirectory(dir=folder) as home:
         database = Database.open(f"sqlite:///{home}/touchline.db")
         database.migrate()
-        stores, clock = IngestStores(database, open_objects(f"{home}/objects")), FrozenClock(NOW)
+        stores, clock = SimpleNamespace(database=database, objects=open_objects(f"{home}/objects")), FrozenClock(NOW)
         if before is not None:
             ingest_source(a_source(before), project="bench", stores=stores, clock=clock)
         timing = timed(lambda: ingest_source(a_source(provider), project="bench", stores=stores, clock=clock))

@@ -9,12 +9,11 @@ from typing import Any
 
 import polars as pl
 
-from touchline.automation import PipelineReport
-from touchline.cli.opening import Door, House
-from touchline.cli.pipeline_stores import open_registry, prepare
+from touchline.automation import PipelineReport, Stores, run_pipeline
+from touchline.cli.opening import Home, OpenedProject, pipeline_context
 from touchline.ingest import Fetched
 from touchline.project import load_project
-from touchline.registry import Gate, Registry
+from touchline.registry import Gate
 from touchline.settings import Settings
 
 _ROOT = Path(__file__).parents[1]
@@ -64,10 +63,10 @@ SAMPLES = {
 }
 
 
-def a_small_sample(name: str, place: Path) -> Door:
-    """The door of a sample with few rows and cheap training; everything else is as it is declared."""
+def a_small_sample(name: str, place: Path) -> OpenedProject:
+    """The opened of a sample with few rows and cheap training; everything else is as it is declared."""
     sample = SAMPLES[name]
-    house = House(Settings(home=place / "home"), _ROOT)
+    home = Home(Settings(home=place / "home"), _ROOT)
     loaded = load_project(sample.folder, base=_ROOT)
     declared = loaded.project
     project = declared.model_copy(
@@ -80,9 +79,10 @@ def a_small_sample(name: str, place: Path) -> Door:
             "gates": sample.gates,
         }
     )
-    return Door(house, replace(loaded, project=project))
+    return OpenedProject(home, replace(loaded, project=project))
 
 
-def trained(door: Door, *, is_forced: bool = False) -> tuple[PipelineReport, Registry]:
+def trained(opened: OpenedProject, *, is_forced: bool = False) -> tuple[PipelineReport, Stores]:
     """Ingest, train and promote, as `touchline train` does."""
-    return prepare(door, trigger="train", say=lambda _: None, is_forced=is_forced), open_registry(door)
+    report = run_pipeline(pipeline_context(opened), trigger="train", actor="tests", is_forced=is_forced)
+    return report, opened.stores

@@ -9,8 +9,7 @@ import pytest
 
 from tests.samples import a_small_sample, trained
 from touchline.automation import material_of
-from touchline.cli.opening import Door
-from touchline.cli.pipeline_stores import workplace
+from touchline.cli.opening import OpenedProject, pipeline_context
 from touchline.project import advance_clock
 from touchline.registry import (
     Decision,
@@ -52,8 +51,8 @@ TOLD = (
 
 
 def test_hotel_rates_are_learned_promoted_rolled_back_and_made_again(tmp_path: Path) -> None:
-    door = a_small_sample(NAME, tmp_path)
-    report, registry = trained(door)
+    opened = a_small_sample(NAME, tmp_path)
+    report, registry = trained(opened)
     assert (report.version.version, report.version.stage, report.version.classes) == (1, "Production", ())
     assert report.promotion is not None
     assert report.promotion.report is not None
@@ -61,7 +60,7 @@ def test_hotel_rates_are_learned_promoted_rolled_back_and_made_again(tmp_path: P
     assert limit.passed
     assert "rmse is better than that of the constant baseline" in better.message
 
-    take_a_newer_version(door)
+    take_a_newer_version(opened)
     assert read_version(registry, NAME, "models:/hotel_rates/Production").version == 2
     back = rollback(registry, NAME, Decision("bob", reason="complaints"))
     assert back.release is not None
@@ -69,16 +68,16 @@ def test_hotel_rates_are_learned_promoted_rolled_back_and_made_again(tmp_path: P
     assert [(change.version, change.to_stage) for change in registry.journal.history(NAME)] == EVERYTHING
     card = read_card(registry, NAME, 2).markdown
     assert [told for told in TOLD if told not in card] == []
-    material = material_of(workplace(door), report.version)
+    material = material_of(pipeline_context(opened), report.version)
     assert material is not None
     assert reproduce(registry, report.version, material).is_same
 
 
-def take_a_newer_version(door: Door) -> None:
+def take_a_newer_version(opened: OpenedProject) -> None:
     """A month more of the same is no proof of being better; a person may still take it, and say why."""
-    advance_clock(door.project, door.house.database, to=JULY)
-    report, registry = trained(Door(door.house, door.loaded))
+    advance_clock(opened.project, opened.stores.database, to=JULY)
+    report, registry = trained(OpenedProject(opened.home, opened.loaded))
     assert (report.version.version, report.is_new) == (2, True)
     assert "Production version 1" in str(report.refusal)
     chosen = Decision("ann", reason="newer prices", ticket="OPS-1", now=True)
-    promote(registry, NAME, 2, chosen, judges=Judges(door.project.gates[:1]))
+    promote(registry, NAME, 2, chosen, judges=Judges(opened.project.gates[:1]))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.samples import SAMPLES, a_small_sample, trained
-from touchline.cli.opening import Door
+from touchline.cli.opening import OpenedProject
 from touchline.registry import (
     ModelVersion,
     Registry,
@@ -25,16 +25,16 @@ pytestmark = pytest.mark.services
 
 
 @pytest.fixture(scope="module", params=sorted(SAMPLES))
-def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Door, Registry]:
-    door = a_small_sample(request.param, tmp_path_factory.mktemp(request.param))
-    report, registry = trained(door)
+def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[OpenedProject, Registry]:
+    opened = a_small_sample(request.param, tmp_path_factory.mktemp(request.param))
+    report, registry = trained(opened)
     assert report.refusal is None
-    return door, registry
+    return opened, registry
 
 
-def in_production(sample: tuple[Door, Registry]) -> tuple[Registry, ModelVersion]:
-    door, registry = sample
-    return registry, read_version(registry, door.project.name, "Production")
+def in_production(sample: tuple[OpenedProject, Registry]) -> tuple[Registry, ModelVersion]:
+    opened, registry = sample
+    return registry, read_version(registry, opened.project.name, "Production")
 
 
 def report_of(registry: Registry, version: ModelVersion) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def report_of(registry: Registry, version: ModelVersion) -> dict[str, Any]:
     return found
 
 
-def test_every_metric_is_the_same_number_everywhere(sample: tuple[Door, Registry], tmp_path: Path) -> None:
+def test_every_metric_is_the_same_number_everywhere(sample: tuple[OpenedProject, Registry], tmp_path: Path) -> None:
     registry, version = in_production(sample)
     report = report_of(registry, version)
     assert registry.objects.read(f"{version.object_key}/evaluation.json").decode() == (
@@ -68,7 +68,7 @@ def test_every_metric_is_the_same_number_everywhere(sample: tuple[Door, Registry
     assert logged["test_rows"] == report["rows"] == version.rows
 
 
-def test_the_numbers_are_those_of_the_kept_predictions(sample: tuple[Door, Registry]) -> None:
+def test_the_numbers_are_those_of_the_kept_predictions(sample: tuple[OpenedProject, Registry]) -> None:
     registry, version = in_production(sample)
     frame = read_predictions(registry, version)
     assert frame.height == version.rows
@@ -86,7 +86,7 @@ def test_the_numbers_are_those_of_the_kept_predictions(sample: tuple[Door, Regis
         assert np.abs(errors).mean() == pytest.approx(version.metrics["mae"].value, rel=1e-12)
 
 
-def test_the_numbers_of_the_gates_are_those_of_the_metrics(sample: tuple[Door, Registry]) -> None:
+def test_the_numbers_of_the_gates_are_those_of_the_metrics(sample: tuple[OpenedProject, Registry]) -> None:
     registry, version = in_production(sample)
     entry = next(change for change in registry.journal.history(version.project) if change.gate_report)
     first = (entry.gate_report or {})["gates"][0]

@@ -11,8 +11,8 @@ from random import Random
 from httpx import Client
 
 from tests.serving.builders import on_loopback
-from touchline.cli.opening import Door, House
-from touchline.cli.pipeline_stores import prepare
+from touchline.automation import run_pipeline
+from touchline.cli.opening import Home, OpenedProject, pipeline_context
 from touchline.cli.processes.apps import create_full_app
 from touchline.project import load_project
 from touchline.settings import Settings
@@ -105,20 +105,21 @@ def write_project(place: Path) -> Path:
     return folder
 
 
-def a_house(place: Path) -> House:
-    return House(Settings(home=place / "home"), place)
+def a_home(place: Path) -> Home:
+    return Home(Settings(home=place / "home"), place)
 
 
 def train_shop(place: Path) -> None:
     """Ingest, train and promote, as `touchline train` does."""
-    house = a_house(place)
-    prepare(Door(house, load_project(write_project(place), base=place)), trigger="train", say=lambda _: None)
-    house.database.close()
+    home = a_home(place)
+    opened = OpenedProject(home, load_project(write_project(place), base=place))
+    run_pipeline(pipeline_context(opened), trigger="train", actor="tests")
+    home.database.close()
 
 
 @contextmanager
 def a_client(place: Path) -> Iterator[Client]:
     """A client of the full application behind a real port."""
-    app = create_full_app(a_house(place), [place / "projects" / "shop"], host="127.0.0.1")
+    app = create_full_app(a_home(place), [place / "projects" / "shop"], host="127.0.0.1")
     with on_loopback(app) as address, Client(base_url=address, timeout=30) as client:
         yield client

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from httpx import Client
 
-from tests.api.builders import NOW, a_client, a_house
+from tests.api.builders import NOW, a_client, a_home
 from touchline.http import make_key
 from touchline.monitoring import DriftVerdict, Window
 from touchline.storage.tables import drift_reports
@@ -76,7 +76,7 @@ def test_the_model_tells_how_it_was_judged(client: Client, shop: Path) -> None:
 
 def test_drift_is_a_reason_to_look(shop: Path, client: Client) -> None:
     verdict = DriftVerdict(NOW, "drift", Window("", "01"), 200, 0, "Drift: 1 of 3 columns differ.")
-    database = a_house(shop).database
+    database = a_home(shop).database
     with database.begin() as connection:
         row = {"id": "01", "project": "shop", "at": NOW, "release_id": "shop-1", "verdict": verdict.to_json()}
         connection.execute(drift_reports.insert().values(row))
@@ -99,7 +99,7 @@ def test_the_projects_are_listed(client: Client) -> None:
 
 
 def test_reading_needs_a_viewer_and_pushing_an_operator(shop: Path) -> None:
-    database = a_house(shop).database
+    database = a_home(shop).database
     viewer = make_key(database, "v", "viewer", now=NOW)
     operator = make_key(database, "o", "operator", now=NOW + timedelta(seconds=1))
     database.close()

@@ -10,8 +10,7 @@ import pytest
 
 from tests.cli.conftest import Cli, a_shop
 from tests.serving.builders import on_loopback, wait_for
-from touchline.cli.opening import open_house
-from touchline.cli.pipeline_stores import open_online
+from touchline.cli.opening import open_home
 from touchline.cli.processes.apps import create_serving_app
 from touchline.errors import NothingNamed, ViewNotFound
 from touchline.features import ServedView
@@ -62,7 +61,7 @@ def test_what_was_served_is_verified_and_a_skewed_value_is_found(cli: Cli) -> No
     questions = [{"customer": f"c{number}"} for number in range(40)]
 
     def ask() -> list[str]:
-        app = create_serving_app(open_house(), folders, host="127.0.0.1")
+        app = create_serving_app(open_home(), folders, host="127.0.0.1")
         with on_loopback(app) as url, httpx.Client(base_url=url, timeout=60) as client:
             for question in questions:
                 # A machine that is busy with other tests may refuse one now and then.
@@ -74,7 +73,7 @@ def test_what_was_served_is_verified_and_a_skewed_value_is_found(cli: Cli) -> No
     assert (report["checked"], report["matched"], report["mismatched"]) == (40, 40, 0)
     assert any("touchline_feature_skew_rate" in line and line.endswith(" 0.0") for line in ask())
     # A value that history does not know, under the stamps that it has there.
-    online = open_online(open_house())
+    online = open_home().online
     view = load_project(folders[0], base=Path.cwd()).project.feature_views[0]
     served = ServedView.of("shop", view.on("customer"))
     key = served.key({"customer": "c11"})

@@ -10,45 +10,44 @@ import pytest
 from tests.features.builders import NOW, a_view
 from tests.features.test_policies import ARelease, a_release
 from touchline.cli.open_reader import reader_of
-from touchline.cli.opening import House
-from touchline.cli.pipeline_stores import open_copy, open_joins, open_online
+from touchline.cli.opening import Home, open_joins
 from touchline.clock import FrozenClock
 from touchline.errors import InvalidSetting
 from touchline.features import FeatureReader, LastValues, MirroredStore, StoreCopy
 from touchline.settings import Settings
 
 
-def a_house(folder: Path, **settings: Any) -> House:
-    return House(Settings(home=folder / "home", **settings), folder)
+def a_home(folder: Path, **settings: Any) -> Home:
+    return Home(Settings(home=folder / "home", **settings), folder)
 
 
-def a_reader(house: House, release: Any) -> FeatureReader | None:
-    return reader_of(house, release, clock=FrozenClock(NOW), declared=dict)
+def a_reader(home: Home, release: Any) -> FeatureReader | None:
+    return reader_of(home, release, clock=FrozenClock(NOW), declared=dict)
 
 
 @pytest.mark.parametrize(("away", "kind"), [("refuse", type(None)), ("last_values", LastValues), ("copy", StoreCopy)])
 def test_a_reader_of_redis_has_the_stand_in_that_is_set(tmp_path: Path, away: Any, kind: type) -> None:
-    house = a_house(tmp_path, online_store="redis", redis_url="redis://127.0.0.1:1", online_away=away)
-    reader = a_reader(house, a_release(a_view()))
+    home = a_home(tmp_path, online_store="redis", redis_url="redis://127.0.0.1:1", online_away=away)
+    reader = a_reader(home, a_release(a_view()))
     assert reader is not None
     assert type(reader.away) is kind
-    assert isinstance(open_online(house), MirroredStore) == (away == "copy")
+    assert isinstance(home.online, MirroredStore) == (away == "copy")
 
 
 def test_the_embedded_store_needs_no_stand_in(tmp_path: Path) -> None:
-    house = a_house(tmp_path, online_away="copy")
-    reader = a_reader(house, a_release(a_view(fallback="offline_last")))
+    home = a_home(tmp_path, online_away="copy")
+    reader = a_reader(home, a_release(a_view(fallback="offline_last")))
     assert reader is not None
     assert reader.away is None
     assert set(reader.recalls) == {"offline_last"}
-    assert open_copy(house) is None
-    assert a_reader(house, ARelease((), ())) is None
+    assert home.online_copy is None
+    assert a_reader(home, ARelease((), ())) is None
 
 
 def test_redis_without_an_address_names_the_setting(tmp_path: Path) -> None:
     with pytest.raises(InvalidSetting, match="TOUCHLINE_REDIS_URL"):
-        open_online(a_house(tmp_path, online_store="redis"))
+        _ = a_home(tmp_path, online_store="redis").online
 
 
 def test_joins_are_local_unless_a_cluster_is_set(tmp_path: Path) -> None:
-    assert open_joins(a_house(tmp_path).settings) is None
+    assert open_joins(a_home(tmp_path).settings) is None

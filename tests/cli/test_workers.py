@@ -14,7 +14,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.serving.builders import on_loopback, wait_for
-from touchline.cli.opening import open_house
+from touchline.cli.opening import open_home
 from touchline.cli.processes.server import api_app
 
 
@@ -44,7 +44,7 @@ def test_two_workers_answer_on_one_port_and_end_when_asked(cli: Cli) -> None:
 @pytest.mark.services
 def test_browsers_may_ask_from_the_origins_that_are_set(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOUCHLINE_CORS_ORIGINS", "https://dashboard.example")
-    app = api_app(open_house(), [cli.place / "projects" / "shop"], "127.0.0.1", only_serving=True)
+    app = api_app(open_home(), [cli.place / "projects" / "shop"], "127.0.0.1", only_serving=True)
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
     with on_loopback(app) as url, httpx.Client(base_url=url, timeout=30) as client:
         for origin, status in [("https://dashboard.example", 200), ("https://elsewhere.example", 400)]:

@@ -8,20 +8,19 @@ from pathlib import Path
 import pytest
 
 from tests.shop import write_shop
-from touchline.cli.opening import Door, House, load_default
-from touchline.cli.pipeline_stores import open_workshop
+from touchline.cli.opening import Home, OpenedProject, load_default, open_workshop
 from touchline.errors import MissingDependency
 from touchline.settings import Settings
 
 
-def a_door(place: Path, **environment: str) -> Door:
+def an_opened_shop(place: Path, **environment: str) -> OpenedProject:
     write_shop(place)
-    house = House(Settings.from_environment({"TOUCHLINE_HOME": str(place / "home"), **environment}), place)
-    return Door(house, load_default(house, None))
+    home = Home(Settings.from_environment({"TOUCHLINE_HOME": str(place / "home"), **environment}), place)
+    return OpenedProject(home, load_default(home, None))
 
 
 def test_this_machine_does_the_fits_unless_a_setting_says_otherwise(tmp_path: Path) -> None:
-    workshop = open_workshop(a_door(tmp_path))
+    workshop = open_workshop(an_opened_shop(tmp_path))
     assert workshop.workers.are_near
     assert workshop.studies is not None
     assert workshop.studies.parent == tmp_path / "home" / "studies"
@@ -30,4 +29,4 @@ def test_this_machine_does_the_fits_unless_a_setting_says_otherwise(tmp_path: Pa
 @pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed here")
 def test_ray_without_its_library_is_refused_before_anything_is_ingested(tmp_path: Path) -> None:
     with pytest.raises(MissingDependency, match=r"touchline\[ray\]"):
-        open_workshop(a_door(tmp_path, TOUCHLINE_TRAINING_WORKERS="ray"))
+        open_workshop(an_opened_shop(tmp_path, TOUCHLINE_TRAINING_WORKERS="ray"))

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from tests.stores import some_stores
 from touchline.clock import FrozenClock
 from touchline.features import (
     FeatureReader,
@@ -24,9 +25,9 @@ from touchline.features import (
     open_online_store,
     verify,
 )
-from touchline.ingest import IngestStores, ingest_source, read_snapshot
+from touchline.ingest import ingest_source, read_snapshot
 from touchline.project import load_project
-from touchline.storage import Database, open_objects
+from touchline.storage import Database
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = {"football": ROOT / "projects" / "football", "leads": ROOT / "projects" / "leads"}
@@ -80,7 +81,7 @@ def a_pipeline(name: str, folder: Path, choose: pl.Expr | None = None) -> Pipeli
     database = Database.open(f"sqlite:///{folder / 'touchline.db'}")
     database.migrate()
     stores, clock = (
-        IngestStores(database, open_objects(folder / "objects")),
+        some_stores(database, folder),
         FrozenClock(datetime.fromisoformat("2030-01-01T00:00:00+00:00")),
     )
     for source in project.sources:

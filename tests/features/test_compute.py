@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from tests.features.builders import NOW, TEAM, Game, a_view, day, peeks_ahead, running_total
+from tests.stores import SomeStores, some_stores
 from touchline.clock import FrozenClock
 from touchline.errors import HistoryMoved, InvalidView, LooksAhead
 from touchline.features import (
@@ -24,8 +25,8 @@ from touchline.features import (
     write_training_set,
 )
 from touchline.features.offline.examples import checked_examples
-from touchline.ingest import FrameProvider, IngestStores, Source, ingest_source, read_snapshot
-from touchline.storage import Database, open_objects
+from touchline.ingest import FrameProvider, Source, ingest_source, read_snapshot
+from touchline.storage import Database
 
 CLOCK = FrozenClock(NOW)
 FIRST = [("1", day(1), "A", 3), ("2", day(2), "A", 1), ("3", day(3), "B", 0)]
@@ -38,12 +39,12 @@ def a_source(rows: list[tuple[Any, ...]]) -> Source:
 
 
 @pytest.fixture
-def stores(database: Database, tmp_path: Path) -> IngestStores:
-    return IngestStores(database, open_objects(tmp_path / "objects"))
+def stores(database: Database, tmp_path: Path) -> SomeStores:
+    return some_stores(database, tmp_path)
 
 
 @pytest.fixture
-def compute(stores: IngestStores) -> Callable[..., Any]:
+def compute(stores: SomeStores) -> Callable[..., Any]:
     def run(rows: list[tuple[Any, ...]], function: Any = running_total, now: datetime = NOW, **options: Any) -> Any:
         source = a_source(rows)
         ingest_source(source, project="p", stores=stores, clock=FrozenClock(now))
@@ -53,7 +54,7 @@ def compute(stores: IngestStores) -> Callable[..., Any]:
     return run
 
 
-def test_a_history_is_computed_once_for_a_view_version_and_snapshot(compute: Any, stores: IngestStores) -> None:
+def test_a_history_is_computed_once_for_a_view_version_and_snapshot(compute: Any, stores: SomeStores) -> None:
     _, first = compute(FIRST)
     written = first.path.stat().st_mtime_ns
     view, again = compute(FIRST)
@@ -62,7 +63,7 @@ def test_a_history_is_computed_once_for_a_view_version_and_snapshot(compute: Any
     assert first.object_key == f"p/history/running_total/{view.feature_version}/{first.snapshots['games']}.parquet"
 
 
-def test_a_history_that_is_read_back_says_what_it_was_computed_from(compute: Any, stores: IngestStores) -> None:
+def test_a_history_that_is_read_back_says_what_it_was_computed_from(compute: Any, stores: SomeStores) -> None:
     view, _ = compute(FIRST)
     online = open_online_store("sqlite", ":memory:")
     push(view, [{"team": "A", "total": 9}], project="p", stores=stores, online=online, clock=CLOCK)
@@ -81,7 +82,7 @@ def test_a_corrected_ingest_restates_at_its_instant(compute: Any) -> None:
     assert rows == [(day(1), 3), (day(40), 0), (day(2), 4), (day(40), 1)]
 
 
-def test_a_view_that_looks_ahead_leaves_nothing_behind(compute: Any, stores: IngestStores) -> None:
+def test_a_view_that_looks_ahead_leaves_nothing_behind(compute: Any, stores: SomeStores) -> None:
     with pytest.raises(LooksAhead, match="peeks_ahead"):
         compute(FIRST, peeks_ahead)
     assert stores.objects.list("p/history") == []
@@ -106,14 +107,14 @@ def test_other_code_or_declaration_is_another_version() -> None:
 FACTOR = 2
 
 
-def test_a_history_whose_columns_moved_is_refused(compute: Any, stores: IngestStores) -> None:
+def test_a_history_whose_columns_moved_is_refused(compute: Any, stores: SomeStores) -> None:
     view, history = compute(FIRST)
     history.scan().with_columns(pl.col("total").cast(pl.String)).collect().write_parquet(history.path)
     with pytest.raises(HistoryMoved, match="has column 'total' of type String, the declaration 'total' of type Int64"):
         compute_view(view, project="p", stores=stores, clock=CLOCK)
 
 
-def test_the_path_from_ingest_to_training_set(compute: Any, stores: IngestStores) -> None:
+def test_the_path_from_ingest_to_training_set(compute: Any, stores: SomeStores) -> None:
     view, history = compute(FIRST)
 
     @examples(source=view.sources[0])

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from tests.features.builders import NOW, TEAM, day, running_total
 from tests.features.test_compute import a_source
+from tests.stores import some_stores
 from touchline.clock import FrozenClock
 from touchline.contracts import Contract
 from touchline.errors import InvalidEntityKey, InvalidPush, LeaseHeld
@@ -24,8 +25,8 @@ from touchline.features.online.invalidate import (
 from touchline.features.online.materialize import materialize, materialize_view
 from touchline.features.online.push import push
 from touchline.features.verification.view_statistics import entity_features, entity_keys_of, view_statistics
-from touchline.ingest import IngestStores, Source, ingest_source
-from touchline.storage import Database, hold_lease, open_objects, tables
+from touchline.ingest import Source, ingest_source
+from touchline.storage import Database, hold_lease, tables
 
 CLOCK = FrozenClock(NOW)
 FIRST = [("1", day(1), "A", 3), ("2", day(2), "A", 1), ("3", day(3), "B", 0)]
@@ -40,7 +41,7 @@ class Place:
     """A project's stores and one view on them."""
 
     def __init__(self, database: Database, folder: Path, online: OnlineStore) -> None:
-        self.stores = IngestStores(database, open_objects(folder / "objects"))
+        self.stores = some_stores(database, folder)
         self.online = online
 
     def ingest(self, rows: list[tuple[Any, ...]], now: Any = NOW) -> Source:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.features.builders import NOW, Game, a_game, a_view, day
 from tests.features.test_reader import COLUMNS, GAMES, a_stored_history, gaps
+from tests.stores import some_stores
 from touchline.clock import FrozenClock
 from touchline.errors import OnlineStoreUnavailable
 from touchline.features import (
@@ -34,8 +35,8 @@ from touchline.features import (
 )
 from touchline.features.online.compute_on_miss import ComputeOnMiss
 from touchline.features.online.materialize import view_layout
-from touchline.ingest import FrameProvider, IngestStores, Source, ingest_source
-from touchline.storage import Database, open_objects
+from touchline.ingest import FrameProvider, Source, ingest_source
+from touchline.storage import Database
 
 ASKED = {"home": "A", "away": "B", "ground": "home"}
 
@@ -187,7 +188,7 @@ def test_a_deployments_reader_follows_the_views_policies(
     database: Database, tmp_path: Path, fallback: Any, status: str
 ) -> None:
     source = a_games_source([("1", day(1), "A", 3)])
-    stores = IngestStores(database, open_objects(tmp_path / "objects"))
+    stores = some_stores(database, tmp_path)
     ingest_source(source, project="p", stores=stores, clock=FrozenClock(NOW))
     view = a_view(sources=(source,), ttl=timedelta(days=5), fallback=fallback)
     online = open_online_store("sqlite", str(tmp_path / "online.db"))
@@ -197,7 +198,7 @@ def test_a_deployments_reader_follows_the_views_policies(
 
 
 def test_a_deployments_reader_computes_what_was_ingested_since(database: Database, tmp_path: Path) -> None:
-    stores = IngestStores(database, open_objects(tmp_path / "objects"))
+    stores = some_stores(database, tmp_path)
     online = open_online_store("sqlite", str(tmp_path / "online.db"))
     view = a_view(sources=(a_games_source([("1", day(1), "A", 3)]),), fallback="compute")
     ingest_source(view.sources[0], project="p", stores=stores, clock=FrozenClock(NOW))

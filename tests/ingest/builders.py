@@ -11,9 +11,10 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
+from tests.stores import SomeStores
 from touchline.clock import FrozenClock
 from touchline.contracts import Contract, dataset_check
-from touchline.ingest import FrameProvider, IngestReport, IngestStores, Snapshot, Source, ingest_source, read_snapshot
+from touchline.ingest import FrameProvider, IngestReport, Snapshot, Source, ingest_source, read_snapshot
 from touchline.storage import Database, open_objects
 
 PROJECT = "nba"
@@ -67,10 +68,10 @@ class House:
 
     database: Database
     folder: Path
-    stores: IngestStores = field(init=False)
+    stores: SomeStores = field(init=False)
 
     def __post_init__(self) -> None:
-        self.stores = IngestStores(self.database, open_objects(self.folder))
+        self.stores = SomeStores(self.database, open_objects(self.folder))
 
     def take(self, rows: Sequence[Mapping[str, Any]] | pl.DataFrame, *, now: datetime, **changes: Any) -> IngestReport:
         batch = rows if isinstance(rows, pl.DataFrame) else frame(rows)

@@ -12,12 +12,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tests.stores import all_stores
+from touchline.automation import Stores
 from touchline.clock import FrozenClock
 from touchline.contracts import Contract
 from touchline.features import ColumnSpec, TrainingSet, examples, on_demand
 from touchline.ingest import Source
-from touchline.registry import Registry, Trained, open_tracking
-from touchline.storage import Database, open_objects
+from touchline.registry import Trained, open_tracking
+from touchline.storage import Database
 from touchline.training import Task, Training, TrainingResult, classification, regression, train
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
@@ -129,8 +131,8 @@ def a_trained(
     return Trained(project, TASKS[task](), training_set, a_result(candidate, seed, task, now), **more)
 
 
-def a_registry(database: Database, folder: Path, *, now: datetime = NOW, tracking_uri: str | None = None) -> Registry:
+def a_registry(database: Database, folder: Path, *, now: datetime = NOW, tracking_uri: str | None = None) -> Stores:
     """A registry in a folder, with MLflow embedded."""
     uri = tracking_uri or f"sqlite:///{folder / 'mlflow.db'}"
     tracking = open_tracking(uri, artifacts=folder / "mlflow-artifacts")
-    return Registry(database, open_objects(folder / "objects"), tracking, FrozenClock(now))
+    return all_stores(database, folder, clock=FrozenClock(now), tracking=tracking)

@@ -130,7 +130,7 @@ def test_mlflow_models_serve_answers_with_the_production_version(registry: Regis
 def test_a_locked_database_registers_nothing_and_is_tried_again(registry: Registry, tmp_path: Path) -> None:
     uri = registry.tracking.uri
     tracking = Tracking(f"{uri}?timeout=0.1", artifacts=tmp_path / "mlflow-artifacts", patience=(0.0,))
-    impatient = dataclasses.replace(registry, tracking=tracking)
+    impatient = dataclasses.replace(registry, open_tracking=lambda: tracking)
     lock = sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)
     lock.execute("BEGIN EXCLUSIVE")
     with pytest.raises(TrackingUnavailable, match=r"did not answer in 2 attempts .*locked"):

@@ -82,7 +82,8 @@ def test_a_kill_after_mlflow_registers_no_second_version(registry: Registry) -> 
 
 
 def test_mlflow_away_registers_nothing_and_the_next_attempt_succeeds(registry: Registry) -> None:
-    away = dataclasses.replace(registry, tracking=type(registry.tracking)("http://127.0.0.1:9", patience=(0.0,)))
+    unreachable = type(registry.tracking)("http://127.0.0.1:9", patience=(0.0,))
+    away = dataclasses.replace(registry, open_tracking=lambda: unreachable)
     with pytest.raises(TrackingUnavailable, match=r"did not answer in 2 attempts .* Nothing was registered"):
         record_version(away, a_trained())
     assert read_versions(registry, "p") == []

@@ -44,9 +44,9 @@ def get_data_freshness(chosen: ChosenProject) -> DataFreshness:
 
 
 def _sources(chosen: Chosen) -> list[SourceFreshness]:
-    from touchline.ingest import IngestStores, read_freshness
+    from touchline.ingest import read_freshness
 
-    stores = IngestStores(chosen.stores.database, chosen.stores.objects)
+    stores = chosen.stores
     found = []
     for source in chosen.declared.sources:
         fresh = read_freshness(source, project=chosen.name, stores=stores, now=chosen.now(), wall=chosen.wall())

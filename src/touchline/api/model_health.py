@@ -80,7 +80,7 @@ class ModelHealth(BaseModel):
 
 @router.get("/model/health", summary="The version in Production, its test metrics and its last drift verdict")
 def get_model_health(chosen: ChosenProject) -> ModelHealth:
-    registry = _registry(chosen)
+    registry = chosen.stores
     production = _production(chosen, registry)
     drift = _drift(chosen)
     reasons = _reasons(chosen, production, drift)
@@ -95,13 +95,6 @@ def get_model_health(chosen: ChosenProject) -> ModelHealth:
         drift=drift,
         log=_log(chosen),
     )
-
-
-def _registry(chosen: Chosen) -> Registry:
-    from touchline.registry import Registry
-
-    stores = chosen.stores
-    return Registry(stores.database, stores.objects, stores.tracking, chosen.slot)
 
 
 def _production(chosen: Chosen, registry: Registry) -> ProductionVersion | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,37 +14,18 @@ from touchline.api.statistics_cache import KeptStatistics
 from touchline.errors import UnknownName
 
 if TYPE_CHECKING:
-    from touchline.features import OnlineStore
+    from touchline.automation import Stores
+    from touchline.clock import Clock
     from touchline.project import LoadedProject, Project
-    from touchline.registry import Tracking
     from touchline.serving.http.state import Serving
     from touchline.serving.releases.release_slot import ReleaseSlot
-    from touchline.storage import Database, ObjectStore
-
-
-@dataclass(frozen=True)
-class ApiStores:
-    """Where the API reads. What costs an import or a connection is opened by the first request that needs it."""
-
-    database: Database
-    objects: ObjectStore
-    open_online: Callable[[], OnlineStore]
-    open_tracking: Callable[[], Tracking]
-
-    @cached_property
-    def online(self) -> OnlineStore:
-        return self.open_online()
-
-    @cached_property
-    def tracking(self) -> Tracking:
-        return self.open_tracking()
 
 
 @dataclass
 class Api:
-    """The stores, the serving state beside which the API runs, and what was loaded and read so far."""
+    """The home's stores at a project's clock, the serving state of the process, and the declarations loaded so far."""
 
-    stores: ApiStores
+    stores_at: Callable[[Clock], Stores]
     serving: Serving
     load: Callable[[str], LoadedProject]
     kept: KeptStatistics = field(default_factory=KeptStatistics)
@@ -76,8 +56,8 @@ class Chosen:
         return self.api.declared(self.name)
 
     @property
-    def stores(self) -> ApiStores:
-        return self.api.stores
+    def stores(self) -> Stores:
+        return self.api.stores_at(self.slot)
 
     @property
     def slot(self) -> ReleaseSlot:

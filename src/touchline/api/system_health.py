@@ -63,10 +63,10 @@ def get_projects(request: Request) -> list[ProjectListing]:
 def get_system_health(chosen: ChosenProject) -> SystemHealth:
     api = chosen.api
     components = [
-        _timed("database", lambda: _ask_database(api)),
+        _timed("database", lambda: _ask_database(chosen)),
         _timed("objects", lambda: _ask_objects(chosen)),
-        _timed("online store", lambda: _ask_online(api)),
-        _mlflow(api),
+        _timed("online store", lambda: _ask_online(chosen)),
+        _mlflow(chosen),
         _prediction_log(api),
         _model(chosen),
     ]
@@ -84,8 +84,8 @@ def _timed(name: str, ask: Callable[[], str]) -> ComponentHealth:
     return ComponentHealth(name=name, status="ok", detail=detail, seconds=perf_counter() - started)
 
 
-def _ask_database(api: Api) -> str:
-    with api.stores.database.connect() as connection:
+def _ask_database(chosen: Chosen) -> str:
+    with chosen.stores.database.connect() as connection:
         connection.execute(sa.text("SELECT 1"))
     return "answers"
 
@@ -96,14 +96,14 @@ def _ask_objects(chosen: Chosen) -> str:
     return "answers"
 
 
-def _ask_online(api: Api) -> str:
-    api.stores.online.read([b"tlm:"])
+def _ask_online(chosen: Chosen) -> str:
+    chosen.stores.online.read([b"tlm:"])
     return "answers"
 
 
-def _mlflow(api: Api) -> ComponentHealth:
+def _mlflow(chosen: Chosen) -> ComponentHealth:
     """Answers go on without it; training and promotion do not."""
-    uri = api.stores.tracking.uri
+    uri = chosen.stores.tracking.uri
     if not is_server(uri):
         return ComponentHealth(name="mlflow", status="ok", detail="embedded")
     found = _timed("mlflow", lambda: _ask_server(uri))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from hashlib import sha256
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -13,7 +16,7 @@ import numpy as np
 
 from touchline.automation import steps
 from touchline.automation.run_records import PipelineRecord, Status, last_version_of
-from touchline.automation.steps import Workplace
+from touchline.automation.steps import PipelineContext
 from touchline.errors import GateFailed, ReleaseNotFound
 from touchline.features import read_training_set
 from touchline.ingest import IngestReport
@@ -37,7 +40,10 @@ from touchline.registry import (
     refitter,
 )
 from touchline.statistics import Profile
+from touchline.storage import hold_lease
 from touchline.training import Recipe
+
+_LEASE_TTL = timedelta(minutes=10)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -64,27 +70,26 @@ class PipelineReport:
     refusal: GateFailed | None
 
 
-def run_pipeline(place: Workplace, *, trigger: str, actor: str, is_forced: bool = False) -> PipelineReport:
-    """Ingest, compute, train, judge and promote; recorded step by step.
+def run_pipeline(context: PipelineContext, *, trigger: str, actor: str, is_forced: bool = False) -> PipelineReport:
+    """Ingest, compute, train, apply the gates and promote, recorded step by step; one run of a project at a time.
 
     A training that would repeat an earlier one is not done again unless `is_forced`. A kill at any step leaves
-    what was finished; the same call carries on from there.
+    what was finished; the same call carries on from there. Raises `LeaseHeld` while another process runs the
+    pipeline of this project.
     """
-    record = PipelineRecord(place.stores.database, place.clock, project=place.project.name, trigger=trigger)
-    detail: dict[str, Any] = {"declaration": declared_state(place.project), "code_hash": place.loaded.code_hash}
-    try:
-        report = _run(place, record, detail, trigger=trigger, actor=actor, is_forced=is_forced)
-    except BaseException as failed:
-        record.finish("failed", {**detail, "error": f"{type(failed).__name__}: {failed}"})
-        raise
-    status: Status = "refused" if report.refusal else "done"
-    record.finish(status, {**detail, "version": report.version.version, "is_new": report.is_new})
+    project, database = context.project.name, context.stores.database
+    holder = f"{actor}@{socket.gethostname()}:{os.getpid()}"
+    with hold_lease(database, f"{project}:pipeline", holder=holder, ttl=_LEASE_TTL, clock=context.clock) as lease:
+        record = PipelineRecord(database, context.clock, lease, project=project, trigger=trigger)
+        detail: dict[str, Any] = {"declaration": declared_state(context.project), "code_hash": context.loaded.code_hash}
+        try:
+            report = _run(context, record, detail, actor=actor, is_forced=is_forced)
+        except BaseException as failed:
+            record.finish("failed", {**detail, "error": f"{type(failed).__name__}: {failed}"})
+            raise
+        status: Status = "refused" if report.refusal else "done"
+        record.finish(status, {**detail, "version": report.version.version, "is_new": report.is_new})
     return report
-
-
-def registry_of(place: Workplace) -> Registry:
-    """The registry's clients out of the pipeline's."""
-    return Registry(place.stores.database, place.stores.objects, place.stores.tracking, place.clock)
 
 
 def check_production_drift(project: Project, registry: Registry) -> DriftVerdict:
@@ -108,114 +113,127 @@ def _profile(path: Path) -> Profile:
         return Profile.from_arrays(arrays)
 
 
-def training_key(place: Workplace, training_set: TrainingSet) -> str:
+def training_key(context: PipelineContext, training_set: TrainingSet) -> str:
     """Names a training by all that decides its result: data, declaration, code and libraries."""
     libraries = {name: installed_version(name) for name in ("touchline", "scikit-learn", "lightgbm", "numpy")}
     parts = (
         training_set.hash,
-        place.project.training.model_dump_json(),
-        place.loaded.code_hash,
+        context.project.training.model_dump_json(),
+        context.loaded.code_hash,
         sorted(libraries.items()),
     )
     return sha256(repr(parts).encode()).hexdigest()[:32]
 
 
 def _run(
-    place: Workplace, record: PipelineRecord, detail: dict[str, Any], *, trigger: str, actor: str, is_forced: bool
+    context: PipelineContext,
+    record: PipelineRecord,
+    detail: dict[str, Any],
+    *,
+    actor: str,
+    is_forced: bool,
 ) -> PipelineReport:
     with record.step("ingest") as output:
-        ingested = steps.ingest_all(place)
+        ingested = steps.ingest_all(context)
         output |= {report.manifest.source: report.manifest.status for report in ingested}
     with record.step("features") as output:
-        snapshots = steps.current_snapshots(place)
-        histories = steps.compute_features(place, snapshots)
+        snapshots = steps.current_snapshots(context)
+        histories = steps.compute_features(context, snapshots)
         output |= {name: history.hash for name, history in histories.items()}
     with record.step("settle") as output:
-        examples = steps.current_examples(place, snapshots)
-        settled = steps.settle(place, examples)
+        examples = steps.current_examples(context, snapshots)
+        settled = steps.settle(context, examples)
         output |= asdict(settled)
     with record.step("training_set") as output:
-        training_set = steps.assemble_training_set(place, examples, snapshots, histories)
+        training_set = steps.assemble_training_set(context, examples, snapshots, histories)
         output |= {"hash": training_set.hash, "rows": training_set.frame.height}
     with record.step("train") as output:
-        detail["training_key"] = training_key(place, training_set)
+        detail["training_key"] = training_key(context, training_set)
         known = (
-            None if is_forced else last_version_of(place.stores.database, place.project.name, detail["training_key"])
+            None
+            if is_forced
+            else last_version_of(context.stores.database, context.project.name, detail["training_key"])
         )
-        version, is_new = _version(place, training_set, known, actor)
+        version, is_new = _version(context, training_set, known, actor)
         # Noted at once: a kill before the run is finished must not cost the training.
         detail["version"] = version.version
         record.note(detail)
         output |= {"version": version.version, "is_new": is_new}
     with record.step("materialize") as output:
-        output |= _materialize(place, histories)
+        output |= _materialize(context, histories)
     with record.step("promote") as output:
-        promotion, refusal = _promote(place, version, training_set, Decision(actor, reason=f"trigger: {trigger}"))
+        promotion, refusal = _promote(
+            context, version, training_set, Decision(actor, reason=f"trigger: {record.trigger}")
+        )
         output |= {"refused": str(refusal)} if refusal else {}
-    final = read_version(registry_of(place), place.project.name, version.version)
-    return PipelineReport(record.id, place.project.name, trigger, ingested, settled, final, is_new, promotion, refusal)
+    final = read_version(context.stores, context.project.name, version.version)
+    return PipelineReport(
+        record.id, context.project.name, record.trigger, ingested, settled, final, is_new, promotion, refusal
+    )
 
 
 def _promote(
-    place: Workplace, version: ModelVersion, training_set: TrainingSet, decision: Decision
+    context: PipelineContext, version: ModelVersion, training_set: TrainingSet, decision: Decision
 ) -> tuple[Promoted | None, GateFailed | None]:
     """Judge a version that was never judged; looking again at one that was would spend the gates' alpha."""
-    registry = registry_of(place)
-    changes = registry.journal.history(place.project.name)
+    registry = context.stores
+    changes = registry.journal.history(context.project.name)
     if version.stage != "None" or any(change.version == version.version for change in changes):
         return None, None
-    place.say("gates")
-    judges = _judges(place, version, _material(place, training_set))
+    context.on_progress("gates")
+    judges = _judges(context, version, _material(context, training_set))
     try:
-        return promote(registry, place.project.name, version.version, decision, judges=judges), None
+        return promote(registry, context.project.name, version.version, decision, judges=judges), None
     except GateFailed as refusal:
         return None, refusal
 
 
-def judges_of(place: Workplace, version: ModelVersion) -> Judges:
+def judges_of(context: PipelineContext, version: ModelVersion) -> Judges:
     """The declared gates, and Production's recipe fitted again on the version's own training set."""
-    return _judges(place, version, material_of(place, version))
+    return _judges(context, version, material_of(context, version))
 
 
-def _judges(place: Workplace, version: ModelVersion, material: Material | None) -> Judges:
-    families = declared_families(place.project.training)
-    return Judges(place.project.gates, _refitter(place, version, material) if material else None, families)
+def _judges(context: PipelineContext, version: ModelVersion, material: Material | None) -> Judges:
+    families = declared_families(context.project.training)
+    return Judges(context.project.gates, _refitter(context, version, material) if material else None, families)
 
 
-def material_of(place: Workplace, version: ModelVersion) -> Material | None:
+def material_of(context: PipelineContext, version: ModelVersion) -> Material | None:
     """What the version was made from, as declared now; None when its training set is no longer kept."""
-    training_set = read_training_set(version.training_set_hash, project=place.project.name, stores=place.stores)
-    return None if training_set is None else _material(place, training_set)
+    training_set = read_training_set(version.training_set_hash, project=context.project.name, stores=context.stores)
+    return None if training_set is None else _material(context, training_set)
 
 
-def _material(place: Workplace, training_set: TrainingSet) -> Material:
-    project = place.project
+def _material(context: PipelineContext, training_set: TrainingSet) -> Material:
+    project = context.project
     return Material(project.task, project.training, training_set, declared_families(project.training))
 
 
-def _refitter(place: Workplace, version: ModelVersion, material: Material) -> Refit:
+def _refitter(context: PipelineContext, version: ModelVersion, material: Material) -> Refit:
     fit_again = refitter(version, material)
 
     def refitted(recipe: Recipe) -> pl.DataFrame:
-        place.say("fitting Production's recipe on the same rows")
+        context.on_progress("fitting Production's recipe on the same rows")
         return fit_again(recipe)
 
     return refitted
 
 
-def _version(place: Workplace, training_set: TrainingSet, known: int | None, actor: str) -> tuple[ModelVersion, bool]:
-    registry = registry_of(place)
+def _version(
+    context: PipelineContext, training_set: TrainingSet, known: int | None, actor: str
+) -> tuple[ModelVersion, bool]:
+    registry = context.stores
     if known is not None:
-        return read_version(registry, place.project.name, known), False
-    result = steps.train_candidates(place, training_set)
-    place.say("record the version in MLflow")
-    project = place.project
+        return read_version(registry, context.project.name, known), False
+    result = steps.train_candidates(context, training_set)
+    context.on_progress("record the version in MLflow")
+    project = context.project
     trained = Trained(
         project.name,
         project.task,
         training_set,
         result,
-        place.loaded.folder,
+        context.loaded.folder,
         description=project.description,
         actor=actor,
     )
@@ -223,5 +241,5 @@ def _version(place: Workplace, training_set: TrainingSet, known: int | None, act
     return recorded.version, recorded.is_new
 
 
-def _materialize(place: Workplace, histories: Mapping[str, FeatureHistory]) -> dict[str, Any]:
-    return {done.view: done.written for done in steps.materialize_all(place, histories)}
+def _materialize(context: PipelineContext, histories: Mapping[str, FeatureHistory]) -> dict[str, Any]:
+    return {done.view: done.written for done in steps.materialize_all(context, histories)}

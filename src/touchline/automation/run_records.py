@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from ulid import ULID
 
 from touchline.clock import Clock
-from touchline.storage import Database
+from touchline.storage import Database, Lease
 from touchline.storage.tables import pipeline_runs, pipeline_steps
 
 Status = Literal["running", "done", "failed", "refused"]
@@ -45,11 +45,14 @@ class RecordedRun:
 
 
 class PipelineRecord:
-    """Writes one pipeline run; every step is a row before it starts and again when it ends."""
+    """Writes one pipeline run; every step is a row before it starts and again when it ends.
 
-    def __init__(self, database: Database, clock: Clock, *, project: str, trigger: str) -> None:
-        self._database, self._clock = database, clock
-        self.id = str(ULID())
+    A step of a run that has lost its lease does not start: `LeaseLost`.
+    """
+
+    def __init__(self, database: Database, clock: Clock, lease: Lease, *, project: str, trigger: str) -> None:
+        self._database, self._clock, self._lease = database, clock, lease
+        self.id, self.trigger = str(ULID()), trigger
         with database.begin() as connection:
             connection.execute(
                 sa.insert(pipeline_runs).values(
@@ -62,6 +65,7 @@ class PipelineRecord:
         """Record a step around its work; the work fills the output it yields."""
         output: dict[str, Any] = {}
         with self._database.begin() as connection:
+            self._lease.require(connection)
             connection.execute(
                 sa.insert(pipeline_steps).values(
                     run_id=self.id, name=name, started_at=self._clock.wall(), status="running", output={}

@@ -18,45 +18,27 @@ from touchline.features import (
     materialize,
     write_training_set,
 )
-from touchline.ingest import IngestReport, IngestStores, Snapshot, ingest_source, read_snapshot
+from touchline.ingest import IngestReport, Snapshot, ingest_source, read_snapshot
 from touchline.predictions import Settled, settle_outcomes
 from touchline.training import TrainingResult, Workshop, train
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from touchline.automation.stores import Stores
     from touchline.clock import Clock
-    from touchline.features import OnlineStore, PartitionRunner
+    from touchline.features import PartitionRunner
     from touchline.ingest import Source
     from touchline.project import LoadedProject, Project
-    from touchline.registry import Tracking
-    from touchline.storage import Database, ObjectStore
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class PipelineStores:
-    """Everything a pipeline run reads and writes."""
-
-    database: Database
-    objects: ObjectStore
-    online: OnlineStore
-    tracking: Tracking
-
-    @property
-    def files(self) -> IngestStores:
-        return IngestStores(self.database, self.objects)
-
-
-@dataclass(frozen=True)
-class Workplace:
-    """One project, its stores and its clock: what every step works with."""
+class PipelineContext:
+    """One project, its stores, and how its fits and joins run: the context of every step."""
 
     loaded: LoadedProject
-    stores: PipelineStores
-    clock: Clock
-    say: Say = lambda _: None
+    stores: Stores
+    on_progress: Callable[[str], None] = lambda _: None
     workshop: Workshop = field(default_factory=Workshop)
     open_joins: Callable[[], PartitionRunner | None] = lambda: None
 
@@ -64,103 +46,114 @@ class Workplace:
     def project(self) -> Project:
         return self.loaded.project
 
+    @property
+    def clock(self) -> Clock:
+        return self.stores.clock
 
-def ingest_and_settle(place: Workplace, sources: Sequence[Source]) -> tuple[tuple[IngestReport, ...], Settled | None]:
+
+def ingest_and_settle(
+    context: PipelineContext, sources: Sequence[Source]
+) -> tuple[tuple[IngestReport, ...], Settled | None]:
     """Ingest these sources and settle what has become known; None while some source was never ingested."""
-    reports = ingest_all(place, sources)
+    reports = ingest_all(context, sources)
     try:
-        snapshots = current_snapshots(place)
+        snapshots = current_snapshots(context)
     except SnapshotNotFound:
         return reports, None
-    histories = compute_features(place, snapshots)
-    materialize_all(place, histories)
-    return reports, settle(place, current_examples(place, snapshots))
+    histories = compute_features(context, snapshots)
+    materialize_all(context, histories)
+    return reports, settle(context, current_examples(context, snapshots))
 
 
-def ingest_all(place: Workplace, sources: Sequence[Source] | None = None) -> tuple[IngestReport, ...]:
+def ingest_all(context: PipelineContext, sources: Sequence[Source] | None = None) -> tuple[IngestReport, ...]:
     """Ingest these sources, by default every one in the order they are declared."""
     reports = []
-    for source in place.project.sources if sources is None else sources:
-        place.say(f"ingest {source.name}")
-        reports.append(ingest_source(source, project=place.project.name, stores=place.stores.files, clock=place.clock))
+    for source in context.project.sources if sources is None else sources:
+        context.on_progress(f"ingest {source.name}")
+        reports.append(ingest_source(source, project=context.project.name, stores=context.stores, clock=context.clock))
     return tuple(reports)
 
 
-def current_snapshots(place: Workplace) -> dict[str, Snapshot]:
+def current_snapshots(context: PipelineContext) -> dict[str, Snapshot]:
     """The newest snapshot of each source; `SnapshotNotFound` says to ingest first."""
     return {
-        source.name: read_snapshot(place.project.name, source.name, place.stores.files)
-        for source in place.project.sources
+        source.name: read_snapshot(context.project.name, source.name, context.stores)
+        for source in context.project.sources
     }
 
 
-def current_examples(place: Workplace, snapshots: Mapping[str, Snapshot]) -> pl.DataFrame:
+def current_examples(context: PipelineContext, snapshots: Mapping[str, Snapshot]) -> pl.DataFrame:
     """The declared examples on these snapshots, checked; with a label horizon, no event by then is the negative."""
-    task = place.project.task
+    task = context.project.task
     examples = build_examples(task.examples, snapshots)
     if task.label_horizon is None:
         return examples
-    return close_at_horizon(examples, task.label_horizon, negative=task.classes[0], now=place.clock.now())
+    return close_at_horizon(examples, task.label_horizon, negative=task.classes[0], now=context.clock.now())
 
 
-def settle(place: Workplace, examples: pl.DataFrame) -> Settled:
+def settle(context: PipelineContext, examples: pl.DataFrame) -> Settled:
     """Record the labels that have become known, and which examples are still open."""
     return settle_outcomes(
-        place.stores.database,
-        place.project.name,
+        context.stores.database,
+        context.project.name,
         examples,
-        entity_columns=place.project.task.entity_columns,
-        now=place.clock.now(),
+        entity_columns=context.project.task.entity_columns,
+        now=context.clock.now(),
     )
 
 
-def compute_features(place: Workplace, snapshots: Mapping[str, Snapshot]) -> dict[str, FeatureHistory]:
+def compute_features(context: PipelineContext, snapshots: Mapping[str, Snapshot]) -> dict[str, FeatureHistory]:
     """The history of every view on these snapshots."""
     histories = {}
-    for view in place.project.feature_views:
-        place.say(f"features {view.name}")
+    for view in context.project.feature_views:
+        context.on_progress(f"features {view.name}")
         histories[view.name] = compute_view(
             view,
-            project=place.project.name,
-            stores=place.stores,
-            clock=place.clock,
+            project=context.project.name,
+            stores=context.stores,
+            clock=context.clock,
             snapshots={source.name: snapshots[source.name] for source in view.sources},
         )
     return histories
 
 
-def materialize_all(place: Workplace, histories: Mapping[str, FeatureHistory]) -> tuple[Materialized, ...]:
+def materialize_all(context: PipelineContext, histories: Mapping[str, FeatureHistory]) -> tuple[Materialized, ...]:
     """Every view's newest known values to the online store."""
-    now = place.clock.now()
+    now = context.clock.now()
     done = []
-    for view in place.project.feature_views:
-        place.say(f"materialize {view.name}")
-        done.append(materialize(view, histories[view.name], place.stores.online, now=now))
+    for view in context.project.feature_views:
+        context.on_progress(f"materialize {view.name}")
+        done.append(materialize(view, histories[view.name], context.stores.online, now=now))
     return tuple(done)
 
 
 def assemble_training_set(
-    place: Workplace, examples: pl.DataFrame, snapshots: Mapping[str, Snapshot], histories: Mapping[str, FeatureHistory]
+    context: PipelineContext,
+    examples: pl.DataFrame,
+    snapshots: Mapping[str, Snapshot],
+    histories: Mapping[str, FeatureHistory],
 ) -> TrainingSet:
     """The point-in-time joined training set, kept under its hash."""
-    place.say("training set")
-    task = place.project.task
+    context.on_progress("training set")
+    task = context.project.task
     built = build_training_set(
-        examples, task.features, histories, task.inputs, task.on_demand, runner=place.open_joins()
+        examples, task.features, histories, task.inputs, task.on_demand, runner=context.open_joins()
     )
     named = {source.name: snapshots[source.name].hash for source in task.examples.sources}
     lineage = {**built.lineage, "sources": {**built.lineage["sources"], **named}}
     training_set = TrainingSet(built.frame, built.columns, built.hash, lineage)
-    write_training_set(training_set, project=place.project.name, stores=place.stores, now=place.clock.wall())
+    write_training_set(training_set, project=context.project.name, stores=context.stores, now=context.clock.wall())
     return training_set
 
 
-def train_candidates(place: Workplace, training_set: TrainingSet) -> TrainingResult:
+def train_candidates(context: PipelineContext, training_set: TrainingSet) -> TrainingResult:
     """Train and compare the candidates on the labels known at project time."""
     return train(
-        place.project.task,
-        place.project.training,
+        context.project.task,
+        context.project.training,
         training_set,
-        now=place.clock.now(),
-        workshop=replace(place.workshop, tell=lambda told: place.say(f"train: {told.message} ({told.share:.0%})")),
+        now=context.clock.now(),
+        workshop=replace(
+            context.workshop, tell=lambda told: context.on_progress(f"train: {told.message} ({told.share:.0%})")
+        ),
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from touchline.cli.opening import Door, House
+from touchline.cli.opening import Home, OpenedProject
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -34,35 +34,35 @@ class AppliedToFeast:
     removed: tuple[str, ...]
 
 
-def apply_to_feast(door: Door, say: Callable[[str], None]) -> AppliedToFeast:
+def apply_to_feast(opened: OpenedProject, say: Callable[[str], None]) -> AppliedToFeast:
     """Bring Feast's registry to the declaration, with the present histories as its sources.
 
     The folder is written anew each time: `feature_store.yaml` follows the settings.
     """
-    folder = repository_of(door.house, door.project.name)
+    folder = repository_of(opened.home, opened.project.name)
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "feature_store.yaml", _configuration(door.house, door.project.name))
-    _write(folder / "feast_repo.py", _DEFINITIONS.format(folder=str(door.loaded.folder)))
-    _publish_histories(door, folder, say)
+    _write(folder / "feature_store.yaml", _configuration(opened.home, opened.project.name))
+    _write(folder / "feast_repo.py", _DEFINITIONS.format(folder=str(opened.loaded.folder)))
+    _publish_histories(opened, folder, say)
     say("register in Feast")
     from feast import FeatureStore
 
     store = FeatureStore(repo_path=str(folder))
-    objects = objects_of(door.project)
+    objects = objects_of(opened.project)
     gone = _undeclared(store, objects)
     store.apply(list(objects.values()), objects_to_delete=gone, partial=False)
     return AppliedToFeast(
         folder=folder,
-        views=tuple(view.name for view in door.project.feature_views),
+        views=tuple(view.name for view in opened.project.feature_views),
         entities=tuple(name.removeprefix("entity_") for name in objects if name.startswith("entity_")),
-        service=door.project.name if "service" in objects else None,
+        service=opened.project.name if "service" in objects else None,
         removed=tuple(sorted(one.name for one in gone)),
     )
 
 
-def repository_of(house: House, project: str) -> Path:
+def repository_of(home: Home, project: str) -> Path:
     """The folder of a project's Feast repository."""
-    return house.settings.home.absolute() / "feast" / project
+    return home.settings.home.absolute() / "feast" / project
 
 
 def feast_objects(folder: str) -> dict[str, Any]:
@@ -88,12 +88,12 @@ def objects_of(project: Project) -> dict[str, Any]:
     return found
 
 
-def _publish_histories(door: Door, folder: Path, say: Callable[[str], None]) -> None:
+def _publish_histories(opened: OpenedProject, folder: Path, say: Callable[[str], None]) -> None:
     from touchline.features import compute_view
 
-    for view in door.project.feature_views:
+    for view in opened.project.feature_views:
         say(f"features {view.name}")
-        history = compute_view(view, project=door.project.name, stores=door.house.stores, clock=door.clock)
+        history = compute_view(view, project=opened.project.name, stores=opened.stores, clock=opened.clock)
         partial = folder / f"{view.name}.partial"
         # A copy: Feast appends to it what is written through Feast.
         shutil.copyfile(history.path, partial)
@@ -106,9 +106,9 @@ def _undeclared(store: FeatureStore, objects: dict[str, Any]) -> list[Any]:
     return [one for one in registered if (type(one), one.name) not in kept and not one.name.startswith("__")]
 
 
-def _configuration(house: House, project: str) -> str:
+def _configuration(home: Home, project: str) -> str:
     """feature_store.yaml. Redis is named by its variable: the address may hold a password."""
-    settings = house.settings
+    settings = home.settings
     if settings.online_store == "redis":
         variable = "TOUCHLINE_REDIS_URL" if "TOUCHLINE_REDIS_URL" in os.environ else "REDIS_URL"
         online = ["  type: touchline.features.feast_stores.PackedRedisOnlineStore"]

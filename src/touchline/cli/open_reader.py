@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from touchline.cli.opening import House
+    from touchline.cli.opening import Home
     from touchline.clock import Clock
     from touchline.features import FeatureReader, FeatureView
     from touchline.features.online.store_away import Away
@@ -16,22 +16,20 @@ Declared = Callable[[], Mapping[str, "FeatureView"]]
 """The project's views by name, loaded when a view's policy first has to compute one."""
 
 
-def reader_of(house: House, release: ServedRelease, *, clock: Clock, declared: Declared) -> FeatureReader | None:
+def reader_of(home: Home, release: ServedRelease, *, clock: Clock, declared: Declared) -> FeatureReader | None:
     """Reads what the release needs online; None where its model takes no features."""
-    from touchline.cli.pipeline_stores import open_main
     from touchline.features import ReaderStores, open_reader
 
     if not release.views:
         return None
-    stores = ReaderStores(open_main(house), house, _away(house))
+    stores = ReaderStores(home.main_online, home, _away(home))
     return open_reader(release, stores, clock=clock, declared=declared)
 
 
-def _away(house: House) -> Away | None:
-    from touchline.cli.pipeline_stores import open_copy
+def _away(home: Home) -> Away | None:
     from touchline.features import LastValues, StoreCopy
 
-    if house.settings.online_store == "sqlite" or house.settings.online_away == "refuse":
+    if home.settings.online_store == "sqlite" or home.settings.online_away == "refuse":
         return None
-    copy = open_copy(house)
+    copy = home.online_copy
     return LastValues() if copy is None else StoreCopy(copy)

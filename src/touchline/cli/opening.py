@@ -1,7 +1,9 @@
-"""Opens what a command needs: settings, the project, the metadata database, objects, the clock."""
+"""Opens the settings, the projects and the stores that a command hands down."""
 
 from __future__ import annotations
 
+import getpass
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,102 +11,166 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from touchline import automation, features, project, registry, storage, training
+
 if TYPE_CHECKING:
     from touchline.clock import Clock
-    from touchline.ingest import IngestStores
+    from touchline.features import OnlineStore, PartitionRunner
     from touchline.project import LoadedProject, Project
+    from touchline.registry import Tracking
     from touchline.settings import Settings
     from touchline.storage import Database, ObjectStore
 
 ProjectOption = Annotated[
     str | None,
-    typer.Option("--project", "-p", help="Project folder or name; default: TOUCHLINE_PROJECT, else the only one."),
+    typer.Option("--project", "-p", help="Project name or folder; default: TOUCHLINE_PROJECT, else the first found."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 @dataclass(frozen=True)
-class House:
-    """What all projects of one home share: settings, the database and the objects, opened when first used."""
+class Home:
+    """The settings and stores that all projects of one home share. Each store is opened when it is first used."""
 
     settings: Settings
     base: Path
 
+    @property
+    def folder(self) -> Path:
+        """The folder that holds all state."""
+        return self.settings.home.absolute()
+
     @cached_property
     def database(self) -> Database:
-        from touchline.storage import Database
-
-        database = Database.open(self.settings.database)
+        database = storage.Database.open(self.settings.database)
         database.migrate()
         return database
 
     @cached_property
     def objects(self) -> ObjectStore:
-        from touchline.storage import open_objects
-
-        return open_objects(self.settings.objects_url or str(self.settings.home.absolute() / "objects"))
+        return storage.open_objects(self.settings.objects_url or str(self.folder / "objects"))
 
     @cached_property
-    def stores(self) -> IngestStores:
-        from touchline.ingest import IngestStores
+    def tracking(self) -> Tracking:
+        return registry.open_tracking(self.settings.tracking_uri, artifacts=self.folder / "mlartifacts")
 
-        return IngestStores(self.database, self.objects)
+    @cached_property
+    def online(self) -> OnlineStore:
+        """The online store of the settings. Each write also goes to its copy, where the settings ask for one."""
+        copy = self.online_copy
+        return self.main_online if copy is None else features.MirroredStore(self.main_online, copy)
 
-    def clock(self, project: Project) -> Clock:
-        from touchline.project import project_clock
+    @cached_property
+    def main_online(self) -> OnlineStore:
+        """The online store without its copy."""
+        from touchline.errors import InvalidSetting
 
-        return project_clock(project, self.database)
+        settings = self.settings
+        if settings.online_store == "sqlite":
+            return features.open_online_store("sqlite", str(self.folder / "online.db"))
+        if settings.redis_url is None:
+            raise InvalidSetting("TOUCHLINE_REDIS_URL", "not set", f"online store {settings.online_store!r} needs it")
+        return features.open_online_store(settings.online_store, settings.redis_url)
+
+    @cached_property
+    def online_copy(self) -> OnlineStore | None:
+        """The SQLite copy that answers while Redis does not, where the settings ask for one."""
+        if self.settings.online_store == "sqlite" or self.settings.online_away != "copy":
+            return None
+        return features.open_online_store("sqlite", str(self.folder / "online_copy.db"))
+
+    def stores(self, clock: Clock) -> automation.Stores:
+        """The home's stores with a project's clock."""
+        return automation.Stores(self.database, self.objects, clock, lambda: self.online, lambda: self.tracking)
 
 
 @dataclass(frozen=True)
-class Door:
-    """One project's door: the house and the loaded project."""
+class OpenedProject:
+    """A loaded project and the stores of its home."""
 
-    house: House
+    home: Home
     loaded: LoadedProject
 
     @property
     def project(self) -> Project:
         return self.loaded.project
 
+    @property
+    def name(self) -> str:
+        return self.loaded.name
+
     @cached_property
+    def stores(self) -> automation.Stores:
+        return self.home.stores(project.project_clock(self.project, self.home.database))
+
+    @property
     def clock(self) -> Clock:
-        return self.house.clock(self.project)
+        return self.stores.clock
 
 
-def open_house() -> House:
-    """Settings from the environment; a project's folder is looked up from the working directory."""
+def open_home() -> Home:
+    """The home that the environment names; project folders are looked up from the working directory."""
     from touchline.settings import Settings
 
-    return House(Settings.from_environment(), Path.cwd())
+    return Home(Settings.from_environment(), Path.cwd())
 
 
-def open_project(place: str | None) -> Door:
-    """The door of one project: the one named, else the default one."""
-    house = open_house()
-    return Door(house, load_default(house, place))
+def open_project(place: str | None) -> OpenedProject:
+    """The named project, else the default one."""
+    home = open_home()
+    return OpenedProject(home, load_default(home, place))
 
 
-def load_default(house: House, place: str | None) -> LoadedProject:
-    """The project a command means: `-p`, else TOUCHLINE_PROJECT, else the only (or first) one found."""
+def load_default(home: Home, place: str | None) -> LoadedProject:
+    """The project a command means: `-p`, else TOUCHLINE_PROJECT, else the first one found."""
+    requested = place or home.settings.project
+    if requested:
+        return project.load_project(requested, base=home.base)
+    return project.load_project(project_folders(home, [])[0], base=home.base)
+
+
+def project_folders(home: Home, places: list[str]) -> list[Path]:
+    """The folders of the projects to serve: the named ones, else TOUCHLINE_PROJECTS, else all under `projects/`."""
     from touchline.errors import ProjectNotFound
-    from touchline.project import find_projects, load_project
 
-    wanted = place or house.settings.project
-    if wanted:
-        return load_project(wanted, base=house.base)
-    folders = find_projects(house.settings.projects, base=house.base)
+    folders = project.find_projects(places or list(home.settings.projects), base=home.base)
     if not folders:
-        raise ProjectNotFound("any project", house.base, [])
-    return load_project(folders[0], base=house.base)
+        raise ProjectNotFound("any project", home.base, [])
+    return folders
 
 
-def load_all(house: House, places: list[str]) -> list[LoadedProject]:
-    """The projects that `up` and `serve` serve: those named, else TOUCHLINE_PROJECTS, else all under `projects/`."""
-    from touchline.errors import ProjectNotFound
-    from touchline.project import find_projects, load_project
+def load_all(home: Home, places: list[str]) -> list[LoadedProject]:
+    """The projects that `up` serves, loaded."""
+    return [project.load_project(folder, base=home.base) for folder in project_folders(home, places)]
 
-    folders = find_projects(places or list(house.settings.projects), base=house.base)
-    if not folders:
-        raise ProjectNotFound("any project", house.base, [])
-    return [load_project(folder, base=house.base) for folder in folders]
+
+def pipeline_context(
+    opened: OpenedProject, on_progress: Callable[[str], None] = lambda _: None
+) -> automation.PipelineContext:
+    """The project with its stores and the places where its fits and joins run."""
+    return automation.PipelineContext(
+        opened.loaded, opened.stores, on_progress, open_workshop(opened), lambda: open_joins(opened.home.settings)
+    )
+
+
+def open_joins(settings: Settings) -> PartitionRunner | None:
+    """The cluster that joins features to examples, per the settings; None for this process."""
+    if settings.joins == "local":
+        return None
+    address = settings.ray_address if settings.joins == "ray" else settings.spark_master
+    return features.open_runner(settings.joins, address)
+
+
+def open_workshop(opened: OpenedProject) -> training.Workshop:
+    """The workers that fit models, per the settings, and the folder where searches are stored."""
+    settings = opened.home.settings
+    workers = training.open_workers(settings.training_workers, settings.ray_address)
+    return training.Workshop(studies=opened.home.folder / "studies" / opened.name, workers=workers)
+
+
+def actor() -> str:
+    """The name of the person who runs the command, for the journal."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "unknown"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from touchline.cli.opening import Door
+from touchline.cli.opening import OpenedProject
 from touchline.cli.processes.up import base_url
 from touchline.errors import InvalidRequestField, NothingInProduction, ServerRefused, ServerUnreachable
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from touchline.registry.release.served_release import FeatureReads
 
 
-def answer_one(door: Door, fields: Sequence[str]) -> dict[str, Any]:
+def answer_one(opened: OpenedProject, fields: Sequence[str]) -> dict[str, Any]:
     """The answer to one request, given as name=value pairs, each read as the release declares the field."""
-    declared = _ask(door, "GET", "model-info").get("request", {})
-    answer: dict[str, Any] = _ask(door, "POST", "predict", dict(_pair(field, declared) for field in fields))
+    declared = _ask(opened, "GET", "model-info").get("request", {})
+    answer: dict[str, Any] = _ask(opened, "POST", "predict", dict(_pair(field, declared) for field in fields))
     return answer
 
 
-def answer_file(door: Door, file: Path, to: Path | None, say: Callable[[str], None]) -> dict[str, Any]:
+def answer_file(opened: OpenedProject, file: Path, to: Path | None, say: Callable[[str], None]) -> dict[str, Any]:
     """Score every row of a CSV or Parquet file by the release in Production and write answers beside questions.
 
     Nothing runs over HTTP, and the answers are not part of the prediction log.
@@ -36,11 +36,11 @@ def answer_file(door: Door, file: Path, to: Path | None, say: Callable[[str], No
     from touchline.ingest import inspect_file
     from touchline.serving import score_frame
 
-    release, reader = _production(door)
+    release, reader = _production(opened)
     say(f"reading {file.name}")
-    questions = _renamed(inspect_file(file).frame, door.project)
+    questions = _renamed(inspect_file(file).frame, opened.project)
     told = score_frame(
-        release, reader, questions, now=door.clock.now(), tell=lambda done, of: say(f"{done:,} of {of:,} rows")
+        release, reader, questions, now=opened.clock.now(), tell=lambda done, of: say(f"{done:,} of {of:,} rows")
     )
     target = to or file.with_name(f"{file.stem}_predictions.csv")
     answers = told.frame.with_columns(release=pl.lit(release.id))
@@ -60,18 +60,18 @@ def _renamed(questions: pl.DataFrame, project: Project) -> pl.DataFrame:
     return questions
 
 
-def _production(door: Door) -> tuple[ServedRelease, FeatureReads | None]:
+def _production(opened: OpenedProject) -> tuple[ServedRelease, FeatureReads | None]:
     from touchline.cli.open_reader import reader_of
     from touchline.serving import JournalReleases
 
-    name = door.project.name
-    releases = JournalReleases(name, door.house.database, door.house.objects, door.clock)
+    name = opened.project.name
+    releases = JournalReleases(name, opened.stores.database, opened.stores.objects, opened.clock)
     found = releases.head().production
     if found is None:
         raise NothingInProduction(name)
     release = releases.load(found)
-    views = {view.name: view for view in door.project.feature_views}
-    return release, reader_of(door.house, release, clock=door.clock, declared=lambda: views)
+    views = {view.name: view for view in opened.project.feature_views}
+    return release, reader_of(opened.home, release, clock=opened.clock, declared=lambda: views)
 
 
 def _pair(field: str, declared: Mapping[str, Any]) -> tuple[str, Any]:
@@ -92,10 +92,10 @@ def _typed(value: str) -> Any:
     return found if isinstance(found, int | float | bool) or found is None else value
 
 
-def _ask(door: Door, method: str, route: str, body: Any = None) -> Any:
+def _ask(opened: OpenedProject, method: str, route: str, body: Any = None) -> Any:
     import httpx
 
-    url = f"{base_url(door.house)}/projects/{door.project.name}/{route}"
+    url = f"{base_url(opened.home)}/projects/{opened.project.name}/{route}"
     try:
         answer = httpx.request(method, url, json=body, timeout=60)
     except httpx.TransportError as away:

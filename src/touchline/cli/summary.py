@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from touchline.cli.opening import Door, House
-from touchline.cli.pipeline_stores import open_registry
+from touchline.cli.opening import Home, OpenedProject
 from touchline.cli.processes.up import ask, base_url, mlflow_url
 
 if TYPE_CHECKING:
@@ -60,13 +59,13 @@ class Summary:
     next: NextPrediction | None
 
 
-def describe(house: House, loaded: Sequence[LoadedProject]) -> Summary:
+def describe(home: Home, loaded: Sequence[LoadedProject]) -> Summary:
     """Look at every project, and ask the running server for one prediction."""
-    doors = [Door(house, one) for one in loaded]
-    lines = tuple(_in_production(door) for door in doors)
+    doors = [OpenedProject(home, one) for one in loaded]
+    lines = tuple(_in_production(opened) for opened in doors)
     names = [line.project for line in lines]
-    default = house.settings.project if house.settings.project in names else names[0]
-    return Summary(base_url(house), mlflow_url(house), lines, default, _next_prediction(house, doors))
+    default = home.settings.project if home.settings.project in names else names[0]
+    return Summary(base_url(home), mlflow_url(home), lines, default, _next_prediction(home, doors))
 
 
 def print_summary(summary: Summary) -> None:
@@ -100,20 +99,20 @@ def _in_words(line: InProduction) -> str:
     return f"{line.semantic_version} in Production   {figure}{since}{clock}"
 
 
-def _in_production(door: Door) -> InProduction:
+def _in_production(opened: OpenedProject) -> InProduction:
     from touchline.errors import VersionNotFound
     from touchline.registry import read_version
 
-    name, rows_name = door.project.name, door.project.task.examples.sources[0].name
-    clock = door.clock.now() if door.project.frozen_at() else None
+    name, rows_name = opened.project.name, opened.project.task.examples.sources[0].name
+    clock = opened.clock.now() if opened.project.frozen_at() else None
     try:
-        version = read_version(open_registry(door), name, "Production")
+        version = read_version(opened.stores, name, "Production")
     except VersionNotFound:
         return InProduction(name, None, None, None, None, 0, rows_name, None, clock)
     metric = _headline(version)
     value = version.metrics[metric].value if metric else None
     baseline = version.baseline[metric].value if metric and metric in version.baseline else None
-    is_timed = any(source.event_time for source in door.project.task.examples.sources)
+    is_timed = any(source.event_time for source in opened.project.task.examples.sources)
     since = version.test_from if is_timed else None
     return InProduction(name, version.semantic_version, metric, value, baseline, version.rows, rows_name, since, clock)
 
@@ -126,17 +125,17 @@ def _headline(version: ModelVersion) -> str | None:
     return next((name for name in wanted if name in version.metrics), None)
 
 
-def _next_prediction(house: House, doors: Sequence[Door]) -> NextPrediction | None:
+def _next_prediction(home: Home, doors: Sequence[OpenedProject]) -> NextPrediction | None:
     from touchline.predictions import open_examples_of
 
-    for door in doors:
-        name = door.project.name
-        found = open_examples_of(house.database, name, after=door.clock.now(), limit=1)
+    for opened in doors:
+        name = opened.project.name
+        found = open_examples_of(home.database, name, after=opened.clock.now(), limit=1)
         if not found or not found[0].entity_keys:
             continue
         example = found[0]
         answer = ask(
-            f"{base_url(house)}/projects/{name}/predict",
+            f"{base_url(home)}/projects/{name}/predict",
             body={**example.entity_keys, "example_id": example.example_id},
         )
         output = answer.get("probabilities") or {"value": answer.get("value")}

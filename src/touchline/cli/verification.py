@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from touchline.cli.opening import Door
+from touchline.cli.opening import OpenedProject
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,46 +26,47 @@ class VerifiedRelease:
     given: int
 
 
-def verify_served(door: Door, version: str, *, sample: int | None, say: Callable[[str], None]) -> VerifiedRelease:
+def verify_served(
+    opened: OpenedProject, version: str, *, sample: int | None, say: Callable[[str], None]
+) -> VerifiedRelease:
     """Compute the logged vectors of a version's release again; a random `sample` of them, or all.
 
     What comes out is kept: the processes that serve the release tell it in `/metrics`.
     """
     from touchline.features import SkewProof, verify, write_skew_proof
 
-    release = release_of(door, version)
+    release = release_of(opened, version)
     say(f"read the log of {release.id}")
-    logged, given = _logged(door, release, sample)
+    logged, given = _logged(opened, release, sample)
     say(f"compute {len(logged)} vectors again")
     manifest = release.manifest
     report = verify(
         logged,
         views=manifest.views,
         columns=manifest.columns,
-        histories=_histories(door, manifest.views),
+        histories=_histories(opened, manifest.views),
         transforms=release.transforms,
     )
-    at = door.clock.wall()
-    proof = SkewProof.of(report, project=door.project.name, release=release.id, verified_at=at)
-    write_skew_proof(proof, door.house.objects)
+    at = opened.clock.wall()
+    proof = SkewProof.of(report, project=opened.project.name, release=release.id, verified_at=at)
+    write_skew_proof(proof, opened.stores.objects)
     return VerifiedRelease(release.id, report, given)
 
 
-def release_of(door: Door, version: str) -> LoadedRelease:
+def release_of(opened: OpenedProject, version: str) -> LoadedRelease:
     """The verified release of a version; one that never had a release is not there to be read."""
-    from touchline.cli.pipeline_stores import open_registry
     from touchline.errors import ReleaseNotFound
     from touchline.registry import open_release, read_version
 
-    registry = open_registry(door)
-    found = read_version(registry, door.project.name, version)
+    registry = opened.stores
+    found = read_version(registry, opened.project.name, version)
     release = open_release(registry, found.release_id) if found.release_id else None
     if release is None:
-        raise ReleaseNotFound(door.project.name, found.release_id or f"of version {found.version}")
+        raise ReleaseNotFound(opened.project.name, found.release_id or f"of version {found.version}")
     return release
 
 
-def _logged(door: Door, release: LoadedRelease, sample: int | None) -> tuple[list[LoggedVector], int]:
+def _logged(opened: OpenedProject, release: LoadedRelease, sample: int | None) -> tuple[list[LoggedVector], int]:
     """The answers to check, and how many others brought their own values and so say nothing of features."""
     import numpy as np
     import sqlalchemy as sa
@@ -73,8 +74,8 @@ def _logged(door: Door, release: LoadedRelease, sample: int | None) -> tuple[lis
     from touchline.features import LoggedVector
     from touchline.storage.tables import predictions
 
-    mine = (predictions.c.project == door.project.name) & (predictions.c.release_id == release.id)
-    with door.house.database.connect() as connection:
+    mine = (predictions.c.project == opened.project.name) & (predictions.c.release_id == release.id)
+    with opened.stores.database.connect() as connection:
         ids = sorted(connection.scalars(sa.select(predictions.c.prediction_id).where(mine)))
         if sample is not None and sample < len(ids):
             ids = sorted(np.random.default_rng(_SEED).choice(ids, size=sample, replace=False).tolist())
@@ -89,7 +90,7 @@ def _logged(door: Door, release: LoadedRelease, sample: int | None) -> tuple[lis
     return [LoggedVector.of(row) for row in served], len(rows) - len(served)
 
 
-def _histories(door: Door, views: Sequence[ServedView]) -> Mapping[str, pl.LazyFrame]:
+def _histories(opened: OpenedProject, views: Sequence[ServedView]) -> Mapping[str, pl.LazyFrame]:
     """The newest history of each view in the version that the release reads."""
     import polars as pl
     import sqlalchemy as sa
@@ -101,8 +102,8 @@ def _histories(door: Door, views: Sequence[ServedView]) -> Mapping[str, pl.LazyF
         query = sa.select(table.c.object_key).where(
             table.c.project == view.project, table.c.view == view.view, table.c.feature_version == view.feature_version
         )
-        with door.house.database.connect() as connection:
+        with opened.stores.database.connect() as connection:
             key = connection.scalar(query.order_by(table.c.created_at.desc()).limit(1))
         if key is not None:
-            found[view.view] = pl.scan_parquet(door.house.objects.local_path(key))
+            found[view.view] = pl.scan_parquet(opened.stores.objects.local_path(key))
     return found

@@ -4,7 +4,6 @@ from touchline.ingest.diff import diff_snapshots as diff_snapshots
 from touchline.ingest.file_sample import FileSample as FileSample
 from touchline.ingest.file_sample import inspect_file as inspect_file
 from touchline.ingest.ingest import IngestReport as IngestReport
-from touchline.ingest.ingest import IngestStores as IngestStores
 from touchline.ingest.ingest import ingest_source as ingest_source
 from touchline.ingest.manifests import Manifest as Manifest
 from touchline.ingest.manifests import read_log as read_log

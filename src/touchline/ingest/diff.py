@@ -9,7 +9,7 @@ import polars as pl
 from touchline.ingest.snapshots import Snapshot, columns_of, current_rows, read_snapshot
 from touchline.ingest.spec import Source
 from touchline.ingest.summary import ColumnSummary, distance, summarise
-from touchline.storage import Stores
+from touchline.storage import DataStores
 
 _AFTER = "__after__"
 
@@ -67,7 +67,7 @@ class SnapshotDiff:
 
 
 def diff_snapshots(
-    source: Source, before: str, after: str | None = None, *, project: str, stores: Stores, examples: int = 10
+    source: Source, before: str, after: str | None = None, *, project: str, stores: DataStores, examples: int = 10
 ) -> SnapshotDiff:
     """Compare two snapshots named by the beginnings of their hashes; without `after`, with the current one."""
     old, new = (read_snapshot(project, source.name, stores, name) for name in (before, after))

@@ -19,17 +19,9 @@ from touchline.ingest.providers.base import FetchContext, Fetched
 from touchline.ingest.quarantine import told, write_quarantine
 from touchline.ingest.snapshots import NewHead, Snapshot, find_snapshot, move_head, read_snapshot, write_snapshot_object
 from touchline.ingest.spec import Source
-from touchline.storage import Database, Lease, ObjectStore, hold_lease
+from touchline.storage import DataStores, Lease, hold_lease
 
 _LEASE_TTL = timedelta(minutes=2)
-
-
-@dataclass(frozen=True)
-class IngestStores:
-    """Where an ingest reads and writes: metadata, and files."""
-
-    database: Database
-    objects: ObjectStore
 
 
 @dataclass(frozen=True)
@@ -58,7 +50,7 @@ class IngestReport:
         return self.status == "new"
 
 
-def ingest_source(source: Source, *, project: str, stores: IngestStores, clock: Clock) -> IngestReport:
+def ingest_source(source: Source, *, project: str, stores: DataStores, clock: Clock) -> IngestReport:
     """Bring a source up to date: one new snapshot, or none when there is nothing new.
 
     Every ingest leaves a manifest, a failed one too. Raises `LeaseHeld` while another process ingests the same
@@ -84,7 +76,7 @@ class _Counts:
 class _Ingest:
     """One ingest under its lease."""
 
-    def __init__(self, source: Source, project: str, stores: IngestStores, clock: Clock, lease: Lease) -> None:
+    def __init__(self, source: Source, project: str, stores: DataStores, clock: Clock, lease: Lease) -> None:
         self.source, self.project, self.stores, self.clock, self.lease = source, project, stores, clock, lease
         self.started_at, self.began = clock.wall(), time.perf_counter()
         self.id = str(ULID.from_datetime(self.started_at))

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 from touchline.errors import SnapshotNotFound
 from touchline.ingest.content_hash import content_hash
 from touchline.ingest.event_times import CREATED, EVENT, INSTANT, MANIFEST
-from touchline.storage import Stores, parquet_bytes
+from touchline.storage import DataStores, parquet_bytes
 from touchline.storage.tables import snapshot_heads, snapshots
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def snapshot_hash(versions: pl.DataFrame) -> str:
     return content_hash(versions.drop(MANIFEST))
 
 
-def read_snapshot(project: str, source: str, stores: Stores, hash: str | None = None) -> Snapshot:
+def read_snapshot(project: str, source: str, stores: DataStores, hash: str | None = None) -> Snapshot:
     """The current snapshot of a source, or the one a hash (or its beginning) names; raises `SnapshotNotFound`."""
     found = find_snapshot(project, source, stores, hash)
     if found is None:
@@ -77,7 +77,7 @@ def read_snapshot(project: str, source: str, stores: Stores, hash: str | None = 
     return found
 
 
-def find_snapshot(project: str, source: str, stores: Stores, hash: str | None = None) -> Snapshot | None:
+def find_snapshot(project: str, source: str, stores: DataStores, hash: str | None = None) -> Snapshot | None:
     """The same; None when there is none."""
     query = select(snapshots).where(snapshots.c.project == project, snapshots.c.source == source)
     if hash is None:

@@ -22,7 +22,7 @@ from touchline.ingest.snapshots import (
 )
 from touchline.ingest.spec import Source
 from touchline.ingest.summary import ColumnSummary, summarise
-from touchline.storage import Stores
+from touchline.storage import DataStores
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Freshness:
 
 
 def show_snapshot(
-    source: Source, *, project: str, stores: Stores, hash: str | None = None, rows: int = 10
+    source: Source, *, project: str, stores: DataStores, hash: str | None = None, rows: int = 10
 ) -> SnapshotView:
     """The current snapshot of a source, or one named by the beginning of its hash, with its first rows."""
     snapshot = read_snapshot(project, source.name, stores, hash)
@@ -98,7 +98,7 @@ def show_snapshot(
     )
 
 
-def show_quarantine(project: str, source: str, *, stores: Stores, manifest_id: str | None = None) -> QuarantineView:
+def show_quarantine(project: str, source: str, *, stores: DataStores, manifest_id: str | None = None) -> QuarantineView:
     """The rejected rows of one ingest, by default of the last that rejected any."""
     if manifest_id is not None:
         manifest: Manifest | None = read_manifest(stores.database, manifest_id)
@@ -112,7 +112,7 @@ def show_quarantine(project: str, source: str, *, stores: Stores, manifest_id: s
 
 
 def checkout(
-    source: Source, path: Path, *, project: str, stores: Stores, hash: str | None = None, versions: bool = True
+    source: Source, path: Path, *, project: str, stores: DataStores, hash: str | None = None, versions: bool = True
 ) -> Snapshot:
     """Write a snapshot to a file, Parquet or CSV by its ending; `versions=False` writes the current table alone."""
     snapshot = read_snapshot(project, source.name, stores, hash)
@@ -126,7 +126,7 @@ def checkout(
     return snapshot
 
 
-def read_freshness(source: Source, *, project: str, stores: Stores, now: datetime, wall: datetime) -> Freshness:
+def read_freshness(source: Source, *, project: str, stores: DataStores, now: datetime, wall: datetime) -> Freshness:
     """When a source was last brought up to date, and the newest event it knows of at project time `now`."""
     log = read_log(stores.database, project, source.name, limit=200)
     good = [manifest for manifest in log if manifest.status in ("new", "unchanged")]

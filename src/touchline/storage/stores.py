@@ -1,4 +1,4 @@
-"""What rooms ask of whoever keeps their tables and files, and how rows are written."""
+"""The database and the object store together, and how rows are written to Parquet."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 ROW_GROUP: Final = 128 * 1024
 
 
-class Stores(Protocol):
-    """Where metadata and files lie."""
+class DataStores(Protocol):
+    """The metadata database and the object store."""
 
     @property
     def database(self) -> Database: ...

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from touchline.cli.opening import Door, JsonOption, ProjectOption, open_project
+from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, open_project, pipeline_context
 from touchline.cli.output import as_text, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -34,17 +34,16 @@ def ingest(source: SourceArgument = None, project: ProjectOption = None, as_json
     Example: touchline ingest -p football
     """
     from touchline.automation import ingest_and_settle
-    from touchline.cli.pipeline_stores import workplace
 
-    door = open_project(project)
-    chosen = _chosen(door, source) if source else door.project.sources
-    with progress(door.project.name, quiet=as_json) as say:
-        reports, settled = ingest_and_settle(workplace(door, say), chosen)
+    opened = open_project(project)
+    chosen = _chosen(opened, source) if source else opened.project.sources
+    with progress(opened.project.name, quiet=as_json) as say:
+        reports, settled = ingest_and_settle(pipeline_context(opened, say), chosen)
     if as_json:
         print_json({"ingested": [report.manifest for report in reports], "outcomes": settled})
         return
     for report in reports:
-        typer.echo(f"{door.project.name}.{report.manifest.source}: {report.manifest.message}")
+        typer.echo(f"{opened.project.name}.{report.manifest.source}: {report.manifest.message}")
     if settled is not None and (settled.settled or settled.corrected):
         typer.echo(f"outcomes: {settled.settled} settled, {settled.corrected} corrected, {settled.open} still open")
 
@@ -61,10 +60,10 @@ def log(
     """
     from touchline.ingest import read_log
 
-    door = open_project(project)
+    opened = open_project(project)
     if source:
-        _chosen(door, source)
-    found = read_log(door.house.database, door.project.name, source, limit=limit)
+        _chosen(opened, source)
+    found = read_log(opened.stores.database, opened.project.name, source, limit=limit)
     if as_json:
         print_json(found)
         return
@@ -73,7 +72,7 @@ def log(
         [m.finished_at, m.source, m.status, m.rows_in, m.accepted, m.rejected, (m.snapshot_hash or "-")[:12], m.id]
         for m in found
     )
-    print_table(f"ingests of {door.project.name}", columns, rows)
+    print_table(f"ingests of {opened.project.name}", columns, rows)
 
 
 def show(
@@ -90,8 +89,8 @@ def show(
     """
     from touchline.ingest import show_snapshot
 
-    door = open_project(project)
-    view = show_snapshot(_only(door, source), project=door.project.name, stores=door.house.stores, hash=snapshot)
+    opened = open_project(project)
+    view = show_snapshot(_only(opened, source), project=opened.project.name, stores=opened.stores, hash=snapshot)
     if as_json:
         print_json({**{k: v for k, v in vars(view).items() if k != "head"}, "head": view.head.to_dicts()})
         return
@@ -120,8 +119,8 @@ def diff(
     """
     from touchline.ingest import diff_snapshots
 
-    door = open_project(project)
-    found = diff_snapshots(_only(door, source), before, after, project=door.project.name, stores=door.house.stores)
+    opened = open_project(project)
+    found = diff_snapshots(_only(opened, source), before, after, project=opened.project.name, stores=opened.stores)
     if as_json:
         print_json(found)
         return
@@ -161,9 +160,9 @@ def checkout(
     """
     from touchline.ingest import checkout as write_checkout
 
-    door = open_project(project)
-    chosen = _only(door, source)
-    found = write_checkout(chosen, to, project=door.project.name, stores=door.house.stores, hash=snapshot)
+    opened = open_project(project)
+    chosen = _only(opened, source)
+    found = write_checkout(chosen, to, project=opened.project.name, stores=opened.stores, hash=snapshot)
     print_json(found) if as_json else typer.echo(f"wrote {found.rows} row versions of {found.hash[:12]} to {to}")
 
 
@@ -174,23 +173,23 @@ def freshness(project: ProjectOption = None, as_json: JsonOption = False) -> Non
     """
     from touchline.ingest import read_freshness
 
-    door = open_project(project)
+    opened = open_project(project)
     found = [
         read_freshness(
             source,
-            project=door.project.name,
-            stores=door.house.stores,
-            now=door.clock.now(),
-            wall=door.clock.wall(),
+            project=opened.project.name,
+            stores=opened.stores,
+            now=opened.clock.now(),
+            wall=opened.clock.wall(),
         )
-        for source in door.project.sources
+        for source in opened.project.sources
     ]
     if as_json:
         print_json([{**vars(one), "is_stale": one.is_stale} for one in found])
         return
     columns = ["source", "last ingest", "status", "newest event", "age", "stale", "rows"]
     rows = ([f.source, f.last_ingest_at, f.last_status, f.newest_event, f.age, f.is_stale, f.rows] for f in found)
-    print_table(f"freshness of {door.project.name}", columns, rows)
+    print_table(f"freshness of {opened.project.name}", columns, rows)
 
 
 def quarantine(
@@ -205,14 +204,14 @@ def quarantine(
     """
     from touchline.ingest import show_quarantine
 
-    door = open_project(project)
-    chosen = _only(door, source)
-    found = show_quarantine(door.project.name, chosen.name, stores=door.house.stores, manifest_id=ingest_id)
+    opened = open_project(project)
+    chosen = _only(opened, source)
+    found = show_quarantine(opened.project.name, chosen.name, stores=opened.stores, manifest_id=ingest_id)
     if as_json:
         print_json({"manifest": found.manifest, "rules": found.rules, "rows": found.rows.to_dicts()})
         return
     if found.manifest is None:
-        typer.echo(f"{door.project.name}.{chosen.name}: nothing was ever rejected")
+        typer.echo(f"{opened.project.name}.{chosen.name}: nothing was ever rejected")
         return
     typer.echo(f"ingest {found.manifest.id} of {as_text(found.manifest.finished_at)}")
     print_table(
@@ -224,20 +223,20 @@ def quarantine(
     print_table("rows (20 at most; --json has all)", found.rows.columns, rows)
 
 
-def _chosen(door: Door, name: str) -> tuple[Source, ...]:
+def _chosen(opened: OpenedProject, name: str) -> tuple[Source, ...]:
     from touchline.errors import UnknownName
 
-    known = {source.name: source for source in door.project.sources}
+    known = {source.name: source for source in opened.project.sources}
     if name not in known:
         raise UnknownName("source", name, known)
     return (known[name],)
 
 
-def _only(door: Door, name: str | None) -> Source:
+def _only(opened: OpenedProject, name: str | None) -> Source:
     from touchline.errors import UnknownName
 
     if name is not None:
-        return _chosen(door, name)[0]
-    if len(door.project.sources) > 1:
-        raise UnknownName("source", "(none given)", [source.name for source in door.project.sources])
-    return door.project.sources[0]
+        return _chosen(opened, name)[0]
+    if len(opened.project.sources) > 1:
+        raise UnknownName("source", "(none given)", [source.name for source in opened.project.sources])
+    return opened.project.sources[0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from touchline.cli.opening import Door, JsonOption, ProjectOption, open_project
+from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, open_project
 from touchline.cli.output import as_text, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ def apply(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     """
     from touchline.cli.feast_repository import apply_to_feast
 
-    door = open_project(project)
-    with progress(door.project.name, quiet=as_json) as say:
-        done = apply_to_feast(door, say)
+    opened = open_project(project)
+    with progress(opened.project.name, quiet=as_json) as say:
+        done = apply_to_feast(opened, say)
     if as_json:
         print_json(done)
         return
-    typer.echo(f"{door.project.name}: registered in Feast: views {', '.join(done.views) or 'none'}")
+    typer.echo(f"{opened.project.name}: registered in Feast: views {', '.join(done.views) or 'none'}")
     typer.echo(f"  entities {', '.join(done.entities) or 'none'}; feature service {done.service or 'none'}")
     typer.echo(f"  look: feast -c {done.folder} feature-views list")
 
@@ -56,17 +56,17 @@ def compute(views: ViewsArgument = None, project: ProjectOption = None, as_json:
     """
     from touchline.features import compute_view
 
-    door = open_project(project)
+    opened = open_project(project)
     found = []
-    with progress(door.project.name, quiet=as_json) as say:
-        for view in chosen_views(door, views):
+    with progress(opened.project.name, quiet=as_json) as say:
+        for view in chosen_views(opened, views):
             say(f"compute {view.name}")
-            found.append(compute_view(view, project=door.project.name, stores=door.house.stores, clock=door.clock))
+            found.append(compute_view(view, project=opened.project.name, stores=opened.stores, clock=opened.clock))
     if as_json:
         print_json(found)
         return
     rows = ([one.view, one.feature_version, one.rows, one.hash[:12], one.object_key] for one in found)
-    print_table(f"feature histories of {door.project.name}", ["view", "version", "rows", "hash", "object"], rows)
+    print_table(f"feature histories of {opened.project.name}", ["view", "version", "rows", "hash", "object"], rows)
 
 
 def materialize(views: ViewsArgument = None, project: ProjectOption = None, as_json: JsonOption = False) -> None:
@@ -76,21 +76,20 @@ def materialize(views: ViewsArgument = None, project: ProjectOption = None, as_j
 
     Example: touchline features materialize -p football
     """
-    from touchline.cli.pipeline_stores import open_online
     from touchline.features import materialize_view
 
-    door = open_project(project)
-    store, found = open_online(door.house), []
-    with progress(door.project.name, quiet=as_json) as say:
-        for view in chosen_views(door, views):
+    opened = open_project(project)
+    store, found = opened.stores.online, []
+    with progress(opened.project.name, quiet=as_json) as say:
+        for view in chosen_views(opened, views):
             say(f"materialize {view.name}")
             found.append(
                 materialize_view(
                     view,
-                    project=door.project.name,
-                    stores=door.house.stores,
+                    project=opened.project.name,
+                    stores=opened.stores,
                     online=store,
-                    clock=door.clock,
+                    clock=opened.clock,
                     progress=lambda sent, of, name=view.name: say(f"materialize {name}: {sent} of {of}"),  # type: ignore[misc]
                 )
             )
@@ -99,7 +98,7 @@ def materialize(views: ViewsArgument = None, project: ProjectOption = None, as_j
         return
     rows = ([one.view, one.feature_version, one.rows, one.written, one.watermark] for one in found)
     print_table(
-        f"materialized for {door.project.name}", ["view", "version", "entities", "written", "known up to"], rows
+        f"materialized for {opened.project.name}", ["view", "version", "entities", "written", "known up to"], rows
     )
 
 
@@ -114,13 +113,12 @@ def get(
     Example: touchline features get team_form team="Schalke 04" -p football
     """
     from touchline.api import entity_keys, read_online
-    from touchline.cli.pipeline_stores import open_online
 
-    door = open_project(project)
-    (chosen,) = chosen_views(door, [view])
+    opened = open_project(project)
+    (chosen,) = chosen_views(opened, [view])
     entity = entity_keys(chosen, pairs_of(keys))
-    now = door.clock.now()
-    ((found,),) = read_online(door.project.name, [chosen], [entity], open_online(door.house), now=now)
+    now = opened.clock.now()
+    ((found,),) = read_online(opened.project.name, [chosen], [entity], opened.stores.online, now=now)
     if as_json:
         print_json(found)
         return
@@ -146,11 +144,10 @@ def stats(views: ViewsArgument = None, project: ProjectOption = None, as_json: J
 
     Example: touchline features stats team_form -p football
     """
-    from touchline.cli.pipeline_stores import open_online
     from touchline.features import read_history, view_statistics
 
-    door = open_project(project)
-    stores, name, store = door.house.stores, door.project.name, open_online(door.house)
+    opened = open_project(project)
+    stores, name, store = opened.stores, opened.project.name, opened.stores.online
     found = [
         view_statistics(
             view,
@@ -158,9 +155,9 @@ def stats(views: ViewsArgument = None, project: ProjectOption = None, as_json: J
             project=name,
             stores=stores,
             online=store,
-            now=door.clock.now(),
+            now=opened.clock.now(),
         )
-        for view in chosen_views(door, views)
+        for view in chosen_views(opened, views)
     ]
     print_json(found) if as_json else _print_stats(name, found)
 
@@ -184,13 +181,15 @@ def invalidate(
     """
     from touchline.cli.invalidation import invalidate_online
 
-    door = open_project(project)
-    chosen = chosen_views(door, [view])[0] if view else None
-    gone = invalidate_online(door, chosen, pairs_of(keys or []), model=model)
+    opened = open_project(project)
+    chosen = chosen_views(opened, [view])[0] if view else None
+    gone = invalidate_online(opened, chosen, pairs_of(keys or []), model=model)
     if as_json:
-        print_json({"project": door.project.name, "rows": gone})
+        print_json({"project": opened.project.name, "rows": gone})
     else:
-        typer.echo(f"{door.project.name}: {gone} rows are no longer online; back again: touchline features materialize")
+        typer.echo(
+            f"{opened.project.name}: {gone} rows are no longer online; back again: touchline features materialize"
+        )
 
 
 def verify(
@@ -210,9 +209,9 @@ def verify(
     """
     from touchline.cli.verification import verify_served
 
-    door = open_project(project)
-    with progress(door.project.name, quiet=as_json) as say:
-        checked = verify_served(door, version, sample=None if all_rows else sample, say=say)
+    opened = open_project(project)
+    with progress(opened.project.name, quiet=as_json) as say:
+        checked = verify_served(opened, version, sample=None if all_rows else sample, say=say)
     report = checked.report
     if as_json:
         print_json(
@@ -220,7 +219,7 @@ def verify(
         )
     else:
         typer.echo(
-            f"{door.project.name} {checked.release}: {report.matched} of {report.checked} vectors match, "
+            f"{opened.project.name} {checked.release}: {report.matched} of {report.checked} vectors match, "
             f"{report.mismatched} mismatches; skew rate at most {report.upper_bound:.3%} (95 %)"
         )
         typer.echo(f"  apart: {report.fallback_rows} answered by a fall-back, {checked.given} brought their own values")
@@ -259,11 +258,11 @@ def _feature_row(found: FeatureDistribution) -> list[object]:
     return [*facts, found.minimum, *quantiles, found.maximum, levels]
 
 
-def chosen_views(door: Door, names: Sequence[str] | None) -> list[FeatureView]:
+def chosen_views(opened: OpenedProject, names: Sequence[str] | None) -> list[FeatureView]:
     """The views of these names, or all; an unknown one names its neighbour."""
     from touchline.errors import ViewNotFound
 
-    known = {view.name: view for view in door.project.feature_views}
+    known = {view.name: view for view in opened.project.feature_views}
     for name in names or ():
         if name not in known:
             raise ViewNotFound(name, known)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from touchline.cli.opening import JsonOption, open_house
+from touchline.cli.opening import JsonOption, open_home
 from touchline.cli.output import print_json, print_table
 
 keys = typer.Typer(help="API keys; none is needed on this machine alone.", no_args_is_help=True)
@@ -31,7 +31,7 @@ def make(
     from touchline.clock import SystemClock
     from touchline.http import make_key
 
-    text = make_key(open_house().database, name, role, now=SystemClock().wall())
+    text = make_key(open_home().database, name, role, now=SystemClock().wall())
     print_json({"name": name, "role": role, "key": text}) if as_json else typer.echo(text)
 
 
@@ -42,7 +42,7 @@ def list_all(as_json: JsonOption = False) -> None:
     """
     from touchline.http import list_keys
 
-    found = list_keys(open_house().database)
+    found = list_keys(open_home().database)
     if as_json:
         print_json(found)
         return
@@ -60,5 +60,5 @@ def revoke(
     from touchline.clock import SystemClock
     from touchline.http import revoke_key
 
-    revoke_key(open_house().database, key_id, now=SystemClock().wall())
+    revoke_key(open_home().database, key_id, now=SystemClock().wall())
     print_json({"revoked": key_id}) if as_json else typer.echo(f"{key_id} is revoked")

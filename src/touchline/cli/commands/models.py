@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from touchline.cli.commands.versions import VersionArgument, add_versions
-from touchline.cli.opening import Door, JsonOption, ProjectOption, open_project
+from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, actor, open_project, pipeline_context
 from touchline.cli.output import as_text, print_json, print_table
 
 if TYPE_CHECKING:
@@ -44,15 +44,14 @@ def promote(
     Example: touchline models promote 7 -p football
     """
     from touchline.automation import judges_of
-    from touchline.cli.pipeline_stores import open_registry, workplace
     from touchline.registry import promote as move_up
     from touchline.registry import read_version
 
-    door = open_project(project)
-    registry = open_registry(door)
-    found = read_version(registry, door.project.name, version)
-    judges = judges_of(workplace(door), found)
-    done = move_up(registry, door.project.name, found.version, _decision(reason, ticket, skip_rollout), judges=judges)
+    opened = open_project(project)
+    registry = opened.stores
+    found = read_version(registry, opened.project.name, version)
+    judges = judges_of(pipeline_context(opened), found)
+    done = move_up(registry, opened.project.name, found.version, _decision(reason, ticket, skip_rollout), judges=judges)
     _tell(done, as_json=as_json)
 
 
@@ -114,11 +113,10 @@ def rollback(
 
     Example: touchline models rollback --reason "worse on Sunday's matches" -p football
     """
-    from touchline.cli.pipeline_stores import open_registry
     from touchline.registry import rollback as return_to_previous
 
-    door = open_project(project)
-    done = return_to_previous(open_registry(door), door.project.name, _decision(reason, ticket))
+    opened = open_project(project)
+    done = return_to_previous(opened.stores, opened.project.name, _decision(reason, ticket))
     _tell(done, as_json=as_json)
 
 
@@ -132,12 +130,11 @@ def history(
     Example: touchline models history --at 2009-04-18T12:00 -p football
     """
     from touchline.cli.instants import parse_instant
-    from touchline.cli.pipeline_stores import open_registry
 
-    door = open_project(project)
-    journal = open_registry(door).journal
+    opened = open_project(project)
+    journal = opened.stores.journal
     if at is not None:
-        state = journal.at(door.project.name, parse_instant(at))
+        state = journal.at(opened.project.name, parse_instant(at))
         if as_json:
             print_json(
                 {"at": at, "production": state.production, "staging": state.staging, "rollback": state.rollback}
@@ -145,22 +142,21 @@ def history(
             )
         else:
             typer.echo(
-                f"{door.project.name} at {at}: Production {as_text(state.production)}, "
+                f"{opened.project.name} at {at}: Production {as_text(state.production)}, "
                 f"Staging {as_text(state.staging)}, rollback {as_text(state.rollback)}"
             )
         return
-    changes = journal.history(door.project.name)
+    changes = journal.history(opened.project.name)
     if as_json:
         print_json(changes)
         return
     rows = (
         [c.sequence, c.at, c.version, f"{c.from_stage} → {c.to_stage}", c.actor, c.reason, c.ticket] for c in changes
     )
-    print_table(f"journal of {door.project.name}", ["no.", "at", "version", "change", "by", "why", "ticket"], rows)
+    print_table(f"journal of {opened.project.name}", ["no.", "at", "version", "change", "by", "why", "ticket"], rows)
 
 
 def _decision(reason: str, ticket: str | None, skip_rollout: bool = False) -> Decision:
-    from touchline.cli.pipeline_stores import actor
     from touchline.registry import Decision
 
     return Decision(actor(), reason, ticket, skip_rollout)
@@ -174,10 +170,9 @@ def _decide(
     *,
     as_json: bool,
 ) -> None:
-    from touchline.cli.pipeline_stores import open_registry
 
-    door: Door = open_project(project)
-    _tell(act(open_registry(door), door.project.name, version, decision), as_json=as_json)
+    opened: OpenedProject = open_project(project)
+    _tell(act(opened.stores, opened.project.name, version, decision), as_json=as_json)
 
 
 def _tell(done: Promoted, *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from touchline.cli.opening import JsonOption, ProjectOption, open_house, open_project
+from touchline.cli.opening import JsonOption, ProjectOption, actor, open_home, open_project, pipeline_context
 from touchline.cli.output import as_text, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -34,11 +34,12 @@ def retrain(
 
     Example: touchline retrain -p football
     """
-    from touchline.cli.pipeline_stores import prepare
 
-    door = open_project(project)
-    with progress(door.project.name, quiet=as_json) as say:
-        report = prepare(door, trigger="manual", say=say, is_forced=is_forced)
+    from touchline.automation import run_pipeline
+
+    opened = open_project(project)
+    with progress(opened.project.name, quiet=as_json) as say:
+        report = run_pipeline(pipeline_context(opened, say), trigger="manual", actor=actor(), is_forced=is_forced)
     print_run(report, as_json=as_json)
 
 
@@ -76,14 +77,13 @@ def drift(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     Example: touchline monitor drift -p football
     """
     from touchline.automation import check_production_drift
-    from touchline.cli.pipeline_stores import open_registry
 
-    door = open_project(project)
-    verdict = check_production_drift(door.project, open_registry(door))
+    opened = open_project(project)
+    verdict = check_production_drift(opened.project, opened.stores)
     if as_json:
         print_json(verdict.to_json())
         return
-    typer.echo(f"{door.project.name}: {verdict.message}")
+    typer.echo(f"{opened.project.name}: {verdict.message}")
     rows = ([c.name, c.p_adjusted, c.psi, c.distance, c.streak, c.drifted] for c in verdict.columns)
     if verdict.columns:
         print_table("", ["column", "p (adjusted)", "PSI", "Wasserstein", "windows", "drifted"], rows)
@@ -98,7 +98,7 @@ def trace(
     """
     from touchline.predictions import trace as walk_back
 
-    found = walk_back(open_house().database, prediction_id)
+    found = walk_back(open_home().database, prediction_id)
     print_json(found) if as_json else _print_trace(found)
 
 
@@ -151,20 +151,20 @@ def replay(
     from touchline.predictions import replay as replay_one
 
     if prediction_id is not None:
-        house = open_house()
-        found = replay_one(house.database, house.objects, prediction_id)
+        home = open_home()
+        found = replay_one(home.database, home.objects, prediction_id)
         if as_json:
             print_json({**vars(found), "matches": found.matches})
         else:
             verdict = "the same answer" if found.matches else f"a different answer: {found.difference}"
             typer.echo(f"{prediction_id}: {verdict}  {_pairs(found.computed or {})}")
         raise typer.Exit(0 if found.matches else 1)
-    door = open_project(project)
+    opened = open_project(project)
     with progress("replay", quiet=as_json) as say:
         report = replay_sample(
-            door.house.database,
-            door.house.objects,
-            door.project.name,
+            opened.stores.database,
+            opened.stores.objects,
+            opened.project.name,
             Sample(rows=sample),
             tell=lambda done, of: say(f"{done} of {of}"),
         )
@@ -172,7 +172,7 @@ def replay(
         print_json(report)
     else:
         typer.echo(
-            f"{door.project.name}: {report.replayed} replayed ({report.from_features} from their features), "
+            f"{opened.project.name}: {report.replayed} replayed ({report.from_features} from their features), "
             f"{len(report.mismatches)} mismatches"
         )
         for wrong in report.mismatches[:20]:

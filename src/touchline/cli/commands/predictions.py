@@ -33,19 +33,19 @@ def export(
     from touchline.cli.instants import parse_instant
     from touchline.predictions import export_predictions
 
-    door = open_project(project)
-    house = door.house
+    opened = open_project(project)
+    home = opened.home
     found = export_predictions(
-        house.database,
-        house.objects,
-        door.project.name,
+        home.database,
+        home.objects,
+        opened.project.name,
         since=parse_instant(since) if since else None,
-        until=parse_instant(until) if until else door.clock.wall(),
+        until=parse_instant(until) if until else opened.clock.wall(),
     )
     if as_json:
         print_json(found)
         return
-    typer.echo(f"{door.project.name}: {found.rows:,} predictions in {len(found.object_keys)} files")
+    typer.echo(f"{opened.project.name}: {found.rows:,} predictions in {len(found.object_keys)} files")
     for key in found.object_keys:
         typer.echo(f"  {key}")
 
@@ -57,13 +57,13 @@ def prune(keep_days: DaysOption, project: ProjectOption = None, as_json: JsonOpt
     """
     from touchline.predictions import prune_predictions
 
-    door = open_project(project)
-    house = door.house
+    opened = open_project(project)
+    home = opened.home
     done = prune_predictions(
-        house.database, house.objects, door.project.name, keep=timedelta(days=keep_days), now=door.clock.wall()
+        home.database, home.objects, opened.project.name, keep=timedelta(days=keep_days), now=opened.clock.wall()
     )
     if as_json:
         print_json(done)
     else:
         files = len(done.exported.object_keys)
-        typer.echo(f"{door.project.name}: {done.deleted:,} predictions moved to Parquet in {files} files")
+        typer.echo(f"{opened.project.name}: {done.deleted:,} predictions moved to Parquet in {files} files")

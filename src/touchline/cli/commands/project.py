@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from touchline.cli.opening import JsonOption, ProjectOption, open_house, open_project
+from touchline.cli.opening import JsonOption, ProjectOption, open_home, open_project
 from touchline.cli.output import print_json
 
 clock = typer.Typer(help="Project time, and how to advance it.", no_args_is_help=True)
@@ -35,8 +35,8 @@ def init(
     """
     from touchline.project import write_project
 
-    house = open_house()
-    written = write_project(name, data=data, target=target, base=house.base)
+    home = open_home()
+    written = write_project(name, data=data, target=target, base=home.base)
     if as_json:
         print_json(written)
         return
@@ -56,8 +56,8 @@ def plan(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     from touchline.automation import last_declaration
     from touchline.project import plan_changes
 
-    door = open_project(project)
-    found = plan_changes(door.project, last_declaration(door.house.database, door.project.name))
+    opened = open_project(project)
+    found = plan_changes(opened.project, last_declaration(opened.stores.database, opened.project.name))
     if as_json:
         print_json(found)
         return
@@ -80,12 +80,12 @@ def show_clock(project: ProjectOption = None, as_json: JsonOption = False) -> No
 
     Example: touchline clock show -p football
     """
-    door = open_project(project)
-    now, frozen = door.clock.now(), door.project.frozen_at() is not None
+    opened = open_project(project)
+    now, frozen = opened.clock.now(), opened.project.frozen_at() is not None
     if as_json:
-        print_json({"project": door.project.name, "now": now, "frozen": frozen})
+        print_json({"project": opened.project.name, "now": now, "frozen": frozen})
     else:
-        typer.echo(f"{door.project.name}: {now:%Y-%m-%d %H:%M:%S} UTC{' (frozen)' if frozen else ''}")
+        typer.echo(f"{opened.project.name}: {now:%Y-%m-%d %H:%M:%S} UTC{' (frozen)' if frozen else ''}")
 
 
 @clock.command("advance")
@@ -102,10 +102,10 @@ def advance(
     """
     from touchline.project import advance_clock
 
-    door = open_project(project)
-    reached = advance_clock(door.project, door.house.database, to=to.replace(tzinfo=UTC))
+    opened = open_project(project)
+    reached = advance_clock(opened.project, opened.stores.database, to=to.replace(tzinfo=UTC))
     if as_json:
-        print_json({"project": door.project.name, "now": reached, "frozen": True})
+        print_json({"project": opened.project.name, "now": reached, "frozen": True})
     else:
-        typer.echo(f"{door.project.name}: the clock now stands at {reached:%Y-%m-%d %H:%M} UTC")
-        typer.echo(f"Next: touchline ingest -p {door.project.name}")
+        typer.echo(f"{opened.project.name}: the clock now stands at {reached:%Y-%m-%d %H:%M} UTC")
+        typer.echo(f"Next: touchline ingest -p {opened.project.name}")

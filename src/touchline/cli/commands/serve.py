@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from touchline.cli.opening import JsonOption, ProjectOption, open_house, open_project
+from touchline.cli.opening import JsonOption, ProjectOption, open_home, open_project
 from touchline.cli.output import print_json, print_table, progress
 
 
@@ -36,15 +36,15 @@ def serve(
     from touchline.errors import ProjectNotFound
     from touchline.project import find_projects
 
-    house = open_house()
-    folders = find_projects(projects or list(house.settings.projects), base=house.base)
+    home = open_home()
+    folders = find_projects(projects or list(home.settings.projects), base=home.base)
     if not folders:
-        raise ProjectNotFound("any project", house.base, [])
-    settings = house.settings
+        raise ProjectNotFound("any project", home.base, [])
+    settings = home.settings
     address, number = host or settings.host, port or settings.port
     require_free(address, number, setting="TOUCHLINE_PORT")
     count = workers or settings.api_workers
-    run_api(house, folders, host=address, port=number, workers=count, only_serving=only_serving)
+    run_api(home, folders, host=address, port=number, workers=count, only_serving=only_serving)
 
 
 def predict(
@@ -65,17 +65,17 @@ def predict(
     """
     from touchline.cli.predict_client import answer_file, answer_one
 
-    door = open_project(project)
+    opened = open_project(project)
     if file is not None:
         with progress("predict", quiet=as_json) as say:
-            written = answer_file(door, file, to, say)
+            written = answer_file(opened, file, to, say)
         if as_json:
             print_json(written)
         else:
             refused = f", {written['refused']:,} of them refused" if written["refused"] else ""
             typer.echo(f"wrote {written['rows']:,} rows{refused}, to {written['file']}")
         return
-    answer = answer_one(door, fields or [])
+    answer = answer_one(opened, fields or [])
     if as_json:
         print_json(answer)
         return
@@ -95,12 +95,12 @@ def outcomes(
     """
     from touchline.predictions import read_settled
 
-    door = open_project(project)
-    found = read_settled(door.house.database, door.project.name, limit=limit)
+    opened = open_project(project)
+    found = read_settled(opened.stores.database, opened.project.name, limit=limit)
     if as_json:
         print_json(found)
         return
-    order = door.project.task.entity_columns
+    order = opened.project.task.entity_columns
     columns = ["example", "asked", "predicted", "happened", "known", "prediction"]
     rows = (
         [
@@ -113,4 +113,4 @@ def outcomes(
         ]
         for one in found
     )
-    print_table(f"predictions of {door.project.name}", columns, rows)
+    print_table(f"predictions of {opened.project.name}", columns, rows)

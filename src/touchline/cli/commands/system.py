@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from touchline.cli.opening import JsonOption, load_all, open_house
+from touchline.cli.opening import JsonOption, OpenedProject, actor, load_all, open_home, pipeline_context
 from touchline.cli.output import print_json, print_table, progress
 
 
@@ -29,18 +29,18 @@ def up(
 
     Example: touchline up football leads
     """
-    from touchline.cli.pipeline_stores import prepare
-    from touchline.cli.processes.up import bring_up, door_of
+    from touchline.automation import run_pipeline
+    from touchline.cli.processes.up import bring_up
     from touchline.cli.summary import describe, print_summary
 
-    house = open_house()
-    loaded = load_all(house, projects or [])
+    home = open_home()
+    loaded = load_all(home, projects or [])
     for one in loaded:
         with progress(one.name) as say:
-            prepare(door_of(house, one), trigger="up", say=say)
+            run_pipeline(pipeline_context(OpenedProject(home, one), say), trigger="up", actor=actor())
     with progress("processes") as say:
-        bring_up(house, loaded, say)
-    summary = describe(house, loaded)
+        bring_up(home, loaded, say)
+    summary = describe(home, loaded)
     print_json(summary) if as_json else print_summary(summary)
 
 
@@ -51,12 +51,12 @@ def stop(as_json: JsonOption = False) -> None:
     """
     from touchline.cli.processes import supervisor
 
-    house = open_house()
-    ended = supervisor.stop(house.settings.home)
+    home = open_home()
+    ended = supervisor.stop(home.settings.home)
     if as_json:
         print_json({"stopped": ended})
     else:
-        typer.echo("touchline is stopped" if ended else f"nothing runs for {house.settings.home}")
+        typer.echo("touchline is stopped" if ended else f"nothing runs for {home.settings.home}")
 
 
 def logs(
@@ -67,7 +67,7 @@ def logs(
 
     Example: touchline logs --follow
     """
-    files = sorted((open_house().settings.home / "logs").glob("*.log"))
+    files = sorted((open_home().settings.home / "logs").glob("*.log"))
     if not files:
         typer.echo("no logs yet; start with: touchline up")
         return
@@ -106,9 +106,9 @@ def mlflow() -> None:
     from touchline.cli.processes.ports import require_free
     from touchline.cli.processes.up import mlflow_process
 
-    house = open_house()
-    require_free(house.settings.host, house.settings.mlflow_port, setting="TOUCHLINE_MLFLOW_PORT")
-    process = mlflow_process(house)
+    home = open_home()
+    require_free(home.settings.host, home.settings.mlflow_port, setting="TOUCHLINE_MLFLOW_PORT")
+    process = mlflow_process(home)
     os.execvpe(process.command[0], process.command, {**os.environ, **process.environment})
 
 
@@ -117,10 +117,10 @@ def migrate(as_json: JsonOption = False) -> None:
 
     Example: touchline migrate
     """
-    house = open_house()
-    house.database.migrate()
+    home = open_home()
+    home.database.migrate()
     if as_json:
-        print_json({"database": house.settings.database.split("@")[-1], "migrated": True})
+        print_json({"database": home.settings.database.split("@")[-1], "migrated": True})
     else:
         typer.echo("the metadata database is at this version's schema")
 
@@ -134,7 +134,7 @@ def doctor(as_json: JsonOption = False) -> None:
     """
     from touchline.cli.processes.doctor import examine
 
-    findings = examine(open_house())
+    findings = examine(open_home())
     if as_json:
         print_json(findings)
     else:

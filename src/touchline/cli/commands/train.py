@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from touchline.cli.opening import JsonOption, ProjectOption, open_project
+from touchline.cli.opening import JsonOption, ProjectOption, actor, open_project, pipeline_context
 from touchline.cli.output import print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ def train(
 
     Example: touchline train -p football
     """
+    from touchline.automation import run_pipeline
     from touchline.cli.commands.operate import print_run
-    from touchline.cli.pipeline_stores import prepare
 
-    door = open_project(project)
-    with progress(door.project.name, quiet=as_json) as say:
-        report = prepare(door, trigger="train", say=say, is_forced=is_forced)
+    opened = open_project(project)
+    with progress(opened.project.name, quiet=as_json) as say:
+        report = run_pipeline(pipeline_context(opened, say), trigger="train", actor=actor(), is_forced=is_forced)
     print_run(report, as_json=as_json)
 
 
@@ -62,15 +62,14 @@ def list_trainings(
 
     Example: touchline runs list --filter "log_loss < 1.02" --sort log_loss -p football
     """
-    from touchline.cli.pipeline_stores import open_registry
     from touchline.registry import RunQuery, list_runs
 
-    door = open_project(project)
-    found = list_runs(open_registry(door), door.project.name, RunQuery(where, sort, limit, has_children))
+    opened = open_project(project)
+    found = list_runs(opened.stores, opened.project.name, RunQuery(where, sort, limit, has_children))
     if as_json:
         print_json(found)
     else:
-        _print_runs(f"runs of {door.project.name}", found)
+        _print_runs(f"runs of {opened.project.name}", found)
 
 
 def compare(
@@ -82,11 +81,10 @@ def compare(
 
     Example: touchline runs compare 1 2 -p football
     """
-    from touchline.cli.pipeline_stores import open_registry
     from touchline.registry import compare_runs
 
-    door = open_project(project)
-    found = compare_runs(open_registry(door), door.project.name, runs)
+    opened = open_project(project)
+    found = compare_runs(opened.stores, opened.project.name, runs)
     if as_json:
         print_json(found)
         return
@@ -105,15 +103,14 @@ def best(
 
     Example: touchline runs best log_loss -p football
     """
-    from touchline.cli.pipeline_stores import open_registry
     from touchline.registry import best_run
 
-    door = open_project(project)
-    found = best_run(open_registry(door), door.project.name, metric, where=where)
+    opened = open_project(project)
+    found = best_run(opened.stores, opened.project.name, metric, where=where)
     if as_json:
         print_json(found)
     else:
-        _print_runs(f"best {metric} of {door.project.name}", [found])
+        _print_runs(f"best {metric} of {opened.project.name}", [found])
 
 
 def _print_runs(title: str, found: list[RunSummary]) -> None:

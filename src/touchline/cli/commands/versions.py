@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from touchline.cli.opening import JsonOption, ProjectOption, open_project
+from touchline.cli.opening import JsonOption, ProjectOption, open_project, pipeline_context
 from touchline.cli.output import as_text, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -28,11 +28,10 @@ def list_versions(project: ProjectOption = None, as_json: JsonOption = False) ->
 
     Example: touchline models list -p football
     """
-    from touchline.cli.pipeline_stores import open_registry
     from touchline.registry import read_versions
 
-    door = open_project(project)
-    found = read_versions(open_registry(door), door.project.name)
+    opened = open_project(project)
+    found = read_versions(opened.stores, opened.project.name)
     if as_json:
         print_json(found)
         return
@@ -44,7 +43,7 @@ def list_versions(project: ProjectOption = None, as_json: JsonOption = False) ->
         for v in found
     )
     columns = ["version", "semantic", "stage", "model", "trained", "test rows", *names]
-    print_table(f"versions of {door.project.name}", columns, rows)
+    print_table(f"versions of {opened.project.name}", columns, rows)
 
 
 def show(version: VersionArgument, project: ProjectOption = None, as_json: JsonOption = False) -> None:
@@ -52,11 +51,10 @@ def show(version: VersionArgument, project: ProjectOption = None, as_json: JsonO
 
     Example: touchline models show Production -p football
     """
-    from touchline.cli.pipeline_stores import open_registry
     from touchline.registry import read_version
 
-    door = open_project(project)
-    found = read_version(open_registry(door), door.project.name, version)
+    opened = open_project(project)
+    found = read_version(opened.stores, opened.project.name, version)
     if as_json:
         print_json(found)
         return
@@ -82,11 +80,10 @@ def compare(
 
     Example: touchline models compare 2 Production -p football
     """
-    from touchline.cli.pipeline_stores import open_registry
     from touchline.registry import compare_versions
 
-    door = open_project(project)
-    found = compare_versions(open_registry(door), door.project.name, first, second)
+    opened = open_project(project)
+    found = compare_versions(opened.stores, opened.project.name, first, second)
     if as_json:
         print_json(found)
         return
@@ -116,11 +113,10 @@ def card(
 
     Example: touchline models card Production --format html --out card.html -p football
     """
-    from touchline.cli.pipeline_stores import open_registry
     from touchline.registry import read_card
 
-    door = open_project(project)
-    found = read_card(open_registry(door), door.project.name, version)
+    opened = open_project(project)
+    found = read_card(opened.stores, opened.project.name, version)
     text = found.html if form == "html" else found.markdown
     if out is None:
         typer.echo(text)
@@ -139,11 +135,10 @@ def download(
 
     Example: touchline models download Production ./release -p football
     """
-    from touchline.cli.pipeline_stores import open_registry
     from touchline.registry import download_release
 
-    door = open_project(project)
-    target = download_release(open_registry(door), door.project.name, version, folder)
+    opened = open_project(project)
+    target = download_release(opened.stores, opened.project.name, version, folder)
     if as_json:
         print_json({"folder": target})
     else:
@@ -158,18 +153,17 @@ def reproduce(version: VersionArgument = "latest", project: ProjectOption = None
     Example: touchline models reproduce 1 -p football
     """
     from touchline.automation import material_of
-    from touchline.cli.pipeline_stores import open_registry, workplace
     from touchline.errors import NotReproducible
     from touchline.registry import read_version
     from touchline.registry import reproduce as make_again
 
-    door = open_project(project)
-    registry = open_registry(door)
-    found = read_version(registry, door.project.name, version)
-    material = material_of(workplace(door), found)
+    opened = open_project(project)
+    registry = opened.stores
+    found = read_version(registry, opened.project.name, version)
+    material = material_of(pipeline_context(opened), found)
     if material is None:
         raise NotReproducible(found.version, found.training_set_hash)
-    with progress(door.project.name, quiet=as_json) as say:
+    with progress(opened.project.name, quiet=as_json) as say:
         say(f"train version {found.version} again")
         again = make_again(registry, found, material)
     if as_json:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from touchline.cli.opening import House
+from touchline.cli.opening import Home
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -23,108 +23,99 @@ if TYPE_CHECKING:
 
 
 def create_serving_app(
-    house: House, folders: Sequence[Path], *, host: str, extend: Callable[[FastAPI], None] | None = None
+    home: Home, folders: Sequence[Path], *, host: str, extend: Callable[[FastAPI], None] | None = None
 ) -> Server:
     """The serving routes of these projects. Any `host` but loopback needs a key to have been made."""
     from touchline.serving import ServerOptions, create_app
     from touchline.serving.telemetry.open_telemetry import tracer_from_environment
     from touchline.serving.telemetry.worker_metrics import figures_folder
 
-    projects = [_served(house, folder) for folder in folders]
-    default = house.settings.project if house.settings.project in {project.name for project in projects} else None
+    projects = [_served(home, folder) for folder in folders]
+    default = home.settings.project if home.settings.project in {project.name for project in projects} else None
     return create_app(
         projects,
-        database=house.database,
-        spool=house.settings.home.absolute() / "spool",
+        database=home.database,
+        spool=home.settings.home.absolute() / "spool",
         default=default,
         host=host,
         options=ServerOptions(tracer=tracer_from_environment(), extend=extend, figures=figures_folder()),
     )
 
 
-def create_full_app(house: House, folders: Sequence[Path], *, host: str) -> Server:
+def create_full_app(home: Home, folders: Sequence[Path], *, host: str) -> Server:
     """The serving routes and `/api` in one process."""
 
     def extend(app: FastAPI) -> None:
         from touchline.api.app import add_api
-        from touchline.api.state import ApiStores
-        from touchline.cli.pipeline_stores import open_runs
 
-        stores = ApiStores(house.database, house.objects, lambda: _online(house), lambda: open_runs(house))
-        add_api(app, stores, load=lambda name: _load(house, folders, name))
+        add_api(app, home.stores, load=lambda name: _load(home, folders, name))
 
-    return create_serving_app(house, folders, host=host, extend=extend)
+    return create_serving_app(home, folders, host=host, extend=extend)
 
 
-def _served(house: House, folder: Path) -> ServedProject:
+def _served(home: Home, folder: Path) -> ServedProject:
     from touchline.serving import JournalReleases, ServedProject
 
     name = folder.name
-    clock = _clock(house, name)
+    clock = _clock(home, name)
     return ServedProject(
         name=name,
         releases=JournalReleases(
-            name, house.database, house.objects, clock, families=lambda: _own_families(house, folder)
+            name, home.database, home.objects, clock, families=lambda: _own_families(home, folder)
         ),
         clock=clock,
-        open_reader=_reader_opener(house, folder, clock),
-        routers=_routers(house, folder),
-        is_store_remote=house.settings.online_store != "sqlite",
-        skew_proof=lambda release: _skew_proof(house, name, release),
+        open_reader=_reader_opener(home, folder, clock),
+        routers=_routers(home, folder),
+        is_store_remote=home.settings.online_store != "sqlite",
+        skew_proof=lambda release: _skew_proof(home, name, release),
     )
 
 
-def _own_families(house: House, folder: Path) -> Mapping[str, Family]:
+def _own_families(home: Home, folder: Path) -> Mapping[str, Family]:
     from touchline.registry import declared_families
 
-    return declared_families(_load(house, [folder], folder.name).project.training)
+    return declared_families(_load(home, [folder], folder.name).project.training)
 
 
-def _clock(house: House, name: str) -> Any:
+def _clock(home: Home, name: str) -> Any:
     """The stored clock of a sample, without importing its declaration."""
     from touchline.project import clock_of
 
-    return clock_of(name, house.database)
+    return clock_of(name, home.database)
 
 
-def _reader_opener(house: House, folder: Path, clock: Clock) -> Callable[[ServedRelease], FeatureReader | None]:
+def _reader_opener(home: Home, folder: Path, clock: Clock) -> Callable[[ServedRelease], FeatureReader | None]:
     from touchline.cli.open_reader import reader_of
 
     @cache
     def declared() -> Mapping[str, FeatureView]:
-        views = _load(house, [folder], folder.name).project.feature_views
+        views = _load(home, [folder], folder.name).project.feature_views
         return {view.name: view for view in views}
 
     def open_reader(release: ServedRelease) -> FeatureReader | None:
-        return reader_of(house, release, clock=clock, declared=declared)
+        return reader_of(home, release, clock=clock, declared=declared)
 
     return open_reader
 
 
-def _skew_proof(house: House, project: str, release: str) -> SkewProof | None:
+def _skew_proof(home: Home, project: str, release: str) -> SkewProof | None:
     from touchline.features import read_skew_proof
 
-    return read_skew_proof(project, release, house.objects)
+    return read_skew_proof(project, release, home.objects)
 
 
-def _routers(house: House, folder: Path) -> tuple[Callable[..., Any], ...]:
+def _routers(home: Home, folder: Path) -> tuple[Callable[..., Any], ...]:
     from touchline.automation import last_declaration
     from touchline.project import load_project
 
-    declared = last_declaration(house.database, folder.name) or {}
+    declared = last_declaration(home.database, folder.name) or {}
     if declared.get("serving", {"routers": "unknown"}).get("routers"):
         return tuple(load_project(folder, base=folder).project.routers)
     return ()
 
 
-def _load(house: House, folders: Sequence[Path], name: str) -> Any:
+def _load(home: Home, folders: Sequence[Path], name: str) -> Any:
     from touchline.project import load_project
 
     folder = next(folder for folder in folders if folder.name == name)
-    return load_project(folder, base=house.base)
-
-
-def _online(house: House) -> Any:
-    from touchline.cli.pipeline_stores import open_online
-
-    return open_online(house)
+    return load_project(folder, base=home.base)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from touchline.cli.opening import House
+from touchline.cli.opening import Home
 from touchline.cli.processes import supervisor
 from touchline.cli.processes.ports import require_free
 from touchline.errors import PortTaken, TouchlineError
@@ -26,9 +26,9 @@ class Finding:
     found: str
 
 
-def examine(house: House) -> list[Finding]:
+def examine(home: Home) -> list[Finding]:
     """Everything that can be wrong before a command is run, each with what to do."""
-    return [_python(), *_home(house), _database(house), *_projects(house), *_ports(house)]
+    return [_python(), *_folder(home), _database(home), *_projects(home), *_ports(home)]
 
 
 def _python() -> Finding:
@@ -37,31 +37,31 @@ def _python() -> Finding:
     return Finding("ok" if good else "wrong", "Python", f"{here[0]}.{here[1]} (3.11 to 3.13 are supported)")
 
 
-def _home(house: House) -> Iterator[Finding]:
-    home = house.settings.home.absolute()
+def _folder(home: Home) -> Iterator[Finding]:
+    folder = home.folder
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(home).free
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
     except OSError as failed:
-        yield Finding("wrong", "home", f"{home}: {failed.strerror}; set TOUCHLINE_HOME to a folder that can be written")
+        yield Finding("wrong", "home", f"{folder}: {failed.strerror}; set TOUCHLINE_HOME to a writable folder")
         return
     enough = free > _LITTLE_SPACE_BYTES
-    yield Finding("ok" if enough else "note", "home", f"{home}, {free / 1e9:.1f} GB free")
+    yield Finding("ok" if enough else "note", "home", f"{folder}, {free / 1e9:.1f} GB free")
 
 
-def _database(house: House) -> Finding:
+def _database(home: Home) -> Finding:
     try:
-        house.database.migrate()
+        home.database.migrate()
     except TouchlineError as failed:
         return Finding("wrong", "database", str(failed))
-    return Finding("ok", "database", house.settings.database.split("@")[-1])
+    return Finding("ok", "database", home.settings.database.split("@")[-1])
 
 
-def _projects(house: House) -> Iterator[Finding]:
+def _projects(home: Home) -> Iterator[Finding]:
     from touchline.project import find_projects, load_project
 
     try:
-        folders = find_projects(house.settings.projects, base=house.base)
+        folders = find_projects(home.settings.projects, base=home.base)
     except TouchlineError as missing:
         yield Finding("wrong", "projects", str(missing))
         return
@@ -69,15 +69,15 @@ def _projects(house: House) -> Iterator[Finding]:
         yield Finding("note", "projects", "none here; make one: touchline init NAME --from data.csv --target COLUMN")
     for folder in folders:
         try:
-            loaded = load_project(folder, base=house.base)
+            loaded = load_project(folder, base=home.base)
         except TouchlineError as wrong:
             yield Finding("wrong", f"project {folder.name}", str(wrong))
         else:
             yield Finding("ok", f"project {loaded.name}", str(folder))
 
 
-def _ports(house: House) -> Iterator[Finding]:
-    settings = house.settings
+def _ports(home: Home) -> Iterator[Finding]:
+    settings = home.settings
     if supervisor.running(settings.home) is not None:
         yield Finding("ok", "processes", f"running; API on {settings.port}, MLflow on {settings.mlflow_port}")
         return

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from touchline.cli.opening import House, open_house
+from touchline.cli.opening import Home, open_home
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -17,7 +17,7 @@ _DRAIN_SECONDS = 10
 
 
 def run_api(
-    house: House, folders: Sequence[Path], *, host: str, port: int, workers: int = 1, only_serving: bool = False
+    home: Home, folders: Sequence[Path], *, host: str, port: int, workers: int = 1, only_serving: bool = False
 ) -> None:
     """Serve until a signal says to end; requests under way are answered first."""
     import uvicorn
@@ -25,16 +25,16 @@ def run_api(
     from touchline.serving.telemetry.log_format import log_config
     from touchline.serving.telemetry.worker_metrics import ENVIRONMENT
 
-    settings = house.settings
+    settings = home.settings
     options: dict[str, Any] = {"host": host, "port": port, "access_log": False}
     options["timeout_graceful_shutdown"] = _DRAIN_SECONDS
     options["log_level"] = settings.log_level.lower()
     options["log_config"] = log_config(settings.log_level, settings.log_format)
     if workers == 1:
-        uvicorn.run(api_app(house, folders, host, only_serving=only_serving), **options)
+        uvicorn.run(api_app(home, folders, host, only_serving=only_serving), **options)
         return
     # A worker is a process of its own, which reads what to serve from its environment.
-    os.environ["TOUCHLINE_HOME"] = str(house.settings.home.absolute())
+    os.environ["TOUCHLINE_HOME"] = str(home.settings.home.absolute())
     os.environ["TOUCHLINE_PROJECTS"] = ",".join(str(folder) for folder in folders)
     os.environ["TOUCHLINE_HOST"] = host
     factory = serving_worker if only_serving else full_worker
@@ -56,18 +56,18 @@ def full_worker() -> ASGIApp:
 def _worker(*, only_serving: bool) -> ASGIApp:
     from touchline.project import find_projects
 
-    house = open_house()
-    folders = find_projects(list(house.settings.projects), base=house.base)
-    return api_app(house, folders, house.settings.host, only_serving=only_serving)
+    home = open_home()
+    folders = find_projects(list(home.settings.projects), base=home.base)
+    return api_app(home, folders, home.settings.host, only_serving=only_serving)
 
 
-def api_app(house: House, folders: Sequence[Path], host: str, *, only_serving: bool) -> ASGIApp:
+def api_app(home: Home, folders: Sequence[Path], host: str, *, only_serving: bool) -> ASGIApp:
     """The application of one process; browsers may call it from the origins that the settings name."""
     from touchline.cli.processes.apps import create_full_app, create_serving_app
 
     make = create_serving_app if only_serving else create_full_app
-    app = make(house, folders, host=host)
-    origins = house.settings.cors_origins
+    app = make(home, folders, host=host)
+    origins = home.settings.cors_origins
     if not origins:
         return app
     from starlette.middleware.cors import CORSMiddleware

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from touchline.cli.opening import Door, House
+from touchline.cli.opening import Home
 from touchline.cli.processes import supervisor
 from touchline.cli.processes.ports import require_free
 from touchline.errors import ProcessFailed
@@ -21,28 +21,28 @@ _READY_SECONDS = 240.0
 _POLL_SECONDS = 0.1
 
 
-def bring_up(house: House, loaded: Sequence[LoadedProject], say: Callable[[str], None]) -> None:
+def bring_up(home: Home, loaded: Sequence[LoadedProject], say: Callable[[str], None]) -> None:
     """Start the processes of this home, or leave running ones as they are when nothing about them changed."""
-    processes = wanted_processes(house, loaded)
+    processes = wanted_processes(home, loaded)
     fingerprint = _fingerprint(processes, loaded)
-    found = supervisor.running(house.settings.home)
+    found = supervisor.running(home.settings.home)
     if found is not None and found.fingerprint == fingerprint:
-        wait_until_ready(house, say)
+        wait_until_ready(home, say)
         return
     if found is not None:
         say("the declaration or a setting changed: starting the processes again")
-        supervisor.stop(house.settings.home)
-    require_free(house.settings.host, house.settings.port, setting="TOUCHLINE_PORT")
-    if house.settings.mlflow_tracking_uri is None:
-        require_free(house.settings.host, house.settings.mlflow_port, setting="TOUCHLINE_MLFLOW_PORT")
+        supervisor.stop(home.settings.home)
+    require_free(home.settings.host, home.settings.port, setting="TOUCHLINE_PORT")
+    if home.settings.mlflow_tracking_uri is None:
+        require_free(home.settings.host, home.settings.mlflow_port, setting="TOUCHLINE_MLFLOW_PORT")
     say("starting the API and MLflow")
-    supervisor.start(house.settings.home, processes, fingerprint=fingerprint)
-    wait_until_ready(house, say)
+    supervisor.start(home.settings.home, processes, fingerprint=fingerprint)
+    wait_until_ready(home, say)
 
 
-def wanted_processes(house: House, loaded: Sequence[LoadedProject]) -> list[supervisor.Process]:
+def wanted_processes(home: Home, loaded: Sequence[LoadedProject]) -> list[supervisor.Process]:
     """The API with its serving routes, and the MLflow UI unless an MLflow server is set."""
-    settings = house.settings
+    settings = home.settings
     environment = {
         "TOUCHLINE_HOME": str(settings.home.absolute()),
         "TOUCHLINE_PROJECTS": ",".join(str(project.folder) for project in loaded),
@@ -50,13 +50,13 @@ def wanted_processes(house: House, loaded: Sequence[LoadedProject]) -> list[supe
     api = (sys.executable, "-m", "touchline.cli.main", "serve", "--host", settings.host, "--port", str(settings.port))
     processes = [supervisor.Process("api", api, environment)]
     if settings.mlflow_tracking_uri is None:
-        processes.append(mlflow_process(house))
+        processes.append(mlflow_process(home))
     return processes
 
 
-def mlflow_process(house: House) -> supervisor.Process:
+def mlflow_process(home: Home) -> supervisor.Process:
     """The MLflow UI over this home's runs."""
-    settings = house.settings
+    settings = home.settings
     command = (
         *(sys.executable, "-m", "mlflow", "server"),
         *("--backend-store-uri", settings.tracking_uri),
@@ -73,22 +73,20 @@ def mlflow_process(house: House) -> supervisor.Process:
     return supervisor.Process("mlflow", command, quiet)
 
 
-def wait_until_ready(house: House, say: Callable[[str], None]) -> None:
+def wait_until_ready(home: Home, say: Callable[[str], None]) -> None:
     """Wait for the API, then for MLflow; a process that does not come up shows the end of its log."""
-    settings = house.settings
-    _wait(f"{base_url(house)}/readyz", "api", settings.home, say)
+    settings = home.settings
+    _wait(f"{base_url(home)}/readyz", "api", settings.home, say)
     if settings.mlflow_tracking_uri is None:
-        _wait(f"{mlflow_url(house)}/health", "mlflow", settings.home, say)
+        _wait(f"{mlflow_url(home)}/health", "mlflow", settings.home, say)
 
 
-def base_url(house: House) -> str:
-    return f"http://{_reachable(house.settings.host)}:{house.settings.port}"
+def base_url(home: Home) -> str:
+    return f"http://{_reachable(home.settings.host)}:{home.settings.port}"
 
 
-def mlflow_url(house: House) -> str:
-    return (
-        house.settings.mlflow_tracking_uri or f"http://{_reachable(house.settings.host)}:{house.settings.mlflow_port}"
-    )
+def mlflow_url(home: Home) -> str:
+    return home.settings.mlflow_tracking_uri or f"http://{_reachable(home.settings.host)}:{home.settings.mlflow_port}"
 
 
 def ask(url: str, *, body: dict[str, Any] | None = None) -> Any:
@@ -98,10 +96,6 @@ def ask(url: str, *, body: dict[str, Any] | None = None) -> Any:
     answer = httpx.post(url, json=body, timeout=10) if body is not None else httpx.get(url, timeout=10)
     answer.raise_for_status()
     return answer.json()
-
-
-def door_of(house: House, loaded: LoadedProject) -> Door:
-    return Door(house, loaded)
 
 
 def _reachable(host: str) -> str:

@@ -21,7 +21,7 @@ from touchline.features.offline.history import history_of, sorted_history
 from touchline.features.offline.look_ahead import sample_instants, validate_causal
 from touchline.features.offline.pushed_parts import pushed_parts
 from touchline.ingest import read_snapshot
-from touchline.storage import Stores, parquet_bytes, tables
+from touchline.storage import DataStores, parquet_bytes, tables
 
 if TYPE_CHECKING:
     from touchline.clock import Clock
@@ -56,7 +56,7 @@ def compute_view(
     view: FeatureView,
     *,
     project: str,
-    stores: Stores,
+    stores: DataStores,
     clock: Clock,
     snapshots: Mapping[str, Snapshot] | None = None,
 ) -> FeatureHistory:
@@ -83,7 +83,9 @@ def compute_view(
     return history
 
 
-def read_history(view: FeatureView, *, project: str, stores: Stores, hash: str | None = None) -> FeatureHistory | None:
+def read_history(
+    view: FeatureView, *, project: str, stores: DataStores, hash: str | None = None
+) -> FeatureHistory | None:
     """The newest computed history of the view's present version (or that of a hash); None if there is none yet."""
     table = tables.feature_histories
     query = select(table.c.object_key).where(
@@ -96,7 +98,7 @@ def read_history(view: FeatureView, *, project: str, stores: Stores, hash: str |
     return key and open_history(view, project=project, key=key, stores=stores)
 
 
-def open_history(view: FeatureView, *, project: str, key: str, stores: Stores) -> FeatureHistory:
+def open_history(view: FeatureView, *, project: str, key: str, stores: DataStores) -> FeatureHistory:
     """A stored history, checked against the columns the view declares; its file says what it was computed from."""
     path = stores.objects.local_path(key)
     schema = pl.read_parquet_schema(path)
@@ -145,7 +147,7 @@ def _compute(view: FeatureView, snapshots: Mapping[str, Snapshot], pushed: list[
     return rows
 
 
-def _quarantined(stores: Stores, key: str) -> int:
+def _quarantined(stores: DataStores, key: str) -> int:
     """Rows of the history that broke the view's contract."""
     if not stores.objects.exists(key):
         return 0

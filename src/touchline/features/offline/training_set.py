@@ -20,7 +20,7 @@ from touchline.features.offline.compute_view import FeatureHistory
 from touchline.features.offline.key_partitions import PartitionRunner
 from touchline.features.offline.point_in_time import point_in_time_join
 from touchline.features.vectors.columns import ColumnSpec, Vectors, encode_columns
-from touchline.storage import Stores, parquet_bytes, tables
+from touchline.storage import DataStores, parquet_bytes, tables
 
 if TYPE_CHECKING:
     from touchline.features.declaration.spec import OnDemand, ViewJoin
@@ -71,7 +71,7 @@ def build_training_set(
     )
 
 
-def write_training_set(training_set: TrainingSet, *, project: str, stores: Stores, now: datetime) -> str:
+def write_training_set(training_set: TrainingSet, *, project: str, stores: DataStores, now: datetime) -> str:
     """Keep the training set under its hash; the object key. Writing it again changes nothing."""
     key = f"{project}/training_sets/{training_set.hash}.parquet"
     if not stores.objects.exists(key):
@@ -93,7 +93,7 @@ def write_training_set(training_set: TrainingSet, *, project: str, stores: Store
     return key
 
 
-def read_training_set(hash: str, *, project: str, stores: Stores) -> TrainingSet | None:
+def read_training_set(hash: str, *, project: str, stores: DataStores) -> TrainingSet | None:
     """The training set of that hash, or None."""
     table = tables.training_sets
     query = select(table.c.object_key, table.c.lineage).where(table.c.project == project, table.c.hash == hash)

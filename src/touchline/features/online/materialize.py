@@ -17,7 +17,7 @@ from touchline.features.offline.compute_view import FeatureHistory, compute_view
 from touchline.features.vectors.packed_row import Layout
 from touchline.features.vectors.served_view import ViewKeys, entity_key, view_keys
 from touchline.features.vectors.watermark import Mark, instant_of, micros
-from touchline.storage import Stores, hold_lease, tables
+from touchline.storage import DataStores, hold_lease, tables
 
 if TYPE_CHECKING:
     from touchline.clock import Clock
@@ -69,7 +69,7 @@ def materialize_view(
     view: FeatureView,
     *,
     project: str,
-    stores: Stores,
+    stores: DataStores,
     online: OnlineStore,
     clock: Clock,
     progress: Progress | None = None,
@@ -146,7 +146,7 @@ def _with_progress(
         progress(count, count)
 
 
-def _begin(history: FeatureHistory, stores: Stores, clock: Clock) -> str:
+def _begin(history: FeatureHistory, stores: DataStores, clock: Clock) -> str:
     row = {
         "id": str(ULID()),
         "project": history.project,
@@ -162,7 +162,7 @@ def _begin(history: FeatureHistory, stores: Stores, clock: Clock) -> str:
 
 
 def _end(
-    run: str, stores: Stores, clock: Clock, *, status: str, rows: int = 0, watermark: datetime | None = None
+    run: str, stores: DataStores, clock: Clock, *, status: str, rows: int = 0, watermark: datetime | None = None
 ) -> None:
     table = tables.materializations
     values = {"finished_at": clock.wall(), "status": status, "rows": rows, "watermark": watermark}

@@ -20,7 +20,7 @@ from touchline.features.vectors.served_view import ServedView
 if TYPE_CHECKING:
     from touchline.clock import Clock
     from touchline.features.declaration.spec import FeatureView
-    from touchline.storage import Stores
+    from touchline.storage import DataStores
 
 
 class Released(Protocol):
@@ -41,7 +41,7 @@ class ReaderStores:
     """Where a reader looks: online, while that is away, and in the histories behind it."""
 
     online: OnlineStore
-    stores: Stores
+    stores: DataStores
     away: Away | None = None
 
 
@@ -58,7 +58,7 @@ def open_reader(
     return FeatureReader(release.views, release.columns, found.online, release.transforms, found.away, recalls)
 
 
-def _computer(project: str, stores: Stores, clock: Clock) -> Callable[[FeatureView], Path]:
+def _computer(project: str, stores: DataStores, clock: Clock) -> Callable[[FeatureView], Path]:
     def compute(view: FeatureView) -> Path:
         from touchline.features.offline.compute_view import compute_view
 

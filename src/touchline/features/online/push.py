@@ -17,7 +17,7 @@ from touchline.features.offline.pushed_parts import pushed_parts, pushed_prefix
 from touchline.features.online.materialize import packed_rows, view_layout
 from touchline.features.vectors.served_view import view_keys
 from touchline.features.vectors.watermark import micros
-from touchline.storage import Stores, parquet_bytes
+from touchline.storage import DataStores, parquet_bytes
 
 if TYPE_CHECKING:
     from touchline.clock import Clock
@@ -40,7 +40,7 @@ def push(
     rows: Sequence[Mapping[str, Any]],
     *,
     project: str,
-    stores: Stores,
+    stores: DataStores,
     online: OnlineStore,
     clock: Clock,
 ) -> Pushed:

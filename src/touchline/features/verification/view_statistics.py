@@ -14,7 +14,7 @@ from touchline.features.offline.compute_view import FeatureHistory
 from touchline.features.online.materialize import newest_rows
 from touchline.features.vectors.served_view import entity_key, view_keys
 from touchline.features.vectors.watermark import Mark, instant_of
-from touchline.storage import Stores, tables
+from touchline.storage import DataStores, tables
 
 if TYPE_CHECKING:
     from touchline.features.declaration.spec import FeatureView
@@ -64,7 +64,7 @@ def view_statistics(
     history: FeatureHistory | None,
     *,
     project: str,
-    stores: Stores,
+    stores: DataStores,
     online: OnlineStore,
     now: datetime,
 ) -> ViewStatistics:
@@ -95,7 +95,7 @@ def distributions(view: FeatureView, rows: pl.DataFrame) -> tuple[FeatureDistrib
     return tuple(_distribution(rows[feature.name], feature.dtype) for feature in view.features)
 
 
-def models_using(view: FeatureView, *, project: str, stores: Stores) -> tuple[int, ...]:
+def models_using(view: FeatureView, *, project: str, stores: DataStores) -> tuple[int, ...]:
     """The model versions whose training set has the present version of this view."""
     models, sets = tables.model_versions, tables.training_sets
     query = (

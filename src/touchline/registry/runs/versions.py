@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import select
 
@@ -20,18 +20,19 @@ if TYPE_CHECKING:
     from touchline.storage import Database, ObjectStore
 
 
-@dataclass(frozen=True)
-class Registry:
-    """The clients that a registry works with."""
-
-    database: Database
-    objects: ObjectStore
-    tracking: Tracking
-    clock: Clock
+class Registry(Protocol):
+    """The stores that a registry works with."""
 
     @property
-    def journal(self) -> Journal:
-        return Journal(self.database, self.clock)
+    def database(self) -> Database: ...
+    @property
+    def objects(self) -> ObjectStore: ...
+    @property
+    def tracking(self) -> Tracking: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def journal(self) -> Journal: ...
 
 
 @dataclass(frozen=True)
