@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from touchline.automation import steps
-from touchline.automation.run_records import PipelineRecord, Status, last_version_of
+from touchline.automation.run_records import PipelineRecord, last_version_of
 from touchline.automation.steps import PipelineContext
 from touchline.errors import GateFailed, ReleaseNotFound
 from touchline.features import read_training_set
@@ -29,6 +29,7 @@ from touchline.registry import (
     Material,
     ModelVersion,
     Promoted,
+    Recorded,
     Refit,
     Registry,
     Trained,
@@ -81,14 +82,13 @@ def run_pipeline(context: PipelineContext, *, trigger: str, actor: str, is_force
     holder = f"{actor}@{socket.gethostname()}:{os.getpid()}"
     with hold_lease(database, f"{project}:pipeline", holder=holder, ttl=_LEASE_TTL, clock=context.clock) as lease:
         record = PipelineRecord(database, context.clock, lease, project=project, trigger=trigger)
-        detail: dict[str, Any] = {"declaration": declared_state(context.project), "code_hash": context.loaded.code_hash}
+        record.note({"declaration": declared_state(context.project), "code_hash": context.loaded.code_hash})
         try:
-            report = _run(context, record, detail, actor=actor, is_forced=is_forced)
+            report = _run(context, record, actor=actor, is_forced=is_forced)
         except BaseException as failed:
-            record.finish("failed", {**detail, "error": f"{type(failed).__name__}: {failed}"})
+            record.finish("failed", {"error": f"{type(failed).__name__}: {failed}"})
             raise
-        status: Status = "refused" if report.refusal else "done"
-        record.finish(status, {**detail, "version": report.version.version, "is_new": report.is_new})
+        record.finish("refused" if report.refusal else "done", {"is_new": report.is_new})
     return report
 
 
@@ -125,14 +125,7 @@ def training_key(context: PipelineContext, training_set: TrainingSet) -> str:
     return sha256(repr(parts).encode()).hexdigest()[:32]
 
 
-def _run(
-    context: PipelineContext,
-    record: PipelineRecord,
-    detail: dict[str, Any],
-    *,
-    actor: str,
-    is_forced: bool,
-) -> PipelineReport:
+def _run(context: PipelineContext, record: PipelineRecord, *, actor: str, is_forced: bool) -> PipelineReport:
     with record.step("ingest") as output:
         ingested = steps.ingest_all(context)
         output |= {report.manifest.source: report.manifest.status for report in ingested}
@@ -148,23 +141,13 @@ def _run(
         training_set = steps.assemble_training_set(context, examples, snapshots, histories)
         output |= {"hash": training_set.hash, "rows": training_set.frame.height}
     with record.step("train") as output:
-        detail["training_key"] = training_key(context, training_set)
-        known = (
-            None
-            if is_forced
-            else last_version_of(context.stores.database, context.project.name, detail["training_key"])
-        )
-        version, is_new = _version(context, training_set, known, actor)
-        # Noted at once: a kill before the run is finished must not cost the training.
-        detail["version"] = version.version
-        record.note(detail)
+        version, is_new = _version(context, record, training_set, actor=actor, is_forced=is_forced)
         output |= {"version": version.version, "is_new": is_new}
     with record.step("materialize") as output:
         output |= _materialize(context, histories)
     with record.step("promote") as output:
-        promotion, refusal = _promote(
-            context, version, training_set, Decision(actor, reason=f"trigger: {record.trigger}")
-        )
+        decision = Decision(actor, reason=f"trigger: {record.trigger}")
+        promotion, refusal = _promote(context, version, training_set, decision)
         output |= {"refused": str(refusal)} if refusal else {}
     final = read_version(context.stores, context.project.name, version.version)
     return PipelineReport(
@@ -220,11 +203,22 @@ def _refitter(context: PipelineContext, version: ModelVersion, material: Materia
 
 
 def _version(
-    context: PipelineContext, training_set: TrainingSet, known: int | None, actor: str
+    context: PipelineContext, record: PipelineRecord, training_set: TrainingSet, *, actor: str, is_forced: bool
 ) -> tuple[ModelVersion, bool]:
-    registry = context.stores
-    if known is not None:
-        return read_version(registry, context.project.name, known), False
+    """The version of this training: an earlier run's of the same training, else a new one."""
+    project, key = context.project, training_key(context, training_set)
+    known = None if is_forced else last_version_of(context.stores.database, project.name, key)
+    if known is None:
+        recorded = _train(context, training_set, actor=actor)
+        version, is_new = recorded.version, recorded.is_new
+    else:
+        version, is_new = read_version(context.stores, project.name, known), False
+    # Noted at once: a kill before the run is finished must not cost the training.
+    record.note({"training_key": key, "version": version.version})
+    return version, is_new
+
+
+def _train(context: PipelineContext, training_set: TrainingSet, *, actor: str) -> Recorded:
     result = steps.train_candidates(context, training_set)
     context.on_progress("record the version in MLflow")
     project = context.project
@@ -237,8 +231,7 @@ def _version(
         description=project.description,
         actor=actor,
     )
-    recorded = record_version(registry, trained)
-    return recorded.version, recorded.is_new
+    return record_version(context.stores, trained)
 
 
 def _materialize(context: PipelineContext, histories: Mapping[str, FeatureHistory]) -> dict[str, Any]:

@@ -53,6 +53,7 @@ class PipelineRecord:
     def __init__(self, database: Database, clock: Clock, lease: Lease, *, project: str, trigger: str) -> None:
         self._database, self._clock, self._lease = database, clock, lease
         self.id, self.trigger = str(ULID()), trigger
+        self._detail: dict[str, Any] = {}
         with database.begin() as connection:
             connection.execute(
                 sa.insert(pipeline_runs).values(
@@ -79,20 +80,18 @@ class PipelineRecord:
         self._end_step(name, "done", output)
 
     def note(self, detail: Output) -> None:
-        """Keep what is known so far, while the run goes on."""
-        with self._database.begin() as connection:
-            connection.execute(
-                sa.update(pipeline_runs).where(pipeline_runs.c.id == self.id).values(detail=dict(detail))
-            )
+        """Add to what is recorded of the run while it goes on."""
+        self._detail |= detail
+        self._update(detail=dict(self._detail))
 
     def finish(self, status: Status, detail: Output) -> None:
-        """Close the run with its verdict."""
+        """Record how the run ended."""
+        self._detail |= detail
+        self._update(finished_at=self._clock.wall(), status=status, detail=dict(self._detail))
+
+    def _update(self, **values: Any) -> None:
         with self._database.begin() as connection:
-            connection.execute(
-                sa.update(pipeline_runs)
-                .where(pipeline_runs.c.id == self.id)
-                .values(finished_at=self._clock.wall(), status=status, detail=dict(detail))
-            )
+            connection.execute(sa.update(pipeline_runs).where(pipeline_runs.c.id == self.id).values(values))
 
     def _end_step(self, name: str, status: Status, output: Output) -> None:
         with self._database.begin() as connection:
