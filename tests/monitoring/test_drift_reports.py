@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ulid import ULID
 
 from touchline.clock import FrozenClock
 from touchline.errors import ProfileMismatch
@@ -15,6 +14,7 @@ from touchline.monitoring import Drift, DriftVerdict, check_release_drift, read_
 from touchline.statistics import Profile, build_profile
 from touchline.storage import Database
 from touchline.storage.tables import predictions
+from touchline.storage.ulids import ulid_at
 
 CLOCK = FrozenClock(datetime(2024, 5, 1, tzinfo=UTC))
 RULE = Drift(min_rows=200)
@@ -106,7 +106,7 @@ def test_late_answers_of_the_first_window_start_the_count_anew(database: Databas
 
 def test_answers_that_another_server_may_still_write_wait_for_the_next_window(database: Database) -> None:
     log(database, 0, 210)
-    just_now = str(ULID.from_datetime(CLOCK.wall()))
+    just_now = ulid_at(CLOCK.wall())
     with database.begin() as connection:
         connection.execute(predictions.insert(), [a_prediction(1, np.zeros(2), 0.5, prediction_id=just_now)])
     assert a_check(database).answers == 210

@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from ulid import ULID
 
 from touchline.clock import Clock
 from touchline.storage import Database, Lease
 from touchline.storage.tables import pipeline_runs, pipeline_steps
+from touchline.storage.ulids import ulid_at
 
 Status = Literal["running", "done", "failed", "refused"]
 Output = Mapping[str, Any]
@@ -52,7 +52,7 @@ class PipelineRecord:
 
     def __init__(self, database: Database, clock: Clock, lease: Lease, *, project: str, trigger: str) -> None:
         self._database, self._clock, self._lease = database, clock, lease
-        self.id, self.trigger = str(ULID()), trigger
+        self.id, self.trigger = ulid_at(clock.wall()), trigger
         self._detail: dict[str, Any] = {}
         with database.begin() as connection:
             connection.execute(

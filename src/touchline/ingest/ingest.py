@@ -8,8 +8,6 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ulid import ULID
-
 from touchline.clock import Clock
 from touchline.errors import BatchRejected, ProviderFailed, SourceFileEmpty, SourceUnavailable, TouchlineError
 from touchline.ingest.batch import Batch, check_batch
@@ -20,6 +18,7 @@ from touchline.ingest.quarantine import told, write_quarantine
 from touchline.ingest.snapshots import NewHead, Snapshot, find_snapshot, move_head, read_snapshot, write_snapshot_object
 from touchline.ingest.spec import Source
 from touchline.storage import DataStores, Lease, hold_lease
+from touchline.storage.ulids import ulid_at
 
 _LEASE_TTL = timedelta(minutes=2)
 
@@ -79,7 +78,7 @@ class _Ingest:
     def __init__(self, source: Source, project: str, stores: DataStores, clock: Clock, lease: Lease) -> None:
         self.source, self.project, self.stores, self.clock, self.lease = source, project, stores, clock, lease
         self.started_at, self.began = clock.wall(), time.perf_counter()
-        self.id = str(ULID.from_datetime(self.started_at))
+        self.id = ulid_at(self.started_at)
         self.table = f"{project}.{source.name}"
         self.schema_hash = source.schema_hash
         self.parent = find_snapshot(project, source.name, stores)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from sqlalchemy import ColumnElement, Row, and_, func, select
-from ulid import ULID
 
 from touchline.errors import ProfileMismatch
 from touchline.monitoring.window import CurrentRows, Window
@@ -16,6 +15,7 @@ from touchline.statistics import Profile
 from touchline.statistics.clusters import FloatArray
 from touchline.storage import Database
 from touchline.storage.tables import predictions
+from touchline.storage.ulids import first_ulid_letters
 
 # More rows find nothing that these do not; the newest are taken.
 MAX_ROWS = 50_000
@@ -59,7 +59,7 @@ def _answers(project: str, release_id: str) -> ColumnElement[bool]:
 
 def _is_written(wall: datetime) -> ColumnElement[bool]:
     # The first ten letters of an id are its time.
-    return predictions.c.prediction_id < str(ULID.from_datetime(wall - _WRITTEN_BY))[:10]
+    return predictions.c.prediction_id < first_ulid_letters(wall - _WRITTEN_BY)
 
 
 def _read(database: Database, wanted: ColumnElement[bool]) -> tuple[list[Row[Any]], int]:

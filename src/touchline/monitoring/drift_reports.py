@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sqlalchemy import select
-from ulid import ULID
 
 from touchline.clock import Clock
 from touchline.monitoring.current import count_answers, read_current
@@ -12,6 +11,7 @@ from touchline.monitoring.spec import Drift
 from touchline.statistics import Profile
 from touchline.storage import Database
 from touchline.storage.tables import drift_reports
+from touchline.storage.ulids import ulid_at
 
 # Judged windows in which late answers are looked for: weeks of them, where a check is daily.
 _LOOKED_BACK = 30
@@ -82,7 +82,7 @@ def _has_grown(database: Database, project: str, release_id: str, verdict: Drift
 def _record(database: Database, project: str, release_id: str, verdict: DriftVerdict, clock: Clock) -> None:
     # Project time may stand still; ids made from wall time keep the order of the checks.
     row = {
-        "id": str(ULID.from_datetime(clock.wall())),
+        "id": ulid_at(clock.wall()),
         "project": project,
         "at": verdict.at,
         "release_id": release_id,

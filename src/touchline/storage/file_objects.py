@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from ulid import ULID
-
 from touchline.errors import BackendUnavailable, DiskFull, InvalidObjectKey, ObjectNotFound
 from touchline.storage.objects import checked_key
+from touchline.storage.ulids import Ulids
 
 _PARTIAL = ".partial"
 """Where files lie until they are whole: inside the root, since a rename does not cross disks."""
@@ -120,7 +119,7 @@ class FileObjects:
 def _new_partial(folder: Path) -> tuple[Path, BinaryIO]:
     """A new file that this process has locked."""
     while True:
-        path = folder / str(ULID())
+        path = folder / Ulids().next()
         file = path.open("xb")
         fcntl.flock(file, fcntl.LOCK_EX)
         # Another process may have swept it between its creation and its lock.

@@ -1,22 +1,26 @@
-"""Identifiers that sort by the time they were made: 48 bits of milliseconds, 80 of chance (ULID)."""
+"""ULIDs: identifiers that sort by the time they were made, 48 bits of milliseconds and 80 random bits.
+
+Our own maker, since python-ulid takes 4 µs for each id: five times as long, and part of every request.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 # One letter from each random byte: 256 is a multiple of 32, so every letter is equally likely.
 _LETTERS = bytes(ord(_ALPHABET[byte % 32]) for byte in range(256))
-_CHANCE_LETTERS = 16
-_POOL_LETTERS = 1024 * _CHANCE_LETTERS
+_RANDOM_LETTERS = 16
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_POOL_LETTERS = 1024 * _RANDOM_LETTERS
 
 
 class Ulids:
-    """Makes ULIDs, five times faster than the library, whose 4 µs show in a request. Not for two threads at once.
+    """Makes ULIDs of the present. Each thread needs its own maker.
 
-    >>> made = Ulids(); first, second = made.next(), made.next()
+    >>> ulids = Ulids(); first, second = ulids.next(), ulids.next()
     >>> len(first), first != second
     (26, True)
     """
@@ -30,8 +34,8 @@ class Ulids:
     def next(self) -> str:
         start = self._position
         if start >= len(self._pool):
-            self._pool, start = os.urandom(_POOL_LETTERS).translate(_LETTERS).decode("ascii"), 0
-        self._position = start + _CHANCE_LETTERS
+            self._pool, start = _random_letters(_POOL_LETTERS), 0
+        self._position = start + _RANDOM_LETTERS
         millisecond = time.time_ns() // 1_000_000
         if millisecond != self._millisecond:
             self._millisecond = millisecond
@@ -39,17 +43,26 @@ class Ulids:
         return self._time_letters + self._pool[start : self._position]
 
 
+def ulid_at(instant: datetime) -> str:
+    """A new ULID of an instant.
+
+    >>> ulid_instant(ulid_at(datetime(2009, 4, 15, tzinfo=UTC))).isoformat()
+    '2009-04-15T00:00:00+00:00'
+    """
+    return first_ulid_letters(instant) + _random_letters(_RANDOM_LETTERS)
+
+
 def first_ulid_letters(instant: datetime) -> str:
-    """What no ULID made before the instant reaches: its ten letters of time.
+    """The ten letters of time: a lower bound of every ULID of this instant, above every earlier ULID.
 
     >>> first_ulid_letters(ulid_instant("01ARZ3NDEKTSV4RRFFQ69G5FAV"))
     '01ARZ3NDEK'
     """
-    return _time_letters(round(instant.timestamp() * 1000))
+    return _time_letters((instant - _EPOCH) // timedelta(milliseconds=1))
 
 
 def ulid_instant(ulid: str) -> datetime:
-    """When a ULID was made.
+    """The instant of a ULID.
 
     >>> ulid_instant("01ARZ3NDEKTSV4RRFFQ69G5FAV").isoformat()
     '2016-07-30T23:54:10.259000+00:00'
@@ -57,8 +70,12 @@ def ulid_instant(ulid: str) -> datetime:
     milliseconds = 0
     for letter in ulid[:10]:
         milliseconds = milliseconds << 5 | _ALPHABET.index(letter)
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def _time_letters(millisecond: int) -> str:
     return "".join([_ALPHABET[millisecond >> shift & 31] for shift in range(45, -1, -5)])
+
+
+def _random_letters(count: int) -> str:
+    return os.urandom(count).translate(_LETTERS).decode("ascii")

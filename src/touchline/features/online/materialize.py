@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 from sqlalchemy import insert, update
-from ulid import ULID
 
 from touchline.features.offline.compute_view import FeatureHistory, compute_view, watermark_of
 from touchline.features.vectors.packed_row import Layout
 from touchline.features.vectors.served_view import ViewKeys, entity_key, view_keys
 from touchline.features.vectors.watermark import Mark, instant_of, micros
 from touchline.storage import DataStores, hold_lease, tables
+from touchline.storage.ulids import ulid_at
 
 if TYPE_CHECKING:
     from touchline.clock import Clock
@@ -148,7 +148,7 @@ def _with_progress(
 
 def _begin(history: FeatureHistory, stores: DataStores, clock: Clock) -> str:
     row = {
-        "id": str(ULID()),
+        "id": ulid_at(clock.wall()),
         "project": history.project,
         "view": history.view,
         "feature_version": history.feature_version,
