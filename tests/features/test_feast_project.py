@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.samples import a_small_sample
-from touchline.cli.feast_repository import apply_to_feast
+from touchline.features.feast.repository import FeastRepository, apply_to_feast
 from touchline.ingest import ingest_source
 
 pytestmark = [pytest.mark.services, pytest.mark.filterwarnings("ignore")]  # Feast warns of its own dependencies
@@ -31,10 +31,14 @@ def _stay_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    door = a_small_sample("football", tmp_path_factory.mktemp("football"))
-    for source in door.project.sources:
-        ingest_source(source, project=door.project.name, stores=door.house.stores, clock=door.clock)
-    done = apply_to_feast(door, lambda _: None)
+    opened = a_small_sample("football", tmp_path_factory.mktemp("football"))
+    for source in opened.project.sources:
+        ingest_source(source, project=opened.name, stores=opened.stores, clock=opened.clock)
+    home = opened.home.folder
+    repository = FeastRepository(home / "feast" / opened.name, opened.loaded.folder, home / "online.db")
+    done = apply_to_feast(
+        opened.project, repository, stores=opened.stores, clock=opened.clock, on_progress=lambda _: None
+    )
     assert (done.views, done.entities, done.service) == (("team_strength", "team_form"), ("team",), "football")
     return done.folder
 

@@ -14,14 +14,14 @@ from touchline.api.state import Api, named
 if TYPE_CHECKING:
     from touchline.automation import Stores
     from touchline.clock import Clock
-    from touchline.project import LoadedProject
+    from touchline.project import Project
 
 _ROUTERS = (system_health.router, freshness.router, model_health.router, feature_store.router, push.router)
 
 
-def add_api(app: FastAPI, stores_at: Callable[[Clock], Stores], *, load: Callable[[str], LoadedProject]) -> None:
+def add_api(app: FastAPI, stores_at: Callable[[Clock], Stores], *, declared: Callable[[str], Project]) -> None:
     """Mount `/api` on the serving application: every route for the default project, and for each by its name."""
-    app.state.api = Api(stores_at, app.state.serving, load)
+    app.state.api = Api(stores_at, app.state.serving, declared)
     app.include_router(system_health.root, prefix="/api")
     for router in _ROUTERS:
         app.include_router(router, prefix="/api")

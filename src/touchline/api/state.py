@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from threading import Lock
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Path, Request
@@ -16,7 +15,7 @@ from touchline.errors import UnknownName
 if TYPE_CHECKING:
     from touchline.automation import Stores
     from touchline.clock import Clock
-    from touchline.project import LoadedProject, Project
+    from touchline.project import Project
     from touchline.serving.http.state import Serving
     from touchline.serving.releases.release_slot import ReleaseSlot
 
@@ -27,21 +26,12 @@ class Api:
 
     stores_at: Callable[[Clock], Stores]
     serving: Serving
-    load: Callable[[str], LoadedProject]
+    declared: Callable[[str], Project]
     kept: KeptStatistics = field(default_factory=KeptStatistics)
-    _declared: dict[str, Project] = field(default_factory=dict)
-    _lock: Lock = field(default_factory=Lock)
 
     @property
     def names(self) -> list[str]:
         return list(self.serving.slots)
-
-    def declared(self, name: str) -> Project:
-        """The project's declaration. The first call imports it, and Polars with it, so it belongs in a thread."""
-        with self._lock:
-            if name not in self._declared:
-                self._declared[name] = self.load(name).project
-            return self._declared[name]
 
 
 @dataclass(frozen=True)

@@ -9,3 +9,5 @@ from touchline.automation.run_records import recorded_runs as recorded_runs
 from touchline.automation.steps import PipelineContext as PipelineContext
 from touchline.automation.steps import ingest_and_settle as ingest_and_settle
 from touchline.automation.stores import Stores as Stores
+from touchline.automation.summary import ProductionSummary as ProductionSummary
+from touchline.automation.summary import summarize_production as summarize_production

@@ -1,5 +1,5 @@
-"""What a person types. The opened: it reads settings, loads the project, opens clients and hands them down.
+"""The commands that a person types. A command opens settings, projects and stores, and hands them to a room.
 
-Modules here import only the standard library, Typer and Rich at the top, so that `touchline --help`
-answers at once; a command imports the rooms it needs when it runs.
+Files here import whole rooms at the top (`from touchline import features`): a room loads its files when a name of
+it is used, so `touchline --help` answers at once.
 """

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from touchline.cli.commands import data, features, keys, models, operate, predictions, project, serve, system, train
+from touchline import errors
+from touchline.cli.commands import data, features, keys, models, monitor, predictions, project, serve, system, train
 
 app = typer.Typer(
     name="touchline",
@@ -17,12 +18,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for module in (project, data, features, train, models, serve, predictions, operate, keys, system):
+for module in (project, data, features, train, models, serve, predictions, monitor, keys, system):
     module.register(app)
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         from importlib.metadata import version
 
         typer.echo(f"touchline {version('touchline')}")
@@ -32,32 +33,30 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def touchline(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """The whole life of a predictive model from one declaration.
 
-    Exit codes: 0 done, 1 failed, 2 used wrongly, 3 a gate said no.
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by a gate.
     """
 
 
 def main() -> None:
     """Run the command line; expected errors print their message, not a traceback."""
-    from touchline.errors import GateFailed, TouchlineError, UsageError
-
     try:
         app()
-    except UsageError as wrong:
-        _complain(wrong, 2)
-    except GateFailed as refused:
-        _complain(refused, 3)
-    except TouchlineError as failed:
-        _complain(failed, 1)
+    except errors.UsageError as error:
+        _exit(error, 2)
+    except errors.GateFailed as refusal:
+        _exit(refusal, 3)
+    except errors.TouchlineError as error:
+        _exit(error, 1)
     except KeyboardInterrupt:
-        _complain("Stopped. What was finished is kept; the same command carries on.", 130)
+        _exit("Stopped. Finished steps are stored; the same command continues from there.", 130)
 
 
-def _complain(message: object, code: int) -> None:
+def _exit(message: object, code: int) -> None:
     typer.secho(str(message), fg="red" if code != 3 else "yellow", err=True)
     sys.exit(code)
 

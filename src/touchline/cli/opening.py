@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from touchline import automation, features, project, registry, storage, training
+from touchline import automation, errors, features, registry, storage, training
+from touchline import project as projects
 
 if TYPE_CHECKING:
     from touchline.clock import Clock
-    from touchline.features import OnlineStore, PartitionRunner
+    from touchline.features import FeatureReader, FeatureView, OnlineStore, PartitionRunner
+    from touchline.features.online.store_away import Away
     from touchline.project import LoadedProject, Project
-    from touchline.registry import Tracking
+    from touchline.registry import ServedRelease, Tracking
     from touchline.settings import Settings
     from touchline.storage import Database, ObjectStore
 
@@ -63,13 +65,13 @@ class Home:
     @cached_property
     def main_online(self) -> OnlineStore:
         """The online store without its copy."""
-        from touchline.errors import InvalidSetting
-
         settings = self.settings
         if settings.online_store == "sqlite":
             return features.open_online_store("sqlite", str(self.folder / "online.db"))
         if settings.redis_url is None:
-            raise InvalidSetting("TOUCHLINE_REDIS_URL", "not set", f"online store {settings.online_store!r} needs it")
+            raise errors.InvalidSetting(
+                "TOUCHLINE_REDIS_URL", "not set", f"online store {settings.online_store!r} needs it"
+            )
         return features.open_online_store(settings.online_store, settings.redis_url)
 
     @cached_property
@@ -101,7 +103,7 @@ class OpenedProject:
 
     @cached_property
     def stores(self) -> automation.Stores:
-        return self.home.stores(project.project_clock(self.project, self.home.database))
+        return self.home.stores(projects.project_clock(self.project, self.home.database))
 
     @property
     def clock(self) -> Clock:
@@ -125,23 +127,21 @@ def load_default(home: Home, place: str | None) -> LoadedProject:
     """The project a command means: `-p`, else TOUCHLINE_PROJECT, else the first one found."""
     requested = place or home.settings.project
     if requested:
-        return project.load_project(requested, base=home.base)
-    return project.load_project(project_folders(home, [])[0], base=home.base)
+        return projects.load_project(requested, base=home.base)
+    return projects.load_project(project_folders(home, [])[0], base=home.base)
 
 
 def project_folders(home: Home, places: list[str]) -> list[Path]:
     """The folders of the projects to serve: the named ones, else TOUCHLINE_PROJECTS, else all under `projects/`."""
-    from touchline.errors import ProjectNotFound
-
-    folders = project.find_projects(places or list(home.settings.projects), base=home.base)
+    folders = projects.find_projects(places or list(home.settings.projects), base=home.base)
     if not folders:
-        raise ProjectNotFound("any project", home.base, [])
+        raise errors.ProjectNotFound("any project", home.base, [])
     return folders
 
 
 def load_all(home: Home, places: list[str]) -> list[LoadedProject]:
     """The projects that `up` serves, loaded."""
-    return [project.load_project(folder, base=home.base) for folder in project_folders(home, places)]
+    return [projects.load_project(folder, base=home.base) for folder in project_folders(home, places)]
 
 
 def pipeline_context(
@@ -166,6 +166,24 @@ def open_workshop(opened: OpenedProject) -> training.Workshop:
     settings = opened.home.settings
     workers = training.open_workers(settings.training_workers, settings.ray_address)
     return training.Workshop(studies=opened.home.folder / "studies" / opened.name, workers=workers)
+
+
+def release_reader(
+    home: Home, release: ServedRelease, *, clock: Clock, declared_views: Callable[[], Mapping[str, FeatureView]]
+) -> FeatureReader | None:
+    """Reads a release's features online; None where its model takes none. `declared_views` gives views by name."""
+    if not release.views:
+        return None
+    stores = features.ReaderStores(home.main_online, home, _stand_in(home))
+    return features.open_reader(release, stores, clock=clock, declared=declared_views)
+
+
+def _stand_in(home: Home) -> Away | None:
+    """What answers while Redis does not, per the settings."""
+    if home.settings.online_store == "sqlite" or home.settings.online_away == "refuse":
+        return None
+    copy = home.online_copy
+    return features.LastValues() if copy is None else features.StoreCopy(copy)
 
 
 def actor() -> str:

@@ -1,9 +1,9 @@
-"""How results reach the terminal: tables for people, JSON for machines, progress for long work."""
+"""Results on the terminal: tables as text, JSON for programs, the progress of long work."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime, timedelta
@@ -21,7 +21,7 @@ def print_json(result: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Rows under headings, for people; nothing found says so."""
+    """Rows under headings; without rows the title and "none yet"."""
     from rich.console import Console
     from rich.table import Table
 
@@ -42,7 +42,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
 
 
 def as_text(value: Any) -> str:
-    """A value as people read it.
+    """A value as text for people.
 
     >>> as_text(0.123456), as_text(None), as_text(timedelta(hours=3))
     ('0.1235', '-', '3:00:00')
@@ -59,11 +59,8 @@ def as_text(value: Any) -> str:
 
 
 @contextmanager
-def progress(label: str, *, quiet: bool = False) -> Iterator[Any]:
-    """A spinner with the step's name on a terminal; yields a function that changes the words.
-
-    Where the output is not a terminal, each change is a plain line on standard error.
-    """
+def progress(label: str, *, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """Yields a function that reports the current step: in a spinner on a terminal, else as lines on standard error."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -71,9 +68,9 @@ def progress(label: str, *, quiet: bool = False) -> Iterator[Any]:
         yield lambda _: None
     elif console.is_terminal:
         with console.status(label) as status:
-            yield lambda words: status.update(f"{label}: {words}")
+            yield lambda step: status.update(f"{label}: {step}")
     else:
-        yield lambda words: typer.echo(f"{label}: {words}", err=True)
+        yield lambda step: typer.echo(f"{label}: {step}", err=True)
 
 
 def _plain(result: Any) -> Any:

@@ -6,6 +6,9 @@ from touchline.serving.http.state import ServerOptions as ServerOptions
 from touchline.serving.predicting.answer import PredictHere as PredictHere
 from touchline.serving.predicting.bulk import Bulk as Bulk
 from touchline.serving.predicting.bulk import score_frame as score_frame
+from touchline.serving.predicting.score_file import RequestFile as RequestFile
+from touchline.serving.predicting.score_file import ScoredFile as ScoredFile
+from touchline.serving.predicting.score_file import score_file as score_file
 from touchline.serving.releases.journal_source import JournalReleases as JournalReleases
 from touchline.serving.releases.release_slot import Head as Head
 from touchline.serving.releases.release_slot import ReleaseSource as ReleaseSource

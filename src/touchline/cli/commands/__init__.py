@@ -1,1 +1,1 @@
-"""One file per group of commands: what a person types comes in, a call into a room goes out."""
+"""One file for each group of commands: the typed arguments come in, a call into a room goes out."""

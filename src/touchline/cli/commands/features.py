@@ -1,12 +1,13 @@
-"""`touchline features`: views, their histories, and what is online."""
+"""`touchline features`: feature views, their histories, and their values in the online store."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from touchline import api, errors, features
 from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, open_project
 from touchline.cli.output import as_text, print_json, print_table, progress
 
@@ -14,204 +15,194 @@ if TYPE_CHECKING:
     from touchline.features import FeatureView, ViewStatistics
     from touchline.features.verification.view_statistics import FeatureDistribution
 
-features = typer.Typer(help="Feature views: compute, materialize, look up, verify.", no_args_is_help=True)
-ViewsArgument = Annotated[list[str] | None, typer.Argument(metavar="[VIEW]...", help="Views; default: all.")]
+group = typer.Typer(help="Feature views: compute, materialize, look up, verify.", no_args_is_help=True)
+ViewsArgument = Annotated[list[str] | None, typer.Argument(metavar="[VIEW]...", help="Feature views; default: all.")]
 ViewArgument = Annotated[str, typer.Argument(help="Feature view.")]
 
 
 def register(app: typer.Typer) -> None:
-    app.add_typer(features, name="features")
+    app.add_typer(group, name="features")
     for command in (apply, compute, materialize, get, stats, invalidate, verify):
-        features.command()(command)
+        group.command()(command)
 
 
 def apply(project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Register views and entities in Feast.
+    """Register views and entities in Feast, on touchline's own stores.
 
-    With the task's feature service, over touchline's own stores.
-
-    Feast's own commands then work in the folder that is printed: `feast -c FOLDER ui`, `materialize-incremental`, …
+    Feast's commands then work in the printed folder: `feast -c FOLDER ui`, `materialize-incremental`, and so on.
 
     Example: touchline features apply -p football
     """
-    from touchline.cli.feast_repository import apply_to_feast
+    from touchline.features.feast.repository import FeastRepository, apply_to_feast
 
     opened = open_project(project)
-    with progress(opened.project.name, quiet=as_json) as say:
-        done = apply_to_feast(opened, say)
+    home = opened.home
+    online_file = home.folder / "online.db" if home.settings.online_store == "sqlite" else None
+    repository = FeastRepository(home.folder / "feast" / opened.name, opened.loaded.folder, online_file)
+    with progress(opened.name, quiet=as_json) as on_progress:
+        done = apply_to_feast(
+            opened.project, repository, stores=opened.stores, clock=opened.clock, on_progress=on_progress
+        )
     if as_json:
         print_json(done)
         return
-    typer.echo(f"{opened.project.name}: registered in Feast: views {', '.join(done.views) or 'none'}")
+    typer.echo(f"{opened.name}: registered in Feast: views {', '.join(done.views) or 'none'}")
     typer.echo(f"  entities {', '.join(done.entities) or 'none'}; feature service {done.service or 'none'}")
-    typer.echo(f"  look: feast -c {done.folder} feature-views list")
+    typer.echo(f"  list them: feast -c {done.folder} feature-views list")
 
 
 def compute(views: ViewsArgument = None, project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Compute the history of views on what is ingested.
+    """Compute the history of views from the ingested data.
 
-    What was computed before on the same snapshots and by the same code is found again.
+    A history that was computed before from the same snapshots and code is used again.
 
     Example: touchline features compute team_form -p football
     """
-    from touchline.features import compute_view
-
     opened = open_project(project)
-    found = []
-    with progress(opened.project.name, quiet=as_json) as say:
-        for view in chosen_views(opened, views):
-            say(f"compute {view.name}")
-            found.append(compute_view(view, project=opened.project.name, stores=opened.stores, clock=opened.clock))
+    histories = []
+    with progress(opened.name, quiet=as_json) as on_progress:
+        for view in _views(opened, views):
+            on_progress(f"compute {view.name}")
+            history = features.compute_view(view, project=opened.name, stores=opened.stores, clock=opened.clock)
+            histories.append(history)
     if as_json:
-        print_json(found)
+        print_json(histories)
         return
-    rows = ([one.view, one.feature_version, one.rows, one.hash[:12], one.object_key] for one in found)
-    print_table(f"feature histories of {opened.project.name}", ["view", "version", "rows", "hash", "object"], rows)
+    rows = ([one.view, one.feature_version, one.rows, one.hash[:12], one.object_key] for one in histories)
+    print_table(f"feature histories of {opened.name}", ["view", "version", "rows", "hash", "object"], rows)
 
 
 def materialize(views: ViewsArgument = None, project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Copy newest values to the online store.
+    """Copy the newest values of views to the online store.
 
-    A newer value that lies there stays.
+    A value there that is newer stays.
 
     Example: touchline features materialize -p football
     """
-    from touchline.features import materialize_view
-
     opened = open_project(project)
-    store, found = opened.stores.online, []
-    with progress(opened.project.name, quiet=as_json) as say:
-        for view in chosen_views(opened, views):
-            say(f"materialize {view.name}")
-            found.append(
-                materialize_view(
-                    view,
-                    project=opened.project.name,
-                    stores=opened.stores,
-                    online=store,
-                    clock=opened.clock,
-                    progress=lambda sent, of, name=view.name: say(f"materialize {name}: {sent} of {of}"),  # type: ignore[misc]
-                )
+    results = []
+    with progress(opened.name, quiet=as_json) as on_progress:
+        for view in _views(opened, views):
+            on_progress(f"materialize {view.name}")
+            result = features.materialize_view(
+                view,
+                project=opened.name,
+                stores=opened.stores,
+                online=opened.stores.online,
+                clock=opened.clock,
+                progress=_rows_progress(view.name, on_progress),
             )
+            results.append(result)
     if as_json:
-        print_json(found)
+        print_json(results)
         return
-    rows = ([one.view, one.feature_version, one.rows, one.written, one.watermark] for one in found)
-    print_table(
-        f"materialized for {opened.project.name}", ["view", "version", "entities", "written", "known up to"], rows
-    )
+    columns = ["view", "version", "entities", "written", "known up to"]
+    rows = ([one.view, one.feature_version, one.rows, one.written, one.watermark] for one in results)
+    print_table(f"materialized for {opened.name}", columns, rows)
 
 
 def get(
     view: ViewArgument,
-    keys: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="The entity, by its join keys.")],
+    keys: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="Join keys of the entity.")],
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read an entity's values, with their status and age.
+    """Show an entity's online values, with their status and age.
 
     Example: touchline features get team_form team="Schalke 04" -p football
     """
-    from touchline.api import entity_keys, read_online
-
     opened = open_project(project)
-    (chosen,) = chosen_views(opened, [view])
-    entity = entity_keys(chosen, pairs_of(keys))
+    (declared,) = _views(opened, [view])
+    entity = api.entity_keys(declared, _pairs(keys))
     now = opened.clock.now()
-    ((found,),) = read_online(opened.project.name, [chosen], [entity], opened.stores.online, now=now)
+    ((values,),) = api.read_online(opened.name, [declared], [entity], opened.stores.online, now=now)
     if as_json:
-        print_json(found)
+        print_json(values)
         return
     named = " ".join(f"{name}={value}" for name, value in entity.items())
-    typer.echo(f"{found.view} {found.feature_version}  {named}: {found.status}")
-    if found.event_timestamp is None:
-        typer.echo(f"  nothing is online for it; known up to {as_text(found.watermark)} UTC")
+    typer.echo(f"{values.view} {values.feature_version}  {named}: {values.status}")
+    if values.event_timestamp is None:
+        typer.echo(f"  the online store has no row for it; it is complete up to {as_text(values.watermark)} UTC")
         return
-    age = now - found.event_timestamp
+    age = now - values.event_timestamp
     typer.echo(
-        f"  known since {as_text(found.event_timestamp)} UTC, {age.days} days old (ttl {as_text(found.ttl)}); "
-        f"everything known up to {as_text(found.watermark)} UTC is online"
+        f"  known since {as_text(values.event_timestamp)} UTC, {age.days} days old (ttl {as_text(values.ttl)}); "
+        f"the online store is complete up to {as_text(values.watermark)} UTC"
     )
-    print_table("", ["feature", "value"], found.values.items())
+    print_table("", ["feature", "value"], values.values.items())
 
 
 def stats(views: ViewsArgument = None, project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Show rows, freshness and values of every view.
+    """Show rows, freshness and distributions of views, and the model versions that use them.
 
-    And the model versions that use it.
-
-    Distributions are of each entity's newest known value.
+    Distributions are over each entity's newest value.
 
     Example: touchline features stats team_form -p football
     """
-    from touchline.features import read_history, view_statistics
-
     opened = open_project(project)
-    stores, name, store = opened.stores, opened.project.name, opened.stores.online
-    found = [
-        view_statistics(
+    stores, name, now = opened.stores, opened.name, opened.clock.now()
+    statistics = [
+        features.view_statistics(
             view,
-            read_history(view, project=name, stores=stores),
+            features.read_history(view, project=name, stores=stores),
             project=name,
             stores=stores,
-            online=store,
-            now=opened.clock.now(),
+            online=stores.online,
+            now=now,
         )
-        for view in chosen_views(opened, views)
+        for view in _views(opened, views)
     ]
-    print_json(found) if as_json else _print_stats(name, found)
+    print_json(statistics) if as_json else _print_stats(name, statistics)
 
 
 def invalidate(
-    view: Annotated[str | None, typer.Argument(help="Feature view; or give --model.")] = None,
+    view: Annotated[str | None, typer.Argument(help="Feature view; without it give --model.")] = None,
     keys: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="One entity; default: all.")
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Join keys of one entity; default: all.")
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Every view that this version's release reads.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Model version, for the views it reads.")] = None,
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take values out of the online store.
+    """Delete values from the online store: of an entity, of a view, or of all views that a model reads.
 
-    An entity's, a view's, or all that a model reads.
-
-    The next `features materialize` brings them back.
+    The next `features materialize` writes them again.
 
     Example: touchline features invalidate team_form team="Schalke 04" -p football
     """
-    from touchline.cli.invalidation import invalidate_online
-
     opened = open_project(project)
-    chosen = chosen_views(opened, [view])[0] if view else None
-    gone = invalidate_online(opened, chosen, pairs_of(keys or []), model=model)
-    if as_json:
-        print_json({"project": opened.project.name, "rows": gone})
+    if (view is None) == (model is None):
+        raise errors.NothingNamed("features invalidate", "either a feature view or --model VERSION")
+    if model is not None:
+        rows = _invalidate_model(opened, model)
     else:
-        typer.echo(
-            f"{opened.project.name}: {gone} rows are no longer online; back again: touchline features materialize"
-        )
+        rows = _invalidate_view(opened, _views(opened, [str(view)])[0], _pairs(keys or []))
+    if as_json:
+        print_json({"project": opened.name, "rows": rows})
+    else:
+        typer.echo(f"{opened.name}: {rows} rows deleted online; to write them again: touchline features materialize")
 
 
 def verify(
-    sample: Annotated[int, typer.Option(min=1, help="How many logged answers to compute again.")] = 1000,
-    all_rows: Annotated[bool, typer.Option("--all", help="Every logged answer of the release.")] = False,
-    version: Annotated[str, typer.Option("--model", help="Version whose answers are checked.")] = "Production",
+    sample: Annotated[int, typer.Option(min=1, help="Number of logged predictions to check, drawn at random.")] = 1000,
+    all_rows: Annotated[bool, typer.Option("--all", help="Check every logged prediction of the release.")] = False,
+    version: Annotated[str, typer.Option("--model", help="Model version to check.")] = "Production",
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Prove that served features equal what history gives.
+    """Check that the features of logged predictions equal the feature histories.
 
-    Logged vectors are computed again, offline, as known then.
+    The features are computed again offline, as they were known at the time of each prediction.
 
-    Exit code 1 when one comes out differently.
+    Exit code 1 when one differs.
 
     Example: touchline features verify --sample 1000 -p football
     """
     from touchline.cli.verification import verify_served
 
     opened = open_project(project)
-    with progress(opened.project.name, quiet=as_json) as say:
-        checked = verify_served(opened, version, sample=None if all_rows else sample, say=say)
+    with progress(opened.name, quiet=as_json) as on_progress:
+        checked = verify_served(opened, version, sample=None if all_rows else sample, say=on_progress)
     report = checked.report
     if as_json:
         print_json(
@@ -219,10 +210,12 @@ def verify(
         )
     else:
         typer.echo(
-            f"{opened.project.name} {checked.release}: {report.matched} of {report.checked} vectors match, "
+            f"{opened.name} {checked.release}: {report.matched} of {report.checked} vectors match, "
             f"{report.mismatched} mismatches; skew rate at most {report.upper_bound:.3%} (95 %)"
         )
-        typer.echo(f"  apart: {report.fallback_rows} answered by a fall-back, {checked.given} brought their own values")
+        typer.echo(
+            f"  not counted: {report.fallback_rows} answered by a fall-back, {checked.given} with values of the request"
+        )
         if report.mismatched:
             by_column = sorted(report.by_column.items(), key=lambda pair: -pair[1])
             print_table("mismatches by feature", ["feature", "vectors"], by_column)
@@ -231,49 +224,62 @@ def verify(
     raise typer.Exit(1 if report.mismatched else 0)
 
 
-def _print_stats(project: str, found: Sequence[ViewStatistics]) -> None:
+def _invalidate_model(opened: OpenedProject, version: str) -> int:
+    from touchline.cli.verification import release_of
+
+    return features.invalidate_model(release_of(opened, version).manifest.views, store=opened.stores.online)
+
+
+def _invalidate_view(opened: OpenedProject, view: FeatureView, keys: Mapping[str, str]) -> int:
+    store = opened.stores.online
+    if not keys:
+        return features.invalidate_view(opened.name, view.name, view.feature_version, store=store)
+    return features.invalidate_entity(view, api.entity_keys(view, keys), project=opened.name, store=store)
+
+
+def _rows_progress(view: str, on_progress: Callable[[str], None]) -> Callable[[int, int], None]:
+    return lambda sent, total: on_progress(f"materialize {view}: {sent} of {total}")
+
+
+def _print_stats(project: str, statistics: Sequence[ViewStatistics]) -> None:
     heads = ["view", "entity", "sources", "version"]
     heads += ["history rows", "online rows", "bytes", "materialized", "known up to"]
-    print_table(f"feature views of {project}", [*heads, "quarantined", "model versions"], map(_view_row, found))
+    print_table(f"feature views of {project}", [*heads, "quarantined", "model versions"], map(_view_row, statistics))
     heads = ["feature", "type", "coverage", "distinct", "mean", "std", "min", "5 %", "25 %", "50 %", "75 %", "95 %"]
-    for view in found:
+    for view in statistics:
         if view.features:
             typer.echo("")
             print_table(view.view, [*heads, "max", "levels"], map(_feature_row, view.features))
 
 
-def _view_row(found: ViewStatistics) -> list[object]:
-    sources = ", ".join(f"{source} {(hash or '-')[:12]}" for source, hash in found.sources.items())
-    identity = [found.view, found.entity, sources, found.feature_version]
-    sizes = [found.history_rows, found.online_rows, found.online_bytes]
-    models = ", ".join(map(str, found.models)) or None
-    return [*identity, *sizes, found.materialized_at, found.watermark, found.quarantined, models]
+def _view_row(view: ViewStatistics) -> list[object]:
+    sources = ", ".join(f"{source} {(hash or '-')[:12]}" for source, hash in view.sources.items())
+    identity = [view.view, view.entity, sources, view.feature_version]
+    sizes = [view.history_rows, view.online_rows, view.online_bytes]
+    models = ", ".join(map(str, view.models)) or None
+    return [*identity, *sizes, view.materialized_at, view.watermark, view.quarantined, models]
 
 
-def _feature_row(found: FeatureDistribution) -> list[object]:
-    coverage = f"{1 - found.nulls / found.count:.1%}" if found.count else None
-    quantiles = found.quantiles or [None] * 5
-    levels = ", ".join(f"{level} {count}" for level, count in found.levels) or None
-    facts = [found.name, found.dtype, coverage, found.distinct, found.mean, found.std]
-    return [*facts, found.minimum, *quantiles, found.maximum, levels]
+def _feature_row(feature: FeatureDistribution) -> list[object]:
+    coverage = f"{1 - feature.nulls / feature.count:.1%}" if feature.count else None
+    quantiles = feature.quantiles or [None] * 5
+    levels = ", ".join(f"{level} {count}" for level, count in feature.levels) or None
+    row = [feature.name, feature.dtype, coverage, feature.distinct, feature.mean, feature.std]
+    return [*row, feature.minimum, *quantiles, feature.maximum, levels]
 
 
-def chosen_views(opened: OpenedProject, names: Sequence[str] | None) -> list[FeatureView]:
-    """The views of these names, or all; an unknown one names its neighbour."""
-    from touchline.errors import ViewNotFound
-
-    known = {view.name: view for view in opened.project.feature_views}
+def _views(opened: OpenedProject, names: Sequence[str] | None) -> list[FeatureView]:
+    """The views of these names, or all. Raises `ViewNotFound` with the nearest name."""
+    views = {view.name: view for view in opened.project.feature_views}
     for name in names or ():
-        if name not in known:
-            raise ViewNotFound(name, known)
-    return [known[name] for name in names] if names else list(known.values())
+        if name not in views:
+            raise errors.ViewNotFound(name, views)
+    return [views[name] for name in names] if names else list(views.values())
 
 
-def pairs_of(texts: Sequence[str]) -> dict[str, str]:
-    """What was typed as name=value."""
-    from touchline.errors import NotAPair
-
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    """The typed KEY=VALUE arguments by key."""
     for text in texts:
         if "=" not in text:
-            raise NotAPair(text)
+            raise errors.NotAPair(text)
     return dict(text.split("=", 1) for text in texts)

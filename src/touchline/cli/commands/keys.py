@@ -1,4 +1,4 @@
-"""`touchline keys`: who may ask the server."""
+"""`touchline keys`: API keys for the clients of the server."""
 
 from __future__ import annotations
 
@@ -6,32 +6,35 @@ from typing import Annotated, Literal
 
 import typer
 
+from touchline import http
 from touchline.cli.opening import JsonOption, open_home
 from touchline.cli.output import print_json, print_table
+from touchline.clock import SystemClock
 
-keys = typer.Typer(help="API keys; none is needed on this machine alone.", no_args_is_help=True)
+group = typer.Typer(
+    help="API keys. Without any, the server answers only requests from this machine.", no_args_is_help=True
+)
 
 
 def register(app: typer.Typer) -> None:
-    app.add_typer(keys, name="keys")
-    keys.command("make")(make)
-    keys.command("list")(list_all)
-    keys.command("revoke")(revoke)
+    app.add_typer(group, name="keys")
+    group.command("make")(make)
+    group.command("list")(list_all)
+    group.command("revoke")(revoke)
 
 
 def make(
-    name: Annotated[str, typer.Argument(help="Whose key it is.")],
-    role: Annotated[Literal["viewer", "scorer", "operator", "admin"], typer.Option(help="What it may do.")] = "scorer",
+    name: Annotated[str, typer.Argument(help="Name of the client that will use the key.")],
+    role: Annotated[
+        Literal["viewer", "scorer", "operator", "admin"], typer.Option(help="Role of the client.")
+    ] = "scorer",
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key and print it, this once: the database keeps a hash.
+    """Make a key and print it. It cannot be printed again, since the database stores only its hash.
 
     Example: touchline keys make ingress --role scorer
     """
-    from touchline.clock import SystemClock
-    from touchline.http import make_key
-
-    text = make_key(open_home().database, name, role, now=SystemClock().wall())
+    text = http.make_key(open_home().database, name, role, now=SystemClock().wall())
     print_json({"name": name, "role": role, "key": text}) if as_json else typer.echo(text)
 
 
@@ -40,25 +43,21 @@ def list_all(as_json: JsonOption = False) -> None:
 
     Example: touchline keys list
     """
-    from touchline.http import list_keys
-
-    found = list_keys(open_home().database)
+    keys = http.list_keys(open_home().database)
     if as_json:
-        print_json(found)
+        print_json(keys)
         return
-    rows = ([key.id, key.name, key.role, key.created_at, key.revoked_at] for key in found)
-    print_table("API keys", ["id", "name", "role", "made", "revoked"], rows)
+    rows = ([key.id, key.name, key.role, key.created_at, key.revoked_at] for key in keys)
+    print_table("API keys", ["id", "name", "role", "created", "revoked"], rows)
 
 
 def revoke(
-    key_id: Annotated[str, typer.Argument(help="The key's id, as `keys list` shows it.")], as_json: JsonOption = False
+    key_id: Annotated[str, typer.Argument(help="Id of the key, as `keys list` prints it.")],
+    as_json: JsonOption = False,
 ) -> None:
-    """Make a key stop working, within a second.
+    """Revoke a key: within a second the server refuses it.
 
     Example: touchline keys revoke 01JD9Z0V8RQ6W3M4T7K2X5B1NC
     """
-    from touchline.clock import SystemClock
-    from touchline.http import revoke_key
-
-    revoke_key(open_home().database, key_id, now=SystemClock().wall())
+    http.revoke_key(open_home().database, key_id, now=SystemClock().wall())
     print_json({"revoked": key_id}) if as_json else typer.echo(f"{key_id} is revoked")

@@ -1,58 +1,197 @@
-"""`touchline models`: the decisions about versions, and their journal."""
+"""`touchline models`: show, compare and reproduce model versions, and change their stages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from touchline.cli.commands.versions import VersionArgument, add_versions
-from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, actor, open_project, pipeline_context
-from touchline.cli.output import as_text, print_json, print_table
+from touchline import automation, errors, registry
+from touchline.cli.instants import parse_instant
+from touchline.cli.opening import JsonOption, ProjectOption, actor, open_project, pipeline_context
+from touchline.cli.output import as_text, print_json, print_table, progress
 
 if TYPE_CHECKING:
-    from touchline.registry import Decision, Promoted, Registry
+    from touchline.registry import Decision, MetricValue, Promoted, Registry
 
-models = typer.Typer(help="Model versions: list, compare, promote, roll back.", no_args_is_help=True)
+group = typer.Typer(help="Model versions: list, compare, promote, roll back.", no_args_is_help=True)
 
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the journal.")]
-TicketOption = Annotated[str | None, typer.Option("--ticket", help="Ticket of the change.")]
+VersionArgument = Annotated[
+    str, typer.Argument(help="Model version: 7, 1.2.0, Production, Staging, rollback or latest.")
+]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Reason, for the journal.")]
+TicketOption = Annotated[str | None, typer.Option("--ticket", help="Ticket of the change, for the journal.")]
 
 
 def register(app: typer.Typer) -> None:
-    app.add_typer(models, name="models")
-    add_versions(models)
-    for command in (promote, approve, reject, demote, rollback, history):
-        models.command()(command)
+    app.add_typer(group, name="models")
+    group.command("list")(list_versions)
+    for command in (show, compare, card, download, reproduce, promote, approve, reject, demote, rollback, history):
+        group.command()(command)
+
+
+def list_versions(project: ProjectOption = None, as_json: JsonOption = False) -> None:
+    """List the model versions, newest first.
+
+    Example: touchline models list -p football
+    """
+    opened = open_project(project)
+    versions = registry.read_versions(opened.stores, opened.name)
+    if as_json:
+        print_json(versions)
+        return
+    metrics = [
+        name
+        for name in ("log_loss", "accuracy", "pr_auc", "rmse")
+        if any(name in version.metrics for version in versions)
+    ]
+    rows = (
+        [v.version, v.semantic_version, v.stage, v.name, v.created_at, v.rows]
+        + [v.metrics[name].value if name in v.metrics else None for name in metrics]
+        for v in versions
+    )
+    columns = ["version", "semantic", "stage", "model", "trained", "test rows", *metrics]
+    print_table(f"versions of {opened.name}", columns, rows)
+
+
+def show(version: VersionArgument, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+    """Show a version: its stage, hashes and metrics with their intervals.
+
+    Example: touchline models show Production -p football
+    """
+    opened = open_project(project)
+    found = registry.read_version(opened.stores, opened.name, version)
+    if as_json:
+        print_json(found)
+        return
+    typer.echo(f"{found.project} version {found.version} ({found.semantic_version})  {found.stage}  {found.name}")
+    typer.echo(f"  trained {as_text(found.created_at)} UTC  MLflow run {found.run_id}  ticket {as_text(found.ticket)}")
+    typer.echo(
+        f"  test    {found.rows} rows in {found.clusters} clusters, {as_text(found.test_from)} to "
+        f"{as_text(found.test_to)} UTC"
+    )
+    for name, value in found.hashes.items():
+        typer.echo(f"  {name:<12} {value}")
+    rows = (
+        [name, m.value, m.low, m.high, found.baseline[name].value if name in found.baseline else None]
+        for name, m in found.metrics.items()
+    )
+    print_table("on the test window", ["metric", "value", "low", "high", "constant baseline"], rows)
+
+
+def compare(
+    first: VersionArgument, second: VersionArgument, project: ProjectOption = None, as_json: JsonOption = False
+) -> None:
+    """Compare two versions, with a confidence interval of their difference.
+
+    Example: touchline models compare 2 Production -p football
+    """
+    opened = open_project(project)
+    found = registry.compare_versions(opened.stores, opened.name, first, second)
+    if as_json:
+        print_json(found)
+        return
+    columns = ["", f"version {found.first.version}", f"version {found.second.version}"]
+    print_table("test window", columns, ([name, *map(_interval, pair)] for name, pair in found.metrics.items()))
+    rows = [[name, *pair] for name, pair in {**found.hashes, **found.recipe}.items() if pair[0] != pair[1]]
+    print_table("hashes and settings that differ", columns, rows)
+    if found.paired is None:
+        typer.echo(f"No paired comparison: {found.note}.")
+        return
+    paired = found.paired
+    typer.echo(
+        f"{paired.metric}: {paired.difference:+.4f} (95 % from {paired.low:+.4f} to {paired.high:+.4f}, "
+        f"p = {paired.p_value:.3f}) {found.note}; below 0 version {found.first.version} is better."
+    )
+
+
+def card(
+    version: VersionArgument = "Production",
+    form: Annotated[
+        Literal["markdown", "html"], typer.Option("--format", help="Markdown, or one HTML page.")
+    ] = "markdown",
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; default: print the card.")] = None,
+    project: ProjectOption = None,
+) -> None:
+    """Print a version's model card.
+
+    Example: touchline models card Production --format html --out card.html -p football
+    """
+    opened = open_project(project)
+    found = registry.read_card(opened.stores, opened.name, version)
+    text = found.html if form == "html" else found.markdown
+    if out is None:
+        typer.echo(text)
+        return
+    out.write_text(text, encoding="utf-8")
+    typer.echo(f"card of version {found.version.version} written to {out}")
+
+
+def download(
+    version: VersionArgument,
+    folder: Annotated[Path, typer.Argument(help="Folder to copy the release to.")],
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy a version's release to a folder and verify the copy.
+
+    Example: touchline models download Production ./release -p football
+    """
+    opened = open_project(project)
+    target = registry.download_release(opened.stores, opened.name, version, folder)
+    print_json({"folder": target}) if as_json else typer.echo(f"verified release in {target}")
+
+
+def reproduce(version: VersionArgument = "latest", project: ProjectOption = None, as_json: JsonOption = False) -> None:
+    """Train a version again from its record and compare the predictions.
+
+    Exit code 1 when a prediction differs. Data and libraries that changed since are listed.
+
+    Example: touchline models reproduce 1 -p football
+    """
+    opened = open_project(project)
+    found = registry.read_version(opened.stores, opened.name, version)
+    material = automation.material_of(pipeline_context(opened), found)
+    if material is None:
+        raise errors.NotReproducible(found.version, found.training_set_hash)
+    with progress(opened.name, quiet=as_json) as on_progress:
+        on_progress(f"train version {found.version} again")
+        again = registry.reproduce(opened.stores, found, material)
+    if as_json:
+        print_json({**vars(again), "version": found.version, "is_same": again.is_same})
+    else:
+        same = "all identical" if again.is_same else f"{again.differing} differ, by {again.gap:.3g} at most"
+        typer.echo(f"version {found.version} trained again: {again.rows} predictions, {same}")
+        for change in again.changed:
+            typer.echo(f"  changed since: {change}")
+    if not again.is_same:
+        raise typer.Exit(1)
 
 
 def promote(
     version: VersionArgument,
-    skip_rollout: Annotated[bool, typer.Option("--now", help="Straight to Production; needs --reason.")] = False,
+    skip_rollout: Annotated[
+        bool, typer.Option("--now", help="Straight to Production without a rollout; needs --reason.")
+    ] = False,
     reason: ReasonOption = "",
     ticket: TicketOption = None,
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Move a version one stage up.
+    """Move a version one stage up: to Staging if it passes the gates, then to Production by a rollout or --now.
 
-    To Staging through the gates, to Production by rollout or --now.
-
-    Exit code 3 when a gate says no.
+    Exit code 3 when a gate refuses the version.
 
     Example: touchline models promote 7 -p football
     """
-    from touchline.automation import judges_of
-    from touchline.registry import promote as move_up
-    from touchline.registry import read_version
-
     opened = open_project(project)
-    registry = opened.stores
-    found = read_version(registry, opened.project.name, version)
-    judges = judges_of(pipeline_context(opened), found)
-    done = move_up(registry, opened.project.name, found.version, _decision(reason, ticket, skip_rollout), judges=judges)
-    _tell(done, as_json=as_json)
+    found = registry.read_version(opened.stores, opened.name, version)
+    judges = automation.judges_of(pipeline_context(opened), found)
+    decision = registry.Decision(actor(), reason, ticket, skip_rollout)
+    done = registry.promote(opened.stores, opened.name, found.version, decision, judges=judges)
+    _print_promotion(done, as_json=as_json)
 
 
 def approve(
@@ -62,13 +201,11 @@ def approve(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say yes to a version; an approval gate asks for it.
+    """Approve a version, as an approval gate requires.
 
-    Example: touchline models approve 7 --reason "looks right" -p football
+    Example: touchline models approve 7 --reason "reviewed" -p football
     """
-    from touchline.registry import approve as act
-
-    _decide(act, version, _decision(reason, ticket), project, as_json=as_json)
+    _decide(registry.approve, version, registry.Decision(actor(), reason, ticket), project, as_json=as_json)
 
 
 def reject(
@@ -78,13 +215,11 @@ def reject(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Turn a version away; it is archived.
+    """Reject a version and archive it.
 
     Example: touchline models reject 7 --reason "trained on a broken feed" -p football
     """
-    from touchline.registry import reject as act
-
-    _decide(act, version, _decision(reason, ticket), project, as_json=as_json)
+    _decide(registry.reject, version, registry.Decision(actor(), reason, ticket), project, as_json=as_json)
 
 
 def demote(
@@ -94,13 +229,11 @@ def demote(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a version one stage down.
+    """Move a version one stage down.
 
-    Example: touchline models demote 7 --reason "to be looked at again" -p football
+    Example: touchline models demote 7 --reason "needs another review" -p football
     """
-    from touchline.registry import demote as act
-
-    _decide(act, version, _decision(reason, ticket), project, as_json=as_json)
+    _decide(registry.demote, version, registry.Decision(actor(), reason, ticket), project, as_json=as_json)
 
 
 def rollback(
@@ -113,28 +246,24 @@ def rollback(
 
     Example: touchline models rollback --reason "worse on Sunday's matches" -p football
     """
-    from touchline.registry import rollback as return_to_previous
-
     opened = open_project(project)
-    done = return_to_previous(opened.stores, opened.project.name, _decision(reason, ticket))
-    _tell(done, as_json=as_json)
+    done = registry.rollback(opened.stores, opened.name, registry.Decision(actor(), reason, ticket))
+    _print_promotion(done, as_json=as_json)
 
 
 def history(
-    at: Annotated[str | None, typer.Option("--at", help="What was live at this instant (ISO, UTC).")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="Show the stages at this time instead (ISO, UTC).")] = None,
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List every stage change, or what stood where at an instant.
+    """List every stage change, or show the stages of all versions at a time.
 
     Example: touchline models history --at 2009-04-18T12:00 -p football
     """
-    from touchline.cli.instants import parse_instant
-
     opened = open_project(project)
     journal = opened.stores.journal
     if at is not None:
-        state = journal.at(opened.project.name, parse_instant(at))
+        state = journal.at(opened.name, parse_instant(at))
         if as_json:
             print_json(
                 {"at": at, "production": state.production, "staging": state.staging, "rollback": state.rollback}
@@ -142,40 +271,34 @@ def history(
             )
         else:
             typer.echo(
-                f"{opened.project.name} at {at}: Production {as_text(state.production)}, "
+                f"{opened.name} at {at}: Production {as_text(state.production)}, "
                 f"Staging {as_text(state.staging)}, rollback {as_text(state.rollback)}"
             )
         return
-    changes = journal.history(opened.project.name)
+    changes = journal.history(opened.name)
     if as_json:
         print_json(changes)
         return
+    columns = ["no.", "at", "version", "change", "by", "reason", "ticket"]
     rows = (
         [c.sequence, c.at, c.version, f"{c.from_stage} → {c.to_stage}", c.actor, c.reason, c.ticket] for c in changes
     )
-    print_table(f"journal of {opened.project.name}", ["no.", "at", "version", "change", "by", "why", "ticket"], rows)
-
-
-def _decision(reason: str, ticket: str | None, skip_rollout: bool = False) -> Decision:
-    from touchline.registry import Decision
-
-    return Decision(actor(), reason, ticket, skip_rollout)
+    print_table(f"journal of {opened.name}", columns, rows)
 
 
 def _decide(
-    act: Callable[[Registry, str, str, Decision], Promoted],
+    change_stage: Callable[[Registry, str, str, Decision], Promoted],
     version: str,
     decision: Decision,
     project: str | None,
     *,
     as_json: bool,
 ) -> None:
+    opened = open_project(project)
+    _print_promotion(change_stage(opened.stores, opened.name, version, decision), as_json=as_json)
 
-    opened: OpenedProject = open_project(project)
-    _tell(act(opened.stores, opened.project.name, version, decision), as_json=as_json)
 
-
-def _tell(done: Promoted, *, as_json: bool) -> None:
+def _print_promotion(done: Promoted, *, as_json: bool) -> None:
     if as_json:
         print_json(done)
         return
@@ -184,6 +307,12 @@ def _tell(done: Promoted, *, as_json: bool) -> None:
     for change in done.changes:
         typer.echo(f"version {change.version}: {change.from_stage} → {change.to_stage}  ({change.reason})")
     if not done.changes:
-        typer.echo(f"version {done.version.version} already is in {done.version.stage}; nothing changed")
+        typer.echo(f"version {done.version.version} is in {done.version.stage} already; nothing changed")
     if done.unmirrored:
-        typer.echo(f"note: MLflow shows this later: {done.unmirrored}")
+        typer.echo(f"note: MLflow shows this change later: {done.unmirrored}")
+
+
+def _interval(metric: MetricValue | None) -> str:
+    if metric is None or metric.low is None:
+        return as_text(metric.value if metric else None)
+    return f"{as_text(metric.value)} ({as_text(metric.low)} to {as_text(metric.high)})"

@@ -1,69 +1,248 @@
-"""`touchline predictions`: how long the prediction log keeps its rows, and where they go."""
+"""`touchline predict`, `outcomes`, `trace`, `replay` and `predictions`: predictions and their log."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from touchline.cli.opening import JsonOption, ProjectOption, open_project
-from touchline.cli.output import print_json
+from touchline import errors, predictions, registry, serving
+from touchline.cli.instants import parse_instant
+from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, open_home, open_project, release_reader
+from touchline.cli.output import as_text, print_json, print_table, progress
+from touchline.cli.server_client import predict_one
 
-predictions = typer.Typer(help="The prediction log: export it, keep it small.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from touchline.predictions import Trace
 
-SinceOption = Annotated[str | None, typer.Option("--since", help="Answered at this instant or later (ISO, UTC).")]
-UntilOption = Annotated[str | None, typer.Option("--until", help="Answered before this instant; default: now.")]
-DaysOption = Annotated[float, typer.Option("--keep-days", min=0, help="How many days stay in the database.")]
+group = typer.Typer(help="The prediction log: export it, delete old rows.", no_args_is_help=True)
+
+SinceOption = Annotated[str | None, typer.Option("--since", help="First time of a prediction (ISO, UTC).")]
+UntilOption = Annotated[str | None, typer.Option("--until", help="Predictions before this time; default: now.")]
+DaysOption = Annotated[float, typer.Option("--keep-days", min=0, help="Days that stay in the database.")]
 
 
 def register(app: typer.Typer) -> None:
-    app.add_typer(predictions, name="predictions")
-    predictions.command()(export)
-    predictions.command()(prune)
+    for command in (predict, outcomes, trace, replay):
+        app.command()(command)
+    app.add_typer(group, name="predictions")
+    group.command()(export)
+    group.command()(prune)
+
+
+def predict(
+    fields: Annotated[list[str] | None, typer.Argument(help="Fields of the request, as name=value.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="CSV or Parquet file with one request per row.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="File to write for --file; .csv or .parquet.")] = None,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the running server for one prediction, or score a file without the server.
+
+    A file is scored by the release in Production. A row that is invalid gets no prediction; its column "problem"
+    says why. Predictions of a file are not logged: to log them, send the rows to the server as a job
+    (POST /predict/jobs).
+
+    Example: touchline predict -p football home_team="Schalke 04" away_team="Energie Cottbus"
+    """
+    opened = open_project(project)
+    if file is not None:
+        with progress("predict", quiet=as_json) as on_progress:
+            scored = _score(opened, file, to, on_progress)
+        if as_json:
+            print_json(scored)
+        else:
+            refused = f", {scored.refused:,} of them refused" if scored.refused else ""
+            typer.echo(f"wrote {scored.rows:,} rows{refused}, to {scored.file}")
+        return
+    response = predict_one(opened, fields or [])
+    if as_json:
+        print_json(response)
+        return
+    output: dict[str, Any] = response.get("probabilities") or {"value": response.get("value")}
+    values = "  ".join(f"{name} {value:.4f}" for name, value in output.items())
+    typer.echo(f"{values}   prediction {response['prediction_id']}   release {response['release']}")
+
+
+def outcomes(
+    limit: Annotated[int, typer.Option(min=1, help="Number of predictions to list.")] = 20,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List predictions beside their outcomes, newest first.
+
+    Example: touchline outcomes -p football
+    """
+    opened = open_project(project)
+    settled = predictions.read_settled(opened.stores.database, opened.name, limit=limit)
+    if as_json:
+        print_json(settled)
+        return
+    order = opened.project.task.entity_columns
+    columns = ["example", "entity", "predicted", "observed", "known at", "prediction"]
+    rows = (
+        [
+            one.example_id,
+            " – ".join(one.entity_keys[name] for name in order if name in one.entity_keys),
+            one.said,
+            one.label,
+            one.label_timestamp,
+            one.prediction_id,
+        ]
+        for one in settled
+    )
+    print_table(f"predictions of {opened.name}", columns, rows)
+
+
+def trace(
+    prediction_id: Annotated[str, typer.Argument(help="Id of the prediction, from the response.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show the origin of a prediction: features, release, training, snapshots and source files.
+
+    Example: touchline trace 01JD9Z0V8RQ6W3M4T7K2X5B1NC
+    """
+    traced = predictions.trace(open_home().database, prediction_id)
+    print_json(traced) if as_json else _print_trace(traced)
+
+
+def replay(
+    prediction_id: Annotated[str | None, typer.Argument(help="Id of one prediction; default: a random sample.")] = None,
+    sample: Annotated[int, typer.Option(min=1, help="Number of logged predictions to compute again.")] = 10_000,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compute logged predictions again from their release and features, and compare.
+
+    Exit code 1 when one differs.
+
+    Example: touchline replay --sample 1000 -p football
+    """
+    if prediction_id is not None:
+        _replay_one(prediction_id, as_json=as_json)
+        return
+    opened = open_project(project)
+    stores, requested = opened.stores, predictions.Sample(rows=sample)
+    with progress("replay", quiet=as_json) as on_progress:
+        report = predictions.replay_sample(
+            stores.database,
+            stores.objects,
+            opened.name,
+            requested,
+            tell=lambda done, total: on_progress(f"{done} of {total}"),
+        )
+    if as_json:
+        print_json(report)
+    else:
+        typer.echo(
+            f"{opened.name}: {report.replayed} replayed ({report.from_features} from their features), "
+            f"{len(report.mismatches)} mismatches"
+        )
+        for mismatch in report.mismatches[:20]:
+            typer.echo(f"  {mismatch.prediction_id}: {mismatch.difference}")
+    raise typer.Exit(1 if report.mismatches else 0)
 
 
 def export(
     since: SinceOption = None, until: UntilOption = None, project: ProjectOption = None, as_json: JsonOption = False
 ) -> None:
-    """Copy logged predictions to Parquet, by month.
+    """Copy logged predictions to Parquet files, one per month.
 
     Example: touchline predictions export --since 2009-04-01 -p football
     """
-    from touchline.cli.instants import parse_instant
-    from touchline.predictions import export_predictions
-
     opened = open_project(project)
-    home = opened.home
-    found = export_predictions(
-        home.database,
-        home.objects,
-        opened.project.name,
+    exported = predictions.export_predictions(
+        opened.stores.database,
+        opened.stores.objects,
+        opened.name,
         since=parse_instant(since) if since else None,
         until=parse_instant(until) if until else opened.clock.wall(),
     )
     if as_json:
-        print_json(found)
+        print_json(exported)
         return
-    typer.echo(f"{opened.project.name}: {found.rows:,} predictions in {len(found.object_keys)} files")
-    for key in found.object_keys:
+    typer.echo(f"{opened.name}: {exported.rows:,} predictions in {len(exported.object_keys)} files")
+    for key in exported.object_keys:
         typer.echo(f"  {key}")
 
 
 def prune(keep_days: DaysOption, project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Move old predictions to Parquet; outcomes stay.
+    """Move old predictions to Parquet files and delete them from the database. Outcomes stay.
 
     Example: touchline predictions prune --keep-days 90 -p football
     """
-    from touchline.predictions import prune_predictions
-
     opened = open_project(project)
-    home = opened.home
-    done = prune_predictions(
-        home.database, home.objects, opened.project.name, keep=timedelta(days=keep_days), now=opened.clock.wall()
+    stores, keep = opened.stores, timedelta(days=keep_days)
+    pruned = predictions.prune_predictions(
+        stores.database, stores.objects, opened.name, keep=keep, now=opened.clock.wall()
     )
     if as_json:
-        print_json(done)
+        print_json(pruned)
     else:
-        files = len(done.exported.object_keys)
-        typer.echo(f"{opened.project.name}: {done.deleted:,} predictions moved to Parquet in {files} files")
+        files = len(pruned.exported.object_keys)
+        typer.echo(f"{opened.name}: {pruned.deleted:,} predictions moved to {files} Parquet files")
+
+
+def _score(
+    opened: OpenedProject, file: Path, target: Path | None, on_progress: Callable[[str], None]
+) -> serving.ScoredFile:
+    """Score a file by the release in Production."""
+    stores, declared = opened.stores, opened.project
+    families = registry.declared_families(declared.training)
+    releases = serving.JournalReleases(
+        opened.name, stores.database, stores.objects, opened.clock, families=lambda: families
+    )
+    production = releases.head().production
+    if production is None:
+        raise errors.NothingInProduction(opened.name)
+    release = releases.load(production)
+    views = {view.name: view for view in declared.feature_views}
+    reader = release_reader(opened.home, release, clock=opened.clock, declared_views=lambda: views)
+    renames = [getattr(source.provider, "rename", {}) for source in declared.task.examples.sources]
+    requests = serving.RequestFile(file, target, renames)
+    return serving.score_file(release, reader, requests, now=opened.clock.now(), on_progress=on_progress)
+
+
+def _replay_one(prediction_id: str, *, as_json: bool) -> None:
+    home = open_home()
+    replayed = predictions.replay(home.database, home.objects, prediction_id)
+    if as_json:
+        print_json({**vars(replayed), "matches": replayed.matches})
+    else:
+        verdict = "the same prediction" if replayed.matches else f"a different prediction: {replayed.difference}"
+        typer.echo(f"{prediction_id}: {verdict}  {_pairs(replayed.computed or {})}")
+    raise typer.Exit(0 if replayed.matches else 1)
+
+
+def _print_trace(trace: Trace) -> None:
+    typer.echo(f"prediction {trace.prediction_id}  {trace.project}  answered {as_text(trace.answered_at)} UTC")
+    typer.echo(f"  output     {_pairs(trace.output)}")
+    request = _pairs({**trace.entity_keys, **trace.inputs})
+    typer.echo(f"  request    {request}   cutoff {as_text(trace.cutoff)} UTC   example {as_text(trace.example_id)}")
+    for view in trace.views:
+        known = datetime.fromisoformat(view.event_timestamp) if view.event_timestamp else None
+        since = f", known since {as_text(known)} UTC" if known else ""
+        typer.echo(f"  features   {view.label} {view.feature_version}  {view.status}{since}")
+    typer.echo(f"  release    {trace.release_id}  digest {as_text(trace.release_digest)}")
+    by = f"  in Production since {as_text(trace.promoted_at)} UTC by {trace.promoted_by}" if trace.promoted_at else ""
+    typer.echo(f"  model      version {trace.version} ({trace.semantic_version})  MLflow run {trace.run_id}{by}")
+    typer.echo(f"  training   set {trace.training_set_hash}  views {_pairs(trace.feature_versions)}")
+    for source in trace.sources:
+        typer.echo(f"  snapshot   {source.source} {source.snapshot_hash}")
+        for ingested in source.ingests:
+            typer.echo(f"    ingest   {ingested.manifest_id}  {as_text(ingested.at)} UTC  raw {ingested.raw_hash}")
+            for file in ingested.files:
+                typer.echo(f"      file   {file.name}  sha256 {file.sha256}")
+    if trace.outcome is not None:
+        outcome = trace.outcome
+        typer.echo(f"  outcome    {outcome.label}  known {as_text(outcome.label_timestamp)} UTC, from {outcome.source}")
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    flat = {**values, **values.get("probabilities", {})}
+    flat.pop("probabilities", None)
+    pairs = [f"{name} {as_text(value)}" for name, value in flat.items()]
+    return "  ".join(pairs[:12]) + (f"  … {len(pairs) - 12} more" if len(pairs) > 12 else "")

@@ -1,4 +1,4 @@
-"""`touchline init`, `plan` and `clock`: the declaration itself."""
+"""`touchline init`, `plan` and `clock`: write a declaration, show its changes, advance its clock."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
+from touchline import automation
+from touchline import project as projects
 from touchline.cli.opening import JsonOption, ProjectOption, open_home, open_project
 from touchline.cli.output import print_json
 
-clock = typer.Typer(help="Project time, and how to advance it.", no_args_is_help=True)
+clock = typer.Typer(help="Project time: show it, advance it.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -22,21 +24,18 @@ def register(app: typer.Typer) -> None:
 
 def init(
     name: Annotated[str, typer.Argument(help="Name of the new project; its folder is projects/NAME.")],
-    data: Annotated[Path, typer.Option("--from", help="The CSV or Parquet file to start from.")],
-    target: Annotated[str, typer.Option(help="The column to predict.")],
+    data: Annotated[Path, typer.Option("--from", help="CSV or Parquet file with the data.")],
+    target: Annotated[str, typer.Option(help="Column to predict.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Write a working project from a table alone.
+    """Write a working project from one table.
 
-    Types, nulls, ranges, the key, the time column, categories and suspected leakage are inferred; the
-    file is ordinary code to edit.
+    Types, nulls, ranges, the key, the time column, categories and suspected leakage are inferred. The
+    file is ordinary code that you can edit.
 
     Example: touchline init churn --from customers.csv --target churned
     """
-    from touchline.project import write_project
-
-    home = open_home()
-    written = write_project(name, data=data, target=target, base=home.base)
+    written = projects.write_project(name, data=data, target=target, base=open_home().base)
     if as_json:
         print_json(written)
         return
@@ -49,24 +48,22 @@ def init(
 
 
 def plan(project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Show what the declaration would change, before anything runs.
+    """Show how the declaration differs from the last run, and what the next run will do again.
 
     Example: touchline plan -p football
     """
-    from touchline.automation import last_declaration
-    from touchline.project import plan_changes
-
     opened = open_project(project)
-    found = plan_changes(opened.project, last_declaration(opened.stores.database, opened.project.name))
+    last_run = automation.last_declaration(opened.stores.database, opened.name)
+    planned = projects.plan_changes(opened.project, last_run)
     if as_json:
-        print_json(found)
+        print_json(planned)
         return
-    if not found.changes:
-        typer.echo(f"{found.project}: nothing changed since the last run")
+    if not planned.changes:
+        typer.echo(f"{planned.project}: nothing changed since the last run")
         return
-    typer.echo(f"{found.project}: never run here; all of it is new" if found.first_run else f"{found.project}: changes")
+    typer.echo(f"{planned.project}: {'no run yet, so everything is new' if planned.first_run else 'changes'}")
     signs = {"added": "+", "removed": "-", "changed": "~"}
-    for change in found.changes:
+    for change in planned.changes:
         typer.echo(f"{signs[change.kind]} {change.part}")
         for detail in change.details:
             typer.echo(f"    {detail}")
@@ -76,36 +73,34 @@ def plan(project: ProjectOption = None, as_json: JsonOption = False) -> None:
 
 @clock.command("show")
 def show_clock(project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Show project time and whether it stands still.
+    """Show project time, and if it is frozen.
 
     Example: touchline clock show -p football
     """
     opened = open_project(project)
-    now, frozen = opened.clock.now(), opened.project.frozen_at() is not None
+    now, is_frozen = opened.clock.now(), opened.project.frozen_at() is not None
     if as_json:
-        print_json({"project": opened.project.name, "now": now, "frozen": frozen})
+        print_json({"project": opened.name, "now": now, "frozen": is_frozen})
     else:
-        typer.echo(f"{opened.project.name}: {now:%Y-%m-%d %H:%M:%S} UTC{' (frozen)' if frozen else ''}")
+        typer.echo(f"{opened.name}: {now:%Y-%m-%d %H:%M:%S} UTC{' (frozen)' if is_frozen else ''}")
 
 
 @clock.command("advance")
 def advance(
-    to: Annotated[datetime, typer.Argument(help="The new instant, UTC: 2009-04-20 or 2009-04-20T18:00:00.")],
+    to: Annotated[datetime, typer.Argument(help="The new time, UTC: 2009-04-20 or 2009-04-20T18:00:00.")],
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Move a sample's clock forward.
+    """Move the frozen clock of a sample project forward.
 
-    Results known by then arrive with the next ingest.
+    The next ingest reads the results that are known by then.
 
     Example: touchline clock advance 2009-04-20 -p football
     """
-    from touchline.project import advance_clock
-
     opened = open_project(project)
-    reached = advance_clock(opened.project, opened.stores.database, to=to.replace(tzinfo=UTC))
+    now = projects.advance_clock(opened.project, opened.stores.database, to=to.replace(tzinfo=UTC))
     if as_json:
-        print_json({"project": opened.project.name, "now": reached, "frozen": True})
+        print_json({"project": opened.name, "now": now, "frozen": True})
     else:
-        typer.echo(f"{opened.project.name}: the clock now stands at {reached:%Y-%m-%d %H:%M} UTC")
-        typer.echo(f"Next: touchline ingest -p {opened.project.name}")
+        typer.echo(f"{opened.name}: project time is now {now:%Y-%m-%d %H:%M} UTC")
+        typer.echo(f"Next: touchline ingest -p {opened.name}")

@@ -1,15 +1,22 @@
-"""`touchline up`, `stop`, `logs`, `mlflow`, `migrate` and `doctor`: the processes and the home."""
+"""`touchline up`, `stop`, `logs`, `mlflow`, `migrate` and `doctor`: the processes and state of a home."""
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from touchline import automation
 from touchline.cli.opening import JsonOption, OpenedProject, actor, load_all, open_home, pipeline_context
 from touchline.cli.output import print_json, print_table, progress
+from touchline.cli.processes import doctor as installation
+from touchline.cli.processes import supervisor
+from touchline.cli.processes.ports import require_free
+from touchline.cli.processes.up import bring_up, mlflow_process
+from touchline.cli.summary import print_summary, summarize
 
 
 def register(app: typer.Typer) -> None:
@@ -21,47 +28,40 @@ def up(
     projects: Annotated[list[str] | None, typer.Argument(help="Projects to serve; default: all.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Start everything: prepare projects, keep the API running.
+    """Start everything: train and promote every project, then run the API and MLflow in the background.
 
-    Every project goes from ingest to promotion; API and MLflow then run in the background.
-
-    What is unchanged since the last time is used again.
+    Work whose data and code did not change is not done again.
 
     Example: touchline up football leads
     """
-    from touchline.automation import run_pipeline
-    from touchline.cli.processes.up import bring_up
-    from touchline.cli.summary import describe, print_summary
-
     home = open_home()
     loaded = load_all(home, projects or [])
-    for one in loaded:
-        with progress(one.name) as say:
-            run_pipeline(pipeline_context(OpenedProject(home, one), say), trigger="up", actor=actor())
-    with progress("processes") as say:
-        bring_up(home, loaded, say)
-    summary = describe(home, loaded)
+    opened = [OpenedProject(home, one) for one in loaded]
+    for one in opened:
+        with progress(one.name) as on_progress:
+            automation.run_pipeline(pipeline_context(one, on_progress), trigger="up", actor=actor())
+    with progress("processes") as on_progress:
+        bring_up(home, loaded, on_progress)
+    summary = summarize(home, opened)
     print_json(summary) if as_json else print_summary(summary)
 
 
 def stop(as_json: JsonOption = False) -> None:
-    """End the processes that `touchline up` keeps running.
+    """End the processes that `touchline up` started.
 
     Example: touchline stop
     """
-    from touchline.cli.processes import supervisor
-
     home = open_home()
-    ended = supervisor.stop(home.settings.home)
+    is_stopped = supervisor.stop(home.settings.home)
     if as_json:
-        print_json({"stopped": ended})
+        print_json({"stopped": is_stopped})
     else:
-        typer.echo("touchline is stopped" if ended else f"nothing runs for {home.settings.home}")
+        typer.echo("touchline is stopped" if is_stopped else f"nothing runs for {home.settings.home}")
 
 
 def logs(
     follow: Annotated[bool, typer.Option("--follow/--no-follow", "-f", help="Keep printing new lines.")] = False,
-    lines: Annotated[int, typer.Option(min=0, help="Lines of each log to begin with.")] = 20,
+    lines: Annotated[int, typer.Option(min=0, help="Number of the newest lines of each log to print first.")] = 20,
 ) -> None:
     """Print the logs of the running processes.
 
@@ -78,34 +78,11 @@ def logs(
         time.sleep(0.3)
 
 
-def _print_end(file: Path, lines: int) -> int:
-    text = file.read_text(errors="replace")
-    for line in text.splitlines()[-lines:] if lines else []:
-        typer.echo(f"{file.stem:>10} | {line}")
-    return file.stat().st_size
-
-
-def _print_new(file: Path, position: int) -> int:
-    if file.stat().st_size < position:  # it was started anew
-        position = 0
-    with file.open("rb") as handle:
-        handle.seek(position)
-        text = handle.read()
-    for line in text.decode(errors="replace").splitlines():
-        typer.echo(f"{file.stem:>10} | {line}")
-    return position + len(text)
-
-
 def mlflow() -> None:
-    """Run the MLflow UI alone, in the foreground.
+    """Run only the MLflow UI, in the foreground.
 
     Example: touchline mlflow
     """
-    import os
-
-    from touchline.cli.processes.ports import require_free
-    from touchline.cli.processes.up import mlflow_process
-
     home = open_home()
     require_free(home.settings.host, home.settings.mlflow_port, setting="TOUCHLINE_MLFLOW_PORT")
     process = mlflow_process(home)
@@ -113,7 +90,7 @@ def mlflow() -> None:
 
 
 def migrate(as_json: JsonOption = False) -> None:
-    """Bring the metadata database to this version's schema.
+    """Update the metadata database to the schema of this version.
 
     Example: touchline migrate
     """
@@ -122,22 +99,38 @@ def migrate(as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"database": home.settings.database.split("@")[-1], "migrated": True})
     else:
-        typer.echo("the metadata database is at this version's schema")
+        typer.echo("the metadata database has the schema of this version")
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Check this installation and say what is wrong.
+    """Check the installation: Python, the home, the database, the projects, the ports.
 
-    Python, the home, the database, the projects, the ports.
+    Exit code 1 when something is wrong.
 
     Example: touchline doctor
     """
-    from touchline.cli.processes.doctor import examine
-
-    findings = examine(open_home())
+    findings = installation.examine(open_home())
     if as_json:
         print_json(findings)
     else:
         print_table("touchline doctor", ["", "what", "found"], ([f.mark, f.what, f.found] for f in findings))
     if any(finding.mark == "wrong" for finding in findings):
         raise typer.Exit(1)
+
+
+def _print_end(file: Path, lines: int) -> int:
+    text = file.read_text(errors="replace")
+    for line in text.splitlines()[-lines:] if lines else []:
+        typer.echo(f"{file.stem:>10} | {line}")
+    return file.stat().st_size
+
+
+def _print_new(file: Path, position: int) -> int:
+    if file.stat().st_size < position:  # the file was started again
+        position = 0
+    with file.open("rb") as handle:
+        handle.seek(position)
+        text = handle.read()
+    for line in text.decode(errors="replace").splitlines():
+        typer.echo(f"{file.stem:>10} | {line}")
+    return position + len(text)

@@ -1,60 +1,65 @@
-"""`touchline train` and `runs`: learning, and comparing what was learned."""
+"""`touchline train`, `retrain` and `runs`: run the pipeline, and compare its trainings."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from touchline import automation, registry
 from touchline.cli.opening import JsonOption, ProjectOption, actor, open_project, pipeline_context
 from touchline.cli.output import print_json, print_table, progress
 
 if TYPE_CHECKING:
+    from touchline.automation import PipelineReport
     from touchline.registry import RunSummary
 
-runs = typer.Typer(help="Trainings as MLflow keeps them: list, compare, best.", no_args_is_help=True)
+group = typer.Typer(help="Trainings in MLflow: list, compare, find the best.", no_args_is_help=True)
 
 FilterOption = Annotated[str, typer.Option("--filter", help='Such as "log_loss < 1.0 and candidate = lightgbm".')]
-_SHOWN = ("log_loss", "brier", "accuracy", "roc_auc", "pr_auc", "rmse", "mae")
+ForceOption = Annotated[bool, typer.Option("--force", help="Train even if nothing changed.")]
+_METRICS = ("log_loss", "brier", "accuracy", "roc_auc", "pr_auc", "rmse", "mae")
 
 
 def register(app: typer.Typer) -> None:
     app.command()(train)
-    app.add_typer(runs, name="runs")
-    runs.command("list")(list_trainings)
+    app.command()(retrain)
+    app.add_typer(group, name="runs")
+    group.command("list")(list_trainings)
     for command in (compare, best):
-        runs.command()(command)
+        group.command()(command)
 
 
-def train(
-    is_forced: Annotated[bool, typer.Option("--force", help="Train even when nothing has changed.")] = False,
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Train the candidates and judge the best by the gates.
+def train(is_forced: ForceOption = False, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+    """Train the candidates, register the best one, and promote it if it passes the gates.
 
-    The best is recorded as a version; a first one that passes goes to Production.
+    The sources are ingested first. The first version that passes goes to Production.
 
-    Ingests first, so that the newest data counts. Exit code 3 when a gate says no.
+    Exit code 3 when a gate refuses the version.
 
     Example: touchline train -p football
     """
-    from touchline.automation import run_pipeline
-    from touchline.cli.commands.operate import print_run
+    _run(project, trigger="train", is_forced=is_forced, as_json=as_json)
 
-    opened = open_project(project)
-    with progress(opened.project.name, quiet=as_json) as say:
-        report = run_pipeline(pipeline_context(opened, say), trigger="train", actor=actor(), is_forced=is_forced)
-    print_run(report, as_json=as_json)
+
+def retrain(is_forced: ForceOption = False, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+    """Run the same pipeline as `train`, recorded as a retraining by hand.
+
+    Exit code 3 when a gate refuses the version.
+
+    Example: touchline retrain -p football
+    """
+    _run(project, trigger="manual", is_forced=is_forced, as_json=as_json)
 
 
 def list_trainings(
     where: FilterOption = "",
     sort: Annotated[
-        str, typer.Option(help="A metric, a parameter or started; - in front: largest first.")
+        str, typer.Option(help="A metric, a parameter or started; with - in front: largest first.")
     ] = "-started",
-    has_children: Annotated[bool, typer.Option("--all", help="Candidates and trials too.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="Most runs shown.")] = 20,
+    has_children: Annotated[bool, typer.Option("--all", help="Also list the runs of candidates and trials.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Number of runs to list.")] = 20,
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -62,62 +67,76 @@ def list_trainings(
 
     Example: touchline runs list --filter "log_loss < 1.02" --sort log_loss -p football
     """
-    from touchline.registry import RunQuery, list_runs
-
     opened = open_project(project)
-    found = list_runs(opened.stores, opened.project.name, RunQuery(where, sort, limit, has_children))
-    if as_json:
-        print_json(found)
-    else:
-        _print_runs(f"runs of {opened.project.name}", found)
+    runs = registry.list_runs(opened.stores, opened.name, registry.RunQuery(where, sort, limit, has_children))
+    print_json(runs) if as_json else _print_runs(f"runs of {opened.name}", runs)
 
 
 def compare(
-    runs: Annotated[list[str], typer.Argument(help="Run ids, their first letters, or versions.", metavar="RUN...")],
+    runs: Annotated[
+        list[str], typer.Argument(help="Run ids, the first letters of them, or model versions.", metavar="RUN...")
+    ],
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put runs side by side: parameters that differ, every metric.
+    """Compare runs side by side: every metric, and the parameters that differ.
 
     Example: touchline runs compare 1 2 -p football
     """
-    from touchline.registry import compare_runs
-
     opened = open_project(project)
-    found = compare_runs(opened.stores, opened.project.name, runs)
+    comparison = registry.compare_runs(opened.stores, opened.name, runs)
     if as_json:
-        print_json(found)
+        print_json(comparison)
         return
-    columns = ["", *(run.name for run in found.runs)]
-    print_table("metrics", columns, ([name, *values] for name, values in found.metrics.items()))
-    print_table("parameters that differ", columns, ([name, *values] for name, values in found.params.items()))
+    columns = ["", *(run.name for run in comparison.runs)]
+    print_table("metrics", columns, ([name, *values] for name, values in comparison.metrics.items()))
+    print_table("parameters that differ", columns, ([name, *values] for name, values in comparison.params.items()))
 
 
 def best(
-    metric: Annotated[str, typer.Argument(help="Such as log_loss; which end is best is known.")],
+    metric: Annotated[str, typer.Argument(help="Name of a metric, such as log_loss.")],
     where: FilterOption = "",
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the training with the best test value of a metric.
+    """Show the training with the best value of a metric on its test window.
 
     Example: touchline runs best log_loss -p football
     """
-    from touchline.registry import best_run
-
     opened = open_project(project)
-    found = best_run(opened.stores, opened.project.name, metric, where=where)
+    run = registry.best_run(opened.stores, opened.name, metric, where=where)
+    print_json(run) if as_json else _print_runs(f"best {metric} of {opened.name}", [run])
+
+
+def _run(project: str | None, *, trigger: str, is_forced: bool, as_json: bool) -> None:
+    opened = open_project(project)
+    with progress(opened.name, quiet=as_json) as on_progress:
+        context = pipeline_context(opened, on_progress)
+        report = automation.run_pipeline(context, trigger=trigger, actor=actor(), is_forced=is_forced)
+    _print_report(report, as_json=as_json)
+    if report.refusal:
+        raise report.refusal
+
+
+def _print_report(report: PipelineReport, *, as_json: bool) -> None:
+    version = report.version
     if as_json:
-        print_json(found)
-    else:
-        _print_runs(f"best {metric} of {opened.project.name}", [found])
+        refusal = report.refusal and str(report.refusal)
+        run = {"run_id": report.run_id, "project": report.project, "version": version}
+        print_json({**run, "is_new": report.is_new, "refusal": refusal})
+        return
+    action = "trained" if report.is_new else "nothing changed since it was trained; using"
+    typer.echo(f"{report.project}: {action} version {version.version} ({version.semantic_version}, {version.name})")
+    for gate in report.promotion.report.results if report.promotion and report.promotion.report else ():
+        typer.echo(f"  gate: {gate.message}")
+    typer.echo(f"  stage: {version.stage}")
 
 
-def _print_runs(title: str, found: list[RunSummary]) -> None:
-    metrics = [name for name in _SHOWN if any(name in run.metrics for run in found)]
+def _print_runs(title: str, runs: Sequence[RunSummary]) -> None:
+    metrics = [name for name in _METRICS if any(name in run.metrics for run in runs)]
     rows = (
         [run.run_id[:8], run.name, run.status, run.started_at, run.seconds, run.semantic_version, run.stage]
         + [run.metrics.get(name) for name in metrics]
-        for run in found
+        for run in runs
     )
     print_table(title, ["run", "name", "status", "started", "seconds", "version", "stage", *metrics], rows)

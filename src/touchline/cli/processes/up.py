@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from touchline.cli.opening import Home
 from touchline.cli.processes import supervisor
 from touchline.cli.processes.ports import require_free
+from touchline.cli.server_client import api_url, mlflow_url
 from touchline.errors import ProcessFailed
 
 if TYPE_CHECKING:
@@ -21,26 +22,26 @@ _READY_SECONDS = 240.0
 _POLL_SECONDS = 0.1
 
 
-def bring_up(home: Home, loaded: Sequence[LoadedProject], say: Callable[[str], None]) -> None:
-    """Start the processes of this home, or leave running ones as they are when nothing about them changed."""
-    processes = wanted_processes(home, loaded)
+def bring_up(home: Home, loaded: Sequence[LoadedProject], on_progress: Callable[[str], None]) -> None:
+    """Start the processes of this home; running ones stay when neither the declaration nor a setting changed."""
+    processes = required_processes(home, loaded)
     fingerprint = _fingerprint(processes, loaded)
-    found = supervisor.running(home.settings.home)
-    if found is not None and found.fingerprint == fingerprint:
-        wait_until_ready(home, say)
+    running = supervisor.running(home.settings.home)
+    if running is not None and running.fingerprint == fingerprint:
+        wait_until_ready(home, on_progress)
         return
-    if found is not None:
-        say("the declaration or a setting changed: starting the processes again")
+    if running is not None:
+        on_progress("the declaration or a setting changed: starting the processes again")
         supervisor.stop(home.settings.home)
     require_free(home.settings.host, home.settings.port, setting="TOUCHLINE_PORT")
     if home.settings.mlflow_tracking_uri is None:
         require_free(home.settings.host, home.settings.mlflow_port, setting="TOUCHLINE_MLFLOW_PORT")
-    say("starting the API and MLflow")
+    on_progress("starting the API and MLflow")
     supervisor.start(home.settings.home, processes, fingerprint=fingerprint)
-    wait_until_ready(home, say)
+    wait_until_ready(home, on_progress)
 
 
-def wanted_processes(home: Home, loaded: Sequence[LoadedProject]) -> list[supervisor.Process]:
+def required_processes(home: Home, loaded: Sequence[LoadedProject]) -> list[supervisor.Process]:
     """The API with its serving routes, and the MLflow UI unless an MLflow server is set."""
     settings = home.settings
     environment = {
@@ -67,45 +68,24 @@ def mlflow_process(home: Home) -> supervisor.Process:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "GIT_PYTHON_REFRESH": "quiet",
-        # MLflow's own job workers would be processes that nobody here uses.
+        # No code here uses MLflow's job workers.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
     return supervisor.Process("mlflow", command, quiet)
 
 
-def wait_until_ready(home: Home, say: Callable[[str], None]) -> None:
-    """Wait for the API, then for MLflow; a process that does not come up shows the end of its log."""
+def wait_until_ready(home: Home, on_progress: Callable[[str], None]) -> None:
+    """Wait for the API, then for MLflow; raises `ProcessFailed` with the end of the log."""
     settings = home.settings
-    _wait(f"{base_url(home)}/readyz", "api", settings.home, say)
+    _wait(f"{api_url(home)}/readyz", "api", settings.home, on_progress)
     if settings.mlflow_tracking_uri is None:
-        _wait(f"{mlflow_url(home)}/health", "mlflow", settings.home, say)
+        _wait(f"{mlflow_url(home)}/health", "mlflow", settings.home, on_progress)
 
 
-def base_url(home: Home) -> str:
-    return f"http://{_reachable(home.settings.host)}:{home.settings.port}"
-
-
-def mlflow_url(home: Home) -> str:
-    return home.settings.mlflow_tracking_uri or f"http://{_reachable(home.settings.host)}:{home.settings.mlflow_port}"
-
-
-def ask(url: str, *, body: dict[str, Any] | None = None) -> Any:
-    """The JSON answer of our own server."""
+def _wait(url: str, name: str, home: Path, on_progress: Callable[[str], None]) -> None:
     import httpx
 
-    answer = httpx.post(url, json=body, timeout=10) if body is not None else httpx.get(url, timeout=10)
-    answer.raise_for_status()
-    return answer.json()
-
-
-def _reachable(host: str) -> str:
-    return "localhost" if host in ("127.0.0.1", "0.0.0.0", "::", "::1") else host
-
-
-def _wait(url: str, name: str, home: Path, say: Callable[[str], None]) -> None:
-    import httpx
-
-    say(f"waiting for {name}")
+    on_progress(f"waiting for {name}")
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
         try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -11,6 +12,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from touchline.errors import TouchlineError
 from touchline.http.problems import FieldProblem, InternalError, InvalidRequest, Problem, problem_of_status, respond
 from touchline.serving.http.docs_page import docs_router
 from touchline.serving.http.job_routes import job_router
@@ -20,6 +22,8 @@ from touchline.serving.http.outcome_bodies import TAGS
 from touchline.serving.http.routes import project_router, system_router
 from touchline.serving.http.state import ServedProject, Serving
 from touchline.serving.predicting.answer import PredictHere
+
+_log = logging.getLogger("touchline.serving")
 
 
 def routes_app(serving: Serving, jobs: Jobs, projects: Sequence[ServedProject]) -> FastAPI:
@@ -52,11 +56,20 @@ def _add_project(app: FastAPI, serving: Serving, jobs: Jobs, name: str) -> None:
 def _mount_own_routers(app: FastAPI, serving: Serving, projects: Sequence[ServedProject]) -> None:
     """A project's routes at the root and under `/projects/NAME`; at the root the default project goes first."""
     for project in sorted(projects, key=lambda project: project.name != serving.default):
-        for make in project.routers:
+        for make in _routers(project):
             here = PredictHere(serving, project.name)
             router: APIRouter = make(here) if inspect.signature(make).parameters else make()
             app.include_router(router, tags=[project.name])
             app.include_router(router, prefix=f"/projects/{project.name}", tags=[project.name], include_in_schema=False)
+
+
+def _routers(project: ServedProject) -> Sequence[Callable[..., Any]]:
+    """The project's routers; a declaration that cannot be loaded is logged and costs no other route."""
+    try:
+        return project.load_routers()
+    except TouchlineError:
+        _log.exception("the routes of project %s are not served: its declaration cannot be loaded", project.name)
+        return ()
 
 
 def _add_problem_handlers(app: FastAPI) -> None:

@@ -32,7 +32,8 @@ def no_reader(release: ServedRelease) -> None:
 class ServedProject:
     """One project to serve: where its releases come from, its clock, its online features and its own routes.
 
-    Each of `routers` returns a FastAPI router; it may take one argument, the `ServedProject` name's `PredictHere`.
+    Each of the routers returns a FastAPI router; it may take one argument, the `ServedProject` name's `PredictHere`.
+    They are loaded with the other late routes, since loading them imports the project's code.
     `skew_proof` gives the last proof that what a release (by id) was served with is what history says.
     """
 
@@ -40,7 +41,7 @@ class ServedProject:
     releases: ReleaseSource
     clock: Clock
     open_reader: OpenReader = no_reader
-    routers: Sequence[Callable[..., Any]] = ()
+    load_routers: Callable[[], Sequence[Callable[..., Any]]] = tuple
     is_store_remote: bool = False
     skew_proof: Callable[[str], SkewProof | None] = lambda _: None
     description: str = ""

@@ -1,7 +1,8 @@
-"""What the settings make of an online store that can be away, and of who joins."""
+"""The settings decide the stand-in for Redis, and where fits and joins run."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import pytest
 
 from tests.features.builders import NOW, a_view
 from tests.features.test_policies import ARelease, a_release
-from touchline.cli.open_reader import reader_of
-from touchline.cli.opening import Home, open_joins
+from tests.shop import write_shop
+from touchline.cli.opening import Home, OpenedProject, load_default, open_joins, open_workshop, release_reader
 from touchline.clock import FrozenClock
-from touchline.errors import InvalidSetting
+from touchline.errors import InvalidSetting, MissingDependency
 from touchline.features import FeatureReader, LastValues, MirroredStore, StoreCopy
 from touchline.settings import Settings
 
@@ -22,7 +23,7 @@ def a_home(folder: Path, **settings: Any) -> Home:
 
 
 def a_reader(home: Home, release: Any) -> FeatureReader | None:
-    return reader_of(home, release, clock=FrozenClock(NOW), declared=dict)
+    return release_reader(home, release, clock=FrozenClock(NOW), declared_views=dict)
 
 
 @pytest.mark.parametrize(("away", "kind"), [("refuse", type(None)), ("last_values", LastValues), ("copy", StoreCopy)])
@@ -51,3 +52,22 @@ def test_redis_without_an_address_names_the_setting(tmp_path: Path) -> None:
 
 def test_joins_are_local_unless_a_cluster_is_set(tmp_path: Path) -> None:
     assert open_joins(a_home(tmp_path).settings) is None
+
+
+def an_opened_shop(place: Path, **environment: str) -> OpenedProject:
+    write_shop(place)
+    home = Home(Settings.from_environment({"TOUCHLINE_HOME": str(place / "home"), **environment}), place)
+    return OpenedProject(home, load_default(home, None))
+
+
+def test_this_machine_does_the_fits_unless_a_setting_says_otherwise(tmp_path: Path) -> None:
+    workshop = open_workshop(an_opened_shop(tmp_path))
+    assert workshop.workers.are_near
+    assert workshop.studies is not None
+    assert workshop.studies.parent == tmp_path / "home" / "studies"
+
+
+@pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed here")
+def test_ray_without_its_library_is_refused_before_anything_is_ingested(tmp_path: Path) -> None:
+    with pytest.raises(MissingDependency, match=r"touchline\[ray\]"):
+        open_workshop(an_opened_shop(tmp_path, TOUCHLINE_TRAINING_WORKERS="ray"))

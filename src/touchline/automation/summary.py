@@ -1,0 +1,64 @@
+"""The version of a project in Production with the one metric that people look at first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from touchline.errors import VersionNotFound
+from touchline.registry import read_version
+
+if TYPE_CHECKING:
+    from touchline.project import Project
+    from touchline.registry import ModelVersion, Registry
+
+_RARE = 0.2
+
+
+@dataclass(frozen=True)
+class ProductionSummary:
+    """The version in Production and its first metric beside the constant baseline's; None where there is none.
+
+    `since` is the start of the test window, `clock` the time of a frozen clock.
+    """
+
+    project: str
+    semantic_version: str | None
+    metric: str | None
+    value: float | None
+    baseline: float | None
+    rows: int
+    rows_name: str
+    since: datetime | None
+    clock: datetime | None
+
+
+def summarize_production(project: Project, stores: Registry) -> ProductionSummary:
+    """The summary of one project."""
+    name, rows_name = project.name, project.task.examples.sources[0].name
+    clock = stores.clock.now() if project.frozen_at() else None
+    try:
+        version = read_version(stores, name, "Production")
+    except VersionNotFound:
+        return ProductionSummary(name, None, None, None, None, 0, rows_name, None, clock)
+    metric = _first_metric(version)
+    is_timed = any(source.event_time for source in project.task.examples.sources)
+    return ProductionSummary(
+        project=name,
+        semantic_version=version.semantic_version,
+        metric=metric,
+        value=version.metrics[metric].value if metric else None,
+        baseline=version.baseline[metric].value if metric and metric in version.baseline else None,
+        rows=version.rows,
+        rows_name=rows_name,
+        since=version.test_from if is_timed else None,
+        clock=clock,
+    )
+
+
+def _first_metric(version: ModelVersion) -> str | None:
+    """PR AUC where the positive class is rare, else log loss or RMSE; None where none was measured."""
+    base_rate = version.baseline.get("pr_auc")
+    is_rare = len(version.classes) == 2 and base_rate and base_rate.value is not None and base_rate.value < _RARE
+    return next((name for name in (["pr_auc"] if is_rare else ["log_loss", "rmse"]) if name in version.metrics), None)

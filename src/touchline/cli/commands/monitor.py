@@ -1,0 +1,37 @@
+"""`touchline monitor`: checks of the model in Production."""
+
+from __future__ import annotations
+
+import typer
+
+from touchline import automation
+from touchline.cli.opening import JsonOption, ProjectOption, open_project
+from touchline.cli.output import print_json, print_table
+
+group = typer.Typer(help="Checks of the model in Production.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(group, name="monitor")
+    group.command()(drift)
+
+
+@group.callback()
+def monitoring() -> None:
+    """Checks of the model in Production."""
+
+
+def drift(project: ProjectOption = None, as_json: JsonOption = False) -> None:
+    """Compare the requests and predictions of the release in Production with its reference window.
+
+    Example: touchline monitor drift -p football
+    """
+    opened = open_project(project)
+    verdict = automation.check_production_drift(opened.project, opened.stores)
+    if as_json:
+        print_json(verdict.to_json())
+        return
+    typer.echo(f"{opened.name}: {verdict.message}")
+    rows = ([c.name, c.p_adjusted, c.psi, c.distance, c.streak, c.drifted] for c in verdict.columns)
+    if verdict.columns:
+        print_table("", ["column", "p (adjusted)", "PSI", "Wasserstein", "windows", "drifted"], rows)

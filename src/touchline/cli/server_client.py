@@ -1,0 +1,64 @@
+"""The command line as a client of the running server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from touchline import errors
+from touchline.cli.opening import Home, OpenedProject
+
+_EVERY_INTERFACE = ("127.0.0.1", "0.0.0.0", "::", "::1")
+
+
+def api_url(home: Home) -> str:
+    return f"http://{_reachable(home.settings.host)}:{home.settings.port}"
+
+
+def mlflow_url(home: Home) -> str:
+    settings = home.settings
+    return settings.mlflow_tracking_uri or f"http://{_reachable(settings.host)}:{settings.mlflow_port}"
+
+
+def request_json(url: str, *, body: Any = None) -> Any:
+    """The server's JSON response. Raises `ServerUnreachable`, or `ServerRefused` with the status and the problem."""
+    import httpx
+
+    try:
+        response = httpx.request("GET" if body is None else "POST", url, json=body, timeout=60)
+    except httpx.TransportError as failure:
+        raise errors.ServerUnreachable(url) from failure
+    if not response.is_success:
+        raise errors.ServerRefused(url, response.status_code, response.text)
+    return response.json()
+
+
+def predict_one(opened: OpenedProject, fields: Sequence[str]) -> dict[str, Any]:
+    """The response to one request, typed as name=value pairs; each value is read by its field's schema."""
+    url = f"{api_url(opened.home)}/projects/{opened.name}"
+    schemas = request_json(f"{url}/model-info").get("request", {})
+    response: dict[str, Any] = request_json(f"{url}/predict", body=dict(_field(text, schemas) for text in fields))
+    return response
+
+
+def _field(text: str, schemas: Mapping[str, Any]) -> tuple[str, Any]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise errors.InvalidRequestField(text)
+    schema = schemas.get(name, {})
+    types = {option.get("type") for option in schema.get("anyOf", [schema])}
+    return name, value if types <= {"string", "null"} and "string" in types else _json_value(value)
+
+
+def _json_value(text: str) -> Any:
+    """A number, true, false or null as JSON reads it; any other text unchanged."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    return value if isinstance(value, int | float | bool) or value is None else text
+
+
+def _reachable(host: str) -> str:
+    return "localhost" if host in _EVERY_INTERFACE else host
