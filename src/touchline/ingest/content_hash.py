@@ -37,7 +37,7 @@ def _parts(column: pl.Series) -> list[memoryview | bytes]:
     elif column.dtype == pl.Boolean:
         parts.append(np.packbits(column.fill_null(False).to_numpy()).tobytes())
     elif column.dtype.is_float():
-        parts.append(_buffer(column.cast(pl.Float64).fill_nan(None).fill_null(0.0) + 0.0))  # -0.0 is 0.0
+        parts.append(_buffer(column.cast(pl.Float64).fill_nan(float("nan")).fill_null(0.0) + 0.0))  # -0.0 is 0.0
     elif column.dtype.is_temporal() or column.dtype.is_integer():
         parts.append(_buffer(column.to_physical().cast(pl.Int64).fill_null(0)))
     else:

@@ -70,7 +70,14 @@ def load_project(place: str | Path, *, base: Path) -> LoadedProject:
             f"it declares the project {project.name!r} in the folder {folder.name!r}",
             f"Name both alike: Project(name={folder.name!r}, ...)",
         )
+    _name_versions(project)
     return LoadedProject(project, folder, code_hash(folder))
+
+
+def _name_versions(project: Project) -> list[str]:
+    """Versions name the code as it was loaded, before any of it has run; what has no stable content is refused here."""
+    views = [view.feature_version for view in project.feature_views]
+    return [*views, project.task.examples.version, *(transform.version for transform in project.task.on_demand)]
 
 
 def code_hash(folder: Path) -> str:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from touchline.contracts.contract import Contract
 from touchline.errors import FeatureNotFound, InvalidView
-from touchline.features.declaration.code_versions import code_hash, short_hash
+from touchline.features.declaration.code_versions import code_version, contract_version, short_hash, source_version
 from touchline.ingest import Source
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class FeatureView(BaseModel):
     function: Callable[..., Any]
     ttl: timedelta | None = None
     refresh: timedelta | None = None
-    contract: type[BaseModel] | None = None
+    contract: type[Contract] | None = None
     fallback: Fallback = "null"
     description: str = ""
 
@@ -100,9 +101,10 @@ class FeatureView(BaseModel):
     @cached_property
     def feature_version(self) -> str:
         """Names the code and declaration behind the values: another version never mixes with this one."""
-        limits = [_seconds(self.ttl), self.entity.join_keys, self.contract and self.contract.__qualname__]
-        sources = [(source.name, source.known_after.total_seconds()) for source in self.sources]
-        return short_hash([self.name, code_hash(self.function), limits, sources])
+        contract = self.contract and contract_version(self.name, self.contract)
+        limits = [_seconds(self.ttl), self.entity.join_keys, contract]
+        sources = [source_version(self.name, source) for source in self.sources]
+        return short_hash([self.name, code_version(self.name, self.function), limits, sources])
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
@@ -184,8 +186,9 @@ class Examples(BaseModel):
 
     @cached_property
     def version(self) -> str:
-        """Names the code that makes the examples."""
-        return short_hash([self.name, code_hash(self.function)])
+        """Names the code that makes the examples, and what it sees of their sources."""
+        sources = [source_version(self.name, source) for source in self.sources]
+        return short_hash([self.name, code_version(self.name, self.function), sources])
 
 
 class OnDemand(BaseModel):
@@ -211,7 +214,7 @@ class OnDemand(BaseModel):
 
     @cached_property
     def version(self) -> str:
-        return short_hash([self.name, code_hash(self.function), self.inputs])
+        return short_hash([self.name, code_version(self.name, self.function), self.inputs])
 
 
 def feature_view(
@@ -220,7 +223,7 @@ def feature_view(
     source: Source | Sequence[Source],
     ttl: timedelta | None = None,
     refresh: timedelta | None = None,
-    contract: type[BaseModel] | None = None,
+    contract: type[Contract] | None = None,
     fallback: Fallback = "null",
 ) -> Callable[[Callable[..., Any]], FeatureView]:
     """Declare a view over a function from source frames to rows of join keys, event_timestamp and features.

@@ -14,12 +14,13 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from touchline.errors import InvalidView
-from touchline.features.declaration.code_versions import content_hash, short_hash
+from touchline.features.declaration.code_versions import short_hash
 from touchline.features.declaration.on_demand import apply_transforms
 from touchline.features.offline.compute_view import FeatureHistory
 from touchline.features.offline.key_partitions import PartitionRunner
 from touchline.features.offline.point_in_time import point_in_time_join
 from touchline.features.vectors.columns import ColumnSpec, Vectors, encode_columns
+from touchline.ingest import content_hash
 from touchline.storage import DataStores, parquet_bytes, tables
 
 if TYPE_CHECKING:
