@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, ttest_rel
 
-from touchline.errors import TooFewClusters
+from touchline.errors import InvalidSample, TooFewClusters
 from touchline.statistics import alpha_at_look, paired_comparison
 
 
@@ -82,10 +82,43 @@ def test_a_small_alpha_gets_the_resamples_to_reach_it() -> None:
 
 def test_alpha_of_all_looks_together_is_alpha() -> None:
     assert sum(alpha_at_look(0.05, look) for look in range(1, 100_000)) == pytest.approx(0.05, rel=1e-4)
-    with pytest.raises(ValueError, match="first look at a test window is look 1"):
+    with pytest.raises(InvalidSample, match=r"look 0\. Allowed: 1 for the first look"):
         alpha_at_look(0.05, 0)
 
 
 def test_losses_that_are_not_finite_are_refused() -> None:
-    with pytest.raises(ValueError, match="1 of 40 paired losses"):
+    with pytest.raises(InvalidSample, match="40 values of which 1 are NaN or infinite"):
         paired_comparison(np.r_[np.nan, np.ones(39)], np.ones(40), None)
+
+
+def test_the_order_of_independent_rows_decides_nothing() -> None:
+    rng = np.random.default_rng(4)
+    a, b = rng.exponential(size=300), rng.exponential(1.1, size=300)
+    worst_first = np.argsort(a - b)
+    shuffled = paired_comparison(a, b, None, dependence="none")
+    in_order = paired_comparison(a[worst_first], b[worst_first], None, dependence="none")
+    assert in_order.p_value == shuffled.p_value
+    assert in_order.high == pytest.approx(shuffled.high, abs=1e-12)
+    assert paired_comparison(a[worst_first], b[worst_first], None).p_value != shuffled.p_value
+
+
+def test_independent_rows_lose_no_power_to_blocks() -> None:
+    samples = [np.random.default_rng(seed) for seed in range(120)]
+    pairs = [(rng.normal(size=80), rng.normal(0.45, size=80)) for rng in samples]
+    passed = sum(paired_comparison(a, b, None, dependence="none").is_better for a, b in pairs)
+    by_t_test = sum(ttest_rel(a, b, alternative="less").pvalue <= 0.05 for a, b in pairs)
+    assert abs(passed - by_t_test) <= 4
+
+
+def test_independent_rows_that_are_no_better_pass_in_no_more_than_alpha() -> None:
+    samples = [np.random.default_rng([9, seed]) for seed in range(200)]
+    pairs = [(rng.exponential(size=60), rng.exponential(size=60)) for rng in samples]
+    passed = sum(paired_comparison(a, b, None, dependence="none").is_better for a, b in pairs)
+    assert binomtest(passed, len(pairs), 0.05, alternative="greater").pvalue > 0.001
+
+
+def test_many_clusters_are_compared_by_the_normal_limit() -> None:
+    rng = np.random.default_rng(5)
+    a, b = rng.normal(size=200_000), rng.normal(0.005, size=200_000)
+    comparison = paired_comparison(a, b, None, dependence="none")
+    assert comparison.p_value == pytest.approx(ttest_rel(a, b, alternative="less").pvalue, abs=0.002)

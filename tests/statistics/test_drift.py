@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from touchline.errors import InvalidSample
 from touchline.statistics import build_profile, check_columns
 
 NAMES = ("elo", "goals", "ground")
@@ -81,5 +82,5 @@ def test_a_column_without_values_is_judged_by_its_nulls() -> None:
 
 def test_other_columns_are_refused() -> None:
     profile = build_profile([[1.0], [2.0]], names=["x"])
-    with pytest.raises(ValueError, match="The profile has 1 columns; rows of shape"):
+    with pytest.raises(InvalidSample, match=r"shape \(1, 2\). Allowed: rows of the 1 columns"):
         check_columns(profile, [[1.0, 2.0]])

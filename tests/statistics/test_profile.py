@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from touchline.errors import InvalidSample
 from touchline.statistics import CategoryColumn, NumberColumn, Profile, build_profile
 
 
@@ -68,10 +69,10 @@ def test_an_all_null_column_has_a_profile() -> None:
 def test_a_profile_of_another_schema_says_to_retrain() -> None:
     arrays = a_profile().to_arrays()
     arrays["header"] = np.frombuffer(arrays["header"].tobytes().replace(b'"schema": 1', b'"schema": 9'), dtype=np.uint8)
-    with pytest.raises(ValueError, match="schema 9 and this touchline reads 1: retrain"):
+    with pytest.raises(InvalidSample, match=r"schema 9\. Allowed: schema 1: train the model again"):
         Profile.from_arrays(arrays)
 
 
 def test_names_must_fit_the_matrix() -> None:
-    with pytest.raises(ValueError, match="1 names were given for a matrix of shape"):
+    with pytest.raises(InvalidSample, match=r"shape \(1, 2\). Allowed: rows of 1 columns"):
         build_profile([[1.0, 2.0]], names=["x"])

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, false_discovery_control
 
+from touchline.errors import InvalidSample
 from touchline.statistics import benjamini_hochberg, clopper_pearson, cluster_codes, cluster_means, simes
 
 
@@ -20,7 +21,7 @@ def test_clusters_are_numbered_by_their_earliest_row() -> None:
 
 
 def test_a_label_for_every_row_is_wanted() -> None:
-    with pytest.raises(ValueError, match="2 cluster labels were given for 3 rows"):
+    with pytest.raises(InvalidSample, match=r"shape \(2,\) for 3 rows. Allowed: one label a row"):
         cluster_codes(["a", "b"], 3)
 
 

@@ -20,7 +20,7 @@
     ├── TooFewExamples, OneClassOnly, ClassMissing, LabelsUnusable, LabelsAllEqual, NothingVaries, LeakageFound
     ├── BudgetExceeded, NoCandidateWorked, WorkerLost
     ├── ModelDamaged, ModelMismatch
-    ├── TooFewClusters, ProfileMismatch
+    ├── TooFewClusters, InvalidSample, ProfileMismatch
     ├── ColumnsMismatch, BatchRejected, ColumnRetyped
     ├── SourceFileMissing, SourceFileEmpty, SourceFileUnreadable, ProviderFailed
     ├── SourceUnavailable
@@ -73,7 +73,7 @@ from touchline.errors.features import (
     SourceFormatNotRead,
     ViewNotFound,
 )
-from touchline.errors.monitoring import DriftColumnUnknown, ProfileMismatch, TooFewClusters
+from touchline.errors.monitoring import DriftColumnUnknown, InvalidSample, ProfileMismatch, TooFewClusters
 from touchline.errors.project import (
     ClockNotFrozen,
     ClockRunsForward,
@@ -184,6 +184,7 @@ __all__ = [
     "InvalidProject",
     "InvalidPush",
     "InvalidRequestField",
+    "InvalidSample",
     "InvalidSetting",
     "InvalidView",
     "KeyNotFound",

@@ -7,6 +7,14 @@ from collections.abc import Collection
 from touchline.errors.base import TouchlineError, UsageError, nearest
 
 
+class InvalidSample(TouchlineError):
+    """Numbers that a statistic cannot be computed from."""
+
+    def __init__(self, statistic: str, actual: str, allowed: str = "finite numbers, at least one") -> None:
+        self.statistic, self.actual, self.allowed = statistic, actual, allowed
+        super().__init__(f"{statistic} cannot be computed from {actual}. Allowed: {allowed}.")
+
+
 class TooFewClusters(TouchlineError):
     """A comparison over clusters that are too few to say anything."""
 

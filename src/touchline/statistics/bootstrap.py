@@ -9,12 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, log10, sqrt
+from typing import Literal
 
 import numpy as np
 
-from touchline.statistics.clusters import CodeArray, FloatArray
+from touchline.errors import InvalidSample
+from touchline.statistics.clusters import CodeArray
+from touchline.statistics.samples import FloatArray
 
 RESAMPLES = 2000
+# From this many clusters on the normal limit replaces resampling, which would take seconds to change nothing.
+NORMAL_LIMIT_CLUSTERS = 5000
+Dependence = Literal["serial", "none"]
+"""Whether clusters that are neighbours in time may depend on each other, or every cluster is independent."""
 # Resamples are drawn in parts of about this many numbers, so that memory stays in the tens of megabytes.
 _PART_SIZE = 2_000_000
 
@@ -42,6 +49,8 @@ def optimal_block_length(series: FloatArray) -> float:
     1.0
     """
     count = len(series)
+    if not count or not np.all(np.isfinite(series)):
+        raise InvalidSample("A block length", "a series with values that are not finite" if count else "no values")
     errors = series - series.mean()
     if count < 4 or not np.any(errors):
         return 1.0
@@ -60,6 +69,9 @@ def optimal_block_length(series: FloatArray) -> float:
 
 def stationary_indices(rng: np.random.Generator, *, resamples: int, count: int, block_length: float) -> CodeArray:
     """Which clusters each resample holds, in order: an array of resamples × count."""
+    if resamples < 0 or count < 1 or not block_length > 0:
+        drawn = f"{resamples} resamples of {count} clusters in blocks of {block_length:g}"
+        raise InvalidSample("A bootstrap", drawn, "0 resamples or more, 1 cluster or more, a block length above 0")
     if block_length <= 1.0:
         return rng.integers(0, count, (resamples, count))
     blocks = count / block_length
@@ -71,27 +83,64 @@ def stationary_indices(rng: np.random.Generator, *, resamples: int, count: int, 
     return np.asarray((starts + steps) % count).reshape(resamples, count)
 
 
-def studentize(numerators: FloatArray, denominators: FloatArray, *, resamples: int, seed: int) -> Studentized:
+def studentize(
+    numerators: FloatArray,
+    denominators: FloatArray,
+    *,
+    resamples: int,
+    seed: int,
+    dependence: Dependence = "serial",
+) -> Studentized:
     """Bootstrap-t of sum(numerators) / sum(denominators), one of each a cluster, clusters in time order.
 
     Estimate and resamples are studentized by the same autocorrelation-robust standard error (the "naive"
     block bootstrap of Gonçalves & Vogelsang 2011); the spread that resamples in short blocks lack is added.
+    Where `dependence` is "none", clusters are resampled one by one and their order has no effect.
     """
     value = float(numerators.sum() / denominators.sum())
     shares = denominators / denominators.mean()
     errors = (numerators - value * denominators) / denominators.mean()
-    count = len(errors)
-    block = max(optimal_block_length(errors), min(count ** (1 / 3), count / 3), 1.0)
-    width = int(min(max(ceil(3 * block), 1), max(count // 3, 1)))
+    if dependence == "none":
+        order = np.lexsort((shares, errors))
+        errors, shares = errors[order], shares[order]
+    block, width = _block_and_width(errors, dependence)
     # Errors that are nothing but rounding would be studentized into noise.
     if not np.any(np.abs(errors) > 1e-12 * max(abs(value), float(np.abs(numerators).max(initial=0.0)))):
-        return Studentized(value, 0.0, np.zeros(resamples), count, block)
-    standard_error = float(_robust_error(errors, width)) * _missed_spread(errors, block)
+        return Studentized(value, 0.0, np.zeros(resamples), len(errors), block)
+    missed = _missed_spread(errors, block) if dependence == "serial" else sqrt(len(errors) / (len(errors) - 1))
+    standard_error = float(_robust_error(errors, width)) * missed
+    if len(errors) >= NORMAL_LIMIT_CLUSTERS:
+        spread = _normal_errors(resamples)
+    else:
+        spread = _bootstrap_errors(errors, shares, block, width, resamples=resamples, seed=seed)
+    return Studentized(value, standard_error, spread, len(errors), block)
+
+
+def _block_and_width(errors: FloatArray, dependence: Dependence) -> tuple[float, int]:
+    """The mean length of blocks, and over how many neighbours the standard error sums."""
+    if dependence == "none":
+        return 1.0, 1
+    count = len(errors)
+    block = max(optimal_block_length(errors), min(count ** (1 / 3), count / 3), 1.0)
+    return block, int(min(max(ceil(3 * block), 1), max(count // 3, 1)))
+
+
+def _normal_errors(count: int) -> FloatArray:
+    """Quantiles of the standard normal distribution at (i - 1/2) / count, sorted."""
+    from scipy.special import ndtri
+
+    return np.asarray(ndtri((np.arange(count) + 0.5) / count))
+
+
+def _bootstrap_errors(
+    errors: FloatArray, shares: FloatArray, block: float, width: int, *, resamples: int, seed: int
+) -> FloatArray:
+    """The studentized errors of so many resamples, sorted."""
     rng = np.random.default_rng(seed)
-    part = max(1, _PART_SIZE // count)
+    part = max(1, _PART_SIZE // len(errors))
     sizes = [min(part, resamples - done) for done in range(0, resamples, part)]
     drawn = [_resampled_errors(rng, errors, shares, block, width, size) for size in sizes]
-    return Studentized(value, standard_error, np.sort(np.concatenate(drawn)), count, block)
+    return np.sort(np.concatenate(drawn))
 
 
 def _resampled_errors(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FloatArray = NDArray[np.float64]
+from touchline.errors import InvalidSample
+from touchline.statistics.samples import FloatArray, finite_sample
+
 CodeArray = NDArray[np.int64]
 
 
@@ -19,9 +21,12 @@ def cluster_codes(labels: ArrayLike | None, rows: int, *, at: ArrayLike | None =
     [0, 0, 1, 0]
     """
     found = np.arange(rows) if labels is None else np.asarray(labels)
-    if len(found) != rows:
-        raise ValueError(f"{len(found)} cluster labels were given for {rows} rows; give one label a row.")
-    order = np.arange(rows) if at is None else np.argsort(np.asarray(at), kind="stable")
+    if found.shape != (rows,):
+        raise InvalidSample("Clusters", f"cluster labels of shape {found.shape} for {rows} rows", "one label a row")
+    instants = np.arange(rows) if at is None else np.asarray(at)
+    if instants.shape != (rows,):
+        raise InvalidSample("Clusters", f"instants of shape {instants.shape} for {rows} rows", "one instant a row")
+    order = np.argsort(instants, kind="stable")
     _, first, codes = np.unique(_comparable(found)[order], return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first, kind="stable")] = np.arange(len(first))
@@ -41,7 +46,7 @@ def cluster_means(values: ArrayLike, labels: ArrayLike | None, *, at: ArrayLike 
     >>> cluster_means([1.0, 3.0, 5.0], ["a", "a", "b"]).tolist()
     [2.0, 5.0]
     """
-    numbers = np.asarray(values, dtype=np.float64)
+    numbers = finite_sample("Means of clusters", values)
     codes = cluster_codes(labels, len(numbers), at=at)
     return cluster_sums(numbers, codes) / np.bincount(codes)
 

@@ -9,10 +9,11 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike
 
-from touchline.errors import TooFewClusters
-from touchline.statistics.bootstrap import RESAMPLES, Studentized, studentize
+from touchline.errors import InvalidSample, TooFewClusters
+from touchline.statistics.bootstrap import RESAMPLES, Dependence, Studentized, studentize
 from touchline.statistics.clusters import cluster_codes, cluster_sums
 from touchline.statistics.intervals import bound
+from touchline.statistics.samples import open_probability, paired_samples
 
 MIN_CLUSTERS = 30
 # A resampled p-value of size alpha rests on at least this many resamples beyond it.
@@ -53,28 +54,37 @@ class Comparison:
 
 
 def paired_comparison(
-    loss_a: ArrayLike, loss_b: ArrayLike, clusters: ArrayLike | None, *, alpha: float = 0.05, seed: int = 7
+    loss_a: ArrayLike,
+    loss_b: ArrayLike,
+    clusters: ArrayLike | None,
+    *,
+    alpha: float = 0.05,
+    seed: int = 7,
+    dependence: Dependence = "serial",
 ) -> Comparison:
     """Compare two models by their losses on the same rows, given in time order, one-sided (is a better?).
 
-    Raises `TooFewClusters` below 30 clusters.
+    `dependence="none"` is for rows without a time: clusters are independent, and the order of rows has no effect.
+    Raises `TooFewClusters` below 30 clusters, `InvalidSample` for losses that are missing or not finite.
 
     >>> a, b = np.linspace(0.1, 0.2, 60), np.linspace(0.3, 0.5, 60)
     >>> paired_comparison(a, b, None).is_better
     True
     """
-    differences = np.asarray(loss_a, dtype=np.float64) - np.asarray(loss_b, dtype=np.float64)
-    if not np.all(np.isfinite(differences)):
-        raise ValueError(
-            f"{int((~np.isfinite(differences)).sum())} of {len(differences)} paired losses are not finite."
-        )
+    open_probability("A paired comparison", "alpha", alpha)
+    losses = paired_samples("A paired comparison", loss_a, loss_b)
+    differences = losses[0] - losses[1]
     codes = cluster_codes(clusters, len(differences))
     found = len(np.unique(codes))
     if found < MIN_CLUSTERS:
         raise TooFewClusters(found, MIN_CLUSTERS)
     resamples = max(RESAMPLES, ceil(_TAIL_RESAMPLES / alpha))
     spread = studentize(
-        cluster_sums(differences, codes), np.bincount(codes).astype(np.float64), resamples=resamples, seed=seed
+        cluster_sums(differences, codes),
+        np.bincount(codes).astype(np.float64),
+        resamples=resamples,
+        seed=seed,
+        dependence=dependence,
     )
     low, high = bound(spread, alpha)
     return Comparison(
@@ -97,8 +107,11 @@ def alpha_at_look(alpha: float, look: int) -> float:
     >>> alpha_at_look(0.05, 1), round(alpha_at_look(0.05, 2), 5)
     (0.025, 0.00833)
     """
+    open_probability("The alpha of a look", "alpha", alpha)
     if look < 1:
-        raise ValueError(f"Look {look} does not exist: the first look at a test window is look 1.")
+        raise InvalidSample(
+            "The alpha of a look", f"look {look}", "1 for the first look at a test window, then 2, 3, …"
+        )
     return alpha / (look * (look + 1))
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from touchline.statistics.clusters import CodeArray, FloatArray, cluster_codes
+from touchline.errors import InvalidSample
+from touchline.statistics.clusters import CodeArray, cluster_codes
 from touchline.statistics.effects import binned, inner_edges, psi, wasserstein
 from touchline.statistics.multiplicity import benjamini_hochberg, simes
 from touchline.statistics.permutation import (
@@ -19,6 +20,7 @@ from touchline.statistics.permutation import (
     rank_table,
 )
 from touchline.statistics.profile import CategoryColumn, Column, Profile
+from touchline.statistics.samples import FloatArray
 from touchline.statistics.two_samples import chi_squared, kolmogorov_smirnov, mann_whitney
 
 # The smallest permutation p-value, times the columns tested, must still be able to pass a test at 1 %.
@@ -57,7 +59,8 @@ def check_columns(
     """
     rows = np.asarray(current, dtype=np.float64)
     if rows.ndim != 2 or rows.shape[1] != len(profile.columns) or not len(rows):
-        raise ValueError(f"The profile has {len(profile.columns)} columns; rows of shape {rows.shape} were given.")
+        allowed = f"rows of the {len(profile.columns)} columns of the profile, at least one"
+        raise InvalidSample("A drift check", f"rows of shape {rows.shape}", allowed)
     codes = cluster_codes(clusters, len(rows))
     is_clustered = codes.max() + 1 < len(rows) or len(np.unique(profile.sample_clusters)) < len(profile.sample)
     p_values = _clustered(profile, rows, codes, seed) if is_clustered else _unclustered(profile, rows)

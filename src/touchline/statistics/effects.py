@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from touchline.statistics.clusters import FloatArray
+from touchline.errors import InvalidSample
+from touchline.statistics.samples import FloatArray, counts, finite_sample, number_array
 
 BINS = 10
 # Half a row is added to each bin, so that an empty one is far away but not infinitely far.
@@ -18,7 +19,9 @@ def psi(reference_counts: ArrayLike, current_counts: ArrayLike) -> float:
     >>> psi([50, 50], [5, 5])
     0.0
     """
-    before, after = np.asarray(reference_counts, dtype=np.float64), np.asarray(current_counts, dtype=np.float64)
+    before, after = counts("PSI", reference_counts), counts("PSI", current_counts)
+    if len(before) != len(after):
+        raise InvalidSample("PSI", f"{len(before)} and {len(after)} counts", "a count per level in both samples")
     used = before + after > 0
     before, after = before[used], after[used]
     if not before.sum() or not after.sum():
@@ -32,6 +35,8 @@ def psi(reference_counts: ArrayLike, current_counts: ArrayLike) -> float:
 
 def psi_of_numbers(reference: FloatArray, current: FloatArray, *, edges: FloatArray | None = None) -> float:
     """PSI over bins of equal share of the reference (or between the given inner edges); NaN is a bin of its own."""
+    for sample in (reference, current):
+        number_array("PSI", sample)
     inner = inner_edges(reference) if edges is None else edges
     return psi(binned(reference, inner), binned(current, inner))
 
@@ -44,6 +49,8 @@ def wasserstein(reference: FloatArray, current: FloatArray) -> float:
     """
     if not len(reference) or not len(current):
         return 0.0
+    for sample in (reference, current):
+        finite_sample("A Wasserstein distance", sample)
     edges = np.sort(np.concatenate([reference, current]))
     below = [
         np.searchsorted(np.sort(sample), edges[:-1], side="right") / len(sample) for sample in (reference, current)

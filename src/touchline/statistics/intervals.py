@@ -9,8 +9,10 @@ from math import floor, inf, isfinite
 import numpy as np
 from numpy.typing import ArrayLike
 
-from touchline.statistics.bootstrap import RESAMPLES, Studentized, studentize
-from touchline.statistics.clusters import FloatArray, cluster_codes, cluster_sums
+from touchline.errors import InvalidSample
+from touchline.statistics.bootstrap import RESAMPLES, Dependence, Studentized, studentize
+from touchline.statistics.clusters import cluster_codes, cluster_sums
+from touchline.statistics.samples import FloatArray, finite_sample, open_probability, paired_samples
 
 # A metric that is no ratio is evaluated once for each group of neighbouring clusters that is left out.
 MAX_GROUPS = 200
@@ -30,15 +32,27 @@ class Interval:
     block_length: float
 
 
-def interval(values: ArrayLike, clusters: ArrayLike | None, *, confidence: float = 0.95, seed: int = 7) -> Interval:
+def interval(
+    values: ArrayLike,
+    clusters: ArrayLike | None,
+    *,
+    confidence: float = 0.95,
+    seed: int = 7,
+    dependence: Dependence = "serial",
+) -> Interval:
     """The mean of per-row values (losses, hits) with its interval; rows in time order.
+
+    `dependence="none"` is for rows without a time: clusters are independent, and the order of rows has no effect.
+    Raises `InvalidSample` for values that are missing or not finite.
 
     >>> found = interval([1.0, 2.0, 3.0, 2.0, 1.0, 3.0], None)
     >>> found.value, found.low < 2.0 < found.high
     (2.0, True)
     """
-    numbers = np.asarray(values, dtype=np.float64)
-    return ratio_interval(numbers, np.ones_like(numbers), clusters, confidence=confidence, seed=seed)
+    numbers = finite_sample("An interval of a mean", values)
+    return ratio_interval(
+        numbers, np.ones_like(numbers), clusters, confidence=confidence, seed=seed, dependence=dependence
+    )
 
 
 def ratio_interval(
@@ -48,18 +62,23 @@ def ratio_interval(
     *,
     confidence: float = 0.95,
     seed: int = 7,
+    dependence: Dependence = "serial",
 ) -> Interval:
     """The ratio of two sums over rows with its interval: precision, recall, F1, a weighted mean.
 
-    F1 is such a ratio: 2·hit / (2·hit + false alarm + miss).
+    F1 is such a ratio: 2·TP / (2·TP + FP + FN). NaN where the denominators sum to 0; `dependence` as in `interval`.
     """
-    top, bottom = np.asarray(numerators, dtype=np.float64), np.asarray(denominators, dtype=np.float64)
+    top, bottom = paired_samples("An interval of a ratio", numerators, denominators)
+    if (bottom < 0).any():
+        raise InvalidSample("An interval of a ratio", f"the denominator {bottom.min():g}", "denominators of 0 or more")
+    open_probability("An interval", "confidence", confidence)
     codes = cluster_codes(clusters, len(top))
     tops, bottoms = cluster_sums(top, codes), cluster_sums(bottom, codes)
     if bottoms.sum() == 0 or len(tops) < 2:
         value = float(top.sum() / bottom.sum()) if bottom.sum() else float("nan")
         return Interval(value, -inf, inf, confidence, len(tops), 1.0)
-    return _interval_of(studentize(tops, bottoms, resamples=RESAMPLES, seed=seed), confidence)
+    spread = studentize(tops, bottoms, resamples=RESAMPLES, seed=seed, dependence=dependence)
+    return _interval_of(spread, confidence)
 
 
 def metric_interval(
@@ -76,6 +95,8 @@ def metric_interval(
     each group of neighbouring clusters. The interval is cut at `bounds`.
     """
     labels = np.asarray(clusters)
+    if labels.ndim != 1 or not len(labels):
+        raise InvalidSample("An interval of a metric", f"cluster labels of shape {labels.shape}", "one label a row")
     value = float(metric(np.ones(len(labels))))
     without = [metric(weights) for weights in leave_out_weights(labels)]
     count = len(np.unique(labels))
@@ -91,6 +112,8 @@ def leave_out_weights(clusters: ArrayLike) -> FloatArray:
     [[0.0, 0.0, 1.0], [1.0, 1.0, 0.0]]
     """
     labels = np.asarray(clusters)
+    if labels.ndim != 1 or not len(labels):
+        raise InvalidSample("Weights that leave clusters out", f"labels of shape {labels.shape}", "one label a row")
     codes = cluster_codes(labels, len(labels))
     count = int(codes.max(initial=-1)) + 1
     groups = codes if count <= MAX_GROUPS else codes * MAX_GROUPS // count
@@ -111,7 +134,10 @@ def jackknife_interval(
     The stationary bootstrap runs over the groups' pseudo-values. A value that is not finite (one class was left)
     counts as no change. Infinite (or `bounds`) where there are fewer than two groups or the metric is not finite.
     """
+    open_probability("An interval", "confidence", confidence)
     left = np.asarray(without, dtype=np.float64)
+    if left.ndim != 1:
+        raise InvalidSample("A jackknife interval", f"values of shape {left.shape}", "one dimension")
     count = len(left)
     if count < 2 or not isfinite(value):
         return Interval(value, *bounds, confidence, clusters, 1.0)

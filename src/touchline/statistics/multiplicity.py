@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from touchline.statistics.clusters import FloatArray
+from touchline.statistics.samples import FloatArray, probabilities
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> FloatArray:
@@ -14,7 +14,7 @@ def benjamini_hochberg(p_values: ArrayLike) -> FloatArray:
     >>> benjamini_hochberg([0.01, 0.04, 0.03]).round(3).tolist()
     [0.03, 0.04, 0.04]
     """
-    found = np.asarray(p_values, dtype=np.float64)
+    found = probabilities("Adjusted p-values", p_values)
     order = np.argsort(found)
     scaled = found[order] * len(found) / np.arange(1, len(found) + 1)
     adjusted = np.empty_like(found)
@@ -28,5 +28,5 @@ def simes(p_values: ArrayLike) -> float:
     >>> simes([0.02, 0.5])
     0.04
     """
-    found = np.sort(np.asarray(p_values, dtype=np.float64))
+    found = np.sort(probabilities("A combined p-value", p_values))
     return float(min(1.0, (found * len(found) / np.arange(1, len(found) + 1)).min()))

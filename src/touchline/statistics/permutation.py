@@ -12,7 +12,8 @@ from math import inf
 
 import numpy as np
 
-from touchline.statistics.clusters import CodeArray, FloatArray
+from touchline.statistics.clusters import CodeArray
+from touchline.statistics.samples import FloatArray
 from touchline.statistics.two_samples import midranks
 
 # Distribution functions are compared at this many quantiles of the pooled rows.

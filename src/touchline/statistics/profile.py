@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from touchline.statistics.clusters import CodeArray, FloatArray, cluster_codes
+from touchline.errors import InvalidSample
+from touchline.statistics.clusters import CodeArray, cluster_codes
+from touchline.statistics.samples import FloatArray
 
 SCHEMA = 1
 SAMPLE_ROWS = 10_000
@@ -88,9 +90,8 @@ class Profile:
         """The profile behind `to_arrays`, also from an open npz file."""
         header = json.loads(arrays["header"].tobytes())
         if header["schema"] != SCHEMA:
-            raise ValueError(
-                f"This profile has schema {header['schema']} and this touchline reads {SCHEMA}: retrain the model."
-            )
+            schema = header["schema"]
+            raise InvalidSample("A drift profile", f"schema {schema}", f"schema {SCHEMA}: train the model again")
         columns = tuple(_column_from(stored) for stored in header["columns"])
         return cls(columns, header["rows"], header["clusters"], arrays["sample"], arrays["sample_clusters"])
 
@@ -112,9 +113,14 @@ def build_profile(
     (2.0, (1, 1))
     """
     matrix = np.asarray(features, dtype=np.float64)
-    if matrix.ndim != 2 or matrix.shape[1] != len(names):
-        raise ValueError(f"{len(names)} names were given for a matrix of shape {matrix.shape}.")
+    if matrix.ndim != 2 or matrix.shape[1] != len(names) or not len(matrix):
+        raise InvalidSample(
+            "A profile", f"a matrix of shape {matrix.shape}", f"rows of {len(names)} columns, at least one"
+        )
     given = {name: np.asarray(values, dtype=np.float64) for name, values in (outputs or {}).items()}
+    for name, values in given.items():
+        if values.shape != (len(matrix),):
+            raise InvalidSample("A profile", f"output {name!r} of shape {values.shape}", f"{len(matrix)} values")
     known = levels or {}
     columns = [_profiled(name, matrix[:, at], known.get(name), False) for at, name in enumerate(names)]
     columns += [_profiled(name, values, None, True) for name, values in given.items()]

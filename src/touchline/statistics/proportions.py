@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from touchline.errors import InvalidSample
+from touchline.statistics.samples import open_probability
+
 
 def clopper_pearson(hits: int, trials: int, *, confidence: float = 0.95) -> tuple[float, float]:
     """Exact two-sided bounds of a share; (0, 1) when nothing was tried.
@@ -12,6 +15,9 @@ def clopper_pearson(hits: int, trials: int, *, confidence: float = 0.95) -> tupl
     """
     from scipy.special import betaincinv
 
+    open_probability("Bounds of a share", "confidence", confidence)
+    if not 0 <= hits <= trials:
+        raise InvalidSample("Bounds of a share", f"{hits} hits in {trials} trials", "0 to as many hits as trials")
     if trials == 0:
         return 0.0, 1.0
     tail = (1 - confidence) / 2

@@ -10,7 +10,8 @@ from math import erfc, sqrt
 
 import numpy as np
 
-from touchline.statistics.clusters import FloatArray
+from touchline.errors import InvalidSample
+from touchline.statistics.samples import FloatArray, counts, finite_sample
 
 # Below this expected count a level is pooled with the others that are as rare (Cochran's rule).
 _MIN_EXPECTED = 5.0
@@ -22,6 +23,7 @@ def mann_whitney(reference: FloatArray, current: FloatArray) -> float:
     >>> round(mann_whitney(np.arange(20.0), np.arange(20.0) + 15), 4)
     0.0
     """
+    reference, current = (finite_sample("A Mann-Whitney test", sample) for sample in (reference, current))
     many, few = len(reference), len(current)
     pooled = np.concatenate([reference, current])
     ranks, ties = midranks(pooled)
@@ -37,6 +39,7 @@ def kolmogorov_smirnov(reference: FloatArray, current: FloatArray) -> float:
     """Two-sided p-value that the distribution functions differ anywhere (Kolmogorov's limit)."""
     from scipy.special import kolmogorov
 
+    reference, current = (finite_sample("A Kolmogorov-Smirnov test", sample) for sample in (reference, current))
     edges = np.unique(np.concatenate([reference, current]))
     below = [np.searchsorted(np.sort(sample), edges, side="right") / len(sample) for sample in (reference, current)]
     distance = float(np.abs(below[0] - below[1]).max())
@@ -51,6 +54,10 @@ def chi_squared(reference: FloatArray, current: FloatArray) -> float:
     """
     from scipy.special import chdtrc
 
+    reference, current = (counts("A chi-squared test", levels) for levels in (reference, current))
+    if len(reference) != len(current):
+        compared = f"{len(reference)} and {len(current)} counts"
+        raise InvalidSample("A chi-squared test", compared, "a count per level in both samples")
     table = pooled_levels(np.vstack([reference, current]))
     if table.shape[1] < 2:
         return 1.0

@@ -1,0 +1,121 @@
+"""Every statistic refuses what it cannot be computed from, with an error of touchline that says what is allowed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from touchline import statistics
+from touchline.errors import InvalidSample
+
+NAN, INF = float("nan"), float("inf")
+TEN = np.arange(10.0)
+
+# For each function: calls that must be refused.
+IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
+    "interval": [
+        lambda: statistics.interval([], None),
+        lambda: statistics.interval([1.0, NAN], None),
+        lambda: statistics.interval([[1.0], [2.0]], None),
+        lambda: statistics.interval(["a", "b"], None),
+        lambda: statistics.interval([1.0, 2.0], ["one"]),
+        lambda: statistics.interval([1.0, 2.0], None, confidence=1.0),
+    ],
+    "ratio_interval": [
+        lambda: statistics.ratio_interval([], [], None),
+        lambda: statistics.ratio_interval([1.0], [1.0, 2.0], None),
+        lambda: statistics.ratio_interval([1.0, 2.0], [1.0, INF], None),
+        lambda: statistics.ratio_interval([1.0, 2.0], [1.0, -1.0], None),
+    ],
+    "metric_interval": [
+        lambda: statistics.metric_interval(lambda weights: weights.mean(), []),
+        lambda: statistics.metric_interval(lambda weights: weights.mean(), ["a", "b"], confidence=0.0),
+    ],
+    "leave_out_weights": [lambda: statistics.leave_out_weights([]), lambda: statistics.leave_out_weights([[1, 2]])],
+    "jackknife_interval": [
+        lambda: statistics.jackknife_interval(0.5, [[0.4], [0.6]], clusters=2),
+        lambda: statistics.jackknife_interval(0.5, [0.4, 0.6], clusters=2, confidence=1.5),
+    ],
+    "optimal_block_length": [
+        lambda: statistics.optimal_block_length(np.array([])),
+        lambda: statistics.optimal_block_length(np.array([1.0, NAN, 2.0, 3.0])),
+    ],
+    "stationary_indices": [
+        lambda: statistics.stationary_indices(np.random.default_rng(1), resamples=2, count=0, block_length=1.0),
+        lambda: statistics.stationary_indices(np.random.default_rng(1), resamples=2, count=5, block_length=NAN),
+        lambda: statistics.stationary_indices(np.random.default_rng(1), resamples=-1, count=5, block_length=2.0),
+    ],
+    "cluster_codes": [
+        lambda: statistics.cluster_codes(["a"], 2),
+        lambda: statistics.cluster_codes([["a", "b"]], 2),
+        lambda: statistics.cluster_codes(["a", "b"], 2, at=[1]),
+    ],
+    "cluster_means": [
+        lambda: statistics.cluster_means([], None),
+        lambda: statistics.cluster_means([NAN], None),
+        lambda: statistics.cluster_means([1.0, 2.0], ["a"]),
+    ],
+    "paired_comparison": [
+        lambda: statistics.paired_comparison([], [], None),
+        lambda: statistics.paired_comparison(TEN, TEN[:5], None),
+        lambda: statistics.paired_comparison([NAN] * 40, [1.0] * 40, None),
+        lambda: statistics.paired_comparison(np.arange(40.0), np.ones(40), None, alpha=0.0),
+    ],
+    "alpha_at_look": [lambda: statistics.alpha_at_look(0.05, 0), lambda: statistics.alpha_at_look(2.0, 1)],
+    "psi": [
+        lambda: statistics.psi([], []),
+        lambda: statistics.psi([1, 2], [1]),
+        lambda: statistics.psi([1, -2], [1, 2]),
+        lambda: statistics.psi([1, NAN], [1, 2]),
+    ],
+    "psi_of_numbers": [lambda: statistics.psi_of_numbers(np.array([]), np.array([["a"]]))],
+    "wasserstein": [lambda: statistics.wasserstein(np.array([NAN]), TEN)],
+    "benjamini_hochberg": [
+        lambda: statistics.benjamini_hochberg([]),
+        lambda: statistics.benjamini_hochberg([0.5, 1.5]),
+        lambda: statistics.benjamini_hochberg([NAN]),
+    ],
+    "simes": [lambda: statistics.simes([]), lambda: statistics.simes([-0.1])],
+    "build_profile": [
+        lambda: statistics.build_profile([[1.0, 2.0]], names=["x"]),
+        lambda: statistics.build_profile(np.empty((0, 1)), names=["x"]),
+        lambda: statistics.build_profile([[1.0]], names=["x"], outputs={"p": [0.1, 0.2]}),
+    ],
+    "check_columns": [
+        lambda: statistics.check_columns(statistics.build_profile([[1.0]], names=["x"]), np.empty((0, 1))),
+        lambda: statistics.check_columns(statistics.build_profile([[1.0]], names=["x"]), [[1.0, 2.0]]),
+    ],
+    "clopper_pearson": [
+        lambda: statistics.clopper_pearson(3, 2),
+        lambda: statistics.clopper_pearson(-1, 2),
+        lambda: statistics.clopper_pearson(1, 2, confidence=1.0),
+    ],
+    "mann_whitney": [
+        lambda: statistics.mann_whitney(np.array([]), TEN),
+        lambda: statistics.mann_whitney(TEN, TEN * NAN),
+    ],
+    "kolmogorov_smirnov": [
+        lambda: statistics.kolmogorov_smirnov(TEN, np.array([])),
+        lambda: statistics.kolmogorov_smirnov(TEN, np.array([INF])),
+    ],
+    "chi_squared": [
+        lambda: statistics.chi_squared(np.array([]), np.array([])),
+        lambda: statistics.chi_squared(np.array([1.0]), np.array([1.0, 2.0])),
+        lambda: statistics.chi_squared(np.array([1.0, -1.0]), np.array([1.0, 2.0])),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_what_cannot_be_computed_is_refused(name: str) -> None:
+    for call in IMPOSSIBLE[name]:
+        with pytest.raises(InvalidSample, match=r"cannot be computed from .+ Allowed: "):
+            call()
+
+
+def test_no_function_is_left_out() -> None:
+    functions = {name for name in statistics.__all__ if inspect.isfunction(getattr(statistics, name))}
+    assert functions == set(IMPOSSIBLE)
