@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Row, and_, func, select
 from touchline.errors import ProfileMismatch
 from touchline.monitoring.window import CurrentRows, Window
 from touchline.statistics import Profile
-from touchline.statistics.clusters import FloatArray
+from touchline.statistics.samples import FloatArray
 from touchline.storage import Database
 from touchline.storage.tables import predictions
 from touchline.storage.ulids import first_ulid_letters

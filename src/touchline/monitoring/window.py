@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from touchline.statistics.clusters import FloatArray
+from touchline.statistics.samples import FloatArray
 
 
 @dataclass(frozen=True)
