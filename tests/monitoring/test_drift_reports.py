@@ -10,7 +10,8 @@ import pytest
 
 from touchline.clock import FrozenClock
 from touchline.errors import ProfileMismatch
-from touchline.monitoring import Drift, DriftVerdict, check_release_drift, read_current, read_reports
+from touchline.monitoring import Drift, DriftReports, DriftVerdict, check_release_drift, read_current
+from touchline.predictions import PredictionRecords
 from touchline.statistics import Profile, build_profile
 from touchline.storage import Database
 from touchline.storage.tables import predictions
@@ -77,7 +78,11 @@ def test_a_shift_is_drift_in_the_second_window_and_never_by_asking_twice(databas
     assert a_check(database).state == "not_enough_data"
     log(database, 300, 300, shift=1)
     assert a_check(database).state == "drift"
-    assert [report.state for report in read_reports(database, "football")] == ["drift", "not_enough_data", "watch"]
+    assert [report.state for report in DriftReports(database, "football").newest()] == [
+        "drift",
+        "not_enough_data",
+        "watch",
+    ]
 
 
 def test_answers_that_reach_the_log_late_are_judged_with_their_window(database: Database) -> None:
@@ -122,14 +127,14 @@ def test_other_projects_releases_and_shadows_do_not_count(database: Database) ->
 def test_an_example_asked_again_counts_once(database: Database) -> None:
     log(database, 0, 30, example_id="the-final")
     log(database, 100, 5)
-    current = read_current(database, "football", "one", a_profile(), wall=CLOCK.wall())
+    current = read_current(PredictionRecords(database, "football"), "one", a_profile(), wall=CLOCK.wall())
     assert (len(current.matrix), current.repeats, current.left_out) == (6, 29, 0)
 
 
 def test_the_matrix_is_what_was_logged(database: Database) -> None:
     with database.begin() as connection:
         connection.execute(predictions.insert(), [a_prediction(1, np.array([1.5, np.nan]), 0.25)])
-    current = read_current(database, "football", "one", a_profile(), wall=CLOCK.wall())
+    current = read_current(PredictionRecords(database, "football"), "one", a_profile(), wall=CLOCK.wall())
     assert current.matrix[0] == pytest.approx([1.5, np.nan, 0.25], nan_ok=True)
     assert current.clusters is None
 
@@ -137,7 +142,9 @@ def test_the_matrix_is_what_was_logged(database: Database) -> None:
 def test_days_are_the_clusters_where_the_reference_has_clusters(database: Database) -> None:
     log(database, 0, 30)
     log(database, 100, 1, cluster="round 1")
-    current = read_current(database, "football", "one", a_profile(clusters=np.arange(2000) // 9), wall=CLOCK.wall())
+    current = read_current(
+        PredictionRecords(database, "football"), "one", a_profile(clusters=np.arange(2000) // 9), wall=CLOCK.wall()
+    )
     assert current.clusters is not None
     assert sorted(set(current.clusters)) == ["2024-05-01", "2024-05-02", "round 1"]
 

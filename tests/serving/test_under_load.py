@@ -16,7 +16,7 @@ from tests.serving.cable import a_cable
 from tests.serving.load import Load, under_load
 from tests.serving.server_process import a_process
 from touchline.features import open_online_store
-from touchline.predictions import Sample, replay_sample
+from touchline.predictions import Sample, release_opener, replay_sample
 from touchline.storage.tables import predictions
 
 pytestmark = pytest.mark.services
@@ -73,7 +73,8 @@ def test_promotions_and_rollbacks_drop_no_request(registry: Registry, tmp_path: 
     print(f"the last old answer came {max(latest):.2f} s after its promotion")
     assert load.failures == []
     assert max(latest) < 2.0
-    report = replay_sample(registry.database, registry.objects, "bench", Sample(10_000 if PROVE else 500))
+    sample = Sample(10_000 if PROVE else 500)
+    report = replay_sample(registry, "bench", sample, open_release=release_opener(registry))
     assert report.mismatches == ()
     assert report.replayed >= 500
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-import sqlalchemy as sa
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from touchline.api.state import Chosen, ChosenProject
 from touchline.errors import VersionNotFound
-from touchline.storage.tables import outcomes, predictions
+from touchline.predictions import OutcomeRecords, PredictionRecords
 
 if TYPE_CHECKING:
     from touchline.registry import ModelVersion, Registry
@@ -139,9 +138,9 @@ def _metrics(version: ModelVersion) -> list[MetricHealth]:
 
 
 def _drift(chosen: Chosen) -> DriftHealth | None:
-    from touchline.monitoring import read_reports
+    from touchline.monitoring import DriftReports
 
-    reports = read_reports(chosen.stores.database, chosen.name, limit=1)
+    reports = DriftReports(chosen.stores.database, chosen.name).newest(1)
     if not reports:
         return None
     verdict = reports[0]
@@ -156,13 +155,9 @@ def _drift(chosen: Chosen) -> DriftHealth | None:
 
 
 def _log(chosen: Chosen) -> LogHealth:
-    asked = sa.select(sa.func.count(), sa.func.max(predictions.c.answered_at)).where(
-        predictions.c.project == chosen.name
-    )
-    known = sa.select(sa.func.count(sa.distinct(outcomes.c.example_id))).where(outcomes.c.project == chosen.name)
-    with chosen.stores.database.connect() as connection:
-        count, last = connection.execute(asked).one()
-        return LogHealth(predictions=count, last_answered_at=last, outcomes=connection.scalar(known) or 0)
+    database = chosen.stores.database
+    counts = PredictionRecords(database, chosen.name).counts()
+    return LogHealth(**counts._asdict(), outcomes=OutcomeRecords(database, chosen.name).count())
 
 
 def _reasons(chosen: Chosen, production: ProductionVersion | None, drift: DriftHealth | None) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from touchline import automation, errors, features, registry, storage, training
+from touchline import automation, errors, features, predictions, registry, storage, training
 from touchline import project as projects
 
 if TYPE_CHECKING:
@@ -121,6 +121,21 @@ def open_project(place: str | None) -> OpenedProject:
     """The named project, else the default one."""
     home = open_home()
     return OpenedProject(home, load_default(home, place))
+
+
+def release_opener(home: Home) -> Callable[[str], ServedRelease]:
+    """A function that opens the release of an id, with the estimators of its project's own code."""
+    return predictions.release_opener(
+        home, lambda name: registry.declared_families(load_default(home, name).project.training)
+    )
+
+
+def open_version(opened: OpenedProject, version: str) -> ServedRelease:
+    """The release of a version. Raises `VersionNotFound` or `ReleaseNotFound`."""
+    record = registry.read_version(opened.stores, opened.name, version)
+    if record.release_id is None:
+        raise errors.ReleaseNotFound(opened.name, f"of version {record.version}")
+    return release_opener(opened.home)(record.release_id)
 
 
 def load_default(home: Home, place: str | None) -> LoadedProject:

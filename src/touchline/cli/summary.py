@@ -85,7 +85,7 @@ def _production_text(line: ProductionSummary) -> str:
 
 def _next_prediction(home: Home, opened: Sequence[OpenedProject]) -> NextPrediction | None:
     for one in opened:
-        examples = predictions.open_examples_of(home.database, one.name, after=one.clock.now(), limit=1)
+        examples = predictions.OpenExampleRecords(home.database, one.name).read(after=one.clock.now(), limit=1)
         if not examples or not examples[0].entity_keys:
             continue
         example, keys = examples[0], dict(examples[0].entity_keys)

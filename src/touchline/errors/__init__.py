@@ -29,7 +29,7 @@
     ├── SchemaMismatch (DatabaseAhead, DatabaseBehind)
     ├── ObjectNotFound, InvalidObjectKey, LeaseHeld, LeaseLost
     ├── UnknownPrediction, WrongLabel, MissingColumns, KeyRequired, KeyNotFound (usage)
-    ├── ReleaseNotFound, NotReplayable, NothingInProduction
+    ├── ReleaseNotFound, NothingInProduction
     └── …
 
 A message says what happened to which thing, the value found and the value allowed, and the next step.
@@ -113,7 +113,6 @@ from touchline.errors.serving import (
     KeyRequired,
     MissingColumns,
     NothingInProduction,
-    NotReplayable,
     ReleaseNotFound,
     UnknownPrediction,
     WrongLabel,
@@ -204,7 +203,6 @@ __all__ = [
     "NotAPair",
     "NotEvaluated",
     "NotPortable",
-    "NotReplayable",
     "NotReproducible",
     "NothingInProduction",
     "NothingNamed",

@@ -64,11 +64,3 @@ class ReleaseNotFound(TouchlineError):
             f"{project} has no release {release_id}, though it is referred to. "
             "Restore a backup, or promote another version."
         )
-
-
-class NotReplayable(TouchlineError):
-    """A logged prediction that cannot be computed again, and what is missing for it."""
-
-    def __init__(self, prediction_id: str, missing: str) -> None:
-        self.prediction_id = prediction_id
-        super().__init__(f"Prediction {prediction_id} cannot be computed again: {missing}.")

@@ -1,11 +1,11 @@
+from touchline.monitoring.current import CurrentRows as CurrentRows
+from touchline.monitoring.current import Window as Window
 from touchline.monitoring.current import read_current as read_current
 from touchline.monitoring.drift import ColumnVerdict as ColumnVerdict
 from touchline.monitoring.drift import DriftVerdict as DriftVerdict
 from touchline.monitoring.drift import check_drift as check_drift
-from touchline.monitoring.drift_reports import check_release_drift as check_release_drift
-from touchline.monitoring.drift_reports import read_reports as read_reports
+from touchline.monitoring.drift_reports import DriftReports as DriftReports
+from touchline.monitoring.release_drift import check_release_drift as check_release_drift
 from touchline.monitoring.spec import Alerts as Alerts
 from touchline.monitoring.spec import Drift as Drift
 from touchline.monitoring.spec import Monitoring as Monitoring
-from touchline.monitoring.window import CurrentRows as CurrentRows
-from touchline.monitoring.window import Window as Window

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from touchline.errors import DriftColumnUnknown
+from touchline.monitoring.current import CurrentRows, Window
 from touchline.monitoring.spec import Drift
-from touchline.monitoring.window import CurrentRows, Window
 from touchline.statistics import ColumnDrift, Profile, benjamini_hochberg, check_columns
 
 State = Literal["not_enough_data", "stable", "watch", "drift"]

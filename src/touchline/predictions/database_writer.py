@@ -7,13 +7,14 @@ SQLite, whose JSON functions cost five times an insert, rows are taken apart her
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
+from touchline.predictions.open_examples import ExamplesOfRows, postgres_example
 from touchline.predictions.partitions import LogMonths
 from touchline.predictions.writer import RowsRefused
 from touchline.storage import Database
@@ -24,20 +25,8 @@ _DOCUMENTS = ("entity_keys", "views", "inputs", "output")
 _INSTANTS = ("cutoff", "answered_at")
 _COLUMNS = (*_TEXTS, *_OTHERS, *_DOCUMENTS, *_INSTANTS, "example_id", "cluster", "vector")
 _ROWS_AT_ONCE = 50
-_KEYS_AT_ONCE = 5000
 
 Lines = list[dict[str, Any]]
-Example = tuple[str, str, str | None]
-"""Cutoff (as text), example id, cluster."""
-
-
-def key_text(entity_keys: Mapping[str, object]) -> str:
-    """One text for one set of entity keys, whatever their order: as it stands in a log row.
-
-    >>> key_text({"b": "2", "a": 1})
-    '{"a":"1","b":"2"}'
-    """
-    return orjson.dumps({name: str(entity_keys[name]) for name in sorted(entity_keys)}).decode()
 
 
 class DatabaseSink:
@@ -89,59 +78,17 @@ def _parsed(lines: Sequence[bytes]) -> Lines:
 
 def _insert(connection: sa.Connection, rows: Lines) -> None:
     """Into SQLite, many rows a statement: each statement lets the interpreter go, and the next needs it back."""
-    examples = _Examples(connection, rows)
+    examples = ExamplesOfRows(connection, rows)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         part = rows[start : start + _ROWS_AT_ONCE]
         values = tuple(value for row in part for value in _values(row, examples))
         connection.exec_driver_sql(_sqlite_insert(len(part)), values)
 
 
-def _values(row: dict[str, Any], examples: _Examples) -> tuple[Any, ...]:
+def _values(row: dict[str, Any], examples: ExamplesOfRows) -> tuple[Any, ...]:
     example_id, cluster = examples.of(row)
     plain = [row[name] for name in _COLUMNS[:-3]]
     return (*plain, example_id, cluster, bytes.fromhex(row["vector"]))
-
-
-class _Examples:
-    """The open examples that rows may be about: those they name, or the first from their cutoff on of their keys."""
-
-    def __init__(self, connection: sa.Connection, rows: Lines) -> None:
-        named = {(row["project"], row["example_id"]) for row in rows if row["example_id"] is not None}
-        keyed = {(row["project"], row["entity_keys"]) for row in rows if _is_to_be_found(row)}
-        self._by_id = _found(connection, "example_id", named)
-        self._by_keys = _found(connection, "key_text", keyed)
-
-    def of(self, row: Mapping[str, Any]) -> tuple[str | None, str | None]:
-        """The example and cluster of a row."""
-        project, example_id = row["project"], row["example_id"]
-        if example_id is not None:
-            known = self._by_id.get((project, example_id))
-            return example_id, known[0][2] if known else None
-        for cutoff, found, cluster in self._by_keys.get((project, row["entity_keys"]), ()):
-            if cutoff >= row["cutoff"]:
-                return found, cluster
-        return None, None
-
-
-def _is_to_be_found(row: Mapping[str, Any]) -> bool:
-    return row["example_id"] is None and row["entity_keys"] != "{}"
-
-
-def _found(
-    connection: sa.Connection, column: str, wanted: set[tuple[str, str]]
-) -> dict[tuple[str, str], list[Example]]:
-    found: dict[tuple[str, str], list[Example]] = {}
-    for project in {project for project, _ in wanted}:
-        values = sorted(value for owner, value in wanted if owner == project)
-        for start in range(0, len(values), _KEYS_AT_ONCE):
-            part = values[start : start + _KEYS_AT_ONCE]
-            query = (
-                f"SELECT {column}, cutoff, example_id, cluster FROM open_examples WHERE project = ? "
-                f"AND {column} IN ({', '.join('?' * len(part))}) ORDER BY cutoff, example_id"
-            )
-            for value, *example in connection.exec_driver_sql(query, (project, *part)):
-                found.setdefault((project, value), []).append((example[0], example[1], example[2]))
-    return found
 
 
 @lru_cache(_ROWS_AT_ONCE)
@@ -150,21 +97,13 @@ def _sqlite_insert(rows: int) -> str:
     return f"INSERT INTO predictions ({', '.join(_COLUMNS)}) VALUES {values} ON CONFLICT DO NOTHING"
 
 
-_POSTGRES_EXAMPLE = """coalesce(value->>'{name}', (
-    SELECT o.{name} FROM open_examples o
-    WHERE o.project = value->>'project'
-      AND (o.example_id = value->>'example_id'
-           OR (value->>'example_id' IS NULL
-               AND o.key_text = value->>'entity_keys'
-               AND o.cutoff >= ((value->>'cutoff') || '+00')\\:\\:timestamptz))
-    ORDER BY o.cutoff, o.example_id LIMIT 1))"""
 _POSTGRES_VALUES = (
     {name: f"value->>'{name}'" for name in _COLUMNS}
     | {name: f"(value->>'{name}')\\:\\:json" for name in _DOCUMENTS}
     | {name: f"((value->>'{name}') || '+00')\\:\\:timestamptz" for name in _INSTANTS}
     | {name: f"(value->>'{name}')\\:\\:float8" for name in ("probability", "threshold")}
     | {"override": "(value->>'override')\\:\\:boolean", "vector": "decode(value->>'vector', 'hex')"}
-    | {name: _POSTGRES_EXAMPLE.format(name=name) for name in ("example_id", "cluster")}
+    | {name: postgres_example(name) for name in ("example_id", "cluster")}
 )
 _POSTGRES = (
     f"INSERT INTO predictions ({', '.join(_COLUMNS)}) SELECT {', '.join(_POSTGRES_VALUES[name] for name in _COLUMNS)} "

@@ -1,17 +1,17 @@
-"""What happened: outcomes by prediction or by example, append-only. A changed label is a new revision."""
+"""The table of outcomes: the observed labels of examples. Rows are only added; another label is a new revision."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
-from touchline.errors import UnknownPrediction
+from touchline.predictions.records import LoggedPrediction, PredictedExamples, PredictionRecords, slices
 from touchline.storage import Database
-from touchline.storage.tables import outcomes, predictions
+from touchline.storage.tables import outcomes
 
 Label = str | float | int | bool
 Status = Literal["recorded", "unchanged", "corrected"]
@@ -19,7 +19,7 @@ Status = Literal["recorded", "unchanged", "corrected"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """A label for an example, named by its id or by a prediction of it."""
+    """A label as it was received, for an example named by its id or by a prediction of it."""
 
     label: Label
     example_id: str | None = None
@@ -27,9 +27,29 @@ class Outcome:
     label_timestamp: datetime | None = None
 
 
+class ExampleLabel(NamedTuple):
+    """The label of one example. Without a `label_timestamp` it became known when it was received."""
+
+    example_id: str
+    label: Label
+    label_timestamp: datetime | None
+
+
+@dataclass(frozen=True)
+class StoredOutcome:
+    """One revision of an example's outcome."""
+
+    example_id: str
+    revision: int
+    label: Label
+    label_timestamp: datetime
+    received_at: datetime
+    source: str
+
+
 @dataclass(frozen=True)
 class Receipt:
-    """What became of one outcome. `predictions` counts the logged answers it settles."""
+    """How one outcome was stored. `predictions` counts the logged answers that it settles."""
 
     example_id: str
     status: Status
@@ -37,44 +57,116 @@ class Receipt:
     predictions: int
 
 
-def record_outcomes(
-    database: Database, project: str, received: Sequence[Outcome], *, source: str, now: datetime
-) -> list[Receipt]:
-    """Append outcomes, each once: the same label again changes nothing, another one is a correction.
+@dataclass(frozen=True)
+class SettledPrediction:
+    """One logged answer with the newest revision of its outcome; `label` is None while the outcome is open."""
 
-    Raises `UnknownPrediction` for a prediction id that is not in the log, and records nothing.
-    """
-    with database.begin() as connection:
-        ids = _example_ids(connection, project, received)
-        known = newest_labels(connection, project, set(ids))
-        receipts = []
-        for outcome, example_id in zip(received, ids, strict=True):
-            receipt, row = _settle(known.get(example_id), outcome, example_id, now)
-            if row is not None:
-                connection.execute(sa.insert(outcomes).values(project=project, source=source, received_at=now, **row))
-                known[example_id] = (row["label"], row["revision"])
-            receipts.append(receipt)
-        counts = _prediction_counts(connection, project, set(ids))
-    return [Receipt(r.example_id, r.status, r.revision, counts.get(r.example_id, 0)) for r in receipts]
+    prediction_id: str
+    example_id: str | None
+    entity_keys: Mapping[str, str]
+    answered_at: datetime
+    cutoff: datetime
+    output: Mapping[str, Any]
+    label: Label | None
+    label_timestamp: datetime | None
+    revision: int | None
+
+    @property
+    def predicted(self) -> str:
+        """The output in short: the likeliest class with its probability, or the value."""
+        probabilities = self.output.get("probabilities")
+        if not probabilities:
+            return f"{self.output.get('value', float('nan')):.4g}"
+        best = max(probabilities, key=probabilities.__getitem__)
+        return f"{best} {probabilities[best]:.2f}"
 
 
-def _settle(
-    known: tuple[Any, int] | None, outcome: Outcome, example_id: str, now: datetime
-) -> tuple[Receipt, dict[str, Any] | None]:
-    if known is not None and same_label(known[0], outcome.label):
-        return Receipt(example_id, "unchanged", known[1], 0), None
-    revision = 1 if known is None else known[1] + 1
-    row = {
-        "example_id": example_id,
-        "revision": revision,
-        "label": outcome.label,
-        "label_timestamp": outcome.label_timestamp or now,
-    }
-    return Receipt(example_id, "recorded" if known is None else "corrected", revision, 0), row
+class OutcomeRecords:
+    """Reads and adds the outcomes of one project."""
+
+    def __init__(self, database: Database, project: str) -> None:
+        self._database, self._project = database, project
+
+    def record(self, received: Sequence[Outcome], *, source: str, now: datetime) -> list[Receipt]:
+        """Add outcomes. Raises `UnknownPrediction` for a prediction id that is not in the log, and adds none."""
+        with self._database.begin() as connection:
+            predicted = PredictedExamples(connection, self._project)
+            labels = _by_example(predicted, received)
+            stored = self.add(connection, labels, source=source, now=now)
+            counts = predicted.counts({label.example_id for label in labels})
+        return [Receipt(one.example_id, status, one.revision, counts.get(one.example_id, 0)) for one, status in stored]
+
+    def add(
+        self, connection: sa.Connection, labels: Sequence[ExampleLabel], *, source: str, now: datetime
+    ) -> list[tuple[StoredOutcome, Status]]:
+        """Add labels within a transaction of the caller; the newest revision of each example and how it came about.
+
+        The same label again changes nothing; another label is a correction with the next revision.
+        """
+        newest = self._newest(connection, {label.example_id for label in labels})
+        stored: list[tuple[StoredOutcome, Status]] = []
+        for example_id, label, label_timestamp in labels:
+            before = newest.get(example_id)
+            if before is not None and same_label(before.label, label):
+                stored.append((before, "unchanged"))
+                continue
+            revision = before.revision + 1 if before else 1
+            after = StoredOutcome(example_id, revision, label, label_timestamp or now, now, source)
+            newest[example_id] = after
+            stored.append((after, "corrected" if before else "recorded"))
+        rows = [{"project": self._project, **vars(one)} for one, status in stored if status != "unchanged"]
+        if rows:
+            connection.execute(sa.insert(outcomes), rows)
+        return stored
+
+    def newest(self, example_keys: Collection[str]) -> dict[str, StoredOutcome]:
+        """The newest revision of each example that has an outcome."""
+        with self._database.connect() as connection:
+            return self._newest(connection, example_keys)
+
+    def count(self) -> int:
+        """The number of examples that have an outcome."""
+        query = sa.select(sa.func.count(sa.distinct(outcomes.c.example_id))).where(outcomes.c.project == self._project)
+        with self._database.connect() as connection:
+            return connection.scalar(query) or 0
+
+    def has(self, example_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+        """The condition that the example of a column has an outcome."""
+        return sa.exists().where(outcomes.c.project == self._project, outcomes.c.example_id == example_id)
+
+    def _newest(self, connection: sa.Connection, example_keys: Collection[str]) -> dict[str, StoredOutcome]:
+        columns = [outcomes.c[field.name] for field in fields(StoredOutcome)]
+        newest: dict[str, StoredOutcome] = {}
+        for keys in slices(example_keys):
+            mine = sa.and_(outcomes.c.project == self._project, outcomes.c.example_id.in_(keys))
+            rows = connection.execute(sa.select(*columns).where(mine).order_by(outcomes.c.revision))
+            newest |= {row.example_id: StoredOutcome(*row) for row in rows}
+        return newest
+
+
+def read_settled(database: Database, project: str, *, limit: int = 20) -> list[SettledPrediction]:
+    """The newest answers of a project, newest first, each with its outcome if it has one."""
+    answers = PredictionRecords(database, project).newest(limit)
+    outcomes_by_key = OutcomeRecords(database, project).newest({answer.example_key for answer in answers})
+    return [_settled(answer, outcomes_by_key.get(answer.example_key)) for answer in answers]
+
+
+def _settled(answer: LoggedPrediction, outcome: StoredOutcome | None) -> SettledPrediction:
+    return SettledPrediction(
+        prediction_id=answer.prediction_id,
+        example_id=answer.example_id,
+        entity_keys=answer.entity_keys,
+        answered_at=answer.answered_at,
+        cutoff=answer.cutoff,
+        output=answer.output,
+        label=outcome.label if outcome else None,
+        label_timestamp=outcome.label_timestamp if outcome else None,
+        revision=outcome.revision if outcome else None,
+    )
 
 
 def same_label(one: Label, other: Label) -> bool:
-    """Whether two labels say the same: numbers by value, all else by their text.
+    """Whether two labels are equal: numbers by value, all else by their text.
 
     >>> same_label(1, 1.0), same_label("home", "away")
     (True, False)
@@ -84,52 +176,10 @@ def same_label(one: Label, other: Label) -> bool:
     return str(one) == str(other)
 
 
-def newest_labels(connection: sa.Connection, project: str, example_ids: Iterable[str]) -> dict[str, tuple[Any, int]]:
-    """Label and revision of each example that has an outcome."""
-    found: dict[str, tuple[Any, int]] = {}
-    for chunk in chunks(sorted(example_ids)):
-        query = (
-            sa.select(outcomes.c.example_id, outcomes.c.label, outcomes.c.revision)
-            .where(outcomes.c.project == project, outcomes.c.example_id.in_(chunk))
-            .order_by(outcomes.c.revision)
-        )
-        found |= {row.example_id: (row.label, row.revision) for row in connection.execute(query)}
-    return found
-
-
-def chunks(values: Sequence[str], size: int = 10_000) -> Iterable[Sequence[str]]:
-    """Slices that fit the number of values a statement may bind."""
-    return (values[start : start + size] for start in range(0, len(values), size))
-
-
-def _example_ids(connection: sa.Connection, project: str, received: Sequence[Outcome]) -> list[str]:
-    wanted = {outcome.prediction_id for outcome in received if outcome.example_id is None and outcome.prediction_id}
-    found: dict[str, str] = {}
-    for chunk in chunks(sorted(wanted)):
-        query = sa.select(predictions.c.prediction_id, predictions.c.example_id).where(
-            predictions.c.project == project, predictions.c.prediction_id.in_(chunk)
-        )
-        # An answer about no known example is an example of its own, named by the answer.
-        found |= {row.prediction_id: row.example_id or row.prediction_id for row in connection.execute(query)}
-    unknown = sorted(wanted - found.keys())
-    if unknown:
-        raise UnknownPrediction(project, unknown)
-    return [outcome.example_id or found[outcome.prediction_id or ""] for outcome in received]
-
-
-def _prediction_counts(connection: sa.Connection, project: str, example_ids: set[str]) -> Mapping[str, int]:
-    counts: dict[str, int] = {}
-    for chunk in chunks(sorted(example_ids)):
-        query = (
-            sa.select(predictions.c.example_id, sa.func.count())
-            .where(predictions.c.project == project, predictions.c.example_id.in_(chunk))
-            .group_by(predictions.c.example_id)
-        )
-        counts |= {row[0]: row[1] for row in connection.execute(query)}
-        own = sa.select(predictions.c.prediction_id).where(
-            predictions.c.project == project,
-            predictions.c.prediction_id.in_(chunk),
-            predictions.c.example_id.is_(None),
-        )
-        counts |= {row.prediction_id: 1 for row in connection.execute(own)}
-    return counts
+def _by_example(predicted: PredictedExamples, received: Sequence[Outcome]) -> list[ExampleLabel]:
+    ids = {outcome.prediction_id for outcome in received if outcome.example_id is None and outcome.prediction_id}
+    keys = predicted.keys(ids)
+    return [
+        ExampleLabel(outcome.example_id or keys[outcome.prediction_id or ""], outcome.label, outcome.label_timestamp)
+        for outcome in received
+    ]

@@ -2,155 +2,157 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import sqlalchemy as sa
 
-from touchline.errors import ReleaseNotFound, TouchlineError, UnknownPrediction
-from touchline.predictions.recompute import OfflineFeatures
-from touchline.registry import load_release
-from touchline.registry.release.served_release import ServedRelease, Vectors, served_from
-from touchline.storage import Database, ObjectStore
-from touchline.storage.tables import predictions, releases
+from touchline.errors import TouchlineError
+from touchline.features.verification.verify import recompute
+from touchline.predictions.recompute import (
+    OpenRelease,
+    has_own_features,
+    is_fallback,
+    logged_vectors,
+    newest_histories,
+)
+from touchline.predictions.records import EVERY_ROLE, LoggedPrediction, PredictionRecords, Sample
+from touchline.registry import ServedRelease
+from touchline.registry.release.served_release import Vectors
+from touchline.storage import DataStores
 
 if TYPE_CHECKING:
-    from sqlalchemy import RowMapping
+    import polars as pl
 
-Tell = Callable[[int, int], None]
-_BATCH = 2000
+FeatureCheck = Literal["equal", "different", "fallback", "given", "no history", "no release"]
+_BATCH_ROWS = 10_000
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """One answer computed again. `features_match` is None where the request brought its own values."""
+    """One answer computed again.
+
+    `features` compares the logged vector with the histories. Values of a fall-back and values that the request gave
+    are not compared.
+    """
 
     prediction_id: str
     release_id: str
-    said: Mapping[str, Any]
+    logged: Mapping[str, Any]
     computed: Mapping[str, Any] | None
     output_matches: bool
-    features_match: bool | None
+    features: FeatureCheck
     difference: str | None = None
 
     @property
     def matches(self) -> bool:
-        return self.output_matches and self.features_match is not False
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Which logged answers to compute again: so many, at random, answered since then."""
-
-    rows: int = 10_000
-    since: datetime | None = None
-    seed: int = 0
+        return self.output_matches and self.features != "different"
 
 
 @dataclass(frozen=True)
 class ReplayReport:
-    """How many answers were computed again, and those that came out differently."""
+    """How many answers were computed again, the checks of their features, and the answers that came out differently."""
 
     replayed: int
-    from_features: int
+    features: Mapping[FeatureCheck, int]
     mismatches: tuple[Replayed, ...]
 
 
-def replay(database: Database, objects: ObjectStore, prediction_id: str) -> Replayed:
-    """One logged answer, computed again; `UnknownPrediction` if the log does not have it."""
-    query = sa.select(predictions).where(predictions.c.prediction_id == prediction_id)
-    with database.connect() as connection:
-        row = connection.execute(query).mappings().first()
-    if row is None:
-        raise UnknownPrediction("The log", [prediction_id])
-    return next(_replay_rows(database, objects, [row]))
+def replay(stores: DataStores, prediction_id: str, open_release: OpenRelease) -> Replayed:
+    """One logged prediction computed again. Raises `UnknownPrediction`."""
+    row = PredictionRecords(stores.database, None).find(prediction_id, roles=EVERY_ROLE)
+    return next(_replay_rows(stores, [row], open_release))
 
 
 def replay_sample(
-    database: Database,
-    objects: ObjectStore,
+    stores: DataStores,
     project: str,
-    sample: Sample | None = None,
+    sample: Sample,
     *,
-    tell: Tell | None = None,
+    open_release: OpenRelease,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> ReplayReport:
-    """A random sample of a project's log, computed again. `tell(done, of)` follows the work."""
-    ids = _chosen(database, project, sample or Sample())
-    done = from_features = 0
+    """A random sample of a project's answers computed again."""
+    records = PredictionRecords(stores.database, project)
+    ids = records.sample(sample)
+    features: Counter[FeatureCheck] = Counter()
     mismatches: list[Replayed] = []
-    for start in range(0, len(ids), _BATCH):
-        query = sa.select(predictions).where(predictions.c.prediction_id.in_(ids[start : start + _BATCH]))
-        with database.connect() as connection:
-            batch = connection.execute(query).mappings().all()
-        for found in _replay_rows(database, objects, batch):
-            done += 1
-            from_features += found.features_match is not None
-            if not found.matches:
-                mismatches.append(found)
-        if tell is not None:
-            tell(done, len(ids))
-    return ReplayReport(done, from_features, tuple(mismatches))
+    for start in range(0, len(ids), _BATCH_ROWS):
+        for replayed in _replay_rows(stores, records.read(ids[start : start + _BATCH_ROWS]), open_release):
+            features[replayed.features] += 1
+            if not replayed.matches:
+                mismatches.append(replayed)
+        on_progress(features.total(), len(ids))
+    return ReplayReport(features.total(), dict(features), tuple(mismatches))
 
 
-def _chosen(database: Database, project: str, sample: Sample) -> list[str]:
-    query = sa.select(predictions.c.prediction_id).where(predictions.c.project == project)
-    if sample.since is not None:
-        query = query.where(predictions.c.answered_at >= sample.since)
-    with database.connect() as connection:
-        ids = sorted(connection.scalars(query))
-    if len(ids) <= sample.rows:
-        return ids
-    chosen = np.random.default_rng(sample.seed).choice(len(ids), size=sample.rows, replace=False)
-    return [ids[index] for index in sorted(chosen)]
-
-
-def _replay_rows(database: Database, objects: ObjectStore, rows: Sequence[RowMapping]) -> Iterator[Replayed]:
-    by_release: dict[str, list[RowMapping]] = {}
+def _replay_rows(stores: DataStores, rows: Sequence[LoggedPrediction], open_release: OpenRelease) -> Iterator[Replayed]:
+    by_release: dict[str, list[LoggedPrediction]] = {}
     for row in rows:
-        by_release.setdefault(row["release_id"], []).append(row)
+        by_release.setdefault(row.release_id, []).append(row)
     for release_id, group in by_release.items():
         try:
-            release = load_by_id(database, objects, release_id)
+            release = open_release(release_id)
         except TouchlineError as missing:
             for row in group:
-                yield Replayed(row["prediction_id"], release_id, row["output"], None, False, None, str(missing))
+                yield Replayed(row.prediction_id, release_id, row.output, None, False, "no release", str(missing))
             continue
-        yield from _replay_release(OfflineFeatures(database, objects, release), release, group)
+        yield from _replay_release(stores, release, group)
 
 
-def load_by_id(database: Database, objects: ObjectStore, release_id: str) -> ServedRelease:
-    """The verified release of that id. Raises `ReleaseNotFound`, `ReleaseTampered` or `ReleaseBroken`."""
-    query = sa.select(releases).where(releases.c.id == release_id)
-    with database.connect() as connection:
-        found = connection.execute(query).mappings().first()
-    if found is None:
-        raise ReleaseNotFound("The registry", release_id)
-    return served_from(load_release(objects.local_path(found["object_key"]), digest=found["digest"]))
-
-
-def _replay_release(offline: OfflineFeatures, release: ServedRelease, rows: Sequence[RowMapping]) -> Iterator[Replayed]:
-    vectors = np.stack([np.frombuffer(row["vector"], dtype="<f8") for row in rows]).astype(np.float64)
-    outputs = release.model.predict(vectors)
-    recomputed = offline.vectors(rows)
-    for index, row in enumerate(rows):
-        computed = release.output(outputs[index].tolist())
-        output_matches = computed == row["output"]
-        features_match, difference = _compare(release, vectors[index], recomputed[index])
+def _replay_release(stores: DataStores, release: ServedRelease, rows: Sequence[LoggedPrediction]) -> Iterator[Replayed]:
+    vectors = np.stack([row.numbers for row in rows]).astype(np.float64)
+    outputs = release.model.predict(vectors).tolist()
+    checks = _check_features(stores, release, rows, vectors)
+    for row, scores, (features, difference) in zip(rows, outputs, checks, strict=True):
+        computed = release.output(scores)
+        output_matches = computed == row.output
         if not output_matches:
-            difference = f"the release answers {computed}, the log has {row['output']}"
-        yield Replayed(
-            row["prediction_id"], release.id, row["output"], computed, output_matches, features_match, difference
-        )
+            difference = f"the release answers {computed}, the log has {row.output}"
+        yield Replayed(row.prediction_id, release.id, row.output, computed, output_matches, features, difference)
 
 
-def _compare(release: ServedRelease, logged: Vectors, recomputed: Vectors | None) -> tuple[bool | None, str | None]:
-    if recomputed is None:
-        return None, None
-    same = (logged == recomputed) | (np.isnan(logged) & np.isnan(recomputed))
-    if same.all():
-        return True, None
-    index = int(np.flatnonzero(~same)[0])
-    return False, f"{release.columns[index].name} is {recomputed[index]} offline, {logged[index]} was served"
+def _check_features(
+    stores: DataStores, release: ServedRelease, rows: Sequence[LoggedPrediction], vectors: Vectors
+) -> list[tuple[FeatureCheck, str | None]]:
+    histories = newest_histories(stores, release.views)
+    unchecked = [_unchecked(row, release, histories) for row in rows]
+    places = [place for place, reason in enumerate(unchecked) if reason is None]
+    offline = _recompute(release, [rows[place] for place in places], histories) if places else ()
+    checks: list[tuple[FeatureCheck, str | None]] = [(reason or "equal", None) for reason in unchecked]
+    for place, vector in zip(places, offline, strict=True):
+        checks[place] = _compare(release, vectors[place], vector)
+    return checks
+
+
+def _unchecked(
+    row: LoggedPrediction, release: ServedRelease, histories: Mapping[str, pl.LazyFrame]
+) -> FeatureCheck | None:
+    """Why the features of a row cannot be compared; None where they can."""
+    if has_own_features(row, release):
+        return "given"
+    if is_fallback(row):
+        return "fallback"
+    return "no history" if any(view.view not in histories for view in release.views) else None
+
+
+def _recompute(
+    release: ServedRelease, rows: Sequence[LoggedPrediction], histories: Mapping[str, pl.LazyFrame]
+) -> Vectors:
+    return recompute(
+        logged_vectors(rows),
+        views=release.views,
+        columns=release.columns,
+        histories=histories,
+        transforms=release.transforms,
+    )
+
+
+def _compare(release: ServedRelease, logged: Vectors, offline: Vectors) -> tuple[FeatureCheck, str | None]:
+    differs = np.flatnonzero(~((logged == offline) | (np.isnan(logged) & np.isnan(offline))))
+    if not len(differs):
+        return "equal", None
+    place = int(differs[0])
+    return "different", f"{release.columns[place].name} is {offline[place]} offline, {logged[place]} was served"

@@ -9,13 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from touchline.errors import UnknownPrediction
+from touchline.predictions.outcomes import OutcomeRecords, StoredOutcome
+from touchline.predictions.records import EVERY_ROLE, PredictionRecords
 from touchline.storage import Database
 from touchline.storage.tables import (
     manifests,
     model_versions,
-    outcomes,
-    predictions,
     releases,
     snapshots,
     stage_changes,
@@ -63,16 +62,6 @@ class ViewTrace:
 
 
 @dataclass(frozen=True)
-class OutcomeTrace:
-    """What happened, in its newest revision."""
-
-    label: Any
-    label_timestamp: datetime
-    revision: int
-    source: str
-
-
-@dataclass(frozen=True)
 class Trace:
     """The chain from an answer to the files: answer → release → version and run → training set → snapshots → files."""
 
@@ -95,18 +84,16 @@ class Trace:
     training_set_hash: str | None
     feature_versions: Mapping[str, str]
     sources: tuple[SourceTrace, ...]
-    outcome: OutcomeTrace | None
+    outcome: StoredOutcome | None
 
 
 def trace(database: Database, prediction_id: str) -> Trace:
     """The chain behind a logged prediction; `UnknownPrediction` if the log does not have it."""
+    prediction = PredictionRecords(database, None).find(prediction_id, roles=EVERY_ROLE)
+    project, key = prediction.project, prediction.example_key
+    outcome = OutcomeRecords(database, project).newest([key]).get(key)
     with database.connect() as connection:
-        query = sa.select(predictions).where(predictions.c.prediction_id == prediction_id)
-        said = connection.execute(query).mappings().first()
-        if said is None:
-            raise UnknownPrediction("The log", [prediction_id])
-        project = said["project"]
-        release = _one(connection, sa.select(releases).where(releases.c.id == said["release_id"]))
+        release = _one(connection, sa.select(releases).where(releases.c.id == prediction.release_id))
         version = _version(connection, project, release)
         set_hash = version.get("training_set_hash")
         training_set = _one(
@@ -114,19 +101,19 @@ def trace(database: Database, prediction_id: str) -> Trace:
             sa.select(training_sets).where(training_sets.c.project == project, training_sets.c.hash == set_hash),
         )
         lineage = training_set.get("lineage") or {}
-        promotion = _promotion(connection, project, release, said["answered_at"])
+        promotion = _promotion(connection, project, release, prediction.answered_at)
         sources = lineage.get("sources", {})
         return Trace(
             prediction_id=prediction_id,
             project=project,
-            answered_at=said["answered_at"],
-            cutoff=said["cutoff"],
-            output=said["output"],
-            inputs=said["inputs"],
-            entity_keys=said["entity_keys"],
-            example_id=said["example_id"],
-            views=tuple(ViewTrace(label, **found) for label, found in said["views"].items()),
-            release_id=said["release_id"],
+            answered_at=prediction.answered_at,
+            cutoff=prediction.cutoff,
+            output=prediction.output,
+            inputs=prediction.inputs,
+            entity_keys=prediction.entity_keys,
+            example_id=prediction.example_id,
+            views=tuple(ViewTrace(label, **found) for label, found in prediction.views.items()),
+            release_id=prediction.release_id,
             release_digest=release.get("digest"),
             version=release.get("version"),
             semantic_version=version.get("semantic_version"),
@@ -136,7 +123,7 @@ def trace(database: Database, prediction_id: str) -> Trace:
             training_set_hash=set_hash,
             feature_versions=lineage.get("views", {}),
             sources=tuple(_source(connection, project, name, sources[name]) for name in sorted(sources)),
-            outcome=_outcome(connection, project, said["example_id"] or prediction_id),
+            outcome=outcome,
         )
 
 
@@ -206,15 +193,3 @@ def _ancestry(connection: sa.Connection, project: str, source: str, snapshot_has
         found.append(current)
         current = parents.get(current)
     return found
-
-
-def _outcome(connection: sa.Connection, project: str, example_id: str) -> OutcomeTrace | None:
-    query = (
-        sa.select(outcomes)
-        .where(outcomes.c.project == project, outcomes.c.example_id == example_id)
-        .order_by(outcomes.c.revision.desc())
-    )
-    row = connection.execute(query.limit(1)).mappings().first()
-    if row is None:
-        return None
-    return OutcomeTrace(row["label"], row["label_timestamp"], row["revision"], row["source"])

@@ -257,12 +257,12 @@ predictions = Table(
     document("output"),
     _float("threshold", null=True),
     text("correlation_id", null=True),
-    Index(None, "project", "answered_at"),
+    Index(None, "project", "role", "answered_at"),
     Index(None, "project", "example_id"),
     postgresql_partition_by="RANGE (prediction_id)",
 )
-"""What was said: one row per variant that scored. `vector` is float64, little endian. Ids sort by time (ULID), so that
-on PostgreSQL a range of them is a month: `serving.log_months` makes those partitions."""
+"""Logged predictions: one row per variant that scored. `vector` is float64, little endian. Ids sort by time (ULID), so
+on PostgreSQL a range of them is a month: `predictions.partitions` makes those partitions."""
 
 outcomes = Table(
     "outcomes",
@@ -276,7 +276,7 @@ outcomes = Table(
     text("source"),
     Index(None, "project", "received_at"),
 )
-"""What happened, append only: a correction is a new revision."""
+"""Observed labels, append only: a correction is a new revision."""
 
 open_examples = Table(
     "open_examples",

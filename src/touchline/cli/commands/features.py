@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from touchline import api, errors, features
-from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, open_project
+from touchline import api, errors, features, predictions
+from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, open_project, open_version
 from touchline.cli.output import as_text, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -198,11 +198,15 @@ def verify(
 
     Example: touchline features verify --sample 1000 -p football
     """
-    from touchline.cli.verification import verify_served
-
     opened = open_project(project)
     with progress(opened.name, quiet=as_json) as on_progress:
-        checked = verify_served(opened, version, sample=None if all_rows else sample, say=on_progress)
+        checked = predictions.verify_features(
+            open_version(opened, version),
+            opened.stores,
+            sample=None if all_rows else sample,
+            at=opened.clock.wall(),
+            on_progress=on_progress,
+        )
     report = checked.report
     if as_json:
         print_json(
@@ -225,9 +229,8 @@ def verify(
 
 
 def _invalidate_model(opened: OpenedProject, version: str) -> int:
-    from touchline.cli.verification import release_of
 
-    return features.invalidate_model(release_of(opened, version).manifest.views, store=opened.stores.online)
+    return features.invalidate_model(open_version(opened, version).views, store=opened.stores.online)
 
 
 def _invalidate_view(opened: OpenedProject, view: FeatureView, keys: Mapping[str, str]) -> int:

@@ -11,7 +11,15 @@ import typer
 
 from touchline import errors, predictions, registry, serving
 from touchline.cli.instants import parse_instant
-from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, open_home, open_project, release_reader
+from touchline.cli.opening import (
+    JsonOption,
+    OpenedProject,
+    ProjectOption,
+    open_home,
+    open_project,
+    release_opener,
+    release_reader,
+)
 from touchline.cli.output import as_text, print_json, print_table, progress
 from touchline.cli.server_client import predict_one
 
@@ -87,7 +95,7 @@ def outcomes(
         [
             one.example_id,
             " – ".join(one.entity_keys[name] for name in order if name in one.entity_keys),
-            one.said,
+            one.predicted,
             one.label,
             one.label_timestamp,
             one.prediction_id,
@@ -125,21 +133,20 @@ def replay(
         _replay_one(prediction_id, as_json=as_json)
         return
     opened = open_project(project)
-    stores, requested = opened.stores, predictions.Sample(rows=sample)
     with progress("replay", quiet=as_json) as on_progress:
         report = predictions.replay_sample(
-            stores.database,
-            stores.objects,
+            opened.stores,
             opened.name,
-            requested,
-            tell=lambda done, total: on_progress(f"{done} of {total}"),
+            predictions.Sample(rows=sample),
+            open_release=release_opener(opened.home),
+            on_progress=lambda done, total: on_progress(f"{done} of {total}"),
         )
     if as_json:
         print_json(report)
     else:
         typer.echo(
-            f"{opened.name}: {report.replayed} replayed ({report.from_features} from their features), "
-            f"{len(report.mismatches)} mismatches"
+            f"{opened.name}: {report.replayed} replayed, {len(report.mismatches)} mismatches; features "
+            + ", ".join(f"{count} {check}" for check, count in report.features.items())
         )
         for mismatch in report.mismatches[:20]:
             typer.echo(f"  {mismatch.prediction_id}: {mismatch.difference}")
@@ -208,7 +215,7 @@ def _score(
 
 def _replay_one(prediction_id: str, *, as_json: bool) -> None:
     home = open_home()
-    replayed = predictions.replay(home.database, home.objects, prediction_id)
+    replayed = predictions.replay(home, prediction_id, release_opener(home))
     if as_json:
         print_json({**vars(replayed), "matches": replayed.matches})
     else:

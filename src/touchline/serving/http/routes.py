@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from touchline.errors import TouchlineError, UnknownPrediction, WrongLabel
 from touchline.http.problems import FieldProblem, InvalidRequest, NotFound, Unavailable
-from touchline.predictions.outcomes import Outcome, record_outcomes
+from touchline.predictions import Outcome, OutcomeRecords
 from touchline.registry.release.served_release import ServedRelease
 from touchline.serving.http.outcome_bodies import (
     ExampleOutcome,
@@ -91,7 +91,7 @@ def _record(
     try:
         if slot.current is not None:
             validate_labels(slot.current.release, received)
-        receipts = record_outcomes(serving.database, slot.project, received, source="http", now=slot.now())
+        receipts = OutcomeRecords(serving.database, slot.project).record(received, source="http", now=slot.now())
     except UnknownPrediction as unknown:
         raise NotFound(str(unknown), members={"prediction_ids": list(unknown.prediction_ids[:50])}) from unknown
     except WrongLabel as wrong:

@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 import orjson
-import sqlalchemy as sa
 
-from touchline.errors import FeatureNotANumber, TouchlineError
+from touchline.errors import FeatureNotANumber, TouchlineError, UnknownPrediction
 from touchline.features import decode
 from touchline.http.problems import FieldProblem, InvalidRequest, NotFound, Unavailable
+from touchline.predictions import PredictionRecords
 from touchline.registry.release.served_release import ServedRelease, Vectors
 from touchline.serving.http.state import Serving
 from touchline.serving.predicting.answer import predictor_of
 from touchline.serving.predicting.scored_row import Ask
 from touchline.serving.releases.release_slot import ReleaseSlot
-from touchline.storage.tables import predictions
 from touchline.training import Model, explain
 
 _MOST_ROWS = 32
@@ -47,19 +46,15 @@ def _logged(serving: Serving, slot: ReleaseSlot, release: ServedRelease, body: b
         return None
     if not isinstance(given, dict) or given.keys() != {"prediction_id"}:
         return None
-    query = sa.select(predictions.c.vector, predictions.c.release_id).where(
-        predictions.c.project == slot.project, predictions.c.prediction_id == str(given["prediction_id"])
-    )
     try:
-        with serving.database.connect() as connection:
-            row = connection.execute(query).first()
+        row = PredictionRecords(serving.database, slot.project).find(str(given["prediction_id"]))
+    except UnknownPrediction as unknown:
+        raise NotFound(str(unknown)) from unknown
     except TouchlineError as away:
         raise Unavailable(f"The log cannot be read now: {away}") from away
-    if row is None:
-        raise NotFound(f"{slot.project} has no logged prediction {given['prediction_id']}.")
     if row.release_id != release.id:
         raise NotFound(f"Release {row.release_id}, which answered, is not the one loaded. Replay it: touchline replay")
-    return np.frombuffer(row.vector, dtype="<f8").reshape(1, -1)
+    return row.numbers.reshape(1, -1)
 
 
 def _told(release: ServedRelease, vectors: Vectors) -> list[dict[str, Any]]:

@@ -261,7 +261,7 @@ sa.Table(
     _document("output"),
     _float("threshold", null=True),
     _text("correlation_id", null=True),
-    sa.Index(None, "project", "answered_at"),
+    sa.Index(None, "project", "role", "answered_at"),
     sa.Index(None, "project", "example_id"),
     postgresql_partition_by="RANGE (prediction_id)",
 )

@@ -13,7 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from tests.serving.builders import NOW, Ratings, a_match_release
-from touchline.predictions import prune_predictions, replay_sample, settle_outcomes
+from tests.stores import SomeStores
+from touchline.predictions import Sample, prune_predictions, release_opener, replay_sample, settle_outcomes
 from touchline.predictions.database_writer import DatabaseSink
 from touchline.predictions.partitions import drop_empty_months
 from touchline.predictions.writer import PredictionLog, RowsRefused
@@ -79,7 +80,8 @@ def test_a_row_that_cannot_be_kept_is_told_from_an_absence(store: Database, tmp_
         log.record(line)
     log.stop()
     assert (log.status().written, log.status().refused, log.status().failure) == (1, 1, None)
-    report = replay_sample(store, open_objects(str(tmp_path / "objects")), "shop")
+    stores = SomeStores(store, open_objects(str(tmp_path / "objects")))
+    report = replay_sample(stores, "shop", Sample(), open_release=release_opener(stores))
     assert report.replayed == 1  # and its release is nowhere: told, not raised
 
 

@@ -21,8 +21,14 @@ from tests.serving.builders import (
     wait_for,
 )
 from touchline.errors import UnknownPrediction
-from touchline.predictions import Outcome, open_examples_of, read_settled, record_outcomes, settle_outcomes
-from touchline.predictions.outcomes import Receipt
+from touchline.predictions import (
+    OpenExampleRecords,
+    Outcome,
+    OutcomeRecords,
+    Receipt,
+    read_settled,
+    settle_outcomes,
+)
 from touchline.storage import Database
 from touchline.storage.tables import outcomes, predictions
 
@@ -33,7 +39,7 @@ def store(tmp_path: Path) -> Database:
 
 
 def _tell(store: Database, *received: Outcome) -> list[Receipt]:
-    return record_outcomes(store, "shop", received, source="test", now=NOW)
+    return OutcomeRecords(store, "shop").record(received, source="test", now=NOW)
 
 
 def test_the_same_label_again_changes_nothing_and_another_is_a_correction(store: Database) -> None:
@@ -64,7 +70,7 @@ def test_over_http_by_prediction_id(tmp_path: Path) -> None:
         body = {"prediction_id": said, "label": "yes"}
         wait_for(lambda: server.client.post("/outcomes", json=body).status_code == 200)
         found = read_settled(server.database, "shop")[0]
-        assert (found.prediction_id, found.label, found.said) == (said, "yes", "yes 0.57")
+        assert (found.prediction_id, found.label, found.predicted) == (said, "yes", "yes 0.57")
         again = server.client.post("/outcomes", json=body).json()["outcomes"][0]
         assert (again["status"], again["predictions"]) == ("unchanged", 1)
         wrong = server.client.post("/outcomes", json={**body, "label": "maybe"})
@@ -101,11 +107,11 @@ def test_what_was_open_is_settled_by_the_next_ingest(store: Database) -> None:
     kickoff, later = NOW + timedelta(days=1), NOW + timedelta(days=2)
     history = ("e0", "C", NOW - timedelta(days=9), "yes")
     assert _settle(store, _examples(history, ("e1", "A", kickoff, None))) == (0, 0, 0, 1, 0)
-    assert [example.example_id for example in open_examples_of(store, "shop")] == ["e1"]
+    assert [example.example_id for example in OpenExampleRecords(store, "shop").read()] == ["e1"]
     assert _settle(store, _examples(history, ("e1", "A", kickoff, "yes")), later) == (1, 0, 0, 0, 0)
     assert _settle(store, _examples(history, ("e1", "A", kickoff, "yes")), later) == (0, 0, 1, 0, 0)
     assert _settle(store, _examples(history, ("e1", "A", kickoff, "no")), later) == (0, 1, 0, 0, 0)
-    assert open_examples_of(store, "shop") == []
+    assert OpenExampleRecords(store, "shop").read() == []
 
 
 def test_a_label_from_after_now_is_still_open(store: Database) -> None:

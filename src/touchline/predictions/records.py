@@ -1,0 +1,284 @@
+"""The table of logged predictions. `database_writer` adds its rows; every other read and change is here.
+
+A read counts answers. Rows that a shadow version scored take part only where a caller names their role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Final, NamedTuple, TypeVar
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from touchline.errors import UnknownPrediction
+from touchline.storage import Database
+from touchline.storage.tables import predictions
+
+ANSWERS: Final = ("answer",)
+EVERY_ROLE: Final = ("answer", "shadow")
+
+_BATCH_ROWS = 20_000
+_COLUMNS = predictions.c
+_KEYS_AS_TEXT = sa.cast(_COLUMNS.entity_keys, sa.Text)  # as the log wrote them
+
+
+@dataclass(frozen=True)
+class ScoredExample:
+    """The vector and the output of one logged prediction. `vector` holds float64 numbers, little endian."""
+
+    prediction_id: str
+    example_id: str | None
+    cluster: str | None
+    cutoff: datetime
+    vector: bytes
+    output: Mapping[str, Any]
+
+    @property
+    def example_key(self) -> str:
+        """The id under which outcomes are stored. A prediction without an example is an example of its own."""
+        return example_key(self.example_id, self.prediction_id)
+
+    @property
+    def numbers(self) -> NDArray[np.float64]:
+        return np.frombuffer(self.vector, dtype="<f8")
+
+
+@dataclass(frozen=True)
+class LoggedPrediction(ScoredExample):
+    """One row of the prediction log."""
+
+    request_id: str
+    project: str
+    release_id: str
+    role: str
+    experiment: str | None
+    salt: str | None
+    variant: str
+    probability: float
+    override: bool
+    unit: str | None
+    entity_keys: Mapping[str, str]
+    answered_at: datetime
+    views: Mapping[str, Mapping[str, Any]]
+    inputs: Mapping[str, Any]
+    threshold: float | None
+    correlation_id: str | None
+
+
+class LogCounts(NamedTuple):
+    """How many predictions are in the log, and the instant of the newest one."""
+
+    predictions: int
+    last_answered_at: datetime | None
+
+
+class ReleaseRows(NamedTuple):
+    """The newest predictions of a release, oldest first, and how many there are in all."""
+
+    rows: Sequence[ScoredExample]
+    total: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Which logged predictions to read: so many at random (None: all), of one release, answered since an instant."""
+
+    rows: int | None = 10_000
+    since: datetime | None = None
+    release_id: str | None = None
+    seed: int = 0
+
+
+Row = TypeVar("Row", bound=ScoredExample)
+
+
+class PredictionRecords:
+    """Reads the logged predictions of one project; with None, of all projects."""
+
+    def __init__(self, database: Database, project: str | None) -> None:
+        self._database, self._project = database, project
+
+    def find(self, prediction_id: str, *, roles: Collection[str] = ANSWERS) -> LoggedPrediction:
+        """The prediction of that id. Raises `UnknownPrediction`."""
+        rows = self.read([prediction_id], roles=roles)
+        if not rows:
+            raise UnknownPrediction(self._project or "The log", [prediction_id])
+        return rows[0]
+
+    def read(self, prediction_ids: Collection[str], *, roles: Collection[str] = ANSWERS) -> list[LoggedPrediction]:
+        """The predictions of these ids, in the order of their ids."""
+        return [
+            row
+            for ids in slices(prediction_ids)
+            for row in self._read(LoggedPrediction, self._where(roles, _COLUMNS.prediction_id.in_(ids)))
+        ]
+
+    def newest(self, limit: int, *, roles: Collection[str] = ANSWERS) -> list[LoggedPrediction]:
+        """The newest predictions, newest first."""
+        return self._read(LoggedPrediction, self._where(roles), limit=limit, is_newest_first=True)
+
+    def sample(self, sample: Sample, *, roles: Collection[str] = ANSWERS) -> list[str]:
+        """The ids of a random sample, oldest first."""
+        condition = self._where(roles, *_of_release(sample.release_id))
+        if sample.since is not None:
+            condition &= _COLUMNS.answered_at >= sample.since
+        with self._database.connect() as connection:
+            ids = sorted(connection.scalars(sa.select(_COLUMNS.prediction_id).where(condition)))
+        if sample.rows is None or len(ids) <= sample.rows:
+            return ids
+        places = np.random.default_rng(sample.seed).choice(len(ids), size=sample.rows, replace=False)
+        return [ids[place] for place in sorted(places)]
+
+    def of_release(
+        self, release_id: str, *, after: str = "", until: str, limit: int, roles: Collection[str] = ANSWERS
+    ) -> ReleaseRows:
+        """The newest predictions of a release with ids above `after`, up to and including `until`."""
+        condition = self._where(roles, *_of_release(release_id), *_ids_between(after, until))
+        query = _select(ScoredExample, condition).order_by(_COLUMNS.prediction_id.desc()).limit(limit)
+        with self._database.connect() as connection:
+            total = connection.scalar(sa.select(sa.func.count()).select_from(predictions).where(condition)) or 0
+            rows = [ScoredExample(*row) for row in connection.execute(query)]
+        return ReleaseRows(rows[::-1], total)
+
+    def counts(
+        self,
+        *,
+        release_id: str | None = None,
+        after: str | None = None,
+        until: str | None = None,
+        roles: Collection[str] = ANSWERS,
+    ) -> LogCounts:
+        """The number of predictions, of one release and between two ids where these are given."""
+        condition = self._where(roles, *_of_release(release_id), *_ids_between(after, until))
+        query = sa.select(sa.func.count(), sa.func.max(_COLUMNS.answered_at)).where(condition)
+        with self._database.connect() as connection:
+            return LogCounts(*connection.execute(query).one())
+
+    def batches(
+        self, *, since: datetime | None, until: datetime, roles: Collection[str] = ANSWERS
+    ) -> Iterator[list[LoggedPrediction]]:
+        """The predictions answered in [since, until), oldest first, in batches that fit in memory."""
+        condition = self._where(roles, _COLUMNS.answered_at < until)
+        if since is not None:
+            condition &= _COLUMNS.answered_at >= since
+        last = ""
+        while rows := self._read(LoggedPrediction, condition & (_COLUMNS.prediction_id > last), limit=_BATCH_ROWS):
+            last = rows[-1].prediction_id
+            yield rows
+
+    def delete(self, prediction_ids: Iterable[str]) -> None:
+        """Delete the predictions of these ids, whatever their role."""
+        statement = predictions.delete().where(self._where(None, _COLUMNS.prediction_id == sa.bindparam("id")))
+        with self._database.begin() as connection:
+            connection.execute(statement, [{"id": prediction_id} for prediction_id in prediction_ids])
+
+    def _read(
+        self,
+        kind: type[Row],
+        condition: sa.ColumnElement[bool],
+        *,
+        limit: int | None = None,
+        is_newest_first: bool = False,
+    ) -> list[Row]:
+        order = _COLUMNS.prediction_id.desc() if is_newest_first else _COLUMNS.prediction_id
+        with self._database.connect() as connection:
+            return [kind(*row) for row in connection.execute(_select(kind, condition).order_by(order).limit(limit))]
+
+    def _where(self, roles: Collection[str] | None, *conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+        return _where(self._project, roles, *conditions)
+
+
+class PredictedExamples:
+    """The examples that a project's predictions are about, read and set within a transaction of the caller."""
+
+    def __init__(self, connection: sa.Connection, project: str) -> None:
+        self._connection, self._project = connection, project
+
+    def keys(self, prediction_ids: Collection[str], *, roles: Collection[str] = ANSWERS) -> dict[str, str]:
+        """The example key of each prediction. Raises `UnknownPrediction` for ids that are not in the log."""
+        keys: dict[str, str] = {}
+        for ids in slices(prediction_ids):
+            condition = _where(self._project, roles, _COLUMNS.prediction_id.in_(ids))
+            query = sa.select(_COLUMNS.prediction_id, _COLUMNS.example_id).where(condition)
+            keys |= {row.prediction_id: example_key(row.example_id, row.prediction_id) for row in self._rows(query)}
+        unknown = sorted(set(prediction_ids) - keys.keys())
+        if unknown:
+            raise UnknownPrediction(self._project, unknown)
+        return keys
+
+    def counts(self, example_keys: Collection[str], *, roles: Collection[str] = ANSWERS) -> dict[str, int]:
+        """How many predictions are about each example; examples without a prediction are left out."""
+        counts: dict[str, int] = {}
+        for keys in slices(example_keys):
+            about = _where(self._project, roles, _COLUMNS.example_id.in_(keys))
+            query = sa.select(_COLUMNS.example_id, sa.func.count()).where(about).group_by(_COLUMNS.example_id)
+            counts |= dict(self._rows(query))
+            alone = _where(self._project, roles, _COLUMNS.prediction_id.in_(keys), _COLUMNS.example_id.is_(None))
+            counts |= {row.prediction_id: 1 for row in self._rows(sa.select(_COLUMNS.prediction_id).where(alone))}
+        return counts
+
+    def unnamed(
+        self, key_texts: Collection[str], *, roles: Collection[str] = ANSWERS
+    ) -> Sequence[tuple[str, str, datetime]]:
+        """Prediction id, key text and cutoff of the predictions for these entities that have no example yet."""
+        condition = _where(self._project, roles, _COLUMNS.example_id.is_(None), _KEYS_AS_TEXT.in_(key_texts))
+        return self._rows(sa.select(_COLUMNS.prediction_id, _KEYS_AS_TEXT, _COLUMNS.cutoff).where(condition))
+
+    def name(self, examples: Sequence[Mapping[str, str | None]]) -> None:
+        """Set the example of predictions: dicts of prediction `id`, `example` and `group` (its cluster)."""
+        if examples:
+            self._connection.execute(_NAME_EXAMPLE, examples)
+
+    def has(self, example_id: sa.ColumnElement[str], *, roles: Collection[str] = ANSWERS) -> sa.ColumnElement[bool]:
+        """The condition that a prediction is about the example of a column."""
+        return sa.exists().where(_where(self._project, roles, _COLUMNS.example_id == example_id))
+
+    def _rows(self, query: sa.Select[Any]) -> Sequence[Any]:
+        return self._connection.execute(query).all()
+
+
+_NAME_EXAMPLE = (
+    predictions.update()
+    .where(_COLUMNS.prediction_id == sa.bindparam("id"))
+    .values(example_id=sa.bindparam("example"), cluster=sa.bindparam("group"))
+)
+
+
+def example_key(example_id: str | None, prediction_id: str) -> str:
+    """The id under which the outcome of a prediction is stored.
+
+    >>> example_key("match-7", "01ARZ3NDEKTSV4RRFFQ69G5FAV"), example_key(None, "01ARZ3NDEKTSV4RRFFQ69G5FAV")
+    ('match-7', '01ARZ3NDEKTSV4RRFFQ69G5FAV')
+    """
+    return example_id or prediction_id
+
+
+def slices(values: Collection[str], size: int = 10_000) -> Iterator[list[str]]:
+    """The sorted values in slices; a statement may bind the values of one slice."""
+    ordered = sorted(values)
+    return (ordered[start : start + size] for start in range(0, len(ordered), size))
+
+
+def _select(kind: type[ScoredExample], condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return sa.select(*(_COLUMNS[field.name] for field in fields(kind))).where(condition)
+
+
+def _where(
+    project: str | None, roles: Collection[str] | None, *conditions: sa.ColumnElement[bool]
+) -> sa.ColumnElement[bool]:
+    of_project = [] if project is None else [_COLUMNS.project == project]
+    of_roles = [] if roles is None else [_COLUMNS.role.in_(roles)]
+    return sa.and_(*of_project, *of_roles, *conditions)
+
+
+def _of_release(release_id: str | None) -> list[sa.ColumnElement[bool]]:
+    return [] if release_id is None else [_COLUMNS.release_id == release_id]
+
+
+def _ids_between(after: str | None, until: str | None) -> list[sa.ColumnElement[bool]]:
+    lower = [] if after is None else [_COLUMNS.prediction_id > after]
+    return lower + ([] if until is None else [_COLUMNS.prediction_id <= until])

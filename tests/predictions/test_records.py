@@ -1,0 +1,159 @@
+"""The prediction log is read in one place, and rows of a shadow version count only where a caller names them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+import sqlalchemy as sa
+
+from tests.predictions.builders import NOW, a_row, write_rows
+from touchline.errors import UnknownPrediction
+from touchline.predictions import EVERY_ROLE, Outcome, OutcomeRecords, PredictionRecords, Sample, read_settled
+from touchline.predictions.records import PredictedExamples
+from touchline.storage import Database
+from touchline.storage.tables import outcomes
+
+TEAM = {"team": "A"}
+ANSWERS = [a_row("1", example_id="e1"), a_row("3", entity_keys=TEAM), a_row("5", example_id="e3")]
+SHADOWS = [
+    a_row("2", example_id="e1", role="shadow", answered_at=NOW + timedelta(seconds=1)),
+    a_row("4", entity_keys=TEAM, role="shadow"),
+    a_row("6", example_id="e2", role="shadow"),
+]
+
+Read = Callable[[Any, dict[str, Any]], Any]
+
+
+def _ids(rows: Sequence[Any]) -> list[str]:
+    return [row.prediction_id for row in rows]
+
+
+def _find(records: PredictionRecords, roles: dict[str, Any]) -> str:
+    try:
+        return records.find("2", **roles).prediction_id
+    except UnknownPrediction:
+        return "unknown"
+
+
+def _keys(examples: PredictedExamples, roles: dict[str, Any]) -> Any:
+    try:
+        return examples.keys(["1", "2"], **roles)
+    except UnknownPrediction as unknown:
+        return unknown.prediction_ids
+
+
+def _has(examples: PredictedExamples, roles: dict[str, Any]) -> bool:
+    condition = examples.has(sa.literal("e2"), **roles)
+    return bool(examples._connection.scalar(sa.select(sa.literal(1)).where(condition)))
+
+
+LOG_READS: dict[str, Read] = {
+    "find": _find,
+    "read": lambda records, roles: _ids(records.read("123456", **roles)),
+    "newest": lambda records, roles: _ids(records.newest(2, **roles)),
+    "sample": lambda records, roles: records.sample(Sample(2), **roles),
+    "of_release": lambda records, roles: _ids(records.of_release("one", until="9", limit=2, **roles).rows),
+    "counts": lambda records, roles: records.counts(**roles),
+    "batches": lambda records, roles: [
+        _ids(batch) for batch in records.batches(since=None, until=NOW + timedelta(days=1), **roles)
+    ],
+}
+EXAMPLE_READS: dict[str, Read] = {
+    "keys": _keys,
+    "counts": lambda examples, roles: examples.counts(["e1", "e2", "4"], **roles),
+    "unnamed": lambda examples, roles: sorted(examples.unnamed(['{"team":"A"}'], **roles)),
+    "has": _has,
+}
+
+
+def _results(database: Database, read: Read, kind: type, **roles: Any) -> Any:
+    if kind is PredictionRecords:
+        return read(PredictionRecords(database, "shop"), roles)
+    with database.connect() as connection:
+        return read(PredictedExamples(connection, "shop"), roles)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(PredictionRecords, name) for name in LOG_READS] + [(PredictedExamples, name) for name in EXAMPLE_READS],
+)
+def test_rows_of_a_shadow_version_change_no_read_that_does_not_ask_for_them(
+    database: Database, kind: type, name: str
+) -> None:
+    read = (LOG_READS if kind is PredictionRecords else EXAMPLE_READS)[name]
+    write_rows(database, ANSWERS)
+    without = _results(database, read, kind)
+    write_rows(database, SHADOWS)
+    assert _results(database, read, kind) == without
+    assert _results(database, read, kind, roles=EVERY_ROLE) != without
+
+
+def test_every_public_read_takes_roles_and_answers_are_the_default() -> None:
+    for kind, reads, writes in (
+        (PredictionRecords, LOG_READS, {"delete"}),
+        (PredictedExamples, EXAMPLE_READS, {"name"}),
+    ):
+        methods = {name for name, _ in inspect.getmembers(kind, inspect.isfunction) if not name.startswith("_")}
+        assert methods - writes == set(reads)
+        for name in reads:
+            assert inspect.signature(getattr(kind, name)).parameters["roles"].default == ("answer",)
+
+
+def test_outcomes_and_their_receipts_count_answers_alone(database: Database) -> None:
+    write_rows(database, [*ANSWERS, *SHADOWS])
+    records = OutcomeRecords(database, "shop")
+    assert records.record([Outcome("yes", example_id="e1")], source="test", now=NOW)[0].predictions == 1
+    with pytest.raises(UnknownPrediction, match="no logged prediction 2"):
+        records.record([Outcome("yes", prediction_id="2")], source="test", now=NOW)
+    assert [one.prediction_id for one in read_settled(database, "shop")] == ["5", "3", "1"]
+
+
+def test_a_project_sees_its_own_predictions(database: Database) -> None:
+    write_rows(database, [*ANSWERS, a_row("7", project="leads", example_id="e1")])
+    shop = PredictionRecords(database, "shop")
+    assert shop.counts().predictions == 3
+    assert _ids(shop.read(["1", "7"])) == ["1"]
+    shop.delete(["1", "7"])
+    assert PredictionRecords(database, None).counts().predictions == 3
+    assert PredictionRecords(database, "leads").find("7").example_key == "e1"
+
+
+def test_an_outcome_is_stored_under_the_example_else_under_the_prediction(database: Database) -> None:
+    write_rows(database, ANSWERS)
+    received = [Outcome("yes", prediction_id="1"), Outcome("no", prediction_id="3")]
+    receipts = OutcomeRecords(database, "shop").record(received, source="test", now=NOW)
+    assert [(one.example_id, one.predictions) for one in receipts] == [("e1", 1), ("3", 1)]
+    assert {one.prediction_id: one.label for one in read_settled(database, "shop")} == {
+        "1": "yes",
+        "3": "no",
+        "5": None,
+    }
+
+
+@pytest.mark.parametrize("labels", [["yes", "yes", "no"], [1, 1.0, 2], ["yes", "no", "yes"]])
+def test_http_and_ingest_store_the_same_labels_alike(database: Database, labels: list[Any]) -> None:
+    from touchline.predictions import settle_outcomes
+
+    write_rows(database, [a_row("1", example_id="e1"), a_row("2", example_id="e1", project="by ingest")])
+    statuses = []
+    for label in labels:
+        receipt = OutcomeRecords(database, "shop").record([Outcome(label, example_id="e1")], source="http", now=NOW)[0]
+        row = {"example_id": "e1", "cutoff": NOW, "label": label, "label_timestamp": NOW}
+        schema = {"cutoff": pl.Datetime("us", "UTC"), "label_timestamp": pl.Datetime("us", "UTC")}
+        frame = pl.DataFrame([row], schema_overrides=schema)
+        settled = settle_outcomes(database, "by ingest", frame, entity_columns=[], now=NOW)
+        assert {"recorded": settled.settled, "corrected": settled.corrected, "unchanged": settled.unchanged} == {
+            status: int(status == receipt.status) for status in ("recorded", "corrected", "unchanged")
+        }
+        statuses.append(receipt.status)
+    query = sa.select(outcomes.c.project, outcomes.c.revision, outcomes.c.label).order_by(outcomes.c.revision)
+    with database.connect() as connection:
+        rows = connection.execute(query).all()
+    stored = {project: [tuple(row[1:]) for row in rows if row.project == project] for project in ("shop", "by ingest")}
+    assert stored["shop"] == stored["by ingest"]
+    assert statuses[0] == "recorded"
