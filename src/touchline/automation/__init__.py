@@ -1,7 +1,7 @@
-"""A project and its stores come in, a recorded pipeline run goes out: ingest to promotion, and why it ran.
+"""A project and its stores come in, a recorded pipeline run goes out: ingest, features, training, promotion.
 
-It promises that the same command carries on after a kill at any step: every step is named by the
-content it works on, so what is done is found again and not done twice.
+After a kill at any step the same command continues: each step is named by the content it works on, so finished
+work is found and not done twice.
 """
 
 from touchline._lazy import lazy_names

@@ -1,11 +1,9 @@
+from touchline.automation.gate_inputs import judges_of as judges_of
+from touchline.automation.gate_inputs import material_of as material_of
 from touchline.automation.pipeline import PipelineReport as PipelineReport
-from touchline.automation.pipeline import check_production_drift as check_production_drift
-from touchline.automation.pipeline import judges_of as judges_of
-from touchline.automation.pipeline import material_of as material_of
 from touchline.automation.pipeline import run_pipeline as run_pipeline
-from touchline.automation.run_records import RecordedRun as RecordedRun
-from touchline.automation.run_records import last_declaration as last_declaration
-from touchline.automation.run_records import recorded_runs as recorded_runs
+from touchline.automation.production_drift import check_production_drift as check_production_drift
+from touchline.automation.run_records import PipelineRuns as PipelineRuns
 from touchline.automation.steps import PipelineContext as PipelineContext
 from touchline.automation.steps import ingest_and_settle as ingest_and_settle
 from touchline.automation.stores import Stores as Stores

@@ -1,4 +1,4 @@
-"""The steps of a pipeline run, each usable by itself: the commands of the same names call these."""
+"""The steps of a pipeline run. Each also works alone: `touchline ingest` calls the first ones."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class PipelineContext:
 def ingest_and_settle(
     context: PipelineContext, sources: Sequence[Source]
 ) -> tuple[tuple[IngestReport, ...], Settled | None]:
-    """Ingest these sources and settle what has become known; None while some source was never ingested."""
+    """Ingest these sources and settle predictions; `Settled` is None while another source was never ingested."""
     reports = ingest_all(context, sources)
     try:
         snapshots = current_snapshots(context)
@@ -66,7 +66,7 @@ def ingest_and_settle(
 
 
 def ingest_all(context: PipelineContext, sources: Sequence[Source] | None = None) -> tuple[IngestReport, ...]:
-    """Ingest these sources, by default every one in the order they are declared."""
+    """Ingest these sources, by default all in the order of their declaration."""
     reports = []
     for source in context.project.sources if sources is None else sources:
         context.on_progress(f"ingest {source.name}")
@@ -75,7 +75,7 @@ def ingest_all(context: PipelineContext, sources: Sequence[Source] | None = None
 
 
 def current_snapshots(context: PipelineContext) -> dict[str, Snapshot]:
-    """The newest snapshot of each source; `SnapshotNotFound` says to ingest first."""
+    """The newest snapshot of each source. Raises `SnapshotNotFound` while a source was never ingested."""
     return {
         source.name: read_snapshot(context.project.name, source.name, context.stores)
         for source in context.project.sources
@@ -83,7 +83,7 @@ def current_snapshots(context: PipelineContext) -> dict[str, Snapshot]:
 
 
 def current_examples(context: PipelineContext, snapshots: Mapping[str, Snapshot]) -> pl.DataFrame:
-    """The declared examples on these snapshots, checked; with a label horizon, no event by then is the negative."""
+    """The declared examples of these snapshots; after the label horizon an example without an event is negative."""
     task = context.project.task
     examples = build_examples(task.examples, snapshots)
     if task.label_horizon is None:
@@ -92,7 +92,7 @@ def current_examples(context: PipelineContext, snapshots: Mapping[str, Snapshot]
 
 
 def settle(context: PipelineContext, examples: pl.DataFrame) -> Settled:
-    """Record the labels that have become known, and which examples are still open."""
+    """Record the labels that are known by now, and the examples that are still open."""
     return settle_outcomes(
         context.stores.database,
         context.project.name,
@@ -103,7 +103,7 @@ def settle(context: PipelineContext, examples: pl.DataFrame) -> Settled:
 
 
 def compute_features(context: PipelineContext, snapshots: Mapping[str, Snapshot]) -> dict[str, FeatureHistory]:
-    """The history of every view on these snapshots."""
+    """The history of every view, computed from these snapshots."""
     histories = {}
     for view in context.project.feature_views:
         context.on_progress(f"features {view.name}")
@@ -118,13 +118,13 @@ def compute_features(context: PipelineContext, snapshots: Mapping[str, Snapshot]
 
 
 def materialize_all(context: PipelineContext, histories: Mapping[str, FeatureHistory]) -> tuple[Materialized, ...]:
-    """Every view's newest known values to the online store."""
+    """Copy every view's newest known values to the online store."""
     now = context.clock.now()
-    done = []
+    results = []
     for view in context.project.feature_views:
         context.on_progress(f"materialize {view.name}")
-        done.append(materialize(view, histories[view.name], context.stores.online, now=now))
-    return tuple(done)
+        results.append(materialize(view, histories[view.name], context.stores.online, now=now))
+    return tuple(results)
 
 
 def assemble_training_set(
@@ -133,21 +133,21 @@ def assemble_training_set(
     snapshots: Mapping[str, Snapshot],
     histories: Mapping[str, FeatureHistory],
 ) -> TrainingSet:
-    """The point-in-time joined training set, kept under its hash."""
+    """The point-in-time joined training set, stored under its hash."""
     context.on_progress("training set")
     task = context.project.task
     built = build_training_set(
         examples, task.features, histories, task.inputs, task.on_demand, runner=context.open_joins()
     )
-    named = {source.name: snapshots[source.name].hash for source in task.examples.sources}
-    lineage = {**built.lineage, "sources": {**built.lineage["sources"], **named}}
+    hashes = {source.name: snapshots[source.name].hash for source in task.examples.sources}
+    lineage = {**built.lineage, "sources": {**built.lineage["sources"], **hashes}}
     training_set = TrainingSet(built.frame, built.columns, built.hash, lineage)
     write_training_set(training_set, project=context.project.name, stores=context.stores, now=context.clock.wall())
     return training_set
 
 
 def train_candidates(context: PipelineContext, training_set: TrainingSet) -> TrainingResult:
-    """Train and compare the candidates on the labels known at project time."""
+    """Train and compare the candidates on the labels that are known at project time."""
     return train(
         context.project.task,
         context.project.training,

@@ -314,7 +314,6 @@ pipeline_steps = Table(
     instant("started_at"),
     instant("finished_at", null=True),
     text("status"),
-    text("input_hash", null=True),
     document("output", null=True),
     ForeignKeyConstraint(["run_id"], ["pipeline_runs.id"]),
 )

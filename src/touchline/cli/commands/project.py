@@ -53,7 +53,7 @@ def plan(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     Example: touchline plan -p football
     """
     opened = open_project(project)
-    last_run = automation.last_declaration(opened.stores.database, opened.name)
+    last_run = automation.PipelineRuns(opened.stores.database, opened.name).last_declaration()
     planned = projects.plan_changes(opened.project, last_run)
     if as_json:
         print_json(planned)

@@ -308,7 +308,6 @@ sa.Table(
     _instant("started_at"),
     _instant("finished_at", null=True),
     _text("status"),
-    _text("input_hash", null=True),
     _document("output", null=True),
     sa.ForeignKeyConstraint(["run_id"], ["pipeline_runs.id"]),
 )
