@@ -99,7 +99,7 @@ def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: 
         settled = steps.settle(context, examples)
         output |= asdict(settled)
     with record.step("training_set") as output:
-        training_set = steps.assemble_training_set(context, examples, snapshots, histories)
+        training_set = steps.assemble_training_set(context, examples, snapshots=snapshots, histories=histories)
         output |= {"hash": training_set.hash, "rows": training_set.frame.height}
     with record.step("train") as output:
         version, is_new = _version(context, record, training_set, actor=actor, is_forced=is_forced)

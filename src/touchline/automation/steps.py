@@ -130,6 +130,7 @@ def materialize_all(context: PipelineContext, histories: Mapping[str, FeatureHis
 def assemble_training_set(
     context: PipelineContext,
     examples: pl.DataFrame,
+    *,
     snapshots: Mapping[str, Snapshot],
     histories: Mapping[str, FeatureHistory],
 ) -> TrainingSet:

@@ -1,1 +1,1 @@
-"""The processes of `touchline up`: their applications, supervision, health."""
+"""The processes of a home: the API, the supervisor that keeps it running, and the check of the installation."""

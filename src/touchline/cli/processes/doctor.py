@@ -1,4 +1,4 @@
-"""What `touchline doctor` looks at."""
+"""The checks of `touchline doctor`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from touchline import project as projects
 from touchline.cli.opening import Home
 from touchline.cli.processes import supervisor
 from touchline.cli.processes.ports import require_free
@@ -19,7 +20,7 @@ _LITTLE_SPACE_BYTES = 1_000_000_000
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at, and how it was found."""
+    """The result of one check."""
 
     mark: Literal["ok", "note", "wrong"]
     what: str
@@ -27,14 +28,16 @@ class Finding:
 
 
 def examine(home: Home) -> list[Finding]:
-    """Everything that can be wrong before a command is run, each with what to do."""
+    """Check everything that a command needs, each finding with the next step."""
     return [_python(), *_folder(home), _database(home), *_projects(home), *_ports(home)]
 
 
 def _python() -> Finding:
-    here = sys.version_info[:2]
-    good = _SUPPORTED[0] <= here <= _SUPPORTED[1]
-    return Finding("ok" if good else "wrong", "Python", f"{here[0]}.{here[1]} (3.11 to 3.13 are supported)")
+    version = sys.version_info[:2]
+    is_supported = _SUPPORTED[0] <= version <= _SUPPORTED[1]
+    return Finding(
+        "ok" if is_supported else "wrong", "Python", f"{version[0]}.{version[1]} (3.11 to 3.13 are supported)"
+    )
 
 
 def _folder(home: Home) -> Iterator[Finding]:
@@ -42,36 +45,33 @@ def _folder(home: Home) -> Iterator[Finding]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(folder).free
-    except OSError as failed:
-        yield Finding("wrong", "home", f"{folder}: {failed.strerror}; set TOUCHLINE_HOME to a writable folder")
+    except OSError as error:
+        yield Finding("wrong", "home", f"{folder}: {error.strerror}; set TOUCHLINE_HOME to a writable folder")
         return
-    enough = free > _LITTLE_SPACE_BYTES
-    yield Finding("ok" if enough else "note", "home", f"{folder}, {free / 1e9:.1f} GB free")
+    yield Finding("ok" if free > _LITTLE_SPACE_BYTES else "note", "home", f"{folder}, {free / 1e9:.1f} GB free")
 
 
 def _database(home: Home) -> Finding:
     try:
         home.database.migrate()
-    except TouchlineError as failed:
-        return Finding("wrong", "database", str(failed))
+    except TouchlineError as error:
+        return Finding("wrong", "database", str(error))
     return Finding("ok", "database", home.settings.database.split("@")[-1])
 
 
 def _projects(home: Home) -> Iterator[Finding]:
-    from touchline.project import find_projects, load_project
-
     try:
-        folders = find_projects(home.settings.projects, base=home.base)
-    except TouchlineError as missing:
-        yield Finding("wrong", "projects", str(missing))
+        folders = projects.find_projects(home.settings.projects, base=home.base)
+    except TouchlineError as error:
+        yield Finding("wrong", "projects", str(error))
         return
     if not folders:
-        yield Finding("note", "projects", "none here; make one: touchline init NAME --from data.csv --target COLUMN")
+        yield Finding("note", "projects", "none here; write one: touchline init NAME --from data.csv --target COLUMN")
     for folder in folders:
         try:
-            loaded = load_project(folder, base=home.base)
-        except TouchlineError as wrong:
-            yield Finding("wrong", f"project {folder.name}", str(wrong))
+            loaded = projects.load_project(folder, base=home.base)
+        except TouchlineError as error:
+            yield Finding("wrong", f"project {folder.name}", str(error))
         else:
             yield Finding("ok", f"project {loaded.name}", str(folder))
 

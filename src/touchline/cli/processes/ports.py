@@ -1,4 +1,4 @@
-"""Whether a port is free, before anything is started on it."""
+"""A check that a port is free, before a process starts on it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from touchline.errors import PortTaken
 
 
 def require_free(host: str, port: int, *, setting: str) -> None:
-    """Raise `PortTaken`, which names the setting to change, when something listens there already."""
+    """Raise `PortTaken`, which names the setting to change, if another process listens on the port."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As uvicorn binds: a port in TIME_WAIT is free.
+        # Like uvicorn: a port in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

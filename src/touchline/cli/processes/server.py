@@ -1,4 +1,4 @@
-"""The API's processes: one in the foreground, or several workers that share a port and the promotions."""
+"""The API in the foreground: one process, or several workers that share a port."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from touchline.cli.opening import Home, open_home
+from touchline.cli.opening import Home, open_home, project_folders
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -19,7 +19,7 @@ _DRAIN_SECONDS = 10
 def run_api(
     home: Home, folders: Sequence[Path], *, host: str, port: int, workers: int = 1, only_serving: bool = False
 ) -> None:
-    """Serve until a signal says to end; requests under way are answered first."""
+    """Serve until a signal ends the process; running requests are answered first."""
     import uvicorn
 
     from touchline.serving.telemetry.log_format import log_config
@@ -33,7 +33,7 @@ def run_api(
     if workers == 1:
         uvicorn.run(api_app(home, folders, host, only_serving=only_serving), **options)
         return
-    # A worker is a process of its own, which reads what to serve from its environment.
+    # Each worker is a process, which reads from its environment which projects to serve.
     os.environ["TOUCHLINE_HOME"] = str(home.settings.home.absolute())
     os.environ["TOUCHLINE_PROJECTS"] = ",".join(str(folder) for folder in folders)
     os.environ["TOUCHLINE_HOST"] = host
@@ -44,25 +44,23 @@ def run_api(
 
 
 def serving_worker() -> ASGIApp:
-    """One worker's application: the serving routes alone."""
+    """The application of one worker: only the serving routes."""
     return _worker(only_serving=True)
 
 
 def full_worker() -> ASGIApp:
-    """One worker's application: the serving routes and `/api`."""
+    """The application of one worker: the serving routes and `/api`."""
     return _worker(only_serving=False)
 
 
 def _worker(*, only_serving: bool) -> ASGIApp:
-    from touchline.project import find_projects
-
     home = open_home()
-    folders = find_projects(list(home.settings.projects), base=home.base)
+    folders = project_folders(home, [])
     return api_app(home, folders, home.settings.host, only_serving=only_serving)
 
 
 def api_app(home: Home, folders: Sequence[Path], host: str, *, only_serving: bool) -> ASGIApp:
-    """The application of one process; browsers may call it from the origins that the settings name."""
+    """The application of one process. Browsers may call it from the origins in the settings."""
     from touchline.cli.processes.apps import create_full_app, create_serving_app
 
     make = create_serving_app if only_serving else create_full_app

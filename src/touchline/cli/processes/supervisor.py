@@ -1,7 +1,7 @@
 """Keeps the processes of `touchline up` running in the background, and ends them.
 
-The supervisor holds an exclusive lock on `run/supervisor.lock` for its whole life. Whether it runs is
-whether the lock is held, so a stale pid file never makes `touchline stop` signal a stranger's process.
+The supervisor holds an exclusive lock on `run/supervisor.lock` while it runs. The lock, not a file with a process
+id, tells that it runs, so `touchline stop` never signals a process of somebody else.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _libc = ctypes.CDLL(None)
 
 @dataclass(frozen=True)
 class Process:
-    """A process to keep running: its name (also of its log), command line and extra environment."""
+    """A process to keep running. Its log has the same name; `environment` adds to the inherited variables."""
 
     name: str
     command: tuple[str, ...]
@@ -40,7 +40,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Running:
-    """What the running supervisor wrote about itself. `fingerprint` says with which settings it was started."""
+    """The state file of the running supervisor. `fingerprint` identifies the settings that it was started with."""
 
     pid: int
     fingerprint: str
@@ -56,13 +56,13 @@ def running(home: Path) -> Running | None:
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         try:
-            found = json.loads(state.read_text())
+            document = json.loads(state.read_text())
             processes = tuple(
-                Process(p["name"], tuple(p["command"]), dict(p["environment"])) for p in found["processes"]
+                Process(p["name"], tuple(p["command"]), dict(p["environment"])) for p in document["processes"]
             )
-            return Running(found["pid"], found["fingerprint"], processes)
+            return Running(document["pid"], document["fingerprint"], processes)
         except (FileNotFoundError, json.JSONDecodeError):
-            time.sleep(_POLL_SECONDS)  # it has just started and not yet written
+            time.sleep(_POLL_SECONDS)  # it has only started and not written yet
     return None
 
 
@@ -70,7 +70,7 @@ def start(home: Path, processes: Sequence[Process], *, fingerprint: str) -> None
     """Start the supervisor detached from this terminal and this process."""
     folder = _folder(home)
     plan = folder / "plan.json"
-    # What an earlier, killed supervisor wrote would name a process id that may be a stranger's by now.
+    # An earlier, killed supervisor left its process id, which another process may have by now.
     (folder / "supervisor.json").unlink(missing_ok=True)
     plan.write_text(json.dumps({"fingerprint": fingerprint, "processes": [asdict(process) for process in processes]}))
     with log_file(home, "supervisor").open("ab") as log:
@@ -85,11 +85,11 @@ def start(home: Path, processes: Sequence[Process], *, fingerprint: str) -> None
 
 
 def stop(home: Path) -> bool:
-    """Ask the supervisor to end its processes and itself, and wait; False when none runs."""
-    found = running(home)
-    if found is None:
+    """End the supervisor with its processes, and wait for it; False if none runs."""
+    supervisor = running(home)
+    if supervisor is None:
         return False
-    os.kill(found.pid, signal.SIGTERM)
+    os.kill(supervisor.pid, signal.SIGTERM)
     lock = _folder(home) / "supervisor.lock"
     deadline = time.monotonic() + _GRACE_SECONDS + 5
     while _is_held(lock) and time.monotonic() < deadline:
@@ -98,7 +98,7 @@ def stop(home: Path) -> bool:
 
 
 def log_file(home: Path, name: str) -> Path:
-    """Where a process's output goes."""
+    """The file that receives the output of a process."""
     folder = home.absolute() / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{name}.log"
@@ -120,7 +120,7 @@ def _is_held(lock: Path) -> bool:
 
 
 class _Child:
-    """One supervised process: started again when it ends, waiting longer after each quick end."""
+    """One supervised process. It is started again when it ends; the wait grows while it ends soon after its start."""
 
     def __init__(self, process: Process, home: Path) -> None:
         self.process, self._home = process, home
@@ -129,7 +129,7 @@ class _Child:
         self._started_at = 0.0
         self._popen: subprocess.Popen[bytes] | None = None
 
-    def tend(self) -> None:
+    def restart_if_ended(self) -> None:
         now = time.monotonic()
         if self._popen is not None and self._popen.poll() is not None:
             self._note_end(now)
@@ -146,7 +146,7 @@ class _Child:
         try:
             self._popen.wait(max(seconds, 0.1))
         except subprocess.TimeoutExpired:
-            # Its own session, so that what it spawned (uvicorn workers) goes with it.
+            # The whole session, so that uvicorn's workers end too.
             os.killpg(self._popen.pid, signal.SIGKILL)
             self._popen.wait()
 
@@ -154,7 +154,10 @@ class _Child:
         assert self._popen is not None
         if now - self._started_at > _HEALTHY_AFTER_SECONDS:
             self._backoff = _FIRST_BACKOFF_SECONDS
-        print(f"{self.process.name} ended with {self._popen.returncode}; again in {self._backoff:g} s", flush=True)
+        print(
+            f"{self.process.name} ended with {self._popen.returncode}; starting again in {self._backoff:g} s",
+            flush=True,
+        )
         self._next_start = now + self._backoff
         self._backoff = min(self._backoff * 2, _LONGEST_BACKOFF_SECONDS)
         self._popen = None
@@ -174,13 +177,13 @@ class _Child:
 
 
 def _end_with_parent() -> None:
-    """Ask Linux to end this process when its supervisor dies, however it dies, so that no port stays taken."""
+    """Let Linux end this process when its supervisor dies in any way, so that no port stays in use."""
     set_parent_death_signal = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
     _libc.prctl(set_parent_death_signal, signal.SIGTERM)
 
 
 def supervise(home: Path) -> None:
-    """Run until told to end (SIGTERM or SIGINT); ends at once when another supervisor holds the lock."""
+    """Run until SIGTERM or SIGINT; return at once if another supervisor holds the lock."""
     folder = _folder(home)
     plan = json.loads((folder / "plan.json").read_text())
     with closing((folder / "supervisor.lock").open("a")) as lock:
@@ -198,7 +201,7 @@ def supervise(home: Path) -> None:
         partial.replace(state)
         while not ending.raised:
             for child in children:
-                child.tend()
+                child.restart_if_ended()
             time.sleep(_POLL_SECONDS)
         _end(children)
         state.unlink(missing_ok=True)
@@ -223,7 +226,7 @@ def _end(children: Sequence[_Child]) -> None:
 
 
 if __name__ == "__main__":
-    # The parent ends at once, so that nobody has to wait for the supervisor.
+    # The parent ends at once, so that the caller does not wait for the supervisor.
     if os.fork():
         os._exit(0)
     supervise(Path(sys.argv[1]))

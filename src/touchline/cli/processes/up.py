@@ -1,4 +1,4 @@
-"""`touchline up`: prepare every project, keep the processes running, show that it works."""
+"""The processes of `touchline up`: the API and MLflow, started in the background."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def mlflow_process(home: Home) -> supervisor.Process:
         *("--default-artifact-root", (settings.home.absolute() / "mlartifacts").as_uri()),
         *("--host", settings.host, "--port", str(settings.mlflow_port), "--workers", "1"),
     )
-    quiet = {
+    environment = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "GIT_PYTHON_REFRESH": "quiet",
         # No code here uses MLflow's job workers.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
-    return supervisor.Process("mlflow", command, quiet)
+    return supervisor.Process("mlflow", command, environment)
 
 
 def wait_until_ready(home: Home, on_progress: Callable[[str], None]) -> None:
@@ -100,7 +100,7 @@ def _wait(url: str, name: str, home: Path, on_progress: Callable[[str], None]) -
 
 
 def _fingerprint(processes: Sequence[supervisor.Process], loaded: Sequence[LoadedProject]) -> str:
-    """Changes when a command line, the environment, a project's code or touchline itself changes."""
+    """A hash that changes with a command line, its environment, a project's code or the version of touchline."""
     from importlib.metadata import version
 
     parts = (
