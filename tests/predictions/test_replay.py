@@ -1,0 +1,127 @@
+"""`replay` and `features verify` compute features again in one way, and both count fall-backs apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.features.builders import NOW, a_game, a_view, day, snapshot
+from tests.features.test_reader import COLUMNS, gaps
+from tests.predictions.builders import a_row, write_rows
+from tests.serving.builders import Logit, a_release
+from tests.stores import SomeStores, some_stores
+from touchline.clock import FrozenClock
+from touchline.features import FeatureReader, ServedView, compute_view, materialize, open_online_store
+from touchline.predictions import Sample, replay_sample, verify_features
+from touchline.registry import ServedRelease
+from touchline.storage import Database
+
+GAMES = [a_game(str(n), day(n), team="ABC"[n % 3], points=n) for n in range(1, 30)]
+Case = Literal["served", "not materialized", "fallback", "given", "skewed"]
+CHECKS = {
+    "served": "equal",
+    "not materialized": "equal",
+    "fallback": "fallback",
+    "given": "given",
+    "skewed": "different",
+}
+
+
+@dataclass
+class Shop:
+    """A release over two joins of a view, its feature history, and readers before and after materialization."""
+
+    stores: SomeStores
+    release: ServedRelease
+    materialized: FeatureReader
+    empty: FeatureReader
+    numbers: Iterator[int]
+
+    def log(self, rows: list[tuple[Case, str, str, float]]) -> ServedRelease:
+        """Log rows as they would be served, under a release of their own."""
+        release = replace(self.release, id=f"release-{next(self.numbers)}")
+        write_rows(self.stores.database, [self._row(release, *row) for row in rows])
+        return release
+
+    def _row(self, release: ServedRelease, case: Case, home: str, away: str, at: float) -> dict[str, Any]:
+        reader = self.empty if case == "not materialized" else self.materialized
+        request = {"home": home, "away": away, "ground": "home"}
+        vector, statuses = reader.read_one(request, day(at))
+        views = {f"{one.view}:{one.prefix}": _status(one, case) for one in statuses}
+        vector = vector.copy()
+        if case != "served":
+            vector += {"skewed": 1.0, "fallback": 2.0, "given": 3.0}.get(case, 0.0)
+            vector[0] = 7.0 if case in ("skewed", "fallback", "given") else vector[0]
+        return a_row(
+            f"{next(self.numbers):026}",
+            project=release.project,
+            release_id=release.id,
+            entity_keys={"home": home, "away": away},
+            inputs={"ground": "home"},
+            cutoff=day(at),
+            views={} if case == "given" else views,
+            vector=vector.astype("<f8").tobytes(),
+            output=release.output(release.model.predict(vector.reshape(1, -1))[0].tolist()),
+        )
+
+
+def _status(status: Any, case: Case) -> Mapping[str, Any]:
+    return {
+        "feature_version": status.feature_version,
+        "status": "fallback" if case == "fallback" else status.status,
+        "event_timestamp": _text(status.event_timestamp),
+        "watermark": _text(status.watermark),
+    }
+
+
+def _text(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat()
+
+
+@pytest.fixture
+def shop(database: Database, tmp_path: Path) -> Shop:
+    stores, view = some_stores(database, tmp_path), a_view(ttl=timedelta(days=6))
+    clock = FrozenClock(NOW)
+    history = compute_view(view, project="shop", stores=stores, clock=clock, snapshots={"games": snapshot(GAMES)})  # type: ignore[dict-item]  # rows in memory do
+    filled, empty = (open_online_store("sqlite", str(tmp_path / f"{name}.db")) for name in ("filled", "empty"))
+    materialize(view, history, filled, now=NOW)
+    views = tuple(ServedView.of("shop", view.on(side, prefix=side)) for side in ("home", "away"))
+    release = a_release(
+        columns=COLUMNS, views=views, transforms=(gaps,), inputs=(), model=Logit(), example=None, threshold=None
+    )
+    readers = [FeatureReader(views, COLUMNS, store, (gaps,)) for store in (filled, empty)]
+    return Shop(stores, release, *readers, count())
+
+
+ROWS = st.lists(
+    st.tuples(st.sampled_from(sorted(CHECKS)), st.sampled_from("ABC"), st.sampled_from("ABCZ"), st.floats(30, 40)),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ROWS)
+def test_replay_and_verification_agree_on_every_row(shop: Shop, rows: list[Any]) -> None:
+    release = shop.log(rows)
+    replayed = replay_sample(shop.stores, "shop", Sample(None, release_id=release.id), open_release=lambda _: release)
+    verified = verify_features(release, shop.stores, sample=None, at=NOW)
+    expected = [CHECKS[case] for case, *_ in rows]
+    assert dict(replayed.features) == {check: expected.count(check) for check in set(expected)}
+    assert len(replayed.mismatches) == expected.count("different")
+    report = verified.report
+    assert (report.checked, report.mismatched) == (
+        expected.count("equal") + expected.count("different"),
+        expected.count("different"),
+    )
+    assert (report.fallback_rows, verified.given) == (expected.count("fallback"), expected.count("given"))
+    different = {one.prediction_id for one in replayed.mismatches}
+    assert {one.prediction_id for one in report.mismatches} == different
