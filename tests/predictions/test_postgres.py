@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from tests.serving.builders import NOW, Ratings, a_match_release
 from tests.stores import SomeStores
 from touchline.predictions import Sample, prune_predictions, release_opener, replay_sample, settle_outcomes
-from touchline.predictions.database_writer import DatabaseSink
+from touchline.predictions.database_writer import DatabaseWriter
 from touchline.predictions.partitions import drop_empty_months
 from touchline.predictions.writer import PredictionLog, RowsRefused
 from touchline.serving.predicting.log_line import sql_instant
@@ -57,9 +57,9 @@ def _settle(store: Database, label: str | None) -> tuple[int, int, int]:
 
 
 def test_rows_are_kept_whole_and_find_their_example_before_and_after(store: Database) -> None:
-    DatabaseSink(store).write(_lines("A"))
+    DatabaseWriter(store).write(_lines("A"))
     assert _settle(store, None) == (1, 0, 0)
-    DatabaseSink(store).write(_lines("A", "Z"))
+    DatabaseWriter(store).write(_lines("A", "Z"))
     with store.connect() as connection:
         rows = connection.execute(sa.select(predictions).order_by(predictions.c.example_id)).mappings().all()
     assert [row["example_id"] for row in rows] == ["e1", "e1", None]
@@ -73,8 +73,8 @@ def test_rows_are_kept_whole_and_find_their_example_before_and_after(store: Data
 def test_a_row_that_cannot_be_kept_is_told_from_an_absence(store: Database, tmp_path: Path) -> None:
     good, bad = _lines("A"), [_lines("A")[0].replace(b'"vector":"', b'"vector":"zz')]
     with pytest.raises(RowsRefused):
-        DatabaseSink(store).write([*good, *bad])
-    log = PredictionLog(tmp_path, DatabaseSink(store))
+        DatabaseWriter(store).write([*good, *bad])
+    log = PredictionLog(tmp_path, DatabaseWriter(store))
     log.start()
     for line in [*good, *bad]:
         log.record(line)
@@ -103,9 +103,9 @@ def test_each_month_lies_in_its_own_partition_and_leaves_as_one(store: Database,
     march, april = datetime(2031, 3, 31, 23, 59, 59, tzinfo=UTC), datetime(2031, 4, 1, tzinfo=UTC)
     lines = [_dated(_lines("A")[0], at) for at in (march, march, april)]
     for _ in range(2):  # written again, as after a kill: nothing changes
-        DatabaseSink(store).write(lines)
+        DatabaseWriter(store).write(lines)
     strange = orjson.dumps({**orjson.loads(lines[0]), "prediction_id": "not-one-of-ours"})
-    DatabaseSink(store).write([strange])
+    DatabaseWriter(store).write([strange])
     assert _partitions(store) == {"predictions_2031_03": 2, "predictions_2031_04": 1, "predictions_other": 1}
     ours = orjson.loads(lines[2])["prediction_id"]
     with store.connect() as connection:
@@ -120,7 +120,7 @@ def test_each_month_lies_in_its_own_partition_and_leaves_as_one(store: Database,
     with store.connect() as connection:
         assert connection.exec_driver_sql("SELECT to_regclass('predictions_2031_03')").scalar() is None
         assert connection.exec_driver_sql("SELECT to_regclass('predictions_2031_04')").scalar() is not None
-    DatabaseSink(store).write(lines[:1])  # a spool that comes late: the month is made again
+    DatabaseWriter(store).write(lines[:1])  # a spool that comes late: the month is made again
     assert _partitions(store) == {"predictions_2031_03": 1, "predictions_2031_04": 1}
 
 
@@ -129,13 +129,13 @@ def test_a_month_whose_rows_lie_in_the_default_partition_stays_there(
 ) -> None:
     may = datetime(2033, 5, 5, tzinfo=UTC)
     first, second = (_dated(line, may) for line in _lines("A", "B"))
-    sink = DatabaseSink(store)
+    sink = DatabaseWriter(store)
     sink.write([first])
     with store.begin() as connection:
         connection.execute(sa.delete(predictions))
     assert drop_empty_months(store, before=datetime(2033, 7, 1, tzinfo=UTC)) == ["predictions_2033_05"]
     sink.write([first])  # it knows the month as made
-    DatabaseSink(store).write([second])  # a worker that does not, and cannot make it any more
+    DatabaseWriter(store).write([second])  # a worker that does not, and cannot make it any more
     assert _partitions(store) == {"predictions_other": 2}
     assert "no partition predictions_2033_05" in caplog.text
 
@@ -144,5 +144,5 @@ def test_workers_that_need_a_month_at_once_make_it_once(store: Database) -> None
     at = datetime(2032, 5, 5, tzinfo=UTC)
     batches = [[_dated(line, at)] for line in _lines("A", "B", "A", "B")]
     with ThreadPoolExecutor(4) as workers:
-        list(workers.map(lambda lines: DatabaseSink(store).write(lines), batches))
+        list(workers.map(lambda lines: DatabaseWriter(store).write(lines), batches))
     assert _partitions(store) == {"predictions_2032_05": 4}

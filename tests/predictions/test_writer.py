@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from tests.serving.builders import FAST_LOG, a_database, wait_for
-from touchline.predictions.database_writer import DatabaseSink
+from touchline.predictions.database_writer import DatabaseWriter
 from touchline.predictions.spool import Spool, read_segment, segments
 from touchline.predictions.writer import LogLimits, PredictionLog, RowsRefused
 
@@ -98,7 +98,7 @@ def test_a_row_that_the_database_can_never_take_holds_nothing_up(tmp_path: Path)
 def test_the_database_tells_a_wrong_row_from_its_own_absence(tmp_path: Path, line: bytes) -> None:
     database = a_database(tmp_path)
     with pytest.raises(RowsRefused):
-        DatabaseSink(database).write([line])
+        DatabaseWriter(database).write([line])
     database.close()
 
 
@@ -129,7 +129,7 @@ def test_a_spool_that_cannot_be_written_keeps_rows_in_memory(tmp_path: Path) -> 
     folder = tmp_path / "spool"
     folder.write_text("a file where the folder should be")
     sink = Memory()
-    log = _started(folder, sink, LogLimits(flush_seconds=0.005, hand_over_seconds=0.01, most_rows_in_memory=20))
+    log = _started(folder, sink, LogLimits(flush_seconds=0.005, hand_over_seconds=0.01, max_rows_in_memory=20))
     for row in _rows(20):
         log.record(row)
     wait_for(lambda: log.status().failure)

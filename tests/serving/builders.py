@@ -27,7 +27,7 @@ from touchline.serving.http.state import Serving, Tracer
 from touchline.storage import Database
 
 NOW = datetime(2009, 4, 15, tzinfo=UTC)
-FAST_LOG = LogLimits(flush_seconds=0.005, hand_over_seconds=0.01, longest_backoff_seconds=0.05)
+FAST_LOG = LogLimits(flush_seconds=0.005, hand_over_seconds=0.01, max_backoff_seconds=0.05)
 
 
 @dataclass(frozen=True)

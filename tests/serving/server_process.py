@@ -37,7 +37,7 @@ def make() -> Server:
         [ServedProject(PROJECT, source, clock, _open_reader, is_store_remote="SERVER_REDIS" in os.environ)],
         database=database,
         spool=home / "spool",
-        options=ServerOptions(log_limits=LogLimits(longest_backoff_seconds=0.5)),
+        options=ServerOptions(log_limits=LogLimits(max_backoff_seconds=0.5)),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,9 @@ from tests.serving.bundles import a_model
 from touchline.errors import FeaturesExpired, MissingColumns
 from touchline.features import ColumnSpec, FeatureRows
 from touchline.http.problems import JobTooLarge
-from touchline.predictions import export_predictions, prune_predictions, read_exported
 from touchline.registry.release.served_release import InputField, Vectors
 from touchline.serving import score_frame
 from touchline.serving.http.jobs import Jobs, rows_of
-from touchline.storage import open_objects
 from touchline.storage.tables import predictions
 from touchline.training import PredictionInterval
 
@@ -157,20 +155,6 @@ def test_a_frame_is_scored_in_parts_and_misses_no_column() -> None:
     assert told == [(50_000, 120_000), (100_000, 120_000), (120_000, 120_000)]
     with pytest.raises(MissingColumns, match="'x3' missing"):
         score_frame(release, None, frame.drop("x3"), now=NOW)
-
-
-def test_old_rows_move_to_parquet_and_leave_the_database(tmp_path: Path) -> None:
-    objects = open_objects(str(tmp_path / "objects"))
-    with a_server(tmp_path, Shelf.of(a_release())) as server:
-        ids = [server.client.post("/predict", json={"age": age}).json()["prediction_id"] for age in (1, 2)]
-        wait_for(lambda: _count(server) == 2)
-        later = server.serving.slots["shop"].wall() + timedelta(days=40)
-        kept = export_predictions(server.database, objects, "shop", since=None, until=later)
-        assert (kept.rows, _count(server)) == (2, 2)
-        assert prune_predictions(server.database, objects, "shop", keep=timedelta(days=50), now=later).deleted == 0
-        assert prune_predictions(server.database, objects, "shop", keep=timedelta(days=30), now=later).deleted == 2
-        assert _count(server) == 0
-    assert read_exported(objects, "shop")["prediction_id"].to_list() == sorted(ids)
 
 
 class _Line:

@@ -20,7 +20,6 @@ from touchline.predictions.retention import Exported as Exported
 from touchline.predictions.retention import Pruned as Pruned
 from touchline.predictions.retention import export_predictions as export_predictions
 from touchline.predictions.retention import prune_predictions as prune_predictions
-from touchline.predictions.retention import read_exported as read_exported
 from touchline.predictions.settling import Settled as Settled
 from touchline.predictions.settling import settle_outcomes as settle_outcomes
 from touchline.predictions.trace import Trace as Trace

@@ -1,7 +1,7 @@
-"""Prediction rows into the metadata database: whole batches, each row once, examples resolved on the way.
+"""Writes rows of the prediction log to its table: in batches, each row once, with the example that a row is about.
 
-The interpreter belongs to the requests. PostgreSQL takes a batch as one JSON text and takes it apart itself; for
-SQLite, whose JSON functions cost five times an insert, rows are taken apart here, with a pause every few.
+Requests need the interpreter, so this uses little of it. PostgreSQL gets a batch as one JSON text and parses it. The
+JSON functions of SQLite cost five times as much as an insert: its rows are parsed here, with a pause every few rows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import orjson
 import sqlalchemy as sa
 
 from touchline.predictions.open_examples import ExamplesOfRows, postgres_example
-from touchline.predictions.partitions import LogMonths
+from touchline.predictions.partitions import MonthPartitions
 from touchline.predictions.writer import RowsRefused
 from touchline.storage import Database
 
@@ -26,18 +26,18 @@ _INSTANTS = ("cutoff", "answered_at")
 _COLUMNS = (*_TEXTS, *_OTHERS, *_DOCUMENTS, *_INSTANTS, "example_id", "cluster", "vector")
 _ROWS_AT_ONCE = 50
 
-Lines = list[dict[str, Any]]
+Rows = list[dict[str, Any]]
 
 
-class DatabaseSink:
-    """Writes rows to `predictions`. A row that is there already stays as it is."""
+class DatabaseWriter:
+    """Writes rows to `predictions`. A row that is stored already stays as it is."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._months = LogMonths(database)
+        self._months = MonthPartitions(database)
 
     def write(self, lines: Sequence[bytes]) -> None:
-        """Write rows as `log_line` made them, all or none. Raises `RowsRefused` for rows that cannot be read."""
+        """Write rows as `log_line` makes them, all or none. Raises `RowsRefused` for rows that cannot be read."""
         if not lines:
             return
         try:
@@ -51,7 +51,7 @@ class DatabaseSink:
 
     def _write(self, lines: Sequence[bytes]) -> None:
         if self._database.engine.dialect.name != "postgresql":
-            rows = _parsed(lines)
+            rows = _parse(lines)
             with self._database.append() as connection:
                 _insert(connection, rows)
             return
@@ -63,21 +63,21 @@ class DatabaseSink:
 
 
 def _is_fault_of_rows(wrong: sa.exc.DBAPIError) -> bool:
-    """Whether the rows are wrong, not the database: data exceptions and broken constraints."""
+    """Whether the rows are the cause and not the database: data exceptions and broken constraints."""
     state = getattr(wrong.orig, "sqlstate", None)
     return str(state)[:2] in ("22", "23") if state is not None else isinstance(wrong, sa.exc.IntegrityError)
 
 
-def _parsed(lines: Sequence[bytes]) -> Lines:
-    rows: Lines = []
+def _parse(lines: Sequence[bytes]) -> Rows:
+    rows: Rows = []
     for start in range(0, len(lines), _ROWS_AT_ONCE):
         rows += [orjson.loads(line) for line in lines[start : start + _ROWS_AT_ONCE]]
         time.sleep(0)
     return rows
 
 
-def _insert(connection: sa.Connection, rows: Lines) -> None:
-    """Into SQLite, many rows a statement: each statement lets the interpreter go, and the next needs it back."""
+def _insert(connection: sa.Connection, rows: Rows) -> None:
+    """Insert into SQLite, many rows a statement: each statement releases the interpreter and has to wait for it."""
     examples = ExamplesOfRows(connection, rows)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         part = rows[start : start + _ROWS_AT_ONCE]

@@ -1,7 +1,7 @@
-"""The prediction log by month on PostgreSQL: old months leave as whole tables, and indexes stay as small as a month.
+"""The prediction log by month on PostgreSQL: old months are dropped as whole tables, and no index spans more.
 
-Ids sort by the time they were made, so a month is a range of ids and every question by id goes to one partition. What
-has no month yet lies in the default partition. SQLite keeps one table.
+Ids sort by their time, so a month is a range of ids, and a query by id reads one partition. Rows of a month without
+a partition are in the default partition. SQLite has one table.
 """
 
 from __future__ import annotations
@@ -29,40 +29,43 @@ _MONTHS = (
 )
 
 
-class LogMonths:
-    """Makes the partitions that rows are about to need."""
+class MonthPartitions:
+    """Creates the partitions that new rows need."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: set[datetime] = set()
 
     def prepare(self, lines: Sequence[bytes]) -> None:
-        """Make the months of the first and the last of these rows, if they are not there."""
+        """Create the months of the first and the last of these rows, if they do not exist."""
         starts = [line.find(_ID) + len(_ID) for line in lines]
         ids = [line[start : start + _ID_LETTERS] for line, start in zip(lines, starts, strict=True)]
         for one in {min(ids), max(ids)}:
-            with suppress(ValueError):  # not one of our ids: the default partition takes it
+            with suppress(ValueError):  # no ULID: its row goes to the default partition
                 month = _month_of(ulid_instant(one.decode()))
                 if month not in self._known:
-                    self._make(month)
+                    self._create(month)
                     self._known.add(month)
 
-    def _make(self, month: datetime) -> None:
+    def _create(self, month: datetime) -> None:
         name, start, end = _name(month), first_ulid_letters(month), first_ulid_letters(_next(month))
-        # Made apart and attached, it locks nobody out who reads or writes other months.
-        make = f"CREATE TABLE {name} (LIKE {_TABLE} INCLUDING ALL)"
+        # A table that is created first and attached then blocks no reads or writes of other months.
+        create = f"CREATE TABLE {name} (LIKE {_TABLE} INCLUDING ALL)"
         attach = f"ALTER TABLE {_TABLE} ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}')"
         try:
             with self._database.begin() as connection:
                 if connection.execute(sa.text("SELECT to_regclass(:name)"), {"name": name}).scalar() is None:
-                    connection.exec_driver_sql(make)
+                    connection.exec_driver_sql(create)
                     connection.exec_driver_sql(attach)
         except sa.exc.IntegrityError:
-            _log.warning("no partition %s: rows of that month lie in the default partition already", name)
+            _log.warning("no partition %s: the default partition has rows of that month already", name)
 
 
 def drop_empty_months(database: Database, *, before: datetime) -> list[str]:
-    """Drop the months that ended by then and hold no row of any project; their names. Busy ones wait for next time."""
+    """Drop months that ended before an instant and have no row of any project; their names.
+
+    A month that is locked stays until the next time.
+    """
     if database.engine.dialect.name != "postgresql":
         return []
     with database.connect() as connection:
@@ -81,8 +84,8 @@ def _drop_if_empty(database: Database, name: str) -> bool:
 
 
 def _ended(name: str, before: datetime) -> bool:
-    found = _MONTH.fullmatch(name)
-    return found is not None and _next(datetime(int(found[1]), int(found[2]), 1, tzinfo=UTC)) <= before
+    match = _MONTH.fullmatch(name)
+    return match is not None and _next(datetime(int(match[1]), int(match[2]), 1, tzinfo=UTC)) <= before
 
 
 def _month_of(instant: datetime) -> datetime:

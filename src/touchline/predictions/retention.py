@@ -1,4 +1,4 @@
-"""How long the prediction log keeps its rows, and where they go: Parquet by month, then out of the database."""
+"""Retention of the prediction log: old rows go to Parquet files by month and leave the database."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
@@ -16,13 +16,10 @@ from touchline.predictions.records import EVERY_ROLE, LoggedPrediction, Predicti
 from touchline.storage import Database, ObjectStore
 from touchline.storage.ulids import Ulids
 
-if TYPE_CHECKING:
-    import polars as pl
-
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: object keys, and rows in all."""
+    """The object keys of the files, and the number of rows in all."""
 
     object_keys: tuple[str, ...]
     rows: int
@@ -30,7 +27,7 @@ class Exported:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was moved out of the database."""
+    """Rows that were exported and deleted from the database."""
 
     exported: Exported
     deleted: int
@@ -66,17 +63,6 @@ def prune_predictions(
         deleted += len(batch)
     drop_empty_months(database, before=now - keep)
     return Pruned(Exported(tuple(keys), deleted), deleted)
-
-
-def read_exported(objects: ObjectStore, project: str) -> pl.DataFrame:
-    """All exported rows of a project, each once, oldest first."""
-    import polars as pl
-
-    keys = objects.list(f"{project}/predictions/")
-    if not keys:
-        return pl.DataFrame()
-    frames = [pl.read_parquet(objects.local_path(key)) for key in keys]
-    return pl.concat(frames).unique("prediction_id", keep="first").sort("answered_at", "prediction_id")
 
 
 def _write_by_month(rows: Sequence[LoggedPrediction], project: str, objects: ObjectStore) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Prediction rows on disk until the database has them.
 
-A worker owns a folder (an exclusive lock says so while it lives) of numbered segments. One segment is open and
-appended to; closed ones wait for the database and are deleted once it has committed them. A line without its newline
-was torn by a kill and is not a row. Folders of dead workers are taken over by whoever finds them.
+A worker owns a folder of numbered segments and holds an exclusive lock on it while it lives. Rows are appended to the
+open segment. Closed segments wait for the database and are deleted once it has committed them. A line without its
+newline was cut off by a kill and is no row. A worker that finds the folder of a dead worker takes it over.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from touchline.storage.ulids import Ulids
 
 _LOCK = "lock"
 _SUFFIX = ".jsonl"
-_REFUSED = "refused.jsonl"
+_REFUSED = "refused.jsonl"  # rows that the database can never take
 
 
 class Spool:
@@ -50,7 +50,7 @@ class Spool:
         path, self._open_path = self._open_path, None
         handle, self._open = self._open, None
         try:
-            with suppress(OSError):  # a full disk: what was not written is still in memory
+            with suppress(OSError):  # a full disk: the rows are still in memory
                 os.fsync(handle)
         finally:
             os.close(handle)
@@ -69,7 +69,7 @@ class Spool:
         return total
 
     def close(self) -> None:
-        """Give the folder up; segments that remain are drained by the next worker."""
+        """Release the folder; the next worker drains segments that remain."""
         self.close_segment()
         if self._lock is not None:
             if not segments(self._folder):
@@ -83,16 +83,16 @@ class Spool:
             self._lock = lock_folder(self._folder)
         self._number += 1
         path = self._folder / f"{self._number:08d}{_SUFFIX}"
-        self._open_path = path  # named before it exists, so that the drainer never takes it for a closed one
+        self._open_path = path  # set before the file exists, so that the drainer never takes it for a closed one
         self._open = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
-    def put_aside(self, line: bytes, reason: str) -> Path:
-        """Keep a row that the database will never take, on disk before this returns; where it lies."""
+    def set_aside(self, line: bytes, reason: str) -> Path:
+        """Store a row that the database can never take, on disk before this returns; the path of its file."""
         path = self.root / _REFUSED
-        kept = orjson.dumps({"reason": reason, "line": line.decode(errors="replace")}) + b"\n"
+        record = orjson.dumps({"reason": reason, "line": line.decode(errors="replace")}) + b"\n"
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(handle, kept)
+            os.write(handle, record)
             os.fsync(handle)
         finally:
             os.close(handle)
@@ -100,16 +100,16 @@ class Spool:
 
     @contextmanager
     def orphans(self) -> Iterator[list[Path]]:
-        """Folders of dead workers, locked while in use here, so that two workers never drain the same one."""
-        held: list[tuple[Path, int]] = []
+        """Folders of dead workers, locked during the block, so that two workers never drain the same one."""
+        locked: list[tuple[Path, int]] = []
         folders = self.root.iterdir() if self.root.is_dir() else iter(())
         for folder in sorted(folders):
             if folder != self._folder and (handle := lock_folder(folder)) is not None:
-                held.append((folder, handle))
+                locked.append((folder, handle))
         try:
-            yield [folder for folder, _ in held]
+            yield [folder for folder, _ in locked]
         finally:
-            for folder, handle in held:
+            for folder, handle in locked:
                 if not segments(folder):
                     _remove(folder)
                 os.close(handle)
@@ -117,7 +117,7 @@ class Spool:
 
 @dataclass(frozen=True)
 class Segment:
-    """The whole lines of one segment, and how many bytes at its end were torn."""
+    """The whole lines of one segment, and the number of bytes of a cut-off line at its end."""
 
     lines: Sequence[bytes]
     torn_bytes: int
@@ -135,7 +135,7 @@ def segments(folder: Path) -> list[Path]:
 
 
 def lock_folder(folder: Path) -> int | None:
-    """A handle that holds the folder's lock, or None when its owner lives or it is gone."""
+    """A handle that holds the folder's lock; None while its owner lives and when the folder is gone."""
     try:
         handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     except (FileNotFoundError, NotADirectoryError):
@@ -149,7 +149,7 @@ def lock_folder(folder: Path) -> int | None:
 
 
 def release_folder(handle: int) -> None:
-    """Let go of a folder's lock."""
+    """Release a folder's lock."""
     os.close(handle)
 
 

@@ -1,8 +1,8 @@
-"""The log of what was answered: off the request path, in batches, never lost once it is on disk.
+"""The prediction log: written in batches outside the requests, and never lost once it is on disk.
 
-A request appends a row in memory. Every `flush_seconds` one thread writes what has gathered to the spool; every
-`hand_over_seconds` a second thread gives whole segments to the sink (the database). `kill -9` therefore loses at most
-the answers of the last `flush_seconds` and the write under way; a database that is away loses none.
+A request appends a row in memory. Every `flush_seconds` one thread writes the new rows to the spool. Every
+`hand_over_seconds` a second thread gives whole segments of the spool to the database. `kill -9` therefore loses at most
+the answers of the last `flush_seconds` and of the write in progress. A database that is unavailable loses no answer.
 """
 
 from __future__ import annotations
@@ -23,20 +23,18 @@ from touchline.predictions.spool import Spool, read_segment, segments
 _log = logging.getLogger("touchline.predictions.writer")
 
 _BATCH_ROWS = 5000
-_ADOPT_EVERY_SECONDS = 5.0
+_ORPHANS_EVERY_SECONDS = 5.0
 
 
 class RowsRefused(Exception):
-    """Among these rows is one that no waiting will make right."""
+    """One of these rows is invalid: a second attempt would fail as well."""
 
 
-class Sink(Protocol):
-    """Where rows end up, as lines of JSON. Writing a row again changes nothing: `prediction_id` is the key.
+class RowWriter(Protocol):
+    """The destination of the rows. Writing a row again changes nothing: `prediction_id` is the key."""
 
-    Raises `RowsRefused`, having written none, for the rows' own fault, and anything else when it is away.
-    """
-
-    def write(self, lines: Sequence[bytes]) -> None: ...
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Write rows, as lines of JSON, all or none. Raises `RowsRefused` for an invalid row; all else is retried."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +43,14 @@ class LogLimits:
 
     flush_seconds: float = 0.05
     hand_over_seconds: float = 0.5
-    most_rows_in_memory: int = 20_000
-    most_spool_bytes: int = 2 * 1024**3
-    longest_backoff_seconds: float = 5.0
+    max_rows_in_memory: int = 20_000
+    max_spool_bytes: int = 2 * 1024**3
+    max_backoff_seconds: float = 5.0
 
 
 @dataclass(frozen=True)
 class LogStatus:
-    """How far the log is behind, and why."""
+    """How far the log is behind, and the reason."""
 
     rows_in_memory: int
     spool_bytes: int
@@ -67,61 +65,60 @@ class LogStatus:
 
 
 class PredictionLog:
-    """Takes rows from requests; two threads bring them to the spool and to the sink."""
+    """Takes rows from requests; two threads bring them to the spool and to the database."""
 
-    def __init__(self, folder: Path, sink: Sink, limits: LogLimits | None = None) -> None:
+    def __init__(self, folder: Path, writer: RowWriter, limits: LogLimits | None = None) -> None:
         self.limits = limits or LogLimits()
         self._spool = Spool(folder)
-        self._sink = sink
+        self._writer = writer
         self._rows: deque[bytes] = deque()
-        self._stuck = b""
-        self._stuck_rows = 0
+        self._unwritten, self._unwritten_rows = b"", 0  # taken from memory, not yet in the spool
         self._handed_over_at = time.monotonic()
-        self._ending, self._segment_ready = threading.Event(), threading.Event()
+        self._is_stopping, self._segment_ready = threading.Event(), threading.Event()
         self._threads: list[threading.Thread] = []
         self._written = self._spooled = self._spool_bytes = self._refused = 0
         self._spool_failure: str | None = None
-        self._sink_failure: str | None = None
+        self._database_failure: str | None = None
 
     @property
     def has_room(self) -> bool:
-        """Whether another answer can be logged; without room a request is refused rather than forgotten."""
+        """Whether another answer can be logged. Without room a request is refused, since no answer goes unlogged."""
         limits = self.limits
         return (
-            len(self._rows) + self._stuck_rows < limits.most_rows_in_memory
-            and self._spool_bytes < limits.most_spool_bytes
+            len(self._rows) + self._unwritten_rows < limits.max_rows_in_memory
+            and self._spool_bytes < limits.max_spool_bytes
         )
 
     def record(self, line: bytes) -> None:
-        """Take a row, as one line of JSON. Costs an append; everything else happens elsewhere.
+        """Take a row, as one line of JSON. Costs an append; the threads do everything else.
 
-        It comes as bytes because a thread that made them would hold the interpreter against the requests.
+        The request makes the bytes: a thread that made them would hold the interpreter while requests wait.
         """
         self._rows.append(line)
 
     def start(self) -> None:
-        for act in (self._flush_until_end, self._drain_until_end):
-            thread = threading.Thread(target=act, name=f"touchline{act.__name__}", daemon=True)
+        for loop in (self._flush_until_stop, self._drain_until_stop):
+            thread = threading.Thread(target=loop, name=f"touchline{loop.__name__}", daemon=True)
             thread.start()
             self._threads.append(thread)
 
     def stop(self, *, within_seconds: float = 5.0) -> None:
-        """Write what is in memory to disk, and to the database if it answers in time; the rest waits on disk."""
-        self._ending.set()
+        """Write the rows in memory to disk, and to the database if it answers in time; the others stay on disk."""
+        self._is_stopping.set()
         self._segment_ready.set()
         for thread in self._threads:
             thread.join(within_seconds)
         self._spool.close()
 
     def status(self) -> LogStatus:
-        failure = self._spool_failure or self._sink_failure
-        in_memory = len(self._rows) + self._stuck_rows
+        failure = self._spool_failure or self._database_failure
+        in_memory = len(self._rows) + self._unwritten_rows
         return LogStatus(in_memory, self._spool_bytes, self._written, self._spooled, failure, self._refused)
 
     # --- memory → spool ---
 
-    def _flush_until_end(self) -> None:
-        while not self._ending.wait(self.limits.flush_seconds):
+    def _flush_until_stop(self) -> None:
+        while not self._is_stopping.wait(self.limits.flush_seconds):
             self._flush()
             if time.monotonic() - self._handed_over_at >= self.limits.hand_over_seconds:
                 self._hand_over()
@@ -130,39 +127,39 @@ class PredictionLog:
 
     def _flush(self) -> None:
         count = len(self._rows)
-        if not count and not self._stuck:
+        if not count and not self._unwritten:
             return
         rows = [self._rows.popleft() for _ in range(count)]
-        chunk = self._stuck + b"\n".join([*rows, b""])
-        self._stuck, self._stuck_rows = chunk, self._stuck_rows + count
+        chunk = self._unwritten + b"\n".join([*rows, b""])
+        self._unwritten, self._unwritten_rows = chunk, self._unwritten_rows + count
         try:
             self._spool.append(chunk)
-        except Exception as away:  # noqa: BLE001  a full disk, or what nobody foresaw: the rows stay, the thread goes on
+        except Exception as failure:  # noqa: BLE001  a full disk or any other: the rows stay, the thread goes on
             if self._spool_failure is None:
-                _log.error("the prediction log cannot write its spool: %s", away)
-            self._spool_failure = f"spool: {away}"
+                _log.error("the prediction log cannot write its spool: %s", failure)
+            self._spool_failure = f"spool: {failure}"
             with suppress(OSError):
                 self._spool.close_segment()  # its last line may be torn; the next segment repeats the chunk
             return
-        self._spooled += self._stuck_rows
-        self._stuck, self._stuck_rows, self._spool_failure = b"", 0, None
+        self._spooled += self._unwritten_rows
+        self._unwritten, self._unwritten_rows, self._spool_failure = b"", 0, None
 
     def _hand_over(self) -> None:
         self._handed_over_at = time.monotonic()
         if self._spool.close_segment() is not None:
             self._segment_ready.set()
 
-    # --- spool → sink ---
+    # --- spool → database ---
 
-    def _drain_until_end(self) -> None:
-        backoff, adopted_at = 0.1, -_ADOPT_EVERY_SECONDS
+    def _drain_until_stop(self) -> None:
+        backoff, orphans_at = 0.1, -_ORPHANS_EVERY_SECONDS
         while True:
-            is_last = self._ending.is_set()
+            is_last = self._is_stopping.is_set()
             if is_last:
-                self._threads[0].join()  # its last segment is closed now
-            if time.monotonic() - adopted_at >= _ADOPT_EVERY_SECONDS:
-                adopted_at = time.monotonic()
-                self._adopt()
+                self._threads[0].join()  # after this its last segment is closed
+            if time.monotonic() - orphans_at >= _ORPHANS_EVERY_SECONDS:
+                orphans_at = time.monotonic()
+                self._drain_orphans()
             done = self._drain(self._spool.closed())
             if is_last:
                 return
@@ -171,11 +168,11 @@ class PredictionLog:
                 self._segment_ready.wait(self.limits.hand_over_seconds)
                 self._segment_ready.clear()
             else:
-                self._ending.wait(backoff)
-                backoff = min(backoff * 2, self.limits.longest_backoff_seconds)
+                self._is_stopping.wait(backoff)
+                backoff = min(backoff * 2, self.limits.max_backoff_seconds)
 
-    def _adopt(self) -> None:
-        """Drain what dead workers left."""
+    def _drain_orphans(self) -> None:
+        """Drain the spools of dead workers."""
         with suppress(OSError), self._spool.orphans() as folders:
             for folder in folders:
                 if not self._drain(segments(folder)):
@@ -185,16 +182,16 @@ class PredictionLog:
         for path in paths:
             try:
                 self._write(path)
-            except Exception as away:  # noqa: BLE001  whatever the database raises, the segment stays and is tried again
-                if self._sink_failure is None:
-                    unforeseen = None if isinstance(away, TouchlineError) else away
-                    _log.error("the prediction log waits on disk, the database is away: %s", away, exc_info=unforeseen)
-                self._sink_failure = f"database: {type(away).__name__}: {away}"[:300]
+            except Exception as failure:  # noqa: BLE001  whatever the database raises, the segment stays for a retry
+                if self._database_failure is None:
+                    unexpected = None if isinstance(failure, TouchlineError) else failure
+                    _log.error("the prediction log waits on disk, no database: %s", failure, exc_info=unexpected)
+                self._database_failure = f"database: {type(failure).__name__}: {failure}"[:300]
                 self._spool_bytes = self._spool.waiting_bytes()
                 return False
-        if self._sink_failure is not None:
+        if self._database_failure is not None:
             _log.warning("the prediction log has caught up")
-        self._sink_failure, self._spool_bytes = None, 0
+        self._database_failure, self._spool_bytes = None, 0
         return True
 
     def _write(self, path: Path) -> None:
@@ -202,20 +199,20 @@ class PredictionLog:
         if segment.torn_bytes:
             _log.warning("%s: %d bytes at a torn line, not a row", path, segment.torn_bytes)
         for start in range(0, len(segment.lines), _BATCH_ROWS):
-            self._hand(segment.lines[start : start + _BATCH_ROWS])
+            self._write_lines(segment.lines[start : start + _BATCH_ROWS])
         path.unlink()
 
-    def _hand(self, lines: Sequence[bytes]) -> None:
-        """Give lines to the sink; one that it can never take is put aside, so that the others are not held up."""
+    def _write_lines(self, lines: Sequence[bytes]) -> None:
+        """Give lines to the database. An invalid row is set aside, so that the others do not wait for it."""
         try:
-            self._sink.write(lines)
+            self._writer.write(lines)
             self._written += len(lines)
         except RowsRefused as refused:
             if len(lines) > 1:
                 middle = len(lines) // 2
-                self._hand(lines[:middle])
-                self._hand(lines[middle:])
+                self._write_lines(lines[:middle])
+                self._write_lines(lines[middle:])
                 return
-            kept = self._spool.put_aside(lines[0], str(refused))
+            path = self._spool.set_aside(lines[0], str(refused))
             self._refused += 1
-            _log.error("a logged prediction was put aside in %s: %s", kept, refused)
+            _log.error("a logged prediction was set aside in %s: %s", path, refused)

@@ -200,7 +200,7 @@ def _model_health(slot: ReleaseSlot) -> dict[str, Any]:
 _LOG_GAUGES = {
     "rows_in_memory": ("pending_rows", "Rows only in memory"),
     "spool_bytes": ("spool_bytes", "Bytes waiting for the database"),
-    "refused": ("refused_rows", "Rows put aside that the database cannot take"),
+    "refused": ("refused_rows", "Rows set aside that the database cannot take"),
     "failing": ("failing", "Workers whose log waits on disk or in memory"),
 }
 

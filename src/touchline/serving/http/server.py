@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from touchline.errors import TouchlineError
 from touchline.http.api_keys import KeyRing, is_loopback, require_key
-from touchline.predictions.database_writer import DatabaseSink
+from touchline.predictions.database_writer import DatabaseWriter
 from touchline.predictions.writer import PredictionLog
 from touchline.serving.http.admission import Admission
 from touchline.serving.http.deferred_app import LateRoutes
@@ -108,7 +108,7 @@ def create_app(
     require_key(database, host)
     options = options or ServerOptions()
     slots = {project.name: _slot(project) for project in projects}
-    log = PredictionLog(spool, DatabaseSink(database), options.log_limits)
+    log = PredictionLog(spool, DatabaseWriter(database), options.log_limits)
     figures = WorkerFigures(options.figures)
     serving = Serving(
         slots, default or projects[0].name, log, database, options.limits, figures=figures, tracer=options.tracer
