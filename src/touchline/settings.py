@@ -1,7 +1,7 @@
-"""Deployment settings: what changes from one machine to the next.
+"""Deployment settings: the values that differ between machines.
 
 Every setting is an environment variable `TOUCHLINE_<NAME>`; `MLFLOW_TRACKING_URI`, `REDIS_URL`,
-`DATABASE_URL` and `CORS_ORIGINS` are honoured when the `TOUCHLINE_` form is absent.
+`DATABASE_URL` and `CORS_ORIGINS` are read when the `TOUCHLINE_` form is absent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NOT_SETTINGS = ("TOUCHLINE_TEST_", "TOUCHLINE_WORKER_FIGURES")
 
 
 class Settings(BaseModel):
-    """What changes per deployment. Read once, by `cli/`, and handed down."""
+    """The settings of one deployment. `cli/` reads them once and hands them down."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,32 +39,34 @@ class Settings(BaseModel):
     mlflow_port: Annotated[int, Field(ge=1, le=65535)] = Field(5000, description="port of the MLflow UI")
     database_url: str | None = Field(None, description="metadata database; default SQLite in the home")
     mlflow_tracking_uri: str | None = Field(None, description="MLflow server; default SQLite in the home")
-    objects_url: str | None = Field(None, description="where Parquet and releases lie; default a folder in the home")
+    objects_url: str | None = Field(
+        None, description="store of Parquet files and releases; default a folder in the home"
+    )
     online_store: Literal["sqlite", "redis"] = Field("sqlite", description="online feature store")
     redis_url: str | None = Field(None, description="Redis or Valkey, when online_store is redis")
     online_away: Literal["refuse", "last_values", "copy"] = Field(
-        "last_values", description="what answers while Redis does not: nobody, the last answers, a copy in the home"
+        "last_values",
+        description="while Redis is unreachable: refuse requests, use the last values read, or a copy in the home",
     )
-    api_workers: Annotated[int, Field(ge=1, le=256)] = Field(1, description="processes that answer requests")
-    training_workers: Literal["local", "ray"] = Field("local", description="who does the fits of a training")
-    joins: Literal["local", "ray", "spark"] = Field("local", description="who joins features to examples")
-    ray_address: str | None = Field(None, description="the Ray cluster, where one is used; default one found here")
-    spark_master: str | None = Field(None, description="the Spark cluster, when joins is spark; default local cores")
+    api_workers: Annotated[int, Field(ge=1, le=256)] = Field(1, description="number of API processes")
+    training_workers: Literal["local", "ray"] = Field("local", description="where models are fitted")
+    joins: Literal["local", "ray", "spark"] = Field("local", description="where features are joined to examples")
+    ray_address: str | None = Field(None, description="the Ray cluster, if one is used; default a local one")
+    spark_master: str | None = Field(None, description="the Spark cluster, if joins is spark; default local cores")
     cors_origins: tuple[str, ...] = Field((), description="origins a browser may call from, comma separated")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line logged")
-    log_format: Literal["text", "json"] = Field("text", description="words for people, or a JSON document a line")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="lowest level that is logged")
+    log_format: Literal["text", "json"] = Field("text", description="plain text, or one JSON document per line")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """The settings of this process; a wrong name or value raises `InvalidSetting`."""
-        found = dict(os.environ if environment is None else environment)
-        values = _collect(found)
+        """The settings of this process. Raises `InvalidSetting` for an unknown name or a wrong value."""
+        values = _collect(os.environ if environment is None else environment)
         try:
             return cls.model_validate(values)
-        except ValidationError as wrong:
-            first = wrong.errors()[0]
+        except ValidationError as error:
+            first = error.errors()[0]
             name = str(first["loc"][0])
-            raise InvalidSetting(_PREFIX + name.upper(), repr(first["input"]), first["msg"]) from wrong
+            raise InvalidSetting(_PREFIX + name.upper(), repr(first["input"]), first["msg"]) from error
 
     @property
     def database(self) -> str:

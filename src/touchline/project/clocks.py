@@ -1,4 +1,4 @@
-"""Each project's clock, shared by all its processes through the metadata database."""
+"""The clock of each project; all processes read it from the metadata database."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from touchline.storage.tables import clocks
 if TYPE_CHECKING:
     from touchline.project.spec import Project
 
-# Another process sees an advance after at most this many seconds.
+# Other processes see an advance after at most this many seconds.
 _REFRESH_SECONDS = 1.0
 
 
 class StoredClock:
-    """A frozen clock whose instant lies in the database, so that `touchline clock advance` moves every process."""
+    """A frozen clock, stored in the database, so that `touchline clock advance` reaches every process."""
 
     def __init__(self, database: Database, project: str) -> None:
         self._database, self._project = database, project
@@ -39,7 +39,7 @@ class StoredClock:
 
 
 def project_clock(project: Project, database: Database) -> Clock:
-    """The project's clock: the system's, or for a sample the stored instant (first use stores the declared one)."""
+    """The system clock, or the stored clock of a sample project. The first use stores the declared instant."""
     start = project.frozen_at()
     if start is None:
         return SystemClock()
@@ -51,12 +51,12 @@ def project_clock(project: Project, database: Database) -> Clock:
 
 
 def clock_of(project: str, database: Database) -> Clock:
-    """The clock of a project by name alone: the stored one if it was ever frozen, else the system's."""
+    """The clock of a project, without its declaration: the stored clock if there is one, else the system clock."""
     return SystemClock() if _read(database, project) is None else StoredClock(database, project)
 
 
 def advance_clock(project: Project, database: Database, *, to: datetime) -> datetime:
-    """Move a sample's clock forward to `to`; it never runs backward, since records were made at its time."""
+    """Move the clock of a sample project forward. Raises `ClockRunsForward` for an earlier instant."""
     if project.frozen_at() is None:
         raise ClockNotFrozen(project.name)
     project_clock(project, database)

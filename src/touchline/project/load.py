@@ -1,7 +1,7 @@
-"""From a folder or a name to a checked `Project`.
+"""Loads and checks the `Project` of a folder or a name.
 
-A project's code is imported as `touchline_projects.<name>`, a package whose path is the folder, so
-that `project.py` may import its neighbours (`from .providers import ...`).
+A project's code is imported as `touchline_projects.<name>`, a package whose path is the folder, so that
+`project.py` can import its neighbours (`from .providers import ...`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FILE = "project.py"
 
 @dataclass(frozen=True)
 class LoadedProject:
-    """A project, where it lies, and the hash of its code."""
+    """A project, its folder, and the hash of its code."""
 
     project: Project
     folder: Path
@@ -39,9 +39,9 @@ class LoadedProject:
 
 
 def find_projects(places: Sequence[str], *, base: Path) -> list[Path]:
-    """The project folders behind names or folders; without any, all of `base/projects`.
+    """The project folders of these names or folders; without any, all of `base/projects`.
 
-    A base that is itself a project folder counts as one.
+    A `base` that is a project folder counts as one.
     """
     if places:
         return [_folder_of(place, base=base) for place in places]
@@ -63,7 +63,7 @@ def load_project(place: str | Path, *, base: Path) -> LoadedProject:
             folder / _FILE, None, "it declares no `project`", "End the file with: project = Project(name=..., ...)"
         )
     if project.name != folder.name:
-        # Servers know a project by its folder and import its code only where it brings routes.
+        # The server identifies a project by its folder, since it imports its code only where it must.
         raise InvalidProject(
             folder / _FILE,
             None,
@@ -75,13 +75,13 @@ def load_project(place: str | Path, *, base: Path) -> LoadedProject:
 
 
 def _name_versions(project: Project) -> list[str]:
-    """Versions name the code as it was loaded, before any of it has run; what has no stable content is refused here."""
+    """Compute the code versions now, before any of the code runs. Raises for code that has no stable version."""
     views = [view.feature_version for view in project.feature_views]
     return [*views, project.task.examples.version, *(transform.version for transform in project.task.on_demand)]
 
 
 def code_hash(folder: Path) -> str:
-    """SHA-256 over the project's own Python files, by relative path."""
+    """SHA-256 over the project's Python files and their relative paths."""
     digest = sha256()
     for file in sorted(folder.rglob("*.py")):
         if "__pycache__" not in file.parts:
@@ -113,31 +113,31 @@ def _import(folder: Path) -> ModuleType:
     sys.modules[name] = package
     try:
         return import_module(f"{name}.project")
-    except ValidationError as wrong:
-        raise _explain(wrong, folder) from wrong
+    except ValidationError as error:
+        raise _invalid_project(error, folder) from error
     except TouchlineError:
         raise
-    except Exception as wrong:
-        line = _line_in(wrong, folder)
+    except Exception as error:
+        line = _line_in(error, folder)
         raise InvalidProject(
-            folder / _FILE, line, f"{type(wrong).__name__}: {wrong}", "Correct that line and run the command again."
-        ) from wrong
+            folder / _FILE, line, f"{type(error).__name__}: {error}", "Correct that line and run the command again."
+        ) from error
 
 
-def _explain(wrong: ValidationError, folder: Path) -> InvalidProject:
-    first = wrong.errors(include_url=False)[0]
+def _invalid_project(error: ValidationError, folder: Path) -> InvalidProject:
+    first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
-    model = _model(wrong.title)
+    model = _model(error.title)
     if first["type"] == "extra_forbidden" and model is not None:
-        what = f"{wrong.title} has no field {field!r}"
+        problem = f"{error.title} has no field {field!r}"
         step = nearest(field, list(model.model_fields))
     else:
-        place = f"{wrong.title}({field})" if field else wrong.title
+        place = f"{error.title}({field})" if field else error.title
         is_secret = model is None or model.model_config.get("hide_input_in_errors", False)
         shown = "" if is_secret or not _is_plain(first["input"]) or not field else f", found {first['input']!r}"
-        what = f"{place}: {first['msg'].removeprefix('Value error, ')}{shown}"
+        problem = f"{place}: {first['msg'].removeprefix('Value error, ')}{shown}"
         step = "Correct it and run the command again."
-    return InvalidProject(folder / _FILE, _line_in(wrong, folder), what, step)
+    return InvalidProject(folder / _FILE, _line_in(error, folder), problem, step)
 
 
 def _is_plain(value: object) -> bool:
@@ -145,21 +145,21 @@ def _is_plain(value: object) -> bool:
 
 
 def _model(title: str) -> type[BaseModel] | None:
-    """The declaration class of that name, to list its valid fields."""
-    found: dict[str, type[BaseModel]] = {}
+    """The declaration class of that name, for the list of its fields."""
+    models: dict[str, type[BaseModel]] = {}
     pending: list[Any] = [BaseModel]
     while pending:
         for child in pending.pop().__subclasses__():
             if child.__module__.startswith("touchline."):
-                found.setdefault(child.__name__, child)
+                models.setdefault(child.__name__, child)
             pending.append(child)
-    return found.get(title)
+    return models.get(title)
 
 
-def _line_in(wrong: BaseException, folder: Path) -> int | None:
-    """The line of the person's own code that failed: the deepest frame inside the folder."""
-    if isinstance(wrong, SyntaxError) and wrong.filename and Path(wrong.filename).is_relative_to(folder):
-        return wrong.lineno
-    frames = traceback.extract_tb(wrong.__traceback__)
+def _line_in(error: BaseException, folder: Path) -> int | None:
+    """The failing line of the project's code: the deepest frame inside its folder."""
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_relative_to(folder):
+        return error.lineno
+    frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if Path(frame.filename).is_relative_to(folder)]
     return lines[-1] if lines else None

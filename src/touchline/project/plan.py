@@ -1,11 +1,9 @@
-"""What a changed declaration would change, before anything runs."""
+"""The changes of a declaration since the last run, and the parts that depend on each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
-from inspect import getsource
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -20,7 +18,7 @@ Kind = Literal["added", "removed", "changed"]
 
 @dataclass(frozen=True)
 class PlannedChange:
-    """One declared part that differs from what last ran, and what has to follow it."""
+    """A declared part that differs from the last run, and the parts that depend on it."""
 
     part: str
     kind: Kind
@@ -30,7 +28,7 @@ class PlannedChange:
 
 @dataclass(frozen=True)
 class Plan:
-    """All changes since the last run; `first_run` when the project never ran in this home."""
+    """All changes since the last run. `first_run` is true if the project never ran in this home."""
 
     project: str
     first_run: bool
@@ -38,10 +36,10 @@ class Plan:
 
 
 def declared_state(project: Project) -> State:
-    """The declaration as parts and their facts, in words that can be compared and shown.
+    """The declaration as text: the fields of each part, to be stored, compared and printed.
 
     A part is `source:matches`, `view:team_form`, `task`, `training`, `gates`, `rollout`, `retrain`,
-    `monitoring` or `serving`; functions count by the hash of their code.
+    `monitoring` or `serving`. A function is represented by the version of its code.
     """
     state: State = {}
     for source in project.sources:
@@ -55,14 +53,14 @@ def declared_state(project: Project) -> State:
     state["task"] = _task(project)
     for name in ("training", "rollout", "retrain", "monitoring"):
         part = getattr(project, name)
-        state[name] = _facts(part) if part is not None else {}
-    state["gates"] = {f"gate {position + 1}": _words(gate) for position, gate in enumerate(project.gates)}
+        state[name] = _fields(part) if part is not None else {}
+    state["gates"] = {f"gate {position + 1}": _text(gate) for position, gate in enumerate(project.gates)}
     state["serving"] = {"routers": ", ".join(getattr(router, "__name__", str(router)) for router in project.routers)}
-    return {part: dict(sorted(facts.items())) for part, facts in state.items()}
+    return {part: dict(sorted(fields.items())) for part, fields in state.items()}
 
 
 def plan_changes(project: Project, before: Mapping[str, Mapping[str, str]] | None) -> Plan:
-    """The parts that were added, removed or changed since `before`, each with what depends on it."""
+    """The parts that were added, removed or changed since `before`, each with its dependants."""
     after = declared_state(project)
     previous = before or {}
     changes = []
@@ -79,11 +77,11 @@ def plan_changes(project: Project, before: Mapping[str, Mapping[str, str]] | Non
 
 
 def _differences(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
-    found = []
-    for fact in sorted(old.keys() | new.keys()):
-        if old.get(fact) != new.get(fact):
-            found.append(f"{fact}: {old.get(fact, 'not there')} → {new.get(fact, 'gone')}")
-    return tuple(found)
+    return tuple(
+        f"{field}: {old.get(field, 'absent')} → {new.get(field, 'absent')}"
+        for field in sorted(old.keys() | new.keys())
+        if old.get(field) != new.get(field)
+    )
 
 
 def _dependants(project: Project, part: str) -> tuple[str, ...]:
@@ -95,23 +93,23 @@ def _dependants(project: Project, part: str) -> tuple[str, ...]:
         return (*(f"view {view}: computed and materialized again" for view in views), model, *endpoints)
     if part.startswith("view:"):
         name = part.removeprefix("view:")
-        joined = any(join.view.name == name for join in project.task.features)
-        materialized = f"view {name}: computed and materialized again"
-        return (materialized, model, *endpoints) if joined else (materialized,)
+        is_joined = any(join.view.name == name for join in project.task.features)
+        again = f"view {name}: computed and materialized again"
+        return (again, model, *endpoints) if is_joined else (again,)
     if part in ("task", "training"):
         return (model, *endpoints)
     if part == "gates":
-        return (f"promotion of {project.name}: the next version is judged by the new gates",)
+        return (f"promotion of {project.name}: the next version is checked by the new gates",)
     if part == "serving":
-        return (f"server: restarts to mount the routes of {project.name}",)
-    return (f"{part} of {project.name}: the new rule holds from the next run",)
+        return (f"server: restarts to serve the routes of {project.name}",)
+    return (f"{part} of {project.name}: the new rule applies from the next run",)
 
 
 def _source(source: Source) -> dict[str, str]:
     columns = source.contract.model_json_schema()["properties"]
     return {
         **{f"column {name}": str(rule) for name, rule in columns.items()},
-        **_facts(source, skip={"name", "contract", "provider"}),
+        **_fields(source, skip={"name", "contract", "provider"}),
         "contract": compile_contract(source.contract).schema_hash[:12],
         "reading": source.schema_hash[:12],
     }
@@ -123,24 +121,20 @@ def _task(project: Project) -> dict[str, str]:
         "kind": task.kind,
         "classes": ", ".join(task.classes),
         "inputs": ", ".join(task.inputs),
-        "examples": _code(task.examples.function),
+        "examples": f"{task.examples.function.__name__} {task.examples.version[:12]}",
         "label_horizon": str(task.label_horizon),
         "features": ", ".join(f"{join.view.name} as {join.prefix or join.view.name}" for join in task.features),
-        "on demand": ", ".join(f"{transform.name} {_code(transform.function)}" for transform in task.on_demand),
+        "on demand": ", ".join(f"{transform.name} {transform.version[:12]}" for transform in task.on_demand),
     }
 
 
-def _facts(part: BaseModel, *, skip: set[str] | None = None) -> dict[str, str]:
-    return {name: _words(getattr(part, name)) for name in type(part).model_fields if name not in (skip or set())}
+def _fields(part: BaseModel, *, skip: set[str] | None = None) -> dict[str, str]:
+    return {name: _text(getattr(part, name)) for name in type(part).model_fields if name not in (skip or set())}
 
 
-def _words(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, BaseModel):
-        return ", ".join(f"{name} {fact}" for name, fact in _facts(value).items() if fact not in ("", "None"))
+        return ", ".join(f"{name} {field}" for name, field in _fields(value).items() if field not in ("", "None"))
     if isinstance(value, tuple | list):
-        return ", ".join(_words(item) for item in value)
+        return ", ".join(_text(item) for item in value)
     return str(value)
-
-
-def _code(function: Any) -> str:
-    return f"{function.__name__} {sha256(getsource(function).encode()).hexdigest()[:12]}"

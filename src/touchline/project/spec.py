@@ -1,4 +1,4 @@
-"""`Project`: the slices of every room, joined and checked against each other."""
+"""`Project`: the declarations of all rooms in one model, checked against each other."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SampleClock(BaseModel):
 
 
 class Retrain(BaseModel):
-    """When a project is trained again. The scheduler that acts on it is a part of its own."""
+    """The policy of retraining: a schedule, and the events that start a run."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,7 +56,7 @@ class Retrain(BaseModel):
 
 
 class Project(BaseModel):
-    """One declared problem. Loading it proves that its parts fit together."""
+    """One declared problem. Creating it checks that its parts fit together."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
@@ -71,7 +71,7 @@ class Project(BaseModel):
     monitoring: Monitoring = Field(default_factory=Monitoring)
     alerts: Alerts | None = None
     clock: SampleClock | None = None
-    routers: tuple[Any, ...] = Field((), description="functions that return a FastAPI router, mounted by the server")
+    routers: tuple[Any, ...] = Field((), description="functions that return a FastAPI router for the server")
     description: str = ""
 
     @field_validator("name")
@@ -126,20 +126,6 @@ class Project(BaseModel):
                     f"gate {gate.describe()!r} compares with {gate.over!r}, which the training's `baselines` do not "
                     f"name. {nearest(gate.over, known)}"
                 )
-
-    def source(self, name: str) -> Source:
-        """The declared source of that name; `KeyError` lists the declared ones."""
-        for source in self.sources:
-            if source.name == name:
-                return source
-        raise KeyError(f"{self.name} has no source {name!r}. {nearest(name, [s.name for s in self.sources])}")
-
-    def view(self, name: str) -> FeatureView:
-        """The declared feature view of that name; `KeyError` lists the declared ones."""
-        for view in self.feature_views:
-            if view.name == name:
-                return view
-        raise KeyError(f"{self.name} has no view {name!r}. {nearest(name, [v.name for v in self.feature_views])}")
 
     def frozen_at(self) -> datetime | None:
         """The declared instant of a sample project, else None."""
