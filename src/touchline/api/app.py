@@ -1,15 +1,17 @@
-"""`/api`: what the dashboard and automation ask. Only `cli/` imports this file."""
+"""`/api`, the routes for the dashboard and for automation. Only `cli/` imports this file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request, Response
 
 from touchline.api import feature_store, freshness, model_health, push, system_health
-from touchline.api.errors import add_error_handler
-from touchline.api.state import Api, named
+from touchline.api.state import Api, project_name
+from touchline.errors import TouchlineError
+from touchline.http.problems import respond
+from touchline.http.statuses import problem_of
 
 if TYPE_CHECKING:
     from touchline.automation import Stores
@@ -20,10 +22,14 @@ _ROUTERS = (system_health.router, freshness.router, model_health.router, feature
 
 
 def add_api(app: FastAPI, stores_at: Callable[[Clock], Stores], *, declared: Callable[[str], Project]) -> None:
-    """Mount `/api` on the serving application: every route for the default project, and for each by its name."""
+    """Mount `/api` on the serving application: each route for the default project, and for every project by name."""
     app.state.api = Api(stores_at, app.state.serving, declared)
     app.include_router(system_health.root, prefix="/api")
     for router in _ROUTERS:
         app.include_router(router, prefix="/api")
-        app.include_router(router, prefix="/api/projects/{name}", dependencies=[Depends(named)])
-    add_error_handler(app)
+        app.include_router(router, prefix="/api/projects/{name}", dependencies=[Depends(project_name)])
+
+    @app.exception_handler(TouchlineError)
+    async def on_error(request: Request, error: TouchlineError) -> Response:
+        response = respond(problem_of(error), getattr(request.state, "correlation_id", None))
+        return Response(response.body, response.status, response.headers)

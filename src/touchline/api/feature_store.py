@@ -1,4 +1,4 @@
-"""`/feature-store`: what the views hold, and what is known of one entity."""
+"""`/feature-store`: statistics of the feature views, and the values of one entity."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
-from touchline.api.errors import UnknownEntity
+from touchline import features
 from touchline.api.online_values import OnlineValues, Value, read_online
-from touchline.api.state import Chosen, ChosenProject
+from touchline.api.state import ProjectOfRequest, RequestedProject
 from touchline.errors import UnknownName
+from touchline.http.problems import NotFound
 
 if TYPE_CHECKING:
     from touchline.features import FeatureHistory, FeatureView, ViewReads, ViewStatistics
@@ -23,7 +24,7 @@ Plural = Annotated[str, Path(description="an entity's plural, such as teams")]
 
 
 class FeatureStats(BaseModel):
-    """The newest value of one feature over all entities; numbers have quantiles, others their commonest levels."""
+    """The newest values of one feature over all entities: quantiles of numbers, the most frequent levels of others."""
 
     name: str
     dtype: str
@@ -39,7 +40,7 @@ class FeatureStats(BaseModel):
 
 
 class ReadStats(BaseModel):
-    """What this process found since its release was loaded."""
+    """Reads of this process since its release was loaded, by status."""
 
     present: int
     missing: int
@@ -50,7 +51,7 @@ class ReadStats(BaseModel):
 
 
 class ViewStats(BaseModel):
-    """One feature view in its present version."""
+    """One feature view in its current version."""
 
     view: str
     entity: str
@@ -58,10 +59,10 @@ class ViewStats(BaseModel):
     online_rows: int
     online_bytes: int
     materialized_at: datetime | None
-    watermark: datetime | None = Field(description="everything known up to here is online")
+    watermark: datetime | None = Field(description="the online store is complete up to this time")
     history_rows: int
     quarantined: int
-    models: list[int] = Field(description="versions that were trained on it")
+    models: list[int] = Field(description="model versions that were trained on it")
     reads: ReadStats | None
     features: list[FeatureStats]
 
@@ -87,11 +88,11 @@ class EntityList(BaseModel):
 
 
 class EntityView(BaseModel):
-    """What is online of an entity in one view. Serving uses `values` only where the status is `present`."""
+    """The online values of an entity in one view. Serving uses `values` only if the status is `present`."""
 
     view: str
     feature_version: str
-    status: str = Field(description="present, missing or expired, as a request now would find it")
+    status: str = Field(description="present, missing or expired, for a request at this time")
     event_timestamp: datetime | None
     created_timestamp: datetime | None
     watermark: datetime | None
@@ -101,7 +102,7 @@ class EntityView(BaseModel):
 
 
 class EntityPage(BaseModel):
-    """One entity in every view of its kind."""
+    """One entity in all views of its kind."""
 
     entity: str
     keys: dict[str, str]
@@ -109,29 +110,27 @@ class EntityPage(BaseModel):
     views: list[EntityView]
 
 
-@router.get("/feature-store/stats", summary="Rows, freshness, reads and value distributions of every view")
-def get_feature_store_stats(chosen: ChosenProject) -> FeatureStoreStats:
-    now, reads = chosen.now(), _reads(chosen)
-    found = [_statistics(chosen, view, now) for view in chosen.declared.feature_views]
-    views = [_view_stats(view, reads.get(view.view)) for view in found]
-    return FeatureStoreStats(project=chosen.name, now=now, views=views)
+@router.get("/feature-store/stats", summary="Rows, freshness, reads and distributions of every view")
+def get_feature_store_stats(project: ProjectOfRequest) -> FeatureStoreStats:
+    now, reads = project.now(), _reads(project)
+    statistics = [_statistics(project, view, now) for view in project.declared.feature_views]
+    views = [_view_stats(view, reads.get(view.view)) for view in statistics]
+    return FeatureStoreStats(project=project.name, now=now, views=views)
 
 
 @router.get("/feature-store/{plural}", summary="The entities of a kind")
 def get_entities(
-    chosen: ChosenProject,
+    project: ProjectOfRequest,
     plural: Plural,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> EntityList:
     import polars as pl
 
-    from touchline.features import entity_keys_of
-
-    views = _views_of(chosen, plural)
+    views = _views_of(project, plural)
     entity = views[0].entity
-    known = [entity_keys_of(view, history) for view in views if (history := _history(chosen, view))]
-    keys = pl.concat(known).unique().sort(entity.join_keys) if known else pl.DataFrame()
+    known_keys = [features.entity_keys_of(view, history) for view in views if (history := _history(project, view))]
+    keys = pl.concat(known_keys).unique().sort(entity.join_keys) if known_keys else pl.DataFrame()
     after = offset + limit
     return EntityList(
         entity=entity.name,
@@ -144,35 +143,36 @@ def get_entities(
     )
 
 
-@router.get("/feature-store/{plural}/{key:path}", summary="One entity: what is online and what was known before")
+@router.get("/feature-store/{plural}/{key:path}", summary="One entity: its online values and its history")
 def get_entity(
-    chosen: ChosenProject,
+    project: ProjectOfRequest,
     plural: Plural,
     key: Annotated[str, Path(description="the entity's key; several join keys are separated by commas")],
     history: Annotated[int, Query(ge=0, le=500, description="earlier rows of each view")] = 20,
 ) -> EntityPage:
-    views = _views_of(chosen, plural)
+    views = _views_of(project, plural)
     keys = _keys(views[0], key)
-    now = chosen.now()
-    (online,) = read_online(chosen.name, views, [keys], chosen.stores.online, now=now)
-    earlier = [_rows(chosen, view, keys, history) for view in views]
+    now = project.now()
+    (online,) = read_online(project.name, views, [keys], project.stores.online, now=now)
+    earlier = [_rows(project, view, keys, history) for view in views]
     if all(one.event_timestamp is None for one in online) and not any(earlier):
-        raise UnknownEntity(views[0].entity.name, key, plural)
-    found = [_entity_view(one, rows[:history]) for one, rows in zip(online, earlier, strict=True)]
-    return EntityPage(entity=views[0].entity.name, keys=keys, now=now, views=found)
+        listed = f"/api/feature-store/{plural} lists the known ones."
+        raise NotFound(f"No feature view knows the {views[0].entity.name} {key!r}. {listed}")
+    pages = [_entity_view(one, rows[:history]) for one, rows in zip(online, earlier, strict=True)]
+    return EntityPage(entity=views[0].entity.name, keys=keys, now=now, views=pages)
 
 
-def _views_of(chosen: Chosen, plural: str) -> list[FeatureView]:
-    """The views of the entity with that plural. Raises `UnknownName`."""
-    views = chosen.declared.feature_views
-    found = [view for view in views if view.entity.plural == plural]
-    if not found:
+def _views_of(project: RequestedProject, plural: str) -> list[FeatureView]:
+    """The views of the entity with this plural. Raises `UnknownName`."""
+    views = project.declared.feature_views
+    same_entity = [view for view in views if view.entity.plural == plural]
+    if not same_entity:
         raise UnknownName("kind of entity", plural, sorted({view.entity.plural for view in views}))
-    return found
+    return same_entity
 
 
 def _keys(view: FeatureView, text: str) -> dict[str, str]:
-    """The join keys out of a path; a single key may hold commas. Raises `UnknownName` where the count is wrong."""
+    """The join keys in a path; a single key may contain commas. Raises `UnknownName` if their number is wrong."""
     names = view.join_keys
     parts = text.split(",") if len(names) > 1 else [text]
     if len(parts) != len(names):
@@ -180,26 +180,25 @@ def _keys(view: FeatureView, text: str) -> dict[str, str]:
     return dict(zip(names, parts, strict=True))
 
 
-def _history(chosen: Chosen, view: FeatureView) -> FeatureHistory | None:
-    from touchline.features import read_history
-
-    return read_history(view, project=chosen.name, stores=chosen.stores)
+def _history(project: RequestedProject, view: FeatureView) -> FeatureHistory | None:
+    return features.read_history(view, project=project.name, stores=project.stores)
 
 
-def _statistics(chosen: Chosen, view: FeatureView, now: datetime) -> ViewStatistics:
-    """Online rows and models are asked anew; of a history, whose rows are many, what was read before is told again."""
-    from touchline.features import view_statistics
+def _statistics(project: RequestedProject, view: FeatureView, now: datetime) -> ViewStatistics:
+    """Statistics of one view. The online store is read each time; those of a history, with many rows, are cached."""
 
-    def ask(history: FeatureHistory | None) -> ViewStatistics:
-        stores = chosen.stores
-        return view_statistics(view, history, project=chosen.name, stores=stores, online=stores.online, now=now)
+    def compute(history: FeatureHistory | None) -> ViewStatistics:
+        stores = project.stores
+        return features.view_statistics(
+            view, history, project=project.name, stores=stores, online=stores.online, now=now
+        )
 
-    live, history = ask(None), _history(chosen, view)
+    live, history = compute(None), _history(project, view)
     if history is None:
         return live
-    read = chosen.api.kept.of(history, now, lambda: ask(history))
+    cached = project.api.statistics.get(history, now, lambda: compute(history))
     return replace(
-        read,
+        cached,
         online_rows=live.online_rows,
         online_bytes=live.online_bytes,
         materialized_at=live.materialized_at,
@@ -208,36 +207,32 @@ def _statistics(chosen: Chosen, view: FeatureView, now: datetime) -> ViewStatist
     )
 
 
-def _rows(chosen: Chosen, view: FeatureView, keys: Mapping[str, str], limit: int) -> list[dict[str, Any]]:
-    from touchline.features import entity_features
-
-    found = _history(chosen, view)
-    return entity_features(view, found, keys, limit=max(limit, 1)) if found else []
+def _rows(project: RequestedProject, view: FeatureView, keys: Mapping[str, str], limit: int) -> list[dict[str, Any]]:
+    history = _history(project, view)
+    return features.entity_features(view, history, keys, limit=max(limit, 1)) if history else []
 
 
-def _entity_view(found: OnlineValues, rows: list[dict[str, Any]]) -> EntityView:
+def _entity_view(online: OnlineValues, rows: list[dict[str, Any]]) -> EntityView:
     return EntityView(
-        view=found.view,
-        feature_version=found.feature_version,
-        status=found.status,
-        event_timestamp=found.event_timestamp,
-        created_timestamp=found.created_timestamp,
-        watermark=found.watermark,
-        ttl_seconds=found.ttl.total_seconds() if found.ttl is not None else None,
-        values=dict(found.values),
+        view=online.view,
+        feature_version=online.feature_version,
+        status=online.status,
+        event_timestamp=online.event_timestamp,
+        created_timestamp=online.created_timestamp,
+        watermark=online.watermark,
+        ttl_seconds=online.ttl.total_seconds() if online.ttl is not None else None,
+        values=dict(online.values),
         history=rows,
     )
 
 
-def _reads(chosen: Chosen) -> Mapping[str, ViewReads]:
-    """What the release that answers has read so far."""
-    from touchline.features import FeatureReader
-
-    current = chosen.slot.current
-    return current.reader.counters.reads() if current and isinstance(current.reader, FeatureReader) else {}
+def _reads(project: RequestedProject) -> Mapping[str, ViewReads]:
+    """The reads of the current release, by view."""
+    current = project.slot.current
+    return current.reader.counters.reads() if current and isinstance(current.reader, features.FeatureReader) else {}
 
 
-def _view_stats(found: ViewStatistics, reads: ViewReads | None) -> ViewStats:
-    features = [FeatureStats.model_validate(vars(feature)) for feature in found.features]
-    counted = ReadStats(**vars(reads)) if reads else None
-    return ViewStats.model_validate({**vars(found), "features": features, "reads": counted})
+def _view_stats(statistics: ViewStatistics, reads: ViewReads | None) -> ViewStats:
+    distributions = [FeatureStats.model_validate(vars(feature)) for feature in statistics.features]
+    read_stats = ReadStats(**vars(reads)) if reads else None
+    return ViewStats.model_validate({**vars(statistics), "features": distributions, "reads": read_stats})

@@ -1,4 +1,4 @@
-"""`/data/freshness`: how old each source is."""
+"""`/data/freshness`: the age of each source's data."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from touchline.api.state import Chosen, ChosenProject
+from touchline import ingest
+from touchline.api.state import ProjectOfRequest, RequestedProject
 
 router = APIRouter(tags=["data"])
 
 
 class SourceFreshness(BaseModel):
-    """One source: when it was last brought up to date, and what it knows up to."""
+    """One source: its last ingest, and the time of its newest event."""
 
     source: str
     rows: int
@@ -21,7 +22,7 @@ class SourceFreshness(BaseModel):
     last_status: str | None = Field(description="new, unchanged, rejected, failed or fallback")
     last_change_at: datetime | None
     newest_event: datetime | None = Field(description="newest event at or before project time")
-    age_seconds: float | None = Field(description="wall time since the last good ingest")
+    age_seconds: float | None = Field(description="wall time since the last successful ingest")
     max_age_seconds: float | None
     is_stale: bool
 
@@ -35,22 +36,21 @@ class DataFreshness(BaseModel):
     sources: list[SourceFreshness]
 
 
-@router.get("/data/freshness", summary="How old each source is")
-def get_data_freshness(chosen: ChosenProject) -> DataFreshness:
-    sources = _sources(chosen)
+@router.get("/data/freshness", summary="The age of each source's data")
+def get_data_freshness(project: ProjectOfRequest) -> DataFreshness:
+    sources = _sources(project)
     return DataFreshness(
-        project=chosen.name, now=chosen.now(), is_stale=any(source.is_stale for source in sources), sources=sources
+        project=project.name, now=project.now(), is_stale=any(source.is_stale for source in sources), sources=sources
     )
 
 
-def _sources(chosen: Chosen) -> list[SourceFreshness]:
-    from touchline.ingest import read_freshness
-
-    stores = chosen.stores
-    found = []
-    for source in chosen.declared.sources:
-        fresh = read_freshness(source, project=chosen.name, stores=stores, now=chosen.now(), wall=chosen.wall())
-        found.append(
+def _sources(project: RequestedProject) -> list[SourceFreshness]:
+    sources = []
+    for source in project.declared.sources:
+        fresh = ingest.read_freshness(
+            source, project=project.name, stores=project.stores, now=project.now(), wall=project.wall()
+        )
+        sources.append(
             SourceFreshness(
                 source=fresh.source,
                 rows=fresh.rows,
@@ -63,4 +63,4 @@ def _sources(chosen: Chosen) -> list[SourceFreshness]:
                 is_stale=fresh.is_stale,
             )
         )
-    return found
+    return sources

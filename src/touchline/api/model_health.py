@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from touchline.api.state import Chosen, ChosenProject
+from touchline.api.state import ProjectOfRequest, RequestedProject
 from touchline.errors import VersionNotFound
 from touchline.predictions import OutcomeRecords, PredictionRecords
 
@@ -78,34 +78,34 @@ class ModelHealth(BaseModel):
 
 
 @router.get("/model/health", summary="The version in Production, its test metrics and its last drift verdict")
-def get_model_health(chosen: ChosenProject) -> ModelHealth:
-    registry = chosen.stores
-    production = _production(chosen, registry)
-    drift = _drift(chosen)
-    reasons = _reasons(chosen, production, drift)
-    state = registry.journal.state(chosen.name)
+def get_model_health(project: ProjectOfRequest) -> ModelHealth:
+    registry = project.stores
+    production = _production(project, registry)
+    drift = _drift(project)
+    reasons = _reasons(project, production, drift)
+    state = registry.journal.state(project.name)
     return ModelHealth(
-        project=chosen.name,
-        status="unavailable" if chosen.slot.current is None else "degraded" if reasons else "ok",
+        project=project.name,
+        status="unavailable" if project.slot.current is None else "degraded" if reasons else "ok",
         reasons=reasons,
         production=production,
         staging=state.staging,
         rollback=state.rollback,
         drift=drift,
-        log=_log(chosen),
+        log=_log(project),
     )
 
 
-def _production(chosen: Chosen, registry: Registry) -> ProductionVersion | None:
+def _production(project: RequestedProject, registry: Registry) -> ProductionVersion | None:
     from touchline.registry import read_version
 
     try:
-        found = read_version(registry, chosen.name, "Production")
+        found = read_version(registry, project.name, "Production")
     except VersionNotFound:
         return None
     entered = [
         change
-        for change in registry.journal.history(chosen.name)
+        for change in registry.journal.history(project.name)
         if change.version == found.version and change.to_stage == "Production"
     ]
     return ProductionVersion(
@@ -137,10 +137,10 @@ def _metrics(version: ModelVersion) -> list[MetricHealth]:
     ]
 
 
-def _drift(chosen: Chosen) -> DriftHealth | None:
+def _drift(project: RequestedProject) -> DriftHealth | None:
     from touchline.monitoring import DriftReports
 
-    reports = DriftReports(chosen.stores.database, chosen.name).newest(1)
+    reports = DriftReports(project.stores.database, project.name).newest(1)
     if not reports:
         return None
     verdict = reports[0]
@@ -154,17 +154,17 @@ def _drift(chosen: Chosen) -> DriftHealth | None:
     )
 
 
-def _log(chosen: Chosen) -> LogHealth:
-    database = chosen.stores.database
-    counts = PredictionRecords(database, chosen.name).counts()
-    return LogHealth(**counts._asdict(), outcomes=OutcomeRecords(database, chosen.name).count())
+def _log(project: RequestedProject) -> LogHealth:
+    database = project.stores.database
+    counts = PredictionRecords(database, project.name).counts()
+    return LogHealth(**counts._asdict(), outcomes=OutcomeRecords(database, project.name).count())
 
 
-def _reasons(chosen: Chosen, production: ProductionVersion | None, drift: DriftHealth | None) -> list[str]:
-    slot = chosen.slot
+def _reasons(project: RequestedProject, production: ProductionVersion | None, drift: DriftHealth | None) -> list[str]:
+    slot = project.slot
     found = []
     if production is None:
-        found.append(f"nothing is in Production: touchline train -p {chosen.name}")
+        found.append(f"nothing is in Production: touchline train -p {project.name}")
     if slot.refused is not None:
         found.append(f"release {slot.refused.release_id} is refused: {slot.refused.reason}")
     if slot.unreachable is not None:

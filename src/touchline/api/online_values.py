@@ -1,4 +1,4 @@
-"""What the online store holds of one entity, as people read it."""
+"""The online values of one entity, unpacked for people."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 @dataclass(frozen=True)
 class OnlineValues:
-    """One view of one entity. `values` is what lies there; serving uses it only where the status is `present`."""
+    """The stored values of one entity in one view. Serving uses them only if the status is `present`."""
 
     view: str
     feature_version: str
@@ -34,7 +34,7 @@ class OnlineValues:
 
 
 def entity_keys(view: FeatureView, pairs: Mapping[str, str]) -> dict[str, str]:
-    """The view's join keys out of what somebody typed; `UnknownName` or `EntityKeyMissing` where they do not fit."""
+    """The view's join keys among typed pairs. Raises `UnknownName` or `EntityKeyMissing`."""
     for name in pairs:
         if name not in view.join_keys:
             raise UnknownName("entity key", name, view.join_keys)
@@ -52,17 +52,17 @@ def read_online(
     *,
     now: datetime,
 ) -> list[list[OnlineValues]]:
-    """What is online of the entities with these keys, in each view, as a request at `now` would find it."""
-    # By hand the status is what is asked for, so no view's policy may raise or compute here.
+    """The online values of these entities in each view, with the statuses of a request at `now`."""
+    # The caller wants the status, so no view's fall-back may raise or compute here.
     served = [replace(ServedView.of(project, view.on()), fallback="null") for view in views]
     if not served or not entities:
         return [[] for _ in entities]
     statuses = FeatureReader(tuple(served), (), store).read(entities, [now] * len(entities)).statuses
-    asked = [view.key(keys) or b"" for keys in entities for view in served]
-    stored = dict(zip(asked, store.read(asked), strict=True))
+    row_keys = [view.key(keys) or b"" for keys in entities for view in served]
+    rows = dict(zip(row_keys, store.read(row_keys), strict=True))
     return [
         [
-            _values(view, declared.ttl, keys, status, stored.get(view.key(keys) or b""))
+            _values(view, declared.ttl, keys, status, rows.get(view.key(keys) or b""))
             for view, declared, status in zip(served, views, row, strict=True)
         ]
         for keys, row in zip(entities, statuses, strict=True)

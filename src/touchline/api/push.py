@@ -1,4 +1,4 @@
-"""`POST /features/{view}`: values that a client knows first."""
+"""`POST /features/{view}`: feature values pushed by a client."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
-from touchline.api.state import Chosen, ChosenProject
+from touchline import features
+from touchline.api.state import ProjectOfRequest, RequestedProject
 from touchline.errors import InvalidPush, ViewNotFound
 
 if TYPE_CHECKING:
@@ -19,50 +20,50 @@ MOST_ROWS = 1000
 
 
 class PushBody(BaseModel):
-    """Rows of join keys, features and, where it is not now, `event_timestamp`."""
+    """Rows of join keys and features, with an `event_timestamp` if it is not now."""
 
     rows: list[dict[str, str | int | float | bool | None]] = Field(min_length=1, max_length=MOST_ROWS)
 
 
 class PushReceipt(BaseModel):
-    """What was kept. `online_rows` were newest; `quarantined` broke the view's contract."""
+    """The stored rows: `online_rows` are now the newest of their entity, `quarantined` ones broke the contract."""
 
     view: str
     rows: int
     online_rows: int
     quarantined: int
-    created_timestamp: datetime = Field(description="from here on the values count")
+    created_timestamp: datetime = Field(description="the values are used from this time on")
 
 
-@router.post("/features/{view}", summary="Push feature values, online and offline")
+@router.post("/features/{view}", summary="Push feature values to the online store and the history")
 def post_features(
-    chosen: ChosenProject, view: Annotated[str, Path(description="feature view")], body: PushBody
+    project: ProjectOfRequest, view: Annotated[str, Path(description="feature view")], body: PushBody
 ) -> PushReceipt:
-    """They count from now on and never before, whatever their `event_timestamp` says."""
-    from touchline.features import push
-
-    declared = _view(chosen, view)
+    """The values are used from now on, never for an earlier time, even if their `event_timestamp` is earlier."""
+    declared = _view(project, view)
     rows = [_read(declared, number, row) for number, row in enumerate(body.rows)]
-    stores = chosen.stores
-    done = push(declared, rows, project=chosen.name, stores=stores, online=stores.online, clock=chosen.slot)
+    stores = project.stores
+    pushed = features.push(
+        declared, rows, project=project.name, stores=stores, online=stores.online, clock=project.slot
+    )
     return PushReceipt(
         view=declared.name,
-        rows=done.rows,
-        online_rows=done.written,
-        quarantined=done.quarantined,
-        created_timestamp=done.created_timestamp,
+        rows=pushed.rows,
+        online_rows=pushed.written,
+        quarantined=pushed.quarantined,
+        created_timestamp=pushed.created_timestamp,
     )
 
 
-def _view(chosen: Chosen, name: str) -> FeatureView:
-    known = {view.name: view for view in chosen.declared.feature_views}
-    if name not in known:
-        raise ViewNotFound(name, known)
-    return known[name]
+def _view(project: RequestedProject, name: str) -> FeatureView:
+    views = {view.name: view for view in project.declared.feature_views}
+    if name not in views:
+        raise ViewNotFound(name, views)
+    return views[name]
 
 
 def _read(view: FeatureView, number: int, row: dict[str, Any]) -> dict[str, Any]:
-    """The row with its instants read: JSON has them as text."""
+    """The row with its instants parsed, which JSON has as text."""
     instants = {feature.name for feature in view.features if feature.dtype == "timestamp"}
     return {name: _instant(view, number, name, value) if name in instants else value for name, value in row.items()}
 
@@ -71,9 +72,9 @@ def _instant(view: FeatureView, number: int, column: str, value: Any) -> datetim
     if value is None:
         return None
     try:
-        found = datetime.fromisoformat(value)
-    except (TypeError, ValueError) as wrong:
-        raise InvalidPush(view.name, number, column, value, "an instant such as 2024-05-01T12:00:00Z") from wrong
-    if found.tzinfo is None:
+        instant = datetime.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidPush(view.name, number, column, value, "an instant such as 2024-05-01T12:00:00Z") from error
+    if instant.tzinfo is None:
         raise InvalidPush(view.name, number, column, value, "an instant with a time zone")
-    return found
+    return instant

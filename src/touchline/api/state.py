@@ -1,15 +1,16 @@
-"""What the API of one process holds, and the project that a request means."""
+"""The state of the API in one process, and the project that a request names."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Path, Request
 
-from touchline.api.statistics_cache import KeptStatistics
+from touchline.api.statistics_cache import StatisticsCache
 from touchline.errors import UnknownName
 
 if TYPE_CHECKING:
@@ -20,23 +21,22 @@ if TYPE_CHECKING:
     from touchline.serving.releases.release_slot import ReleaseSlot
 
 
-@dataclass
+@dataclass(frozen=True)
 class Api:
-    """The home's stores at a project's clock, the serving state of the process, and the declarations loaded so far."""
+    """The home's stores at a project's clock, the serving state of the process, and the projects' declarations.
+
+    The first request for a declaration imports the project's code, and Polars with it, so it belongs in a thread.
+    """
 
     stores_at: Callable[[Clock], Stores]
     serving: Serving
     declared: Callable[[str], Project]
-    kept: KeptStatistics = field(default_factory=KeptStatistics)
-
-    @property
-    def names(self) -> list[str]:
-        return list(self.serving.slots)
+    statistics: StatisticsCache = field(default_factory=StatisticsCache)
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """The project that a request means."""
+class RequestedProject:
+    """The project of a request."""
 
     api: Api
     name: str
@@ -45,7 +45,7 @@ class Chosen:
     def declared(self) -> Project:
         return self.api.declared(self.name)
 
-    @property
+    @cached_property
     def stores(self) -> Stores:
         return self.api.stores_at(self.slot)
 
@@ -62,23 +62,23 @@ class Chosen:
 
 
 def api_of(request: Request) -> Api:
-    """The API that this application was given."""
+    """The state of the API that answers a request."""
     api: Api = request.app.state.api
     return api
 
 
-def chosen_project(request: Request) -> Chosen:
-    """The project named in the path, or the default one. Raises `UnknownName`."""
+def requested_project(request: Request) -> RequestedProject:
+    """The project in the path, or the default one. Raises `UnknownName`."""
     api = api_of(request)
     name = request.path_params.get("name", api.serving.default)
     if name not in api.serving.slots:
-        raise UnknownName("project", name, api.names)
-    return Chosen(api, name)
+        raise UnknownName("project", name, list(api.serving.slots))
+    return RequestedProject(api, name)
 
 
-def named(name: Annotated[str, Path(description="project")]) -> str:
-    """The path parameter of every scoped route, so that the API's document has it."""
+def project_name(name: Annotated[str, Path(description="project")]) -> str:
+    """The path parameter of each route with a project, so that the API's document has it."""
     return name
 
 
-ChosenProject = Annotated[Chosen, Depends(chosen_project)]
+ProjectOfRequest = Annotated[RequestedProject, Depends(requested_project)]

@@ -1,4 +1,4 @@
-"""What the histories of views say of their newest values: read once, kept until another row counts."""
+"""Statistics of feature views, cached until another row of the history becomes known."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """Statistics, and the instants from and before which the same rows are known."""
+class _Entry:
+    """Statistics that hold from `since` until `until`; None: for ever."""
 
     statistics: ViewStatistics
     since: datetime
@@ -25,34 +25,34 @@ class _Kept:
         return self.since <= now and (self.until is None or now < self.until)
 
 
-class KeptStatistics:
-    """Statistics by the object key of their history, whose bytes never change. The one longest unasked for goes."""
+class StatisticsCache:
+    """Statistics by the object key of their history, whose bytes never change; the least recently used one goes."""
 
     def __init__(self, limit: int = 256) -> None:
         self._limit = limit
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, history: FeatureHistory, now: datetime, compute: Callable[[], ViewStatistics]) -> ViewStatistics:
-        """The statistics of the rows known at `now`; `compute` reads the history, when what is kept does not hold."""
+    def get(self, history: FeatureHistory, now: datetime, compute: Callable[[], ViewStatistics]) -> ViewStatistics:
+        """The statistics of the rows known at `now`; `compute` reads the history where the cached ones do not hold."""
         with self._lock:
-            kept = self._kept.get(history.object_key)
-            if kept and kept.holds_at(now):
-                self._kept.move_to_end(history.object_key)
-                return kept.statistics
-        found = _Kept(compute(), now, _next_known(history, now))
+            entry = self._entries.get(history.object_key)
+            if entry and entry.holds_at(now):
+                self._entries.move_to_end(history.object_key)
+                return entry.statistics
+        entry = _Entry(compute(), now, _next_known(history, now))
         with self._lock:
-            self._kept[history.object_key] = found
-            self._kept.move_to_end(history.object_key)
-            while len(self._kept) > self._limit:
-                self._kept.popitem(last=False)
-        return found.statistics
+            self._entries[history.object_key] = entry
+            self._entries.move_to_end(history.object_key)
+            while len(self._entries) > self._limit:
+                self._entries.popitem(last=False)
+        return entry.statistics
 
 
 def _next_known(history: FeatureHistory, now: datetime) -> datetime | None:
-    """When the next row of the history becomes known; None where all are."""
+    """When the next row of the history becomes known; None if all rows are known."""
     import polars as pl
 
-    known = pl.max_horizontal("event_timestamp", "created_timestamp")
-    found: datetime | None = history.scan().select(known.filter(known > now).min()).collect().item()
-    return found
+    known_at = pl.max_horizontal("event_timestamp", "created_timestamp")
+    earliest: datetime | None = history.scan().select(known_at.filter(known_at > now).min()).collect().item()
+    return earliest

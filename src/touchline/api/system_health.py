@@ -1,4 +1,4 @@
-"""`/system/health`: the parts that this process stands on, and `/projects`: what it serves."""
+"""`/system/health`: the state of the stores that this process uses; `/projects`: the projects that it serves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from touchline.api.state import Api, Chosen, ChosenProject, api_of
+from touchline.api.state import Api, ProjectOfRequest, RequestedProject, api_of
 from touchline.registry import is_server
 
 router = APIRouter(tags=["system"])
@@ -22,17 +22,17 @@ Status = Literal["ok", "degraded", "unavailable"]
 
 
 class ComponentHealth(BaseModel):
-    """One part: whether it answers, and how fast."""
+    """One component: its status, and its response time."""
 
     name: str
     status: Status
     detail: str
-    # Annotated, not `= Field(None, …)`: type checkers then see that it may be left out.
-    seconds: Annotated[float | None, Field(description="how long it took to answer")] = None
+    # Annotated, not `= Field(None, …)`, so that type checkers see that it is optional.
+    seconds: Annotated[float | None, Field(description="response time")] = None
 
 
 class SystemHealth(BaseModel):
-    """`degraded` where something needs a person though answers go on, `unavailable` where there are none."""
+    """`degraded`: predictions are answered, but a person should look; `unavailable`: none are answered."""
 
     status: Status
     version: str
@@ -45,7 +45,7 @@ class ProjectListing(BaseModel):
 
     name: str
     is_default: bool
-    release: str | None = Field(description="the release that answers")
+    release: str | None = Field(description="the release in use")
 
 
 @root.get("/projects", summary="The projects that this server serves")
@@ -59,58 +59,58 @@ def get_projects(request: Request) -> list[ProjectListing]:
     ]
 
 
-@router.get("/system/health", summary="Whether database, stores, prediction log and model work")
-def get_system_health(chosen: ChosenProject) -> SystemHealth:
-    api = chosen.api
+@router.get("/system/health", summary="The state of database, stores, prediction log and model")
+def get_system_health(project: ProjectOfRequest) -> SystemHealth:
+    api = project.api
     components = [
-        _timed("database", lambda: _ask_database(chosen)),
-        _timed("objects", lambda: _ask_objects(chosen)),
-        _timed("online store", lambda: _ask_online(chosen)),
-        _mlflow(chosen),
+        _timed("database", lambda: _check_database(project)),
+        _timed("objects", lambda: _check_objects(project)),
+        _timed("online store", lambda: _check_online(project)),
+        _mlflow(project),
         _prediction_log(api),
-        _model(chosen),
+        _model(project),
     ]
     states = {component.status for component in components}
     worst: Status = "unavailable" if "unavailable" in states else "degraded" if "degraded" in states else "ok"
-    return SystemHealth(status=worst, version=version("touchline"), project=chosen.name, components=components)
+    return SystemHealth(status=worst, version=version("touchline"), project=project.name, components=components)
 
 
-def _timed(name: str, ask: Callable[[], str]) -> ComponentHealth:
+def _timed(name: str, check: Callable[[], str]) -> ComponentHealth:
     started = perf_counter()
     try:
-        detail = ask()
-    except Exception as away:  # noqa: BLE001  health tells of whatever is wrong, it never fails itself
-        return ComponentHealth(name=name, status="unavailable", detail=f"{type(away).__name__}: {away}"[:500])
+        detail = check()
+    except Exception as error:  # noqa: BLE001  health reports any failure and never fails itself
+        return ComponentHealth(name=name, status="unavailable", detail=f"{type(error).__name__}: {error}"[:500])
     return ComponentHealth(name=name, status="ok", detail=detail, seconds=perf_counter() - started)
 
 
-def _ask_database(chosen: Chosen) -> str:
-    with chosen.stores.database.connect() as connection:
+def _check_database(project: RequestedProject) -> str:
+    with project.stores.database.connect() as connection:
         connection.execute(sa.text("SELECT 1"))
     return "answers"
 
 
-def _ask_objects(chosen: Chosen) -> str:
-    current = chosen.slot.current
-    chosen.stores.objects.exists(f"{chosen.name}/releases/{current.release.id if current else ''}/release.json")
+def _check_objects(project: RequestedProject) -> str:
+    current = project.slot.current
+    project.stores.objects.exists(f"{project.name}/releases/{current.release.id if current else ''}/release.json")
     return "answers"
 
 
-def _ask_online(chosen: Chosen) -> str:
-    chosen.stores.online.read([b"tlm:"])
+def _check_online(project: RequestedProject) -> str:
+    project.stores.online.read([b"tlm:"])
     return "answers"
 
 
-def _mlflow(chosen: Chosen) -> ComponentHealth:
-    """Answers go on without it; training and promotion do not."""
-    uri = chosen.stores.tracking.uri
+def _mlflow(project: RequestedProject) -> ComponentHealth:
+    """Only `degraded` when it is unreachable: predictions are answered without it, training is not possible."""
+    uri = project.stores.tracking.uri
     if not is_server(uri):
         return ComponentHealth(name="mlflow", status="ok", detail="embedded")
-    found = _timed("mlflow", lambda: _ask_server(uri))
-    return found if found.status == "ok" else found.model_copy(update={"status": "degraded"})
+    health = _timed("mlflow", lambda: _check_server(uri))
+    return health if health.status == "ok" else health.model_copy(update={"status": "degraded"})
 
 
-def _ask_server(uri: str) -> str:
+def _check_server(uri: str) -> str:
     import httpx
 
     httpx.get(f"{uri.rstrip('/')}/health", timeout=_SERVER_SECONDS).raise_for_status()
@@ -125,14 +125,14 @@ def _prediction_log(api: Api) -> ComponentHealth:
     return ComponentHealth(name="prediction log", status="ok", detail=waiting)
 
 
-def _model(chosen: Chosen) -> ComponentHealth:
-    slot = chosen.slot
-    name = f"model {chosen.name}"
+def _model(project: RequestedProject) -> ComponentHealth:
+    slot = project.slot
+    name = f"model {project.name}"
     if slot.current is None:
         reason = slot.refused.reason if slot.refused else "nothing is in Production"
         return ComponentHealth(name=name, status="unavailable", detail=reason)
-    trouble = slot.unreachable or (slot.refused.reason if slot.refused else None)
-    if trouble is not None:
-        detail = f"{slot.current.release.id} goes on: {trouble}"
+    problem = slot.unreachable or (slot.refused.reason if slot.refused else None)
+    if problem is not None:
+        detail = f"{slot.current.release.id} stays in use: {problem}"
         return ComponentHealth(name=name, status="degraded", detail=detail)
     return ComponentHealth(name=name, status="ok", detail=f"{slot.current.release.id} answers")

@@ -1,4 +1,4 @@
-"""A history is read again only when another row of it counts."""
+"""A history is read again only when another of its rows is known."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from touchline.api.statistics_cache import KeptStatistics
+from touchline.api.statistics_cache import StatisticsCache
 from touchline.features import FeatureHistory, ViewStatistics
 
 
@@ -21,7 +21,7 @@ class Reader:
     """Asks for the statistics of one history or another, and counts how often that reads it."""
 
     folder: Path
-    kept: KeptStatistics
+    cache: StatisticsCache
     reads: int = 0
 
     def rows_at(self, now: datetime, name: str = "first") -> int:
@@ -29,7 +29,7 @@ class Reader:
         instants = pl.Series([day(1), day(3), day(5)], dtype=pl.Datetime("us", "UTC"))
         pl.DataFrame({"event_timestamp": instants, "created_timestamp": instants}).write_parquet(path)
         history = FeatureHistory("p", "v", "1", {}, name, f"p/history/{name}.parquet", path, 3)
-        return self.kept.of(history, now, lambda: self._compute(history, now)).history_rows
+        return self.cache.get(history, now, lambda: self._compute(history, now)).history_rows
 
     def _compute(self, history: FeatureHistory, now: datetime) -> ViewStatistics:
         self.reads += 1
@@ -38,21 +38,21 @@ class Reader:
 
 
 def test_a_history_is_read_once(tmp_path: Path) -> None:
-    reader = Reader(tmp_path, KeptStatistics())
+    reader = Reader(tmp_path, StatisticsCache())
     assert [reader.rows_at(day(9)) for _ in range(5)] == [3] * 5
     assert [reader.rows_at(day(20)) for _ in range(5)] == [3] * 5
     assert reader.reads == 1
 
 
 def test_a_history_is_read_again_once_another_row_is_known(tmp_path: Path) -> None:
-    reader = Reader(tmp_path, KeptStatistics())
+    reader = Reader(tmp_path, StatisticsCache())
     assert [reader.rows_at(day(number)) for number in (1, 2, 3, 4, 5, 6)] == [1, 1, 2, 2, 3, 3]
     assert reader.reads == 3
     assert reader.rows_at(day(2)) == 1, "an earlier clock knows less"
 
 
-def test_another_history_is_another_and_the_oldest_is_forgotten(tmp_path: Path) -> None:
-    reader = Reader(tmp_path, KeptStatistics(limit=2))
+def test_another_history_is_another_and_the_least_recently_used_one_goes(tmp_path: Path) -> None:
+    reader = Reader(tmp_path, StatisticsCache(limit=2))
     for name in ("a", "b", "a", "c", "a"):
         reader.rows_at(day(9), name)
     assert reader.reads == 3
