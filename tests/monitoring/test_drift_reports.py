@@ -69,7 +69,7 @@ def test_small_windows_are_pooled_until_there_are_enough_rows(database: Database
     assert (early.state, early.rows, early.missing) == ("not_enough_data", 150, 50)
     log(database, 150, 60)
     pooled = a_check(database)
-    assert (pooled.is_judged, pooled.rows) == (True, 210)
+    assert (pooled.has_enough_rows, pooled.rows) == (True, 210)
 
 
 def test_a_shift_is_drift_in_the_second_window_and_never_by_asking_twice(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""`/model/health`: what answers, how good it was shown to be, whether its world has drifted."""
+"""`/model/health`: the version in Production, its test metrics, and its last drift verdict."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MetricHealth(BaseModel):
 
 
 class ProductionVersion(BaseModel):
-    """The version in Production, as it was judged."""
+    """The version in Production with its evaluation."""
 
     version: int
     semantic_version: str
@@ -51,25 +51,25 @@ class DriftHealth(BaseModel):
     state: Literal["not_enough_data", "stable", "watch", "drift"]
     at: datetime
     rows: int
-    missing: int = Field(description="rows still to come before a window can be judged")
+    missing: int = Field(description="rows that the window still needs for a verdict")
     message: str
     drifted: list[str]
 
 
 class LogHealth(BaseModel):
-    """What was asked and what has become known since."""
+    """The number of logged predictions and of outcomes."""
 
     predictions: int
     last_answered_at: datetime | None
-    outcomes: int = Field(description="examples whose label is known")
+    outcomes: int = Field(description="examples with an outcome")
 
 
 class ModelHealth(BaseModel):
-    """`unavailable`: nothing answers; `degraded`: it answers, but a person should look."""
+    """`unavailable`: no release is loaded; `degraded`: predictions are served, but a person should look."""
 
     project: str
     status: Literal["ok", "degraded", "unavailable"]
-    reasons: list[str] = Field(description="why it is not ok")
+    reasons: list[str] = Field(description="reasons why the status is not ok")
     production: ProductionVersion | None
     staging: int | None = Field(description="version in Staging")
     rollback: int | None = Field(description="version that a rollback returns to")
@@ -100,27 +100,27 @@ def _production(project: RequestedProject, registry: Registry) -> ProductionVers
     from touchline.registry import read_version
 
     try:
-        found = read_version(registry, project.name, "Production")
+        version = read_version(registry, project.name, "Production")
     except VersionNotFound:
         return None
-    entered = [
+    promotions = [
         change
         for change in registry.journal.history(project.name)
-        if change.version == found.version and change.to_stage == "Production"
+        if change.version == version.version and change.to_stage == "Production"
     ]
     return ProductionVersion(
-        version=found.version,
-        semantic_version=found.semantic_version,
-        name=found.name,
-        run_id=found.run_id,
-        release=found.release_id,
-        trained_at=found.created_at,
-        promoted_at=entered[-1].at if entered else None,
-        promoted_by=entered[-1].actor if entered else None,
-        test_rows=found.rows,
-        test_from=found.test_from,
-        test_to=found.test_to,
-        metrics=_metrics(found),
+        version=version.version,
+        semantic_version=version.semantic_version,
+        name=version.name,
+        run_id=version.run_id,
+        release=version.release_id,
+        trained_at=version.created_at,
+        promoted_at=promotions[-1].at if promotions else None,
+        promoted_by=promotions[-1].actor if promotions else None,
+        test_rows=version.rows,
+        test_from=version.test_from,
+        test_to=version.test_to,
+        metrics=_metrics(version),
     )
 
 
@@ -162,13 +162,13 @@ def _log(project: RequestedProject) -> LogHealth:
 
 def _reasons(project: RequestedProject, production: ProductionVersion | None, drift: DriftHealth | None) -> list[str]:
     slot = project.slot
-    found = []
+    reasons = []
     if production is None:
-        found.append(f"nothing is in Production: touchline train -p {project.name}")
+        reasons.append(f"nothing is in Production: touchline train -p {project.name}")
     if slot.refused is not None:
-        found.append(f"release {slot.refused.release_id} is refused: {slot.refused.reason}")
+        reasons.append(f"release {slot.refused.release_id} is refused: {slot.refused.reason}")
     if slot.unreachable is not None:
-        found.append(f"the journal cannot be read: {slot.unreachable}")
+        reasons.append(f"the journal cannot be read: {slot.unreachable}")
     if drift is not None and drift.state == "drift":
-        found.append(drift.message)
-    return found
+        reasons.append(drift.message)
+    return reasons

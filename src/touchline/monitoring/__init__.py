@@ -1,9 +1,9 @@
-"""Reference and current window in, verdicts out: has what the model sees, or what it says, drifted?
+"""Drift of a model's inputs and outputs: a current window of the prediction log against a reference.
 
-What comes in: a release's `Profile`, the prediction log, a declared `Drift` rule, the verdict before.
-What goes out: a `DriftVerdict` with every column's numbers and what to do, recorded in `drift_reports`.
-What it promises: one pass over the new rows; too few rows are no verdict but say how many more; a single odd
-window is a warning, the declared number of windows in a row is drift; secrets of alert addresses are never shown.
+In: a release's `Profile`, the prediction log, a declared `Drift` rule, the verdict before.
+Out: a `DriftVerdict` with the numbers of every column and the next step, stored in `drift_reports`.
+Promises: one pass over the new rows; with too few rows the verdict says how many more it needs; one window that differs
+is a warning, the declared number of windows in a row is drift; secrets of alert addresses are never shown.
 """
 
 from touchline._lazy import lazy_names

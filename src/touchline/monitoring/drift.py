@@ -1,4 +1,4 @@
-"""Judge one window of new rows: a verdict per column, and one over all."""
+"""Check one window of new rows against the reference: a verdict for each column, and one over all."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from touchline.monitoring.spec import Drift
 from touchline.statistics import ColumnDrift, Profile, benjamini_hochberg, check_columns
 
 State = Literal["not_enough_data", "stable", "watch", "drift"]
-# Columns that a message names; the rest is a number, and all of them are in the verdict.
-_NAMED = 3
+# Columns that a message names. It counts the others; all are in the verdict.
+_NAMED_COLUMNS = 3
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class ColumnVerdict(ColumnDrift):
 
 @dataclass(frozen=True)
 class DriftVerdict:
-    """What a check found. `missing` counts the rows still to come before a window can be judged, `answers` all that
-    was in the log of this window then (None in verdicts of before this was kept).
+    """The result of a check. `missing` is the number of rows that the window still needs for a verdict, `answers` the
+    number of all answers of the window that were in the log (None in verdicts that did not store it).
     """
 
     at: datetime
@@ -42,7 +42,7 @@ class DriftVerdict:
     answers: int | None = None
 
     @property
-    def is_judged(self) -> bool:
+    def has_enough_rows(self) -> bool:
         return self.state != "not_enough_data"
 
     @property
@@ -50,7 +50,7 @@ class DriftVerdict:
         return tuple(column for column in self.columns if column.drifted)
 
     def to_json(self) -> dict[str, Any]:
-        """As `drift_reports` keeps it."""
+        """The document that `drift_reports` stores."""
         return {**asdict(self), "at": self.at.isoformat(), "columns": [asdict(column) for column in self.columns]}
 
     @classmethod
@@ -70,20 +70,20 @@ def check_drift(
 ) -> DriftVerdict:
     """Compare one window of rows, encoded and ordered as the profile's columns, with the reference.
 
-    `previous` is the last judged verdict on the same profile; a column's streak goes on only if this window follows
-    that one without sharing rows. Raises `DriftColumnUnknown` for a rule that names no column of the profile.
+    `previous` is the last verdict with enough rows on the same profile. A column's streak goes on only if this window
+    is later and shares no row with it. Raises `DriftColumnUnknown` for a rule that names a column the profile lacks.
     """
     rows, window = len(current.matrix), current.window
     watched = _watched(profile, rule)
     if rows < rule.min_rows:
         missing = rule.min_rows - rows
         message = (
-            f"Not enough data: {rows} of {rule.min_rows} rows since the last judged window. "
-            f"{missing} more are needed; what is here is kept and pooled with them."
+            f"Not enough data: {rows} of {rule.min_rows} rows since the last checked window. "
+            f"{missing} more are needed; these rows stay in the window."
         )
         return DriftVerdict(now, "not_enough_data", window, rows, missing, message, answers=current.answers)
     checked = check_columns(profile, current.matrix, current.clusters)
-    columns = _judged([column for column in checked if column.name in watched], rule, _streaks(previous, window))
+    columns = _verdicts([column for column in checked if column.name in watched], rule, _streaks(previous, window))
     state: State = "stable"
     if any(column.differs for column in columns):
         state = "drift" if any(column.drifted for column in columns) else "watch"
@@ -92,38 +92,38 @@ def check_drift(
 
 
 def _watched(profile: Profile, rule: Drift) -> set[str]:
-    known = [column.name for column in profile.columns]
+    names = [column.name for column in profile.columns]
     for name in (*rule.columns, *rule.ignore):
-        if name not in known:
-            raise DriftColumnUnknown(name, known)
-    return set(rule.columns or known) - set(rule.ignore)
+        if name not in names:
+            raise DriftColumnUnknown(name, names)
+    return set(rule.columns or names) - set(rule.ignore)
 
 
 def _streaks(previous: DriftVerdict | None, window: Window) -> dict[str, int]:
-    if previous is None or not previous.is_judged or not window.follows(previous.window):
+    if previous is None or not previous.has_enough_rows or not window.follows(previous.window):
         return {}
     return {column.name: column.streak for column in previous.columns}
 
 
-def _judged(found: Sequence[ColumnDrift], rule: Drift, streaks: Mapping[str, int]) -> tuple[ColumnVerdict, ...]:
-    """Correct over the watched columns alone: those left out neither help nor hurt."""
-    adjusted = benjamini_hochberg([column.p_value for column in found])
-    judged = []
-    for column, p_adjusted in zip(found, adjusted, strict=True):
+def _verdicts(columns: Sequence[ColumnDrift], rule: Drift, streaks: Mapping[str, int]) -> tuple[ColumnVerdict, ...]:
+    """The p-values are corrected over the watched columns alone: ignored columns have no influence."""
+    adjusted = benjamini_hochberg([column.p_value for column in columns])
+    verdicts = []
+    for column, p_adjusted in zip(columns, adjusted, strict=True):
         differs = bool(p_adjusted <= rule.alpha and column.psi >= rule.psi_floor)
         streak = streaks.get(column.name, 0) + 1 if differs else 0
         measured = {**asdict(column), "p_adjusted": float(p_adjusted)}
-        judged.append(ColumnVerdict(**measured, differs=differs, streak=streak, drifted=streak >= rule.windows))
-    return tuple(judged)
+        verdicts.append(ColumnVerdict(**measured, differs=differs, streak=streak, drifted=streak >= rule.windows))
+    return tuple(verdicts)
 
 
 def _message(state: State, columns: Sequence[ColumnVerdict], rule: Drift, rows: int) -> str:
     if state == "stable":
         return f"No drift: none of {len(columns)} columns differs on {rows} rows. Nothing to do."
-    chosen = [column for column in columns if (column.drifted if state == "drift" else column.differs)]
-    worst = sorted(chosen, key=lambda column: -column.psi)
-    named = ", ".join(f"{c.name} (PSI {c.psi:.2f}, p {c.p_adjusted:.2g})" for c in worst[:_NAMED])
-    more = f" and {len(worst) - _NAMED} more" if len(worst) > _NAMED else ""
+    different = [column for column in columns if (column.drifted if state == "drift" else column.differs)]
+    worst = sorted(different, key=lambda column: -column.psi)
+    named = ", ".join(f"{c.name} (PSI {c.psi:.2f}, p {c.p_adjusted:.2g})" for c in worst[:_NAMED_COLUMNS])
+    more = f" and {len(worst) - _NAMED_COLUMNS} more" if len(worst) > _NAMED_COLUMNS else ""
     if state == "watch":
         return (
             f"{len(worst)} of {len(columns)} columns differ on {rows} rows: {named}{more}. It is drift after "

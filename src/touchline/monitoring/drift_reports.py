@@ -24,10 +24,10 @@ class DriftReports:
         """The latest verdicts, newest first."""
         return self._read(limit, true())
 
-    def newest_judged(self, release_id: str, limit: int) -> list[DriftVerdict]:
-        """The latest verdicts on a release that had enough data, newest first."""
-        is_judged = _COLUMNS.verdict["state"].as_string() != "not_enough_data"
-        return self._read(limit, (_COLUMNS.release_id == release_id) & is_judged)
+    def newest_with_enough_rows(self, release_id: str, limit: int) -> list[DriftVerdict]:
+        """The latest verdicts on a release that had enough rows, newest first."""
+        has_enough_rows = _COLUMNS.verdict["state"].as_string() != "not_enough_data"
+        return self._read(limit, (_COLUMNS.release_id == release_id) & has_enough_rows)
 
     def add(self, release_id: str, verdict: DriftVerdict, *, wall: datetime) -> None:
         """Store a verdict. Project time may stand still; ids of wall time keep the order of the checks."""

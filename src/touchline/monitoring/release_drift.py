@@ -13,14 +13,14 @@ from touchline.predictions import PredictionRecords
 from touchline.statistics import Profile
 from touchline.storage import Database
 
-# Judged windows in which late answers are looked for: weeks of them, where a check is daily.
+# Windows in which late answers are looked for: weeks of them, where a check is daily.
 _MAX_WINDOWS = 30
 
 
 def check_release_drift(
     database: Database, project: str, release_id: str, *, profile: Profile, rule: Drift, clock: Clock
 ) -> DriftVerdict:
-    """Check the answers logged since the last judged window of this release, and store the verdict.
+    """Check the answers logged since the last complete window of this release, and store the verdict.
 
     Rows too few for a verdict stay in the next window. Answers can reach a window after its check (a server stores them
     on disk while the database is away); that window is then checked again, together with all later rows. A new release
@@ -36,8 +36,8 @@ def check_release_drift(
 
 
 def _last_complete(reports: DriftReports, records: PredictionRecords, release_id: str) -> DriftVerdict | None:
-    """The last judged verdict before the first window that has more answers now than when it was checked."""
-    chain = _chain(reversed(reports.newest_judged(release_id, _MAX_WINDOWS)))
+    """The last verdict with enough rows before the first window that has more answers now than when it was checked."""
+    chain = _chain(reversed(reports.newest_with_enough_rows(release_id, _MAX_WINDOWS)))
     for place, verdict in enumerate(chain):
         if verdict.answers is not None and _answers_in(records, release_id, verdict.window) > verdict.answers:
             return chain[place - 1] if place else None

@@ -1,4 +1,4 @@
-"""What a project declares about being watched: `Monitoring` and `Alerts`."""
+"""A project's declaration of monitoring: `Monitoring` and `Alerts`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Drift(BaseModel):
 
     A column differs in a window when its p-value, corrected over all columns, is at most `alpha` AND its PSI is at
     least `psi_floor`. It has drifted when it differs in `windows` windows in a row, which share no row. A window is
-    judged from `min_rows` on; smaller ones are pooled with what follows.
+    checked once it has `min_rows` rows.
 
     >>> Drift().windows
     2
@@ -30,11 +30,13 @@ class Drift(BaseModel):
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     windows: Annotated[int, Field(ge=1, le=20)] = 2
     columns: Annotated[tuple[str, ...], Field(description="only these model columns and outputs; empty: all")] = ()
-    ignore: Annotated[tuple[str, ...], Field(description="columns and outputs that may move, such as a season")] = ()
+    ignore: Annotated[
+        tuple[str, ...], Field(description="columns and outputs whose change is expected, such as a season")
+    ] = ()
 
 
 class Monitoring(BaseModel):
-    """How a project is watched.
+    """How a project is monitored.
 
     >>> Monitoring(drift=Drift(min_rows=500)).drift.min_rows
     500
@@ -46,19 +48,19 @@ class Monitoring(BaseModel):
 
 
 class Alerts(BaseModel):
-    """Where alerts go: addresses such as `slack://…` or `mailto://…`, whose secrets are never shown.
+    """The addresses of alerts, such as `slack://…` or `mailto://…`. Their secrets are never shown.
 
     >>> Alerts(["slack://token-a/token-b"])
     Alerts(slack://…)
     """
 
-    # An address in an error message would put its token into a log.
+    # An error message that shows an address would write its token to a log.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     urls: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
 
     def __init__(self, urls: str | SecretStr | Sequence[str | SecretStr], /, **more: object) -> None:
-        # One address alone is a list of one: as plain text its secret would be the "input" that errors carry.
+        # One address becomes a list of one: errors carry their input, and as plain text it would hold the secret.
         super().__init__(urls=[urls] if isinstance(urls, str | SecretStr) else urls, **more)
 
     @field_validator("urls")
@@ -71,7 +73,7 @@ class Alerts(BaseModel):
 
     @property
     def schemes(self) -> tuple[str, ...]:
-        """What may be shown of the addresses: slack, mailto, …"""
+        """The part of the addresses that may be shown: slack, mailto, …"""
         return tuple(url.get_secret_value().split("://", 1)[0] for url in self.urls)
 
     def __repr__(self) -> str:
