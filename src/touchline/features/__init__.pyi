@@ -18,6 +18,7 @@ from touchline.features.offline.key_partitions import open_runner as open_runner
 from touchline.features.offline.point_in_time import point_in_time_join as point_in_time_join
 from touchline.features.offline.training_set import TrainingSet as TrainingSet
 from touchline.features.offline.training_set import build_training_set as build_training_set
+from touchline.features.offline.training_set import read_lineage as read_lineage
 from touchline.features.offline.training_set import read_training_set as read_training_set
 from touchline.features.offline.training_set import write_training_set as write_training_set
 from touchline.features.online.base import OnlineStore as OnlineStore

@@ -6,6 +6,7 @@ from touchline.ingest.file_sample import inspect_file as inspect_file
 from touchline.ingest.ingest import IngestReport as IngestReport
 from touchline.ingest.ingest import ingest_source as ingest_source
 from touchline.ingest.manifests import Manifest as Manifest
+from touchline.ingest.manifests import read_ingests as read_ingests
 from touchline.ingest.manifests import read_log as read_log
 from touchline.ingest.manifests import read_manifest as read_manifest
 from touchline.ingest.providers.base import FetchContext as FetchContext

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, RowMapping, insert, select
 
 from touchline.errors import ManifestNotFound
 from touchline.ingest.providers.base import RawFile
+from touchline.ingest.snapshots import ancestry
 from touchline.storage import Database
 from touchline.storage.tables import manifests
 
@@ -77,6 +78,19 @@ def read_manifest(database: Database, manifest_id: str) -> Manifest:
     if row is None:
         raise ManifestNotFound(manifest_id)
     return _manifest(row)
+
+
+def read_ingests(database: Database, project: str, source: str, snapshot_hash: str) -> list[Manifest]:
+    """Every ingest that brought rows into a snapshot or into one before it, oldest first."""
+    query = select(manifests).where(
+        manifests.c.project == project,
+        manifests.c.source == source,
+        manifests.c.snapshot_hash.in_(ancestry(database, project, source, snapshot_hash)),
+        manifests.c.status == "new",
+    )
+    with database.connect() as connection:
+        rows = connection.execute(query.order_by(manifests.c.started_at, manifests.c.id)).mappings()
+        return [_manifest(row) for row in rows]
 
 
 def _manifest(row: RowMapping) -> Manifest:

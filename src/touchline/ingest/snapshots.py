@@ -106,6 +106,21 @@ def list_snapshots(project: str, source: str, database: Database) -> list[tuple[
         return [tuple(row) for row in connection.execute(query)]
 
 
+def ancestry(database: Database, project: str, source: str, snapshot_hash: str) -> list[str]:
+    """The hashes of a snapshot and of all before it: a merged table holds rows of each."""
+    query = select(snapshots.c.hash, snapshots.c.parent_hash).where(
+        snapshots.c.project == project, snapshots.c.source == source
+    )
+    with database.connect() as connection:
+        parents = {row.hash: row.parent_hash for row in connection.execute(query)}
+    hashes: list[str] = []
+    current: str | None = snapshot_hash
+    while current is not None and current not in hashes:
+        hashes.append(current)
+        current = parents.get(current)
+    return hashes
+
+
 def write_snapshot_object(project: str, source: str, versions: pl.DataFrame, objects: ObjectStore) -> tuple[str, str]:
     """The hash and key of versions, stored; nothing refers to them yet."""
     name = snapshot_hash(versions)

@@ -1,25 +1,21 @@
-"""From one answer back to the bytes of the files behind it."""
+"""The origin of a logged prediction, back to the bytes of its source files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
-
+from touchline.errors import VersionNotFound
+from touchline.features import read_lineage
+from touchline.ingest import Manifest, read_ingests
 from touchline.predictions.outcomes import OutcomeRecords, StoredOutcome
 from touchline.predictions.records import EVERY_ROLE, PredictionRecords
-from touchline.storage import Database
-from touchline.storage.tables import (
-    manifests,
-    model_versions,
-    releases,
-    snapshots,
-    stage_changes,
-    training_sets,
-)
+from touchline.registry import find_release, read_version
+
+if TYPE_CHECKING:
+    from touchline.registry import ModelVersion, Registry, StageChange
 
 
 @dataclass(frozen=True)
@@ -32,18 +28,23 @@ class FileTrace:
 
 @dataclass(frozen=True)
 class IngestTrace:
-    """One ingest that brought rows into a snapshot or one before it."""
+    """One ingest that brought rows into a snapshot or into an earlier one."""
 
     manifest_id: str
     at: datetime
     raw_hash: str
-    snapshot_hash: str
+    snapshot_hash: str | None
     files: tuple[FileTrace, ...]
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> IngestTrace:
+        files = tuple(FileTrace(file.name, file.sha256) for file in manifest.files)
+        return cls(manifest.id, manifest.finished_at, manifest.raw_hash, manifest.snapshot_hash, files)
 
 
 @dataclass(frozen=True)
 class SourceTrace:
-    """One source: the snapshot the model learned from, and every ingest behind it, oldest first."""
+    """One source: the snapshot that the model was trained on, and every ingest behind it, oldest first."""
 
     source: str
     snapshot_hash: str
@@ -52,7 +53,7 @@ class SourceTrace:
 
 @dataclass(frozen=True)
 class ViewTrace:
-    """The value of one view that the answer used."""
+    """The values of one view that the prediction used."""
 
     label: str
     feature_version: str
@@ -63,7 +64,10 @@ class ViewTrace:
 
 @dataclass(frozen=True)
 class Trace:
-    """The chain from an answer to the files: answer → release → version and run → training set → snapshots → files."""
+    """The chain from a prediction to the files: release, version and run, training set, snapshots, files.
+
+    A part that is no longer stored is None or empty.
+    """
 
     prediction_id: str
     project: str
@@ -87,109 +91,57 @@ class Trace:
     outcome: StoredOutcome | None
 
 
-def trace(database: Database, prediction_id: str) -> Trace:
-    """The chain behind a logged prediction; `UnknownPrediction` if the log does not have it."""
+def trace(registry: Registry, prediction_id: str) -> Trace:
+    """The chain behind a logged prediction. Raises `UnknownPrediction`."""
+    database = registry.database
     prediction = PredictionRecords(database, None).find(prediction_id, roles=EVERY_ROLE)
     project, key = prediction.project, prediction.example_key
-    outcome = OutcomeRecords(database, project).newest([key]).get(key)
-    with database.connect() as connection:
-        release = _one(connection, sa.select(releases).where(releases.c.id == prediction.release_id))
-        version = _version(connection, project, release)
-        set_hash = version.get("training_set_hash")
-        training_set = _one(
-            connection,
-            sa.select(training_sets).where(training_sets.c.project == project, training_sets.c.hash == set_hash),
-        )
-        lineage = training_set.get("lineage") or {}
-        promotion = _promotion(connection, project, release, prediction.answered_at)
-        sources = lineage.get("sources", {})
-        return Trace(
-            prediction_id=prediction_id,
-            project=project,
-            answered_at=prediction.answered_at,
-            cutoff=prediction.cutoff,
-            output=prediction.output,
-            inputs=prediction.inputs,
-            entity_keys=prediction.entity_keys,
-            example_id=prediction.example_id,
-            views=tuple(ViewTrace(label, **found) for label, found in prediction.views.items()),
-            release_id=prediction.release_id,
-            release_digest=release.get("digest"),
-            version=release.get("version"),
-            semantic_version=version.get("semantic_version"),
-            run_id=version.get("run_id"),
-            promoted_at=promotion.get("at"),
-            promoted_by=promotion.get("actor"),
-            training_set_hash=set_hash,
-            feature_versions=lineage.get("views", {}),
-            sources=tuple(_source(connection, project, name, sources[name]) for name in sorted(sources)),
-            outcome=outcome,
-        )
-
-
-def _one(connection: sa.Connection, query: sa.Select[Any]) -> Mapping[str, Any]:
-    """The row, or nothing where a part of the chain is gone: the rest is still told."""
-    return dict(connection.execute(query).mappings().first() or {})
-
-
-def _version(connection: sa.Connection, project: str, release: Mapping[str, Any]) -> Mapping[str, Any]:
-    number = release.get("version")
-    query = sa.select(model_versions).where(model_versions.c.project == project, model_versions.c.version == number)
-    return _one(connection, query)
-
-
-def _promotion(
-    connection: sa.Connection, project: str, release: Mapping[str, Any], answered_at: datetime
-) -> Mapping[str, Any]:
-    """The newest entry of the journal that had put the version into Production when it answered."""
-    changes = stage_changes
-    query = (
-        sa.select(changes)
-        .where(
-            changes.c.project == project,
-            changes.c.version == release.get("version"),
-            changes.c.to_stage == "Production",
-            changes.c.wall_at <= answered_at,
-        )
-        .order_by(changes.c.sequence.desc())
+    release = find_release(registry, prediction.release_id)
+    version = _version(registry, project, release.version) if release else None
+    promotion = _promotion(registry, project, release.version, prediction.answered_at) if release else None
+    lineage = (read_lineage(version.training_set_hash, project=project, database=database) if version else None) or {}
+    return Trace(
+        prediction_id=prediction_id,
+        project=project,
+        answered_at=prediction.answered_at,
+        cutoff=prediction.cutoff,
+        output=prediction.output,
+        inputs=prediction.inputs,
+        entity_keys=prediction.entity_keys,
+        example_id=prediction.example_id,
+        views=tuple(ViewTrace(label, **view) for label, view in prediction.views.items()),
+        release_id=prediction.release_id,
+        release_digest=release.digest if release else None,
+        version=release.version if release else None,
+        semantic_version=version.semantic_version if version else None,
+        run_id=version.run_id if version else None,
+        promoted_at=promotion.at if promotion else None,
+        promoted_by=promotion.actor if promotion else None,
+        training_set_hash=version.training_set_hash if version else None,
+        feature_versions=lineage.get("views", {}),
+        sources=tuple(_sources(registry, project, lineage.get("sources", {}))),
+        outcome=OutcomeRecords(database, project).newest([key]).get(key),
     )
-    return _one(connection, query.limit(1))
 
 
-def _source(connection: sa.Connection, project: str, source: str, snapshot_hash: str) -> SourceTrace:
-    hashes = _ancestry(connection, project, source, snapshot_hash)
-    query = (
-        sa.select(manifests)
-        .where(
-            manifests.c.project == project,
-            manifests.c.source == source,
-            manifests.c.snapshot_hash.in_(hashes),
-            manifests.c.status == "new",
-        )
-        .order_by(manifests.c.started_at, manifests.c.id)
-    )
-    ingests = tuple(
-        IngestTrace(
-            row["id"],
-            row["finished_at"],
-            row["raw_hash"],
-            row["snapshot_hash"],
-            tuple(FileTrace(file["name"], file["sha256"]) for file in row["files"]),
-        )
-        for row in connection.execute(query).mappings()
-    )
-    return SourceTrace(source, snapshot_hash, ingests)
+def _version(registry: Registry, project: str, version: int) -> ModelVersion | None:
+    try:
+        return read_version(registry, project, version)
+    except VersionNotFound:
+        return None
 
 
-def _ancestry(connection: sa.Connection, project: str, source: str, snapshot_hash: str) -> list[str]:
-    """A snapshot and all before it: a merged table holds rows of each."""
-    query = sa.select(snapshots.c.hash, snapshots.c.parent_hash).where(
-        snapshots.c.project == project, snapshots.c.source == source
-    )
-    parents = {row.hash: row.parent_hash for row in connection.execute(query)}
-    found: list[str] = []
-    current: str | None = snapshot_hash
-    while current is not None and current not in found:
-        found.append(current)
-        current = parents.get(current)
-    return found
+def _promotion(registry: Registry, project: str, version: int, answered_at: datetime) -> StageChange | None:
+    """The newest change that had put the version into Production when it answered."""
+    promotions = [
+        change
+        for change in registry.journal.history(project)
+        if change.version == version and change.to_stage == "Production" and change.wall_at <= answered_at
+    ]
+    return promotions[-1] if promotions else None
+
+
+def _sources(registry: Registry, project: str, snapshots: Mapping[str, str]) -> Iterator[SourceTrace]:
+    for source, snapshot_hash in sorted(snapshots.items()):
+        manifests = read_ingests(registry.database, project, source, snapshot_hash)
+        yield SourceTrace(source, snapshot_hash, tuple(IngestTrace.of(manifest) for manifest in manifests))

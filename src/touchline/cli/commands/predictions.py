@@ -22,6 +22,7 @@ from touchline.cli.opening import (
 )
 from touchline.cli.output import as_text, print_json, print_table, progress
 from touchline.cli.server_client import predict_one
+from touchline.clock import SystemClock
 
 if TYPE_CHECKING:
     from touchline.predictions import Trace
@@ -113,7 +114,7 @@ def trace(
 
     Example: touchline trace 01JD9Z0V8RQ6W3M4T7K2X5B1NC
     """
-    traced = predictions.trace(open_home().database, prediction_id)
+    traced = predictions.trace(open_home().stores(SystemClock()), prediction_id)
     print_json(traced) if as_json else _print_trace(traced)
 
 

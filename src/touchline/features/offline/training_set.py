@@ -25,6 +25,7 @@ from touchline.storage import DataStores, parquet_bytes, tables
 
 if TYPE_CHECKING:
     from touchline.features.declaration.spec import OnDemand, ViewJoin
+    from touchline.storage import Database
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,15 @@ def read_training_set(hash: str, *, project: str, stores: DataStores) -> Trainin
     lineage = dict(found.lineage)
     columns = tuple(ColumnSpec.from_json(column) for column in lineage.pop("columns"))
     return TrainingSet(pl.read_parquet(stores.objects.local_path(found.object_key)), columns, hash, lineage)
+
+
+def read_lineage(hash: str, *, project: str, database: Database) -> Mapping[str, Any] | None:
+    """The origin of the training set of that hash; None where it is not stored."""
+    table = tables.training_sets
+    query = select(table.c.lineage).where(table.c.project == project, table.c.hash == hash)
+    with database.connect() as connection:
+        lineage: Mapping[str, Any] | None = connection.scalar(query)
+    return lineage
 
 
 def _validate_names(
