@@ -22,7 +22,7 @@ from touchline.registry.release.release import release_id
 from touchline.serving import JournalReleases
 from touchline.storage import Database, ObjectStore, open_objects
 from touchline.storage.tables import model_versions, releases
-from touchline.training import Model
+from touchline.training import Family, Model
 from touchline.training.estimators.base import FitRequest, FitRows
 from touchline.training.fitting.model import find_family
 from touchline.training.fitting.preparation import fit_preparation
@@ -63,11 +63,12 @@ class Registry:
         *,
         example: dict[str, Any] | None = None,
         views: tuple[ServedView, ...] = (),
+        families: Mapping[str, Family] | None = None,
     ) -> str:
         """Write a bundle and its records; its id. With views, all columns come from them."""
         with TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            digest = write_bundle(folder, version, model, example, views)
+            digest = write_bundle(folder, version, model, example, views, families)
             found = release_id(PROJECT, version, digest)
             key = f"{PROJECT}/releases/{found}"
             for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -82,17 +83,19 @@ class Registry:
         return found
 
 
-def a_model(family: str = "logistic", *, columns: int = 4, rows: int = 400, seed: int = 1, **params: Any) -> Model:
+def a_model(
+    family: str | Family = "logistic", *, columns: int = 4, rows: int = 400, seed: int = 1, **params: Any
+) -> Model:
     """A model of number columns x0, x1, …, fitted on made-up rows."""
     specs = tuple(ColumnSpec(f"x{index}", "number") for index in range(columns))
     random = np.random.default_rng(seed)
     vectors = random.normal(size=(rows, columns))
     labels = (vectors[:, :3].sum(axis=1) + random.normal(size=rows) > 0).astype(np.int64)
-    found = find_family(family)
+    found = find_family(family) if isinstance(family, str) else family
     preparation = fit_preparation(found.layout, specs, vectors)
     fit = FitRows(preparation.transform(vectors), labels)
     request = FitRequest("binary", 2, fit, None, {**found.defaults("binary"), **params}, seed)
-    return Model("binary", CLASSES, specs, family, preparation, found.fit(request))
+    return Model("binary", CLASSES, specs, found.name, preparation, found.fit(request))
 
 
 def a_request(columns: int = 4, seed: int = 2) -> dict[str, float]:
@@ -130,10 +133,11 @@ def write_bundle(
     model: Model,
     example: dict[str, Any] | None = None,
     views: tuple[ServedView, ...] = (),
+    families: Mapping[str, Family] | None = None,
 ) -> str:
     """A whole bundle in a folder; its digest."""
     model.export(folder / "model")
-    restored = Model.restore(folder / "model")
+    restored = Model.restore(folder / "model", families)
     vectors = np.random.default_rng(3).normal(size=(20, len(model.columns)))
     np.savez(folder / "examples.npz", vectors=vectors, outputs=restored.predict(vectors))
     names = [] if views else [column.name for column in model.columns]
