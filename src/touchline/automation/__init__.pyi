@@ -1,8 +1,10 @@
-from touchline.automation.gate_inputs import judges_of as judges_of
 from touchline.automation.gate_inputs import material_of as material_of
 from touchline.automation.pipeline import PipelineReport as PipelineReport
 from touchline.automation.pipeline import run_pipeline as run_pipeline
 from touchline.automation.production_drift import check_production_drift as check_production_drift
+from touchline.automation.promotion import Promotion as Promotion
+from touchline.automation.promotion import promote_version as promote_version
+from touchline.automation.promotion import roll_back as roll_back
 from touchline.automation.run_records import PipelineRuns as PipelineRuns
 from touchline.automation.steps import PipelineContext as PipelineContext
 from touchline.automation.steps import ingest_and_settle as ingest_and_settle

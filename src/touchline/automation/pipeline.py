@@ -11,7 +11,7 @@ from importlib.metadata import version as installed_version
 from typing import TYPE_CHECKING
 
 from touchline.automation import steps
-from touchline.automation.gate_inputs import judges_of
+from touchline.automation.promotion import Promotion, promote_version
 from touchline.automation.run_records import PipelineRuns, RunRecord
 from touchline.automation.steps import PipelineContext
 from touchline.errors import GateFailed
@@ -24,7 +24,6 @@ from touchline.registry import (
     Promoted,
     Recorded,
     Trained,
-    promote,
     read_version,
     record_version,
 )
@@ -110,9 +109,12 @@ def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: 
         decision = Decision(actor, reason=f"trigger: {record.trigger}")
         promotion, refusal = _promote(context, version, training_set, decision)
         output |= {"refused": str(refusal)} if refusal else {}
+        if promotion is not None:
+            output |= {"dropped_features": promotion.dropped, "cleanup_failure": promotion.cleanup_failure}
     final = read_version(context.stores, context.project.name, version.version)
+    promoted = promotion.promoted if promotion else None
     return PipelineReport(
-        record.id, context.project.name, record.trigger, ingested, settled, final, is_new, promotion, refusal
+        record.id, context.project.name, record.trigger, ingested, settled, final, is_new, promoted, refusal
     )
 
 
@@ -150,14 +152,13 @@ def _train(context: PipelineContext, training_set: TrainingSet, *, actor: str) -
 
 def _promote(
     context: PipelineContext, version: ModelVersion, training_set: TrainingSet, decision: Decision
-) -> tuple[Promoted | None, GateFailed | None]:
+) -> tuple[Promotion | None, GateFailed | None]:
     """Promote a version that no gate has seen; a second comparison would spend the gates' alpha."""
     stores, project = context.stores, context.project.name
     if version.stage != "None" or any(change.version == version.version for change in stores.journal.history(project)):
         return None, None
     context.on_progress("gates")
-    judges = judges_of(context, version, training_set)
     try:
-        return promote(stores, project, version.version, decision, judges=judges), None
+        return promote_version(context, version, decision, training_set=training_set), None
     except GateFailed as refusal:
         return None, refusal

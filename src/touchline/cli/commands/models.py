@@ -14,6 +14,7 @@ from touchline.cli.opening import JsonOption, ProjectOption, actor, open_project
 from touchline.cli.output import as_text, print_json, print_table, progress
 
 if TYPE_CHECKING:
+    from touchline.automation import Promotion
     from touchline.registry import Decision, MetricValue, Promoted, Registry
 
 group = typer.Typer(help="Model versions: list, compare, promote, roll back.", no_args_is_help=True)
@@ -188,10 +189,9 @@ def promote(
     """
     opened = open_project(project)
     found = registry.read_version(opened.stores, opened.name, version)
-    judges = automation.judges_of(pipeline_context(opened), found)
     decision = registry.Decision(actor(), reason, ticket, skip_rollout)
-    done = registry.promote(opened.stores, opened.name, found.version, decision, judges=judges)
-    _print_promotion(done, as_json=as_json)
+    promotion = automation.promote_version(pipeline_context(opened), found, decision)
+    _print_promotion(promotion, as_json=as_json)
 
 
 def approve(
@@ -246,9 +246,9 @@ def rollback(
 
     Example: touchline models rollback --reason "worse on Sunday's matches" -p football
     """
-    opened = open_project(project)
-    done = registry.rollback(opened.stores, opened.name, registry.Decision(actor(), reason, ticket))
-    _print_promotion(done, as_json=as_json)
+    decision = registry.Decision(actor(), reason, ticket)
+    promotion = automation.roll_back(pipeline_context(open_project(project)), decision)
+    _print_promotion(promotion, as_json=as_json)
 
 
 def history(
@@ -295,10 +295,12 @@ def _decide(
     as_json: bool,
 ) -> None:
     opened = open_project(project)
-    _print_promotion(change_stage(opened.stores, opened.name, version, decision), as_json=as_json)
+    promoted = change_stage(opened.stores, opened.name, version, decision)
+    _print_promotion(automation.Promotion(promoted), as_json=as_json)
 
 
-def _print_promotion(done: Promoted, *, as_json: bool) -> None:
+def _print_promotion(promotion: Promotion, *, as_json: bool) -> None:
+    done = promotion.promoted
     if as_json:
         print_json(done)
         return
@@ -310,6 +312,8 @@ def _print_promotion(done: Promoted, *, as_json: bool) -> None:
         typer.echo(f"version {done.version.version} is in {done.version.stage} already; nothing changed")
     if done.unmirrored:
         typer.echo(f"note: MLflow shows this change later: {done.unmirrored}")
+    if promotion.cleanup_failure:
+        typer.echo(f"note: unused features stay online until the next promotion: {promotion.cleanup_failure}")
 
 
 def _interval(metric: MetricValue | None) -> str:

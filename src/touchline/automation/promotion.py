@@ -1,0 +1,84 @@
+"""Promotion and rollback of a project's versions; afterwards the online store keeps only features that are in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from touchline.automation.gate_inputs import judges_of
+from touchline.errors import BackendUnavailable, OnlineStoreError
+from touchline.features import drop_unused_versions
+from touchline.registry import (
+    Decision,
+    Judges,
+    ModelVersion,
+    Promoted,
+    ReleaseManifest,
+    declared_families,
+    find_release,
+    promote,
+    rollback,
+)
+
+if TYPE_CHECKING:
+    from touchline.automation.steps import PipelineContext
+    from touchline.features import TrainingSet
+
+FeatureVersion = tuple[str, str]
+"""The name of a view and a version of its features."""
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A changed stage, and the feature versions whose values were deleted online because no release needs them.
+
+    `cleanup_failure` says why they could not be deleted; the next promotion tries again.
+    """
+
+    promoted: Promoted
+    dropped: tuple[FeatureVersion, ...] = ()
+    cleanup_failure: str | None = None
+
+
+def promote_version(
+    context: PipelineContext, version: ModelVersion, decision: Decision, *, training_set: TrainingSet | None = None
+) -> Promotion:
+    """Move a version one stage up, through the declared gates. Raises `GateFailed` and the errors of `promote`."""
+    judges = judges_of(context, version, training_set)
+    name = context.project.name
+    return _with_cleanup(context, lambda: promote(context.stores, name, version.version, decision, judges=judges))
+
+
+def roll_back(context: PipelineContext, decision: Decision) -> Promotion:
+    """Return to the release that was in Production before."""
+    judges = Judges(families=declared_families(context.project.training))
+    return _with_cleanup(context, lambda: rollback(context.stores, context.project.name, decision, judges=judges))
+
+
+def feature_versions_in_use(context: PipelineContext, *versions: int | None) -> set[FeatureVersion]:
+    """The declared views, and those that the releases of Production, Staging, the rollback and `versions` read."""
+    stores = context.stores
+    state = stores.journal.state(context.project.name)
+    in_use = {(view.name, view.feature_version) for view in context.project.feature_views}
+    for version in {state.production, state.staging, state.rollback, *versions} - {None}:
+        release = find_release(stores, state.releases.get(version or 0, ""))
+        if release is not None:
+            manifest = ReleaseManifest.from_bytes((release.path / "release.json").read_bytes())
+            in_use |= {(view.view, view.feature_version) for view in manifest.views}
+    return in_use
+
+
+def _with_cleanup(context: PipelineContext, change_stage: Callable[[], Promoted]) -> Promotion:
+    stores, project = context.stores, context.project.name
+    # Servers read the release that leaves Production until they have loaded the new one.
+    leaving = stores.journal.state(project).production
+    promoted = change_stage()
+    if not promoted.changes:
+        return Promotion(promoted)
+    try:
+        in_use = feature_versions_in_use(context, leaving)
+        dropped = drop_unused_versions(project, database=stores.database, store=stores.online, keep=in_use)
+    except (BackendUnavailable, OnlineStoreError, OSError) as failure:
+        return Promotion(promoted, cleanup_failure=str(failure))
+    return Promotion(promoted, tuple(dropped))
