@@ -182,7 +182,7 @@ def test_the_reader_is_the_offline_join(a_reader: Any, tmp_path: Path) -> None:
 @pytest.mark.services
 def test_the_reader_imports_neither_feast_nor_pandas_nor_polars() -> None:
     code = (
-        "import sys; from touchline.features import FeatureReader, ServedView, ColumnSpec, encode;"
+        "import sys; from touchline.features import FeatureReader, ServedView, ColumnSpec, RowPlan;"
         "import touchline.features.online.sqlite, touchline.features.online.redis;"
         "print(sorted({'feast', 'pandas', 'polars', 'pyarrow', 'sqlalchemy'} & set(sys.modules)))"
     )

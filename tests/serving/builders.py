@@ -18,7 +18,7 @@ import numpy as np
 import uvicorn
 
 from touchline.clock import Clock, FrozenClock
-from touchline.features import ColumnSpec, FeatureRows, ServedView, ViewStatus, encode
+from touchline.features import ColumnSpec, FeatureRows, RowPlan, ServedView, ViewStatus
 from touchline.predictions import LogLimits
 from touchline.registry import ServedRelease
 from touchline.registry.release.served_release import InputField, Vectors
@@ -95,7 +95,7 @@ class Ratings:
             raise self.failure
         columns = a_match_release().columns
         values = [{f"{side}_elo": self.elos.get(row[f"{side}_team"]) for side in ("home", "away")} for row in rows]
-        return FeatureRows(encode(columns, values), tuple(tuple(self._statuses(row)) for row in rows))
+        return FeatureRows(RowPlan(columns).vectors(values), tuple(tuple(self._statuses(row)) for row in rows))
 
     def read_row(self, row: Mapping[str, Any], cutoff: datetime) -> tuple[bytes, tuple[ViewStatus, ...]]:
         found = self.read([row], [cutoff])

@@ -9,8 +9,7 @@ import pytest
 
 from tests.serving.builders import NOW, a_release
 from tests.serving.bundles import a_model
-from touchline.features import ColumnSpec
-from touchline.features.vectors.vector_plan import VectorPlan
+from touchline.features import ColumnSpec, RowPlan
 from touchline.registry.release.served_release import InputField
 from touchline.serving.predicting.one_row import row_scorer
 from touchline.serving.predicting.predict import Predictor
@@ -41,17 +40,17 @@ def test_a_row_alone_scores_as_among_others(family: str, method: Method) -> None
         assert score(vector.tobytes()) == output.tolist()
 
 
-def test_nulls_categories_and_defaults_are_encoded_alike() -> None:
+def test_nulls_and_categories_are_encoded_alike() -> None:
     columns = (
-        ColumnSpec("age", "number", default=30.0),
+        ColumnSpec("age", "number"),
         ColumnSpec("colour", "category", ("blue", "red")),
         ColumnSpec("size", "number"),
     )
-    plan = VectorPlan(columns)
+    plan = RowPlan(columns)
     rows = [{"age": 3, "colour": "red", "size": True}, {"age": None, "colour": "green"}, {"colour": None, "size": 2.5}]
     rows += [{"age": NOW, "size": None}]
     for row in rows:
-        assert plan.encode_one(row) == plan.encode([row]).tobytes()
+        assert plan.vector(row) == plan.vectors([row]).tobytes()
 
 
 def test_one_row_is_answered_as_a_list_of_it_is() -> None:

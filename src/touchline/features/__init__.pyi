@@ -18,6 +18,7 @@ from touchline.features.offline.key_partitions import open_runner as open_runner
 from touchline.features.offline.point_in_time import point_in_time_join as point_in_time_join
 from touchline.features.offline.training_set import TrainingSet as TrainingSet
 from touchline.features.offline.training_set import build_training_set as build_training_set
+from touchline.features.offline.training_set import frame_vectors as frame_vectors
 from touchline.features.offline.training_set import read_lineage as read_lineage
 from touchline.features.offline.training_set import read_training_set as read_training_set
 from touchline.features.offline.training_set import write_training_set as write_training_set
@@ -45,9 +46,9 @@ from touchline.features.online.store_away import LastValues as LastValues
 from touchline.features.online.store_away import MirroredStore as MirroredStore
 from touchline.features.online.store_away import StoreCopy as StoreCopy
 from touchline.features.vectors.columns import ColumnSpec as ColumnSpec
+from touchline.features.vectors.columns import column_vectors as column_vectors
 from touchline.features.vectors.columns import decode as decode
-from touchline.features.vectors.columns import encode as encode
-from touchline.features.vectors.columns import encode_columns as encode_columns
+from touchline.features.vectors.row_plan import RowPlan as RowPlan
 from touchline.features.vectors.served_view import ServedView as ServedView
 from touchline.features.verification.skew_proofs import SkewProof as SkewProof
 from touchline.features.verification.skew_proofs import read_skew_proof as read_skew_proof

@@ -15,11 +15,11 @@ from sqlalchemy.exc import IntegrityError
 
 from touchline.errors import InvalidView
 from touchline.features.declaration.code_versions import short_hash
-from touchline.features.declaration.on_demand import apply_transforms
+from touchline.features.declaration.on_demand import Transform, apply_transforms
 from touchline.features.offline.compute_view import FeatureHistory
 from touchline.features.offline.key_partitions import PartitionRunner
 from touchline.features.offline.point_in_time import point_in_time_join
-from touchline.features.vectors.columns import ColumnSpec, Vectors, encode_columns
+from touchline.features.vectors.columns import ColumnSpec, Vectors, column_vectors
 from touchline.ingest import content_hash
 from touchline.storage import DataStores, parquet_bytes, tables
 
@@ -39,9 +39,16 @@ class TrainingSet:
 
     def vectors(self, frame: pl.DataFrame | None = None) -> Vectors:
         """The model columns of the frame (or of rows of it) as float64 [rows, columns]."""
-        rows = self.frame if frame is None else frame
-        values = {column.name: _values(rows[column.name], column) for column in self.columns}
-        return encode_columns(self.columns, values, len(rows))
+        return frame_vectors(self.columns, self.frame if frame is None else frame)
+
+
+def frame_vectors(columns: Sequence[ColumnSpec], frame: pl.DataFrame, transforms: Sequence[Transform] = ()) -> Vectors:
+    """The rows of a frame as vectors, float64 [rows, columns]; a column that the frame lacks is missing.
+
+    On-demand columns are computed where transforms are given, otherwise read from the frame.
+    """
+    values = {column.name: _values(frame[column.name], column) for column in columns if column.name in frame.columns}
+    return column_vectors(columns, values, len(frame), transforms)
 
 
 def build_training_set(

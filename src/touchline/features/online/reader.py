@@ -71,7 +71,7 @@ class FeatureReader:
 
     @cached_property
     def _plan(self) -> RowPlan:
-        return RowPlan(self.views, self.columns, self.transforms)
+        return RowPlan(self.columns, self.transforms, self.views)
 
     @cached_property
     def _marks(self) -> list[bytes]:
@@ -151,7 +151,7 @@ class FeatureReader:
                 return None
             plan.fill(line, place, packed.values)
             statuses.append(_status(view, values[place], "present", packed))
-        return plan.vector(line, row), tuple(statuses)
+        return plan.finish_one(line), tuple(statuses)
 
     def _read_all(
         self,
@@ -164,10 +164,10 @@ class FeatureReader:
     ) -> tuple[Vectors, list[list[ViewStatus]]]:
         """The vectors of all rows, and by view the status of each."""
         plan = self._plan
-        lines = plan.start_all(rows) if len(rows) >= _MANY else [plan.start(row) for row in rows]
+        lines = plan.start_many(rows) if len(rows) >= _MANY else [plan.start(row) for row in rows]
         asked = _Asked(rows, cutoffs, _all_micros(cutoffs), values, is_away, lines, {})
         columns = [self._view(place, column, asked) for place, column in enumerate(keys)]
-        return plan.vectors(lines, rows, asked.blocks), columns
+        return plan.finish(lines, asked.blocks), columns
 
     def _view(self, place: int, keys: Sequence[bytes | None], asked: _Asked) -> list[ViewStatus]:
         """Put one view's values into every row, and say for each where they came from."""

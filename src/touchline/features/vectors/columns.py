@@ -1,10 +1,13 @@
-"""The columns of a model, and the one way a row becomes the vector that is scored. NumPy only: serving imports this."""
+"""The columns of a model, and whole columns of values as the vectors that are scored. NumPy only: serving imports this.
+
+Single rows become vectors in `row_plan`; both give the same bits for the same values.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any, Literal
 
@@ -12,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.errors import FeatureNotANumber
+from touchline.features.declaration.on_demand import Transform, apply_transforms
 
 Vectors = NDArray[np.float64]
 _NAN = float("nan")
@@ -20,9 +24,9 @@ UNSEEN = -1.0  # a category that training never saw; a missing one is NaN
 
 @dataclass(frozen=True)
 class ColumnSpec:
-    """One model column: its name, whether it counts or names, and where its value comes from.
+    """One model column: its name, whether it holds numbers or categories, and where its value comes from.
 
-    `origin` is "view:<name>", "input" or "on_demand". `default` stands in for a missing value, if declared.
+    `origin` is "view:<name>", "input" or "on_demand".
 
     >>> ColumnSpec("league", "category", levels=("D1", "E0"), origin="input").code("E0")
     1.0
@@ -32,7 +36,6 @@ class ColumnSpec:
     kind: Literal["number", "category"]
     levels: tuple[str, ...] = ()
     origin: str = "input"
-    default: float | None = None
     _codes: dict[str, float] = field(init=False, repr=False, compare=False, hash=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -42,24 +45,18 @@ class ColumnSpec:
     def code(self, value: object) -> float:
         """The number that stands for a value: null is NaN, an unseen category -1, an instant its seconds since 1970."""
         if value is None or value != value:
-            return _NAN if self.default is None else self.default
+            return _NAN
         if self.kind == "category":
             return self._codes.get(str(value), UNSEEN)
-        if isinstance(value, datetime):
-            return value.timestamp()
+        if isinstance(value, date):
+            return _seconds(value)
         try:
             return float(value)  # type: ignore[arg-type]  # whatever float() refuses is reported below
-        except (TypeError, ValueError) as wrong:
+        except (TypeError, ValueError, OverflowError) as wrong:
             raise FeatureNotANumber(self.name, value) from wrong
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "levels": list(self.levels),
-            "origin": self.origin,
-            "default": self.default,
-        }
+        return {"name": self.name, "kind": self.kind, "levels": list(self.levels), "origin": self.origin}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ColumnSpec:
@@ -71,24 +68,25 @@ class ColumnSpec:
         return self.origin.removeprefix("view:") if self.origin.startswith("view:") else None
 
 
-def encode(columns: Sequence[ColumnSpec], rows: Sequence[Mapping[str, Any]]) -> Vectors:
-    """Rows as vectors, float64 [rows, columns], in model order. A name a row lacks is a missing value.
+def column_vectors(
+    columns: Sequence[ColumnSpec], values: Mapping[str, Any], count: int, transforms: Sequence[Transform] = ()
+) -> Vectors:
+    """Whole columns (arrays, lists, anything NumPy takes) as vectors, float64 [count, columns], in model order.
 
-    >>> encode([ColumnSpec("gap", "number")], [{"gap": 2}, {}]).tolist()
+    A column without values is missing in every row. On-demand columns are computed where transforms are given.
+
+    >>> column_vectors([ColumnSpec("gap", "number")], {"gap": [2, None]}, 2).tolist()
     [[2.0], [nan]]
     """
-    vectors = np.empty((len(rows), len(columns)), dtype=np.float64)
-    for index, column in enumerate(columns):
-        name = column.name
-        vectors[:, index] = [column.code(row.get(name)) for row in rows]
-    return vectors
-
-
-def encode_columns(columns: Sequence[ColumnSpec], values: Mapping[str, Any], count: int) -> Vectors:
-    """Whole columns (arrays, lists, anything NumPy takes) as vectors, float64 [count, columns], in model order."""
-    vectors = np.empty((count, len(columns)), dtype=np.float64)
-    for index, column in enumerate(columns):
-        vectors[:, index] = _codes_of(column, values.get(column.name), count)
+    given = [column for column in columns if not transforms or column.origin != "on_demand"]
+    arrays = {column.name: _array(column, values.get(column.name), count) for column in given}
+    arrays |= apply_transforms(transforms, arrays, count)
+    vectors = np.full((count, len(columns)), _NAN)
+    for place, column in enumerate(columns):
+        if column.kind == "category":
+            vectors[:, place] = [column.code(value) for value in arrays[column.name].tolist()]
+        elif column.name in arrays:
+            vectors[:, place] = arrays[column.name]
     return vectors
 
 
@@ -109,11 +107,23 @@ def _value(column: ColumnSpec, code: float) -> float | str | None:
     return column.levels[int(code)] if 0 <= code < len(column.levels) else None
 
 
-def _codes_of(column: ColumnSpec, values: Any, count: int) -> NDArray[np.float64]:
+def _array(column: ColumnSpec, values: Any, count: int) -> NDArray[Any]:
+    """Categories as objects (text or None), numbers as float64 with NaN for null."""
     if values is None:
-        return np.full(count, column.code(None))
+        values = [None] * count
     array = np.asarray(values)
-    if array.dtype.kind in "fiub" and column.kind == "number":
-        numbers = array.astype(np.float64)
-        return numbers if column.default is None else np.where(np.isnan(numbers), column.default, numbers)
-    return np.fromiter((column.code(value) for value in array.tolist()), np.float64, count)
+    if column.kind == "category":
+        texts = [None if value is None or value != value else str(value) for value in array.tolist()]
+        return np.array(texts, dtype=object)
+    if array.dtype.kind in "fiub":
+        return array.astype(np.float64)
+    if array.dtype.kind == "M":
+        seconds: NDArray[Any] = array.astype("datetime64[us]").astype(np.int64) / 1e6
+        return np.where(np.isnat(array), _NAN, seconds)
+    return np.array([column.code(value) for value in array.tolist()], dtype=np.float64)
+
+
+def _seconds(value: date) -> float:
+    """Seconds since 1970; a day begins in UTC, and so does an instant without a zone, as in training sets."""
+    instant = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day, tzinfo=UTC)
+    return instant.timestamp() if instant.tzinfo is not None else instant.replace(tzinfo=UTC).timestamp()

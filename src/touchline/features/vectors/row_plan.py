@@ -1,11 +1,15 @@
-"""How packed values and raw inputs become model vectors, worked out once for each release."""
+"""How rows of a request and packed values become model vectors, worked out once for each release.
+
+Gives the same bits as `column_vectors`, which training uses, and shares no code with it but `ColumnSpec.code` and the
+transforms: each is checked against the other.
+"""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,136 +20,179 @@ from touchline.features.vectors.packed_columns import ColumnUnpacker
 from touchline.features.vectors.served_view import ServedView
 
 _NAN = float("nan")
+Line = list[Any]
+"""A row under way: its values in model order, then the texts of the categories that transforms read."""
+
+
+class _Feature(NamedTuple):
+    """A feature of a view that the model uses: where it lies in the packed row, and where it goes in the line."""
+
+    position: int
+    place: int
+    column: ColumnSpec
+    is_instant: bool
+    text_place: int | None
 
 
 class RowPlan:
-    """Where each value goes. A row is built as a list in model order, many rows then become one array."""
+    """How rows become vectors: all columns by value, or those of `views` from packed rows.
+
+    >>> RowPlan([ColumnSpec("gap", "number")]).vectors([{"gap": 2}, {}]).tolist()
+    [[2.0], [nan]]
+    """
 
     def __init__(
-        self, views: Sequence[ServedView], columns: Sequence[ColumnSpec], transforms: Sequence[Transform]
+        self, columns: Sequence[ColumnSpec], transforms: Sequence[Transform] = (), views: Sequence[ServedView] = ()
     ) -> None:
         self._columns = tuple(columns)
-        self._pack = struct.Struct(f"<{len(self._columns)}d").pack
         self._transforms = tuple(transforms)
-        places = {column.name: place for place, column in enumerate(columns)}
-        self._places = places
-        self._features = [_view_plan(view, self._columns, places) for view in views]
-        self._runs = [_run(plan) for plan in self._features]
+        self._pack = struct.Struct(f"<{len(self._columns)}d").pack
+        self._places = {column.name: place for place, column in enumerate(columns)}
+        self._transform_inputs = self._inputs_of_transforms()
+        texts = [name for name in self._transform_inputs if self._columns[self._places[name]].kind == "category"]
+        self._text_places = {name: len(self._columns) + number for number, name in enumerate(texts)}
+        self._features = [self._features_of(view) for view in views]
+        self._runs = [_run(features) for features in self._features]
         self.unpackers = [_unpacker(view, run) for view, run in zip(views, self._runs, strict=True)]
-        served = {place for plan in self._features for _, place, _, _ in plan}
-        computed = {place for place, column in enumerate(columns) if column.origin == "on_demand"}
-        self._inputs = [
-            (place, column) for place, column in enumerate(columns) if place not in served and place not in computed
+        stored = {feature.place for features in self._features for feature in features}
+        given = [
+            (place, column)
+            for place, column in enumerate(self._columns)
+            if place not in stored and not (self._transforms and column.origin == "on_demand")
         ]
-        self._template: list[Any] = [_NAN] * len(columns)
-        self._defaults = [(place, column.default) for place, column in enumerate(columns) if column.default is not None]
+        self._numbers = [(place, column.name) for place, column in given if column.kind == "number"]
+        self._categories = [(place, column) for place, column in given if column.kind == "category"]
+        self._template: Line = [*[_NAN] * len(self._columns), *[None] * len(texts)]
 
-    def start(self, row: Mapping[str, Any]) -> list[Any]:
-        """A row with its raw inputs, the views' columns still missing."""
+    def vector(self, row: Mapping[str, Any]) -> bytes:
+        """The vector of a row whose values are all given, float64, little endian; a name the row lacks is missing."""
+        return self.finish_one(self.start(row))
+
+    def vectors(self, rows: Sequence[Mapping[str, Any]]) -> Vectors:
+        """The vectors of such rows, float64 [rows, columns]; `FeatureNotANumber` names a column that cannot be read."""
+        return self.finish([self.start(row) for row in rows])
+
+    def start(self, row: Mapping[str, Any]) -> Line:
+        """A line with the given values of a row; those of the views are still missing."""
         line = self._template.copy()
-        for place, column in self._inputs:
-            value = row.get(column.name)
+        for place, name in self._numbers:
+            value = row.get(name)
             if value is not None:
-                line[place] = column.code(value)
+                line[place] = value
+        for place, column in self._categories:
+            value = row.get(column.name)
+            line[place] = column.code(value)
+            if column.name in self._text_places and value is not None and value == value:
+                line[self._text_places[column.name]] = str(value)
         return line
 
-    def start_all(self, rows: Sequence[Mapping[str, Any]]) -> Vectors:
-        """Many rows so, as one array: cheaper than a list a row where views are filled in together."""
+    def start_many(self, rows: Sequence[Mapping[str, Any]]) -> list[Line] | Vectors:
+        """Lines of many rows; as one array, which is cheaper, where no transform reads text."""
+        if self._text_places:
+            return [self.start(row) for row in rows]
         lines = np.full((len(rows), len(self._columns)), _NAN)
-        for place, column in self._inputs:
-            values = [row.get(column.name) for row in rows]
-            lines[:, place] = [_NAN if value is None else column.code(value) for value in values]
+        for place, name in self._numbers:
+            lines[:, place] = _as_numbers(self._columns[place], [row.get(name) for row in rows])
+        for place, column in self._categories:
+            lines[:, place] = [column.code(row.get(column.name)) for row in rows]
         return lines
 
-    def fill(self, line: list[Any] | NDArray[np.float64], view: int, values: Sequence[Any]) -> None:
-        """Put one view's values into a row; a null among numbers becomes NaN when the rows become an array."""
+    def fill(self, line: Line | NDArray[np.float64], view: int, values: Sequence[Any]) -> None:
+        """Put the values of one view (by its position) into a line; None stays None until the line becomes an array."""
         run = self._runs[view]
         if run is not None:
             taken, places = run
             line[places] = values[taken]
             return
-        for index, place, kind, column in self._features[view]:
+        for index, place, column, is_instant, text_place in self._features[view]:
             value = values[index]
-            if value is not None:
-                line[place] = value if kind == 0 else value / 1e6 if kind == 1 else column.code(value)
+            if value is None:
+                continue
+            if column.kind == "category":
+                line[place] = column.code(value)
+                if text_place is not None:
+                    line[text_place] = value
+            else:
+                line[place] = value / 1e6 if is_instant else value
 
-    def vector(self, line: list[Any], row: Mapping[str, Any]) -> bytes:
-        """One row as its float64 values, little endian: what `vectors` gives, without an array where none is needed."""
+    def finish_one(self, line: Line) -> bytes:
+        """The vector of a line as `finish` gives it, without an array where none is needed."""
         if not self._transforms:
-            for place, default in self._defaults:
-                if line[place] is None or line[place] != line[place]:
-                    line[place] = default
-            with suppress(struct.error):  # a null among the numbers
+            with suppress(struct.error, OverflowError):  # a null, an instant, or a value that is no number
                 return self._pack(*line)
-        return self.vectors([line], [row]).tobytes()
+        return self.finish([line]).tobytes()
 
-    def vectors(
-        self,
-        lines: Sequence[list[Any]] | Vectors,
-        rows: Sequence[Mapping[str, Any]],
-        blocks: Mapping[int, Vectors] | None = None,
-    ) -> Vectors:
-        """The rows as float64 [rows, columns], on-demand columns computed and defaults filled in.
+    def finish(self, lines: Sequence[Line] | Vectors, blocks: Mapping[int, Vectors] | None = None) -> Vectors:
+        """The vectors of the lines, float64 [rows, columns], with on-demand columns computed.
 
-        `blocks` are the values of views (by place) whose rows were unpacked together.
+        `blocks` are the values of views (by position) whose rows were unpacked together.
         """
-        vectors: Vectors = np.array(lines, dtype=np.float64).reshape(len(lines), len(self._columns))
+        vectors = lines if isinstance(lines, np.ndarray) else self._array(lines)
         for view, values in (blocks or {}).items():
             taken, places = self._runs[view] or (slice(0), slice(0))
             vectors[:, places] = values[:, taken]
         if self._transforms:
-            for name, numbers in self._transformed(vectors, rows).items():
+            inputs = {name: self._transform_input(name, vectors, lines) for name in self._transform_inputs}
+            for name, numbers in apply_transforms(self._transforms, inputs, len(vectors)).items():
                 if name in self._places:
                     vectors[:, self._places[name]] = numbers
-        for place, default in self._defaults:
-            column = vectors[:, place]
-            column[np.isnan(column)] = default
         return vectors
 
-    def _transformed(self, vectors: Vectors, rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]:
-        inputs = {name: None for step in self._transforms for name in step.inputs}
-        arrays = {name: self._input(name, vectors, rows) for name in inputs if name in self._places}
-        return apply_transforms(self._transforms, arrays, len(rows))
+    def _array(self, lines: Sequence[Line]) -> Vectors:
+        width = len(self._columns)
+        numbers = [line[:width] for line in lines] if self._text_places else lines
+        try:
+            return np.array(numbers, dtype=np.float64).reshape(len(lines), width)
+        except (TypeError, ValueError, OverflowError):
+            values = [
+                _as_numbers(column, [line[place] for line in lines]) for place, column in enumerate(self._columns)
+            ]
+            return np.column_stack(values)
 
-    def _input(self, name: str, vectors: Vectors, rows: Sequence[Mapping[str, Any]]) -> NDArray[Any]:
-        """A model column as a transform sees it: numbers as they are, categories as text."""
-        place = self._places[name]
-        column = self._columns[place]
-        if column.kind == "number":
-            return vectors[:, place]
-        if column.origin == "input":
-            return np.array([row.get(name) for row in rows], dtype=object)
-        levels = column.levels
-        return np.array([levels[int(code)] if code >= 0 else None for code in vectors[:, place]], dtype=object)
+    def _transform_input(self, name: str, vectors: Vectors, lines: Sequence[Line] | Vectors) -> NDArray[Any]:
+        """A model column as a transform sees it: numbers as they are, categories as text, also those never seen."""
+        if name in self._text_places:
+            return np.array([line[self._text_places[name]] for line in lines], dtype=object)
+        return vectors[:, self._places[name]].copy()
+
+    def _inputs_of_transforms(self) -> list[str]:
+        """The model columns that transforms read and that no transform computes."""
+        names = dict.fromkeys(name for transform in self._transforms for name in transform.inputs)
+        return [
+            name for name in names if name in self._places and self._columns[self._places[name]].origin != "on_demand"
+        ]
+
+    def _features_of(self, view: ServedView) -> list[_Feature]:
+        features = []
+        for index, (feature, kind) in enumerate(view.features):
+            name = view.column(feature)
+            place = self._places.get(name)
+            if place is not None:
+                column = self._columns[place]
+                features.append(_Feature(index, place, column, kind == "timestamp", self._text_places.get(name)))
+        return features
 
 
-def _view_plan(
-    view: ServedView, columns: Sequence[ColumnSpec], places: Mapping[str, int]
-) -> list[tuple[int, int, int, ColumnSpec]]:
-    """For each feature that the model uses: its index, its column, and how it is converted.
-
-    0: the value is the number, 1: microseconds, 2: through the column (a category).
-    """
-    plan = []
-    for index, (name, kind) in enumerate(view.features):
-        place = places.get(view.column(name))
-        if place is not None:
-            conversion = 2 if columns[place].kind == "category" else 1 if kind == "timestamp" else 0
-            plan.append((index, place, conversion, columns[place]))
-    return plan
+def _as_numbers(column: ColumnSpec, values: Sequence[Any]) -> NDArray[np.float64]:
+    """Given values of a column as float64; what NumPy does not read, an instant for one, the column reads."""
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return np.array([column.code(value) for value in values], dtype=np.float64)
 
 
 def _unpacker(view: ServedView, run: tuple[slice, slice] | None) -> ColumnUnpacker | None:
-    """What unpacks many rows of a view together, where they hold plain numbers only."""
+    """Unpacks many rows of a view together, where they hold plain numbers only."""
     unpacker = ColumnUnpacker(view.layout)
     return unpacker if run is not None and unpacker.is_usable else None
 
 
-def _run(plan: Sequence[tuple[int, int, int, ColumnSpec]]) -> tuple[slice, slice] | None:
+def _run(features: Sequence[_Feature]) -> tuple[slice, slice] | None:
     """Where plain numbers lie side by side in the packed row and in the vector, the two places; else None."""
-    if not plan or any(conversion for _, _, conversion, _ in plan):
+    if not features or any(feature.is_instant or feature.column.kind == "category" for feature in features):
         return None
-    first, place = plan[0][:2]
-    if any((index - first, at - place) != (step, step) for step, (index, at, _, _) in enumerate(plan)):
+    first, place = features[0][:2]
+    steps = [(feature.position - first, feature.place - place) for feature in features]
+    if any(found != (step, step) for step, found in enumerate(steps)):
         return None
-    return slice(first, first + len(plan)), slice(place, place + len(plan))
+    return slice(first, first + len(features)), slice(place, place + len(features))

@@ -1,11 +1,15 @@
-"""The skew proof: logged vectors computed again offline, as known at the earlier of cutoff and served watermark."""
+"""Logged vectors computed again offline, as known at the earlier of cutoff and served watermark; the skew proof.
+
+The proof shares no code with the online reader: values come from histories by the as-of join, and become vectors as
+those of a training set do.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -14,10 +18,11 @@ from numpy.typing import NDArray
 
 from touchline.errors import ViewNotFound
 from touchline.features.declaration.on_demand import Transform
+from touchline.features.declaration.types import INSTANT
 from touchline.features.offline.as_of_join import NEVER, HistoryColumns, Lookup
 from touchline.features.offline.key_partitions import join_as_of
+from touchline.features.offline.training_set import frame_vectors
 from touchline.features.vectors.columns import ColumnSpec, Vectors
-from touchline.features.vectors.row_plan import RowPlan
 from touchline.features.vectors.served_view import ServedView
 from touchline.features.vectors.watermark import micros
 from touchline.statistics import clopper_pearson
@@ -134,16 +139,19 @@ def recompute(
     histories: Mapping[str, pl.LazyFrame],
     transforms: Sequence[Transform] = (),
 ) -> Vectors:
-    """The vectors as the histories give them, in model order."""
-    plan = RowPlan(views, columns, transforms)
-    rows = [row.inputs for row in logged]
-    lines = [plan.start(row) for row in rows]
-    for place, view in enumerate(views):
-        if view.view not in histories:
-            raise ViewNotFound(view.view, histories)
-        for line, values in zip(lines, _known_values(view, logged, histories[view.view]), strict=True):
-            plan.fill(line, place, values)
-    return plan.vectors(lines, rows)
+    """The vectors as the histories (by view name) give them, in model order; `ViewNotFound` where one is missing.
+
+    A view that had not been materialized when the row was answered gives nulls: nothing of it was known online.
+    """
+    stored = {view.column(name): (view, name) for view in views for name, _ in view.features}
+    joined = {view: _known_values(view, logged, histories) for view in views}
+    values = [
+        joined[stored[column.name][0]][stored[column.name][1]].alias(column.name)
+        if column.name in stored
+        else _logged_values(column, logged)
+        for column in columns
+    ]
+    return frame_vectors(columns, pl.DataFrame(values), transforms)
 
 
 def skew_upper_bound(mismatched: int, checked: int) -> float:
@@ -158,14 +166,36 @@ def skew_upper_bound(mismatched: int, checked: int) -> float:
     return float(clopper_pearson(mismatched, checked, confidence=two_sided)[1])
 
 
-def _known_values(view: ServedView, logged: Sequence[LoggedVector], history: pl.LazyFrame) -> list[tuple[Any, ...]]:
+def _known_values(
+    view: ServedView, logged: Sequence[LoggedVector], histories: Mapping[str, pl.LazyFrame]
+) -> pl.DataFrame:
+    """The features of a view that were known online when each row was answered."""
+    if view.view not in histories:
+        raise ViewNotFound(view.view, histories)
+    history = histories[view.view]
     cutoffs = np.array([micros(row.cutoff) for row in logged], dtype=np.int64)
     known = np.array([_known_until(view, row) for row in logged], dtype=np.int64)
     lookup = Lookup(_keys(view, logged, history), known, view.ttl_micros, aged_at=cutoffs)
-    names = [name for name, _ in view.features]
-    found = join_as_of(history, HistoryColumns(view.join_keys, tuple(names)), [lookup])[0]
-    instants = [pl.col(name).to_physical() if kind == "timestamp" else pl.col(name) for name, kind in view.features]
-    return found.select(instants).rows()
+    return join_as_of(history, HistoryColumns(view.join_keys, tuple(name for name, _ in view.features)), [lookup])[0]
+
+
+def _logged_values(column: ColumnSpec, logged: Sequence[LoggedVector]) -> pl.Series:
+    """A raw input as the log has it: instants are text there."""
+    values = [row.inputs.get(column.name) for row in logged]
+    if column.kind == "category":
+        return pl.Series(column.name, [None if value is None else str(value) for value in values], dtype=pl.String)
+    if any(isinstance(value, str | date) for value in values):
+        return pl.Series(column.name, [_input_instant(value) for value in values], dtype=INSTANT)
+    return pl.Series(column.name, values, strict=False).cast(pl.Float64)
+
+
+def _input_instant(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day, tzinfo=UTC)
+    instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
 
 
 def _known_until(view: ServedView, row: LoggedVector) -> int:

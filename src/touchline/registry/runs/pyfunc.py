@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from touchline.features import encode_columns
+from touchline.features import column_vectors
 from touchline.registry.release.families import families_of
 from touchline.training import Model
 
@@ -52,7 +52,7 @@ def predict_frame(model: Model, frame: pandas.DataFrame) -> pandas.DataFrame:
     import pandas
 
     values = {column.name: frame[column.name].to_numpy() for column in model.columns if column.name in frame.columns}
-    said = model.predict(encode_columns(model.columns, values, len(frame)))
+    said = model.predict(column_vectors(model.columns, values, len(frame)))
     return pandas.DataFrame(said, columns=output_names(model), index=frame.index)
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from touchline.errors import FeaturesExpired, InvalidEntityKey, MissingColumns
-from touchline.features import encode_columns
-from touchline.features.declaration.on_demand import apply_transforms
+from touchline.features import frame_vectors
 from touchline.registry.release.served_release import FeatureReads, ServedRelease, Vectors
 from touchline.serving.predicting.bulk_columns import read_column, read_instants
 from touchline.serving.predicting.request_fields import RESERVED
@@ -135,17 +134,11 @@ def _vectors(
     now: datetime,
     problems: _Problems,
 ) -> Vectors:
-    rows = len(problems.found)
+    import polars as pl
+
     if release.views:
         return _looked_up(release, reader, typed, now, problems)
-    values: dict[str, Any] = {
-        column.name: _values(typed[column.name], column.kind)
-        for column in release.columns
-        if column.name in typed and column.origin == "input"
-    }
-    if release.transforms:
-        values |= apply_transforms(release.transforms, values, rows)
-    return encode_columns(release.columns, values, rows)
+    return frame_vectors(release.columns, pl.DataFrame({"problem": problems.found, **typed}), release.transforms)
 
 
 def _looked_up(
@@ -177,13 +170,3 @@ def _looked_up(
             texts[place] = str(wrong)
     problems.found = problems.found.fill_null(pl.Series(texts, dtype=pl.String))
     return vectors
-
-
-def _values(column: pl.Series, kind: str) -> np.ndarray[Any, Any]:
-    import polars as pl
-
-    if kind == "category":
-        return np.array([None if value is None else str(value) for value in column.to_list()], dtype=object)
-    if column.dtype.is_temporal():
-        return column.to_physical().cast(pl.Float64).to_numpy() / 1e6
-    return column.cast(pl.Float64, strict=False).to_numpy()

@@ -11,8 +11,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from touchline.errors import FeaturesExpired, InvalidEntityKey, TouchlineError
-from touchline.features import FeatureRows
-from touchline.features.vectors.vector_plan import VectorPlan
+from touchline.features import FeatureRows, RowPlan
 from touchline.http.problems import (
     BatchTooLarge,
     FeaturesStale,
@@ -45,7 +44,7 @@ class Predictor:
         self._store = reader or _NoStore(release.project)
         self._one = self.models.row.__pydantic_validator__
         self._many = TypeAdapter(list[self.models.row]).validator  # type: ignore[name-defined]
-        self._plan = VectorPlan(release.columns, release.transforms)
+        self._plan = RowPlan(release.columns, release.transforms)
         self._score_row = row_scorer(release.model, may_be_infinite=bool(release.views or release.transforms))
         self._keys = release.entity_columns
         self._labels = [view_label(view.view, view.prefix) for view in release.views]
@@ -113,9 +112,9 @@ class Predictor:
         """The same for one row, as most requests have, with no more arrays than its model needs."""
         cutoff, statuses = row["cutoff"] or ask.now, cast(Statuses, ())
         if not self._keys:
-            vector = self._plan.encode_one(row)
+            vector = self._plan.vector(row)
         elif row["features"] is not None:
-            vector = self._plan.encode_one({**row, **row["features"].__dict__})
+            vector = self._plan.vector({**row, **row["features"].__dict__})
         else:
             vector, statuses = self._asked_of(self._store.read_row, row, cutoff)
         output = self._score_row(vector)
@@ -137,14 +136,14 @@ class Predictor:
     ) -> tuple[Vectors, Sequence[Statuses]]:
         """The model's vectors and each view's freshness; `found` has the features of the rows that ask, if read."""
         if not self._keys:
-            return self._plan.encode(rows), [()] * len(rows)
+            return self._plan.vectors(rows), [()] * len(rows)
         if asked and found is None:
             found = self.read_features([rows[i] for i in asked], [cutoffs[i] for i in asked])
         if found is not None and len(asked) == len(rows):
             return found.vectors, found.statuses
         given = [index for index in range(len(rows)) if rows[index]["features"] is not None]
         vectors = np.empty((len(rows), len(self.release.columns)), dtype=np.float64)
-        vectors[given] = self._plan.encode([{**rows[i], **rows[i]["features"].__dict__} for i in given])
+        vectors[given] = self._plan.vectors([{**rows[i], **rows[i]["features"].__dict__} for i in given])
         statuses: list[Statuses] = [()] * len(rows)
         for place, index in enumerate(asked):
             assert found is not None
