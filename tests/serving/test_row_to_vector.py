@@ -37,6 +37,7 @@ from touchline.ingest import Source
 from touchline.registry.release.served_release import InputField
 from touchline.serving.predicting.bulk import score_frame
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EVENT = datetime(2024, 1, 1, tzinfo=UTC)
 CUTOFF = EVENT + timedelta(days=1)
 INSTANT = pl.Datetime("us", "UTC")
@@ -45,7 +46,7 @@ INPUTS = {"amount": pl.Float64, "seats": pl.Int64, "is_paid": pl.Boolean, "made_
 LEVELS = ("", "a", "b")  # other texts were never seen in training
 VIEW_COLUMNS = [f"own_{name}" for name in FEATURES]
 
-instants = st.datetimes(datetime(1700, 1, 1), datetime(2250, 1, 1), timezones=st.just(UTC))
+instants = st.integers(-(2**53), 2**53).map(lambda micros: EPOCH + timedelta(microseconds=micros))
 texts = st.sampled_from(["", "a", "b", "unseen", "straße", "NaN", "1"])
 whole = st.integers(-(2**63), 2**63 - 1)
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -256,3 +257,11 @@ def test_a_row_alone_has_the_vector_it_has_among_others(rows: list[tuple[dict[st
     values = [{**view, **row} for view, row in zip(own, inputs, strict=True)]
     same(plan.vectors(values), together)
     same(np.stack([np.frombuffer(plan.vector(row)) for row in values]), together)
+
+
+def test_values_stand_for_these_numbers() -> None:
+    number, category = ColumnSpec("n", "number"), ColumnSpec("c", "category", ("a", "b"))
+    instant = datetime(1970, 1, 2, 0, 0, 1, 500_000, tzinfo=UTC)
+    assert [number.code(value) for value in (2, True, instant, instant.date())] == [2.0, 1.0, 86401.5, 86400.0]
+    assert [category.code(value) for value in ("a", "b", "unseen")] == [0.0, 1.0, -1.0]
+    assert np.isnan([number.code(None), number.code(float("nan")), category.code(None)]).all()
