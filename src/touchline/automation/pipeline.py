@@ -6,14 +6,13 @@ import os
 import socket
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from hashlib import sha256
-from importlib.metadata import version as installed_version
 from typing import TYPE_CHECKING
 
 from touchline.automation import steps
 from touchline.automation.promotion import Promotion, promote_version
 from touchline.automation.run_records import PipelineRuns, RunRecord
 from touchline.automation.steps import PipelineContext
+from touchline.automation.training_key import training_key
 from touchline.errors import GateFailed
 from touchline.ingest import IngestReport
 from touchline.predictions import Settled
@@ -28,6 +27,7 @@ from touchline.registry import (
     record_version,
 )
 from touchline.storage import hold_lease
+from touchline.training import library_versions
 
 if TYPE_CHECKING:
     from touchline.features import TrainingSet
@@ -73,18 +73,6 @@ def run_pipeline(context: PipelineContext, *, trigger: str, actor: str, is_force
     return report
 
 
-def training_key(context: PipelineContext, training_set: TrainingSet) -> str:
-    """Names a training by all that decides its result: data, declaration, code and libraries."""
-    libraries = {name: installed_version(name) for name in ("touchline", "scikit-learn", "lightgbm", "numpy")}
-    parts = (
-        training_set.hash,
-        context.project.training.model_dump_json(),
-        context.loaded.code_hash,
-        sorted(libraries.items()),
-    )
-    return sha256(repr(parts).encode()).hexdigest()[:32]
-
-
 def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: bool) -> PipelineReport:
     with record.step("ingest") as output:
         ingested = steps.ingest_all(context)
@@ -122,7 +110,7 @@ def _version(
     context: PipelineContext, record: RunRecord, training_set: TrainingSet, *, actor: str, is_forced: bool
 ) -> tuple[ModelVersion, bool]:
     """The version of this training and whether it is new; an earlier run of the same training has it already."""
-    project, key = context.project, training_key(context, training_set)
+    project, key = context.project, training_key(context.loaded, training_set.hash, library_versions())
     earlier = None if is_forced else PipelineRuns(context.stores.database, project.name).version_of(key)
     if earlier is None:
         recorded = _train(context, training_set, actor=actor)

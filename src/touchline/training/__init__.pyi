@@ -40,6 +40,7 @@ from touchline.training.spec import Tune as Tune
 from touchline.training.spec import class_name as class_name
 from touchline.training.spec import classification as classification
 from touchline.training.spec import regression as regression
+from touchline.training.training_run import library_versions as library_versions
 from touchline.training.training_run import train as train
 from touchline.training.workshop import Progress as Progress
 from touchline.training.workshop import Workshop as Workshop

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +41,12 @@ _LIBRARIES = (
     "scipy",
     "scikit-learn",
     "lightgbm",
+    "xgboost",
     "xgboost-cpu",
     "torch",
     "imbalanced-learn",
     "optuna",
+    "flaml",
     "polars",
 )
 
@@ -89,7 +92,7 @@ def train(
         training_set_hash=training_set.hash,
         trained_at=now,
         seconds=time.perf_counter() - began,
-        libraries=_libraries(),
+        libraries=library_versions(),
     )
 
 
@@ -160,11 +163,10 @@ def _self_test(model: Model, rows: LabelledRows) -> SelfTest:
     return SelfTest(vectors, model.predict(vectors))
 
 
-def _libraries() -> dict[str, str]:
-    found = {}
+def library_versions() -> dict[str, str]:
+    """The installed versions of the libraries that can change the result of a training."""
+    versions = {}
     for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except ModuleNotFoundError:
-            continue
-    return found
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
