@@ -24,7 +24,6 @@ from touchline.features import (
     LastValues,
     MirroredStore,
     OfflineLast,
-    ReaderStores,
     ServedView,
     SingleFlight,
     StoreCopy,
@@ -193,7 +192,7 @@ def test_a_deployments_reader_follows_the_views_policies(
     view = a_view(sources=(source,), ttl=timedelta(days=5), fallback=fallback)
     online = open_online_store("sqlite", str(tmp_path / "online.db"))
     materialize_view(view, project="p", stores=stores, online=online, clock=FrozenClock(NOW))
-    reader = open_reader(a_release(view), ReaderStores(online, stores), clock=FrozenClock(NOW), declared=dict)
+    reader = open_reader(a_release(view), online=online, stores=stores, clock=FrozenClock(NOW), declared=dict)
     assert reader.read_one({"home": "A"}, NOW)[1][0].status == status
 
 
@@ -206,7 +205,7 @@ def test_a_deployments_reader_computes_what_was_ingested_since(database: Databas
     more = a_games_source([("1", day(1), "A", 3), ("2", day(2), "Z", 7)])
     ingest_source(more, project="p", stores=stores, clock=FrozenClock(NOW))
     reader = open_reader(
-        a_release(view), ReaderStores(online, stores), clock=FrozenClock(NOW), declared=lambda: {view.name: view}
+        a_release(view), online=online, stores=stores, clock=FrozenClock(NOW), declared=lambda: {view.name: view}
     )
     vector, statuses = reader.read_one({"home": "Z"}, NOW)
     assert (vector.tolist(), statuses[0].status) == ([7.0], "fallback")

@@ -189,8 +189,9 @@ def release_reader(
     """Reads a release's features online; None where its model takes none. `declared_views` gives views by name."""
     if not release.views:
         return None
-    stores = features.ReaderStores(home.main_online, home, _stand_in(home))
-    return features.open_reader(release, stores, clock=clock, declared=declared_views)
+    return features.open_reader(
+        release, online=home.main_online, stores=home, clock=clock, declared=declared_views, away=_stand_in(home)
+    )
 
 
 def _stand_in(home: Home) -> Away | None:

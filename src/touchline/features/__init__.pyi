@@ -32,7 +32,6 @@ from touchline.features.online.materialize import Materialized as Materialized
 from touchline.features.online.materialize import materialize as materialize
 from touchline.features.online.materialize import materialize_view as materialize_view
 from touchline.features.online.offline_last import OfflineLast as OfflineLast
-from touchline.features.online.open_reader import ReaderStores as ReaderStores
 from touchline.features.online.open_reader import open_reader as open_reader
 from touchline.features.online.push import Pushed as Pushed
 from touchline.features.online.push import push as push

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -36,26 +35,23 @@ class Released(Protocol):
     def transforms(self) -> tuple[Transform, ...]: ...
 
 
-@dataclass(frozen=True)
-class ReaderStores:
-    """Where a reader looks: online, while that is away, and in the histories behind it."""
-
-    online: OnlineStore
-    stores: DataStores
-    away: Away | None = None
-
-
 def open_reader(
-    release: Released, found: ReaderStores, *, clock: Clock, declared: Callable[[], Mapping[str, FeatureView]]
+    release: Released,
+    *,
+    online: OnlineStore,
+    stores: DataStores,
+    clock: Clock,
+    declared: Callable[[], Mapping[str, FeatureView]],
+    away: Away | None = None,
 ) -> FeatureReader:
     """Reads what the release needs. `declared` is asked for the project's views when a policy has to compute one."""
     policies = {view.fallback for view in release.views}
     recalls: dict[str, Recall] = {}
     if "offline_last" in policies:
-        recalls["offline_last"] = OfflineLast(newest_history(found.stores.database, found.stores.objects))
+        recalls["offline_last"] = OfflineLast(newest_history(stores.database, stores.objects))
     if "compute" in policies:
-        recalls["compute"] = ComputeOnMiss(declared, _computer(release.project, found.stores, clock), found.online)
-    return FeatureReader(release.views, release.columns, found.online, release.transforms, found.away, recalls)
+        recalls["compute"] = ComputeOnMiss(declared, _computer(release.project, stores, clock), online)
+    return FeatureReader(release.views, release.columns, online, release.transforms, away, recalls)
 
 
 def _computer(project: str, stores: DataStores, clock: Clock) -> Callable[[FeatureView], Path]:
