@@ -17,9 +17,7 @@ HOME = Path(os.environ.get("BENCH_HOME", "."))
 def _reader(release: ServedRelease) -> FeatureReader | None:
     if not release.views:
         return None
-    store = open_online_store(
-        "sqlite", str(HOME / "online.db"), remember=int(os.environ.get("BENCH_REMEMBER", "20000"))
-    )
+    store = open_online_store("sqlite", str(HOME / "online.db"))
     return FeatureReader(release.views, release.columns, store)
 
 

@@ -88,6 +88,11 @@ def test_entity_rows_come_in_any_form(store: feast.FeatureStore, tmp_path: Path)
         assert values(store, rows) == [1.0, 2.0]
 
 
+def test_sql_that_cannot_be_run_says_why(store: feast.FeatureStore) -> None:
+    with pytest.raises(InvalidEntityRows, match=r"SQL that Polars does not run \(relation 'labels' was not found\)"):
+        values(store, "SELECT driver FROM labels")
+
+
 def test_zones_may_be_mixed_or_absent(store: feast.FeatureStore) -> None:
     eastward = timezone(timedelta(hours=9))
     mixed = pd.DataFrame({"driver": [1, 1], "event_timestamp": [day(5).astimezone(eastward), day(7)]}, dtype=object)

@@ -81,6 +81,16 @@ def test_readers_never_see_half_a_write(tmp_path: Path) -> None:
     assert all(len(values) == 1 for values in seen)
 
 
+def test_what_another_connection_wrote_is_in_the_next_read(online_store: OnlineStore) -> None:
+    seen: list[bytes | None] = []
+    for number in range(50):
+        writer = threading.Thread(target=online_store.write, args=([(b"a", packed(number))],))
+        writer.start()
+        writer.join()
+        seen += online_store.read([b"a"])
+    assert seen == [packed(number) for number in range(50)]
+
+
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     store = open_online_store("sqlite", str(tmp_path / "online.db"))
     store.write([(b"a", packed(1))])

@@ -17,7 +17,7 @@ _DEFAULT_CUTOFF = "event_timestamp"
 
 
 def entity_rows(entity_df: Any) -> pl.DataFrame:
-    """Entity rows given as pandas, Polars, Arrow, the path of a Parquet file, or SQL for DuckDB."""
+    """Entity rows given as pandas, Polars, Arrow, the path of a Parquet file, or SQL for Polars."""
     if isinstance(entity_df, pl.LazyFrame):
         return entity_df.collect()
     if isinstance(entity_df, pl.DataFrame):
@@ -101,11 +101,11 @@ def _flush(path: Path) -> None:
 
 
 def _query(sql: str) -> pl.DataFrame:
-    import duckdb
-
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        return _frame(pl.from_arrow(connection.sql(sql).to_arrow_table()))
+    try:
+        return pl.SQLContext().execute(sql, eager=True)
+    except pl.exceptions.PolarsError as wrong:
+        reason = str(wrong).strip().splitlines()[0]
+        raise InvalidEntityRows(f"are SQL that Polars does not run ({reason})") from wrong
 
 
 def _frame(converted: pl.DataFrame | pl.Series) -> pl.DataFrame:

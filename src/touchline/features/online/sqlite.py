@@ -10,7 +10,6 @@ from pathlib import Path
 
 from touchline.errors import OnlineStoreUnavailable
 from touchline.features.online.base import StoredSize
-from touchline.features.online.wal_changes import WalChanges
 from touchline.features.vectors.packed_row import STAMPS_AT, STAMPS_LENGTH
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS packed (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
@@ -20,27 +19,30 @@ _WRITE = (
     f"WHERE substr(excluded.value, {_STAMPS}) >= substr(value, {_STAMPS}) AND excluded.value != value"
 )
 _MARK = "INSERT INTO packed (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-_FEW = 32
+_FEW = 200
 _MOST_VARIABLES = 30_000  # SQLite binds at most 32,766
 
 
 class SqliteOnlineStore:
-    """Packed rows in one file. A write is one transaction: readers see all of it or nothing.
+    """Packed rows in one file, a connection a thread. A write is one transaction: readers see all of it or nothing."""
 
-    What was read is remembered by each thread, up to `remember` keys, until anybody commits to the file.
-    """
-
-    def __init__(self, path: str | Path, *, timeout_seconds: float = 10.0, remember: int = 20_000) -> None:
+    def __init__(self, path: str | Path, *, timeout_seconds: float = 10.0) -> None:
         self._path = Path(str(path).removeprefix("sqlite:///"))
         self._timeout_seconds = timeout_seconds
-        self._remember = remember
         self._local = threading.local()
-        self._opened: list[_Reader] = []
+        self._opened: list[sqlite3.Connection] = []
         self._path.parent.mkdir(parents=True, exist_ok=True)
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         try:
-            return self._reader().read(keys)
+            connection = self._connection()
+            if len(keys) <= _FEW:
+                return list(connection.execute(_select_few(len(keys)), keys).fetchone()) if keys else []
+            values: dict[bytes, bytes] = {}
+            for start in range(0, len(keys), _MOST_VARIABLES):
+                part = keys[start : start + _MOST_VARIABLES]
+                values.update(connection.execute(_select(len(part)), part))
+            return [values.get(key) for key in keys]
         except sqlite3.Error as wrong:
             raise self._unavailable(wrong) from wrong
 
@@ -87,16 +89,13 @@ class SqliteOnlineStore:
         self._local = threading.local()
 
     def _connection(self) -> sqlite3.Connection:
-        return self._reader().connection
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._open()
+            self._opened.append(connection)
+        return connection
 
-    def _reader(self) -> _Reader:
-        reader: _Reader | None = getattr(self._local, "reader", None)
-        if reader is None:
-            reader = self._local.reader = self._open()
-            self._opened.append(reader)
-        return reader
-
-    def _open(self) -> _Reader:
+    def _open(self) -> sqlite3.Connection:
         # Each thread uses its own connection; only close() touches those of others.
         connection = sqlite3.connect(
             self._path, timeout=self._timeout_seconds, isolation_level=None, check_same_thread=False
@@ -105,54 +104,10 @@ class SqliteOnlineStore:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA mmap_size = 268435456")
         connection.execute(_SCHEMA)
-        return _Reader(connection, WalChanges(self._path), self._remember)
+        return connection
 
     def _unavailable(self, wrong: sqlite3.Error) -> OnlineStoreUnavailable:
         return OnlineStoreUnavailable(str(self._path), str(wrong), self._timeout_seconds)
-
-
-class _Reader:
-    """One thread's connection, and what it has read since the file last changed."""
-
-    def __init__(self, connection: sqlite3.Connection, changes: WalChanges, remember: int) -> None:
-        self.connection = connection
-        self._changes = changes
-        self._remember = remember
-        self._known: dict[bytes, bytes | None] = {}
-        self._known_at: bytes | None = None
-
-    def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        state, known = self._changes.state(), self._known
-        if state is None or state != self._known_at:
-            known.clear()
-            self._known_at = state
-        try:
-            return [known[key] for key in keys]
-        except KeyError:
-            missing = [key for key in keys if key not in known]
-        found = self._ask(missing)
-        if state is None or self._changes.state() != state:
-            # What was known may be older than what was found: one statement gives one picture.
-            found = found if len(missing) == len(keys) else self._ask(keys)
-            return [found[key] for key in keys]
-        values = [found[key] if key in found else known[key] for key in keys]
-        if len(known) + len(found) > self._remember:
-            known.clear()
-        if len(found) <= self._remember:
-            known.update(found)
-        return values
-
-    def _ask(self, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
-        if len(keys) <= _FEW:
-            return dict(zip(keys, self.connection.execute(_select_few(len(keys)), keys).fetchone(), strict=True))
-        found: dict[bytes, bytes | None] = dict.fromkeys(keys)
-        for start in range(0, len(keys), _MOST_VARIABLES):
-            part = keys[start : start + _MOST_VARIABLES]
-            found.update(self.connection.execute(_select(len(part)), part).fetchall())
-        return found
-
-    def close(self) -> None:
-        self.connection.close()
 
 
 _UNDER = "key >= ? AND key < ?"
