@@ -47,20 +47,20 @@ def settle_outcomes(
     outcomes, open_examples = OutcomeRecords(database, project), OpenExampleRecords(database, project)
     with database.begin() as connection:
         predicted = PredictedExamples(connection, project)
-        labels = {label.example_id: label for label in _labels(examples.filter(~is_open))}
-        # An example that nobody predicted and nobody asks about needs no outcome.
+        labelled = examples.filter(~is_open).with_columns(examples["example_id"].cast(str).filter(~is_open))
+        # An example needs an outcome if it was predicted, was open, or has one already.
         conditions = (open_examples.has, outcomes.has, partial(predicted.has, roles=EVERY_ROLE))
-        relevant = [labels[example_id] for example_id in _filter(connection, labels, conditions)]
-        stored = Counter(status for _, status in outcomes.add(connection, relevant, source="ingest", now=now))
+        relevant = _filter(connection, labelled["example_id"].to_list(), conditions)
+        labels = _labels(labelled.filter(labelled["example_id"].is_in(relevant)))
+        stored = Counter(status for _, status in outcomes.add(connection, labels, source="ingest", now=now))
         still_open = list(_open_examples(examples.filter(is_open), entity_columns))
         fresh = open_examples.replace(connection, still_open)
         named = _name_predictions(connection, predicted, open_examples, fresh) if entity_columns else 0
     return Settled(stored["recorded"], stored["corrected"], stored["unchanged"], len(still_open), named)
 
 
-def _labels(frame: pl.DataFrame) -> Iterator[ExampleLabel]:
-    for example_id, label, label_timestamp in frame.select("example_id", "label", "label_timestamp").iter_rows():
-        yield ExampleLabel(str(example_id), label, label_timestamp)
+def _labels(frame: pl.DataFrame) -> list[ExampleLabel]:
+    return [ExampleLabel(*row) for row in frame.select("example_id", "label", "label_timestamp").iter_rows()]
 
 
 def _open_examples(frame: pl.DataFrame, entity_columns: Sequence[str]) -> Iterator[OpenExample]:
