@@ -1,4 +1,8 @@
-"""Names that a package exports without importing the modules behind them (PEP 562)."""
+"""Names that a package exports without importing the modules behind them (PEP 562).
+
+A file that must load quickly imports the whole room at its top (`from touchline import features`) and writes
+`features.compute_view`: the room's own files are loaded at that first use, so no import stands inside a function.
+"""
 
 from __future__ import annotations
 
