@@ -29,7 +29,7 @@ class Window:
     until: str
 
     def follows(self, earlier: Window) -> bool:
-        """Whether the two share no row and this one is later."""
+        """True if the two share no row and this one is later."""
         return earlier.until <= self.after
 
 

@@ -22,9 +22,9 @@ def check_release_drift(
 ) -> DriftVerdict:
     """Check the answers logged since the last complete window of this release, and store the verdict.
 
-    Rows too few for a verdict stay in the next window. Answers can reach a window after its check (a server stores them
-    on disk while the database is away); that window is then checked again, together with all later rows. A new release
-    starts anew, since its reference is another.
+    Too few rows for a verdict stay in the window. An answer can reach its window after the check, since a server stores
+    answers on disk while the database is unavailable: that window is then checked again with all later rows. A new
+    release starts anew, because it has a reference of its own.
     """
     records, reports = PredictionRecords(database, project), DriftReports(database, project)
     previous = _last_complete(reports, records, release_id)

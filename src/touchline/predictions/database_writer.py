@@ -63,7 +63,7 @@ class DatabaseWriter:
 
 
 def _is_fault_of_rows(wrong: sa.exc.DBAPIError) -> bool:
-    """Whether the rows are the cause and not the database: data exceptions and broken constraints."""
+    """True if the rows are the cause and not the database: data exceptions and broken constraints."""
     state = getattr(wrong.orig, "sqlstate", None)
     return str(state)[:2] in ("22", "23") if state is not None else isinstance(wrong, sa.exc.IntegrityError)
 

@@ -166,7 +166,7 @@ def _settled(answer: LoggedPrediction, outcome: StoredOutcome | None) -> Settled
 
 
 def same_label(one: Label, other: Label) -> bool:
-    """Whether two labels are equal: numbers by value, all else by their text.
+    """True if two labels are equal: numbers by value, all else by their text.
 
     >>> same_label(1, 1.0), same_label("home", "away")
     (True, False)

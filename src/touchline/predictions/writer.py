@@ -82,7 +82,7 @@ class PredictionLog:
 
     @property
     def has_room(self) -> bool:
-        """Whether another answer can be logged. Without room a request is refused, since no answer goes unlogged."""
+        """True while another answer can be logged. Without room, requests are refused: no answer goes unlogged."""
         limits = self.limits
         return (
             len(self._rows) + self._unwritten_rows < limits.max_rows_in_memory
