@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
+from tests.predictions.builders import a_row, write_rows
 from tests.serving.builders import (
     NOW,
     Ratings,
@@ -22,9 +23,11 @@ from tests.serving.builders import (
 )
 from touchline.errors import UnknownPrediction
 from touchline.predictions import (
+    EVERY_ROLE,
     OpenExampleRecords,
     Outcome,
     OutcomeRecords,
+    PredictionRecords,
     Receipt,
     read_settled,
     settle_outcomes,
@@ -140,3 +143,14 @@ def test_an_answer_given_before_its_example_was_known_finds_it_later(tmp_path: P
         assert _example_of(server, answer["prediction_id"]) is None
         assert _settle(server.database, _examples(("e1", "A", NOW + timedelta(days=1), None)))[4] == 1
         assert _example_of(server, answer["prediction_id"]) == "e1"
+
+
+def test_examples_that_only_a_shadow_version_predicted_are_named_and_settled_too(store: Database) -> None:
+    keys = {"away_team": "B", "home_team": "A"}
+    write_rows(store, [a_row("1", role="shadow", cutoff=NOW, entity_keys=keys)])
+    kickoff, later = NOW + timedelta(days=1), NOW + timedelta(days=2)
+    assert _settle(store, _examples(("e1", "A", kickoff, None)))[4] == 1
+    assert PredictionRecords(store, "shop").find("1", roles=EVERY_ROLE).example_key == "e1"
+    with store.begin() as connection:
+        OpenExampleRecords(store, "shop").replace(connection, [])
+    assert _settle(store, _examples(("e1", "A", kickoff, "yes")), later)[0] == 1
