@@ -17,7 +17,7 @@ import httpx
 import numpy as np
 import uvicorn
 
-from touchline.clock import Clock, FrozenClock
+from touchline.clock import FrozenClock
 from touchline.features import ColumnSpec, FeatureRows, RowPlan, ServedView, ViewStatus
 from touchline.predictions import LogLimits
 from touchline.registry import ServedRelease
@@ -168,13 +168,13 @@ def a_server(
     shelf: Shelf,
     *,
     reader: Ratings | None = None,
-    clock: Clock | None = None,
     limits: Limits | None = None,
     tracer: Tracer | None = None,
+    routers: Sequence[Callable[..., Any]] = (),
     **address: Any,
 ) -> Iterator[Server]:
     database = a_database(folder)
-    project = ServedProject("shop", shelf, clock or FrozenClock(NOW), lambda _: reader)
+    project = ServedProject("shop", shelf, FrozenClock(NOW), lambda _: reader, load_routers=lambda: routers)
     app = create_app(
         [project],
         database=database,

@@ -52,7 +52,7 @@ def test_a_job_answers_every_row_and_refuses_those_that_do_not_fit(tmp_path: Pat
         assert (done["done"], done["refused"]) == (451, 1)
         lines = [orjson.loads(line) for line in server.client.get(f"{where}/result").text.splitlines()]
         assert lines[7]["probabilities"] == server.client.post("/predict", json=rows[7]).json()["probabilities"]
-        assert lines[-1]["problem"]["errors"][0]["field"] == "0.age"
+        assert lines[-1]["problem"]["errors"][0]["field"] == "age"
         wait_for(lambda: _count(server) == 451)
 
 

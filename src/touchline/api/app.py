@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI
 
 from touchline.api import feature_store, freshness, model_health, push, system_health
 from touchline.api.state import Api, project_name
-from touchline.errors import TouchlineError
-from touchline.http.problems import respond
-from touchline.http.statuses import problem_of
 
 if TYPE_CHECKING:
     from touchline.automation import Stores
@@ -28,8 +25,3 @@ def add_api(app: FastAPI, stores_at: Callable[[Clock], Stores], *, declared: Cal
     for router in _ROUTERS:
         app.include_router(router, prefix="/api")
         app.include_router(router, prefix="/api/projects/{name}", dependencies=[Depends(project_name)])
-
-    @app.exception_handler(TouchlineError)
-    async def on_error(request: Request, error: TouchlineError) -> Response:
-        response = respond(problem_of(error), getattr(request.state, "correlation_id", None))
-        return Response(response.body, response.status, response.headers)

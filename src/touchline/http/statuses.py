@@ -7,24 +7,37 @@ from typing import Final
 
 from touchline.errors import (
     BackendUnavailable,
+    DiskFull,
     EntityKeyMissing,
     EntityNotFound,
+    FeatureNotANumber,
     FeaturesExpired,
-    InvalidEntityKey,
     InvalidProject,
     InvalidPush,
+    InvalidView,
     ObjectNotFound,
     OnlineStoreError,
     ReleaseNotFound,
+    SchemaMismatch,
     SnapshotNotFound,
     TouchlineError,
     TrackingUnavailable,
     UnknownName,
+    UnknownPrediction,
     UsageError,
     VersionNotFound,
     ViewNotFound,
+    WrongLabel,
 )
-from touchline.http.problems import FieldProblem, InternalError, InvalidRequest, NotFound, Problem, Unavailable
+from touchline.http.problems import (
+    FeaturesStale,
+    FieldProblem,
+    InternalError,
+    InvalidRequest,
+    NotFound,
+    Problem,
+    Unavailable,
+)
 
 _log = logging.getLogger("touchline.http")
 
@@ -44,21 +57,42 @@ _NOT_FOUND: Final = (
     VersionNotFound,
     ViewNotFound,
 )
-_INVALID: Final = (EntityKeyMissing, InvalidEntityKey, InvalidPush)
-_UNAVAILABLE: Final = (BackendUnavailable, FeaturesExpired, OnlineStoreError, TrackingUnavailable)
+_UNAVAILABLE: Final = (BackendUnavailable, DiskFull, OnlineStoreError, SchemaMismatch, TrackingUnavailable)
+_BROKEN: Final = (InvalidProject, InvalidView)
 
 
 def problem_of(error: TouchlineError) -> Problem:
     """The problem document of an error. An unexpected one is logged, and its details stay private."""
+    if isinstance(error, UnknownPrediction):
+        return NotFound(str(error), members={"prediction_ids": list(error.prediction_ids[:50])})
     if isinstance(error, _NOT_FOUND):
         return NotFound(str(error))
-    if isinstance(error, _INVALID):
-        return InvalidRequest([FieldProblem(getattr(error, "key", None) or "body", str(error), None, None)])
+    if isinstance(error, FeaturesExpired):
+        return FeaturesStale(str(error))
     if isinstance(error, _UNAVAILABLE):
         return Unavailable(str(error))
-    if isinstance(error, InvalidProject):
+    if isinstance(error, _BROKEN):
         return DeclarationBroken(str(error))
     if isinstance(error, UsageError):
-        return InvalidRequest([FieldProblem("", str(error), None, None)])
+        return InvalidRequest([_field_problem(error)])
     _log.error("a request failed", exc_info=error)
     return InternalError()
+
+
+def problem_of_any(error: Exception, correlation_id: str | None = None) -> Problem:
+    """The problem document of any exception. An unforeseen one is logged, and its details stay private."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, TouchlineError):
+        return problem_of(error)
+    _log.error("request %s failed", correlation_id, exc_info=error)
+    return InternalError()
+
+
+def _field_problem(error: TouchlineError) -> FieldProblem:
+    if isinstance(error, FeatureNotANumber):
+        return FieldProblem(error.column, str(error), None, "number")
+    if isinstance(error, WrongLabel):
+        return FieldProblem("label", str(error), error.label, None)
+    field = "body" if isinstance(error, (EntityKeyMissing, InvalidPush)) else ""
+    return FieldProblem(getattr(error, "key", field), str(error), None, None)

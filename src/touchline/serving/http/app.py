@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from touchline.errors import TouchlineError
 from touchline.http.problems import FieldProblem, InternalError, InvalidRequest, Problem, problem_of_status, respond
+from touchline.http.statuses import problem_of
 from touchline.serving.http.docs_page import docs_router
 from touchline.serving.http.job_routes import job_router
 from touchline.serving.http.jobs import Jobs
@@ -80,6 +81,10 @@ def _add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(Problem)
     async def on_problem(request: Request, problem: Problem) -> Response:
         return reply(request, problem)
+
+    @app.exception_handler(TouchlineError)
+    async def on_error(request: Request, error: TouchlineError) -> Response:
+        return reply(request, problem_of(error))
 
     @app.exception_handler(HTTPException)
     async def on_http_exception(request: Request, wrong: HTTPException) -> Response:

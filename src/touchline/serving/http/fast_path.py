@@ -15,6 +15,7 @@ import orjson
 
 from touchline.http.correlation import correlation_of, trace_context
 from touchline.http.problems import InternalError, MethodNotAllowed, Problem, respond
+from touchline.http.statuses import problem_of_any
 from touchline.serving.http.admission import Admission, Headers
 from touchline.serving.http.probes import PROBES, Probe
 from touchline.serving.http.request_bodies import ClientGone, limited
@@ -89,7 +90,7 @@ class Front:
         except ClientGone:
             return 499
         except Exception as wrong:  # noqa: BLE001  one request's fault must not become another's
-            problem = _as_problem(wrong, correlation_id)
+            problem = problem_of_any(wrong, correlation_id)
             await _send_problem(send, problem, correlation_id)
             return problem.status
         await _send(send, 200, [_JSON_TYPE], answer, correlation_id)
@@ -154,13 +155,6 @@ class Front:
             "correlation_id": correlation_id,
         }
         _access.log(level, "%s %s %d", scope["method"], scope["path"], status, extra={"facts": facts})
-
-
-def _as_problem(wrong: Exception, correlation_id: str) -> Problem:
-    if isinstance(wrong, Problem):
-        return wrong
-    _log.exception("request %s failed", correlation_id, exc_info=wrong)
-    return InternalError()
 
 
 async def _send_problem(send: Send, problem: Problem, correlation_id: str) -> None:

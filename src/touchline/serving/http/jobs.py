@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
-from touchline.errors import FeatureNotANumber
 from touchline.http.problems import (
     FeaturesStale,
     FieldProblem,
+    InternalError,
     InvalidRequest,
     JobTooLarge,
     MalformedBody,
@@ -35,7 +35,7 @@ from touchline.http.problems import (
     Problem,
 )
 from touchline.predictions.spool import lock_folder, release_folder
-from touchline.serving.predicting.scored_row import Ask
+from touchline.serving.predicting.answer import answer, to_json
 from touchline.storage.ulids import Ulids, ulid_instant
 
 if TYPE_CHECKING:
@@ -173,32 +173,22 @@ class Jobs:
 
     def _answer(self, project: str, rows: Sequence[bytes]) -> list[tuple[bytes, bool]]:
         """The answers to a chunk; if one row does not fit, each is asked by itself. Raises what will pass (503)."""
-        try:
-            return [(line, False) for line in self._answer_all(project, rows)]
-        except Problem as problem:
-            if problem.status == 503 and not isinstance(problem, FeaturesStale):
-                raise
-            if len(rows) == 1:
-                return [(orjson.dumps({"problem": problem.document()}, default=str), True)]
-        return [found for row in rows for found in self._answer(project, [row])]
-
-    def _answer_all(self, project: str, rows: Sequence[bytes]) -> list[bytes]:
-        from touchline.serving.predicting.answer import predictor_of
-
         serving, slot = self._serving, self._serving.slots[project]
-        predictor = predictor_of(slot)
-        if not serving.log.has_room:
-            raise Overloaded("The prediction log is full.")
-        checked, _ = predictor.read_body(b"[" + b",".join(rows) + b"]", len(rows))
-        ask = Ask(self._ids.next(), None, slot.now(), slot.wall())
+        body = rows[0] if len(rows) == 1 else b"[" + b",".join(rows) + b"]"
+        problem: Problem
         try:
-            answered = predictor.answer(checked, ask, self._ids.next)
-        except FeatureNotANumber as wrong:
-            raise InvalidRequest([FieldProblem(wrong.column, str(wrong), None, "number")]) from wrong
-        for one in answered:
-            serving.log.record(one.line)
-        slot.meter.scored(predictor.release.version, answered)
-        return [orjson.dumps(one.answer, option=orjson.OPT_UTC_Z) for one in answered]
+            return [(to_json(one), False) for one in answer(serving, slot, body, self._ids.next, most_rows=len(rows))]
+        except Problem as refused:
+            if refused.status == 503 and not isinstance(refused, FeaturesStale):
+                raise
+            problem = refused
+        except Exception as error:  # noqa: BLE001  an unforeseen error of one row must not end the job
+            if len(rows) == 1:
+                _log.error("a row of a job of %s failed: %r", project, error)
+            problem = InternalError()
+        if len(rows) == 1:
+            return [(orjson.dumps({"problem": problem.document()}, default=str), True)]
+        return [found for row in rows for found in self._answer(project, [row])]
 
 
 def rows_of(body: bytes, most: int, *, is_list: bool = True) -> Iterator[bytes]:

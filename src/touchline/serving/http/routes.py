@@ -10,8 +10,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from touchline.errors import TouchlineError, UnknownPrediction, WrongLabel
-from touchline.http.problems import FieldProblem, InvalidRequest, NotFound, Unavailable
+from touchline.errors import WrongLabel
 from touchline.predictions import Outcome, OutcomeRecords
 from touchline.registry.release.served_release import ServedRelease
 from touchline.serving.http.outcome_bodies import (
@@ -88,16 +87,9 @@ def _record(
         else Outcome(one.label, example_id=one.example_id, label_timestamp=one.label_timestamp)
         for one in given
     ]
-    try:
-        if slot.current is not None:
-            validate_labels(slot.current.release, received)
-        receipts = OutcomeRecords(serving.database, slot.project).record(received, source="http", now=slot.now())
-    except UnknownPrediction as unknown:
-        raise NotFound(str(unknown), members={"prediction_ids": list(unknown.prediction_ids[:50])}) from unknown
-    except WrongLabel as wrong:
-        raise InvalidRequest([FieldProblem("label", str(wrong), wrong.label, None)]) from wrong
-    except TouchlineError as away:
-        raise Unavailable(f"Outcomes cannot be recorded now: {away}") from away
+    if slot.current is not None:
+        validate_labels(slot.current.release, received)
+    receipts = OutcomeRecords(serving.database, slot.project).record(received, source="http", now=slot.now())
     for receipt in receipts:
         slot.meter.outcomes[receipt.status] += 1
     return [ReceiptBody(**vars(receipt)) for receipt in receipts]

@@ -1,17 +1,17 @@
-"""The answer to one predict request: check, score, log, tell. Raises `Problem` for whatever does not fit."""
+"""The one way from a request body to logged predictions: check, score, log. Every error on it is a `Problem`."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from touchline.errors import FeatureNotANumber
-from touchline.http.problems import FieldProblem, InvalidRequest, NoRelease, Overloaded
+from touchline.http.problems import NoRelease, Overloaded
 from touchline.serving.http.state import Serving
-from touchline.serving.predicting.predict import Predictor
+from touchline.serving.predicting.predict import NewId, Predictor
 from touchline.serving.predicting.scored_row import Answered, Ask
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.storage.ulids import Ulids
@@ -22,7 +22,7 @@ _FEW_ROWS = 32
 
 
 def predictor_of(slot: ReleaseSlot) -> Predictor:
-    """The predictor that answers now, or `NoRelease` with the reason."""
+    """The predictor of the release in Production, or `NoRelease` with the reason."""
     current = slot.current
     if current is not None:
         return current
@@ -34,30 +34,46 @@ def predictor_of(slot: ReleaseSlot) -> Predictor:
 
 
 async def answer_body(serving: Serving, slot: ReleaseSlot, body: bytes, correlation_id: str | None) -> bytes:
-    """The JSON answer to a request body. What cannot be logged is not answered."""
-    predictor = predictor_of(slot)
-    if not serving.log.has_room:
-        raise Overloaded("The prediction log is full because its disk and database are away.", retry_after_seconds=5)
+    """The response to a request body, as JSON. A prediction that cannot be logged is refused."""
+    predictor = _predictor_with_room(serving, slot)
     if len(body) <= _SMALL_BYTES:
         rows, is_many = predictor.read_body(body, serving.limits.rows)
     else:
         rows, is_many = await asyncio.to_thread(predictor.read_body, body, serving.limits.rows)
     ask = Ask(serving.ids.next(), correlation_id, slot.now(), slot.wall())
-    try:
-        if len(rows) > _FEW_ROWS:
-            answered = await asyncio.to_thread(predictor.answer, rows, ask, Ulids().next)
-        elif slot.waiting is not None and slot.waiting.predictor is predictor:
-            answered = await slot.waiting.answer(rows, ask, serving.ids.next)
-        elif len(rows) == 1:
-            answered = [predictor.answer_one(rows[0], ask, serving.ids.next)]
-        else:
-            answered = predictor.answer(rows, ask, serving.ids.next)
-    except FeatureNotANumber as wrong:
-        raise InvalidRequest([FieldProblem(wrong.column, str(wrong), None, "number")]) from wrong
+    if len(rows) > _FEW_ROWS:
+        answered = await asyncio.to_thread(predictor.answer, rows, ask, Ulids().next)
+    elif slot.waiting is not None and slot.waiting.predictor is predictor:
+        answered = await slot.waiting.answer(rows, ask, serving.ids.next)
+    elif len(rows) == 1:
+        answered = [predictor.answer_one(rows[0], ask, serving.ids.next)]
+    else:
+        answered = predictor.answer(rows, ask, serving.ids.next)
     _record(serving, slot, predictor, answered)
     if is_many:
-        return orjson.dumps({"predictions": [one.answer for one in answered]}, option=orjson.OPT_UTC_Z)
-    return orjson.dumps(answered[0].answer, option=orjson.OPT_UTC_Z)
+        return to_json({"predictions": [one.answer for one in answered]})
+    return to_json(answered[0].answer)
+
+
+def answer(serving: Serving, slot: ReleaseSlot, body: bytes, new_id: NewId, *, most_rows: int) -> list[dict[str, Any]]:
+    """The same for a thread that waits for the response: a prediction for each row. `new_id` is the thread's own."""
+    predictor = _predictor_with_room(serving, slot)
+    rows, _ = predictor.read_body(body, most_rows)
+    answered = predictor.answer(rows, Ask(new_id(), None, slot.now(), slot.wall()), new_id)
+    _record(serving, slot, predictor, answered)
+    return [one.answer for one in answered]
+
+
+def to_json(document: Mapping[str, Any]) -> bytes:
+    """A response as JSON; instants end in Z."""
+    return orjson.dumps(document, option=orjson.OPT_UTC_Z)
+
+
+def _predictor_with_room(serving: Serving, slot: ReleaseSlot) -> Predictor:
+    predictor = predictor_of(slot)
+    if not serving.log.has_room:
+        raise Overloaded("The prediction log is full because its disk and database are away.", retry_after_seconds=5)
+    return predictor
 
 
 def _record(serving: Serving, slot: ReleaseSlot, predictor: Predictor, answered: Sequence[Answered]) -> None:
@@ -73,14 +89,8 @@ class PredictHere:
         self._serving, self.project = serving, project
 
     def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Answers to rows, as `/predict` gives them. Raises `Problem`, which the server turns into a response."""
+        """A prediction for each row, as `/predict` gives them. A raised `Problem` becomes the response."""
         serving, slot = self._serving, self._serving.slots[self.project]
-        predictor = predictor_of(slot)
-        if not serving.log.has_room:
-            raise Overloaded("The prediction log is full because its disk and database are away.")
-        checked, _ = predictor.read_body(orjson.dumps(list(rows)), serving.limits.rows)
+        body = json.dumps(list(rows), default=str).encode()  # orjson has no integers beyond 64 bits
         new_id = Ulids().next  # a route of a project may run in a thread of its own
-        ask = Ask(new_id(), None, slot.now(), slot.wall())
-        answered = predictor.answer(checked, ask, new_id)
-        _record(serving, slot, predictor, answered)
-        return [one.answer for one in answered]
+        return answer(serving, slot, body, new_id, most_rows=serving.limits.rows)

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from touchline.errors import FeatureNotANumber, TouchlineError, UnknownPrediction
 from touchline.features import decode
-from touchline.http.problems import FieldProblem, InvalidRequest, NotFound, Unavailable
+from touchline.http.problems import NotFound
 from touchline.predictions import PredictionRecords
 from touchline.registry.release.served_release import ServedRelease, Vectors
 from touchline.serving.http.state import Serving
@@ -30,10 +29,7 @@ def explain_body(serving: Serving, slot: ReleaseSlot, body: bytes) -> dict[str, 
         return _told(predictor.release, logged)[0]
     rows, is_many = predictor.read_body(body, _MOST_ROWS)
     ask = Ask("", None, slot.now(), slot.wall())
-    try:
-        vectors, _ = predictor.vectors(rows, predictor.cutoffs(rows, ask), predictor.asked(rows))
-    except FeatureNotANumber as wrong:
-        raise InvalidRequest([FieldProblem(wrong.column, str(wrong), None, "number")]) from wrong
+    vectors, _ = predictor.vectors(rows, predictor.cutoffs(rows, ask), predictor.asked(rows))
     told = _told(predictor.release, vectors)
     return {"explanations": told} if is_many else told[0]
 
@@ -46,12 +42,7 @@ def _logged(serving: Serving, slot: ReleaseSlot, release: ServedRelease, body: b
         return None
     if not isinstance(given, dict) or given.keys() != {"prediction_id"}:
         return None
-    try:
-        row = PredictionRecords(serving.database, slot.project).find(str(given["prediction_id"]))
-    except UnknownPrediction as unknown:
-        raise NotFound(str(unknown)) from unknown
-    except TouchlineError as away:
-        raise Unavailable(f"The log cannot be read now: {away}") from away
+    row = PredictionRecords(serving.database, slot.project).find(str(given["prediction_id"]))
     if row.release_id != release.id:
         raise NotFound(f"Release {row.release_id}, which answered, is not the one loaded. Replay it: touchline replay")
     return row.numbers.reshape(1, -1)

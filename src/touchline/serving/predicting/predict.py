@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TypeVar, cast
+from typing import cast
 
 import numpy as np
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from touchline.errors import FeaturesExpired, InvalidEntityKey, TouchlineError
+from touchline.errors import FeatureNotANumber, FeaturesExpired, InvalidEntityKey, InvalidView, TouchlineError
 from touchline.features import FeatureRows, RowPlan
 from touchline.http.problems import (
     BatchTooLarge,
-    FeaturesStale,
     FeaturesUnavailable,
     FieldProblem,
     InvalidRequest,
     MalformedBody,
     Problem,
 )
+from touchline.http.statuses import problem_of
 from touchline.registry.release.served_release import FeatureReads, ServedRelease, Vectors, view_label
 from touchline.serving.predicting.log_line import log_line_of
 from touchline.serving.predicting.one_row import row_scorer
@@ -28,9 +28,7 @@ from touchline.serving.predicting.request_fields import RequestModels, explain, 
 from touchline.serving.predicting.scored_row import Answered, Ask, Row, Scored, Statuses
 
 NewId = Callable[[], str]
-Asked = TypeVar("Asked")
-At = TypeVar("At")
-Found = TypeVar("Found")
+_OF_THE_ROW = (FeatureNotANumber, FeaturesExpired, InvalidEntityKey, InvalidView)
 VARIANT = "production"  # the traffic split will name others
 
 
@@ -111,12 +109,15 @@ class Predictor:
     def answer_one(self, row: Row, ask: Ask, new_id: NewId) -> Answered:
         """The same for one row, as most requests have, with no more arrays than its model needs."""
         cutoff, statuses = row["cutoff"] or ask.now, cast(Statuses, ())
-        if not self._keys:
-            vector = self._plan.vector(row)
-        elif row["features"] is not None:
-            vector = self._plan.vector({**row, **row["features"].__dict__})
-        else:
-            vector, statuses = self._asked_of(self._store.read_row, row, cutoff)
+        try:
+            if not self._keys:
+                vector = self._plan.vector(row)
+            elif row["features"] is not None:
+                vector = self._plan.vector({**row, **row["features"].__dict__})
+            else:
+                vector, statuses = self._store.read_row(row, cutoff)
+        except (TouchlineError, OSError) as error:
+            raise self._problem(error) from error
         output = self._score_row(vector)
         _validate_finite(output)
         return self._answered(Scored(row, cutoff, vector, statuses, output), ask, new_id())
@@ -136,14 +137,14 @@ class Predictor:
     ) -> tuple[Vectors, Sequence[Statuses]]:
         """The model's vectors and each view's freshness; `found` has the features of the rows that ask, if read."""
         if not self._keys:
-            return self._plan.vectors(rows), [()] * len(rows)
+            return self._encode(rows), [()] * len(rows)
         if asked and found is None:
             found = self.read_features([rows[i] for i in asked], [cutoffs[i] for i in asked])
         if found is not None and len(asked) == len(rows):
             return found.vectors, found.statuses
         given = [index for index in range(len(rows)) if rows[index]["features"] is not None]
         vectors = np.empty((len(rows), len(self.release.columns)), dtype=np.float64)
-        vectors[given] = self._plan.vectors([{**rows[i], **rows[i]["features"].__dict__} for i in given])
+        vectors[given] = self._encode([{**rows[i], **rows[i]["features"].__dict__} for i in given])
         statuses: list[Statuses] = [()] * len(rows)
         for place, index in enumerate(asked):
             assert found is not None
@@ -152,20 +153,22 @@ class Predictor:
 
     def read_features(self, rows: Sequence[Row], cutoffs: Sequence[datetime]) -> FeatureRows:
         """Rows' features from the online store, in one round trip; failures as problems."""
-        return self._asked_of(self._store.read, rows, cutoffs)
-
-    def _asked_of(self, read: Callable[[Asked, At], Found], asked: Asked, at: At) -> Found:
         try:
-            return read(asked, at)
-        except (TouchlineError, OSError) as wrong:
-            raise self._reading_problem(wrong) from wrong
+            return self._store.read(rows, cutoffs)
+        except (TouchlineError, OSError) as error:
+            raise self._problem(error) from error
 
-    def _reading_problem(self, wrong: Exception) -> Problem:
-        if isinstance(wrong, InvalidEntityKey):
-            return InvalidRequest([FieldProblem(wrong.key, str(wrong), None, None)])
-        if isinstance(wrong, FeaturesExpired):
-            return FeaturesStale(str(wrong))
-        return FeaturesUnavailable(self.release.project, str(wrong))
+    def _encode(self, rows: Sequence[Row]) -> Vectors:
+        try:
+            return self._plan.vectors(rows)
+        except TouchlineError as error:
+            raise self._problem(error) from error
+
+    def _problem(self, error: Exception) -> Problem:
+        """The problem document of an error between a row and its vector."""
+        if isinstance(error, _OF_THE_ROW):
+            return problem_of(error)
+        return FeaturesUnavailable(self.release.project, str(error))
 
     # --- tell and log ---
 
