@@ -113,7 +113,7 @@ class EntityPage(BaseModel):
 @router.get("/feature-store/stats", summary="Rows, freshness, reads and distributions of every view")
 def get_feature_store_stats(project: ProjectOfRequest) -> FeatureStoreStats:
     now, reads = project.now(), _reads(project)
-    statistics = [_statistics(project, view, now) for view in project.declared.feature_views]
+    statistics = [_statistics(project, view, now=now) for view in project.declared.feature_views]
     views = [_view_stats(view, reads.get(view.view)) for view in statistics]
     return FeatureStoreStats(project=project.name, now=now, views=views)
 
@@ -122,6 +122,7 @@ def get_feature_store_stats(project: ProjectOfRequest) -> FeatureStoreStats:
 def get_entities(
     project: ProjectOfRequest,
     plural: Plural,
+    *,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> EntityList:
@@ -147,14 +148,15 @@ def get_entities(
 def get_entity(
     project: ProjectOfRequest,
     plural: Plural,
+    *,
     key: Annotated[str, Path(description="the entity's key; several join keys are separated by commas")],
     history: Annotated[int, Query(ge=0, le=500, description="earlier rows of each view")] = 20,
 ) -> EntityPage:
     views = _views_of(project, plural)
     keys = _keys(views[0], key)
     now = project.now()
-    (online,) = read_online(project.name, views, [keys], project.stores.online, now=now)
-    earlier = [_rows(project, view, keys, history) for view in views]
+    online = read_online(views, keys, project=project.name, store=project.stores.online, now=now)
+    earlier = [_rows(project, view, keys, limit=history) for view in views]
     if all(one.event_timestamp is None for one in online) and not any(earlier):
         listed = f"/api/feature-store/{plural} lists the known ones."
         raise NotFound(f"No feature view knows the {views[0].entity.name} {key!r}. {listed}")
@@ -184,7 +186,7 @@ def _history(project: RequestedProject, view: FeatureView) -> FeatureHistory | N
     return features.read_history(view, project=project.name, stores=project.stores)
 
 
-def _statistics(project: RequestedProject, view: FeatureView, now: datetime) -> ViewStatistics:
+def _statistics(project: RequestedProject, view: FeatureView, *, now: datetime) -> ViewStatistics:
     """Statistics of one view. The online store is read each time; those of a history, with many rows, are cached."""
 
     def compute(history: FeatureHistory | None) -> ViewStatistics:
@@ -207,7 +209,7 @@ def _statistics(project: RequestedProject, view: FeatureView, now: datetime) -> 
     )
 
 
-def _rows(project: RequestedProject, view: FeatureView, keys: Mapping[str, str], limit: int) -> list[dict[str, Any]]:
+def _rows(project: RequestedProject, view: FeatureView, keys: Mapping[str, str], *, limit: int) -> list[dict[str, Any]]:
     history = _history(project, view)
     return features.entity_features(view, history, keys, limit=max(limit, 1)) if history else []
 

@@ -11,25 +11,25 @@ from touchline.errors import EntityKeyMissing, UnknownName
 from touchline.features import FeatureReader, ServedView
 
 if TYPE_CHECKING:
-    from touchline.features import FeatureView, OnlineStore, ViewStatus
+    from touchline.features import FeatureView, OnlineStore
     from touchline.features.online.reader import Presence
 
 Value = float | int | bool | str | datetime | None
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OnlineValues:
     """The stored values of one entity in one view. Serving uses them only if the status is `present`."""
 
     view: str
     feature_version: str
     keys: Mapping[str, str]
-    status: Presence
+    status: Presence = "missing"
     event_timestamp: datetime | None
     created_timestamp: datetime | None
-    watermark: datetime | None
-    ttl: timedelta | None
+    watermark: datetime | None = None
+    ttl: timedelta | None = None
     values: Mapping[str, Value]
 
 
@@ -45,33 +45,23 @@ def entity_keys(view: FeatureView, pairs: Mapping[str, str]) -> dict[str, str]:
 
 
 def read_online(
-    project: str,
-    views: Sequence[FeatureView],
-    entities: Sequence[Mapping[str, str]],
-    store: OnlineStore,
-    *,
-    now: datetime,
-) -> list[list[OnlineValues]]:
-    """The online values of these entities in each view, with the statuses of a request at `now`."""
+    views: Sequence[FeatureView], keys: Mapping[str, str], *, project: str, store: OnlineStore, now: datetime
+) -> list[OnlineValues]:
+    """The online values of the entity with these keys in each view, with the statuses of a request at `now`."""
     # The caller wants the status, so no view's fall-back may raise or compute here.
     served = [replace(ServedView.of(project, view.on()), fallback="null") for view in views]
-    if not served or not entities:
-        return [[] for _ in entities]
-    statuses = FeatureReader(tuple(served), (), store).read(entities, [now] * len(entities)).statuses
-    row_keys = [view.key(keys) or b"" for keys in entities for view in served]
-    rows = dict(zip(row_keys, store.read(row_keys), strict=True))
+    if not served:
+        return []
+    (statuses,) = FeatureReader(tuple(served), (), store).read([keys], [now]).statuses
+    rows = store.read([view.key(keys) or b"" for view in served])
     return [
-        [
-            _values(view, declared.ttl, keys, status, rows.get(view.key(keys) or b""))
-            for view, declared, status in zip(served, views, row, strict=True)
-        ]
-        for keys, row in zip(entities, statuses, strict=True)
+        replace(_values(view, keys, data), status=status.status, watermark=status.watermark, ttl=declared.ttl)
+        for view, declared, status, data in zip(served, views, statuses, rows, strict=True)
     ]
 
 
-def _values(
-    view: ServedView, ttl: timedelta | None, keys: Mapping[str, str], status: ViewStatus, data: bytes | None
-) -> OnlineValues:
+def _values(view: ServedView, keys: Mapping[str, str], data: bytes | None) -> OnlineValues:
+    """The unpacked row of one view, or nulls where there is none."""
     packed = view.layout.unpack(data, "/".join(keys.values())) if data is not None else None
     kinds = dict(view.features)
     values = zip(kinds, packed.values if packed else [None] * len(kinds), strict=True)
@@ -79,11 +69,8 @@ def _values(
         view=view.view,
         feature_version=view.feature_version,
         keys=dict(keys),
-        status=status.status,
         event_timestamp=_instant(packed.event) if packed else None,
         created_timestamp=_instant(packed.created) if packed else None,
-        watermark=status.watermark,
-        ttl=ttl,
         values={name: _instant(value) if kinds[name] == "timestamp" else value for name, value in values},
     )
 

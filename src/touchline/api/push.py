@@ -41,7 +41,7 @@ def post_features(
 ) -> PushReceipt:
     """The values are used from now on, never for an earlier time, even if their `event_timestamp` is earlier."""
     declared = _view(project, view)
-    rows = [_read(declared, number, row) for number, row in enumerate(body.rows)]
+    rows = [_read(declared, row, number=number) for number, row in enumerate(body.rows)]
     stores = project.stores
     pushed = features.push(
         declared, rows, project=project.name, stores=stores, online=stores.online, clock=project.slot
@@ -62,13 +62,15 @@ def _view(project: RequestedProject, name: str) -> FeatureView:
     return views[name]
 
 
-def _read(view: FeatureView, number: int, row: dict[str, Any]) -> dict[str, Any]:
+def _read(view: FeatureView, row: dict[str, Any], *, number: int) -> dict[str, Any]:
     """The row with its instants parsed, which JSON has as text."""
     instants = {feature.name for feature in view.features if feature.dtype == "timestamp"}
-    return {name: _instant(view, number, name, value) if name in instants else value for name, value in row.items()}
+    return {
+        name: _instant(view, name, value, number=number) if name in instants else value for name, value in row.items()
+    }
 
 
-def _instant(view: FeatureView, number: int, column: str, value: Any) -> datetime | None:
+def _instant(view: FeatureView, column: str, value: Any, *, number: int) -> datetime | None:
     if value is None:
         return None
     try:

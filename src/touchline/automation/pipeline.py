@@ -95,7 +95,7 @@ def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: 
         output |= {done.view: done.written for done in steps.materialize_all(context, histories)}
     with record.step("promote") as output:
         decision = Decision(actor, reason=f"trigger: {record.trigger}")
-        promotion, refusal = _promote(context, version, training_set, decision)
+        promotion, refusal = _promote(context, version, decision, training_set=training_set)
         output |= {"refused": str(refusal)} if refusal else {}
         if promotion is not None:
             output |= {"dropped_features": promotion.dropped, "cleanup_failure": promotion.cleanup_failure}
@@ -139,7 +139,7 @@ def _train(context: PipelineContext, training_set: TrainingSet, *, actor: str) -
 
 
 def _promote(
-    context: PipelineContext, version: ModelVersion, training_set: TrainingSet, decision: Decision
+    context: PipelineContext, version: ModelVersion, decision: Decision, *, training_set: TrainingSet
 ) -> tuple[Promotion | None, GateFailed | None]:
     """Promote a version that no gate has seen; a second comparison would spend the gates' alpha."""
     stores, project = context.stores, context.project.name

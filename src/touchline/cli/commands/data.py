@@ -27,7 +27,9 @@ def register(app: typer.Typer) -> None:
         group.command()(command)
 
 
-def ingest_sources(source: SourceArgument = None, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+def ingest_sources(
+    source: SourceArgument = None, project: ProjectOption = None, *, as_json: JsonOption = False
+) -> None:
     """Read the sources, check and store their rows, and record outcomes.
 
     Ingests all sources, or the one you name. Predictions whose outcome is known by now are settled.
@@ -52,6 +54,7 @@ def ingest_sources(source: SourceArgument = None, project: ProjectOption = None,
 def log(
     source: SourceArgument = None,
     limit: Annotated[int, typer.Option(min=1, help="Number of ingests to list.")] = 20,
+    *,
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -77,6 +80,7 @@ def log(
 def show(
     source: OneSourceArgument = None,
     snapshot: Annotated[str | None, typer.Option(help="Hash or its first letters; default: the newest one.")] = None,
+    *,
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -103,6 +107,7 @@ def show(
 def diff(
     before: Annotated[str, typer.Argument(help="Hash of the older snapshot, or its first letters.")],
     after: Annotated[str | None, typer.Argument(help="Hash of the newer one; default: the newest one.")] = None,
+    *,
     source: OneSourceOption = None,
     project: ProjectOption = None,
     as_json: JsonOption = False,
@@ -137,6 +142,7 @@ def diff(
 def checkout(
     snapshot: Annotated[str, typer.Argument(help="Hash of the snapshot, or its first letters.")],
     to: Annotated[Path, typer.Option("--to", help="Parquet file to write.")],
+    *,
     source: OneSourceOption = None,
     project: ProjectOption = None,
     as_json: JsonOption = False,
@@ -179,6 +185,7 @@ def quarantine(
     ingest_id: Annotated[
         str | None, typer.Option("--ingest", help="Id of an ingest; default: the newest with rejected rows.")
     ] = None,
+    *,
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -51,7 +51,7 @@ def apply(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     typer.echo(f"  list them: feast -c {done.folder} feature-views list")
 
 
-def compute(views: ViewsArgument = None, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+def compute(views: ViewsArgument = None, project: ProjectOption = None, *, as_json: JsonOption = False) -> None:
     """Compute the history of views from the ingested data.
 
     A history that was computed before from the same snapshots and code is used again.
@@ -72,7 +72,7 @@ def compute(views: ViewsArgument = None, project: ProjectOption = None, as_json:
     print_table(f"feature histories of {opened.name}", ["view", "version", "rows", "hash", "object"], rows)
 
 
-def materialize(views: ViewsArgument = None, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+def materialize(views: ViewsArgument = None, project: ProjectOption = None, *, as_json: JsonOption = False) -> None:
     """Copy the newest values of views to the online store.
 
     A value there that is newer stays.
@@ -104,6 +104,7 @@ def materialize(views: ViewsArgument = None, project: ProjectOption = None, as_j
 def get(
     view: ViewArgument,
     keys: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="Join keys of the entity.")],
+    *,
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -115,7 +116,7 @@ def get(
     (declared,) = _views(opened, [view])
     entity = api.entity_keys(declared, _pairs(keys))
     now = opened.clock.now()
-    ((values,),) = api.read_online(opened.name, [declared], [entity], opened.stores.online, now=now)
+    (values,) = api.read_online([declared], entity, project=opened.name, store=opened.stores.online, now=now)
     if as_json:
         print_json(values)
         return
@@ -132,7 +133,7 @@ def get(
     print_table("", ["feature", "value"], values.values.items())
 
 
-def stats(views: ViewsArgument = None, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+def stats(views: ViewsArgument = None, project: ProjectOption = None, *, as_json: JsonOption = False) -> None:
     """Show rows, freshness and distributions of views, and the model versions that use them.
 
     Distributions are over each entity's newest value.
@@ -160,6 +161,7 @@ def invalidate(
     keys: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Join keys of one entity; default: all.")
     ] = None,
+    *,
     model: Annotated[str | None, typer.Option("--model", help="Model version, for the views it reads.")] = None,
     project: ProjectOption = None,
     as_json: JsonOption = False,
@@ -186,6 +188,7 @@ def invalidate(
 def verify(
     sample: Annotated[int, typer.Option(min=1, help="Number of logged predictions to check, drawn at random.")] = 1000,
     all_rows: Annotated[bool, typer.Option("--all", help="Check every logged prediction of the release.")] = False,
+    *,
     version: Annotated[str, typer.Option("--model", help="Model version to check.")] = "Production",
     project: ProjectOption = None,
     as_json: JsonOption = False,

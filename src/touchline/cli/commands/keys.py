@@ -28,6 +28,7 @@ def make(
     role: Annotated[
         Literal["viewer", "scorer", "operator", "admin"], typer.Option(help="Role of the client.")
     ] = "scorer",
+    *,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key and print it. It cannot be printed again, since the database stores only its hash.

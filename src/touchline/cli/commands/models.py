@@ -57,7 +57,7 @@ def list_versions(project: ProjectOption = None, as_json: JsonOption = False) ->
     print_table(f"versions of {opened.name}", columns, rows)
 
 
-def show(version: VersionArgument, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+def show(version: VersionArgument, project: ProjectOption = None, *, as_json: JsonOption = False) -> None:
     """Show a version: its stage, hashes and metrics with their intervals.
 
     Example: touchline models show Production -p football
@@ -83,7 +83,7 @@ def show(version: VersionArgument, project: ProjectOption = None, as_json: JsonO
 
 
 def compare(
-    first: VersionArgument, second: VersionArgument, project: ProjectOption = None, as_json: JsonOption = False
+    first: VersionArgument, second: VersionArgument, *, project: ProjectOption = None, as_json: JsonOption = False
 ) -> None:
     """Compare two versions, with a confidence interval of their difference.
 
@@ -113,6 +113,7 @@ def card(
     form: Annotated[
         Literal["markdown", "html"], typer.Option("--format", help="Markdown, or one HTML page.")
     ] = "markdown",
+    *,
     out: Annotated[Path | None, typer.Option("--out", help="File to write; default: print the card.")] = None,
     project: ProjectOption = None,
 ) -> None:
@@ -133,6 +134,7 @@ def card(
 def download(
     version: VersionArgument,
     folder: Annotated[Path, typer.Argument(help="Folder to copy the release to.")],
+    *,
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -145,7 +147,9 @@ def download(
     print_json({"folder": target}) if as_json else typer.echo(f"verified release in {target}")
 
 
-def reproduce(version: VersionArgument = "latest", project: ProjectOption = None, as_json: JsonOption = False) -> None:
+def reproduce(
+    version: VersionArgument = "latest", project: ProjectOption = None, *, as_json: JsonOption = False
+) -> None:
     """Train a version again from its record and compare the predictions.
 
     Exit code 1 when a prediction differs. Data and libraries that changed since are listed.
@@ -176,6 +180,7 @@ def promote(
     skip_rollout: Annotated[
         bool, typer.Option("--now", help="Straight to Production without a rollout; needs --reason.")
     ] = False,
+    *,
     reason: ReasonOption = "",
     ticket: TicketOption = None,
     project: ProjectOption = None,
@@ -197,6 +202,7 @@ def promote(
 def approve(
     version: VersionArgument,
     reason: ReasonOption = "",
+    *,
     ticket: TicketOption = None,
     project: ProjectOption = None,
     as_json: JsonOption = False,
@@ -205,12 +211,13 @@ def approve(
 
     Example: touchline models approve 7 --reason "reviewed" -p football
     """
-    _decide(registry.approve, version, registry.Decision(actor(), reason, ticket), project, as_json=as_json)
+    _decide(registry.approve, version, registry.Decision(actor(), reason, ticket), project=project, as_json=as_json)
 
 
 def reject(
     version: VersionArgument,
     reason: ReasonOption,
+    *,
     ticket: TicketOption = None,
     project: ProjectOption = None,
     as_json: JsonOption = False,
@@ -219,12 +226,13 @@ def reject(
 
     Example: touchline models reject 7 --reason "trained on a broken feed" -p football
     """
-    _decide(registry.reject, version, registry.Decision(actor(), reason, ticket), project, as_json=as_json)
+    _decide(registry.reject, version, registry.Decision(actor(), reason, ticket), project=project, as_json=as_json)
 
 
 def demote(
     version: VersionArgument,
     reason: ReasonOption,
+    *,
     ticket: TicketOption = None,
     project: ProjectOption = None,
     as_json: JsonOption = False,
@@ -233,12 +241,13 @@ def demote(
 
     Example: touchline models demote 7 --reason "needs another review" -p football
     """
-    _decide(registry.demote, version, registry.Decision(actor(), reason, ticket), project, as_json=as_json)
+    _decide(registry.demote, version, registry.Decision(actor(), reason, ticket), project=project, as_json=as_json)
 
 
 def rollback(
     reason: ReasonOption = "",
     ticket: TicketOption = None,
+    *,
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -254,6 +263,7 @@ def rollback(
 def history(
     at: Annotated[str | None, typer.Option("--at", help="Show the stages at this time instead (ISO, UTC).")] = None,
     project: ProjectOption = None,
+    *,
     as_json: JsonOption = False,
 ) -> None:
     """List every stage change, or show the stages of all versions at a time.
@@ -290,8 +300,8 @@ def _decide(
     change_stage: Callable[[Registry, str, str, Decision], Promoted],
     version: str,
     decision: Decision,
-    project: str | None,
     *,
+    project: str | None,
     as_json: bool,
 ) -> None:
     opened = open_project(project)

@@ -45,6 +45,7 @@ def register(app: typer.Typer) -> None:
 def predict(
     fields: Annotated[list[str] | None, typer.Argument(help="Fields of the request, as name=value.")] = None,
     file: Annotated[Path | None, typer.Option("--file", help="CSV or Parquet file with one request per row.")] = None,
+    *,
     to: Annotated[Path | None, typer.Option("--to", help="File to write for --file; .csv or .parquet.")] = None,
     project: ProjectOption = None,
     as_json: JsonOption = False,
@@ -60,7 +61,7 @@ def predict(
     opened = open_project(project)
     if file is not None:
         with progress("predict", quiet=as_json) as on_progress:
-            scored = _score(opened, file, to, on_progress)
+            scored = _score(opened, file, target=to, on_progress=on_progress)
         if as_json:
             print_json(scored)
         else:
@@ -79,6 +80,7 @@ def predict(
 def outcomes(
     limit: Annotated[int, typer.Option(min=1, help="Number of predictions to list.")] = 20,
     project: ProjectOption = None,
+    *,
     as_json: JsonOption = False,
 ) -> None:
     """List predictions beside their outcomes, newest first.
@@ -121,6 +123,7 @@ def trace(
 def replay(
     prediction_id: Annotated[str | None, typer.Argument(help="Id of one prediction; default: a random sample.")] = None,
     sample: Annotated[int, typer.Option(min=1, help="Number of logged predictions to compute again.")] = 10_000,
+    *,
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -155,7 +158,7 @@ def replay(
 
 
 def export(
-    since: SinceOption = None, until: UntilOption = None, project: ProjectOption = None, as_json: JsonOption = False
+    since: SinceOption = None, until: UntilOption = None, *, project: ProjectOption = None, as_json: JsonOption = False
 ) -> None:
     """Copy logged predictions to Parquet files, one per month.
 
@@ -177,7 +180,7 @@ def export(
         typer.echo(f"  {key}")
 
 
-def prune(keep_days: DaysOption, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+def prune(keep_days: DaysOption, project: ProjectOption = None, *, as_json: JsonOption = False) -> None:
     """Move old predictions to Parquet files and delete them from the database. Outcomes stay.
 
     Example: touchline predictions prune --keep-days 90 -p football
@@ -195,7 +198,7 @@ def prune(keep_days: DaysOption, project: ProjectOption = None, as_json: JsonOpt
 
 
 def _score(
-    opened: OpenedProject, file: Path, target: Path | None, on_progress: Callable[[str], None]
+    opened: OpenedProject, file: Path, *, target: Path | None, on_progress: Callable[[str], None]
 ) -> serving.ScoredFile:
     """Score a file by the release in Production."""
     stores, declared = opened.stores, opened.project

@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
 def init(
     name: Annotated[str, typer.Argument(help="Name of the new project; its folder is projects/NAME.")],
     data: Annotated[Path, typer.Option("--from", help="CSV or Parquet file with the data.")],
+    *,
     target: Annotated[str, typer.Option(help="Column to predict.")],
     as_json: JsonOption = False,
 ) -> None:
@@ -89,6 +90,7 @@ def show_clock(project: ProjectOption = None, as_json: JsonOption = False) -> No
 def advance(
     to: Annotated[datetime, typer.Argument(help="The new time, UTC: 2009-04-20 or 2009-04-20T18:00:00.")],
     project: ProjectOption = None,
+    *,
     as_json: JsonOption = False,
 ) -> None:
     """Move the frozen clock of a sample project forward.

@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
 def serve(
     projects: Annotated[list[str] | None, typer.Argument(help="Projects to serve; default: all.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; default: TOUCHLINE_HOST.")] = None,
+    *,
     port: Annotated[int | None, typer.Option(help="Port; default: TOUCHLINE_PORT.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Number of processes; default: TOUCHLINE_API_WORKERS.")

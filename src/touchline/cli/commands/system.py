@@ -41,7 +41,7 @@ def up(
         with progress(one.name) as on_progress:
             automation.run_pipeline(pipeline_context(one, on_progress), trigger="up", actor=actor())
     with progress("processes") as on_progress:
-        bring_up(home, loaded, on_progress)
+        bring_up(home, loaded, on_progress=on_progress)
     summary = summarize(home, opened)
     print_json(summary) if as_json else print_summary(summary)
 

@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
         group.command()(command)
 
 
-def train(is_forced: ForceOption = False, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+def train(is_forced: ForceOption = False, project: ProjectOption = None, *, as_json: JsonOption = False) -> None:
     """Train the candidates, register the best one, and promote it if it passes the gates.
 
     The sources are ingested first. The first version that passes goes to Production.
@@ -43,7 +43,7 @@ def train(is_forced: ForceOption = False, project: ProjectOption = None, as_json
     _run(project, trigger="train", is_forced=is_forced, as_json=as_json)
 
 
-def retrain(is_forced: ForceOption = False, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+def retrain(is_forced: ForceOption = False, project: ProjectOption = None, *, as_json: JsonOption = False) -> None:
     """Run the same pipeline as `train`, recorded as a retraining by hand.
 
     Exit code 3 when a gate refuses the version.
@@ -58,6 +58,7 @@ def list_trainings(
     sort: Annotated[
         str, typer.Option(help="A metric, a parameter or started; with - in front: largest first.")
     ] = "-started",
+    *,
     has_children: Annotated[bool, typer.Option("--all", help="Also list the runs of candidates and trials.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Number of runs to list.")] = 20,
     project: ProjectOption = None,
@@ -77,6 +78,7 @@ def compare(
         list[str], typer.Argument(help="Run ids, the first letters of them, or model versions.", metavar="RUN...")
     ],
     project: ProjectOption = None,
+    *,
     as_json: JsonOption = False,
 ) -> None:
     """Compare runs side by side: every metric, and the parameters that differ.
@@ -96,6 +98,7 @@ def compare(
 def best(
     metric: Annotated[str, typer.Argument(help="Name of a metric, such as log_loss.")],
     where: FilterOption = "",
+    *,
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -22,7 +22,7 @@ _READY_SECONDS = 240.0
 _POLL_SECONDS = 0.1
 
 
-def bring_up(home: Home, loaded: Sequence[LoadedProject], on_progress: Callable[[str], None]) -> None:
+def bring_up(home: Home, loaded: Sequence[LoadedProject], *, on_progress: Callable[[str], None]) -> None:
     """Start the processes of this home; running ones stay when neither the declaration nor a setting changed."""
     processes = required_processes(home, loaded)
     fingerprint = _fingerprint(processes, loaded)
@@ -77,12 +77,12 @@ def mlflow_process(home: Home) -> supervisor.Process:
 def wait_until_ready(home: Home, on_progress: Callable[[str], None]) -> None:
     """Wait for the API, then for MLflow; raises `ProcessFailed` with the end of the log."""
     settings = home.settings
-    _wait(f"{api_url(home)}/readyz", "api", settings.home, on_progress)
+    _wait(f"{api_url(home)}/readyz", "api", home=settings.home, on_progress=on_progress)
     if settings.mlflow_tracking_uri is None:
-        _wait(f"{mlflow_url(home)}/health", "mlflow", settings.home, on_progress)
+        _wait(f"{mlflow_url(home)}/health", "mlflow", home=settings.home, on_progress=on_progress)
 
 
-def _wait(url: str, name: str, home: Path, on_progress: Callable[[str], None]) -> None:
+def _wait(url: str, name: str, *, home: Path, on_progress: Callable[[str], None]) -> None:
     import httpx
 
     on_progress(f"waiting for {name}")
