@@ -5,15 +5,26 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import polars as pl
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.predictions.builders import NOW, a_row, write_rows
 from touchline.errors import UnknownPrediction
-from touchline.predictions import EVERY_ROLE, Outcome, OutcomeRecords, PredictionRecords, Sample, read_settled
+from touchline.predictions import (
+    EVERY_ROLE,
+    Outcome,
+    OutcomeRecords,
+    PredictionRecords,
+    Sample,
+    read_settled,
+    settle_outcomes,
+)
 from touchline.predictions.records import PredictedExamples
 from touchline.storage import Database
 from touchline.storage.tables import outcomes
@@ -135,25 +146,38 @@ def test_an_outcome_is_stored_under_the_example_else_under_the_prediction(databa
     }
 
 
-@pytest.mark.parametrize("labels", [["yes", "yes", "no"], [1, 1.0, 2], ["yes", "no", "yes"]])
-def test_http_and_ingest_store_the_same_labels_alike(database: Database, labels: list[Any]) -> None:
-    from touchline.predictions import settle_outcomes
+LABELS = st.lists(st.tuples(st.sampled_from(["http", "ingest"]), st.sampled_from(["yes", "no", 1, 1.0, 2])), max_size=8)
 
-    write_rows(database, [a_row("1", example_id="e1"), a_row("2", example_id="e1", project="by ingest")])
-    statuses = []
-    for label in labels:
-        receipt = OutcomeRecords(database, "shop").record([Outcome(label, example_id="e1")], source="http", now=NOW)[0]
-        row = {"example_id": "e1", "cutoff": NOW, "label": label, "label_timestamp": NOW}
-        schema = {"cutoff": pl.Datetime("us", "UTC"), "label_timestamp": pl.Datetime("us", "UTC")}
-        frame = pl.DataFrame([row], schema_overrides=schema)
-        settled = settle_outcomes(database, "by ingest", frame, entity_columns=[], now=NOW)
-        assert {"recorded": settled.settled, "corrected": settled.corrected, "unchanged": settled.unchanged} == {
-            status: int(status == receipt.status) for status in ("recorded", "corrected", "unchanged")
-        }
-        statuses.append(receipt.status)
-    query = sa.select(outcomes.c.project, outcomes.c.revision, outcomes.c.label).order_by(outcomes.c.revision)
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(LABELS)
+def test_http_and_ingest_store_labels_by_one_rule(database: Database, labels: list[tuple[str, Any]]) -> None:
+    project = f"project-{next(_NUMBERS)}"
+    write_rows(database, [a_row(project, project=project, example_id="e1")])
+    expected: list[Any] = []
+    for source, label in labels:
+        status = "recorded" if not expected else "unchanged" if expected[-1] == label else "corrected"
+        if status != "unchanged":
+            expected.append(label)
+        assert (_record if source == "http" else _settle)(database, project, label) == status
+    query = sa.select(outcomes.c.revision, outcomes.c.label).where(outcomes.c.project == project)
     with database.connect() as connection:
-        rows = connection.execute(query).all()
-    stored = {project: [tuple(row[1:]) for row in rows if row.project == project] for project in ("shop", "by ingest")}
-    assert stored["shop"] == stored["by ingest"]
-    assert statuses[0] == "recorded"
+        stored = connection.execute(query.order_by(outcomes.c.revision)).all()
+    assert [tuple(row) for row in stored] == list(enumerate(expected, start=1))
+
+
+_NUMBERS = count()
+
+
+def _record(database: Database, project: str, label: Any) -> str:
+    return OutcomeRecords(database, project).record([Outcome(label, example_id="e1")], source="http", now=NOW)[0].status
+
+
+def _settle(database: Database, project: str, label: Any) -> str:
+    instant = pl.Datetime("us", "UTC")
+    row = {"example_id": "e1", "cutoff": NOW, "label": label, "label_timestamp": NOW}
+    frame = pl.DataFrame([row], schema_overrides={"cutoff": instant, "label_timestamp": instant})
+    settled = settle_outcomes(database, project, frame, entity_columns=[], now=NOW)
+    counts = {"recorded": settled.settled, "corrected": settled.corrected, "unchanged": settled.unchanged}
+    [status] = [status for status, number in counts.items() if number == 1]
+    return status
