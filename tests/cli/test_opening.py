@@ -31,7 +31,7 @@ def test_a_reader_of_redis_has_the_stand_in_that_is_set(tmp_path: Path, away: An
     home = a_home(tmp_path, online_store="redis", redis_url="redis://127.0.0.1:1", online_away=away)
     reader = a_reader(home, a_release(a_view()))
     assert reader is not None
-    assert type(reader.away) is kind
+    assert type(reader.stand_in) is kind
     assert isinstance(home.online, MirroredStore) == (away == "copy")
 
 
@@ -39,7 +39,7 @@ def test_the_embedded_store_needs_no_stand_in(tmp_path: Path) -> None:
     home = a_home(tmp_path, online_away="copy")
     reader = a_reader(home, a_release(a_view(fallback="offline_last")))
     assert reader is not None
-    assert reader.away is None
+    assert reader.stand_in is None
     assert set(reader.recalls) == {"offline_last"}
     assert home.online_copy is None
     assert a_reader(home, ARelease((), ())) is None

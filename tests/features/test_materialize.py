@@ -192,7 +192,7 @@ def test_versions_nobody_refers_to_are_dropped(place: Place) -> None:
     for view in (old, new):
         place.materialize(view)
     keep = {(new.name, new.feature_version)}
-    dropped = drop_unused_versions("p", database=place.stores.database, store=place.online, keep=keep)
+    dropped = drop_unused_versions("p", stores=place.stores, online=place.online, keep=keep)
     assert dropped == [(old.name, old.feature_version)]
     assert (place.read(old, "A")[1], place.read(new, "A")[1]) == ("missing", "expired")
 
@@ -201,7 +201,7 @@ def test_statistics_tell_size_age_and_distribution(place: Place) -> None:
     view = place.view()
     place.materialize(view)
     history = compute_view(view, project="p", stores=place.stores, clock=CLOCK)
-    found = view_statistics(view, history, project="p", stores=place.stores, online=place.online, now=NOW)
+    found = view_statistics(view, history, project="p", online=place.online, now=NOW)
     assert (found.online_rows, found.history_rows, found.watermark, found.materialized_at) == (2, 3, day(3), NOW)
     assert found.online_bytes > 0
     assert found.sources == dict(history.snapshots)

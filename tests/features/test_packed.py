@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from touchline.errors import CorruptedFeatures
 from touchline.features.vectors.packed_row import Layout, stamps
-from touchline.features.vectors.watermark import Mark, watermark_in
+from touchline.features.vectors.watermark import ViewMetadata, watermark_in
 
 LAYOUT = Layout("form", [("a", "float"), ("b", "int"), ("c", "bool"), ("d", "str"), ("e", "bytes"), ("f", "timestamp")])
 whole = st.integers(-(2**63), 2**63 - 1)
@@ -56,8 +56,8 @@ def test_packed_stamps_compare_like_instants(one: int, other: int) -> None:
 
 
 def test_a_mark_says_what_was_materialized() -> None:
-    mark = Mark(layout_id=7, watermark=10, materialized=20, history="abc", rows=3)
-    assert Mark.unpack(mark.pack(), "form") == mark
+    mark = ViewMetadata(layout_id=7, watermark=10, materialized=20, history="abc", rows=3)
+    assert ViewMetadata.unpack(mark.pack(), "form") == mark
     assert watermark_in(mark.pack(), "form") == 10
-    with pytest.raises(CorruptedFeatures, match="its mark"):
-        Mark.unpack(b"TL", "form")
+    with pytest.raises(CorruptedFeatures, match="its metadata"):
+        ViewMetadata.unpack(b"TL", "form")

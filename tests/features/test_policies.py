@@ -32,7 +32,7 @@ from touchline.features import (
     open_online_store,
     open_reader,
 )
-from touchline.features.online.compute_on_miss import ComputeOnMiss
+from touchline.features.online.fallbacks import ComputeOnMiss
 from touchline.features.online.materialize import view_layout
 from touchline.ingest import FrameProvider, Source, ingest_source
 from touchline.storage import Database
@@ -78,7 +78,7 @@ def test_without_a_fall_back_a_store_that_is_away_is_an_error_and_counted(tmp_pa
 
 
 def test_last_values_stand_in_and_say_so(tmp_path: Path) -> None:
-    reader = a_reader(tmp_path, wrap=True, away=LastValues())
+    reader = a_reader(tmp_path, wrap=True, stand_in=LastValues())
     before = reader.read_one(ASKED, NOW)[0]
     reader.store.is_away = True  # type: ignore[attr-defined]
     after, statuses = reader.read_one(ASKED, NOW)
@@ -91,7 +91,7 @@ def test_a_copy_stands_in(tmp_path: Path) -> None:
     view = a_view()
     copy = open_online_store("sqlite", str(tmp_path / "copy.db"))
     materialize(view, a_stored_history(view, tmp_path, GAMES), copy, now=NOW)
-    reader = a_reader(tmp_path, wrap=True, away=StoreCopy(copy))
+    reader = a_reader(tmp_path, wrap=True, stand_in=StoreCopy(copy))
     reader.store.is_away = True  # type: ignore[attr-defined]
     assert reader.read_one(ASKED, NOW)[0].tolist() == [4.0, 5.0, -1.0, 1.0]
 
@@ -99,8 +99,8 @@ def test_a_copy_stands_in(tmp_path: Path) -> None:
 def test_offline_last_gives_the_last_value_however_old(tmp_path: Path) -> None:
     view = a_view(ttl=timedelta(days=5), fallback="offline_last")
     path = a_stored_history(view, tmp_path, GAMES).path
-    recalls = {"offline_last": OfflineLast(lambda _: path)}
-    reader = a_reader(tmp_path, view=view, recalls=recalls)
+    fallbacks = {"offline_last": OfflineLast(lambda _: path)}
+    reader = a_reader(tmp_path, view=view, fallbacks=fallbacks)
     vector, statuses = reader.read_one(ASKED, day(10))
     assert vector[:2].tolist() == [4.0, 5.0]
     assert [status.status for status in statuses] == ["present", "fallback"]
@@ -120,7 +120,7 @@ def test_a_miss_computes_the_view_and_puts_the_row_online(tmp_path: Path) -> Non
 
     store = open_online_store("sqlite", str(tmp_path / "online.db"))
     on_miss = ComputeOnMiss(lambda: {view.name: view}, compute, store)
-    reader = a_reader(tmp_path, view=view, recalls={"compute": on_miss})
+    reader = a_reader(tmp_path, view=view, fallbacks={"compute": on_miss})
     answers = [reader.read_one({"home": "Z", "away": "B"}, day(10)) for _ in range(2)]
     assert [vector[0] for vector, _ in answers] == [42.0, 42.0]
     assert [statuses[0].status for _, statuses in answers] == ["fallback", "present"]
@@ -131,7 +131,7 @@ def test_nothing_is_computed_by_other_code_than_the_release_was_made_with(tmp_pa
     view = a_view(fallback="compute")
     store = open_online_store("sqlite", str(tmp_path / "online.db"))
     other = {view.name: a_view(fallback="compute", ttl=timedelta(days=3))}
-    reader = a_reader(tmp_path, view=view, recalls={"compute": ComputeOnMiss(lambda: other, refuse, store)})
+    reader = a_reader(tmp_path, view=view, fallbacks={"compute": ComputeOnMiss(lambda: other, refuse, store)})
     assert reader.read_one({"home": "Z", "away": "B"}, NOW)[1][0].status == "missing"
 
 
@@ -140,7 +140,7 @@ def test_what_computing_finds_too_old_stays_expired(tmp_path: Path) -> None:
     store = open_online_store("sqlite", str(tmp_path / "online.db"))
     path = a_stored_history(view, tmp_path, GAMES).path
     on_miss = ComputeOnMiss(lambda: {view.name: view}, lambda _: path, store)
-    reader = a_reader(tmp_path, view=view, recalls={"compute": on_miss})
+    reader = a_reader(tmp_path, view=view, fallbacks={"compute": on_miss})
     vector, statuses = reader.read_one(ASKED, day(300))
     assert np.isnan(vector[:2]).all()
     assert [status.status for status in statuses] == ["expired", "expired"]

@@ -22,8 +22,8 @@ from touchline.features import (
     materialize,
     on_demand,
 )
-from touchline.features.offline.compute_view import FeatureHistory
-from touchline.features.vectors.watermark import Mark, micros
+from touchline.features.offline.histories import FeatureHistory
+from touchline.features.vectors.watermark import ViewMetadata, micros
 
 GAMES = [a_game("1", day(1), points=3), a_game("2", day(9), points=1), a_game("3", day(3), team="B", points=5)]
 COLUMNS = (
@@ -94,7 +94,7 @@ def test_many_rows_together_are_what_each_is_by_itself(online_store: OnlineStore
         for n, (s, v) in enumerate(zip(stamps, values, strict=True))
     ]
     known = day(2) if case == "rewritten" else day(6)
-    online_store.write(rows, {view.keys.meta: Mark(view.layout.id, micros(known), micros(known)).pack()})
+    online_store.write(rows, {view.keys.metadata: ViewMetadata(view.layout.id, micros(known), micros(known)).pack()})
     cutoffs = [day(3) if case == "later" and number == 30 else day(10, hour=number) for number in range(40)]
     asked = [{"team": f"T{'?' if case == 'missing' and number == 3 else number}"} for number in range(40)]
     reader = FeatureReader((view,), tuple(columns), online_store)

@@ -14,7 +14,7 @@ import pytest
 from tests.features.builders import INSTANT, TEAM, a_view, day
 from tests.features.test_point_in_time import a_places_view
 from touchline.features import PartitionRunner, build_training_set, open_runner, point_in_time_join
-from touchline.features.offline.compute_view import FeatureHistory
+from touchline.features.offline.histories import FeatureHistory
 
 pytestmark = [pytest.mark.scale, pytest.mark.filterwarnings("ignore")]  # both clusters warn of their own libraries
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from touchline.clock import SystemClock
 from touchline.features import ColumnSpec, OnlineStore, ServedView
-from touchline.features.vectors.watermark import Mark, micros
+from touchline.features.vectors.watermark import ViewMetadata, micros
 from touchline.registry import Journal, Move, ReleaseManifest
 from touchline.registry.release.digest import DIGEST_FILE, digest_of, file_hashes
 from touchline.registry.release.release import release_id
@@ -115,7 +115,7 @@ def write_stats(store: OnlineStore, columns: Sequence[ColumnSpec], *, customers:
     at, values = micros(datetime(2026, 1, 1, tzinfo=UTC)), random.normal(size=(customers, len(columns)))
     keys = [view.key({"customer_id": f"c{index}"}) for index in range(customers)]
     rows = ((key, view.layout.pack(at, at, row)) for key, row in zip(keys, values.tolist(), strict=True) if key)
-    store.write(rows, {view.keys.meta: Mark(view.layout.id, at, at).pack()})
+    store.write(rows, {view.keys.metadata: ViewMetadata(view.layout.id, at, at).pack()})
 
 
 def looked_up(model: Model) -> Model:

@@ -31,7 +31,7 @@ from touchline.features import (
     build_training_set,
 )
 from touchline.features.online.materialize import packed_rows, view_layout
-from touchline.features.vectors.watermark import Mark, micros
+from touchline.features.vectors.watermark import ViewMetadata, micros
 from touchline.features.verification.verify import recompute
 from touchline.ingest import Source
 from touchline.registry.release.served_release import InputField
@@ -176,7 +176,7 @@ def by_training(history: pl.DataFrame, inputs: Sequence[Mapping[str, Any]]) -> N
 def a_reader(history: pl.DataFrame) -> FeatureReader:
     view = ServedView.of("p", JOIN)
     store = Memory(dict(packed_rows(VIEW, history, view_layout(VIEW), view.keys)))
-    store.values[view.keys.meta] = Mark(view.layout.id, micros(CUTOFF), micros(CUTOFF)).pack()
+    store.values[view.keys.metadata] = ViewMetadata(view.layout.id, micros(CUTOFF), micros(CUTOFF)).pack()
     return FeatureReader((view,), COLUMNS, store, (TRANSFORM,))  # type: ignore[arg-type]  # it is only read
 
 

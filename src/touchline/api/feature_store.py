@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
-from touchline import features
+from touchline import features, registry
 from touchline.api.online_values import OnlineValues, Value, read_online
 from touchline.api.state import ProjectOfRequest, RequestedProject
 from touchline.errors import UnknownName
@@ -189,11 +189,12 @@ def _history(project: RequestedProject, view: FeatureView) -> FeatureHistory | N
 def _statistics(project: RequestedProject, view: FeatureView, *, now: datetime) -> ViewStatistics:
     """Statistics of one view. The online store is read each time; those of a history, with many rows, are cached."""
 
+    stores, name = project.stores, project.name
+    training_sets = {found.version: found.training_set_hash for found in registry.read_versions(stores, name)}
+    models = features.models_using(view, training_sets, project=name, database=stores.database)
+
     def compute(history: FeatureHistory | None) -> ViewStatistics:
-        stores = project.stores
-        return features.view_statistics(
-            view, history, project=project.name, stores=stores, online=stores.online, now=now
-        )
+        return features.view_statistics(view, history, project=name, online=stores.online, now=now, models=models)
 
     live, history = compute(None), _history(project, view)
     if history is None:

@@ -78,7 +78,7 @@ def _with_cleanup(context: PipelineContext, change_stage: Callable[[], Promoted]
         return Promotion(promoted)
     try:
         in_use = feature_versions_in_use(context, leaving)
-        dropped = drop_unused_versions(project, database=stores.database, store=stores.online, keep=in_use)
+        dropped = drop_unused_versions(project, stores=stores, online=stores.online, keep=in_use)
     except (BackendUnavailable, OnlineStoreError, OSError) as failure:
         return Promotion(promoted, cleanup_failure=str(failure))
     return Promotion(promoted, tuple(dropped))

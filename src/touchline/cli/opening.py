@@ -17,7 +17,7 @@ from touchline import project as projects
 if TYPE_CHECKING:
     from touchline.clock import Clock
     from touchline.features import FeatureReader, FeatureView, OnlineStore, PartitionRunner
-    from touchline.features.online.store_away import Away
+    from touchline.features.online.store_away import StandIn
     from touchline.project import LoadedProject, Project
     from touchline.registry import ServedRelease, Tracking
     from touchline.settings import Settings
@@ -190,11 +190,11 @@ def release_reader(
     if not release.views:
         return None
     return features.open_reader(
-        release, online=home.main_online, stores=home, clock=clock, declared=declared_views, away=_stand_in(home)
+        release, online=home.main_online, stores=home, clock=clock, declared=declared_views, stand_in=_stand_in(home)
     )
 
 
-def _stand_in(home: Home) -> Away | None:
+def _stand_in(home: Home) -> StandIn | None:
     """What answers while Redis does not, per the settings."""
     if home.settings.online_store == "sqlite" or home.settings.online_away == "refuse":
         return None

@@ -7,11 +7,12 @@ from touchline.features.declaration.spec import ViewJoin as ViewJoin
 from touchline.features.declaration.spec import examples as examples
 from touchline.features.declaration.spec import feature_view as feature_view
 from touchline.features.declaration.spec import on_demand as on_demand
-from touchline.features.offline.compute_view import FeatureHistory as FeatureHistory
 from touchline.features.offline.compute_view import compute_view as compute_view
 from touchline.features.offline.compute_view import read_history as read_history
 from touchline.features.offline.examples import build_examples as build_examples
 from touchline.features.offline.examples import close_at_horizon as close_at_horizon
+from touchline.features.offline.histories import FeatureHistories as FeatureHistories
+from touchline.features.offline.histories import FeatureHistory as FeatureHistory
 from touchline.features.offline.history import build_history as build_history
 from touchline.features.offline.key_partitions import PartitionRunner as PartitionRunner
 from touchline.features.offline.key_partitions import open_runner as open_runner
@@ -24,6 +25,8 @@ from touchline.features.offline.training_set import read_training_set as read_tr
 from touchline.features.offline.training_set import write_training_set as write_training_set
 from touchline.features.online.base import OnlineStore as OnlineStore
 from touchline.features.online.base import open_online_store as open_online_store
+from touchline.features.online.fallbacks import OfflineLast as OfflineLast
+from touchline.features.online.fallbacks import SingleFlight as SingleFlight
 from touchline.features.online.invalidate import drop_unused_versions as drop_unused_versions
 from touchline.features.online.invalidate import invalidate_entity as invalidate_entity
 from touchline.features.online.invalidate import invalidate_model as invalidate_model
@@ -31,7 +34,6 @@ from touchline.features.online.invalidate import invalidate_view as invalidate_v
 from touchline.features.online.materialize import Materialized as Materialized
 from touchline.features.online.materialize import materialize as materialize
 from touchline.features.online.materialize import materialize_view as materialize_view
-from touchline.features.online.offline_last import OfflineLast as OfflineLast
 from touchline.features.online.open_reader import open_reader as open_reader
 from touchline.features.online.push import Pushed as Pushed
 from touchline.features.online.push import push as push
@@ -40,7 +42,6 @@ from touchline.features.online.read_counters import ViewReads as ViewReads
 from touchline.features.online.reader import FeatureReader as FeatureReader
 from touchline.features.online.reader import FeatureRows as FeatureRows
 from touchline.features.online.reader import ViewStatus as ViewStatus
-from touchline.features.online.second_read import SingleFlight as SingleFlight
 from touchline.features.online.store_away import LastValues as LastValues
 from touchline.features.online.store_away import MirroredStore as MirroredStore
 from touchline.features.online.store_away import StoreCopy as StoreCopy
@@ -59,4 +60,5 @@ from touchline.features.verification.verify import verify as verify
 from touchline.features.verification.view_statistics import ViewStatistics as ViewStatistics
 from touchline.features.verification.view_statistics import entity_features as entity_features
 from touchline.features.verification.view_statistics import entity_keys_of as entity_keys_of
+from touchline.features.verification.view_statistics import models_using as models_using
 from touchline.features.verification.view_statistics import view_statistics as view_statistics

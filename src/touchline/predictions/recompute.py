@@ -9,11 +9,11 @@ import polars as pl
 import sqlalchemy as sa
 
 from touchline.errors import ReleaseNotFound, UnknownPlugin
-from touchline.features import LoggedVector, ServedView
+from touchline.features import FeatureHistories, LoggedVector, ServedView
 from touchline.predictions.records import LoggedPrediction
 from touchline.registry import ServedRelease, load_release, served_from
 from touchline.storage import DataStores
-from touchline.storage.tables import feature_histories, releases
+from touchline.storage.tables import releases
 
 if TYPE_CHECKING:
     from touchline.training import Family
@@ -62,14 +62,5 @@ def logged_vectors(rows: Sequence[LoggedPrediction]) -> list[LoggedVector]:
 
 def newest_histories(stores: DataStores, views: Sequence[ServedView]) -> dict[str, pl.LazyFrame]:
     """The newest history of each view in the version that the release reads; views without a history are left out."""
-    table = feature_histories.c
-    histories = {}
-    for view in views:
-        query = sa.select(table.object_key).where(
-            table.project == view.project, table.view == view.view, table.feature_version == view.feature_version
-        )
-        with stores.database.connect() as connection:
-            key = connection.scalar(query.order_by(table.created_at.desc()).limit(1))
-        if key is not None:
-            histories[view.view] = pl.scan_parquet(stores.objects.local_path(key))
-    return histories
+    paths = {view.view: FeatureHistories(stores).newest_path(view) for view in views}
+    return {name: pl.scan_parquet(path) for name, path in paths.items() if path is not None}

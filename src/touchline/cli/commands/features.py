@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from touchline import api, errors, features, predictions
+from touchline import api, errors, features, predictions, registry
 from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, open_project, open_version
 from touchline.cli.output import as_text, print_json, print_table, progress
 
@@ -142,14 +142,15 @@ def stats(views: ViewsArgument = None, project: ProjectOption = None, *, as_json
     """
     opened = open_project(project)
     stores, name, now = opened.stores, opened.name, opened.clock.now()
+    training_sets = {found.version: found.training_set_hash for found in registry.read_versions(stores, name)}
     statistics = [
         features.view_statistics(
             view,
             features.read_history(view, project=name, stores=stores),
             project=name,
-            stores=stores,
             online=stores.online,
             now=now,
+            models=features.models_using(view, training_sets, project=name, database=stores.database),
         )
         for view in _views(opened, views)
     ]

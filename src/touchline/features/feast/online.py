@@ -16,7 +16,7 @@ from typing_extensions import override
 from touchline.clock import SystemClock
 from touchline.features.feast.values import FeastLayout, feast_layout
 from touchline.features.online.base import OnlineStore
-from touchline.features.vectors.watermark import Mark, instant_of, micros
+from touchline.features.vectors.watermark import ViewMetadata, instant_of, micros
 
 ReadRow = tuple[datetime | None, dict[str, Any] | None]
 
@@ -47,7 +47,7 @@ class PackedFeastStore(FeastOnlineStore):
             newest = max(newest, known)
             rows.append((layout.key(entity), packed))
         store = self._store(config)
-        store.write(rows, {layout.keys.meta: self._mark(store, layout, newest).pack()})
+        store.write(rows, {layout.keys.metadata: self._metadata(store, layout, newest).pack()})
         if progress:
             progress(len(rows))
 
@@ -88,7 +88,7 @@ class PackedFeastStore(FeastOnlineStore):
             layout = feast_layout(config.project, table)
             store = self._store(config)
             store.delete(layout.keys.rows)
-            store.delete_keys([layout.keys.meta])
+            store.delete_keys([layout.keys.metadata])
 
     @override
     def teardown(self, config: Any, tables: Sequence[Any], entities: Sequence[Any]) -> None:
@@ -134,10 +134,10 @@ class PackedFeastStore(FeastOnlineStore):
             self._opened = self.open(config)
         return self._opened
 
-    def _mark(self, store: OnlineStore, layout: FeastLayout, newest: int) -> Mark:
-        before = store.read([layout.keys.meta])[0]
-        watermark = max(newest, Mark.unpack(before, layout.layout.view).watermark if before else 0)
-        return Mark(layout.layout.id, watermark, micros(SystemClock().wall()))
+    def _metadata(self, store: OnlineStore, layout: FeastLayout, newest: int) -> ViewMetadata:
+        before = store.read([layout.keys.metadata])[0]
+        watermark = max(newest, ViewMetadata.unpack(before, layout.layout.view).watermark if before else 0)
+        return ViewMetadata(layout.layout.id, watermark, micros(SystemClock().wall()))
 
 
 class _Asked:

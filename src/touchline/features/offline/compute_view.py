@@ -4,52 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
-from sqlalchemy import insert, select
-from sqlalchemy.exc import IntegrityError
 
 from touchline.errors import HistoryMoved
 from touchline.features.declaration.code_versions import short_hash
 from touchline.features.declaration.output_contract import keep_good_rows, quarantine_key
 from touchline.features.declaration.types import INSTANT, POLARS_TYPES
+from touchline.features.offline.histories import FeatureHistories, FeatureHistory, pushed_parts
 from touchline.features.offline.history import history_of, sorted_history
 from touchline.features.offline.look_ahead import sample_instants, validate_causal
-from touchline.features.offline.pushed_parts import pushed_parts
 from touchline.ingest import read_snapshot
-from touchline.storage import DataStores, parquet_bytes, tables
+from touchline.storage import DataStores, parquet_bytes
 
 if TYPE_CHECKING:
     from touchline.clock import Clock
     from touchline.features.declaration.spec import FeatureView
     from touchline.ingest import Snapshot
-    from touchline.storage import Database
 
 _LINEAGE = "touchline.lineage"  # in the Parquet footer
-
-
-@dataclass(frozen=True)
-class FeatureHistory:
-    """One computed history of a view, and the snapshots and pushed parts (object keys) it comes from."""
-
-    project: str
-    view: str
-    feature_version: str
-    snapshots: Mapping[str, str]
-    hash: str
-    object_key: str
-    path: Path
-    rows: int
-    quarantined: int = 0
-    pushed: tuple[str, ...] = ()
-
-    def scan(self) -> pl.LazyFrame:
-        """Keys, event_timestamp, created_timestamp and features, sorted in that order."""
-        return pl.scan_parquet(self.path)
 
 
 def compute_view(
@@ -79,7 +56,7 @@ def compute_view(
         stores.objects.write(key, parquet_bytes(kept.rows, {_LINEAGE: lineage}))
     opened = open_history(view, project=project, key=key, stores=stores)
     history = replace(opened, snapshots=hashes, pushed=tuple(parts))
-    _record(history, stores.database, clock.wall())
+    FeatureHistories(stores).record(history, at=clock.wall())
     return history
 
 
@@ -87,15 +64,8 @@ def read_history(
     view: FeatureView, *, project: str, stores: DataStores, hash: str | None = None
 ) -> FeatureHistory | None:
     """The newest computed history of the view's present version (or that of a hash); None if there is none yet."""
-    table = tables.feature_histories
-    query = select(table.c.object_key).where(
-        table.c.project == project, table.c.view == view.name, table.c.feature_version == view.feature_version
-    )
-    if hash is not None:
-        query = query.where(table.c.snapshot_hash == hash)
-    with stores.database.connect() as connection:
-        key = connection.execute(query.order_by(table.c.created_at.desc()).limit(1)).scalar()
-    return key and open_history(view, project=project, key=key, stores=stores)
+    key = FeatureHistories(stores).newest_key(project, view.name, view.feature_version, hash=hash)
+    return None if key is None else open_history(view, project=project, key=key, stores=stores)
 
 
 def open_history(view: FeatureView, *, project: str, key: str, stores: DataStores) -> FeatureHistory:
@@ -159,20 +129,3 @@ def _history_hash(hashes: Mapping[str, str], parts: list[str]) -> str:
     if len(hashes) == 1 and not parts:
         return next(iter(hashes.values()))
     return short_hash([sorted(hashes.items()), parts])
-
-
-def _record(history: FeatureHistory, database: Database, at: datetime) -> None:
-    row = {
-        "project": history.project,
-        "view": history.view,
-        "feature_version": history.feature_version,
-        "snapshot_hash": history.hash,
-        "object_key": history.object_key,
-        "rows": history.rows,
-        "created_at": at,
-    }
-    try:
-        with database.begin() as connection:
-            connection.execute(insert(tables.feature_histories).values(row))
-    except IntegrityError:
-        return  # computed before; the first record stands

@@ -14,7 +14,7 @@ from touchline.features.offline.key_partitions import PartitionRunner, join_as_o
 
 if TYPE_CHECKING:
     from touchline.features.declaration.spec import FeatureView, ViewJoin
-    from touchline.features.offline.compute_view import FeatureHistory
+    from touchline.features.offline.histories import FeatureHistory
 
 
 def point_in_time_join(

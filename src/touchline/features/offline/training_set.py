@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from touchline.errors import InvalidView
 from touchline.features.declaration.code_versions import short_hash
 from touchline.features.declaration.on_demand import Transform, apply_transforms
-from touchline.features.offline.compute_view import FeatureHistory
+from touchline.features.offline.histories import FeatureHistory
 from touchline.features.offline.key_partitions import PartitionRunner
 from touchline.features.offline.point_in_time import point_in_time_join
 from touchline.features.vectors.columns import ColumnSpec, Vectors, column_vectors
@@ -117,11 +117,15 @@ def read_training_set(hash: str, *, project: str, stores: DataStores) -> Trainin
 
 def read_lineage(hash: str, *, project: str, database: Database) -> Mapping[str, Any] | None:
     """The origin of the training set of that hash; None where it is not stored."""
-    table = tables.training_sets
-    query = select(table.c.lineage).where(table.c.project == project, table.c.hash == hash)
+    return read_lineages([hash], project=project, database=database).get(hash)
+
+
+def read_lineages(hashes: Iterable[str], *, project: str, database: Database) -> dict[str, Mapping[str, Any]]:
+    """The origins of the stored training sets among these, by hash."""
+    table = tables.training_sets.c
+    query = select(table.hash, table.lineage).where(table.project == project, table.hash.in_(set(hashes)))
     with database.connect() as connection:
-        lineage: Mapping[str, Any] | None = connection.scalar(query)
-    return lineage
+        return {row.hash: row.lineage for row in connection.execute(query)}
 
 
 def _validate_names(

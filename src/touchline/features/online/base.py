@@ -1,4 +1,4 @@
-"""What every online store is: packed values by key, the newest wins, one round trip a read."""
+"""The interface of every online store: packed values by key, the newest wins, one round trip a read."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ GROUP = "touchline.online_stores"
 
 
 class StoredSize(NamedTuple):
-    """Rows under a prefix, and the bytes of their keys and values."""
+    """The number of rows under a prefix, and the bytes of their keys and values."""
 
     rows: int
     bytes: int
 
 
 class OnlineStore(Protocol):
-    """Latest packed features by key. Knows bytes, and where in them the stamps lie; nothing of views."""
+    """Latest packed features by key. Knows bytes and where the stamps lie in them; views mean nothing to it."""
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values of these keys, in one round trip; `OnlineStoreUnavailable` after a bounded wait."""
 
-    def write(self, rows: Iterable[tuple[bytes, bytes]], marks: Mapping[bytes, bytes] | None = None) -> int:
-        """Write packed rows unless a newer one lies there, then set `marks` whatever lies there. How many rows won."""
+    def write(self, rows: Iterable[tuple[bytes, bytes]], metadata: Mapping[bytes, bytes] | None = None) -> int:
+        """Write packed rows unless a newer one is stored, then replace `metadata`; the number of rows written."""
 
     def delete(self, prefix: bytes) -> int:
-        """Take away every key that begins with `prefix`; how many those were."""
+        """Delete every key that begins with `prefix`; the number of keys deleted."""
 
     def delete_keys(self, keys: Sequence[bytes]) -> int:
-        """Take away exactly these keys; how many there were."""
+        """Delete exactly these keys; the number of keys deleted."""
 
     def size(self, prefix: bytes) -> StoredSize:
-        """How much lies under a prefix."""
+        """The number and size of rows whose key begins with a prefix."""
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
 
 
 def open_online_store(name: str, location: str, **options: Any) -> OnlineStore:

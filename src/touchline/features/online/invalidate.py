@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
-
 from touchline.errors import InvalidEntityKey
+from touchline.features.offline.histories import FeatureHistories
 from touchline.features.vectors.served_view import ServedView, entity_key, view_keys
-from touchline.storage import tables
 
 if TYPE_CHECKING:
     from touchline.features.declaration.spec import FeatureView
     from touchline.features.online.base import OnlineStore
-    from touchline.storage import Database
+    from touchline.storage import DataStores
 
 
 def invalidate_entity(view: FeatureView, entity: Mapping[str, Any], *, project: str, store: OnlineStore) -> int:
@@ -27,14 +25,14 @@ def invalidate_entity(view: FeatureView, entity: Mapping[str, Any], *, project: 
     key = keys.rows + entity_key(view.name, view.join_keys, list(view.key_types.values()), values)
     gone = store.delete_keys([key])
     if gone:
-        store.delete_keys([keys.meta])
+        store.delete_keys([keys.metadata])
     return gone
 
 
 def invalidate_view(project: str, view: str, feature_version: str, *, store: OnlineStore) -> int:
     """Take away all values of one version of a view; how many rows that were."""
     keys = view_keys(project, view, feature_version)
-    store.delete_keys([keys.meta])
+    store.delete_keys([keys.metadata])
     return store.delete(keys.rows)
 
 
@@ -45,12 +43,11 @@ def invalidate_model(views: Iterable[ServedView], *, store: OnlineStore) -> int:
 
 
 def drop_unused_versions(
-    project: str, *, database: Database, store: OnlineStore, keep: Collection[tuple[str, str]]
+    project: str, *, stores: DataStores, online: OnlineStore, keep: Collection[tuple[str, str]]
 ) -> list[tuple[str, str]]:
-    """Take away the versions (view, feature version) that were computed and are not in `keep`; which had rows."""
-    table = tables.feature_histories
-    with database.connect() as connection:
-        query = select(table.c.view, table.c.feature_version).where(table.c.project == project).distinct()
-        computed = [(row.view, row.feature_version) for row in connection.execute(query)]
-    unused = sorted(set(computed) - set(keep))
-    return [named for named in unused if invalidate_view(project, *named, store=store)]
+    """Delete the online values of all versions (view, feature version) but those in `keep`; the versions that had any.
+
+    The histories stay, so that every version can be materialized again.
+    """
+    unused = sorted(FeatureHistories(stores).versions(project) - set(keep))
+    return [version for version in unused if invalidate_view(project, *version, store=online)]

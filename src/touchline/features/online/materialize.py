@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 from sqlalchemy import insert, update
 
-from touchline.features.offline.compute_view import FeatureHistory, compute_view, watermark_of
+from touchline.features.offline.compute_view import compute_view, watermark_of
+from touchline.features.offline.histories import FeatureHistory
 from touchline.features.vectors.packed_row import Layout
 from touchline.features.vectors.served_view import ViewKeys, entity_key, view_keys
-from touchline.features.vectors.watermark import Mark, instant_of, micros
+from touchline.features.vectors.watermark import ViewMetadata, instant_of, micros
 from touchline.storage import DataStores, hold_lease, tables
 from touchline.storage.ulids import ulid_at
 
@@ -51,17 +52,17 @@ def materialize(
 ) -> Materialized:
     """Write each entity's newest value known at `now`; a newer value already online stays.
 
-    Only what changed since the last materialization is sent; what that was, the mark beside the rows says, so that an
-    interrupted run is simply run again and a store that lost its rows gets all of them.
+    Only rows that changed since the last materialization are sent. The metadata beside the rows names that one, so an
+    interrupted run is simply run again, and a store that lost its rows gets all of them.
     """
     keys = view_keys(history.project, view.name, view.feature_version)
     layout = view_layout(view)
     newest = newest_rows(view, history.scan(), now)
     watermark = watermark_of(history.scan(), now)
-    changed = _changed_rows(view, history, newest, _mark(view, store, keys))
-    mark = Mark(layout.id, micros(watermark) if watermark else 0, micros(now), history.hash, len(newest))
+    changed = _changed_rows(view, history, newest, _read_metadata(view, store, keys))
+    metadata = ViewMetadata(layout.id, micros(watermark) if watermark else 0, micros(now), history.hash, len(newest))
     rows = _with_progress(packed_rows(view, changed, layout, keys), len(changed), progress)
-    written = store.write(rows, {keys.meta: mark.pack()})
+    written = store.write(rows, {keys.metadata: metadata.pack()})
     return Materialized(view.name, view.feature_version, len(newest), written, watermark)
 
 
@@ -119,19 +120,21 @@ def _physical(rows: pl.DataFrame, names: Sequence[str]) -> list[pl.Expr]:
     return [pl.col(name).to_physical() if rows.schema[name].is_temporal() else pl.col(name) for name in names]
 
 
-def _mark(view: FeatureView, store: OnlineStore, keys: ViewKeys) -> Mark | None:
-    data = store.read([keys.meta])[0]
-    return Mark.unpack(data, view.name) if data else None
+def _read_metadata(view: FeatureView, store: OnlineStore, keys: ViewKeys) -> ViewMetadata | None:
+    data = store.read([keys.metadata])[0]
+    return ViewMetadata.unpack(data, view.name) if data else None
 
 
-def _changed_rows(view: FeatureView, history: FeatureHistory, newest: pl.DataFrame, mark: Mark | None) -> pl.DataFrame:
-    """The rows that the last materialization did not write, by what it wrote and not by when."""
-    if mark is None or not mark.history:
+def _changed_rows(
+    view: FeatureView, history: FeatureHistory, newest: pl.DataFrame, metadata: ViewMetadata | None
+) -> pl.DataFrame:
+    """The rows that the last materialization did not write, found by comparing with its history."""
+    if metadata is None or not metadata.history:
         return newest
-    path = history.path.with_name(f"{mark.history}.parquet")
+    path = history.path.with_name(f"{metadata.history}.parquet")
     if not path.exists():
         return newest
-    before = newest_rows(view, pl.scan_parquet(path), instant_of(mark.materialized))
+    before = newest_rows(view, pl.scan_parquet(path), instant_of(metadata.materialized))
     return newest.join(before.select(newest.columns), on=newest.columns, how="anti", nulls_equal=True)
 
 

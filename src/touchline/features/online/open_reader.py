@@ -1,4 +1,4 @@
-"""A reader as a deployment wants it: with the views' policies for old values and an answer for a store that is away."""
+"""Opens the reader of a release, with the fallbacks that the policies of its views need."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from touchline.features.declaration.on_demand import Transform
+from touchline.features.offline.histories import FeatureHistories
 from touchline.features.online.base import OnlineStore
-from touchline.features.online.compute_on_miss import ComputeOnMiss
-from touchline.features.online.offline_last import OfflineLast, newest_history
+from touchline.features.online.fallbacks import ComputeOnMiss, Fallback, OfflineLast
 from touchline.features.online.reader import FeatureReader
-from touchline.features.online.second_read import Recall
-from touchline.features.online.store_away import Away
+from touchline.features.online.store_away import StandIn
 from touchline.features.vectors.columns import ColumnSpec
 from touchline.features.vectors.served_view import ServedView
 
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from touchline.storage import DataStores
 
 
-class Released(Protocol):
-    """What a release says about its row."""
+class ReleasedRow(Protocol):
+    """How a release's row is made up."""
 
     @property
     def project(self) -> str: ...
@@ -36,22 +35,22 @@ class Released(Protocol):
 
 
 def open_reader(
-    release: Released,
+    release: ReleasedRow,
     *,
     online: OnlineStore,
     stores: DataStores,
     clock: Clock,
     declared: Callable[[], Mapping[str, FeatureView]],
-    away: Away | None = None,
+    stand_in: StandIn | None = None,
 ) -> FeatureReader:
-    """Reads what the release needs. `declared` is asked for the project's views when a policy has to compute one."""
+    """A reader of the features that a release needs. `declared` gives the views where a policy computes one."""
     policies = {view.fallback for view in release.views}
-    recalls: dict[str, Recall] = {}
+    fallbacks: dict[str, Fallback] = {}
     if "offline_last" in policies:
-        recalls["offline_last"] = OfflineLast(newest_history(stores.database, stores.objects))
+        fallbacks["offline_last"] = OfflineLast(FeatureHistories(stores).newest_path)
     if "compute" in policies:
-        recalls["compute"] = ComputeOnMiss(declared, _computer(release.project, stores, clock), online)
-    return FeatureReader(release.views, release.columns, online, release.transforms, away, recalls)
+        fallbacks["compute"] = ComputeOnMiss(declared, _computer(release.project, stores, clock), online)
+    return FeatureReader(release.views, release.columns, online, release.transforms, stand_in, fallbacks)
 
 
 def _computer(project: str, stores: DataStores, clock: Clock) -> Callable[[FeatureView], Path]:

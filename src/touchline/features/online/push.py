@@ -13,7 +13,7 @@ import polars as pl
 from touchline.errors import InvalidPush
 from touchline.features.declaration.output_contract import keep_good_rows
 from touchline.features.declaration.types import INSTANT, POLARS_TYPES
-from touchline.features.offline.pushed_parts import pushed_parts, pushed_prefix
+from touchline.features.offline.histories import pushed_parts, pushed_prefix
 from touchline.features.online.materialize import packed_rows, view_layout
 from touchline.features.vectors.served_view import view_keys
 from touchline.features.vectors.watermark import micros

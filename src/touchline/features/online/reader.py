@@ -17,9 +17,9 @@ import numpy as np
 from touchline.errors import FeaturesExpired, OnlineStoreUnavailable
 from touchline.features.declaration.on_demand import Transform
 from touchline.features.online.base import OnlineStore
+from touchline.features.online.fallbacks import Fallback
 from touchline.features.online.read_counters import ReadCounters
-from touchline.features.online.second_read import Recall
-from touchline.features.online.store_away import Away
+from touchline.features.online.store_away import StandIn
 from touchline.features.vectors.columns import ColumnSpec, Vectors
 from touchline.features.vectors.packed_row import PackedRow
 from touchline.features.vectors.row_plan import RowPlan
@@ -34,7 +34,7 @@ _MANY = 8  # from so many rows on, arrays cost less than they save
 
 
 class ViewStatus(NamedTuple):
-    """Where the values of one view in one row came from."""
+    """The origin of one view's values in one row."""
 
     view: str
     prefix: str
@@ -57,16 +57,16 @@ class FeatureReader:
     """Reads the rows of requests: one round trip for all views and all entities, TTL enforced by each view's policy.
 
     `columns` is the model's order; on-demand columns are computed here, by the code that made the training set.
-    `away` answers while the store does not (without it the request fails); `recalls` answers under the view policies
-    "offline_last" and "compute" what is missing or expired online.
+    `stand_in` answers while the store does not; without it the request fails. `fallbacks`, by the name of a view's
+    policy, give what is missing or expired online.
     """
 
     views: tuple[ServedView, ...]
     columns: tuple[ColumnSpec, ...]
     store: OnlineStore
     transforms: tuple[Transform, ...] = ()
-    away: Away | None = None
-    recalls: Mapping[str, Recall] = field(default_factory=dict)
+    stand_in: StandIn | None = None
+    fallbacks: Mapping[str, Fallback] = field(default_factory=dict)
     counters: ReadCounters = field(default_factory=ReadCounters, compare=False)
 
     @cached_property
@@ -74,25 +74,25 @@ class FeatureReader:
         return RowPlan(self.columns, self.transforms, self.views)
 
     @cached_property
-    def _marks(self) -> list[bytes]:
-        return [view.keys.meta for view in self.views]
+    def _metadata_keys(self) -> list[bytes]:
+        return [view.keys.metadata for view in self.views]
 
     @cached_property
-    def _all_present(self) -> list[tuple[str, Mapping[str, int]]]:
+    def _present_counts(self) -> list[tuple[str, Mapping[str, int]]]:
         return [(view.view, {"present": 1}) for view in self.views]
 
     def read(self, rows: Sequence[Request], cutoffs: Sequence[datetime]) -> FeatureRows:
         """The vectors of request rows (entity keys and raw inputs by name), as known at their cutoffs."""
         if len(rows) == 1:
-            vector, found = self.read_row(rows[0], cutoffs[0])
-            return FeatureRows(np.frombuffer(vector).reshape(1, -1).copy(), (found,))
+            vector, statuses = self.read_row(rows[0], cutoffs[0])
+            return FeatureRows(np.frombuffer(vector).reshape(1, -1).copy(), (statuses,))
         started = time.perf_counter()
         keys = [[view.key(row) for row in rows] for view in self.views]
         # Rows of one request often share entities.
-        asked = list(dict.fromkeys(key for key in chain(self._marks, *keys) if key is not None))
-        values, is_away = self._fetch(asked)
-        by_key = dict(zip(asked, values, strict=True))
-        vectors, columns = self._read_all(keys, rows, cutoffs, by_key, is_away=is_away)
+        needed = list(dict.fromkeys(key for key in chain(self._metadata_keys, *keys) if key is not None))
+        values, is_stand_in = self._fetch(needed)
+        by_key = dict(zip(needed, values, strict=True))
+        vectors, columns = self._read_all(keys, rows, cutoffs, by_key, is_stand_in=is_stand_in)
         counts = [(view.view, _counted(column)) for view, column in zip(self.views, columns, strict=True)]
         self.counters.count(counts, time.perf_counter() - started)
         return FeatureRows(vectors, tuple(zip(*columns, strict=True)) if columns else ((),) * len(rows))
@@ -101,14 +101,14 @@ class FeatureReader:
         """One row's vector as float64, little endian, and the status of each view."""
         started = time.perf_counter()
         keys = [view.key(row) for view in self.views]
-        asked = [*self._marks, *(key for key in keys if key is not None)]
-        values, is_away = self._fetch(asked)
-        present = None if is_away or None in keys else self._present(row, cutoff, asked, values)
+        needed = [*self._metadata_keys, *(key for key in keys if key is not None)]
+        values, is_stand_in = self._fetch(needed)
+        present = None if is_stand_in or None in keys else self._present(row, cutoff, needed, values)
         if present is not None:
-            self.counters.count(self._all_present, time.perf_counter() - started)
+            self.counters.count(self._present_counts, time.perf_counter() - started)
             return present
-        by_key = dict(zip(asked, values, strict=True))
-        vectors, columns = self._read_all([[key] for key in keys], [row], [cutoff], by_key, is_away=is_away)
+        by_key = dict(zip(needed, values, strict=True))
+        vectors, columns = self._read_all([[key] for key in keys], [row], [cutoff], by_key, is_stand_in=is_stand_in)
         statuses = tuple(column[0] for column in columns)
         self.counters.count([(one.view, {one.status: 1}) for one in statuses], time.perf_counter() - started)
         return vectors.tobytes(), statuses
@@ -118,35 +118,35 @@ class FeatureReader:
         vector, statuses = self.read_row(row, cutoff)
         return np.frombuffer(vector), statuses
 
-    def _fetch(self, asked: Sequence[bytes]) -> tuple[Sequence[bytes | None], bool]:
-        """Values by place, and whether they come from elsewhere because the store is away."""
-        if not asked:
+    def _fetch(self, needed: Sequence[bytes]) -> tuple[Sequence[bytes | None], bool]:
+        """Values in the order of the keys, and whether a stand-in gave them because the store did not answer."""
+        if not needed:
             return (), False
         try:
-            values = self.store.read(asked)
+            values = self.store.read(needed)
         except OnlineStoreUnavailable:
             self.counters.count_failure()
-            if self.away is None:
+            if self.stand_in is None:
                 raise
-            return self.away.read(asked), True
-        if self.away is not None:
-            self.away.keep(dict(zip(asked, values, strict=True)))
+            return self.stand_in.read(needed), True
+        if self.stand_in is not None:
+            self.stand_in.remember(dict(zip(needed, values, strict=True)))
         return values, False
 
     def _present(
         self, row: Request, cutoff: datetime, keys: Sequence[bytes], values: Sequence[bytes | None]
     ) -> tuple[bytes, tuple[ViewStatus, ...]] | None:
-        """One row whose values are all present, as most requests are; None where it needs a closer look.
+        """The vector and statuses of a row whose values are all present, as most are; None for any other row.
 
-        Keys and values are those of the marks, then those of the rows, in the order of the views.
+        Keys and values are those of the views' metadata, then those of the rows, in the order of the views.
         """
-        at, plan, statuses, behind_marks = micros(cutoff), self._plan, [], len(self.views)
+        at, plan, statuses, row_places = micros(cutoff), self._plan, [], len(self.views)
         line = plan.start(row)
         for place, view in enumerate(self.views):
-            data = values[behind_marks + place]
+            data = values[row_places + place]
             if data is None:
                 return None
-            packed = view.layout.unpack(data, keys[behind_marks + place])
+            packed = view.layout.unpack(data, keys[row_places + place])
             if _presence(packed, at, view.ttl_micros) != "present":
                 return None
             plan.fill(line, place, packed.values)
@@ -160,101 +160,103 @@ class FeatureReader:
         cutoffs: Sequence[datetime],
         values: Mapping[bytes, bytes | None],
         *,
-        is_away: bool,
+        is_stand_in: bool,
     ) -> tuple[Vectors, list[list[ViewStatus]]]:
         """The vectors of all rows, and by view the status of each."""
         plan = self._plan
         lines = plan.start_many(rows) if len(rows) >= _MANY else [plan.start(row) for row in rows]
-        asked = _Asked(rows, cutoffs, _all_micros(cutoffs), values, is_away, lines, {})
-        columns = [self._view(place, column, asked) for place, column in enumerate(keys)]
-        return plan.finish(lines, asked.blocks), columns
+        batch = _Batch(rows, cutoffs, _all_micros(cutoffs), values, is_stand_in, lines, {})
+        columns = [self._view(place, column, batch) for place, column in enumerate(keys)]
+        return plan.finish(lines, batch.blocks), columns
 
-    def _view(self, place: int, keys: Sequence[bytes | None], asked: _Asked) -> list[ViewStatus]:
-        """Put one view's values into every row, and say for each where they came from."""
-        if len(keys) >= _MANY and not asked.is_away:
-            statuses = self._fill_together(place, keys, asked)
+    def _view(self, place: int, keys: Sequence[bytes | None], batch: _Batch) -> list[ViewStatus]:
+        """Put one view's values into every row; the status of each."""
+        if len(keys) >= _MANY and not batch.is_stand_in:
+            statuses = self._fill_together(place, keys, batch)
             if statuses is not None:
                 return statuses
-        return self._fill(place, keys, asked)
+        return self._fill(place, keys, batch)
 
-    def _fill_together(self, place: int, keys: Sequence[bytes | None], asked: _Asked) -> list[ViewStatus] | None:
-        """The same for many rows at once, where all are present; None where one has to be looked at by itself."""
+    def _fill_together(self, place: int, keys: Sequence[bytes | None], batch: _Batch) -> list[ViewStatus] | None:
+        """The same for many rows at once, where all are present; None where one of them is not."""
         view, unpacker = self.views[place], self._plan.unpackers[place]
-        rows = [asked.values[key] for key in keys if key is not None] if unpacker is not None else []
+        rows = [batch.values[key] for key in keys if key is not None] if unpacker is not None else []
         if unpacker is None or len(rows) != len(keys) or None in rows:
             return None
-        found = unpacker.unpack(rows)  # type: ignore[arg-type]  # none of them is None
-        if found is None:
+        columns = unpacker.unpack(rows)  # type: ignore[arg-type]  # none of them is None
+        if columns is None:
             return None
-        at, known = np.array(asked.at), np.maximum(found.event, found.created)
-        if (known > at).any() or (view.ttl_micros is not None and (found.event < at - view.ttl_micros).any()):
+        at, known = np.array(batch.at), np.maximum(columns.event, columns.created)
+        if (known > at).any() or (view.ttl_micros is not None and (columns.event < at - view.ttl_micros).any()):
             return None
-        asked.blocks[place] = found.values
-        return _present_statuses(view, asked.values.get(view.keys.meta), found.event.tolist(), known.tolist())
+        batch.blocks[place] = columns.values
+        return _present_statuses(view, batch.values.get(view.keys.metadata), columns.event.tolist(), known.tolist())
 
-    def _fill(self, place: int, keys: Sequence[bytes | None], asked: _Asked) -> list[ViewStatus]:
+    def _fill(self, place: int, keys: Sequence[bytes | None], batch: _Batch) -> list[ViewStatus]:
         view = self.views[place]
-        unpack, ttl, values, fill = view.layout.unpack, view.ttl_micros, asked.values, self._plan.fill
-        mark, statuses = asked.values.get(view.keys.meta), []
-        for number, (key, at) in enumerate(zip(keys, asked.at, strict=True)):
+        unpack, ttl, values, fill = view.layout.unpack, view.ttl_micros, batch.values, self._plan.fill
+        metadata, statuses = batch.values.get(view.keys.metadata), []
+        for number, (key, at) in enumerate(zip(keys, batch.at, strict=True)):
             data = values[key] if key is not None else None
             packed = unpack(data, key or b"") if data is not None else None
             status = _presence(packed, at, ttl)
             if status != "present":
-                status, packed = self._second_try(view, asked.rows[number], packed, status, asked.cutoffs[number])
-            elif asked.is_away:
+                status, packed = self._by_policy(view, batch.rows[number], packed, status, batch.cutoffs[number])
+            elif batch.is_stand_in:
                 status = "fallback"
             if packed is not None and (status == "present" or status == "fallback"):
-                fill(asked.lines[number], place, packed.values)
-            statuses.append(_status(view, mark, status, packed))
+                fill(batch.lines[number], place, packed.values)
+            statuses.append(_status(view, metadata, status, packed))
         return statuses
 
-    def _second_try(
-        self, view: ServedView, row: Request, packed: PackedRow | None, status: Presence, cutoff: datetime
+    def _by_policy(
+        self, view: ServedView, request: Request, packed: PackedRow | None, status: Presence, cutoff: datetime
     ) -> tuple[Presence, PackedRow | None]:
-        """What the view's policy makes of a value that is missing, expired or from after the cutoff."""
+        """Status and row by the view's policy, for a value that is missing, expired or newer than the cutoff."""
         if view.fallback == "fail":
-            raise _expired(view, _name(view, row), status, packed)
-        recall = self.recalls.get(view.fallback)
-        if recall is not None:
-            entity = {key: row.get(column) for key, column in zip(view.join_keys, view.request_columns, strict=True)}
-            recalled = recall(view, entity, cutoff) if None not in entity.values() else None
-            if recalled is not None:
-                return "fallback", recalled
-        # A row from after the cutoff tells nothing about the cutoff; the entity's older value is no longer online.
+            raise _expired(view, _name(view, request), status, packed)
+        fallback = self.fallbacks.get(view.fallback)
+        if fallback is not None:
+            entity = {
+                key: request.get(column) for key, column in zip(view.join_keys, view.request_columns, strict=True)
+            }
+            row = fallback(view, entity, cutoff) if None not in entity.values() else None
+            if row is not None:
+                return "fallback", row
+        # A row newer than the cutoff must not be used, and the entity's older value is no longer online.
         return (status, None) if status == "fallback" else (status, packed)
 
 
-class _Asked(NamedTuple):
-    """The rows of one read, what the store said about them, and what is being filled: lines, or blocks by view."""
+class _Batch(NamedTuple):
+    """The rows of one read, the values that the store gave, and the vectors under way: lines, or blocks by view."""
 
     rows: Sequence[Request]
     cutoffs: Sequence[datetime]
     at: Sequence[int]
     values: Mapping[bytes, bytes | None]
-    is_away: bool
+    is_stand_in: bool
     lines: list[list[Any]] | Vectors
     blocks: dict[int, Vectors]
 
 
-def _status(view: ServedView, mark: bytes | None, status: Presence, packed: PackedRow | None) -> ViewStatus:
-    """What one view gave. A row newer than the mark was written since: for this entity more is known."""
-    limit, watermark = _watermark(mark, view.view) if mark else _UNKNOWN
+def _status(view: ServedView, metadata: bytes | None, status: Presence, packed: PackedRow | None) -> ViewStatus:
+    """The status of one view. A row newer than the watermark was pushed since: for this entity more is known."""
+    limit, watermark = _watermark(metadata, view.view) if metadata else _UNKNOWN
     event_at = None
     if packed is not None:
         event, created, _ = packed
         event_at = instant_of(event)
         if event > limit or created > limit:
             watermark = instant_of(max(event, created))
-    # What ViewStatus(...) gives, in a third of the time.
+    # The same as ViewStatus(...), in a third of the time.
     return tuple.__new__(ViewStatus, (view.view, view.prefix, view.feature_version, status, event_at, watermark))
 
 
 def _present_statuses(
-    view: ServedView, mark: bytes | None, events: Sequence[int], known: Sequence[int]
+    view: ServedView, metadata: bytes | None, events: Sequence[int], known: Sequence[int]
 ) -> list[ViewStatus]:
-    """The same for rows that are all present, by when they happened and when they were known."""
-    limit, watermark = _watermark(mark, view.view) if mark else _UNKNOWN
+    """The same for rows that are all present, by their event stamps and when they were known."""
+    limit, watermark = _watermark(metadata, view.view) if metadata else _UNKNOWN
     new, head = tuple.__new__, (view.view, view.prefix, view.feature_version, "present")
     return [
         new(ViewStatus, (*head, instant_of(event), watermark if late <= limit else instant_of(late)))
@@ -263,10 +265,10 @@ def _present_statuses(
 
 
 @lru_cache(256)
-def _watermark(mark: bytes, view: str) -> tuple[int, datetime]:
-    """Marks change when something is materialized, which requests come in between."""
-    found = watermark_in(mark, view)
-    return found, instant_of(found)
+def _watermark(metadata: bytes, view: str) -> tuple[int, datetime]:
+    """Cached: the watermark changes only when a materialization runs, and many requests read it in between."""
+    watermark = watermark_in(metadata, view)
+    return watermark, instant_of(watermark)
 
 
 def _counted(statuses: Sequence[ViewStatus]) -> Mapping[str, int]:
@@ -275,8 +277,8 @@ def _counted(statuses: Sequence[ViewStatus]) -> Mapping[str, int]:
 
 def _all_micros(cutoffs: Sequence[datetime]) -> list[int]:
     """Requests of many rows mostly have one cutoff."""
-    known = {cutoff: micros(cutoff) for cutoff in set(cutoffs)}
-    return [known[cutoff] for cutoff in cutoffs]
+    by_cutoff = {cutoff: micros(cutoff) for cutoff in set(cutoffs)}
+    return [by_cutoff[cutoff] for cutoff in cutoffs]
 
 
 def _presence(packed: PackedRow | None, at: int, ttl: int | None) -> Presence:

@@ -41,7 +41,7 @@ _PIPELINE = 20  # script calls sent at once
 
 
 class RedisOnlineStore:
-    """Packed rows under their own keys. Each entity's row is replaced whole; a mark is set after its rows.
+    """Packed rows under their own keys. Each entity's row is replaced whole; metadata is written after the rows.
 
     After a failure the store refuses at once for `pause_seconds`, so that waiting requests do not pile up.
     """
@@ -70,13 +70,13 @@ class RedisOnlineStore:
         self._retry_at = 0.0
         return values
 
-    def write(self, rows: Iterable[tuple[bytes, bytes]], marks: Mapping[bytes, bytes] | None = None) -> int:
+    def write(self, rows: Iterable[tuple[bytes, bytes]], metadata: Mapping[bytes, bytes] | None = None) -> int:
         won = 0
         try:
             for calls in _chunks(_chunks(iter(rows), _BATCH), _PIPELINE):
                 won += self._write_calls(calls)
-            if marks:
-                self._writer.mset(dict(marks))
+            if metadata:
+                self._writer.mset(dict(metadata))
         except (redis.RedisError, OSError) as wrong:
             raise self._unavailable(wrong) from wrong
         return won

@@ -18,7 +18,7 @@ _WRITE = (
     "INSERT INTO packed (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value "
     f"WHERE substr(excluded.value, {_STAMPS}) >= substr(value, {_STAMPS}) AND excluded.value != value"
 )
-_MARK = "INSERT INTO packed (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+_WRITE_METADATA = "INSERT INTO packed (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 _FEW = 200
 _MOST_VARIABLES = 30_000  # SQLite binds at most 32,766
 
@@ -46,14 +46,14 @@ class SqliteOnlineStore:
         except sqlite3.Error as wrong:
             raise self._unavailable(wrong) from wrong
 
-    def write(self, rows: Iterable[tuple[bytes, bytes]], marks: Mapping[bytes, bytes] | None = None) -> int:
+    def write(self, rows: Iterable[tuple[bytes, bytes]], metadata: Mapping[bytes, bytes] | None = None) -> int:
         connection = self._connection()
         try:
             connection.execute("BEGIN IMMEDIATE")
             before = connection.total_changes
             connection.executemany(_WRITE, rows)
             won = connection.total_changes - before
-            connection.executemany(_MARK, (marks or {}).items())
+            connection.executemany(_WRITE_METADATA, (metadata or {}).items())
             connection.execute("COMMIT")
         except sqlite3.Error as wrong:
             _roll_back(connection)

@@ -1,4 +1,4 @@
-"""What reading does while the online store is away: last values of this process, a copy, or a clear error."""
+"""What a reader uses while the online store does not answer: the last values of this process, or a copy."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from touchline.features.online.base import OnlineStore, StoredSize
-from touchline.features.vectors.served_view import MARK_PREFIX
+from touchline.features.vectors.served_view import METADATA_PREFIX
 
 
-class Away(Protocol):
-    """Where values come from while the store does not answer."""
+class StandIn(Protocol):
+    """Gives values while the store does not answer."""
 
-    def keep(self, found: Mapping[bytes, bytes | None]) -> None:
-        """See what the store answered."""
+    def remember(self, values: Mapping[bytes, bytes | None]) -> None:
+        """Note what the store answered."""
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """The values as far as they are known here."""
+        """The values, as far as this stand-in has them."""
 
 
 class LastValues:
-    """The last answers of the store, at most `limit` of them, the longest unused dropped first.
+    """The last values that the store gave, at most `limit`; the one unused for longest is dropped first.
 
-    >>> kept = LastValues(limit=1)
-    >>> kept.keep({b"a": b"1", b"b": b"2"})
-    >>> kept.read([b"a", b"b"])
+    >>> cache = LastValues(limit=1)
+    >>> cache.remember({b"a": b"1", b"b": b"2"})
+    >>> cache.read([b"a", b"b"])
     [None, b'2']
     """
 
@@ -33,16 +33,16 @@ class LastValues:
         self._limit = limit
         self._values: OrderedDict[bytes, bytes] = OrderedDict()
 
-    def keep(self, found: Mapping[bytes, bytes | None]) -> None:
-        values = self._values
-        for key, value in found.items():
+    def remember(self, values: Mapping[bytes, bytes | None]) -> None:
+        stored = self._values
+        for key, value in values.items():
             if value is None:
-                values.pop(key, None)
+                stored.pop(key, None)
             else:
-                values[key] = value
-                values.move_to_end(key)
-        while len(values) > self._limit:
-            values.popitem(last=False)
+                stored[key] = value
+                stored.move_to_end(key)
+        while len(stored) > self._limit:
+            stored.popitem(last=False)
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         return [self._values.get(key) for key in keys]
@@ -54,34 +54,34 @@ class StoreCopy:
     def __init__(self, copy: OnlineStore) -> None:
         self._copy = copy
 
-    def keep(self, found: Mapping[bytes, bytes | None]) -> None:
-        """Nothing: materialization writes the copy."""
+    def remember(self, values: Mapping[bytes, bytes | None]) -> None:
+        """Does nothing: materialization writes the copy."""
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         return self._copy.read(keys)
 
 
 class MirroredStore:
-    """A store and a copy of it that gets whatever is written, so that the copy can stand in for it."""
+    """A store and a copy that gets the same rows, so that the copy can stand in for it."""
 
     def __init__(self, store: OnlineStore, copy: OnlineStore) -> None:
         self.store = store
         self.copy = copy
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """What the store says; a mark only where the copy bears it too, else the copy would not be filled."""
-        found = self.store.read(keys)
-        marks = [place for place, key in enumerate(keys) if key.startswith(MARK_PREFIX)]
-        for place, copied in zip(marks, self.copy.read([keys[place] for place in marks]), strict=True):
-            found[place] = found[place] if found[place] == copied else None
-        return found
+        """The store's values. Metadata only where the copy has the same: else the next run would not fill the copy."""
+        values = self.store.read(keys)
+        places = [place for place, key in enumerate(keys) if key.startswith(METADATA_PREFIX)]
+        for place, copied in zip(places, self.copy.read([keys[place] for place in places]), strict=True):
+            values[place] = values[place] if values[place] == copied else None
+        return values
 
-    def write(self, rows: Iterable[tuple[bytes, bytes]], marks: Mapping[bytes, bytes] | None = None) -> int:
-        """The rows that won in the store; in the copy the newest wins as well."""
-        kept = list(rows)
-        won = self.store.write(kept, marks)
-        self.copy.write(kept, marks)
-        return won
+    def write(self, rows: Iterable[tuple[bytes, bytes]], metadata: Mapping[bytes, bytes] | None = None) -> int:
+        """The rows that were newest in the store; in the copy the newest wins as well."""
+        rows = list(rows)
+        newest = self.store.write(rows, metadata)
+        self.copy.write(rows, metadata)
+        return newest
 
     def delete(self, prefix: bytes) -> int:
         self.copy.delete(prefix)

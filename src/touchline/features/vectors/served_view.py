@@ -14,7 +14,7 @@ from touchline.features.vectors.packed_row import Layout
 if TYPE_CHECKING:
     from touchline.features.declaration.spec import ViewJoin
 
-MARK_PREFIX = b"tlm:"
+METADATA_PREFIX = b"tlm:"
 _SEPARATOR = "\x1f"
 
 
@@ -101,12 +101,12 @@ class ViewKeys(NamedTuple):
     """The prefix of a view's rows in the online store, and the key of what was materialized."""
 
     rows: bytes
-    meta: bytes
+    metadata: bytes
 
 
 def view_keys(project: str, view: str, feature_version: str) -> ViewKeys:
     name = f"{project}:{view}:{feature_version}"
-    return ViewKeys(f"tl:{name}:".encode(), MARK_PREFIX + name.encode())
+    return ViewKeys(f"tl:{name}:".encode(), METADATA_PREFIX + name.encode())
 
 
 def entity_key(view: str, names: Sequence[str], types: Sequence[str], values: Sequence[Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""The mark beside a view's online rows: up to when they say what was known, and what was materialized."""
+"""The metadata beside a view's online rows: the watermark up to which they are complete, and their history."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _EXACT_BELOW = 2**31 * 1_000_000  # until 2038 a float of seconds holds microsec
 
 
 @dataclass(frozen=True)
-class Mark:
-    """What a materialization left: everything known by `watermark` (microseconds since 1970) is online."""
+class ViewMetadata:
+    """The record of a materialization: everything known by `watermark` (microseconds since 1970) is online."""
 
     layout_id: int
     watermark: int
@@ -31,7 +31,7 @@ class Mark:
         return _HEAD.pack(_MAGIC, _VERSION, self.layout_id, self.watermark, self.materialized) + rest
 
     @classmethod
-    def unpack(cls, data: bytes, view: str) -> Mark:
+    def unpack(cls, data: bytes, view: str) -> ViewMetadata:
         _, _, layout_id, watermark, materialized = _head(data, view)
         return cls(layout_id, watermark, materialized, **json.loads(data[_HEAD.size :]))
 
@@ -60,5 +60,5 @@ def instant_of(value: int) -> datetime:
 
 def _head(data: bytes, view: str) -> tuple[bytes, int, int, int, int]:
     if len(data) < _HEAD.size or data[:4] != _MAGIC + bytes([_VERSION]):
-        raise CorruptedFeatures(view, "its mark", repr(data[:4]), repr(_MAGIC + bytes([_VERSION])))
+        raise CorruptedFeatures(view, "its metadata", repr(data[:4]), repr(_MAGIC + bytes([_VERSION])))
     return _HEAD.unpack_from(data)

@@ -8,17 +8,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from sqlalchemy import select
 
-from touchline.features.offline.compute_view import FeatureHistory
+from touchline.features.offline.histories import FeatureHistory
+from touchline.features.offline.training_set import read_lineages
 from touchline.features.online.materialize import newest_rows
 from touchline.features.vectors.served_view import entity_key, view_keys
-from touchline.features.vectors.watermark import Mark, instant_of
-from touchline.storage import DataStores, tables
+from touchline.features.vectors.watermark import ViewMetadata, instant_of
 
 if TYPE_CHECKING:
     from touchline.features.declaration.spec import FeatureView
     from touchline.features.online.base import OnlineStore
+    from touchline.storage import Database
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _TOP = 5
@@ -64,15 +64,18 @@ def view_statistics(
     history: FeatureHistory | None,
     *,
     project: str,
-    stores: DataStores,
     online: OnlineStore,
     now: datetime,
+    models: tuple[int, ...] = (),
 ) -> ViewStatistics:
-    """Everything known of a view at `now`. Hits, misses and latencies are counted by the readers (`ReadCounters`)."""
+    """All figures of a view at `now`; `models` are the versions that use it (`models_using`).
+
+    Hits, misses and latencies are counted by the readers (`ReadCounters`).
+    """
     keys = view_keys(project, view.name, view.feature_version)
     size = online.size(keys.rows)
-    data = online.read([keys.meta])[0]
-    mark = Mark.unpack(data, view.name) if data else None
+    data = online.read([keys.metadata])[0]
+    metadata = ViewMetadata.unpack(data, view.name) if data else None
     newest = newest_rows(view, history.scan(), now) if history else None
     return ViewStatistics(
         view=view.name,
@@ -80,12 +83,12 @@ def view_statistics(
         feature_version=view.feature_version,
         online_rows=size.rows,
         online_bytes=size.bytes,
-        materialized_at=instant_of(mark.materialized) if mark else None,
-        watermark=instant_of(mark.watermark) if mark else None,
+        materialized_at=instant_of(metadata.materialized) if metadata else None,
+        watermark=instant_of(metadata.watermark) if metadata else None,
         history_rows=history.rows if history else 0,
         quarantined=history.quarantined if history else 0,
         features=() if newest is None else distributions(view, newest),
-        models=models_using(view, project=project, stores=stores),
+        models=models,
         sources={source.name: history.snapshots.get(source.name) if history else None for source in view.sources},
     )
 
@@ -95,18 +98,13 @@ def distributions(view: FeatureView, rows: pl.DataFrame) -> tuple[FeatureDistrib
     return tuple(_distribution(rows[feature.name], feature.dtype) for feature in view.features)
 
 
-def models_using(view: FeatureView, *, project: str, stores: DataStores) -> tuple[int, ...]:
-    """The model versions whose training set has the present version of this view."""
-    models, sets = tables.model_versions, tables.training_sets
-    query = (
-        select(models.c.version, sets.c.lineage)
-        .join(sets, (sets.c.hash == models.c.training_set_hash) & (sets.c.project == models.c.project))
-        .where(models.c.project == project)
-        .order_by(models.c.version)
-    )
-    with stores.database.connect() as connection:
-        found = connection.execute(query).all()
-    return tuple(row.version for row in found if row.lineage.get("views", {}).get(view.name) == view.feature_version)
+def models_using(
+    view: FeatureView, training_sets: Mapping[int, str], *, project: str, database: Database
+) -> tuple[int, ...]:
+    """The model versions, of these with the hashes of their training sets, that were trained on this version of it."""
+    lineages = read_lineages(training_sets.values(), project=project, database=database)
+    views = {version: lineages.get(hash, {}).get("views", {}) for version, hash in training_sets.items()}
+    return tuple(sorted(version for version, found in views.items() if found.get(view.name) == view.feature_version))
 
 
 def entity_features(
