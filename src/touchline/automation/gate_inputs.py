@@ -1,4 +1,4 @@
-"""The declared gates and training of a version: from them the registry judges it, or trains it again."""
+"""The declared gates and training of a version: for the registry to check it by the gates, or to train it again."""
 
 from __future__ import annotations
 

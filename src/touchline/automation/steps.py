@@ -155,6 +155,7 @@ def train_candidates(context: PipelineContext, training_set: TrainingSet) -> Tra
         training_set,
         now=context.clock.now(),
         workshop=replace(
-            context.workshop, tell=lambda told: context.on_progress(f"train: {told.message} ({told.share:.0%})")
+            context.workshop,
+            tell=lambda progress: context.on_progress(f"train: {progress.message} ({progress.share:.0%})"),
         ),
     )

@@ -76,7 +76,7 @@ class Home:
 
     @cached_property
     def online_copy(self) -> OnlineStore | None:
-        """The SQLite copy that answers while Redis does not, where the settings ask for one."""
+        """The SQLite copy to read while Redis is unreachable, if the settings ask for one."""
         if self.settings.online_store == "sqlite" or self.settings.online_away != "copy":
             return None
         return features.open_online_store("sqlite", str(self.folder / "online_copy.db"))
@@ -139,7 +139,7 @@ def open_version(opened: OpenedProject, version: str) -> ServedRelease:
 
 
 def load_default(home: Home, place: str | None) -> LoadedProject:
-    """The project a command means: `-p`, else TOUCHLINE_PROJECT, else the first one found."""
+    """The project of a command: `-p`, else TOUCHLINE_PROJECT, else the first one found."""
     requested = place or home.settings.project
     if requested:
         return projects.load_project(requested, base=home.base)
@@ -195,7 +195,7 @@ def release_reader(
 
 
 def _stand_in(home: Home) -> StandIn | None:
-    """What answers while Redis does not, per the settings."""
+    """The values to read while Redis is unreachable, per the settings."""
     if home.settings.online_store == "sqlite" or home.settings.online_away == "refuse":
         return None
     copy = home.online_copy

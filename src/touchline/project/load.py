@@ -95,8 +95,8 @@ def _folder_of(place: str, *, base: Path) -> Path:
             return candidate.absolute()
     if (base / _FILE).is_file() and base.name == place:
         return base.absolute()
-    known = [file.parent.name for file in (base / "projects").glob(f"*/{_FILE}")]
-    raise ProjectNotFound(place, base, known)
+    names = [file.parent.name for file in (base / "projects").glob(f"*/{_FILE}")]
+    raise ProjectNotFound(place, base, names)
 
 
 def _import(folder: Path) -> ModuleType:
@@ -134,8 +134,8 @@ def _invalid_project(error: ValidationError, folder: Path) -> InvalidProject:
     else:
         place = f"{error.title}({field})" if field else error.title
         is_secret = model is None or model.model_config.get("hide_input_in_errors", False)
-        shown = "" if is_secret or not _is_plain(first["input"]) or not field else f", found {first['input']!r}"
-        problem = f"{place}: {first['msg'].removeprefix('Value error, ')}{shown}"
+        value = "" if is_secret or not _is_plain(first["input"]) or not field else f", found {first['input']!r}"
+        problem = f"{place}: {first['msg'].removeprefix('Value error, ')}{value}"
         step = "Correct it and run the command again."
     return InvalidProject(folder / _FILE, _line_in(error, folder), problem, step)
 

@@ -93,13 +93,13 @@ class Project(BaseModel):
         return self
 
     def _views_read_declared_sources(self) -> None:
-        known = {source.name for source in self.sources}
+        declared = {source.name for source in self.sources}
         for view in self.feature_views:
             for source in view.sources:
-                if source.name not in known:
+                if source.name not in declared:
                     raise ValueError(
                         f"feature view {view.name!r} reads source {source.name!r}, which `sources` does not list. "
-                        f"{nearest(source.name, known)}"
+                        f"{nearest(source.name, declared)}"
                     )
 
     def _task_uses_declared_parts(self) -> None:
@@ -119,12 +119,12 @@ class Project(BaseModel):
                 )
 
     def _gates_name_declared_baselines(self) -> None:
-        known = {"production", "baseline", *self.training.baselines}
+        baselines = {"production", "baseline", *self.training.baselines}
         for gate in self.gates:
-            if gate.over not in known:
+            if gate.over not in baselines:
                 raise ValueError(
                     f"gate {gate.describe()!r} compares with {gate.over!r}, which the training's `baselines` do not "
-                    f"name. {nearest(gate.over, known)}"
+                    f"name. {nearest(gate.over, baselines)}"
                 )
 
     def frozen_at(self) -> datetime | None:

@@ -117,25 +117,25 @@ def diff(
     Example: touchline data diff 3f2a 91bc -p football
     """
     opened = open_project(project)
-    found = ingest.diff_snapshots(
+    delta = ingest.diff_snapshots(
         _only_source(opened, source), before, after, project=opened.name, stores=opened.stores
     )
     if as_json:
-        print_json(found)
+        print_json(delta)
         return
     typer.echo(
-        f"{found.before.hash[:12]} → {found.after.hash[:12]}: {found.rows_before} → {found.rows_after} rows, "
-        f"{found.rows_added} added, {found.rows_removed} removed, {found.rows_changed} changed"
+        f"{delta.before.hash[:12]} → {delta.after.hash[:12]}: {delta.rows_before} → {delta.rows_after} rows, "
+        f"{delta.rows_added} added, {delta.rows_removed} removed, {delta.rows_changed} changed"
     )
-    for name in found.columns_added:
+    for name in delta.columns_added:
         typer.echo(f"+ column {name}")
-    for name in found.columns_removed:
+    for name in delta.columns_removed:
         typer.echo(f"- column {name}")
-    for name, old, new in found.retyped:
+    for name, old, new in delta.retyped:
         typer.echo(f"~ column {name}: {old} → {new}")
-    columns = ([c.name, c.changed, c.distance] for c in found.columns if c.changed or c.distance)
+    columns = ([c.name, c.changed, c.distance] for c in delta.columns if c.changed or c.distance)
     print_table("columns that differ", ["column", "changed values", "distance"], columns)
-    values = ([c.key, c.column, c.before, c.after] for c in found.examples)
+    values = ([c.key, c.column, c.before, c.after] for c in delta.examples)
     print_table("changed values", ["key", "column", "before", "after"], values)
 
 

@@ -40,15 +40,15 @@ def apply(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     online_file = home.folder / "online.db" if home.settings.online_store == "sqlite" else None
     repository = FeastRepository(home.folder / "feast" / opened.name, opened.loaded.folder, online_file)
     with progress(opened.name, quiet=as_json) as on_progress:
-        done = apply_to_feast(
+        applied = apply_to_feast(
             opened.project, repository, stores=opened.stores, clock=opened.clock, on_progress=on_progress
         )
     if as_json:
-        print_json(done)
+        print_json(applied)
         return
-    typer.echo(f"{opened.name}: registered in Feast: views {', '.join(done.views) or 'none'}")
-    typer.echo(f"  entities {', '.join(done.entities) or 'none'}; feature service {done.service or 'none'}")
-    typer.echo(f"  list them: feast -c {done.folder} feature-views list")
+    typer.echo(f"{opened.name}: registered in Feast: views {', '.join(applied.views) or 'none'}")
+    typer.echo(f"  entities {', '.join(applied.entities) or 'none'}; feature service {applied.service or 'none'}")
+    typer.echo(f"  list them: feast -c {applied.folder} feature-views list")
 
 
 def compute(views: ViewsArgument = None, project: ProjectOption = None, *, as_json: JsonOption = False) -> None:

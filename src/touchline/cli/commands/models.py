@@ -63,21 +63,23 @@ def show(version: VersionArgument, project: ProjectOption = None, *, as_json: Js
     Example: touchline models show Production -p football
     """
     opened = open_project(project)
-    found = registry.read_version(opened.stores, opened.name, version)
+    record = registry.read_version(opened.stores, opened.name, version)
     if as_json:
-        print_json(found)
+        print_json(record)
         return
-    typer.echo(f"{found.project} version {found.version} ({found.semantic_version})  {found.stage}  {found.name}")
-    typer.echo(f"  trained {as_text(found.created_at)} UTC  MLflow run {found.run_id}  ticket {as_text(found.ticket)}")
+    typer.echo(f"{record.project} version {record.version} ({record.semantic_version})  {record.stage}  {record.name}")
     typer.echo(
-        f"  test    {found.rows} rows in {found.clusters} clusters, {as_text(found.test_from)} to "
-        f"{as_text(found.test_to)} UTC"
+        f"  trained {as_text(record.created_at)} UTC  MLflow run {record.run_id}  ticket {as_text(record.ticket)}"
     )
-    for name, value in found.hashes.items():
+    typer.echo(
+        f"  test    {record.rows} rows in {record.clusters} clusters, {as_text(record.test_from)} to "
+        f"{as_text(record.test_to)} UTC"
+    )
+    for name, value in record.hashes.items():
         typer.echo(f"  {name:<12} {value}")
     rows = (
-        [name, m.value, m.low, m.high, found.baseline[name].value if name in found.baseline else None]
-        for name, m in found.metrics.items()
+        [name, m.value, m.low, m.high, record.baseline[name].value if name in record.baseline else None]
+        for name, m in record.metrics.items()
     )
     print_table("on the test window", ["metric", "value", "low", "high", "constant baseline"], rows)
 
@@ -90,21 +92,21 @@ def compare(
     Example: touchline models compare 2 Production -p football
     """
     opened = open_project(project)
-    found = registry.compare_versions(opened.stores, opened.name, first, second)
+    comparison = registry.compare_versions(opened.stores, opened.name, first, second)
     if as_json:
-        print_json(found)
+        print_json(comparison)
         return
-    columns = ["", f"version {found.first.version}", f"version {found.second.version}"]
-    print_table("test window", columns, ([name, *map(_interval, pair)] for name, pair in found.metrics.items()))
-    rows = [[name, *pair] for name, pair in {**found.hashes, **found.recipe}.items() if pair[0] != pair[1]]
+    columns = ["", f"version {comparison.first.version}", f"version {comparison.second.version}"]
+    print_table("test window", columns, ([name, *map(_interval, pair)] for name, pair in comparison.metrics.items()))
+    rows = [[name, *pair] for name, pair in {**comparison.hashes, **comparison.recipe}.items() if pair[0] != pair[1]]
     print_table("hashes and settings that differ", columns, rows)
-    if found.paired is None:
-        typer.echo(f"No paired comparison: {found.note}.")
+    if comparison.paired is None:
+        typer.echo(f"No paired comparison: {comparison.note}.")
         return
-    paired = found.paired
+    paired = comparison.paired
     typer.echo(
         f"{paired.metric}: {paired.difference:+.4f} (95 % from {paired.low:+.4f} to {paired.high:+.4f}, "
-        f"p = {paired.p_value:.3f}) {found.note}; below 0 version {found.first.version} is better."
+        f"p = {paired.p_value:.3f}) {comparison.note}; below 0 version {comparison.first.version} is better."
     )
 
 
@@ -122,13 +124,13 @@ def card(
     Example: touchline models card Production --format html --out card.html -p football
     """
     opened = open_project(project)
-    found = registry.read_card(opened.stores, opened.name, version)
-    text = found.html if form == "html" else found.markdown
+    document = registry.read_card(opened.stores, opened.name, version)
+    text = document.html if form == "html" else document.markdown
     if out is None:
         typer.echo(text)
         return
     out.write_text(text, encoding="utf-8")
-    typer.echo(f"card of version {found.version.version} written to {out}")
+    typer.echo(f"card of version {document.version.version} written to {out}")
 
 
 def download(
@@ -157,18 +159,18 @@ def reproduce(
     Example: touchline models reproduce 1 -p football
     """
     opened = open_project(project)
-    found = registry.read_version(opened.stores, opened.name, version)
-    material = automation.material_of(pipeline_context(opened), found)
+    record = registry.read_version(opened.stores, opened.name, version)
+    material = automation.material_of(pipeline_context(opened), record)
     if material is None:
-        raise errors.NotReproducible(found.version, found.training_set_hash)
+        raise errors.NotReproducible(record.version, record.training_set_hash)
     with progress(opened.name, quiet=as_json) as on_progress:
-        on_progress(f"train version {found.version} again")
-        again = registry.reproduce(opened.stores, found, material)
+        on_progress(f"train version {record.version} again")
+        again = registry.reproduce(opened.stores, record, material)
     if as_json:
-        print_json({**vars(again), "version": found.version, "is_same": again.is_same})
+        print_json({**vars(again), "version": record.version, "is_same": again.is_same})
     else:
         same = "all identical" if again.is_same else f"{again.differing} differ, by {again.gap:.3g} at most"
-        typer.echo(f"version {found.version} trained again: {again.rows} predictions, {same}")
+        typer.echo(f"version {record.version} trained again: {again.rows} predictions, {same}")
         for change in again.changed:
             typer.echo(f"  changed since: {change}")
     if not again.is_same:
@@ -193,9 +195,9 @@ def promote(
     Example: touchline models promote 7 -p football
     """
     opened = open_project(project)
-    found = registry.read_version(opened.stores, opened.name, version)
+    record = registry.read_version(opened.stores, opened.name, version)
     decision = registry.Decision(actor(), reason, ticket, skip_rollout)
-    promotion = automation.promote_version(pipeline_context(opened), found, decision)
+    promotion = automation.promote_version(pipeline_context(opened), record, decision)
     _print_promotion(promotion, as_json=as_json)
 
 
@@ -310,18 +312,18 @@ def _decide(
 
 
 def _print_promotion(promotion: Promotion, *, as_json: bool) -> None:
-    done = promotion.promoted
+    promoted = promotion.promoted
     if as_json:
-        print_json(done)
+        print_json(promoted)
         return
-    for gate in done.report.results if done.report else ():
+    for gate in promoted.report.results if promoted.report else ():
         typer.echo(f"  gate: {gate.message}")
-    for change in done.changes:
+    for change in promoted.changes:
         typer.echo(f"version {change.version}: {change.from_stage} → {change.to_stage}  ({change.reason})")
-    if not done.changes:
-        typer.echo(f"version {done.version.version} is in {done.version.stage} already; nothing changed")
-    if done.unmirrored:
-        typer.echo(f"note: MLflow shows this change later: {done.unmirrored}")
+    if not promoted.changes:
+        typer.echo(f"version {promoted.version.version} is in {promoted.version.stage} already; nothing changed")
+    if promoted.unmirrored:
+        typer.echo(f"note: MLflow shows this change later: {promoted.unmirrored}")
     if promotion.cleanup_failure:
         typer.echo(f"note: unused features stay online until the next promotion: {promotion.cleanup_failure}")
 

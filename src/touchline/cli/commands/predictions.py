@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from touchline import errors, predictions, registry, serving
+from touchline import errors, predictions, serving
 from touchline.cli.instants import parse_instant
 from touchline.cli.opening import (
     JsonOption,
@@ -17,6 +17,7 @@ from touchline.cli.opening import (
     ProjectOption,
     open_home,
     open_project,
+    open_version,
     release_opener,
     release_reader,
 )
@@ -201,15 +202,9 @@ def _score(
     opened: OpenedProject, file: Path, *, target: Path | None, on_progress: Callable[[str], None]
 ) -> serving.ScoredFile:
     """Score a file by the release in Production."""
-    stores, declared = opened.stores, opened.project
-    families = registry.declared_families(declared.training)
-    releases = serving.JournalReleases(
-        opened.name, stores.database, stores.objects, opened.clock, families=lambda: families
-    )
-    production = releases.head().production
-    if production is None:
+    if opened.stores.journal.state(opened.name).production is None:
         raise errors.NothingInProduction(opened.name)
-    release = releases.load(production)
+    release, declared = open_version(opened, "Production"), opened.project
     views = {view.name: view for view in declared.feature_views}
     reader = release_reader(opened.home, release, clock=opened.clock, declared_views=lambda: views)
     renames = [getattr(source.provider, "rename", {}) for source in declared.task.examples.sources]
@@ -234,8 +229,8 @@ def _print_trace(trace: Trace) -> None:
     request = _pairs({**trace.entity_keys, **trace.inputs})
     typer.echo(f"  request    {request}   cutoff {as_text(trace.cutoff)} UTC   example {as_text(trace.example_id)}")
     for view in trace.views:
-        known = datetime.fromisoformat(view.event_timestamp) if view.event_timestamp else None
-        since = f", known since {as_text(known)} UTC" if known else ""
+        event_time = datetime.fromisoformat(view.event_timestamp) if view.event_timestamp else None
+        since = f", known since {as_text(event_time)} UTC" if event_time else ""
         typer.echo(f"  features   {view.label} {view.feature_version}  {view.status}{since}")
     typer.echo(f"  release    {trace.release_id}  digest {as_text(trace.release_digest)}")
     by = f"  in Production since {as_text(trace.promoted_at)} UTC by {trace.promoted_by}" if trace.promoted_at else ""

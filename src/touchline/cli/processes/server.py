@@ -70,5 +70,5 @@ def api_app(home: Home, folders: Sequence[Path], host: str, *, only_serving: boo
         return app
     from starlette.middleware.cors import CORSMiddleware
 
-    # Around the whole application: the fast path of /predict lies before FastAPI's own middleware.
+    # Around the whole application, since the fast path of /predict runs before FastAPI's middleware.
     return CORSMiddleware(app, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])

@@ -1,7 +1,7 @@
 """Keeps the processes of `touchline up` running in the background, and ends them.
 
 The supervisor holds an exclusive lock on `run/supervisor.lock` while it runs. The lock, not a file with a process
-id, tells that it runs, so `touchline stop` never signals a process of somebody else.
+id, shows that it runs, so `touchline stop` never signals an unrelated process.
 """
 
 from __future__ import annotations
