@@ -15,7 +15,7 @@
     │   └── MissingDependency
     ├── PortTaken, ProcessFailed, ServerUnreachable, ServerRefused
     ├── GateFailed                 a gate said no (exit code 3)
-    ├── StageConflict, NotEvaluated, NotReproducible, ReleaseTampered, ReleaseBroken
+    ├── StageConflict, NotEvaluated, NotReproducible, ReleaseTampered, ReleaseBroken (TransformBroken)
     ├── TrackingUnavailable, TrackingMismatch
     ├── TooFewExamples, OneClassOnly, ClassMissing, LabelsUnusable, LabelsAllEqual, NothingVaries, LeakageFound
     ├── BudgetExceeded, NoCandidateWorked, WorkerLost
@@ -106,6 +106,7 @@ from touchline.errors.registry import (
     StageConflict,
     TrackingMismatch,
     TrackingUnavailable,
+    TransformBroken,
     VersionNotFound,
 )
 from touchline.errors.serving import (
@@ -239,6 +240,7 @@ __all__ = [
     "TouchlineError",
     "TrackingMismatch",
     "TrackingUnavailable",
+    "TransformBroken",
     "UnknownName",
     "UnknownPlugin",
     "UnknownPrediction",

@@ -90,6 +90,18 @@ class ReleaseBroken(TouchlineError):
         )
 
 
+class TransformBroken(ReleaseBroken):
+    """A bundle is complete, but an on-demand transform does not compute what it computed at training."""
+
+    def __init__(self, folder: str, transform: str, reason: str) -> None:
+        self.folder, self.transform, self.gap = folder, transform, float("inf")
+        TouchlineError.__init__(
+            self,
+            f"Release {folder} failed its self-test: on-demand transform {transform!r} {reason}. "
+            "The running release stays; compare the library versions in release.json",
+        )
+
+
 class RunNotFound(UsageError):
     def __init__(self, project: str, what: str) -> None:
         super().__init__(f"{project} has no run {what}. See: touchline runs list -p {project}")
@@ -114,8 +126,9 @@ class NotPortable(UsageError):
     def __init__(self, transform: str, reason: str) -> None:
         self.transform = transform
         super().__init__(
-            f"On-demand transform {transform!r} {reason}. It also runs while serving: "
-            f"write it as a plain function over NumPy and constants of the project"
+            f"On-demand transform {transform!r} {reason}. It also runs while serving, without the project: define its "
+            "function in a module of the project that imports only NumPy (such as transforms.py), import that module "
+            "in project.py, and declare it there: on_demand(inputs=[…])(transforms.function)"
         )
 
 

@@ -21,10 +21,14 @@ from touchline.training.search.candidates import CandidateReport
 
 @dataclass(frozen=True)
 class SelfTest:
-    """Vectors and what the shipping model says to them: a release proves itself with these before it serves."""
+    """Vectors and the shipping model's outputs for them: a release is tested with these before it serves.
+
+    `places` are the rows of the training set that the vectors come from.
+    """
 
     vectors: NDArray[np.float64]
     outputs: NDArray[np.float64]
+    places: NDArray[np.int64]
 
 
 @dataclass(frozen=True)

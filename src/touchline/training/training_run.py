@@ -160,7 +160,7 @@ def _profile(model: Model, test: LabelledRows) -> Profile:
 def _self_test(model: Model, rows: LabelledRows) -> SelfTest:
     chosen = np.linspace(0, len(rows) - 1, min(_SELF_TEST_ROWS, len(rows))).astype(np.int64)
     vectors = rows.vectors[chosen]
-    return SelfTest(vectors, model.predict(vectors))
+    return SelfTest(vectors, model.predict(vectors), rows.places[chosen])
 
 
 def library_versions() -> dict[str, str]:

@@ -50,6 +50,12 @@ def frame_vectors(columns: Sequence[ColumnSpec], frame: pl.DataFrame, transforms
     values = {column.name: _values(frame[column.name], column) for column in columns if column.name in frame.columns}
     return column_vectors(columns, values, len(frame), transforms)
 
+    def values(self, names: Sequence[str], places: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """The values of some model columns in these rows of the frame, as on-demand transforms receive them."""
+        rows = self.frame[places]
+        specs = {column.name: column for column in self.columns}
+        return {name: _values(rows[name], specs[name]) for name in names if name in specs}
+
 
 def build_training_set(
     examples: pl.DataFrame,

@@ -15,12 +15,14 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class OnDemandCode:
-    """A transform of the release: the function of that name in `code/on_demand.py`."""
+    """A transform of the release: the `function` of a `module` whose source lies in `transforms/`."""
 
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     version: str
+    module: str
+    function: str
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,9 @@ class ReleaseManifest:
     """What a release is made of and what it needs from a request.
 
     `columns` are the model's columns in order; `inputs` the request fields it reads as they are, `entity_columns`
-    those that name entities. `estimator_path` is the bundle's folder that the estimator is restored from, `files` maps
-    every other file of the bundle to its SHA-256.
+    those that name entities. `transform_modules` names the modules of `transforms/` in the order of import.
+    `estimator_path` is the bundle's folder that the estimator is restored from, `files` maps every other file of the
+    bundle to its SHA-256.
     """
 
     project: str
@@ -51,6 +54,7 @@ class ReleaseManifest:
     hashes: Mapping[str, str]
     libraries: Mapping[str, str]
     example: Mapping[str, Any] = field(default_factory=dict)
+    transform_modules: tuple[str, ...] = ()
     estimator_path: str = "model/estimator"
     files: Mapping[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
@@ -89,10 +93,11 @@ class ReleaseManifest:
         document["columns"] = tuple(ColumnSpec.from_json(column) for column in document["columns"])
         document["views"] = tuple(ServedView.from_json(view) for view in document["views"])
         document["on_demand"] = tuple(_on_demand(transform) for transform in document["on_demand"])
-        return cls(**{**document, "classes": tuple(document["classes"]), "inputs": tuple(document["inputs"])})
+        for name in ("classes", "inputs", "transform_modules"):
+            document[name] = tuple(document[name])
+        return cls(**document)
 
 
 def _on_demand(document: Mapping[str, Any]) -> OnDemandCode:
-    return OnDemandCode(
-        document["name"], tuple(document["inputs"]), tuple(document["outputs"]), str(document["version"])
-    )
+    tuples = {name: tuple(document[name]) for name in ("inputs", "outputs")}
+    return OnDemandCode(**{**document, **tuples})

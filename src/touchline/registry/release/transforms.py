@@ -1,139 +1,198 @@
-"""On-demand transforms as one file that needs NumPy alone, so that serving never imports a project's declaration."""
+"""On-demand transforms in a release: the modules that define them, copied whole, and loaded again from the copy.
+
+A transform also runs while serving, which imports neither the project nor Polars. So it is defined in a module that
+imports NumPy, light modules of the standard library and, relatively, other such modules of the project.
+"""
 
 from __future__ import annotations
 
 import ast
-import inspect
+import hashlib
 import sys
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
 from types import ModuleType
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from touchline.errors import NotPortable
 from touchline.features import OnDemand
+from touchline.registry.release.manifest import OnDemandCode
 
-_ALLOWED: Final = frozenset({"__future__", "collections", "functools", "itertools", "math", "numpy", "typing"})
+_LIGHT: Final = frozenset(
+    {"__future__", "collections", "dataclasses", "enum", "functools", "itertools", "math", "numpy", "operator", "typing"}
+)
+TRANSFORMS: Final = "transforms"
+"""The folder of a release that holds the modules of its transforms, one file a module, named by its dotted name."""
+_LOADING = Lock()
+
+Columns = Mapping[str, NDArray[Any]]
 
 
-def portable_source(transforms: Sequence[OnDemand]) -> str:
-    """Python source with every transform and all that it refers to in the project's own modules.
+@dataclass(frozen=True)
+class ReleaseTransform:
+    """A transform loaded from a release's own copy of its code."""
 
-    Raises `NotPortable` where a transform needs more than NumPy and the standard library's mathematics.
+    name: str
+    inputs: tuple[str, ...]
+    function: Callable[[Columns], Columns]
+
+    def __call__(self, columns: Columns) -> Columns:
+        return self.function(columns)
+
+
+def locate_transform(transform: OnDemand) -> tuple[str, str]:
+    """The module that defines the transform's function, and the function's name in it.
+
+    Raises `NotPortable` for a function that no module holds by name: a closure, a partial made in the declaration.
     """
-    collected = _Collected()
+    function = transform.function
+    for holder in (function, getattr(function, "func", None), type(function)):
+        module = sys.modules.get(getattr(holder, "__module__", None) or "")
+        if module is not None and getattr(module, "__file__", None) is not None:
+            for name, value in vars(module).items():
+                if value is function:
+                    return module.__name__, name
+    raise NotPortable(transform.name, "is not a function at the top level of a module")
+
+
+def transform_modules(transforms: Sequence[OnDemand]) -> dict[str, Path]:
+    """The file of every module that the transforms need, by module name, each after the modules that it imports.
+
+    Raises `NotPortable` where a module imports anything but NumPy, light standard modules and its like.
+    """
+    files: dict[str, Path] = {}
     for transform in transforms:
-        collected.add_function(transform)
-    head = '"""The on-demand transforms of this release, taken from the project\'s code."""\n'
-    return "\n\n".join([head + "from __future__ import annotations", *collected.pieces.values()]) + "\n"
+        _add_module(locate_transform(transform)[0], transform.name, files)
+    return files
 
 
-class _Collected:
-    """Top-level pieces of source by the name they define, each after what it refers to."""
-
-    def __init__(self) -> None:
-        self.pieces: dict[str, str] = {}
-        self._origins: dict[str, str] = {}
-        self._who = ""
-
-    def add_function(self, transform: OnDemand) -> None:
-        self._who = transform.name
-        function = inspect.unwrap(transform.function)
-        module = sys.modules[function.__module__]
-        if getattr(function, "__closure__", None):
-            raise NotPortable(self._who, "reads a variable of an enclosing function")
-        try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-        except (OSError, TypeError, SyntaxError) as wrong:
-            raise NotPortable(self._who, "has no source file") from wrong
-        node = tree.body[0]
-        if not isinstance(node, ast.FunctionDef):
-            raise NotPortable(self._who, "is no `def`")
-        self._add_node(module, node.name, node)
-        if node.name != transform.name:
-            self.pieces[transform.name] = f"{transform.name} = {node.name}"
-
-    def _add_name(self, module: ModuleType, name: str) -> None:
-        for node in _top_level(module):
-            if name in _defines(node):
-                self._add_node(module, name, node)
-                return
-
-    def _add_node(self, module: ModuleType, name: str, node: ast.stmt) -> None:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            self._add_import(module, name, node)
-            return
-        if self._origins.get(name) == module.__name__:
-            return
-        if name in self._origins:
-            raise NotPortable(self._who, f"refers to two different {name!r}, of {module.__name__} and another module")
-        self._origins[name] = module.__name__
-        bare = _without_decoration(node)
-        for reference in sorted(_references(bare) - {name}):
-            self._add_name(module, reference)
-        self.pieces[name] = ast.unparse(bare)
-
-    def _add_import(self, module: ModuleType, name: str, node: ast.Import | ast.ImportFrom) -> None:
-        alias = next(alias for alias in node.names if (alias.asname or alias.name.split(".")[0]) == name)
-        if isinstance(node, ast.ImportFrom) and _is_own(module, node):
-            source = _resolve(module, node)
-            self._add_name(source, alias.name)
-            if alias.asname and alias.asname != alias.name:
-                self.pieces[name] = f"{name} = {alias.name}"
-            return
-        package = (node.module or "" if isinstance(node, ast.ImportFrom) else alias.name).split(".")[0]
-        if package not in _ALLOWED:
-            raise NotPortable(self._who, f"needs {package!r}")
-        self.pieces[name] = ast.unparse(
-            ast.ImportFrom(node.module, [alias], 0) if isinstance(node, ast.ImportFrom) else ast.Import([alias])
-        )
+def _add_module(name: str, transform: str, files: dict[str, Path]) -> None:
+    if name in files:
+        return
+    module = sys.modules[name]
+    path = Path(str(module.__file__))
+    files[name] = path  # reserved first, so that two modules that import each other end
+    for imported in _own_imports(ast.parse(path.read_bytes()), module, transform):
+        _add_module(imported, transform, files)
+    files[name] = files.pop(name)
 
 
-def _is_own(module: ModuleType, node: ast.ImportFrom) -> bool:
-    package = (module.__package__ or module.__name__).split(".")[0]
-    return node.level > 0 or (node.module or "").split(".")[0] == package
+def _own_imports(tree: ast.Module, module: ModuleType, transform: str) -> Iterator[str]:
+    """The project's modules that a module imports relatively; any import that serving could not follow is refused."""
+    where = f"is defined with {Path(str(module.__file__)).name}, which imports"
+    for node in _statements(tree):
+        if isinstance(node, ast.Import):
+            heavy = [alias.name for alias in node.names if alias.name.split(".")[0] not in _LIGHT]
+            if heavy:
+                raise NotPortable(transform, f"{where} {heavy[0]!r}")
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            if (node.module or "").split(".")[0] not in _LIGHT:
+                raise NotPortable(transform, f"{where} {node.module!r}")
+        elif isinstance(node, ast.ImportFrom):
+            yield from _relative_imports(node, module)
 
 
-def _resolve(module: ModuleType, node: ast.ImportFrom) -> ModuleType:
-    if node.level == 0:
-        return sys.modules[node.module or ""]
-    parts = (module.__package__ or "").split(".")
-    base = parts[: len(parts) - node.level + 1]
-    return sys.modules[".".join([*base, *((node.module or "").split(".") if node.module else [])])]
+def _relative_imports(node: ast.ImportFrom, module: ModuleType) -> Iterator[str]:
+    parts = str(module.__package__).split(".")
+    base = ".".join([*parts[: len(parts) - node.level + 1], *(node.module or "").split(".")]).rstrip(".")
+    for alias in node.names:
+        submodule = f"{base}.{alias.name}"
+        yield submodule if submodule in sys.modules else base
 
 
-def _top_level(module: ModuleType) -> list[ast.stmt]:
-    try:
-        return ast.parse(inspect.getsource(module)).body
-    except (OSError, TypeError):
-        return []
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node but those that only a type checker reads."""
+    for node in ast.iter_child_nodes(tree):
+        is_for_types = isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        yield node
+        if not is_for_types:
+            yield from _statements(node)
 
 
-def _defines(node: ast.stmt) -> set[str]:
-    if isinstance(node, ast.FunctionDef | ast.ClassDef):
-        return {node.name}
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return {alias.asname or alias.name.split(".")[0] for alias in node.names}
-    if isinstance(node, ast.Assign):
-        targets: Sequence[Any] = node.targets
-        return {found.id for target in targets for found in ast.walk(target) if isinstance(found, ast.Name)}
-    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-        return {node.target.id}
-    return set()
+def release_transforms(
+    declared: Sequence[OnDemandCode], sources: Mapping[str, bytes]
+) -> tuple[ReleaseTransform, ...]:
+    """The declared transforms, taken from these sources of modules (in order of import)."""
+    modules = load_modules(sources) if sources else {}
+    return tuple(
+        ReleaseTransform(code.name, code.inputs, getattr(modules[code.module], code.function)) for code in declared
+    )
 
 
-def _without_decoration(node: ast.stmt) -> ast.stmt:
-    """A copy without decorators and annotations, which may name what only the declaration imports."""
-    copy = ast.parse(ast.unparse(node)).body[0]
-    for found in ast.walk(copy):
-        if isinstance(found, ast.FunctionDef):
-            found.decorator_list, found.returns = [], None
-        if isinstance(found, ast.arg):
-            found.annotation = None
-    if isinstance(copy, ast.AnnAssign) and copy.value is not None:
-        return ast.Assign([copy.target], copy.value, lineno=1)
-    return copy
+def load_modules(sources: Mapping[str, bytes]) -> dict[str, ModuleType]:
+    """The modules from their sources, given in order of import, below a package that no other code has.
+
+    Nothing is read from or written to a byte-code cache: only the sources are covered by a release's digest.
+    """
+    digest = hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest()[:16]
+    root = f"touchline_release_{digest}"
+    with _LOADING:
+        if root not in sys.modules:
+            try:
+                sys.modules[root] = _package(root)
+                for name, source in sources.items():
+                    _execute(f"{root}.{name}", source)
+            except BaseException:
+                for name in [name for name in sys.modules if name == root or name.startswith(f"{root}.")]:
+                    del sys.modules[name]
+                raise
+    return {name: sys.modules[f"{root}.{name}"] for name in sources}
 
 
-def _references(node: ast.stmt) -> set[str]:
-    return {found.id for found in ast.walk(node) if isinstance(found, ast.Name)}
+def _execute(name: str, source: bytes) -> None:
+    parent = name.rpartition(".")[0]
+    parts = parent.split(".")
+    for length in range(2, len(parts) + 1):
+        package = ".".join(parts[:length])
+        if package not in sys.modules:
+            sys.modules[package] = _package(package)
+            _bind(package)
+    module = sys.modules.get(name) or _package(name)
+    sys.modules[name] = module
+    exec(compile(source, name, "exec", dont_inherit=True), module.__dict__)
+    _bind(name)
+
+
+def _package(name: str) -> ModuleType:
+    """An empty module; one with submodules has their place as a package."""
+    module = ModuleType(name)
+    module.__path__ = []
+    module.__package__ = name
+    return module
+
+
+def _bind(name: str) -> None:
+    parent, _, leaf = name.rpartition(".")
+    setattr(sys.modules[parent], leaf, sys.modules[name])
+
+
+def stored_inputs(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The inputs of transforms as `store_inputs` wrote them: float64, or objects with None for categories."""
+    inputs: dict[str, NDArray[Any]] = {}
+    for key, values in arrays.items():
+        kind, _, name = key.partition(":")
+        if kind == "number":
+            inputs[name] = values
+        elif kind == "category":
+            texts = values.astype(object)
+            texts[arrays[f"null:{name}"]] = None
+            inputs[name] = texts
+    return inputs
+
+
+def store_inputs(inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Arrays for an npz file without pickle: numbers as they are, categories as text beside where they are null."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, values in inputs.items():
+        if values.dtype != object:
+            arrays[f"number:{name}"] = values
+            continue
+        is_null = np.array([value is None for value in values], dtype=np.bool_)
+        arrays[f"category:{name}"] = np.array(["" if value is None else str(value) for value in values], dtype=np.str_)
+        arrays[f"null:{name}"] = is_null
+    return arrays

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from io import BytesIO
@@ -15,12 +15,20 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from touchline.errors import NotPortable
 from touchline.features import ServedView, TrainingSet, decode
 from touchline.features.declaration.code_versions import short_hash
 from touchline.registry.release.digest import sha256_of
 from touchline.registry.release.manifest import OnDemandCode, ReleaseManifest
 from touchline.registry.release.request_schema import request_schema
-from touchline.registry.release.transforms import portable_source
+from touchline.registry.release.self_test import StoredExamples, broken_transform
+from touchline.registry.release.transforms import (
+    TRANSFORMS,
+    locate_transform,
+    release_transforms,
+    store_inputs,
+    transform_modules,
+)
 from touchline.training import (
     CardFacts,
     Metric,
@@ -86,10 +94,10 @@ def write_files(trained: Trained, folder: Path) -> ReleaseManifest:
     result = trained.result
     result.model.export(folder / "model")
     files = {f"code/{path}": data for path, data in code.items()}
-    if trained.task.on_demand:
-        files["code/on_demand.py"] = portable_source(trained.task.on_demand).encode()
+    examples = StoredExamples(result.self_test.vectors, result.self_test.outputs, _transform_inputs(trained))
+    files |= {f"{TRANSFORMS}/{name}.py": source for name, source in _portable_modules(trained, manifest, examples)}
     files["profile.npz"] = _npz(**trained.result.profile.to_arrays())
-    files["examples.npz"] = _npz(vectors=result.self_test.vectors, outputs=result.self_test.outputs)
+    files["examples.npz"] = _npz(vectors=examples.vectors, outputs=examples.outputs, **store_inputs(examples.inputs))
     files["examples.parquet"] = _examples(trained)
     files["contract.schema.json"] = to_json(request_schema(trained.project, trained.task, result.model.columns))
     files["lineage.json"] = to_json({**trained.training_set.lineage, "training_set": trained.training_set.hash})
@@ -102,6 +110,25 @@ def write_files(trained: Trained, folder: Path) -> ReleaseManifest:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
     return manifest
+
+
+def _transform_inputs(trained: Trained) -> dict[str, NDArray[Any]]:
+    """The model columns that the transforms take, in the rows of the self-test."""
+    added = {name for transform in trained.task.on_demand for name in transform.outputs}
+    names = dict.fromkeys(name for transform in trained.task.on_demand for name in transform.inputs)
+    taken = [name for name in names if name not in added]
+    return trained.training_set.values(taken, trained.result.self_test.places)
+
+
+def _portable_modules(
+    trained: Trained, manifest: ReleaseManifest, examples: StoredExamples
+) -> Iterator[tuple[str, bytes]]:
+    """The modules of the transforms, proven to compute from their copies what they computed in training."""
+    sources = {name: path.read_bytes() for name, path in transform_modules(trained.task.on_demand).items()}
+    transforms = release_transforms(manifest.on_demand, sources)
+    if broken := broken_transform(transforms, manifest.columns, examples):
+        raise NotPortable(*broken)
+    yield from sources.items()
 
 
 def _manifest(trained: Trained, hashes: dict[str, str]) -> ReleaseManifest:
@@ -117,7 +144,10 @@ def _manifest(trained: Trained, hashes: dict[str, str]) -> ReleaseManifest:
         columns=model.columns,
         inputs=tuple(task.inputs),
         views=tuple(ServedView.of(trained.project, join) for join in task.features),
-        on_demand=tuple(OnDemandCode(t.name, t.inputs, t.outputs, t.version) for t in task.on_demand),
+        on_demand=tuple(
+            OnDemandCode(t.name, t.inputs, t.outputs, t.version, *locate_transform(t)) for t in task.on_demand
+        ),
+        transform_modules=tuple(transform_modules(task.on_demand)),
         threshold=model.threshold,
         family=model.family,
         calibrator=model.calibrator.method,

@@ -1,0 +1,94 @@
+"""The releases on record: the only SQL on their table, and the one way to open one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, insert, select
+
+from touchline.errors import ReleaseNotFound, UnknownPlugin
+from touchline.registry.release.load import load_release
+from touchline.registry.release.loaded_release import LoadedRelease
+from touchline.storage import DataStores, tables
+
+if TYPE_CHECKING:
+    from touchline.training import Family
+
+Families = Callable[[str], Mapping[str, "Family"]]
+"""The estimators that the code of a project brings, by the project's name."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """An immutable bundle, named by its digest. `path` is where it can be loaded from."""
+
+    id: str
+    project: str
+    version: int
+    digest: str
+    object_key: str
+    path: Path
+
+
+def no_families(project: str) -> Mapping[str, Family]:  # noqa: ARG001  one signature
+    """For callers whose releases use installed estimators only."""
+    return {}
+
+
+class Releases:
+    """The releases of a home. `families` is called only for a release whose estimator no package brings."""
+
+    def __init__(self, stores: DataStores, families: Families = no_families) -> None:
+        self._stores, self._families = stores, families
+
+    def find(self, release_id: str) -> Release | None:
+        """The record of a release, or None."""
+        table = tables.releases
+        with self._stores.database.connect() as connection:
+            row = connection.execute(select(table).where(table.c.id == release_id)).first()
+        if row is None:
+            return None
+        path = self._stores.objects.local_path(row.object_key)
+        return Release(row.id, row.project, row.version, row.digest, row.object_key, path)
+
+    def open(self, release_id: str) -> LoadedRelease:
+        """The release, verified and self-tested, with its project's own estimators.
+
+        Raises `ReleaseNotFound`, `ReleaseTampered` or `ReleaseBroken`; `UnknownPlugin` for an estimator that neither
+        the project nor a package has.
+        """
+        release = self.find(release_id)
+        if release is None:
+            raise ReleaseNotFound("The registry", release_id)
+        return self.load(release.path, project=release.project, digest=release.digest)
+
+    def load(self, folder: Path, *, project: str, digest: str) -> LoadedRelease:
+        """The release in a folder, whether it is on record yet or not."""
+        try:
+            return load_release(folder, digest=digest)
+        except UnknownPlugin:
+            families = self._families(project)
+            if not families:
+                raise
+            return load_release(folder, digest=digest, families=families)
+
+    @staticmethod
+    def record(connection: Connection, release: Release, *, at: datetime) -> None:
+        """Write the release's row, if it is not there, inside the transaction of the stage change."""
+        table = tables.releases
+        if connection.execute(select(table.c.id).where(table.c.id == release.id)).first():
+            return
+        connection.execute(
+            insert(table).values(
+                id=release.id,
+                project=release.project,
+                version=release.version,
+                digest=release.digest,
+                object_key=release.object_key,
+                created_at=at,
+            )
+        )
