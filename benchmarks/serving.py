@@ -222,8 +222,10 @@ def workers(field: Field) -> None:
 
 def bulk(field: Field) -> None:
     """A million rows from a Parquet file to a Parquet file, by the release alone."""
+    from tests.serving.bundles import Registry
     from touchline.clock import SystemClock
-    from touchline.serving import JournalReleases, score_frame
+    from touchline.registry import Journal, Releases
+    from touchline.serving import score_frame
     from touchline.storage import Database, open_objects
 
     home = field.folder / "home"
@@ -231,13 +233,12 @@ def bulk(field: Field) -> None:
     pl.DataFrame(rows, schema=[f"x{index}" for index in range(COLUMNS)]).write_parquet(field.folder / "rows.parquet")
     del rows
     database = Database.open(f"sqlite:///{home / 'touchline.db'}")
-    source = JournalReleases("bench", database, open_objects(str(home / "objects")), SystemClock())
+    releases = Releases(Registry(database, open_objects(str(home / "objects"))))
     began = time.perf_counter()
-    production = source.head().production
-    assert production is not None
-    found = score_frame(
-        source.load(production), None, pl.read_parquet(field.folder / "rows.parquet"), now=datetime.now(UTC)
-    )
+    state = Journal(database, SystemClock()).state("bench")
+    assert state.production is not None
+    release = releases.open(state.releases[state.production])
+    found = score_frame(release, None, pl.read_parquet(field.folder / "rows.parquet"), now=datetime.now(UTC))
     found.frame.write_parquet(field.folder / "answers.parquet")
     seconds = time.perf_counter() - began
     print(f"  {found.rows:,} rows, {found.refused} refused, in {seconds:.1f} s ({found.rows / seconds:,.0f} rows/s)")

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from touchline.clock import SystemClock
 from touchline.features import FeatureReader, open_online_store
-from touchline.registry import ServedRelease
+from touchline.registry import Journal, LoadedRelease, Releases
 from touchline.serving import JournalReleases, ServedProject, Server, create_app
-from touchline.storage import Database, open_objects
+from touchline.storage import Database, ObjectStore, open_objects
 
 HOME = Path(os.environ.get("BENCH_HOME", "."))
 
 
-def _reader(release: ServedRelease) -> FeatureReader | None:
+class Stores(NamedTuple):
+    """The database and the objects of the home."""
+
+    database: Database
+    objects: ObjectStore
+
+
+def _reader(release: LoadedRelease) -> FeatureReader | None:
     if not release.views:
         return None
     store = open_online_store("sqlite", str(HOME / "online.db"))
@@ -25,5 +33,6 @@ def make() -> Server:
     """One worker's application."""
     database = Database.open(f"sqlite:///{HOME / 'touchline.db'}")
     clock = SystemClock()
-    releases = JournalReleases("bench", database, open_objects(str(HOME / "objects")), clock)
+    stores = Stores(database, open_objects(str(HOME / "objects")))
+    releases = JournalReleases("bench", Journal(database, clock), Releases(stores))
     return create_app([ServedProject("bench", releases, clock, _reader)], database=database, spool=HOME / "spool")

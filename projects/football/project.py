@@ -6,12 +6,9 @@ matches are fixtures to predict, and their real results arrive when the clock is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from pydantic import Field
 
 from touchline import (
@@ -34,6 +31,7 @@ from touchline import (
 )
 from touchline.ingest import FrameProvider
 
+from . import transforms
 from .ratings import elo_after_each_match
 from .samples import bundesliga
 
@@ -133,13 +131,9 @@ def _by_team(games: pl.DataFrame) -> pl.LazyFrame:
     return pl.concat([side("home", "away"), side("away", "home")])
 
 
-@on_demand(inputs=["home_elo", "away_elo", "home_attack", "home_defence", "away_attack", "away_defence"])
-def gaps(columns: Mapping[str, NDArray[np.float64]]) -> Mapping[str, NDArray[np.float64]]:
-    """What the two sides differ in."""
-    return {
-        "elo_gap": columns["home_elo"] - columns["away_elo"],
-        "goal_gap": columns["home_attack"] + columns["away_defence"] - columns["away_attack"] - columns["home_defence"],
-    }
+gaps = on_demand(inputs=["home_elo", "away_elo", "home_attack", "home_defence", "away_attack", "away_defence"])(
+    transforms.gaps
+)
 
 
 @examples(source=matches)

@@ -21,7 +21,7 @@ from tests.stores import SomeStores, some_stores
 from touchline.clock import FrozenClock
 from touchline.features import FeatureReader, ServedView, compute_view, materialize, open_online_store
 from touchline.predictions import Sample, replay_sample, verify_features
-from touchline.registry import ServedRelease
+from touchline.registry import LoadedRelease
 from touchline.storage import Database
 
 GAMES = [a_game(str(n), day(n), team="ABC"[n % 3], points=n) for n in range(1, 30)]
@@ -40,18 +40,18 @@ class Shop:
     """A release over two joins of a view, its feature history, and readers before and after materialization."""
 
     stores: SomeStores
-    release: ServedRelease
+    release: LoadedRelease
     materialized: FeatureReader
     empty: FeatureReader
     numbers: Iterator[int]
 
-    def log(self, rows: list[tuple[Case, str, str, float]]) -> ServedRelease:
+    def log(self, rows: list[tuple[Case, str, str, float]]) -> LoadedRelease:
         """Log rows as they would be served, under a release of their own."""
         release = replace(self.release, id=f"release-{next(self.numbers)}")
         write_rows(self.stores.database, [self._row(release, *row) for row in rows])
         return release
 
-    def _row(self, release: ServedRelease, case: Case, home: str, away: str, at: float) -> dict[str, Any]:
+    def _row(self, release: LoadedRelease, case: Case, home: str, away: str, at: float) -> dict[str, Any]:
         reader = self.empty if case == "not materialized" else self.materialized
         request = {"home": home, "away": away, "ground": "home"}
         vector, statuses = reader.read_one(request, day(at))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from tests.registry import scale, transforms
 from tests.stores import all_stores
 from touchline.automation import Stores
 from touchline.clock import FrozenClock
@@ -24,7 +23,6 @@ from touchline.training import Task, Training, TrainingResult, classification, r
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
-SCALE = 2.0
 HOURS = timedelta(hours=2)
 
 
@@ -47,14 +45,7 @@ def example_rows(rows: pl.LazyFrame) -> pl.LazyFrame:
     return rows
 
 
-def scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return values * SCALE
-
-
-@on_demand(inputs=["signal", "noise"])
-def gap(columns: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-    """What two columns differ in."""
-    return {"gap": scaled(columns["signal"] - columns["noise"])}
+gap = on_demand(inputs=["signal", "noise"])(transforms.gap)
 
 
 def a_task(classes: tuple[str, ...] = ("no", "yes")) -> Task:
@@ -88,7 +79,7 @@ def a_frame(
             "noise": other,
             "group": rng.choice(["a", "b", "c"], count),
         }
-    ).with_columns(gap=(pl.col("signal") - pl.col("noise")) * SCALE)
+    ).with_columns(gap=(pl.col("signal") - pl.col("noise")) * scale.SCALE)
 
 
 def a_training_set(frame: pl.DataFrame, name: str = "set-1") -> TrainingSet:

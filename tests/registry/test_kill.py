@@ -15,7 +15,7 @@ from touchline.registry import (
     Gate,
     Judges,
     Registry,
-    find_release,
+    Releases,
     load_release,
     promote,
     read_versions,
@@ -107,10 +107,10 @@ def test_a_kill_while_promoting_leaves_a_state_from_which_the_same_command_carri
     # Either nothing of the step is there or all of it.
     assert (state.sequence, state.production) in ((0, None), (2, 1))
     if state.production:
-        assert find_release(registry, state.releases[1]) is not None
+        assert Releases(registry).find(state.releases[1]) is not None
     done = promote(registry, "p", 1, Decision("ann"), judges=GATES)
     assert (done.version.stage, registry.journal.head("p")) == ("Production", 2)
-    release = find_release(registry, str(done.version.release_id))
+    release = Releases(registry).find(str(done.version.release_id))
     assert release is not None
     assert load_release(release.path, digest=release.digest).id == release.id
     found = registry.tracking.client.get_registered_model("p").aliases

@@ -19,6 +19,7 @@ from touchline.registry import (
     Gate,
     Judges,
     Registry,
+    Releases,
     Trained,
     declared_families,
     load_release,
@@ -78,7 +79,7 @@ def trained_by(family: Any, *, blend: bool = False) -> tuple[Trained, Judges]:
     training_set = a_training_set(a_frame())
     result = train(a_task(), training, training_set, now=NOW)
     judges = Judges(
-        (Gate("accuracy", at_least=0.6), Gate.latency(at_most_ms=1000)), families=declared_families(training)
+        (Gate("accuracy", at_least=0.6), Gate.latency(at_most_ms=1000)), families=lambda _: declared_families(training)
     )
     return Trained("p", a_task(), training_set, result), judges
 
@@ -89,13 +90,11 @@ def test_a_familys_own_export_and_restore_carry_it_into_production(registry: Reg
     release = promote(registry, "p", 1, Decision("ann"), judges=judges).release
     assert release is not None
     vectors = trained.result.self_test.vectors
-    restored = load_release(release.path, digest=release.digest, families=judges.families)
+    restored = load_release(release.path, digest=release.digest, families=judges.families("p"))
     assert np.array_equal(restored.model.predict(vectors), trained.result.model.predict(vectors))
     with pytest.raises(UnknownPlugin, match="nearest"):
         load_release(release.path, digest=release.digest)
-    served = JournalReleases(
-        "p", registry.database, registry.objects, registry.clock, families=lambda: judges.families or {}
-    ).load(release.id)
+    served = JournalReleases("p", registry.journal, Releases(registry, judges.families)).load(release.id)
     assert np.array_equal(served.model.predict(vectors), trained.result.model.predict(vectors))
 
 

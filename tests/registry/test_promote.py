@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import polars as pl
@@ -21,10 +22,10 @@ from touchline.registry import (
     Gate,
     Judges,
     Registry,
+    Releases,
     Trained,
     approve,
     demote,
-    find_release,
     project_aliases,
     promote,
     read_recipe,
@@ -141,7 +142,7 @@ def test_an_archived_version_comes_back_without_its_gates_but_with_a_reason(two:
 
 def test_a_tampered_release_never_takes_over(two: Registry) -> None:
     in_production(two)
-    release = find_release(two, two.journal.state("p").releases[1])
+    release = Releases(two).find(two.journal.state("p").releases[1])
     assert release is not None
     (release.path / "lineage.json").write_text("{}")
     with pytest.raises(ReleaseTampered, match="The running release stays"):
@@ -244,12 +245,7 @@ def test_aliases_are_repaired_from_the_journal(two: Registry) -> None:
 
 
 def test_a_lagging_mlflow_does_not_undo_a_promotion(two: Registry) -> None:
-    away = type(two)(
-        two.database,
-        two.objects,
-        type(two.tracking)("http://127.0.0.1:9", patience=()),
-        two.clock,
-    )
+    away = replace(two, open_tracking=lambda: type(two.tracking)("http://127.0.0.1:9", patience=()))
     done = promote(away, "p", 1, ANN)
     assert done.version.stage == "Production"
     assert "did not answer" in str(done.unmirrored)

@@ -45,7 +45,7 @@ def test_the_bundle_has_the_files_the_design_names(release: Release) -> None:
         "profile.npz",
         "examples.parquet",
         "lineage.json",
-        "code",
+        "transforms",
     }
     assert expected <= names
     assert not [path for path in release.path.rglob("*") if path.suffix in (".pkl", ".joblib", ".pickle")]
@@ -80,7 +80,7 @@ def test_the_examples_read_well_for_people(release: Release) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["model/model.json", "profile.npz", "code/on_demand.py", "lineage.json", "release.json"]
+    "name", ["model/model.json", "profile.npz", "transforms/tests.registry.scale.py", "lineage.json", "release.json"]
 )
 def test_a_changed_byte_anywhere_is_refused(release: Release, name: str) -> None:
     path = release.path / name
@@ -92,9 +92,9 @@ def test_a_changed_byte_anywhere_is_refused(release: Release, name: str) -> None
 
 
 def test_covering_up_a_change_is_found_by_the_digest_on_record(release: Release) -> None:
-    (release.path / "code" / "on_demand.py").write_text("def gap(columns):\n    return {}\n")
+    (release.path / "transforms" / "tests.registry.transforms.py").write_text("def gap(columns):\n    return {}\n")
     rewritten_digest(release.path)
-    with pytest.raises(ReleaseTampered, match=r"code/on_demand.py is \w{12}, \w{12} was built"):
+    with pytest.raises(ReleaseTampered, match=r"transforms/tests.registry.scale.py is \w{12}, \w{12} was built"):
         load_release(release.path, digest=release.digest)
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -19,9 +19,9 @@ import uvicorn
 
 from touchline.clock import FrozenClock
 from touchline.features import ColumnSpec, FeatureRows, RowPlan, ServedView, ViewStatus
+from touchline.features.vectors.columns import Vectors
 from touchline.predictions import LogLimits
-from touchline.registry import ServedRelease
-from touchline.registry.release.served_release import InputField, Vectors
+from touchline.registry import InputField, LoadedRelease, ReleaseManifest
 from touchline.serving import Head, Limits, ServedProject, ServerOptions, create_app
 from touchline.serving.http.state import Serving, Tracer
 from touchline.storage import Database
@@ -42,44 +42,67 @@ class Logit:
         return np.stack([share, 1 - share], axis=1)
 
 
-def a_release(version: int = 1, *, slope: float = 0.1, **changes: Any) -> ServedRelease:
-    """A release of two raw inputs, one a category."""
-    made = ServedRelease(
-        id=f"shop-{version}",
-        project="shop",
-        version=version,
-        digest=f"digest-{version}",
-        kind="binary",
-        columns=(ColumnSpec("age", "number"), ColumnSpec("colour", "category", ("blue", "red"))),
-        model=Logit(slope),
-        classes=("yes", "no"),
-        inputs=(
+def a_release(version: int = 1, *, slope: float = 0.1, **changes: Any) -> LoadedRelease:
+    """A release of two raw inputs, one a category. `changes` are fields of the release or of its manifest."""
+    inputs = changes.pop(
+        "inputs",
+        (
             InputField("age", {"type": "number", "minimum": 0, "maximum": 120}),
             InputField("colour", {"anyOf": [{"type": "string"}, {"type": "null"}]}, is_required=False),
         ),
-        threshold=0.5,
-        example={"age": 40, "colour": "red"},
     )
-    return replace(made, **changes)
+    release = {name: changes.pop(name) for name in ("model", "transforms", "background") if name in changes}
+    manifest: dict[str, Any] = {
+        "task": "binary",
+        "columns": (ColumnSpec("age", "number"), ColumnSpec("colour", "category", ("blue", "red"))),
+        "classes": ("yes", "no"),
+        "views": (),
+        "threshold": 0.5,
+        "example": {"age": 40, "colour": "red"},
+        **changes,
+    }
+    return LoadedRelease(
+        manifest=ReleaseManifest(
+            project="shop",
+            version=version,
+            semantic_version="",
+            run_id="",
+            inputs=tuple(field.name for field in inputs),
+            on_demand=(),
+            family="logistic",
+            calibrator="none",
+            training_set_hash="",
+            trained_at=NOW,
+            metrics={},
+            hashes={},
+            libraries={},
+            **manifest,
+        ),
+        digest=f"d{version}",
+        contract={
+            "properties": {field.name: field.schema for field in inputs},
+            "required": [field.name for field in inputs if field.is_required],
+        },
+        **{"model": Logit(slope), **release},
+    )
 
 
 def a_view(prefix: str) -> ServedView:
     return ServedView("shop", "form", "v1", prefix, (f"{prefix}_team",), ("team",), ("str",), (("elo", "float"),))
 
 
-def a_match_release(version: int = 1, **changes: Any) -> ServedRelease:
+def a_match_release(version: int = 1, **changes: Any) -> LoadedRelease:
     """A release that looks features up by two entity keys."""
-    made = a_release(
-        version,
-        columns=(
+    fields: dict[str, Any] = {
+        "columns": (
             ColumnSpec("home_elo", "number", origin="view:form"),
             ColumnSpec("away_elo", "number", origin="view:form"),
         ),
-        inputs=(),
-        views=(a_view("home"), a_view("away")),
-        example={"home_team": "A", "away_team": "B"},
-    )
-    return replace(made, **changes)
+        "inputs": (),
+        "views": (a_view("home"), a_view("away")),
+        "example": {"home_team": "A", "away_team": "B"},
+    }
+    return a_release(version, **{**fields, **changes})
 
 
 @dataclass
@@ -112,14 +135,14 @@ class Ratings:
 class Shelf:
     """A release source that a test moves by hand."""
 
-    releases: dict[str, ServedRelease] = field(default_factory=dict)
+    releases: dict[str, LoadedRelease] = field(default_factory=dict)
     production: str | None = None
     previous: str | None = None
     sequence: int = 0
     failure: Exception | None = None
 
     @classmethod
-    def of(cls, *releases: ServedRelease) -> Shelf:
+    def of(cls, *releases: LoadedRelease) -> Shelf:
         return cls({release.id: release for release in releases}, releases[0].id if releases else None)
 
     def promote(self, release_id: str) -> None:
@@ -130,7 +153,7 @@ class Shelf:
             raise self.failure
         return Head(self.sequence, self.production, self.previous)
 
-    def load(self, release_id: str) -> ServedRelease:
+    def load(self, release_id: str) -> LoadedRelease:
         return self.releases[release_id]
 
 

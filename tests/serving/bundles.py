@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from touchline.clock import SystemClock
 from touchline.features import ColumnSpec, OnlineStore, ServedView
 from touchline.features.vectors.watermark import ViewMetadata, micros
-from touchline.registry import Journal, Move, ReleaseManifest
+from touchline.registry import Journal, Move, ReleaseManifest, Releases
 from touchline.registry.release.digest import DIGEST_FILE, digest_of, file_hashes
-from touchline.registry.release.release import release_id
+from touchline.registry.release.loaded_release import release_id
 from touchline.serving import JournalReleases
 from touchline.storage import Database, ObjectStore, open_objects
 from touchline.storage.tables import model_versions, releases
@@ -45,7 +45,7 @@ class Registry:
         return cls(database, open_objects(str(home / "objects")))
 
     def source(self) -> JournalReleases:
-        return JournalReleases(PROJECT, self.database, self.objects, SystemClock())
+        return JournalReleases(PROJECT, Journal(self.database, SystemClock()), Releases(self))
 
     def promote(self, version: int, release: str) -> None:
         """Put a version into Production and the one that was there into the archive."""

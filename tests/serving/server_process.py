@@ -16,11 +16,11 @@ from pathlib import Path
 import httpx
 
 from tests.serving.builders import wait_for
-from tests.serving.bundles import PROJECT
+from tests.serving.bundles import PROJECT, Registry
 from touchline.clock import SystemClock
 from touchline.features import FeatureReader, open_online_store
 from touchline.predictions import LogLimits
-from touchline.registry import ServedRelease
+from touchline.registry import Journal, LoadedRelease, Releases
 from touchline.serving import JournalReleases, ServedProject, Server, ServerOptions, create_app
 from touchline.storage import Database, open_objects
 
@@ -32,7 +32,8 @@ def make() -> Server:
     home = Path(os.environ["SERVER_HOME"])
     database = Database.open(os.environ.get("SERVER_DATABASE") or f"sqlite:///{home / 'touchline.db'}")
     clock = SystemClock()
-    source = JournalReleases(PROJECT, database, open_objects(str(home / "objects")), clock)
+    stores = Registry(database, open_objects(str(home / "objects")))
+    source = JournalReleases(PROJECT, Journal(database, clock), Releases(stores))
     return create_app(
         [ServedProject(PROJECT, source, clock, _open_reader, is_store_remote="SERVER_REDIS" in os.environ)],
         database=database,
@@ -41,7 +42,7 @@ def make() -> Server:
     )
 
 
-def _open_reader(release: ServedRelease) -> FeatureReader | None:
+def _open_reader(release: LoadedRelease) -> FeatureReader | None:
     if not release.views:
         return None
     return FeatureReader(release.views, release.columns, open_online_store("redis", os.environ["SERVER_REDIS"]))

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from tests.serving.builders import NOW, Ratings, Server, Shelf, a_match_release, a_release, a_server, wait_for
 from touchline.errors import OnlineStoreUnavailable
 from touchline.http.problems import InvalidRequest
-from touchline.registry.release.served_release import InputField
+from touchline.registry import InputField
 from touchline.serving import Limits
 from touchline.serving.predicting.predict import Predictor
 from touchline.storage.tables import predictions
@@ -52,7 +52,7 @@ def _logged(server: Server, prediction_id: str) -> sa.RowMapping:
 def test_raw_inputs_are_answered_and_logged_with_their_vector(shop: Server) -> None:
     answer = shop.client.post("/predict", json={"age": 30, "colour": "red"}).json()
     assert answer["probabilities"]["yes"] == pytest.approx(0.9569, abs=1e-4)
-    assert (answer["release"], answer["version"], answer["variant"]) == ("shop-1", 1, "production")
+    assert (answer["release"], answer["version"], answer["variant"]) == ("shop-1-d1", 1, "production")
     row = _logged(shop, answer["prediction_id"])
     assert row["inputs"] == {"age": 30.0, "colour": "red"}
     assert memoryview(row["vector"]).cast("d").tolist() == [30.0, 1.0]
@@ -225,7 +225,7 @@ def test_the_document_shows_the_fields_of_the_release(shop: Server) -> None:
 
 def test_a_browser_gets_a_page_and_a_program_gets_json(shop: Server) -> None:
     assert "/docs" in shop.client.get("/", headers={"Accept": "text/html,*/*"}).text
-    assert shop.client.get("/").json()["projects"]["shop"]["release"] == "shop-1"
+    assert shop.client.get("/").json()["projects"]["shop"]["release"] == "shop-1-d1"
 
 
 def test_the_state_of_the_model_is_told(shop: Server) -> None:

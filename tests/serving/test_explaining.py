@@ -9,12 +9,12 @@ import pytest
 
 from tests.serving.builders import Shelf, a_release, a_server, wait_for
 from tests.serving.bundles import a_model, a_request
-from touchline.registry.release.served_release import InputField, ServedRelease
+from touchline.registry import InputField, LoadedRelease
 
 _NUMBER = {"type": "number"}
 
 
-def _explainable() -> ServedRelease:
+def _explainable() -> LoadedRelease:
     model = a_model()
     inputs = tuple(InputField(column.name, _NUMBER) for column in model.columns)
     import numpy as np

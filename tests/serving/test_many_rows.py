@@ -27,8 +27,9 @@ from tests.serving.builders import (
 from tests.serving.bundles import a_model
 from touchline.errors import FeaturesExpired, MissingColumns
 from touchline.features import ColumnSpec, FeatureRows
+from touchline.features.vectors.columns import Vectors
 from touchline.http.problems import JobTooLarge
-from touchline.registry.release.served_release import InputField, Vectors
+from touchline.registry import InputField
 from touchline.serving import score_frame
 from touchline.serving.http.jobs import Jobs, rows_of
 from touchline.storage.tables import predictions
@@ -167,7 +168,7 @@ class _Line:
 
 
 def test_a_value_comes_with_its_interval_over_http_in_bulk_and_in_the_log(tmp_path: Path) -> None:
-    release = a_release(kind="regression", model=_Line(), classes=())
+    release = a_release(task="regression", model=_Line(), classes=())
     said = {"value": 60.0, "interval": {"low": 57.5, "high": 62.5, "coverage": 0.9}}
     with a_server(tmp_path, Shelf.of(release)) as server:
         answer = server.client.post("/predict", json={"age": 30}).json()

@@ -10,7 +10,7 @@ import pytest
 from tests.serving.builders import NOW, a_release
 from tests.serving.bundles import a_model
 from touchline.features import ColumnSpec, RowPlan
-from touchline.registry.release.served_release import InputField
+from touchline.registry import InputField
 from touchline.serving.predicting.one_row import row_scorer
 from touchline.serving.predicting.predict import Predictor
 from touchline.serving.predicting.scored_row import Ask

@@ -24,10 +24,10 @@ def test_a_promotion_takes_over_and_the_release_before_stays_warm() -> None:
     shelf = Shelf.of(a_release(1), a_release(2))
     slot = _slot(shelf)
     first = slot.current
-    shelf.promote("shop-2")
+    shelf.promote("shop-2-d2")
     assert slot.refresh()
-    assert _answering(slot) == "shop-2"
-    shelf.promote("shop-1")
+    assert _answering(slot) == "shop-2-d2"
+    shelf.promote("shop-1-d1")
     assert slot.refresh()
     assert slot.current is first
 
@@ -35,9 +35,9 @@ def test_a_promotion_takes_over_and_the_release_before_stays_warm() -> None:
 def test_a_broken_release_never_takes_over() -> None:
     shelf = Shelf.of(a_release(1))
     slot = _slot(shelf)
-    shelf.promote("shop-2")
+    shelf.promote("shop-2-d2")
     assert not slot.refresh()
-    assert _answering(slot) == "shop-1"
+    assert _answering(slot) == "shop-1-d1"
     assert slot.refused is not None
     assert "KeyError" in slot.refused.reason
 
@@ -47,7 +47,7 @@ def test_a_journal_that_cannot_be_read_leaves_the_release() -> None:
     slot = _slot(shelf)
     shelf.failure = OSError("gone")
     assert not slot.refresh()
-    assert _answering(slot) == "shop-1"
+    assert _answering(slot) == "shop-1-d1"
     assert slot.unreachable == "OSError: gone"
     shelf.failure = None
     slot.refresh()
@@ -56,11 +56,11 @@ def test_a_journal_that_cannot_be_read_leaves_the_release() -> None:
 
 def test_the_release_before_is_loaded_after_a_start() -> None:
     shelf = Shelf.of(a_release(2), a_release(1))
-    shelf.previous = "shop-1"
+    shelf.previous = "shop-1-d1"
     slot = _slot(shelf)
     slot.warm_previous()
     assert slot.previous is not None
-    assert slot.previous.release.id == "shop-1"
+    assert slot.previous.release.id == "shop-1-d1"
 
 
 def test_nothing_in_production_is_said_with_the_next_step(tmp_path: Path) -> None:
@@ -74,9 +74,9 @@ def test_nothing_in_production_is_said_with_the_next_step(tmp_path: Path) -> Non
 def test_a_running_server_follows_the_journal(tmp_path: Path) -> None:
     shelf = Shelf.of(a_release(1), a_release(2, slope=0.2))
     with a_server(tmp_path, shelf) as server:
-        shelf.promote("shop-2")
+        shelf.promote("shop-2-d2")
         wait_for(lambda: server.client.post("/predict", json={"age": 3}).json()["version"] == 2)
-        assert server.client.get("/health").json()["models"]["shop"]["previous"] == "shop-1"
-        shelf.promote("shop-3")
+        assert server.client.get("/health").json()["models"]["shop"]["previous"] == "shop-1-d1"
+        shelf.promote("shop-3-d3")
         wait_for(lambda: server.client.get("/health").json()["status"] == "degraded")
         assert server.client.post("/predict", json={"age": 3}).json()["version"] == 2

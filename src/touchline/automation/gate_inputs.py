@@ -20,7 +20,7 @@ def judges_of(context: PipelineContext, version: ModelVersion, training_set: Tra
     """The declared gates, and a refit of Production's recipe on the version's own training set."""
     families = declared_families(context.project.training)
     material = material_of(context, version) if training_set is None else _material(context, training_set)
-    return Judges(context.project.gates, _refit(context, version, material) if material else None, families)
+    return Judges(context.project.gates, _refit(context, version, material) if material else None, lambda _: families)
 
 
 def material_of(context: PipelineContext, version: ModelVersion) -> Material | None:

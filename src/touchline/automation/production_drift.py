@@ -8,7 +8,7 @@ import numpy as np
 
 from touchline.errors import ReleaseNotFound
 from touchline.monitoring import DriftVerdict, check_release_drift
-from touchline.registry import find_release, read_version
+from touchline.registry import Releases, read_version
 from touchline.statistics import Profile
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def check_production_drift(project: Project, stores: Registry) -> DriftVerdict:
     """Compare the requests and predictions since the last verdict with the release's reference window."""
     version = read_version(stores, project.name, "Production")
-    release = find_release(stores, version.release_id or "")
+    release = Releases(stores).find(version.release_id or "")
     if release is None:
         raise ReleaseNotFound(project.name, version.release_id or "of Production")
     with np.load(release.path / "profile.npz", allow_pickle=False) as arrays:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from touchline import automation, errors, features, predictions, registry, storage, training
+from touchline import automation, errors, features, registry, storage, training
 from touchline import project as projects
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from touchline.features import FeatureReader, FeatureView, OnlineStore, PartitionRunner
     from touchline.features.online.store_away import StandIn
     from touchline.project import LoadedProject, Project
-    from touchline.registry import ServedRelease, Tracking
+    from touchline.registry import LoadedRelease, Tracking
     from touchline.settings import Settings
     from touchline.storage import Database, ObjectStore
 
@@ -123,19 +123,17 @@ def open_project(place: str | None) -> OpenedProject:
     return OpenedProject(home, load_default(home, place))
 
 
-def release_opener(home: Home) -> Callable[[str], ServedRelease]:
-    """A function that opens the release of an id, with the estimators of its project's own code."""
-    return predictions.release_opener(
-        home, lambda name: registry.declared_families(load_default(home, name).project.training)
-    )
+def open_releases(home: Home) -> registry.Releases:
+    """The releases of a home, with the estimators that the code of each project brings."""
+    return registry.Releases(home, lambda name: registry.declared_families(load_default(home, name).project.training))
 
 
-def open_version(opened: OpenedProject, version: str) -> ServedRelease:
+def open_version(opened: OpenedProject, version: str) -> LoadedRelease:
     """The release of a version. Raises `VersionNotFound` or `ReleaseNotFound`."""
     record = registry.read_version(opened.stores, opened.name, version)
     if record.release_id is None:
         raise errors.ReleaseNotFound(opened.name, f"of version {record.version}")
-    return release_opener(opened.home)(record.release_id)
+    return open_releases(opened.home).open(record.release_id)
 
 
 def load_default(home: Home, place: str | None) -> LoadedProject:
@@ -184,7 +182,7 @@ def open_workshop(opened: OpenedProject) -> training.Workshop:
 
 
 def release_reader(
-    home: Home, release: ServedRelease, *, clock: Clock, declared_views: Callable[[], Mapping[str, FeatureView]]
+    home: Home, release: LoadedRelease, *, clock: Clock, declared_views: Callable[[], Mapping[str, FeatureView]]
 ) -> FeatureReader | None:
     """Reads a release's features online; None where its model takes none. `declared_views` gives views by name."""
     if not release.views:

@@ -50,6 +50,7 @@ from touchline.features.vectors.columns import column_vectors as column_vectors
 from touchline.features.vectors.columns import decode as decode
 from touchline.features.vectors.row_plan import RowPlan as RowPlan
 from touchline.features.vectors.served_view import ServedView as ServedView
+from touchline.features.vectors.served_view import view_label as view_label
 from touchline.features.verification.skew_proofs import SkewProof as SkewProof
 from touchline.features.verification.skew_proofs import read_skew_proof as read_skew_proof
 from touchline.features.verification.skew_proofs import write_skew_proof as write_skew_proof

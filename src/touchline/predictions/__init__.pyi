@@ -6,7 +6,6 @@ from touchline.predictions.outcomes import Receipt as Receipt
 from touchline.predictions.outcomes import SettledPrediction as SettledPrediction
 from touchline.predictions.outcomes import StoredOutcome as StoredOutcome
 from touchline.predictions.outcomes import read_settled as read_settled
-from touchline.predictions.recompute import release_opener as release_opener
 from touchline.predictions.records import EVERY_ROLE as EVERY_ROLE
 from touchline.predictions.records import LoggedPrediction as LoggedPrediction
 from touchline.predictions.records import PredictionRecords as PredictionRecords

@@ -2,51 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import polars as pl
-import sqlalchemy as sa
 
-from touchline.errors import ReleaseNotFound, UnknownPlugin
 from touchline.features import FeatureHistories, LoggedVector, ServedView
 from touchline.predictions.records import LoggedPrediction
-from touchline.registry import ServedRelease, load_release, served_from
+from touchline.registry import LoadedRelease
 from touchline.storage import DataStores
-from touchline.storage.tables import releases
-
-if TYPE_CHECKING:
-    from touchline.training import Family
-
-OpenRelease = Callable[[str], ServedRelease]
 
 
-def release_opener(
-    stores: DataStores, families: Callable[[str], Mapping[str, Family]] | None = None
-) -> Callable[[str], ServedRelease]:
-    """A function that opens the verified release of an id; `families` gives the estimators of a project's own code.
-
-    It raises `ReleaseNotFound`, `ReleaseTampered` or `ReleaseBroken`.
-    """
-
-    def open_release(release_id: str) -> ServedRelease:
-        query = sa.select(releases).where(releases.c.id == release_id)
-        with stores.database.connect() as connection:
-            row = connection.execute(query).first()
-        if row is None:
-            raise ReleaseNotFound("The registry", release_id)
-        folder = stores.objects.local_path(row.object_key)
-        try:
-            return served_from(load_release(folder, digest=row.digest))
-        except UnknownPlugin:
-            if families is None:
-                raise
-            return served_from(load_release(folder, digest=row.digest, families=families(row.project)))
-
-    return open_release
-
-
-def has_own_features(row: LoggedPrediction, release: ServedRelease) -> bool:
+def has_own_features(row: LoggedPrediction, release: LoadedRelease) -> bool:
     """Whether the request brought its feature values, so that the row says nothing about stored features."""
     return bool(release.views) and not row.views
 

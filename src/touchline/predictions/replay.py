@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from touchline.errors import TouchlineError
+from touchline.features.vectors.columns import Vectors
 from touchline.features.verification.verify import recompute
 from touchline.predictions.recompute import (
-    OpenRelease,
     has_own_features,
     is_fallback,
     logged_vectors,
     newest_histories,
 )
 from touchline.predictions.records import EVERY_ROLE, LoggedPrediction, PredictionRecords, Sample
-from touchline.registry import ServedRelease
-from touchline.registry.release.served_release import Vectors
+from touchline.registry import LoadedRelease, Releases
 from touchline.storage import DataStores
 
 if TYPE_CHECKING:
@@ -60,10 +59,10 @@ class ReplayReport:
     mismatches: tuple[Replayed, ...]
 
 
-def replay(stores: DataStores, prediction_id: str, open_release: OpenRelease) -> Replayed:
+def replay(stores: DataStores, prediction_id: str, releases: Releases) -> Replayed:
     """One logged prediction computed again. Raises `UnknownPrediction`."""
     row = PredictionRecords(stores.database, None).find(prediction_id, roles=EVERY_ROLE)
-    return next(_replay_rows(stores, [row], open_release))
+    return next(_replay_rows(stores, [row], releases))
 
 
 def replay_sample(
@@ -71,7 +70,7 @@ def replay_sample(
     project: str,
     sample: Sample,
     *,
-    open_release: OpenRelease,
+    releases: Releases,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> ReplayReport:
     """A random sample of a project's answers computed again."""
@@ -80,7 +79,7 @@ def replay_sample(
     features: Counter[FeatureCheck] = Counter()
     mismatches: list[Replayed] = []
     for start in range(0, len(ids), _BATCH_ROWS):
-        for replayed in _replay_rows(stores, records.read(ids[start : start + _BATCH_ROWS]), open_release):
+        for replayed in _replay_rows(stores, records.read(ids[start : start + _BATCH_ROWS]), releases):
             features[replayed.features] += 1
             if not replayed.matches:
                 mismatches.append(replayed)
@@ -88,13 +87,13 @@ def replay_sample(
     return ReplayReport(features.total(), dict(features), tuple(mismatches))
 
 
-def _replay_rows(stores: DataStores, rows: Sequence[LoggedPrediction], open_release: OpenRelease) -> Iterator[Replayed]:
+def _replay_rows(stores: DataStores, rows: Sequence[LoggedPrediction], releases: Releases) -> Iterator[Replayed]:
     by_release: dict[str, list[LoggedPrediction]] = {}
     for row in rows:
         by_release.setdefault(row.release_id, []).append(row)
     for release_id, group in by_release.items():
         try:
-            release = open_release(release_id)
+            release = releases.open(release_id)
         except TouchlineError as missing:
             for row in group:
                 yield Replayed(row.prediction_id, release_id, row.output, None, False, "no release", str(missing))
@@ -102,7 +101,7 @@ def _replay_rows(stores: DataStores, rows: Sequence[LoggedPrediction], open_rele
         yield from _replay_release(stores, release, group)
 
 
-def _replay_release(stores: DataStores, release: ServedRelease, rows: Sequence[LoggedPrediction]) -> Iterator[Replayed]:
+def _replay_release(stores: DataStores, release: LoadedRelease, rows: Sequence[LoggedPrediction]) -> Iterator[Replayed]:
     vectors = np.stack([row.numbers for row in rows]).astype(np.float64)
     outputs = release.model.predict(vectors).tolist()
     checks = _check_features(stores, release, rows, vectors)
@@ -115,7 +114,7 @@ def _replay_release(stores: DataStores, release: ServedRelease, rows: Sequence[L
 
 
 def _check_features(
-    stores: DataStores, release: ServedRelease, rows: Sequence[LoggedPrediction], vectors: Vectors
+    stores: DataStores, release: LoadedRelease, rows: Sequence[LoggedPrediction], vectors: Vectors
 ) -> list[tuple[FeatureCheck, str | None]]:
     histories = newest_histories(stores, release.views)
     unchecked = [_unchecked(row, release, histories) for row in rows]
@@ -128,7 +127,7 @@ def _check_features(
 
 
 def _unchecked(
-    row: LoggedPrediction, release: ServedRelease, histories: Mapping[str, pl.LazyFrame]
+    row: LoggedPrediction, release: LoadedRelease, histories: Mapping[str, pl.LazyFrame]
 ) -> FeatureCheck | None:
     """Why the features of a row cannot be compared; None where they can."""
     if has_own_features(row, release):
@@ -139,7 +138,7 @@ def _unchecked(
 
 
 def _recompute(
-    release: ServedRelease, rows: Sequence[LoggedPrediction], histories: Mapping[str, pl.LazyFrame]
+    release: LoadedRelease, rows: Sequence[LoggedPrediction], histories: Mapping[str, pl.LazyFrame]
 ) -> Vectors:
     return recompute(
         logged_vectors(rows),
@@ -150,7 +149,7 @@ def _recompute(
     )
 
 
-def _compare(release: ServedRelease, logged: Vectors, offline: Vectors) -> tuple[FeatureCheck, str | None]:
+def _compare(release: LoadedRelease, logged: Vectors, offline: Vectors) -> tuple[FeatureCheck, str | None]:
     differs = np.flatnonzero(~((logged == offline) | (np.isnan(logged) & np.isnan(offline))))
     if not len(differs):
         return "equal", None

@@ -9,7 +9,7 @@ from datetime import datetime
 from touchline.features import SkewProof, SkewReport, verify, write_skew_proof
 from touchline.predictions.recompute import has_own_features, logged_vectors, newest_histories
 from touchline.predictions.records import PredictionRecords, Sample
-from touchline.registry import ServedRelease
+from touchline.registry import LoadedRelease
 from touchline.storage import DataStores
 
 _SEED = 7
@@ -25,7 +25,7 @@ class VerifiedRelease:
 
 
 def verify_features(
-    release: ServedRelease,
+    release: LoadedRelease,
     stores: DataStores,
     *,
     sample: int | None,

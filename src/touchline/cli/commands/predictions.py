@@ -17,8 +17,8 @@ from touchline.cli.opening import (
     ProjectOption,
     open_home,
     open_project,
+    open_releases,
     open_version,
-    release_opener,
     release_reader,
 )
 from touchline.cli.output import as_text, print_json, print_table, progress
@@ -143,7 +143,7 @@ def replay(
             opened.stores,
             opened.name,
             predictions.Sample(rows=sample),
-            open_release=release_opener(opened.home),
+            releases=open_releases(opened.home),
             on_progress=lambda done, total: on_progress(f"{done} of {total}"),
         )
     if as_json:
@@ -214,7 +214,7 @@ def _score(
 
 def _replay_one(prediction_id: str, *, as_json: bool) -> None:
     home = open_home()
-    replayed = predictions.replay(home, prediction_id, release_opener(home))
+    replayed = predictions.replay(home, prediction_id, open_releases(home))
     if as_json:
         print_json({**vars(replayed), "matches": replayed.matches})
     else:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from touchline.features import FeatureReader, FeatureView
     from touchline.project import Project
-    from touchline.registry import ServedRelease
+    from touchline.registry import LoadedRelease
     from touchline.serving import ServedProject, Server
 
 
@@ -92,17 +92,15 @@ def _create_app(
 def _served(home: Home, declarations: Declarations, name: str) -> ServedProject:
     clock = projects.clock_of(name, home.database)
 
-    def open_reader(release: ServedRelease) -> FeatureReader | None:
+    def open_reader(release: LoadedRelease) -> FeatureReader | None:
         return release_reader(home, release, clock=clock, declared_views=lambda: declarations.views(name))
 
     return serving.ServedProject(
         name=name,
         releases=serving.JournalReleases(
             name,
-            home.database,
-            home.objects,
-            clock,
-            families=lambda: registry.declared_families(declarations.of(name).training),
+            registry.Journal(home.database, clock),
+            registry.Releases(home, lambda project: registry.declared_families(declarations.of(project).training)),
         ),
         clock=clock,
         open_reader=open_reader,

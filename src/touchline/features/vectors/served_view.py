@@ -131,3 +131,12 @@ def _key_text(view: str, name: str, kind: str, value: Any) -> str:
     if isinstance(value, str) and value.removeprefix("-").isdecimal():
         return str(int(value))
     raise InvalidEntityKey(view, name, value, "a whole number")
+
+
+def view_label(view: str, prefix: str) -> str:
+    """The name of a joined view in responses and in the log: the view, and the prefix where there is one.
+
+    >>> view_label("team_form", "home")
+    'team_form:home'
+    """
+    return f"{view}:{prefix}" if prefix else view

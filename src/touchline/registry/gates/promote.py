@@ -19,10 +19,9 @@ from touchline.registry.gates.spec import Gate
 from touchline.registry.journal.journal import Move
 from touchline.registry.journal.projection import project_aliases
 from touchline.registry.journal.stages import Stage, StageChange, StageState
-from touchline.registry.release.build import Release, build_release, find_release, record_release
-from touchline.registry.release.release import load_release
+from touchline.registry.release.build import build_release
+from touchline.registry.release.releases import Families, Release, Releases, no_families
 from touchline.registry.runs.versions import ModelVersion, Registry, read_version
-from touchline.training import Family
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Judges:
 
     gates: Sequence[Gate] = ()
     refit: Refit | None = None
-    families: dict[str, Family] | None = None
+    families: Families = no_families
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def _to_staging(
     report = None
     if known is None:
         report = _judge(registry, version, state, decision, judges)
-        release = build_release(registry, version, families=judges.families)
+        release = build_release(registry, version, judges.families)
     else:
         # It passed its gates once; coming back is a person's decision, which the journal keeps.
         if not decision.reason:
@@ -166,8 +165,9 @@ def _judge(
 ) -> GateReport:
     """The report of gates that all passed. One that did not is written to the journal, then raised."""
     production = None if state.production is None else read_version(registry, version.project, state.production)
+    families = judges.families(version.project)
     evidence = gather_evidence(
-        registry, version, judges.gates, production=production, refit=judges.refit, families=judges.families
+        registry, version, judges.gates, production=production, refit=judges.refit, families=families
     )
     report = check_gates(judges.gates, evidence)
     if report.passed:
@@ -186,18 +186,19 @@ def _reason(decision: Decision, report: GateReport | None) -> str:
 
 def _proven(registry: Registry, version: ModelVersion, state: StageState, judges: Judges) -> Release:
     """The version's release on record, verified and self-tested before anything points to it."""
-    found = find_release(registry, state.releases.get(version.version, ""))
-    if found is None:
-        return build_release(registry, version, families=judges.families)
-    load_release(found.path, digest=found.digest, families=judges.families)
-    return found
+    releases = Releases(registry, judges.families)
+    release = releases.find(state.releases.get(version.version, ""))
+    if release is None:
+        return build_release(registry, version, judges.families)
+    releases.open(release.id)
+    return release
 
 
 def _commit(registry: Registry, version: ModelVersion, step: _Step, decision: Decision) -> Promoted:
     project, expected = version.project, step.state.sequence
     try:
         with registry.database.begin() as connection:
-            record_release(connection, registry, step.release)
+            Releases.record(connection, step.release, at=registry.clock.now())
             changes = registry.journal.write(connection, project, step.moves, expected=expected, actor=decision.actor)
     except IntegrityError as taken:
         raise registry.journal.conflict(project, expected) from taken

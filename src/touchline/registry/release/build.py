@@ -1,4 +1,4 @@
-"""Building a release from what its run has kept: the same version always gives the same bundle."""
+"""Builds a release from the files of its run: the same version always gives the same bundle."""
 
 from __future__ import annotations
 
@@ -7,84 +7,34 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from sqlalchemy import Connection, insert, select
-
 from touchline.errors import NotEvaluated
 from touchline.registry.release.digest import DIGEST_FILE, digest_of, file_hashes
 from touchline.registry.release.manifest import ReleaseManifest
-from touchline.registry.release.release import LoadedRelease, load_release, release_id
+from touchline.registry.release.releases import Families, Release, Releases, no_families
+from touchline.registry.release.transforms import TRANSFORMS
 from touchline.registry.runs.versions import ModelVersion, Registry
-from touchline.storage import tables
-from touchline.training import Family
 
-# What a release takes over from its run. The rest of a run (predictions, evaluation) is not needed to serve.
-_TAKEN: Final = ("model/", "code/")
-_TAKEN_FILES: Final = frozenset(
+# The files of a run that its release copies. The others (predictions, evaluation) are not needed to serve.
+_COPIED_FOLDERS: Final = ("model/", "code/", f"{TRANSFORMS}/")
+_COPIED_FILES: Final = frozenset(
     {"contract.schema.json", "profile.npz", "examples.npz", "examples.parquet", "lineage.json"}
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Release:
-    """An immutable bundle, by its digest. `path` is where it can be loaded from."""
+def build_release(registry: Registry, version: ModelVersion, families: Families = no_families) -> Release:
+    """Write the version's bundle, unless it is there, and prove that it loads.
 
-    id: str
-    project: str
-    version: int
-    digest: str
-    object_key: str
-    path: Path
-
-
-def build_release(registry: Registry, version: ModelVersion, *, families: dict[str, Family] | None = None) -> Release:
-    """Write the version's bundle, unless it is there, and prove that it loads. The record of it is written
-    with the stage change that needs it (`record_release`), so nothing points to half a bundle.
+    Its row is written with the stage change that needs it (`Releases.record`), so nothing points to half a bundle.
     """
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         digest = _assemble(registry, version, folder)
-        # Before anything is kept: a bundle that fails its own self-test never gets a place.
-        load_release(folder, digest=digest, families=families)
-        found = release_id(version.project, version.version, digest)
-        object_key = f"{version.project}/releases/{found}"
-        _keep(registry, folder, object_key)
-    return Release(found, version.project, version.version, digest, object_key, registry.objects.local_path(object_key))
-
-
-def record_release(connection: Connection, registry: Registry, release: Release) -> None:
-    """Write the release's row, if it is not there, inside the transaction of the stage change."""
-    table = tables.releases
-    if connection.execute(select(table.c.id).where(table.c.id == release.id)).first():
-        return
-    connection.execute(
-        insert(table).values(
-            id=release.id,
-            project=release.project,
-            version=release.version,
-            digest=release.digest,
-            object_key=release.object_key,
-            created_at=registry.clock.now(),
-        )
-    )
-
-
-def find_release(registry: Registry, release: str) -> Release | None:
-    """The recorded release of that id."""
-    table = tables.releases
-    with registry.database.connect() as connection:
-        row = connection.execute(select(table).where(table.c.id == release)).first()
-    if row is None:
-        return None
-    path = registry.objects.local_path(row.object_key)
-    return Release(row.id, row.project, row.version, row.digest, row.object_key, path)
-
-
-def open_release(
-    registry: Registry, release: str, *, families: dict[str, Family] | None = None
-) -> LoadedRelease | None:
-    """The recorded release, verified against the digest on record and proven by its self-test."""
-    found = find_release(registry, release)
-    return load_release(found.path, digest=found.digest, families=families) if found else None
+        # Before anything is stored: a bundle that fails its own self-test never gets a place.
+        identifier = Releases(registry, families).load(folder, project=version.project, digest=digest).id
+        object_key = f"{version.project}/releases/{identifier}"
+        _write_files(registry, folder, object_key)
+    path = registry.objects.local_path(object_key)
+    return Release(identifier, version.project, version.version, digest, object_key, path)
 
 
 def _assemble(registry: Registry, version: ModelVersion, folder: Path) -> str:
@@ -93,7 +43,7 @@ def _assemble(registry: Registry, version: ModelVersion, folder: Path) -> str:
     if "facts.json" not in names:
         raise NotEvaluated(version.project, version.version, "files")
     for name in names:
-        if name in _TAKEN_FILES or name.startswith(_TAKEN):
+        if name in _COPIED_FILES or name.startswith(_COPIED_FOLDERS):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(registry.objects.read(prefix + name))
     facts = ReleaseManifest.from_bytes(registry.objects.read(f"{prefix}facts.json"))
@@ -110,7 +60,7 @@ def _assemble(registry: Registry, version: ModelVersion, folder: Path) -> str:
     return digest
 
 
-def _keep(registry: Registry, folder: Path, object_key: str) -> None:
+def _write_files(registry: Registry, folder: Path, object_key: str) -> None:
     """File by file, the digest last: a build that was cut off has none and is simply built again."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     for path in sorted(files, key=lambda path: path.name == DIGEST_FILE and path.parent == folder):

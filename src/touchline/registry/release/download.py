@@ -6,17 +6,20 @@ import shutil
 from pathlib import Path
 
 from touchline.errors import FolderNotEmpty
-from touchline.registry.release.build import build_release, find_release
-from touchline.registry.release.release import verify_release
+from touchline.registry.release.build import build_release
+from touchline.registry.release.load import verify_release
+from touchline.registry.release.releases import Families, Releases, no_families
 from touchline.registry.runs.versions import Registry, read_version
 
 
-def download_release(registry: Registry, project: str, reference: str | int, folder: Path) -> Path:
+def download_release(
+    registry: Registry, project: str, reference: str | int, folder: Path, families: Families = no_families
+) -> Path:
     """Copy the version's release into `folder/<release id>` and verify it there; a version that never had one
     gets it built. Raises `FolderNotEmpty` rather than mixing two releases.
     """
     version = read_version(registry, project, reference)
-    release = find_release(registry, version.release_id or "") or build_release(registry, version)
+    release = Releases(registry).find(version.release_id or "") or build_release(registry, version, families)
     target = folder / release.id
     if target.exists() and any(target.iterdir()):
         raise FolderNotEmpty(str(target))

@@ -16,6 +16,7 @@ from touchline.registry.release.self_test import StoredExamples, validate_output
 from touchline.registry.release.transforms import TRANSFORMS, ReleaseTransform, release_transforms
 from touchline.training import Family, Model
 
+
 def load_release(
     folder: Path, *, digest: str | None = None, families: Mapping[str, Family] | None = None
 ) -> LoadedRelease:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -105,10 +105,6 @@ class LoadedRelease:
             return {"value": scores[0]}
         low, high = interval.around(scores[0])
         return {"value": scores[0], "interval": {"low": low, "high": high, "coverage": interval.coverage}}
-
-
-OpenRelease = Callable[[str], LoadedRelease]
-"""Opens the release of an id. Raises `ReleaseNotFound`, `ReleaseTampered` or `ReleaseBroken`."""
 
 
 def release_id(project: str, version: int, digest: str) -> str:

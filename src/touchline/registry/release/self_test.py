@@ -1,4 +1,4 @@
-"""The self-test of a release: its stored examples must give the stored outputs, and its transforms the stored columns."""
+"""The self-test of a release: its stored examples give the stored outputs, its transforms the stored columns."""
 
 from __future__ import annotations
 

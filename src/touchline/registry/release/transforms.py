@@ -23,9 +23,8 @@ from touchline.errors import NotPortable
 from touchline.features import OnDemand
 from touchline.registry.release.manifest import OnDemandCode
 
-_LIGHT: Final = frozenset(
-    {"__future__", "collections", "dataclasses", "enum", "functools", "itertools", "math", "numpy", "operator", "typing"}
-)
+_LIGHT_STANDARD: Final = ("__future__", "collections", "dataclasses", "enum", "functools", "itertools", "math")
+_LIGHT: Final = frozenset({*_LIGHT_STANDARD, "operator", "typing", "numpy"})
 TRANSFORMS: Final = "transforms"
 """The folder of a release that holds the modules of its transforms, one file a module, named by its dotted name."""
 _LOADING = Lock()
@@ -114,9 +113,7 @@ def _statements(tree: ast.AST) -> Iterator[ast.AST]:
             yield from _statements(node)
 
 
-def release_transforms(
-    declared: Sequence[OnDemandCode], sources: Mapping[str, bytes]
-) -> tuple[ReleaseTransform, ...]:
+def release_transforms(declared: Sequence[OnDemandCode], sources: Mapping[str, bytes]) -> tuple[ReleaseTransform, ...]:
     """The declared transforms, taken from these sources of modules (in order of import)."""
     modules = load_modules(sources) if sources else {}
     return tuple(
@@ -136,7 +133,8 @@ def load_modules(sources: Mapping[str, bytes]) -> dict[str, ModuleType]:
             try:
                 sys.modules[root] = _package(root)
                 for name, source in sources.items():
-                    _execute(f"{root}.{name}", source)
+                    is_package = any(other.startswith(f"{name}.") for other in sources)
+                    _execute(f"{root}.{name}", source, is_package=is_package)
             except BaseException:
                 for name in [name for name in sys.modules if name == root or name.startswith(f"{root}.")]:
                     del sys.modules[name]
@@ -144,7 +142,7 @@ def load_modules(sources: Mapping[str, bytes]) -> dict[str, ModuleType]:
     return {name: sys.modules[f"{root}.{name}"] for name in sources}
 
 
-def _execute(name: str, source: bytes) -> None:
+def _execute(name: str, source: bytes, *, is_package: bool) -> None:
     parent = name.rpartition(".")[0]
     parts = parent.split(".")
     for length in range(2, len(parts) + 1):
@@ -152,18 +150,19 @@ def _execute(name: str, source: bytes) -> None:
         if package not in sys.modules:
             sys.modules[package] = _package(package)
             _bind(package)
-    module = sys.modules.get(name) or _package(name)
-    sys.modules[name] = module
+    if name not in sys.modules:
+        sys.modules[name] = _package(name) if is_package else ModuleType(name)
+    module = sys.modules[name]
+    module.__package__ = name if is_package else parent
     exec(compile(source, name, "exec", dont_inherit=True), module.__dict__)
     _bind(name)
 
 
 def _package(name: str) -> ModuleType:
-    """An empty module; one with submodules has their place as a package."""
-    module = ModuleType(name)
-    module.__path__ = []
-    module.__package__ = name
-    return module
+    """An empty package, in which relative imports find what has been loaded."""
+    package = ModuleType(name)
+    package.__path__, package.__package__ = [], name
+    return package
 
 
 def _bind(name: str) -> None:

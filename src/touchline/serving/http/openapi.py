@@ -133,7 +133,7 @@ def _operation(predictor: Predictor, schemas: dict[str, Any], path: str, most_ro
     reference = {"$ref": f"#/components/schemas/{title}Ask"}
     answer = {"$ref": f"#/components/schemas/{title}Answer"}
     many = {"type": "array", "items": reference, "minItems": 1, "maxItems": most_rows}
-    example = {"example": dict(release.example)} if release.example else {}
+    example = {"example": dict(release.manifest.example)} if release.manifest.example else {}
     answers = {
         "type": "object",
         "required": ["predictions"],

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from touchline.errors import WrongLabel
 from touchline.predictions import Outcome, OutcomeRecords
-from touchline.registry.release.served_release import ServedRelease
+from touchline.registry import LoadedRelease
 from touchline.serving.http.outcome_bodies import (
     ExampleOutcome,
     OutcomesBody,
@@ -95,7 +95,7 @@ def _record(
     return [ReceiptBody(**vars(receipt)) for receipt in receipts]
 
 
-def validate_labels(release: ServedRelease, received: Sequence[Outcome]) -> None:
+def validate_labels(release: LoadedRelease, received: Sequence[Outcome]) -> None:
     """Raise `WrongLabel` for a label that the release's task cannot have."""
     for outcome in received:
         label = outcome.label
@@ -106,21 +106,21 @@ def validate_labels(release: ServedRelease, received: Sequence[Outcome]) -> None
             raise WrongLabel(release.project, label, ", ".join(release.classes))
 
 
-def model_info(release: ServedRelease) -> dict[str, Any]:
+def model_info(release: LoadedRelease) -> dict[str, Any]:
     """What there is to know of a release, for people and tools."""
     return {
         "project": release.project,
         "release": release.id,
         "version": release.version,
-        "semantic_version": release.semantic_version,
+        "semantic_version": release.manifest.semantic_version,
         "stage": "Production",
         "task": release.kind,
         "classes": list(release.classes),
-        "threshold": release.threshold,
+        "threshold": release.manifest.threshold,
         "digest": release.digest,
-        "hashes": dict(release.hashes),
-        "metrics": dict(release.metrics),
-        "trained_at": release.trained_at,
+        "hashes": dict(release.manifest.hashes),
+        "metrics": dict(release.manifest.metrics),
+        "trained_at": release.manifest.trained_at,
         "features": [column.to_json() for column in release.columns],
         "views": [
             {
@@ -131,7 +131,7 @@ def model_info(release: ServedRelease) -> dict[str, Any]:
             }
             for view in release.views
         ],
-        "libraries": dict(release.libraries),
+        "libraries": dict(release.manifest.libraries),
     }
 
 

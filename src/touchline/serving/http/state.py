@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from touchline.clock import Clock
 from touchline.http.correlation import TraceContext
 from touchline.predictions.writer import LogLimits, PredictionLog
-from touchline.registry.release.served_release import ServedRelease
+from touchline.registry import LoadedRelease
 from touchline.serving.http.request_bodies import BodyReader
 from touchline.serving.releases.release_slot import OpenReader, ReleaseSlot, ReleaseSource
 from touchline.serving.telemetry.metrics import Meter
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from touchline.storage import Database
 
 
-def no_reader(release: ServedRelease) -> None:
+def no_reader(release: LoadedRelease) -> None:
     """For projects whose features all come with the request."""
 
 

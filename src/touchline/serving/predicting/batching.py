@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from touchline.http.problems import Overloaded
-from touchline.registry.release.served_release import Scores
+from touchline.registry import Scores
 
 Asked = TypeVar("Asked")
 Given = TypeVar("Given")

@@ -11,9 +11,11 @@ import numpy as np
 
 from touchline.errors import FeaturesExpired, InvalidEntityKey, MissingColumns
 from touchline.features import frame_vectors
-from touchline.registry.release.served_release import FeatureReads, ServedRelease, Vectors
+from touchline.features.vectors.columns import Vectors
+from touchline.registry import LoadedRelease
 from touchline.serving.predicting.bulk_columns import read_column, read_instants
 from touchline.serving.predicting.request_fields import RESERVED
+from touchline.serving.predicting.scored_row import FeatureReads
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,7 +34,7 @@ class Bulk:
 
 
 def score_frame(
-    release: ServedRelease,
+    release: LoadedRelease,
     reader: FeatureReads | None,
     frame: pl.DataFrame,
     *,
@@ -58,7 +60,7 @@ def score_frame(
     return Bulk(answers, len(answers), int(answers["problem"].is_not_null().sum()))
 
 
-def _known(release: ServedRelease) -> set[str]:
+def _known(release: LoadedRelease) -> set[str]:
     return {*release.entity_columns, *(field.name for field in release.inputs), *RESERVED}
 
 
@@ -68,7 +70,7 @@ def _chunks(frame: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
         yield start + len(chunk), chunk
 
 
-def _validate_columns(release: ServedRelease, frame: pl.DataFrame) -> None:
+def _validate_columns(release: LoadedRelease, frame: pl.DataFrame) -> None:
     needed = [*release.entity_columns, *(field.name for field in release.inputs if field.is_required)]
     missing = [name for name in needed if name not in frame.columns]
     if missing:
@@ -92,7 +94,7 @@ class _Problems:
             self.found = pl.select(chosen.alias("problem")).to_series()
 
 
-def _score(release: ServedRelease, reader: FeatureReads | None, frame: pl.DataFrame, now: datetime) -> pl.DataFrame:
+def _score(release: LoadedRelease, reader: FeatureReads | None, frame: pl.DataFrame, now: datetime) -> pl.DataFrame:
     import polars as pl
 
     problems = _Problems(len(frame))
@@ -109,7 +111,7 @@ def _score(release: ServedRelease, reader: FeatureReads | None, frame: pl.DataFr
     return answers.with_columns(pl.when(pl.col("problem").is_null()).then(pl.col(name)).alias(name) for name in columns)
 
 
-def _typed(release: ServedRelease, frame: pl.DataFrame, problems: _Problems) -> dict[str, pl.Series]:
+def _typed(release: LoadedRelease, frame: pl.DataFrame, problems: _Problems) -> dict[str, pl.Series]:
     """The columns as the release declares them; what does not fit is noted and null."""
     typed: dict[str, pl.Series] = {}
     for name in release.entity_columns:
@@ -128,7 +130,7 @@ def _typed(release: ServedRelease, frame: pl.DataFrame, problems: _Problems) -> 
 
 
 def _vectors(
-    release: ServedRelease,
+    release: LoadedRelease,
     reader: FeatureReads | None,
     typed: Mapping[str, pl.Series],
     now: datetime,
@@ -142,7 +144,7 @@ def _vectors(
 
 
 def _looked_up(
-    release: ServedRelease,
+    release: LoadedRelease,
     reader: FeatureReads | None,
     typed: Mapping[str, pl.Series],
     now: datetime,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from touchline.registry.release.served_release import InputField
+from touchline.registry import InputField
 
 if TYPE_CHECKING:
     import polars as pl

@@ -9,9 +9,10 @@ import numpy as np
 import orjson
 
 from touchline.features import decode
+from touchline.features.vectors.columns import Vectors
 from touchline.http.problems import NotFound
 from touchline.predictions import PredictionRecords
-from touchline.registry.release.served_release import ServedRelease, Vectors
+from touchline.registry import LoadedRelease
 from touchline.serving.http.state import Serving
 from touchline.serving.predicting.answer import predictor_of
 from touchline.serving.predicting.scored_row import Ask
@@ -34,7 +35,7 @@ def explain_body(serving: Serving, slot: ReleaseSlot, body: bytes) -> dict[str, 
     return {"explanations": told} if is_many else told[0]
 
 
-def _logged(serving: Serving, slot: ReleaseSlot, release: ServedRelease, body: bytes) -> Vectors | None:
+def _logged(serving: Serving, slot: ReleaseSlot, release: LoadedRelease, body: bytes) -> Vectors | None:
     """The vector of a logged answer, where the body names one and nothing else."""
     try:
         given = orjson.loads(body)
@@ -48,7 +49,7 @@ def _logged(serving: Serving, slot: ReleaseSlot, release: ServedRelease, body: b
     return row.numbers.reshape(1, -1)
 
 
-def _told(release: ServedRelease, vectors: Vectors) -> list[dict[str, Any]]:
+def _told(release: LoadedRelease, vectors: Vectors) -> list[dict[str, Any]]:
     model = release.model
     if not isinstance(model, Model) or release.background is None:
         raise NotFound(f"Release {release.id} has no explanation: its model is not one of touchline's.")
@@ -68,7 +69,7 @@ def _told(release: ServedRelease, vectors: Vectors) -> list[dict[str, Any]]:
     ]
 
 
-def _output_names(release: ServedRelease, outputs: int) -> tuple[str, ...]:
+def _output_names(release: LoadedRelease, outputs: int) -> tuple[str, ...]:
     """What is explained: each class, or the second of two by its log-odds, or the value."""
     if release.kind == "regression":
         return ("value",)

@@ -8,8 +8,8 @@ from datetime import datetime
 import numpy as np
 
 from touchline.features import FeatureRows
+from touchline.features.vectors.columns import Vectors
 from touchline.http.problems import FeaturesUnavailable, Problem
-from touchline.registry.release.served_release import Vectors
 from touchline.serving.predicting.batching import Batcher
 from touchline.serving.predicting.predict import NewId, Predictor
 from touchline.serving.predicting.scored_row import Answered, Ask, Row

@@ -8,13 +8,14 @@ from typing import Any
 
 import orjson
 
-from touchline.registry.release.served_release import ServedRelease, view_label
+from touchline.features import view_label
+from touchline.registry import LoadedRelease
 from touchline.serving.predicting.scored_row import Ask, Scored
 
 LogLine = Callable[[Scored, dict[str, Any], Ask, str], bytes]
 
 
-def log_line_of(release: ServedRelease, variant: str) -> LogLine:
+def log_line_of(release: LoadedRelease, variant: str) -> LogLine:
     """The function that writes one release's lines.
 
     What is the same in all of them is written once. Documents stand in a line as text, as they will in the database;
@@ -30,7 +31,7 @@ def log_line_of(release: ServedRelease, variant: str) -> LogLine:
         "variant": variant,
         "probability": 1.0,
         "override": False,
-        "threshold": release.threshold,
+        "threshold": release.manifest.threshold,
     }
     start = orjson.dumps(same)[:-1] + b',"prediction_id":"'
 

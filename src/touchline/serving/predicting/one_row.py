@@ -11,7 +11,8 @@ from struct import Struct
 
 import numpy as np
 
-from touchline.registry.release.served_release import Scores, Vectors
+from touchline.features.vectors.columns import Vectors
+from touchline.registry import Scores
 from touchline.training import Model
 
 ScoreRow = Callable[[bytes], list[float]]

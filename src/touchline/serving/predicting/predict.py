@@ -11,7 +11,8 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from touchline.errors import FeatureNotANumber, FeaturesExpired, InvalidEntityKey, InvalidView, TouchlineError
-from touchline.features import FeatureRows, RowPlan
+from touchline.features import FeatureRows, RowPlan, view_label
+from touchline.features.vectors.columns import Vectors
 from touchline.http.problems import (
     BatchTooLarge,
     FeaturesUnavailable,
@@ -21,11 +22,11 @@ from touchline.http.problems import (
     Problem,
 )
 from touchline.http.statuses import problem_of
-from touchline.registry.release.served_release import FeatureReads, ServedRelease, Vectors, view_label
+from touchline.registry import LoadedRelease
 from touchline.serving.predicting.log_line import log_line_of
 from touchline.serving.predicting.one_row import row_scorer
 from touchline.serving.predicting.request_fields import RequestModels, explain, request_models
-from touchline.serving.predicting.scored_row import Answered, Ask, Row, Scored, Statuses
+from touchline.serving.predicting.scored_row import Answered, Ask, FeatureReads, Row, Scored, Statuses
 
 NewId = Callable[[], str]
 _OF_THE_ROW = (FeatureNotANumber, FeaturesExpired, InvalidEntityKey, InvalidView)
@@ -35,7 +36,7 @@ VARIANT = "production"  # the traffic split will name others
 class Predictor:
     """One release, ready to answer. Made once per release; checking, encoding and scoring are prepared here."""
 
-    def __init__(self, release: ServedRelease, reader: FeatureReads | None) -> None:
+    def __init__(self, release: LoadedRelease, reader: FeatureReads | None) -> None:
         self.release = release
         self.models: RequestModels = request_models(release)
         self.reader = reader

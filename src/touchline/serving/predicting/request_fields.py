@@ -19,7 +19,7 @@ from pydantic import (
 
 from touchline.features import ColumnSpec
 from touchline.http.problems import FieldProblem, InvalidRequest
-from touchline.registry.release.served_release import InputField, ServedRelease
+from touchline.registry import InputField, LoadedRelease
 from touchline.serving.predicting.instants import Instant
 
 # What the prediction log, its databases and JSON readers in other languages can hold.
@@ -73,7 +73,7 @@ class RequestModels:
         return TypeAdapter(ways).json_schema(ref_template="#/components/schemas/{model}")
 
 
-def request_models(release: ServedRelease) -> RequestModels:
+def request_models(release: LoadedRelease) -> RequestModels:
     """The request models of a release."""
     clash = sorted(set(RESERVED) & {*release.entity_columns, *(column.name for column in release.inputs)})
     if clash:
@@ -96,7 +96,7 @@ def request_models(release: ServedRelease) -> RequestModels:
     )
 
 
-def _key_types(release: ServedRelease) -> dict[str, Any]:
+def _key_types(release: LoadedRelease) -> dict[str, Any]:
     """Each entity key's type, as the views declare it."""
     found: dict[str, Any] = {}
     for view in release.views:
@@ -105,8 +105,9 @@ def _key_types(release: ServedRelease) -> dict[str, Any]:
     return found
 
 
-def _model(name: str, release: ServedRelease, fields: dict[str, Any]) -> type[BaseModel]:
-    example = dict(release.example) if release.example and set(release.example) <= set(fields) else None
+def _model(name: str, release: LoadedRelease, fields: dict[str, Any]) -> type[BaseModel]:
+    stored = release.manifest.example
+    example = dict(stored) if stored and set(stored) <= set(fields) else None
     config = ConfigDict(
         extra="forbid",
         json_schema_extra={"example": example} if example else None,
@@ -117,7 +118,7 @@ def _model(name: str, release: ServedRelease, fields: dict[str, Any]) -> type[Ba
     return create_model(name, __config__=config, **fields)
 
 
-def _extras(release: ServedRelease) -> dict[str, Any]:
+def _extras(release: LoadedRelease) -> dict[str, Any]:
     extras: dict[str, Any] = {
         "cutoff": (
             Instant | None,

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from touchline.ingest import inspect_file
-from touchline.registry.release.served_release import FeatureReads, ServedRelease
+from touchline.registry import LoadedRelease
 from touchline.serving.predicting.bulk import score_frame
+from touchline.serving.predicting.scored_row import FeatureReads
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,7 +37,7 @@ class ScoredFile:
 
 
 def score_file(
-    release: ServedRelease,
+    release: LoadedRelease,
     reader: FeatureReads | None,
     requests: RequestFile,
     *,

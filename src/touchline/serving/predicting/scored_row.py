@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
-from touchline.features import ViewStatus
+from touchline.features import FeatureRows, ViewStatus
 
 Row = dict[str, Any]
 Statuses = tuple[ViewStatus, ...]
@@ -40,3 +41,11 @@ class Answered:
     answer: dict[str, Any]
     line: bytes
     statuses: Statuses
+
+
+class FeatureReads(Protocol):
+    """Reads what one release needs from the online store, in one round trip, and encodes it: `FeatureReader` fits."""
+
+    def read(self, rows: Sequence[Mapping[str, Any]], cutoffs: Sequence[datetime]) -> FeatureRows: ...
+
+    def read_row(self, row: Mapping[str, Any], cutoff: datetime) -> tuple[bytes, tuple[ViewStatus, ...]]: ...

@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from touchline.clock import Clock, SystemClock
-from touchline.registry.release.served_release import FeatureReads, ServedRelease
+from touchline.registry import LoadedRelease
 from touchline.serving.predicting.batching import batching_pays
 from touchline.serving.predicting.grouped_requests import Waiting
 from touchline.serving.predicting.predict import Predictor
+from touchline.serving.predicting.scored_row import FeatureReads
 from touchline.serving.telemetry.metrics import Meter
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("touchline.serving.releases.release_slot")
 
-OpenReader = Callable[[ServedRelease], FeatureReads | None]
+OpenReader = Callable[[LoadedRelease], FeatureReads | None]
 _FIRST_RETRY_SECONDS = 2.0
 _LONGEST_RETRY_SECONDS = 60.0
 
@@ -40,7 +41,7 @@ class ReleaseSource(Protocol):
 
     def head(self) -> Head: ...
 
-    def load(self, release_id: str) -> ServedRelease:
+    def load(self, release_id: str) -> LoadedRelease:
         """The verified release; raises whatever is wrong with it."""
 
 

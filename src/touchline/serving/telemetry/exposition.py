@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from touchline.registry.release.served_release import view_label
+from touchline.features import view_label
 from touchline.serving.telemetry.metrics import Gauge, Meter
 
 Counts = dict[tuple[Any, ...], int]

@@ -1,0 +1,17 @@
+"""On-demand transforms of the tests of this room, and what they call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from . import scale
+
+Columns = Mapping[str, NDArray[Any]]
+
+
+def gap(columns: Columns) -> Columns:
+    """The scaled difference of two columns."""
+    return {"gap": scale.scaled(columns["signal"] - columns["noise"])}
