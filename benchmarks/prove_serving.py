@@ -32,7 +32,8 @@ from tests.serving.cable import Cable, a_cable
 from tests.serving.load import Load, under_load
 from tests.serving.server_process import Process, a_process
 from touchline.features import open_online_store
-from touchline.predictions import Releases, Sample, replay_sample
+from touchline.predictions import Sample, replay_sample
+from touchline.registry import Releases
 from touchline.storage import Database
 from touchline.storage.tables import predictions
 
@@ -81,7 +82,7 @@ def swaps(home: Path, options: argparse.Namespace) -> bool:
     holds &= promise(f"the last old answer {oldest:.2f} s after its swap, bound {SWAP_BOUND_SECONDS:g} s", oldest < 2.0)
     missing = {found for _, found, _ in load.answers} - logged(registry.database)
     holds &= promise(f"{len(missing)} of them not in the log", not missing)
-    report = replay_sample(registry, PROJECT, Sample(REPLAYS), releases=Releases(registry))
+    report = replay_sample(registry, PROJECT, Sample(REPLAYS), open_release=Releases(registry).open)
     return holds & promise(f"{report.replayed:,} replayed, {len(report.mismatches)} mismatches", not report.mismatches)
 
 

@@ -12,7 +12,8 @@ from tests.predictions.builders import NOW, a_row, write_rows
 from tests.registry.test_own_families import NearestFamily
 from tests.serving.bundles import CLASSES, PROJECT, Registry, a_model, a_request
 from touchline.errors import UnknownPlugin
-from touchline.predictions import Sample, release_opener, replay, replay_sample, verify_features
+from touchline.predictions import Sample, replay, replay_sample, verify_features
+from touchline.registry import Releases
 
 OWN = {"nearest": NearestFamily()}
 
@@ -45,15 +46,15 @@ def test_a_release_of_any_estimator_is_replayed_and_verified(registry: Registry,
     model = a_model(family)
     release_id = registry.keep(1, model, families=OWN)
     _log_answers(registry, release_id, model, 20)
-    open_release = release_opener(registry, families=lambda _: OWN)
-    report = replay_sample(registry, PROJECT, Sample(), open_release=open_release)
+    releases = Releases(registry, lambda _: OWN)
+    report = replay_sample(registry, PROJECT, Sample(), open_release=releases.open)
     assert (report.replayed, dict(report.features), report.mismatches) == (20, {"equal": 20}, ())
-    assert replay(registry, f"{3:026}", open_release).matches
-    verified = verify_features(open_release(release_id), registry, sample=None, at=NOW)
+    assert replay(registry, f"{3:026}", releases.open).matches
+    verified = verify_features(releases.open(release_id), registry, sample=None, at=NOW)
     assert (verified.report.checked, verified.report.mismatched) == (20, 0)
 
 
 def test_without_the_projects_code_the_estimator_is_named(registry: Registry) -> None:
     release_id = registry.keep(1, a_model(NearestFamily()), families=OWN)
     with pytest.raises(UnknownPlugin, match="nearest"):
-        release_opener(registry)(release_id)
+        Releases(registry).open(release_id)

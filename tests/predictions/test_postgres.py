@@ -14,10 +14,11 @@ import sqlalchemy as sa
 
 from tests.serving.builders import NOW, Ratings, a_match_release
 from tests.stores import SomeStores
-from touchline.predictions import Releases, Sample, prune_predictions, replay_sample, settle_outcomes
+from touchline.predictions import Sample, prune_predictions, replay_sample, settle_outcomes
 from touchline.predictions.database_writer import DatabaseWriter
 from touchline.predictions.partitions import drop_empty_months
 from touchline.predictions.writer import PredictionLog, RowsRefused
+from touchline.registry import Releases
 from touchline.serving.predicting.log_line import sql_instant
 from touchline.serving.predicting.predict import Predictor
 from touchline.serving.predicting.scored_row import Ask
@@ -81,7 +82,7 @@ def test_a_row_that_cannot_be_kept_is_told_from_an_absence(store: Database, tmp_
     log.stop()
     assert (log.status().written, log.status().refused, log.status().failure) == (1, 1, None)
     stores = SomeStores(store, open_objects(str(tmp_path / "objects")))
-    report = replay_sample(stores, "shop", Sample(), releases=Releases(stores))
+    report = replay_sample(stores, "shop", Sample(), open_release=Releases(stores).open)
     assert report.replayed == 1  # and its release is nowhere: told, not raised
 
 

@@ -94,9 +94,7 @@ def shop(database: Database, tmp_path: Path) -> Shop:
     filled, empty = (open_online_store("sqlite", str(tmp_path / f"{name}.db")) for name in ("filled", "empty"))
     materialize(view, history, filled, now=NOW)
     views = tuple(ServedView.of("shop", view.on(side, prefix=side)) for side in ("home", "away"))
-    release = a_release(
-        columns=COLUMNS, views=views, transforms=(gaps,), inputs=(), model=Logit(), example=None, threshold=None
-    )
+    release = a_release(columns=COLUMNS, views=views, transforms=(gaps,), inputs=(), model=Logit())
     readers = [FeatureReader(views, COLUMNS, store, (gaps,)) for store in (filled, empty)]
     return Shop(stores, release, *readers, count())
 

@@ -34,7 +34,7 @@ from touchline.features.online.materialize import packed_rows, view_layout
 from touchline.features.vectors.watermark import ViewMetadata, micros
 from touchline.features.verification.verify import recompute
 from touchline.ingest import Source
-from touchline.registry.release.served_release import InputField
+from touchline.registry import InputField
 from touchline.serving.predicting.bulk import score_frame
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

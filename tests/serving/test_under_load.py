@@ -16,7 +16,8 @@ from tests.serving.cable import a_cable
 from tests.serving.load import Load, under_load
 from tests.serving.server_process import a_process
 from touchline.features import open_online_store
-from touchline.predictions import Releases, Sample, replay_sample
+from touchline.predictions import Sample, replay_sample
+from touchline.registry import Releases
 from touchline.storage.tables import predictions
 
 pytestmark = pytest.mark.services
@@ -74,7 +75,7 @@ def test_promotions_and_rollbacks_drop_no_request(registry: Registry, tmp_path: 
     assert load.failures == []
     assert max(latest) < 2.0
     sample = Sample(10_000 if PROVE else 500)
-    report = replay_sample(registry, "bench", sample, releases=Releases(registry))
+    report = replay_sample(registry, "bench", sample, open_release=Releases(registry).open)
     assert report.mismatches == ()
     assert report.replayed >= 500
 

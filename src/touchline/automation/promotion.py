@@ -15,8 +15,8 @@ from touchline.registry import (
     ModelVersion,
     Promoted,
     ReleaseManifest,
+    Releases,
     declared_families,
-    find_release,
     promote,
     rollback,
 )
@@ -52,7 +52,8 @@ def promote_version(
 
 def roll_back(context: PipelineContext, decision: Decision) -> Promotion:
     """Return to the release that was in Production before."""
-    judges = Judges(families=declared_families(context.project.training))
+    families = declared_families(context.project.training)
+    judges = Judges(families=lambda _: families)
     return _with_cleanup(context, lambda: rollback(context.stores, context.project.name, decision, judges=judges))
 
 
@@ -62,7 +63,7 @@ def feature_versions_in_use(context: PipelineContext, *versions: int | None) -> 
     state = stores.journal.state(context.project.name)
     in_use = {(view.name, view.feature_version) for view in context.project.feature_views}
     for version in {state.production, state.staging, state.rollback, *versions} - {None}:
-        release = find_release(stores, state.releases.get(version or 0, ""))
+        release = Releases(stores).find(state.releases.get(version or 0, ""))
         if release is not None:
             manifest = ReleaseManifest.from_bytes((release.path / "release.json").read_bytes())
             in_use |= {(view.view, view.feature_version) for view in manifest.views}

@@ -20,6 +20,7 @@ from touchline.features import (
 )
 from touchline.ingest import IngestReport, Snapshot, ingest_source, read_snapshot
 from touchline.predictions import Settled, settle_outcomes
+from touchline.registry import transform_modules
 from touchline.training import TrainingResult, Workshop, train
 
 if TYPE_CHECKING:
@@ -148,7 +149,11 @@ def assemble_training_set(
 
 
 def train_candidates(context: PipelineContext, training_set: TrainingSet) -> TrainingResult:
-    """Train and compare the candidates on the labels that are known at project time."""
+    """Train and compare the candidates on the labels that are known at project time.
+
+    Raises `NotPortable`, before any fit, for an on-demand transform that serving could not run without the project.
+    """
+    transform_modules(context.project.task.on_demand)
     return train(
         context.project.task,
         context.project.training,

@@ -19,12 +19,14 @@ from touchline.predictions.recompute import (
     newest_histories,
 )
 from touchline.predictions.records import EVERY_ROLE, LoggedPrediction, PredictionRecords, Sample
-from touchline.registry import LoadedRelease, Releases
+from touchline.registry import LoadedRelease
 from touchline.storage import DataStores
 
 if TYPE_CHECKING:
     import polars as pl
 
+OpenRelease = Callable[[str], LoadedRelease]
+"""Opens the release of an id: `Releases.open`."""
 FeatureCheck = Literal["equal", "different", "fallback", "given", "no history", "no release"]
 _BATCH_ROWS = 10_000
 
@@ -59,10 +61,10 @@ class ReplayReport:
     mismatches: tuple[Replayed, ...]
 
 
-def replay(stores: DataStores, prediction_id: str, releases: Releases) -> Replayed:
+def replay(stores: DataStores, prediction_id: str, open_release: OpenRelease) -> Replayed:
     """One logged prediction computed again. Raises `UnknownPrediction`."""
     row = PredictionRecords(stores.database, None).find(prediction_id, roles=EVERY_ROLE)
-    return next(_replay_rows(stores, [row], releases))
+    return next(_replay_rows(stores, [row], open_release))
 
 
 def replay_sample(
@@ -70,7 +72,7 @@ def replay_sample(
     project: str,
     sample: Sample,
     *,
-    releases: Releases,
+    open_release: OpenRelease,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> ReplayReport:
     """A random sample of a project's answers computed again."""
@@ -79,7 +81,7 @@ def replay_sample(
     features: Counter[FeatureCheck] = Counter()
     mismatches: list[Replayed] = []
     for start in range(0, len(ids), _BATCH_ROWS):
-        for replayed in _replay_rows(stores, records.read(ids[start : start + _BATCH_ROWS]), releases):
+        for replayed in _replay_rows(stores, records.read(ids[start : start + _BATCH_ROWS]), open_release):
             features[replayed.features] += 1
             if not replayed.matches:
                 mismatches.append(replayed)
@@ -87,13 +89,13 @@ def replay_sample(
     return ReplayReport(features.total(), dict(features), tuple(mismatches))
 
 
-def _replay_rows(stores: DataStores, rows: Sequence[LoggedPrediction], releases: Releases) -> Iterator[Replayed]:
+def _replay_rows(stores: DataStores, rows: Sequence[LoggedPrediction], open_release: OpenRelease) -> Iterator[Replayed]:
     by_release: dict[str, list[LoggedPrediction]] = {}
     for row in rows:
         by_release.setdefault(row.release_id, []).append(row)
     for release_id, group in by_release.items():
         try:
-            release = releases.open(release_id)
+            release = open_release(release_id)
         except TouchlineError as missing:
             for row in group:
                 yield Replayed(row.prediction_id, release_id, row.output, None, False, "no release", str(missing))

@@ -12,7 +12,7 @@ from touchline.features import read_lineage
 from touchline.ingest import Manifest, read_ingests
 from touchline.predictions.outcomes import OutcomeRecords, StoredOutcome
 from touchline.predictions.records import EVERY_ROLE, PredictionRecords
-from touchline.registry import find_release, read_version
+from touchline.registry import Releases, read_version
 
 if TYPE_CHECKING:
     from touchline.registry import ModelVersion, Registry, StageChange
@@ -96,7 +96,7 @@ def trace(registry: Registry, prediction_id: str) -> Trace:
     database = registry.database
     prediction = PredictionRecords(database, None).find(prediction_id, roles=EVERY_ROLE)
     project, key = prediction.project, prediction.example_key
-    release = find_release(registry, prediction.release_id)
+    release = Releases(registry).find(prediction.release_id)
     version = _version(registry, project, release.version) if release else None
     promotion = _promotion(registry, project, release.version, prediction.answered_at) if release else None
     lineage = (read_lineage(version.training_set_hash, project=project, database=database) if version else None) or {}

@@ -20,7 +20,6 @@ from pydantic import BaseModel, ValidationError
 
 from touchline.errors import InvalidProject, ProjectNotFound, TouchlineError, nearest
 from touchline.project.spec import Project
-from touchline.registry import transform_modules
 
 _PACKAGE = "touchline_projects"
 _FILE = "project.py"
@@ -77,7 +76,6 @@ def load_project(place: str | Path, *, base: Path) -> LoadedProject:
 
 def _name_versions(project: Project) -> list[str]:
     """Compute the code versions now, before any of the code runs. Raises for code that has no stable version."""
-    transform_modules(project.task.on_demand)  # raises NotPortable for a transform that serving could not run
     views = [view.feature_version for view in project.feature_views]
     return [*views, project.task.examples.version, *(transform.version for transform in project.task.on_demand)]
 

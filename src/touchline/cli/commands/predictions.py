@@ -143,7 +143,7 @@ def replay(
             opened.stores,
             opened.name,
             predictions.Sample(rows=sample),
-            releases=open_releases(opened.home),
+            open_release=open_releases(opened.home).open,
             on_progress=lambda done, total: on_progress(f"{done} of {total}"),
         )
     if as_json:
@@ -214,7 +214,7 @@ def _score(
 
 def _replay_one(prediction_id: str, *, as_json: bool) -> None:
     home = open_home()
-    replayed = predictions.replay(home, prediction_id, open_releases(home))
+    replayed = predictions.replay(home, prediction_id, open_releases(home).open)
     if as_json:
         print_json({**vars(replayed), "matches": replayed.matches})
     else:

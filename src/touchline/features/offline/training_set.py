@@ -41,6 +41,12 @@ class TrainingSet:
         """The model columns of the frame (or of rows of it) as float64 [rows, columns]."""
         return frame_vectors(self.columns, self.frame if frame is None else frame)
 
+    def values(self, names: Sequence[str], places: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """The values of some model columns in these rows of the frame, as on-demand transforms receive them."""
+        rows = self.frame[places]
+        specs = {column.name: column for column in self.columns}
+        return {name: _values(rows[name], specs[name]) for name in names if name in specs}
+
 
 def frame_vectors(columns: Sequence[ColumnSpec], frame: pl.DataFrame, transforms: Sequence[Transform] = ()) -> Vectors:
     """The rows of a frame as vectors, float64 [rows, columns]; a column that the frame lacks is missing.
@@ -49,12 +55,6 @@ def frame_vectors(columns: Sequence[ColumnSpec], frame: pl.DataFrame, transforms
     """
     values = {column.name: _values(frame[column.name], column) for column in columns if column.name in frame.columns}
     return column_vectors(columns, values, len(frame), transforms)
-
-    def values(self, names: Sequence[str], places: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """The values of some model columns in these rows of the frame, as on-demand transforms receive them."""
-        rows = self.frame[places]
-        specs = {column.name: column for column in self.columns}
-        return {name: _values(rows[name], specs[name]) for name in names if name in specs}
 
 
 def build_training_set(
