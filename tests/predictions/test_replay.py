@@ -47,7 +47,7 @@ class Shop:
 
     def log(self, rows: list[tuple[Case, str, str, float]]) -> LoadedRelease:
         """Log rows as they would be served, under a release of their own."""
-        release = replace(self.release, id=f"release-{next(self.numbers)}")
+        release = replace(self.release, digest=f"{next(self.numbers):016}")
         write_rows(self.stores.database, [self._row(release, *row) for row in rows])
         return release
 
