@@ -22,7 +22,7 @@ from touchline.errors import (
 )
 from touchline.features import ColumnSpec
 from touchline.features.vectors.columns import Vectors
-from touchline.registry.release.served_release import InputField, ServedRelease
+from touchline.registry import InputField, LoadedRelease
 from touchline.serving import PredictHere
 
 pytestmark = pytest.mark.services
@@ -52,14 +52,14 @@ class _Failing:
 
 @dataclass(frozen=True)
 class _Case:
-    release: ServedRelease
+    release: LoadedRelease
     row: dict[str, Any]
     status: int
     failure: Exception | None = None
     is_explained: bool = True
 
 
-def _untyped(**changes: Any) -> ServedRelease:
+def _untyped(**changes: Any) -> LoadedRelease:
     return a_release(
         columns=(ColumnSpec("age", "number"),),
         inputs=(InputField("age", {}, is_required=False),),
