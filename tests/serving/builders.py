@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -42,48 +42,45 @@ class Logit:
         return np.stack([share, 1 - share], axis=1)
 
 
+INPUTS = (
+    InputField("age", {"type": "number", "minimum": 0, "maximum": 120}),
+    InputField("colour", {"anyOf": [{"type": "string"}, {"type": "null"}]}, is_required=False),
+)
+MANIFEST = ReleaseManifest(
+    project="shop",
+    version=1,
+    semantic_version="",
+    run_id="",
+    task="binary",
+    classes=("yes", "no"),
+    columns=(ColumnSpec("age", "number"), ColumnSpec("colour", "category", ("blue", "red"))),
+    inputs=(),
+    views=(),
+    on_demand=(),
+    threshold=0.5,
+    family="logistic",
+    calibrator="none",
+    training_set_hash="",
+    trained_at=NOW,
+    metrics={},
+    hashes={},
+    libraries={},
+    example={"age": 40, "colour": "red"},
+)
+
+
 def a_release(version: int = 1, *, slope: float = 0.1, **changes: Any) -> LoadedRelease:
     """A release of two raw inputs, one a category. `changes` are fields of the release or of its manifest."""
-    inputs = changes.pop(
-        "inputs",
-        (
-            InputField("age", {"type": "number", "minimum": 0, "maximum": 120}),
-            InputField("colour", {"anyOf": [{"type": "string"}, {"type": "null"}]}, is_required=False),
-        ),
-    )
-    release = {name: changes.pop(name) for name in ("model", "transforms", "background") if name in changes}
-    manifest: dict[str, Any] = {
-        "task": "binary",
-        "columns": (ColumnSpec("age", "number"), ColumnSpec("colour", "category", ("blue", "red"))),
-        "classes": ("yes", "no"),
-        "views": (),
-        "threshold": 0.5,
-        "example": {"age": 40, "colour": "red"},
-        **changes,
-    }
+    inputs = changes.pop("inputs", INPUTS)
+    parts = {name: changes.pop(name) for name in ("model", "transforms", "background") if name in changes}
     return LoadedRelease(
-        manifest=ReleaseManifest(
-            project="shop",
-            version=version,
-            semantic_version="",
-            run_id="",
-            inputs=tuple(field.name for field in inputs),
-            on_demand=(),
-            family="logistic",
-            calibrator="none",
-            training_set_hash="",
-            trained_at=NOW,
-            metrics={},
-            hashes={},
-            libraries={},
-            **manifest,
-        ),
+        manifest=replace(MANIFEST, version=version, inputs=tuple(field.name for field in inputs), **changes),
         digest=f"d{version}",
         contract={
             "properties": {field.name: field.schema for field in inputs},
             "required": [field.name for field in inputs if field.is_required],
         },
-        **{"model": Logit(slope), **release},
+        **{"model": Logit(slope), **parts},
     )
 
 
