@@ -57,6 +57,7 @@ from touchline.features.verification.skew_proofs import write_skew_proof as writ
 from touchline.features.verification.verify import LoggedVector as LoggedVector
 from touchline.features.verification.verify import ServedFrom as ServedFrom
 from touchline.features.verification.verify import SkewReport as SkewReport
+from touchline.features.verification.verify import recompute as recompute
 from touchline.features.verification.verify import verify as verify
 from touchline.features.verification.view_statistics import ViewStatistics as ViewStatistics
 from touchline.features.verification.view_statistics import entity_features as entity_features

@@ -10,15 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from touchline.errors import TouchlineError
+from touchline.features import LoggedVector, recompute
 from touchline.features.vectors.columns import Vectors
-from touchline.features.verification.verify import recompute
-from touchline.predictions.recompute import (
-    has_own_features,
-    is_fallback,
-    logged_vectors,
-    newest_histories,
-)
 from touchline.predictions.records import EVERY_ROLE, LoggedPrediction, PredictionRecords, Sample
+from touchline.predictions.verification import has_own_features, newest_histories
 from touchline.registry import LoadedRelease
 from touchline.storage import DataStores
 
@@ -119,36 +114,32 @@ def _check_features(
     stores: DataStores, release: LoadedRelease, rows: Sequence[LoggedPrediction], vectors: Vectors
 ) -> list[tuple[FeatureCheck, str | None]]:
     histories = newest_histories(stores, release.views)
-    unchecked = [_unchecked(row, release, histories) for row in rows]
-    places = [place for place, reason in enumerate(unchecked) if reason is None]
-    offline = _recompute(release, [rows[place] for place in places], histories) if places else ()
-    checks: list[tuple[FeatureCheck, str | None]] = [(reason or "equal", None) for reason in unchecked]
-    for place, vector in zip(places, offline, strict=True):
-        checks[place] = _compare(release, vectors[place], vector)
+    logged = [LoggedVector.of(vars(row)) for row in rows]
+    checks: list[tuple[FeatureCheck, str | None]] = [
+        ("given" if has_own_features(row, release) else _possible_check(vector, release, histories), None)
+        for row, vector in zip(rows, logged, strict=True)
+    ]
+    compared = [place for place, (check, _) in enumerate(checks) if check == "equal"]
+    if compared:
+        offline = recompute(
+            [logged[place] for place in compared],
+            views=release.views,
+            columns=release.columns,
+            histories=histories,
+            transforms=release.transforms,
+        )
+        for place, vector in zip(compared, offline, strict=True):
+            checks[place] = _compare(release, vectors[place], vector)
     return checks
 
 
-def _unchecked(
-    row: LoggedPrediction, release: LoadedRelease, histories: Mapping[str, pl.LazyFrame]
-) -> FeatureCheck | None:
-    """Why the features of a row cannot be compared; None where they can."""
-    if has_own_features(row, release):
-        return "given"
-    if is_fallback(row):
+def _possible_check(
+    vector: LoggedVector, release: LoadedRelease, histories: Mapping[str, pl.LazyFrame]
+) -> FeatureCheck:
+    """The reason why stored features cannot be compared; "equal" where they can be."""
+    if vector.is_fallback:
         return "fallback"
-    return "no history" if any(view.view not in histories for view in release.views) else None
-
-
-def _recompute(
-    release: LoadedRelease, rows: Sequence[LoggedPrediction], histories: Mapping[str, pl.LazyFrame]
-) -> Vectors:
-    return recompute(
-        logged_vectors(rows),
-        views=release.views,
-        columns=release.columns,
-        histories=histories,
-        transforms=release.transforms,
-    )
+    return "equal" if all(view.view in histories for view in release.views) else "no history"
 
 
 def _compare(release: LoadedRelease, logged: Vectors, offline: Vectors) -> tuple[FeatureCheck, str | None]:

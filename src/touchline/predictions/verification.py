@@ -1,14 +1,23 @@
-"""The skew proof of a release: the features that it was served with, against the feature histories."""
+"""The features of logged predictions against the feature histories, and the skew proof of a release made from them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from touchline.features import SkewProof, SkewReport, verify, write_skew_proof
-from touchline.predictions.recompute import has_own_features, logged_vectors, newest_histories
-from touchline.predictions.records import PredictionRecords, Sample
+import polars as pl
+
+from touchline.features import (
+    FeatureHistories,
+    LoggedVector,
+    ServedView,
+    SkewProof,
+    SkewReport,
+    verify,
+    write_skew_proof,
+)
+from touchline.predictions.records import LoggedPrediction, PredictionRecords, Sample
 from touchline.registry import LoadedRelease
 from touchline.storage import DataStores
 
@@ -42,7 +51,7 @@ def verify_features(
     checked = [row for row in rows if not has_own_features(row, release)]
     on_progress(f"compute {len(checked)} vectors again")
     report = verify(
-        logged_vectors(checked),
+        [LoggedVector.of(vars(row)) for row in checked],
         views=release.views,
         columns=release.columns,
         histories=newest_histories(stores, release.views),
@@ -51,3 +60,14 @@ def verify_features(
     proof = SkewProof.of(report, project=release.project, release=release.id, verified_at=at)
     write_skew_proof(proof, stores.objects)
     return VerifiedRelease(release.id, report, len(rows) - len(checked))
+
+
+def has_own_features(row: LoggedPrediction, release: LoadedRelease) -> bool:
+    """True if the request brought its feature values: the row then tells nothing about stored features."""
+    return bool(release.views) and not row.views
+
+
+def newest_histories(stores: DataStores, views: Sequence[ServedView]) -> dict[str, pl.LazyFrame]:
+    """The newest history of each view in the version that a release reads; views without a history are left out."""
+    paths = {view.view: FeatureHistories(stores).newest_path(view) for view in views}
+    return {name: pl.scan_parquet(path) for name, path in paths.items() if path is not None}

@@ -52,6 +52,11 @@ class LoggedVector:
     views: Mapping[str, ServedFrom]
     vector: Vectors
 
+    @property
+    def is_fallback(self) -> bool:
+        """True if a fallback gave the values of a view: that they differ from the history's is then no skew."""
+        return any(view.status == "fallback" for view in self.views.values())
+
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> LoggedVector:
         """From a row of the prediction log, whose vector is float64, little endian."""
@@ -115,7 +120,7 @@ def verify(
     offline = recompute(logged, views=views, columns=columns, histories=histories, transforms=transforms)
     served = np.array([row.vector for row in logged], dtype=np.float64).reshape(len(logged), len(columns))
     differs = ~((served == offline) | (np.isnan(served) & np.isnan(offline)))
-    is_fallback = np.array([_is_fallback(row) for row in logged], dtype=bool)
+    is_fallback = np.array([row.is_fallback for row in logged], dtype=bool)
     is_match = ~differs.any(axis=1)
     checked = int((~is_fallback).sum())
     matched = int((is_match & ~is_fallback).sum())
@@ -214,10 +219,6 @@ def _keys(view: ServedView, logged: Sequence[LoggedVector], history: pl.LazyFram
         plain = [int(value) if kind == "int" and value is not None else value for value in values]
         columns.append(pl.Series(key, plain, dtype=schema[key]))
     return pl.DataFrame(columns)
-
-
-def _is_fallback(row: LoggedVector) -> bool:
-    return any(found.status == "fallback" for found in row.views.values())
 
 
 def _told(
