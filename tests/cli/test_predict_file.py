@@ -1,0 +1,52 @@
+"""A file is scored by the release in Production, as the server would answer each of its rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import polars as pl
+import pytest
+
+from tests.cli.conftest import Cli, a_shop
+from tests.serving.builders import on_loopback
+from touchline.cli.opening import open_home
+from touchline.cli.processes.apps import create_serving_app
+from touchline.errors import MissingColumns, NothingInProduction
+
+pytestmark = pytest.mark.services
+
+
+def test_a_file_gets_the_predictions_of_the_server(cli: Cli, tmp_path: Path) -> None:
+    customers = [f"c{number}" for number in range(12)]
+    file = tmp_path / "requests.csv"
+    pl.DataFrame({"customer": customers, "remark": "x"}).write_csv(file)
+    scored = cli.json("predict", "--file", str(file))
+    assert (scored["rows"], scored["refused"], Path(scored["file"]).name) == (12, 0, "requests_predictions.csv")
+    rows = pl.read_csv(scored["file"])
+    assert rows["remark"].to_list() == ["x"] * 12
+    app = create_serving_app(open_home(), [cli.place / "projects" / "shop"], host="127.0.0.1")
+    with on_loopback(app) as url, httpx.Client(base_url=url, timeout=60) as client:
+        for customer, row in zip(customers, rows.to_dicts(), strict=True):
+            response = client.post("/predict", json={"customer": customer}).json()
+            assert row["release"] == scored["release"] == response["release"]
+            assert [row["p_yes"], row["p_no"]] == pytest.approx([response["probabilities"][k] for k in ("yes", "no")])
+
+
+def test_an_invalid_row_has_no_prediction_and_says_why(cli: Cli, tmp_path: Path) -> None:
+    file, target = tmp_path / "requests.csv", tmp_path / "answers.parquet"
+    file.write_text("customer,cutoff\nc1,2024-06-01T00:00:00Z\nc2,yesterday\n")
+    printed = cli.run("predict", "--file", str(file), "--to", str(target))
+    assert "wrote 2 rows, 1 of them refused" in printed
+    rows = pl.read_parquet(target)
+    assert rows["p_yes"].is_null().to_list() == [False, True]
+    assert "cutoff" in rows["problem"][1]
+
+
+def test_a_file_without_a_needed_column_or_a_project_without_a_release_is_refused(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "requests.csv"
+    file.write_text("client\nc1\n")
+    with pytest.raises(MissingColumns, match="customer"):
+        cli.run("predict", "--file", str(file))
+    with a_shop(tmp_path / "new") as untrained, pytest.raises(NothingInProduction, match="shop"):
+        untrained.run("predict", "--file", str(file))
