@@ -30,9 +30,10 @@ def register(app: typer.Typer) -> None:
 def ingest_sources(
     source: SourceArgument = None, project: ProjectOption = None, *, as_json: JsonOption = False
 ) -> None:
-    """Read the sources, check and store their rows, and record outcomes.
+    """Ingest the sources, and record outcomes.
 
-    Ingests all sources, or the one you name. Predictions whose outcome is known by now are settled.
+    Reads all sources, or the one you name, and checks and stores their rows. Then each prediction gets its outcome,
+    if the outcome is known by now.
 
     Reading the same bytes again adds no snapshot. Rows that break the contract go to quarantine.
 
@@ -84,7 +85,9 @@ def show(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a snapshot: its columns, their ranges, and all snapshots of the source.
+    """Show a snapshot: its columns and their ranges.
+
+    All snapshots of the source are listed below it.
 
     Example: touchline data show matches -p football
     """
@@ -189,7 +192,7 @@ def quarantine(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the rejected rows of an ingest, with the broken rule and the value.
+    """Show rejected rows, with the broken rule and the value.
 
     Example: touchline data quarantine matches -p football
     """

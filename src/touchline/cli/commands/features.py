@@ -27,9 +27,10 @@ def register(app: typer.Typer) -> None:
 
 
 def apply(project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Register views and entities in Feast, on touchline's own stores.
+    """Register views and entities in Feast.
 
-    Feast's commands then work in the printed folder: `feast -c FOLDER ui`, `materialize-incremental`, and so on.
+    Feast then reads touchline's own stores. Its commands work in the printed folder: `feast -c FOLDER ui`,
+    `materialize-incremental`, and so on.
 
     Example: touchline features apply -p football
     """
@@ -134,9 +135,9 @@ def get(
 
 
 def stats(views: ViewsArgument = None, project: ProjectOption = None, *, as_json: JsonOption = False) -> None:
-    """Show rows, freshness and distributions of views, and the model versions that use them.
+    """Show rows, freshness and distributions of views.
 
-    Distributions are over each entity's newest value.
+    Distributions are over each entity's newest value. The model versions that use a view are listed too.
 
     Example: touchline features stats team_form -p football
     """
@@ -167,9 +168,10 @@ def invalidate(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete values from the online store: of an entity, of a view, or of all views that a model reads.
+    """Delete values from the online store.
 
-    The next `features materialize` writes them again.
+    Deletes the values of an entity, of a view, or of all views that a model reads. The next `features
+    materialize` writes them again.
 
     Example: touchline features invalidate team_form team="Schalke 04" -p football
     """
@@ -194,9 +196,9 @@ def verify(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that the features of logged predictions equal the feature histories.
+    """Check logged features against the feature histories.
 
-    The features are computed again offline, as they were known at the time of each prediction.
+    The features of logged predictions are computed again offline, as they were known at the time of each prediction.
 
     Exit code 1 when one differs.
 

@@ -58,7 +58,7 @@ def list_versions(project: ProjectOption = None, as_json: JsonOption = False) ->
 
 
 def show(version: VersionArgument, project: ProjectOption = None, *, as_json: JsonOption = False) -> None:
-    """Show a version: its stage, hashes and metrics with their intervals.
+    """Show a version: stage, hashes, metrics with intervals.
 
     Example: touchline models show Production -p football
     """
@@ -87,7 +87,9 @@ def show(version: VersionArgument, project: ProjectOption = None, *, as_json: Js
 def compare(
     first: VersionArgument, second: VersionArgument, *, project: ProjectOption = None, as_json: JsonOption = False
 ) -> None:
-    """Compare two versions, with a confidence interval of their difference.
+    """Compare two versions on their test rows.
+
+    The difference has a confidence interval if both predict the same rows.
 
     Example: touchline models compare 2 Production -p football
     """
@@ -152,7 +154,7 @@ def download(
 def reproduce(
     version: VersionArgument = "latest", project: ProjectOption = None, *, as_json: JsonOption = False
 ) -> None:
-    """Train a version again from its record and compare the predictions.
+    """Train a version again and compare the predictions.
 
     Exit code 1 when a prediction differs. Data and libraries that changed since are listed.
 
@@ -188,7 +190,9 @@ def promote(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Move a version one stage up: to Staging if it passes the gates, then to Production by a rollout or --now.
+    """Move a version one stage up.
+
+    To Staging if it passes the gates, then to Production by a rollout or --now.
 
     Exit code 3 when a gate refuses the version.
 
@@ -268,7 +272,7 @@ def history(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """List every stage change, or show the stages of all versions at a time.
+    """List all stage changes, or show the stages at a time.
 
     Example: touchline models history --at 2009-04-18T12:00 -p football
     """

@@ -22,7 +22,9 @@ def monitoring() -> None:
 
 
 def drift(project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Compare the requests and predictions of the release in Production with its reference window.
+    """Check the release in Production for drift.
+
+    Compares its requests and predictions with its reference window.
 
     Example: touchline monitor drift -p football
     """

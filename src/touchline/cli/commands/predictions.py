@@ -51,11 +51,11 @@ def predict(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask the running server for one prediction, or score a file without the server.
+    """Predict one request, or every row of a file.
 
-    A file is scored by the release in Production. A row that is invalid gets no prediction; its column "problem"
-    says why. Predictions of a file are not logged: to log them, send the rows to the server as a job
-    (POST /predict/jobs).
+    One request goes to the running server. A file is scored by the release in Production, without the server. A row
+    that is invalid gets no prediction; its column "problem" says why. Predictions of a file are not logged: to log
+    them, send the rows to the server as a job (POST /predict/jobs).
 
     Example: touchline predict -p football home_team="Schalke 04" away_team="Energie Cottbus"
     """
@@ -113,7 +113,9 @@ def trace(
     prediction_id: Annotated[str, typer.Argument(help="Id of the prediction, from the response.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Show the origin of a prediction: features, release, training, snapshots and source files.
+    """Show the origin of a prediction.
+
+    Its features, release, training, snapshots and source files.
 
     Example: touchline trace 01JD9Z0V8RQ6W3M4T7K2X5B1NC
     """
@@ -128,9 +130,9 @@ def replay(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compute logged predictions again from their release and features, and compare.
+    """Compute logged predictions again, and compare.
 
-    Exit code 1 when one differs.
+    They are computed from their release and features. Exit code 1 when one differs.
 
     Example: touchline replay --sample 1000 -p football
     """
@@ -182,7 +184,9 @@ def export(
 
 
 def prune(keep_days: DaysOption, project: ProjectOption = None, *, as_json: JsonOption = False) -> None:
-    """Move old predictions to Parquet files and delete them from the database. Outcomes stay.
+    """Move old predictions to Parquet files.
+
+    They are deleted from the database; outcomes stay there.
 
     Example: touchline predictions prune --keep-days 90 -p football
     """

@@ -49,7 +49,9 @@ def init(
 
 
 def plan(project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Show how the declaration differs from the last run, and what the next run will do again.
+    """Show what changed in the declaration since the last run.
+
+    Each change is listed with the parts that the next run computes or trains again.
 
     Example: touchline plan -p football
     """

@@ -28,9 +28,10 @@ def up(
     projects: Annotated[list[str] | None, typer.Argument(help="Projects to serve; default: all.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Start everything: train and promote every project, then run the API and MLflow in the background.
+    """Start everything: train the projects, run the API.
 
-    Work whose data and code did not change is not done again.
+    Every project is ingested, trained and promoted; API and MLflow then run in the background. Work whose data
+    and code did not change is not done again.
 
     Example: touchline up football leads
     """
@@ -90,7 +91,7 @@ def mlflow() -> None:
 
 
 def migrate(as_json: JsonOption = False) -> None:
-    """Update the metadata database to the schema of this version.
+    """Update the metadata database to this version's schema.
 
     Example: touchline migrate
     """
@@ -103,9 +104,9 @@ def migrate(as_json: JsonOption = False) -> None:
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Check the installation: Python, the home, the database, the projects, the ports.
+    """Check the installation.
 
-    Exit code 1 when something is wrong.
+    Python, the home, the database, the projects and the ports. Exit code 1 when something is wrong.
 
     Example: touchline doctor
     """

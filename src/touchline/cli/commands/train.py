@@ -32,9 +32,10 @@ def register(app: typer.Typer) -> None:
 
 
 def train(is_forced: ForceOption = False, project: ProjectOption = None, *, as_json: JsonOption = False) -> None:
-    """Train the candidates, register the best one, and promote it if it passes the gates.
+    """Train the candidates, and promote the best one.
 
-    The sources are ingested first. The first version that passes goes to Production.
+    The sources are ingested first. The best candidate becomes a version, which is promoted if it passes the gates:
+    the first one to Production, later ones to Staging.
 
     Exit code 3 when a gate refuses the version.
 
@@ -44,7 +45,7 @@ def train(is_forced: ForceOption = False, project: ProjectOption = None, *, as_j
 
 
 def retrain(is_forced: ForceOption = False, project: ProjectOption = None, *, as_json: JsonOption = False) -> None:
-    """Run the same pipeline as `train`, recorded as a retraining by hand.
+    """Train again, as `train` does, recorded as started by hand.
 
     Exit code 3 when a gate refuses the version.
 
@@ -81,7 +82,9 @@ def compare(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare runs side by side: every metric, and the parameters that differ.
+    """Compare runs side by side.
+
+    Prints every metric, and the parameters that differ.
 
     Example: touchline runs compare 1 2 -p football
     """
@@ -102,7 +105,7 @@ def best(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the training with the best value of a metric on its test window.
+    """Show the training with the best test value of a metric.
 
     Example: touchline runs best log_loss -p football
     """
