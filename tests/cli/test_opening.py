@@ -40,7 +40,7 @@ def test_the_embedded_store_needs_no_stand_in(tmp_path: Path) -> None:
     reader = a_reader(home, a_release(a_view(fallback="offline_last")))
     assert reader is not None
     assert reader.stand_in is None
-    assert set(reader.recalls) == {"offline_last"}
+    assert set(reader.fallbacks) == {"offline_last"}
     assert home.online_copy is None
     assert a_reader(home, ARelease((), ())) is None
 
