@@ -9,6 +9,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,10 +21,22 @@ from tests.predictions.builders import a_row, write_rows
 from tests.serving.builders import Logit, a_release
 from tests.stores import SomeStores, some_stores
 from touchline.clock import FrozenClock
-from touchline.features import FeatureReader, ServedView, compute_view, materialize, open_online_store
+from touchline.features import (
+    ColumnSpec,
+    FeatureReader,
+    ServedView,
+    compute_view,
+    materialize,
+    on_demand,
+    open_online_store,
+)
 from touchline.predictions import Sample, replay_sample, verify_features
-from touchline.registry import LoadedRelease
+from touchline.predictions.database_writer import DatabaseWriter
+from touchline.registry import InputField, LoadedRelease, Releases
+from touchline.serving.predicting.predict import Predictor
+from touchline.serving.predicting.scored_row import Ask
 from touchline.storage import Database
+from touchline.storage.ulids import Ulids
 
 GAMES = [a_game(str(n), day(n), team="ABC"[n % 3], points=n) for n in range(1, 30)]
 Case = Literal["served", "not materialized", "fallback", "given", "skewed"]
@@ -123,3 +137,66 @@ def test_replay_and_verification_agree_on_every_row(shop: Shop, rows: list[Any])
     assert (report.fallback_rows, verified.given) == (expected.count("fallback"), expected.count("given"))
     different = {one.prediction_id for one in replayed.mismatches}
     assert {one.prediction_id for one in report.mismatches} == different
+
+
+def test_what_cannot_be_compared_is_counted_by_its_reason(shop: Shop) -> None:
+    release = shop.log([("served", "A", "B", 31.0), ("given", "A", "B", 31.0), ("fallback", "A", "B", 31.0)])
+    sample = Sample(None, release_id=release.id)
+    other_version = tuple(replace(view, feature_version="never computed") for view in release.manifest.views)
+    without = replace(release, manifest=replace(release.manifest, views=other_version))
+    report = replay_sample(shop.stores, "shop", sample, open_release=lambda _: without)
+    assert (dict(report.features), report.mismatches) == ({"no history": 1, "given": 1, "fallback": 1}, ())
+    gone = replay_sample(shop.stores, "shop", sample, open_release=Releases(shop.stores).open)
+    assert (dict(gone.features), len(gone.mismatches)) == ({"no release": 3}, 3)
+    assert "has no release" in (gone.mismatches[0].difference or "")
+
+
+@on_demand(inputs=["since", "colour"])
+def parts(columns: Any) -> Any:
+    return {"days": columns["since"] / 86400, "has_colour": np.array([one is not None for one in columns["colour"]])}
+
+
+LATEST = day(60_000).replace(tzinfo=None)  # float64 holds microseconds since 1970 exactly up to the year 2255
+BODIES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "age": st.integers(0, 120) | st.floats(0, 120),
+            "colour": st.sampled_from(["blue", "red", "an unseen one", None]),
+            "since": st.datetimes(day(-9999).replace(tzinfo=None), LATEST, timezones=st.timezones()) | st.none(),
+        }
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+INPUTS = (
+    InputField("age", {"type": "number", "minimum": 0, "maximum": 120}),
+    InputField("colour", {"anyOf": [{"type": "string"}, {"type": "null"}]}),
+    InputField("since", {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}),
+)
+INPUT_COLUMNS = (
+    ColumnSpec("age", "number"),
+    ColumnSpec("colour", "category", ("blue", "red")),
+    ColumnSpec("since", "number"),
+    ColumnSpec("days", "number", origin="on_demand"),
+    ColumnSpec("has_colour", "number", origin="on_demand"),
+)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(BODIES)
+def test_a_request_is_replayed_from_its_log_row_as_it_was_scored(
+    database: Database, tmp_path: Path, rows: list[Any]
+) -> None:
+    """Instants, unseen categories and nulls go through JSON twice: in the request and in the log."""
+    release = a_release(inputs=INPUTS, columns=INPUT_COLUMNS, transforms=(parts,), model=Logit(), example=None)
+    release = replace(release, manifest=replace(release.manifest, project=f"shop-{next(_NUMBERS)}"))
+    predictor = Predictor(release, None)
+    checked, _ = predictor.read_body(orjson.dumps(rows), 10)
+    answers = predictor.answer(checked, Ask("request", None, NOW, NOW), Ulids().next)
+    DatabaseWriter(database).write([answer.line for answer in answers])
+    report = replay_sample(some_stores(database, tmp_path), release.project, Sample(), open_release=lambda _: release)
+    assert (dict(report.features), report.mismatches) == ({"equal": len(rows)}, ())
+
+
+_NUMBERS = count()
