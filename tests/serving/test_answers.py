@@ -213,13 +213,13 @@ def test_a_correlation_id_goes_through_and_is_made_when_absent(shop: Server) -> 
 
 def test_the_document_shows_the_fields_of_the_release(shop: Server) -> None:
     schemas = shop.client.get("/openapi.json").json()["components"]["schemas"]
-    assert schemas["ShopAsk"]["properties"]["age"] == {
+    assert schemas["ShopRow"]["properties"]["age"] == {
         "maximum": 120,
         "minimum": 0,
         "title": "Age",
         "type": "number",
     }
-    assert schemas["ShopAsk"]["example"] == {"age": 40, "colour": "red"}
+    assert schemas["ShopRow"]["example"] == {"age": 40, "colour": "red"}
     assert shop.client.get("/docs").status_code == 200
 
 

@@ -176,7 +176,7 @@ def test_a_value_comes_with_its_interval_over_http_in_bulk_and_in_the_log(tmp_pa
         wait_for(lambda: _count(server) == 1)
         with server.database.connect() as connection:
             assert connection.scalar(sa.select(predictions.c.output)) == said
-        schema = server.client.get("/openapi.json").json()["components"]["schemas"]["ShopAnswer"]
-        assert schema["properties"]["interval"]["required"] == ["low", "high", "coverage"]
+        schema = server.client.get("/openapi.json").json()["components"]["schemas"]["Interval"]
+        assert schema["required"] == ["low", "high", "coverage"]
     found = score_frame(release, None, pl.DataFrame({"age": [30.0, None]}), now=NOW).frame
     assert found.select("value", "low", "high").rows() == [(60.0, 57.5, 62.5), (None, None, None)]

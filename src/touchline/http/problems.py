@@ -104,6 +104,13 @@ class JobTooLarge(Problem):
         super().__init__(f"A job has {limit} rows at most. Send several.", members={"limit": limit})
 
 
+class JobUnfinished(Problem):
+    status, slug, title = 409, "job-unfinished", "The job has no result"
+
+    def __init__(self, job_id: str, state: str, done: int, rows: int) -> None:
+        super().__init__(f"Job {job_id} is {state}: {done} of {rows} rows. Read its status first.")
+
+
 class RequestTimedOut(Problem):
     status, slug, title = 408, "request-timed-out", "The body did not arrive in time"
 
@@ -117,6 +124,9 @@ class NotFound(Problem):
 
 class MethodNotAllowed(Problem):
     status, slug, title = 405, "method-not-allowed", "Method not allowed"
+
+    def __init__(self, method: str, allowed: str) -> None:
+        super().__init__(f"{method} is not allowed here; use {allowed}.", headers={"Allow": allowed})
 
 
 class NoRelease(Problem):
@@ -208,7 +218,7 @@ def respond(problem: Problem, correlation_id: str | None = None) -> ProblemRespo
 
 def problem_of_status(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Problem:
     """The problem for a status that the framework chose."""
-    known = {kind.status: kind for kind in (MalformedBody, NotFound, MethodNotAllowed, BodyTooLarge)}
+    known = {kind.status: kind for kind in (MalformedBody, NotFound, BodyTooLarge)}
     made = Problem.__new__(known.get(status, Problem))
     Problem.__init__(made, detail, headers=headers)
     if status not in known:

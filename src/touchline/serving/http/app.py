@@ -13,45 +13,63 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from touchline.errors import TouchlineError
-from touchline.http.problems import FieldProblem, InternalError, InvalidRequest, Problem, problem_of_status, respond
+from touchline.http.problems import (
+    FieldProblem,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    Problem,
+    problem_of_status,
+    respond,
+)
 from touchline.http.statuses import problem_of
 from touchline.serving.http.docs_page import docs_router
-from touchline.serving.http.job_routes import job_router
 from touchline.serving.http.jobs import Jobs
-from touchline.serving.http.openapi import document_of
+from touchline.serving.http.openapi import FAILURES, document_of
 from touchline.serving.http.outcome_bodies import TAGS
-from touchline.serving.http.routes import project_router, system_router
+from touchline.serving.http.project_routes import project_router
+from touchline.serving.http.request_bodies import ClientGone
+from touchline.serving.http.response_bodies import ReleaseBodies
 from touchline.serving.http.state import ServedProject, Serving
+from touchline.serving.http.system_routes import system_router
 from touchline.serving.predicting.answer import PredictHere
+from touchline.serving.predicting.predict import Predictor
+from touchline.serving.releases.release_slot import ReleaseSlot
 
 _log = logging.getLogger("touchline.serving")
 
 
 def routes_app(serving: Serving, jobs: Jobs, projects: Sequence[ServedProject]) -> FastAPI:
-    """Outcomes, explanations, jobs, health, metrics, documentation, and the projects' own routes."""
+    """All routes: predictions, explanations, jobs, outcomes, health, metrics, documentation, the projects' own."""
     app = FastAPI(
         title="touchline",
         version=version("touchline"),
         summary="Predictions, and what became of them",
         docs_url=None,
         redoc_url=None,
+        responses=FAILURES,
     )
     app.state.serving = serving
     app.include_router(system_router(serving))
     app.include_router(docs_router(app.title))
-    for name in serving.slots:
-        _add_project(app, serving, jobs, name)
+    for router in _project_routers(serving, jobs, lambda _: None):
+        app.include_router(router, include_in_schema=False)
     _mount_own_routers(app, serving, projects)
     _add_problem_handlers(app)
-    _document(app, serving)
+    _document(app, serving, lambda: _project_routers(serving, jobs, lambda slot: slot.current))
     return app
 
 
-def _add_project(app: FastAPI, serving: Serving, jobs: Jobs, name: str) -> None:
-    slot = serving.slots[name]
-    for prefix in ["", f"/projects/{name}"] if name == serving.default else [f"/projects/{name}"]:
-        app.include_router(project_router(serving, slot, prefix=prefix, tag=name))
-        app.include_router(job_router(serving, slot, jobs, prefix=prefix, tag=name))
+def _project_routers(
+    serving: Serving, jobs: Jobs, predictor_of: Callable[[ReleaseSlot], Predictor | None]
+) -> list[APIRouter]:
+    """The routers of all projects under `/projects/NAME`, and of the default project also at the root."""
+    routers = []
+    for name, slot in serving.slots.items():
+        bodies = ReleaseBodies.of(predictor_of(slot), serving.limits.rows)
+        prefixes = ["", f"/projects/{name}"] if name == serving.default else [f"/projects/{name}"]
+        routers += [project_router(serving, slot, jobs, prefix=prefix, bodies=bodies) for prefix in prefixes]
+    return routers
 
 
 def _mount_own_routers(app: FastAPI, serving: Serving, projects: Sequence[ServedProject]) -> None:
@@ -88,7 +106,15 @@ def _add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http_exception(request: Request, wrong: HTTPException) -> Response:
+        if wrong.status_code == 405:
+            return reply(
+                request, MethodNotAllowed(request.method, (wrong.headers or {}).get("Allow", "another method"))
+            )
         return reply(request, problem_of_status(wrong.status_code, str(wrong.detail), wrong.headers))
+
+    @app.exception_handler(ClientGone)
+    async def on_gone(request: Request, gone: ClientGone) -> Response:  # noqa: ARG001  nobody is left to read it
+        return Response(status_code=499)
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, wrong: RequestValidationError) -> Response:
@@ -105,16 +131,15 @@ def _add_problem_handlers(app: FastAPI) -> None:
         return reply(request, InternalError())
 
 
-def _document(app: FastAPI, serving: Serving) -> None:
-    """`/docs` shows the fields of the releases that answer now."""
-    routes_alone = app.openapi
-    made: dict[tuple[str | None, ...], dict[str, Any]] = {}
+def _document(app: FastAPI, serving: Serving, routers: Callable[[], Sequence[APIRouter]]) -> None:
+    """Show the fields of the releases in Production; made again after each promotion."""
+    documents: dict[tuple[str | None, ...], dict[str, Any]] = {}
 
     def openapi() -> dict[str, Any]:
         key = tuple(slot.current.release.id if slot.current else None for slot in serving.slots.values())
-        if key not in made:
-            made.clear()
-            made[key] = document_of(serving, routes_alone())
-        return made[key]
+        if key not in documents:
+            documents.clear()
+            documents[key] = document_of(app, routers())
+        return documents[key]
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document

@@ -84,7 +84,7 @@ class Front:
         try:
             self.admission.admit(method, "/predict", headers)
             if method != "POST":
-                raise MethodNotAllowed(f"{method} is not allowed here; POST a row.", headers={"Allow": "POST"})
+                raise MethodNotAllowed(method, "POST")
             body = await self.serving.bodies.read(receive, self.serving.limits.body_bytes)
             answer = await answer_body(self.serving, slot, body, correlation_id)
         except ClientGone:
@@ -98,7 +98,7 @@ class Front:
 
     async def _tell(self, probe: Probe, scope: Scope, correlation_id: str, send: Send) -> int:
         if scope["method"] not in ("GET", "HEAD"):
-            problem = MethodNotAllowed(f"{scope['method']} is not allowed here.", headers={"Allow": "GET, HEAD"})
+            problem = MethodNotAllowed(scope["method"], "GET, HEAD")
             await _send_problem(send, problem, correlation_id)
             return problem.status
         status, document = probe(self.serving)

@@ -29,6 +29,7 @@ from touchline.http.problems import (
     InternalError,
     InvalidRequest,
     JobTooLarge,
+    JobUnfinished,
     MalformedBody,
     NotFound,
     Overloaded,
@@ -114,7 +115,7 @@ class Jobs:
         """The answers of a finished job, one JSON document a line, in the order of the rows."""
         job = self.find(project, job_id)
         if job.state != "done":
-            raise NotFound(f"Job {job_id} is {job.state}: {job.done} of {job.rows} rows. Ask for its status first.")
+            raise JobUnfinished(job_id, job.state, job.done, job.rows)
         return self._folder / job_id / "result.jsonl"
 
     def jobs(self) -> list[Job]:

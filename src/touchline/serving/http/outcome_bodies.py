@@ -1,11 +1,12 @@
-"""What `/outcomes` takes and gives."""
+"""The request and response bodies of `/outcomes`."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
 
+from touchline.predictions import Receipt
 from touchline.serving.predicting.instants import Instant
 
 _NO_NUL = "^[^\\x00]*$"  # PostgreSQL cannot keep it
@@ -17,21 +18,21 @@ Label = (
     | bool
 )
 TAGS = ("one", "many", "example", "prediction")
-"""Steps in the path of an error that are ours and name no field."""
+"""Parts of an error path that name no field."""
 
 
 class ExampleOutcome(BaseModel):
-    """What happened to an example."""
+    """The label of an example."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"example_id": "1234", "label": "home"}})
+    model_config = ConfigDict(extra="forbid")
 
-    example_id: _Id
+    example_id: Annotated[_Id, Field(examples=["1234"])]
     label: Label
     label_timestamp: Instant | None = Field(None, description="when it became known; default: now")
 
 
 class PredictionOutcome(BaseModel):
-    """What happened to the example that a prediction was about."""
+    """The label of the example that a prediction was about."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -41,29 +42,24 @@ class PredictionOutcome(BaseModel):
 
 
 def _names(outcome: Any) -> str:
-    """Told by what it names, so that an error speaks of one form and not of both."""
+    """Which id the outcome has, so that an error speaks of one form and not of both."""
     has_prediction = "prediction_id" in outcome if isinstance(outcome, dict) else isinstance(outcome, PredictionOutcome)
     return "prediction" if has_prediction else "example"
 
 
-OutcomeBody = Annotated[
-    Annotated[PredictionOutcome, Tag("prediction")] | Annotated[ExampleOutcome, Tag("example")], Discriminator(_names)
-]
-OutcomesBody = Annotated[
-    Annotated[list[OutcomeBody], Field(min_length=1, max_length=10_000), Tag("many")]
-    | Annotated[OutcomeBody, Tag("one")],
-    Discriminator(lambda body: "many" if isinstance(body, list) else "one"),
-]
+def outcomes_body(label: Any, title: str) -> Any:
+    """One outcome or a list of them, with labels of this type; `title` begins the names of the models."""
+    prediction: Any = create_model(f"{title}PredictionOutcome", __base__=PredictionOutcome, label=(label, ...))
+    example: Any = create_model(f"{title}ExampleOutcome", __base__=ExampleOutcome, label=(label, ...))
+    either: Any = Annotated[prediction, Tag("prediction")] | Annotated[example, Tag("example")]
+    outcome: Any = Annotated[either, Discriminator(_names)]
+    return Annotated[
+        Annotated[list[outcome], Field(min_length=1, max_length=10_000), Tag("many")] | Annotated[outcome, Tag("one")],
+        Discriminator(lambda body: "many" if isinstance(body, list) else "one"),
+    ]
 
 
-class ReceiptBody(BaseModel):
-    """What became of an outcome."""
+class Receipts(BaseModel):
+    """How each outcome was stored: recorded, unchanged or corrected."""
 
-    example_id: str
-    status: str = Field(description="recorded, unchanged or corrected")
-    revision: int
-    predictions: int = Field(description="logged answers that it settles")
-
-
-class ReceiptsBody(BaseModel):
-    outcomes: list[ReceiptBody]
+    outcomes: list[Receipt]

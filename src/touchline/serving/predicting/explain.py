@@ -19,7 +19,7 @@ from touchline.serving.predicting.scored_row import Ask
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.training import Model, explain
 
-_MOST_ROWS = 32
+MOST_ROWS = 32
 
 
 def explain_body(serving: Serving, slot: ReleaseSlot, body: bytes) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def explain_body(serving: Serving, slot: ReleaseSlot, body: bytes) -> dict[str, 
     logged = _logged(serving, slot, predictor.release, body)
     if logged is not None:
         return _told(predictor.release, logged)[0]
-    rows, is_many = predictor.read_body(body, _MOST_ROWS)
+    rows, is_many = predictor.read_body(body, MOST_ROWS)
     ask = Ask("", None, slot.now(), slot.wall())
     vectors, _ = predictor.vectors(rows, predictor.cutoffs(rows, ask), predictor.asked(rows))
     told = _told(predictor.release, vectors)

@@ -12,7 +12,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    TypeAdapter,
     ValidationError,
     create_model,
 )
@@ -67,10 +66,14 @@ class RequestModels:
         found: Mapping[str, Any] = self.row.model_json_schema().get("properties", {})
         return found
 
-    def schema_of_one(self) -> dict[str, Any]:
-        """JSON Schema of one row, with the ways to ask as alternatives."""
-        ways: Any = self.by_keys if self.by_values is None else self.by_keys | self.by_values
-        return TypeAdapter(ways).json_schema(ref_template="#/components/schemas/{model}")
+
+def title_of(project: str) -> str:
+    """How the names of a project's models begin.
+
+    >>> title_of("bank_marketing")
+    'BankMarketing'
+    """
+    return "".join(part.title() for part in project.split("_"))
 
 
 def request_models(release: LoadedRelease) -> RequestModels:
@@ -78,7 +81,7 @@ def request_models(release: LoadedRelease) -> RequestModels:
     clash = sorted(set(RESERVED) & {*release.entity_columns, *(column.name for column in release.inputs)})
     if clash:
         raise ValueError(f"{release.project}: {clash[0]!r} cannot be an input or a key; requests use that name")
-    title = "".join(part.title() for part in release.project.split("_"))
+    title = title_of(release.project)
     keys: dict[str, Any] = {name: (kind, Field(description="entity key")) for name, kind in _key_types(release).items()}
     inputs = {column.name: _input(column) for column in release.inputs}
     extra = _extras(release)

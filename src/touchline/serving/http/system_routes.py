@@ -1,57 +1,21 @@
-"""The routes of serving that are not on the hot path: outcomes, health, model information, metrics, the root."""
+"""The routes of the process: health, probes, metrics, information about the API."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from touchline.errors import WrongLabel
-from touchline.predictions import Outcome, OutcomeRecords
-from touchline.registry import LoadedRelease
-from touchline.serving.http.outcome_bodies import (
-    ExampleOutcome,
-    OutcomesBody,
-    PredictionOutcome,
-    ReceiptBody,
-    ReceiptsBody,
-)
+from touchline.serving.http.probes import PROBES, SUMMARIES, Probe
 from touchline.serving.http.state import Serving
-from touchline.serving.predicting.answer import predictor_of
-from touchline.serving.predicting.explain import explain_body
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.serving.telemetry.exposition import exposition
 from touchline.serving.telemetry.metrics import Gauge
 
 if TYPE_CHECKING:
     from touchline.features import SkewProof
-
-
-def project_router(serving: Serving, slot: ReleaseSlot, *, prefix: str, tag: str) -> APIRouter:
-    """The routes of one project under a prefix."""
-    router = APIRouter(prefix=prefix, tags=[tag])
-
-    @router.post("/outcomes", summary="Tell what happened")
-    def post_outcomes(body: OutcomesBody) -> ReceiptsBody:
-        given = body if isinstance(body, list) else [body]
-        return ReceiptsBody(outcomes=_record(serving, slot, given))
-
-    @router.post("/explain", include_in_schema=False)
-    async def post_explain(request: Request) -> Response:
-        body = await request.body()
-        told = await asyncio.to_thread(explain_body, serving, slot, body)
-        return Response(orjson.dumps(told), media_type="application/json")
-
-    @router.get("/model-info", summary="The release that answers")
-    async def get_model_info() -> dict[str, Any]:
-        predictor = predictor_of(slot)
-        return {**model_info(predictor.release), "request": dict(predictor.models.properties)}
-
-    return router
 
 
 def system_router(serving: Serving) -> APIRouter:
@@ -75,64 +39,17 @@ def system_router(serving: Serving) -> APIRouter:
             media_type="text/plain; version=0.0.4; charset=utf-8",
         )
 
+    for path, probe in PROBES.items():  # answered by the fast path
+        router.get(path, summary=SUMMARIES[path])(_endpoint(serving, probe))
     return router
 
 
-def _record(
-    serving: Serving, slot: ReleaseSlot, given: Sequence[PredictionOutcome | ExampleOutcome]
-) -> list[ReceiptBody]:
-    received = [
-        Outcome(one.label, prediction_id=one.prediction_id, label_timestamp=one.label_timestamp)
-        if isinstance(one, PredictionOutcome)
-        else Outcome(one.label, example_id=one.example_id, label_timestamp=one.label_timestamp)
-        for one in given
-    ]
-    if slot.current is not None:
-        validate_labels(slot.current.release, received)
-    receipts = OutcomeRecords(serving.database, slot.project).record(received, source="http", now=slot.now())
-    for receipt in receipts:
-        slot.meter.outcomes[receipt.status] += 1
-    return [ReceiptBody(**vars(receipt)) for receipt in receipts]
+def _endpoint(serving: Serving, probe: Probe) -> Callable[[], JSONResponse]:
+    def get_probe() -> JSONResponse:
+        status, document = probe(serving)
+        return JSONResponse(document, status)
 
-
-def validate_labels(release: LoadedRelease, received: Sequence[Outcome]) -> None:
-    """Raise `WrongLabel` for a label that the release's task cannot have."""
-    for outcome in received:
-        label = outcome.label
-        if release.kind == "regression":
-            if isinstance(label, str) or label != label or label in (float("inf"), float("-inf")):
-                raise WrongLabel(release.project, label, "a finite number")
-        elif str(label) not in release.classes:
-            raise WrongLabel(release.project, label, ", ".join(release.classes))
-
-
-def model_info(release: LoadedRelease) -> dict[str, Any]:
-    """What there is to know of a release, for people and tools."""
-    return {
-        "project": release.project,
-        "release": release.id,
-        "version": release.version,
-        "semantic_version": release.manifest.semantic_version,
-        "stage": "Production",
-        "task": release.kind,
-        "classes": list(release.classes),
-        "threshold": release.manifest.threshold,
-        "digest": release.digest,
-        "hashes": dict(release.manifest.hashes),
-        "metrics": dict(release.manifest.metrics),
-        "trained_at": release.manifest.trained_at,
-        "features": [column.to_json() for column in release.columns],
-        "views": [
-            {
-                "view": view.view,
-                "prefix": view.prefix,
-                "feature_version": view.feature_version,
-                "keys": view.request_columns,
-            }
-            for view in release.views
-        ],
-        "libraries": dict(release.manifest.libraries),
-    }
+    return get_probe
 
 
 def api_information(serving: Serving) -> dict[str, Any]:
