@@ -94,7 +94,7 @@ def test_a_changed_byte_anywhere_is_refused(release: Release, name: str) -> None
 def test_covering_up_a_change_is_found_by_the_digest_on_record(release: Release) -> None:
     (release.path / "transforms" / "tests.registry.transforms.py").write_text("def gap(columns):\n    return {}\n")
     rewritten_digest(release.path)
-    with pytest.raises(ReleaseTampered, match=r"transforms/tests.registry.scale.py is \w{12}, \w{12} was built"):
+    with pytest.raises(ReleaseTampered, match=r"transforms/tests.registry.transforms.py is \w{12}, \w{12} was built"):
         load_release(release.path, digest=release.digest)
 
 

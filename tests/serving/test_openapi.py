@@ -123,7 +123,7 @@ def test_the_document_follows_a_promotion(tmp_path: Path) -> None:
     shelf = Shelf.of(a_release(), other)
     with a_server(tmp_path, shelf) as server:
         before = _schemas(server)
-        shelf.promote("shop-2")
+        shelf.promote("shop-2-d2")
         wait_for(lambda: server.client.get("/health").json()["models"]["shop"]["version"] == 2)
         after = _schemas(server)
         outcome = {"example_id": "e1", "label": "tall"}
