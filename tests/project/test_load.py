@@ -8,6 +8,7 @@ import pytest
 
 from touchline.errors import InvalidProject, ProjectNotFound
 from touchline.project import find_projects, load_project
+from touchline.registry.runs.run_files import hash_of_code, project_code
 
 GOOD = """
 from touchline import Contract, Project, Source, classification, examples
@@ -49,8 +50,12 @@ def test_a_project_loads_by_name_and_by_folder(tmp_path: Path) -> None:
 def test_the_code_hash_follows_every_file_of_the_folder(tmp_path: Path) -> None:
     place = a_project(tmp_path)
     before = load_project("tiny", base=tmp_path).code_hash
+    (place / "README.md").write_text("# Tiny\n")
+    assert load_project("tiny", base=tmp_path).code_hash == before
     (place / "more.py").write_text("x = 1\n")
-    assert load_project("tiny", base=tmp_path).code_hash != before
+    after = load_project("tiny", base=tmp_path).code_hash
+    assert after != before
+    assert after == hash_of_code(project_code(place))  # what a version of this project records as its code
 
 
 def test_a_project_imports_its_neighbours(tmp_path: Path) -> None:

@@ -103,3 +103,21 @@ def test_a_demoted_production_leaves_its_predecessor_to_return_to(database: Data
 def test_every_spelling_of_a_version_is_understood(text: str, kind: str, value: str) -> None:
     found = parse_reference(text)
     assert (found.kind, found.value) == (kind, value)
+
+
+def test_a_journal_read_before_sees_what_another_process_wrote(database: Database) -> None:
+    one, other = a_journal(database), a_journal(database)
+    one.append("p", [Move(1, "None", "Staging")], expected=0, actor="ann")
+    assert (one.state("p").staging, other.state("p").staging) == (1, 1)
+    other.append("p", [Move(2, "None", "Staging"), Move(1, "Staging", "Archived")], expected=1, actor="ben")
+    assert one.state("p") == other.state("p") == a_journal(database).state("p")
+    assert (one.state("p").staging, len(one.history("p"))) == (2, 3)
+
+
+def test_reading_the_journal_again_reads_only_new_rows(database: Database) -> None:
+    journal = a_journal(database)
+    journal.append("p", [Move(1, "None", "Staging")], expected=0, actor="ann")
+    assert journal.state("p") is journal.state("p")
+    with database.begin() as connection:  # a change of a read row, which nobody makes, is not seen
+        connection.exec_driver_sql("UPDATE stage_changes SET to_stage = 'Archived'")
+    assert journal.state("p").staging == 1

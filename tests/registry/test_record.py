@@ -67,6 +67,7 @@ def test_a_run_that_was_cut_off_is_replaced_not_doubled(registry: Registry) -> N
     # The row was never written: as after a kill between MLflow and the database.
     with registry.database.begin() as connection:
         connection.exec_driver_sql("DELETE FROM model_versions")
+        connection.exec_driver_sql("DELETE FROM version_metrics")
     again = record_version(registry, a_trained()).version
     assert again.run_id != first.run_id
     assert len(client.search_runs([experiment], "tags.`touchline.key` != ''")) == 1
@@ -76,6 +77,7 @@ def test_a_kill_after_mlflow_registers_no_second_version(registry: Registry) -> 
     first = record_version(registry, a_trained()).version
     with registry.database.begin() as connection:
         connection.exec_driver_sql("DELETE FROM model_versions")
+        connection.exec_driver_sql("DELETE FROM version_metrics")
     again = record_version(registry, a_trained()).version
     assert (again.version, again.run_id) == (first.version, first.run_id)
     assert len(registry.tracking.client.search_model_versions("name = 'p'")) == 1

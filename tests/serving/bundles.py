@@ -188,7 +188,11 @@ def _version_row(version: int, key: str) -> dict[str, Any]:
         "semantic_version": f"{version}.0.0",
         "training_set_hash": "set",
         "hashes": {},
-        "metrics": {},
+        "task": "binary",
+        "classes": list(CLASSES),
+        "request_fields": [],
+        "rows": 0,
+        "clusters": 0,
         "object_key": key,
         "created_at": _NOW,
     }

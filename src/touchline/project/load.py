@@ -10,7 +10,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from importlib import import_module, invalidate_caches
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from touchline.errors import InvalidProject, ProjectNotFound, TouchlineError, nearest
 from touchline.project.spec import Project
+from touchline.registry import code_hash
 
 _PACKAGE = "touchline_projects"
 _FILE = "project.py"
@@ -78,15 +78,6 @@ def _name_versions(project: Project) -> list[str]:
     """Compute the code versions now, before any of the code runs. Raises for code that has no stable version."""
     views = [view.feature_version for view in project.feature_views]
     return [*views, project.task.examples.version, *(transform.version for transform in project.task.on_demand)]
-
-
-def code_hash(folder: Path) -> str:
-    """SHA-256 over the project's Python files and their relative paths."""
-    digest = sha256()
-    for file in sorted(folder.rglob("*.py")):
-        if "__pycache__" not in file.parts:
-            digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()
 
 
 def _folder_of(place: str, *, base: Path) -> Path:

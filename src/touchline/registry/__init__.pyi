@@ -56,6 +56,7 @@ from touchline.registry.runs.reproduce import Reproduced as Reproduced
 from touchline.registry.runs.reproduce import refitter as refitter
 from touchline.registry.runs.reproduce import reproduce as reproduce
 from touchline.registry.runs.run_files import Trained as Trained
+from touchline.registry.runs.run_files import code_hash as code_hash
 from touchline.registry.runs.tracking import Tracking as Tracking
 from touchline.registry.runs.tracking import is_server as is_server
 from touchline.registry.runs.tracking import open_tracking as open_tracking

@@ -184,12 +184,31 @@ model_versions = Table(
     text("semantic_version"),
     text("training_set_hash"),
     document("hashes"),
-    document("metrics"),
+    text("task"),
+    document("classes"),
+    document("request_fields"),
+    _number("rows"),
+    _number("clusters"),
+    instant("test_from", null=True),
+    instant("test_to", null=True),
     text("object_key"),
     instant("created_at"),
     text("ticket", null=True),
     Index(None, "project", "run_id"),
 )
+
+version_metrics = Table(
+    "version_metrics",
+    metadata,
+    text("project", key=True),
+    _number("version", key=True),
+    text("model", key=True),
+    text("metric", key=True),
+    _float("value", null=True),
+    _float("low", null=True),
+    _float("high", null=True),
+)
+"""Test metrics with the ends of their 95 % intervals. `model` is `evaluated`, or `constant` for the baseline."""
 
 stage_changes = Table(
     "stage_changes",

@@ -40,13 +40,20 @@ class Journal:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        # Rows are never changed, so what has been read stays true; only newer rows are read again.
+        self._read: dict[str, tuple[StageChange, ...]] = {}
+        self._states: dict[str, StageState] = {}
 
-    def history(self, project: str) -> list[StageChange]:
+    def history(self, project: str) -> Sequence[StageChange]:
         """Every change of a project, oldest first."""
-        changes = tables.stage_changes
-        query = select(changes).where(changes.c.project == project).order_by(changes.c.sequence)
+        changes, earlier = tables.stage_changes, self._read.get(project, ())
+        last = earlier[-1].sequence if earlier else 0
+        query = select(changes).where(changes.c.project == project, changes.c.sequence > last)
         with self._database.connect() as connection:
-            return [StageChange(**row) for row in connection.execute(query).mappings()]
+            later = [StageChange(**row) for row in connection.execute(query.order_by(changes.c.sequence)).mappings()]
+        if later:
+            self._read[project] = (*earlier, *later)
+        return (*earlier, *later)
 
     def head(self, project: str) -> int:
         """The sequence of the newest change; 0 before the first."""
@@ -54,8 +61,12 @@ class Journal:
             return self._head(connection, project)
 
     def state(self, project: str) -> StageState:
-        """Which version stands where now."""
-        return state_after(self.history(project))
+        """Which version stands where now; the folded state is cached by its sequence number."""
+        history = self.history(project)
+        state = self._states.get(project)
+        if state is None or state.sequence != (history[-1].sequence if history else 0):
+            state = self._states[project] = state_after(history)
+        return state
 
     def stages(self, project: str) -> dict[int, Stage]:
         """The stage of every version the journal knows; all others stand in None."""

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from touchline.errors import InvalidFilter, RunNotFound
 from touchline.registry.runs.tracking import KEY_TAG, experiment_name
-from touchline.registry.runs.versions import Registry, read_versions
+from touchline.registry.runs.versions import ModelVersion, Registry, read_versions
 from touchline.training import LOWER_IS_BETTER
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def list_runs(registry: Registry, project: str, query: RunQuery = RunQuery()) ->
     if not query.has_children:
         conditions.append(f"tags.`{KEY_TAG}` != ''")
     found = registry.tracking.attempt(lambda: _search(registry, project, " and ".join(conditions)))
-    runs = _sorted([_summary(run, _by_run(registry, project)) for run in found], query.sort)
+    versions = {version.run_id: version for version in read_versions(registry, project)}
+    runs = _sorted([_summary(run, versions.get(run.info.run_id)) for run in found], query.sort)
     return runs[: query.limit]
 
 
@@ -129,12 +130,7 @@ def _condition(text: str) -> str:
         return f"params.`{name}` {sign} '{value}'"
 
 
-def _by_run(registry: Registry, project: str) -> dict[str, Any]:
-    return {version.run_id: version for version in read_versions(registry, project)}
-
-
-def _summary(run: Run, versions: Mapping[str, Any]) -> RunSummary:
-    version = versions.get(run.info.run_id)
+def _summary(run: Run, version: ModelVersion | None) -> RunSummary:
     started, ended = run.info.start_time, run.info.end_time
     return RunSummary(
         run_id=run.info.run_id,

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from sqlalchemy import insert, select
-
-from touchline.errors import TrackingMismatch
 from touchline.features.declaration.code_versions import short_hash
 from touchline.registry.release.manifest import ReleaseManifest
 from touchline.registry.runs.run_files import (
@@ -23,10 +20,16 @@ from touchline.registry.runs.run_files import (
     to_json,
     write_files,
 )
-from touchline.registry.runs.semantic_version import Interface, next_semantic_version
+from touchline.registry.runs.semantic_version import next_semantic_version
 from touchline.registry.runs.tracking import ChildRun, LoggedRun, RunLog, RunStatus, mlflow_values
-from touchline.registry.runs.versions import ModelVersion, Registry, read_version
-from touchline.storage import tables
+from touchline.registry.runs.versions import (
+    MetricValue,
+    ModelVersion,
+    Registry,
+    add_version,
+    find_version,
+    read_version,
+)
 from touchline.training import CandidateReport
 
 # A trial that was pruned did not fail: it was stopped because it could not win.
@@ -49,14 +52,14 @@ def record_version(registry: Registry, trained: Trained) -> Recorded:
     """
     key = run_key(trained)
     object_key = f"{trained.project}/runs/{key}"
-    if found := _recorded(registry, trained.project, object_key):
-        return Recorded(read_version(registry, trained.project, found), is_new=False)
+    if (number := find_version(registry, trained.project, object_key)) is not None:
+        return Recorded(read_version(registry, trained.project, number), is_new=False)
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / "files"
         manifest = write_files(trained, folder)
         _store(registry, object_key, folder)
         logged = registry.tracking.log_run(_run_log(registry, trained, manifest, key, folder))
-    _write_row(registry, trained, manifest, object_key, logged)
+    add_version(registry, trained.project, logged.version, _new_version(trained, manifest, object_key, logged))
     return Recorded(read_version(registry, trained.project, logged.version), is_new=True)
 
 
@@ -64,14 +67,6 @@ def run_key(trained: Trained) -> str:
     """Names a training by what went into it and when."""
     hashes = hashes_of(trained, project_code(trained.folder))
     return short_hash([trained.project, hashes, trained.result.trained_at.isoformat()])
-
-
-def _recorded(registry: Registry, project: str, object_key: str) -> int | None:
-    table = tables.model_versions
-    query = select(table.c.version).where(table.c.project == project, table.c.object_key == object_key)
-    with registry.database.connect() as connection:
-        found: int | None = connection.execute(query).scalar()
-    return found
 
 
 def _store(registry: Registry, object_key: str, folder: Path) -> None:
@@ -255,61 +250,36 @@ def _description(trained: Trained) -> str:
     )
 
 
-def _write_row(
-    registry: Registry, trained: Trained, manifest: ReleaseManifest, object_key: str, logged: LoggedRun
-) -> None:
-    table = tables.model_versions
-    with registry.database.begin() as connection:
-        query = select(table).where(table.c.project == trained.project).order_by(table.c.version)
-        rows = [dict(row) for row in connection.execute(query).mappings()]
-        if any(row["object_key"] == object_key for row in rows):
-            return
-        if any(row["version"] == logged.version for row in rows):
-            raise TrackingMismatch(trained.project, logged.version, registry.tracking.uri)
-        last = rows[-1] if rows else None
-        interface = interface_of(manifest)
-        record = _metrics_record(trained, interface)
-        connection.execute(
-            insert(table).values(
-                project=trained.project,
-                version=logged.version,
-                run_id=logged.run_id,
-                name=trained.result.chosen,
-                semantic_version=next_semantic_version(
-                    last["semantic_version"] if last else None, _interface(last) if last else None, interface
-                ),
-                training_set_hash=trained.training_set.hash,
-                hashes=dict(manifest.hashes),
-                metrics=record,
-                object_key=object_key,
-                created_at=trained.result.trained_at,
-                ticket=trained.ticket,
-            )
-        )
+def _new_version(
+    trained: Trained, manifest: ReleaseManifest, object_key: str, logged: LoggedRun
+) -> Callable[[ModelVersion | None], ModelVersion]:
+    """The version of this training as a successor of the newest one."""
+    record, test = evaluation_record(trained.result), trained.result.split.part("test")
+    version = ModelVersion(
+        project=trained.project,
+        version=logged.version,
+        semantic_version="1.0.0",
+        run_id=logged.run_id,
+        name=trained.result.chosen,
+        training_set_hash=trained.training_set.hash,
+        created_at=trained.result.trained_at,
+        object_key=object_key,
+        hashes=dict(manifest.hashes),
+        task=manifest.task,
+        metrics={name: MetricValue(**metric) for name, metric in record["metrics"].items()},
+        baseline={name: MetricValue(**metric) for name, metric in record["baseline"].items()},
+        classes=manifest.classes,
+        request_fields=(*manifest.entity_columns, *manifest.inputs),
+        rows=record["rows"],
+        clusters=record["clusters"],
+        test_from=test.first_cutoff,
+        test_to=test.last_cutoff,
+        ticket=trained.ticket,
+    )
 
+    def after(last: ModelVersion | None) -> ModelVersion:
+        if last is None:
+            return version
+        return replace(version, semantic_version=next_semantic_version(last.semantic_version, last, version))
 
-def interface_of(manifest: ReleaseManifest) -> Interface:
-    """What a version asks of its callers and gives them."""
-    fields = (*manifest.entity_columns, *manifest.inputs)
-    return Interface(manifest.classes, fields, manifest.task, manifest.hashes)
-
-
-def _interface(row: Mapping[str, Any]) -> Interface:
-    record = row["metrics"]
-    return Interface(tuple(record["classes"]), tuple(record["request_fields"]), record["task"], row["hashes"])
-
-
-def _metrics_record(trained: Trained, interface: Interface) -> dict[str, Any]:
-    record = evaluation_record(trained.result)
-    test = trained.result.split.part("test")
-    return {
-        "metrics": record["metrics"],
-        "baseline": record["baseline"],
-        "rows": record["rows"],
-        "clusters": record["clusters"],
-        "test_from": test.first_cutoff.isoformat() if test.first_cutoff else None,
-        "test_to": test.last_cutoff.isoformat() if test.last_cutoff else None,
-        "classes": list(interface.classes),
-        "request_fields": list(interface.request_fields),
-        "task": interface.task,
-    }
+    return after

@@ -42,7 +42,7 @@ from touchline.training import (
 
 Array = NDArray[np.float64]
 
-_CODE: Final = frozenset({".py", ".yaml", ".yml", ".toml", ".md"})
+_CODE: Final = frozenset({".py", ".yaml", ".yml", ".toml"})
 _LARGEST_CODE: Final = 1_000_000
 
 
@@ -61,7 +61,7 @@ class Trained:
 
 
 def project_code(folder: Path | None) -> dict[str, bytes]:
-    """The project's own code and settings by path; data, caches and hidden files are left out."""
+    """The project's own code and settings by path; documentation, data, caches and hidden files are left out."""
     if folder is None:
         return {}
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in _CODE)
@@ -73,6 +73,15 @@ def project_code(folder: Path | None) -> dict[str, bytes]:
     }
 
 
+def code_hash(folder: Path | None) -> str:
+    """The hash of a project's code and settings; an edited README does not change it."""
+    return hash_of_code(project_code(folder))
+
+
+def hash_of_code(code: Mapping[str, bytes]) -> str:
+    return short_hash({path: sha256_of(data) for path, data in code.items()})
+
+
 def hashes_of(trained: Trained, code: Mapping[str, bytes]) -> dict[str, str]:
     """Hashes of data, features, code, environment and recipe: what a version was made from."""
     lineage, result = trained.training_set.lineage, trained.result
@@ -81,7 +90,7 @@ def hashes_of(trained: Trained, code: Mapping[str, bytes]) -> dict[str, str]:
     return {
         "data": trained.training_set.hash,
         "feature": short_hash(features),
-        "code": short_hash({path: sha256_of(data) for path, data in code.items()}),
+        "code": hash_of_code(code),
         "environment": short_hash(libraries),
         "recipe": short_hash(result.recipe.to_json()),
     }

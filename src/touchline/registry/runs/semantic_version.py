@@ -1,30 +1,26 @@
-"""Semantic versions: what a new version changes for those who use the last one."""
+"""Semantic versions: how a new version differs for those who use the last one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import Protocol
 
 
-@dataclass(frozen=True)
-class Interface:
-    """What decides a version's number: what callers send and get, how it is made."""
+class Interface(Protocol):
+    """The parts of a version that decide its number: what callers send and receive, and how it is made."""
 
-    classes: tuple[str, ...]
-    request_fields: tuple[str, ...]
-    task: str
-    hashes: Mapping[str, str] = field(default_factory=dict)
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def request_fields(self) -> tuple[str, ...]: ...
+    @property
+    def task(self) -> str: ...
+    @property
+    def hashes(self) -> Mapping[str, str]: ...
 
 
-def next_semantic_version(last: str | None, before: Interface | None, now: Interface) -> str:
-    """Major: classes or request fields changed. Minor: recipe or features changed. Patch: only the data did.
-
-    >>> same = Interface(("no", "yes"), ("age",), "binary", {"feature": "f", "recipe": "r"})
-    >>> next_semantic_version(None, None, same), next_semantic_version("1.2.0", same, same)
-    ('1.0.0', '1.2.1')
-    """
-    if last is None or before is None:
-        return "1.0.0"
+def next_semantic_version(last: str, before: Interface, now: Interface) -> str:
+    """Major: classes or request fields changed. Minor: recipe or features changed. Patch: only the data did."""
     major, minor, patch = (int(part) for part in last.split("."))
     contract = (before.classes, sorted(before.request_fields), before.task)
     if contract != (now.classes, sorted(now.request_fields), now.task):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
-from touchline.errors import VersionNotFound
+from touchline.errors import TrackingMismatch, VersionNotFound
 from touchline.registry.journal.journal import Journal
 from touchline.registry.journal.stages import Stage, StageState, parse_reference
 from touchline.storage import tables
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from touchline.clock import Clock
     from touchline.registry.runs.tracking import Tracking
     from touchline.storage import Database, ObjectStore
@@ -51,32 +53,31 @@ class ModelVersion:
     project: str
     version: int
     semantic_version: str
-    stage: Stage
     run_id: str
     name: str
     training_set_hash: str
     created_at: datetime
     object_key: str
     hashes: Mapping[str, str]
+    task: str
     metrics: Mapping[str, MetricValue]
     baseline: Mapping[str, MetricValue]
+    classes: tuple[str, ...] = ()
+    request_fields: tuple[str, ...] = ()
     rows: int = 0
     clusters: int = 0
     test_from: datetime | None = None
     test_to: datetime | None = None
     ticket: str | None = None
+    stage: Stage = "None"
     release_id: str | None = None
-    classes: tuple[str, ...] = field(default=())
 
 
 def read_versions(registry: Registry, project: str) -> list[ModelVersion]:
     """Every version of a project, newest first."""
-    table = tables.model_versions
-    query = select(table).where(table.c.project == project).order_by(table.c.version.desc())
-    with registry.database.connect() as connection:
-        rows = [dict(row) for row in connection.execute(query).mappings()]
     state = registry.journal.state(project)
-    return [_version(row, state) for row in rows]
+    with registry.database.connect() as connection:
+        return [_with_stage(version, state) for version in _read(connection, project)]
 
 
 def read_version(registry: Registry, project: str, reference: str | int) -> ModelVersion:
@@ -111,30 +112,61 @@ def _number(project: str, text: str, versions: Mapping[int, ModelVersion], state
     return next((v.version for v in versions.values() if meant.kind == "stage" and v.stage == meant.value), None)
 
 
-def _version(row: Mapping[str, Any], state: StageState) -> ModelVersion:
-    record = row["metrics"]
-    return ModelVersion(
-        project=row["project"],
-        version=row["version"],
-        semantic_version=row["semantic_version"],
-        stage=state.stage(row["version"]),
-        run_id=row["run_id"],
-        name=row["name"],
-        training_set_hash=row["training_set_hash"],
-        created_at=row["created_at"],
-        object_key=row["object_key"],
-        hashes=row["hashes"],
-        metrics={name: MetricValue(**value) for name, value in record["metrics"].items()},
-        baseline={name: MetricValue(**value) for name, value in record["baseline"].items()},
-        rows=record["rows"],
-        clusters=record["clusters"],
-        test_from=_instant(record.get("test_from")),
-        test_to=_instant(record.get("test_to")),
-        ticket=state.tickets.get(row["version"], row["ticket"]),
-        release_id=state.releases.get(row["version"]),
-        classes=tuple(record.get("classes", ())),
+def find_version(registry: Registry, project: str, object_key: str) -> int | None:
+    """The number of the version whose files lie under this key; None if it was never recorded."""
+    table = tables.model_versions
+    query = select(table.c.version).where(table.c.project == project, table.c.object_key == object_key)
+    with registry.database.connect() as connection:
+        number: int | None = connection.execute(query).scalar()
+    return number
+
+
+def add_version(
+    registry: Registry, project: str, number: int, new_version: Callable[[ModelVersion | None], ModelVersion]
+) -> None:
+    """Write the version that `new_version` makes of the newest one, in one transaction; nothing if it is there.
+
+    Raises `TrackingMismatch` where another training has the number.
+    """
+    with registry.database.begin() as connection:
+        known = list(_read(connection, project))
+        version = new_version(known[0] if known else None)
+        if any(other.object_key == version.object_key for other in known):
+            return
+        if any(other.version == number for other in known):
+            raise TrackingMismatch(project, number, registry.tracking.uri)
+        columns = tables.model_versions.c.keys()
+        row = {name: value for name, value in vars(version).items() if name in columns}
+        connection.execute(insert(tables.model_versions).values(row))
+        if metrics := list(_metric_rows(version)):
+            connection.execute(insert(tables.version_metrics), metrics)
+
+
+def _read(connection: Connection, project: str) -> Iterator[ModelVersion]:
+    """The versions as they were recorded, newest first."""
+    table, metrics = tables.model_versions, tables.version_metrics
+    by_version: dict[int, dict[str, dict[str, MetricValue]]] = {}
+    for row in connection.execute(select(metrics).where(metrics.c.project == project)):
+        models = by_version.setdefault(row.version, {"evaluated": {}, "constant": {}})
+        models[row.model][row.metric] = MetricValue(row.value, row.low, row.high)
+    query = select(table).where(table.c.project == project).order_by(table.c.version.desc())
+    for columns in connection.execute(query).mappings():
+        models = by_version.get(columns["version"], {"evaluated": {}, "constant": {}})
+        tuples = {name: tuple(columns[name]) for name in ("classes", "request_fields")}
+        yield ModelVersion(**{**columns, **tuples}, metrics=models["evaluated"], baseline=models["constant"])
+
+
+def _metric_rows(version: ModelVersion) -> Iterator[dict[str, Any]]:
+    for model, metrics in (("evaluated", version.metrics), ("constant", version.baseline)):
+        for name, metric in metrics.items():
+            key = {"project": version.project, "version": version.version, "model": model, "metric": name}
+            yield {**key, **vars(metric)}
+
+
+def _with_stage(version: ModelVersion, state: StageState) -> ModelVersion:
+    return replace(
+        version,
+        stage=state.stage(version.version),
+        ticket=state.tickets.get(version.version, version.ticket),
+        release_id=state.releases.get(version.version),
     )
-
-
-def _instant(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
