@@ -29,7 +29,7 @@ from touchline.errors import (
     SourceFileUnreadable,
     TouchlineError,
 )
-from touchline.ingest import CsvFiles, FrameProvider, ParquetFiles, read_log, show_quarantine
+from touchline.ingest import CsvFiles, FrameProvider, ParquetFiles, inspect_file, read_log, show_quarantine
 
 NOW = day(1, month=6)
 HEADER = "game_id,tipoff,venue,points"
@@ -262,3 +262,58 @@ def test_events_before_now_are_taken_whatever_their_age(house: House) -> None:
     report = house.take([a_game("old", datetime.fromisoformat("1890-01-01T00:00:00+00:00"))], now=NOW)
     assert report.snapshot.rows == 2
     assert timedelta(0) < NOW - house.versions()[1][3]
+
+
+def test_an_encoding_is_inferred_from_the_whole_file(tmp_path: Path) -> None:
+    rows = "x,name\n" + "".join(f"{n},abc\n" for n in range(5000))
+    late = (rows + "1,M\u00fcller\n").encode()
+    cases = {
+        "utf-8": late,
+        "cp1252": late.decode().encode("latin-1"),
+        "latin-1": rows.encode() + b"1,\x81\n",
+        "utf-16": late.decode().encode("utf-16"),
+        "utf-16-le": late.decode().encode("utf-16-le"),
+    }
+    for encoding, content in cases.items():
+        (tmp_path / "t.csv").write_bytes(content)
+        sample = inspect_file(tmp_path / "t.csv")
+        assert sample.frame.columns == ["x", "name"]
+        assert sample.arguments.get("encoding", "utf-8") == encoding
+
+
+def test_mixed_encodings_are_refused_with_the_line(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("x,name\n1,Müller\n".encode() + "2,Müller\n".encode("latin-1"))
+    with pytest.raises(SourceFileUnreadable, match=r"it mixes UTF-8 with another encoding \(first in line 3\)"):
+        inspect_file(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"PK\x03\x04....xl/workbook.xml", r"an Excel workbook \(\.xlsx\)"),
+        (b"PK\x03\x04....notes.txt", "a zip archive"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", r"an Excel workbook \(\.xls\)"),
+    ],
+)
+def test_a_workbook_is_called_by_its_name(take: Taken, tmp_path: Path, content: bytes, kind: str) -> None:
+    with pytest.raises(SourceFileUnreadable, match=f"it is {kind}, not text"):
+        take(content)
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(SourceFileUnreadable, match=f"it is {kind}, not text"):
+        inspect_file(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+def test_every_end_of_line_is_read(take: Taken, end: str) -> None:
+    assert take(end.join([HEADER, *GOOD])).snapshot.rows == 21
+
+
+def test_nameless_columns_that_hold_nothing_are_dropped_and_said(take: Taken, tmp_path: Path) -> None:
+    lines = [f"{line},,," for line in [HEADER, *GOOD]]
+    assert take("\n".join(lines)).snapshot.rows == 21
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    sample = inspect_file(tmp_path / "t.csv")
+    assert sample.frame.columns == HEADER.split(",")
+    assert sample.notes == ("3 columns without a name hold nothing and are dropped",)
+    (tmp_path / "t.csv").write_text("a,,b,\n1,2,3,4\n")
+    assert inspect_file(tmp_path / "t.csv").frame.columns == ["a", "column_2", "b", "column_4"]

@@ -6,9 +6,10 @@ import gzip
 from pathlib import Path
 from random import Random
 
+import polars as pl
 import pytest
 
-from touchline.errors import NothingToLearnFrom, ProjectExists, SourceFileMissing
+from touchline.errors import InvalidProjectName, NothingToLearnFrom, OneClassOnly, ProjectExists, SourceFileMissing
 from touchline.project import load_project, write_project
 
 
@@ -58,3 +59,63 @@ def test_nothing_is_overwritten_and_nothing_made_from_nothing(tmp_path: Path) ->
     table.write_bytes(b"id,y\n" + b"".join(b"%d,%d\n" % (number, number % 2) for number in range(50)))
     with pytest.raises(NothingToLearnFrom):
         write_project("bare", data=table, target="y", base=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["my project", "../x", "Upper", "1st", "a-b", "", "a/b"])
+def test_a_name_that_is_no_folder_of_the_home_is_refused_and_nothing_written(tmp_path: Path, name: str) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "customers.csv").write_bytes(a_table())
+    with pytest.raises(InvalidProjectName):
+        write_project(name, data=tmp_path / "customers.csv", target="Churned?", base=home)
+    assert not list(home.iterdir())
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["customers.csv", "home"]
+
+
+def test_a_boolean_target_of_parquet_becomes_a_project_that_loads(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"x": [n % 7 for n in range(60)], "ok": [n % 2 == 0 for n in range(60)]})
+    frame.write_parquet(tmp_path / "t.parquet")
+    write_project("flags", data=tmp_path / "t.parquet", target="ok", base=tmp_path)
+    assert load_project("flags", base=tmp_path).project.task.classes == ("false", "true")
+
+
+@pytest.mark.parametrize("value", ["yes", "1", "2.5"])
+def test_a_target_of_one_value_is_refused(tmp_path: Path, value: str) -> None:
+    (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{n},{value}\n" for n in range(50)))
+    with pytest.raises(OneClassOnly):
+        write_project("one", data=tmp_path / "t.csv", target="y", base=tmp_path)
+
+
+def test_strong_columns_stay_inputs_and_a_copy_is_left_out_with_its_reason(tmp_path: Path) -> None:
+    lines = [f"{n % 2 + n / 1000},{'ab'[n % 2]},{n % 5},{n % 2}" for n in range(200)]
+    (tmp_path / "t.csv").write_text("strong,twin,x,y\n" + "\n".join(lines))
+    written = write_project("strong", data=tmp_path / "t.csv", target="y", base=tmp_path)
+    project = load_project("strong", base=tmp_path).project
+    assert project.task.inputs == ("strong", "x")
+    assert "    # suspected leak: alone it foretells y" in written.file.read_text()
+    assert any(note.startswith("twin is left out: it is y in another spelling") for note in written.notes)
+
+
+def test_nothing_is_left_out_unmentioned(tmp_path: Path) -> None:
+    lines = [f"{n},{n + 7},text {n},same,{n % 4},{n * 0.5}" for n in range(100)]
+    (tmp_path / "t.csv").write_text("id,rownames,words,constant,x,y\n" + "\n".join(lines))
+    written = write_project("said", data=tmp_path / "t.csv", target="y", base=tmp_path)
+    text = written.file.read_text()
+    for column in ("id", "rownames", "words", "constant"):
+        assert any(note.startswith(f"{column} is left out: ") for note in written.notes)
+        assert f"# left out: {column} (" in text
+    assert load_project("said", base=tmp_path).project.gates[-1].describe() == "r2 at least 0"
+
+
+def test_a_rare_positive_is_decided_by_f1_and_said(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,y\n" + "\n".join(f"{n % 13},{int(n % 20 == 0)}" for n in range(400)))
+    written = write_project("rare", data=tmp_path / "t.csv", target="y", base=tmp_path)
+    assert load_project("rare", base=tmp_path).project.training.threshold == "f1"
+    assert any("best F1" in note for note in written.notes)
+
+
+def test_lines_that_are_no_rows_are_counted(tmp_path: Path) -> None:
+    lines = [f"{n % 9},{n % 2}{',surplus' if n % 4 == 3 else ''}" for n in range(200)]
+    (tmp_path / "t.csv").write_text("x,y\n" + "\n".join(lines))
+    written = write_project("lines", data=tmp_path / "t.csv", target="y", base=tmp_path)
+    assert any(note.startswith("50 of 200 lines could not be read as rows") for note in written.notes)

@@ -7,6 +7,7 @@ from touchline.contracts.contract import dataset_check as dataset_check
 from touchline.contracts.contract import row_check as row_check
 from touchline.contracts.infer import Inference as Inference
 from touchline.contracts.infer import InferredField as InferredField
+from touchline.contracts.infer import TaskType as TaskType
 from touchline.contracts.infer import infer_contract as infer_contract
 from touchline.contracts.leakage import SuspectedLeak as SuspectedLeak
 from touchline.contracts.rejected_rows import REJECTED_SCHEMA as REJECTED_SCHEMA

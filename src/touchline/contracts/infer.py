@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import keyword
 import re
+import unicodedata
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import polars as pl
@@ -13,15 +14,23 @@ import polars as pl
 from touchline.contracts.contract import Contract
 from touchline.contracts.fields import Kind
 from touchline.contracts.leakage import SuspectedLeak, suspected_leaks
+from touchline.contracts.table_notes import NO_EVENT, table_notes
 from touchline.contracts.value_kinds import InferredKind, infer_kind, spelt_nulls
 from touchline.errors import ColumnUnknown
 
-_MOST_CLASSES = 20
 _TIME_NAMES = re.compile(r"(date|time|day|_at|timestamp|created|kick_?off|start)", re.IGNORECASE)
 _KEY_NAMES = re.compile(r"(^|_)(id|key|number|no|uuid|code|instant)$", re.IGNORECASE)
+_ROW_NAMES = re.compile(r"^(column(_\d+)?|rownames?|row_?(number|id|index|no)?|index|unnamed.*|x1|obs|id|nr)$")
+_REPEATED_ID = re.compile(r"(^|_)(id|uuid)$")
+_YEAR = re.compile(r"(^|_)year")
 # `date: date | None = None` would name itself.
-_RESERVED = {"event_timestamp", "created_timestamp", "date", "datetime", *dir(Contract)}
 ROW_NUMBER = "row_number"
+_TYPES = {"date", "datetime", "int", "float", "str", "bool"}
+_EXAMPLE_COLUMNS = {"example_id", "cutoff", "label", "label_timestamp", "cluster"}
+_RESERVED = {"event_timestamp", "created_timestamp", ROW_NUMBER, *_TYPES, *_EXAMPLE_COLUMNS, *dir(Contract)}
+
+
+TaskType = Literal["classification", "regression"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,7 @@ class InferredField:
     is_negative: bool
     levels: tuple[str | int, ...]
     formats: tuple[str, ...]
+    is_row_index: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,17 +68,21 @@ class Inference:
     event_time: str | None
     target: str | None
     task: Literal["binary", "multiclass", "regression"] | None
-    classes: tuple[str | int, ...]
+    classes: tuple[str | int | bool, ...]
     leaks: tuple[SuspectedLeak, ...]
     ambiguous_dates: tuple[str, ...]
     null_values: tuple[str, ...]
+    notes: tuple[str, ...]
+    positive_share: float | None
 
     def field(self, name: str) -> InferredField:
         """The field of that contract name."""
         return next(field for field in self.fields if field.name == name)
 
 
-def infer_contract(frame: pl.DataFrame, *, name: str, target: str | None = None) -> Inference:
+def infer_contract(
+    frame: pl.DataFrame, *, name: str, target: str | None = None, task: TaskType | None = None
+) -> Inference:
     """What a table says about itself; `target` is the column to predict, in the file's spelling.
 
     >>> table = pl.DataFrame({"Lead ID": ["a", "b"], "visits": ["3", "4"], "won": ["yes", "no"]})
@@ -81,27 +95,32 @@ def infer_contract(frame: pl.DataFrame, *, name: str, target: str | None = None)
     names = _names(frame.columns)
     extra = spelt_nulls(frame)
     table = frame.with_columns(pl.when(~pl.col(pl.String).is_in(list(extra))).then(pl.col(pl.String)).name.keep())
-    kinds = {column: infer_kind(table[column], is_target=column == target) for column in table.columns}
+    kinds = {column: infer_kind(table[column], is_target=column == target, task=task) for column in table.columns}
     fields = tuple(_field(names[column], table[column], kinds[column]) for column in table.columns)
     by_name = {field.name: field for field in fields}
     typed = pl.DataFrame([kind.values.alias(names[column]) for column, kind in kinds.items()])
     target_name = names[target] if target is not None else None
     key = _key(typed, by_name, target_name)
-    return Inference(
+    kind = _task(by_name[target_name]) if target_name else None
+    time = _event_time(by_name, target_name)
+    inference = Inference(
         contract_name=_class_name(name),
         rows=frame.height,
         fields=fields,
         rename={column: field for column, field in names.items() if column != field},
         key=key or (ROW_NUMBER,),
         row_number=not key,
-        event_time=_event_time(by_name, target_name),
+        event_time=time,
         target=target_name,
-        task=_task(by_name[target_name]) if target_name else None,
+        task=kind,
         classes=_classes(by_name[target_name], typed) if target_name else (),
-        leaks=tuple(suspected_leaks(typed, target_name, key)) if target_name else (),
+        leaks=tuple(suspected_leaks(typed, target_name, key, is_number=kind == "regression")) if target_name else (),
         ambiguous_dates=tuple(names[column] for column, kind in kinds.items() if kind.is_ambiguous),
         null_values=extra,
+        notes=(),
+        positive_share=_positive_share(typed, by_name, target_name, kind),
     )
+    return replace(inference, notes=tuple(table_notes(inference, typed, table)))
 
 
 def _field(name: str, column: pl.Series, kind: InferredKind) -> InferredField:
@@ -120,7 +139,17 @@ def _field(name: str, column: pl.Series, kind: InferredKind) -> InferredField:
         is_negative=kind.kind in ("int", "float") and isinstance(least, (int, float)) and least < 0,
         levels=kind.levels,
         formats=kind.formats,
+        is_row_index=kind.kind == "int" and _is_row_index(name, kind.values),
     )
+
+
+def _is_row_index(name: str, values: pl.Series) -> bool:
+    """Unique whole numbers that count the rows: without a gap, or named like an index."""
+    if _YEAR.search(name) or values.len() < 2 or values.null_count() or values.n_unique() < values.len():
+        return False
+    least, most = int(values.min()), int(values.max())  # type: ignore[arg-type]  # whole numbers
+    has_no_gap = most - least + 1 == values.len()
+    return has_no_gap or bool(_ROW_NAMES.search(name) or _REPEATED_ID.search(name))
 
 
 def _names(columns: Collection[str]) -> dict[str, str]:
@@ -137,7 +166,10 @@ def _names(columns: Collection[str]) -> dict[str, str]:
 def _identifier(column: str) -> str:
     symbols = column.replace(">", "_over_").replace("<", "_under_").replace("%", "_percent_")
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", symbols)
-    name = re.sub(r"\W+", "_", words).strip("_").lower() or "column"
+    # Python reads identifiers in this normal form: two look-alike letters would be one name.
+    plain = unicodedata.normalize("NFKC", words)
+    name = "".join(sign if f"a{sign}".isidentifier() else " " for sign in plain)
+    name = re.sub(r"[\s_]+", "_", name).strip("_").lower() or "column"
     if name[0].isdigit():
         name = f"c_{name}"
     return f"{name}_" if keyword.iskeyword(name) or name in _RESERVED else name
@@ -157,11 +189,12 @@ def _key(typed: pl.DataFrame, fields: dict[str, InferredField], target: str | No
         if name != target and not field.nullable and field.kind in ("str", "int", "date", "datetime")
     ]
     unique = [name for name in usable if fields[name].distinct == typed.height]
+    counted = [name for name in unique if fields[name].is_row_index]
     named = [name for name in unique if _KEY_NAMES.search(name) or name.endswith("id")]
-    if named or unique:
+    if named or counted or unique:
         # A number or an instant may be unique by chance; one that does not sound like a key is not taken for one.
         texts = [name for name in unique if fields[name].kind == "str"]
-        return tuple((named or texts)[:1])
+        return tuple((named or counted or texts)[:1])
     return _pair(typed, fields, [name for name in usable if fields[name].kind in ("str", "date", "datetime")])
 
 
@@ -177,18 +210,29 @@ def _pair(typed: pl.DataFrame, fields: dict[str, InferredField], usable: list[st
 
 def _event_time(fields: dict[str, InferredField], target: str | None) -> str | None:
     times = [f for f in fields.values() if f.kind in ("date", "datetime") and not f.nullable and f.name != target]
-    named = [field for field in times if _TIME_NAMES.search(field.name)]
-    chosen = (named or times)[:1]
+    events = [field for field in times if not NO_EVENT.search(field.name)]
+    named = [field for field in events if _TIME_NAMES.search(field.name)]
+    chosen = (named or events)[:1]
     return chosen[0].name if chosen else None
 
 
 def _task(target: InferredField) -> Literal["binary", "multiclass", "regression"]:
-    if target.levels or target.kind in ("str", "bool") or (target.kind == "int" and target.distinct <= 2):
+    if target.levels or target.kind in ("str", "bool"):
         return "binary" if target.distinct <= 2 else "multiclass"
     return "regression"
 
 
-def _classes(target: InferredField, typed: pl.DataFrame) -> tuple[str | int, ...]:
+def _classes(target: InferredField, typed: pl.DataFrame) -> tuple[str | int | bool, ...]:
     if _task(target) == "regression":
         return ()
     return tuple(target.levels) or tuple(typed[target.name].drop_nulls().unique().sort().to_list())
+
+
+def _positive_share(
+    typed: pl.DataFrame, fields: dict[str, InferredField], target: str | None, task: str | None
+) -> float | None:
+    if target is None or task != "binary":
+        return None
+    labels = typed[target].drop_nulls()
+    positive = _classes(fields[target], typed)[-1:]
+    return int((labels == positive[0]).sum()) / max(1, labels.len()) if positive else None

@@ -1,4 +1,8 @@
-"""Columns that may tell the target beforehand: they are listed with the reason, never dropped."""
+"""Columns that may be known only after the target is: each is listed with a reason, and only an exact copy is left out.
+
+The measure is out of sample: levels are read from one half of the rows and scored on the other, and the score must
+beat those of shuffled labels.
+"""
 
 from __future__ import annotations
 
@@ -11,120 +15,212 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-_DETERMINES = 0.999
-_NEARLY = 0.6
-_COPY_CORRELATION = 0.995
-_PAIRS_OF = 30
-_FEW = 40
+_LEAST_ROWS = 20
+_AUC_LIMIT = 0.98
+_R2_LIMIT = 0.96
+_PAIR_LIMIT = 0.9
+_PAIR_ALONE_LIMIT = 0.5
+_COPY_CORRELATION = 1 - 1e-9
+_SHUFFLES = 39
+_PAIR_COLUMNS = 30
+_PAIR_LEVELS = 40
 _BINS = 50
 _MOSTLY_GIVEN = 0.8
 _NAMES = re.compile(
     r"(^|_)(after|post|final|outcome|result|resolution|resolved|closed|won|lost|cancell?ed|refund\w*|paid|"
-    r"duration|last_activity|last_notable|next|actual|realised|realized)(_|$)"
+    r"duration|last_activity|last_notable|next|actual|realised|realized|delay|arr_time|arrived)(_|$)"
 )
 
-
 Numbers = NDArray[np.float64]
+Levels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class SuspectedLeak:
-    """A column and why it may be known only after the target is. `is_certain`: it gives the target exactly."""
+    """A column and why it may be known only after the target is. `is_copy`: it is the target in another spelling."""
 
     column: str
     reason: str
-    is_certain: bool
+    is_copy: bool
 
 
-def suspected_leaks(table: pl.DataFrame, target: str, key: tuple[str, ...]) -> Iterator[SuspectedLeak]:
-    """Columns that determine the target alone or in pairs, or whose name says they are written afterwards."""
-    known = table.filter(pl.col(target).is_not_null())
+def suspected_leaks(
+    table: pl.DataFrame, target: str, key: tuple[str, ...], *, is_number: bool
+) -> Iterator[SuspectedLeak]:
+    """Columns that are, or foretell, the target alone or in pairs, or whose name says they are written afterwards."""
+    labelled = table.filter(pl.col(target).is_not_null())
     others = [name for name in table.columns if name != target and name not in key]
-    found: set[str] = set()
-    is_number = known.schema[target].is_numeric() and known[target].n_unique() > 20
-    for leak in _by_value(known, target, others, is_number=is_number):
-        found.add(leak.column)
-        yield leak
+    suspected: set[str] = set()
+    if labelled.height >= _LEAST_ROWS and labelled[target].n_unique() > 1:
+        # The file may be sorted by the target; halves are drawn after a shuffle.
+        shuffled = labelled.sample(fraction=1, shuffle=True, seed=1)
+        for leak in _by_value(shuffled, target, others, is_number=is_number):
+            if leak.column not in suspected:
+                suspected.add(leak.column)
+                yield leak
     for name in others:
-        if name not in found and (word := _NAMES.search(name)):
-            yield SuspectedLeak(
-                name, f"its name says {word.group(2)!r}: is it known when the prediction is made?", False
-            )
+        if name not in suspected and (word := _NAMES.search(name)):
+            reason = f"its name says {word.group(2)!r}: is it known when the prediction is made?"
+            yield SuspectedLeak(name, reason, False)
 
 
-def _by_value(known: pl.DataFrame, target: str, others: list[str], *, is_number: bool) -> Iterator[SuspectedLeak]:
-    if known.height < 20:
-        return
-    if is_number:
-        yield from _of_a_number(known, target, others)
+def _by_value(rows: pl.DataFrame, target: str, others: list[str], *, is_number: bool) -> Iterator[SuspectedLeak]:
+    labels = _label_matrix(rows[target], is_number=is_number)
+    alone: list[str] = []
+    copies: list[str] = []
+    for name in others:
+        if _is_copy(rows[name], rows[target], is_number=is_number):
+            alone.append(name)
+            copies.append(name)
+            yield SuspectedLeak(name, f"it is {target} in another spelling", True)
+        elif (reason := _foretells(rows[name], labels, target, is_number=is_number)) is not None:
+            alone.append(name)
+            yield SuspectedLeak(name, reason, False)
+    rest = [name for name in others if name not in alone]
+    if not is_number:
+        yield from _pairs(rows, target, rest)
     else:
-        yield from _of_a_class(known, target, others)
+        numeric = [name for name in others if name not in copies and rows.schema[name].is_numeric()]
+        parts = _summands({name: _numbers(rows[name]) for name in numeric}, labels[:, 0])
+        for name in parts:
+            yield SuspectedLeak(name, f"{target} is a sum of {', '.join(parts)}", False)
 
 
-def _of_a_class(known: pl.DataFrame, target: str, others: list[str]) -> Iterator[SuspectedLeak]:
-    base = int(known[target].value_counts()["count"].max()) / known.height  # type: ignore[arg-type]  # a count
-    for name in others:
-        column = known[name]
-        if column.null_count() and _gain(known, pl.col(name).is_null(), target, base) >= _DETERMINES:
-            yield SuspectedLeak(name, f"whether it is null gives {target} exactly", True)
-            continue
-        levels = pl.col(name)
-        if column.n_unique() > max(50, known.height // 20):
-            if not column.dtype.is_numeric():
-                continue
-            levels = (pl.col(name).rank("dense") - 1) * _BINS // column.n_unique()
-        gain = _gain(known, levels, target, base)
-        if gain >= _DETERMINES:
-            yield SuspectedLeak(name, f"it alone gives {target} exactly", True)
-        elif gain >= _NEARLY:
-            yield SuspectedLeak(name, f"it alone tells {gain:.0%} of what there is to tell about {target}", False)
-    for first, second in combinations(_small_numbers(known, others), 2):
-        if _gain(known, (pl.col(first) - pl.col(second)).sign(), target, base) >= _DETERMINES:
-            yield SuspectedLeak(first, f"{target} is which of {first} and {second} is larger", True)
-            yield SuspectedLeak(second, f"{target} is which of {first} and {second} is larger", True)
+def _label_matrix(labels: pl.Series, *, is_number: bool) -> Numbers:
+    """The label's numbers, or one 0/1 column per class (of two the second only)."""
+    if is_number:
+        return _numbers(labels)[:, None]
+    codes = labels.rank("dense").to_numpy().astype(np.int64) - 1
+    one_hot: Numbers = np.eye(int(codes.max()) + 1)[codes]
+    return one_hot[:, 1:] if one_hot.shape[1] == 2 else one_hot
 
 
-def _small_numbers(known: pl.DataFrame, others: list[str]) -> list[str]:
-    """Columns of counts, such as goals: few different whole numbers."""
-    return [name for name in others if known.schema[name] == pl.Int64 and known[name].n_unique() <= _FEW][:_PAIRS_OF]
+def _is_copy(column: pl.Series, target: pl.Series, *, is_number: bool) -> bool:
+    if is_number:
+        if not column.dtype.is_numeric() or column.null_count():
+            return False
+        return abs(_correlation(_numbers(column), _numbers(target))) >= _COPY_CORRELATION
+    pairs = pl.DataFrame([column.alias("column"), target.alias("target")]).n_unique()
+    return bool(pairs == column.n_unique() == target.n_unique())
 
 
-def _gain(known: pl.DataFrame, levels: pl.Expr, target: str, base: float) -> float:
-    """How much of the gap between the commonest class and always right is closed by knowing the level."""
-    if base >= 1:
-        return 0.0
-    counts = known.select(levels.alias("level"), pl.col(target).alias("class")).group_by("level", "class").len()
-    right = int(counts.group_by("level").agg(pl.max("len"))["len"].sum())
-    return (right / known.height - base) / (1 - base)
+def _foretells(column: pl.Series, labels: Numbers, target: str, *, is_number: bool) -> str | None:
+    """The reason to suspect this column alone; None when it foretells no more than an honest column may."""
+    levels = _level_codes(column)
+    if is_number:
+        outcome = _ranks(labels[:, 0])[:, None]
+        linear = _correlation(_numbers(column), labels[:, 0]) ** 2 if column.dtype.is_numeric() else 0.0
+        score, limit, name = max(_explained(levels, outcome), linear), _R2_LIMIT, "explains {:.1%} of its order"
+    else:
+        outcome = labels
+        score, limit, name = _separated(levels, outcome), _AUC_LIMIT, "separates its classes with an AUC of {:.3f}"
+    if score < limit:
+        return None
+    random = np.random.default_rng(1)
+    measure = _explained if is_number else _separated
+    by_chance = max(measure(levels, random.permutation(outcome)) for _ in range(_SHUFFLES))
+    if score <= by_chance:
+        return None
+    return f"alone it foretells {target}: it {name.format(score)} on rows it was not read from"
 
 
-def _of_a_number(known: pl.DataFrame, target: str, others: list[str]) -> Iterator[SuspectedLeak]:
-    numbers = [name for name in others if known.schema[name].is_numeric()]
-    wanted = known[target].cast(pl.Float64).to_numpy()
-    arrays = {name: known[name].cast(pl.Float64).to_numpy() for name in numbers}
-    copies: set[str] = set()
-    for name, values in arrays.items():
-        if abs(_correlation(values, wanted)) >= _COPY_CORRELATION:
-            copies.add(name)
-            yield SuspectedLeak(name, f"it runs with {target} (correlation {_correlation(values, wanted):.4f})", True)
-    if copies:
-        return
-    parts = _summands(arrays, wanted)
-    for name in parts:
-        yield SuspectedLeak(name, f"{target} is a sum of {', '.join(parts)}", True)
+def _level_codes(column: pl.Series) -> Levels:
+    """Levels as codes; numbers of many values in quantile bins; null is a level of its own."""
+    if column.dtype.is_numeric() and column.n_unique() > _BINS:
+        values = _numbers(column)
+        present = values[np.isfinite(values)]
+        edges = np.unique(np.quantile(present, np.linspace(0, 1, min(_BINS, len(present) // 5) + 1)[1:-1]))
+        return np.where(np.isfinite(values), np.searchsorted(edges, values, side="right"), len(edges) + 1)
+    codes = column.cast(pl.String).rank("dense").fill_null(0)
+    return codes.to_numpy().astype(np.int64)
 
 
-def _summands(arrays: dict[str, Numbers], wanted: Numbers) -> list[str]:
+def _cross_fitted(levels: Levels, outcome: Numbers) -> Numbers:
+    """For each row the mean outcome of its level in the other half; a rare level is drawn to the mean of all."""
+    half = np.arange(len(levels)) % 2 == 0
+    size = int(levels.max()) + 1
+    means = np.empty_like(outcome)
+    for read in (half, ~half):
+        counts = np.bincount(levels[read], minlength=size)
+        for place in range(outcome.shape[1]):
+            sums = np.bincount(levels[read], weights=outcome[read, place], minlength=size)
+            means[~read, place] = ((sums + outcome[read, place].mean()) / (counts + 1))[levels[~read]]
+    return means
+
+
+def _separated(levels: Levels, outcome: Numbers) -> float:
+    """The area under the ROC curve; of several classes the mean, as one that is easy to tell is no leak."""
+    scores = _cross_fitted(levels, outcome)
+    return float(np.mean([_auc(outcome[:, place], scores[:, place]) for place in range(outcome.shape[1])]))
+
+
+def _auc(outcome: Numbers, scores: Numbers) -> float:
+    positives = outcome.sum()
+    negatives = len(outcome) - positives
+    if not positives or not negatives:
+        return 0.5
+    return float((_ranks(scores)[outcome == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def _explained(levels: Levels, outcome: Numbers) -> float:
+    rest = outcome - _cross_fitted(levels, outcome)
+    return float(1 - (rest**2).mean() / outcome.var()) if outcome.var() else 0.0
+
+
+def _ranks(values: Numbers) -> Numbers:
+    _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: Numbers = (np.cumsum(counts) - (counts - 1) / 2)[where]
+    return ranks
+
+
+def _pairs(rows: pl.DataFrame, target: str, others: list[str]) -> Iterator[SuspectedLeak]:
+    """Columns that give a class only together: by which is larger (goals), or by their combination (xor)."""
+    classes = rows[target].rank("dense").to_numpy().astype(np.int64) - 1
+    one_hot = np.eye(int(classes.max()) + 1)[classes]
+    numbers = [name for name in others if rows.schema[name] == pl.Int64 and rows[name].n_unique() <= _PAIR_LEVELS]
+    for first, second in combinations(numbers[:_PAIR_COLUMNS], 2):
+        sign = (rows[first] - rows[second]).sign().fill_null(2).to_numpy().astype(np.int64) + 1
+        if _gain(sign, one_hot) >= _AUC_LIMIT:
+            for name in (first, second):
+                yield SuspectedLeak(name, f"{target} is which of {first} and {second} is larger", False)
+    coarse = {name: _coarse(rows[name]) for name in others[:_PAIR_COLUMNS] if rows[name].n_unique() > 1}
+    weak = {name: codes for name, codes in coarse.items() if _gain(codes, one_hot) < _PAIR_ALONE_LIMIT}
+    for (first, one), (second, two) in combinations(weak.items(), 2):
+        both = one * (int(two.max()) + 1) + two
+        if len(np.unique(both)) <= len(rows) // 10 and _gain(both, one_hot) >= _PAIR_LIMIT:
+            for name in (first, second):
+                yield SuspectedLeak(name, f"{first} and {second} together give {target}", False)
+
+
+def _coarse(column: pl.Series) -> Levels:
+    if column.dtype.is_numeric() and column.n_unique() > _PAIR_LEVELS:
+        values = _numbers(column)
+        return (values > np.nanmedian(values)).astype(np.int64)
+    return _level_codes(column)
+
+
+def _gain(levels: Levels, one_hot: Numbers) -> float:
+    """The share of the errors of the commonest class that knowing the level avoids, out of sample."""
+    base = one_hot.mean(axis=0).max()
+    right = float((_cross_fitted(levels, one_hot).argmax(axis=1) == one_hot.argmax(axis=1)).mean())
+    return float((right - base) / (1 - base)) if base < 1 else 0.0
+
+
+def _numbers(column: pl.Series) -> Numbers:
+    return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+
+def _summands(arrays: dict[str, Numbers], label: Numbers) -> list[str]:
     """The columns of which the target is a weighted sum, without any rest; empty when there is a rest."""
     usable = [name for name, values in arrays.items() if np.isfinite(values).mean() > _MOSTLY_GIVEN and np.ptp(values)]
     if not usable:
         return []
-    rows = np.isfinite(wanted) & np.all([np.isfinite(arrays[name]) for name in usable], axis=0)
+    rows = np.isfinite(label) & np.all([np.isfinite(arrays[name]) for name in usable], axis=0)
     if rows.sum() < 10 * len(usable):
         return []
     table = np.column_stack([arrays[name][rows] for name in usable])
     scaled = (table - table.mean(axis=0)) / np.maximum(table.std(axis=0), 1e-12)
-    centred = wanted[rows] - wanted[rows].mean()
+    centred = label[rows] - label[rows].mean()
     weights, *_ = np.linalg.lstsq(scaled, centred, rcond=None)
     rest = centred - scaled @ weights
     if (rest @ rest) > 1e-8 * (centred @ centred):
@@ -132,8 +228,8 @@ def _summands(arrays: dict[str, Numbers], wanted: Numbers) -> list[str]:
     return [name for name, weight in zip(usable, weights, strict=True) if abs(weight) > 1e-3 * centred.std()]
 
 
-def _correlation(values: Numbers, wanted: Numbers) -> float:
-    both = np.isfinite(values) & np.isfinite(wanted)
-    if both.sum() < 20 or np.ptp(values[both]) == 0 or np.ptp(wanted[both]) == 0:
+def _correlation(values: Numbers, label: Numbers) -> float:
+    both = np.isfinite(values) & np.isfinite(label)
+    if both.sum() < _LEAST_ROWS or np.ptp(values[both]) == 0 or np.ptp(label[both]) == 0:
         return 0.0
-    return float(np.corrcoef(values[both], wanted[both])[0, 1])
+    return float(np.corrcoef(values[both], label[both])[0, 1])

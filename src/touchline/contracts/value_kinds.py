@@ -11,6 +11,9 @@ from touchline.contracts.parse import parse_column
 
 _SPELT_NULLS = ("?", "-", "--", ".", "N/A", "n/a", "None", "none", "NULL", "nan", "#N/A", "missing", "unknown")
 _DAYS = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%d/%m/%y", "%m/%d/%y", "%Y%m%d")
+# One file may write the year in two ways; the long form is tried first.
+_MIXED_DAYS = tuple((form.replace("%y", "%Y"), form) for form in ("%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%m-%y"))
+_BOOLEAN_WORDS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
 _TIMES = ("%H:%M", "%H:%M:%S")
 _MOST_LEVELS = 50
 _MOST_CLASSES = 20
@@ -43,10 +46,14 @@ def _else_numbers(column: pl.Series) -> bool:
     return rest.len() > 0 and rest.cast(pl.Float64, strict=False).null_count() == 0
 
 
-def infer_kind(column: pl.Series, *, is_target: bool) -> InferredKind:
-    """The narrowest kind that every value fits; a target with few values keeps them as its classes."""
+def infer_kind(column: pl.Series, *, is_target: bool, task: str | None = None) -> InferredKind:
+    """The narrowest kind that every value fits; a target of classes keeps them as its levels.
+
+    Whole numbers of a target are classes when they are two values or run without a gap from 0 or 1 to at most 20;
+    `task` ("classification" or "regression") overrides the rule.
+    """
     if column.dtype != pl.String:
-        return _of_typed(column, is_target=is_target)
+        return _of_typed(column, is_target=is_target, task=task)
     values = column.str.strip_chars()
     values = values.zip_with((values != "").fill_null(False), pl.Series([None], dtype=pl.String))
     given = values.drop_nulls()
@@ -57,17 +64,19 @@ def infer_kind(column: pl.Series, *, is_target: bool) -> InferredKind:
             break
         parsed = parse_column(_spec(kind), values, "UTC")
         if parsed.failed is None and parsed.values.null_count() == values.null_count():
-            return _number(kind, parsed.values, is_target=is_target)
-    words = given.str.to_lowercase().unique()
-    if not is_target and words.is_in(["true", "false"]).all():
+            return _number(kind, parsed.values, is_target=is_target, task=task)
+    if _is_boolean(given, is_target=is_target):
         return InferredKind("bool", parse_column(_spec("bool"), values, "UTC").values)
     return _time(values) or _text(values, is_target=is_target)
 
 
-def _of_typed(column: pl.Series, *, is_target: bool) -> InferredKind:
+def _of_typed(column: pl.Series, *, is_target: bool, task: str | None) -> InferredKind:
     if column.dtype.is_integer():
-        return _number("int", column.cast(pl.Int64), is_target=is_target)
+        return _number("int", column.cast(pl.Int64), is_target=is_target, task=task)
     if column.dtype.is_numeric():
+        whole = column.drop_nulls().drop_nans()
+        if is_target and whole.len() and (whole == whole.round()).all() and whole.abs().max() < 2**53:  # type: ignore[operator]
+            return _number("int", column.fill_nan(None).cast(pl.Int64), is_target=True, task=task)
         return InferredKind("float", column.cast(pl.Float64).fill_nan(None))
     if column.dtype == pl.Boolean:
         return InferredKind("bool", column)
@@ -78,9 +87,27 @@ def _of_typed(column: pl.Series, *, is_target: bool) -> InferredKind:
     return _text(column.cast(pl.String), is_target=is_target)
 
 
-def _number(kind: Kind, values: pl.Series, *, is_target: bool) -> InferredKind:
+def _is_boolean(given: pl.Series, *, is_target: bool) -> bool:
+    """True and false in any spelling; a target of two spellings keeps them as its classes."""
+    words = set(given.str.to_lowercase().unique())
+    if not is_target:
+        return words <= {"true", "false"}
+    return given.n_unique() > 2 and any(words <= pair for pair in _BOOLEAN_WORDS)
+
+
+def _are_classes(distinct: pl.Series, rows: int) -> bool:
+    if distinct.len() <= 2:
+        return True
+    least, most = int(distinct[0]), int(distinct[-1])
+    has_no_gap = least in (0, 1) and most - least + 1 == distinct.len()
+    return has_no_gap and distinct.len() <= _MOST_CLASSES and rows >= 5 * distinct.len()
+
+
+def _number(kind: Kind, values: pl.Series, *, is_target: bool, task: str | None) -> InferredKind:
+    if not is_target or kind != "int" or task == "regression":
+        return InferredKind(kind, values)
     distinct = values.drop_nulls().unique().sort()
-    if is_target and kind == "int" and distinct.len() <= 2:
+    if task == "classification" or _are_classes(distinct, values.len()):
         return InferredKind(kind, values, levels=tuple(distinct.to_list()))
     return InferredKind(kind, values)
 
@@ -102,6 +129,10 @@ def _time(values: pl.Series) -> InferredKind | None:
         return InferredKind(
             "date", parse_column(spec, values, "UTC").values, formats=formats, is_ambiguous=bool(swapped)
         )
+    for forms in _MIXED_DAYS:
+        if _fits(_spec("date", *forms), values):
+            parsed = parse_column(_spec("date", *forms), values, "UTC").values
+            return InferredKind("date", parsed, formats=forms)
     if _fits(_spec("datetime"), values):
         return InferredKind("datetime", parse_column(_spec("datetime"), values, "UTC").values)
     for form in (f"{day} {time}" for day in _DAYS for time in _TIMES):

@@ -3,7 +3,8 @@
     TouchlineError
     ├── UsageError                 the person's input is wrong (exit code 2)
     │   ├── InvalidSetting
-    │   ├── InvalidProject, ProjectNotFound, ProjectExists, NothingToLearnFrom, UnknownName, InvalidInstant
+    │   ├── InvalidProject, ProjectNotFound, ProjectExists, InvalidProjectName, NothingToLearnFrom, UnknownName,
+    │   │   InvalidInstant
     │   ├── ClockNotFrozen, ClockRunsForward
     │   ├── UnknownPlugin
     │   ├── InvalidContract, ColumnUnknown, SnapshotNotFound, ManifestNotFound
@@ -79,6 +80,7 @@ from touchline.errors.project import (
     ClockRunsForward,
     InvalidInstant,
     InvalidProject,
+    InvalidProjectName,
     InvalidRequestField,
     NotAPair,
     NothingNamed,
@@ -182,6 +184,7 @@ __all__ = [
     "InvalidInstant",
     "InvalidObjectKey",
     "InvalidProject",
+    "InvalidProjectName",
     "InvalidPush",
     "InvalidRequestField",
     "InvalidSample",

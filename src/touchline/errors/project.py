@@ -15,6 +15,14 @@ class ProjectExists(UsageError):
         )
 
 
+class InvalidProjectName(UsageError):
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name!r} cannot name a project: use a lower-case letter, then at most 47 letters, digits or '_'. "
+            "Nothing was written."
+        )
+
+
 class NothingToLearnFrom(UsageError):
     def __init__(self, name: str, target: str, leaks: Sequence[str]) -> None:
         suspected = f" Suspected of giving {target!r} away: {', '.join(leaks)}." if leaks else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +11,11 @@ import polars as pl
 
 from touchline.errors import SourceFileMissing, SourceFileUnreadable
 from touchline.ingest.providers.csv_files import CsvFiles
-from touchline.ingest.providers.csv_text import CsvFormat, delimiter_of, read_csv_text
+from touchline.ingest.providers.csv_text import CsvFormat, CsvRows, delimiter_of, read_csv_text, refuse_workbook
 from touchline.ingest.providers.files import gunzipped
 
-_ENCODINGS = ("utf-8", "utf-16", "cp1252")
+_WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
+_ACCENTED = re.compile(rb"[\xc3-\xf4][\x80-\xbf]+")
 _PARQUET = b"PAR1"
 
 
@@ -23,6 +26,7 @@ class FileSample:
     frame: pl.DataFrame
     kind: str
     arguments: dict[str, str]
+    notes: tuple[str, ...] = ()
 
 
 def inspect_file(path: Path) -> FileSample:
@@ -33,18 +37,43 @@ def inspect_file(path: Path) -> FileSample:
     if content.startswith(_PARQUET):
         return FileSample(pl.read_parquet(path), "ParquetFiles", {})
     text = gunzipped(content, path.name, path.name)
-    null_values = CsvFiles.model_fields["null_values"].default
-    for encoding in _ENCODINGS:
-        form = CsvFormat(None, encoding, null_values, frozenset())
+    refuse_workbook(text, name=path.name, table=path.stem)
+    encoding = _encoding(text, path.name)
+    form = CsvFormat(None, encoding, CsvFiles.model_fields["null_values"].default, frozenset())
+    rows = read_csv_text(text, form, name=path.name, table=path.stem)
+    inferred = {"delimiter": delimiter_of(text, encoding), "encoding": encoding}
+    usual = {"delimiter": ",", "encoding": "utf-8"}
+    arguments = {name: value for name, value in inferred.items() if value != usual[name]}
+    return FileSample(rows.frame, "CsvFiles", arguments, tuple(_notes(rows)))
+
+
+def _encoding(text: bytes, name: str) -> str:
+    """UTF-16 only with its mark or zero bytes, UTF-8 where all of it is, else the Western single-byte encoding."""
+    if text.startswith(_WIDE_BOMS):
+        return "utf-16"
+    if b"\0" in text[:1000]:
+        return "utf-16-le" if text[1:2] == b"\0" else "utf-16-be"
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError as wrong:
+        if _ACCENTED.search(text):
+            line = text.count(b"\n", 0, wrong.start) + 1
+            reason = f"it mixes UTF-8 with another encoding (first in line {line})"
+            raise SourceFileUnreadable(Path(name).stem, name, reason, "Write it again in one encoding.") from wrong
         try:
-            rows = read_csv_text(text, form, name=path.name, table=path.stem)
-        except SourceFileUnreadable:
-            if encoding == _ENCODINGS[-1]:
-                raise
-            continue
-        found = {"delimiter": delimiter_of(text, encoding), "encoding": encoding}
-        usual = {"delimiter": ",", "encoding": "utf-8"}
-        return FileSample(
-            rows.frame, "CsvFiles", {name: value for name, value in found.items() if value != usual[name]}
+            text.decode("cp1252")
+        except UnicodeDecodeError:
+            return "latin-1"
+        return "cp1252"
+    return "utf-8"
+
+
+def _notes(rows: CsvRows) -> Iterator[str]:
+    if rows.nameless:
+        yield f"{rows.nameless} columns without a name hold nothing and are dropped"
+    if rows.broken.height:
+        first = rows.broken["value"][0]
+        yield (
+            f"{rows.broken.height} of {rows.broken.height + rows.frame.height} lines could not be read as rows "
+            f"(first: {first}); ingest counts them as rejected"
         )
-    raise AssertionError("the last encoding reads or raises")

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from touchline.contracts import contract_imports, infer_contract, render_contract
-from touchline.errors import NothingToLearnFrom, ProjectExists
+from touchline.errors import InvalidProjectName, NothingToLearnFrom, OneClassOnly, ProjectExists
 from touchline.ingest import inspect_file
+from touchline.project.load import load_project
+from touchline.project.plan import plan_changes
+from touchline.project.spec import is_project_name
 
 if TYPE_CHECKING:
-    from touchline.contracts import Inference
+    from touchline.contracts import Inference, TaskType
     from touchline.ingest import FileSample
 
 _TEST_SHARE = 0.2
+_RARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -31,17 +36,22 @@ class WrittenProject:
     notes: tuple[str, ...]
 
 
-def write_project(name: str, *, data: Path, target: str, base: Path) -> WrittenProject:
-    """Write `projects/NAME/project.py` under `base` from a CSV or Parquet file.
+def write_project(name: str, *, data: Path, target: str, base: Path, task: TaskType | None = None) -> WrittenProject:
+    """Write `projects/NAME/project.py` under `base` from a CSV or Parquet file, then load and plan it.
 
     Raises `ProjectExists` rather than overwrite, `NothingToLearnFrom` when no input column is left, and the
-    errors of reading the file.
+    errors of reading the file. Nothing stays behind when it fails.
     """
+    if not is_project_name(name):
+        raise InvalidProjectName(name)
     file = base / "projects" / name / "project.py"
     if file.exists():
         raise ProjectExists(name, file)
     sample = inspect_file(data)
-    found = infer_contract(sample.frame, name=name, target=target)
+    found = infer_contract(sample.frame, name=name, target=target, task=task)
+    label = found.field(str(found.target))
+    if label.distinct < 2:
+        raise OneClassOnly(label.least or next(iter(map(str, label.levels)), None), found.rows - label.nulls)
     inputs = input_columns(found)
     if not inputs:
         raise NothingToLearnFrom(name, target, [leak.column for leak in found.leaks])
@@ -49,20 +59,42 @@ def write_project(name: str, *, data: Path, target: str, base: Path) -> WrittenP
     text = render_project(name, found, sample, path=path, inputs=inputs)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
-    return WrittenProject(name, file, found.rows, len(found.fields), str(found.task), _notes(found))
+    try:
+        plan_changes(load_project(file.parent, base=base).project, None)
+    except Exception:
+        shutil.rmtree(file.parent)
+        raise
+    notes = (*sample.notes, *found.notes, *_notes(found, inputs))
+    return WrittenProject(name, file, found.rows, len(found.fields), str(found.task), notes)
 
 
 def input_columns(found: Inference) -> list[str]:
-    """The columns the model may see: neither key, target, time nor suspected leak, nor text that never repeats."""
-    left_out = {*found.key, found.target, found.event_time, *(leak.column for leak in found.leaks)}
-    return [
-        field.name
-        for field in found.fields
-        if field.name not in left_out
-        and field.kind not in ("date", "datetime")
-        and not (field.kind == "str" and not field.levels and field.distinct > found.rows / 2)
-        and field.distinct > 1
-    ]
+    """The columns the model may see."""
+    left_out = columns_left_out(found)
+    return [field.name for field in found.fields if field.name != found.target and field.name not in left_out]
+
+
+def columns_left_out(found: Inference) -> dict[str, str]:
+    """Each column that is no input, with the reason; the target is not among them."""
+    reasons: dict[str, str] = {}
+    copies = {leak.column: leak.reason for leak in found.leaks if leak.is_copy}
+    for field in found.fields:
+        if field.name in copies:
+            reasons[field.name] = copies[field.name]
+        elif field.name in found.key:
+            reasons[field.name] = "it identifies a row" if len(found.key) == 1 else "it is part of the key"
+        elif field.name == found.event_time:
+            reasons[field.name] = "it is the time of a row"
+        elif field.is_row_index:
+            reasons[field.name] = "it numbers the rows"
+        elif field.kind in ("date", "datetime"):
+            reasons[field.name] = "a date is no input; make a number or a category of it in all_rows"
+        elif field.distinct <= (0 if field.nullable else 1):
+            reasons[field.name] = "it never varies"
+        elif field.kind == "str" and not field.levels and field.distinct > found.rows / 2:
+            reasons[field.name] = "its text differs from row to row"
+    reasons.pop(str(found.target), None)
+    return reasons
 
 
 def render_project(name: str, found: Inference, sample: FileSample, *, path: str, inputs: list[str]) -> str:
@@ -131,7 +163,7 @@ def _source(found: Inference, sample: FileSample, path: str) -> str:
 
 def _quoted(value: str | int) -> str:
     """A value as Python source, text in double quotes."""
-    return json.dumps(value, ensure_ascii=False)
+    return repr(value) if isinstance(value, bool) else json.dumps(value, ensure_ascii=False)
 
 
 def _examples(found: Inference) -> str:
@@ -140,7 +172,15 @@ def _examples(found: Inference) -> str:
     cutoff = "event_timestamp"
     note = "    # The table has no time column, so the split is stratified and nothing expires."
     if found.event_time:
-        note = f"    # Judged at the instant a row became known ({found.event_time}); move it if you predict earlier."
+        note = f"    # Predicted when a row became known ({found.event_time}); move it if you predict earlier."
+    proposals = []
+    if found.event_time:
+        proposals = [
+            "        # Calendar and trend columns; name in INPUTS those that you use:",
+            '        # month=pl.col("event_timestamp").dt.month(),',
+            '        # weekday=pl.col("event_timestamp").dt.weekday(),',
+            '        # trend_days=pl.col("event_timestamp").dt.epoch("d"),',
+        ]
     return "\n".join(
         [
             "@examples(source=rows)",
@@ -149,6 +189,7 @@ def _examples(found: Inference) -> str:
             note,
             "    return rows.select(",
             "        *INPUTS,",
+            *proposals,
             f"        example_id={identity},",
             f'        cutoff="{cutoff}",',
             f'        label="{found.target}",',
@@ -160,8 +201,14 @@ def _examples(found: Inference) -> str:
 
 
 def _inputs(found: Inference, inputs: list[str]) -> str:
-    leaks = [f"# left out: {leak.column} ({leak.reason})" for leak in found.leaks]
-    return "\n".join([*leaks, "INPUTS = [", *(f'    "{name}",' for name in inputs), "]", ""])
+    notes = [f"# left out: {name} ({reason})" for name, reason in columns_left_out(found).items()]
+    suspicions = {leak.column: leak.reason for leak in found.leaks}
+    lines: list[str] = []
+    for name in inputs:
+        if name in suspicions:
+            lines.append(f"    # suspected leak: {suspicions[name]}")
+        lines.append(f'    "{name}",')
+    return "\n".join([*notes, "INPUTS = [", *lines, "]", ""])
 
 
 def _task(found: Inference) -> str:
@@ -173,22 +220,39 @@ def _task(found: Inference) -> str:
 def _project(name: str, found: Inference) -> str:
     candidates = '["ridge", "lightgbm"]' if found.task == "regression" else '["logistic", "lightgbm"]'
     score = "mse" if found.task == "regression" else "log_loss"
+    options = [f"candidates={candidates}", f"test={_TEST_SHARE}", "blend=True"]
+    if found.positive_share is not None and found.positive_share < _RARE:
+        options.append('threshold="f1"')
+    gates = [f'Gate.improves("{score}", confidence=0.95)']
+    if found.task == "regression":
+        gates.append('Gate("r2", at_least=0.0)')
     return "\n".join(
         [
             "project = Project(",
             f'    name="{name}",',
             "    sources=[rows],",
             "    task=task,",
-            f"    training=Training(candidates={candidates}, test={_TEST_SHARE}),",
-            f'    gates=[Gate.improves("{score}", confidence=0.95)],',
+            "    training=Training(",
+            *(f"        {option}," for option in options),
+            "        trusted=tuple(INPUTS),  # suspected leaks are named above; training only warns",
+            "    ),",
+            f"    gates=[{', '.join(gates)}],",
             ")",
             "",
         ]
     )
 
 
-def _notes(found: Inference) -> tuple[str, ...]:
-    notes = [f"{leak.column} is left out: {leak.reason}" for leak in found.leaks]
+def _notes(found: Inference, inputs: list[str]) -> tuple[str, ...]:
+    notes = [f"{name} is left out: {reason}" for name, reason in columns_left_out(found).items()]
+    notes += [
+        f"{leak.column} may leak and stays an input: {leak.reason}" for leak in found.leaks if leak.column in inputs
+    ]
+    if found.positive_share is not None and found.positive_share < _RARE:
+        notes.append(
+            f"{found.classes[-1]} is {found.positive_share:.1%} of the rows, so the threshold is the one with the best "
+            'F1 on validation rows (threshold="f1"), not 0.5'
+        )
     notes += [
         f"{column}: day and month could be the other way round; check its DateFormat"
         for column in found.ambiguous_dates
@@ -198,5 +262,8 @@ def _notes(found: Inference) -> tuple[str, ...]:
     if found.event_time is None:
         notes.append("no time column was found; if there is one, name it as event_time")
     else:
-        notes.append(f"{found.event_time} is taken as the time a row became known")
+        notes.append(
+            f"{found.event_time} is taken as the time a row became known; is it? If the target follows the season or a "
+            "trend, add calendar and trend columns in all_rows (a proposal stands there)"
+        )
     return tuple(notes)

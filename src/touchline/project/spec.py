@@ -55,6 +55,11 @@ class Retrain(BaseModel):
         return schedule
 
 
+def is_project_name(name: str) -> bool:
+    """Whether a project may have this name: it is a folder, a module and a prefix of keys."""
+    return _NAME.fullmatch(name) is not None
+
+
 class Project(BaseModel):
     """One declared problem. Creating it checks that its parts fit together."""
 
@@ -77,7 +82,7 @@ class Project(BaseModel):
     @field_validator("name")
     @classmethod
     def _usable_name(cls, name: str) -> str:
-        if not _NAME.fullmatch(name):
+        if not is_project_name(name):
             raise ValueError(
                 f"{name!r} cannot name a project: use a lower-case letter, then at most 47 letters, digits or '_'"
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -27,6 +27,9 @@ def init(
     data: Annotated[Path, typer.Option("--from", help="CSV or Parquet file with the data.")],
     *,
     target: Annotated[str, typer.Option(help="Column to predict.")],
+    task: Annotated[
+        Literal["classification", "regression"] | None, typer.Option(help="Kind of task, where it is not as inferred.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a working project from one table.
@@ -36,7 +39,7 @@ def init(
 
     Example: touchline init churn --from customers.csv --target churned
     """
-    written = projects.write_project(name, data=data, target=target, base=open_home().base)
+    written = projects.write_project(name, data=data, target=target, base=open_home().base, task=task)
     if as_json:
         print_json(written)
         return

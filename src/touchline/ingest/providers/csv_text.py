@@ -34,28 +34,48 @@ class CsvRows:
 
     frame: pl.DataFrame
     broken: pl.DataFrame
+    nameless: int = 0
 
 
 def read_csv_text(content: bytes, form: CsvFormat, *, name: str, table: str) -> CsvRows:
-    """The rows of a delimited text; raises where no row of it can be trusted."""
+    """The rows of a delimited text; raises where no row of it can be trusted.
+
+    A column without a name is dropped when it is empty, else called `column_N` by its place (the first keeps "").
+    """
+    refuse_workbook(content, name=name, table=table)
     text = _as_utf8(content, form.encoding, name=name, table=table)
+    if b"\n" not in text:
+        text = text.replace(b"\r", b"\n")
     if not text.strip():
         raise SourceFileEmpty(table, name)
     first_line = text[: text.find(b"\n") if b"\n" in text else len(text)].decode(errors="replace").rstrip("\r")
     delimiter = _delimiter(first_line, form, name=name, table=table)
     header = next(csv.reader([first_line], delimiter=delimiter))
+    nameless = [place for place, column in enumerate(header) if not column.strip()]
+    header = [f"column_{place + 1}" if place in nameless and place else column for place, column in enumerate(header)]
     repeated = [column for column, times in Counter(header).items() if times > 1]
     if repeated:
         raise SourceFileUnreadable(
             table, name, f"its header names {repeated[0]!r} {header.count(repeated[0])} times", "Name each column once."
         )
     rows = _read(text, header, delimiter, form.null_values, name=name, table=table)
-    return CsvRows(_cleaned(rows.frame, form.null_values), rows.broken)
+    frame = _cleaned(rows.frame, form.null_values)
+    unused = [header[place] for place in nameless if frame[header[place]].null_count() == frame.height]
+    return CsvRows(frame.drop(unused), rows.broken, len(unused))
+
+
+def refuse_workbook(content: bytes, *, name: str, table: str) -> None:
+    """Raise for a file that is a workbook or an archive, by its kind."""
+    kinds = {b"PK\x03\x04": "a zip archive", b"\xd0\xcf\x11\xe0": "an Excel workbook (.xls)"}
+    kind = kinds.get(content[:4])
+    if kind is not None:
+        kind = "an Excel workbook (.xlsx)" if b"xl/" in content else kind
+        raise SourceFileUnreadable(table, name, f"it is {kind}, not text", "Save the sheet as CSV.")
 
 
 def delimiter_of(content: bytes, encoding: str) -> str:
     """The delimiter that a text's header shows."""
-    first_line = content.decode(encoding).removeprefix("\ufeff").split("\n", 1)[0].rstrip("\r")
+    first_line = next(iter(content.decode(encoding).removeprefix("\ufeff").splitlines()), "")
     return _delimiter(first_line, CsvFormat(None, encoding, (), frozenset()), name="", table="")
 
 
