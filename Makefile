@@ -50,12 +50,14 @@ setup-all:
 test: setup-dev ## Set up and run every test, with real servers that the tests start themselves
 	@$(pytest) -q -n $(WORKERS) --dist worksteal
 
-check: setup-dev ## Format, lint, types, layers and sizes
+check: setup-dev ## Format, lint, types, layers, sizes, imports and names
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 	.venv/bin/python tools/check_shape.py
+	.venv/bin/python tools/check_imports.py
+	.venv/bin/python tools/check_words.py
 
 bench: setup-dev ## Measure, beside the peers, and print ratios
 	@$(call run_each,$(filter-out benchmarks/prove_%,$(wildcard benchmarks/*.py)))

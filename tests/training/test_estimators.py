@@ -16,7 +16,6 @@ from touchline.plugins import load, names
 from touchline.training.estimators.base import Deadline, Family, FitRequest, FitRows, Kind
 from touchline.training.estimators.forest import ForestFamily
 from touchline.training.estimators.sklearn_bridge import SklearnFamily
-from touchline.training.estimators.tensors import from_safetensors, to_safetensors
 
 Array = NDArray[np.float64]
 KINDS: tuple[Kind, ...] = ("binary", "multiclass", "regression")
@@ -170,14 +169,6 @@ def test_a_changed_byte_is_refused(name: str, tmp_path: Path) -> None:
     model.write_bytes(content)
     with pytest.raises(ModelDamaged, match="has SHA-256"):
         family.restore(tmp_path)
-
-
-def test_safetensors_are_read_by_their_own_library_too() -> None:
-    theirs = pytest.importorskip("safetensors.numpy")
-    arrays = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.array([1.5, 2.5])}
-    content = to_safetensors(arrays)
-    for read in (theirs.load(content), from_safetensors(content)):
-        assert {name: array.tolist() for name, array in read.items()} == {n: a.tolist() for n, a in arrays.items()}
 
 
 def test_loading_a_family_imports_no_library() -> None:

@@ -39,6 +39,9 @@ from touchline.http.problems import (
     Unavailable,
 )
 
+ACCEPTED: Final = 202
+CLIENT_GONE: Final = 499  # as nginx logs it: the client left before it had a response
+
 _log = logging.getLogger("touchline.http")
 
 
@@ -96,3 +99,8 @@ def _field_problem(error: TouchlineError) -> FieldProblem:
         return FieldProblem("label", str(error), error.label, None)
     field = "body" if isinstance(error, (EntityKeyMissing, InvalidPush)) else ""
     return FieldProblem(getattr(error, "key", field), str(error), None, None)
+
+
+def is_server_error(status: int) -> bool:
+    """Whether the server, not the client, is at fault."""
+    return status >= 500

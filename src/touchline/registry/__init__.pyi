@@ -19,7 +19,6 @@ from touchline.registry.journal.decide import demote as demote
 from touchline.registry.journal.decide import reject as reject
 from touchline.registry.journal.journal import Journal as Journal
 from touchline.registry.journal.journal import Move as Move
-from touchline.registry.journal.projection import project_aliases as project_aliases
 from touchline.registry.journal.stages import Reference as Reference
 from touchline.registry.journal.stages import Stage as Stage
 from touchline.registry.journal.stages import StageChange as StageChange
@@ -39,6 +38,7 @@ from touchline.registry.release.releases import Families as Families
 from touchline.registry.release.releases import Release as Release
 from touchline.registry.release.releases import Releases as Releases
 from touchline.registry.release.transforms import transform_modules as transform_modules
+from touchline.registry.runs.aliases import project_aliases as project_aliases
 from touchline.registry.runs.compare import PairedDifference as PairedDifference
 from touchline.registry.runs.compare import VersionComparison as VersionComparison
 from touchline.registry.runs.compare import compare_versions as compare_versions

@@ -89,7 +89,7 @@ def _wait(url: str, name: str, *, home: Path, on_progress: Callable[[str], None]
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
         try:
-            if httpx.get(url, timeout=2).status_code == 200:
+            if httpx.get(url, timeout=2).is_success:
                 return
         except httpx.TransportError:
             if supervisor.running(home) is None and time.monotonic() > deadline - _READY_SECONDS + 5:

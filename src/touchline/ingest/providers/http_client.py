@@ -72,14 +72,16 @@ class PoliteClient:
 
     def get(self, url: str, *, secret: str = "", use_cache: bool = True) -> Answer:
         """The page at `url`. `secret` parameters are sent with it, and neither stored nor shown."""
+        import httpx
+
         cached = read_cached(self._context, url) if use_cache else None
         asked = f"{url}{'&' if '?' in url else '?'}{secret}" if secret else url
         response = self._get_with_retries(asked, cached.conditions() if cached else {})
-        if response.status_code == 304 and cached is not None:
+        if response.status_code == httpx.codes.NOT_MODIFIED and cached is not None:
             self._cached += 1
             file = RawFile(_shown(url), cached.sha256, len(cached.body))
             return Answer(url, cached.body, "", "", file, from_cache=True)
-        if response.status_code != 200:
+        if response.status_code != httpx.codes.OK:
             raise self._refused(response)
         raw = self._context.keep(_shown(url), response.content)
         kind = response.headers.get("content-type", "")

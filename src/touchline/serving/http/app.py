@@ -22,7 +22,7 @@ from touchline.http.problems import (
     problem_of_status,
     respond,
 )
-from touchline.http.statuses import problem_of
+from touchline.http.statuses import CLIENT_GONE, problem_of
 from touchline.serving.http.docs_page import docs_router
 from touchline.serving.http.jobs import Jobs
 from touchline.serving.http.openapi import FAILURES, document_of
@@ -106,7 +106,7 @@ def _add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http_exception(request: Request, wrong: HTTPException) -> Response:
-        if wrong.status_code == 405:
+        if wrong.status_code == MethodNotAllowed.status:
             return reply(
                 request, MethodNotAllowed(request.method, (wrong.headers or {}).get("Allow", "another method"))
             )
@@ -114,7 +114,7 @@ def _add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ClientGone)
     async def on_gone(request: Request, gone: ClientGone) -> Response:  # noqa: ARG001  nobody is left to read it
-        return Response(status_code=499)
+        return Response(status_code=CLIENT_GONE)
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, wrong: RequestValidationError) -> Response:

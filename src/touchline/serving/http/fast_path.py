@@ -15,7 +15,7 @@ import orjson
 
 from touchline.http.correlation import correlation_of, trace_context
 from touchline.http.problems import InternalError, MethodNotAllowed, Problem, respond
-from touchline.http.statuses import problem_of_any
+from touchline.http.statuses import is_server_error, problem_of_any
 from touchline.serving.http.admission import Admission, Headers
 from touchline.serving.http.probes import PROBES, Probe
 from touchline.serving.http.request_bodies import ClientGone, limited
@@ -65,7 +65,7 @@ class Front:
             serving.in_flight -= 1
         seconds = perf_counter() - started
         (slot.meter if slot else serving.meter).answered(route, status, seconds)
-        is_worth_it = status >= 500 or seconds > serving.limits.slow_seconds
+        is_worth_it = is_server_error(status) or seconds > serving.limits.slow_seconds
         if _access.isEnabledFor(logging.DEBUG) or (is_worth_it and self._may_write_down()):
             self._write_down(scope, route, status, seconds, correlation_id)
         if serving.tracer is not None:
@@ -145,7 +145,7 @@ class Front:
         return False
 
     def _write_down(self, scope: Scope, route: str, status: int, seconds: float, correlation_id: str) -> None:
-        level = logging.WARNING if status >= 500 else logging.INFO
+        level = logging.WARNING if is_server_error(status) else logging.INFO
         facts = {
             "method": scope["method"],
             "path": scope["path"],

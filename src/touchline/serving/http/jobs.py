@@ -34,6 +34,7 @@ from touchline.http.problems import (
     NotFound,
     Overloaded,
     Problem,
+    Unavailable,
 )
 from touchline.predictions.spool import lock_folder, release_folder
 from touchline.serving.predicting.answer import answer, to_json
@@ -180,7 +181,7 @@ class Jobs:
         try:
             return [(to_json(one), False) for one in answer(serving, slot, body, self._ids.next, most_rows=len(rows))]
         except Problem as refused:
-            if refused.status == 503 and not isinstance(refused, FeaturesStale):
+            if refused.status == Unavailable.status and not isinstance(refused, FeaturesStale):
                 raise
             problem = refused
         except Exception as error:  # noqa: BLE001  an unforeseen error of one row must not end the job

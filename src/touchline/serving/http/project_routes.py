@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 from pydantic import Field
 
 from touchline.errors import WrongLabel
+from touchline.http.statuses import ACCEPTED
 from touchline.predictions import Outcome, OutcomeRecords, Receipt
 from touchline.registry import LoadedRelease
 from touchline.serving.http.jobs import Job, Jobs, rows_of
@@ -110,13 +111,13 @@ def _add_jobs(router: APIRouter, serving: Serving, slot: ReleaseSlot, jobs: Jobs
         lines = rows_of(await request.body(), serving.limits.job_rows, is_list=is_list)
         predictor_of(slot)  # refuse now where no release could answer later
         job = await asyncio.to_thread(jobs.submit, slot.project, lines)
-        return _json(orjson.dumps(job), 202)
+        return _json(orjson.dumps(job), ACCEPTED)
 
     _post(
         router,
         "/predict/jobs",
         _documented(post_job, rows),
-        status_code=202,
+        status_code=ACCEPTED,
         response_model=Job,
         summary="Predict a large batch as a background job",
         description=_JOB.format(rows=serving.limits.job_rows),

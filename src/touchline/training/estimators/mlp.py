@@ -2,59 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from touchline.training.estimators.arrays import read_checked, sigmoid, softmax, two_columns, write_checked
 from touchline.training.estimators.base import FitRequest, Fitted, Kind, Params
-from touchline.training.estimators.tensors import from_safetensors, to_safetensors
+from touchline.training.estimators.mlp_network import Mlp
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
-
-Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Mlp:
-    """Weights and biases of dense layers with ReLU between. `shift` and `scale` undo the scaling of a number."""
-
-    layers: tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]
-    kind: Kind
-    shift: float = 0.0
-    scale: float = 1.0
-    settled: Params = field(default_factory=dict)
-
-    def predict(self, matrix: Array) -> Array:
-        # Double precision sums that go row by row: an answer does not depend on how many come at once.
-        flowing = matrix
-        for place, (weights, biases) in enumerate(self.layers):
-            flowing = np.einsum("ij,kj->ik", flowing, weights.astype(np.float64)) + biases
-            if place + 1 < len(self.layers):
-                flowing = np.maximum(flowing, 0.0)
-        if self.kind == "regression":
-            return np.asarray(flowing * self.scale + self.shift)
-        return two_columns(sigmoid(flowing[:, 0])) if self.kind == "binary" else softmax(flowing)
-
-    def export(self, folder: Path) -> None:
-        arrays: dict[str, NDArray[np.generic]] = {"shift_scale": np.array([self.shift, self.scale])}
-        for place, (weights, biases) in enumerate(self.layers):
-            arrays |= {f"{place}.weight": weights, f"{place}.bias": biases}
-        write_checked(folder / "model.safetensors", to_safetensors(arrays))
-        (folder / "kind.txt").write_text(self.kind, encoding="utf-8")
-
-
-def _layers(arrays: dict[str, NDArray[np.generic]]) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    for place in count():
-        if f"{place}.weight" not in arrays:
-            return
-        yield arrays[f"{place}.weight"].astype(np.float32), arrays[f"{place}.bias"].astype(np.float32)
 
 
 class MlpFamily:
@@ -90,11 +45,7 @@ class MlpFamily:
         return fit_mlp(request)
 
     def restore(self, folder: Path) -> Fitted:
-        kind = (folder / "kind.txt").read_text(encoding="utf-8")
-        assert kind in ("binary", "multiclass", "regression")
-        arrays = from_safetensors(read_checked(folder / "model.safetensors", "The neural network"))
-        shift, scale = arrays.pop("shift_scale").astype(np.float64)
-        return Mlp(tuple(_layers(arrays)), kind, float(shift), float(scale))  # type: ignore[arg-type]  # narrowed
+        return Mlp.restore(folder)
 
 
 MLP = MlpFamily()

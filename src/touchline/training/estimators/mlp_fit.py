@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.training.estimators.base import FitRequest, FitRows
-from touchline.training.estimators.mlp import Mlp
+from touchline.training.estimators.mlp_network import Mlp
 
 if TYPE_CHECKING:
     import torch

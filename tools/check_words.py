@@ -1,0 +1,103 @@
+"""Refuse names that do not say what they name: metaphors and participles in files, classes, functions and parameters.
+
+    python tools/check_words.py [FOLDER]
+
+Names that were there before the rule stand in `tools/old_names.txt`, which may only shrink.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+# As any part of a name (`judge_interval`, `tell`), with the word to use instead.
+METAPHORS = {
+    "ask": "request",
+    "asked": "requested",
+    "asking": "request",
+    "contest": "search",
+    "door": "stores",
+    "house": "stores",
+    "judge": "evaluate",
+    "judged": "evaluated",
+    "judges": "gates",
+    "opponent": "reference",
+    "opponents": "references",
+    "said": "predicted",
+    "say": "on_progress",
+    "tell": "on_progress",
+    "told": "message",
+    "wanted": "requested",
+    "workplace": "context",
+    "workshop": "context",
+}
+# As a whole name: say what was found, kept or chosen.
+PARTICIPLES = frozenset({"chosen", "found", "kept", "known", "made", "served", "taken"})
+OLD_NAMES = "old_names.txt"
+
+
+def main(root: Path) -> int:
+    """Print every new breach, and every old name that is gone but still listed; the exit code is 1 if there is one."""
+    breaches = dict(breaches_below(root))
+    old = old_names(root)
+    problems = [text for name, text in breaches.items() if name not in old]
+    problems += [
+        f"tools/{OLD_NAMES} lists {name}, which is gone: delete the line" for name in sorted(old - {*breaches})
+    ]
+    for problem in problems:
+        print(problem)
+    print(f"words: {len(problems)} breaches, {len(old & {*breaches})} old names left")
+    return bool(problems)
+
+
+def old_names(root: Path) -> set[str]:
+    """The names that the rule found when it was made."""
+    path = root / "tools" / OLD_NAMES
+    return set(path.read_text(encoding="utf-8").split()) if path.exists() else set()
+
+
+def breaches_below(root: Path) -> Iterator[tuple[str, str]]:
+    """Each name that the rule refuses, as `file:name`, with a sentence about it."""
+    for path in sorted((root / "src").rglob("*.py")):
+        place = path.relative_to(root / "src")
+        for name in (path.stem, *names_in(ast.parse(path.read_bytes()))):
+            if reason := refusal(name):
+                yield f"{place}:{name}", f"{place}: {name!r} {reason}"
+
+
+def names_in(tree: ast.Module) -> Iterator[str]:
+    """The names of classes, functions and parameters, and of attributes that a class or a module declares."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+        if isinstance(node, ast.ClassDef | ast.Module):
+            yield from _declared(node.body)
+        if isinstance(node, ast.arg):
+            yield node.arg
+
+
+def _declared(body: list[ast.stmt]) -> Iterator[str]:
+    for statement in body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        targets = [statement.target] if isinstance(statement, ast.AnnAssign) else targets
+        yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+def refusal(name: str) -> str | None:
+    """Why a name is refused, or None.
+
+    >>> refusal("judge_interval"), refusal("found"), refusal("found_rows")
+    ("uses the word 'judge'; say 'evaluate'", "is a participle: name the thing, such as 'rows'", None)
+    """
+    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
+    if len(words) == 1 and words[0] in PARTICIPLES:
+        return "is a participle: name the thing, such as 'rows'"
+    metaphor = next((word for word in words if word in METAPHORS), None)
+    return f"uses the word {metaphor!r}; say {METAPHORS[metaphor]!r}" if metaphor else None
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1]).resolve()))
