@@ -27,7 +27,8 @@ ALLOWED = {
     "registry/runs.py": "from touchline.storage import tables\nx = tables.runs\n",
     "http/users.py": "from touchline.storage.tables import users\nreply(status_code=404)\n",
     "registry/runs/tracking.py": "import mlflow\n",
-    "cli/main.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import feast\n    from touchline.cli import other\n",
+    "cli/main.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import feast\n"
+    "    from touchline.cli import other\n",
     "cli/other.py": "from touchline.cli import main\n",
 }
 REFUSED: list[tuple[str, dict[str, str], str]] = [
