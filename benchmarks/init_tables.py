@@ -186,7 +186,8 @@ def measure(table: Table) -> Iterator[str]:
     verdict = "ok" if behind <= LIMIT else "BEHIND"
     yield (
         f"{table.name:<16} {known.height:>6} {measure_name:<9} {mine:>9.4f} {others[0][0]:>9.4f} {others[1][0]:>9.4f} "
-        f"{behind:>+7.1%} {verdict:<6} {loss:>9.4f} {others[0][1]:>9.4f} {others[1][1]:>9.4f} {seconds:>6.1f} s  {chosen}"
+        f"{behind:>+7.1%} {verdict:<6} {loss:>9.4f} {others[0][1]:>9.4f} {others[1][1]:>9.4f} "
+        f"{seconds:>5.1f} s {chosen}"
     )
 
 

@@ -76,12 +76,11 @@ def test_an_example_that_occurs_twice_is_a_leak() -> None:
 
 
 def test_rows_that_train_and_test_share_are_warned_of() -> None:
-    frame = a_frame(300, timed=False)
-    told = [
-        found.check
-        for found in findings(pl.concat([frame, frame.with_columns(pl.col("example_id") + "x")]), ("signal",))
-    ]
-    assert "rows shared by train and test" in told
+    frame = a_frame(300)
+    later = pl.col("cutoff", "label_timestamp") + timedelta(days=40)
+    repeated = pl.concat([frame, frame.with_columns(pl.col("example_id") + "x", later)])
+    checks = [finding.check for finding in findings(repeated, ("signal",))]
+    assert "rows shared by train and test" in checks
 
 
 def test_odd_columns_are_told_by_name() -> None:

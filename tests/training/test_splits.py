@@ -111,3 +111,24 @@ def test_a_label_outside_the_declared_classes_is_shown() -> None:
     )
     with pytest.raises(LabelsUnusable, match=r"1 labels are not one of no, yes \(first: example e3, 'maybe'\)"):
         rows_of(frame)
+
+
+@given(st.integers(2, 5), st.integers(0, 20))
+def test_equal_rows_stay_on_one_side_of_a_random_split(copies: int, seed: int) -> None:
+    frame = a_frame(120, timed=False)
+    repeated = pl.concat([frame.with_columns(pl.col("example_id") + f"-{copy}") for copy in range(copies)])
+    rows = rows_of(repeated)
+    split = make_split(rows, Training(seed=seed))
+    for fit, held in [(split.train, split.test), *((w.fit, w.validation) for w in split.windows)]:
+        assert not {v.tobytes() for v in rows.vectors[fit]} & {v.tobytes() for v in rows.vectors[held]}
+
+
+@pytest.mark.parametrize(("rows", "positives", "folds"), [(300, 150, 5), (3000, 100, 5), (3000, 1500, 1)])
+def test_candidates_are_cross_validated_where_rows_or_positives_are_few(rows: int, positives: int, folds: int) -> None:
+    labels = pl.Series(["yes" if i < positives else "no" for i in range(rows)])
+    split = make_split(rows_of(a_frame(rows, timed=False).with_columns(label=labels)), Training())
+    assert len(split.windows) == folds
+    validated = np.concatenate([window.validation for window in split.windows])
+    assert len(np.unique(validated)) == len(validated)
+    if folds > 1:
+        assert set(validated.tolist()) == set(split.train.tolist())

@@ -188,6 +188,8 @@ def _at_random(
 
 
 def _folds(rows: LabelledRows, training: Training, inside: Index, windows: int, *, grouped: bool) -> tuple[Window, ...]:
+    if windows == 1 and _is_few(rows, inside):
+        windows = _FEW_FOLDS
     if windows == 1:
         share = training.validation if isinstance(training.validation, float) else 0.2
         held = _draw(rows, inside, share, training.seed + 1, grouped=grouped)
@@ -196,6 +198,15 @@ def _folds(rows: LabelledRows, training: Training, inside: Index, windows: int, 
     return tuple(Window(inside[fold != k], inside[fold == k]) for k in range(windows))
 
 
+def _is_few(rows: LabelledRows, inside: Index) -> bool:
+    """Whether one validation part is too small to compare candidates on: cross-validation takes its place."""
+    rarest = np.bincount(rows.labels[inside].astype(np.int64)).min() if rows.kind == "binary" else _FEW_POSITIVES
+    return len(inside) < _FEW_ROWS or bool(rarest < _FEW_POSITIVES)
+
+
+_FEW_ROWS = 1_000
+_FEW_POSITIVES = 300
+_FEW_FOLDS = 5
 _PARTS = 1000
 
 
@@ -216,7 +227,14 @@ def _deal(rows: LabelledRows, inside: Index, seed: int, *, grouped: bool) -> Ind
     for stratum in np.unique(strata):
         members = np.flatnonzero(strata == stratum)
         dealt[random.permutation(members)] = np.arange(len(members)) * _PARTS // len(members)
-    return dealt
+    return dealt[_first_twins(rows.vectors[inside], strata)]
+
+
+def _first_twins(vectors: NDArray[np.float64], strata: Index) -> Index:
+    """For each row the place of the first row with the same values and stratum: equal rows stay on one side."""
+    first: dict[bytes, int] = {}
+    keys = (vector.tobytes() + stratum.tobytes() for vector, stratum in zip(vectors, strata, strict=True))
+    return np.array([first.setdefault(key, place) for place, key in enumerate(keys)], dtype=np.int64)
 
 
 def _parts(rows: LabelledRows, last: Window, test: Index) -> tuple[SplitPart, ...]:
