@@ -230,7 +230,7 @@ def _deal(rows: LabelledRows, inside: Index, seed: int, *, grouped: bool) -> Ind
     return dealt[_first_twins(rows.vectors[inside], strata)]
 
 
-def _first_twins(vectors: NDArray[np.float64], strata: Index) -> Index:
+def _first_twins(vectors: NDArray[np.float64], strata: Index | NDArray[np.float64]) -> Index:
     """For each row the place of the first row with the same values and stratum: equal rows stay on one side."""
     first: dict[bytes, int] = {}
     keys = (vector.tobytes() + stratum.tobytes() for vector, stratum in zip(vectors, strata, strict=True))
