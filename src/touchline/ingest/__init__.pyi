@@ -1,4 +1,4 @@
-from touchline.ingest.content_hash import content_hash as content_hash
+from touchline.ingest.content_hashes import content_hash as content_hash
 from touchline.ingest.diff import SnapshotDiff as SnapshotDiff
 from touchline.ingest.diff import diff_snapshots as diff_snapshots
 from touchline.ingest.file_sample import FileSample as FileSample

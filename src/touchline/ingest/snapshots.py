@@ -12,7 +12,7 @@ import polars as pl
 from sqlalchemy import Connection, insert, select, update
 
 from touchline.errors import SnapshotNotFound
-from touchline.ingest.content_hash import content_hash
+from touchline.ingest.content_hashes import content_hash
 from touchline.ingest.event_times import CREATED, EVENT, INSTANT, MANIFEST
 from touchline.storage import DataStores, parquet_bytes
 from touchline.storage.tables import snapshot_heads, snapshots

@@ -1,18 +1,24 @@
-"""On-demand transforms: the same NumPy code over many rows offline and over few online. NumPy only."""
+"""`OnDemand`: model columns computed from other model columns, over many rows offline and over few online.
+
+Serving imports this file: NumPy and Pydantic only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from touchline.errors import InvalidView
+from touchline.features.declaration.code_versions import code_version, short_hash
 
 
 class Transform(Protocol):
-    """What a transform needs to run: `OnDemand` fits, and so does what a release carries."""
+    """A transform that can run: `OnDemand`, or the copy that a release carries."""
 
     @property
     def name(self) -> str: ...
@@ -21,11 +27,46 @@ class Transform(Protocol):
     def __call__(self, columns: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]: ...
 
 
+class OnDemand(BaseModel):
+    """Model columns computed from other model columns, by the same NumPy code offline and online."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    name: str
+    inputs: tuple[str, ...] = Field(min_length=1)
+    function: Callable[..., Any]
+    description: str = ""
+
+    def __call__(self, columns: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        computed: Mapping[str, NDArray[Any]] = self.function(columns)
+        return computed
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the columns it adds, found by running it on no rows."""
+        return output_names(self)
+
+    @cached_property
+    def version(self) -> str:
+        return short_hash([self.name, code_version(self.name, self.function), self.inputs])
+
+
+def on_demand(*, inputs: Sequence[str]) -> Callable[[Callable[..., Any]], OnDemand]:
+    """Declare columns computed from other model columns when a row is read."""
+
+    def declare(function: Callable[..., Any]) -> OnDemand:
+        return OnDemand(
+            name=function.__name__, inputs=tuple(inputs), function=function, description=function.__doc__ or ""
+        )
+
+    return declare
+
+
 def output_names(transform: Transform) -> tuple[str, ...]:
     """The columns a transform adds."""
-    nothing = {name: np.zeros(0, dtype=np.float64) for name in transform.inputs}
+    empty = {name: np.zeros(0, dtype=np.float64) for name in transform.inputs}
     with np.errstate(all="ignore"):
-        return tuple(transform(nothing))
+        return tuple(transform(empty))
 
 
 def apply_transforms(
@@ -33,21 +74,21 @@ def apply_transforms(
 ) -> dict[str, NDArray[np.float64]]:
     """The columns the transforms add, in order; each sees the model columns and what earlier ones added.
 
-    Numbers come as float64 with NaN for null, categories as objects with None. What overflows or divides by zero is
-    NaN or infinite, as NumPy has it, and never an error.
+    Numbers come as float64 with NaN for null, categories as objects with None. An overflow or a division by
+    zero gives NaN or infinity, as in NumPy, and never an error.
     """
-    seen = dict(columns)
+    available = dict(columns)
     added: dict[str, NDArray[np.float64]] = {}
     for transform in transforms:
-        missing = [name for name in transform.inputs if name not in seen]
+        missing = [name for name in transform.inputs if name not in available]
         if missing:
             raise InvalidView(
-                transform.name, f"takes {missing[0]!r}, which is no model column", f"There are {', '.join(seen)}."
+                transform.name, f"takes {missing[0]!r}, which is no model column", f"There are {', '.join(available)}."
             )
         with np.errstate(all="ignore"):
-            computed = transform({name: seen[name] for name in transform.inputs})
+            computed = transform({name: available[name] for name in transform.inputs})
         for name, values in computed.items():
-            added[name] = seen[name] = _as_numbers(transform.name, name, values, count)
+            added[name] = available[name] = _as_numbers(transform.name, name, values, count)
     return added
 
 

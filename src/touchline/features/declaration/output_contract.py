@@ -11,7 +11,7 @@ from touchline.contracts import compile_contract
 from touchline.errors import InvalidView
 
 if TYPE_CHECKING:
-    from touchline.features.declaration.spec import FeatureView
+    from touchline.features.declaration.view import FeatureView
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,18 @@
-"""Our declaration in Feast's words. Only here and in `feast_stores.py` is Feast imported."""
+"""The declaration as Feast objects: entities, feature views, a feature service."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from feast import Entity as FeastEntity
 from feast import FeatureService, Field, FileSource, ValueType
 from feast import FeatureView as FeastView
 from feast.types import Bool, Float64, Int64, PrimitiveFeastType, String, UnixTimestamp
 
-if TYPE_CHECKING:
-    from touchline.features.declaration.spec import Entity, FeatureView, ViewJoin
+from touchline.features.declaration.types import DeclaredEntity, DeclaredJoin, DeclaredView
 
 _TYPES: dict[str, PrimitiveFeastType] = {
     "float": Float64,
@@ -25,7 +24,7 @@ _TYPES: dict[str, PrimitiveFeastType] = {
 _KEY_TYPES = {"str": ValueType.STRING, "int": ValueType.INT64}
 
 
-def feast_entities(entity: Entity, key_types: Mapping[str, str] | None = None) -> list[FeastEntity]:
+def feast_entities(entity: DeclaredEntity, key_types: Mapping[str, str] | None = None) -> list[FeastEntity]:
     """One Feast entity for each join key, named after the entity (and the key, where there are several)."""
     types = key_types or {}
     several = len(entity.join_keys) > 1
@@ -40,7 +39,7 @@ def feast_entities(entity: Entity, key_types: Mapping[str, str] | None = None) -
     ]
 
 
-def history_source(view: FeatureView, path: str | Path) -> FileSource:
+def history_source(view: DeclaredView, path: str | Path) -> FileSource:
     """The view's history as a Feast file source."""
     return FileSource(
         name=f"{view.name}_history",
@@ -50,7 +49,7 @@ def history_source(view: FeatureView, path: str | Path) -> FileSource:
     )
 
 
-def feast_view(view: FeatureView, source: Any = None) -> FeastView:
+def feast_view(view: DeclaredView, source: Any = None) -> FeastView:
     """The view over its history; without a source, over the file name that `feast_objects` publishes under."""
     keys = [Field(name=key, dtype=_TYPES[kind]) for key, kind in view.key_types.items()]
     features = [Field(name=feature.name, dtype=_TYPES[feature.dtype]) for feature in view.features]
@@ -65,11 +64,11 @@ def feast_view(view: FeatureView, source: Any = None) -> FeastView:
     )
 
 
-def feast_service(name: str, joins: Sequence[ViewJoin], views: Mapping[str, FeastView]) -> FeatureService:
+def feast_service(name: str, joins: Sequence[DeclaredJoin], views: Mapping[str, FeastView]) -> FeatureService:
     """All joins of a task as one feature service: a view joined twice appears under each of its names."""
     projections = []
     for join in joins:
-        mapped = dict(zip(join.view.join_keys, join.example_columns, strict=True))
+        mapped = dict(zip(join.view.entity.join_keys, join.example_columns, strict=True))
         renamed = {key: column for key, column in mapped.items() if key != column}
         named = views[join.view.name]
         named = named.with_name(f"{join.prefix}_{join.view.name}") if join.prefix else named

@@ -16,7 +16,7 @@ from touchline.features.offline.compute_view import compute_view
 
 if TYPE_CHECKING:
     from touchline.clock import Clock
-    from touchline.features.declaration.spec import FeatureView, ViewJoin
+    from touchline.features.declaration.view import FeatureView, ViewJoin
     from touchline.storage import DataStores
 
 # Feast's CLI imports the files of its folder and collects the Feast objects among their names.

@@ -23,7 +23,7 @@ from touchline.storage import DataStores, parquet_bytes
 
 if TYPE_CHECKING:
     from touchline.clock import Clock
-    from touchline.features.declaration.spec import FeatureView
+    from touchline.features.declaration.view import FeatureView
     from touchline.ingest import Snapshot
 
 _LINEAGE = "touchline.lineage"  # in the Parquet footer

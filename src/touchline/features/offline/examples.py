@@ -13,7 +13,7 @@ from touchline.features.declaration.types import INSTANT
 from touchline.features.offline.history import rows_of_source
 
 if TYPE_CHECKING:
-    from touchline.features.declaration.spec import Examples
+    from touchline.features.declaration.examples import Examples
     from touchline.ingest import Snapshot
 
 REQUIRED = ("example_id", "cutoff", "label", "label_timestamp")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from touchline.features.declaration.spec import FeatureView
+    from touchline.features.declaration.view import FeatureView
     from touchline.features.vectors.served_view import ServedView
     from touchline.storage import DataStores, ObjectStore
 

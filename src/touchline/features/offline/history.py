@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from touchline.features.declaration.types import normal_rows
+from touchline.errors import InvalidView
+from touchline.features.declaration.types import INSTANT, POLARS_TYPES
+from touchline.features.declaration.view import validate_columns
 
 if TYPE_CHECKING:
-    from touchline.features.declaration.spec import FeatureView
+    from touchline.features.declaration.view import FeatureView
     from touchline.ingest import Snapshot, Source
 
 _HIDDEN = ("created_timestamp", "_manifest")
@@ -77,6 +79,21 @@ def view_rows(view: FeatureView, sources: Sequence[pl.LazyFrame]) -> pl.DataFram
     return rows.sort(*identity, "created_timestamp", *features).unique(identity, keep="last", maintain_order=True)
 
 
+def normal_rows(view: FeatureView, rows: pl.LazyFrame) -> pl.DataFrame:
+    """A view's rows with the declared types, in the order keys, event, created, features."""
+    frame = rows.collect()
+    validate_columns(view, frame.schema)
+    stamps = [_instant(frame, "event_timestamp", view.name)]
+    if "created_timestamp" in frame.columns:
+        stamps.append(_instant(frame, "created_timestamp", view.name).fill_null(pl.col("event_timestamp")))
+    else:
+        stamps.append(pl.col("event_timestamp").cast(INSTANT).alias("created_timestamp"))
+    typed = [pl.col(feature.name).cast(POLARS_TYPES[feature.dtype]) for feature in view.features]
+    keys = [pl.col(key).cast(POLARS_TYPES[kind]) for key, kind in view.key_types.items()]
+    present = pl.all_horizontal(pl.col(*view.join_keys, "event_timestamp").is_not_null())
+    return frame.filter(present).select(*keys, *stamps, *typed)
+
+
 def _first_seen(view: FeatureView, versions: Sequence[pl.DataFrame], instant: datetime | None) -> list[pl.LazyFrame]:
     return [rows_of_source(source, frame, instant) for source, frame in zip(view.sources, versions, strict=True)]
 
@@ -114,3 +131,12 @@ def _changed(now: pl.DataFrame, before: pl.DataFrame, instant: datetime) -> pl.D
     known = now.filter(instant > _KNOWN)
     changed = known.join(before.select(columns), on=columns, how="anti", nulls_equal=True)
     return changed.with_columns(created_timestamp=pl.lit(instant, dtype=now.schema["created_timestamp"]))
+
+
+def _instant(frame: pl.DataFrame, name: str, view: str) -> pl.Expr:
+    dtype = frame.schema[name]
+    if not isinstance(dtype, pl.Datetime):
+        raise InvalidView(view, f"has {name} of type {dtype}", "Stamp rows with an aware instant.")
+    if dtype.time_zone is None:
+        raise InvalidView(view, f"has {name} without a time zone", "Stamp rows with instants in UTC.")
+    return pl.col(name).dt.convert_time_zone("UTC").dt.cast_time_unit("us")

@@ -12,7 +12,7 @@ from touchline.errors import LooksAhead
 from touchline.features.offline.history import rows_of_source, view_rows
 
 if TYPE_CHECKING:
-    from touchline.features.declaration.spec import FeatureView
+    from touchline.features.declaration.view import FeatureView
 
 SAMPLE = 3
 # Sums in another order differ in the last bits; a leak differs in the first ones.

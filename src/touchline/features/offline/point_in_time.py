@@ -13,7 +13,7 @@ from touchline.features.offline.as_of_join import HistoryColumns, Lookup, instan
 from touchline.features.offline.key_partitions import PartitionRunner, join_as_of, parts_for
 
 if TYPE_CHECKING:
-    from touchline.features.declaration.spec import FeatureView, ViewJoin
+    from touchline.features.declaration.view import FeatureView, ViewJoin
     from touchline.features.offline.histories import FeatureHistory
 
 

@@ -24,7 +24,8 @@ from touchline.ingest import content_hash
 from touchline.storage import DataStores, parquet_bytes, tables
 
 if TYPE_CHECKING:
-    from touchline.features.declaration.spec import OnDemand, ViewJoin
+    from touchline.features.declaration.on_demand import OnDemand
+    from touchline.features.declaration.view import ViewJoin
     from touchline.storage import Database
 
 

@@ -20,7 +20,7 @@ from touchline.features.vectors.watermark import micros
 if TYPE_CHECKING:
     import polars as pl
 
-    from touchline.features.declaration.spec import FeatureView
+    from touchline.features.declaration.view import FeatureView
     from touchline.features.online.base import OnlineStore
 
 Key = TypeVar("Key", bound=Hashable)

@@ -10,7 +10,7 @@ from touchline.features.offline.histories import FeatureHistories
 from touchline.features.vectors.served_view import ServedView, entity_key, view_keys
 
 if TYPE_CHECKING:
-    from touchline.features.declaration.spec import FeatureView
+    from touchline.features.declaration.view import FeatureView
     from touchline.features.online.base import OnlineStore
     from touchline.storage import DataStores
 

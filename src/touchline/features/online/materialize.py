@@ -22,7 +22,7 @@ from touchline.storage.ulids import ulid_at
 
 if TYPE_CHECKING:
     from touchline.clock import Clock
-    from touchline.features.declaration.spec import FeatureView
+    from touchline.features.declaration.view import FeatureView
     from touchline.features.online.base import OnlineStore
 
 Progress = Callable[[int, int], None]

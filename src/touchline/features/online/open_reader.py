@@ -17,7 +17,7 @@ from touchline.features.vectors.served_view import ServedView
 
 if TYPE_CHECKING:
     from touchline.clock import Clock
-    from touchline.features.declaration.spec import FeatureView
+    from touchline.features.declaration.view import FeatureView
     from touchline.storage import DataStores
 
 

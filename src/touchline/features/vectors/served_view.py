@@ -12,7 +12,7 @@ from touchline.errors import InvalidEntityKey
 from touchline.features.vectors.packed_row import Layout
 
 if TYPE_CHECKING:
-    from touchline.features.declaration.spec import ViewJoin
+    from touchline.features.declaration.view import ViewJoin
 
 METADATA_PREFIX = b"tlm:"
 _SEPARATOR = "\x1f"

@@ -16,7 +16,7 @@ from touchline.features.vectors.served_view import entity_key, view_keys
 from touchline.features.vectors.watermark import ViewMetadata, instant_of
 
 if TYPE_CHECKING:
-    from touchline.features.declaration.spec import FeatureView
+    from touchline.features.declaration.view import FeatureView
     from touchline.features.online.base import OnlineStore
     from touchline.storage import Database
 

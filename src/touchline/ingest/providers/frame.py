@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import polars as pl
 
-from touchline.ingest.content_hash import content_hash
+from touchline.ingest.content_hashes import content_hash
 from touchline.ingest.providers.base import FetchContext, Fetched, RawFile
 
 

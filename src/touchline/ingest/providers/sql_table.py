@@ -9,7 +9,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from touchline.errors import SourceUnavailable
-from touchline.ingest.content_hash import content_hash
+from touchline.ingest.content_hashes import content_hash
 from touchline.ingest.providers.base import FetchContext, Fetched, RawFile
 from touchline.ingest.providers.files import Prepare, with_columns_named
 

@@ -1,63 +1,22 @@
-"""The features slice of a declaration: entities, feature views, examples and on-demand transforms."""
+"""`FeatureView`: named features of one entity, computed from sources by one pure function; `ViewJoin` joins one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from touchline.contracts import compile_contract
 from touchline.contracts.contract import Contract
 from touchline.errors import FeatureNotFound, InvalidView
 from touchline.features.declaration.code_versions import code_version, contract_version, short_hash, source_version
+from touchline.features.declaration.entity import Entity
+from touchline.features.declaration.types import INSTANT, STAMPS, Fallback, Feature, FeatureType, feature_type
 from touchline.ingest import Source
-
-if TYPE_CHECKING:
-    import polars as pl
-    from numpy.typing import NDArray
-
-STAMPS = ("event_timestamp", "created_timestamp")
-Fallback = Literal["null", "fail", "offline_last", "compute"]
-FeatureType = Literal["float", "int", "bool", "str", "timestamp"]
-
-
-class Feature(NamedTuple):
-    """One feature of a view: its name and type."""
-
-    name: str
-    dtype: FeatureType
-
-
-class Entity(BaseModel):
-    """Who a feature describes, and the columns that identify one.
-
-    >>> Entity(name="team", plural="teams", join_keys=["team"]).join_keys
-    ('team',)
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    plural: str = ""
-    join_keys: tuple[str, ...] = Field(min_length=1)
-    description: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _plural_by_default(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("name") and not values.get("plural"):
-            values = {**values, "plural": f"{values['name']}s"}
-        if isinstance(values, dict) and isinstance(values.get("join_keys"), str):
-            values = {**values, "join_keys": (values["join_keys"],)}
-        return values
-
-    def to_feast(self) -> Any:
-        """The Feast entities of the join keys: Feast 0.67 allows one join key an entity."""
-        from touchline.features.feast.objects import feast_entities
-
-        return feast_entities(self)
 
 
 class FeatureView(BaseModel):
@@ -108,17 +67,33 @@ class FeatureView(BaseModel):
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
-        """Names and types, found by running the function on sources without rows."""
-        from touchline.features.declaration.types import view_features
-
-        return view_features(self)
+        """Names and types in the order the function returns them, found by running it on sources without rows."""
+        reserved = {*self.join_keys, *STAMPS}
+        features = tuple(
+            Feature(name, feature_type(self.name, name, dtype))
+            for name, dtype in self._schema.items()
+            if name not in reserved
+        )
+        if not features:
+            raise InvalidView(
+                self.name, "returns no feature columns", "Add at least one beside keys and event_timestamp."
+            )
+        return features
 
     @cached_property
     def key_types(self) -> dict[str, FeatureType]:
-        """Type of each join key."""
-        from touchline.features.declaration.types import view_key_types
+        """Type of each join key: text or whole numbers."""
+        types = {key: feature_type(self.name, key, self._schema[key]) for key in self.join_keys}
+        for key, kind in types.items():
+            if kind not in ("str", "int"):
+                raise InvalidView(self.name, f"has the join key {key!r} of type {kind}", "Use text or whole numbers.")
+        return types
 
-        return view_key_types(self)
+    @cached_property
+    def _schema(self) -> pl.Schema:
+        schema = self(*(empty_source(source) for source in self.sources)).lazy().collect_schema()
+        validate_columns(self, schema)
+        return schema
 
     def on(self, *example_columns: str, prefix: str = "") -> ViewJoin:
         """Join this view by these columns of the examples; `prefix` tells two joins of one view apart."""
@@ -170,53 +145,6 @@ class ViewJoin(BaseModel):
         return tuple(self.column(feature.name) for feature in self.view.features)
 
 
-class Examples(BaseModel):
-    """What is to be predicted: one row per example, with its cutoff, its label and its entity keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-    name: str
-    sources: tuple[Source, ...] = Field(min_length=1)
-    function: Callable[..., Any]
-    description: str = ""
-
-    def __call__(self, *sources: pl.LazyFrame) -> pl.LazyFrame:
-        frame: pl.LazyFrame = self.function(*sources)
-        return frame
-
-    @cached_property
-    def version(self) -> str:
-        """Names the code that makes the examples, and what it sees of their sources."""
-        sources = [source_version(self.name, source) for source in self.sources]
-        return short_hash([self.name, code_version(self.name, self.function), sources])
-
-
-class OnDemand(BaseModel):
-    """Model columns computed from other model columns, by the same NumPy code offline and online."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-    name: str
-    inputs: tuple[str, ...] = Field(min_length=1)
-    function: Callable[..., Any]
-    description: str = ""
-
-    def __call__(self, columns: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-        computed: Mapping[str, NDArray[Any]] = self.function(columns)
-        return computed
-
-    @cached_property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of the columns it adds, found by running it on no rows."""
-        from touchline.features.declaration.on_demand import output_names
-
-        return output_names(self)
-
-    @cached_property
-    def version(self) -> str:
-        return short_hash([self.name, code_version(self.name, self.function), self.inputs])
-
-
 def feature_view(
     *,
     entity: Entity,
@@ -236,7 +164,7 @@ def feature_view(
         return FeatureView(
             name=function.__name__,
             entity=entity,
-            sources=_several(source),
+            sources=(source,) if isinstance(source, Source) else tuple(source),
             function=function,
             ttl=ttl,
             refresh=refresh,
@@ -248,30 +176,21 @@ def feature_view(
     return declare
 
 
-def examples(*, source: Source | Sequence[Source]) -> Callable[[Callable[..., Any]], Examples]:
-    """Declare examples over a function from source frames to rows with example_id, cutoff, label, label_timestamp."""
+def empty_source(source: Source) -> pl.LazyFrame:
+    """The frame a view sees of a source that holds no rows yet."""
+    columns = dict(compile_contract(source.contract).columns)
+    return pl.LazyFrame(schema={**columns, "event_timestamp": INSTANT})
 
-    def declare(function: Callable[..., Any]) -> Examples:
-        return Examples(
-            name=function.__name__, sources=_several(source), function=function, description=function.__doc__ or ""
+
+def validate_columns(view: FeatureView, schema: pl.Schema) -> None:
+    """Raise `InvalidView` unless the rows of a view have its keys and a stamp."""
+    missing = [name for name in (*view.join_keys, "event_timestamp") if name not in schema]
+    if missing:
+        raise InvalidView(
+            view.name,
+            f"returns {', '.join(schema.names())}, without {', '.join(missing)}",
+            "A view returns its join keys, event_timestamp and features.",
         )
-
-    return declare
-
-
-def on_demand(*, inputs: Sequence[str]) -> Callable[[Callable[..., Any]], OnDemand]:
-    """Declare columns computed from other model columns when a row is read."""
-
-    def declare(function: Callable[..., Any]) -> OnDemand:
-        return OnDemand(
-            name=function.__name__, inputs=tuple(inputs), function=function, description=function.__doc__ or ""
-        )
-
-    return declare
-
-
-def _several(source: Source | Sequence[Source]) -> tuple[Source, ...]:
-    return (source,) if isinstance(source, Source) else tuple(source)
 
 
 def _seconds(span: timedelta | None) -> float | None:
