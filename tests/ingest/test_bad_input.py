@@ -18,6 +18,7 @@ import pytest
 from pydantic import AwareDatetime, Field
 
 from tests.ingest.builders import PROJECT, Game, House, a_game, a_source, day, frame
+from touchline.clock import FrozenClock
 from touchline.contracts import Contract, DateFormat
 from touchline.errors import (
     BatchRejected,
@@ -29,7 +30,15 @@ from touchline.errors import (
     SourceFileUnreadable,
     TouchlineError,
 )
-from touchline.ingest import CsvFiles, FrameProvider, ParquetFiles, inspect_file, read_log, show_quarantine
+from touchline.ingest import (
+    CsvFiles,
+    FetchContext,
+    FrameProvider,
+    ParquetFiles,
+    inspect_file,
+    read_log,
+    show_quarantine,
+)
 
 NOW = day(1, month=6)
 HEADER = "game_id,tipoff,venue,points"
@@ -317,3 +326,46 @@ def test_nameless_columns_that_hold_nothing_are_dropped_and_said(take: Taken, tm
     assert sample.notes == ("3 columns without a name hold nothing and are dropped",)
     (tmp_path / "t.csv").write_text("a,,b,\n1,2,3,4\n")
     assert inspect_file(tmp_path / "t.csv").frame.columns == ["a", "column_2", "b", "column_4"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "style", "numbers"),
+    [
+        (["3,5", "12,25", "7"], "1.234,56", [3.5, 12.25, 7.0]),
+        (["1.234,56", "12,00"], "1.234,56", [1234.56, 12.0]),
+        (["2.810", "624", "1.250.000"], "1.234,56", [2810.0, 624.0, 1250000.0]),
+        (["2.810", "624"], "1.234,56", [2810.0, 624.0]),
+        (["1,234", "56", "7,000,000"], "1,234.56", [1234.0, 56.0, 7000000.0]),
+        (["$1,200.50", "$ 3"], "1,234.56", [1200.5, 3.0]),
+        (["-1.200,00 €", "3,50 €"], "1.234,56", [-1200.0, 3.5]),
+        (["12 %", "3.5%"], "1,234.56", [12.0, 3.5]),
+    ],
+)
+def test_numbers_as_people_write_them_are_declared_and_read(
+    take: Taken, tmp_path: Path, texts: list[str], style: str, numbers: list[float]
+) -> None:
+    class Price(Contract):
+        game_id: str
+        price: float
+
+    lines = ["game_id;price", *(f"p{n};{texts[n % len(texts)]}" for n in range(12))]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    sample = inspect_file(tmp_path / "t.csv")
+    assert sample.numbers == {"price": style}
+    assert sample.frame["price"].cast(pl.Float64)[: len(texts)].to_list() == numbers
+    rows = read_provider(take, CsvFiles(tmp_path / "t.csv", numbers=sample.numbers), ("game_id", "price"))
+    assert rows["price"].to_list() == sample.frame["price"].to_list()
+
+
+@pytest.mark.parametrize("texts", [["1.5", "2.25"], ["0.355", "0.810"], ["355.125", "2.810"], ["1e3", "2"], ["7", "8"]])
+def test_plain_numbers_and_text_need_no_style(tmp_path: Path, texts: list[str]) -> None:
+    (tmp_path / "t.csv").write_text("x;name\n" + "\n".join(f"{text};a, b" for text in texts))
+    assert inspect_file(tmp_path / "t.csv").numbers == {}
+
+
+def read_provider(take: Taken, provider: CsvFiles, columns: tuple[str, ...]) -> pl.DataFrame:
+    stores = take.house.stores
+    context = FetchContext(
+        "p", "prices", columns, frozenset(columns), stores.database, stores.objects, FrozenClock(NOW)
+    )
+    return provider.fetch(context).frame

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +13,12 @@ from touchline.errors import SourceFileMissing, SourceFileUnreadable
 from touchline.ingest.providers.csv_files import CsvFiles
 from touchline.ingest.providers.csv_text import CsvFormat, CsvRows, delimiter_of, read_csv_text, refuse_workbook
 from touchline.ingest.providers.files import gunzipped
+from touchline.ingest.providers.number_text import (
+    NumberStyle,
+    has_decimal_commas,
+    infer_number_style,
+    with_plain_numbers,
+)
 
 _WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _ACCENTED = re.compile(rb"[\xc3-\xf4][\x80-\xbf]+")
@@ -27,6 +33,7 @@ class FileSample:
     kind: str
     arguments: dict[str, str]
     notes: tuple[str, ...] = ()
+    numbers: Mapping[str, NumberStyle] = field(default_factory=dict)
 
 
 def inspect_file(path: Path) -> FileSample:
@@ -44,7 +51,17 @@ def inspect_file(path: Path) -> FileSample:
     inferred = {"delimiter": delimiter_of(text, encoding), "encoding": encoding}
     usual = {"delimiter": ",", "encoding": "utf-8"}
     arguments = {name: value for name, value in inferred.items() if value != usual[name]}
-    return FileSample(rows.frame, "CsvFiles", arguments, tuple(_notes(rows)))
+    numbers = _number_styles(rows.frame)
+    plain = with_plain_numbers(rows.frame, numbers)
+    return FileSample(plain, "CsvFiles", arguments, tuple(_notes(rows, numbers)), numbers)
+
+
+def _number_styles(frame: pl.DataFrame) -> dict[str, NumberStyle]:
+    is_decimal_comma = any(has_decimal_commas(column) for column in frame.iter_columns())
+    styles = {
+        column.name: infer_number_style(column, is_decimal_comma=is_decimal_comma) for column in frame.iter_columns()
+    }
+    return {name: style for name, style in styles.items() if style is not None}
 
 
 def _encoding(text: bytes, name: str) -> str:
@@ -68,7 +85,9 @@ def _encoding(text: bytes, name: str) -> str:
     return "utf-8"
 
 
-def _notes(rows: CsvRows) -> Iterator[str]:
+def _notes(rows: CsvRows, numbers: Mapping[str, NumberStyle]) -> Iterator[str]:
+    for name, style in numbers.items():
+        yield f"numbers of {name!r} are read as {style}, signs such as $ and % aside; correct numbers= if needed"
     if rows.nameless:
         yield f"{rows.nameless} columns without a name hold nothing and are dropped"
     if rows.broken.height:

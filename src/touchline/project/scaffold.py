@@ -144,6 +144,9 @@ def _maker(found: Inference) -> str:
 
 def _source(found: Inference, sample: FileSample, path: str) -> str:
     options = [_quoted(path), *(f"{name}={_quoted(value)}" for name, value in sample.arguments.items())]
+    if sample.numbers:
+        styles = ", ".join(f"{_quoted(column)}: {_quoted(style)}" for column, style in sample.numbers.items())
+        options.append(f"numbers={{{styles}}}")
     if found.null_values:
         options.append(f"null_values=({', '.join(map(_quoted, ('', *found.null_values)))})")
     if found.row_number:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from touchline.errors import SourceFileEmpty
 from touchline.ingest.providers.base import FetchContext, Fetched, RawFile, hash_of_files
 from touchline.ingest.providers.csv_text import CsvFormat, CsvRows, read_csv_text
 from touchline.ingest.providers.files import Prepare, find_files, read_file, stacked, with_columns_named
+from touchline.ingest.providers.number_text import NumberStyle, with_plain_numbers
 
 
 class CsvFiles(BaseModel):
@@ -33,6 +35,9 @@ class CsvFiles(BaseModel):
     null_values: tuple[str, ...] = ("", "NA", "NaN", "null", "NULL")
     rename: dict[str, str] = Field(default_factory=dict, description="source column -> contract field")
     ignore: tuple[str, ...] = Field((), description="patterns of columns to leave out; * all unknown")
+    numbers: dict[str, NumberStyle] = Field(
+        default_factory=dict, description="source column -> how its numbers are written, signs such as $ and % aside"
+    )
     file_column: str | None = None
     row_column: str | None = None
     prepare: Prepare | None = Field(None, description="a function of the project over the text frame as read")
@@ -61,6 +66,7 @@ class CsvFiles(BaseModel):
         known = {*context.columns, *self.rename}
         form = CsvFormat(self.delimiter, self.encoding, self.null_values, frozenset(known))
         rows = read_csv_text(content, form, name=name, table=context.table)
+        rows = replace(rows, frame=with_plain_numbers(rows.frame, self.numbers))
         if self.file_column is None:
             return rows
-        return CsvRows(rows.frame.with_columns(pl.lit(name).alias(self.file_column)), rows.broken)
+        return replace(rows, frame=rows.frame.with_columns(pl.lit(name).alias(self.file_column)))
