@@ -119,3 +119,18 @@ def test_lines_that_are_no_rows_are_counted(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("x,y\n" + "\n".join(lines))
     written = write_project("lines", data=tmp_path / "t.csv", target="y", base=tmp_path)
     assert any(note.startswith("50 of 200 lines could not be read as rows") for note in written.notes)
+
+
+def test_the_parts_of_a_key_stay_inputs_and_a_date_among_them_is_said(tmp_path: Path) -> None:
+    rows = [
+        f"2024-01-{day:02},{team},{(day * 7 + place) % 3 == 0}"
+        for day in range(1, 29)
+        for place, team in enumerate("abcd")
+    ]
+    (tmp_path / "t.csv").write_text("day,team,won\n" + "\n".join(rows))
+    written = write_project("games", data=tmp_path / "t.csv", target="won", base=tmp_path)
+    project = load_project("games", base=tmp_path).project
+    assert project.sources[0].keys == ("day", "team")
+    assert project.task.inputs == ("team",)
+    assert any(note.startswith("day is left out: it is the time of a row") for note in written.notes)
+    assert not any("repeat another row" in note for note in written.notes)

@@ -22,7 +22,8 @@ def table_notes(inference: Inference, typed: pl.DataFrame, table: pl.DataFrame) 
     if inference.target is not None:
         target = fields[inference.target]
         yield from _target_notes(target, table[target.column], inference.task)
-    values = typed.drop(inference.key, strict=False)
+    # A pair of columns that identifies a row tells about it; a number or an id does not.
+    values = typed.drop(inference.key, strict=False) if len(inference.key) == 1 else typed
     if values.width and (repeated := values.height - values.n_unique()):
         yield f"{repeated} rows repeat another row exactly; a random split keeps equal rows on one side"
     parts = [part for part in _CALENDAR_PARTS if part in fields]

@@ -81,8 +81,8 @@ def columns_left_out(found: Inference) -> dict[str, str]:
     for field in found.fields:
         if field.name in copies:
             reasons[field.name] = copies[field.name]
-        elif field.name in found.key:
-            reasons[field.name] = "it identifies a row" if len(found.key) == 1 else "it is part of the key"
+        elif (field.name,) == found.key:
+            reasons[field.name] = "it identifies a row"
         elif field.name == found.event_time:
             reasons[field.name] = "it is the time of a row"
         elif field.is_row_index:
