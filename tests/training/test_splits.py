@@ -77,6 +77,7 @@ def test_without_time_parts_hold_the_classes_in_equal_shares() -> None:
     rows = rows_of(frame)
     split = make_split(rows, Training(test=0.3))
     assert split.report.method == "stratified"
+    assert {(part.first_cutoff, part.last_cutoff) for part in split.report.parts} == {(None, None)}
     assert rows.labels[split.test].mean() == pytest.approx(rows.labels.mean(), abs=0.003)
     assert len(split.test) == pytest.approx(300, abs=2)
 

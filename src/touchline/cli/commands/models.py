@@ -71,10 +71,8 @@ def show(version: VersionArgument, project: ProjectOption = None, *, as_json: Js
     typer.echo(
         f"  trained {as_text(record.created_at)} UTC  MLflow run {record.run_id}  ticket {as_text(record.ticket)}"
     )
-    typer.echo(
-        f"  test    {record.rows} rows in {record.clusters} clusters, {as_text(record.test_from)} to "
-        f"{as_text(record.test_to)} UTC"
-    )
+    period = f", {as_text(record.test_from)} to {as_text(record.test_to)} UTC" if record.test_from else ""
+    typer.echo(f"  test    {record.rows} rows in {record.clusters} clusters{period}")
     for name, value in record.hashes.items():
         typer.echo(f"  {name:<12} {value}")
     rows = (

@@ -116,8 +116,8 @@ def _params(trained: Trained) -> dict[str, str]:
     }
     for part in split.parts:
         params[f"{part.name}.rows"] = part.rows
-        params[f"{part.name}.from"] = part.first_cutoff
-        params[f"{part.name}.to"] = part.last_cutoff
+        if part.first_cutoff is not None:
+            params |= {f"{part.name}.from": part.first_cutoff, f"{part.name}.to": part.last_cutoff}
     return mlflow_values(params)
 
 

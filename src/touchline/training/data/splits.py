@@ -40,7 +40,7 @@ class Window:
 
 @dataclass(frozen=True)
 class SplitPart:
-    """A named part: how many examples, between which cutoffs."""
+    """A named part: how many examples, between which cutoffs; none where all examples have the same cutoff."""
 
     name: str
     rows: int
@@ -239,12 +239,12 @@ def _first_twins(vectors: NDArray[np.float64], strata: Index | NDArray[np.float6
 
 def _parts(rows: LabelledRows, last: Window, test: Index) -> tuple[SplitPart, ...]:
     named: Sequence[tuple[str, Index]] = (("train", last.fit), ("validation", last.validation), ("test", test))
-    return tuple(
-        SplitPart(
-            name,
-            len(part),
-            _instant(int(rows.cutoffs[part].min())) if len(part) else None,
-            _instant(int(rows.cutoffs[part].max())) if len(part) else None,
+    is_timed = len(np.unique(rows.cutoffs)) > 1
+    parts = []
+    for name, part in named:
+        cutoffs = rows.cutoffs[part]
+        between = (
+            (_instant(int(cutoffs.min())), _instant(int(cutoffs.max()))) if is_timed and len(part) else (None, None)
         )
-        for name, part in named
-    )
+        parts.append(SplitPart(name, len(part), *between))
+    return tuple(parts)
