@@ -13,7 +13,7 @@ from typing import Final, Literal, get_args
 
 import sqlalchemy as sa
 
-from touchline.errors import KeyNotFound, KeyRequired
+from touchline.errors import KeyNotFound, KeyRequired, TouchlineError
 from touchline.storage import Database
 from touchline.storage.tables import api_keys
 from touchline.storage.ulids import Ulids
@@ -100,7 +100,7 @@ class KeyRing:
     """The valid keys in memory. `refresh` reads the database, requests do not."""
 
     def __init__(self, database: Database, *, is_open: bool) -> None:
-        self._database = database
+        self._database, self._watch = database, database.watch()
         self._may_be_open = is_open
         self._keys: Mapping[str, tuple[bytes, Caller]] = {}
         self._any_made = True  # closed until the first refresh has looked
@@ -111,8 +111,15 @@ class KeyRing:
         return self._may_be_open and not self._any_made
 
     def refresh(self) -> None:
-        with self._database.connect() as connection:
-            rows = connection.execute(sa.select(api_keys)).all()
+        """Read the keys again if the database may have changed."""
+        if not self._watch.may_have_changed():
+            return
+        try:
+            with self._database.connect() as connection:
+                rows = connection.execute(sa.select(api_keys)).all()
+        except TouchlineError:
+            self._watch.reset()
+            raise
         valid = {row.id: (row.key_hash.encode(), Caller(row.id, row.role)) for row in rows if row.revoked_at is None}
         self._keys, self._any_made = valid, bool(rows)
 

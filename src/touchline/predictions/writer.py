@@ -75,6 +75,8 @@ class PredictionLog:
         self._unwritten, self._unwritten_rows = b"", 0  # taken from memory, not yet in the spool
         self._handed_over_at = time.monotonic()
         self._is_stopping, self._segment_ready = threading.Event(), threading.Event()
+        # An idle log sleeps until `record` wakes it, instead of looking twenty times a second.
+        self._is_idle, self._row_arrived, self._has_open_segment = False, threading.Event(), False
         self._threads: list[threading.Thread] = []
         self._written = self._spooled = self._spool_bytes = self._refused = 0
         self._spool_failure: str | None = None
@@ -95,6 +97,9 @@ class PredictionLog:
         The request makes the bytes: a thread that made them would hold the interpreter while requests wait.
         """
         self._rows.append(line)
+        if self._is_idle:
+            self._is_idle = False
+            self._row_arrived.set()
 
     def start(self) -> None:
         for loop in (self._flush_until_stop, self._drain_until_stop):
@@ -106,6 +111,7 @@ class PredictionLog:
         """Write the rows in memory to disk, and to the database if it answers in time; the others stay on disk."""
         self._is_stopping.set()
         self._segment_ready.set()
+        self._row_arrived.set()
         for thread in self._threads:
             thread.join(within_seconds)
         self._spool.close()
@@ -122,8 +128,19 @@ class PredictionLog:
             self._flush()
             if time.monotonic() - self._handed_over_at >= self.limits.hand_over_seconds:
                 self._hand_over()
+            if not (self._rows or self._unwritten or self._has_open_segment):
+                self._wait_for_row()
         self._flush()
         self._hand_over()
+
+    def _wait_for_row(self) -> None:
+        self._row_arrived.clear()
+        self._is_idle = True
+        if self._rows or self._is_stopping.is_set():  # it came, or the end came, before the flag was up
+            self._is_idle = False
+            return
+        self._row_arrived.wait()
+        self._is_idle = False
 
     def _flush(self) -> None:
         count = len(self._rows)
@@ -141,11 +158,13 @@ class PredictionLog:
             with suppress(OSError):
                 self._spool.close_segment()  # its last line may be torn; the next segment repeats the chunk
             return
+        self._has_open_segment = True
         self._spooled += self._unwritten_rows
         self._unwritten, self._unwritten_rows, self._spool_failure = b"", 0, None
 
     def _hand_over(self) -> None:
         self._handed_over_at = time.monotonic()
+        self._has_open_segment = False
         if self._spool.close_segment() is not None:
             self._segment_ready.set()
 
@@ -165,7 +184,7 @@ class PredictionLog:
                 return
             if done:
                 backoff = 0.1
-                self._segment_ready.wait(self.limits.hand_over_seconds)
+                self._segment_ready.wait(_ORPHANS_EVERY_SECONDS)
                 self._segment_ready.clear()
             else:
                 self._is_stopping.wait(backoff)

@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, make_url
 
 from touchline.errors import DatabaseAhead, DatabaseBehind, InvalidSetting, MissingDependency
 from touchline.storage import postgres, sqlite
+from touchline.storage.change_watch import ChangeWatch
 from touchline.storage.driver_errors import storage_failure
 from touchline.storage.tables import HEAD
 
@@ -121,6 +122,10 @@ class Database:
                 return None
             found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
             return None if found is None else str(found)
+
+    def watch(self) -> ChangeWatch:
+        """Says for one reader whether its rows may have changed since it read them."""
+        return ChangeWatch(self._dialect.change_counter(self.engine))
 
     def close(self) -> None:
         """Let go of every connection."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,20 @@ def prepare(engine: Engine) -> None:
 
 def wait_for_turn(connection: Connection) -> None:
     """BEGIN IMMEDIATE has waited already."""
+
+
+def change_counter(engine: Engine) -> Callable[[], int | None]:
+    """A function whose result differs after a commit of anybody, for some microseconds a call (`PRAGMA data_version`).
+
+    The number of a connection grows with the commits of all others, those of other processes included.
+    """
+    connection = sqlite3.connect(str(engine.url.database), check_same_thread=False)
+
+    def read() -> int | None:
+        version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
+    return read
 
 
 def _set_up(dbapi_connection: Any, _record: object) -> None:

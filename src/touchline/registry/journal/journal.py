@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from touchline.clock import Clock
     from touchline.storage import Database
+    from touchline.storage.change_watch import ChangeWatch
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ class Journal:
         if later:
             self._read[project] = (*earlier, *later)
         return (*earlier, *later)
+
+    def watch(self) -> ChangeWatch:
+        """Says for one reader whether the journal may have changed since it read it."""
+        return self._database.watch()
 
     def head(self, project: str) -> int:
         """The sequence of the newest change; 0 before the first."""

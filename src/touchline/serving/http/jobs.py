@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("touchline.serving.http.jobs")
 _CHUNK = 100
-_LOOK_SECONDS = 0.25
+_LOOK_SECONDS = 2.0  # for jobs of other workers; those of this process wake the thread
 _KEPT = timedelta(days=7)
 _REQUEST = "request.jsonl"
 _SPACE: Any = re.compile(r"[ \t\r\n]*")
@@ -72,7 +72,7 @@ class Jobs:
 
     def __init__(self, folder: Path, serving: Serving) -> None:
         self._folder, self._serving = folder, serving
-        self._ending = threading.Event()
+        self._ending, self._wake = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._ids = Ulids()  # of the thread
 
@@ -83,6 +83,7 @@ class Jobs:
     def stop(self) -> None:
         """Stop after the chunk under way; the job goes on after the next start."""
         self._ending.set()
+        self._wake.set()
         if self._thread is not None:
             self._thread.join(10)
 
@@ -103,6 +104,7 @@ class Jobs:
             raise
         job = Job(job_id, project, "waiting", count, 0, 0)
         _write_status(folder, job)  # last: a folder without a status is no job yet
+        self._wake.set()
         return job
 
     def find(self, project: str, job_id: str) -> Job:
@@ -125,7 +127,9 @@ class Jobs:
         return [job for folder in folders if (job := _read_status(folder)) is not None]
 
     def _work_until_end(self) -> None:
-        while not self._ending.wait(_LOOK_SECONDS):
+        while not self._ending.is_set():
+            self._wake.wait(_LOOK_SECONDS)
+            self._wake.clear()
             with suppress(OSError):
                 for job in self.jobs():
                     if job.state in ("waiting", "running"):

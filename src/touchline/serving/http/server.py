@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("touchline.serving")
 _TICK_SECONDS = 0.05
+_IDLE_TICK_SECONDS = 0.5
 # The log's threads have little to do; a request must not wait for their turn to end.
 _SWITCH_SECONDS = 0.001
 
@@ -136,22 +137,30 @@ def _slot(project: ServedProject) -> ReleaseSlot:
 
 
 async def _measure_lag(serving: Serving) -> None:
-    """How late the loop is: what a request waits before anybody looks at it. Bodies that never come end here too."""
+    """Measure how late the loop runs, which is how long a request waits, and end the reading of late bodies.
+
+    An idle process is woken seldom: nothing waits in it.
+    """
     loop = asyncio.get_running_loop()
     while True:
         started = loop.time()
-        await asyncio.sleep(_TICK_SECONDS)
-        serving.lag_seconds = loop.time() - started - _TICK_SECONDS
+        pause = _TICK_SECONDS if serving.in_flight else _IDLE_TICK_SECONDS
+        await asyncio.sleep(pause)
+        serving.lag_seconds = loop.time() - started - pause
         serving.bodies.give_up_late()
 
 
 async def _watch(serving: Serving, keys: KeyRing) -> None:
     """Follow the journal of every project and the keys, away from the requests."""
-    while True:
-        with suppress(TouchlineError):  # the database is away: the keys in memory stay valid
-            await asyncio.to_thread(keys.refresh)
+
+    def look() -> None:
+        with suppress(TouchlineError):  # the database is unavailable: the keys in memory stay valid
+            keys.refresh()
         for slot in serving.slots.values():
-            await asyncio.to_thread(slot.refresh)
-            await asyncio.to_thread(slot.warm_previous)
-        await asyncio.to_thread(serving.figures.publish, serving.meters, serving.log.status())
+            slot.refresh()
+            slot.warm_previous()
+        serving.figures.publish(serving.meters, serving.log.status())
+
+    while True:
+        await asyncio.to_thread(look)
         await asyncio.sleep(serving.limits.poll_seconds)

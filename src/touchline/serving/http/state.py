@@ -60,7 +60,7 @@ class Limits:
     lag_seconds: float = 1.0
     slow_seconds: float = 1.0
     requests_per_second: float | None = None
-    poll_seconds: float = 0.25
+    poll_seconds: float = 0.5
 
 
 class Tracer(Protocol):

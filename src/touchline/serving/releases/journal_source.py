@@ -13,13 +13,23 @@ if TYPE_CHECKING:
 
 
 class JournalReleases:
-    """The releases of one project. The journal is read as a whole only when its newest entry has changed."""
+    """The releases of one project. The journal is read only after a commit to the database."""
 
     def __init__(self, project: str, journal: Journal, releases: Releases) -> None:
         self._project, self._journal, self._releases = project, journal, releases
         self._head = Head(-1, None)
+        self._watch = journal.watch()
 
     def head(self) -> Head:
+        if not self._watch.may_have_changed():
+            return self._head
+        try:
+            return self._read_head()
+        except Exception:
+            self._watch.reset()
+            raise
+
+    def _read_head(self) -> Head:
         sequence = self._journal.head(self._project)
         if sequence != self._head.sequence:
             state = self._journal.state(self._project)
