@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from difflib import get_close_matches
 
+__all__ = ["TouchlineError", "UsageError", "nearest"]
+
 
 def nearest(name: str, known: Collection[str]) -> str:
     """A sentence that points to the nearest valid name, or lists the valid ones."""

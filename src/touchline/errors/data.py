@@ -7,6 +7,22 @@ from difflib import get_close_matches
 
 from touchline.errors.base import TouchlineError, UsageError, nearest
 
+__all__ = [
+    "BatchRejected",
+    "ColumnRetyped",
+    "ColumnUnknown",
+    "ColumnsMismatch",
+    "InvalidContract",
+    "ManifestNotFound",
+    "ProviderFailed",
+    "RequestBudgetSpent",
+    "SnapshotNotFound",
+    "SourceFileEmpty",
+    "SourceFileMissing",
+    "SourceFileUnreadable",
+    "SourceUnavailable",
+]
+
 
 class InvalidContract(UsageError):
     def __init__(

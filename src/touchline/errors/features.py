@@ -6,6 +6,26 @@ from collections.abc import Collection, Sequence
 
 from touchline.errors.base import TouchlineError, UsageError, nearest
 
+__all__ = [
+    "CorruptedFeatures",
+    "EntityKeyMissing",
+    "EntityNotFound",
+    "FeatureNotANumber",
+    "FeatureNotFound",
+    "FeatureTypeMoved",
+    "FeaturesExpired",
+    "HistoryMoved",
+    "InvalidEntityKey",
+    "InvalidEntityRows",
+    "InvalidPush",
+    "InvalidView",
+    "LooksAhead",
+    "OnlineStoreError",
+    "OnlineStoreUnavailable",
+    "SourceFormatNotRead",
+    "ViewNotFound",
+]
+
 
 class FeatureNotFound(UsageError):
     def __init__(self, name: str, known: Collection[str]) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Collection
 
 from touchline.errors.base import TouchlineError, UsageError, nearest
 
+__all__ = ["DriftColumnUnknown", "InvalidSample", "ProfileMismatch", "TooFewClusters"]
+
 
 class InvalidSample(TouchlineError):
     """Numbers that a statistic cannot be computed from."""

@@ -7,6 +7,25 @@ from datetime import datetime
 
 from touchline.errors.base import TouchlineError, UsageError, nearest
 
+__all__ = [
+    "ClockNotFrozen",
+    "ClockRunsForward",
+    "InvalidInstant",
+    "InvalidProject",
+    "InvalidProjectName",
+    "InvalidRequestField",
+    "NotAPair",
+    "NothingNamed",
+    "NothingToLearnFrom",
+    "PortTaken",
+    "ProcessFailed",
+    "ProjectExists",
+    "ProjectNotFound",
+    "ServerRefused",
+    "ServerUnreachable",
+    "UnknownName",
+]
+
 
 class ProjectExists(UsageError):
     def __init__(self, name: str, file: object) -> None:

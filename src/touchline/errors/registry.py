@@ -6,6 +6,25 @@ from collections.abc import Collection, Sequence
 
 from touchline.errors.base import TouchlineError, UsageError
 
+__all__ = [
+    "FolderNotEmpty",
+    "GateFailed",
+    "IllegalStageChange",
+    "InvalidFilter",
+    "NotEvaluated",
+    "NotPortable",
+    "NotReproducible",
+    "ReasonMissing",
+    "ReleaseBroken",
+    "ReleaseTampered",
+    "RunNotFound",
+    "StageConflict",
+    "TrackingMismatch",
+    "TrackingUnavailable",
+    "TransformBroken",
+    "VersionNotFound",
+]
+
 
 class VersionNotFound(UsageError):
     def __init__(self, project: str, reference: str, known: Collection[str]) -> None:

@@ -6,6 +6,16 @@ from collections.abc import Sequence
 
 from touchline.errors.base import TouchlineError, UsageError
 
+__all__ = [
+    "KeyNotFound",
+    "KeyRequired",
+    "MissingColumns",
+    "NothingInProduction",
+    "ReleaseNotFound",
+    "UnknownPrediction",
+    "WrongLabel",
+]
+
 
 class UnknownPrediction(UsageError):
     def __init__(self, project: str, prediction_ids: Sequence[str]) -> None:

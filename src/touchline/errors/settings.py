@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 
 from touchline.errors.base import UsageError, nearest
 
+__all__ = ["InvalidSetting", "MissingDependency", "UnknownPlugin"]
+
 
 class InvalidSetting(UsageError):
     def __init__(self, variable: str, found: str, reason: str) -> None:

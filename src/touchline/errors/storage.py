@@ -6,6 +6,19 @@ from datetime import datetime
 
 from touchline.errors.base import TouchlineError
 
+__all__ = [
+    "BackendUnavailable",
+    "DatabaseAhead",
+    "DatabaseBehind",
+    "DatabaseBusy",
+    "DiskFull",
+    "InvalidObjectKey",
+    "LeaseHeld",
+    "LeaseLost",
+    "ObjectNotFound",
+    "SchemaMismatch",
+]
+
 
 class BackendUnavailable(TouchlineError):
     """A database or store does not answer or refuses; nothing of the interrupted write was kept."""

@@ -6,6 +6,23 @@ from collections.abc import Collection, Mapping, Sequence
 
 from touchline.errors.base import TouchlineError, UsageError, nearest
 
+__all__ = [
+    "BudgetExceeded",
+    "CandidateUnfit",
+    "ClassMissing",
+    "LabelsAllEqual",
+    "LabelsUnusable",
+    "LeakageFound",
+    "ModelDamaged",
+    "ModelMismatch",
+    "NoCandidateWorked",
+    "NothingVaries",
+    "OneClassOnly",
+    "TooFewExamples",
+    "UnknownScore",
+    "WorkerLost",
+]
+
 
 class UnknownScore(UsageError):
     def __init__(self, name: str, known: Collection[str]) -> None:

@@ -1,0 +1,39 @@
+"""The tree of errors in the docstring of their package is the tree there is."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import textwrap
+
+from touchline import errors
+
+WIDTH = 110
+
+
+def tree_below(kind: type[BaseException], indent: str = "    ") -> str:
+    """The classes below one: each that has subclasses on a line of its own, the others together."""
+    ours = [one for one in kind.__subclasses__() if one.__module__.startswith("touchline.errors.")]
+    classes = sorted(ours, key=lambda one: one.__name__)
+    lines = [f"{indent}{kind.__name__}"]
+    for parent in (one for one in classes if one.__subclasses__()):
+        lines.append(tree_below(parent, indent + "    "))
+    if leaves := ", ".join(one.__name__ for one in classes if not one.__subclasses__()):
+        lines.append(textwrap.fill(leaves, WIDTH, initial_indent=indent + "    ", subsequent_indent=indent + "    "))
+    return "\n".join(lines)
+
+
+def test_the_tree_in_the_docstring_is_complete() -> None:
+    tree = tree_below(errors.TouchlineError)
+    assert tree in str(errors.__doc__), f"the docstring of touchline.errors must hold this tree:\n{tree}"
+
+
+def test_every_error_is_exported_by_its_file_and_by_the_package() -> None:
+    for module in pkgutil.iter_modules(errors.__path__, "touchline.errors."):
+        loaded = importlib.import_module(module.name)
+        classes = {
+            name for name, value in vars(loaded).items() if inspect.isclass(value) and value.__module__ == module.name
+        }
+        assert classes == set(loaded.__all__) - {"nearest"}
+        assert all(getattr(errors, name) is getattr(loaded, name) for name in loaded.__all__)
