@@ -58,6 +58,7 @@ check: setup-dev ## Format, lint, types, layers, sizes, imports and names
 	.venv/bin/python tools/check_shape.py
 	.venv/bin/python tools/check_imports.py
 	.venv/bin/python tools/check_words.py
+	.venv/bin/python tools/draw_rooms.py --check
 
 bench: setup-dev ## Measure, beside the peers, and print ratios
 	@$(call run_each,$(filter-out benchmarks/prove_%,$(wildcard benchmarks/*.py)))

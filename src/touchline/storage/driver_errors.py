@@ -5,7 +5,6 @@ from __future__ import annotations
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from touchline.errors import BackendUnavailable, DatabaseBusy, DiskFull, TouchlineError
-from touchline.storage.sqlite import BUSY_SECONDS
 
 _SQLITE_STEPS = {
     "SQLITE_READONLY": "Make the file and its folder writable for this user, or set TOUCHLINE_HOME to another folder.",
@@ -17,6 +16,10 @@ _SQLITE_STEPS = {
 _POSTGRES_BUSY = {"55P03", "40P01", "57014"}  # lock_not_available, deadlock_detected, query_canceled
 _POSTGRES_FULL = {"53100"}
 _POSTGRES_STEP = "Check that the server runs and that TOUCHLINE_DATABASE_URL is right, then run the command again."
+
+
+BUSY_SECONDS = 30.0
+"""How long a writer waits for its turn: longer than any transaction of ours, shorter than a person's patience."""
 
 
 def storage_failure(failure: DBAPIError, database: str) -> TouchlineError | None:

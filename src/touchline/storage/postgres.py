@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from touchline.storage.sqlite import BUSY_SECONDS
+from touchline.storage.driver_errors import BUSY_SECONDS
 
 # Any number that other software in the same database is unlikely to have chosen ("touchlin" in ASCII).
 _TURN = 0x746F7563686C696E

@@ -11,9 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from touchline.errors import BackendUnavailable
-
-BUSY_SECONDS = 30.0
-"""How long a writer waits for its turn: longer than any transaction of ours, shorter than a person's patience."""
+from touchline.storage.driver_errors import BUSY_SECONDS
 
 WRITE: dict[str, Any] = {"touchline_write": True}
 READ: dict[str, Any] = {"touchline_write": False}
