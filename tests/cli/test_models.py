@@ -45,7 +45,7 @@ def test_the_card_is_a_page_that_stands_alone(cli: Cli, tmp_path: Path) -> None:
     cli.run("models", "card", "--format", "html", "--out", str(page))
     text = page.read_text()
     assert text.startswith("<!doctype html>") or text.startswith("<!DOCTYPE html>")
-    assert "What the gates said" in text
+    assert "Gate results" in text
 
 
 def test_a_release_is_taken_away_whole(cli: Cli, tmp_path: Path) -> None:

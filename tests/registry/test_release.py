@@ -145,7 +145,7 @@ def test_loading_a_release_needs_neither_mlflow_nor_pandas_nor_polars(release: R
 
 def bundle_with(folder: Path, estimator_path: str) -> Path:
     """A bundle whose estimator lies in a folder of another name, and a manifest that names this one."""
-    manifest = write_files(a_trained(), folder)
+    manifest = write_files(a_trained(), folder).manifest
     (folder / "model" / "estimator").rename(folder / "model" / "linear")
     manifest = replace(manifest, estimator_path=estimator_path, files=file_hashes(folder))
     (folder / "release.json").write_bytes(manifest.to_bytes())

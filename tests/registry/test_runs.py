@@ -124,6 +124,15 @@ def test_the_card_tells_the_training_and_what_was_decided(two: Registry) -> None
     for text in (card.markdown, card.html):
         assert loss in text
         assert "0.771 is within the gate" in text
-        assert "stands in Production" in text
+        assert "is in Production" in text
         assert card.version.hashes["environment"] in text
     assert card.html.count("</body>") == 1
+
+
+def test_the_artifacts_of_the_run_are_the_stored_files(two: Registry, tmp_path: Path) -> None:
+    version = read_version(two, "p", 1)
+    folder = Path(two.tracking.client.download_artifacts(version.run_id, "", str(tmp_path)))
+    names = ["evaluation.json", "card.md", "card.html", *(f"plots/{path.name}" for path in folder.glob("plots/*"))]
+    assert len(names) > 8
+    for name in names:
+        assert (folder / name).read_bytes() == two.objects.read(f"{version.object_key}/{name}"), name

@@ -1,4 +1,4 @@
-"""The model card tells what the training found, with the same numbers everywhere."""
+"""The model card shows the numbers of the training, under the section names of Mitchell et al. (2019)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,30 @@ def trained() -> TrainingResult:
     )
 
 
+CLASS_PLOTS = (
+    "roc",
+    "precision_recall",
+    "confusion_matrix",
+    "calibration",
+    "learning_curve",
+    "attributions",
+    "beeswarm",
+)
+SECTIONS = """
+## Model details
+## Intended use
+## Factors
+## Metrics
+## Evaluation data
+## Training data
+## Quantitative analyses
+### Calibration
+### Performance by subgroup
+### Feature attributions
+### Gates
+## Ethical considerations
+## Caveats and recommendations
+"""
 FACTS = CardFacts(
     project="leads",
     version="1.2.0",
@@ -46,7 +70,7 @@ class Tags(HTMLParser):
 
 def test_a_card_tells_use_data_numbers_gates_and_limits() -> None:
     result = trained()
-    text = build_card(result, FACTS).to_markdown()
+    text = build_card(result, FACTS, plots(result)).to_markdown()
     value = f"{result.evaluation.metrics['log_loss'].value:.4g}"
     for told in ("# leads 1.2.0", "ranking calls", "abc123", result.training_set_hash, value, "0.41 is below 0.58"):
         assert told in text
@@ -55,13 +79,14 @@ def test_a_card_tells_use_data_numbers_gates_and_limits() -> None:
         "group = a",
         "| logistic |",
         "Seed 7",
-        "![reliability](plots/reliability.svg)",
+        "![calibration](plots/calibration.svg)",
     ):
         assert told in text
 
 
 def test_the_html_card_is_whole_and_escaped() -> None:
-    page = build_card(trained(), FACTS).to_html()
+    result = trained()
+    page = build_card(result, FACTS, plots(result)).to_html()
     tags = Tags()
     tags.feed(page)
     assert tags.open == []
@@ -71,16 +96,33 @@ def test_the_html_card_is_whole_and_escaped() -> None:
 
 def test_a_regression_has_a_card_too() -> None:
     result = train(a_regression(), Training(), a_number_set(), now=NOW)
-    text = build_card(result, CardFacts("prices")).to_markdown()
+    text = build_card(result, CardFacts("prices"), plots(result)).to_markdown()
     assert "rmse" in text
     assert "![residuals](plots/residuals.svg)" in text
-    assert "How sure it may be" not in text
+    assert "Calibration\n" not in text
 
 
 def test_every_plot_is_well_formed() -> None:
     drawn = plots(trained())
-    assert set(drawn) >= {"reliability.svg", "roc.svg", "pr.svg", "learning_curve.svg", "importance.svg"}
+    assert set(drawn) >= {f"{name}.svg" for name in CLASS_PLOTS}
     for text in drawn.values():
+        ElementTree.fromstring(text)
+
+
+def test_the_sections_are_those_of_mitchell_and_others() -> None:
+    headings = [line for line in build_card(trained(), FACTS, {}).to_markdown().splitlines() if line.startswith("##")]
+    assert headings == SECTIONS.split("\n")[1:-1]
+
+
+def test_the_same_evaluation_is_drawn_with_the_same_bytes() -> None:
+    result = trained()
+    assert plots(result) == plots(result)
+
+
+def test_names_are_drawn_as_text_and_not_as_formulas() -> None:
+    classes = ("$a", "b_$", "<c>")
+    task, data = a_task(classes=classes), a_training_set(a_frame(1000, classes=classes))
+    for text in plots(train(task, Training(candidates=("lightgbm",)), data, now=NOW)).values():
         ElementTree.fromstring(text)
 
 

@@ -54,8 +54,8 @@ def test_the_coverage_on_the_test_rows_is_reported() -> None:
     assert found.covered.value == within
     assert found.covered.low is not None
     assert found.covered.low <= found.covered.value
-    card = build_card(result, CardFacts("p", "")).to_markdown()
-    assert "0.9 of values are promised to lie (split-conformal" in card
+    card = build_card(result, CardFacts("p", ""), {}).to_markdown()
+    assert "Its nominal coverage is 0.9 (split-conformal" in card
 
 
 def test_an_interval_is_restored_to_the_last_bit(tmp_path: Path) -> None:

@@ -10,11 +10,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from touchline.features.declaration.code_versions import short_hash
-from touchline.registry.release.manifest import ReleaseManifest
 from touchline.registry.runs.run_files import (
+    RunDocuments,
     Trained,
-    card_files,
-    evaluation_record,
     hashes_of,
     project_code,
     to_json,
@@ -56,10 +54,10 @@ def record_version(registry: Registry, trained: Trained) -> Recorded:
         return Recorded(read_version(registry, trained.project, number), is_new=False)
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / "files"
-        manifest = write_files(trained, folder)
+        documents = write_files(trained, folder)
         _store(registry, object_key, folder)
-        logged = registry.tracking.log_run(_run_log(registry, trained, manifest, key, folder))
-    add_version(registry, trained.project, logged.version, _new_version(trained, manifest, object_key, logged))
+        logged = registry.tracking.log_run(_run_log(registry, trained, documents, key, folder))
+    add_version(registry, trained.project, logged.version, _new_version(trained, documents, object_key, logged))
     return Recorded(read_version(registry, trained.project, logged.version), is_new=True)
 
 
@@ -74,18 +72,18 @@ def _store(registry: Registry, object_key: str, folder: Path) -> None:
         registry.objects.write_file(f"{object_key}/{path.relative_to(folder).as_posix()}", path)
 
 
-def _run_log(registry: Registry, trained: Trained, manifest: ReleaseManifest, key: str, folder: Path) -> RunLog:
+def _run_log(registry: Registry, trained: Trained, documents: RunDocuments, key: str, folder: Path) -> RunLog:
     result = trained.result
     return RunLog(
         project=trained.project,
         key=key,
         name=f"{result.chosen} {result.trained_at:%Y-%m-%d %H:%M}",
         params=_params(trained),
-        metrics=_metrics(trained),
-        tags=_tags(trained, manifest),
+        metrics=_metrics(trained, documents.evaluation),
+        tags=_tags(trained, documents.manifest.hashes),
         model=result.model,
         example=result.self_test.vectors[:5].tolist(),
-        files=_artifacts(trained, manifest, folder.parent / "artifacts"),
+        files=_artifacts(trained, documents, folder.parent / "artifacts"),
         dataset={
             "name": f"{trained.project} training set",
             "digest": trained.training_set.hash,
@@ -121,10 +119,9 @@ def _params(trained: Trained) -> dict[str, str]:
     return mlflow_values(params)
 
 
-def _metrics(trained: Trained) -> dict[str, float]:
+def _metrics(trained: Trained, record: Mapping[str, Any]) -> dict[str, float]:
     """Test metrics by their name, the ends of their intervals, and what the constant baseline scores."""
     evaluation = trained.result.evaluation
-    record = evaluation_record(trained.result)
     found: dict[str, float] = {"test_rows": evaluation.rows, "test_clusters": evaluation.clusters}
     for name, metric in record["metrics"].items():
         ends = {name: metric["value"], f"{name}_low": metric["low"], f"{name}_high": metric["high"]}
@@ -135,8 +132,8 @@ def _metrics(trained: Trained) -> dict[str, float]:
     return {**found, "training_seconds": trained.result.seconds}
 
 
-def _tags(trained: Trained, manifest: ReleaseManifest) -> dict[str, str]:
-    tags = {f"touchline.{name}_hash": value for name, value in manifest.hashes.items()}
+def _tags(trained: Trained, hashes: Mapping[str, str]) -> dict[str, str]:
+    tags = {f"touchline.{name}_hash": value for name, value in hashes.items()}
     tags |= {"touchline.project": trained.project, "touchline.trained_at": trained.result.trained_at.isoformat()}
     if trained.actor:
         tags["mlflow.user"] = trained.actor
@@ -145,14 +142,14 @@ def _tags(trained: Trained, manifest: ReleaseManifest) -> dict[str, str]:
     return tags
 
 
-def _artifacts(trained: Trained, manifest: ReleaseManifest, folder: Path) -> Path:
+def _artifacts(trained: Trained, documents: RunDocuments, folder: Path) -> Path:
     folder.mkdir()
-    result = trained.result
+    result, manifest = trained.result, documents.manifest
     features = [
         {"name": c.name, "kind": c.kind, "origin": c.origin, "levels": list(c.levels)} for c in manifest.columns
     ]
-    documents: dict[str, Any] = {
-        "evaluation.json": evaluation_record(result),
+    contents: dict[str, Any] = {
+        "evaluation.json": documents.evaluation,
         "metadata.json": {
             "project": trained.project,
             "task": manifest.task,
@@ -166,7 +163,7 @@ def _artifacts(trained: Trained, manifest: ReleaseManifest, folder: Path) -> Pat
         "features.json": features,
         "lineage.json": trained.training_set.lineage,
     }
-    files = {name: to_json(document) for name, document in documents.items()} | card_files(trained, manifest)
+    files = {**{name: to_json(content) for name, content in contents.items()}, **documents.card}
     for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
@@ -251,10 +248,10 @@ def _description(trained: Trained) -> str:
 
 
 def _new_version(
-    trained: Trained, manifest: ReleaseManifest, object_key: str, logged: LoggedRun
+    trained: Trained, documents: RunDocuments, object_key: str, logged: LoggedRun
 ) -> Callable[[ModelVersion | None], ModelVersion]:
     """The version of this training as a successor of the newest one."""
-    record, test = evaluation_record(trained.result), trained.result.split.part("test")
+    record, manifest, test = documents.evaluation, documents.manifest, trained.result.split.part("test")
     version = ModelVersion(
         project=trained.project,
         version=logged.version,

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from touchline import training
 from touchline.errors import NotPortable
 from touchline.features import ServedView, TrainingSet, decode
 from touchline.features.declaration.code_versions import short_hash
@@ -37,7 +38,6 @@ from touchline.training import (
     build_card,
     constant_predictions,
     labelled_rows,
-    plots,
 )
 
 Array = NDArray[np.float64]
@@ -96,8 +96,20 @@ def hashes_of(trained: Trained, code: Mapping[str, bytes]) -> dict[str, str]:
     }
 
 
-def write_files(trained: Trained, folder: Path) -> ReleaseManifest:
-    """Write everything the run keeps below `folder`; the manifest still lacks its version."""
+@dataclass(frozen=True)
+class RunDocuments:
+    """The documents that the stored files, the MLflow artifacts and the version share.
+
+    `manifest` has no version yet; `card` holds the model card and its plots by file name.
+    """
+
+    manifest: ReleaseManifest
+    evaluation: Mapping[str, Any]
+    card: Mapping[str, bytes]
+
+
+def write_files(trained: Trained, folder: Path) -> RunDocuments:
+    """Write the files of the run below `folder`."""
     code = project_code(trained.folder)
     manifest = _manifest(trained, hashes_of(trained, code))
     result = trained.result
@@ -112,13 +124,14 @@ def write_files(trained: Trained, folder: Path) -> ReleaseManifest:
     files["lineage.json"] = to_json({**trained.training_set.lineage, "training_set": trained.training_set.hash})
     files["facts.json"] = manifest.to_bytes()
     files["recipe.json"] = to_json(result.recipe.to_json())
-    files["evaluation.json"] = to_json(evaluation_record(result))
+    documents = RunDocuments(manifest, evaluation_record(result), _card_files(trained, manifest))
+    files["evaluation.json"] = to_json(documents.evaluation)
     files["predictions.parquet"] = _parquet(predictions_record(trained))
-    files |= card_files(trained, manifest)
+    files |= documents.card
     for path, data in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
-    return manifest
+    return documents
 
 
 def _transform_inputs(trained: Trained) -> dict[str, NDArray[Any]]:
@@ -251,12 +264,14 @@ def _examples(trained: Trained) -> bytes:
     return _parquet(rows.with_columns(outputs))
 
 
-def card_files(trained: Trained, manifest: ReleaseManifest) -> dict[str, bytes]:
-    """The model card, as it can be written before the gates: Markdown beside its plots, and one HTML page."""
+def _card_files(trained: Trained, manifest: ReleaseManifest) -> dict[str, bytes]:
+    """The model card before any gate has run: Markdown beside its plots, and one HTML page."""
     facts = CardFacts(trained.project, trained.description, hashes=manifest.hashes)
-    card = build_card(trained.result, facts)
-    drawn = {f"plots/{name}": text.encode() for name, text in plots(trained.result).items()}
-    return {"card.md": card.to_markdown().encode(), "card.html": card.to_html().encode(), **drawn}
+    # Read from the room here, so that matplotlib is loaded by the first card and not by every command.
+    plots = training.plots(trained.result)
+    card = build_card(trained.result, facts, plots)
+    figures = {f"plots/{name}": text.encode() for name, text in plots.items()}
+    return {"card.md": card.to_markdown().encode(), "card.html": card.to_html().encode(), **figures}
 
 
 def plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A version's model card: what its training wrote, with what has been decided about it since."""
+"""The model card of a version: the card of its training, then its stage, gates and journal."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def read_card(registry: Registry, project: str, reference: str | int) -> Version
 def _sections(version: ModelVersion, changes: list[StageChange]) -> tuple[Section, ...]:
     release = f" It is served as release {version.release_id}." if version.release_id else ""
     ticket = f" Ticket {version.ticket}." if version.ticket else ""
-    stands = (
-        f"Version {version.version} ({version.semantic_version}) stands in {version.stage}.{release}{ticket} "
+    text = (
+        f"Version {version.version} ({version.semantic_version}) is in {version.stage}.{release}{ticket} "
         f"MLflow run {version.run_id}."
     )
-    hashes = Table(("what", "hash"), tuple(version.hashes.items()))
+    hashes = Table(("input", "hash"), tuple(version.hashes.items()))
     return (
-        Section("Where it stands", (stands, hashes)),
-        Section("What the gates said", tuple(_gates(change) for change in changes if _has_gates(change))),
+        Section("Stage and release", (text, hashes)),
+        Section("Gate results", tuple(_gates(change) for change in changes if _has_gates(change))),
         Section("Journal", (_journal(changes),) if changes else ()),
     )
 
@@ -56,8 +56,8 @@ def _has_gates(change: StageChange) -> bool:
 
 def _gates(change: StageChange) -> Table:
     report = GateReport.from_json(change.gate_report or {"gates": []})
-    rows = tuple((r.name, "passed" if r.passed else "said no", r.message) for r in report.results)
-    return Table((f"{change.at:%Y-%m-%d %H:%M}", "", "numbers"), rows)
+    rows = tuple((r.name, "passed" if r.passed else "failed", r.message) for r in report.results)
+    return Table((f"{change.at:%Y-%m-%d %H:%M}", "verdict", "reason"), rows)
 
 
 def _journal(changes: list[StageChange]) -> Table:

@@ -1,4 +1,4 @@
-"""The model card: what a model is, on which data it stands, how good it is and for whom, and where it must not be used.
+"""The model card, with the sections of Mitchell et al. (2019), "Model Cards for Model Reporting".
 
 One document, written as Markdown or as HTML; every number comes from the `TrainingResult`.
 """
@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Final
 
-from touchline.training.card.plots import plots
 from touchline.training.evaluation.diagnostics import SliceReport
 from touchline.training.evaluation.evaluate import JudgedInterval, Metric
 from touchline.training.result import TrainingResult
 
 _SLICE_METRICS: Final = ("log_loss", "accuracy", "f1", "ece", "rmse", "mae", "r2")
+_ETHICS: Final = (
+    "The project declares no ethical considerations. Compare the performance by subgroup before you use the model for "
+    "decisions about people."
+)
 _STYLE: Final = (
     "body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;margin:.5rem 0}th,td{border:1px solid #ccc;padding:.2rem .6rem;text-align:left}"
@@ -25,7 +28,7 @@ _STYLE: Final = (
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a card tells beyond the training: who it is for, its version, its hashes, and what the gates said."""
+    """The parts of a card that the training does not know: project, version, intended use, limits, hashes and gates."""
 
     project: str
     description: str = ""
@@ -46,7 +49,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing, and the file it lies in beside a Markdown card."""
+    """A plot, and the name of its file beside a Markdown card."""
 
     name: str
     svg: str
@@ -54,10 +57,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it."""
+    """A heading of the given level and its text, tables and figures."""
 
     title: str
     body: tuple[str | Table | Figure, ...]
+    level: int = 2
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Card:
         """Markdown; figures are links into `plots_folder`."""
         lines = [f"# {self.title}", ""]
         for section in self.sections:
-            lines += [f"## {section.title}", ""]
+            lines += [f"{'#' * section.level} {section.title}", ""]
             for part in section.body:
                 lines += [_markdown(part, plots_folder), ""]
         return "\n".join(lines).rstrip() + "\n"
@@ -79,7 +83,7 @@ class Card:
     def to_html(self) -> str:
         """One HTML page that needs nothing beside it."""
         body = "".join(
-            f"<h2>{escape(section.title)}</h2>{''.join(_html(part) for part in section.body)}"
+            f"<h{section.level}>{escape(section.title)}</h{section.level}>{''.join(map(_html, section.body))}"
             for section in self.sections
         )
         return (
@@ -88,51 +92,83 @@ class Card:
         )
 
 
-def build_card(result: TrainingResult, facts: CardFacts) -> Card:
-    """The card of a training."""
+def build_card(result: TrainingResult, facts: CardFacts, plots: Mapping[str, str]) -> Card:
+    """The card of a training, with the plots (SVG text by file name) that it has."""
     version = f" {facts.version}" if facts.version else ""
+    figures = {name: Figure(name, svg) for name, svg in plots.items()}
     sections = [
-        Section("What it is", _about(result, facts)),
-        Section("Data", _data(result, facts)),
-        Section("How good it is", _quality(result)),
-        Section("For whom", _slices(result)),
-        Section("How sure it may be", _calibration(result)),
-        Section("What it looks at", _importance(result)),
-        Section("Candidates", (_candidates(result),)),
-        Section("Gates", _gates(facts)),
-        Section("Limits", _limits(result, facts)),
-        Section("How to make it again", _recipe(result)),
+        Section("Model details", _details(result, facts)),
+        Section("Intended use", (f"{facts.intended_use or 'The project declares no intended use'}.",)),
+        Section("Factors", (_factors(result),)),
+        Section("Metrics", (_metrics(result),)),
+        Section("Evaluation data", (_evaluation_data(result),)),
+        Section("Training data", _training_data(result, facts)),
+        Section("Quantitative analyses", _quality(result, figures)),
+        Section("Calibration", _calibration(result, figures), level=3),
+        Section("Performance by subgroup", _slices(result), level=3),
+        Section("Feature attributions", _attributions(result, figures), level=3),
+        Section("Gates", _gates(facts), level=3),
+        Section("Ethical considerations", (_ETHICS,)),
+        Section("Caveats and recommendations", _caveats(result, facts)),
     ]
     return Card(f"{facts.project}{version}", tuple(section for section in sections if section.body))
 
 
-def _about(result: TrainingResult, facts: CardFacts) -> tuple[str, ...]:
-    told = {"binary": "Says which of two classes", "multiclass": "Says which class", "regression": "Says a number"}
-    model = result.model
-    classes = f": {', '.join(model.classes)}" if model.classes else ""
+def _details(result: TrainingResult, facts: CardFacts) -> tuple[str | Table, ...]:
+    model, recipe = result.model, result.recipe
+    output = f"a probability for each class ({', '.join(model.classes)})" if model.classes else "a number"
+    libraries = ", ".join(f"{name} {number}" for name, number in result.libraries.items())
+    settings = tuple((name, str(value)) for name, value in sorted(recipe.params.items()))
     return (
         *([facts.description] if facts.description else []),
-        f"{told[model.kind]}{classes}. Model: {result.chosen} ({model.family}), probabilities corrected by "
-        f"{model.calibrator.method}, trained at {result.trained_at:%Y-%m-%d %H:%M} UTC.",
-        f"Intended use: {facts.intended_use or 'not declared'}.",
+        f"The model predicts {output}. It is candidate {result.chosen} ({model.family}), trained at "
+        f"{result.trained_at:%Y-%m-%d %H:%M} UTC. Calibration method: {model.calibrator.method}.",
+        f"Seed {recipe.seed}, {recipe.threads} threads; {libraries}.",
+        *([Table(("setting", "value"), settings)] if settings else []),
+        _candidates(result),
     )
 
 
-def _data(result: TrainingResult, facts: CardFacts) -> tuple[str | Table, ...]:
+def _factors(result: TrainingResult) -> str:
+    reports = (*result.diagnostics.slices, *result.diagnostics.seasons)
+    names = ", ".join(dict.fromkeys(report.name for report in reports))
+    return f"Performance is reported by {names}." if names else "Performance is not reported by subgroup."
+
+
+def _metrics(result: TrainingResult) -> str:
+    threshold = f" The decision threshold is {result.evaluation.threshold:.3g}." if result.model.classes else ""
+    return (
+        "Each metric has a 95 % interval from a bootstrap over clusters of examples in time order. The constant "
+        f"baseline predicts the same value for every example.{threshold}"
+    )
+
+
+def _evaluation_data(result: TrainingResult) -> str:
+    evaluation = result.evaluation
+    text = (
+        f"The evaluation used {evaluation.rows:,} examples in {evaluation.clusters:,} clusters. "
+        "The evaluated model was trained without them."
+    )
+    partly = [f"{name} on {rows:,}" for name, rows in evaluation.baseline_rows.items() if rows < evaluation.rows]
+    return f"{text} Some baselines have values for fewer examples: {', '.join(partly)}." if partly else text
+
+
+def _training_data(result: TrainingResult, facts: CardFacts) -> tuple[str | Table, ...]:
     split = result.split
     rows = tuple((part.name, f"{part.rows:,}", _day(part.first_cutoff), _day(part.last_cutoff)) for part in split.parts)
-    told = (
-        f"Split by {split.method}. {split.held_back:,} examples before the test window were held back because their "
-        f"label was known too late; {split.unlabelled:,} have no known label. The model that ships is the same recipe "
-        f"on all known labels; the numbers below are those of the fit that knew no label from the test window on."
+    text = (
+        f"The examples were split by {split.method}. {split.held_back:,} examples before the test window were left "
+        f"out of training because their labels became known too late. {split.unlabelled:,} examples have no label. "
+        "The released model uses the same recipe and all labels. The metrics below are those of the evaluated model, "
+        "which used no label from the test window."
     )
     hashes = {"training set": result.training_set_hash, **facts.hashes}
-    noted = tuple((found.level, found.check, found.message) for found in result.findings)
+    findings = tuple((finding.level, finding.check, finding.message) for finding in result.findings)
     return (
-        told,
+        text,
         Table(("part", "examples", "first cutoff", "last cutoff"), rows),
-        Table(("what", "hash"), tuple((name, value) for name, value in hashes.items())),
-        *([Table(("level", "check", "found"), noted)] if noted else []),
+        Table(("input", "hash"), tuple(hashes.items())),
+        *([Table(("level", "check", "message"), findings)] if findings else []),
     )
 
 
@@ -140,94 +176,73 @@ def _day(instant: object) -> str:
     return f"{instant:%Y-%m-%d}" if instant is not None else ""
 
 
-def _quality(result: TrainingResult) -> tuple[str | Table | Figure, ...]:
-    found = result.evaluation
-    others = list(found.baselines)
+def _quality(result: TrainingResult, figures: Mapping[str, Figure]) -> tuple[str | Table | Figure, ...]:
+    evaluation = result.evaluation
+    others = list(evaluation.baselines)
     rows = tuple(
         (
             name,
             _number(metric.value),
             _interval(metric),
-            _number(found.baseline[name].value),
-            *(_number(found.baselines[other][name].value) for other in others),
+            _number(evaluation.baseline[name].value),
+            *(_number(evaluation.baselines[other][name].value) for other in others),
         )
-        for name, metric in found.metrics.items()
-    )
-    told = (
-        f"On {found.rows:,} examples in {found.clusters:,} clusters that no fit had seen. Intervals are 95 %, from "
-        f"redrawn clusters in time order. Decisions are made at {found.threshold:.3g}."
-    )
-    partly = [f"{name} for {known:,}" for name, known in found.baseline_rows.items() if known < found.rows]
-    if partly:
-        told += f" Judged only on the examples that there is a value for: {', '.join(partly)}."
-    if found.interval is not None:
-        told += f" {_covered(found.interval)}"
-    return (
-        told,
-        Table(("metric", "value", "interval", "constant", *others), rows),
-        *_confusion(result),
-        *_figures(result, "roc.svg", "pr.svg", "residuals.svg", "learning_curve.svg"),
-    )
-
-
-def _covered(found: JudgedInterval) -> str:
-    promised = found.promised
-    return (
-        f"Within {_number(promised.half_width)} to either side of a prediction {promised.coverage:.4g} of values are "
-        f"promised to lie (split-conformal, from {promised.rows:,} validation examples); of these examples "
-        f"{_number(found.covered.value)} do {_interval(found.covered)}".rstrip()
-        + "."
-    )
-
-
-def _confusion(result: TrainingResult) -> tuple[Table, ...]:
-    found, names = result.diagnostics, result.model.classes
-    if not found.confusion:
-        return ()
-    cells = tuple((name, *(str(cell) for cell in row)) for name, row in zip(names, found.confusion, strict=True))
-    reports = tuple(
-        (c.name, _number(c.precision), _number(c.recall), _number(c.f1), str(c.rows)) for c in found.classes
+        for name, metric in evaluation.metrics.items()
     )
     return (
-        Table(("happened \\ said", *names), cells),
-        Table(("class", "precision", "recall", "F1", "examples"), reports),
+        Table(("metric", "value", "95 % interval", "constant baseline", *others), rows),
+        *([_coverage(evaluation.interval)] if evaluation.interval is not None else []),
+        *_class_table(result),
+        *_existing(figures, "confusion_matrix", "roc", "precision_recall", "residuals", "learning_curve"),
     )
+
+
+def _coverage(interval: JudgedInterval) -> str:
+    promised = interval.promised
+    return (
+        f"The prediction interval is the prediction plus or minus {_number(promised.half_width)}. Its nominal coverage "
+        f"is {promised.coverage:.4g} (split-conformal, from {promised.rows:,} validation examples). Its observed "
+        f"coverage is {_with_interval(interval.covered)}."
+    )
+
+
+def _class_table(result: TrainingResult) -> tuple[Table, ...]:
+    rows = tuple(
+        (c.name, _number(c.precision), _number(c.recall), _number(c.f1), str(c.rows))
+        for c in result.diagnostics.classes
+    )
+    return (Table(("class", "precision", "recall", "F1", "examples"), rows),) if rows else ()
 
 
 def _slices(result: TrainingResult) -> tuple[Table, ...]:
-    found = result.diagnostics
-    return tuple(_slice_table(group) for group in (found.slices, found.seasons) if group)
+    diagnostics = result.diagnostics
+    return tuple(_slice_table(reports) for reports in (diagnostics.slices, diagnostics.seasons) if reports)
 
 
 def _slice_table(reports: Sequence[SliceReport]) -> Table:
     names = [name for name in _SLICE_METRICS if name in reports[0].metrics]
     rows = tuple(
-        (
-            f"{r.name} = {r.value}",
-            str(r.rows),
-            *(f"{_number(r.metrics[n].value)} {_interval(r.metrics[n])}" for n in names),
-        )
-        for r in reports
+        (f"{r.name} = {r.value}", str(r.rows), *(_with_interval(r.metrics[name]) for name in names)) for r in reports
     )
-    return Table(("slice", "examples", *names), rows)
+    return Table(("subgroup", "examples", *names), rows)
 
 
-def _calibration(result: TrainingResult) -> tuple[str | Figure, ...]:
+def _calibration(result: TrainingResult, figures: Mapping[str, Figure]) -> tuple[str | Figure, ...]:
     ece = result.evaluation.metrics.get("ece")
     if ece is None:
         return ()
-    told = f"Expected calibration error {_with_interval(ece)}; correction: {result.model.calibrator.method}."
-    return (told, *_figures(result, "reliability.svg"))
+    text = f"The expected calibration error is {_with_interval(ece)}."
+    return (text, *_existing(figures, "calibration"))
 
 
-def _importance(result: TrainingResult) -> tuple[str | Figure, ...]:
+def _attributions(result: TrainingResult, figures: Mapping[str, Figure]) -> tuple[str | Figure, ...]:
     if not result.diagnostics.importance:
         return ()
     dropped = ", ".join(result.recipe.dropped) or "none"
     return (
-        f"Mean size of each column's contribution on test examples ({result.diagnostics.explained_by}). "
-        f"Columns dropped because they never vary: {dropped}.",
-        *_figures(result, "importance.svg"),
+        f"The plots show the contribution of each column to predictions for test examples, by the method "
+        f"{result.diagnostics.explained_by}. Columns left out because their value is constant: {dropped}.",
+        *_existing(figures, "attributions", "beeswarm"),
     )
 
 
@@ -239,38 +254,27 @@ def _candidates(result: TrainingResult) -> Table:
             report.calibration,
             f"{report.seconds:.1f} s",
             str(len(report.tuning.trials)) if report.tuning else "0",
-            report.error or ("chosen" if report.name == result.chosen else ""),
+            report.error or ("selected" if report.name == result.chosen else ""),
         )
         for report in result.candidates
     )
-    return Table(("candidate", "validation score", "correction", "time", "settings tried", ""), rows)
+    return Table(("candidate", "validation score", "calibration", "time", "trials", "note"), rows)
 
 
 def _gates(facts: CardFacts) -> tuple[Table, ...]:
     rows = tuple((name, "passed" if passed else "failed", message) for name, passed, message in facts.gates)
-    return (Table(("gate", "", "why"), rows),) if rows else ()
+    return (Table(("gate", "verdict", "reason"), rows),) if rows else ()
 
 
-def _limits(result: TrainingResult, facts: CardFacts) -> tuple[str, ...]:
+def _caveats(result: TrainingResult, facts: CardFacts) -> tuple[str, ...]:
     part = result.split.part("test")
     period = f" from {_day(part.first_cutoff)} to {_day(part.last_cutoff)}" if result.split.method == "time" else ""
-    known = f"Judged on {part.rows:,} examples{period}; nothing is known about how it does elsewhere."
-    return (known, *facts.limits)
+    text = f"The model was evaluated on {part.rows:,} examples{period}. Its performance on other data is unknown."
+    return (text, *facts.limits)
 
 
-def _recipe(result: TrainingResult) -> tuple[str | Table, ...]:
-    recipe = result.recipe
-    settings = tuple((name, str(value)) for name, value in sorted(recipe.params.items()))
-    libraries = ", ".join(f"{name} {number}" for name, number in result.libraries.items())
-    return (
-        f"Seed {recipe.seed}, {recipe.threads} threads; {libraries}.",
-        *([Table(("setting", "value"), settings)] if settings else []),
-    )
-
-
-def _figures(result: TrainingResult, *names: str) -> tuple[Figure, ...]:
-    drawn = plots(result)
-    return tuple(Figure(name, drawn[name]) for name in names if name in drawn)
+def _existing(figures: Mapping[str, Figure], *names: str) -> tuple[Figure, ...]:
+    return tuple(figures[f"{name}.svg"] for name in names if f"{name}.svg" in figures)
 
 
 def _number(value: float) -> str:

@@ -1,67 +1,203 @@
-"""The plots of a training, by file name."""
+"""The plots of an evaluation as SVG text; the same evaluation gives the same bytes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from html import escape
+from io import StringIO
 from typing import Final
 
-from touchline.training.card.charts import Axes, Line, bar_chart, line_chart
-from touchline.training.evaluation.diagnostics import Diagnostics
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
+from matplotlib.ticker import MaxNLocator
+from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay, PredictionErrorDisplay, RocCurveDisplay
+
+from touchline.training.evaluation.diagnostics import Attribution, Curve, ReliabilityBin
 from touchline.training.result import TrainingResult
 
 _MOST_BARS: Final = 20
+_MOST_POINTS: Final = 2000
+_LARGEST_GRID: Final = 20
+# A colour-blind safe palette (Okabe and Ito 2008).
+_COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
 def plots(result: TrainingResult) -> dict[str, str]:
-    """SVG text by file name; only what this kind of task has."""
-    found = result.diagnostics
-    drawn: dict[str, str] = {}
-    if found.reliability:
-        drawn["reliability.svg"] = _reliability(found, result.model.classes)
-    if found.residuals:
-        drawn["residuals.svg"] = _residuals(found)
-    for name, title, axes in (
-        ("roc", "ROC", ("false alarms", "recall")),
-        ("pr", "Precision and recall", ("recall", "precision")),
-    ):
-        lines = [Line(key.split(" ", 1)[1], c.x, c.y) for key, c in found.curves.items() if key.startswith(f"{name} ")]
-        # Of two classes the second tells all.
-        chosen = lines[1:] if len(result.model.classes) == 2 else lines
-        if chosen:
-            drawn[f"{name}.svg"] = line_chart(chosen, Axes(title, *axes, diagonal=name == "roc"))
-    if len(found.learning_curve) > 1:
-        points = found.learning_curve
-        line = Line("test score", [point.rows for point in points], [point.score for point in points])
-        drawn["learning_curve.svg"] = line_chart([line], Axes("Learning curve", "training rows", "test score"))
-    if found.importance:
-        largest = dict(list(found.importance.items())[:_MOST_BARS])
-        drawn["importance.svg"] = bar_chart(largest, f"Mean size of contribution, {found.explained_by}")
-    return drawn
-
-
-def _reliability(found: Diagnostics, classes: tuple[str, ...]) -> str:
-    names = classes[1:] if len(classes) == 2 else classes
-    lines = []
-    for name in names:
-        bins = found.reliability[name]
-        lines.append(
-            Line(
-                name,
-                [place.said for place in bins],
-                [place.happened for place in bins],
-                [place.low for place in bins],
-                [place.high for place in bins],
-            )
-        )
-    return line_chart(lines, Axes("Reliability", "probability said", "share that happened", diagonal=True))
-
-
-def _residuals(found: Diagnostics) -> str:
-    bins = found.residuals
-    line = Line(
-        "mean and middle 80 %",
-        [place.said for place in bins],
-        [place.happened for place in bins],
-        [place.low for place in bins],
-        [place.high for place in bins],
+    """SVG text by file name; a plot whose numbers the evaluation does not hold is left out."""
+    diagnostics = result.diagnostics
+    drawings: tuple[tuple[str, str, bool, Callable[[Figure, TrainingResult], None]], ...] = (
+        ("roc", "ROC curve", _has_curve(result, "roc"), _draw_roc),
+        ("precision_recall", "Precision-recall curve", _has_curve(result, "pr"), _draw_precision_recall),
+        ("confusion_matrix", "Confusion matrix", 0 < len(diagnostics.confusion) <= _LARGEST_GRID, _draw_confusion),
+        ("calibration", "Calibration", bool(diagnostics.reliability), _draw_calibration),
+        ("residuals", "Residuals", bool(diagnostics.residuals), _draw_residuals),
+        ("learning_curve", "Learning curve", len(diagnostics.learning_curve) > 1, _draw_learning_curve),
+        ("attributions", "Mean absolute contribution", bool(diagnostics.importance), _draw_attributions),
+        ("beeswarm", "Contributions by row", bool(diagnostics.attributions), _draw_beeswarm),
     )
-    return line_chart([line], Axes("What happened by what was said", "prediction", "label", diagonal=True))
+    with mpl.rc_context():
+        _set_style()
+        return {f"{name}.svg": _svg(title, draw, result) for name, title, has_data, draw in drawings if has_data}
+
+
+def _set_style() -> None:
+    mpl.rcdefaults()
+    mpl.rc("svg", hashsalt="touchline", fonttype="none")
+    # A class or column may be named "$": names are no formulas.
+    mpl.rc("text", parse_math=False)
+    mpl.rc("font", size=9)
+    mpl.rc("savefig", dpi=150)
+    mpl.rc("axes", prop_cycle=cycler(color=_COLOURS))
+
+
+def _svg(title: str, draw: Callable[[Figure, TrainingResult], None], result: TrainingResult) -> str:
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontweight="bold")
+    draw(figure, result)
+    text = StringIO()
+    figure.savefig(text, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    drawing = text.getvalue().partition("<svg ")[2]
+    return f'<svg role="img" aria-label="{escape(title)}" {drawing}'
+
+
+def _shown_classes(result: TrainingResult) -> tuple[str, ...]:
+    """The positive class of two, or every class."""
+    classes = result.model.classes
+    return classes[1:] if len(classes) == 2 else classes
+
+
+def _curves(result: TrainingResult, kind: str) -> dict[str, Curve]:
+    curves = result.diagnostics.curves
+    return {name: curves[f"{kind} {name}"] for name in _shown_classes(result) if f"{kind} {name}" in curves}
+
+
+def _has_curve(result: TrainingResult, kind: str) -> bool:
+    return bool(_curves(result, kind))
+
+
+def _area(result: TrainingResult, metric: str) -> float | None:
+    """The area under the curve of the positive class; the metric of more than two classes is a mean over them."""
+    return result.evaluation.metrics[metric].value if len(result.model.classes) == 2 else None
+
+
+def _draw_roc(figure: Figure, result: TrainingResult) -> None:
+    axes = figure.subplots()
+    for name, curve in _curves(result, "roc").items():
+        display = RocCurveDisplay(fpr=np.array(curve.x), tpr=np.array(curve.y), roc_auc=_area(result, "roc_auc"))
+        display.plot(ax=axes, name=name)
+    axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="chance")
+    axes.set(xlabel="false positive rate", ylabel="true positive rate")
+    axes.legend(loc="lower right")
+
+
+def _draw_precision_recall(figure: Figure, result: TrainingResult) -> None:
+    axes = figure.subplots()
+    for name, curve in _curves(result, "pr").items():
+        # scikit-learn draws steps from the highest recall to the lowest.
+        recall, precision = np.array(curve.x)[::-1], np.array(curve.y)[::-1]
+        display = PrecisionRecallDisplay(precision, recall, average_precision=_area(result, "pr_auc"))
+        display.plot(ax=axes, name=name)
+    axes.set(xlabel="recall", ylabel="precision")
+    axes.legend(loc="lower left")
+
+
+def _draw_confusion(figure: Figure, result: TrainingResult) -> None:
+    axes = figure.subplots()
+    cells = np.array(result.diagnostics.confusion)
+    display = ConfusionMatrixDisplay(cells, display_labels=result.model.classes)
+    rotation = "vertical" if len(cells) > 6 else "horizontal"
+    display.plot(ax=axes, cmap="Blues", values_format="d", xticks_rotation=rotation, colorbar=False)
+    axes.set(xlabel="predicted class", ylabel="observed class")
+
+
+def _draw_calibration(figure: Figure, result: TrainingResult) -> None:
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    upper.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfect calibration")
+    for name in _shown_classes(result):
+        _draw_bins(upper, result.diagnostics.reliability[name], name)
+        scores = result.evaluation.predictions[f"p_{name}"].to_numpy()
+        lower.hist(scores, bins=40, range=(0, 1), histtype="step", label=name)
+    upper.set(ylabel="observed frequency, 95 % interval")
+    upper.legend(loc="upper left")
+    lower.set(xlabel="predicted probability", ylabel="examples")
+
+
+def _draw_bins(axes: Axes, bins: tuple[ReliabilityBin, ...], label: str) -> None:
+    predicted, observed = (np.array([getattr(place, name) for place in bins]) for name in ("said", "happened"))
+    # The mean of skewed values may lie outside the middle 80 % of them.
+    below = np.maximum(observed - [place.low for place in bins], 0)
+    above = np.maximum([place.high for place in bins] - observed, 0)
+    axes.errorbar(predicted, observed, yerr=(below, above), marker="o", markersize=3, capsize=2, label=label)
+
+
+def _draw_residuals(figure: Figure, result: TrainingResult) -> None:
+    left, right = figure.subplots(1, 2)
+    frame = result.evaluation.predictions
+    frame = frame.gather_every(-(-frame.height // _MOST_POINTS))
+    display = PredictionErrorDisplay(y_true=frame["label"].cast(float).to_numpy(), y_pred=frame["value"].to_numpy())
+    points = {"alpha": 0.4, "s": 8, "rasterized": True, "color": "#56b4e9"}
+    display.plot(ax=left, kind="actual_vs_predicted", scatter_kwargs=points)
+    _draw_bins(left, result.diagnostics.residuals, "mean and middle 80 %")
+    left.legend(loc="upper left")
+    left.set(xlabel="predicted value", ylabel="observed value")
+    display.plot(ax=right, kind="residual_vs_predicted", scatter_kwargs=points)
+    right.set(xlabel="predicted value", ylabel="residual (observed - predicted)")
+
+
+def _draw_learning_curve(figure: Figure, result: TrainingResult) -> None:
+    axes = figure.subplots()
+    points = result.diagnostics.learning_curve
+    axes.plot([point.rows for point in points], [point.score for point in points], marker="o")
+    axes.set(xlabel="training examples", ylabel="score on the test examples (lower is better)")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+
+
+def _draw_attributions(figure: Figure, result: TrainingResult) -> None:
+    axes = figure.subplots()
+    largest = list(result.diagnostics.importance.items())[:_MOST_BARS]
+    bars = axes.barh([name[:40] for name, _ in largest], [size for _, size in largest])
+    axes.bar_label(bars, fmt="%.3g", padding=3)
+    axes.margins(x=0.12)
+    axes.invert_yaxis()
+    axes.set(xlabel=f"mean absolute contribution, {result.diagnostics.explained_by}")
+
+
+def _draw_beeswarm(figure: Figure, result: TrainingResult) -> None:
+    attributions = result.diagnostics.attributions
+    outputs = tuple(dict.fromkeys(a.output for a in attributions))
+    grid = figure.subplots(1, len(outputs), sharey=True, squeeze=False)[0]
+    for axes, output in zip(grid, outputs, strict=True):
+        _draw_swarm(axes, [a for a in attributions if a.output == output])
+        axes.set(title="" if len(outputs) == 1 else output)
+    figure.supxlabel(f"contribution to the prediction, {result.diagnostics.explained_by}", fontsize=9)
+    colours = figure.colorbar(ScalarMappable(cmap="coolwarm"), ax=list(grid), ticks=[0, 1], aspect=40)
+    colours.ax.set_yticklabels(["low", "high"])
+    colours.set_label("value of the column (grey: category or missing)")
+
+
+def _draw_swarm(axes: Axes, attributions: list[Attribution]) -> None:
+    axes.axvline(0, color="grey", linewidth=0.8)
+    for place, attribution in enumerate(attributions):
+        ranks = np.array([np.nan if rank is None else rank for rank in attribution.ranks])
+        colours = mpl.colormaps["coolwarm"].with_extremes(bad="#888888")(np.ma.masked_invalid(ranks))
+        x = np.array(attribution.contributions)
+        axes.scatter(x, place + _offsets(x), c=colours, s=6, rasterized=True)
+    axes.set_yticks(range(len(attributions)), [a.column[:40] for a in attributions])
+    axes.set_ylim(len(attributions) - 0.5, -0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+
+
+def _offsets(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Heights that spread the points of nearly equal value around 0, within 0.4 to either side."""
+    bins = np.digitize(values, np.linspace(values.min(), values.max(), 60))
+    offsets = np.zeros(len(values))
+    for place in np.unique(bins):
+        inside = np.flatnonzero(bins == place)
+        offsets[inside] = np.arange(len(inside)) - (len(inside) - 1) / 2
+    return np.asarray(offsets * min(0.08, 0.4 / max(np.abs(offsets).max(), 1)))

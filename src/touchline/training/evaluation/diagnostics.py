@@ -74,6 +74,20 @@ class LearningPoint:
 
 
 @dataclass(frozen=True)
+class Attribution:
+    """The contributions of one column to one output, example by example.
+
+    `ranks` places each example's value of the column between the lowest (0) and the highest (1); a category or a
+    missing value has None.
+    """
+
+    column: str
+    output: str
+    ranks: tuple[float | None, ...]
+    contributions: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Diagnostics:
     """Tables and curves of the evaluation. Classification fills the first four, regression `residuals`."""
 
@@ -86,6 +100,7 @@ class Diagnostics:
     seasons: tuple[SliceReport, ...] = ()
     learning_curve: tuple[LearningPoint, ...] = ()
     importance: Mapping[str, float] = field(default_factory=dict)
+    attributions: tuple[Attribution, ...] = ()
     explained_by: str = ""
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from touchline.training.data.splits import Split
 from touchline.training.evaluation.diagnostics import (
     Answered,
+    Attribution,
     Diagnostics,
     LearningPoint,
     classification_tables,
@@ -19,7 +20,7 @@ from touchline.training.evaluation.diagnostics import (
     season_reports,
     slice_reports,
 )
-from touchline.training.evaluation.explanation import explain, has_exact_explanation
+from touchline.training.evaluation.explanation import Explanation, explain, has_exact_explanation
 from touchline.training.evaluation.losses import loss_rows
 from touchline.training.fitting.fit import fit_recipe
 from touchline.training.fitting.model import Model
@@ -33,6 +34,10 @@ _LEAST_ROWS: Final = 40
 _EXPLAINED: Final = 500
 _WALKED: Final = 40
 _BACKGROUND: Final = 200
+# The examples, columns and outputs whose contributions are stored one by one.
+_DRAWN: Final = 200
+_DRAWN_COLUMNS: Final = 10
+_DRAWN_OUTPUTS: Final = 4
 
 
 @dataclass(frozen=True)
@@ -51,25 +56,51 @@ def inspect(found: Inspected, frame: pl.DataFrame, *, slices: tuple[str, ...]) -
     said = found.model.predict(test.vectors)
     answered = Answered(test, said, found.model.threshold, found.contest.training.seed)
     tables = Diagnostics(residuals=residual_bins(test, said)) if test.kind == "regression" else None
-    importance, explained_by = _importance(found)
+    vectors, explained = _explanation(found)
     return replace(
         tables or classification_tables(test, said, threshold=answered.threshold),
         slices=slice_reports(answered, frame, slices),
         seasons=season_reports(answered),
         learning_curve=_learning_curve(found, said) if found.contest.training.learning_curve else (),
-        importance=importance,
-        explained_by=explained_by,
+        importance=explained.importance(),
+        attributions=_attributions(explained, vectors[:_DRAWN], found.model),
+        explained_by=f"{explained.method} ({explained.space})",
     )
 
 
-def _importance(found: Inspected) -> tuple[dict[str, float], str]:
+def _explanation(found: Inspected) -> tuple[Array, Explanation]:
+    """A sample of the test vectors, and their explanation."""
     random = np.random.default_rng(found.contest.training.seed)
     rows = found.contest.rows
     is_exact = has_exact_explanation(found.model)
     test = random.permutation(found.split.test)[: _EXPLAINED if is_exact else _WALKED]
     background = random.permutation(found.split.train)[:_BACKGROUND]
-    explained = explain(found.model, rows.vectors[test], rows.vectors[background], seed=found.contest.training.seed)
-    return explained.importance(), f"{explained.method} ({explained.space})"
+    vectors = rows.vectors[test]
+    return vectors, explain(found.model, vectors, rows.vectors[background], seed=found.contest.training.seed)
+
+
+def _attributions(explained: Explanation, vectors: Array, model: Model) -> tuple[Attribution, ...]:
+    """The contributions of the columns with the largest mean, per output; of two classes the second."""
+    outputs = model.outputs[1:] if model.kind == "binary" else model.outputs
+    columns = list(explained.importance())[:_DRAWN_COLUMNS]
+    return tuple(
+        Attribution(
+            column=column,
+            output=output,
+            ranks=_ranks(vectors[:, place], is_number=model.columns[place].kind == "number"),
+            contributions=tuple(explained.contributions[: len(vectors), place, number - len(outputs)].tolist()),
+        )
+        for number, output in enumerate(outputs[:_DRAWN_OUTPUTS])
+        for column in columns
+        for place in [explained.columns.index(column)]
+    )
+
+
+def _ranks(values: Array, *, is_number: bool) -> tuple[float | None, ...]:
+    if not is_number:
+        return (None,) * len(values)
+    ranks = pl.Series(values).fill_nan(None).rank() - 1
+    return tuple((ranks / max(len(values) - ranks.null_count() - 1, 1)).to_list())
 
 
 def _learning_curve(found: Inspected, said: Array) -> tuple[LearningPoint, ...]:
