@@ -13,7 +13,7 @@ from touchline.cli.opening import OpenedProject, pipeline_context
 from touchline.project import advance_clock
 from touchline.registry import (
     Decision,
-    Judges,
+    GateInputs,
     load_release,
     promote,
     read_card,
@@ -80,4 +80,4 @@ def take_a_newer_version(opened: OpenedProject) -> None:
     assert (report.version.version, report.is_new) == (2, True)
     assert "Production version 1" in str(report.refusal)
     chosen = Decision("ann", reason="newer prices", ticket="OPS-1", now=True)
-    promote(registry, NAME, 2, chosen, judges=Judges(opened.project.gates[:1]))
+    promote(registry, NAME, 2, chosen, inputs=GateInputs(opened.project.gates[:1]))

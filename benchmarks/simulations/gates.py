@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from touchline.registry import Evidence, Gate, Opponent, check_gate
+from touchline.registry import Evidence, Gate, ReferenceModel, check_gate
 
 Array = NDArray[np.float64]
 GATE = Gate.improves("log_loss", confidence=0.95)
@@ -51,7 +51,7 @@ def evidence(world: World, rng: np.random.Generator, *, candidates: int = 1) -> 
             labels=labels.astype(np.float64),
             predictions=_said(world, rng, truth, clusters, world.candidate),
             clusters=clusters,
-            production=Opponent("Production", production),
+            production=ReferenceModel("Production", production),
             look=look,
         )
         for look in range(1, candidates + 1)

@@ -11,7 +11,7 @@ from tests.registry.builders import NOW, a_frame, a_task, a_training_set
 from tests.registry.test_promote import ANN
 from touchline.errors import GateFailed, LeakageFound
 from touchline.features import ColumnSpec
-from touchline.registry import Gate, Judges, Registry, Trained, promote, read_version, record_version
+from touchline.registry import Gate, GateInputs, Registry, Trained, promote, read_version, record_version
 from touchline.training import Training, train
 
 PLAIN = Training(candidates=("logistic", "lightgbm"), calibration=("none",), smote=False, test=0.4)
@@ -23,7 +23,7 @@ def test_a_version_of_shuffled_labels_fails_its_gate(registry: Registry) -> None
     result = train(a_task(), PLAIN, training_set, now=NOW)
     record_version(registry, Trained("p", a_task(), training_set, result))
     with pytest.raises(GateFailed, match="not surely better than that of the constant baseline"):
-        promote(registry, "p", 1, ANN, judges=Judges((Gate.improves("log_loss"),)))
+        promote(registry, "p", 1, ANN, inputs=GateInputs((Gate.improves("log_loss"),)))
     assert read_version(registry, "p", 1).release_id is None
 
 

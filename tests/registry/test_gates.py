@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from touchline.registry import Evidence, Gate, GateReport, Opponent, check_gate, check_gates
+from touchline.registry import Evidence, Gate, GateReport, ReferenceModel, check_gate, check_gates
 
 
 def an_evidence(*, rows: int = 400, skill: float = 0.0, clusters: int | None = None, **changes: object) -> Evidence:
-    """A version whose probabilities are those of its opponent plus `skill` towards what happened."""
+    """A version whose probabilities are those of its reference plus `skill` towards what happened."""
     rng = np.random.default_rng(1)
     labels = rng.integers(0, 2, rows).astype(float)
     theirs = rng.uniform(0.3, 0.7, rows)
@@ -24,7 +24,7 @@ def an_evidence(*, rows: int = 400, skill: float = 0.0, clusters: int | None = N
         labels=labels,
         predictions=np.column_stack([1 - ours, ours]),
         clusters=np.arange(rows) * (clusters or rows) // rows,
-        baseline=Opponent("the constant baseline", np.column_stack([1 - theirs, theirs])),
+        baseline=ReferenceModel("the constant baseline", np.column_stack([1 - theirs, theirs])),
         rows_name="matches",
     )
     return dataclasses.replace(evidence, **changes)
@@ -87,7 +87,7 @@ def test_a_second_look_at_a_window_needs_more_evidence() -> None:
 
 def test_production_is_the_opponent_where_there_is_one() -> None:
     evidence = an_evidence(skill=0.2)
-    rival = Opponent("Production version 3", evidence.predictions)
+    rival = ReferenceModel("Production version 3", evidence.predictions)
     assert not check_gate(Gate.improves("log_loss"), dataclasses.replace(evidence, production=rival)).passed
     over = Gate.improves("log_loss", over="baseline")
     assert check_gate(over, dataclasses.replace(evidence, production=rival)).passed
@@ -150,7 +150,7 @@ def with_market(evidence: Evidence, *, known: int) -> Evidence:
     assert evidence.baseline is not None
     said = evidence.baseline.predictions.copy()
     said[: evidence.rows - known] = np.nan
-    return dataclasses.replace(evidence, named={"market": Opponent("the baseline 'market'", said)})
+    return dataclasses.replace(evidence, named={"market": ReferenceModel("the baseline 'market'", said)})
 
 
 def test_a_named_baseline_is_compared_where_it_has_a_value() -> None:

@@ -13,7 +13,7 @@ from tests.registry.builders import a_trained
 from touchline.registry import (
     Decision,
     Gate,
-    Judges,
+    GateInputs,
     Registry,
     Releases,
     load_release,
@@ -24,7 +24,7 @@ from touchline.registry import (
 
 pytestmark = pytest.mark.services
 
-GATES = Judges((Gate("accuracy", at_least=0.52), Gate.improves("log_loss")))
+GATES = GateInputs((Gate("accuracy", at_least=0.52), Gate.improves("log_loss")))
 # Runs one command and dies by SIGKILL at a named point: before the nth file is stored, before or after a commit,
 # or in the middle of MLflow's mirror.
 SCRIPT = """
@@ -66,7 +66,7 @@ elif point == "mlflow":
 if act == "record":
     record_version(registry, a_trained())
 else:
-    promote(registry, "p", 1, Decision("ann"), judges=GATES)
+    promote(registry, "p", 1, Decision("ann"), inputs=GATES)
 print("finished")
 """
 
@@ -108,7 +108,7 @@ def test_a_kill_while_promoting_leaves_a_state_from_which_the_same_command_carri
     assert (state.sequence, state.production) in ((0, None), (2, 1))
     if state.production:
         assert Releases(registry).find(state.releases[1]) is not None
-    done = promote(registry, "p", 1, Decision("ann"), judges=GATES)
+    done = promote(registry, "p", 1, Decision("ann"), inputs=GATES)
     assert (done.version.stage, registry.journal.head("p")) == ("Production", 2)
     release = Releases(registry).find(str(done.version.release_id))
     assert release is not None

@@ -17,7 +17,7 @@ from touchline.features import decode
 from touchline.registry import (
     Decision,
     Gate,
-    Judges,
+    GateInputs,
     Registry,
     Releases,
     Trained,
@@ -71,39 +71,39 @@ class NearestFamily:
         return Nearest(np.load(folder / "means.npy"))
 
 
-def trained_by(family: Any, *, blend: bool = False) -> tuple[Trained, Judges]:
+def trained_by(family: Any, *, blend: bool = False) -> tuple[Trained, GateInputs]:
     other: tuple[str, ...] = ("logistic",) if blend else ()
     training = Training(
         candidates=(Candidate(name="own", family=family), *other), calibration=("none",), smote=False, test=0.4
     )
     training_set = a_training_set(a_frame())
     result = train(a_task(), training, training_set, now=NOW)
-    judges = Judges(
+    inputs = GateInputs(
         (Gate("accuracy", at_least=0.6), Gate.latency(at_most_ms=1000)), families=lambda _: declared_families(training)
     )
-    return Trained("p", a_task(), training_set, result), judges
+    return Trained("p", a_task(), training_set, result), inputs
 
 
 def test_a_familys_own_export_and_restore_carry_it_into_production(registry: Registry) -> None:
-    trained, judges = trained_by(NearestFamily())
+    trained, inputs = trained_by(NearestFamily())
     record_version(registry, trained)
-    release = promote(registry, "p", 1, Decision("ann"), judges=judges).release
+    release = promote(registry, "p", 1, Decision("ann"), inputs=inputs).release
     assert release is not None
     vectors = trained.result.self_test.vectors
-    restored = load_release(release.path, digest=release.digest, families=judges.families("p"))
+    restored = load_release(release.path, digest=release.digest, families=inputs.families("p"))
     assert np.array_equal(restored.model.predict(vectors), trained.result.model.predict(vectors))
     with pytest.raises(UnknownPlugin, match="nearest"):
         load_release(release.path, digest=release.digest)
-    served = JournalReleases("p", registry.journal, Releases(registry, judges.families)).load(release.id)
+    served = JournalReleases("p", registry.journal, Releases(registry, inputs.families)).load(release.id)
     assert np.array_equal(served.model.predict(vectors), trained.result.model.predict(vectors))
 
 
 def test_a_scikit_learn_estimator_needs_no_declaration_to_be_restored(registry: Registry) -> None:
     from sklearn.naive_bayes import GaussianNB
 
-    trained, judges = trained_by(SklearnFamily("bayes", GaussianNB()))
+    trained, inputs = trained_by(SklearnFamily("bayes", GaussianNB()))
     version = record_version(registry, trained).version
-    release = promote(registry, "p", 1, Decision("ann"), judges=judges).release
+    release = promote(registry, "p", 1, Decision("ann"), inputs=inputs).release
     assert release is not None
     vectors = trained.result.self_test.vectors
     expected = trained.result.model.predict(vectors)

@@ -20,7 +20,7 @@ from touchline.errors import (
 from touchline.registry import (
     Decision,
     Gate,
-    Judges,
+    GateInputs,
     Registry,
     Releases,
     Trained,
@@ -60,7 +60,7 @@ def stage_tags(registry: Registry) -> dict[int, str]:
 
 
 def test_the_first_version_reaches_production_in_one_step_through_its_gates(two: Registry) -> None:
-    done = promote(two, "p", 1, ANN, judges=Judges(GATES))
+    done = promote(two, "p", 1, ANN, inputs=GateInputs(GATES))
     assert [(c.from_stage, c.to_stage) for c in done.changes] == [("None", "Staging"), ("Staging", "Production")]
     assert done.report is not None
     assert [result.passed for result in done.report.results] == [True, True]
@@ -71,7 +71,7 @@ def test_the_first_version_reaches_production_in_one_step_through_its_gates(two:
 
 def test_a_failed_gate_stops_the_promotion_and_is_on_record(two: Registry) -> None:
     with pytest.raises(GateFailed, match=r"p version 1 stays in None: accuracy 0.771 is below the gate's 0.990 on 240"):
-        promote(two, "p", 1, ANN, judges=Judges((Gate("accuracy", at_least=0.99), Gate.improves("log_loss"))))
+        promote(two, "p", 1, ANN, inputs=GateInputs((Gate("accuracy", at_least=0.99), Gate.improves("log_loss"))))
     (entry,) = two.journal.history("p")
     assert (entry.from_stage, entry.to_stage, entry.reason) == ("None", "None", "gates said no")
     assert entry.gate_report is not None
@@ -133,10 +133,10 @@ def test_there_may_be_nothing_to_roll_back_to(two: Registry) -> None:
 
 def test_an_archived_version_comes_back_without_its_gates_but_with_a_reason(two: Registry) -> None:
     in_production(two)
-    strict = Judges((Gate("accuracy", at_least=0.99),))
+    strict = GateInputs((Gate("accuracy", at_least=0.99),))
     with pytest.raises(ReasonMissing, match="Bringing version 1 back from Archived"):
-        promote(two, "p", 1, ANN, judges=strict)
-    done = promote(two, "p", 1, NOW_BECAUSE, judges=strict)
+        promote(two, "p", 1, ANN, inputs=strict)
+    done = promote(two, "p", 1, NOW_BECAUSE, inputs=strict)
     assert (done.version.stage, aliases(two)) == ("Production", {"production": 1, "rollback": 2})
 
 
@@ -155,7 +155,7 @@ def test_a_rejected_version_is_archived_and_judged_again_if_it_returns(two: Regi
     reject(two, "p", 2, Decision("bob", reason="wrong season"))
     assert stage_tags(two)[2] == "Archived"
     with pytest.raises(GateFailed, match="stays in Archived"):
-        promote(two, "p", 2, NOW_BECAUSE, judges=Judges((Gate("accuracy", at_least=0.99),)))
+        promote(two, "p", 2, NOW_BECAUSE, inputs=GateInputs((Gate("accuracy", at_least=0.99),)))
 
 
 def test_rejecting_needs_a_reason_and_never_hits_production(two: Registry) -> None:
@@ -174,20 +174,20 @@ def test_demoting_production_leaves_nothing_served_and_its_predecessor_at_hand(t
 
 
 def test_an_approval_gate_waits_for_a_person(two: Registry) -> None:
-    judges = Judges((Gate.approval(),))
+    context = GateInputs((Gate.approval(),))
     with pytest.raises(GateFailed, match="not approved by a person yet: touchline models approve 1"):
-        promote(two, "p", 1, ANN, judges=judges)
+        promote(two, "p", 1, ANN, inputs=context)
     approve(two, "p", 1, Decision("eve"))
-    assert promote(two, "p", 1, ANN, judges=judges).version.stage == "Production"
+    assert promote(two, "p", 1, ANN, inputs=context).version.stage == "Production"
 
 
 def test_size_and_latency_are_measured(two: Registry) -> None:
-    done = promote(two, "p", 1, ANN, judges=Judges((Gate.size(at_most_mb=1), Gate.latency(at_most_ms=1000))))
+    done = promote(two, "p", 1, ANN, inputs=GateInputs((Gate.size(at_most_mb=1), Gate.latency(at_most_ms=1000))))
     assert done.report is not None
     assert all(result.number is not None and result.number > 0 for result in done.report.results)
 
 
-def refitted(seed: int) -> tuple[Judges, list[Recipe]]:
+def refitted(seed: int) -> tuple[GateInputs, list[Recipe]]:
     trained = a_trained(seed=seed, now=NOW + timedelta(days=seed))
     asked: list[Recipe] = []
 
@@ -195,35 +195,35 @@ def refitted(seed: int) -> tuple[Judges, list[Recipe]]:
         asked.append(recipe)
         return refit(recipe, trained.task, a_training_set(a_frame(seed=seed)), trained.result)
 
-    return Judges((Gate.improves("log_loss"),), refit=again), asked
+    return GateInputs((Gate.improves("log_loss"),), refit=again), asked
 
 
 def test_production_is_refitted_on_the_candidates_rows_once(two: Registry) -> None:
     promote(two, "p", 1, ANN)
     record_version(two, a_trained(seed=2, now=NOW + timedelta(days=2)))
-    judges, asked = refitted(2)
+    context, asked = refitted(2)
     for _ in range(2):
         # The same recipe on the same rows: a tie is never an improvement.
         with pytest.raises(GateFailed, match="is not surely better than that of Production version 1"):
-            promote(two, "p", 3, ANN, judges=judges)
+            promote(two, "p", 3, ANN, inputs=context)
     assert asked == [read_recipe(two, read_version(two, "p", 1))]
 
 
 def test_a_refit_that_lacks_a_test_row_is_no_comparison(two: Registry) -> None:
     promote(two, "p", 1, ANN)
     record_version(two, a_trained(seed=2, now=NOW + timedelta(days=2)))
-    judges, _ = refitted(2)
-    assert judges.refit is not None
-    short = Judges(judges.gates, refit=lambda recipe: judges.refit(recipe)[1:])  # type: ignore[misc]
+    context, _ = refitted(2)
+    assert context.refit is not None
+    short = GateInputs(context.gates, refit=lambda recipe: context.refit(recipe)[1:])  # type: ignore[misc]
     with pytest.raises(NotEvaluated, match=r"no prediction of Production version 1 for 1 of 240 test rows \(first: e"):
-        promote(two, "p", 3, ANN, judges=short)
+        promote(two, "p", 3, ANN, inputs=short)
     assert two.journal.state("p").production == 1
 
 
 def test_a_comparison_without_a_way_to_refit_is_no_pass(two: Registry) -> None:
     promote(two, "p", 1, ANN)
     with pytest.raises(NotEvaluated, match="has no predictions of Production version 1 on its test rows"):
-        promote(two, "p", 2, ANN, judges=Judges((Gate.improves("log_loss"),)))
+        promote(two, "p", 2, ANN, inputs=GateInputs((Gate.improves("log_loss"),)))
 
 
 def test_what_was_never_evaluated_is_never_promoted(two: Registry) -> None:
@@ -265,7 +265,7 @@ def test_a_version_is_held_against_a_named_baseline_by_what_its_evaluation_kept(
     training_set = a_training_set(frame, "with-market")
     result = train(a_task(), training, training_set, now=NOW)
     record_version(registry, Trained("p", a_task(), training_set, result))
-    promoted = promote(registry, "p", 1, ANN, judges=Judges([Gate.improves("log_loss", over="market")]))
+    promoted = promote(registry, "p", 1, ANN, inputs=GateInputs([Gate.improves("log_loss", over="market")]))
     assert promoted.report is not None
     (found,) = promoted.report.results
     assert (found.passed, found.rows, found.unpaired) == (True, 192, 48)

@@ -16,7 +16,7 @@ from touchline.errors import StageConflict
 from touchline.registry import (
     Decision,
     Gate,
-    Judges,
+    GateInputs,
     Registry,
     promote,
     read_predictions,
@@ -92,9 +92,9 @@ def ten_promote_at_once(registry: Registry) -> None:
         return rows
 
     def attempt(number: int) -> str:
-        judges = Judges((Gate.improves("log_loss"),), refit=refit)
+        context = GateInputs((Gate.improves("log_loss"),), refit=refit)
         try:
-            promote(registry, "p", 2, Decision(f"promoter-{number}", reason="race", now=True), judges=judges)
+            promote(registry, "p", 2, Decision(f"promoter-{number}", reason="race", now=True), inputs=context)
         except StageConflict as late:
             return late.winner
         return "won"

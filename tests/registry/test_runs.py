@@ -11,7 +11,7 @@ from touchline.errors import FolderNotEmpty, InvalidFilter, RunNotFound
 from touchline.registry import (
     Decision,
     Gate,
-    Judges,
+    GateInputs,
     Material,
     Registry,
     RunQuery,
@@ -118,7 +118,7 @@ def test_other_data_make_another_version_and_say_so(two: Registry) -> None:
 
 
 def test_the_card_tells_the_training_and_what_was_decided(two: Registry) -> None:
-    promote(two, "p", 1, Decision("ann"), judges=Judges((Gate("accuracy", at_least=0.52),)))
+    promote(two, "p", 1, Decision("ann"), inputs=GateInputs((Gate("accuracy", at_least=0.52),)))
     card = read_card(two, "p", "Production")
     loss = f"{card.version.metrics['log_loss'].value:.4g}"
     for text in (card.markdown, card.html):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from touchline.features import read_training_set
-from touchline.registry import Judges, Material, declared_families, refitter
+from touchline.registry import GateInputs, Material, declared_families, refitter
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from touchline.training import Recipe
 
 
-def judges_of(context: PipelineContext, version: ModelVersion, training_set: TrainingSet | None = None) -> Judges:
+def gate_inputs(context: PipelineContext, version: ModelVersion, training_set: TrainingSet | None = None) -> GateInputs:
     """The declared gates, and a refit of Production's recipe on the version's own training set."""
     families = declared_families(context.project.training)
     material = material_of(context, version) if training_set is None else _material(context, training_set)
-    return Judges(context.project.gates, _refit(context, version, material) if material else None, lambda _: families)
+    return GateInputs(
+        context.project.gates, _refit(context, version, material) if material else None, lambda _: families
+    )
 
 
 def material_of(context: PipelineContext, version: ModelVersion) -> Material | None:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from touchline.automation.gate_inputs import judges_of
+from touchline.automation.gate_inputs import gate_inputs
 from touchline.errors import BackendUnavailable, OnlineStoreError
 from touchline.features import drop_unused_versions
 from touchline.registry import (
     Decision,
-    Judges,
+    GateInputs,
     ModelVersion,
     Promoted,
     ReleaseManifest,
@@ -45,16 +45,16 @@ def promote_version(
     context: PipelineContext, version: ModelVersion, decision: Decision, *, training_set: TrainingSet | None = None
 ) -> Promotion:
     """Move a version one stage up, through the declared gates. Raises `GateFailed` and the errors of `promote`."""
-    judges = judges_of(context, version, training_set)
+    inputs = gate_inputs(context, version, training_set)
     name = context.project.name
-    return _with_cleanup(context, lambda: promote(context.stores, name, version.version, decision, judges=judges))
+    return _with_cleanup(context, lambda: promote(context.stores, name, version.version, decision, inputs=inputs))
 
 
 def roll_back(context: PipelineContext, decision: Decision) -> Promotion:
     """Return to the release that was in Production before."""
     families = declared_families(context.project.training)
-    judges = Judges(families=lambda _: families)
-    return _with_cleanup(context, lambda: rollback(context.stores, context.project.name, decision, judges=judges))
+    inputs = GateInputs(families=lambda _: families)
+    return _with_cleanup(context, lambda: rollback(context.stores, context.project.name, decision, inputs=inputs))
 
 
 def feature_versions_in_use(context: PipelineContext, *versions: int | None) -> set[FeatureVersion]:

@@ -1,5 +1,5 @@
 from touchline.registry.gates.evidence import Evidence as Evidence
-from touchline.registry.gates.evidence import Opponent as Opponent
+from touchline.registry.gates.evidence import ReferenceModel as ReferenceModel
 from touchline.registry.gates.gates import GateReport as GateReport
 from touchline.registry.gates.gates import GateResult as GateResult
 from touchline.registry.gates.gates import check_gate as check_gate
@@ -9,7 +9,7 @@ from touchline.registry.gates.gather_evidence import gather_evidence as gather_e
 from touchline.registry.gates.gather_evidence import read_predictions as read_predictions
 from touchline.registry.gates.gather_evidence import read_recipe as read_recipe
 from touchline.registry.gates.promote import Decision as Decision
-from touchline.registry.gates.promote import Judges as Judges
+from touchline.registry.gates.promote import GateInputs as GateInputs
 from touchline.registry.gates.promote import Promoted as Promoted
 from touchline.registry.gates.promote import promote as promote
 from touchline.registry.gates.promote import rollback as rollback

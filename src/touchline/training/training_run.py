@@ -22,7 +22,7 @@ from touchline.statistics import Profile, build_profile
 from touchline.training.data.checks import Finding, check_rows, validate_no_leak
 from touchline.training.data.rows import Array, LabelledRows, labelled_rows
 from touchline.training.data.splits import Split, latest_windows, make_split
-from touchline.training.evaluation.evaluate import Evaluation, Judged, evaluate, judge_interval, output_names
+from touchline.training.evaluation.evaluate import Evaluation, Judged, evaluate, evaluate_interval, output_names
 from touchline.training.evaluation.inspection import Inspected, inspect
 from touchline.training.fitting.blend import own_families
 from touchline.training.fitting.conformal import PredictionInterval, conformal_interval
@@ -137,7 +137,7 @@ def _judge_on_test(model: Model, contest: Contest, split: Split, frame: pl.DataF
     named = {name: _named_baseline(columns, frame, test) for name, columns in contest.training.baselines.items()}
     said, judged = model.predict(test.vectors), Judged.of(test, threshold=model.threshold, seed=contest.training.seed)
     found = evaluate(contest.rows.at(split.train), test, said, frame=frame, named=named, judged=judged)
-    return replace(found, interval=judge_interval(model.interval, judged, said))
+    return replace(found, interval=evaluate_interval(model.interval, judged, said))
 
 
 def _named_baseline(columns: tuple[str, ...], frame: pl.DataFrame, test: LabelledRows) -> Array:

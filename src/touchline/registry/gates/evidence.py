@@ -1,4 +1,4 @@
-"""What gates judge by: a version's numbers and its predictions of the test rows, beside those of an opponent."""
+"""The evidence of gates: a version's numbers and its predictions of the test rows, beside those of a reference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Opponent:
+class ReferenceModel:
     """Whom a version must beat, and what it predicts for the same test rows in the same order; NaN: nothing."""
 
     name: str
@@ -35,9 +35,9 @@ class Evidence:
     labels: NDArray[np.float64]
     predictions: Array
     clusters: NDArray[np.int64]
-    production: Opponent | None = None
-    baseline: Opponent | None = None
-    named: Mapping[str, Opponent] = field(default_factory=dict)
+    production: ReferenceModel | None = None
+    baseline: ReferenceModel | None = None
+    named: Mapping[str, ReferenceModel] = field(default_factory=dict)
     look: int = 1
     slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     measured: Mapping[str, float] = field(default_factory=dict)

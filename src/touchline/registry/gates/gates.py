@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.errors import TooFewClusters
-from touchline.registry.gates.evidence import Evidence, Opponent, losses
+from touchline.registry.gates.evidence import Evidence, ReferenceModel, losses
 from touchline.registry.gates.spec import Gate
 from touchline.statistics import Comparison, alpha_at_look, paired_comparison
 
@@ -22,7 +22,7 @@ _SEED: Final = 20
 class GateResult:
     """One gate's verdict. `number` is what was found; `low` and `high` bound it where it is a comparison.
 
-    A comparison is of `rows` test rows; `unpaired` others have no value of the opponent.
+    A comparison is of `rows` test rows; `unpaired` others have no value of the reference.
     """
 
     name: str
@@ -150,32 +150,32 @@ def _approval(gate: Gate, evidence: Evidence) -> GateResult:
     return GateResult(gate.describe(), "approval", bool(said_yes), message, number=len(said_yes), allowed=1)
 
 
-def _opponent(gate: Gate, evidence: Evidence) -> Opponent | None:
+def _reference_of(gate: Gate, evidence: Evidence) -> ReferenceModel | None:
     if gate.over not in ("production", "baseline"):
         return evidence.named.get(gate.over)
     return evidence.baseline if gate.over == "baseline" or evidence.production is None else evidence.production
 
 
 def _improves(gate: Gate, evidence: Evidence) -> GateResult:
-    opponent = _opponent(gate, evidence)
-    if opponent is None:
+    reference = _reference_of(gate, evidence)
+    if reference is None:
         return GateResult(gate.describe(), "improves", False, _nobody(gate, evidence))
-    paired, unpaired = _paired(evidence, opponent)
+    paired, unpaired = _paired(evidence, reference)
     if unpaired > paired.rows:
-        return _unpaired(gate, paired, opponent, unpaired)
+        return _unpaired(gate, paired, reference, unpaired)
     alpha = alpha_at_look(1 - (gate.confidence or 0.95), evidence.look)
     ours = losses(gate.metric, paired.labels, paired.predictions)
-    theirs = losses(gate.metric, paired.labels, opponent.predictions[_has_value(opponent)])
+    theirs = losses(gate.metric, paired.labels, reference.predictions[_has_value(reference)])
     try:
         found = paired_comparison(ours, theirs, paired.clusters, alpha=alpha, seed=_SEED)
     except TooFewClusters as few:
         return replace(_too_few(gate, paired, few), unpaired=unpaired)
-    message = _improvement(gate, paired, opponent, found)
+    message = _improvement(gate, paired, reference, found)
     return GateResult(
         gate.describe(),
         "improves",
         found.is_better,
-        f"{message}; {opponent.name} has no value for {unpaired} more" if unpaired else message,
+        f"{message}; {reference.name} has no value for {unpaired} more" if unpaired else message,
         number=-found.difference,
         allowed=0.0,
         low=-found.high,
@@ -197,13 +197,13 @@ def _nobody(gate: Gate, evidence: Evidence) -> str:
     )
 
 
-def _has_value(opponent: Opponent) -> NDArray[np.bool_]:
-    return np.asarray(np.isfinite(opponent.predictions).all(axis=1))
+def _has_value(reference: ReferenceModel) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(reference.predictions).all(axis=1))
 
 
-def _paired(evidence: Evidence, opponent: Opponent) -> tuple[Evidence, int]:
+def _paired(evidence: Evidence, reference: ReferenceModel) -> tuple[Evidence, int]:
     """The rows for which both have said something, and how many others there are."""
-    has_value = _has_value(opponent)
+    has_value = _has_value(reference)
     if has_value.all():
         return evidence, 0
     kept = replace(
@@ -215,10 +215,10 @@ def _paired(evidence: Evidence, opponent: Opponent) -> tuple[Evidence, int]:
     return kept, int((~has_value).sum())
 
 
-def _unpaired(gate: Gate, paired: Evidence, opponent: Opponent, unpaired: int) -> GateResult:
+def _unpaired(gate: Gate, paired: Evidence, reference: ReferenceModel, unpaired: int) -> GateResult:
     """Rows that are mostly left out may be left out for a reason that flatters one of the two."""
     message = (
-        f"{gate.metric} was not judged: {opponent.name} has a value for {paired.rows} of "
+        f"{gate.metric} was not judged: {reference.name} has a value for {paired.rows} of "
         f"{paired.rows + unpaired} {paired.rows_name}, at least half of them are needed"
     )
     return GateResult(gate.describe(), "improves", False, message, rows=paired.rows, unpaired=unpaired)
@@ -234,13 +234,13 @@ def _too_few(gate: Gate, evidence: Evidence, few: TooFewClusters) -> GateResult:
     )
 
 
-def _improvement(gate: Gate, evidence: Evidence, opponent: Opponent, found: Comparison) -> str:
+def _improvement(gate: Gate, evidence: Evidence, reference: ReferenceModel, found: Comparison) -> str:
     verb = "is better than" if found.is_better else "is not surely better than"
     way = "lower" if found.difference <= 0 else "higher"
     cost = {"accuracy": "share of errors", "rmse": "mse"}.get(gate.metric, gate.metric)
     looks = f", look {evidence.look} at these rows" if evidence.look > 1 else ""
     message = (
-        f"{gate.metric} {verb} that of {opponent.name}: {cost} {way} by {abs(found.difference):.4f}, "
+        f"{gate.metric} {verb} that of {reference.name}: {cost} {way} by {abs(found.difference):.4f}, "
         f"surely by {-found.high:.4f} ({(1 - found.alpha) * 100:.4g} % confidence{looks}), "
         f"on {evidence.rows} {evidence.rows_name} in {found.clusters} clusters"
     )

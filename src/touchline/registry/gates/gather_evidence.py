@@ -1,4 +1,4 @@
-"""The evidence gates judge by, gathered from what a version's run has kept."""
+"""Gathers the evidence of gates from the stored files of a version's run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from touchline.errors import NotEvaluated, ObjectNotFound
-from touchline.registry.gates.evidence import Evidence, Opponent
+from touchline.registry.gates.evidence import Evidence, ReferenceModel
 from touchline.registry.gates.looks import look_at
 from touchline.registry.gates.spec import Gate
 from touchline.registry.release.families import families_of
@@ -51,7 +51,7 @@ def gather_evidence(
         predictions=_matrix(frame, classes, ""),
         clusters=cluster_codes(cluster_names(frame), frame.height),
         production=_production(registry, version, production, frame, refit) if against and production else None,
-        baseline=Opponent("the constant baseline", _matrix(frame, classes, "constant_")),
+        baseline=ReferenceModel("the constant baseline", _matrix(frame, classes, "constant_")),
         named=_named(frame, classes, gates),
         look=look_at(registry.database, version, frame) if compares else 1,
         slices={
@@ -106,12 +106,12 @@ def _matrix(frame: pl.DataFrame, classes: Sequence[str], prefix: str) -> Array:
     return frame.select(names).to_numpy().astype(np.float64)
 
 
-def _named(frame: pl.DataFrame, classes: Sequence[str], gates: Sequence[Gate]) -> dict[str, Opponent]:
+def _named(frame: pl.DataFrame, classes: Sequence[str], gates: Sequence[Gate]) -> dict[str, ReferenceModel]:
     """What the baselines that gates name say; those that the evaluation has not kept are left out."""
     asked = {gate.over for gate in gates if gate.kind == "improves"} - {"production", "baseline"}
     output = f"p_{classes[0]}" if classes else "value"
     kept = sorted(name for name in asked if f"over_{name}_{output}" in frame.columns)
-    return {name: Opponent(f"the baseline {name!r}", _matrix(frame, classes, f"over_{name}_")) for name in kept}
+    return {name: ReferenceModel(f"the baseline {name!r}", _matrix(frame, classes, f"over_{name}_")) for name in kept}
 
 
 def cluster_names(frame: pl.DataFrame) -> NDArray[Any] | None:
@@ -123,7 +123,7 @@ def cluster_names(frame: pl.DataFrame) -> NDArray[Any] | None:
 
 def _production(
     registry: Registry, version: ModelVersion, production: ModelVersion, frame: pl.DataFrame, refit: Refit | None
-) -> Opponent | None:
+) -> ReferenceModel | None:
     """What Production's recipe says about the same rows; kept with the run, so that it is fitted once."""
     key = f"{version.object_key}/opponents/{production.version}.parquet"
     if not registry.objects.exists(key):
@@ -140,7 +140,7 @@ def _production(
     said = pl.read_parquet(BytesIO(registry.objects.read(key)))
     aligned = frame.select("example_id").join(said, on="example_id", how="left", maintain_order="left")
     _validate_complete(version, aligned, f"Production version {production.version}")
-    return Opponent(f"Production version {production.version}", _matrix(aligned, version.classes, ""))
+    return ReferenceModel(f"Production version {production.version}", _matrix(aligned, version.classes, ""))
 
 
 def _validate_complete(version: ModelVersion, said: pl.DataFrame, whose: str) -> None:

@@ -1,4 +1,4 @@
-"""How often a test window has been looked at: a window that is judged by again and again proves less each time."""
+"""How often a test window has been looked at: a window that is used again and again proves less each time."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Judges:
-    """What a promotion is judged by: the declared gates, how Production's recipe is fitted again, own estimators."""
+class GateInputs:
+    """The declared gates, a function that fits Production's recipe again, and the project's own estimators."""
 
     gates: Sequence[Gate] = ()
     refit: Refit | None = None
@@ -68,7 +68,12 @@ class Promoted:
 
 
 def promote(
-    registry: Registry, project: str, reference: str | int, decision: Decision, *, judges: Judges = Judges()
+    registry: Registry,
+    project: str,
+    reference: str | int,
+    decision: Decision,
+    *,
+    inputs: GateInputs = GateInputs(),
 ) -> Promoted:
     """Move a version one stage up: None (or Archived) to Staging through the gates, Staging to Production.
 
@@ -82,18 +87,18 @@ def promote(
     if decision.now and not decision.reason:
         raise ReasonMissing("Skipping the rollout (--now)")
     if version.stage == "Staging":
-        return _to_production(registry, version, state, decision, judges)
-    return _to_staging(registry, version, state, decision, judges)
+        return _to_production(registry, version, state, decision, inputs)
+    return _to_staging(registry, version, state, decision, inputs)
 
 
-def rollback(registry: Registry, project: str, decision: Decision, *, judges: Judges = Judges()) -> Promoted:
+def rollback(registry: Registry, project: str, decision: Decision, *, inputs: GateInputs = GateInputs()) -> Promoted:
     """Return to the release that was in Production before, in one step, after it has proven itself again."""
     state = registry.journal.state(project)
     target, current = state.rollback, state.production
     if target is None:
         raise IllegalStageChange.nothing_to_return_to(project, current)
     version = read_version(registry, project, target)
-    release = _proven(registry, version, state, judges)
+    release = _proven(registry, version, state, inputs)
     reason = decision.reason or "rollback"
     moves = []
     if version.stage != "Archived":
@@ -114,18 +119,18 @@ def mirror(registry: Registry, project: str) -> str | None:
 
 
 def _to_staging(
-    registry: Registry, version: ModelVersion, state: StageState, decision: Decision, judges: Judges
+    registry: Registry, version: ModelVersion, state: StageState, decision: Decision, inputs: GateInputs
 ) -> Promoted:
     known = state.releases.get(version.version)
     report = None
     if known is None:
-        report = _judge(registry, version, state, decision, judges)
-        release = build_release(registry, version, judges.families)
+        report = _checked(registry, version, state, decision, inputs)
+        release = build_release(registry, version, inputs.families)
     else:
         # It passed its gates once; coming back is a person's decision, which the journal keeps.
         if not decision.reason:
             raise ReasonMissing(f"Bringing version {version.version} back from {version.stage}")
-        release = _proven(registry, version, state, judges)
+        release = _proven(registry, version, state, inputs)
     document = report.to_json() if report else None
     up = Move(
         version.version, version.stage, "Staging", _reason(decision, report), decision.ticket, document, release.id
@@ -140,12 +145,12 @@ def _to_staging(
 
 
 def _to_production(
-    registry: Registry, version: ModelVersion, state: StageState, decision: Decision, judges: Judges
+    registry: Registry, version: ModelVersion, state: StageState, decision: Decision, inputs: GateInputs
 ) -> Promoted:
     if state.production is not None and not decision.now:
         mirror(registry, version.project)
         raise IllegalStageChange.needs_rollout(version.project, version.version)
-    release = _proven(registry, version, state, judges)
+    release = _proven(registry, version, state, inputs)
     moves = _succession(version, state, decision, release)
     return _commit(registry, version, _Step(moves, state, release), decision)
 
@@ -160,16 +165,16 @@ def _succession(version: ModelVersion, state: StageState, decision: Decision, re
     return moves
 
 
-def _judge(
-    registry: Registry, version: ModelVersion, state: StageState, decision: Decision, judges: Judges
+def _checked(
+    registry: Registry, version: ModelVersion, state: StageState, decision: Decision, inputs: GateInputs
 ) -> GateReport:
     """The report of gates that all passed. One that did not is written to the journal, then raised."""
     production = None if state.production is None else read_version(registry, version.project, state.production)
-    families = judges.families(version.project)
+    families = inputs.families(version.project)
     evidence = gather_evidence(
-        registry, version, judges.gates, production=production, refit=judges.refit, families=families
+        registry, version, inputs.gates, production=production, refit=inputs.refit, families=families
     )
-    report = check_gates(judges.gates, evidence)
+    report = check_gates(inputs.gates, evidence)
     if report.passed:
         return report
     stage: Stage = version.stage
@@ -184,12 +189,12 @@ def _reason(decision: Decision, report: GateReport | None) -> str:
     return f"passed {len(report.results)} gates" if report.results else "no gates are declared"
 
 
-def _proven(registry: Registry, version: ModelVersion, state: StageState, judges: Judges) -> Release:
+def _proven(registry: Registry, version: ModelVersion, state: StageState, inputs: GateInputs) -> Release:
     """The version's release on record, verified and self-tested before anything points to it."""
-    releases = Releases(registry, judges.families)
+    releases = Releases(registry, inputs.families)
     release = releases.find(state.releases.get(version.version, ""))
     if release is None:
-        return build_release(registry, version, judges.families)
+        return build_release(registry, version, inputs.families)
     releases.open(release.id)
     return release
 

@@ -11,7 +11,7 @@ from html import escape
 from typing import Final
 
 from touchline.training.evaluation.diagnostics import SliceReport
-from touchline.training.evaluation.evaluate import JudgedInterval, Metric
+from touchline.training.evaluation.evaluate import EvaluatedInterval, Metric
 from touchline.training.result import TrainingResult
 
 _SLICE_METRICS: Final = ("log_loss", "accuracy", "f1", "ece", "rmse", "mae", "r2")
@@ -197,7 +197,7 @@ def _quality(result: TrainingResult, figures: Mapping[str, Figure]) -> tuple[str
     )
 
 
-def _coverage(interval: JudgedInterval) -> str:
+def _coverage(interval: EvaluatedInterval) -> str:
     promised = interval.promised
     return (
         f"The prediction interval is the prediction plus or minus {_number(promised.half_width)}. Its nominal coverage "

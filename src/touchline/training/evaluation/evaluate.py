@@ -38,7 +38,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class JudgedInterval:
+class EvaluatedInterval:
     """What a prediction interval promises, and the share of these rows that lie within it."""
 
     promised: PredictionInterval
@@ -61,7 +61,7 @@ class Evaluation:
     baselines: dict[str, dict[str, Metric]] = field(default_factory=dict)
     threshold: float = 0.5
     named: dict[str, Array] = field(default_factory=dict)
-    interval: JudgedInterval | None = None
+    interval: EvaluatedInterval | None = None
 
     @property
     def baseline_rows(self) -> dict[str, int]:
@@ -157,16 +157,16 @@ def evaluate(
     )
 
 
-def judge_interval(promised: PredictionInterval | None, judged: Judged, values: Array) -> JudgedInterval | None:
+def evaluate_interval(promised: PredictionInterval | None, judged: Judged, values: Array) -> EvaluatedInterval | None:
     """How many of the rows the interval around their predicted values covers."""
     if promised is None:
         return None
     within = (np.abs(values[:, 0] - judged.labels) <= promised.half_width).astype(np.float64)
     if int(judged.clusters.max()) + 1 < _LEAST_CLUSTERS:
-        return JudgedInterval(promised, Metric(float(within.mean())))
+        return EvaluatedInterval(promised, Metric(float(within.mean())))
     found = interval(within, judged.clusters, seed=judged.seed)
     low, high = (float(np.clip(end, 0.0, 1.0)) for end in (found.low, found.high))
-    return JudgedInterval(promised, Metric(float(within.mean()), low, high))
+    return EvaluatedInterval(promised, Metric(float(within.mean()), low, high))
 
 
 def _where_known(judged: Judged, said: Array, names: Collection[str]) -> dict[str, Metric]:
