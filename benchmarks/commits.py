@@ -119,14 +119,8 @@ print(json.dumps({{}}))
 """
 
 
-def serving(comparison: Comparison, folder: Path) -> None:
-    """Requests a second at 32 connections, by values and by entity key; seconds to the first answered prediction."""
-    from peers.serving_home import COLUMNS, ENTITIES, write_lua
-
-    rows = [{f"x{index}": (row * 31 + index * 7) % 97 / 10 for index in range(COLUMNS)} for row in range(1000)]
-    write_lua(folder / "values.lua", [json.dumps(row) for row in rows])
-    keys = [json.dumps({"customer_id": f"c{(row * 7919) % ENTITIES}"}) for row in range(ENTITIES)]
-    write_lua(folder / "key.lua", keys)
+def rivals_of(comparison: Comparison, folder: Path) -> dict[tuple[Path, str], Rival]:
+    """The server of each checkout over a home of its own, with and without features from the online store."""
     rivals = {}
     for name, checkout in comparison.checkouts.items():
         for script, keyed in (("values", False), ("key", True)):
@@ -139,6 +133,18 @@ def serving(comparison: Comparison, folder: Path) -> None:
             rivals[checkout, script] = Rival(
                 f"{name} {script}", command, "/predict", folder / f"{script}.lua", "/readyz", environment
             )
+    return rivals
+
+
+def serving(comparison: Comparison, folder: Path) -> None:
+    """Requests a second at 32 connections, by values and by entity key; seconds to the first answered prediction."""
+    from peers.serving_home import COLUMNS, ENTITIES, write_lua
+
+    rows = [{f"x{index}": (row * 31 + index * 7) % 97 / 10 for index in range(COLUMNS)} for row in range(1000)]
+    write_lua(folder / "values.lua", [json.dumps(row) for row in rows])
+    keys = [json.dumps({"customer_id": f"c{(row * 7919) % ENTITIES}"}) for row in range(ENTITIES)]
+    write_lua(folder / "key.lua", keys)
+    rivals = rivals_of(comparison, folder)
     with ExitStack() as stack:
         servers = {key: stack.enter_context(started(rival)) for key, rival in rivals.items()}
         for server in servers.values():
