@@ -37,18 +37,15 @@ SECTIONS = """
 ### Calibration
 ### Performance by subgroup
 ### Feature attributions
-### Gates
 ## Ethical considerations
 ## Caveats and recommendations
 """
 FACTS = CardFacts(
     project="leads",
-    version="1.2.0",
     description="Who | buys <now>",
     intended_use="ranking calls",
     limits=("Not for people under 18.",),
     hashes={"code": "abc123"},
-    gates=(("log_loss", True, "0.41 is below 0.58"),),
 )
 
 
@@ -68,11 +65,11 @@ class Tags(HTMLParser):
             self.open.pop()
 
 
-def test_a_card_tells_use_data_numbers_gates_and_limits() -> None:
+def test_a_card_shows_use_data_numbers_and_limits() -> None:
     result = trained()
     text = build_card(result, FACTS, plots(result)).to_markdown()
     value = f"{result.evaluation.metrics['log_loss'].value:.4g}"
-    for told in ("# leads 1.2.0", "ranking calls", "abc123", result.training_set_hash, value, "0.41 is below 0.58"):
+    for told in ("# leads", "ranking calls", "abc123", result.training_set_hash, value):
         assert told in text
     for told in (
         "Not for people under 18.",

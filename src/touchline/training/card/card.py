@@ -28,15 +28,13 @@ _STYLE: Final = (
 
 @dataclass(frozen=True)
 class CardFacts:
-    """The parts of a card that the training does not know: project, version, intended use, limits, hashes and gates."""
+    """The parts of a card that the training does not know: project, intended use, limits and hashes."""
 
     project: str
     description: str = ""
-    version: str = ""
     intended_use: str = ""
     limits: tuple[str, ...] = ()
     hashes: Mapping[str, str] = field(default_factory=dict)
-    gates: tuple[tuple[str, bool, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,6 @@ class Card:
 
 def build_card(result: TrainingResult, facts: CardFacts, plots: Mapping[str, str]) -> Card:
     """The card of a training, with the plots (SVG text by file name) that it has."""
-    version = f" {facts.version}" if facts.version else ""
     figures = {name: Figure(name, svg) for name, svg in plots.items()}
     sections = [
         Section("Model details", _details(result, facts)),
@@ -107,11 +104,10 @@ def build_card(result: TrainingResult, facts: CardFacts, plots: Mapping[str, str
         Section("Calibration", _calibration(result, figures), level=3),
         Section("Performance by subgroup", _slices(result), level=3),
         Section("Feature attributions", _attributions(result, figures), level=3),
-        Section("Gates", _gates(facts), level=3),
         Section("Ethical considerations", (_ETHICS,)),
         Section("Caveats and recommendations", _caveats(result, facts)),
     ]
-    return Card(f"{facts.project}{version}", tuple(section for section in sections if section.body))
+    return Card(facts.project, tuple(section for section in sections if section.body))
 
 
 def _details(result: TrainingResult, facts: CardFacts) -> tuple[str | Table, ...]:
@@ -259,11 +255,6 @@ def _candidates(result: TrainingResult) -> Table:
         for report in result.candidates
     )
     return Table(("candidate", "validation score", "calibration", "time", "trials", "note"), rows)
-
-
-def _gates(facts: CardFacts) -> tuple[Table, ...]:
-    rows = tuple((name, "passed" if passed else "failed", message) for name, passed, message in facts.gates)
-    return (Table(("gate", "verdict", "reason"), rows),) if rows else ()
 
 
 def _caveats(result: TrainingResult, facts: CardFacts) -> tuple[str, ...]:

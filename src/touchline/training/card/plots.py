@@ -31,8 +31,8 @@ def plots(result: TrainingResult) -> dict[str, str]:
     """SVG text by file name; a plot whose numbers the evaluation does not hold is left out."""
     diagnostics = result.diagnostics
     drawings: tuple[tuple[str, str, bool, Callable[[Figure, TrainingResult], None]], ...] = (
-        ("roc", "ROC curve", _has_curve(result, "roc"), _draw_roc),
-        ("precision_recall", "Precision-recall curve", _has_curve(result, "pr"), _draw_precision_recall),
+        ("roc", "ROC curve", bool(_curves(result, "roc")), _draw_roc),
+        ("precision_recall", "Precision-recall curve", bool(_curves(result, "pr")), _draw_precision_recall),
         ("confusion_matrix", "Confusion matrix", 0 < len(diagnostics.confusion) <= _LARGEST_GRID, _draw_confusion),
         ("calibration", "Calibration", bool(diagnostics.reliability), _draw_calibration),
         ("residuals", "Residuals", bool(diagnostics.residuals), _draw_residuals),
@@ -75,10 +75,6 @@ def _shown_classes(result: TrainingResult) -> tuple[str, ...]:
 def _curves(result: TrainingResult, kind: str) -> dict[str, Curve]:
     curves = result.diagnostics.curves
     return {name: curves[f"{kind} {name}"] for name in _shown_classes(result) if f"{kind} {name}" in curves}
-
-
-def _has_curve(result: TrainingResult, kind: str) -> bool:
-    return bool(_curves(result, kind))
 
 
 def _area(result: TrainingResult, metric: str) -> float | None:
