@@ -159,7 +159,7 @@ def _draw_attributions(figure: Figure, result: TrainingResult) -> None:
     largest = list(result.diagnostics.importance.items())[:_MOST_BARS]
     bars = axes.barh([name[:40] for name, _ in largest], [size for _, size in largest])
     axes.bar_label(bars, fmt="%.3g", padding=3)
-    axes.margins(x=0.12)
+    axes.margins(x=0.18)
     axes.invert_yaxis()
     axes.set(xlabel=f"mean absolute contribution, {result.diagnostics.explained_by}")
 
@@ -167,6 +167,7 @@ def _draw_attributions(figure: Figure, result: TrainingResult) -> None:
 def _draw_beeswarm(figure: Figure, result: TrainingResult) -> None:
     attributions = result.diagnostics.attributions
     outputs = tuple(dict.fromkeys(a.output for a in attributions))
+    figure.set_figwidth(4.6 + 1.8 * len(outputs))
     grid = figure.subplots(1, len(outputs), sharey=True, squeeze=False)[0]
     for axes, output in zip(grid, outputs, strict=True):
         _draw_swarm(axes, [a for a in attributions if a.output == output])
@@ -186,7 +187,7 @@ def _draw_swarm(axes: Axes, attributions: list[Attribution]) -> None:
         axes.scatter(x, place + _offsets(x), c=colours, s=6, rasterized=True)
     axes.set_yticks(range(len(attributions)), [a.column[:40] for a in attributions])
     axes.set_ylim(len(attributions) - 0.5, -0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_locator(MaxNLocator(3))
 
 
 def _offsets(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
