@@ -125,7 +125,7 @@ def _typed(release: LoadedRelease, frame: pl.DataFrame, problems: _Problems) -> 
     if "cutoff" in frame.columns:
         typed["cutoff"] = read_instants(frame["cutoff"])
         is_broken = frame["cutoff"].is_not_null() & typed["cutoff"].is_null()
-        problems.note(is_broken, "cutoff: not an instant (ISO 8601)")
+        problems.note(is_broken, "cutoff: not an instant with a zone (ISO 8601)")
     return typed
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from touchline.registry import InputField
 
@@ -11,6 +14,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 Faults = Iterator[tuple["pl.Series", str]]
+_WITH_ZONE = r"^\d{4}-\d\d-\d\d[Tt ].*([Zz]|[+-]\d\d:?\d\d)$"
 _SIGNS = {"minimum": "<", "maximum": ">", "exclusiveMinimum": "<=", "exclusiveMaximum": ">="}
 
 
@@ -27,16 +31,15 @@ def read_column(field: InputField, given: pl.Series) -> tuple[pl.Series, list[tu
 
 
 def read_instants(given: pl.Series) -> pl.Series:
-    """Instants in UTC, microseconds; text is read as ISO 8601, without a zone as UTC. What is none is null."""
+    """Instants in UTC, microseconds, from values with a zone: ISO 8601 text, or typed. All else is null, as in HTTP."""
     import polars as pl
 
     if given.dtype == pl.String:
-        return given.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
-    if not given.dtype.is_temporal():
+        zoned = given.str.contains(_WITH_ZONE)
+        return given.set(~zoned.fill_null(True), None).str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+    if getattr(given.dtype, "time_zone", None) is None:
         return pl.Series(given.name, [None] * len(given), dtype=pl.Datetime("us", "UTC"))
-    instants = given.cast(pl.Datetime("us", getattr(given.dtype, "time_zone", None)))
-    zone = getattr(instants.dtype, "time_zone", None)
-    return instants.dt.replace_time_zone("UTC") if zone is None else instants.dt.convert_time_zone("UTC")
+    return given.cast(pl.Datetime("us", given.dtype.time_zone)).dt.convert_time_zone("UTC")  # type: ignore[attr-defined]
 
 
 def _where_not_null(schema: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
@@ -72,7 +75,8 @@ def _numbers(given: pl.Series, schema: Mapping[str, Any]) -> tuple[pl.Series, st
     found = given.cast(pl.Float64, strict=False)
     fits = found.is_finite()
     if schema.get("type") == "integer":
-        fits &= found == found.floor()
+        is_int64 = given.cast(pl.Int64, strict=False).is_not_null() & (not given.dtype.is_float())
+        fits &= is_int64 | ((found == found.floor()) & found.is_between(-(2.0**63), 2.0**63, closed="left"))
     word = "a whole number" if schema.get("type") == "integer" else "a number"
     return found.set(~fits.fill_null(True), None), f"not {word}"
 
@@ -95,6 +99,7 @@ def _texts(given: pl.Series, schema: Mapping[str, Any]) -> tuple[pl.Series, str]
         return pl.Series(given.name, [None] * len(given), dtype=pl.String), "not text"
     found = given.cast(pl.String)
     fits = found.str.len_chars().is_between(schema.get("minLength", 0), schema.get("maxLength", 10_000))
+    fits &= ~found.str.contains("\0", literal=True)
     if "pattern" in schema:
         fits &= found.str.contains(schema["pattern"])
     return found.set(~fits.fill_null(True), None), "not text as declared"
@@ -114,7 +119,7 @@ def _levels(given: pl.Series, schema: Mapping[str, Any]) -> tuple[pl.Series, str
 
 
 def _instants(given: pl.Series, schema: Mapping[str, Any]) -> tuple[pl.Series, str]:  # noqa: ARG001
-    return read_instants(given), "not an instant (ISO 8601)"
+    return read_instants(given), "not an instant with a zone (ISO 8601)"
 
 
 _READERS = {
@@ -135,3 +140,21 @@ def _beyond(typed: pl.Series, schema: Mapping[str, Any]) -> Faults:
             bound = float(schema[key])
             tests = {"<": typed < bound, ">": typed > bound, "<=": typed <= bound, ">=": typed >= bound}
             yield tests[sign], f"{key} is {schema[key]}"
+    if "multipleOf" in schema:
+        step = schema["multipleOf"]
+        values = typed.drop_nulls().unique().to_list()
+        yield typed.is_in([value for value in values if not _is_multiple(value, step)]), f"multipleOf is {step}"
+
+
+def _is_multiple(value: float, step: float) -> bool:
+    """With Pydantic's tolerance, since Pydantic checks the values that come over HTTP."""
+    try:
+        _multiples(step).validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
+@cache
+def _multiples(step: float) -> TypeAdapter[float]:
+    return TypeAdapter(Annotated[float, Field(multiple_of=step)])

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -32,9 +33,16 @@ WholeKey = Annotated[
     AfterValidator(lambda key: str(int(key))),
 ]
 ExampleId = TextKey
+
+
+def _whole(value: object) -> object:
+    """3.0 as 3: tools that keep whole numbers beside nulls send them as floats."""
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
 _NUMBER = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _TYPES: dict[str, Any] = {
-    "integer": Annotated[int, Field(strict=True, **_INT64)],
+    "integer": Annotated[int, BeforeValidator(_whole), Field(strict=True, **_INT64)],
     "number": _NUMBER,
     "boolean": Annotated[bool, Field(strict=True)],
     "string": Annotated[str, Field(strict=True, max_length=10_000, **_NO_NUL)],
