@@ -40,10 +40,10 @@ EVERYTHING = [
 ]
 TOLD = (
     "What a hotel room costs a night",
-    "Says a number",
+    "The model predicts a number",
     "| rmse |",
     "market_segment = ",
-    "said no",
+    "| failed |",
     "newer prices",
     "OPS-1",
     "complaints",
