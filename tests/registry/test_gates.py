@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from touchline.registry import Evidence, Gate, GateReport, ReferenceModel, check_gate, check_gates
+from touchline.registry import (
+    Evidence,
+    Gate,
+    GateReport,
+    ReferenceModel,
+    Registry,
+    check_gate,
+    check_gates,
+    read_predictions,
+    read_version,
+)
+from touchline.registry.gates.gather_evidence import dependence_of
 
 
 def an_evidence(*, rows: int = 400, skill: float = 0.0, clusters: int | None = None, **changes: object) -> Evidence:
@@ -183,3 +194,27 @@ def test_a_baseline_that_the_evaluation_has_not_kept_is_named() -> None:
     found = check_gate(Gate.improves("log_loss", over="market"), an_evidence(skill=0.3))
     assert not found.passed
     assert "version 7 has kept nothing of the baseline 'market'; train again" in found.message
+
+
+def test_the_order_of_rows_without_a_time_decides_nothing() -> None:
+    evidence = an_evidence(rows=60, skill=0.4, dependence="none")
+    by_class = np.argsort(evidence.labels, kind="stable")
+    baseline = evidence.baseline
+    assert baseline is not None
+    sorted_file = dataclasses.replace(
+        evidence,
+        labels=evidence.labels[by_class],
+        predictions=evidence.predictions[by_class],
+        baseline=ReferenceModel(baseline.name, baseline.predictions[by_class]),
+    )
+    gate = Gate.improves("log_loss")
+    one, other = check_gate(gate, evidence), check_gate(gate, sorted_file)
+    assert one.passed
+    assert (one.passed, one.low, one.number) == pytest.approx((other.passed, other.low, other.number))
+
+
+def test_rows_of_one_cutoff_have_no_time(two: Registry) -> None:
+    version = read_version(two, "p", 1)
+    frame = read_predictions(two, version)
+    assert dependence_of(frame) == "serial"
+    assert dependence_of(frame.with_columns(cutoff=frame["cutoff"][0])) == "none"

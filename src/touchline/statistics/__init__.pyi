@@ -1,4 +1,5 @@
 from touchline.statistics.bootstrap import RESAMPLES as RESAMPLES
+from touchline.statistics.bootstrap import Dependence as Dependence
 from touchline.statistics.bootstrap import optimal_block_length as optimal_block_length
 from touchline.statistics.bootstrap import stationary_indices as stationary_indices
 from touchline.statistics.clusters import cluster_codes as cluster_codes

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from touchline.statistics import Dependence
 from touchline.training import loss_rows
 
 Array = NDArray[np.float64]
@@ -26,6 +27,7 @@ class Evidence:
     """A version's evaluation on its test rows, in order of time.
 
     `labels` are class indices, or values in a regression; `clusters` are what rows share (a match day).
+    `dependence` is "none" where the rows have no time, so that their order means nothing.
     `look` counts how often this test window has been looked at, this time included.
     """
 
@@ -44,6 +46,7 @@ class Evidence:
     approvals: Sequence[str] = ()
     rows_name: str = "examples"
     stage: str = "None"
+    dependence: Dependence = "serial"
 
     @property
     def rows(self) -> int:

@@ -167,7 +167,9 @@ def _improves(gate: Gate, evidence: Evidence) -> GateResult:
     ours = losses(gate.metric, paired.labels, paired.predictions)
     theirs = losses(gate.metric, paired.labels, reference.predictions[_has_value(reference)])
     try:
-        found = paired_comparison(ours, theirs, paired.clusters, alpha=alpha, seed=_SEED)
+        found = paired_comparison(
+            ours, theirs, paired.clusters, alpha=alpha, seed=_SEED, dependence=evidence.dependence
+        )
     except TooFewClusters as few:
         return replace(_too_few(gate, paired, few), unpaired=unpaired)
     message = _improvement(gate, paired, reference, found)

@@ -17,7 +17,7 @@ from touchline.registry.gates.looks import look_at
 from touchline.registry.gates.spec import Gate
 from touchline.registry.release.families import families_of
 from touchline.registry.runs.versions import ModelVersion, Registry
-from touchline.statistics import cluster_codes
+from touchline.statistics import Dependence, cluster_codes
 from touchline.training import Family, Model, Recipe
 
 Array = NDArray[np.float64]
@@ -62,6 +62,7 @@ def gather_evidence(
         measured=_measured(registry, version, {gate.kind for gate in gates}, families),
         approvals=approvals(registry, version),
         stage=version.stage,
+        dependence=dependence_of(frame),
     )
 
 
@@ -72,6 +73,11 @@ def read_predictions(registry: Registry, version: ModelVersion) -> pl.DataFrame:
     except ObjectNotFound as missing:
         raise NotEvaluated(version.project, version.version, "predictions") from missing
     return pl.read_parquet(BytesIO(data))
+
+
+def dependence_of(frame: pl.DataFrame) -> Dependence:
+    """Rows that share one cutoff have no time: their clusters are independent, whatever order they come in."""
+    return "serial" if frame["cutoff"].n_unique() > 1 else "none"
 
 
 def labels_and_predictions(frame: pl.DataFrame, classes: Sequence[str]) -> tuple[Array, Array]:

@@ -8,6 +8,7 @@ from touchline.errors import TooFewClusters
 from touchline.registry.gates.evidence import losses
 from touchline.registry.gates.gather_evidence import (
     cluster_names,
+    dependence_of,
     labels_and_predictions,
     read_predictions,
     read_recipe,
@@ -82,7 +83,9 @@ def _paired(registry: Registry, a: ModelVersion, b: ModelVersion) -> tuple[Paire
     _, his = labels_and_predictions(theirs, b.classes)
     clusters = cluster_codes(cluster_names(ours), ours.height)
     try:
-        found = paired_comparison(losses(metric, labels, mine), losses(metric, labels, his), clusters)
+        found = paired_comparison(
+            losses(metric, labels, mine), losses(metric, labels, his), clusters, dependence=dependence_of(ours)
+        )
     except TooFewClusters as few:
         return None, f"they share {ours.height} test rows in {few.found} clusters; a comparison needs {few.needed}"
     difference = PairedDifference(
