@@ -1,1 +1,1 @@
-"""A version and its evidence come in, a verdict of every gate and a promotion go out."""
+"""A version and its evidence come in; comparisons, a verdict of every gate and decisions (promote, reject) go out."""

@@ -15,8 +15,8 @@ from touchline.errors import NotEvaluated, ObjectNotFound
 from touchline.registry.gates.evidence import Evidence, ReferenceModel
 from touchline.registry.gates.looks import look_at
 from touchline.registry.gates.spec import Gate
+from touchline.registry.journal.versions import ModelVersion, Registry
 from touchline.registry.release.families import families_of
-from touchline.registry.runs.versions import ModelVersion, Registry
 from touchline.statistics import Dependence, cluster_codes
 from touchline.training import Family, Model, Recipe
 

@@ -9,7 +9,7 @@ import polars as pl
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from touchline.registry.runs.versions import ModelVersion
+from touchline.registry.journal.versions import ModelVersion
 from touchline.storage import Database, tables
 
 # A window counts as looked at before when more than this share of its span was.

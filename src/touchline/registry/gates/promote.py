@@ -18,10 +18,10 @@ from touchline.registry.gates.gather_evidence import Refit, gather_evidence
 from touchline.registry.gates.spec import Gate
 from touchline.registry.journal.journal import Move
 from touchline.registry.journal.stages import Stage, StageChange, StageState
+from touchline.registry.journal.versions import ModelVersion, Registry, read_version
 from touchline.registry.release.build import build_release
 from touchline.registry.release.releases import Families, Release, Releases, no_families
 from touchline.registry.runs.aliases import project_aliases
-from touchline.registry.runs.versions import ModelVersion, Registry, read_version
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Stage changes come in; the append-only journal, the stages it adds up to and the MLflow aliases go out."""
+"""Stage changes and versions come in; the append-only journal and the stages of every version go out."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from touchline.registry.journal.stages import StageState
-from touchline.registry.runs.versions import ModelVersion
+from touchline.registry.journal.versions import ModelVersion
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from touchline.errors import NotEvaluated
+from touchline.registry.journal.versions import ModelVersion, Registry
 from touchline.registry.release.digest import DIGEST_FILE, digest_of, file_hashes
 from touchline.registry.release.manifest import ReleaseManifest
 from touchline.registry.release.releases import Families, Release, Releases, no_families
 from touchline.registry.release.transforms import TRANSFORMS
-from touchline.registry.runs.versions import ModelVersion, Registry
 
 # The files of a run that its release copies. The others (predictions, evaluation) are not needed to serve.
 _COPIED_FOLDERS: Final = ("model/", "code/", f"{TRANSFORMS}/")

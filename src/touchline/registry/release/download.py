@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 
 from touchline.errors import FolderNotEmpty
+from touchline.registry.journal.versions import Registry, read_version
 from touchline.registry.release.build import build_release
 from touchline.registry.release.load import verify_release
 from touchline.registry.release.releases import Families, Releases, no_families
-from touchline.registry.runs.versions import Registry, read_version
 
 
 def download_release(

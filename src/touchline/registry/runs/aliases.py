@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from touchline.registry.journal.projection import Projection, projection_of
-from touchline.registry.runs.versions import Registry, read_versions
+from touchline.registry.journal.versions import Registry, read_versions
 
 
 def project_aliases(registry: Registry, project: str) -> list[str]:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from touchline.errors import InvalidFilter, RunNotFound
+from touchline.registry.journal.versions import ModelVersion, Registry, read_versions
 from touchline.registry.runs.tracking import KEY_TAG, experiment_name
-from touchline.registry.runs.versions import ModelVersion, Registry, read_versions
 from touchline.training import LOWER_IS_BETTER
 
 if TYPE_CHECKING:

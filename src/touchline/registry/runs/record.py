@@ -10,6 +10,14 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from touchline.features.declaration.code_versions import short_hash
+from touchline.registry.journal.versions import (
+    MetricValue,
+    ModelVersion,
+    Registry,
+    add_version,
+    find_version,
+    read_version,
+)
 from touchline.registry.runs.run_files import (
     RunDocuments,
     Trained,
@@ -20,14 +28,6 @@ from touchline.registry.runs.run_files import (
 )
 from touchline.registry.runs.semantic_version import next_semantic_version
 from touchline.registry.runs.tracking import ChildRun, LoggedRun, RunLog, RunStatus, mlflow_values
-from touchline.registry.runs.versions import (
-    MetricValue,
-    ModelVersion,
-    Registry,
-    add_version,
-    find_version,
-    read_version,
-)
 from touchline.training import CandidateReport
 
 # A trial that was pruned did not fail: it was stopped because it could not win.

@@ -6,7 +6,7 @@ from touchline.errors import IllegalStageChange, ReasonMissing
 from touchline.registry.gates.promote import Decision, Promoted, mirror
 from touchline.registry.journal.journal import Move
 from touchline.registry.journal.stages import Stage
-from touchline.registry.runs.versions import ModelVersion, Registry, read_version
+from touchline.registry.journal.versions import ModelVersion, Registry, read_version
 
 
 def approve(registry: Registry, project: str, reference: str | int, decision: Decision) -> Promoted:

@@ -13,8 +13,8 @@ import polars as pl
 
 from touchline.features import TrainingSet
 from touchline.registry.gates.gather_evidence import Refit, labels_and_predictions, read_predictions, read_recipe
+from touchline.registry.journal.versions import ModelVersion, Registry
 from touchline.registry.release.manifest import ReleaseManifest
-from touchline.registry.runs.versions import ModelVersion, Registry
 from touchline.training import Family, Recipe, Task, Training, refit_on, split_again
 
 

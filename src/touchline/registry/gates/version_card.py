@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from touchline.errors import NotEvaluated, ObjectNotFound
 from touchline.registry.gates.gates import GateReport
 from touchline.registry.journal.stages import StageChange
-from touchline.registry.runs.versions import ModelVersion, Registry, read_version
+from touchline.registry.journal.versions import ModelVersion, Registry, read_version
 from touchline.training import Card, Section, Table
 
 

@@ -13,7 +13,7 @@ from touchline.registry.gates.gather_evidence import (
     read_predictions,
     read_recipe,
 )
-from touchline.registry.runs.versions import MetricValue, ModelVersion, Registry, read_version
+from touchline.registry.journal.versions import MetricValue, ModelVersion, Registry, read_version
 from touchline.statistics import cluster_codes, paired_comparison
 
 
