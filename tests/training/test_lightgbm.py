@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from touchline.errors import ModelDamaged
 from touchline.training.estimators.base import Deadline, FitRequest, FitRows, Kind
+from touchline.training.estimators.c_library import CLibrary
 from touchline.training.estimators.lightgbm import LIGHTGBM, Lightgbm
 
 Array = NDArray[np.float64]
@@ -87,3 +89,19 @@ def test_a_damaged_text_is_refused(tmp_path: Path) -> None:
 def test_a_matrix_of_another_width_is_refused() -> None:
     with pytest.raises(ModelDamaged, match="it has 4 columns, the matrix 3"):
         LIGHTGBM.fit(a_request("binary")).predict(np.zeros((1, 3)))
+
+
+def test_a_function_that_the_installed_library_lacks_is_refused_when_it_opens() -> None:
+    from touchline.training.estimators.lightgbm_library import _library_path
+
+    with pytest.raises(ModelDamaged, match="has no function LGBM_Renamed; install the version that the release"):
+        CLibrary("LightGBM", _library_path(), {"LGBM_Renamed": ()}, last_error="LGBM_GetLastError")
+
+
+def test_a_call_with_other_arguments_than_declared_never_reaches_the_library() -> None:
+    from touchline.training.estimators.lightgbm_library import _library
+
+    with pytest.raises(ctypes.ArgumentError):
+        _library().call("LGBM_BoosterLoadModelFromString", 7, None, None)
+    with pytest.raises(TypeError, match="3 arguments"):
+        _library().call("LGBM_BoosterLoadModelFromString", b"")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -27,18 +27,11 @@ class Lease:
     name: str
     holder: str
     token: int
-    _lost: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether a renewal found another holder; what guards a write is `require`."""
-        return self._lost.is_set()
 
     def require(self, connection: Connection) -> None:
         """Raise `LeaseLost` unless this lease is still the newest: call it in the transaction that writes."""
         found = connection.execute(select(leases.c.token).where(leases.c.name == self.name)).scalar()
         if found != self.token:
-            self._lost.set()
             raise LeaseLost(self.name, self.token)
 
 
@@ -89,8 +82,7 @@ def _keep(database: Database, lease: Lease, ttl: timedelta, clock: Clock, ended:
     while not ended.wait(ttl.total_seconds() / _RENEWALS_PER_TTL):
         try:
             if not _set_expiry(database, lease, clock.wall() + ttl):
-                lease._lost.set()
-                return
+                return  # another process holds it now; `require` stops the next write
         except (BackendUnavailable, DiskFull):
             continue  # the next renewal may reach the database; if none does, the lease passes on by itself
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.errors import MissingDependency, ModelDamaged
+from touchline.training.estimators.c_library import CLibrary, holding_interpreter
 
 Array = NDArray[np.float64]
 
@@ -39,23 +40,39 @@ def _library_path() -> Path:
     return found[0]
 
 
+# The signatures of LightGBM's c_api.h, version 4.
+_HANDLE: Final = ctypes.c_void_p
+_HANDLE_OUT: Final = ctypes.POINTER(ctypes.c_void_p)
+_INT_OUT: Final = ctypes.POINTER(ctypes.c_int)
+_LENGTH_OUT: Final = ctypes.POINTER(ctypes.c_int64)
+_INT: Final = ctypes.c_int
+_FAST_ROW: Final = "LGBM_BoosterPredictForMatSingleRowFast"
+_SIGNATURES: Final = {
+    "LGBM_BoosterLoadModelFromString": (ctypes.c_char_p, _INT_OUT, _HANDLE_OUT),
+    "LGBM_BoosterGetNumFeature": (_HANDLE, _INT_OUT),
+    "LGBM_BoosterGetNumClasses": (_HANDLE, _INT_OUT),
+    "LGBM_BoosterPredictForMatSingleRowFastInit": (
+        *(_HANDLE, _INT, _INT, _INT, _INT, ctypes.c_int32, ctypes.c_char_p, _HANDLE_OUT),
+    ),
+    _FAST_ROW: (_HANDLE, ctypes.c_void_p, _LENGTH_OUT, ctypes.c_void_p),
+    "LGBM_BoosterPredictForMat": (
+        *(_HANDLE, ctypes.c_void_p, _INT, ctypes.c_int32, ctypes.c_int32, _INT, _INT, _INT, _INT),
+        *(ctypes.c_char_p, _LENGTH_OUT, ctypes.c_void_p),
+    ),
+    "LGBM_FastConfigFree": (_HANDLE,),
+    "LGBM_BoosterFree": (_HANDLE,),
+}
+
+
 @cache
-def _library() -> ctypes.CDLL:
-    library = ctypes.CDLL(str(_library_path()))
-    library.LGBM_GetLastError.restype = ctypes.c_char_p
-    return library
+def _library() -> CLibrary:
+    return CLibrary("LightGBM", _library_path(), _SIGNATURES, last_error="LGBM_GetLastError")
 
 
 @cache
 def _row_function() -> Any:
-    function = ctypes.PyDLL(str(_library_path())).LGBM_BoosterPredictForMatSingleRowFast
-    function.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p)
-    return function
-
-
-def _call(name: str, *arguments: object) -> None:
-    if getattr(_library(), name)(*arguments) != 0:
-        raise ModelDamaged("LightGBM", _library().LGBM_GetLastError().decode())
+    arguments = (_HANDLE, ctypes.c_char_p, _LENGTH_OUT, ctypes.c_void_p)
+    return holding_interpreter("LightGBM", _library_path(), _FAST_ROW, arguments)
 
 
 class LightgbmModel:
@@ -65,17 +82,19 @@ class LightgbmModel:
         self._handle = ctypes.c_void_p()
         self._fast = ctypes.c_void_p()
         rounds = ctypes.c_int()
-        _call("LGBM_BoosterLoadModelFromString", text.encode(), ctypes.byref(rounds), ctypes.byref(self._handle))
+        _library().call(
+            "LGBM_BoosterLoadModelFromString", text.encode(), ctypes.byref(rounds), ctypes.byref(self._handle)
+        )
         self.columns = self._count("LGBM_BoosterGetNumFeature")
         self.outputs = self._count("LGBM_BoosterGetNumClasses")
-        _call(
+        _library().call(
             "LGBM_BoosterPredictForMatSingleRowFastInit",
             self._handle,
-            ctypes.c_int(_NORMAL),
-            ctypes.c_int(0),
-            ctypes.c_int(_ALL_ROUNDS),
-            ctypes.c_int(_FLOAT64),
-            ctypes.c_int32(self.columns),
+            _NORMAL,
+            0,
+            _ALL_ROUNDS,
+            _FLOAT64,
+            self.columns,
             b"num_threads=1",
             ctypes.byref(self._fast),
         )
@@ -85,7 +104,7 @@ class LightgbmModel:
 
     def _count(self, name: str) -> int:
         found = ctypes.c_int()
-        _call(name, self._handle, ctypes.byref(found))
+        _library().call(name, self._handle, ctypes.byref(found))
         return found.value
 
     def predict(self, matrix: Array) -> Array:
@@ -98,12 +117,12 @@ class LightgbmModel:
         found = np.empty((len(rows), self.outputs))
         length = ctypes.c_int64()
         for place, row in enumerate(rows):
-            _call(
-                "LGBM_BoosterPredictForMatSingleRowFast",
+            _library().call(
+                _FAST_ROW,
                 self._fast,
-                ctypes.c_void_p(row.ctypes.data),
+                row.ctypes.data,
                 ctypes.byref(length),
-                ctypes.c_void_p(found[place].ctypes.data),
+                found[place].ctypes.data,
             )
         return found
 
@@ -114,7 +133,7 @@ class LightgbmModel:
         """
         found = self._outputs_type()
         if self._predict_one(self._fast, row, self._length, found):
-            raise ModelDamaged("LightGBM", _library().LGBM_GetLastError().decode())
+            raise _library().failure()
         outputs: list[float] = found[:]
         return outputs
 
@@ -127,26 +146,26 @@ class LightgbmModel:
     def _predict(self, rows: Array, what: int, width: int) -> Array:
         found = np.empty((len(rows), width))
         length = ctypes.c_int64()
-        _call(
+        _library().call(
             "LGBM_BoosterPredictForMat",
             self._handle,
-            ctypes.c_void_p(rows.ctypes.data),
-            ctypes.c_int(_FLOAT64),
-            ctypes.c_int32(rows.shape[0]),
-            ctypes.c_int32(rows.shape[1]),
-            ctypes.c_int(_ROW_MAJOR),
-            ctypes.c_int(what),
-            ctypes.c_int(0),
-            ctypes.c_int(_ALL_ROUNDS),
+            rows.ctypes.data,
+            _FLOAT64,
+            rows.shape[0],
+            rows.shape[1],
+            _ROW_MAJOR,
+            what,
+            0,
+            _ALL_ROUNDS,
             b"",
             ctypes.byref(length),
-            ctypes.c_void_p(found.ctypes.data),
+            found.ctypes.data,
         )
         return found
 
     def __del__(self) -> None:
         # Interpreter shutdown may have taken the library's name away already.
         if getattr(self, "_fast", None):
-            _library().LGBM_FastConfigFree(self._fast)
+            _library().call("LGBM_FastConfigFree", self._fast)
         if getattr(self, "_handle", None):
-            _library().LGBM_BoosterFree(self._handle)
+            _library().call("LGBM_BoosterFree", self._handle)

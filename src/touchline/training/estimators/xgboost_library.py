@@ -8,11 +8,13 @@ import sys
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from touchline.errors import MissingDependency, ModelDamaged
+from touchline.errors import MissingDependency
+from touchline.training.estimators.c_library import CLibrary
 
 Array = NDArray[np.float64]
 
@@ -39,16 +41,24 @@ def _library_path() -> Path:
     return path
 
 
+# The signatures of XGBoost's c_api.h, version 3.
+_HANDLE: Final = ctypes.c_void_p
+_UNSIGNED_OUT: Final = ctypes.POINTER(ctypes.c_uint64)
+_SIGNATURES: Final = {
+    "XGBoosterCreate": (ctypes.c_void_p, ctypes.c_uint64, ctypes.POINTER(ctypes.c_void_p)),
+    "XGBoosterLoadModelFromBuffer": (_HANDLE, ctypes.c_char_p, ctypes.c_uint64),
+    "XGBoosterSetParam": (_HANDLE, ctypes.c_char_p, ctypes.c_char_p),
+    "XGBoosterPredictFromDense": (
+        *(_HANDLE, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p),
+        *(ctypes.POINTER(_UNSIGNED_OUT), _UNSIGNED_OUT, ctypes.POINTER(ctypes.POINTER(ctypes.c_float))),
+    ),
+    "XGBoosterFree": (_HANDLE,),
+}
+
+
 @cache
-def _library() -> ctypes.CDLL:
-    library = ctypes.CDLL(str(_library_path()))
-    library.XGBGetLastError.restype = ctypes.c_char_p
-    return library
-
-
-def _call(name: str, *arguments: object) -> None:
-    if getattr(_library(), name)(*arguments) != 0:
-        raise ModelDamaged("XGBoost", _library().XGBGetLastError().decode().splitlines()[0])
+def _library() -> CLibrary:
+    return CLibrary("XGBoost", _library_path(), _SIGNATURES, last_error="XGBGetLastError")
 
 
 class XgboostModel:
@@ -56,9 +66,9 @@ class XgboostModel:
 
     def __init__(self, content: bytes) -> None:
         self._handle = ctypes.c_void_p()
-        _call("XGBoosterCreate", None, ctypes.c_uint64(0), ctypes.byref(self._handle))
-        _call("XGBoosterLoadModelFromBuffer", self._handle, content, ctypes.c_uint64(len(content)))
-        _call("XGBoosterSetParam", self._handle, b"nthread", b"1")
+        _library().call("XGBoosterCreate", None, 0, ctypes.byref(self._handle))
+        _library().call("XGBoosterLoadModelFromBuffer", self._handle, content, len(content))
+        _library().call("XGBoosterSetParam", self._handle, b"nthread", b"1")
 
     def predict(self, matrix: Array) -> Array:
         """The model's output, [rows, outputs], in single precision as XGBoost computes it."""
@@ -69,12 +79,12 @@ class XgboostModel:
         shape = ctypes.POINTER(ctypes.c_uint64)()
         dimensions = ctypes.c_uint64()
         found = ctypes.POINTER(ctypes.c_float)()
-        _call(
+        _library().call(
             "XGBoosterPredictFromDense",
             self._handle,
             described.encode(),
             _CONFIG,
-            ctypes.c_void_p(),
+            None,
             ctypes.byref(shape),
             ctypes.byref(dimensions),
             ctypes.byref(found),
@@ -85,4 +95,4 @@ class XgboostModel:
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None):
-            _library().XGBoosterFree(self._handle)
+            _library().call("XGBoosterFree", self._handle)
