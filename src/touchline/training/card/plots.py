@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from io import StringIO
 from typing import Final
@@ -23,6 +23,11 @@ from touchline.training.result import TrainingResult
 _MOST_BARS: Final = 20
 _MOST_POINTS: Final = 2000
 _LARGEST_GRID: Final = 20
+_LONGEST_NAME: Final = 40
+_LONGEST_CLASS: Final = 20
+_MOST_INSIDE: Final = 4
+_LEGEND_INCHES: Final = 2.2
+_INCHES_PER_CHARACTER: Final = 0.075  # of 9 point text
 # A colour-blind safe palette (Okabe and Ito 2008).
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
@@ -52,18 +57,45 @@ def _set_style() -> None:
     mpl.rc("text", parse_math=False)
     mpl.rc("font", size=9)
     mpl.rc("savefig", dpi=150)
-    mpl.rc("axes", prop_cycle=cycler(color=_COLOURS))
+    mpl.rc("axes", prop_cycle=cycler(linestyle=("-", "--", ":")) * cycler(color=_COLOURS))
 
 
 def _svg(title: str, draw: Callable[[Figure, TrainingResult], None], result: TrainingResult) -> str:
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    figure = Figure(figsize=(6.4, 4.2))
     FigureCanvasAgg(figure)
-    figure.suptitle(title, fontweight="bold")
+    # Margins by hand: a layout engine draws every plot twice.
+    _set_margins(figure)
+    figure.suptitle(title, fontweight="bold", y=0.98)
     draw(figure, result)
     text = StringIO()
     figure.savefig(text, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     drawing = text.getvalue().partition("<svg ")[2]
     return f'<svg role="img" aria-label="{escape(title)}" {drawing}'
+
+
+def _set_margins(figure: Figure, *, left: Sequence[str] = (), bottom: Sequence[str] = ()) -> None:
+    """Room for the labels that stand left of the plot (upright text) and below it (text turned by 90 degrees)."""
+    width, height = figure.get_size_inches()
+    longest = [max((len(name) for name in names), default=0) * _INCHES_PER_CHARACTER for names in (left, bottom)]
+    figure.subplots_adjust(
+        left=(0.85 + longest[0]) / width,
+        bottom=(0.5 + longest[1]) / height,
+        right=1 - 0.2 / width,
+        top=1 - 0.45 / height,
+    )
+
+
+def _add_legend(axes: Axes, place: str) -> None:
+    """A legend inside the plot; right of it, where it would cover the curves of many classes."""
+    entries = len(axes.get_legend_handles_labels()[1])
+    if entries <= _MOST_INSIDE:
+        axes.legend(loc=place)
+        return
+    figure = axes.figure
+    width = figure.get_figwidth()
+    figure.set_figwidth(width + _LEGEND_INCHES)
+    figure.subplots_adjust(left=0.85 / figure.get_figwidth(), right=(width - 0.2) / figure.get_figwidth())
+    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0, ncols=-(-entries // 20))
 
 
 def _shown_classes(result: TrainingResult) -> tuple[str, ...]:
@@ -86,10 +118,10 @@ def _draw_roc(figure: Figure, result: TrainingResult) -> None:
     axes = figure.subplots()
     for name, curve in _curves(result, "roc").items():
         display = RocCurveDisplay(fpr=np.array(curve.x), tpr=np.array(curve.y), roc_auc=_area(result, "roc_auc"))
-        display.plot(ax=axes, name=name)
+        display.plot(ax=axes, name=name[:_LONGEST_CLASS])
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="chance")
     axes.set(xlabel="false positive rate", ylabel="true positive rate")
-    axes.legend(loc="lower right")
+    _add_legend(axes, "lower right")
 
 
 def _draw_precision_recall(figure: Figure, result: TrainingResult) -> None:
@@ -98,16 +130,20 @@ def _draw_precision_recall(figure: Figure, result: TrainingResult) -> None:
         # scikit-learn draws steps from the highest recall to the lowest.
         recall, precision = np.array(curve.x)[::-1], np.array(curve.y)[::-1]
         display = PrecisionRecallDisplay(precision, recall, average_precision=_area(result, "pr_auc"))
-        display.plot(ax=axes, name=name)
+        display.plot(ax=axes, name=name[:_LONGEST_CLASS])
     axes.set(xlabel="recall", ylabel="precision")
-    axes.legend(loc="lower left")
+    _add_legend(axes, "lower left")
 
 
 def _draw_confusion(figure: Figure, result: TrainingResult) -> None:
     axes = figure.subplots()
     cells = np.array(result.diagnostics.confusion)
-    display = ConfusionMatrixDisplay(cells, display_labels=result.model.classes)
-    rotation = "vertical" if len(cells) > 6 else "horizontal"
+    classes = [name[:_LONGEST_CLASS] for name in result.model.classes]
+    figure.set_size_inches(6.4, 4.2 + 0.15 * max(0, len(classes) - 6))
+    display = ConfusionMatrixDisplay(cells, display_labels=classes)
+    is_horizontal = len(cells) <= 6 and sum(len(name) for name in classes) <= 48
+    rotation = "horizontal" if is_horizontal else "vertical"
+    _set_margins(figure, left=classes, bottom=() if is_horizontal else classes)
     display.plot(ax=axes, cmap="Blues", values_format="d", xticks_rotation=rotation, colorbar=False)
     axes.set(xlabel="predicted class", ylabel="observed class")
 
@@ -116,11 +152,11 @@ def _draw_calibration(figure: Figure, result: TrainingResult) -> None:
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     upper.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfect calibration")
     for name in _shown_classes(result):
-        _draw_bins(upper, result.diagnostics.reliability[name], name)
+        _draw_bins(upper, result.diagnostics.reliability[name], name[:_LONGEST_CLASS])
         scores = result.evaluation.predictions[f"p_{name}"].to_numpy()
         lower.hist(scores, bins=40, range=(0, 1), histtype="step", label=name)
     upper.set(ylabel="observed frequency, 95 % interval")
-    upper.legend(loc="upper left")
+    _add_legend(upper, "upper left")
     lower.set(xlabel="predicted probability", ylabel="examples")
 
 
@@ -133,7 +169,7 @@ def _draw_bins(axes: Axes, bins: tuple[ReliabilityBin, ...], label: str) -> None
 
 
 def _draw_residuals(figure: Figure, result: TrainingResult) -> None:
-    left, right = figure.subplots(1, 2)
+    left, right = figure.subplots(1, 2, gridspec_kw={"wspace": 0.35})
     frame = result.evaluation.predictions
     frame = frame.gather_every(-(-frame.height // _MOST_POINTS))
     display = PredictionErrorDisplay(y_true=frame["label"].cast(float).to_numpy(), y_pred=frame["value"].to_numpy())
@@ -143,6 +179,8 @@ def _draw_residuals(figure: Figure, result: TrainingResult) -> None:
     left.legend(loc="upper left")
     left.set(xlabel="predicted value", ylabel="observed value")
     display.plot(ax=right, kind="residual_vs_predicted", scatter_kwargs=points)
+    for axis in (left.xaxis, left.yaxis, right.xaxis, right.yaxis):
+        axis.set_major_locator(MaxNLocator(5))
     right.set(xlabel="predicted value", ylabel="residual (observed - predicted)")
 
 
@@ -157,7 +195,9 @@ def _draw_learning_curve(figure: Figure, result: TrainingResult) -> None:
 def _draw_attributions(figure: Figure, result: TrainingResult) -> None:
     axes = figure.subplots()
     largest = list(result.diagnostics.importance.items())[:_MOST_BARS]
-    bars = axes.barh([name[:40] for name, _ in largest], [size for _, size in largest])
+    names = [name[:_LONGEST_NAME] for name, _ in largest]
+    _set_margins(figure, left=names)
+    bars = axes.barh(names, [size for _, size in largest])
     axes.bar_label(bars, fmt="%.3g", padding=3)
     axes.margins(x=0.18)
     axes.invert_yaxis()
@@ -168,10 +208,11 @@ def _draw_beeswarm(figure: Figure, result: TrainingResult) -> None:
     attributions = result.diagnostics.attributions
     outputs = tuple(dict.fromkeys(a.output for a in attributions))
     figure.set_figwidth(4.6 + 1.8 * len(outputs))
+    _set_margins(figure, left=[a.column[:_LONGEST_NAME] for a in attributions])
     grid = figure.subplots(1, len(outputs), sharey=True, squeeze=False)[0]
     for axes, output in zip(grid, outputs, strict=True):
         _draw_swarm(axes, [a for a in attributions if a.output == output])
-        axes.set(title="" if len(outputs) == 1 else output)
+        axes.set_title("" if len(outputs) == 1 else output[:_LONGEST_CLASS], fontsize=8)
     figure.supxlabel(f"contribution to the prediction, {result.diagnostics.explained_by}", fontsize=9)
     colours = figure.colorbar(ScalarMappable(cmap="coolwarm"), ax=list(grid), ticks=[0, 1], aspect=40)
     colours.ax.set_yticklabels(["low", "high"])
@@ -185,7 +226,7 @@ def _draw_swarm(axes: Axes, attributions: list[Attribution]) -> None:
         colours = mpl.colormaps["coolwarm"].with_extremes(bad="#888888")(np.ma.masked_invalid(ranks))
         x = np.array(attribution.contributions)
         axes.scatter(x, place + _offsets(x), c=colours, s=6, rasterized=True)
-    axes.set_yticks(range(len(attributions)), [a.column[:40] for a in attributions])
+    axes.set_yticks(range(len(attributions)), [a.column[:_LONGEST_NAME] for a in attributions])
     axes.set_ylim(len(attributions) - 0.5, -0.5)
     axes.xaxis.set_major_locator(MaxNLocator(3))
 
