@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape
 from io import StringIO
-from typing import Final
+from typing import Final, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -85,13 +85,12 @@ def _set_margins(figure: Figure, *, left: Sequence[str] = (), bottom: Sequence[s
     )
 
 
-def _add_legend(axes: Axes, place: str) -> None:
+def _add_legend(figure: Figure, axes: Axes, place: Literal["lower left", "lower right", "upper left"]) -> None:
     """A legend inside the plot; right of it, where it would cover the curves of many classes."""
     entries = len(axes.get_legend_handles_labels()[1])
     if entries <= _MOST_INSIDE:
         axes.legend(loc=place)
         return
-    figure = axes.figure
     width = figure.get_figwidth()
     figure.set_figwidth(width + _LEGEND_INCHES)
     figure.subplots_adjust(left=0.85 / figure.get_figwidth(), right=(width - 0.2) / figure.get_figwidth())
@@ -121,7 +120,7 @@ def _draw_roc(figure: Figure, result: TrainingResult) -> None:
         display.plot(ax=axes, name=name[:_LONGEST_CLASS])
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="chance")
     axes.set(xlabel="false positive rate", ylabel="true positive rate")
-    _add_legend(axes, "lower right")
+    _add_legend(figure, axes, "lower right")
 
 
 def _draw_precision_recall(figure: Figure, result: TrainingResult) -> None:
@@ -132,7 +131,7 @@ def _draw_precision_recall(figure: Figure, result: TrainingResult) -> None:
         display = PrecisionRecallDisplay(precision, recall, average_precision=_area(result, "pr_auc"))
         display.plot(ax=axes, name=name[:_LONGEST_CLASS])
     axes.set(xlabel="recall", ylabel="precision")
-    _add_legend(axes, "lower left")
+    _add_legend(figure, axes, "lower left")
 
 
 def _draw_confusion(figure: Figure, result: TrainingResult) -> None:
@@ -156,7 +155,7 @@ def _draw_calibration(figure: Figure, result: TrainingResult) -> None:
         scores = result.evaluation.predictions[f"p_{name}"].to_numpy()
         lower.hist(scores, bins=40, range=(0, 1), histtype="step", label=name)
     upper.set(ylabel="observed frequency, 95 % interval")
-    _add_legend(upper, "upper left")
+    _add_legend(figure, upper, "upper left")
     lower.set(xlabel="predicted probability", ylabel="examples")
 
 
