@@ -1,9 +1,9 @@
+from touchline.serving.http.answer import PredictHere as PredictHere
 from touchline.serving.http.server import Server as Server
 from touchline.serving.http.server import create_app as create_app
 from touchline.serving.http.state import Limits as Limits
 from touchline.serving.http.state import ServedProject as ServedProject
 from touchline.serving.http.state import ServerOptions as ServerOptions
-from touchline.serving.predicting.answer import PredictHere as PredictHere
 from touchline.serving.predicting.bulk import Bulk as Bulk
 from touchline.serving.predicting.bulk import score_frame as score_frame
 from touchline.serving.predicting.score_file import RequestFile as RequestFile

@@ -23,6 +23,7 @@ from touchline.http.problems import (
     respond,
 )
 from touchline.http.statuses import CLIENT_GONE, problem_of
+from touchline.serving.http.answer import PredictHere
 from touchline.serving.http.docs_page import docs_router
 from touchline.serving.http.jobs import Jobs
 from touchline.serving.http.openapi import FAILURES, document_of
@@ -32,7 +33,6 @@ from touchline.serving.http.request_bodies import ClientGone
 from touchline.serving.http.response_bodies import ReleaseBodies
 from touchline.serving.http.state import ServedProject, Serving
 from touchline.serving.http.system_routes import system_router
-from touchline.serving.predicting.answer import PredictHere
 from touchline.serving.predicting.predict import Predictor
 from touchline.serving.releases.release_slot import ReleaseSlot
 

@@ -17,10 +17,10 @@ from touchline.http.correlation import correlation_of, trace_context
 from touchline.http.problems import InternalError, MethodNotAllowed, Problem, respond
 from touchline.http.statuses import is_server_error, problem_of_any
 from touchline.serving.http.admission import Admission, Headers
+from touchline.serving.http.answer import answer_body
 from touchline.serving.http.probes import PROBES, Probe
 from touchline.serving.http.request_bodies import ClientGone, limited
 from touchline.serving.http.state import Serving
-from touchline.serving.predicting.answer import answer_body
 from touchline.serving.releases.release_slot import ReleaseSlot
 
 if TYPE_CHECKING:

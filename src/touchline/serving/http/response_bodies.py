@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from touchline.serving.http.explain import MOST_ROWS
 from touchline.serving.http.outcome_bodies import Label, outcomes_body
-from touchline.serving.predicting.explain import MOST_ROWS
 from touchline.serving.predicting.predict import Predictor
 from touchline.serving.predicting.request_fields import title_of
 

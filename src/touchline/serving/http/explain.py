@@ -13,8 +13,8 @@ from touchline.features.vectors.columns import Vectors
 from touchline.http.problems import NotFound
 from touchline.predictions import PredictionRecords
 from touchline.registry import LoadedRelease
+from touchline.serving.http.answer import predictor_of
 from touchline.serving.http.state import Serving
-from touchline.serving.predicting.answer import predictor_of
 from touchline.serving.predicting.scored_row import Ask
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.training import Model, explain
