@@ -11,7 +11,7 @@ import pytest
 from tests.features.builders import NOW, a_view
 from tests.features.test_policies import ARelease, a_release
 from tests.shop import write_shop
-from touchline.cli.opening import Home, OpenedProject, load_default, open_joins, open_workshop, release_reader
+from touchline.cli.opening import Home, OpenedProject, load_default, open_joins, release_reader, training_options
 from touchline.clock import FrozenClock
 from touchline.errors import InvalidSetting, MissingDependency
 from touchline.features import FeatureReader, LastValues, MirroredStore, StoreCopy
@@ -61,13 +61,13 @@ def an_opened_shop(place: Path, **environment: str) -> OpenedProject:
 
 
 def test_this_machine_does_the_fits_unless_a_setting_says_otherwise(tmp_path: Path) -> None:
-    workshop = open_workshop(an_opened_shop(tmp_path))
-    assert workshop.workers.are_near
-    assert workshop.studies is not None
-    assert workshop.studies.parent == tmp_path / "home" / "studies"
+    options = training_options(an_opened_shop(tmp_path))
+    assert options.workers.are_near
+    assert options.studies is not None
+    assert options.studies.parent == tmp_path / "home" / "studies"
 
 
 @pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed here")
 def test_ray_without_its_library_is_refused_before_anything_is_ingested(tmp_path: Path) -> None:
     with pytest.raises(MissingDependency, match=r"touchline\[ray\]"):
-        open_workshop(an_opened_shop(tmp_path, TOUCHLINE_TRAINING_WORKERS="ray"))
+        training_options(an_opened_shop(tmp_path, TOUCHLINE_TRAINING_WORKERS="ray"))

@@ -151,7 +151,7 @@ def test_a_frame_is_scored_in_parts_and_misses_no_column() -> None:
     )
     frame = pl.DataFrame({f"x{index}": [0.5] * 120_000 for index in range(4)})
     told: list[tuple[int, int]] = []
-    found = score_frame(release, None, frame, now=NOW, tell=lambda done, of: told.append((done, of)))
+    found = score_frame(release, None, frame, now=NOW, on_progress=lambda done, of: told.append((done, of)))
     assert (found.rows, found.refused) == (120_000, 0)
     assert told == [(50_000, 120_000), (100_000, 120_000), (120_000, 120_000)]
     with pytest.raises(MissingColumns, match="'x3' missing"):

@@ -15,21 +15,22 @@ from touchline.serving.predicting.one_row import row_scorer
 from touchline.serving.predicting.predict import Predictor
 from touchline.serving.predicting.scored_row import Ask
 from touchline.training import Model
-from touchline.training.fitting.calibration import METHODS, Method, fit_calibrator
+from touchline.training.calibration_methods import CALIBRATION_METHODS, CalibrationMethod
+from touchline.training.fitting.calibration import fit_calibrator
 
 ASK = Ask("r", None, NOW, NOW)
 
 
-def _calibrated(model: Model, method: Method) -> Model:
+def _calibrated(model: Model, method: CalibrationMethod) -> Model:
     random = np.random.default_rng(5)
     vectors = random.normal(size=(3000, len(model.columns)))
     labels = (vectors[:, 0] + random.normal(size=3000) > 0).astype(np.int64)
     return replace(model, calibrator=fit_calibrator(method, labels, model.predict(vectors)))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CALIBRATION_METHODS)
 @pytest.mark.parametrize("family", ["lightgbm", "logistic"])
-def test_a_row_alone_scores_as_among_others(family: str, method: Method) -> None:
+def test_a_row_alone_scores_as_among_others(family: str, method: CalibrationMethod) -> None:
     plain = a_model(family, rounds=20, num_leaves=7) if family == "lightgbm" else a_model(family)
     model = _calibrated(plain, method)
     score = row_scorer(model, may_be_infinite=True)

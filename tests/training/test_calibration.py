@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from touchline.training.calibration_methods import CALIBRATION_METHODS, CalibrationMethod
 from touchline.training.estimators.arrays import sigmoid, softmax, two_columns
-from touchline.training.evaluation.losses import log_loss_rows
 from touchline.training.fitting.calibration import (
-    METHODS,
     Calibrator,
-    Method,
     choose_calibration,
     corrected_by_others,
     fit_calibrator,
 )
+from touchline.training.metrics.losses import log_loss_rows
 
 Array = NDArray[np.float64]
 
@@ -31,7 +30,7 @@ def overconfident(rows: int = 4000, classes: int = 2, factor: float = 3.0) -> tu
 
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("method", ["temperature", "platt", "isotonic"])
-def test_a_correction_mends_an_overconfident_model(method: Method, classes: int) -> None:
+def test_a_correction_mends_an_overconfident_model(method: CalibrationMethod, classes: int) -> None:
     labels, said = overconfident(classes=classes)
     corrected = fit_calibrator(method, labels[:2000], said[:2000]).transform(said[2000:])
     np.testing.assert_allclose(corrected.sum(axis=1), 1.0)
@@ -57,12 +56,12 @@ def test_platt_equals_a_logistic_regression_on_the_log_odds() -> None:
 
 def test_a_calibrated_model_is_left_alone() -> None:
     labels, said = overconfident(factor=1.0)
-    assert choose_calibration(labels, said, METHODS, seed=1) == "none"
+    assert choose_calibration(labels, said, CALIBRATION_METHODS, seed=1) == "none"
 
 
 def test_a_crooked_model_is_not_left_alone() -> None:
     labels, said = overconfident(factor=3.0)
-    assert choose_calibration(labels, said, METHODS, seed=1) != "none"
+    assert choose_calibration(labels, said, CALIBRATION_METHODS, seed=1) != "none"
 
 
 def test_no_row_is_judged_by_a_correction_that_it_helped_to_fit() -> None:

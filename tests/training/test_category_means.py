@@ -21,7 +21,7 @@ from touchline.training.fitting.category_means import cross_fitted_means, fit_me
 from touchline.training.fitting.fit import fit_recipe
 from touchline.training.fitting.preparation import Preparation
 from touchline.training.fitting.recipe import Recipe
-from touchline.training.fitting.refit import refit
+from touchline.training.refit import refit
 
 Array = NDArray[np.float64]
 GROUP = 2

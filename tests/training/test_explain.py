@@ -7,14 +7,16 @@ import pytest
 
 from tests.training.builders import NOW, a_frame, a_number_set, a_regression, a_task, a_training_set
 from touchline.training import Training, TrainingResult, train
+from touchline.training.calibration_methods import CALIBRATION_METHODS, CalibrationMethod
 from touchline.training.estimators.lightgbm import Lightgbm
 from touchline.training.evaluation.explanation import Explanation, explain
-from touchline.training.fitting.calibration import METHODS, Method
 
 CLASSES = ("home", "draw", "away")
 
 
-def trained(family: str, kind: str = "binary", calibration: tuple[Method, ...] = ("none",)) -> TrainingResult:
+def trained(
+    family: str, kind: str = "binary", calibration: tuple[CalibrationMethod, ...] = ("none",)
+) -> TrainingResult:
     training = Training(candidates=(family,), calibration=calibration, smote=False)
     if kind == "regression":
         return train(a_regression(), training, a_number_set(), now=NOW)
@@ -48,8 +50,8 @@ def test_contributions_add_up_to_what_the_model_says(family: str, kind: str, met
     np.testing.assert_allclose(found.outputs(), result.model.predict(result.self_test.vectors[:20]), atol=1e-9)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_corrected_model_is_explained_as_corrected(method: Method) -> None:
+@pytest.mark.parametrize("method", CALIBRATION_METHODS)
+def test_a_corrected_model_is_explained_as_corrected(method: CalibrationMethod) -> None:
     from dataclasses import replace
 
     from touchline.training.fitting.calibration import fit_calibrator

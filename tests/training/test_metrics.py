@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from touchline.errors import UnknownScore
 from touchline.training.estimators.arrays import softmax
-from touchline.training.evaluation.losses import loss_rows, rps_rows
-from touchline.training.evaluation.metrics import calibration_error, classification_metrics, regression_metrics
-from touchline.training.evaluation.ranking import precision_at_share
+from touchline.training.metrics.losses import loss_rows, rps_rows
+from touchline.training.metrics.point_metrics import calibration_error, classification_metrics, regression_metrics
+from touchline.training.metrics.ranking import precision_at_share
 
 Array = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tests.training.builders import a_task, some_examples
 from touchline.training import Candidate, Training, Tune, class_name, classification
-from touchline.training.data.periods import before
+from touchline.training.periods import before
 
 
 @pytest.mark.parametrize(

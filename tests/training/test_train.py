@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 
 from tests.training.builders import NOW, QUICK, a_frame, a_number_set, a_regression, a_task, a_training_set
 from touchline.errors import CandidateUnfit, NoCandidateWorked
-from touchline.training import Candidate, FitRequest, Fitted, Model, Training, TrainingResult, Workshop, refit, train
+from touchline.training import (
+    Candidate,
+    FitRequest,
+    Fitted,
+    Model,
+    Training,
+    TrainingOptions,
+    TrainingResult,
+    refit,
+    train,
+)
 from touchline.training.estimators.base import Kind, Params
 from touchline.training.estimators.linear import LogisticFamily
 from touchline.training.fitting.recipe import Recipe
@@ -286,7 +296,7 @@ def test_a_training_without_time_needs_no_clusters() -> None:
 
 def test_progress_is_told_in_order() -> None:
     shares: list[float] = []
-    train(a_task(), QUICK, a_training_set(), now=NOW, workshop=Workshop(lambda told: shares.append(told.share)))
+    train(a_task(), QUICK, a_training_set(), now=NOW, options=TrainingOptions(lambda told: shares.append(told.share)))
     assert shares == sorted(shares)
     assert len(shares) >= 3
 

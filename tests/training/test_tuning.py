@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.training.builders import NOW, a_frame, a_task, a_training_set
-from touchline.training import Candidate, Model, Training, TrainingResult, Tune, Workshop, train
+from touchline.training import Candidate, Model, Training, TrainingOptions, TrainingResult, Tune, train
 from touchline.training.data.rows import labelled_rows
 from touchline.training.fitting.blend import BlendFamily, find_family
 from touchline.training.fitting.fit import fit_recipe
@@ -22,7 +22,7 @@ def searched(trials: int = 4, *, studies: Path | None = None, rows: int = 400, *
         Training.model_validate(declared),
         a_training_set(a_frame(rows)),
         now=NOW,
-        workshop=Workshop(studies=studies),
+        options=TrainingOptions(studies=studies),
     )
 
 

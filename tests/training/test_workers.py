@@ -9,7 +9,7 @@ import pytest
 
 from tests.training.builders import NOW, a_frame, a_task, a_training_set
 from touchline.errors import MissingDependency, UnknownPlugin
-from touchline.training import Candidate, Training, TrainingResult, Tune, Workers, Workshop, open_workers, train
+from touchline.training import Candidate, Training, TrainingOptions, TrainingResult, Tune, Workers, open_workers, train
 from touchline.training.estimators.base import FitRequest, Fitted
 from touchline.training.estimators.linear import LogisticFamily
 from touchline.training.search.workers import LocalWorkers
@@ -18,7 +18,7 @@ SEARCH = Training(candidates=("logistic", "lightgbm"), tune=Tune(trials=3, windo
 
 
 def trained_by(workers: Workers, training: Training = SEARCH) -> TrainingResult:
-    return train(a_task(), training, a_training_set(a_frame(300)), now=NOW, workshop=Workshop(workers=workers))
+    return train(a_task(), training, a_training_set(a_frame(300)), now=NOW, options=TrainingOptions(workers=workers))
 
 
 def told(result: TrainingResult) -> list[tuple[object, ...]]:

@@ -21,7 +21,7 @@ from touchline.features import (
 from touchline.ingest import IngestReport, Snapshot, ingest_source, read_snapshot
 from touchline.predictions import Settled, settle_outcomes
 from touchline.registry import transform_modules
-from touchline.training import TrainingResult, Workshop, train
+from touchline.training import TrainingOptions, TrainingResult, train
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,7 +40,7 @@ class PipelineContext:
     loaded: LoadedProject
     stores: Stores
     on_progress: Callable[[str], None] = lambda _: None
-    workshop: Workshop = field(default_factory=Workshop)
+    options: TrainingOptions = field(default_factory=TrainingOptions)
     open_joins: Callable[[], PartitionRunner | None] = lambda: None
 
     @property
@@ -159,8 +159,8 @@ def train_candidates(context: PipelineContext, training_set: TrainingSet) -> Tra
         context.project.training,
         training_set,
         now=context.clock.now(),
-        workshop=replace(
-            context.workshop,
-            tell=lambda progress: context.on_progress(f"train: {progress.message} ({progress.share:.0%})"),
+        options=replace(
+            context.options,
+            on_progress=lambda progress: context.on_progress(f"train: {progress.message} ({progress.share:.0%})"),
         ),
     )

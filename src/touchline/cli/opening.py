@@ -162,7 +162,7 @@ def pipeline_context(
 ) -> automation.PipelineContext:
     """The project with its stores and the places where its fits and joins run."""
     return automation.PipelineContext(
-        opened.loaded, opened.stores, on_progress, open_workshop(opened), lambda: open_joins(opened.home.settings)
+        opened.loaded, opened.stores, on_progress, training_options(opened), lambda: open_joins(opened.home.settings)
     )
 
 
@@ -174,11 +174,11 @@ def open_joins(settings: Settings) -> PartitionRunner | None:
     return features.open_runner(settings.joins, address)
 
 
-def open_workshop(opened: OpenedProject) -> training.Workshop:
+def training_options(opened: OpenedProject) -> training.TrainingOptions:
     """The workers that fit models, per the settings, and the folder where searches are stored."""
     settings = opened.home.settings
     workers = training.open_workers(settings.training_workers, settings.ray_address)
-    return training.Workshop(studies=opened.home.folder / "studies" / opened.name, workers=workers)
+    return training.TrainingOptions(studies=opened.home.folder / "studies" / opened.name, workers=workers)
 
 
 def release_reader(

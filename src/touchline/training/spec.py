@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from touchline.errors import nearest
 from touchline.features import Examples, OnDemand, ViewJoin
 from touchline.plugins import names as plugin_names
-from touchline.training.data.periods import validate_period
+from touchline.training.calibration_methods import CALIBRATION_METHODS, CalibrationMethod
 from touchline.training.estimators.base import GROUP, Family, Kind, ParamValue
-from touchline.training.fitting.calibration import METHODS, Method
+from touchline.training.periods import validate_period
 
 # Columns every training set has beside the model's; a slice may not take their place.
 _FIXED = ("example_id", "cutoff", "label", "label_timestamp", "cluster")
@@ -163,7 +163,9 @@ class Training(BaseModel):
     seed: int = 7
     score: str | None = Field(default=None, description="log_loss, brier or rps; mse or mae for numbers")
     smote: bool = Field(default=True, description="let SMOTE and class weights compete where classes are rare")
-    calibration: tuple[Method, ...] = Field(default=METHODS, description="corrections that compete")
+    calibration: tuple[CalibrationMethod, ...] = Field(
+        default=CALIBRATION_METHODS, description="corrections that compete"
+    )
     coverage: Annotated[float, Field(gt=0, lt=1)] = Field(
         default=0.9, description="share of the truth that the interval around a predicted number holds"
     )

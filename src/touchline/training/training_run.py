@@ -23,17 +23,17 @@ from touchline.training.data.checks import Finding, check_rows, validate_no_leak
 from touchline.training.data.rows import Array, LabelledRows, labelled_rows
 from touchline.training.data.splits import Split, latest_windows, make_split
 from touchline.training.evaluation.evaluate import Evaluation, Judged, evaluate, evaluate_interval, output_names
-from touchline.training.evaluation.inspection import Inspected, inspect
 from touchline.training.fitting.blend import own_families
 from touchline.training.fitting.conformal import PredictionInterval, conformal_interval
 from touchline.training.fitting.fit import fit_recipe
 from touchline.training.fitting.model import Model
+from touchline.training.inspection import Inspected, inspect
 from touchline.training.result import SelfTest, TrainingResult
 from touchline.training.search.candidates import Contender
 from touchline.training.search.competition import compete, threads_for
-from touchline.training.search.contest import Contest
+from touchline.training.search.context import SearchContext
+from touchline.training.search.options import Progress, TrainingOptions
 from touchline.training.spec import Task, Training
-from touchline.training.workshop import Progress, Workshop
 
 _SELF_TEST_ROWS = 32
 _LIBRARIES = (
@@ -57,26 +57,26 @@ def train(
     training_set: TrainingSet,
     *,
     now: datetime,
-    workshop: Workshop | None = None,
+    options: TrainingOptions | None = None,
 ) -> TrainingResult:
     """Let the candidates compete, judge the winner on the test window, and make the model that ships.
 
-    `workshop` says who does the fits; by default this machine's cores, with nobody listening. The same task, training
+    `options` says who does the fits; by default this machine's cores, with nobody listening. The same task, training
     and training set give the same models, bit for bit where the library can.
     """
     began = time.perf_counter()
-    workshop = workshop or Workshop()
-    tell = workshop.tell
-    contest, split, findings = _prepared(labelled_rows(task, training_set, now=now), training, training_set.frame)
-    winner, reports = compete(contest, workshop)
-    tell(Progress(f"fitting {winner.recipe.candidate}", 0.8))
-    interval = _interval(winner, contest, split)
-    evaluation_model = _written_and_read(replace(_evaluation_fit(winner, contest, split), interval=interval), winner)
-    evaluation = _judge_on_test(evaluation_model, contest, split, training_set.frame)
-    tell(Progress("looking at the model from every side", 0.85))
-    diagnostics = inspect(Inspected(evaluation_model, winner, contest, split), training_set.frame, slices=task.slices)
-    tell(Progress("fitting on all known labels", 0.95))
-    model = _written_and_read(replace(_shipping_fit(winner, contest), interval=interval), winner)
+    options = options or TrainingOptions()
+    on_progress = options.on_progress
+    context, split, findings = _prepared(labelled_rows(task, training_set, now=now), training, training_set.frame)
+    winner, reports = compete(context, options)
+    on_progress(Progress(f"fitting {winner.recipe.candidate}", 0.8))
+    interval = _interval(winner, context, split)
+    evaluation_model = _written_and_read(replace(_evaluation_fit(winner, context, split), interval=interval), winner)
+    evaluation = _judge_on_test(evaluation_model, context, split, training_set.frame)
+    on_progress(Progress("looking at the model from every side", 0.85))
+    diagnostics = inspect(Inspected(evaluation_model, winner, context, split), training_set.frame, slices=task.slices)
+    on_progress(Progress("fitting on all known labels", 0.95))
+    model = _written_and_read(replace(_shipping_fit(winner, context), interval=interval), winner)
     return TrainingResult(
         findings=findings,
         candidates=reports,
@@ -87,8 +87,8 @@ def train(
         evaluation_model=evaluation_model,
         model=model,
         recipe=replace(winner.recipe, dropped=model.preparation.dropped),
-        profile=_profile(evaluation_model, contest.rows.at(split.test)),
-        self_test=_self_test(model, contest.rows),
+        profile=_profile(evaluation_model, context.rows.at(split.test)),
+        self_test=_self_test(model, context.rows),
         training_set_hash=training_set.hash,
         trained_at=now,
         seconds=time.perf_counter() - began,
@@ -98,32 +98,32 @@ def train(
 
 def _prepared(
     rows: LabelledRows, training: Training, frame: pl.DataFrame
-) -> tuple[Contest, Split, tuple[Finding, ...]]:
+) -> tuple[SearchContext, Split, tuple[Finding, ...]]:
     """The rows divided and looked through for leaks, which end the training."""
     split = make_split(rows, training, windows=training.tune.windows if training.tune.is_on else 1)
     findings = check_rows(rows, split, frame)
     validate_no_leak(findings, training.trusted)
-    return Contest(training, rows, split.windows, threads_for(training, rows)), split, findings
+    return SearchContext(training, rows, split.windows, threads_for(training, rows)), split, findings
 
 
-def _evaluation_fit(winner: Contender, contest: Contest, split: Split) -> Model:
+def _evaluation_fit(winner: Contender, context: SearchContext, split: Split) -> Model:
     # The correction comes from the validation windows, all of which lie before the test window.
-    return fit_recipe(winner.recipe, winner.family, contest.rows, (), on=split.train, calibrator=winner.calibrator)
+    return fit_recipe(winner.recipe, winner.family, context.rows, (), on=split.train, calibrator=winner.calibrator)
 
 
-def _shipping_fit(winner: Contender, contest: Contest) -> Model:
-    windows = latest_windows(contest.rows, contest.training, windows=len(contest.windows))
-    return fit_recipe(winner.recipe, winner.family, contest.rows, windows)
+def _shipping_fit(winner: Contender, context: SearchContext) -> Model:
+    windows = latest_windows(context.rows, context.training, windows=len(context.windows))
+    return fit_recipe(winner.recipe, winner.family, context.rows, windows)
 
 
-def _interval(winner: Contender, contest: Contest, split: Split) -> PredictionInterval | None:
+def _interval(winner: Contender, context: SearchContext, split: Split) -> PredictionInterval | None:
     """From the errors of the winner's fits on validation rows that they have not seen; in time, on the latest."""
-    if contest.rows.kind != "regression":
+    if context.rows.kind != "regression":
         return None
     found = winner.out_of_fold
     count = len(found.windows[-1]) if split.report.method == "time" else len(found.rows)
-    errors = contest.rows.labels[found.rows] - found.predictions[:, 0]
-    return conformal_interval(errors[-count:], contest.training.coverage)
+    errors = context.rows.labels[found.rows] - found.predictions[:, 0]
+    return conformal_interval(errors[-count:], context.training.coverage)
 
 
 def _written_and_read(model: Model, winner: Contender) -> Model:
@@ -132,11 +132,11 @@ def _written_and_read(model: Model, winner: Contender) -> Model:
         return Model.restore(Path(folder) / "model", own_families(winner.family))
 
 
-def _judge_on_test(model: Model, contest: Contest, split: Split, frame: pl.DataFrame) -> Evaluation:
-    test = contest.rows.at(split.test)
-    named = {name: _named_baseline(columns, frame, test) for name, columns in contest.training.baselines.items()}
-    said, judged = model.predict(test.vectors), Judged.of(test, threshold=model.threshold, seed=contest.training.seed)
-    found = evaluate(contest.rows.at(split.train), test, said, frame=frame, named=named, judged=judged)
+def _judge_on_test(model: Model, context: SearchContext, split: Split, frame: pl.DataFrame) -> Evaluation:
+    test = context.rows.at(split.test)
+    named = {name: _named_baseline(columns, frame, test) for name, columns in context.training.baselines.items()}
+    said, judged = model.predict(test.vectors), Judged.of(test, threshold=model.threshold, seed=context.training.seed)
+    found = evaluate(context.rows.at(split.train), test, said, frame=frame, named=named, judged=judged)
     return replace(found, interval=evaluate_interval(model.interval, judged, said))
 
 

@@ -20,7 +20,6 @@ from touchline.serving.predicting.scored_row import FeatureReads
 if TYPE_CHECKING:
     import polars as pl
 
-Tell = Callable[[int, int], None]
 _CHUNK = 50_000
 
 
@@ -39,12 +38,13 @@ def score_frame(
     frame: pl.DataFrame,
     *,
     now: datetime,
-    tell: Tell | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Bulk:
     """Score every row: by inputs, and by entity keys where the release has views, at its `cutoff` or `now`.
 
     Text is read as what the field declares, so a CSV needs no types. Columns that the release does not know are left
-    alone. `tell(done, of)` follows the work. Raises `MissingColumns` when the frame lacks a field that requests need.
+    alone. `on_progress(done, total)` is called after each part. Raises `MissingColumns` when the frame lacks a field
+    that requests need.
     """
     import polars as pl
 
@@ -54,8 +54,8 @@ def score_frame(
     parts = []
     for done, chunk in _chunks(frame):
         parts.append(_score(release, reader, chunk, now))
-        if tell is not None:
-            tell(done, len(frame))
+        if on_progress is not None:
+            on_progress(done, len(frame))
     answers = pl.concat(parts) if parts else _score(release, reader, frame, now)
     return Bulk(answers, len(answers), int(answers["problem"].is_not_null().sum()))
 

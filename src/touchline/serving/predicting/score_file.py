@@ -50,7 +50,7 @@ def score_file(
     on_progress(f"reading {requests.path.name}")
     rows = _renamed(inspect_file(requests.path).frame, requests.renames)
     scored = score_frame(
-        release, reader, rows, now=now, tell=lambda done, total: on_progress(f"{done:,} of {total:,} rows")
+        release, reader, rows, now=now, on_progress=lambda done, total: on_progress(f"{done:,} of {total:,} rows")
     )
     target = requests.target or requests.path.with_name(f"{requests.path.stem}_predictions.csv")
     predictions = scored.frame.with_columns(release=pl.lit(release.id))

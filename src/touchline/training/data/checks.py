@@ -19,7 +19,7 @@ from touchline.training.data.balance import IMBALANCED, imbalance
 from touchline.training.data.column_power import column_power
 from touchline.training.data.rows import LabelledRows
 from touchline.training.data.splits import Split
-from touchline.training.fitting.preparation import LARGEST
+from touchline.training.estimators.base import LARGEST
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from touchline.features import ColumnSpec
 from touchline.training.data.rows import LabelledRows
-from touchline.training.evaluation.losses import one_hot
-from touchline.training.evaluation.ranking import roc_auc
+from touchline.training.metrics.losses import one_hot
+from touchline.training.metrics.ranking import roc_auc
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

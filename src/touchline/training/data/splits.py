@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.errors import ClassMissing, TooFewExamples
-from touchline.training.data.periods import before
 from touchline.training.data.rows import LabelledRows
+from touchline.training.periods import before
 from touchline.training.spec import Training
 
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-Method = Literal["time", "stratified", "grouped"]
+SplitMethod = Literal["time", "stratified", "grouped"]
 
 # Fewer examples than this in a part make its numbers meaningless.
 _LEAST_FIT = 20
@@ -55,7 +55,7 @@ class SplitReport:
     `held_back` examples lie before the test window, but their labels were known too late for the evaluation fit.
     """
 
-    method: Method
+    method: SplitMethod
     parts: tuple[SplitPart, ...]
     held_back: int
     unlabelled: int
@@ -104,7 +104,7 @@ def latest_windows(rows: LabelledRows, training: Training, *, windows: int = 1) 
     return _folds(rows, training, everything, windows, grouped=method == "grouped")
 
 
-def _method(rows: LabelledRows, training: Training) -> Method:
+def _method(rows: LabelledRows, training: Training) -> SplitMethod:
     if training.split != "auto":
         return training.split
     return "stratified" if len(np.unique(rows.cutoffs)) < 2 else "time"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ Array = NDArray[np.float64]
 Kind = Literal["binary", "multiclass", "regression"]
 ParamValue = bool | int | float | str
 Params = Mapping[str, ParamValue]
+
+# Single precision, which trees are grown in, has only infinity beyond it.
+LARGEST: Final = 3.4e38
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from touchline.training.data.rows import LabelledRows
 from touchline.training.evaluation.evaluate import Judged, Metric, metrics_with_intervals
-from touchline.training.evaluation.losses import one_hot
-from touchline.training.evaluation.metrics import calibration_bins, confusion, decide
+from touchline.training.metrics.losses import one_hot
+from touchline.training.metrics.point_metrics import calibration_bins, confusion, decide
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

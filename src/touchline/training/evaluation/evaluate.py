@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from touchline.statistics import cluster_codes, interval
 from touchline.training.data.rows import LabelledRows, class_shares
 from touchline.training.estimators.base import Kind
-from touchline.training.evaluation.losses import Labels, loss_rows
-from touchline.training.evaluation.metrics import classification_metrics, regression_metrics
 from touchline.training.evaluation.resampling import block_length, resampled_weights
 from touchline.training.fitting.conformal import PredictionInterval
+from touchline.training.metrics.losses import Labels, loss_rows
+from touchline.training.metrics.point_metrics import classification_metrics, regression_metrics
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from touchline import plugins
 from touchline.training.estimators.base import GROUP, Family, FitRequest, Fitted, Kind, Params
-from touchline.training.evaluation.losses import Labels, loss_rows
 from touchline.training.fitting.preparation import Preparation
+from touchline.training.metrics.losses import Labels, loss_rows
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from touchline.training.calibration_methods import CalibrationMethod
 from touchline.training.estimators.arrays import sigmoid, softmax
-from touchline.training.evaluation.losses import log_loss_rows, one_hot
+from touchline.training.metrics.losses import log_loss_rows, one_hot
 
 Array = NDArray[np.float64]
-Method = Literal["none", "temperature", "platt", "isotonic"]
-METHODS: Final[tuple[Method, ...]] = get_args(Method)
 
 _SMALLEST: Final = 1e-12
 _PARTS: Final = 5
@@ -35,7 +34,7 @@ def _logit(probabilities: Array) -> Array:
 class Calibrator:
     """One correction. `arrays` holds what it needs: a temperature, slopes and offsets, or knots per class."""
 
-    method: Method
+    method: CalibrationMethod
     arrays: dict[str, Array]
 
     def transform(self, probabilities: Array) -> Array:
@@ -61,7 +60,7 @@ class Calibrator:
 NO_CALIBRATION: Final = Calibrator("none", {})
 
 
-def fit_calibrator(method: Method, labels: NDArray[np.int64], probabilities: Array) -> Calibrator:
+def fit_calibrator(method: CalibrationMethod, labels: NDArray[np.int64], probabilities: Array) -> Calibrator:
     """The correction that fits these predictions, which their model must not have been fitted on."""
     if method == "none":
         return NO_CALIBRATION
@@ -118,13 +117,13 @@ def _isotonic(happened: Array, scores: Array) -> tuple[Array, Array]:
 
 
 def choose_calibration(
-    labels: NDArray[np.int64], probabilities: Array, methods: Sequence[Method], *, seed: int
-) -> Method:
+    labels: NDArray[np.int64], probabilities: Array, methods: Sequence[CalibrationMethod], *, seed: int
+) -> CalibrationMethod:
     """The method whose log loss is lowest on parts it was not fitted on; `none` unless the gain exceeds its error."""
     if len(np.unique(labels)) < 2 or len(labels) < 10 * _PARTS:
         return "none"
     plain = log_loss_rows(labels, probabilities)
-    best: Method = "none"
+    best: CalibrationMethod = "none"
     best_gain = 0.0
     for method in methods:
         if method == "none" or (method == "isotonic" and len(labels) < _ISOTONIC_ROWS):
@@ -136,8 +135,10 @@ def choose_calibration(
     return best
 
 
-def corrected_by_others(method: Method, labels: NDArray[np.int64], probabilities: Array, *, seed: int) -> Array:
-    """Each part of the rows as the correction fitted on the other parts leaves it: what may be judged on these rows."""
+def corrected_by_others(
+    method: CalibrationMethod, labels: NDArray[np.int64], probabilities: Array, *, seed: int
+) -> Array:
+    """Each part of the rows corrected by a correction fitted on the other parts, so that these rows may evaluate it."""
     if method == "none":
         return probabilities
     part = np.random.default_rng(seed).permutation(len(labels)) % _PARTS

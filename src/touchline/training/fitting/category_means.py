@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.training.data.rows import LabelledRows
-from touchline.training.evaluation.losses import one_hot
 from touchline.training.fitting.mean_table import MeanPart, MeanTable, level_places
 from touchline.training.fitting.preparation import Preparation, column_names, fit_preparation
+from touchline.training.metrics.losses import one_hot
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

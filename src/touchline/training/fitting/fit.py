@@ -18,13 +18,13 @@ from touchline.training.data.column_power import most_telling
 from touchline.training.data.rows import LabelledRows
 from touchline.training.data.splits import Window
 from touchline.training.estimators.base import Deadline, Family, FitRequest, FitRows, Fitted, ParamValue
+from touchline.training.estimators.cores import library_threads, usable_cores
 from touchline.training.fitting.blend import Blend, BlendFamily, Member
 from touchline.training.fitting.calibration import NO_CALIBRATION, Calibrator, fit_calibrator
 from touchline.training.fitting.category_means import CATEGORIES, SETTING, Categories, prepare_for_trees
 from touchline.training.fitting.model import Model
 from touchline.training.fitting.preparation import Preparation, fit_preparation, no_preparation
 from touchline.training.fitting.recipe import Recipe
-from touchline.training.search.cores import library_threads, usable_cores
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from touchline.errors import ModelDamaged
 from touchline.features import ColumnSpec
+from touchline.training.calibration_methods import CALIBRATION_METHODS
 from touchline.training.estimators.arrays import read_arrays, write_arrays
 from touchline.training.estimators.base import Family, Fitted, Kind
 from touchline.training.fitting.blend import find_family
-from touchline.training.fitting.calibration import METHODS, NO_CALIBRATION, Calibrator
+from touchline.training.fitting.calibration import NO_CALIBRATION, Calibrator
 from touchline.training.fitting.conformal import PredictionInterval
 from touchline.training.fitting.preparation import Preparation
 
@@ -100,7 +101,7 @@ class Model:
             preparation=preparation,
             estimator=family.restore(estimator or folder / "estimator"),
             calibrator=Calibrator(
-                next(method for method in METHODS if method == record["calibration"]),
+                next(method for method in CALIBRATION_METHODS if method == record["calibration"]),
                 {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()},
             ),
             threshold=float(record["threshold"]),

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.features import ColumnSpec
+from touchline.training.estimators.base import LARGEST
 from touchline.training.fitting.mean_table import MeanPart, MeanTable
 
 Array = NDArray[np.float64]
@@ -25,8 +26,6 @@ Layout = Literal["dense", "trees", "vectors"]
 
 LAYOUTS: Final[tuple[Layout, ...]] = get_args(Layout)
 
-# Beyond it single precision, which trees are grown in, knows only infinity.
-LARGEST: Final = 3.4e38
 # A level seen less often says more about chance than about the label, and shares a column with unseen ones.
 _RARE = 10
 _MOST_LEVELS = 100

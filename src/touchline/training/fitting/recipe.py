@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from touchline.errors import ModelMismatch
+from touchline.training.calibration_methods import CALIBRATION_METHODS, CalibrationMethod
 from touchline.training.data.rows import LabelledRows
 from touchline.training.estimators.base import ParamValue
-from touchline.training.fitting.calibration import METHODS, Method
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Recipe:
     seed: int
     class_weight: str | None = None
     smote: bool = False
-    calibration: Method = "none"
+    calibration: CalibrationMethod = "none"
     threshold: float = 0.5
     threads: int = 1
     dropped: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class Recipe:
         fields["dropped"] = tuple(record.get("dropped", ()))
         fields["members"] = tuple(cls.from_json(member) for member in record.get("members", ()))
         fields["weights"] = tuple(record.get("weights", ()))
-        fields["calibration"] = next(method for method in METHODS if method == record["calibration"])
+        fields["calibration"] = next(method for method in CALIBRATION_METHODS if method == record["calibration"])
         return cls(**fields)
 
     def select(self, rows: LabelledRows) -> LabelledRows:

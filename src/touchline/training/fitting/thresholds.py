@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from touchline.training.evaluation.losses import Array, Labels
+from touchline.training.metrics.losses import Array, Labels
 
 
 def best_threshold(labels: Labels, probabilities: NDArray[np.float64]) -> float:

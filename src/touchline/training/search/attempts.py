@@ -1,4 +1,4 @@
-"""One attempt of a search: a setting fitted and scored on the windows of a contest."""
+"""One attempt of a search: a setting fitted and scored on the windows of a context."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from touchline.errors import BudgetExceeded
 from touchline.training.data.rows import LabelledRows
 from touchline.training.estimators.base import Deadline, Family
-from touchline.training.evaluation.losses import loss_rows
 from touchline.training.fitting.fit import Array, OutOfFold, fit_out_of_fold
 from touchline.training.fitting.recipe import Recipe
-from touchline.training.search.contest import Contest
+from touchline.training.metrics.losses import loss_rows
+from touchline.training.search.context import SearchContext
 from touchline.training.search.time_limit import run_within
 
 # Told the mean loss so far and how many windows it is of; true ends the attempt.
@@ -43,31 +43,31 @@ class _GivenUp(Exception):
     """The setting is worse than most were by then."""
 
 
-def score_attempt(contest: Contest, attempt: Attempt) -> Scored:
+def score_attempt(context: SearchContext, attempt: Attempt) -> Scored:
     """What came of the attempt; nothing that a library does with a setting ends the search."""
     try:
-        return run_within(attempt.seconds, attempt.setting.candidate, lambda: _scored(contest, attempt))
+        return run_within(attempt.seconds, attempt.setting.candidate, lambda: _scored(context, attempt))
     except (BudgetExceeded, _GivenUp):
         return Scored(None)
     except Exception as wrong:  # noqa: BLE001  a setting may break a library; the study records it and goes on
         return Scored(None, f"{type(wrong).__name__}: {wrong}")
 
 
-def _scored(contest: Contest, attempt: Attempt) -> Scored:
-    name = contest.training.score_for(contest.rows.kind)
+def _scored(context: SearchContext, attempt: Attempt) -> Scored:
+    name = context.training.score_for(context.rows.kind)
     losses: list[float] = []
 
     def watch(held: LabelledRows, said: Array) -> None:
         losses.append(float(loss_rows(name, held.labels, said).mean()))
-        is_last = len(losses) == len(contest.windows)
+        is_last = len(losses) == len(context.windows)
         if attempt.gives_up and not is_last and attempt.gives_up(float(np.mean(losses)), len(losses)):
             raise _GivenUp
 
     out_of_fold = fit_out_of_fold(
         attempt.setting,
         attempt.family,
-        contest.rows,
-        contest.windows,
+        context.rows,
+        context.windows,
         deadline=Deadline.within(attempt.seconds),
         watch=watch,
     )

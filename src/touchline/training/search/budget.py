@@ -9,7 +9,7 @@ from typing import Final
 
 from touchline.training.estimators.base import Deadline
 from touchline.training.search.candidates import Contender
-from touchline.training.search.contest import Contest
+from touchline.training.search.context import SearchContext
 
 # For the evaluation, its intervals and explanations, and the reading and writing of models.
 _AFTER_THE_FITS: Final = 0.07
@@ -38,28 +38,28 @@ def search_shares(scores: Sequence[float]) -> list[float]:
 class Budget:
     """The time of one training, from its beginning; without `seconds` in its declaration there is no end to it."""
 
-    contest: Contest
+    context: SearchContext
     at_once: int
     whole: Deadline = field(init=False)
 
     def __post_init__(self) -> None:
-        self.whole = Deadline.within(self.contest.training.seconds)
+        self.whole = Deadline.within(self.context.training.seconds)
 
     @property
     def _left(self) -> float | None:
         """Seconds for fits; None without an end."""
-        seconds = self.contest.training.seconds
+        seconds = self.context.training.seconds
         return None if self.whole.left is None or seconds is None else self.whole.left - _AFTER_THE_FITS * seconds
 
     def for_searches(self, contenders: Sequence[Contender]) -> float | None:
         """Seconds for all searches: as declared, and no more than the last fits leave; None where nothing ends them."""
-        declared, left = self.contest.training.tune.seconds, self._left
+        declared, left = self.context.training.tune.seconds, self._left
         if left is None:
             return declared
         # The best comes with weights and SMOTE too.
         last = self._last_of_the_best(contenders)
         best = min(contenders, key=lambda contender: contender.score)
-        has_variants = self.contest.training.smote and self.contest.rows.kind != "regression"
+        has_variants = self.context.training.smote and self.context.rows.kind != "regression"
         closing = _MARGIN * last + (self.for_variants(best) or 0.0 if has_variants else 0.0) + self._for_bags(last)
         return max(0.0, min(max(left - closing, left / 2), declared or left))
 
@@ -68,7 +68,7 @@ class Budget:
 
         None where nothing ends them.
         """
-        left, training = self._left, self.contest.training
+        left, training = self._left, self.context.training
         if left is None:
             return None
         last = self._last_of_the_best(contenders)
@@ -76,13 +76,13 @@ class Budget:
         return max(0.0, min(declared, left - _MARGIN * last * (training.bags if training.blend else 1)))
 
     def _for_bags(self, last: float) -> float:
-        training = self.contest.training
+        training = self.context.training
         more = training.bags - 1 if training.blend else 0
         return min(more * last, _FOR_BAGS * (training.seconds or 0.0))
 
     def for_variants(self, best: Contender) -> float | None:
         """Seconds for the best candidate's variants for rare classes; None where nothing ends them."""
-        left, seconds = self._left, self.contest.training.seconds
+        left, seconds = self._left, self.context.training.seconds
         if left is None or seconds is None:
             return None
         return max(0.0, min(left - _MARGIN * self._last_fits([best]), _FOR_VARIANTS * seconds))
@@ -92,7 +92,7 @@ class Budget:
 
         Fits on windows have stopped later than they had to, so the estimate from them is on the safe side.
         """
-        declared, left = self.contest.training.bags, self._left
+        declared, left = self.context.training.bags, self._left
         if left is None:
             return declared
         more = (left - self._last_fits(members)) / max(self._last_fits(with_chance), 1e-9)
@@ -105,6 +105,6 @@ class Budget:
 
     def _last_fits(self, contenders: Sequence[Contender]) -> float:
         """About how long the evaluation fit and the shipping fit of these take, side by side."""
-        fitted = sum(len(window.fit) for window in self.contest.windows)
-        share = 2 * len(self.contest.rows) / fitted
+        fitted = sum(len(window.fit) for window in self.context.windows)
+        share = 2 * len(self.context.rows) / fitted
         return share * sum(contender.out_of_fold.seconds for contender in contenders) / self.at_once

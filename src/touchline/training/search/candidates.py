@@ -14,7 +14,6 @@ from touchline.errors import BudgetExceeded, CandidateUnfit, MissingDependency, 
 from touchline.plugins import load, names
 from touchline.training.estimators.base import GROUP, Deadline, Family, Kind, ParamValue
 from touchline.training.evaluation.evaluate import Judged, point_metrics
-from touchline.training.evaluation.losses import loss_rows
 from touchline.training.fitting.calibration import (
     NO_CALIBRATION,
     Calibrator,
@@ -25,7 +24,8 @@ from touchline.training.fitting.calibration import (
 from touchline.training.fitting.fit import OutOfFold, fit_out_of_fold
 from touchline.training.fitting.recipe import Recipe
 from touchline.training.fitting.thresholds import best_threshold
-from touchline.training.search.contest import Contest
+from touchline.training.metrics.losses import loss_rows
+from touchline.training.search.context import SearchContext
 from touchline.training.search.time_limit import run_within
 from touchline.training.search.tuning import TuningReport
 from touchline.training.spec import Candidate
@@ -82,28 +82,28 @@ def family_of(candidate: Candidate, kind: Kind) -> Family:
     return family
 
 
-def recipe_of(candidate: Candidate, family: Family, contest: Contest) -> Recipe:
+def recipe_of(candidate: Candidate, family: Family, context: SearchContext) -> Recipe:
     """The candidate's recipe before anything is settled: the family's defaults under its own settings."""
     return Recipe(
         candidate=candidate.name,
         family=family.name,
-        params={**family.defaults(contest.rows.kind), **candidate.params},
-        columns=tuple(column.name for column in contest.rows.columns),
-        seed=contest.training.seed,
+        params={**family.defaults(context.rows.kind), **candidate.params},
+        columns=tuple(column.name for column in context.rows.columns),
+        seed=context.training.seed,
         class_weight=candidate.class_weight,
         smote=candidate.smote,
         most_columns=candidate.columns,
-        threads=contest.threads,
+        threads=context.threads,
     )
 
 
-def try_recipe(contest: Contest, entry: Entry) -> Contender | CandidateReport:
+def try_recipe(context: SearchContext, entry: Entry) -> Contender | CandidateReport:
     """The recipe's score on the validation rows, or a report of why there is none."""
     began, recipe, family = time.perf_counter(), entry.recipe, entry.family
-    limits = [seconds for seconds in (entry.seconds, contest.training.candidate_seconds) if seconds is not None]
+    limits = [seconds for seconds in (entry.seconds, context.training.candidate_seconds) if seconds is not None]
     deadline = Deadline.within(min(limits, default=None))
     try:
-        return run_within(deadline.seconds, recipe.candidate, lambda: _tried(recipe, family, contest, deadline))
+        return run_within(deadline.seconds, recipe.candidate, lambda: _tried(recipe, family, context, deadline))
     except Exception as wrong:  # noqa: BLE001  a candidate may fail in any way; the others go on and the report says so
         _log.warning("candidate %s: %s", recipe.candidate, wrong, exc_info=not isinstance(wrong, BudgetExceeded))
         return CandidateReport(recipe.candidate, recipe.params, {}, time.perf_counter() - began, _reason(wrong))
@@ -114,16 +114,16 @@ def lost_report(entry: Entry, lost: WorkerLost) -> CandidateReport:
     return CandidateReport(entry.recipe.candidate, entry.recipe.params, {}, 0.0, str(lost))
 
 
-def _tried(recipe: Recipe, family: Family, contest: Contest, deadline: Deadline) -> Contender:
+def _tried(recipe: Recipe, family: Family, context: SearchContext, deadline: Deadline) -> Contender:
     began = time.perf_counter()
-    out_of_fold = fit_out_of_fold(recipe, family, contest.rows, contest.windows, deadline=deadline)
-    return judge(_settled(recipe, out_of_fold), family, contest, out_of_fold, began)
+    out_of_fold = fit_out_of_fold(recipe, family, context.rows, context.windows, deadline=deadline)
+    return judge(_settled(recipe, out_of_fold), family, context, out_of_fold, began)
 
 
-def judged(contest: Contest, entry: Entry, out_of_fold: OutOfFold, seconds: float) -> Contender:
+def judged(context: SearchContext, entry: Entry, out_of_fold: OutOfFold, seconds: float) -> Contender:
     """The contender of a recipe whose fits on the windows are done already, and took so many seconds."""
     began = time.perf_counter() - seconds
-    return judge(_settled(entry.recipe, out_of_fold), entry.family, contest, out_of_fold, began)
+    return judge(_settled(entry.recipe, out_of_fold), entry.family, context, out_of_fold, began)
 
 
 def _settled(recipe: Recipe, out_of_fold: OutOfFold) -> Recipe:
@@ -138,23 +138,23 @@ def _reason(wrong: Exception) -> str:
     return f"{type(wrong).__name__}: {str(wrong).partition(chr(10))[0]}"
 
 
-def judge(recipe: Recipe, family: Family, contest: Contest, out_of_fold: OutOfFold, began: float) -> Contender:
+def judge(recipe: Recipe, family: Family, context: SearchContext, out_of_fold: OutOfFold, began: float) -> Contender:
     """Choose the correction of its probabilities, then score what it said, corrected by what other rows taught."""
-    rows = contest.rows.at(out_of_fold.rows)
+    rows = context.rows.at(out_of_fold.rows)
     said = out_of_fold.predictions
     if not np.isfinite(said).all():
         raise ValueError(f"{int((~np.isfinite(said)).any(axis=1).sum())} of {len(said)} predictions are not finite")
     calibrator, corrected = NO_CALIBRATION, said
     if rows.kind != "regression":
         labels = np.asarray(rows.labels, dtype=np.int64)
-        method = choose_calibration(labels, said, contest.training.calibration, seed=recipe.seed)
+        method = choose_calibration(labels, said, context.training.calibration, seed=recipe.seed)
         calibrator = fit_calibrator(method, labels, said)
         corrected = corrected_by_others(method, labels, said, seed=recipe.seed)
     threshold = (
-        best_threshold(rows.labels, corrected) if contest.training.threshold == "f1" else contest.training.threshold
+        best_threshold(rows.labels, corrected) if context.training.threshold == "f1" else context.training.threshold
     )
     recipe = replace(recipe, calibration=calibrator.method, threshold=threshold)
-    losses = loss_rows(contest.training.score_for(rows.kind), rows.labels, corrected)
+    losses = loss_rows(context.training.score_for(rows.kind), rows.labels, corrected)
     score = float(losses.mean())
     metrics = point_metrics(Judged.of(rows, threshold=threshold, seed=recipe.seed), corrected)
     seconds = time.perf_counter() - began

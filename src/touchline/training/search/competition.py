@@ -1,4 +1,4 @@
-"""The contest itself: defaults first, then searched settings, then variants for rare classes, then a blend."""
+"""The context itself: defaults first, then searched settings, then variants for rare classes, then a blend."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from touchline.errors import NoCandidateWorked, WorkerLost
 from touchline.training.data.balance import IMBALANCED, imbalance
 from touchline.training.data.rows import LabelledRows
 from touchline.training.estimators.base import Deadline, Family, ParamValue
+from touchline.training.estimators.cores import usable_cores
 from touchline.training.fitting.blend import NAME, BlendFamily, blend_weights
 from touchline.training.fitting.category_means import SETTING
 from touchline.training.fitting.fit import OutOfFold
@@ -30,11 +31,10 @@ from touchline.training.search.candidates import (
     recipe_of,
     try_recipe,
 )
-from touchline.training.search.contest import Contest
-from touchline.training.search.cores import usable_cores
+from touchline.training.search.context import SearchContext
+from touchline.training.search.options import Progress, TrainingOptions
 from touchline.training.search.tuning import Search, TuningReport, tune
 from touchline.training.spec import Training
-from touchline.training.workshop import Progress, Workshop
 
 # Below this many cells a second thread costs more than it brings.
 _CELLS_PER_THREAD = 500_000
@@ -50,35 +50,35 @@ def threads_for(training: Training, rows: LabelledRows) -> int:
     return max(1, min(usable_cores(), rows.vectors.size // _CELLS_PER_THREAD))
 
 
-def compete(contest: Contest, workshop: Workshop) -> tuple[Contender, tuple[CandidateReport, ...]]:
+def compete(context: SearchContext, options: TrainingOptions) -> tuple[Contender, tuple[CandidateReport, ...]]:
     """The best candidate, and what came of every one. Raises `NoCandidateWorked` when none did."""
-    return _Competition(contest, workshop).run()
+    return _Competition(context, options).run()
 
 
 @dataclass
 class _Competition:
     """Who has entered so far. Only this file changes it."""
 
-    contest: Contest
-    workshop: Workshop
+    context: SearchContext
+    options: TrainingOptions
 
     def __post_init__(self) -> None:
         self.contenders: list[Contender] = []
         self.reports: list[CandidateReport] = []
         self.searches, self.searched_seconds = 1, 0.0
-        self.budget = Budget(self.contest, self.workshop.workers.count(self.contest.threads))
+        self.budget = Budget(self.context, self.options.workers.count(self.context.threads))
 
     def run(self) -> tuple[Contender, tuple[CandidateReport, ...]]:
         self._defaults()
         if not self.contenders:
             raise NoCandidateWorked({report.name: report.error or "" for report in self.reports})
-        if self.contest.training.tune.is_on:
+        if self.context.training.tune.is_on:
             self._searched()
         self._balanced()
-        if self.contest.training.tune.is_on:
+        if self.context.training.tune.is_on:
             # Settings that were found may take less time to fit than the defaults that the shares rest on.
             self._searched_again(Deadline.within(self.budget.to_spare(self.contenders, self.searched_seconds)))
-        if self.contest.training.blend:
+        if self.context.training.blend:
             self._blended()
         return best_of(self.contenders), tuple(self.reports)
 
@@ -89,15 +89,15 @@ class _Competition:
 
     def _defaults(self) -> None:
         entries = []
-        for candidate in self.contest.training.candidates_for(self.contest.rows.kind):
-            family = family_of(candidate, self.contest.rows.kind)
-            entries.append(Entry(recipe_of(candidate, family, self.contest), family))
-        self.workshop.tell(Progress(f"trying {', '.join(entry.recipe.candidate for entry in entries)}", 0.0))
+        for candidate in self.context.training.candidates_for(self.context.rows.kind):
+            family = family_of(candidate, self.context.rows.kind)
+            entries.append(Entry(recipe_of(candidate, family, self.context), family))
+        self.options.on_progress(Progress(f"trying {', '.join(entry.recipe.candidate for entry in entries)}", 0.0))
         for found in self._tried(entries):
             self._enter(found)
 
     def _tried(self, entries: Sequence[Entry]) -> list[Contender | CandidateReport]:
-        found = self.workshop.workers.map(try_recipe, self.contest, entries, threads=self.contest.threads)
+        found = self.options.workers.map(try_recipe, self.context, entries, threads=self.context.threads)
         return [
             lost_report(entry, each) if isinstance(each, WorkerLost) else each
             for entry, each in zip(entries, found, strict=True)
@@ -110,7 +110,7 @@ class _Competition:
         shares = search_shares([contender.score for contender in ranked])
         for place, contender in enumerate(ranked):
             name = contender.recipe.candidate
-            self.workshop.tell(Progress(f"searching settings of {name}", 0.2 + 0.5 * place / len(ranked)))
+            self.options.on_progress(Progress(f"searching settings of {name}", 0.2 + 0.5 * place / len(ranked)))
             left = deadline.left
             seconds = None if left is None else left * shares[place] / sum(shares[place:])
             self._search(self._unsettled(contender), contender.family, f"{name}+tuned", seconds)
@@ -121,22 +121,22 @@ class _Competition:
 
         A declared number of trials is not passed.
         """
-        whole = self.contest.training.seconds or deadline.seconds
+        whole = self.context.training.seconds or deadline.seconds
         while self.searches <= _AGAIN:
             left = deadline.left
-            if left is None or whole is None or left < _WORTH_A_SEARCH * whole or self.contest.training.tune.trials:
+            if left is None or whole is None or left < _WORTH_A_SEARCH * whole or self.context.training.tune.trials:
                 return
             self.searches += 1
             best = best_of([one for one in self.contenders if not (one.recipe.smote or one.recipe.class_weight)])
             name = best.recipe.candidate.split("+")[0]
-            start = replace(self._unsettled(best), candidate=name, seed=self.contest.training.seed + self.searches)
-            self.workshop.tell(Progress(f"searching settings of {name} again", 0.7))
+            start = replace(self._unsettled(best), candidate=name, seed=self.context.training.seed + self.searches)
+            self.options.on_progress(Progress(f"searching settings of {name} again", 0.7))
             self._search(start, best.family, f"{name}+tuned {self.searches}", left)
 
     def _search(self, start: Recipe, family: Family, name: str, seconds: float | None) -> None:
-        search = Search(self.contest.training.tune.trials, seconds, self.workshop.workers, self.workshop.studies)
+        search = Search(self.context.training.tune.trials, seconds, self.options.workers, self.options.studies)
         began = time.perf_counter()
-        tuned = tune(start, family, self.contest, search)
+        tuned = tune(start, family, self.context, search)
         self.searched_seconds += time.perf_counter() - began
         if tuned.recipe is None:
             self.reports = [
@@ -145,14 +145,14 @@ class _Competition:
             ]
             return
         entry, known = Entry(replace(tuned.recipe, candidate=name), family), tuned.out_of_fold
-        found = judged(self.contest, entry, known, tuned.seconds) if known else self._tried([entry])[0]
+        found = judged(self.context, entry, known, tuned.seconds) if known else self._tried([entry])[0]
         self._enter(_with_search(found, tuned.report))
 
     def _balanced(self) -> None:
         """The best candidate again with weights and with synthetic rows, where classes are imbalanced."""
-        best, rows = best_of(self.contenders), self.contest.rows
+        best, rows = best_of(self.contenders), self.context.rows
         plain = not (best.recipe.smote or best.recipe.class_weight)
-        if not self.contest.training.smote or rows.kind == "regression" or not plain:
+        if not self.context.training.smote or rows.kind == "regression" or not plain:
             return
         if imbalance(rows.labels) <= IMBALANCED:
             return
@@ -161,7 +161,7 @@ class _Competition:
             replace(start, candidate=f"{name}+weights", class_weight="balanced"),
             replace(start, candidate=f"{name}+smote", smote=True),
         )
-        self.workshop.tell(Progress("trying weights and synthetic rows for the rare classes", 0.7))
+        self.options.on_progress(Progress("trying weights and synthetic rows for the rare classes", 0.7))
         for found in self._tried([Entry(variant, best.family, self.budget.for_variants(best)) for variant in variants]):
             self.reports.append(found.report if isinstance(found, Contender) else found)
             # What bends the probabilities must earn its place: better by more than the error of the difference.
@@ -170,19 +170,19 @@ class _Competition:
 
     def _unsettled(self, contender: Contender) -> Recipe:
         """The recipe before its fits settled anything: a variant stops early by itself."""
-        recipe, defaults = contender.recipe, contender.family.defaults(self.contest.rows.kind)
+        recipe, defaults = contender.recipe, contender.family.defaults(self.context.rows.kind)
         settled = contender.out_of_fold.settled
         start: dict[str, ParamValue] = {name: defaults[name] for name in settled if name in defaults}
-        return replace(recipe, params={**recipe.params, **start, **self.contest.fixed(recipe)})
+        return replace(recipe, params={**recipe.params, **start, **self.context.fixed(recipe)})
 
     def _blended(self) -> None:
         if len(self.contenders) < 2:
             return
         began = time.perf_counter()
-        self.workshop.tell(Progress("blending", 0.78))
-        labels = self.contest.rows.labels[self.contenders[0].out_of_fold.rows]
+        self.options.on_progress(Progress("blending", 0.78))
+        labels = self.context.rows.labels[self.contenders[0].out_of_fold.rows]
         said = [contender.out_of_fold.predictions for contender in self.contenders]
-        weights = blend_weights(self.contest.training.score_for(self.contest.rows.kind), labels, said)
+        weights = blend_weights(self.context.training.score_for(self.context.rows.kind), labels, said)
         used = {place: float(weight) for place, weight in enumerate(weights) if weight > 0}
         members = [self.contenders[place] for place in used]
         bags = self.budget.bags(members, [member for member in members if has_chance(member)])
@@ -192,24 +192,24 @@ class _Competition:
             for times in [bags if has_chance(self.contenders[place]) else 1]
             for member in seeded(self.contenders[place].recipe, times)
         ]
-        self._enter(_blend(self.contenders, self.contest, fits, began))
+        self._enter(_blend(self.contenders, self.context, fits, began))
 
 
 def _blend(
-    contenders: Sequence[Contender], contest: Contest, members: Sequence[tuple[Recipe, float]], began: float
+    contenders: Sequence[Contender], context: SearchContext, members: Sequence[tuple[Recipe, float]], began: float
 ) -> Contender:
     """The weighted mean of the contenders, judged on rows that its weights were not found on."""
     first = contenders[0].out_of_fold
-    labels = contest.rows.labels[first.rows]
+    labels = context.rows.labels[first.rows]
     said = [contender.out_of_fold.predictions for contender in contenders]
-    score = contest.training.score_for(contest.rows.kind)
+    score = context.training.score_for(context.rows.kind)
     recipe = Recipe(
         candidate=NAME,
         family=NAME,
         params={},
         columns=contenders[0].recipe.columns,
-        seed=contest.training.seed,
-        threads=contest.threads,
+        seed=context.training.seed,
+        threads=context.threads,
         members=tuple(member for member, _ in members),
         weights=tuple(weight for _, weight in members),
     )
@@ -220,7 +220,7 @@ def _blend(
         found = blend_weights(score, labels[~rows], [each[~rows] for each in said])
         honest[rows] = np.tensordot(found, np.stack([each[rows] for each in said]), axes=1)
     out_of_fold = OutOfFold(first.rows, honest, {}, first.windows)
-    return judge(recipe, BlendFamily(families), contest, out_of_fold, began)
+    return judge(recipe, BlendFamily(families), context, out_of_fold, began)
 
 
 def seeded(recipe: Recipe, times: int) -> list[Recipe]:

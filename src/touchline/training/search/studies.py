@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from touchline.training.fitting.recipe import Recipe
-from touchline.training.search.contest import Contest
+from touchline.training.search.context import SearchContext
 
 if TYPE_CHECKING:
     import optuna
@@ -20,13 +20,13 @@ _WARM_STARTS: Final = 3
 _UNPRUNED: Final = 6
 
 
-def open_study(recipe: Recipe, contest: Contest, folder: Path | None) -> tuple[optuna.Study, int]:
+def open_study(recipe: Recipe, context: SearchContext, folder: Path | None) -> tuple[optuna.Study, int]:
     """The study of this recipe on these rows, and how many settings it has tried before. None: kept nowhere."""
     import optuna
 
     with _quiet():
         storage = _storage(folder)
-        name = study_name(recipe, contest)
+        name = study_name(recipe, context)
         sampler = optuna.samplers.TPESampler(seed=recipe.seed, multivariate=True, n_startup_trials=_UNPRUNED)
         pruner = optuna.pruners.MedianPruner(n_startup_trials=_UNPRUNED)
         known = optuna.get_all_study_summaries(storage)
@@ -50,15 +50,15 @@ def _storage(folder: Path | None) -> Any:
     return JournalStorage(JournalFileBackend(str(folder / "studies.log")))
 
 
-def study_name(recipe: Recipe, contest: Contest) -> str:
+def study_name(recipe: Recipe, context: SearchContext) -> str:
     """Names the search by all that its scores depend on: the rows, the windows, the score and the fixed settings."""
-    digest = sha256(contest.rows.vectors.tobytes())
-    digest.update(np.asarray(contest.rows.labels).tobytes())
-    for window in contest.windows:
+    digest = sha256(context.rows.vectors.tobytes())
+    digest.update(np.asarray(context.rows.labels).tobytes())
+    for window in context.windows:
         digest.update(window.fit.tobytes() + window.validation.tobytes())
     settled = [recipe.family, recipe.columns, recipe.seed, recipe.class_weight, recipe.smote, recipe.most_columns]
-    settled.append(contest.fixed(recipe))
-    digest.update(repr([settled, contest.training.score_for(contest.rows.kind)]).encode())
+    settled.append(context.fixed(recipe))
+    digest.update(repr([settled, context.training.score_for(context.rows.kind)]).encode())
     return f"{recipe.candidate}-{digest.hexdigest()[:16]}"
 
 

@@ -22,7 +22,7 @@ from touchline.training.fitting.category_means import CATEGORIES, SETTING
 from touchline.training.fitting.fit import OutOfFold
 from touchline.training.fitting.recipe import Recipe
 from touchline.training.search.attempts import Attempt, GivesUp, Scored, score_attempt
-from touchline.training.search.contest import Contest
+from touchline.training.search.context import SearchContext
 from touchline.training.search.studies import open_study
 from touchline.training.search.workers import Workers
 
@@ -80,10 +80,10 @@ class Tuned:
     report: TuningReport
 
 
-def tune(recipe: Recipe, family: Family, contest: Contest, search: Search) -> Tuned:
+def tune(recipe: Recipe, family: Family, context: SearchContext, search: Search) -> Tuned:
     """Search the settings of a family."""
-    study, resumed = open_study(recipe, contest, search.folder)
-    hunt = _Hunt(recipe, family, contest, search, study)
+    study, resumed = open_study(recipe, context, search.folder)
+    hunt = _Hunt(recipe, family, context, search, study)
     hunt.wanted = (search.trials or _MOST_TRIALS) - resumed
     if search.seconds is None:
         hunt.in_batches()
@@ -104,7 +104,7 @@ class _Hunt:
 
     recipe: Recipe
     family: Family
-    contest: Contest
+    context: SearchContext
     search: Search
     study: optuna.Study
     wanted: int = 0
@@ -148,8 +148,8 @@ class _Hunt:
     def ask(self) -> tuple[Trial, Attempt]:
         self.wanted -= 1
         trial = self.study.ask()
-        setting = _setting(trial, self.recipe, self.family, self.contest)
-        if not set(trial.params) - set(self.contest.fixed(self.recipe)):
+        setting = _setting(trial, self.recipe, self.family, self.context)
+        if not set(trial.params) - set(self.context.fixed(self.recipe)):
             # Nothing is left to choose: every further try would be this one again.
             self.wanted = 0
         if self.search.seconds is not None:
@@ -158,7 +158,7 @@ class _Hunt:
         return trial, Attempt(setting, self.family, self.deadline.left, gives_up)
 
     def tried(self, attempts: list[Attempt]) -> list[Scored]:
-        found = self.search.workers.map(score_attempt, self.contest, attempts, threads=self.recipe.threads)
+        found = self.search.workers.map(score_attempt, self.context, attempts, threads=self.recipe.threads)
         return [Scored(None, str(each)) if isinstance(each, WorkerLost) else each for each in found]
 
     def tell(self, trial: Trial, found: Scored) -> None:
@@ -175,11 +175,11 @@ class _Hunt:
             self.best, self.idle = (trial.number, found), 0
 
 
-def _setting(trial: Trial, recipe: Recipe, family: Family, contest: Contest) -> Recipe:
-    suggested = dict(family.suggest(trial, contest.rows.kind))
-    if family.layout == "trees" and not recipe.smote and any(c.kind == "category" for c in contest.rows.columns):
+def _setting(trial: Trial, recipe: Recipe, family: Family, context: SearchContext) -> Recipe:
+    suggested = dict(family.suggest(trial, context.rows.kind))
+    if family.layout == "trees" and not recipe.smote and any(c.kind == "category" for c in context.rows.columns):
         suggested[SETTING] = trial.suggest_categorical(SETTING, CATEGORIES)
-    params = {**recipe.params, **suggested, **contest.fixed(recipe)}
+    params = {**recipe.params, **suggested, **context.fixed(recipe)}
     trial.set_user_attr("params", dict(params))
     return replace(recipe, params=params)
 

@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypeVar
 
 from touchline.errors import WorkerLost
 from touchline.plugins import load
-from touchline.training.search.cores import usable_cores
+from touchline.training.estimators.cores import usable_cores
 
 GROUP: Final = "touchline.workers"
 

@@ -21,11 +21,11 @@ from touchline.training.evaluation.diagnostics import (
     slice_reports,
 )
 from touchline.training.evaluation.explanation import Explanation, explain, has_exact_explanation
-from touchline.training.evaluation.losses import loss_rows
 from touchline.training.fitting.fit import fit_recipe
 from touchline.training.fitting.model import Model
+from touchline.training.metrics.losses import loss_rows
 from touchline.training.search.candidates import Contender
-from touchline.training.search.contest import Contest
+from touchline.training.search.context import SearchContext
 
 Array = NDArray[np.float64]
 
@@ -46,22 +46,22 @@ class Inspected:
 
     model: Model
     winner: Contender
-    contest: Contest
+    context: SearchContext
     split: Split
 
 
 def inspect(found: Inspected, frame: pl.DataFrame, *, slices: tuple[str, ...]) -> Diagnostics:
     """Tables, curves, slices, seasons, learning curve and importance."""
-    test = found.contest.rows.at(found.split.test)
+    test = found.context.rows.at(found.split.test)
     said = found.model.predict(test.vectors)
-    answered = Answered(test, said, found.model.threshold, found.contest.training.seed)
+    answered = Answered(test, said, found.model.threshold, found.context.training.seed)
     tables = Diagnostics(residuals=residual_bins(test, said)) if test.kind == "regression" else None
     vectors, explained = _explanation(found)
     return replace(
         tables or classification_tables(test, said, threshold=answered.threshold),
         slices=slice_reports(answered, frame, slices),
         seasons=season_reports(answered),
-        learning_curve=_learning_curve(found, said) if found.contest.training.learning_curve else (),
+        learning_curve=_learning_curve(found, said) if found.context.training.learning_curve else (),
         importance=explained.importance(),
         attributions=_attributions(explained, vectors[:_DRAWN], found.model),
         explained_by=f"{explained.method} ({explained.space})",
@@ -70,13 +70,13 @@ def inspect(found: Inspected, frame: pl.DataFrame, *, slices: tuple[str, ...]) -
 
 def _explanation(found: Inspected) -> tuple[Array, Explanation]:
     """A sample of the test vectors, and their explanation."""
-    random = np.random.default_rng(found.contest.training.seed)
-    rows = found.contest.rows
+    random = np.random.default_rng(found.context.training.seed)
+    rows = found.context.rows
     is_exact = has_exact_explanation(found.model)
     test = random.permutation(found.split.test)[: _EXPLAINED if is_exact else _WALKED]
     background = random.permutation(found.split.train)[:_BACKGROUND]
     vectors = rows.vectors[test]
-    return vectors, explain(found.model, vectors, rows.vectors[background], seed=found.contest.training.seed)
+    return vectors, explain(found.model, vectors, rows.vectors[background], seed=found.context.training.seed)
 
 
 def _attributions(explained: Explanation, vectors: Array, model: Model) -> tuple[Attribution, ...]:
@@ -105,10 +105,10 @@ def _ranks(values: Array, *, is_number: bool) -> tuple[float | None, ...]:
 
 def _learning_curve(found: Inspected, said: Array) -> tuple[LearningPoint, ...]:
     """The same recipe on random parts of the training rows; the last point is the evaluation fit itself."""
-    rows, train = found.contest.rows, found.split.train
+    rows, train = found.context.rows, found.split.train
     test = rows.at(found.split.test)
-    score = found.contest.training.score_for(rows.kind)
-    order = np.random.default_rng(found.contest.training.seed).permutation(train)
+    score = found.context.training.score_for(rows.kind)
+    order = np.random.default_rng(found.context.training.seed).permutation(train)
     points = []
     for share in _SHARES:
         part = np.sort(order[: int(len(order) * share)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from touchline.training.evaluation.losses import (
+from touchline.training.metrics.losses import (
     Array,
     Labels,
     absolute_error_rows,
@@ -18,7 +18,7 @@ from touchline.training.evaluation.losses import (
     rps_rows,
     squared_error_rows,
 )
-from touchline.training.evaluation.ranking import average_precision, precision_at_share, roc_auc
+from touchline.training.metrics.ranking import average_precision, precision_at_share, roc_auc
 
 _CALIBRATION_BINS = 10
 # Metrics where a smaller value is better; of every other one more is better.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from touchline.training.evaluation.losses import Array
+from touchline.training.metrics.losses import Array
 
 
 def _steps(happened: Array, scores: Array, weights: Array) -> tuple[Array, Array]:

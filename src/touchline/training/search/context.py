@@ -1,4 +1,4 @@
-"""What all candidates of one training share: the rows, the windows, and how they are judged."""
+"""The rows, windows and scores that all candidates of one training share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from touchline.training.spec import Training
 
 
 @dataclass(frozen=True)
-class Contest:
+class SearchContext:
     """Every candidate fits on the same windows and is scored on the same rows."""
 
     training: Training

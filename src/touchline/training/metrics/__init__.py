@@ -1,0 +1,1 @@
+"""Labels and model outputs come in; losses of rows and metrics of samples go out."""

@@ -1,0 +1,33 @@
+"""Options of a training that change how soon its result is there and who hears of it, never the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from touchline.training.search.workers import Workers, open_local
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The present step of a training, and the share of the work that is done."""
+
+    message: str
+    share: float
+
+
+def ignore_progress(_: Progress) -> None:
+    """The default: nobody listens."""
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Who hears of the progress, the folder of the searches (None: they are not stored), and the workers of the fits.
+
+    A stored search goes on after a stop, and the next one begins with the best settings of the last.
+    """
+
+    on_progress: Callable[[Progress], None] = ignore_progress
+    studies: Path | None = None
+    workers: Workers = field(default_factory=open_local)
