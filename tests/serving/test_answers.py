@@ -158,9 +158,12 @@ def test_a_key_of_another_type_is_never_taken_for_an_unknown_entity(
 def test_a_whole_number_key_comes_as_number_or_digits_and_is_one_entity() -> None:
     release = a_match_release(views=tuple(replace(view, key_types=("int",)) for view in a_match_release().views))
     predictor = Predictor(release, None)
-    rows, _ = predictor.read_body(b'{"home_team": 7, "away_team": "007"}', 1)
-    assert (rows[0]["home_team"], rows[0]["away_team"]) == ("7", "7")
-    for wrong in (b"7.0", b'"x"', b"true", b"9223372036854775808"):
+    for home, away in ((b"7", b'"007"'), (b"7.0", b"7"), (b'"7"', b'"7"')):
+        rows, _ = predictor.read_body(b'{"home_team": %s, "away_team": %s}' % (home, away), 1)
+        assert (rows[0]["home_team"], rows[0]["away_team"]) == ("7", "7")
+    rows, _ = predictor.read_body(b'{"home_team": "1610521604143693015", "away_team": 1610521604143693016}', 1)
+    assert (rows[0]["home_team"], rows[0]["away_team"]) == ("1610521604143693015", "1610521604143693016")
+    for wrong in (b"7.5", b"1e16", b'"x"', b"true", b"9223372036854775808", b'"9223372036854775808"'):
         with pytest.raises(InvalidRequest, match="allowed: integer or string"):
             predictor.read_body(b'{"home_team": %s, "away_team": 1}' % wrong, 1)
 

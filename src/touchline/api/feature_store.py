@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from touchline import features, registry
 from touchline.api.online_values import OnlineValues, Value, read_online
 from touchline.api.state import ProjectOfRequest, RequestedProject
+from touchline.contracts.json_text import exact_numbers
 from touchline.errors import UnknownName
 from touchline.http.problems import NotFound
 
@@ -140,7 +141,7 @@ def get_entities(
         views=[view.name for view in views],
         total=keys.height,
         next_offset=after if after < keys.height else None,
-        items=keys.slice(offset, limit).to_dicts(),
+        items=exact_numbers(keys.slice(offset, limit).to_dicts()),
     )
 
 
@@ -224,8 +225,8 @@ def _entity_view(online: OnlineValues, rows: list[dict[str, Any]]) -> EntityView
         created_timestamp=online.created_timestamp,
         watermark=online.watermark,
         ttl_seconds=online.ttl.total_seconds() if online.ttl is not None else None,
-        values=dict(online.values),
-        history=rows,
+        values=exact_numbers(dict(online.values)),
+        history=exact_numbers(rows),
     )
 
 

@@ -12,12 +12,14 @@ from typing import Any
 
 import typer
 
+from touchline.contracts.json_text import exact_numbers
+
 _WIDE = 240
 
 
 def print_json(result: Any) -> None:
     """A result (dataclasses, mappings, sequences, instants) as one JSON document."""
-    typer.echo(json.dumps(_plain(result), indent=2, ensure_ascii=False, default=_scalar))
+    typer.echo(json.dumps(exact_numbers(_plain(result)), indent=2, ensure_ascii=False, default=_scalar))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -38,7 +38,12 @@ def predict_one(opened: OpenedProject, fields: Sequence[str]) -> dict[str, Any]:
     """The response to one request, typed as name=value pairs; each value is read by its field's schema."""
     url = f"{api_url(opened.home)}/projects/{opened.name}"
     schemas = request_json(f"{url}/model-info").get("request", {})
-    response: dict[str, Any] = request_json(f"{url}/predict", body=dict(_field(text, schemas) for text in fields))
+    body: dict[str, Any] = {}
+    for name, value in (_field(text, schemas) for text in fields):
+        if name in body:
+            raise errors.RepeatedKey(name)
+        body[name] = value
+    response: dict[str, Any] = request_json(f"{url}/predict", body=body)
     return response
 
 

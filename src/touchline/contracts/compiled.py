@@ -79,7 +79,8 @@ class CompiledContract:
     def check(self, frame: pl.DataFrame, *, zone: str = "UTC", table: str = "") -> CheckedRows:
         """Split `frame` into rows that keep every rule and rows that break some.
 
-        Text columns are parsed, naive times taken in `zone`; an absent optional column gets its default.
+        Text columns are parsed, naive times taken in `zone`; an absent optional column gets its default,
+        and so does a null where null is not allowed.
         """
         self.check_columns(frame.columns, table=table or self.name)
         parsed, failures = self._parse(frame, zone)
@@ -106,7 +107,10 @@ class CompiledContract:
     def _parse(self, frame: pl.DataFrame, zone: str) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
         def parse(spec: FieldSpec) -> ParsedColumn:
             if spec.name in frame.columns:
-                return parse_column(spec, frame[spec.name], zone)
+                column = parse_column(spec, frame[spec.name], zone)
+                if spec.default is None or spec.nullable:
+                    return column
+                return ParsedColumn(column.values.fill_null(spec.default), column.failed)
             default = pl.Series(spec.name, [spec.default], dtype=DTYPES[spec.kind])
             return ParsedColumn(default.new_from_index(0, frame.height), None)
 

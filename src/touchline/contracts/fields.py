@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from touchline.contracts.contract import Contract, DateFormat
+from touchline.contracts.json_text import nfc
 from touchline.errors import InvalidContract
 
 Kind = Literal["bool", "int", "float", "str", "datetime", "date"]
@@ -128,7 +129,7 @@ def _read_field(contract: type[Contract], name: str, info: FieldInfo) -> FieldSp
         nullable=annotation.nullable,
         required=info.is_required(),
         default=default.value if isinstance(default, Enum) else default,
-        levels=levels,
+        levels=tuple(nfc(level) if isinstance(level, str) else level for level in levels),
         constraints=constraints,
         formats=formats,
         zone=zone,

@@ -53,7 +53,7 @@ class ParsedColumn:
 
 def parse_column(spec: FieldSpec, raw: pl.Series, zone: str) -> ParsedColumn:
     """`raw` in the field's type; naive times are taken in `zone`, as the wall clock there shows them."""
-    if raw.dtype == DTYPES[spec.kind] and spec.kind != "datetime":
+    if raw.dtype == DTYPES[spec.kind] and spec.kind not in ("datetime", "str"):
         return _nan_as_null(spec, raw)
     if isinstance(raw.dtype, (pl.Categorical, pl.Enum)):
         raw = raw.cast(pl.String)
@@ -70,6 +70,12 @@ def parse_column(spec: FieldSpec, raw: pl.Series, zone: str) -> ParsedColumn:
             failed = failed & (raw.str.strip_chars().str.to_lowercase() != "nan")
     parsed = _nan_as_null(spec, values)
     return ParsedColumn(parsed.values, failed if failed.any() else None)
+
+
+def normalized(texts: pl.Series) -> pl.Series:
+    """The texts in NFC; the same column, without a copy, where all is ASCII."""
+    is_ascii = (texts.str.len_bytes() == texts.str.len_chars()).all()
+    return texts if is_ascii else texts.str.normalize("NFC")
 
 
 def wanted(spec: FieldSpec) -> str:
@@ -121,7 +127,7 @@ def _bool_from_text(_spec: FieldSpec, raw: pl.Series, _zone: str) -> pl.Series:
 
 
 def _same_text(_spec: FieldSpec, raw: pl.Series, _zone: str) -> pl.Series:
-    return raw
+    return normalized(raw)
 
 
 def _date_from_text(spec: FieldSpec, raw: pl.Series, _zone: str) -> pl.Series:

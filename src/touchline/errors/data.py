@@ -15,12 +15,14 @@ __all__ = [
     "InvalidContract",
     "ManifestNotFound",
     "ProviderFailed",
+    "RepeatedKey",
     "RequestBudgetSpent",
     "SnapshotNotFound",
     "SourceFileEmpty",
     "SourceFileMissing",
     "SourceFileUnreadable",
     "SourceUnavailable",
+    "UnreadableJson",
 ]
 
 
@@ -153,3 +155,19 @@ class ManifestNotFound(UsageError):
     def __init__(self, manifest_id: str) -> None:
         self.manifest_id = manifest_id
         super().__init__(f"No ingest {manifest_id!r} is recorded. Known ones: touchline data log")
+
+
+class UnreadableJson(UsageError):
+    """A text that is not JSON."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"This is not JSON: {reason}. Send one JSON object, or a list of them.")
+
+
+class RepeatedKey(UsageError):
+    """An object that has a key twice; which of its values is meant cannot be known."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"The key {key!r} stands twice in one object. Give each key once.")

@@ -24,6 +24,7 @@ from touchline.errors import (
     TrackingUnavailable,
     UnknownName,
     UnknownPrediction,
+    UnreadableJson,
     UsageError,
     VersionNotFound,
     ViewNotFound,
@@ -34,6 +35,7 @@ from touchline.http.problems import (
     FieldProblem,
     InternalError,
     InvalidRequest,
+    MalformedBody,
     NotFound,
     Problem,
     Unavailable,
@@ -76,6 +78,8 @@ def problem_of(error: TouchlineError) -> Problem:
         return Unavailable(str(error))
     if isinstance(error, _BROKEN):
         return DeclarationBroken(str(error))
+    if isinstance(error, UnreadableJson):
+        return MalformedBody(str(error))
     if isinstance(error, UsageError):
         return InvalidRequest([_field_problem(error)])
     _log.error("a request failed", exc_info=error)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from touchline.contracts.json_text import LARGEST_EXACT, nfc
 from touchline.errors import InvalidPush
 from touchline.features.declaration.output_contract import keep_good_rows
 from touchline.features.declaration.types import INSTANT, POLARS_TYPES
@@ -81,6 +82,7 @@ def _checked_row(
     for key in view.join_keys:
         if row.get(key) is None:
             raise InvalidPush(view.name, number, key, None, "given")
+    row = {name: _read_value(value, types.get(name)) for name, value in row.items()}
     for name, kind in types.items():
         if row.get(name) is not None and not _fits(row[name], kind):
             raise InvalidPush(view.name, number, name, row[name], f"of type {kind}")
@@ -88,11 +90,20 @@ def _checked_row(
     return {**{name: row.get(name) for name in types}, "event_timestamp": event, "created_timestamp": now}
 
 
+def _read_value(value: Any, kind: str | None) -> Any:
+    """Text in NFC; a whole number that comes as digits, or as 3.0, as a number."""
+    if kind == "int" and isinstance(value, str) and value.removeprefix("-").isdecimal():
+        return int(value)
+    if kind == "int" and isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_EXACT:
+        return int(value)
+    return nfc(value) if kind == "str" and isinstance(value, str) else value
+
+
 def _fits(value: Any, kind: str) -> bool:
     if kind == "float":
         return isinstance(value, int | float) and not isinstance(value, bool)
     if kind == "int":
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
     return isinstance(value, {"bool": bool, "str": str, "timestamp": datetime}[kind])
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from touchline.contracts.json_text import LARGEST_EXACT, nfc
 from touchline.errors import InvalidEntityKey
 from touchline.features.vectors.packed_row import Layout
 
@@ -110,7 +111,8 @@ def view_keys(project: str, view: str, feature_version: str) -> ViewKeys:
 
 
 def entity_key(view: str, names: Sequence[str], types: Sequence[str], values: Sequence[Any]) -> bytes:
-    """The bytes that name an entity. Whole numbers may come as digits, as they do in a URL.
+    """The bytes that name an entity. Text is named by its NFC; whole numbers may come as digits, as they do in
+    a URL, or as 3.0, as pandas has them beside nulls.
 
     >>> entity_key("form", ["team"], ["str"], ["Bayern"])
     b'Bayern'
@@ -124,8 +126,10 @@ def entity_key(view: str, names: Sequence[str], types: Sequence[str], values: Se
 def _key_text(view: str, name: str, kind: str, value: Any) -> str:
     if kind == "str":
         if isinstance(value, str):
-            return value
+            return nfc(value)
         raise InvalidEntityKey(view, name, value, "text")
+    if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_EXACT:
+        return str(int(value))
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, str) and value.removeprefix("-").isdecimal():

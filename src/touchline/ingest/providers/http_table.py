@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from touchline.errors import SourceFileEmpty, SourceUnavailable
+from touchline.contracts.json_text import parse_json
+from touchline.errors import RepeatedKey, SourceFileEmpty, SourceUnavailable, UnreadableJson
 from touchline.ingest.providers.base import FetchContext, Fetched, RawFile, hash_of_files, no_broken_lines
 from touchline.ingest.providers.csv_text import CsvFormat, read_csv_text
 from touchline.ingest.providers.files import Prepare, stacked, with_columns_named
@@ -143,13 +144,13 @@ class HttpTable(BaseModel):
 
     @staticmethod
     def _json(answer: Answer, client: PoliteClient) -> Any:
-        import orjson
-
         try:
-            return orjson.loads(answer.body)
-        except orjson.JSONDecodeError as wrong:
+            return parse_json(answer.body)
+        except RepeatedKey as repeated:
+            raise client.broken(f"its answer has the key {repeated.key!r} twice in one object") from repeated
+        except UnreadableJson as wrong:
             shown = answer.content_type or "something"
-            raise client.broken(f"it answered {shown} that is not JSON ({wrong})") from wrong
+            raise client.broken(f"it answered {shown} that is not JSON ({wrong.reason})") from wrong
 
     @staticmethod
     def _from_environment(variables: Mapping[str, str], context: FetchContext) -> dict[str, str]:

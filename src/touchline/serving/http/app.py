@@ -22,14 +22,13 @@ from touchline.http.problems import (
     problem_of_status,
     respond,
 )
-from touchline.http.statuses import CLIENT_GONE, problem_of
+from touchline.http.statuses import problem_of
 from touchline.serving.http.answer import PredictHere
 from touchline.serving.http.docs_page import docs_router
 from touchline.serving.http.jobs import Jobs
 from touchline.serving.http.openapi import FAILURES, document_of
 from touchline.serving.http.outcome_bodies import TAGS
 from touchline.serving.http.project_routes import project_router
-from touchline.serving.http.request_bodies import ClientGone
 from touchline.serving.http.response_bodies import ReleaseBodies
 from touchline.serving.http.state import ServedProject, Serving
 from touchline.serving.http.system_routes import system_router
@@ -111,10 +110,6 @@ def _add_problem_handlers(app: FastAPI) -> None:
                 request, MethodNotAllowed(request.method, (wrong.headers or {}).get("Allow", "another method"))
             )
         return reply(request, problem_of_status(wrong.status_code, str(wrong.detail), wrong.headers))
-
-    @app.exception_handler(ClientGone)
-    async def on_gone(request: Request, gone: ClientGone) -> Response:  # noqa: ARG001  nobody is left to read it
-        return Response(status_code=CLIENT_GONE)
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, wrong: RequestValidationError) -> Response:

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from touchline.contracts.json_text import canonical_json, parse_json
+from touchline.errors import TouchlineError
 from touchline.http.correlation import correlation_of, trace_context
 from touchline.http.problems import InternalError, MethodNotAllowed, Problem, respond
-from touchline.http.statuses import is_server_error, problem_of_any
+from touchline.http.statuses import CLIENT_GONE, is_server_error, problem_of_any
 from touchline.serving.http.admission import Admission, Headers
 from touchline.serving.http.answer import answer_body
 from touchline.serving.http.probes import PROBES, Probe
-from touchline.serving.http.request_bodies import ClientGone, limited
+from touchline.serving.http.request_bodies import ClientGone, replayed
 from touchline.serving.http.state import Serving
 from touchline.serving.releases.release_slot import ReleaseSlot
 
@@ -85,10 +87,11 @@ class Front:
             self.admission.admit(method, "/predict", headers)
             if method != "POST":
                 raise MethodNotAllowed(method, "POST")
-            body = await self.serving.bodies.read(receive, self.serving.limits.body_bytes)
+            limits = self.serving.limits
+            body = await self.serving.bodies.read(receive, limits.body_bytes, limits.body_seconds)
             answer = await answer_body(self.serving, slot, body, correlation_id)
         except ClientGone:
-            return 499
+            return CLIENT_GONE
         except Exception as wrong:  # noqa: BLE001  one request's fault must not become another's
             problem = problem_of_any(wrong, correlation_id)
             await _send_problem(send, problem, correlation_id)
@@ -119,17 +122,36 @@ class Front:
 
         try:
             self.admission.admit(scope["method"], scope["path"], headers)
-        except Problem as problem:
+            if b"content-length" in headers or b"transfer-encoding" in headers:
+                receive = await self._with_body(scope, headers, receive)
+        except ClientGone:
+            return CLIENT_GONE
+        except (Problem, TouchlineError) as wrong:
+            problem = problem_of_any(wrong, correlation_id)
             await _send_problem(send, problem, correlation_id)
             return problem.status
         try:
-            await self.app(scope, limited(receive, self.serving.most_body_bytes(scope["path"])), send_marked)
+            await self.app(scope, receive, send_marked)
         except InternalError as problem:  # raised in place of an answer; what FastAPI raises, it has answered
             await _send_problem(send, problem, correlation_id)
             return problem.status
         except Exception:  # noqa: BLE001  the handler has answered; Starlette raises again so that it can be logged
             _log.exception("request %s failed", correlation_id)
         return status
+
+    async def _with_body(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
+        """The body, read within the limits of size and time, for FastAPI to read again: JSON in one spelling.
+
+        The rows of a job are read one by one later.
+        """
+        limits, is_job = self.serving.limits, scope["path"].endswith("/predict/jobs")
+        seconds = limits.job_seconds if is_job else limits.body_seconds
+        body = await self.serving.bodies.read(receive, self.serving.most_body_bytes(scope["path"]), seconds)
+        if not is_job and body and b"json" in headers.get(b"content-type", b"json"):
+            body = canonical_json(body)
+            if body.count(b":") > 1:
+                parse_json(body)  # refuses a repeated key
+        return replayed(body, receive)
 
     def _may_write_down(self) -> bool:
         """Whether another line fits: a part that is away for a minute must not fill the log with one sentence."""

@@ -76,12 +76,12 @@ def project_router(serving: Serving, slot: ReleaseSlot, jobs: Jobs, *, prefix: s
 
 def _add_predictions(router: APIRouter, serving: Serving, slot: ReleaseSlot, bodies: ReleaseBodies) -> None:
     async def post_predict(request: Request) -> Response:
-        body = await serving.bodies.read(request.receive, serving.limits.body_bytes)
+        body = await request.body()
         correlation_id = getattr(request.state, "correlation_id", None)
         return _json(await answer_body(serving, slot, body, correlation_id))
 
     async def post_explain(request: Request) -> Response:
-        body = await serving.bodies.read(request.receive, serving.limits.body_bytes)
+        body = await request.body()
         return _json(orjson.dumps(await asyncio.to_thread(explain_body, serving, slot, body)))
 
     _post(

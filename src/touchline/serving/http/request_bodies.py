@@ -22,15 +22,14 @@ class BodyReader:
     A timer for each request costs more than reading it; instead `give_up_late` is called now and then.
     """
 
-    def __init__(self, limit_seconds: float) -> None:
-        self._limit_seconds = limit_seconds
+    def __init__(self) -> None:
         self._reading: dict[asyncio.Task[object], float] = {}
 
-    async def read(self, receive: Receive, limit_bytes: int) -> bytes:
+    async def read(self, receive: Receive, limit_bytes: int, limit_seconds: float) -> bytes:
         """The whole body. Raises `BodyTooLarge`, `RequestTimedOut` or `ClientGone`."""
         task = asyncio.current_task()
         assert task is not None
-        self._reading[task] = monotonic() + self._limit_seconds
+        self._reading[task] = monotonic() + limit_seconds
         try:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -42,7 +41,7 @@ class BodyReader:
             if task in self._reading:  # somebody else's wish
                 raise
             task.uncancel()
-            raise RequestTimedOut(self._limit_seconds) from None
+            raise RequestTimedOut(limit_seconds) from None
         finally:
             self._reading.pop(task, None)
         if len(body) > limit_bytes:
@@ -70,18 +69,15 @@ async def _read_rest(receive: Receive, start: bytes, limit_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def limited(receive: Receive, limit_bytes: int) -> Receive:
-    """The same body for FastAPI to read, refused as soon as it is too large, whatever length it announced."""
-    size = 0
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """A body that was read, to be read again; then whatever the client does next."""
+    is_read = False
 
-    async def receive_limited() -> Message:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > limit_bytes:
-            from starlette.exceptions import HTTPException
+    async def receive_again() -> Message:
+        nonlocal is_read
+        if is_read:
+            return await receive()
+        is_read = True
+        return {"type": "http.request", "body": body, "more_body": False}
 
-            raise HTTPException(413, BodyTooLarge(limit_bytes).detail)  # the one kind FastAPI lets through
-        return message
-
-    return receive_limited
+    return receive_again

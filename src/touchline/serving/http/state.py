@@ -56,6 +56,7 @@ class Limits:
     job_bytes: int = 64 * 1024 * 1024
     job_rows: int = 1_000_000
     body_seconds: float = 10.0
+    job_seconds: float = 120.0
     in_flight: int = 512
     lag_seconds: float = 1.0
     slow_seconds: float = 1.0
@@ -103,7 +104,7 @@ class Serving:
     is_draining: bool = False
 
     def __post_init__(self) -> None:
-        self.bodies = BodyReader(self.limits.body_seconds)
+        self.bodies = BodyReader()
 
     def most_body_bytes(self, path: str) -> int:
         """How large a body may be; a job's is read while nobody waits for its answer."""

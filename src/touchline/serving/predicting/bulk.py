@@ -14,6 +14,7 @@ from touchline.features import frame_vectors
 from touchline.features.vectors.columns import Vectors
 from touchline.registry import LoadedRelease
 from touchline.serving.predicting.bulk_columns import read_column, read_instants
+from touchline.serving.predicting.declared_field import declared_field
 from touchline.serving.predicting.request_fields import RESERVED
 from touchline.serving.predicting.scored_row import FeatureReads
 
@@ -112,16 +113,18 @@ def _score(release: LoadedRelease, reader: FeatureReads | None, frame: pl.DataFr
 
 
 def _typed(release: LoadedRelease, frame: pl.DataFrame, problems: _Problems) -> dict[str, pl.Series]:
-    """The columns as the release declares them; what does not fit is noted and null."""
+    """The columns as the release declares them; values that do not fit are noted and null."""
+    import polars as pl
+
     typed: dict[str, pl.Series] = {}
     for name in release.entity_columns:
         problems.note(frame[name].is_null(), f"{name}: missing; an entity key is needed")
         typed[name] = frame[name]
-    for field in release.inputs:
-        if field.name in frame.columns:
-            typed[field.name], faults = read_column(field, frame[field.name])
-            for is_broken, text in faults:
-                problems.note(is_broken, f"{field.name}: {text}")
+    for field in map(declared_field, release.inputs):
+        given = frame[field.name] if field.name in frame.columns else pl.Series(field.name, [None] * len(frame))
+        typed[field.name], faults = read_column(field, given)
+        for is_broken, text in faults:
+            problems.note(is_broken, f"{field.name}: {text}")
     if "cutoff" in frame.columns:
         typed["cutoff"] = read_instants(frame["cutoff"])
         is_broken = frame["cutoff"].is_not_null() & typed["cutoff"].is_null()

@@ -8,9 +8,18 @@ from typing import cast
 
 import numpy as np
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from touchline.errors import FeatureNotANumber, FeaturesExpired, InvalidEntityKey, InvalidView, TouchlineError
+from touchline.contracts.json_text import canonical_json, parse_json
+from touchline.errors import (
+    FeatureNotANumber,
+    FeaturesExpired,
+    InvalidEntityKey,
+    InvalidView,
+    RepeatedKey,
+    TouchlineError,
+    UnreadableJson,
+)
 from touchline.features import FeatureRows, RowPlan, view_label
 from touchline.features.vectors.columns import Vectors
 from touchline.http.problems import (
@@ -63,18 +72,24 @@ class Predictor:
 
     def read_body(self, body: bytes, most_rows: int) -> tuple[list[Row], bool]:
         """The checked rows of a request body, and whether it was a list."""
+        try:
+            return self._read_body(canonical_json(body), most_rows)
+        except (RepeatedKey, UnreadableJson) as error:
+            raise problem_of(error) from None
+
+    def _read_body(self, body: bytes, most_rows: int) -> tuple[list[Row], bool]:
         is_many = body.lstrip()[:1] == b"["
         try:
-            if is_many:
-                rows = [row.__dict__ for row in self._many.validate_json(body)]
-            else:
-                rows = [self._one.validate_json(body).__dict__]
+            models = self._many.validate_json(body) if is_many else [self._one.validate_json(body)]
         except ValidationError as wrong:
             raise self._explain(wrong, is_many) from None
-        if not rows:
+        if not models:
             raise InvalidRequest([FieldProblem("", "the list is empty", None, f"1 to {most_rows} rows")])
-        if len(rows) > most_rows:
-            raise BatchTooLarge(len(rows), most_rows)
+        if len(models) > most_rows:
+            raise BatchTooLarge(len(models), most_rows)
+        rows = [model.__dict__ for model in models]
+        if body.count(b":") != sum(map(_key_count, models)):  # a colon stands after each key, and in some texts
+            parse_json(body)  # refuses a repeated key
         if self._keys:
             self._validate_keys(rows, is_many)
         if b"\\u0000" in body:
@@ -225,6 +240,12 @@ class _NoStore:
 
     def _problem(self) -> Problem:
         return FeaturesUnavailable(self._project, "this server has no online store")
+
+
+def _key_count(model: BaseModel) -> int:
+    """The number of different keys in the JSON of a row, with those of `features`."""
+    nested = model.__dict__.get("features")
+    return len(model.__pydantic_fields_set__) + (len(nested.__pydantic_fields_set__) if nested is not None else 0)
 
 
 def _validate_finite(output: Sequence[float]) -> None:

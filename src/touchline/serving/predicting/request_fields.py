@@ -16,28 +16,38 @@ from pydantic import (
     ValidationError,
     create_model,
 )
+from pydantic_core import PydanticCustomError
 
+from touchline.contracts.json_text import LARGEST_EXACT
 from touchline.features import ColumnSpec
 from touchline.http.problems import FieldProblem, InvalidRequest
 from touchline.registry import InputField, LoadedRelease
+from touchline.serving.predicting.declared_field import LARGEST_INTEGER, LONGEST_TEXT, SMALLEST_INTEGER, declared_field
 from touchline.serving.predicting.instants import Instant
 
-# What the prediction log, its databases and JSON readers in other languages can hold.
-_INT64: Final[dict[str, Any]] = {"ge": -(2**63), "le": 2**63 - 1}
+_INT64: Final[dict[str, Any]] = {"ge": SMALLEST_INTEGER, "le": LARGEST_INTEGER}
 # Checked by the predictor in one look at the body: no database keeps every text with a NUL.
 _NO_NUL: Final[dict[str, Any]] = {"json_schema_extra": {"pattern": r"^[^\x00]*$"}}
 TextKey = Annotated[str, Field(strict=True, min_length=1, max_length=200, **_NO_NUL)]
-# Digits are taken too, as in a URL; 7, "7" and "007" name the same entity, so one text stands for all.
+# Digits are taken too, as in a URL: JavaScript rounds ids beyond 2**53. 7, "7" and "007" name the same entity, so one
+# text stands for all.
 WholeKey = Annotated[
-    Annotated[int, Field(strict=True, **_INT64)] | Annotated[str, Field(strict=True, pattern="^-?[0-9]{1,18}$")],
-    AfterValidator(lambda key: str(int(key))),
+    Annotated[int, BeforeValidator(lambda key: _whole(key)), Field(strict=True, **_INT64)]
+    | Annotated[str, Field(strict=True, pattern="^-?[0-9]{1,40}$")],
+    AfterValidator(lambda key: _whole_key(int(key))),
 ]
 ExampleId = TextKey
 
 
+def _whole_key(key: int) -> str:
+    if not SMALLEST_INTEGER <= key <= LARGEST_INTEGER:
+        raise PydanticCustomError("int_range", "Input should be a whole number of at most 64 bits")
+    return str(key)
+
+
 def _whole(value: object) -> object:
-    """3.0 as 3: tools that keep whole numbers beside nulls send them as floats."""
-    return int(value) if type(value) is float and value.is_integer() else value
+    """3.0 as 3: tools that keep whole numbers beside nulls send them as floats, exact up to 2**53."""
+    return int(value) if type(value) is float and value.is_integer() and abs(value) <= LARGEST_EXACT else value
 
 
 _NUMBER = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -45,7 +55,9 @@ _TYPES: dict[str, Any] = {
     "integer": Annotated[int, BeforeValidator(_whole), Field(strict=True, **_INT64)],
     "number": _NUMBER,
     "boolean": Annotated[bool, Field(strict=True)],
-    "string": Annotated[str, Field(strict=True, max_length=10_000, **_NO_NUL)],
+    "string": Annotated[str, Field(strict=True, max_length=LONGEST_TEXT, **_NO_NUL)],
+    "instant": Instant,
+    "any": Any,
 }
 _LIMITS = {
     "minimum": "ge",
@@ -144,21 +156,16 @@ def _extras(release: LoadedRelease) -> dict[str, Any]:
 
 
 def _input(column: InputField) -> Any:
-    schema = _without_null(column.schema)
-    kind = _type_of(schema)
-    is_nullable = schema is not column.schema
-    default = column.schema.get("default", ... if column.is_required else None)
-    limits = {ours: schema[theirs] for theirs, ours in _LIMITS.items() if theirs in schema}
-    if "enum" in schema or "const" in schema:
-        kind = Literal[tuple(schema.get("enum") or [schema["const"]])]
-        limits = {}
-    elif schema.get("format") == "date-time":
-        kind, limits = Instant, {}
-    annotated = Annotated[kind, Field(**limits)] if limits else kind
-    if is_nullable or default is None:
-        annotated = annotated | None
-    notes = {key: schema[key] for key in ("description", "examples") if key in schema}
-    return (annotated, Field(default, **notes))
+    declared = declared_field(column)
+    kind: Any = Literal[declared.levels] if declared.type == "level" else _TYPES[declared.type]
+    if declared.limits:
+        kind = Annotated[kind, Field(**{_LIMITS[name]: limit for name, limit in declared.limits.items()})]
+    if declared.default is not None and not declared.is_nullable:
+        kind = Annotated[kind | None, AfterValidator(lambda value: declared.default if value is None else value)]
+    elif declared.is_nullable or not declared.is_required:
+        kind = kind | None
+    default = ... if declared.is_required and declared.default is None else declared.default
+    return (kind, Field(default, **declared.notes))
 
 
 def _value(column: ColumnSpec) -> Any:
@@ -167,20 +174,6 @@ def _value(column: ColumnSpec) -> Any:
         kind = _TYPES["string"] | None
     note = f"{column.origin}" + (f"; levels: {', '.join(column.levels[:20])}" if column.levels else "")
     return (kind, Field(..., description=note))
-
-
-def _without_null(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema of the value where it is not null; the same object when null is not allowed."""
-    for choices in ("anyOf", "oneOf"):
-        options = [option for option in schema.get(choices, ()) if option.get("type") != "null"]
-        if options and len(options) < len(schema[choices]):
-            notes = {key: schema[key] for key in ("description", "examples") if key in schema}
-            return {**options[0], **notes}
-    return schema
-
-
-def _type_of(schema: Mapping[str, Any]) -> Any:
-    return _TYPES.get(str(schema.get("type")), Any)
 
 
 def explain(wrong: ValidationError, properties: Mapping[str, Any], *, is_many: bool) -> InvalidRequest:

@@ -1,0 +1,74 @@
+"""An input of a request, read once from its JSON Schema; rows and columns are checked by it alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from touchline.contracts.json_text import nfc
+from touchline.registry import InputField
+
+FieldType = Literal["integer", "number", "boolean", "string", "level", "instant", "any"]
+LONGEST_TEXT: Final = 10_000
+# What the prediction log, its databases and JSON readers in other languages can hold.
+SMALLEST_INTEGER: Final = -(2**63)
+LARGEST_INTEGER: Final = 2**63 - 1
+_LIMITS: Final = (
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    *("minLength", "maxLength", "pattern"),
+)
+_PLAIN: Final[frozenset[FieldType]] = frozenset({"integer", "number", "boolean", "string"})
+
+
+@dataclass(frozen=True)
+class DeclaredField:
+    """`levels` are the allowed values of a `level`; `limits` are named as in JSON Schema.
+
+    `default` stands for a missing value, and for a null where null is not allowed.
+    """
+
+    name: str
+    type: FieldType
+    is_nullable: bool
+    is_required: bool
+    default: Any = None
+    levels: tuple[Any, ...] = ()
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def declared_field(given: InputField) -> DeclaredField:
+    """The field of a release's contract."""
+    schema, is_nullable = _of_values(given.schema)
+    levels = tuple(schema.get("enum") or ([schema["const"]] if "const" in schema else ()))
+    kind = _type_of(schema, levels)
+    return DeclaredField(
+        given.name,
+        kind,
+        is_nullable=is_nullable,
+        is_required=given.is_required,
+        default=given.schema.get("default"),
+        levels=tuple(nfc(level) if isinstance(level, str) else level for level in levels),
+        limits={name: schema[name] for name in _LIMITS if name in schema} if kind in _PLAIN else {},
+        notes={name: schema[name] for name in ("description", "examples") if name in schema},
+    )
+
+
+def _of_values(schema: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
+    """The schema of the values that are not null, and whether null is allowed beside them."""
+    for choices in ("anyOf", "oneOf"):
+        options = [option for option in schema.get(choices, ()) if option.get("type") != "null"]
+        if options and len(options) < len(schema[choices]):
+            notes = {name: schema[name] for name in ("description", "examples") if name in schema}
+            return {**options[0], **notes}, True
+    return schema, False
+
+
+def _type_of(schema: Mapping[str, Any], levels: tuple[Any, ...]) -> FieldType:
+    if levels:
+        return "level"
+    if schema.get("format") == "date-time":
+        return "instant"
+    kind = schema.get("type")
+    return kind if kind in _PLAIN else "any"
