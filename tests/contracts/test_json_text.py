@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from touchline.contracts.json_text import canonical_json, exact_numbers, parse_json
+from touchline.contracts.json_text import canonical_json, exact_numbers, may_repeat_a_key, parse_json
 from touchline.errors import RepeatedKey, UnreadableJson
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=5) | st.sampled_from(
@@ -54,6 +54,17 @@ def test_a_repeated_key_is_refused_by_name(body: bytes) -> None:
 def test_a_text_that_is_no_json_is_refused(body: bytes) -> None:
     with pytest.raises(UnreadableJson, match="This is not JSON"):
         parse_json(body)
+
+
+@given(st.dictionaries(TEXTS, TEXTS, min_size=1, max_size=4), st.sampled_from([":", " :", "\n\t: "]), st.data())
+def test_a_repeated_key_is_never_overlooked(document: dict[str, str], colon: str, data: st.DataObject) -> None:
+    pairs = [*document.items(), data.draw(st.sampled_from([*document.items()]))]
+    parts = [f"{json.dumps(name)}{colon}{json.dumps(value)}" for name, value in pairs]
+    assert may_repeat_a_key(("{" + ",".join(parts) + "}").encode(), len(document))
+
+
+def test_an_instant_does_not_make_a_repetition_likely() -> None:
+    assert not may_repeat_a_key(b'{"a": 1, "cutoff": "2024-01-01T10:00:00Z"}', 2)
 
 
 def test_half_of_a_surrogate_pair_is_refused() -> None:

@@ -7,6 +7,7 @@ Python's json module writes NaN for a missing number of a pandas frame. NFC and 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 from unicodedata import is_normalized, normalize
 
@@ -14,6 +15,7 @@ from touchline.errors import RepeatedKey, UnreadableJson
 
 LARGEST_EXACT: Final = 2**53 - 1
 """JavaScript and many JSON readers round whole numbers beyond it (RFC 8259, section 6)."""
+_SPACED_COLON: Final = re.compile(rb'"\s+:')
 
 
 def nfc(text: str) -> str:
@@ -49,6 +51,17 @@ def canonical_json(body: bytes) -> bytes:
 def is_plain(body: bytes) -> bool:
     """Whether the document has no text outside ASCII and no NaN, as most requests."""
     return body.isascii() and b"\\u" not in body and b"NaN" not in body
+
+
+def may_repeat_a_key(body: bytes, different_keys: int) -> bool:
+    """Whether a document with so many different keys may have one of them twice; `parse_json` tells.
+
+    A colon follows each key, and may stand in texts; a quotation mark and a colon in a row stand after keys alone,
+    but for escaped marks in texts. So equal counts mean that each key is there once.
+    """
+    if body.count(b":") == different_keys:
+        return False
+    return body.count(b'":') != different_keys or _SPACED_COLON.search(body) is not None
 
 
 def exact_numbers(value: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from touchline.contracts.json_text import canonical_json, parse_json
+from touchline.contracts.json_text import canonical_json, may_repeat_a_key, parse_json
 from touchline.errors import (
     FeatureNotANumber,
     FeaturesExpired,
@@ -88,7 +88,7 @@ class Predictor:
         if len(models) > most_rows:
             raise BatchTooLarge(len(models), most_rows)
         rows = [model.__dict__ for model in models]
-        if body.count(b":") != sum(map(_key_count, models)):  # a colon stands after each key, and in some texts
+        if may_repeat_a_key(body, sum(map(_key_count, models))):
             parse_json(body)  # refuses a repeated key
         if self._keys:
             self._validate_keys(rows, is_many)
