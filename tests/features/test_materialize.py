@@ -157,7 +157,7 @@ def test_the_last_of_two_pushes_at_one_instant_wins_on_both_sides(place: Place) 
         ({"team": "A", "total": "many"}, "'total' = 'many'; it must be of type int"),
         ({"team": "A", "tota": 1}, "Did you mean 'total'"),
         ({"team": "A", "event_timestamp": "yesterday"}, "an instant such as"),
-        ({"team": "A", "event_timestamp": "2024-05-01T12:00:00"}, "an instant with a time zone"),
+        ({"team": "A", "event_timestamp": "2024-05-01T12:00:00"}, "a date, a time and a zone"),
         ({"team": "A", "event_timestamp": "2034-05-01T12:00:00Z"}, "no later than now"),
     ],
 )

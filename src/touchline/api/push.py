@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from touchline import features
 from touchline.api.state import ProjectOfRequest, RequestedProject
-from touchline.errors import InvalidPush, ViewNotFound
+from touchline.errors import ViewNotFound
 
 if TYPE_CHECKING:
     from touchline.features import FeatureView
@@ -41,10 +41,9 @@ def post_features(
 ) -> PushReceipt:
     """The values are used from now on, never for an earlier time, even if their `event_timestamp` is earlier."""
     declared = _view(project, view)
-    rows = [_read(declared, row, number=number) for number, row in enumerate(body.rows)]
     stores = project.stores
     pushed = features.push(
-        declared, rows, project=project.name, stores=stores, online=stores.online, clock=project.slot
+        declared, body.rows, project=project.name, stores=stores, online=stores.online, clock=project.slot
     )
     return PushReceipt(
         view=declared.name,
@@ -60,23 +59,3 @@ def _view(project: RequestedProject, name: str) -> FeatureView:
     if name not in views:
         raise ViewNotFound(name, views)
     return views[name]
-
-
-def _read(view: FeatureView, row: dict[str, Any], *, number: int) -> dict[str, Any]:
-    """The row with its instants parsed, which JSON has as text."""
-    instants = {feature.name for feature in view.features if feature.dtype == "timestamp"}
-    return {
-        name: _instant(view, name, value, number=number) if name in instants else value for name, value in row.items()
-    }
-
-
-def _instant(view: FeatureView, column: str, value: Any, *, number: int) -> datetime | None:
-    if value is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(value)
-    except (TypeError, ValueError) as error:
-        raise InvalidPush(view.name, number, column, value, "an instant such as 2024-05-01T12:00:00Z") from error
-    if instant.tzinfo is None:
-        raise InvalidPush(view.name, number, column, value, "an instant with a time zone")
-    return instant

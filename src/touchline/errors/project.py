@@ -49,8 +49,9 @@ class NothingToLearnFrom(UsageError):
 
 
 class InvalidInstant(UsageError):
-    def __init__(self, text: str) -> None:
-        super().__init__(f"{text!r} is no instant. Write it as 2009-04-18 or 2009-04-18T12:00, in UTC or with a zone.")
+    def __init__(self, text: object, allowed: str) -> None:
+        self.text, self.allowed = text, allowed
+        super().__init__(f"{text!r} is no instant. Write {allowed}.")
 
 
 class NotAPair(UsageError):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from touchline import automation, errors, registry
-from touchline.cli.instants import parse_instant
 from touchline.cli.opening import JsonOption, ProjectOption, actor, open_project, pipeline_context
 from touchline.cli.output import as_text, print_json, print_table, progress
+from touchline.contracts.instants import parse_instant_or_day
 
 if TYPE_CHECKING:
     from touchline.automation import Promotion
@@ -277,7 +277,7 @@ def history(
     opened = open_project(project)
     journal = opened.stores.journal
     if at is not None:
-        state = journal.at(opened.name, parse_instant(at))
+        state = journal.at(opened.name, parse_instant_or_day(at))
         if as_json:
             print_json(
                 {"at": at, "production": state.production, "staging": state.staging, "rollback": state.rollback}

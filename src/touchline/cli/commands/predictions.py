@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from touchline import errors, predictions, serving
-from touchline.cli.instants import parse_instant
 from touchline.cli.opening import (
     JsonOption,
     OpenedProject,
@@ -24,6 +23,7 @@ from touchline.cli.opening import (
 from touchline.cli.output import as_text, print_json, print_table, progress
 from touchline.cli.server_client import predict_one
 from touchline.clock import SystemClock
+from touchline.contracts.instants import parse_instant_or_day
 
 if TYPE_CHECKING:
     from touchline.predictions import Trace
@@ -172,8 +172,8 @@ def export(
         opened.stores.database,
         opened.stores.objects,
         opened.name,
-        since=parse_instant(since) if since else None,
-        until=parse_instant(until) if until else opened.clock.wall(),
+        since=parse_instant_or_day(since) if since else None,
+        until=parse_instant_or_day(until) if until else opened.clock.wall(),
     )
     if as_json:
         print_json(exported)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from touchline.contracts.instants import parse_instant
 from touchline.contracts.json_text import LARGEST_EXACT, nfc
-from touchline.errors import InvalidPush
+from touchline.errors import InvalidInstant, InvalidPush
 from touchline.features.declaration.output_contract import keep_good_rows
 from touchline.features.declaration.types import INSTANT, POLARS_TYPES
 from touchline.features.offline.histories import pushed_parts, pushed_prefix
@@ -82,11 +83,13 @@ def _checked_row(
     for key in view.join_keys:
         if row.get(key) is None:
             raise InvalidPush(view.name, number, key, None, "given")
+    instants = [name for name, kind in types.items() if kind == "timestamp" and row.get(name) is not None]
     row = {name: _read_value(value, types.get(name)) for name, value in row.items()}
+    row |= {name: _instant(view.name, number, name, row[name]) for name in instants}
     for name, kind in types.items():
         if row.get(name) is not None and not _fits(row[name], kind):
             raise InvalidPush(view.name, number, name, row[name], f"of type {kind}")
-    event = _instant(view.name, number, row.get("event_timestamp"), now)
+    event = _event_time(view.name, number, row.get("event_timestamp"), now)
     return {**{name: row.get(name) for name in types}, "event_timestamp": event, "created_timestamp": now}
 
 
@@ -107,15 +110,19 @@ def _fits(value: Any, kind: str) -> bool:
     return isinstance(value, {"bool": bool, "str": str, "timestamp": datetime}[kind])
 
 
-def _instant(view: str, number: int, given: Any, now: datetime) -> datetime:
+def _event_time(view: str, number: int, given: Any, now: datetime) -> datetime:
     if given is None:
         return now
-    try:
-        instant = datetime.fromisoformat(given) if isinstance(given, str) else given
-    except ValueError as wrong:
-        raise InvalidPush(view, number, "event_timestamp", given, "an instant such as 2024-05-01T12:00:00Z") from wrong
-    if not isinstance(instant, datetime) or instant.tzinfo is None:
-        raise InvalidPush(view, number, "event_timestamp", given, "an instant with a time zone")
+    instant = _instant(view, number, "event_timestamp", given)
     if instant > now:
         raise InvalidPush(view, number, "event_timestamp", given, f"no later than now ({now:%Y-%m-%d %H:%M:%S}Z)")
-    return instant.astimezone(UTC)
+    return instant
+
+
+def _instant(view: str, number: int, column: str, given: Any) -> datetime:
+    if isinstance(given, datetime) and given.tzinfo is not None:
+        return given.astimezone(UTC)
+    try:
+        return parse_instant(given)
+    except InvalidInstant as wrong:
+        raise InvalidPush(view, number, column, given, f"an instant such as {wrong.allowed}") from wrong

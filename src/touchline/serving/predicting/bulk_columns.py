@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from touchline.contracts.instants import ZONED, parse_instant
 from touchline.contracts.json_text import LARGEST_EXACT
 from touchline.contracts.parse import normalized
+from touchline.errors import InvalidInstant
 from touchline.serving.predicting.declared_field import LONGEST_TEXT, DeclaredField
 
 if TYPE_CHECKING:
     import polars as pl
 
 Faults = Iterator[tuple["pl.Series", str]]
-_WITH_ZONE = r"^\d{4}-\d\d-\d\d[Tt ].*([Zz]|[+-]\d\d:?\d\d)$"
 _SIGNS = {"minimum": "<", "maximum": ">", "exclusiveMinimum": "<=", "exclusiveMaximum": ">="}
 
 
@@ -47,11 +50,21 @@ def read_instants(given: pl.Series) -> pl.Series:
     import polars as pl
 
     if given.dtype == pl.String:
-        zoned = given.str.contains(_WITH_ZONE)
-        return given.set(~zoned.fill_null(True), None).str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+        texts = given.set(~given.str.contains(ZONED).fill_null(True), None)
+        found = texts.str.to_uppercase().str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+        # Polars takes one spelling a column; the others are read one by one.
+        found = found.set(~found.dt.year().is_between(1, 9999).fill_null(True), None)
+        left = (texts.is_not_null() & found.is_null()).arg_true()
+        return found.scatter(left, pl.Series([_instant(text) for text in texts.gather(left)], dtype=found.dtype))
     if getattr(given.dtype, "time_zone", None) is None:
         return pl.Series(given.name, [None] * len(given), dtype=pl.Datetime("us", "UTC"))
     return given.cast(pl.Datetime("us", given.dtype.time_zone)).dt.convert_time_zone("UTC")  # type: ignore[attr-defined]
+
+
+def _instant(text: str) -> datetime | None:
+    with suppress(InvalidInstant):
+        return parse_instant(text)
+    return None
 
 
 def _as_it_is(given: pl.Series, field: DeclaredField) -> tuple[pl.Series, str]:  # noqa: ARG001

@@ -1,30 +1,24 @@
-"""Instants as requests carry them: text with a zone. A number would be read as seconds since 1970, and is refused."""
+"""The type of an instant in a request: text with a zone."""
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator
+from pydantic import AwareDatetime, BeforeValidator
 from pydantic_core import PydanticCustomError
 
-_TEXT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
+from touchline.contracts.instants import parse_instant
+from touchline.errors import InvalidInstant
 
 
-def _only_text(value: object) -> object:
-    if value is None or (isinstance(value, str) and _TEXT.match(value)):
-        return value
-    raise PydanticCustomError("datetime_type", "Input should be an instant as text, such as 2009-04-15T13:30:00Z")
-
-
-def _in_utc(value: datetime) -> datetime:
+def _read(value: object) -> datetime | None:
+    if value is None:
+        return None
     try:
-        return value.astimezone(UTC)
-    except OverflowError as beyond:
-        raise PydanticCustomError(
-            "datetime_range", "Input should be an instant between the years 1 and 9999"
-        ) from beyond
+        return parse_instant(value)
+    except InvalidInstant as wrong:
+        raise PydanticCustomError("datetime_type", "Input should be {allowed}", {"allowed": wrong.allowed}) from None
 
 
-Instant = Annotated[AwareDatetime, BeforeValidator(_only_text), AfterValidator(_in_utc)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_read)]
