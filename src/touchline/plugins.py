@@ -19,6 +19,12 @@ def names(group: str) -> list[str]:
     return sorted(_installed(group))
 
 
+def place(group: str, name: str) -> str | None:
+    """Where a backend's object lies, as `module:attribute`; None where no backend has the name."""
+    entry = _installed(group).get(name)
+    return entry.value if entry is not None else None
+
+
 def load(group: str, name: str) -> Any:
     """The object behind a backend's name.
 

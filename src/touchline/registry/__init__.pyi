@@ -59,7 +59,6 @@ from touchline.registry.runs.list_runs import RunSummary as RunSummary
 from touchline.registry.runs.list_runs import best_run as best_run
 from touchline.registry.runs.list_runs import compare_runs as compare_runs
 from touchline.registry.runs.list_runs import list_runs as list_runs
-from touchline.registry.runs.pyfunc import mlflow_model as mlflow_model
 from touchline.registry.runs.record import Recorded as Recorded
 from touchline.registry.runs.record import record_version as record_version
 from touchline.registry.runs.run_files import Trained as Trained

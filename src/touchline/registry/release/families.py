@@ -37,6 +37,11 @@ def families_of(
     return found
 
 
+def member_families(model: Path) -> list[str]:
+    """The family of an exported model, and those of the members of a blend."""
+    return [name for name, _ in _members(model, model / "estimator")]
+
+
 def _restored_by_skops(name: str) -> Family:
     from touchline.training.estimators.sklearn_bridge import SklearnFamily
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from touchline.features import ColumnSpec, decode
-from touchline.registry.runs.pyfunc import MODEL_CODE, output_names
+from touchline.registry.release.families import member_families
+from touchline.registry.runs.pyfunc import PREDICTION
+from touchline.registry.runs.standalone_code import write_code
 from touchline.training import Model
 
 if TYPE_CHECKING:
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
     from mlflow.types import Schema
 
-_LIBRARIES: Final = {"lightgbm": "lightgbm", "xgboost": "xgboost", "mlp": "torch"}
+# What predicting needs beside NumPy; the other families of touchline predict with NumPy alone.
+_LIBRARIES: Final = {"lightgbm": ("lightgbm",), "xgboost": ("xgboost",)}
+_NUMPY_ALONE: Final = frozenset({"blend", "forest", "logistic", "mlp", "ridge"})
+_SKOPS: Final = ("skops", "scikit-learn")
 
 
 def save_pyfunc(folder: Path, record: MlflowModel, model: Model, example: Sequence[Sequence[float]]) -> None:
@@ -34,43 +39,55 @@ def save_pyfunc(folder: Path, record: MlflowModel, model: Model, example: Sequen
 
     with TemporaryDirectory() as scratch:
         model.export(Path(scratch) / "model")
-        code = Path(scratch) / "load_model.py"
-        code.write_text(MODEL_CODE, encoding="utf-8")
+        loader, code = write_code(Path(scratch) / "model", Path(scratch))
         rows = decode(model.columns, np.asarray(example, dtype=np.float64).reshape(-1, len(model.columns)))
         mlflow.pyfunc.save_model(
             str(folder),
-            python_model=str(code),
+            python_model=str(loader),
+            code_paths=[str(code)],
             artifacts={"model": str(Path(scratch) / "model")},
             mlflow_model=record,
             signature=signature(model),
             input_example=pandas.DataFrame(rows) if rows else None,
-            pip_requirements=requirements(model.family),
+            pip_requirements=requirements(member_families(Path(scratch) / "model")),
         )
 
 
-def requirements(family: str) -> list[str]:
-    """What `mlflow models serve` must have installed."""
-    names = ["touchline", "mlflow", "numpy", "pandas", *([_LIBRARIES[family]] if family in _LIBRARIES else [])]
-    return [_pinned(name) for name in names]
+def requirements(families: Iterable[str]) -> list[str]:
+    """The packages that loading the model needs, as they are installed here; touchline is none of them."""
+    libraries = {library for family in families for library in _LIBRARIES.get(family, _library_of(family))}
+    return [_pinned(name) for name in ("mlflow", "numpy", "pandas", *sorted(libraries))]
 
 
-def _pinned(name: str) -> str:
-    try:
-        return f"{name}=={version(name)}"
-    except PackageNotFoundError:
-        return name
+def _library_of(family: str) -> tuple[str, ...]:
+    return () if family in _NUMPY_ALONE else _SKOPS
+
+
+def _pinned(module: str) -> str:
+    """The installed distribution of a module, which may have another name (`xgboost-cpu`)."""
+    names = packages_distributions().get(module, [module])
+    name = module if module in names else names[0]
+    return f"{name}=={version(name)}"
 
 
 def signature(model: Model) -> ModelSignature:
-    """Model columns in, outputs out; every column may be missing."""
+    """Model columns in, a prediction out; the parameter `output` asks for probabilities.
+
+    The inputs are of any type: MLflow refuses int64 for a double, and a column of missing values for a string.
+    The model refuses a value that is no number, and names the columns that are missing.
+    """
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import AnyType
 
-    outputs = Schema([ColSpec("double", name) for name in output_names(model)])
-    return ModelSignature(inputs=_inputs(model.columns), outputs=outputs)
+    anything = AnyType()  # type: ignore[no-untyped-call]  # MLflow has left its types out
+    output = ColSpec("double" if model.kind == "regression" else anything, PREDICTION)
+    inputs = Schema([ColSpec(anything, column.name) for column in model.columns])
+    params = ParamSchema([ParamSpec("output", "string", PREDICTION)])
+    return ModelSignature(inputs=inputs, outputs=Schema([output]), params=params)
 
 
-def _inputs(columns: Sequence[ColumnSpec]) -> Schema:
+def _columns(columns: Sequence[ColumnSpec]) -> Schema:
     from mlflow.types import ColSpec, Schema
 
     kinds = {"number": "double", "category": "string"}
@@ -81,7 +98,7 @@ def dataset_input(dataset: Mapping[str, str], columns: Sequence[ColumnSpec]) -> 
     """The training set, by its hash and where it lies."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    schema: dict[str, Any] = {"mlflow_colspec": _inputs(columns).to_dict()}
+    schema: dict[str, Any] = {"mlflow_colspec": _columns(columns).to_dict()}
     return DatasetInput(
         Dataset(
             name=dataset["name"],

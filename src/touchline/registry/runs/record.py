@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from touchline.errors import ObjectNotFound
 from touchline.features.declaration.code_versions import short_hash
 from touchline.registry.journal.versions import (
     MetricValue,
@@ -87,7 +88,7 @@ def _run_log(registry: Registry, trained: Trained, documents: RunDocuments, key:
         dataset={
             "name": f"{trained.project} training set",
             "digest": trained.training_set.hash,
-            "source": f"{trained.project}/training_sets/{trained.training_set.hash}.parquet",
+            "source": _uri(registry, f"{trained.project}/training_sets/{trained.training_set.hash}.parquet"),
             "rows": str(trained.training_set.frame.height),
         },
         ended_at_ms=int(registry.clock.wall().timestamp() * 1000),
@@ -168,6 +169,14 @@ def _artifacts(trained: Trained, documents: RunDocuments, folder: Path) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
     return folder
+
+
+def _uri(registry: Registry, key: str) -> str:
+    """Where an object can be read; its key where it is not stored."""
+    try:
+        return registry.objects.local_path(key).as_uri()
+    except ObjectNotFound:
+        return key
 
 
 def _children(trained: Trained) -> list[ChildRun]:

@@ -141,7 +141,9 @@ class Tracking:
         if found := self.client.get_experiment_by_name(name):
             return str(found.experiment_id)
         place = (self._artifacts / name).absolute().as_uri() if self._artifacts else None
-        tags = {"touchline.project": run.project, "mlflow.note.content": _experiment_note(run)}
+        # Without a kind, MLflow's page of an experiment opens on traces of language models.
+        kind = {"mlflow.experimentKind": "custom_model_development"}
+        tags = {"touchline.project": run.project, "mlflow.note.content": _experiment_note(run), **kind}
         try:
             return str(self.client.create_experiment(name, artifact_location=place, tags=tags))
         except MlflowException as taken:
