@@ -271,3 +271,23 @@ def test_materializing_is_bounded_by_now(store: feast.FeatureStore, tmp_path: Pa
     write_rows(tmp_path / "stats.parquet", [*ROWS, a_row(1, 99.0, ahead)])
     store.materialize(day(0), ahead + timedelta(days=9))
     assert online_value(store) == 2.0
+
+
+def test_lists_and_texts_come_in_the_arrow_types_that_feast_compares(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    frame = pl.DataFrame({"driver": [1], "event_timestamp": [day(1)], "l": [[1.0, 2.0]], "s": ["a"], "n": [[[1], [2]]]})
+    frame.write_parquet(tmp_path / "lists.parquet")
+    types = feast.types
+    fields = {"l": types.Array(types.Float64), "s": types.String}
+    view = feast.FeatureView(
+        name="lists",
+        entities=[the_driver()],
+        schema=[feast.Field(name=name, dtype=dtype) for name, dtype in fields.items()],
+        source=feast.FileSource(path=str(tmp_path / "lists.parquet"), timestamp_field="event_timestamp"),
+    )
+    store = a_repository(tmp_path, OURS)
+    store.apply([the_driver(), view])
+    rows = pl.DataFrame({"driver": [1], "event_timestamp": [day(2)]}).to_pandas()
+    table = store.get_historical_features(entity_df=rows, features=["lists:l", "lists:s"]).to_arrow()
+    assert (table.schema.field("l").type, table.schema.field("s").type) == (pa.list_(pa.float64()), pa.string())

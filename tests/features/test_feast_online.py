@@ -143,3 +143,58 @@ def test_an_entity_of_text_and_one_of_digits_differ(online: Any, tmp_path: Path)
         1.0,
         None,
     ]
+
+
+def test_rows_of_a_view_that_touchline_serves_from_are_not_deleted_by_feast(
+    store: feast.FeatureStore, online: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    view = a_driver_view(tmp_path, [a_row(1, 1.5, day(1))])
+    view.tags = {"touchline.feature_version": "abc"}
+    store.apply([the_driver(), view])
+    store.materialize(day(0), day(9))
+    store.apply([], objects_to_delete=[store.get_feature_view("stats")], partial=False)
+    store.apply([the_driver(), view])
+    store.teardown()
+    reopened = open_online_store(online[1], online[2])
+    assert reopened.size(b"tl:drivers:stats:abc:").rows == 1
+    reopened.close()
+    assert caplog.text.count("rows of view stats stay") == 2
+
+
+def test_a_new_feature_leaves_the_others_online(store: feast.FeatureStore, tmp_path: Path) -> None:
+    store.materialize(day(0), day(9))
+    wider = a_driver_view(tmp_path, [a_row(1, 1.5, day(1)), a_row(2, 2.5, day(2))])
+    frame = pl.read_parquet(tmp_path / "stats.parquet").with_columns(other=pl.lit(7))
+    frame.write_parquet(tmp_path / "stats.parquet")
+    wider.features = [*wider.features, feast.Field(name="other", dtype=feast.types.Int64)]
+    store.apply([the_driver(), wider])
+    refs = ["stats:value", "stats:other"]
+    found = store.get_online_features(features=refs, entity_rows=[{"driver": 1}, {"driver": 3}]).to_dict()
+    assert (found["value"], found["other"]) == ([1.5, None], [None, None])
+    store.materialize(day(0), day(9))
+    found = store.get_online_features(features=refs, entity_rows=[{"driver": 1}]).to_dict()
+    assert (found["value"], found["other"]) == ([1.5], [7])
+
+
+def test_a_feature_that_changes_its_type_is_null_until_it_is_materialized(
+    store: feast.FeatureStore, tmp_path: Path
+) -> None:
+    store.materialize(day(0), day(9))
+    changed = a_driver_view(tmp_path, [a_row(1, 1.5, day(1))])
+    changed.features = [feast.Field(name="value", dtype=feast.types.String)]
+    store.apply([the_driver(), changed])
+    assert online_value(store) is None
+
+
+@pytest.mark.parametrize(("created_counts", "expected"), [(True, 1.0), (False, 2.0)])
+def test_materialize_and_training_agree_on_whether_the_created_time_counts(
+    online: Any, tmp_path: Path, created_counts: bool, expected: float
+) -> None:
+    offline = {**OURS["offline_store"], "filter_by_created_timestamp": created_counts}
+    store = a_repository(tmp_path, {"offline_store": offline, "online_store": online[0]})
+    late = a_row(1, 2.0, day(2), created=datetime(2999, 1, 1, tzinfo=UTC))
+    store.apply([the_driver(), a_driver_view(tmp_path, [a_row(1, 1.0, day(1)), late])])
+    store.materialize(day(0), day(9))
+    rows = pl.DataFrame({"driver": [1], "event_timestamp": [day(9)]}).to_pandas()
+    trained = store.get_historical_features(entity_df=rows, features=["stats:value"]).to_df()["value"][0]
+    assert online_value(store) == trained == expected

@@ -156,7 +156,12 @@ class PointInTimeOfflineStore(OfflineStore):
         names = [timestamp_field, created_timestamp_column]
         frame, columns = _source_columns(config, data_source, join_key_columns, feature_name_columns, names)
         now = SystemClock().now()
-        return PointInTimeRetrievalJob(lambda: latest_rows(frame, columns, at=clipped(end_date, now)), config.repo_path)
+        created_counts = config.offline_store.filter_by_created_timestamp
+
+        def evaluate() -> pl.DataFrame:
+            return latest_rows(frame, columns, at=clipped(end_date, now), created_counts=created_counts)
+
+        return PointInTimeRetrievalJob(evaluate, config.repo_path)
 
     @staticmethod
     @override

@@ -106,9 +106,15 @@ def all_entities(views: Sequence[ViewHistory], at: datetime) -> pl.DataFrame:
     return keys.with_columns(event_timestamp=pl.lit(at, dtype=INSTANT))
 
 
-def latest_rows(frame: pl.LazyFrame, columns: HistoryColumns, *, at: datetime) -> pl.DataFrame:
-    """The newest row of each entity among those known at `at`, whenever they were written."""
-    known = pl.max_horizontal(pl.col(name).cast(INSTANT) for name in columns.stamps)
+def latest_rows(
+    frame: pl.LazyFrame, columns: HistoryColumns, *, at: datetime, created_counts: bool = True
+) -> pl.DataFrame:
+    """The newest row of each entity among those known at `at`, whenever they were written.
+
+    Where the created time does not count, a row is known from its event on, and the created time breaks ties only.
+    """
+    stamps = columns.stamps if created_counts else [columns.event]
+    known = pl.max_horizontal(pl.col(name).cast(INSTANT) for name in stamps)
     wanted = frame.filter(known <= at).select(*columns.keys, *columns.features, *columns.stamps)
     ordered = wanted.sort(*columns.stamps, *_plain(wanted, columns), nulls_last=False, maintain_order=True)
     return ordered.unique(list(columns.keys), keep="last", maintain_order=True).collect()

@@ -13,6 +13,7 @@ from feast import FeatureView as FeastView
 from feast.types import Bool, Float64, Int64, PrimitiveFeastType, String, UnixTimestamp
 
 from touchline.features.declaration.types import DeclaredEntity, DeclaredJoin, DeclaredView
+from touchline.features.feast.values import VERSION_TAG
 
 _TYPES: dict[str, PrimitiveFeastType] = {
     "float": Float64,
@@ -60,7 +61,7 @@ def feast_view(view: DeclaredView, source: Any = None) -> FeastView:
         source=source or history_source(view, f"{view.name}.parquet"),
         ttl=view.ttl or timedelta(0),  # Feast's zero is our None: no limit
         description=view.description.strip(),
-        tags={"touchline.feature_version": view.feature_version},
+        tags={VERSION_TAG: view.feature_version},
     )
 
 

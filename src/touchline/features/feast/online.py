@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
 from feast import utils
 from feast.infra.online_stores.online_store import OnlineStore as FeastOnlineStore
@@ -14,10 +16,16 @@ from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 from typing_extensions import override
 
 from touchline.clock import SystemClock
-from touchline.features.feast.values import FeastLayout, feast_layout
+from touchline.features.feast.previous_layouts import PreviousLayouts
+from touchline.features.feast.values import FeastLayout, feast_layout, feature_version
 from touchline.features.online.base import OnlineStore
 from touchline.features.vectors.watermark import ViewMetadata, instant_of, micros
 
+_log = logging.getLogger("touchline.features.feast")
+_NOT_DELETED: Final = (
+    "The online rows of view %s stay: touchline serves from them. It deletes the versions of a view that no release "
+    "refers to by itself, after a promotion and after a rollback."
+)
 ReadRow = tuple[datetime | None, dict[str, Any] | None]
 
 
@@ -25,6 +33,10 @@ class PackedFeastStore(FeastOnlineStore):
     """What the packed stores share; each says where its rows lie."""
 
     _opened: OnlineStore | None = None
+
+    @cached_property
+    def _layouts(self) -> PreviousLayouts:
+        return PreviousLayouts()
 
     def open(self, config: Any) -> OnlineStore:
         """The store behind this configuration."""
@@ -64,7 +76,8 @@ class PackedFeastStore(FeastOnlineStore):
         """Values by entity; an expired one is not there."""
         layout = feast_layout(config.project, table)
         keys = [layout.key(entity) for entity in entity_keys]
-        found = self._store(config).read(keys)
+        store = self._store(config)
+        found = self._with_earlier(store, config, table, keys, store.read(keys))
         rows, _ = _rows(layout, table, keys, found, requested_features)
         return rows
 
@@ -79,16 +92,20 @@ class PackedFeastStore(FeastOnlineStore):
         self,
         config: Any,
         tables_to_delete: Sequence[Any],
-        tables_to_keep: Sequence[Any],  # packed rows need no table made for them
+        tables_to_keep: Sequence[Any],
         entities_to_delete: Sequence[Any],
         entities_to_keep: Sequence[Any],
         partial: bool,
     ) -> None:
+        store = self._store(config)
         for table in tables_to_delete:
-            layout = feast_layout(config.project, table)
-            store = self._store(config)
-            store.delete(layout.keys.rows)
-            store.delete_keys([layout.keys.metadata])
+            if feature_version(table):
+                _log.warning(_NOT_DELETED, table.name)
+            else:
+                self._layouts.forget(store, config.project, table)
+        for table in tables_to_keep:
+            if not feature_version(table):
+                self._layouts.remember(store, config.project, table)
 
     @override
     def teardown(self, config: Any, tables: Sequence[Any], entities: Sequence[Any]) -> None:
@@ -109,9 +126,11 @@ class PackedFeastStore(FeastOnlineStore):
         include_feature_view_version_metadata: bool,
     ) -> None:
         asked = [_Asked(config, ref, join_key_values, entity_name_to_join_key_map) for ref in grouped_refs]
-        found = iter(self._store(config).read([key for view in asked for key in view.keys]))
+        store = self._store(config)
+        found = iter(store.read([key for view in asked for key in view.keys]))
         for view in asked:
-            values = [next(found) for _ in view.keys]
+            present = [next(found) for _ in view.keys]
+            values = self._with_earlier(store, config, view.table, view.keys, present)
             rows, expired = _rows(view.layout, view.table, view.keys, values, view.features)
             utils._populate_response_from_feature_data(
                 view.features,
@@ -128,6 +147,14 @@ class PackedFeastStore(FeastOnlineStore):
     @override
     async def _read_features_per_fv_async(self, *args: Any) -> None:
         await asyncio.to_thread(self._read_features_per_fv, *args)
+
+    def _with_earlier(
+        self, store: OnlineStore, config: Any, table: Any, keys: Sequence[bytes], found: list[bytes | None]
+    ) -> list[bytes | None]:
+        """The rows, with earlier layouts' in place of missing ones; touchline's own views have a version for each."""
+        if feature_version(table) or None not in found:
+            return found
+        return self._layouts.fill(store, config.project, table, keys, found)
 
     def _store(self, config: Any) -> OnlineStore:
         if self._opened is None:

@@ -45,7 +45,8 @@ class PointInTimeRetrievalJob(RetrievalJob):
         return self.evaluate()
 
     def _to_arrow_internal(self, timeout: int | None = None) -> Any:  # noqa: ARG002  # the join cannot be cut short
-        return self.evaluate().to_arrow(compat_level=pl.CompatLevel.oldest())
+        table = self.evaluate().to_arrow(compat_level=pl.CompatLevel.oldest())
+        return table.cast(_with_plain_lists(table.schema))
 
     def _to_df_internal(self, timeout: int | None = None) -> Any:
         return self._to_arrow_internal(timeout).to_pandas()
@@ -64,6 +65,22 @@ class PointInTimeRetrievalJob(RetrievalJob):
             raise SavedDatasetLocationAlreadyExists(location=storage.file_options.uri)
         with replaced_file(path if path.suffix == ".parquet" else path / "data.parquet") as temporary:
             _write(pl.from_arrow(self.to_arrow()), temporary)
+
+
+def _with_plain_lists(schema: Any) -> Any:
+    """The schema with `list` and `string` in place of Polars' large types: Feast compares types by name."""
+    import pyarrow as pa  # type: ignore[import-untyped]  # pyarrow ships no types
+
+    return pa.schema([pa.field(column.name, _plain_type(column.type), column.nullable) for column in schema])
+
+
+def _plain_type(kind: Any) -> Any:
+    import pyarrow as pa
+
+    if pa.types.is_large_list(kind) or pa.types.is_list(kind):
+        return pa.list_(_plain_type(kind.value_type))
+    plain = {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}
+    return plain.get(kind, kind)
 
 
 def _write(frame: pl.DataFrame | pl.Series, path: Path) -> None:

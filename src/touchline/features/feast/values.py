@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
@@ -28,6 +28,7 @@ _KINDS: dict[ValueType, tuple[str, str]] = {
     ValueType.UNIX_TIMESTAMP: ("timestamp", "unix_timestamp_val"),
 }
 _SECOND = 1_000_000
+VERSION_TAG: Final = "touchline.feature_version"
 
 
 class FeastLayout:
@@ -37,6 +38,7 @@ class FeastLayout:
         self, project: str, name: str, version: str, fields: tuple[tuple[str, ValueType], ...], keys: Any
     ) -> None:
         self.names = [feature for feature, _ in fields]
+        self.fields = [(feature, kind.value) for feature, kind in fields]
         kinds = [_KINDS.get(kind, ("proto", "")) for _, kind in fields]
         self.layout = Layout(name, [(feature, kind) for feature, (kind, _) in zip(self.names, kinds, strict=True)])
         self.keys: ViewKeys = view_keys(project, name, version or f"{self.layout.id:08x}")
@@ -88,9 +90,19 @@ def _layout(
 
 def feast_layout(project: str, view: Any) -> FeastLayout:
     """The layout of a Feast view."""
-    fields = tuple((field.name, field.dtype.to_value_type()) for field in view.features)
+    return layout_of(project, view, [(field.name, field.dtype.to_value_type().value) for field in view.features])
+
+
+def layout_of(project: str, view: Any, fields: Iterable[tuple[str, int]]) -> FeastLayout:
+    """The layout that a Feast view has, or had, with these fields: names and numbers of Feast's value types."""
+    typed = tuple((name, ValueType(number)) for name, number in fields)
     keys = tuple(column.name for column in view.entity_columns)
-    return _layout(project, view.name, (view.tags or {}).get("touchline.feature_version", ""), fields, keys)
+    return _layout(project, view.name, feature_version(view), typed, keys)
+
+
+def feature_version(view: Any) -> str:
+    """The version of a view that touchline made; empty for a view of somebody else."""
+    return str((view.tags or {}).get(VERSION_TAG, ""))
 
 
 def _proto(kind: str, field: str, value: Any) -> Value:
