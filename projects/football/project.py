@@ -156,6 +156,7 @@ def fixtures(matches: pl.LazyFrame) -> pl.LazyFrame:
 result = classification(
     examples=fixtures,
     classes=["home", "draw", "away"],
+    ordered=True,
     features=[
         team_strength.on("home_team", prefix="home"),
         team_strength.on("away_team", prefix="away"),

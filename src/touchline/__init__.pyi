@@ -21,6 +21,7 @@ from touchline.project import SampleClock as SampleClock
 from touchline.registry import Gate as Gate
 from touchline.serving import Rollout as Rollout
 from touchline.training import Candidate as Candidate
+from touchline.training import Costs as Costs
 from touchline.training import Training as Training
 from touchline.training import Tune as Tune
 from touchline.training import classification as classification

@@ -110,7 +110,7 @@ def test_nothing_is_left_out_unmentioned(tmp_path: Path) -> None:
 def test_a_rare_positive_is_decided_by_f1_and_said(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("x,y\n" + "\n".join(f"{n % 13},{int(n % 20 == 0)}" for n in range(400)))
     written = write_project("rare", data=tmp_path / "t.csv", target="y", base=tmp_path)
-    assert load_project("rare", base=tmp_path).project.training.threshold == "f1"
+    assert load_project("rare", base=tmp_path).project.training.threshold == "auto"
     assert any("best F1" in note for note in written.notes)
 
 

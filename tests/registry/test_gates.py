@@ -218,3 +218,23 @@ def test_rows_of_one_cutoff_have_no_time(two: Registry) -> None:
     frame = read_predictions(two, version)
     assert dependence_of(frame) == "serial"
     assert dependence_of(frame.with_columns(cutoff=frame["cutoff"][0])) == "none"
+
+
+def test_accuracy_is_decided_at_the_threshold_of_each_model() -> None:
+    """Of 400 rows 40 are positive, and each model finds them from its own threshold on."""
+    labels = (np.arange(400) % 10 == 0).astype(float)
+    ours, theirs = np.where(labels == 1, 0.3, 0.1), np.where(labels == 1, 0.2, 0.1)
+    evidence = an_evidence(
+        labels=labels,
+        predictions=np.column_stack([1 - ours, ours]),
+        baseline=ReferenceModel("the constant baseline", np.column_stack([1 - theirs, theirs])),
+        threshold=0.25,
+        slices={"place": ["a"] * 400},
+    )
+    worst = check_gate(Gate.slice("accuracy", "place", at_least=0.99), evidence)
+    assert (worst.passed, worst.number) == (True, 1.0)
+    found = check_gate(Gate.improves("accuracy", over="baseline", confidence=0.95), evidence)
+    assert found.number == pytest.approx(0.1)
+    same = dataclasses.replace(evidence.baseline, threshold=0.15) if evidence.baseline else None
+    again = check_gate(Gate.improves("accuracy", over="baseline"), dataclasses.replace(evidence, baseline=same))
+    assert again.number == 0.0

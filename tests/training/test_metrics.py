@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +12,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from touchline.errors import UnknownScore
+from touchline.statistics import Dependence
+from touchline.training import Costs
 from touchline.training.estimators.arrays import softmax
+from touchline.training.evaluation.evaluate import EvaluatedRows, metrics_with_intervals, point_metrics
+from touchline.training.fitting.thresholds import choose_threshold, threshold_rule
 from touchline.training.metrics.losses import loss_rows, rps_rows
 from touchline.training.metrics.point_metrics import calibration_error, classification_metrics, regression_metrics
 from touchline.training.metrics.ranking import precision_at_share
@@ -120,3 +127,115 @@ def test_drawing_a_row_twice_is_the_same_as_weighing_it_twice(seed: int) -> None
 def test_an_unknown_loss_names_its_neighbour() -> None:
     with pytest.raises(UnknownScore, match="Did you mean 'log_loss'"):
         loss_rows("logloss", np.array([0]), np.array([[0.5, 0.5]]))
+
+
+def test_a_class_that_no_test_row_has_leaves_the_other_classes_areas() -> None:
+    from sklearn import metrics as theirs
+
+    labels, p, _ = some_predictions(3)
+    kept = labels != 1
+    labels, p = labels[kept], p[kept]
+    ours = classification_metrics(labels, p, np.ones((1, len(labels))))
+    said = p.argmax(axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn warns of the class without a row
+        expected = {
+            "roc_auc": np.mean([theirs.roc_auc_score(labels == c, p[:, c]) for c in (0, 2)]),
+            "pr_auc": np.mean([theirs.average_precision_score(labels == c, p[:, c]) for c in (0, 2)]),
+            "balanced_accuracy": theirs.balanced_accuracy_score(labels, said),
+            "recall": theirs.recall_score(labels, said, average="macro", zero_division=0),
+            "f1": theirs.f1_score(labels, said, average="macro", zero_division=0),
+        }
+    assert {name: float(ours[name][0]) for name in expected} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e6, 1e8, -1e12])
+def test_r2_does_not_depend_on_where_zero_lies(shift: float) -> None:
+    from sklearn.metrics import r2_score
+
+    random = np.random.default_rng(5)
+    truth = random.normal(size=300)
+    values = truth + random.normal(scale=0.5, size=300)
+    ours = regression_metrics(truth + shift, (values + shift)[:, None], np.ones((1, 300)))["r2"][0]
+    assert ours == pytest.approx(r2_score(truth, values), abs=1e-3)
+
+
+@given(st.permutations(range(12)))
+def test_precision_at_the_top_does_not_depend_on_the_order_of_equal_scores(order: list[int]) -> None:
+    happened = np.array([1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0.0])
+    scores = np.array([0.9, 0.5, 0.5, 0.5, 0.5, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
+    found = precision_at_share(happened[order], scores[order], np.ones((1, 12)), share=0.25)[0]
+    # The first row, and two of five rows of which one happened.
+    assert found == pytest.approx((1 + 2 * 1 / 5) / 3)
+
+
+def test_rps_is_no_metric_of_classes_without_an_order() -> None:
+    labels, p, weights = some_predictions(3)
+    assert "rps" not in classification_metrics(labels, p, weights)
+
+
+def test_a_thousand_classes_are_counted_without_a_matrix_for_each_resample() -> None:
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 1000, 3000)
+    p = random.dirichlet(np.ones(1000), 3000)
+    tracemalloc.start()
+    found = point_metrics(EvaluatedRows("multiclass", labels, np.arange(3000)), p)
+    metrics_with_intervals(EvaluatedRows("multiclass", labels, np.arange(3000)), p)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found["accuracy"] == np.mean(p.argmax(axis=1) == labels)
+    assert peak < 300e6
+
+
+@pytest.mark.parametrize("dependence", ["serial", "none"])
+def test_intervals_over_many_clusters_are_those_of_the_mean(dependence: Dependence) -> None:
+    random = np.random.default_rng(1)
+    truth, rows = random.normal(size=6000), 6000
+    values = truth + random.normal(size=rows)
+    evaluated = EvaluatedRows("regression", truth, np.arange(rows), dependence=dependence)
+    found = metrics_with_intervals(evaluated, values[:, None])["mse"]
+    half = 1.959964 * ((values - truth) ** 2).std() / rows**0.5
+    assert found.low is not None
+    assert found.high is not None
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.3)
+
+
+def test_the_order_of_rows_without_time_does_not_widen_an_interval() -> None:
+    random = np.random.default_rng(2)
+    truth = np.sort(random.normal(size=900) ** 3)
+    values = np.zeros((900, 1))
+    widths = []
+    for order in (np.arange(900), random.permutation(900)):
+        evaluated = EvaluatedRows("regression", truth[order], np.arange(900), dependence="none")
+        found = metrics_with_intervals(evaluated, values)["mae"]
+        assert found.low is not None
+        assert found.high is not None
+        widths.append(found.high - found.low)
+    assert widths[0] == pytest.approx(widths[1], rel=0.2)
+
+
+def _choices(labels: list[int], scores: list[float]) -> tuple[NDArray[np.int64], Array]:
+    second = np.array(scores)
+    return np.array(labels), np.stack([1 - second, second], axis=1)
+
+
+def test_the_threshold_of_costs_has_the_lowest_cost() -> None:
+    random = np.random.default_rng(3)
+    scores = random.random(400)
+    labels, p = _choices((random.random(400) < scores).astype(int).tolist(), scores.tolist())
+    costs = Costs(false_positive=1, false_negative=5)
+    chosen = choose_threshold(costs, labels, p)
+
+    def cost(threshold: float) -> float:
+        predicted = scores >= threshold
+        return float((predicted & (labels == 0)).sum() + 5 * (~predicted & (labels == 1)).sum())
+
+    assert cost(chosen) == min(cost(threshold) for threshold in [*scores, 0.0, 1.0])
+
+
+def test_a_rare_class_is_not_decided_at_one_half_in_silence() -> None:
+    labels, p = _choices([0] * 96 + [1] * 4, [0.02] * 94 + [0.3, 0.2, 0.25, 0.22, 0.21, 0.1])
+    assert choose_threshold("auto", labels, p) < 0.3
+    assert "only 4.0% are positive" in threshold_rule("auto", labels, 2)
+    assert (choose_threshold("auto", 1 - labels, p), threshold_rule("auto", 1 - labels, 2)) == (0.5, "")
+    assert choose_threshold(0.5, labels, p) == 0.5

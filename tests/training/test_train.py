@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.training.builders import NOW, QUICK, a_frame, a_number_set, a_regression, a_task, a_training_set
-from touchline.errors import CandidateUnfit, NoCandidateWorked
+from touchline.errors import CandidateUnfit, ClassesUnordered, NoCandidateWorked
 from touchline.training import (
     Candidate,
     FitRequest,
@@ -146,9 +146,15 @@ def test_numbers_are_learned_too() -> None:
 
 def test_ordered_classes_are_scored_by_rps() -> None:
     classes = ("home", "draw", "away")
-    result = train(a_task(classes), QUICK, a_training_set(a_frame(classes=classes)), now=NOW)
+    result = train(a_task(classes, ordered=True), QUICK, a_training_set(a_frame(classes=classes)), now=NOW)
     assert result.model.classes == classes
     assert 0 < result.evaluation.metrics["rps"].value < result.evaluation.baseline["rps"].value
+
+
+def test_rps_is_refused_for_classes_without_an_order() -> None:
+    classes = ("red", "green", "blue")
+    with pytest.raises(ClassesUnordered, match="ordered=True"):
+        train(a_task(classes), Training(score="rps"), a_training_set(a_frame(classes=classes)), now=NOW)
 
 
 class Crashing(LogisticFamily):

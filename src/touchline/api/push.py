@@ -19,10 +19,16 @@ router = APIRouter(tags=["features"])
 MOST_ROWS = 1000
 
 
+PushRow = Annotated[
+    dict[str, str | int | float | bool | None],
+    Field(min_length=1, description="the view's join keys, all of them, and features by name"),
+]
+
+
 class PushBody(BaseModel):
     """Rows of join keys and features, with an `event_timestamp` if it is not now."""
 
-    rows: list[dict[str, str | int | float | bool | None]] = Field(min_length=1, max_length=MOST_ROWS)
+    rows: list[PushRow] = Field(min_length=1, max_length=MOST_ROWS)
 
 
 class PushReceipt(BaseModel):

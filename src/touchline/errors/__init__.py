@@ -14,10 +14,10 @@
         UsageError
             InvalidView
                 LooksAhead
-            CandidateUnfit, ClockNotFrozen, ClockRunsForward, ColumnUnknown, DriftColumnUnknown,
-            EntityKeyMissing, EntityNotFound, FeatureNotANumber, FeatureNotFound, FeatureTypeMoved,
-            FolderNotEmpty, IllegalStageChange, InvalidContract, InvalidEntityKey, InvalidEntityRows,
-            InvalidFilter, InvalidInstant, InvalidProject, InvalidProjectName, InvalidPush,
+            CandidateUnfit, ClassesUnordered, ClockNotFrozen, ClockRunsForward, ColumnUnknown,
+            DriftColumnUnknown, EntityKeyMissing, EntityNotFound, FeatureNotANumber, FeatureNotFound,
+            FeatureTypeMoved, FolderNotEmpty, IllegalStageChange, InvalidContract, InvalidEntityKey,
+            InvalidEntityRows, InvalidFilter, InvalidInstant, InvalidProject, InvalidProjectName, InvalidPush,
             InvalidRequestField, InvalidSetting, KeyNotFound, KeyRequired, ManifestNotFound, MissingColumns,
             MissingDependency, NotAPair, NotPortable, NothingNamed, NothingToLearnFrom, ProjectExists,
             ProjectNotFound, ReasonMissing, RepeatedKey, RunNotFound, SnapshotNotFound, SourceFormatNotRead,

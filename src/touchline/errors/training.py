@@ -10,6 +10,7 @@ __all__ = [
     "BudgetExceeded",
     "CandidateUnfit",
     "ClassMissing",
+    "ClassesUnordered",
     "LabelsAllEqual",
     "LabelsUnusable",
     "LeakageFound",
@@ -28,6 +29,16 @@ class UnknownScore(UsageError):
     def __init__(self, name: str, known: Collection[str]) -> None:
         self.name = name
         super().__init__(f"{name!r} is not a loss of single rows. {nearest(name, known)}")
+
+
+class ClassesUnordered(UsageError):
+    """A score of ordered classes for classes without an order."""
+
+    def __init__(self, score: str, classes: Sequence[str]) -> None:
+        super().__init__(
+            f"The score {score!r} needs classes that have an order, and {', '.join(classes)} have none. If they are "
+            "listed in their order, declare it: classification(..., ordered=True). Else score by log_loss or brier."
+        )
 
 
 class TooFewExamples(TouchlineError):

@@ -15,13 +15,13 @@ from touchline.ingest import inspect_file
 from touchline.project.load import load_project
 from touchline.project.plan import plan_changes
 from touchline.project.spec import is_project_name
+from touchline.training import RARE
 
 if TYPE_CHECKING:
     from touchline.contracts import Inference, TaskType
     from touchline.ingest import FileSample
 
 _TEST_SHARE = 0.2
-_RARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -224,8 +224,6 @@ def _project(name: str, found: Inference) -> str:
     candidates = '["ridge", "lightgbm"]' if found.task == "regression" else '["logistic", "lightgbm"]'
     score = "mse" if found.task == "regression" else "log_loss"
     options = [f"candidates={candidates}", f"test={_TEST_SHARE}", "blend=True"]
-    if found.positive_share is not None and found.positive_share < _RARE:
-        options.append('threshold="f1"')
     gates = [f'Gate.improves("{score}", confidence=0.95)']
     if found.task == "regression":
         gates.append('Gate("r2", at_least=0.0)')
@@ -251,10 +249,10 @@ def _notes(found: Inference, inputs: list[str]) -> tuple[str, ...]:
     notes += [
         f"{leak.column} may leak and stays an input: {leak.reason}" for leak in found.leaks if leak.column in inputs
     ]
-    if found.positive_share is not None and found.positive_share < _RARE:
+    if found.positive_share is not None and found.positive_share < RARE:
         notes.append(
             f"{found.classes[-1]} is {found.positive_share:.1%} of the rows, so the threshold is the one with the best "
-            'F1 on validation rows (threshold="f1"), not 0.5'
+            "F1 on validation rows, not 0.5; declare what errors cost with threshold=Costs(...)"
         )
     notes += [
         f"{column}: day and month could be the other way round; check its DateFormat"

@@ -21,8 +21,10 @@ from touchline.training.evaluation.explanation import explain as explain
 from touchline.training.fitting.conformal import PredictionInterval as PredictionInterval
 from touchline.training.fitting.model import Model as Model
 from touchline.training.fitting.recipe import Recipe as Recipe
+from touchline.training.fitting.thresholds import RARE as RARE
 from touchline.training.metrics.losses import loss_rows as loss_rows
 from touchline.training.metrics.point_metrics import LOWER_IS_BETTER as LOWER_IS_BETTER
+from touchline.training.metrics.point_metrics import decide as decide
 from touchline.training.refit import refit as refit
 from touchline.training.refit import refit_on as refit_on
 from touchline.training.refit import split_again as split_again
@@ -36,6 +38,7 @@ from touchline.training.search.tuning import TuningReport as TuningReport
 from touchline.training.search.workers import Workers as Workers
 from touchline.training.search.workers import open_workers as open_workers
 from touchline.training.spec import Candidate as Candidate
+from touchline.training.spec import Costs as Costs
 from touchline.training.spec import Task as Task
 from touchline.training.spec import Training as Training
 from touchline.training.spec import Tune as Tune

@@ -52,6 +52,7 @@ class TrainingResult:
     self_test: SelfTest
     training_set_hash: str
     trained_at: datetime
+    threshold_rule: str
     seconds: float
     libraries: Mapping[str, str]
 

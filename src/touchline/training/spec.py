@@ -31,7 +31,8 @@ class Task(BaseModel):
     features: tuple[ViewJoin, ...] = ()
     inputs: tuple[str, ...] = Field(default=(), description="columns of the examples that the model sees as they are")
     on_demand: tuple[OnDemand, ...] = ()
-    classes: tuple[str, ...] = Field(default=(), description="in their natural order, when they have one")
+    classes: tuple[str, ...] = Field(default=(), description="all of them; of two, the second is the positive one")
+    ordered: bool = Field(default=False, description="the classes have an order, as listed: RPS is a metric then")
     label_horizon: timedelta | None = Field(default=None, description="no event by then is the negative")
     slices: tuple[str, ...] = Field(default=(), description="columns whose values are also evaluated apart")
 
@@ -95,6 +96,7 @@ class ClassParts(Parts, total=False):
     """What a task with classes may say beside: all of it optional, see `Task`."""
 
     classes: Sequence[object]
+    ordered: bool
     label_horizon: timedelta | None
 
 
@@ -149,6 +151,18 @@ def validate_family(name: str) -> str:
     return name
 
 
+class Costs(BaseModel):
+    """What wrong decisions between two classes cost, in any one unit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    false_positive: Annotated[float, Field(gt=0)]
+    false_negative: Annotated[float, Field(gt=0)]
+
+
+Threshold = Annotated[float, Field(gt=0, lt=1)] | Literal["auto", "f1"] | Costs
+
+
 class Training(BaseModel):
     """How the task is learned: who competes, on which rows, and by which score."""
 
@@ -169,7 +183,11 @@ class Training(BaseModel):
     coverage: Annotated[float, Field(gt=0, lt=1)] = Field(
         default=0.9, description="share of the truth that the interval around a predicted number holds"
     )
-    threshold: float | Literal["f1"] = Field(default=0.5, description="of the second of two classes; 'f1' finds it")
+    threshold: Threshold = Field(
+        default="auto",
+        description="probability from which the second of two classes is predicted; 'f1' or `Costs` choose it on "
+        "validation rows; 'auto': 0.5, or by F1 where the class is rare (below 10 %)",
+    )
     trusted: tuple[str, ...] = Field(default=(), description="columns that may tell the label by themselves")
     baselines: Mapping[str, tuple[str, ...]] = Field(
         default_factory=dict, description="name to the columns that hold its probabilities in class order"

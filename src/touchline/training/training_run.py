@@ -17,16 +17,18 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from touchline.errors import ClassesUnordered
 from touchline.features import TrainingSet
 from touchline.statistics import Profile, build_profile
 from touchline.training.data.checks import Finding, check_rows, validate_no_leak
 from touchline.training.data.rows import Array, LabelledRows, labelled_rows
 from touchline.training.data.splits import Split, latest_windows, make_split
-from touchline.training.evaluation.evaluate import Evaluation, Judged, evaluate, evaluate_interval, output_names
+from touchline.training.evaluation.evaluate import EvaluatedRows, Evaluation, evaluate, evaluate_interval, output_names
 from touchline.training.fitting.blend import own_families
 from touchline.training.fitting.conformal import PredictionInterval, conformal_interval
 from touchline.training.fitting.fit import fit_recipe
 from touchline.training.fitting.model import Model
+from touchline.training.fitting.thresholds import threshold_rule
 from touchline.training.inspection import Inspected, inspect
 from touchline.training.result import SelfTest, TrainingResult
 from touchline.training.search.candidates import Contender
@@ -91,6 +93,7 @@ def train(
         self_test=_self_test(model, context.rows),
         training_set_hash=training_set.hash,
         trained_at=now,
+        threshold_rule=_threshold_rule(winner, context),
         seconds=time.perf_counter() - began,
         libraries=library_versions(),
     )
@@ -100,6 +103,8 @@ def _prepared(
     rows: LabelledRows, training: Training, frame: pl.DataFrame
 ) -> tuple[SearchContext, Split, tuple[Finding, ...]]:
     """The rows divided and looked through for leaks, which end the training."""
+    if training.score == "rps" and rows.kind == "multiclass" and not rows.has_ordered_classes:
+        raise ClassesUnordered(training.score, rows.classes)
     split = make_split(rows, training, windows=training.tune.windows if training.tune.is_on else 1)
     findings = check_rows(rows, split, frame)
     validate_no_leak(findings, training.trusted)
@@ -135,9 +140,15 @@ def _written_and_read(model: Model, winner: Contender) -> Model:
 def _judge_on_test(model: Model, context: SearchContext, split: Split, frame: pl.DataFrame) -> Evaluation:
     test = context.rows.at(split.test)
     named = {name: _named_baseline(columns, frame, test) for name, columns in context.training.baselines.items()}
-    said, judged = model.predict(test.vectors), Judged.of(test, threshold=model.threshold, seed=context.training.seed)
-    found = evaluate(context.rows.at(split.train), test, said, frame=frame, named=named, judged=judged)
-    return replace(found, interval=evaluate_interval(model.interval, judged, said))
+    predictions = model.predict(test.vectors)
+    evaluated = EvaluatedRows.of(test, threshold=model.threshold, seed=context.training.seed)
+    found = evaluate(context.rows.at(split.train), test, predictions, frame=frame, named=named, evaluated=evaluated)
+    return replace(found, interval=evaluate_interval(model.interval, evaluated, predictions))
+
+
+def _threshold_rule(winner: Contender, context: SearchContext) -> str:
+    validated = context.rows.at(winner.out_of_fold.rows)
+    return threshold_rule(context.training.threshold, validated.labels, len(validated.classes))
 
 
 def _named_baseline(columns: tuple[str, ...], frame: pl.DataFrame, test: LabelledRows) -> Array:

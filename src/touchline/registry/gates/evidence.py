@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.statistics import Dependence
-from touchline.training import loss_rows
+from touchline.training import decide, loss_rows
 
 Array = NDArray[np.float64]
 
@@ -20,6 +20,7 @@ class ReferenceModel:
 
     name: str
     predictions: Array
+    threshold: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -47,18 +48,21 @@ class Evidence:
     rows_name: str = "examples"
     stage: str = "None"
     dependence: Dependence = "serial"
+    threshold: float = 0.5
 
     @property
     def rows(self) -> int:
         return len(self.labels)
 
 
-def losses(metric: str, labels: NDArray[np.float64], predictions: Array) -> Array:
+def losses(metric: str, labels: NDArray[np.float64], predictions: Array, *, threshold: float = 0.5) -> Array:
     """The cost of each row, whose mean is (or falls with) the metric; smaller is better.
+
+    `threshold` decides between two classes, as in the metrics of the evaluation.
 
     >>> losses("accuracy", np.array([1.0, 0.0]), np.array([[0.2, 0.8], [0.4, 0.6]])).tolist()
     [0.0, 1.0]
     """
     if metric == "accuracy":
-        return np.asarray(predictions.argmax(axis=1) != labels, dtype=np.float64)
+        return np.asarray(decide(predictions, threshold) != labels, dtype=np.float64)
     return loss_rows("mse" if metric == "rmse" else metric, labels, predictions)

@@ -126,7 +126,7 @@ def _slice(gate: Gate, evidence: Evidence) -> GateResult:
 
 
 def _slice_metric(metric: str, evidence: Evidence, keep: list[int]) -> float:
-    cost = float(losses(metric, evidence.labels[keep], evidence.predictions[keep]).mean())
+    cost = float(losses(metric, evidence.labels[keep], evidence.predictions[keep], threshold=evidence.threshold).mean())
     if metric == "accuracy":
         return 1 - cost
     return cost**0.5 if metric == "rmse" else cost
@@ -164,11 +164,12 @@ def _improves(gate: Gate, evidence: Evidence) -> GateResult:
     if unpaired > paired.rows:
         return _unpaired(gate, paired, reference, unpaired)
     alpha = alpha_at_look(1 - (gate.confidence or 0.95), evidence.look)
-    ours = losses(gate.metric, paired.labels, paired.predictions)
-    theirs = losses(gate.metric, paired.labels, reference.predictions[_has_value(reference)])
+    theirs = reference.predictions[_has_value(reference)]
+    our_losses = losses(gate.metric, paired.labels, paired.predictions, threshold=evidence.threshold)
+    their_losses = losses(gate.metric, paired.labels, theirs, threshold=reference.threshold)
     try:
         found = paired_comparison(
-            ours, theirs, paired.clusters, alpha=alpha, seed=_SEED, dependence=evidence.dependence
+            our_losses, their_losses, paired.clusters, alpha=alpha, seed=_SEED, dependence=evidence.dependence
         )
     except TooFewClusters as few:
         return replace(_too_few(gate, paired, few), unpaired=unpaired)

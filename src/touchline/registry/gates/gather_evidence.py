@@ -63,6 +63,7 @@ def gather_evidence(
         approvals=approvals(registry, version),
         stage=version.stage,
         dependence=dependence_of(frame),
+        threshold=read_recipe(registry, version).threshold,
     )
 
 
@@ -146,7 +147,9 @@ def _production(
     said = pl.read_parquet(BytesIO(registry.objects.read(key)))
     aligned = frame.select("example_id").join(said, on="example_id", how="left", maintain_order="left")
     _validate_complete(version, aligned, f"Production version {production.version}")
-    return ReferenceModel(f"Production version {production.version}", _matrix(aligned, version.classes, ""))
+    predictions = _matrix(aligned, version.classes, "")
+    threshold = read_recipe(registry, production).threshold
+    return ReferenceModel(f"Production version {production.version}", predictions, threshold)
 
 
 def _validate_complete(version: ModelVersion, said: pl.DataFrame, whose: str) -> None:

@@ -36,7 +36,8 @@ def write_code(model: Path, folder: Path) -> tuple[Path, Path]:
     loader = folder / "load_model.py"
     loader.write_text(_LOADER.format(families=families), encoding="utf-8")
     source = Path(str(touchline.__file__)).parent
-    for path in _imported_files([pyfunc.__name__, *(place.partition(":")[0] for place in families.values())]):
+    own = [place.partition(":")[0] for place in families.values() if place != pyfunc.READ_BY_SKOPS]
+    for path in _imported_files([pyfunc.__name__, *own]):
         target = folder / "code" / _PACKAGE / path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)

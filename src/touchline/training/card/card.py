@@ -14,6 +14,11 @@ from touchline.training.evaluation.diagnostics import SliceReport
 from touchline.training.evaluation.evaluate import EvaluatedInterval, Metric
 from touchline.training.result import TrainingResult
 
+_SPLITS: Final = {
+    "time": "by time: the newest are the test examples",
+    "stratified": "at random, with the same share of each class in every part",
+    "grouped": "at random by cluster: a cluster is in one part only",
+}
 _SLICE_METRICS: Final = ("log_loss", "accuracy", "f1", "ece", "rmse", "mae", "r2")
 _ETHICS: Final = (
     "The project declares no ethical considerations. Compare the performance by subgroup before you use the model for "
@@ -132,11 +137,19 @@ def _factors(result: TrainingResult) -> str:
 
 
 def _metrics(result: TrainingResult) -> str:
-    threshold = f" The decision threshold is {result.evaluation.threshold:.3g}." if result.model.classes else ""
-    return (
-        "Each metric has a 95 % interval from a bootstrap over clusters of examples in time order. The constant "
-        f"baseline predicts the same value for every example.{threshold}"
-    )
+    sentences = [
+        "Each metric has a 95 % interval from a bootstrap over clusters of examples.",
+        "The constant baseline predicts the same value for every example.",
+    ]
+    if len(result.model.classes) == 2:
+        rule = f": {result.threshold_rule}" if result.threshold_rule else ""
+        sentences.append(f"The decision threshold is {result.evaluation.threshold:.3g}{rule}.")
+    if absent := result.evaluation.absent:
+        sentences.append(
+            f"No test example is {' or '.join(absent)}: the areas under curves, precision, recall and F1 do not cover "
+            f"{'it' if len(absent) == 1 else 'them'}."
+        )
+    return " ".join(sentences)
 
 
 def _evaluation_data(result: TrainingResult) -> str:
@@ -153,8 +166,9 @@ def _training_data(result: TrainingResult, facts: CardFacts) -> tuple[str | Tabl
     split = result.split
     rows = tuple((part.name, f"{part.rows:,}", _day(part.first_cutoff), _day(part.last_cutoff)) for part in split.parts)
     text = (
-        f"The examples were split by {split.method}. {split.held_back:,} examples before the test window were left "
-        f"out of training because their labels became known too late. {split.unlabelled:,} examples have no label. "
+        f"The examples were split {_SPLITS[split.method]}. {split.held_back:,} examples before the test window were "
+        "left out of training because their labels became known too late. "
+        f"{split.unlabelled:,} examples have no label. "
         "The released model uses the same recipe and all labels. The metrics below are those of the evaluated model, "
         "which used no label from the test window."
     )

@@ -38,6 +38,7 @@ class LabelledRows:
     clusters: Index
     places: Index
     unlabelled: int
+    has_ordered_classes: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -82,6 +83,7 @@ def labelled_rows(task: Task, training_set: TrainingSet, *, now: datetime) -> La
         clusters=example_clusters(known),
         places=known["_place"].to_numpy().astype(np.int64),
         unlabelled=frame.height - known.height,
+        has_ordered_classes=task.ordered,
     )
 
 

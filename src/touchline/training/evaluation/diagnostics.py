@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from touchline.training.data.rows import LabelledRows
-from touchline.training.evaluation.evaluate import Judged, Metric, metrics_with_intervals
+from touchline.training.evaluation.evaluate import EvaluatedRows, Metric, metrics_with_intervals
 from touchline.training.metrics.losses import one_hot
 from touchline.training.metrics.point_metrics import calibration_bins, confusion, decide
 
@@ -21,7 +21,7 @@ Index = NDArray[np.int64]
 
 _LEAST_SLICE: Final = 30
 _MOST_SLICES: Final = 20
-_REPEATS: Final = 200
+_RESAMPLES: Final = 200
 _CURVE_POINTS: Final = 100
 
 
@@ -107,7 +107,7 @@ class Diagnostics:
 def classification_tables(rows: LabelledRows, said: Array, *, threshold: float) -> Diagnostics:
     """Confusion matrix, report per class, reliability and curves."""
     labels = np.asarray(rows.labels, dtype=np.int64)
-    cells = confusion(labels, decide(said, threshold), len(rows.classes), np.ones((1, len(labels))))[0]
+    cells = confusion(labels, decide(said, threshold), len(rows.classes))
     happened = one_hot(labels, len(rows.classes))
     curves: dict[str, Curve] = {}
     for place, name in enumerate(rows.classes):
@@ -122,7 +122,7 @@ def classification_tables(rows: LabelledRows, said: Array, *, threshold: float) 
     )
 
 
-def _class_report(name: str, place: int, cells: Array) -> ClassReport:
+def _class_report(name: str, place: int, cells: Index) -> ClassReport:
     hits, called, there = cells[place, place], cells[:, place].sum(), cells[place].sum()
     return ClassReport(
         name,
@@ -198,8 +198,8 @@ class Answered:
     seed: int
 
     def report(self, name: str, value: str, chosen: Index) -> SliceReport:
-        judged = Judged.of(self.rows.at(chosen), threshold=self.threshold, seed=self.seed)
-        metrics = metrics_with_intervals(judged, self.said[chosen], repeats=_REPEATS)
+        evaluated = EvaluatedRows.of(self.rows.at(chosen), threshold=self.threshold, seed=self.seed)
+        metrics = metrics_with_intervals(evaluated, self.said[chosen], resamples=_RESAMPLES)
         return SliceReport(name, value, len(chosen), metrics)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from touchline.statistics import cluster_codes, interval
+from touchline.statistics import Dependence, cluster_codes, interval
 from touchline.training.data.rows import LabelledRows, class_shares
 from touchline.training.estimators.base import Kind
 from touchline.training.evaluation.resampling import block_length, resampled_weights
@@ -20,7 +21,11 @@ from touchline.training.metrics.point_metrics import classification_metrics, reg
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-_REPEATS = 400
+_RESAMPLES: Final = 400
+_FEW_RESAMPLES: Final = 50
+_MANY_CLUSTERS: Final = 5000
+_MOST_CLASSES: Final = 50
+_NORMAL_QUANTILE: Final = 1.959964
 _LEVEL = 0.95
 _SIGNED = ("r2", "bias")
 _SHARES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "ece", "roc_auc", "pr_auc", "r2")
@@ -49,8 +54,8 @@ class EvaluatedInterval:
 class Evaluation:
     """Metrics of one model on one set of rows. `baseline` is the constant; `baselines` are those the project names.
 
-    A named baseline is judged on the rows that it has a value for; `named` is what it says, row for row of
-    `predictions`, null as NaN.
+    A named baseline is evaluated on the rows that it has a value for; `named` has its predictions, row for row of
+    `predictions`, null as NaN. `absent` are the classes that no row of the sample has.
     """
 
     metrics: dict[str, Metric]
@@ -62,6 +67,7 @@ class Evaluation:
     threshold: float = 0.5
     named: dict[str, Array] = field(default_factory=dict)
     interval: EvaluatedInterval | None = None
+    absent: tuple[str, ...] = ()
 
     @property
     def baseline_rows(self) -> dict[str, int]:
@@ -70,61 +76,101 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """The rows predictions are judged on, and how."""
+class EvaluatedRows:
+    """The rows that predictions are evaluated on: labels, clusters in time order, and how classes are decided.
+
+    `dependence` is "none" where the rows have no time.
+    """
 
     kind: Kind
     labels: Labels
     clusters: Index
-    ordered: bool = True
+    ordered: bool = False
     threshold: float = 0.5
     seed: int = 0
+    dependence: Dependence = "serial"
 
     @classmethod
-    def of(cls, rows: LabelledRows, *, threshold: float, seed: int) -> Judged:
+    def of(cls, rows: LabelledRows, *, threshold: float, seed: int) -> EvaluatedRows:
         clusters = cluster_codes(rows.clusters, len(rows), at=rows.cutoffs)
-        return cls(rows.kind, rows.labels, clusters, True, threshold, seed)
+        has_time = len(rows) > 0 and rows.cutoffs.min() < rows.cutoffs.max()
+        dependence: Dependence = "serial" if has_time else "none"
+        return cls(rows.kind, rows.labels, clusters, rows.has_ordered_classes, threshold, seed, dependence)
 
-    def at(self, chosen: Index) -> Judged:
+    def at(self, chosen: Index) -> EvaluatedRows:
         """The same for the chosen rows."""
         clusters = cluster_codes(self.clusters[chosen], len(chosen))
         return replace(self, labels=self.labels[chosen], clusters=clusters)
 
-    def values(self, predictions: Array, weights: Array) -> dict[str, Array]:
+    def metrics(self, predictions: Array, weights: Array) -> dict[str, Array]:
         """Every metric under each row of weights."""
         if self.kind == "regression":
             return regression_metrics(self.labels, predictions, weights)
         return classification_metrics(self.labels, predictions, weights, ordered=self.ordered, threshold=self.threshold)
 
 
-def point_metrics(judged: Judged, predictions: Array) -> dict[str, float]:
+def point_metrics(evaluated: EvaluatedRows, predictions: Array) -> dict[str, float]:
     """Every metric of the rows as they are."""
-    values = judged.values(predictions, np.ones((1, len(judged.labels))))
+    values = evaluated.metrics(predictions, np.ones((1, len(evaluated.labels))))
     return {name: float(value[0]) for name, value in values.items()}
 
 
-def metrics_with_intervals(judged: Judged, predictions: Array, *, repeats: int = _REPEATS) -> dict[str, Metric]:
-    """Every metric with a 95 % interval from redrawn clusters."""
-    points = point_metrics(judged, predictions)
-    if int(judged.clusters.max()) + 1 < _LEAST_CLUSTERS:
+def metrics_with_intervals(
+    evaluated: EvaluatedRows, predictions: Array, *, resamples: int = _RESAMPLES
+) -> dict[str, Metric]:
+    """Every metric with a 95 % interval from resampled clusters.
+
+    With many clusters a metric is close to normal, so a few resamples give its standard error and the interval
+    (Efron and Tibshirani 1993, chapter 6: 50 are enough for a standard error). Beyond 50 classes there are none.
+    """
+    points = point_metrics(evaluated, predictions)
+    clusters = int(evaluated.clusters.max()) + 1
+    if clusters < _LEAST_CLUSTERS or predictions.shape[1] > _MOST_CLASSES:
         return {name: Metric(value) for name, value in points.items()}
-    drawn: dict[str, list[Array]] = {name: [] for name in points}
-    losses = loss_rows("mse" if judged.kind == "regression" else "log_loss", judged.labels, predictions)
-    block = block_length(losses, judged.clusters)
-    for weights in resampled_weights(judged.clusters, block=block, repeats=repeats, seed=judged.seed):
-        for name, values in judged.values(predictions, weights).items():
-            drawn[name].append(values)
-    return {name: _with_interval(name, value, np.concatenate(drawn[name])) for name, value in points.items()}
+    is_normal = clusters >= _MANY_CLUSTERS
+    resampled: dict[str, list[Array]] = {name: [] for name in points}
+    draws = resampled_weights(
+        evaluated.clusters,
+        block=_block_length(evaluated, predictions),
+        resamples=_FEW_RESAMPLES if is_normal else resamples,
+        seed=evaluated.seed,
+    )
+    for weights in draws:
+        for name, values in evaluated.metrics(predictions, weights).items():
+            resampled[name].append(values)
+    bounds = _normal_interval if is_normal else _with_interval
+    return {name: bounds(name, value, np.concatenate(resampled[name])) for name, value in points.items()}
 
 
-def _with_interval(name: str, value: float, drawn: Array) -> Metric:
-    """The middle of the redrawn values, moved by their bias: a calibration error only grows when rows are redrawn."""
-    finite = drawn[np.isfinite(drawn)]
-    if len(finite) < len(drawn) / 2:
+def _block_length(evaluated: EvaluatedRows, predictions: Array) -> float:
+    """How many clusters in a row depend on each other; rows without time are independent."""
+    if evaluated.dependence == "none":
+        return 1.0
+    score = "mse" if evaluated.kind == "regression" else "log_loss"
+    return block_length(loss_rows(score, evaluated.labels, predictions), evaluated.clusters)
+
+
+def _normal_interval(name: str, value: float, resampled: Array) -> Metric:
+    finite = resampled[np.isfinite(resampled)]
+    if len(finite) < len(resampled) / 2:
         return Metric(value)
-    ends = np.quantile(finite, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]) - finite.mean() + value
-    low, high = np.clip(ends, None if name in _SIGNED else 0.0, 1.0 if name in _SHARES else None)
-    return Metric(value, min(float(low), value), max(float(high), value))
+    half = _NORMAL_QUANTILE * float(finite.std(ddof=1))
+    return _clipped(name, value, value - half, value + half)
+
+
+def _with_interval(name: str, value: float, resampled: Array) -> Metric:
+    """The middle of the resampled values, moved by their bias: a calibration error only grows in a resample."""
+    finite = resampled[np.isfinite(resampled)]
+    if len(finite) < len(resampled) / 2:
+        return Metric(value)
+    low, high = np.quantile(finite, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]) - finite.mean() + value
+    return _clipped(name, value, float(low), float(high))
+
+
+def _clipped(name: str, value: float, low: float, high: float) -> Metric:
+    least, most = None if name in _SIGNED else 0.0, 1.0 if name in _SHARES else None
+    low, high = (float(np.clip(end, least, most)) for end in (low, high))
+    return Metric(value, min(low, value), max(high, value))
 
 
 def constant_predictions(train: LabelledRows, rows: int) -> Array:
@@ -141,40 +187,43 @@ def evaluate(
     *,
     frame: pl.DataFrame,
     named: Mapping[str, Array] | None = None,
-    judged: Judged,
+    evaluated: EvaluatedRows,
 ) -> Evaluation:
     """The evaluation of predictions for the test rows; `frame` is the training set's frame they come from."""
-    metrics = metrics_with_intervals(judged, predictions)
+    metrics = metrics_with_intervals(evaluated, predictions)
     return Evaluation(
         metrics=metrics,
-        baseline=metrics_with_intervals(judged, constant_predictions(train, len(test))),
+        baseline=metrics_with_intervals(evaluated, constant_predictions(train, len(test))),
         rows=len(test),
-        clusters=int(judged.clusters.max()) + 1,
+        clusters=int(evaluated.clusters.max()) + 1,
         predictions=predictions_frame(test, predictions, frame),
-        baselines={name: _where_known(judged, said, metrics) for name, said in (named or {}).items()},
-        threshold=judged.threshold,
+        baselines={name: _where_known(evaluated, said, metrics) for name, said in (named or {}).items()},
+        threshold=evaluated.threshold,
         named=dict(named or {}),
+        absent=tuple(name for code, name in enumerate(test.classes) if not (test.labels == code).any()),
     )
 
 
-def evaluate_interval(promised: PredictionInterval | None, judged: Judged, values: Array) -> EvaluatedInterval | None:
+def evaluate_interval(
+    promised: PredictionInterval | None, evaluated: EvaluatedRows, values: Array
+) -> EvaluatedInterval | None:
     """How many of the rows the interval around their predicted values covers."""
     if promised is None:
         return None
-    within = (np.abs(values[:, 0] - judged.labels) <= promised.half_width).astype(np.float64)
-    if int(judged.clusters.max()) + 1 < _LEAST_CLUSTERS:
+    within = (np.abs(values[:, 0] - evaluated.labels) <= promised.half_width).astype(np.float64)
+    if int(evaluated.clusters.max()) + 1 < _LEAST_CLUSTERS:
         return EvaluatedInterval(promised, Metric(float(within.mean())))
-    found = interval(within, judged.clusters, seed=judged.seed)
+    found = interval(within, evaluated.clusters, seed=evaluated.seed, dependence=evaluated.dependence)
     low, high = (float(np.clip(end, 0.0, 1.0)) for end in (found.low, found.high))
     return EvaluatedInterval(promised, Metric(float(within.mean()), low, high))
 
 
-def _where_known(judged: Judged, said: Array, names: Collection[str]) -> dict[str, Metric]:
+def _where_known(evaluated: EvaluatedRows, said: Array, names: Collection[str]) -> dict[str, Metric]:
     """The metrics over the rows that there is a value for; no numbers where there is none."""
     known = np.flatnonzero(np.isfinite(said).all(axis=1))
     if not len(known):
         return {name: Metric(float("nan")) for name in names}
-    return metrics_with_intervals(judged.at(known), said[known])
+    return metrics_with_intervals(evaluated.at(known), said[known])
 
 
 def predictions_frame(test: LabelledRows, predictions: Array, frame: pl.DataFrame) -> pl.DataFrame:

@@ -25,12 +25,12 @@ def block_length(losses: Array, clusters: Index) -> float:
     return optimal_block_length(means)
 
 
-def resampled_weights(clusters: Index, *, block: float, repeats: int, seed: int) -> Iterator[Array]:
+def resampled_weights(clusters: Index, *, block: float, resamples: int, seed: int) -> Iterator[Array]:
     """How often each row is drawn, in chunks of [repeats, rows]. `clusters` are numbered in time order from 0."""
     random = np.random.default_rng(seed)
     count = int(clusters.max()) + 1
-    for start in range(0, repeats, _CHUNK):
-        rows = min(_CHUNK, repeats - start)
+    for start in range(0, resamples, _CHUNK):
+        rows = min(_CHUNK, resamples - start)
         drawn = stationary_indices(random, resamples=rows, count=count, block_length=block)
         flat = drawn + np.arange(rows)[:, None] * count
         times = np.bincount(flat.ravel(), minlength=rows * count).reshape(rows, count)

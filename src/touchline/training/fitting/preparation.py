@@ -206,6 +206,13 @@ def fit_preparation(
             categories.append(category)
         else:
             dropped.append(column.name)
+    if not numbers and not categories:
+        # An estimator needs a column; from one that does not vary it learns nothing but the base rate.
+        place = next((place for place, column in enumerate(columns) if column.name in (chosen or [column.name])), 0)
+        dropped.remove(columns[place].name)
+        present = finite[:, place][~np.isnan(finite[:, place])]
+        value = float(present[0]) if len(present) else 0.0
+        numbers.append(NumberPart(place, value, value, 1.0, flags_nulls=False))
     names = column_names(layout, columns, numbers, categories)
     return Preparation(layout, tuple(numbers), tuple(categories), tuple(dropped), names)
 

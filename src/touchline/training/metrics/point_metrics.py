@@ -6,7 +6,10 @@ a metric and its bootstrap replicates.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from touchline.training.metrics.losses import (
     Array,
@@ -30,40 +33,54 @@ def weighted_mean(values: Array, weights: Array) -> Array:
 
 
 def decide(probabilities: Array, threshold: float) -> Labels:
-    """The class each row is said to be: the second of two from `threshold` on, else the likeliest."""
+    """The predicted class of each row: the second of two from `threshold` on, else the most probable."""
     if probabilities.shape[1] == 2:
         return (probabilities[:, 1] >= threshold).astype(np.int64)
     return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
 
 
-def confusion(labels: Labels, decided: Labels, classes: int, weights: Array) -> Array:
-    """Weights by (what happened, what was said): [repeats, classes, classes]."""
-    cells = one_hot(np.asarray(labels, dtype=np.int64) * classes + decided, classes * classes)
-    return np.asarray((weights @ cells).reshape(-1, classes, classes))
+def confusion(labels: Labels, decided: Labels, classes: int) -> NDArray[np.int64]:
+    """Rows by (observed class, predicted class): [classes, classes]."""
+    cells = np.asarray(labels, dtype=np.int64) * classes + decided
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes).astype(np.int64)
 
 
 def _ratio(part: Array, whole: Array) -> Array:
     return np.divide(part, whole, out=np.zeros_like(part, dtype=np.float64), where=whole > 0)
 
 
-def _told(values: Array) -> Array:
-    """Of two classes the second, of more the mean."""
-    return values[:, 1] if values.shape[1] == 2 else np.asarray(values.mean(axis=1))
+def _over_classes(values: Array, counted: NDArray[np.bool_]) -> Array:
+    """Binary: the value of the positive (second) class. Multiclass: the mean over the counted classes, unweighted."""
+    return values[:, 1] if values.shape[1] == 2 else _mean_where(values, counted)
 
 
-def decision_metrics(cells: Array) -> dict[str, Array]:
-    """Accuracy, precision, recall and F1 of confusion matrices; the mean over classes when there are more than two."""
-    hits = np.diagonal(cells, axis1=1, axis2=2)
-    precision = _ratio(hits, cells.sum(axis=1))
-    recall = _ratio(hits, cells.sum(axis=2))
-    f1 = _ratio(2 * hits, cells.sum(axis=1) + cells.sum(axis=2))
+def _mean_where(values: Array, counted: NDArray[np.bool_]) -> Array:
+    return _ratio(np.where(counted, values, 0.0).sum(axis=1), counted.sum(axis=1).astype(np.float64))
+
+
+def decision_metrics(labels: Labels, decided: Labels, classes: int, weights: Array) -> dict[str, Array]:
+    """Accuracy, balanced accuracy, precision, recall and F1 under each row of `weights`.
+
+    A class that is neither observed nor predicted does not count, and balanced accuracy leaves out what is not
+    observed, as in scikit-learn.
+    """
+    labels = np.asarray(labels, dtype=np.int64)
+    observed, predicted = _by_class(labels, classes, weights), _by_class(decided, classes, weights)
+    hits = _by_class(labels, classes, weights * (labels == decided))
+    recall = _ratio(hits, observed)
+    present = (observed > 0) | (predicted > 0)
     return {
-        "accuracy": hits.sum(axis=1) / cells.sum(axis=(1, 2)),
-        "balanced_accuracy": recall.mean(axis=1),
-        "precision": _told(precision),
-        "recall": _told(recall),
-        "f1": _told(f1),
+        "accuracy": hits.sum(axis=1) / weights.sum(axis=1),
+        "balanced_accuracy": _mean_where(recall, observed > 0),
+        "precision": _over_classes(_ratio(hits, predicted), present),
+        "recall": _over_classes(recall, present),
+        "f1": _over_classes(_ratio(2 * hits, observed + predicted), present),
     }
+
+
+def _by_class(codes: Labels, classes: int, weights: Array) -> Array:
+    """The weight of each class: [repeats, classes]."""
+    return np.stack([np.bincount(codes, weights=row, minlength=classes) for row in weights])
 
 
 def calibration_error(labels: Labels, probabilities: Array, weights: Array) -> Array:
@@ -92,7 +109,11 @@ def _calibration_error(happened: Array, scores: Array, weights: Array) -> Array:
 def classification_metrics(
     labels: Labels, probabilities: Array, weights: Array, *, ordered: bool = False, threshold: float = 0.5
 ) -> dict[str, Array]:
-    """Every classification metric under each row of `weights`. RPS only where the classes have an order."""
+    """Every classification metric under each row of `weights`. RPS only where the classes have an order.
+
+    The areas under the curves of more than two classes are means over the classes that have an observed row and
+    a row of another class.
+    """
     classes = probabilities.shape[1]
     found = {
         "log_loss": weighted_mean(log_loss_rows(labels, probabilities), weights),
@@ -100,22 +121,32 @@ def classification_metrics(
     }
     if ordered and classes > 2:
         found["rps"] = weighted_mean(rps_rows(labels, probabilities), weights)
-    found |= decision_metrics(confusion(labels, decide(probabilities, threshold), classes, weights))
+    found |= decision_metrics(labels, decide(probabilities, threshold), classes, weights)
     found["ece"] = calibration_error(labels, probabilities, weights)
-    happened = one_hot(labels, classes)
+    observed = one_hot(labels, classes)
     chosen = [1] if classes == 2 else range(classes)
-    found["roc_auc"] = np.mean([roc_auc(happened[:, c], probabilities[:, c], weights) for c in chosen], axis=0)
-    found["pr_auc"] = np.mean([average_precision(happened[:, c], probabilities[:, c], weights) for c in chosen], axis=0)
+    for name, area in (("roc_auc", roc_auc), ("pr_auc", average_precision)):
+        found[name] = _mean_of_defined([area(observed[:, c], probabilities[:, c], weights) for c in chosen])
     if classes == 2:
-        found["precision_at_10pct"] = precision_at_share(happened[:, 1], probabilities[:, 1], weights, share=0.1)
+        found["precision_at_10pct"] = precision_at_share(observed[:, 1], probabilities[:, 1], weights, share=0.1)
     return found
+
+
+def _mean_of_defined(values: Sequence[Array]) -> Array:
+    """The mean over classes of the values that are defined; NaN where none is."""
+    stacked = np.stack(values)
+    is_defined = np.isfinite(stacked)
+    total = np.where(is_defined, stacked, 0.0).sum(axis=0)
+    count = is_defined.sum(axis=0).astype(np.float64)
+    return np.asarray(np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0))
 
 
 def regression_metrics(labels: Labels, values: Array, weights: Array) -> dict[str, Array]:
     """MSE, RMSE, MAE, R² and bias (mean prediction minus mean label) under each row of `weights`."""
     truth = np.asarray(labels, dtype=np.float64)
     mse = weighted_mean(squared_error_rows(truth, values), weights)
-    spread = weighted_mean(truth**2, weights) - weighted_mean(truth, weights) ** 2
+    centred = truth - truth.mean()  # the squares of large labels have no room for their differences
+    spread = weighted_mean(centred**2, weights) - weighted_mean(centred, weights) ** 2
     return {
         "mse": mse,
         "rmse": np.sqrt(mse),

@@ -43,9 +43,14 @@ def average_precision(happened: Array, scores: Array, weights: Array) -> Array:
 
 
 def precision_at_share(happened: Array, scores: Array, weights: Array, *, share: float) -> Array:
-    """What share happened among the highest-scored `share` of the rows."""
-    order = np.argsort(-scores, kind="stable")
-    ordered = weights[:, order]
-    room = share * ordered.sum(axis=1, keepdims=True)
-    taken = np.clip(room - (np.cumsum(ordered, axis=1) - ordered), 0.0, ordered)
-    return np.asarray((taken * happened[order]).sum(axis=1) / taken.sum(axis=1))
+    """The precision among the highest-scored `share` of the rows.
+
+    Of rows with the score at its edge a part is taken at random: the value is the mean over all such choices
+    (McSherry and Najork 2008), so the order of the rows has no effect.
+    """
+    positives, negatives = _steps(happened, scores, weights)
+    step = positives + negatives
+    room = share * step.sum(axis=1, keepdims=True)
+    taken = np.clip(room - (np.cumsum(step, axis=1) - step), 0.0, step)
+    precision = np.divide(positives, step, out=np.zeros_like(step), where=step > 0)
+    return _share((taken * precision).sum(axis=1), taken.sum(axis=1))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from touchline.errors import BudgetExceeded, CandidateUnfit, MissingDependency, WorkerLost
 from touchline.plugins import load, names
 from touchline.training.estimators.base import GROUP, Deadline, Family, Kind, ParamValue
-from touchline.training.evaluation.evaluate import Judged, point_metrics
+from touchline.training.evaluation.evaluate import EvaluatedRows, point_metrics
 from touchline.training.fitting.calibration import (
     NO_CALIBRATION,
     Calibrator,
@@ -23,7 +23,7 @@ from touchline.training.fitting.calibration import (
 )
 from touchline.training.fitting.fit import OutOfFold, fit_out_of_fold
 from touchline.training.fitting.recipe import Recipe
-from touchline.training.fitting.thresholds import best_threshold
+from touchline.training.fitting.thresholds import choose_threshold
 from touchline.training.metrics.losses import loss_rows
 from touchline.training.search.context import SearchContext
 from touchline.training.search.time_limit import run_within
@@ -150,13 +150,11 @@ def judge(recipe: Recipe, family: Family, context: SearchContext, out_of_fold: O
         method = choose_calibration(labels, said, context.training.calibration, seed=recipe.seed)
         calibrator = fit_calibrator(method, labels, said)
         corrected = corrected_by_others(method, labels, said, seed=recipe.seed)
-    threshold = (
-        best_threshold(rows.labels, corrected) if context.training.threshold == "f1" else context.training.threshold
-    )
+    threshold = choose_threshold(context.training.threshold, rows.labels, corrected)
     recipe = replace(recipe, calibration=calibrator.method, threshold=threshold)
     losses = loss_rows(context.training.score_for(rows.kind), rows.labels, corrected)
     score = float(losses.mean())
-    metrics = point_metrics(Judged.of(rows, threshold=threshold, seed=recipe.seed), corrected)
+    metrics = point_metrics(EvaluatedRows.of(rows, threshold=threshold, seed=recipe.seed), corrected)
     seconds = time.perf_counter() - began
     report = CandidateReport(recipe.candidate, recipe.params, metrics, seconds, None, calibrator.method, score)
     return Contender(recipe, family, score, calibrator, out_of_fold, losses, report)
