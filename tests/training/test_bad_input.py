@@ -19,7 +19,7 @@ from touchline.errors import (
 from touchline.training import Candidate, FitRequest, Fitted, Training, TrainingResult, Tune, train
 from touchline.training.estimators.linear import LogisticFamily
 
-EVERY = Training(candidates=("logistic", "lightgbm", "xgboost", "forest"), calibration=("none",), smote=False)
+EVERY = Training(candidates=("logistic", "lightgbm", "xgboost", "forest"), calibration=("none",), blend=False)
 PLACE = pl.int_range(pl.len())
 
 
@@ -40,7 +40,7 @@ def told(result: TrainingResult) -> dict[str, str | None]:
         (
             a_frame().with_columns(label=pl.when(PLACE < 330).then(pl.lit("no")).otherwise(pl.lit("yes"))),
             ClassMissing,
-            "No example of 'yes' is among the 250 known before the validation window",
+            "No example of 'yes' is among the 280 known before the validation window",
         ),
         (a_frame().with_columns(label=pl.lit(None, pl.String)), OneClassOnly, "No label is known"),
         (

@@ -69,7 +69,12 @@ def trained(share: float, **declared: object) -> TrainingResult:
     rare = frame["signal"].rank() > (1 - share) * frame.height
     flipped = rare ^ (pl.Series(np.arange(frame.height) % 17 == 0))
     labelled = frame.with_columns(label=pl.when(flipped).then(pl.lit("yes")).otherwise(pl.lit("no")))
-    declared = {"candidates": (Candidate(name="own", family=LOGISTIC),), "calibration": ("none",), **declared}
+    plain: dict[str, object] = {
+        "candidates": (Candidate(name="own", family=LOGISTIC),),
+        "calibration": ("none",),
+        "smote": True,
+    }
+    declared = {"blend": False, **plain, **declared}
     return train(a_task(), Training.model_validate(declared), a_training_set(labelled), now=NOW)
 
 

@@ -32,7 +32,7 @@ def test_a_search_that_finds_nothing_better_leaves_its_time() -> None:
 
 def test_time_that_searches_leave_goes_to_the_best_again_under_another_seed() -> None:
     tune = Tune(seconds=600.0, windows=1)
-    result = trained(candidates=("logistic",), tune=tune, smote=False, calibration=("none",))
+    result = trained(candidates=("logistic",), tune=tune, blend=False, calibration=("none",))
     names = [report.name for report in result.candidates]
     assert names == ["logistic", "logistic+tuned", *(f"logistic+tuned {again}" for again in (2, 3, 4, 5))]
     studies = [report.tuning.study for report in result.candidates if report.tuning]

@@ -17,7 +17,7 @@ from touchline.training.fitting.blend import find_family
 from touchline.training.fitting.conformal import conformal_interval
 from touchline.training.fitting.fit import fit_recipe
 
-RIDGE = Training(candidates=("ridge",), learning_curve=False)
+RIDGE = Training(candidates=("ridge",), learning_curve=False, validation=0.2)
 
 
 def a_result(training: Training = RIDGE, rows: int = 600) -> TrainingResult:

@@ -14,7 +14,7 @@ from tests.training.builders import NOW, START, a_frame, a_task, a_training_set
 from touchline.errors import LabelsUnusable, OneClassOnly, TooFewExamples
 from touchline.training import Training
 from touchline.training.data.rows import LabelledRows, labelled_rows
-from touchline.training.data.splits import make_split
+from touchline.training.data.splits import further_deals, make_split
 
 
 def rows_of(frame: pl.DataFrame) -> LabelledRows:
@@ -133,3 +133,28 @@ def test_candidates_are_cross_validated_where_rows_or_positives_are_few(rows: in
     assert len(np.unique(validated)) == len(validated)
     if folds > 1:
         assert set(validated.tolist()) == set(split.train.tolist())
+
+
+def test_few_rows_without_time_are_dealt_into_folds_several_times() -> None:
+    rows = labelled_rows(a_task(), a_training_set(a_frame(300, timed=False)), now=NOW)
+    split = make_split(rows, Training())
+    deals = further_deals(rows, Training(), split)
+    assert len(split.windows) == 5
+    assert [len(deal) for deal in deals] == [5, 5]
+    for deal in deals:
+        validated = np.concatenate([window.validation for window in deal])
+        assert np.array_equal(np.sort(validated), split.train)
+        assert all(not set(window.fit) & set(window.validation) for window in deal)
+    assert not np.array_equal(deals[0][0].validation, deals[1][0].validation)
+
+
+def test_few_rows_in_time_are_validated_on_their_newer_half_in_five_steps() -> None:
+    rows = labelled_rows(a_task(), a_training_set(a_frame(400)), now=NOW)
+    split = make_split(rows, Training())
+    validated = np.concatenate([window.validation for window in split.windows])
+    assert len(split.windows) == 5
+    assert len(validated) == pytest.approx(len(split.train) / 2, abs=12)
+    assert all(rows.known_at[w.fit].max() <= rows.cutoffs[w.validation].min() for w in split.windows)
+    declared = make_split(rows, Training(validation=0.2))
+    assert len(declared.windows) == 1
+    assert further_deals(rows, Training(), split) == ()

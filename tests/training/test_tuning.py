@@ -16,7 +16,7 @@ from touchline.training.search.tuning import TuningReport
 
 
 def searched(trials: int = 4, *, studies: Path | None = None, rows: int = 400, **changes: object) -> TrainingResult:
-    declared = {"candidates": ("lightgbm",), "tune": Tune(trials=trials, windows=2), "smote": False, **changes}
+    declared = {"candidates": ("lightgbm",), "tune": Tune(trials=trials, windows=2), "blend": False, **changes}
     return train(
         a_task(),
         Training.model_validate(declared),

@@ -176,7 +176,9 @@ class Training(BaseModel):
     embargo: str | timedelta | None = Field(default=None, description="gap before each window that no fit looks into")
     seed: int = 7
     score: str | None = Field(default=None, description="log_loss, brier or rps; mse or mae for numbers")
-    smote: bool = Field(default=True, description="let SMOTE and class weights compete where classes are rare")
+    smote: bool = Field(
+        default=False, description="let SMOTE and class weights compete where classes are rare; each costs a fit more"
+    )
     calibration: tuple[CalibrationMethod, ...] = Field(
         default=CALIBRATION_METHODS, description="corrections that compete"
     )
@@ -192,7 +194,7 @@ class Training(BaseModel):
     baselines: Mapping[str, tuple[str, ...]] = Field(
         default_factory=dict, description="name to the columns that hold its probabilities in class order"
     )
-    blend: bool = Field(default=False, description="an average of the candidates competes too")
+    blend: bool = Field(default=True, description="an average of the candidates competes too")
     bags: Annotated[int, Field(ge=1, le=20)] = Field(default=1, description="fits of each member of a blend, by seed")
     learning_curve: bool = Field(default=True, description="fit the winner on parts of the training rows too")
     seconds: Annotated[float, Field(gt=0)] | None = Field(default=None, description="about, for the whole training")

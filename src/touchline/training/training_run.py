@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -22,7 +23,7 @@ from touchline.features import TrainingSet
 from touchline.statistics import Profile, build_profile
 from touchline.training.data.checks import Finding, check_rows, validate_no_leak
 from touchline.training.data.rows import Array, LabelledRows, labelled_rows
-from touchline.training.data.splits import Split, latest_windows, make_split
+from touchline.training.data.splits import Split, further_deals, latest_windows, make_split
 from touchline.training.evaluation.evaluate import EvaluatedRows, Evaluation, evaluate, evaluate_interval, output_names
 from touchline.training.fitting.blend import own_families
 from touchline.training.fitting.conformal import PredictionInterval, conformal_interval
@@ -51,6 +52,8 @@ _LIBRARIES = (
     "flaml",
     "polars",
 )
+
+_INTERVAL_ROWS: Final = 100
 
 
 def train(
@@ -108,7 +111,8 @@ def _prepared(
     split = make_split(rows, training, windows=training.tune.windows if training.tune.is_on else 1)
     findings = check_rows(rows, split, frame)
     validate_no_leak(findings, training.trusted)
-    return SearchContext(training, rows, split.windows, threads_for(training, rows)), split, findings
+    deals = further_deals(rows, training, split)
+    return SearchContext(training, rows, split.windows, threads_for(training, rows), deals), split, findings
 
 
 def _evaluation_fit(winner: Contender, context: SearchContext, split: Split) -> Model:
@@ -122,11 +126,15 @@ def _shipping_fit(winner: Contender, context: SearchContext) -> Model:
 
 
 def _interval(winner: Contender, context: SearchContext, split: Split) -> PredictionInterval | None:
-    """From the errors of the winner's fits on validation rows that they have not seen; in time, on the latest."""
+    """From the errors of the winner's fits on validation rows that they have not seen; in time, on the latest.
+
+    Where the latest window has few rows, all windows count.
+    """
     if context.rows.kind != "regression":
         return None
     found = winner.out_of_fold
-    count = len(found.windows[-1]) if split.report.method == "time" else len(found.rows)
+    last = len(found.windows[-1])
+    count = last if split.report.method == "time" and last >= _INTERVAL_ROWS else len(found.rows)
     errors = context.rows.labels[found.rows] - found.predictions[:, 0]
     return conformal_interval(errors[-count:], context.training.coverage)
 

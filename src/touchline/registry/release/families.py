@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from touchline import plugins
 from touchline.training.estimators.base import GROUP
+from touchline.training.fitting.curved_target import PREFIX, inner_name
 
 if TYPE_CHECKING:
     from touchline.training import Family, Training
@@ -31,15 +32,16 @@ def families_of(
     holds no other types than those that skops trusts by itself.
     """
     found = dict(own or {})
-    for name, folder in _members(model, estimator or model / "estimator"):
+    for named, place in _members(model, estimator or model / "estimator"):
+        name, folder = inner_name(named), place / "estimator" if named.startswith(PREFIX) else place
         if (folder / _SKOPS_FILE).exists() and name not in found and name not in plugins.names(GROUP):
             found[name] = _restored_by_skops(name)
     return found
 
 
 def member_families(model: Path) -> list[str]:
-    """The family of an exported model, and those of the members of a blend."""
-    return [name for name, _ in _members(model, model / "estimator")]
+    """The family of an exported model, and those of the members of a blend; of a curved target the one below it."""
+    return [inner_name(name) for name, _ in _members(model, model / "estimator")]
 
 
 def _restored_by_skops(name: str) -> Family:

@@ -152,7 +152,10 @@ def _rolling(rows: LabelledRows, training: Training, inside: Index, windows: int
     """Expanding windows: each validates on the next stretch and fits on all that was known before it."""
     gap = _gap(training, rows) // timedelta(microseconds=1)
     cutoffs = rows.cutoffs[inside]
-    first = _start(cutoffs, training.validation)
+    share = training.validation
+    if "validation" not in training.model_fields_set and _is_few(rows, inside):
+        share, windows = _FEW_SHARE, max(windows, _FEW_FOLDS)
+    first = _start(cutoffs, share)
     newest = np.sort(cutoffs[cutoffs >= first])
     edges = [int(newest[len(newest) * step // windows]) for step in range(windows)] + [int(cutoffs.max()) + 1]
     found = []
@@ -194,8 +197,24 @@ def _folds(rows: LabelledRows, training: Training, inside: Index, windows: int, 
         share = training.validation if isinstance(training.validation, float) else 0.2
         held = _draw(rows, inside, share, training.seed + 1, grouped=grouped)
         return (Window(inside[~held], inside[held]),)
-    fold = _deal(rows, inside, training.seed + 1, grouped=grouped) * windows // _PARTS
-    return tuple(Window(inside[fold != k], inside[fold == k]) for k in range(windows))
+    return _dealt_folds(rows, inside, training.seed + 1, windows, grouped=grouped)
+
+
+def further_deals(rows: LabelledRows, training: Training, split: Split) -> tuple[tuple[Window, ...], ...]:
+    """Further divisions of the training rows into folds, where rows are few and have no time (Kim 2009).
+
+    Which rows share a fold is chance, and with few rows that chance decides between candidates.
+    """
+    if split.report.method == "time" or len(split.windows) < _FEW_FOLDS or len(split.train) >= _FEW_ROWS:
+        return ()
+    grouped, folds = split.report.method == "grouped", len(split.windows)
+    seeds = (training.seed + 2 + deal for deal in range(_MORE_DEALS))
+    return tuple(_dealt_folds(rows, split.train, seed, folds, grouped=grouped) for seed in seeds)
+
+
+def _dealt_folds(rows: LabelledRows, inside: Index, seed: int, folds: int, *, grouped: bool) -> tuple[Window, ...]:
+    fold = _deal(rows, inside, seed, grouped=grouped) * folds // _PARTS
+    return tuple(Window(inside[fold != k], inside[fold == k]) for k in range(folds))
 
 
 def _is_few(rows: LabelledRows, inside: Index) -> bool:
@@ -207,6 +226,8 @@ def _is_few(rows: LabelledRows, inside: Index) -> bool:
 _FEW_ROWS = 1_000
 _FEW_POSITIVES = 300
 _FEW_FOLDS = 5
+_FEW_SHARE = 0.5
+_MORE_DEALS = 2
 _PARTS = 1000
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from touchline import plugins
 from touchline.training.estimators.base import GROUP, Family, FitRequest, Fitted, Kind, Params
+from touchline.training.fitting.curved_target import PREFIX, CurvedTargetFamily, inner_name
 from touchline.training.fitting.preparation import Preparation
 from touchline.training.metrics.losses import Labels, loss_rows
 
@@ -97,18 +98,23 @@ class BlendFamily:
 
 
 def find_family(name: str, families: Mapping[str, Family] | None = None) -> Family:
-    """A project's own family, the blend of families, or the installed one of that name."""
+    """A project's own family, the blend of families, one on a curved target, or the installed one of that name."""
     if families and name in families:
         return families[name]
     if name == NAME:
         return BlendFamily(families or {})
+    if name.startswith(PREFIX):
+        return CurvedTargetFamily(find_family(inner_name(name), families))
     found: Family = plugins.load(GROUP, name)
     return found
 
 
 def own_families(family: Family) -> Mapping[str, Family]:
     """The families that a model of this one needs to be restored, by name."""
-    return family.families if isinstance(family, BlendFamily) else {family.name: family}
+    if isinstance(family, BlendFamily):
+        return family.families
+    inner = family.inner if isinstance(family, CurvedTargetFamily) else family
+    return {inner.name: inner}
 
 
 def blend_weights(score: str, labels: Labels, predictions: Sequence[Array]) -> Array:

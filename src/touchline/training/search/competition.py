@@ -13,8 +13,9 @@ from touchline.training.data.balance import IMBALANCED, imbalance
 from touchline.training.data.rows import LabelledRows
 from touchline.training.estimators.base import Deadline, Family, ParamValue
 from touchline.training.estimators.cores import usable_cores
-from touchline.training.fitting.blend import NAME, BlendFamily, blend_weights
+from touchline.training.fitting.blend import NAME, BlendFamily, blend_weights, own_families
 from touchline.training.fitting.category_means import SETTING
+from touchline.training.fitting.curved_target import CurvedTargetFamily, has_long_tail
 from touchline.training.fitting.fit import OutOfFold
 from touchline.training.fitting.recipe import Recipe
 from touchline.training.search.budget import Budget, search_shares
@@ -72,6 +73,7 @@ class _Competition:
         self._defaults()
         if not self.contenders:
             raise NoCandidateWorked({report.name: report.error or "" for report in self.reports})
+        self._curved()
         if self.context.training.tune.is_on:
             self._searched()
         self._balanced()
@@ -94,6 +96,17 @@ class _Competition:
             entries.append(Entry(recipe_of(candidate, family, self.context), family))
         self.options.on_progress(Progress(f"trying {', '.join(entry.recipe.candidate for entry in entries)}", 0.0))
         for found in self._tried(entries):
+            self._enter(found)
+
+    def _curved(self) -> None:
+        """The best candidate again on a curved target, where the numbers to predict have a long tail."""
+        best, rows = best_of(self.contenders), self.context.rows
+        if rows.kind != "regression" or not has_long_tail(rows.labels[best.out_of_fold.rows]):
+            return
+        family = CurvedTargetFamily(best.family)
+        recipe = replace(self._unsettled(best), candidate=f"{best.recipe.candidate}+curved", family=family.name)
+        self.options.on_progress(Progress("trying the logarithm of a target with a long tail", 0.15))
+        for found in self._tried([Entry(recipe, family, self.budget.for_variants(best))]):
             self._enter(found)
 
     def _tried(self, entries: Sequence[Entry]) -> list[Contender | CandidateReport]:
@@ -213,7 +226,7 @@ def _blend(
         members=tuple(member for member, _ in members),
         weights=tuple(weight for _, weight in members),
     )
-    families = {contender.family.name: contender.family for contender in contenders}
+    families = {name: family for contender in contenders for name, family in own_families(contender.family).items()}
     half = np.arange(len(labels)) % 2 == 0
     honest = np.empty_like(said[0])
     for rows in (half, ~half):

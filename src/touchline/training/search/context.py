@@ -20,6 +20,7 @@ class SearchContext:
     rows: LabelledRows
     windows: tuple[Window, ...]
     threads: int
+    further_deals: tuple[tuple[Window, ...], ...] = ()
 
     def fixed(self, recipe: Recipe) -> Mapping[str, ParamValue]:
         """The settings that the declaration fixes for a candidate, which no search may change."""
