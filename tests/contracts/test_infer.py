@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 import re
 import unicodedata
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -202,7 +202,9 @@ def test_whole_numbers_with_gaps_are_numbers_unless_the_task_says_otherwise() ->
     assert infer_contract(frame, name="t", target="y", task="classification").task == "multiclass"
 
 
-@pytest.mark.parametrize("words", [["True", "False", "true", "FALSE"], ["Yes", "yes", "No"], ["Y", "n", "N"]])
+@pytest.mark.parametrize(
+    "words", [["True", "False", "true", "FALSE"], ["Yes", "yes", "No"], ["Y", "n", "N"], ["Yes", "Y", "N", "No"]]
+)
 def test_spellings_of_true_and_false_are_two_classes(words: list[str]) -> None:
     frame = pl.DataFrame({"x": list(range(120)), "y": [words[n % len(words)] for n in range(120)]})
     inference = infer_contract(frame, name="t", target="y")
@@ -213,7 +215,7 @@ def test_spellings_of_true_and_false_are_two_classes(words: list[str]) -> None:
 def test_classes_that_differ_by_case_alone_are_named() -> None:
     frame = pl.DataFrame({"x": list(range(90)), "y": ["web", "Web", "mail"] * 30})
     notes = infer_contract(frame, name="t", target="y").notes
-    assert any(note.startswith("'Web', 'web' of y differ by case alone") for note in notes)
+    assert any(note.startswith("'Web', 'web' of y differ by case or blanks alone") for note in notes)
 
 
 @pytest.mark.parametrize("name", ["rownames", "", "index", "Unnamed: 0", "anything"])
@@ -225,10 +227,53 @@ def test_whole_numbers_that_count_the_rows_are_the_key(name: str) -> None:
     assert inference.key == (inference.fields[0].name,)
 
 
+def identities(**columns: list[object]) -> dict[str, str | None]:
+    frame = pl.DataFrame({name: pl.Series(name, values) for name, values in columns.items()})
+    return {field.name: field.identity for field in infer_contract(frame, name="t").fields}
+
+
 def test_a_second_row_index_is_marked_and_a_year_is_none() -> None:
-    frame = pl.DataFrame({"id": list(range(100)), "rownames": list(range(1, 101)), "year": list(range(1900, 2000))})
+    found = identities(id=list(range(100)), rownames=list(range(1, 101)), year=list(range(1900, 2000)))
+    assert found == {"id": "row", "rownames": "row", "year": None}
+
+
+GAPS = [n * 37 + n % 5 for n in range(60)]
+SHUFFLED = sorted(GAPS, key=lambda n: (n * 7919) % 61)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        pytest.param("number_of_row", GAPS, id="in order"),
+        pytest.param("x", GAPS[::-1], id="in reverse order"),
+        pytest.param("account", SHUFFLED, id="named like an id"),
+        pytest.param("invoice_no", SHUFFLED, id="named like a number"),
+        pytest.param("ref", [9_007_199_254_740_993 + n for n in SHUFFLED], id="beyond 2**53"),
+    ],
+)
+def test_whole_numbers_that_differ_in_every_row_identify_it(name: str, values: list[object]) -> None:
+    inference = infer_contract(pl.DataFrame({name: values, "x1": [n % 7 for n in range(60)]}), name="t")
+    assert (inference.fields[0].identity, inference.key) == ("row", (name,))
+
+
+@pytest.mark.parametrize("name", ["user_id", "UserID", "customerid", "session_uuid", "store_key"])
+@pytest.mark.parametrize("as_text", [False, True])
+def test_an_id_that_repeats_is_marked(name: str, as_text: bool) -> None:
+    values = [f"u{1000 + n % 80}" if as_text else 1000 + n % 80 for n in range(400)]
+    assert list(identities(**{name: values}).values()) == ["repeated"]
+
+
+def test_whole_numbers_that_happen_to_differ_stay_and_are_asked_about() -> None:
+    frame = pl.DataFrame({"population": SHUFFLED, "y": [0, 1] * 30})
+    inference = infer_contract(frame, name="t", target="y")
+    assert inference.fields[0].identity is None
+    assert any(note.startswith("population is another whole number in every row") for note in inference.notes)
+
+
+def test_more_digits_than_a_whole_number_has_are_text() -> None:
+    frame = pl.DataFrame({"ref": [str(10**20 + n) for n in range(40)]})
     inference = infer_contract(frame, name="t")
-    assert [field.is_row_index for field in inference.fields] == [True, True, False]
+    assert (inference.fields[0].kind, inference.key) == ("str", ("ref",))
 
 
 def test_names_become_identifiers_that_differ() -> None:
@@ -259,8 +304,65 @@ def test_a_date_that_describes_a_person_or_a_contract_is_no_event_time(name: str
     assert any(note.startswith(f"{name} is not taken as the time") for note in inference.notes)
 
 
-def test_calendar_parts_and_repeated_rows_are_noted() -> None:
-    frame = pl.DataFrame({"year": [2020] * 40, "month": [n % 4 for n in range(40)], "y": [n % 2 for n in range(40)]})
+def test_repeated_rows_are_counted() -> None:
+    frame = pl.DataFrame(
+        {"x": [n % 2 for n in range(40)], "z": [n % 4 for n in range(40)], "y": [n % 2 for n in range(40)]}
+    )
     notes = infer_contract(frame, name="t", target="y").notes
     assert any(note.startswith("36 rows repeat another row exactly") for note in notes)
-    assert any(note.startswith("year, month look like the time") for note in notes)
+
+
+def test_columns_of_year_month_day_and_hour_are_one_time() -> None:
+    hours = [datetime(2021, 1, 30, tzinfo=UTC) + timedelta(hours=7 * n) for n in range(200)]
+    columns = {"yr": [t.year for t in hours], "mnth": [t.month for t in hours], "day": [t.day for t in hours]}
+    days = infer_contract(pl.DataFrame(columns), name="t")
+    assert (days.event_time, days.field("row_time").kind, days.field("row_time").least) == (
+        "row_time",
+        "date",
+        "2021-01-30",
+    )
+    exact = infer_contract(pl.DataFrame({**columns, "hr": [t.hour for t in hours]}), name="t")
+    assert exact.time_parts is not None
+    assert exact.time_parts.columns == ("yr", "mnth", "day", "hr")
+    assert (exact.field("row_time").kind, exact.field("row_time").most) == ("datetime", str(hours[-1]))
+
+
+@pytest.mark.parametrize(("day", "year"), [(31, 2021), (10, 1)])
+def test_numbers_that_are_no_day_of_a_year_are_no_time(day: int, year: int) -> None:
+    frame = pl.DataFrame({"year": [year] * 40, "month": [2, 3] * 20, "day": [day] * 40})
+    assert infer_contract(frame, name="t").event_time is None
+
+
+def test_a_stretch_of_time_shows_the_cycles_that_it_is_long_enough_for() -> None:
+    def cycles(days: int, step: timedelta) -> tuple[str, ...]:
+        start = datetime(2021, 1, 1, tzinfo=UTC)
+        times = [start + step * n for n in range(int(timedelta(days=days) / step) + 1)]
+        return infer_contract(pl.DataFrame({"at_time": times}), name="t").cycles
+
+    assert cycles(2, timedelta(hours=1)) == ()
+    assert cycles(30, timedelta(hours=1)) == ("week", "day")
+    assert cycles(30, timedelta(days=1)) == ("week",)
+    assert cycles(400, timedelta(days=1)) == ("season", "week")
+    assert cycles(400, timedelta(days=7)) == ("season",)
+
+
+@pytest.mark.parametrize("form", ["%Y-%m", "%m/%Y", "%d-%b-%Y", "%d %B %Y", "%b %d, %Y", "%d-%b-%y"])
+def test_months_and_named_months_are_dates(form: str) -> None:
+    days = [date(2018 + n // 12, 1 + n % 12, 1) for n in range(60)]
+    field = infer_contract(pl.DataFrame({"period": [day.strftime(form) for day in days]}), name="t").fields[0]
+    assert (field.kind, field.formats, field.most) == ("date", (form,), "2022-12-01")
+
+
+@pytest.mark.parametrize("name", ["year", "ts", "unix_time"])
+def test_a_number_that_is_a_time_is_asked_about(name: str) -> None:
+    frame = pl.DataFrame({name: list(range(1950, 2010)), "y": [0.5 * n for n in range(60)]})
+    inference = infer_contract(frame, name="t", target="y")
+    assert inference.fields[0].identity is None
+    assert any(note.startswith(f"{name} looks like a time") for note in inference.notes)
+
+
+def test_rows_without_a_label_and_rare_classes_are_counted() -> None:
+    labels = [None] * 7 + ["a"] + ["b", "c"] * 26
+    notes = infer_contract(pl.DataFrame({"x": [1.5] * 60, "y": labels}), name="t", target="y").notes
+    assert any(note.startswith("7 rows have no y") for note in notes)
+    assert any("too rare to learn and to test: a (1 rows)" in note for note in notes)

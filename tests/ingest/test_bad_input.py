@@ -329,6 +329,23 @@ def test_nameless_columns_that_hold_nothing_are_dropped_and_said(take: Taken, tm
 
 
 @pytest.mark.parametrize(
+    ("header_end", "row_ends"),
+    [(",,,", [""]), (",,,", ["", ",,,"]), (",,,", [",", ""]), ("", [","]), ("", ["", ",,"]), (",", [",,"])],
+)
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_delimiters_at_the_end_of_the_header_or_of_rows_alone_are_no_columns(
+    take: Taken, tmp_path: Path, header_end: str, row_ends: list[str], quote: str
+) -> None:
+    rows = [f"{quote}{line.split(',')[0]}{quote},{line.split(',', 1)[1]}" for line in GOOD]
+    lines = [HEADER + header_end, *(f"{row}{row_ends[n % len(row_ends)]}" for n, row in enumerate(rows))]
+    assert take("\n".join(lines)).snapshot.rows == 21
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    sample = inspect_file(tmp_path / "t.csv")
+    assert (sample.frame.columns, sample.frame.height) == (HEADER.split(","), len(GOOD))
+    assert not any("could not be read" in note for note in sample.notes)
+
+
+@pytest.mark.parametrize(
     ("texts", "style", "numbers"),
     [
         (["3,5", "12,25", "7"], "1.234,56", [3.5, 12.25, 7.0]),
@@ -355,6 +372,23 @@ def test_numbers_as_people_write_them_are_declared_and_read(
     assert sample.frame["price"].cast(pl.Float64)[: len(texts)].to_list() == numbers
     rows = read_provider(take, CsvFiles(tmp_path / "t.csv", numbers=sample.numbers), ("game_id", "price"))
     assert rows["price"].to_list() == sample.frame["price"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("texts", "example"),
+    [
+        (["355.125", "2.810"], "355.125"),
+        (["12.500", "-", "999.125"], "12.500"),
+        (["355.125", "2.81"], None),
+        (["0.355", "2.810"], None),
+        (["1.5", "7"], None),
+        (["2.810", "624"], None),
+    ],
+)
+def test_a_dot_that_may_group_thousands_is_named(tmp_path: Path, texts: list[str], example: str | None) -> None:
+    (tmp_path / "t.csv").write_text("x;name\n" + "\n".join(f"{text};a" for text in texts))
+    named = [note for note in inspect_file(tmp_path / "t.csv").notes if "if its dot groups thousands" in note]
+    assert [note.split()[0] for note in named] == ([example] if example else [])
 
 
 @pytest.mark.parametrize("texts", [["1.5", "2.25"], ["0.355", "0.810"], ["355.125", "2.810"], ["1e3", "2"], ["7", "8"]])

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import gzip
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import polars as pl
 import pytest
 
-from touchline.errors import InvalidProjectName, NothingToLearnFrom, OneClassOnly, ProjectExists, SourceFileMissing
+from touchline.errors import (
+    InvalidProject,
+    InvalidProjectName,
+    NothingToLearnFrom,
+    ProjectExists,
+    SourceFileEmpty,
+    SourceFileMissing,
+    TargetNeverVaries,
+)
 from touchline.project import load_project, write_project
 
 
@@ -31,7 +41,7 @@ def test_a_written_project_loads_with_key_time_classes_and_inputs(tmp_path: Path
     [source] = project.sources
     assert (source.keys, source.event_time) == (("customer_id",), "signed_up")
     assert project.task.classes == ("no", "yes")
-    assert project.task.inputs == ("plan", "age")
+    assert project.task.inputs == ("signed_up", "plan", "age")
 
 
 def test_delimiter_and_compression_are_found_out(tmp_path: Path) -> None:
@@ -82,7 +92,7 @@ def test_a_boolean_target_of_parquet_becomes_a_project_that_loads(tmp_path: Path
 @pytest.mark.parametrize("value", ["yes", "1", "2.5"])
 def test_a_target_of_one_value_is_refused(tmp_path: Path, value: str) -> None:
     (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{n},{value}\n" for n in range(50)))
-    with pytest.raises(OneClassOnly):
+    with pytest.raises(TargetNeverVaries):
         write_project("one", data=tmp_path / "t.csv", target="y", base=tmp_path)
 
 
@@ -121,7 +131,7 @@ def test_lines_that_are_no_rows_are_counted(tmp_path: Path) -> None:
     assert any(note.startswith("50 of 200 lines could not be read as rows") for note in written.notes)
 
 
-def test_the_parts_of_a_key_stay_inputs_and_a_date_among_them_is_said(tmp_path: Path) -> None:
+def test_the_parts_of_a_key_stay_inputs(tmp_path: Path) -> None:
     rows = [
         f"2024-01-{day:02},{team},{(day * 7 + place) % 3 == 0}"
         for day in range(1, 29)
@@ -131,6 +141,104 @@ def test_the_parts_of_a_key_stay_inputs_and_a_date_among_them_is_said(tmp_path: 
     written = write_project("games", data=tmp_path / "t.csv", target="won", base=tmp_path)
     project = load_project("games", base=tmp_path).project
     assert project.sources[0].keys == ("day", "team")
-    assert project.task.inputs == ("team",)
-    assert any(note.startswith("day is left out: it is the time of a row") for note in written.notes)
+    assert project.task.inputs == ("day", "team")
     assert not any("repeat another row" in note for note in written.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("x,y\n", SourceFileEmpty, "t.csv has no rows"),
+        ("x,y\n" + "1,\n" * 30, TargetNeverVaries, "'y' has no value in any row"),
+        ("x,y\n" + "1,2.5\n" * 30, TargetNeverVaries, "'y' is '2.5' in all 30 rows"),
+    ],
+)
+def test_a_target_without_two_values_is_refused_with_the_reason(
+    tmp_path: Path, text: str, error: type[Exception], message: str
+) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(error, match=message):
+        write_project("one", data=tmp_path / "t.csv", target="y", base=tmp_path)
+    assert not (tmp_path / "projects").exists()
+
+
+def test_a_project_that_cannot_be_planned_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A package that is there already takes the place of the file of that name, and cannot be imported."""
+    folder = tmp_path / "projects" / "churn"
+    (folder / "transforms").mkdir(parents=True)
+    (folder / "transforms" / "__init__.py").write_text("raise RuntimeError('unfinished')\n")
+    (tmp_path / "customers.csv").write_bytes(a_table())
+    with pytest.raises(InvalidProject, match="unfinished"):
+        write_project("churn", data=tmp_path / "customers.csv", target="Churned?", base=tmp_path)
+    assert [path.name for path in folder.iterdir()] == ["transforms"]
+
+
+def test_a_file_beside_the_project_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "customers.csv").write_bytes(a_table())
+    (tmp_path / "projects" / "churn").mkdir(parents=True)
+    notes = tmp_path / "projects" / "churn" / "transforms.py"
+    notes.write_text("mine = 1\n")
+    with pytest.raises(ProjectExists, match=r"transforms\.py"):
+        write_project("churn", data=tmp_path / "customers.csv", target="Churned?", base=tmp_path)
+    assert notes.read_text() == "mine = 1\n"
+    assert [path.name for path in notes.parent.iterdir()] == ["transforms.py"]
+
+
+def test_training_trusts_only_the_columns_that_were_suspected(tmp_path: Path) -> None:
+    lines = [f"{n % 2 + n / 1000},{n % 5},{n % 2}" for n in range(200)]
+    (tmp_path / "t.csv").write_text("strong,x,y\n" + "\n".join(lines))
+    write_project("strong", data=tmp_path / "t.csv", target="y", base=tmp_path)
+    assert load_project("strong", base=tmp_path).project.training.trusted == ("strong",)
+
+
+def test_an_id_that_repeats_is_left_out_and_said(tmp_path: Path) -> None:
+    lines = [f"{1000 + n % 40},{n % 7},{n % 3 == 0}" for n in range(400)]
+    (tmp_path / "t.csv").write_text("user_id,visits,left\n" + "\n".join(lines))
+    written = write_project("panel", data=tmp_path / "t.csv", target="left", base=tmp_path)
+    assert load_project("panel", base=tmp_path).project.task.inputs == ("visits",)
+    assert any(note.startswith("user_id is left out: it identifies what a row is about") for note in written.notes)
+
+
+def test_columns_of_a_date_become_the_time_of_a_row_and_the_split_is_by_time(tmp_path: Path) -> None:
+    days = [date(2021, 1, 1) + timedelta(days=n) for n in range(400)]
+    lines = [f"{day.year},{day.month},{day.day},{n % 7},{n * 0.5:.2f}" for n, day in enumerate(days)]
+    (tmp_path / "t.csv").write_text("Year,Month,Day,promo,sales\n" + "\n".join(lines))
+    written = write_project("shop", data=tmp_path / "t.csv", target="sales", base=tmp_path)
+    project = load_project("shop", base=tmp_path).project
+    assert (project.sources[0].event_time, project.task.inputs) == ("row_time", ("year", "month", "day", "promo"))
+    assert any(note.startswith("year, month, day are joined to row_time") for note in written.notes)
+    [calendar] = project.task.on_demand
+    columns = {name: np.array([getattr(day, name) for day in days], dtype=float) for name in ("year", "month", "day")}
+    computed = calendar(columns)
+    assert computed["row_time_trend"].tolist() == [(day - date(1970, 1, 1)).days for day in days]
+    assert computed["row_time_weekday"].tolist() == [day.weekday() for day in days]
+
+
+def test_calendar_columns_are_computed_from_the_time_of_a_row(tmp_path: Path) -> None:
+    times = [datetime(2021, 1, 1, tzinfo=UTC) + timedelta(hours=n) for n in range(1000)]
+    lines = [f"{time.isoformat()},{n % 7},{n * 0.5:.2f}" for n, time in enumerate(times)]
+    (tmp_path / "t.csv").write_text("when,promo,load\n" + "\n".join(lines))
+    write_project("meter", data=tmp_path / "t.csv", target="load", base=tmp_path)
+    project = load_project("meter", base=tmp_path).project
+    assert project.task.inputs == ("when", "promo")
+    [calendar] = project.task.on_demand
+    computed = calendar({"when": np.array([time.timestamp() for time in times])})
+    assert np.round(computed["when_hour"], 6).tolist() == [time.hour for time in times]
+    assert computed["when_weekend"].tolist() == [float(time.weekday() >= 5) for time in times]
+    assert "when_season_sin" not in computed
+
+
+@pytest.mark.parametrize(("rows", "share"), [(1000, 0.2), (120, 0.3), (60, 0.5)])
+def test_few_rows_give_a_larger_share_to_the_test_so_that_a_gate_can_compare(
+    tmp_path: Path, rows: int, share: float
+) -> None:
+    (tmp_path / "t.csv").write_text("x,y\n" + "\n".join(f"{n % 13},{int(n % 3 == 0)}" for n in range(rows)))
+    written = write_project("small", data=tmp_path / "t.csv", target="y", base=tmp_path)
+    assert load_project("small", base=tmp_path).project.training.test == share
+    assert not any("are few" in note for note in written.notes)
+
+
+def test_rows_too_few_for_a_gate_are_said(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,y\n" + "\n".join(f"{n % 13},{int(n % 3 == 0)}" for n in range(40)))
+    written = write_project("tiny", data=tmp_path / "t.csv", target="y", base=tmp_path)
+    assert any(note.startswith("40 rows with a label are few: training needs 25, and a gate") for note in written.notes)

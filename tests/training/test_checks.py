@@ -65,6 +65,35 @@ def test_a_copied_number_is_found_in_any_unit() -> None:
         train(a_regression(), QUICK.model_copy(update={"candidates": ("ridge",)}), a_training_set(frame), now=NOW)
 
 
+def test_the_time_of_the_prediction_is_no_leak_of_a_label_that_grows() -> None:
+    frame = a_number_set().frame.sort("cutoff")
+    grown = frame.with_columns(label=pl.int_range(pl.len()).cast(pl.Float64), made_at=pl.col("cutoff"))
+    training_set = a_training_set(grown, ("noise", "made_at"))
+    rows = labelled_rows(a_regression(), training_set, now=NOW)
+    found = check_rows(rows, make_split(rows, QUICK), training_set.frame)
+    assert not [finding for finding in found if finding.check == "tell-tale column"]
+
+
+def test_one_class_of_several_that_is_easy_to_tell_is_no_leak() -> None:
+    random = np.random.default_rng(3)
+    labels = np.arange(300) % 3
+    width = np.where(labels == 0, 0.0, 5.0) + random.normal(size=300) + np.where(labels == 2, 1.0, 0.0)
+    frame = a_frame(300).with_columns(label=pl.Series(labels).cast(pl.String), width=width)
+    task = a_task().model_copy(update={"classes": ("0", "1", "2")})
+    rows = labelled_rows(task, a_training_set(frame, ("width",)), now=NOW)
+    assert not [f for f in check_rows(rows, make_split(rows, QUICK), frame) if f.level == "leak"]
+
+
+def test_columns_of_noise_are_seldom_warned_of() -> None:
+    warned = 0
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        frame = a_frame(40).with_columns(pl.Series(f"c{n}", random.normal(size=40)) for n in range(10))
+        found = findings(frame, tuple(f"c{n}" for n in range(10)))
+        warned += any(finding.check == "tell-tale column" for finding in found)
+    assert warned <= 1
+
+
 def test_an_instant_after_the_cutoff_is_a_leak() -> None:
     frame = a_frame().with_columns(paid_at=pl.col("cutoff") + timedelta(hours=1))
     assert leaks(frame, "signal", "paid_at") == ["later than the cutoff: paid_at"]

@@ -9,6 +9,7 @@ from touchline.contracts.infer import Inference as Inference
 from touchline.contracts.infer import InferredField as InferredField
 from touchline.contracts.infer import TaskType as TaskType
 from touchline.contracts.infer import infer_contract as infer_contract
+from touchline.contracts.leakage import SUSPICIOUS_POWER as SUSPICIOUS_POWER
 from touchline.contracts.leakage import SuspectedLeak as SuspectedLeak
 from touchline.contracts.rejected_rows import REJECTED_SCHEMA as REJECTED_SCHEMA
 from touchline.contracts.rejected_rows import rejected_rows as rejected_rows

@@ -14,15 +14,18 @@ import polars as pl
 from touchline.contracts.contract import Contract
 from touchline.contracts.fields import Kind
 from touchline.contracts.leakage import SuspectedLeak, suspected_leaks
-from touchline.contracts.table_notes import NO_EVENT, table_notes
+from touchline.contracts.table_notes import table_notes
+from touchline.contracts.table_times import NO_EVENT, NO_ID, TIME_NAMES, Cycle, TimeParts, cycles_of, find_time_parts
 from touchline.contracts.value_kinds import InferredKind, infer_kind, spelt_nulls
 from touchline.errors import ColumnUnknown
 
-_TIME_NAMES = re.compile(r"(date|time|day|_at|timestamp|created|kick_?off|start)", re.IGNORECASE)
 _KEY_NAMES = re.compile(r"(^|_)(id|key|number|no|uuid|code|instant)$", re.IGNORECASE)
-_ROW_NAMES = re.compile(r"^(column(_\d+)?|rownames?|row_?(number|id|index|no)?|index|unnamed.*|x1|obs|id|nr)$")
-_REPEATED_ID = re.compile(r"(^|_)(id|uuid)$")
-_YEAR = re.compile(r"(^|_)year")
+_ROW_NAMES = re.compile(
+    r"^(column(_\d+)?|rownames?|row_?(number|id|index|no)?|index|unnamed.*|x1|obs|nr|serial|ref|reference|account|"
+    r"customer|client|member|user|patient|passenger|order|invoice|ticket|transaction|case|record)$"
+)
+_ID = re.compile(r"(^|_)(id|uuid|guid|key)$|(user|customer|client|member|account|order|product|item|store|patient)id$")
+_ENOUGH_ROWS = 20
 # `date: date | None = None` would name itself.
 ROW_NUMBER = "row_number"
 _TYPES = {"date", "datetime", "int", "float", "str", "bool"}
@@ -31,6 +34,8 @@ _RESERVED = {"event_timestamp", "created_timestamp", ROW_NUMBER, *_TYPES, *_EXAM
 
 
 TaskType = Literal["classification", "regression"]
+Identity = Literal["row", "repeated"]
+"""A column that identifies instead of describing: each row, or the one that several rows are about."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class InferredField:
     is_negative: bool
     levels: tuple[str | int, ...]
     formats: tuple[str, ...]
-    is_row_index: bool = False
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ class Inference:
 
     `key` is the row number (`row_number` is True) when no column identifies a row. `ambiguous_dates` are columns whose
     days and months could be the other way round. `null_values` are spellings of null beside the usual ones.
+    `time_parts` are columns that make up the event time together; `cycles` are those that the time goes through, and
+    `days` how many days have rows (0 without a time).
     """
 
     contract_name: str
@@ -66,6 +73,9 @@ class Inference:
     key: tuple[str, ...]
     row_number: bool
     event_time: str | None
+    time_parts: TimeParts | None
+    cycles: tuple[Cycle, ...]
+    days: int
     target: str | None
     task: Literal["binary", "multiclass", "regression"] | None
     classes: tuple[str | int | bool, ...]
@@ -102,7 +112,12 @@ def infer_contract(
     target_name = names[target] if target is not None else None
     key = _key(typed, by_name, target_name)
     kind = _task(by_name[target_name]) if target_name else None
+    parts = None
     time = _event_time(by_name, target_name)
+    times = typed[time] if time else None
+    if time is None and (parts := find_time_parts(typed.drop(target_name or [], strict=False))) is not None:
+        time, times = parts.name, parts.values(typed)
+        fields = (*fields, _field(time, times, InferredKind("datetime" if parts.has_hours else "date", times)))
     inference = Inference(
         contract_name=_class_name(name),
         rows=frame.height,
@@ -111,6 +126,9 @@ def infer_contract(
         key=key or (ROW_NUMBER,),
         row_number=not key,
         event_time=time,
+        time_parts=parts,
+        cycles=cycles_of(times) if times is not None else (),
+        days=times.cast(pl.Date).n_unique() if times is not None else 0,
         target=target_name,
         task=kind,
         classes=_classes(by_name[target_name], typed) if target_name else (),
@@ -139,17 +157,22 @@ def _field(name: str, column: pl.Series, kind: InferredKind) -> InferredField:
         is_negative=kind.kind in ("int", "float") and isinstance(least, (int, float)) and least < 0,
         levels=kind.levels,
         formats=kind.formats,
-        is_row_index=kind.kind == "int" and _is_row_index(name, kind.values),
+        identity=_identity(name, kind),
     )
 
 
-def _is_row_index(name: str, values: pl.Series) -> bool:
-    """Unique whole numbers that count the rows: without a gap, or named like an index."""
-    if _YEAR.search(name) or values.len() < 2 or values.null_count() or values.n_unique() < values.len():
-        return False
+def _identity(name: str, kind: InferredKind) -> Identity | None:
+    """Whole numbers that differ in every row and count it, are in order or are named like an id; ids that repeat."""
+    values = kind.values
+    if kind.kind not in ("int", "str") or kind.levels or values.len() < 2 or NO_ID.search(name):
+        return None
+    if kind.kind == "str" or values.null_count() or values.n_unique() < values.len():
+        return "repeated" if _ID.search(name) and values.drop_nulls().n_unique() > 2 else None
     least, most = int(values.min()), int(values.max())  # type: ignore[arg-type]  # whole numbers
     has_no_gap = most - least + 1 == values.len()
-    return has_no_gap or bool(_ROW_NAMES.search(name) or _REPEATED_ID.search(name))
+    is_ordered = values.len() >= _ENOUGH_ROWS and (values.is_sorted() or values.is_sorted(descending=True))
+    is_named = _ROW_NAMES.search(name) or _KEY_NAMES.search(name) or _ID.search(name)
+    return "row" if has_no_gap or is_ordered or is_named else None
 
 
 def _names(columns: Collection[str]) -> dict[str, str]:
@@ -189,7 +212,7 @@ def _key(typed: pl.DataFrame, fields: dict[str, InferredField], target: str | No
         if name != target and not field.nullable and field.kind in ("str", "int", "date", "datetime")
     ]
     unique = [name for name in usable if fields[name].distinct == typed.height]
-    counted = [name for name in unique if fields[name].is_row_index]
+    counted = [name for name in unique if fields[name].identity == "row"]
     named = [name for name in unique if _KEY_NAMES.search(name) or name.endswith("id")]
     if named or counted or unique:
         # A number or an instant may be unique by chance; one that does not sound like a key is not taken for one.
@@ -211,7 +234,7 @@ def _pair(typed: pl.DataFrame, fields: dict[str, InferredField], usable: list[st
 def _event_time(fields: dict[str, InferredField], target: str | None) -> str | None:
     times = [f for f in fields.values() if f.kind in ("date", "datetime") and not f.nullable and f.name != target]
     events = [field for field in times if not NO_EVENT.search(field.name)]
-    named = [field for field in events if _TIME_NAMES.search(field.name)]
+    named = [field for field in events if TIME_NAMES.search(field.name)]
     chosen = (named or events)[:1]
     return chosen[0].name if chosen else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 from touchline.errors import InvalidInstant
@@ -34,6 +34,17 @@ def parse_instant_or_day(text: str) -> datetime:
     if not _ANY.match(text):
         raise InvalidInstant(text, "2009-04-18 or 2009-04-18T12:00, in UTC or with a zone")
     return _parsed(text)
+
+
+def parse_day(text: object) -> date:
+    """The day that text names; raises `InvalidInstant`.
+
+    >>> parse_day("2009-04-18").isoformat()
+    '2009-04-18'
+    """
+    if not isinstance(text, str) or not re.fullmatch(DATE, text):
+        raise InvalidInstant(text, "2009-04-15: a day")
+    return _parsed(text).date()
 
 
 def _parsed(text: str) -> datetime:

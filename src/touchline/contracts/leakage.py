@@ -10,23 +10,32 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from touchline.statistics import (
+    agreement,
+    explained_share,
+    foretold,
+    is_beyond_chance,
+    mid_ranks,
+    number_levels,
+    separation,
+)
+
 _LEAST_ROWS = 20
-_AUC_LIMIT = 0.98
+# One column alone: area under the ROC curve, or share of the order of the numbers. Training warns from here on.
+SUSPICIOUS_POWER: Final = {"classes": 0.98, "numbers": 0.96}
 # Words about a row that avoid this share of the errors are mostly written by somebody who knows the outcome.
 _WORDS_GAIN_LIMIT = 0.6
-_R2_LIMIT = 0.96
 _PAIR_LIMIT = 0.9
 _PAIR_ALONE_LIMIT = 0.5
 _COPY_CORRELATION = 1 - 1e-9
-_SHUFFLES = 39
 _PAIR_COLUMNS = 30
 _PAIR_LEVELS = 40
-_BINS = 50
 _MOSTLY_GIVEN = 0.8
 _NAMES = re.compile(
     r"(^|_)(after|post|final|outcome|result|resolution|resolved|closed|won|lost|cancell?ed|refund\w*|paid|"
@@ -113,69 +122,25 @@ def _foretells(column: pl.Series, labels: Numbers, target: str, *, is_number: bo
     """The reason to suspect this column alone; None when it foretells no more than an honest column may."""
     levels = _level_codes(column)
     if is_number:
-        outcome = _ranks(labels[:, 0])[:, None]
-        linear = _correlation(_numbers(column), labels[:, 0]) ** 2 if column.dtype.is_numeric() else 0.0
-        score, limit, name = max(_explained(levels, outcome), linear), _R2_LIMIT, "explains {:.1%} of its order"
+        outcome, measure = mid_ranks(labels[:, 0])[:, None], explained_share
+        linear = agreement(_numbers(column), labels[:, 0]) if column.dtype.is_numeric() else 0.0
+        score, name = max(measure(levels, outcome), linear), "explains {:.1%} of its order"
     else:
-        outcome = labels
-        score, limit, name = _separated(levels, outcome), _AUC_LIMIT, "separates its classes with an AUC of {:.3f}"
-    if score < limit:
+        outcome, measure = labels, separation
+        score, name = measure(levels, outcome), "separates its classes with an AUC of {:.3f}"
+    if score < SUSPICIOUS_POWER["numbers" if is_number else "classes"]:
         return None
-    random = np.random.default_rng(1)
-    measure = _explained if is_number else _separated
-    by_chance = max(measure(levels, random.permutation(outcome)) for _ in range(_SHUFFLES))
-    if score <= by_chance:
+    if not is_beyond_chance(measure, levels, outcome, score):
         return None
     return f"alone it foretells {target}: it {name.format(score)} on rows it was not read from"
 
 
 def _level_codes(column: pl.Series) -> Levels:
     """Levels as codes; numbers of many values in quantile bins; null is a level of its own."""
-    if column.dtype.is_numeric() and column.n_unique() > _BINS:
-        values = _numbers(column)
-        present = values[np.isfinite(values)]
-        edges = np.unique(np.quantile(present, np.linspace(0, 1, min(_BINS, len(present) // 5) + 1)[1:-1]))
-        return np.where(np.isfinite(values), np.searchsorted(edges, values, side="right"), len(edges) + 1)
+    if column.dtype.is_numeric():
+        return number_levels(_numbers(column))
     codes = column.cast(pl.String).rank("dense").fill_null(0)
     return codes.to_numpy().astype(np.int64)
-
-
-def _cross_fitted(levels: Levels, outcome: Numbers) -> Numbers:
-    """For each row the mean outcome of its level in the other half; a rare level is drawn to the mean of all."""
-    half = np.arange(len(levels)) % 2 == 0
-    size = int(levels.max()) + 1
-    means = np.empty_like(outcome)
-    for read in (half, ~half):
-        counts = np.bincount(levels[read], minlength=size)
-        for place in range(outcome.shape[1]):
-            sums = np.bincount(levels[read], weights=outcome[read, place], minlength=size)
-            means[~read, place] = ((sums + outcome[read, place].mean()) / (counts + 1))[levels[~read]]
-    return means
-
-
-def _separated(levels: Levels, outcome: Numbers) -> float:
-    """The area under the ROC curve; of several classes the mean, as one that is easy to tell is no leak."""
-    scores = _cross_fitted(levels, outcome)
-    return float(np.mean([_auc(outcome[:, place], scores[:, place]) for place in range(outcome.shape[1])]))
-
-
-def _auc(outcome: Numbers, scores: Numbers) -> float:
-    positives = outcome.sum()
-    negatives = len(outcome) - positives
-    if not positives or not negatives:
-        return 0.5
-    return float((_ranks(scores)[outcome == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
-
-
-def _explained(levels: Levels, outcome: Numbers) -> float:
-    rest = outcome - _cross_fitted(levels, outcome)
-    return float(1 - (rest**2).mean() / outcome.var()) if outcome.var() else 0.0
-
-
-def _ranks(values: Numbers) -> Numbers:
-    _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: Numbers = (np.cumsum(counts) - (counts - 1) / 2)[where]
-    return ranks
 
 
 def _pairs(rows: pl.DataFrame, target: str, others: list[str]) -> Iterator[SuspectedLeak]:
@@ -185,7 +150,7 @@ def _pairs(rows: pl.DataFrame, target: str, others: list[str]) -> Iterator[Suspe
     numbers = [name for name in others if rows.schema[name] == pl.Int64 and rows[name].n_unique() <= _PAIR_LEVELS]
     for first, second in combinations(numbers[:_PAIR_COLUMNS], 2):
         sign = (rows[first] - rows[second]).sign().fill_null(2).to_numpy().astype(np.int64) + 1
-        if _gain(sign, one_hot) >= _AUC_LIMIT:
+        if _gain(sign, one_hot) >= SUSPICIOUS_POWER["classes"]:
             for name in (first, second):
                 yield SuspectedLeak(name, f"{target} is which of {first} and {second} is larger", False)
     coarse = {name: _coarse(rows[name]) for name in others[:_PAIR_COLUMNS] if rows[name].n_unique() > 1}
@@ -214,7 +179,7 @@ def _coarse(column: pl.Series) -> Levels:
 def _gain(levels: Levels, one_hot: Numbers) -> float:
     """The share of the errors of the commonest class that knowing the level avoids, out of sample."""
     base = one_hot.mean(axis=0).max()
-    right = float((_cross_fitted(levels, one_hot).argmax(axis=1) == one_hot.argmax(axis=1)).mean())
+    right = float((foretold(levels, one_hot).argmax(axis=1) == one_hot.argmax(axis=1)).mean())
     return float((right - base) / (1 - base)) if base < 1 else 0.0
 
 

@@ -31,6 +31,7 @@ _ISO_NAIVE = (
     "%Y-%m-%d",
 )
 _ISO_AWARE = tuple(f"{form}%#z" for form in _ISO_NAIVE[:-1])
+_MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y")
 _TRUE = ("true", "t", "yes", "y", "1")
 _FALSE = ("false", "f", "no", "n", "0")
 _WORDS: dict[Kind, str] = {
@@ -166,6 +167,8 @@ def _read_instants(texts: pl.Series, form: str, zone: str) -> pl.Series:
 
 
 def _strptime(texts: pl.Series, dtype: pl.Date | pl.Datetime, form: str) -> pl.Series:
+    if form in _MONTHS:  # a month is its first day; the parser needs one
+        texts, form = ("1 " + texts).alias(texts.name), f"%d {form}"
     values = texts.str.strptime(dtype, form, strict=False)
     if "%Y" not in form:
         return values

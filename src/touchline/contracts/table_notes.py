@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from touchline.contracts.table_times import NO_EVENT, NO_ID
+
 if TYPE_CHECKING:
     from touchline.contracts.infer import Inference, InferredField
 
-# Dates that are attributes of a person or a contract, not the moment when the row became known.
-NO_EVENT = re.compile(r"birth|dob|born|expir|due|deadline|valid_|until|maturity|end_date|hired")
-_CALENDAR_PARTS = ("year", "month", "day", "hour")
+_FEW_OF_A_CLASS = 5
+_ENOUGH_ROWS = 50
 
 
 def table_notes(inference: Inference, typed: pl.DataFrame, table: pl.DataFrame) -> Iterator[str]:
@@ -26,15 +26,35 @@ def table_notes(inference: Inference, typed: pl.DataFrame, table: pl.DataFrame) 
     values = typed.drop(inference.key, strict=False) if len(inference.key) == 1 else typed
     if values.width and (repeated := values.height - values.n_unique()):
         yield f"{repeated} rows repeat another row exactly; a random split keeps equal rows on one side"
-    parts = [part for part in _CALENDAR_PARTS if part in fields]
-    if inference.event_time is None and "year" in parts and len(parts) > 1:
-        yield (
-            f"{', '.join(parts)} look like the time of a row: is that when it became known? Then join them to one "
-            "column with prepare= and name it as event_time, so that the split is by time"
-        )
     for field in fields.values():
-        if field.kind in ("date", "datetime") and NO_EVENT.search(field.name):
-            yield f"{field.name} is not taken as the time of a row: its name says another thing"
+        if field.name != inference.target:
+            yield from _column_notes(field, inference)
+
+
+def _column_notes(field: InferredField, inference: Inference) -> Iterator[str]:
+    if field.kind in ("date", "datetime") and NO_EVENT.search(field.name):
+        yield f"{field.name} is not taken as the time of a row: its name says another thing"
+    if field.levels and len(field.levels) != len({_bare(level) for level in field.levels}):
+        yield f"levels of {field.name} differ by case or blanks alone: {_alike(field.levels)}; are they one level?"
+    if field.kind != "int" or field.identity or field.levels or inference.event_time:
+        return
+    if NO_ID.search(field.name):
+        yield (
+            f"{field.name} looks like a time and is read as a number: if a row became known then, make it a date or "
+            "an instant (prepare=) and name it as event_time, so that the split is by time"
+        )
+    elif field.distinct == inference.rows >= _ENOUGH_ROWS:
+        yield f"{field.name} is another whole number in every row: if it only identifies the row, take it out of INPUTS"
+
+
+def _bare(level: object) -> str:
+    return "".join(str(level).casefold().split())
+
+
+def _alike(levels: Iterable[object]) -> str:
+    words = list(levels)
+    bare = [_bare(word) for word in words]
+    return ", ".join(repr(word) for word, form in zip(words, bare, strict=True) if bare.count(form) > 1)
 
 
 def _target_notes(target: InferredField, column: pl.Series, task: str | None) -> Iterator[str]:
@@ -42,12 +62,21 @@ def _target_notes(target: InferredField, column: pl.Series, task: str | None) ->
         yield f"{target.name} is taken as a number; say --task classification if its values are classes"
     if target.kind == "int" and task != "regression":
         yield f"{target.name} is taken as {target.distinct} classes; say --task regression if it is a number"
+    if target.nulls:
+        yield f"{target.nulls} rows have no {target.name}: nothing is learned from them, they are rows to predict"
+    if task != "regression":
+        counts = column.drop_nulls().value_counts()
+        rare = counts.filter(pl.col("count") < _FEW_OF_A_CLASS).sort(column.name)
+        if rare.height and target.kind != "bool":
+            shown = ", ".join(f"{value} ({count} rows)" for value, count in rare.head(5).iter_rows())
+            yield (
+                f"{rare.height} classes of {target.name} are too rare to learn and to test: {shown}; merge them with "
+                "another class, or leave their rows out"
+            )
     if column.dtype != pl.String:
         return
     spellings = column.str.strip_chars().drop_nulls().unique().sort()
     if target.kind == "bool":
         yield f"{', '.join(spellings)} of {target.name} are read as true and false"
-    elif target.levels:
-        alike = [word for word in spellings if (spellings.str.to_lowercase() == word.lower()).sum() > 1]
-        if alike:
-            yield f"{', '.join(map(repr, alike))} of {target.name} differ by case alone: are they one class?"
+    elif target.levels and (alike := _alike(spellings)):
+        yield f"{alike} of {target.name} differ by case or blanks alone: are they one class?"

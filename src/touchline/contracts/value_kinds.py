@@ -10,10 +10,16 @@ from touchline.contracts.fields import FieldSpec, Kind
 from touchline.contracts.parse import parse_column
 
 _SPELT_NULLS = ("?", "-", "--", ".", "N/A", "n/a", "None", "none", "NULL", "nan", "#N/A", "missing", "unknown")
-_DAYS = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%d/%m/%y", "%m/%d/%y", "%Y%m%d")
+_DAYS = (
+    *("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%d/%m/%y", "%m/%d/%y", "%Y%m%d"),
+    *("%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%y", "%Y-%m", "%Y/%m", "%m/%Y"),
+)
 # One file may write the year in two ways; the long form is tried first.
 _MIXED_DAYS = tuple((form.replace("%y", "%Y"), form) for form in ("%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%m-%y"))
-_BOOLEAN_WORDS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
+_TRUE_WORDS = {"true", "t", "yes", "y"}
+_FALSE_WORDS = {"false", "f", "no", "n"}
+# No whole number of the contract has more digits: longer ones are names.
+_LONGEST_NUMBER = 18
 _TIMES = ("%H:%M", "%H:%M:%S")
 _MOST_LEVELS = 50
 _MOST_CLASSES = 20
@@ -92,7 +98,8 @@ def _is_boolean(given: pl.Series, *, is_target: bool) -> bool:
     words = set(given.str.to_lowercase().unique())
     if not is_target:
         return words <= {"true", "false"}
-    return given.n_unique() > 2 and any(words <= pair for pair in _BOOLEAN_WORDS)
+    both = words & _TRUE_WORDS and words & _FALSE_WORDS
+    return given.n_unique() > 2 and bool(both) and words <= _TRUE_WORDS | _FALSE_WORDS
 
 
 def _are_classes(distinct: pl.Series, rows: int) -> bool:
@@ -113,13 +120,14 @@ def _number(kind: Kind, values: pl.Series, *, is_target: bool, task: str | None)
 
 
 def _is_code(given: pl.Series) -> bool:
-    """Digits with leading zeros are codes (a postcode), not numbers."""
-    return bool(given.str.contains(r"^0\d").any())
+    """Digits with leading zeros are codes (a postcode), not numbers; so are more digits than a whole number has."""
+    is_long = given.str.contains(r"^\d+$") & (given.str.len_chars() > _LONGEST_NUMBER)
+    return bool((given.str.contains(r"^0\d") | is_long).any())
 
 
 def _time(values: pl.Series) -> InferredKind | None:
     sample = values.drop_nulls().head(1)
-    if not sample.str.contains(r"\d{1,4}[-/.T]?\d{1,2}").any():
+    if not sample.str.contains(r"\d{1,4}[-/.T]?\d{1,2}|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{2}").any():
         return None
     fits = [form for form in _DAYS if _fits(_spec("date", form), values)]
     if fits:

@@ -21,8 +21,8 @@
             InvalidRequestField, InvalidSetting, KeyNotFound, KeyRequired, ManifestNotFound, MissingColumns,
             MissingDependency, NotAPair, NotPortable, NothingNamed, NothingToLearnFrom, ProjectExists,
             ProjectNotFound, ReasonMissing, RepeatedKey, RunNotFound, SnapshotNotFound, SourceFormatNotRead,
-            UnknownName, UnknownPlugin, UnknownPrediction, UnknownScore, UnreadableJson, VersionNotFound,
-            ViewNotFound, WrongLabel
+            TargetNeverVaries, UnknownName, UnknownPlugin, UnknownPrediction, UnknownScore, UnreadableJson,
+            VersionNotFound, ViewNotFound, WrongLabel
         BatchRejected, BudgetExceeded, ClassMissing, ColumnRetyped, ColumnsMismatch, DiskFull, GateFailed,
         HistoryMoved, InvalidObjectKey, InvalidSample, LabelsAllEqual, LabelsUnusable, LeakageFound,
         LeaseHeld, LeaseLost, ModelDamaged, ModelMismatch, NoCandidateWorked, NotEvaluated, NotReproducible,

@@ -23,6 +23,7 @@ __all__ = [
     "ProjectNotFound",
     "ServerRefused",
     "ServerUnreachable",
+    "TargetNeverVaries",
     "UnknownName",
 ]
 
@@ -46,6 +47,16 @@ class NothingToLearnFrom(UsageError):
     def __init__(self, name: str, target: str, leaks: Sequence[str]) -> None:
         suspected = f" Suspected of giving {target!r} away: {', '.join(leaks)}." if leaks else ""
         super().__init__(f"{name}: no column is left to predict {target!r} from.{suspected} Add columns to the file.")
+
+
+class TargetNeverVaries(UsageError):
+    def __init__(self, target: str, value: str | None, rows: int) -> None:
+        self.target, self.value, self.rows = target, value, rows
+        found = f"is {value!r} in all {rows} rows that have one" if rows else "has no value in any row"
+        super().__init__(
+            f"Column {target!r} {found}, so there is nothing to learn. Name another column with --target, "
+            "or bring rows with two values or more."
+        )
 
 
 class InvalidInstant(UsageError):

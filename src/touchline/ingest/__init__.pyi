@@ -3,6 +3,7 @@ from touchline.ingest.diff import SnapshotDiff as SnapshotDiff
 from touchline.ingest.diff import diff_snapshots as diff_snapshots
 from touchline.ingest.file_sample import FileSample as FileSample
 from touchline.ingest.file_sample import inspect_file as inspect_file
+from touchline.ingest.file_sample import read_as_declared as read_as_declared
 from touchline.ingest.ingest import IngestReport as IngestReport
 from touchline.ingest.ingest import ingest_source as ingest_source
 from touchline.ingest.manifests import Manifest as Manifest

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
+from touchline.contracts import compile_contract
+from touchline.contracts.parse import parse_column
 from touchline.errors import SourceFileMissing, SourceFileUnreadable
 from touchline.ingest.providers.csv_files import CsvFiles
 from touchline.ingest.providers.csv_text import CsvFormat, CsvRows, delimiter_of, read_csv_text, refuse_workbook
 from touchline.ingest.providers.files import gunzipped
 from touchline.ingest.providers.number_text import (
     NumberStyle,
+    ambiguous_dots,
     has_decimal_commas,
     infer_number_style,
     with_plain_numbers,
 )
+
+if TYPE_CHECKING:
+    from touchline.ingest.spec import Source
 
 _WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _ACCENTED = re.compile(rb"[\xc3-\xf4][\x80-\xbf]+")
@@ -38,22 +45,72 @@ class FileSample:
 
 def inspect_file(path: Path) -> FileSample:
     """Read a Parquet file, or a delimited text whose delimiter and encoding are found out."""
-    if not path.is_file():
-        raise SourceFileMissing(path.name, str(path), Path.cwd())
-    content = path.read_bytes()
+    content = _content(path)
     if content.startswith(_PARQUET):
         return FileSample(pl.read_parquet(path), "ParquetFiles", {})
     text = gunzipped(content, path.name, path.name)
-    refuse_workbook(text, name=path.name, table=path.stem)
-    encoding = _encoding(text, path.name)
-    form = CsvFormat(None, encoding, CsvFiles.model_fields["null_values"].default, frozenset())
-    rows = read_csv_text(text, form, name=path.name, table=path.stem)
-    inferred = {"delimiter": delimiter_of(text, encoding), "encoding": encoding}
+    rows, inferred = _text_rows(text, path, CsvFiles.model_fields["null_values"].default)
     usual = {"delimiter": ",", "encoding": "utf-8"}
     arguments = {name: value for name, value in inferred.items() if value != usual[name]}
     numbers = _number_styles(rows.frame)
     plain = with_plain_numbers(rows.frame, numbers)
-    return FileSample(plain, "CsvFiles", arguments, tuple(_notes(rows, numbers)), numbers)
+    unsure = {column.name: ambiguous_dots(column) for column in rows.frame.iter_columns() if column.name not in numbers}
+    notes = (*_notes(rows, numbers), *_unsure_notes(unsure))
+    return FileSample(plain, "CsvFiles", arguments, notes, numbers)
+
+
+def read_as_declared(path: Path, sources: Sequence[Source]) -> pl.DataFrame:
+    """The rows of a file under the names of the contracts, its nulls, numbers and times read as the sources declare.
+
+    Times are in ISO spelling; a value that is none stays as it is. `prepare` is not run: it may need columns that rows
+    to predict lack.
+    """
+    content = _content(path)
+    if content.startswith(_PARQUET):
+        frame = pl.read_parquet(path)
+    else:
+        texts = gunzipped(content, path.name, path.name)
+        declared = [source.provider for source in sources if isinstance(source.provider, CsvFiles)]
+        nulls = {word for provider in declared for word in provider.null_values}
+        rows, _ = _text_rows(texts, path, tuple(nulls) or CsvFiles.model_fields["null_values"].default)
+        styles = {name: style for provider in declared for name, style in provider.numbers.items()}
+        frame = with_plain_numbers(rows.frame, styles if declared else _number_styles(rows.frame))
+    for source in sources:
+        frame = _with_iso_times(_with_contract_names(frame, source), source)
+    return frame
+
+
+def _with_contract_names(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
+    names: Mapping[str, str] = getattr(source.provider, "rename", {})
+    # A name may be a column's new one and another's old one; a file that has the new ones already keeps them.
+    used = {old: new for old, new in names.items() if old in frame.columns}
+    return frame.rename({old: new for old, new in used.items() if new not in frame.columns or new in used})
+
+
+def _with_iso_times(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
+    for name, spec in compile_contract(source.contract).fields.items():
+        if name not in frame.columns or spec.kind not in ("date", "datetime"):
+            continue
+        given = frame[name]
+        values = parse_column(spec, given, source.zone).values
+        texts = values.dt.strftime("%Y-%m-%d" if spec.kind == "date" else "%Y-%m-%dT%H:%M:%S%.6fZ").alias(name)
+        frame = frame.with_columns(texts.zip_with(values.is_not_null() | given.is_null(), given.cast(pl.String)))
+    return frame
+
+
+def _content(path: Path) -> bytes:
+    if not path.is_file():
+        raise SourceFileMissing(path.name, str(path), Path.cwd())
+    return path.read_bytes()
+
+
+def _text_rows(text: bytes, path: Path, null_values: tuple[str, ...]) -> tuple[CsvRows, dict[str, str]]:
+    """The rows of a delimited text, and the delimiter and the encoding that were inferred."""
+    refuse_workbook(text, name=path.name, table=path.stem)
+    encoding = _encoding(text, path.name)
+    form = CsvFormat(None, encoding, null_values, frozenset())
+    rows = read_csv_text(text, form, name=path.name, table=path.stem)
+    return rows, {"delimiter": delimiter_of(text, encoding), "encoding": encoding}
 
 
 def _number_styles(frame: pl.DataFrame) -> dict[str, NumberStyle]:
@@ -83,6 +140,15 @@ def _encoding(text: bytes, name: str) -> str:
             return "latin-1"
         return "cp1252"
     return "utf-8"
+
+
+def _unsure_notes(examples: Mapping[str, str | None]) -> Iterator[str]:
+    for name, value in examples.items():
+        if value is not None:
+            yield (
+                f"{value} in {name!r} is read as a number with decimals; if its dot groups thousands, declare "
+                f'numbers={{"{name}": "1.234,56"}}'
+            )
 
 
 def _notes(rows: CsvRows, numbers: Mapping[str, NumberStyle]) -> Iterator[str]:

@@ -13,6 +13,13 @@ from touchline.statistics.drift import check_columns as check_columns
 from touchline.statistics.effects import psi as psi
 from touchline.statistics.effects import psi_of_numbers as psi_of_numbers
 from touchline.statistics.effects import wasserstein as wasserstein
+from touchline.statistics.foretelling import agreement as agreement
+from touchline.statistics.foretelling import explained_share as explained_share
+from touchline.statistics.foretelling import foretold as foretold
+from touchline.statistics.foretelling import is_beyond_chance as is_beyond_chance
+from touchline.statistics.foretelling import mid_ranks as mid_ranks
+from touchline.statistics.foretelling import number_levels as number_levels
+from touchline.statistics.foretelling import separation as separation
 from touchline.statistics.intervals import Interval as Interval
 from touchline.statistics.intervals import interval as interval
 from touchline.statistics.intervals import jackknife_interval as jackknife_interval

@@ -6,6 +6,7 @@ from touchline.training.card.card import build_card as build_card
 from touchline.training.card.plots import plots as plots
 from touchline.training.data.checks import Finding as Finding
 from touchline.training.data.rows import labelled_rows as labelled_rows
+from touchline.training.data.splits import LEAST_EXAMPLES as LEAST_EXAMPLES
 from touchline.training.data.splits import SplitReport as SplitReport
 from touchline.training.estimators.base import Family as Family
 from touchline.training.estimators.base import FitRequest as FitRequest

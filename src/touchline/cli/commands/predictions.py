@@ -211,8 +211,7 @@ def _score(
     release, declared = open_version(opened, "Production"), opened.project
     views = {view.name: view for view in declared.feature_views}
     reader = release_reader(opened.home, release, clock=opened.clock, declared_views=lambda: views)
-    renames = [getattr(source.provider, "rename", {}) for source in declared.task.examples.sources]
-    requests = serving.RequestFile(file, target, renames)
+    requests = serving.RequestFile(file, target, declared.task.examples.sources)
     return serving.score_file(release, reader, requests, now=opened.clock.now(), on_progress=on_progress)
 
 

@@ -154,14 +154,17 @@ def _read_line_by_line(
 ) -> CsvRows:
     csv.field_size_limit(sys.maxsize)
     reader = csv.reader(io.StringIO(text.decode(), newline=""), delimiter=delimiter)
-    next(reader)
+    columns = next(reader)
+    # A delimiter at the end of a line, in the header or in the rows alone, is no column.
+    least = len(_without_empty_end(columns, 0))
     rows: list[list[str]] = []
     reasons: list[str] = []
     records: list[str] = []
     begin = reader.line_num
     for fields in reader:
-        if len(fields) == len(header):
-            rows.append(fields)
+        given = _without_empty_end(fields, least)
+        if least <= len(given) <= len(header):
+            rows.append(given + [""] * (len(header) - len(given)))
         elif fields:
             _refuse_open_quote(reader.line_num - begin, begin + 1, name=name, table=table)
             reasons.append(f"{len(fields)} fields, the header has {len(header)} ({name} line {begin + 1})")
@@ -170,6 +173,14 @@ def _read_line_by_line(
     frame = pl.DataFrame(rows, schema=dict.fromkeys(header, pl.String), orient="row")
     frame = frame.select(pl.when(~pl.all().is_in(list(null_values))).then(pl.all()).name.keep())
     return CsvRows(frame, pl.DataFrame({"value": reasons, "record": records}, schema=BROKEN_SCHEMA))
+
+
+def _without_empty_end(fields: list[str], least: int) -> list[str]:
+    """The fields of a line without the empty ones at its end that lie beyond the first `least`."""
+    end = len(fields)
+    while end > least and not fields[end - 1].strip():
+        end -= 1
+    return fields[:end]
 
 
 def _refuse_open_quote(lines: int, first: int, *, name: str, table: str) -> None:

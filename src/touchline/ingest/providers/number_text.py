@@ -12,6 +12,8 @@ NumberStyle = Literal["1,234.56", "1.234,56"]
 _NO_NUMBER = ("-", "--", "?", ".", "N/A", "n/a", "#N/A", "None", "none", "nan", "missing", "unknown")
 _SIGNS = r"[$€£¥%\s\u00a0']"
 _PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+# A dot that can only be a decimal point: not before exactly three digits, or after a nought.
+_DECIMALS = r"\.(\d{0,2}|\d{4,})$|^[+-]?0*\.|[eE]"
 _GROUPED = {"1,234.56": r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$", "1.234,56": r"^[+-]?\d{1,3}(\.\d{3})+(,\d+)?$"}
 _UNGROUPED = {"1,234.56": r"^[+-]?\d+(\.\d+)?$", "1.234,56": r"^[+-]?\d+(,\d+)?$"}
 
@@ -52,6 +54,15 @@ def has_decimal_commas(texts: pl.Series) -> bool:
     """Whether the column can only be read with decimal commas: `3,5`, `1.234,56`."""
     bare = texts.drop_nulls().str.replace_all(_SIGNS, "")
     return bare.len() > 0 and bool(_fits(bare, "1.234,56").all()) and not bool(_fits(bare, "1,234.56").all())
+
+
+def ambiguous_dots(texts: pl.Series) -> str | None:
+    """A value such as `355.125` where the whole column could mean thousands as well as decimals; else None."""
+    given = texts.drop_nulls()
+    given = given.filter(~given.is_in(list(_NO_NUMBER)))
+    dotted = given.filter(given.str.contains(r"^[+-]?[1-9]\d{0,2}\.\d{3}$"))
+    is_ambiguous = dotted.len() > 0 and bool((given.str.contains(_PLAIN) & ~given.str.contains(_DECIMALS)).all())
+    return str(dotted[0]) if is_ambiguous else None
 
 
 def _fits(bare: pl.Series, style: NumberStyle) -> pl.Series:

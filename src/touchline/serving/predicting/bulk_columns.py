@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from touchline.contracts.instants import ZONED, parse_instant
+from touchline.contracts.instants import DATE, ZONED, parse_instant
 from touchline.contracts.json_text import LARGEST_EXACT
 from touchline.contracts.parse import normalized
 from touchline.errors import InvalidInstant
@@ -128,6 +128,18 @@ def _instants(given: pl.Series, field: DeclaredField) -> tuple[pl.Series, str]: 
     return read_instants(given), "not an instant with a zone (ISO 8601)"
 
 
+def _days(given: pl.Series, field: DeclaredField) -> tuple[pl.Series, str]:  # noqa: ARG001
+    import polars as pl
+
+    found = given
+    if given.dtype == pl.String:
+        texts = given.set(~given.str.contains(f"^{DATE}$").fill_null(True), None)
+        found = texts.str.to_date("%Y-%m-%d", strict=False)
+    elif given.dtype != pl.Date:
+        found = pl.Series(given.name, [None] * len(given), dtype=pl.Date)
+    return found.set(~found.dt.year().is_between(1, 9999).fill_null(True), None), "not a day (ISO 8601)"
+
+
 _READERS = {
     "number": _numbers,
     "integer": _numbers,
@@ -135,6 +147,7 @@ _READERS = {
     "string": _texts,
     "level": _levels,
     "instant": _instants,
+    "date": _days,
     "any": _as_it_is,
 }
 

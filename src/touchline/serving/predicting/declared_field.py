@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from touchline.contracts.json_text import nfc
 from touchline.registry import InputField
 
-FieldType = Literal["integer", "number", "boolean", "string", "level", "instant", "any"]
+FieldType = Literal["integer", "number", "boolean", "string", "level", "instant", "date", "any"]
 LONGEST_TEXT: Final = 10_000
 # What the prediction log, its databases and JSON readers in other languages can hold.
 SMALLEST_INTEGER: Final = -(2**63)
@@ -68,7 +68,7 @@ def _of_values(schema: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
 def _type_of(schema: Mapping[str, Any], levels: tuple[Any, ...]) -> FieldType:
     if levels:
         return "level"
-    if schema.get("format") == "date-time":
-        return "instant"
+    if schema.get("format") in ("date-time", "date"):
+        return "instant" if schema["format"] == "date-time" else "date"
     kind = schema.get("type")
     return kind if kind in _PLAIN else "any"

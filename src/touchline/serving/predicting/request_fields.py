@@ -23,7 +23,7 @@ from touchline.features import ColumnSpec
 from touchline.http.problems import FieldProblem, InvalidRequest
 from touchline.registry import InputField, LoadedRelease
 from touchline.serving.predicting.declared_field import LARGEST_INTEGER, LONGEST_TEXT, SMALLEST_INTEGER, declared_field
-from touchline.serving.predicting.instants import Instant
+from touchline.serving.predicting.instants import Day, Instant
 
 _INT64: Final[dict[str, Any]] = {"ge": SMALLEST_INTEGER, "le": LARGEST_INTEGER}
 # Checked by the predictor in one look at the body: no database keeps every text with a NUL.
@@ -57,6 +57,7 @@ _TYPES: dict[str, Any] = {
     "boolean": Annotated[bool, Field(strict=True)],
     "string": Annotated[str, Field(strict=True, max_length=LONGEST_TEXT, **_NO_NUL)],
     "instant": Instant,
+    "date": Day,
     "any": Any,
 }
 _LIMITS = {

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from touchline.ingest import inspect_file
+from touchline.ingest import read_as_declared
 from touchline.registry import LoadedRelease
 from touchline.serving.predicting.bulk import score_frame
 from touchline.serving.predicting.scored_row import FeatureReads
 
 if TYPE_CHECKING:
-    import polars as pl
+    from touchline.ingest import Source
 
 
 @dataclass(frozen=True)
 class RequestFile:
-    """The file to score and the file to write; each of `renames` maps column names to those of a source's contract."""
+    """The file to score and the file to write; `sources` say how columns are named and values are spelt in it."""
 
     path: Path
     target: Path | None = None
-    renames: Sequence[Mapping[str, str]] = ()
+    sources: Sequence[Source] = ()
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def score_file(
     import polars as pl
 
     on_progress(f"reading {requests.path.name}")
-    rows = _renamed(inspect_file(requests.path).frame, requests.renames)
+    rows = read_as_declared(requests.path, requests.sources)
     scored = score_frame(
         release, reader, rows, now=now, on_progress=lambda done, total: on_progress(f"{done:,} of {total:,} rows")
     )
@@ -59,11 +59,3 @@ def score_file(
     on_progress(f"writing {target.name}")
     written.write_parquet(target) if target.suffix == ".parquet" else written.write_csv(target)
     return ScoredFile(target, scored.rows, scored.refused, release.id)
-
-
-def _renamed(rows: pl.DataFrame, renames: Sequence[Mapping[str, str]]) -> pl.DataFrame:
-    """Columns under the names of the contract, as ingest reads the file."""
-    for names in renames:
-        missing = {old: new for old, new in names.items() if new not in rows.columns}
-        rows = rows.rename(missing, strict=False)
-    return rows

@@ -14,9 +14,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from touchline.contracts import SUSPICIOUS_POWER
 from touchline.errors import LeakageFound, NothingVaries
+from touchline.statistics import agreement
 from touchline.training.data.balance import IMBALANCED, imbalance
-from touchline.training.data.column_power import column_power
+from touchline.training.data.column_power import column_power, is_lucky
 from touchline.training.data.rows import LabelledRows
 from touchline.training.data.splits import Split
 from touchline.training.estimators.base import LARGEST
@@ -25,9 +27,9 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 Level = Literal["leak", "warning", "note"]
 
-# One column alone: area under the ROC curve, or share of the label's variance, on rows its levels were not read from.
+# One column alone: area under the ROC curve, or share of the label's order, on rows its levels were not read from.
 _TELLS_ALL: Final = {"classes": 0.99, "numbers": 0.9999}
-_TELLS_MUCH: Final = {"classes": 0.95, "numbers": 0.98}
+_SAME: Final = 1 - 1e-9
 _MANY_LEVELS: Final = 100
 _MOSTLY_NULL: Final = 0.5
 _MANY_TWINS: Final = 0.01
@@ -61,13 +63,18 @@ def _tell_tales(rows: LabelledRows) -> list[Finding]:
     kind = "numbers" if rows.kind == "regression" else "classes"
     for place, column in enumerate(rows.columns):
         power = column_power(rows, place)
-        if power < _TELLS_MUCH[kind]:
+        if power < SUSPICIOUS_POWER[kind] or _is_the_cutoff(rows, place) or is_lucky(rows, place, power):
             continue
         measure = "explains" if rows.kind == "regression" else "separates the classes with an AUC of"
         shown = f"{power:.2%} of the label's order" if rows.kind == "regression" else f"{power:.3f}"
         level: Level = "leak" if power >= _TELLS_ALL[kind] else "warning"
         found.append(Finding(level, "tell-tale column", column.name, f"{column.name!r} alone {measure} {shown}"))
     return found
+
+
+def _is_the_cutoff(rows: LabelledRows, place: int) -> bool:
+    """Whether the column is the time of the prediction itself: a label that follows a trend is no leak."""
+    return agreement(rows.vectors[:, place], rows.cutoffs.astype(np.float64)) > _SAME
 
 
 def _from_the_future(rows: LabelledRows, frame: pl.DataFrame) -> list[Finding]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
-from touchline.features import ColumnSpec
+from touchline.statistics import (
+    agreement,
+    explained_share,
+    is_beyond_chance,
+    mid_ranks,
+    number_levels,
+    separation,
+)
 from touchline.training.data.rows import LabelledRows
 from touchline.training.metrics.losses import one_hot
-from touchline.training.metrics.ranking import roc_auc
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
-
-_BINS: Final = 50
 
 
 def most_telling(rows: LabelledRows, count: int) -> frozenset[str]:
@@ -26,61 +28,34 @@ def most_telling(rows: LabelledRows, count: int) -> frozenset[str]:
 
 
 def column_power(rows: LabelledRows, place: int) -> float:
-    """How well one column alone foretells the label on every other row, its bins read from the rest.
+    """How well one column alone foretells the label on the rows that its levels were not read from.
 
-    Nulls are a bin of their own: a column filled in only for one class is as telling as its values.
+    The area under the ROC curve, or the share of the label's order that it explains.
     """
-    bins = _bins(rows.vectors[:, place], rows.columns[place])
-    read = np.arange(len(rows)) % 2 == 0
+    levels, outcome = _levels(rows, place), _outcome(rows)
     if rows.kind == "regression":
-        ranks = _ranks(np.asarray(rows.labels, dtype=np.float64))
-        return max(_explained(bins, ranks, read), _agreement(rows.vectors[:, place], ranks))
-    happened = one_hot(rows.labels, len(rows.classes))
-    chosen = [1] if len(rows.classes) == 2 else range(len(rows.classes))
-    areas = [_separated(bins, happened[:, c], read) for c in chosen]
-    return float(np.nanmax(areas)) if np.isfinite(areas).any() else 0.0
+        share = max(0.0, explained_share(levels, outcome))
+        return max(share, agreement(rows.vectors[:, place], np.asarray(rows.labels, dtype=np.float64)))
+    return separation(levels, outcome)
 
 
-def _bins(values: Array, column: ColumnSpec) -> Index:
-    missing = ~np.isfinite(values)
-    if column.kind == "category":
-        return np.where(missing, len(column.levels) + 1, values + 1).astype(np.int64)
-    present = values[~missing]
-    if len(present) == 0:
-        return np.zeros(len(values), dtype=np.int64)
-    distinct = np.unique(present)
-    edges = distinct if len(distinct) <= _BINS else np.unique(np.quantile(present, np.linspace(0, 1, _BINS + 1)[1:-1]))
-    return np.where(missing, len(edges) + 1, np.searchsorted(edges, values, side="right")).astype(np.int64)
+def is_lucky(rows: LabelledRows, place: int, power: float) -> bool:
+    """Whether the column foretells shuffled labels as well."""
+    measure = explained_share if rows.kind == "regression" else separation
+    return not is_beyond_chance(measure, _levels(rows, place), _outcome(rows), power)
 
 
-def _bin_means(bins: Index, values: Array, read: NDArray[np.bool_]) -> Array:
-    size = int(bins.max()) + 1
-    counts = np.bincount(bins[read], minlength=size)
-    sums = np.bincount(bins[read], weights=values[read], minlength=size)
-    # A bin with few rows says little: it is drawn towards the mean of all, as if it held one such row more.
-    means: Array = (sums + values[read].mean()) / (counts + 1)
-    return means
+def _outcome(rows: LabelledRows) -> Array:
+    """Ranks of numbers, so that a copy in other units is found too; of two classes the second, of more each."""
+    if rows.kind == "regression":
+        return mid_ranks(np.asarray(rows.labels, dtype=np.float64))[:, None]
+    happened = np.asarray(one_hot(rows.labels, len(rows.classes)), dtype=np.float64)
+    return happened[:, 1:] if len(rows.classes) == 2 else happened
 
 
-def _separated(bins: Index, happened: Array, read: NDArray[np.bool_]) -> float:
-    scores = _bin_means(bins, happened, read)[bins[~read]]
-    return float(roc_auc(happened[~read], scores, np.ones((1, int((~read).sum()))))[0])
-
-
-def _ranks(values: Array) -> Array:
-    """Numbers are compared by rank, so that a copy in other units or on another scale is found too."""
-    _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: Array = (np.cumsum(counts) - (counts - 1) / 2)[where]
-    return ranks
-
-
-def _explained(bins: Index, ranks: Array, read: NDArray[np.bool_]) -> float:
-    said, rest = _bin_means(bins, ranks, read)[bins[~read]], ranks[~read]
-    return max(0.0, 1.0 - float(((said - rest) ** 2).mean() / rest.var())) if rest.var() else 0.0
-
-
-def _agreement(values: Array, ranks: Array) -> float:
-    """The squared rank correlation, where the column has no nulls."""
-    if not np.isfinite(values).all() or np.ptp(values) == 0 or np.ptp(ranks) == 0:
-        return 0.0
-    return float(np.corrcoef(_ranks(values), ranks)[0, 1] ** 2)
+def _levels(rows: LabelledRows, place: int) -> Index:
+    """Nulls are a level of their own: a column filled in only for one class is as telling as its values."""
+    column, values = rows.columns[place], rows.vectors[:, place]
+    if column.kind == "number":
+        return number_levels(values)
+    return np.where(np.isfinite(values), values + 1, len(column.levels) + 1).astype(np.int64)

@@ -28,6 +28,7 @@ SplitMethod = Literal["time", "stratified", "grouped"]
 # Fewer examples than this in a part make its numbers meaningless.
 _LEAST_FIT = 20
 _LEAST_TEST = 5
+LEAST_EXAMPLES = _LEAST_FIT + _LEAST_TEST
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ class Split:
 def make_split(rows: LabelledRows, training: Training, *, windows: int = 1) -> Split:
     """Train and test rows, and inside train the windows that settings are chosen on."""
     method = _method(rows, training)
-    if len(rows) < _LEAST_FIT + _LEAST_TEST:
-        raise TooFewExamples("labelled examples", len(rows), _LEAST_FIT + _LEAST_TEST)
+    if len(rows) < LEAST_EXAMPLES:
+        raise TooFewExamples("labelled examples", len(rows), LEAST_EXAMPLES)
     if method == "time":
         train, test, chosen, held_back = _by_time(rows, training, windows)
     else:
