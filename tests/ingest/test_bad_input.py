@@ -374,23 +374,6 @@ def test_numbers_as_people_write_them_are_declared_and_read(
     assert rows["price"].to_list() == sample.frame["price"].to_list()
 
 
-@pytest.mark.parametrize(
-    ("texts", "example"),
-    [
-        (["355.125", "2.810"], "355.125"),
-        (["12.500", "-", "999.125"], "12.500"),
-        (["355.125", "2.81"], None),
-        (["0.355", "2.810"], None),
-        (["1.5", "7"], None),
-        (["2.810", "624"], None),
-    ],
-)
-def test_a_dot_that_may_group_thousands_is_named(tmp_path: Path, texts: list[str], example: str | None) -> None:
-    (tmp_path / "t.csv").write_text("x;name\n" + "\n".join(f"{text};a" for text in texts))
-    named = [note for note in inspect_file(tmp_path / "t.csv").notes if "if its dot groups thousands" in note]
-    assert [note.split()[0] for note in named] == ([example] if example else [])
-
-
 @pytest.mark.parametrize("texts", [["1.5", "2.25"], ["0.355", "0.810"], ["355.125", "2.810"], ["1e3", "2"], ["7", "8"]])
 def test_plain_numbers_and_text_need_no_style(tmp_path: Path, texts: list[str]) -> None:
     (tmp_path / "t.csv").write_text("x;name\n" + "\n".join(f"{text};a, b" for text in texts))

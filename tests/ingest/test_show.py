@@ -12,7 +12,6 @@ from touchline.ingest import (
     CsvFiles,
     checkout,
     diff_snapshots,
-    inspect_file,
     read_freshness,
     read_manifest,
     show_quarantine,
@@ -124,21 +123,3 @@ def test_freshness_counts_from_the_last_good_ingest(house: House) -> None:
     later = wall + timedelta(hours=3)
     assert freshness(NOW, later, max_age=timedelta(hours=2))[2]
     assert not freshness(NOW, later, max_age=timedelta(hours=4))[2]
-
-
-@pytest.mark.parametrize(
-    ("content", "arguments"),
-    [
-        (b"id,x\n1,2\n", {}),
-        (b"id;x\n1;2\n", {"delimiter": ";"}),
-        ("id\tname\n1\tcafé\n".encode("cp1252"), {"delimiter": "\t", "encoding": "cp1252"}),
-        ("id,x\n1,2\n".encode("utf-16"), {"encoding": "utf-16"}),
-    ],
-)
-def test_a_file_nobody_declared_is_read_and_its_declaration_told(
-    tmp_path: Path, content: bytes, arguments: dict[str, str]
-) -> None:
-    (tmp_path / "f").write_bytes(content)
-    sample = inspect_file(tmp_path / "f")
-    assert (sample.kind, sample.arguments) == ("CsvFiles", arguments)
-    assert sample.frame.height == 1

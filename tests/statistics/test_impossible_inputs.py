@@ -13,6 +13,7 @@ from touchline.errors import InvalidSample
 
 NAN, INF = float("nan"), float("inf")
 TEN = np.arange(10.0)
+LEVELS = np.arange(10) % 3
 
 # For each function: calls that must be refused.
 IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
@@ -101,6 +102,18 @@ IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
         lambda: statistics.kolmogorov_smirnov(TEN, np.array([])),
         lambda: statistics.kolmogorov_smirnov(TEN, np.array([INF])),
     ],
+    "number_levels": [lambda: statistics.number_levels(np.array([["a"]]))],
+    "mid_ranks": [lambda: statistics.mid_ranks(np.array([])), lambda: statistics.mid_ranks(np.array([NAN]))],
+    "agreement": [lambda: statistics.agreement(TEN, TEN[:5]), lambda: statistics.agreement(TEN[:, None], TEN)],
+    "foretold": [
+        lambda: statistics.foretold(LEVELS[:0], TEN[:0, None]),
+        lambda: statistics.foretold(LEVELS, TEN),
+        lambda: statistics.foretold(LEVELS - 1, TEN[:, None]),
+        lambda: statistics.foretold(LEVELS, TEN[:, None] * NAN),
+    ],
+    "separation": [lambda: statistics.separation(LEVELS, TEN[:5, None])],
+    "explained_share": [lambda: statistics.explained_share(LEVELS, TEN[:5, None])],
+    "is_beyond_chance": [lambda: statistics.is_beyond_chance(statistics.separation, LEVELS, TEN[:5, None], 0.5)],
     "chi_squared": [
         lambda: statistics.chi_squared(np.array([]), np.array([])),
         lambda: statistics.chi_squared(np.array([1.0]), np.array([1.0, 2.0])),

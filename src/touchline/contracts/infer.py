@@ -112,12 +112,9 @@ def infer_contract(
     target_name = names[target] if target is not None else None
     key = _key(typed, by_name, target_name)
     kind = _task(by_name[target_name]) if target_name else None
-    parts = None
-    time = _event_time(by_name, target_name)
-    times = typed[time] if time else None
-    if time is None and (parts := find_time_parts(typed.drop(target_name or [], strict=False))) is not None:
-        time, times = parts.name, parts.values(typed)
-        fields = (*fields, _field(time, times, InferredKind("datetime" if parts.has_hours else "date", times)))
+    time, times, parts = _time(typed, by_name, target_name)
+    if parts is not None and times is not None:
+        fields = (*fields, _field(parts.name, times, InferredKind("datetime" if parts.has_hours else "date", times)))
     inference = Inference(
         contract_name=_class_name(name),
         rows=frame.height,
@@ -229,6 +226,16 @@ def _pair(typed: pl.DataFrame, fields: dict[str, InferredField], usable: list[st
             if enough and typed.select(pl.struct(first, second).n_unique()).item() == typed.height:
                 return tuple(name for name in typed.columns if name in (first, second))
     return ()
+
+
+def _time(
+    typed: pl.DataFrame, fields: dict[str, InferredField], target: str | None
+) -> tuple[str | None, pl.Series | None, TimeParts | None]:
+    """The time of a row: its name, its values, and the columns that it is joined from."""
+    if name := _event_time(fields, target):
+        return name, typed[name], None
+    parts = find_time_parts(typed.drop(target or [], strict=False))
+    return (None, None, None) if parts is None else (parts.name, parts.values(typed), parts)
 
 
 def _event_time(fields: dict[str, InferredField], target: str | None) -> str | None:

@@ -20,41 +20,41 @@ _TEST_SHARES = (0.2, 0.5)
 
 
 def render_project(
-    name: str, found: Inference, sample: FileSample, *, path: str, inputs: list[str], left_out: Mapping[str, str]
+    name: str, inference: Inference, sample: FileSample, *, path: str, inputs: list[str], left_out: Mapping[str, str]
 ) -> str:
     """The project's file as source."""
     parts = [
-        f'"""{name}: predict `{found.target}`. Written by `touchline init`; yours to edit."""\n',
-        _imports(found, sample),
+        f'"""{name}: predict `{inference.target}`. Written by `touchline init`; yours to edit."""\n',
+        _imports(inference, sample),
         "",
-        render_contract(found),
+        render_contract(inference),
         "",
-        *_joined_time(found),
-        _source(found, sample, path),
+        *_joined_time(inference),
+        _source(inference, sample, path),
         "",
-        _inputs(found, inputs, left_out),
+        _inputs(inference, inputs, left_out),
         "",
-        _examples(found),
+        _examples(inference),
         "",
-        *_calendar(found),
-        _task(found),
-        _project(name, found, inputs),
+        *_calendar(inference),
+        _task(inference),
+        _project(name, inference, inputs),
     ]
     return "\n".join(parts)
 
 
-def render_transforms(found: Inference) -> str | None:
+def render_transforms(inference: Inference) -> str | None:
     """The on-demand transforms as source; None where the table has no time."""
-    if not calendar_inputs(found):
+    if not calendar_inputs(inference):
         return None
-    assert found.event_time is not None
-    parts = found.time_parts.columns if found.time_parts else ()
-    days = _days_of_parts(parts) if parts else f'    days = columns["{found.event_time}"] / 86_400\n'
-    names = {field.name for field in found.fields}
-    prefix = found.event_time.strip("_")
+    assert inference.event_time is not None
+    parts = inference.time_parts.columns if inference.time_parts else ()
+    days = _days_of_parts(parts) if parts else f'    days = columns["{inference.event_time}"] / 86_400\n'
+    names = {field.name for field in inference.fields}
+    prefix = inference.event_time.strip("_")
     while any(name.startswith(f"{prefix}_") for name in names):
         prefix += "_"
-    chosen = (["trend"] if parts else []) + list(found.cycles)
+    chosen = (["trend"] if parts else []) + list(inference.cycles)
     outputs = "".join(f'        "{prefix}_{name}": {value},\n' for cycle in chosen for name, value in _CALENDAR[cycle])
     return f"{_TRANSFORMS}{days}    return {{\n{outputs}    }}\n"
 
@@ -101,38 +101,38 @@ def _days_of_parts(parts: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def calendar_inputs(found: Inference) -> tuple[str, ...]:
+def calendar_inputs(inference: Inference) -> tuple[str, ...]:
     """The model columns that the calendar is computed from; none where the table has no time, or no calendar."""
-    if found.event_time is None:
+    if inference.event_time is None:
         return ()
-    if found.time_parts:
-        return found.time_parts.columns
-    return (found.event_time,) if found.cycles else ()
+    if inference.time_parts:
+        return inference.time_parts.columns
+    return (inference.event_time,) if inference.cycles else ()
 
 
-def test_share(found: Inference) -> float:
+def test_share(inference: Inference) -> float:
     """The share of the rows to test on: a fifth, and more where a fifth is too few for a gate."""
-    rows = found.rows - (found.field(found.target).nulls if found.target else 0)
-    independent = rows if found.event_time is None or has_hourly_clusters(found) else found.days
+    rows = inference.rows - (inference.field(inference.target).nulls if inference.target else 0)
+    independent = rows if inference.event_time is None or has_hourly_clusters(inference) else inference.days
     least, most = _TEST_SHARES
     return round(min(most, max(least, _TEST_EXAMPLES / max(1, independent))), 2)
 
 
-def has_hourly_clusters(found: Inference) -> bool:
+def has_hourly_clusters(inference: Inference) -> bool:
     """Whether a cluster is an hour rather than a day, because the days to test on are too few for a gate."""
-    return found.days * _TEST_SHARES[0] < _TEST_EXAMPLES and "day" in found.cycles
+    return inference.days * _TEST_SHARES[0] < _TEST_EXAMPLES and "day" in inference.cycles
 
 
-def _calendar(found: Inference) -> list[str]:
-    inputs = calendar_inputs(found)
+def _calendar(inference: Inference) -> list[str]:
+    inputs = calendar_inputs(inference)
     return (
         [f"calendar = on_demand(inputs=[{', '.join(map(_quoted, inputs))}])(transforms.calendar)", ""] if inputs else []
     )
 
 
-def _joined_time(found: Inference) -> list[str]:
+def _joined_time(inference: Inference) -> list[str]:
     """The function that joins columns to the time of a row."""
-    if (parts := found.time_parts) is None:
+    if (parts := inference.time_parts) is None:
         return []
     columns = ", ".join(map(_quoted, parts.columns))
     read = (
@@ -150,15 +150,15 @@ def _joined_time(found: Inference) -> list[str]:
     ]
 
 
-def _imports(found: Inference, sample: FileSample) -> str:
+def _imports(inference: Inference, sample: FileSample) -> str:
     ours: dict[str, tuple[str, ...]] = {
-        "touchline": ("Contract", "Gate", "Project", "Source", "Training", _maker(found), "examples")
+        "touchline": ("Contract", "Gate", "Project", "Source", "Training", _maker(inference), "examples")
     }
     ours["touchline.ingest"] = (sample.kind,)
-    if calendar_inputs(found):
+    if calendar_inputs(inference):
         ours["touchline"] += ("on_demand",)
     wanted = {**ours, "polars": ()}
-    for module, names in contract_imports(found).items():
+    for module, names in contract_imports(inference).items():
         wanted[module] = tuple(dict.fromkeys((*wanted.get(module, ()), *names)))
     standard = [module for module in ("datetime", "typing") if wanted.get(module)]
     others = sorted(module for module in wanted if module not in ("datetime", "typing", "polars"))
@@ -166,7 +166,7 @@ def _imports(found: Inference, sample: FileSample) -> str:
     lines += [_import(module, wanted[module]) for module in standard]
     lines += [""] if standard else []
     lines += ["import polars as pl", *(_import(module, wanted[module]) for module in others if wanted[module])]
-    if calendar_inputs(found):
+    if calendar_inputs(inference):
         lines += ["", "from . import transforms"]
     return "\n".join([*lines, ""])
 
@@ -175,32 +175,32 @@ def _import(module: str, names: tuple[str, ...]) -> str:
     return f"from {module} import {', '.join(sorted(set(names)))}"
 
 
-def _maker(found: Inference) -> str:
-    return "regression" if found.task == "regression" else "classification"
+def _maker(inference: Inference) -> str:
+    return "regression" if inference.task == "regression" else "classification"
 
 
-def _source(found: Inference, sample: FileSample, path: str) -> str:
+def _source(inference: Inference, sample: FileSample, path: str) -> str:
     options = [_quoted(path), *(f"{name}={_quoted(value)}" for name, value in sample.arguments.items())]
     if sample.numbers:
         styles = ", ".join(f"{_quoted(column)}: {_quoted(style)}" for column, style in sample.numbers.items())
         options.append(f"numbers={{{styles}}}")
-    if found.null_values:
-        words = dict.fromkeys((*CsvFiles.model_fields["null_values"].default, *found.null_values))
+    if inference.null_values:
+        words = dict.fromkeys((*CsvFiles.model_fields["null_values"].default, *inference.null_values))
         options.append(f"null_values=({', '.join(map(_quoted, words))})")
-    if found.row_number:
-        options.append(f"row_column={_quoted(found.key[0])}")
-    if found.time_parts:
+    if inference.row_number:
+        options.append(f"row_column={_quoted(inference.key[0])}")
+    if inference.time_parts:
         options.append("prepare=with_row_time")
-    if found.rename:
-        pairs = "".join(f"            {_quoted(old)}: {_quoted(new)},\n" for old, new in found.rename.items())
+    if inference.rename:
+        pairs = "".join(f"            {_quoted(old)}: {_quoted(new)},\n" for old, new in inference.rename.items())
         options.append(f"rename={{\n{pairs}        }}")
     provider = f"{sample.kind}({', '.join(options)})"
-    if found.rename:
+    if inference.rename:
         provider = f"{sample.kind}(\n" + "".join(f"        {option},\n" for option in options) + "    )"
-    key = _quoted(found.key[0]) if len(found.key) == 1 else f"({', '.join(map(_quoted, found.key))})"
-    lines = ["rows = Source(", '    name="rows",', f"    contract={found.contract_name},", f"    key={key},"]
-    if found.event_time:
-        lines.append(f"    event_time={_quoted(found.event_time)},")
+    key = _quoted(inference.key[0]) if len(inference.key) == 1 else f"({', '.join(map(_quoted, inference.key))})"
+    lines = ["rows = Source(", '    name="rows",', f"    contract={inference.contract_name},", f"    key={key},"]
+    if inference.event_time:
+        lines.append(f"    event_time={_quoted(inference.event_time)},")
     return "\n".join([*lines, f"    provider={provider},", ")", ""])
 
 
@@ -209,19 +209,19 @@ def _quoted(value: str | int) -> str:
     return repr(value) if isinstance(value, bool) else json.dumps(value, ensure_ascii=False)
 
 
-def _examples(found: Inference) -> str:
-    keys = ", ".join(f'pl.col("{key}").cast(pl.String)' for key in found.key)
-    identity = keys if len(found.key) == 1 else f'pl.concat_str([{keys}], separator="-")'
+def _examples(inference: Inference) -> str:
+    keys = ", ".join(f'pl.col("{key}").cast(pl.String)' for key in inference.key)
+    identity = keys if len(inference.key) == 1 else f'pl.concat_str([{keys}], separator="-")'
     cutoff = "event_timestamp"
     note = "    # The table has no time column, so the split is stratified and nothing expires."
-    if found.event_time:
-        note = f"    # Predicted when a row became known ({found.event_time}); move it if you predict earlier."
+    if inference.event_time:
+        note = f"    # Predicted when a row became known ({inference.event_time}); move it if you predict earlier."
     clusters = (
         [
             "        # Rows of an hour count as one example; those of a day would be too few to compare models on.",
             '        cluster=pl.col("event_timestamp").dt.strftime("%Y-%m-%d %H"),',
         ]
-        if has_hourly_clusters(found)
+        if has_hourly_clusters(inference)
         else []
     )
     return "\n".join(
@@ -234,7 +234,7 @@ def _examples(found: Inference) -> str:
             "        *INPUTS,",
             f"        example_id={identity},",
             f'        cutoff="{cutoff}",',
-            f'        label="{found.target}",',
+            f'        label="{inference.target}",',
             '        label_timestamp="event_timestamp",',
             *clusters,
             "    )",
@@ -243,9 +243,9 @@ def _examples(found: Inference) -> str:
     )
 
 
-def _inputs(found: Inference, inputs: list[str], left_out: Mapping[str, str]) -> str:
+def _inputs(inference: Inference, inputs: list[str], left_out: Mapping[str, str]) -> str:
     notes = [f"# left out: {name} ({reason})" for name, reason in left_out.items()]
-    suspicions = {leak.column: leak.reason for leak in found.leaks}
+    suspicions = {leak.column: leak.reason for leak in inference.leaks}
     lines: list[str] = []
     for name in inputs:
         if name in suspicions:
@@ -254,24 +254,24 @@ def _inputs(found: Inference, inputs: list[str], left_out: Mapping[str, str]) ->
     return "\n".join([*notes, "INPUTS = [", *lines, "]", ""])
 
 
-def _task(found: Inference) -> str:
-    classes = [f"    classes=[{', '.join(map(_quoted, found.classes))}]," if found.task != "regression" else ""]
-    computed = ["    on_demand=[calendar],"] if calendar_inputs(found) else []
-    made = [f"task = {_maker(found)}(", "    examples=all_rows,", *filter(None, classes), "    inputs=INPUTS,"]
+def _task(inference: Inference) -> str:
+    classes = [f"    classes=[{', '.join(map(_quoted, inference.classes))}]," if inference.task != "regression" else ""]
+    computed = ["    on_demand=[calendar],"] if calendar_inputs(inference) else []
+    made = [f"task = {_maker(inference)}(", "    examples=all_rows,", *filter(None, classes), "    inputs=INPUTS,"]
     made += [*computed, ")", ""]
     return "\n".join(made)
 
 
-def _project(name: str, found: Inference, inputs: Sequence[str]) -> str:
-    candidates = '["ridge", "lightgbm"]' if found.task == "regression" else '["logistic", "lightgbm"]'
-    score = "mse" if found.task == "regression" else "log_loss"
-    options = [f"candidates={candidates}", f"test={test_share(found)}", "blend=True"]
-    trusted = [leak.column for leak in found.leaks if leak.column in inputs]
+def _project(name: str, inference: Inference, inputs: Sequence[str]) -> str:
+    candidates = '["ridge", "lightgbm"]' if inference.task == "regression" else '["logistic", "lightgbm"]'
+    score = "mse" if inference.task == "regression" else "log_loss"
+    options = [f"candidates={candidates}", f"test={test_share(inference)}"]
+    trusted = [leak.column for leak in inference.leaks if leak.column in inputs]
     if trusted:
         names = ", ".join(map(_quoted, trusted))
         options.append(f"trusted=[{names}]")
     gates = [f'Gate.improves("{score}", confidence=0.95)']
-    if found.task == "regression":
+    if inference.task == "regression":
         gates.append('Gate("r2", at_least=0.0)')
     return "\n".join(
         [

@@ -47,21 +47,21 @@ def write_project(name: str, *, data: Path, target: str, base: Path, task: TaskT
     if file.exists():
         raise ProjectExists(name, file)
     sample = inspect_file(data)
-    found = infer_contract(sample.frame, name=name, target=target, task=task)
-    label = found.field(str(found.target))
-    if not found.rows:
+    inference = infer_contract(sample.frame, name=name, target=target, task=task)
+    label = inference.field(str(inference.target))
+    if not inference.rows:
         raise SourceFileEmpty(name, data.name)
     if label.distinct < 2:
         value = label.least or next(iter(map(str, label.levels)), None)
-        raise TargetNeverVaries(target, value, found.rows - label.nulls)
-    inputs = input_columns(found)
+        raise TargetNeverVaries(target, value, inference.rows - label.nulls)
+    inputs = input_columns(inference)
     if not inputs:
-        raise NothingToLearnFrom(name, target, [leak.column for leak in found.leaks])
+        raise NothingToLearnFrom(name, target, [leak.column for leak in inference.leaks])
     path = os.path.relpath(data.absolute(), base)
-    text = render_project(name, found, sample, path=path, inputs=inputs, left_out=columns_left_out(found))
-    _write(file, text, render_transforms(found), base=base)
-    notes = (*sample.notes, *found.notes, *_notes(found, inputs))
-    return WrittenProject(name, file, found.rows, len(found.fields), str(found.task), notes)
+    text = render_project(name, inference, sample, path=path, inputs=inputs, left_out=columns_left_out(inference))
+    _write(file, text, render_transforms(inference), base=base)
+    notes = (*sample.notes, *inference.notes, *_notes(inference, inputs))
+    return WrittenProject(name, file, inference.rows, len(inference.fields), str(inference.task), notes)
 
 
 def _write(file: Path, text: str, transforms: str | None, *, base: Path) -> None:
@@ -87,27 +87,27 @@ def _write(file: Path, text: str, transforms: str | None, *, base: Path) -> None
         raise
 
 
-def input_columns(found: Inference) -> list[str]:
+def input_columns(inference: Inference) -> list[str]:
     """The columns the model may see."""
-    left_out = columns_left_out(found)
-    return [field.name for field in found.fields if field.name != found.target and field.name not in left_out]
+    left_out = columns_left_out(inference)
+    return [field.name for field in inference.fields if field.name != inference.target and field.name not in left_out]
 
 
-def columns_left_out(found: Inference) -> dict[str, str]:
+def columns_left_out(inference: Inference) -> dict[str, str]:
     """Each column that is no input, with the reason; the target is not among them."""
     reasons: dict[str, str] = {}
-    copies = {leak.column: leak.reason for leak in found.leaks if leak.is_copy}
-    times = calendar_inputs(found)
-    for field in found.fields:
+    copies = {leak.column: leak.reason for leak in inference.leaks if leak.is_copy}
+    times = calendar_inputs(inference)
+    for field in inference.fields:
         if field.name in copies:
             reasons[field.name] = copies[field.name]
-        elif (field.name,) == found.key:
+        elif (field.name,) == inference.key:
             reasons[field.name] = "it identifies a row"
-        elif found.time_parts and field.name == found.event_time:
-            reasons[field.name] = f"it is joined from {', '.join(found.time_parts.columns)}, which are inputs"
+        elif inference.time_parts and field.name == inference.event_time:
+            reasons[field.name] = f"it is joined from {', '.join(inference.time_parts.columns)}, which are inputs"
         elif field.name in times:
             continue
-        elif field.name == found.event_time:
+        elif field.name == inference.event_time:
             reasons[field.name] = "it is the time of a row"
         elif field.identity == "row":
             reasons[field.name] = "it numbers the rows"
@@ -120,49 +120,49 @@ def columns_left_out(found: Inference) -> dict[str, str]:
             reasons[field.name] = "a date is no input; make a number or a category of it in all_rows"
         elif field.distinct <= (0 if field.nullable else 1):
             reasons[field.name] = "it never varies"
-        elif field.kind == "str" and not field.levels and field.distinct > found.rows / 2:
+        elif field.kind == "str" and not field.levels and field.distinct > inference.rows / 2:
             reasons[field.name] = "its text differs from row to row"
-    reasons.pop(str(found.target), None)
+    reasons.pop(str(inference.target), None)
     return reasons
 
 
-def _notes(found: Inference, inputs: list[str]) -> tuple[str, ...]:
-    notes = [f"{name} is left out: {reason}" for name, reason in columns_left_out(found).items()]
+def _notes(inference: Inference, inputs: list[str]) -> tuple[str, ...]:
+    notes = [f"{name} is left out: {reason}" for name, reason in columns_left_out(inference).items()]
     notes += [
-        f"{leak.column} may leak and stays an input: {leak.reason}" for leak in found.leaks if leak.column in inputs
+        f"{leak.column} may leak and stays an input: {leak.reason}" for leak in inference.leaks if leak.column in inputs
     ]
-    labelled = found.rows - found.field(str(found.target)).nulls
+    labelled = inference.rows - inference.field(str(inference.target)).nulls
     if labelled < 2 * MIN_CLUSTERS:
         notes.append(
             f"{labelled} rows with a label are few: training needs {LEAST_EXAMPLES}, and a gate compares models on at "
             f"least {MIN_CLUSTERS} that no fit has seen"
         )
-    if found.positive_share is not None and found.positive_share < RARE:
+    if inference.positive_share is not None and inference.positive_share < RARE:
         notes.append(
-            f"{found.classes[-1]} is {found.positive_share:.1%} of the rows, so the threshold is the one with the best "
-            "F1 on validation rows, not 0.5; declare what errors cost with threshold=Costs(...)"
+            f"{inference.classes[-1]} is {inference.positive_share:.1%} of the rows, so the threshold is the one with "
+            "the best F1 on validation rows, not 0.5; declare what errors cost with threshold=Costs(...)"
         )
     notes += [
         f"{column}: day and month could be the other way round; check its DateFormat"
-        for column in found.ambiguous_dates
+        for column in inference.ambiguous_dates
     ]
-    if found.row_number:
+    if inference.row_number:
         notes.append("no column identifies a row; the line number does, so a changed line is a changed row")
-    notes += _time_notes(found)
+    notes += _time_notes(inference)
     return tuple(notes)
 
 
-def _time_notes(found: Inference) -> Iterator[str]:
-    if found.event_time is None:
+def _time_notes(inference: Inference) -> Iterator[str]:
+    if inference.event_time is None:
         yield "no time column was found, so the split is at random; if there is one, name it as event_time"
         return
-    if found.time_parts:
-        joined = ", ".join(found.time_parts.columns)
-        yield f"{joined} are joined to {found.event_time} (with_row_time), so that the split is by time"
+    if inference.time_parts:
+        joined = ", ".join(inference.time_parts.columns)
+        yield f"{joined} are joined to {inference.event_time} (with_row_time), so that the split is by time"
     yield (
-        f"{found.event_time} is taken as the time a row became known; is it? A model must not know what lies after it: "
-        "take columns that are known only later out of INPUTS"
+        f"{inference.event_time} is taken as the time a row became known; is it? A model must not know what lies after "
+        "it: take columns that are known only later out of INPUTS"
     )
-    if calendar_inputs(found):
-        cycles = ", ".join(("trend", *found.cycles))
+    if calendar_inputs(inference):
+        cycles = ", ".join(("trend", *inference.cycles))
         yield f"columns for {cycles} are computed from it (transforms.py), as the target may follow them"

@@ -8,6 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from touchline.errors import InvalidSample
+from touchline.statistics.samples import finite_sample, number_array
+
 _BINS: Final = 50
 _SHUFFLES: Final = 39
 _LEAST_ROWS: Final = 20
@@ -22,6 +25,7 @@ def number_levels(values: Numbers) -> Levels:
     >>> number_levels(np.array([5.0, 7.0, np.nan, 5.0])).tolist()
     [0, 1, 2, 0]
     """
+    values = number_array("Levels of numbers", values)
     is_given = np.isfinite(values)
     present = values[is_given]
     edges = np.unique(present)
@@ -37,6 +41,7 @@ def foretold(levels: Levels, outcome: Numbers) -> Numbers:
 
     `outcome` is [rows, outputs].
     """
+    _validate(levels, outcome)
     # A file may alternate with its target: the halves are drawn.
     half = np.random.default_rng(1).permutation(len(levels)) % 2 == 0
     size = int(levels.max()) + 1
@@ -75,6 +80,7 @@ def mid_ranks(values: Numbers) -> Numbers:
     >>> mid_ranks(np.array([0.5, 9.0, 0.5])).tolist()
     [1.5, 3.0, 1.5]
     """
+    values = finite_sample("Ranks", values)
     _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
     ranks: Numbers = (np.cumsum(counts) - (counts - 1) / 2)[where]
     return ranks
@@ -82,12 +88,25 @@ def mid_ranks(values: Numbers) -> Numbers:
 
 def agreement(values: Numbers, labels: Numbers) -> float:
     """The larger squared correlation, of the numbers or of their ranks, over rows with both; 0 where they are few."""
+    values, labels = number_array("An agreement", values), number_array("An agreement", labels)
+    if len(values) != len(labels):
+        raise InvalidSample("An agreement", f"{len(values)} and {len(labels)} values", "as many values in both")
     both = np.isfinite(values) & np.isfinite(labels)
     values, labels = values[both], labels[both]
     if len(values) < _LEAST_ROWS or np.ptp(values) == 0 or np.ptp(labels) == 0:
         return 0.0
     pairs = ((values, labels), (mid_ranks(values), mid_ranks(labels)))
     return float(max(np.corrcoef(one, other)[0, 1] ** 2 for one, other in pairs))
+
+
+def _validate(levels: Levels, outcome: Numbers) -> None:
+    what, shapes = "What levels foretell", f"levels of shape {levels.shape} and outcomes of shape {outcome.shape}"
+    if levels.ndim != 1 or outcome.ndim != 2 or len(levels) != len(outcome) or not outcome.size:
+        raise InvalidSample(what, shapes, "levels [rows] and outcomes [rows, outputs], at least one row")
+    if levels.min() < 0 or not np.isfinite(outcome).all():
+        raise InvalidSample(
+            what, "negative levels, or outcomes that are NaN or infinite", "levels from 0, finite outcomes"
+        )
 
 
 def _auc(is_class: Numbers, scores: Numbers) -> float:

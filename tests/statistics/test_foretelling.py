@@ -1,0 +1,58 @@
+"""A level's power to foretell is measured on rows that it was not read from, and compared with luck."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from touchline.statistics import agreement, explained_share, foretold, is_beyond_chance, number_levels, separation
+
+RANDOM = np.random.default_rng(7)
+CLASSES = RANDOM.integers(0, 2, 600)
+
+
+def test_the_mean_of_a_level_comes_from_the_other_half() -> None:
+    alone = np.arange(600)  # every level has one row, so the other half says nothing of it
+    assert np.ptp(foretold(alone, CLASSES[:, None].astype(float))) < 0.1
+    assert separation(alone, CLASSES[:, None].astype(float)) == pytest.approx(0.5, abs=0.08)
+
+
+def test_separation_is_the_area_under_the_roc_curve_of_what_is_foretold() -> None:
+    levels = np.where(RANDOM.random(600) < 0.8, CLASSES, 1 - CLASSES)
+    outcome = CLASSES[:, None].astype(float)
+    assert separation(levels, outcome) == pytest.approx(roc_auc_score(CLASSES, foretold(levels, outcome)[:, 0]))
+
+
+def test_a_file_that_alternates_with_its_target_is_read_in_drawn_halves() -> None:
+    turns = np.arange(200) % 2
+    assert separation(turns, turns[:, None].astype(float)) == 1.0
+
+
+def test_levels_that_give_a_number_explain_it_and_noise_explains_nothing() -> None:
+    levels = RANDOM.integers(0, 5, 600)
+    assert explained_share(levels, levels[:, None] * 2.0) > 0.999
+    assert explained_share(levels, RANDOM.normal(size=(600, 1))) < 0.02
+
+
+def test_luck_is_told_from_more() -> None:
+    outcome = CLASSES[:, None].astype(float)
+    noise = RANDOM.integers(0, 300, 600)
+    assert not is_beyond_chance(separation, noise, outcome, separation(noise, outcome))
+    assert is_beyond_chance(separation, CLASSES, outcome, separation(CLASSES, outcome))
+
+
+def test_many_numbers_are_binned_and_nulls_are_a_level_of_their_own() -> None:
+    values = RANDOM.normal(size=1000)
+    values[:30] = np.nan
+    levels = number_levels(values)
+    counts = np.bincount(levels[30:])
+    assert (len(counts), counts.max() - counts.min() <= 2) == (50, True)
+    assert set(levels[:30]) & set(levels[30:]) == set()
+
+
+def test_agreement_sees_a_copy_on_any_scale_and_needs_rows() -> None:
+    values = RANDOM.normal(size=100)
+    assert agreement(values, np.exp(3 * values)) == pytest.approx(1.0)
+    few = np.where(np.arange(100) < 10, values, np.nan)
+    assert agreement(few, values) == 0.0
