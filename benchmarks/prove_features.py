@@ -38,7 +38,7 @@ def prove(pipeline: Pipeline, instants: list[datetime], each: int, folder: Path)
         flush=True,
     )
     for one in report.mismatches:
-        print(f"  {one.prediction_id} {one.column}: served {one.served}, history {one.offline}")
+        print(f"  {one.prediction_id} {one.column}: served {one.logged_value}, history {one.offline}")
     return report.mismatched == 0
 
 

@@ -33,7 +33,7 @@ from touchline.ingest import CsvFiles, Source
 from touchline.statistics import interval
 from touchline.training import Task, Training, Tune, classification, loss_rows, regression, split_again, train
 from touchline.training.data.splits import Split
-from touchline.training.evaluation.evaluate import Judged, metrics_with_intervals
+from touchline.training.evaluation.evaluate import EvaluatedRows, metrics_with_intervals
 
 Array = NDArray[np.float64]
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -215,8 +215,10 @@ def write_job(
 
 def judge(problem: Problem, labels: Array, outcome: Outcome) -> str:
     """One line: the metrics with their intervals over the test rows."""
-    judged = Judged("regression" if problem.kind == "regression" else "binary", labels, np.arange(len(labels)))
-    found = metrics_with_intervals(judged, outcome.said)
+    evaluated = EvaluatedRows(
+        "regression" if problem.kind == "regression" else "binary", labels, np.arange(len(labels))
+    )
+    found = metrics_with_intervals(evaluated, outcome.said)
     shown = [
         f"{name} {found[name].value:.5g} [{found[name].low:.5g}, {found[name].high:.5g}]"
         for name in (("rmse", "r2") if problem.kind == "regression" else ("log_loss", "roc_auc"))

@@ -21,7 +21,7 @@ from touchline.predictions.writer import PredictionLog, RowsRefused
 from touchline.registry import Releases
 from touchline.serving.predicting.log_line import sql_instant
 from touchline.serving.predicting.predict import Predictor
-from touchline.serving.predicting.scored_row import Ask
+from touchline.serving.predicting.scored_row import RequestContext
 from touchline.storage import Database, open_objects
 from touchline.storage.tables import predictions
 from touchline.storage.ulids import Ulids, first_ulid_letters
@@ -40,7 +40,7 @@ def store(postgres_url: str) -> Iterator[Database]:
 def _lines(*teams: str) -> list[bytes]:
     predictor = Predictor(a_match_release(), Ratings({"A": 1.0, "B": 2.0}))
     rows = [dict.fromkeys(("cutoff", "example_id", "features")) | {"home_team": t, "away_team": "B"} for t in teams]
-    ask = Ask("request", "order-7", NOW, NOW)
+    ask = RequestContext("request", "order-7", NOW, NOW)
     return [answered.line for answered in predictor.answer(rows, ask, Ulids().next)]
 
 

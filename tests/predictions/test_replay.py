@@ -34,7 +34,7 @@ from touchline.predictions import Sample, replay_sample, verify_features
 from touchline.predictions.database_writer import DatabaseWriter
 from touchline.registry import InputField, LoadedRelease, Releases
 from touchline.serving.predicting.predict import Predictor
-from touchline.serving.predicting.scored_row import Ask
+from touchline.serving.predicting.scored_row import RequestContext
 from touchline.storage import Database
 from touchline.storage.ulids import Ulids
 
@@ -193,7 +193,7 @@ def test_a_request_is_replayed_from_its_log_row_as_it_was_scored(
     release = replace(release, manifest=replace(release.manifest, project=f"shop-{next(_NUMBERS)}"))
     predictor = Predictor(release, None)
     checked, _ = predictor.read_body(orjson.dumps(rows), 10)
-    answers = predictor.answer(checked, Ask("request", None, NOW, NOW), Ulids().next)
+    answers = predictor.answer(checked, RequestContext("request", None, NOW, NOW), Ulids().next)
     DatabaseWriter(database).write([answer.line for answer in answers])
     report = replay_sample(some_stores(database, tmp_path), release.project, Sample(), open_release=lambda _: release)
     assert (dict(report.features), report.mismatches) == ({"equal": len(rows)}, ())

@@ -16,7 +16,7 @@ from touchline.http.problems import Problem
 from touchline.registry import InputField
 from touchline.serving import score_frame
 from touchline.serving.predicting.predict import Predictor
-from touchline.serving.predicting.scored_row import Ask
+from touchline.serving.predicting.scored_row import RequestContext
 
 WHOLE = st.integers(-(2**63), 2**63 - 1) | st.integers(-20, 20)
 FLOATS = st.sampled_from([2.0, -4.0, 2.5, 0.3, 1e18, 2.0**63, -(2.0**63), 1e300]) | st.floats(
@@ -90,7 +90,7 @@ def _over_http(predictor: Predictor, value: Any) -> float | None:
     """The probability of the first class; None for a refused value."""
     try:
         rows, _ = predictor.read_body(json.dumps({"value": value}).encode(), 1)
-        answer = predictor.answer(rows, Ask("r", None, NOW, NOW), lambda: "p")[0].answer
+        answer = predictor.answer(rows, RequestContext("r", None, NOW, NOW), lambda: "p")[0].answer
     except Problem:
         return None
     probability: float = answer["probabilities"]["yes"]

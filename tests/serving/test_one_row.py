@@ -13,12 +13,12 @@ from touchline.features import ColumnSpec, RowPlan
 from touchline.registry import InputField
 from touchline.serving.predicting.one_row import row_scorer
 from touchline.serving.predicting.predict import Predictor
-from touchline.serving.predicting.scored_row import Ask
+from touchline.serving.predicting.scored_row import RequestContext
 from touchline.training import Model
 from touchline.training.calibration_methods import CALIBRATION_METHODS, CalibrationMethod
 from touchline.training.fitting.calibration import fit_calibrator
 
-ASK = Ask("r", None, NOW, NOW)
+ASK = RequestContext("r", None, NOW, NOW)
 
 
 def _calibrated(model: Model, method: CalibrationMethod) -> Model:

@@ -32,8 +32,8 @@ def test_reliability_bins_cover_all_rows_and_hold_what_happened() -> None:
     result = trained()
     bins = result.diagnostics.reliability["yes"]
     assert sum(place.rows for place in bins) == result.evaluation.rows
-    assert all(place.low <= place.happened <= place.high for place in bins)
-    assert [place.said for place in bins] == sorted(place.said for place in bins)
+    assert all(place.low <= place.observed <= place.high for place in bins)
+    assert [place.predicted for place in bins] == sorted(place.predicted for place in bins)
 
 
 def test_curves_end_where_they_must() -> None:
@@ -66,7 +66,7 @@ def test_more_rows_make_a_better_model() -> None:
 def test_numbers_have_residuals_instead_of_tables() -> None:
     result = train(a_regression(), Training(), a_number_set(), now=NOW)
     assert result.diagnostics.confusion == ()
-    assert all(found.low <= found.happened <= found.high for found in result.diagnostics.residuals)
+    assert all(found.low <= found.observed <= found.high for found in result.diagnostics.residuals)
     assert next(iter(result.diagnostics.importance)) == "signal"
 
 

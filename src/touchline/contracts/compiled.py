@@ -17,7 +17,7 @@ import polars as pl
 
 from touchline.contracts.contract import Contract, checks_of
 from touchline.contracts.fields import FieldSpec, read_fields, refuse
-from touchline.contracts.parse import DTYPES, ParsedColumn, parse_column, wanted
+from touchline.contracts.parse import DTYPES, ParsedColumn, expectation, parse_column
 from touchline.contracts.rejected_rows import join_rejected, rejected_rows
 from touchline.contracts.rules import dataframely_column, field_checks
 from touchline.errors import ColumnsMismatch
@@ -74,7 +74,7 @@ class CompiledContract:
         missing = [name for name, spec in self.fields.items() if spec.required and name not in columns]
         extra = [name for name in columns if name not in self.fields]
         if missing or extra:
-            raise ColumnsMismatch(table, missing=missing, extra=extra, known=self.fields)
+            raise ColumnsMismatch(table, missing=missing, extra=extra, allowed=self.fields)
 
     def check(self, frame: pl.DataFrame, *, zone: str = "UTC", table: str = "") -> CheckedRows:
         """Split `frame` into rows that keep every rule and rows that break some.
@@ -124,7 +124,7 @@ class CompiledContract:
         return pl.DataFrame([column.values.alias(name) for name, column in named.items()]), failures
 
     def _parse_lines(self, frame: pl.DataFrame, name: str, failed: pl.Series) -> pl.DataFrame:
-        return rejected_rows(frame, failed.arg_true(), rule=wanted(self.fields[name]), columns=(name,))
+        return rejected_rows(frame, failed.arg_true(), rule=expectation(self.fields[name]), columns=(name,))
 
     def _rule_lines(self, frame: pl.DataFrame, broken: Any, failures: dict[str, pl.Series]) -> list[pl.DataFrame]:
         if not broken.counts():

@@ -136,18 +136,18 @@ def _read_field(contract: type[Contract], name: str, info: FieldInfo) -> FieldSp
     )
 
 
-def _unwrap(contract: type[Contract], name: str, found: _Annotation) -> _Annotation:
-    origin = get_origin(found.type)
+def _unwrap(contract: type[Contract], name: str, unwrapped: _Annotation) -> _Annotation:
+    origin = get_origin(unwrapped.type)
     if origin is Annotated:
-        inner, *metadata = get_args(found.type)
-        return _unwrap(contract, name, _Annotation(inner, found.nullable, (*metadata, *found.metadata)))
+        inner, *metadata = get_args(unwrapped.type)
+        return _unwrap(contract, name, _Annotation(inner, unwrapped.nullable, (*metadata, *unwrapped.metadata)))
     if origin in (Union, types.UnionType):
-        members = [member for member in get_args(found.type) if member is not type(None)]
-        nullable = len(members) < len(get_args(found.type))
+        members = [member for member in get_args(unwrapped.type) if member is not type(None)]
+        nullable = len(members) < len(get_args(unwrapped.type))
         if len(members) != 1:
-            raise refuse(contract, name, f"{found.type} is several types", f"Use one of {_SUPPORTED}.")
-        return _unwrap(contract, name, _Annotation(members[0], found.nullable or nullable, found.metadata))
-    return found
+            raise refuse(contract, name, f"{unwrapped.type} is several types", f"Use one of {_SUPPORTED}.")
+        return _unwrap(contract, name, _Annotation(members[0], unwrapped.nullable or nullable, unwrapped.metadata))
+    return unwrapped
 
 
 def _kind(
@@ -183,7 +183,7 @@ def _levels(contract: type[Contract], name: str, annotation: Any) -> tuple[Scala
 def _constraints(
     contract: type[Contract], name: str, kind: Kind, metadata: tuple[Any, ...]
 ) -> tuple[tuple[tuple[str, Any], ...], tuple[str, ...]]:
-    found: list[tuple[str, Any]] = []
+    unwrapped: list[tuple[str, Any]] = []
     formats: tuple[str, ...] = ()
     for item in metadata:
         if isinstance(item, DateFormat):
@@ -197,10 +197,10 @@ def _constraints(
                     f"{key!r} cannot be checked in bulk",
                     f"Use {', '.join(_CONSTRAINTS)}, or write a @row_check.",
                 )
-            found.append((key, value))
+            unwrapped.append((key, value))
     if formats and kind not in ("date", "datetime"):
         raise refuse(contract, name, f"DateFormat is given for a column of {kind}", "Use it on date and datetime.")
-    return tuple(found), formats
+    return tuple(unwrapped), formats
 
 
 def _pairs(item: Any) -> Iterator[tuple[str, Any]]:

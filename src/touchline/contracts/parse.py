@@ -79,7 +79,7 @@ def normalized(texts: pl.Series) -> pl.Series:
     return texts if is_ascii else texts.str.normalize("NFC")
 
 
-def wanted(spec: FieldSpec) -> str:
+def expectation(spec: FieldSpec) -> str:
     """What a value of this column must be, in words: the rule a failed parse breaks."""
     if spec.formats:
         return f"{spec.name} fits {' or '.join(map(repr, spec.formats))}"

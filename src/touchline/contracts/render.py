@@ -8,24 +8,24 @@ _WIDTH = 100
 _TYPES = {"bool": "bool", "int": "int", "float": "float", "str": "str", "datetime": "datetime", "date": "date"}
 
 
-def render_contract(found: Inference) -> str:
+def render_contract(inference: Inference) -> str:
     """The class of the contract, as it stands in `project.py`; a comment tells what each column looked like."""
-    leaks = {leak.column: leak.reason for leak in found.leaks}
-    lines = [f"class {found.contract_name}(Contract):", f'    """One row of {found.rows:,}, as found."""', ""]
-    if found.row_number:
+    leaks = {leak.column: leak.reason for leak in inference.leaks}
+    lines = [f"class {inference.contract_name}(Contract):", f'    """One row of {inference.rows:,}, as found."""', ""]
+    if inference.row_number:
         lines.append(f"    {ROW_NUMBER}: int  # no column identifies a row: the line of the file does")
-    for field in found.fields:
+    for field in inference.fields:
         if field.name in leaks:
             lines.append(f"    # suspected leak: {leaks[field.name]}")
         lines.extend(_field_lines(field))
     return "\n".join(lines) + "\n"
 
 
-def contract_imports(found: Inference) -> dict[str, tuple[str, ...]]:
+def contract_imports(inference: Inference) -> dict[str, tuple[str, ...]]:
     """What the rendered class needs: module -> names."""
-    source = render_contract(found)
+    source = render_contract(inference)
     wanted = {
-        "datetime": [kind for kind in ("date", "datetime") if any(field.kind == kind for field in found.fields)],
+        "datetime": [kind for kind in ("date", "datetime") if any(field.kind == kind for field in inference.fields)],
         "typing": [name for name in ("Annotated", "Literal") if f"{name}[" in source],
         "pydantic": ["Field"] if "Field(" in source else [],
         "touchline.contracts": ["DateFormat"] if "DateFormat(" in source else [],

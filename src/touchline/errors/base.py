@@ -8,12 +8,12 @@ from difflib import get_close_matches
 __all__ = ["TouchlineError", "UsageError", "nearest"]
 
 
-def nearest(name: str, known: Collection[str]) -> str:
+def nearest(name: str, allowed: Collection[str]) -> str:
     """A sentence that points to the nearest valid name, or lists the valid ones."""
-    close = get_close_matches(name, known, n=1)
+    close = get_close_matches(name, allowed, n=1)
     if close:
         return f"Did you mean {close[0]!r}?"
-    return f"Known: {', '.join(sorted(known)) or 'none'}."
+    return f"Known: {', '.join(sorted(allowed)) or 'none'}."
 
 
 class TouchlineError(Exception):

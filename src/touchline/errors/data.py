@@ -39,7 +39,7 @@ class InvalidContract(UsageError):
 class ColumnsMismatch(TouchlineError):
     """A file has columns the contract does not know, or lacks some it needs."""
 
-    def __init__(self, table: str, *, missing: Sequence[str], extra: Sequence[str], known: Collection[str]) -> None:
+    def __init__(self, table: str, *, missing: Sequence[str], extra: Sequence[str], allowed: Collection[str]) -> None:
         self.missing, self.extra = tuple(missing), tuple(extra)
         parts = []
         if missing:
@@ -53,15 +53,15 @@ class ColumnsMismatch(TouchlineError):
         ]
         hint = f" ({'; '.join(closest)})" if closest else ""
         super().__init__(
-            f"{table} {' and '.join(parts)}{hint}. The contract's columns: {', '.join(known)}. Rename columns in the "
+            f"{table} {' and '.join(parts)}{hint}. The contract's columns: {', '.join(allowed)}. Rename columns in the "
             f"provider (rename=, ignore=) or change the contract; nothing was stored."
         )
 
 
 class ColumnUnknown(UsageError):
-    def __init__(self, table: str, column: str, known: Collection[str]) -> None:
+    def __init__(self, table: str, column: str, allowed: Collection[str]) -> None:
         self.table, self.column = table, column
-        super().__init__(f"{table} has no column {column!r}. {nearest(column, known)}")
+        super().__init__(f"{table} has no column {column!r}. {nearest(column, allowed)}")
 
 
 class SourceFileMissing(TouchlineError):
@@ -130,10 +130,10 @@ class BatchRejected(TouchlineError):
 
 
 class ColumnRetyped(TouchlineError):
-    def __init__(self, source: str, column: str, stored: str, wanted: str) -> None:
+    def __init__(self, source: str, column: str, stored: str, expected: str) -> None:
         self.source, self.column = source, column
         super().__init__(
-            f"{source}.{column} is stored as {stored} and cannot become {wanted}. "
+            f"{source}.{column} is stored as {stored} and cannot become {expected}. "
             f"Give the column or the source a new name, or take the old type back; nothing was changed."
         )
 

@@ -28,29 +28,29 @@ __all__ = [
 
 
 class FeatureNotFound(UsageError):
-    def __init__(self, name: str, known: Collection[str]) -> None:
+    def __init__(self, name: str, allowed: Collection[str]) -> None:
         self.name = name
-        super().__init__(f"Feature {name!r} is not declared in any feature view. {nearest(name, known)}")
+        super().__init__(f"Feature {name!r} is not declared in any feature view. {nearest(name, allowed)}")
 
 
 class ViewNotFound(UsageError):
-    def __init__(self, name: str, known: Collection[str]) -> None:
+    def __init__(self, name: str, allowed: Collection[str]) -> None:
         self.name = name
-        super().__init__(f"Feature view {name!r} is not declared. {nearest(name, known)}")
+        super().__init__(f"Feature view {name!r} is not declared. {nearest(name, allowed)}")
 
 
 class EntityNotFound(UsageError):
-    def __init__(self, name: str, known: Collection[str]) -> None:
+    def __init__(self, name: str, allowed: Collection[str]) -> None:
         self.name = name
-        super().__init__(f"Entity {name!r} is not declared. {nearest(name, known)}")
+        super().__init__(f"Entity {name!r} is not declared. {nearest(name, allowed)}")
 
 
 class InvalidView(UsageError):
     """A feature view (or examples, or an on-demand transform) that cannot be right as declared."""
 
-    def __init__(self, view: str, found: str, next_step: str) -> None:
+    def __init__(self, view: str, actual: str, next_step: str) -> None:
         self.view = view
-        super().__init__(f"View {view!r} {found}. {next_step}")
+        super().__init__(f"View {view!r} {actual}. {next_step}")
 
 
 class LooksAhead(InvalidView):
@@ -66,48 +66,50 @@ class LooksAhead(InvalidView):
 
 
 class InvalidEntityKey(UsageError):
-    def __init__(self, view: str, key: str, found: object, allowed: str) -> None:
+    def __init__(self, view: str, key: str, actual: object, allowed: str) -> None:
         self.view, self.key = view, key
         super().__init__(
-            f"View {view!r}: entity key {key!r} is {found!r} ({type(found).__name__}); it must be {allowed}."
+            f"View {view!r}: entity key {key!r} is {actual!r} ({type(actual).__name__}); it must be {allowed}."
         )
 
 
 class EntityKeyMissing(UsageError):
     def __init__(self, view: str, missing: Sequence[str]) -> None:
         self.view, self.missing = view, tuple(missing)
-        wanted = " ".join(f"{name}=VALUE" for name in missing)
-        super().__init__(f"View {view!r} looks an entity up by {', '.join(missing)}, which is not given. Add: {wanted}")
+        expected = " ".join(f"{name}=VALUE" for name in missing)
+        super().__init__(
+            f"View {view!r} looks an entity up by {', '.join(missing)}, which is not given. Add: {expected}"
+        )
 
 
 class FeatureNotANumber(UsageError):
-    def __init__(self, column: str, found: object) -> None:
+    def __init__(self, column: str, actual: object) -> None:
         self.column = column
-        super().__init__(f"Column {column!r} is {found!r} ({type(found).__name__}); it must be a number or null.")
+        super().__init__(f"Column {column!r} is {actual!r} ({type(actual).__name__}); it must be a number or null.")
 
 
 class InvalidEntityRows(UsageError):
     """Entity rows of a historical request that no join can be made with."""
 
-    def __init__(self, found: str) -> None:
+    def __init__(self, actual: str) -> None:
         super().__init__(
-            f"The entity rows {found}. Give pandas, Polars, Arrow, a Parquet path or SQL, with the join keys and "
+            f"The entity rows {actual}. Give pandas, Polars, Arrow, a Parquet path or SQL, with the join keys and "
             "one column of instants (or one named event_timestamp)."
         )
 
 
 class SourceFormatNotRead(UsageError):
-    def __init__(self, where: str, found: str) -> None:
-        super().__init__(f"The source {where} is in {found}; this offline store reads Parquet. Convert it to Parquet.")
+    def __init__(self, where: str, actual: str) -> None:
+        super().__init__(f"The source {where} is in {actual}; this offline store reads Parquet. Convert it to Parquet.")
 
 
 class HistoryMoved(TouchlineError):
     """A stored feature history that no longer has the columns its view declares."""
 
-    def __init__(self, view: str, where: str, found: str, allowed: str) -> None:
+    def __init__(self, view: str, where: str, actual: str, allowed: str) -> None:
         self.view = view
         super().__init__(
-            f"The history of view {view!r} in {where} has {found}, the declaration {allowed}. "
+            f"The history of view {view!r} in {where} has {actual}, the declaration {allowed}. "
             "Compute the view again: touchline features compute."
         )
 
@@ -115,22 +117,22 @@ class HistoryMoved(TouchlineError):
 class InvalidPush(UsageError):
     """A pushed row that the view cannot take; nothing of the push was kept."""
 
-    def __init__(self, view: str, row: int, column: str, found: object, allowed: str) -> None:
+    def __init__(self, view: str, row: int, column: str, actual: object, allowed: str) -> None:
         self.view, self.row, self.column = view, row, column
         super().__init__(
-            f"View {view!r} takes nothing of this push: row {row} has {column!r} = {found!r}; it must be {allowed}."
+            f"View {view!r} takes nothing of this push: row {row} has {column!r} = {actual!r}; it must be {allowed}."
         )
 
     @classmethod
-    def unknown(cls, view: str, row: int, column: str, known: Collection[str]) -> InvalidPush:
-        return cls(view, row, column, "a value", f"a column of the view. {nearest(column, known)}".rstrip("."))
+    def unknown(cls, view: str, row: int, column: str, allowed: Collection[str]) -> InvalidPush:
+        return cls(view, row, column, "a value", f"a column of the view. {nearest(column, allowed)}".rstrip("."))
 
 
 class FeatureTypeMoved(UsageError):
-    def __init__(self, view: str, feature: str, found: str, allowed: str) -> None:
+    def __init__(self, view: str, feature: str, actual: str, allowed: str) -> None:
         self.view, self.feature = view, feature
         super().__init__(
-            f"View {view!r}: feature {feature!r} came as {found}, the view declares {allowed}. "
+            f"View {view!r}: feature {feature!r} came as {actual}, the view declares {allowed}. "
             "Change the declaration or the source, and apply the view again."
         )
 
@@ -142,10 +144,10 @@ class OnlineStoreError(TouchlineError):
 class CorruptedFeatures(OnlineStoreError):
     """A packed value whose checksum or layout does not fit. It is never served."""
 
-    def __init__(self, view: str, key: str, found: str, allowed: str) -> None:
+    def __init__(self, view: str, key: str, actual: str, allowed: str) -> None:
         self.view = view
         super().__init__(
-            f"The packed features of {view} for {key!r} are damaged: {found}, expected {allowed}. "
+            f"The packed features of {view} for {key!r} are damaged: {actual}, expected {allowed}. "
             "Invalidate and materialize the view again."
         )
 
@@ -162,9 +164,9 @@ class OnlineStoreUnavailable(OnlineStoreError):
 class FeaturesExpired(OnlineStoreError):
     """A value older than its TTL under the policy `fail`."""
 
-    def __init__(self, view: str, key: str, found: str, allowed: str) -> None:
+    def __init__(self, view: str, key: str, actual: str, allowed: str) -> None:
         self.view = view
         super().__init__(
-            f"The features of {view} for {key!r} are {found}; the view allows {allowed}. "
+            f"The features of {view} for {key!r} are {actual}; the view allows {allowed}. "
             "Materialize the view, or declare another fall-back."
         )

@@ -20,10 +20,10 @@ class InvalidSample(TouchlineError):
 class TooFewClusters(TouchlineError):
     """A comparison over clusters that are too few to say anything."""
 
-    def __init__(self, found: int, needed: int) -> None:
-        self.found, self.needed, self.missing = found, needed, needed - found
+    def __init__(self, actual: int, needed: int) -> None:
+        self.actual, self.needed, self.missing = actual, needed, needed - actual
         super().__init__(
-            f"{found} clusters (such as match days) are too few to compare two models: {needed} are needed. "
+            f"{actual} clusters (such as match days) are too few to compare two models: {needed} are needed. "
             f"Wait for {self.missing} more, or evaluate on a longer test window."
         )
 
@@ -31,19 +31,19 @@ class TooFewClusters(TouchlineError):
 class DriftColumnUnknown(UsageError):
     """A drift rule names a column that the released model does not have."""
 
-    def __init__(self, name: str, known: Collection[str]) -> None:
+    def __init__(self, name: str, allowed: Collection[str]) -> None:
         self.name = name
         super().__init__(
-            f"Drift rule names column {name!r}, which the released model does not have. {nearest(name, known)}"
+            f"Drift rule names column {name!r}, which the released model does not have. {nearest(name, allowed)}"
         )
 
 
 class ProfileMismatch(TouchlineError):
     """Logged rows that cannot be compared with a release's profile."""
 
-    def __init__(self, release_id: str, found: str, allowed: str) -> None:
+    def __init__(self, release_id: str, actual: str, allowed: str) -> None:
         self.release_id = release_id
         super().__init__(
-            f"Release {release_id}: logged predictions have {found}, its drift profile has {allowed}. "
+            f"Release {release_id}: logged predictions have {actual}, its drift profile has {allowed}. "
             "The log and the release do not belong together; promote the version again to rebuild its release."
         )

@@ -72,21 +72,21 @@ class NotAPair(UsageError):
 
 
 class NothingNamed(UsageError):
-    def __init__(self, command: str, wanted: str) -> None:
-        super().__init__(f"`touchline {command}` needs {wanted}. See: touchline {command} --help")
+    def __init__(self, command: str, expected: str) -> None:
+        super().__init__(f"`touchline {command}` needs {expected}. See: touchline {command} --help")
 
 
 class UnknownName(UsageError):
-    def __init__(self, kind: str, name: str, known: Collection[str]) -> None:
+    def __init__(self, kind: str, name: str, allowed: Collection[str]) -> None:
         self.kind, self.name = kind, name
-        super().__init__(f"There is no {kind} {name!r}. {nearest(name, known)}")
+        super().__init__(f"There is no {kind} {name!r}. {nearest(name, allowed)}")
 
 
 class ProjectNotFound(UsageError):
-    def __init__(self, place: str, base: object, known: Collection[str]) -> None:
+    def __init__(self, place: str, base: object, allowed: Collection[str]) -> None:
         self.place = place
         super().__init__(
-            f"No project.py for {place!r} under {base} or {base}/projects. {nearest(place, known)} "
+            f"No project.py for {place!r} under {base} or {base}/projects. {nearest(place, allowed)} "
             f"Make one: touchline init NAME --from data.csv --target COLUMN"
         )
 
@@ -107,9 +107,9 @@ class ClockNotFrozen(UsageError):
 
 
 class ClockRunsForward(UsageError):
-    def __init__(self, project: str, current: datetime, wanted: datetime) -> None:
+    def __init__(self, project: str, current: datetime, expected: datetime) -> None:
         super().__init__(
-            f"{project}'s clock stands at {current:%Y-%m-%d %H:%M} UTC and cannot go back to {wanted:%Y-%m-%d %H:%M}: "
+            f"{project}'s clock stands at {current:%Y-%m-%d %H:%M} UTC and cannot go back to {expected:%Y-%m-%d %H:%M}: "
             f"predictions and stages were recorded since. To start over, use another TOUCHLINE_HOME."
         )
 

@@ -27,9 +27,9 @@ __all__ = [
 
 
 class VersionNotFound(UsageError):
-    def __init__(self, project: str, reference: str, known: Collection[str]) -> None:
+    def __init__(self, project: str, reference: str, allowed: Collection[str]) -> None:
         self.project, self.reference = project, reference
-        versions = ", ".join(known) or "none yet; train one: touchline train"
+        versions = ", ".join(allowed) or "none yet; train one: touchline train"
         super().__init__(f"{project} has no version {reference!r}. Versions: {versions}.")
 
 
@@ -62,10 +62,10 @@ class IllegalStageChange(UsageError):
 class StageConflict(TouchlineError):
     """Somebody else changed a stage first; nothing of this change was written."""
 
-    def __init__(self, project: str, *, expected: int, found: int, winner: str, did: str) -> None:
-        self.project, self.expected, self.found, self.winner = project, expected, found, winner
+    def __init__(self, project: str, *, expected: int, actual: int, winner: str, did: str) -> None:
+        self.project, self.expected, self.actual, self.winner = project, expected, actual, winner
         super().__init__(
-            f"{project}: the journal moved from entry {expected} to {found} meanwhile: {winner} {did}. "
+            f"{project}: the journal moved from entry {expected} to {actual} meanwhile: {winner} {did}. "
             f"Nothing of this change was written; look again: touchline models history"
         )
 
@@ -90,10 +90,10 @@ class NotEvaluated(TouchlineError):
 class ReleaseTampered(TouchlineError):
     """A bundle is not what was built; it is never loaded."""
 
-    def __init__(self, folder: str, what: str, *, found: str, expected: str) -> None:
+    def __init__(self, folder: str, what: str, *, actual: str, expected: str) -> None:
         self.folder, self.what = folder, what
         super().__init__(
-            f"Release {folder} was refused: {what} is {found}, {expected} was built. The running release stays; "
+            f"Release {folder} was refused: {what} is {actual}, {expected} was built. The running release stays; "
             f"restore the folder from a backup, or build it again: touchline models promote"
         )
 

@@ -35,11 +35,11 @@ class WrongLabel(UsageError):
 
 
 class MissingColumns(UsageError):
-    def __init__(self, project: str, missing: Sequence[str], found: Sequence[str]) -> None:
+    def __init__(self, project: str, missing: Sequence[str], actual: Sequence[str]) -> None:
         self.missing = tuple(missing)
         super().__init__(
             f"{project} cannot score these rows: {', '.join(map(repr, missing))} missing. "
-            f"They have {', '.join(found) or 'no columns'}."
+            f"They have {', '.join(actual) or 'no columns'}."
         )
 
 

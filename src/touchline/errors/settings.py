@@ -10,13 +10,13 @@ __all__ = ["InvalidSetting", "MissingDependency", "UnknownPlugin"]
 
 
 class InvalidSetting(UsageError):
-    def __init__(self, variable: str, found: str, reason: str) -> None:
+    def __init__(self, variable: str, actual: str, reason: str) -> None:
         self.variable = variable
-        super().__init__(f"Setting {variable} is {found}: {reason}. Change it in the environment.")
+        super().__init__(f"Setting {variable} is {actual}: {reason}. Change it in the environment.")
 
     @classmethod
-    def unknown(cls, variable: str, known: Collection[str]) -> InvalidSetting:
-        return cls(variable, "not a setting", nearest(variable, known).rstrip("."))
+    def unknown(cls, variable: str, allowed: Collection[str]) -> InvalidSetting:
+        return cls(variable, "not a setting", nearest(variable, allowed).rstrip("."))
 
 
 class UnknownPlugin(UsageError):

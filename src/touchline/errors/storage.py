@@ -53,19 +53,19 @@ class SchemaMismatch(TouchlineError):
 
 
 class DatabaseAhead(SchemaMismatch):
-    def __init__(self, database: str, found: str, known: str) -> None:
-        self.found, self.known = found, known
+    def __init__(self, database: str, actual: str, allowed: str) -> None:
+        self.actual, self.allowed = actual, allowed
         super().__init__(
-            f"{database} was written by a newer touchline: its schema is {found}, this version knows up to {known}. "
+            f"{database} was written by a newer touchline: its schema is {actual}, this version knows up to {allowed}. "
             "Nothing was changed; install the newer touchline, or restore a backup from before it."
         )
 
 
 class DatabaseBehind(SchemaMismatch):
-    def __init__(self, database: str, found: str | None, needed: str) -> None:
-        self.found, self.needed = found, needed
+    def __init__(self, database: str, actual: str | None, needed: str) -> None:
+        self.actual, self.needed = actual, needed
         super().__init__(
-            f"{database} has schema {found or 'none'}, this version of touchline needs {needed}. Run: touchline migrate"
+            f"{database} has schema {actual or 'none'}, this version of touchline needs {needed}. Run: touchline migrate"
         )
 
 

@@ -26,9 +26,9 @@ __all__ = [
 
 
 class UnknownScore(UsageError):
-    def __init__(self, name: str, known: Collection[str]) -> None:
+    def __init__(self, name: str, allowed: Collection[str]) -> None:
         self.name = name
-        super().__init__(f"{name!r} is not a loss of single rows. {nearest(name, known)}")
+        super().__init__(f"{name!r} is not a loss of single rows. {nearest(name, allowed)}")
 
 
 class ClassesUnordered(UsageError):
@@ -42,10 +42,10 @@ class ClassesUnordered(UsageError):
 
 
 class TooFewExamples(TouchlineError):
-    def __init__(self, what: str, found: int, least: int) -> None:
-        self.found, self.least = found, least
+    def __init__(self, what: str, actual: int, least: int) -> None:
+        self.actual, self.least = actual, least
         super().__init__(
-            f"There are {found} {what}; training needs {least} or more. "
+            f"There are {actual} {what}; training needs {least} or more. "
             "Bring more data, or change `test` and `validation`."
         )
 
@@ -53,8 +53,8 @@ class TooFewExamples(TouchlineError):
 class OneClassOnly(TouchlineError):
     def __init__(self, label: str | None, rows: int) -> None:
         self.label, self.rows = label, rows
-        found = f"All {rows} known labels are {label!r}" if rows else "No label is known"
-        super().__init__(f"{found}; a classification needs two classes or more. Check how `examples` makes the label.")
+        actual = f"All {rows} known labels are {label!r}" if rows else "No label is known"
+        super().__init__(f"{actual}; a classification needs two classes or more. Check how `examples` makes the label.")
 
 
 class LabelsAllEqual(TouchlineError):

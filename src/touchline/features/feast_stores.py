@@ -176,7 +176,7 @@ class PointInTimeOfflineStore(OfflineStore):
         end_date: datetime | None = None,
     ) -> RetrievalJob:
         """All rows whose event lies in the range; for a materialization, what `pull_latest…` gives."""
-        if _is_asked_by_materialization():
+        if _called_by_materialization():
             return PointInTimeOfflineStore.pull_latest_from_table_or_query(
                 config,
                 data_source,
@@ -249,7 +249,7 @@ def _require_file(source: Any) -> None:
         raise SourceFormatNotRead(source.name, type(source).__name__)
 
 
-def _is_asked_by_materialization() -> bool:
+def _called_by_materialization() -> bool:
     """Whether Feast's materialization asks, which by default takes the same method as everyone else does.
 
     Nothing in the arguments tells; only `materialization_config.pull_latest_features` would make it say so.

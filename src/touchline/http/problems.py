@@ -17,14 +17,14 @@ class FieldProblem:
 
     field: str
     problem: str
-    found: object
+    actual: object
     allowed: str | None
 
     def document(self) -> dict[str, Any]:
-        found = self.found
-        if isinstance(found, int) and not -(2**63) <= found < 2**63:
-            found = str(found)[:100]  # JSON has no such integers, and neither does whoever reads this
-        members = {"field": self.field, "problem": self.problem, "found": found, "allowed": self.allowed}
+        actual = self.actual
+        if isinstance(actual, int) and not -(2**63) <= actual < 2**63:
+            actual = str(actual)[:100]  # JSON has no such integers, and neither does whoever reads this
+        members = {"field": self.field, "problem": self.problem, "actual": actual, "allowed": self.allowed}
         return {name: value for name, value in members.items() if value is not None or name == "field"}
 
 
@@ -44,7 +44,7 @@ class Problem(Exception):
         super().__init__(detail)
 
     def document(self, correlation_id: str | None = None) -> dict[str, Any]:
-        found: dict[str, Any] = {
+        actual: dict[str, Any] = {
             "type": f"urn:touchline:problem:{self.slug}",
             "title": self.title,
             "status": self.status,
@@ -52,8 +52,8 @@ class Problem(Exception):
             **self.members,
         }
         if correlation_id is not None:
-            found["correlation_id"] = correlation_id
-        return found
+            actual["correlation_id"] = correlation_id
+        return actual
 
     def body(self, correlation_id: str | None = None) -> bytes:
         return orjson.dumps(self.document(correlation_id), default=str)
@@ -90,10 +90,10 @@ class BodyTooLarge(Problem):
 class BatchTooLarge(Problem):
     status, slug, title = 422, "batch-too-large", "Too many rows in one request"
 
-    def __init__(self, found: int, limit: int) -> None:
+    def __init__(self, actual: int, limit: int) -> None:
         super().__init__(
-            f"The request has {found} rows; {limit} are answered at once. Send it to /predict/jobs instead.",
-            members={"found": found, "limit": limit},
+            f"The request has {actual} rows; {limit} are answered at once. Send it to /predict/jobs instead.",
+            members={"actual": actual, "limit": limit},
         )
 
 

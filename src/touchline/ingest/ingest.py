@@ -14,7 +14,7 @@ from touchline.ingest.batch import Batch, check_batch
 from touchline.ingest.manifests import Manifest, Status, read_log, record
 from touchline.ingest.merge import Merged, merge, newest_versions
 from touchline.ingest.providers.base import FetchContext, Fetched
-from touchline.ingest.quarantine import told, write_quarantine
+from touchline.ingest.quarantine import describe_rejected, write_quarantine
 from touchline.ingest.snapshots import NewHead, Snapshot, find_snapshot, move_head, read_snapshot, write_snapshot_object
 from touchline.ingest.spec import Source
 from touchline.storage import DataStores, Lease, hold_lease
@@ -158,7 +158,7 @@ class _Ingest:
         if batch.rejected_rows <= allowed * batch.rows_in:
             return
         share = batch.rejected_rows / batch.rows_in
-        broken = told(batch.rejected, batch.rows_in, self.source.keys)
+        broken = describe_rejected(batch.rejected, batch.rows_in, self.source.keys)
         reasons = f"{broken}; {share:.1%} of the rows, at most {allowed:.1%} are allowed"
         step = f"See every row: touchline data quarantine {self.source.name} -p {self.project}"
         self._reject(fetched, batch, reasons, step)
@@ -270,7 +270,7 @@ def batch_counts(batch: Batch, merged: Merged | None = None) -> _Counts:
 def _sentence(what: str, batch: Batch | None, note: str) -> str:
     parts = [what]
     if batch is not None and batch.rejected_rows:
-        parts.append(f"quarantined: {told(batch.rejected, batch.rows_in, batch.keys)}")
+        parts.append(f"quarantined: {describe_rejected(batch.rejected, batch.rows_in, batch.keys)}")
     if batch is not None and batch.repeated:
         parts.append(f"{batch.repeated} rows came twice")
     if batch is not None and batch.held_back:

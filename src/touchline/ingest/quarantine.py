@@ -41,7 +41,7 @@ def broken_rules(rejected: pl.DataFrame) -> list[BrokenRule]:
     return [BrokenRule(*row) for row in grouped.iter_rows()]
 
 
-def told(rejected: pl.DataFrame, rows_in: int, keys: tuple[str, ...] = ()) -> str:
+def describe_rejected(rejected: pl.DataFrame, rows_in: int, keys: tuple[str, ...] = ()) -> str:
     """One sentence: how many rows break which rules, with the key and the value of the first."""
     parts = [
         f"{rule.rows} of {rows_in} rows break {rule.rule!r} (first: {_first(rule, keys)})"

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from touchline.training.data.splits import Split
 from touchline.training.evaluation.diagnostics import (
-    Answered,
     Attribution,
     Diagnostics,
     LearningPoint,
+    PredictedRows,
     classification_tables,
     residual_bins,
     season_reports,
@@ -50,33 +50,33 @@ class Inspected:
     split: Split
 
 
-def inspect(found: Inspected, frame: pl.DataFrame, *, slices: tuple[str, ...]) -> Diagnostics:
+def inspect(inspected: Inspected, frame: pl.DataFrame, *, slices: tuple[str, ...]) -> Diagnostics:
     """Tables, curves, slices, seasons, learning curve and importance."""
-    test = found.context.rows.at(found.split.test)
-    said = found.model.predict(test.vectors)
-    answered = Answered(test, said, found.model.threshold, found.context.training.seed)
-    tables = Diagnostics(residuals=residual_bins(test, said)) if test.kind == "regression" else None
-    vectors, explained = _explanation(found)
+    test = inspected.context.rows.at(inspected.split.test)
+    predictions = inspected.model.predict(test.vectors)
+    answered = PredictedRows(test, predictions, inspected.model.threshold, inspected.context.training.seed)
+    tables = Diagnostics(residuals=residual_bins(test, predictions)) if test.kind == "regression" else None
+    vectors, explained = _explanation(inspected)
     return replace(
-        tables or classification_tables(test, said, threshold=answered.threshold),
+        tables or classification_tables(test, predictions, threshold=answered.threshold),
         slices=slice_reports(answered, frame, slices),
         seasons=season_reports(answered),
-        learning_curve=_learning_curve(found, said) if found.context.training.learning_curve else (),
+        learning_curve=_learning_curve(inspected, predictions) if inspected.context.training.learning_curve else (),
         importance=explained.importance(),
-        attributions=_attributions(explained, vectors[:_DRAWN], found.model),
+        attributions=_attributions(explained, vectors[:_DRAWN], inspected.model),
         explained_by=f"{explained.method} ({explained.space})",
     )
 
 
-def _explanation(found: Inspected) -> tuple[Array, Explanation]:
+def _explanation(inspected: Inspected) -> tuple[Array, Explanation]:
     """A sample of the test vectors, and their explanation."""
-    random = np.random.default_rng(found.context.training.seed)
-    rows = found.context.rows
-    is_exact = has_exact_explanation(found.model)
-    test = random.permutation(found.split.test)[: _EXPLAINED if is_exact else _WALKED]
-    background = random.permutation(found.split.train)[:_BACKGROUND]
+    random = np.random.default_rng(inspected.context.training.seed)
+    rows = inspected.context.rows
+    is_exact = has_exact_explanation(inspected.model)
+    test = random.permutation(inspected.split.test)[: _EXPLAINED if is_exact else _WALKED]
+    background = random.permutation(inspected.split.train)[:_BACKGROUND]
     vectors = rows.vectors[test]
-    return vectors, explain(found.model, vectors, rows.vectors[background], seed=found.context.training.seed)
+    return vectors, explain(inspected.model, vectors, rows.vectors[background], seed=inspected.context.training.seed)
 
 
 def _attributions(explained: Explanation, vectors: Array, model: Model) -> tuple[Attribution, ...]:
@@ -103,12 +103,12 @@ def _ranks(values: Array, *, is_number: bool) -> tuple[float | None, ...]:
     return tuple((ranks / max(len(values) - ranks.null_count() - 1, 1)).to_list())
 
 
-def _learning_curve(found: Inspected, said: Array) -> tuple[LearningPoint, ...]:
+def _learning_curve(inspected: Inspected, predictions: Array) -> tuple[LearningPoint, ...]:
     """The same recipe on random parts of the training rows; the last point is the evaluation fit itself."""
-    rows, train = found.context.rows, found.split.train
-    test = rows.at(found.split.test)
-    score = found.context.training.score_for(rows.kind)
-    order = np.random.default_rng(found.context.training.seed).permutation(train)
+    rows, train = inspected.context.rows, inspected.split.train
+    test = rows.at(inspected.split.test)
+    score = inspected.context.training.score_for(rows.kind)
+    order = np.random.default_rng(inspected.context.training.seed).permutation(train)
     points = []
     for share in _SHARES:
         part = np.sort(order[: int(len(order) * share)])
@@ -116,11 +116,11 @@ def _learning_curve(found: Inspected, said: Array) -> tuple[LearningPoint, ...]:
             rows.kind != "regression" and len(np.unique(rows.labels[part])) < len(rows.classes)
         ):
             continue
-        winner = found.winner
+        winner = inspected.winner
         model = fit_recipe(winner.recipe, winner.family, rows, (), on=part, calibrator=winner.calibrator)
         points.append(LearningPoint(len(part), _mean_loss(score, test.labels, model.predict(test.vectors))))
-    return (*points, LearningPoint(len(train), _mean_loss(score, test.labels, said)))
+    return (*points, LearningPoint(len(train), _mean_loss(score, test.labels, predictions)))
 
 
-def _mean_loss(score: str, labels: Array | NDArray[np.int64], said: Array) -> float:
-    return float(loss_rows(score, labels, said).mean())
+def _mean_loss(score: str, labels: Array | NDArray[np.int64], predictions: Array) -> float:
+    return float(loss_rows(score, labels, predictions).mean())

@@ -227,7 +227,7 @@ class Training(BaseModel):
 
     @field_validator("candidates")
     @classmethod
-    def _known(cls, candidates: tuple[str | Candidate, ...]) -> tuple[str | Candidate, ...]:
+    def _named_once(cls, candidates: tuple[str | Candidate, ...]) -> tuple[str | Candidate, ...]:
         names = [c if isinstance(c, str) else c.name for c in candidates]
         for name in names:
             if names.count(name) > 1:

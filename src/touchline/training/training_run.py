@@ -77,7 +77,7 @@ def train(
     on_progress(Progress(f"fitting {winner.recipe.candidate}", 0.8))
     interval = _interval(winner, context, split)
     evaluation_model = _written_and_read(replace(_evaluation_fit(winner, context, split), interval=interval), winner)
-    evaluation = _judge_on_test(evaluation_model, context, split, training_set.frame)
+    evaluation = _evaluate_on_test(evaluation_model, context, split, training_set.frame)
     on_progress(Progress("looking at the model from every side", 0.85))
     diagnostics = inspect(Inspected(evaluation_model, winner, context, split), training_set.frame, slices=task.slices)
     on_progress(Progress("fitting on all known labels", 0.95))
@@ -145,7 +145,7 @@ def _written_and_read(model: Model, winner: Contender) -> Model:
         return Model.restore(Path(folder) / "model", own_families(winner.family))
 
 
-def _judge_on_test(model: Model, context: SearchContext, split: Split, frame: pl.DataFrame) -> Evaluation:
+def _evaluate_on_test(model: Model, context: SearchContext, split: Split, frame: pl.DataFrame) -> Evaluation:
     test = context.rows.at(split.test)
     named = {name: _named_baseline(columns, frame, test) for name, columns in context.training.baselines.items()}
     predictions = model.predict(test.vectors)

@@ -229,7 +229,7 @@ def verify(
         if report.mismatched:
             by_column = sorted(report.by_column.items(), key=lambda pair: -pair[1])
             print_table("mismatches by feature", ["feature", "vectors"], by_column)
-            rows = ([one.prediction_id, one.column, one.served, one.offline] for one in report.mismatches)
+            rows = ([one.prediction_id, one.column, one.logged_value, one.offline] for one in report.mismatches)
             print_table("first mismatches", ["prediction", "feature", "served", "offline"], rows)
     raise typer.Exit(1 if report.mismatched else 0)
 

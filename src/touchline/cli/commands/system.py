@@ -114,7 +114,7 @@ def doctor(as_json: JsonOption = False) -> None:
     if as_json:
         print_json(findings)
     else:
-        print_table("touchline doctor", ["", "what", "found"], ([f.mark, f.what, f.found] for f in findings))
+        print_table("touchline doctor", ["", "what", "found"], ([f.mark, f.what, f.actual] for f in findings))
     if any(finding.mark == "wrong" for finding in findings):
         raise typer.Exit(1)
 

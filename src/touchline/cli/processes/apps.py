@@ -77,7 +77,7 @@ def _create_app(
     host: str,
     extend: Callable[[FastAPI], None] | None,
 ) -> Server:
-    served = [_served(home, declarations, folder.name) for folder in folders]
+    served = [_served_project(home, declarations, folder.name) for folder in folders]
     names = {project.name for project in served}
     return serving.create_app(
         served,
@@ -89,7 +89,7 @@ def _create_app(
     )
 
 
-def _served(home: Home, declarations: Declarations, name: str) -> ServedProject:
+def _served_project(home: Home, declarations: Declarations, name: str) -> ServedProject:
     clock = projects.clock_of(name, home.database)
 
     def open_reader(release: LoadedRelease) -> FeatureReader | None:

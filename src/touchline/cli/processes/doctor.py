@@ -24,7 +24,7 @@ class Finding:
 
     mark: Literal["ok", "note", "wrong"]
     what: str
-    found: str
+    actual: str
 
 
 def examine(home: Home) -> list[Finding]:

@@ -60,11 +60,11 @@ class ViewHistory:
             [key_column(self._entity(rows, name), key, self.schema[key], self.name) for name, key in pairs]
         )
         lookup = Lookup(keys, instants(rows[cutoff]), self.ttl)
-        history, columns = self._known()
+        history, columns = self._counted_rows()
         parts = parts_for(self._bytes(), effort.memory_limit_bytes)
         return join_as_of(history, columns, [lookup], parts=parts, runner=effort.runner)[0]
 
-    def _known(self) -> tuple[pl.LazyFrame, HistoryColumns]:
+    def _counted_rows(self) -> tuple[pl.LazyFrame, HistoryColumns]:
         if self.created_counts or self.columns.created is None:
             return self.frame, self.columns
         identity = [*self.columns.keys, self.columns.event]

@@ -77,8 +77,8 @@ class PackedFeastStore(FeastOnlineStore):
         layout = feast_layout(config.project, table)
         keys = [layout.key(entity) for entity in entity_keys]
         store = self._store(config)
-        found = self._with_earlier(store, config, table, keys, store.read(keys))
-        rows, _ = _rows(layout, table, keys, found, requested_features)
+        stored_rows = self._with_earlier(store, config, table, keys, store.read(keys))
+        rows, _ = _rows(layout, table, keys, stored_rows, requested_features)
         return rows
 
     @override
@@ -125,11 +125,13 @@ class PackedFeastStore(FeastOnlineStore):
         full_feature_names: bool,
         include_feature_view_version_metadata: bool,
     ) -> None:
-        asked = [_Asked(config, ref, join_key_values, entity_name_to_join_key_map) for ref in grouped_refs]
+        view_requests = [
+            _ViewRequest(config, ref, join_key_values, entity_name_to_join_key_map) for ref in grouped_refs
+        ]
         store = self._store(config)
-        found = iter(store.read([key for view in asked for key in view.keys]))
-        for view in asked:
-            present = [next(found) for _ in view.keys]
+        stored_rows = iter(store.read([key for view in view_requests for key in view.keys]))
+        for view in view_requests:
+            present = [next(stored_rows) for _ in view.keys]
             values = self._with_earlier(store, config, view.table, view.keys, present)
             rows, expired = _rows(view.layout, view.table, view.keys, values, view.features)
             utils._populate_response_from_feature_data(
@@ -142,19 +144,19 @@ class PackedFeastStore(FeastOnlineStore):
                 view.count,
                 include_feature_view_version_metadata,
             )
-            _say_expired(online_features_response, view, expired)
+            _mark_expired(online_features_response, view, expired)
 
     @override
     async def _read_features_per_fv_async(self, *args: Any) -> None:
         await asyncio.to_thread(self._read_features_per_fv, *args)
 
     def _with_earlier(
-        self, store: OnlineStore, config: Any, table: Any, keys: Sequence[bytes], found: list[bytes | None]
+        self, store: OnlineStore, config: Any, table: Any, keys: Sequence[bytes], stored_rows: list[bytes | None]
     ) -> list[bytes | None]:
         """The rows, with earlier layouts' in place of missing ones; touchline's own views have a version for each."""
-        if feature_version(table) or None not in found:
-            return found
-        return self._layouts.fill(store, config.project, table, keys, found)
+        if feature_version(table) or None not in stored_rows:
+            return stored_rows
+        return self._layouts.fill(store, config.project, table, keys, stored_rows)
 
     def _store(self, config: Any) -> OnlineStore:
         if self._opened is None:
@@ -167,7 +169,7 @@ class PackedFeastStore(FeastOnlineStore):
         return ViewMetadata(layout.layout.id, watermark, micros(SystemClock().wall()))
 
 
-class _Asked:
+class _ViewRequest:
     """One view of a request: the keys of its distinct entities and where each stands in the answer."""
 
     def __init__(self, config: Any, ref: Any, values: Any, names: Any) -> None:
@@ -181,15 +183,15 @@ def _rows(
     layout: FeastLayout,
     table: Any,
     keys: Sequence[bytes],
-    found: Sequence[bytes | None],
-    wanted: Sequence[str] | None,
+    stored_rows: Sequence[bytes | None],
+    feature_names: Sequence[str] | None,
 ) -> tuple[list[ReadRow], list[int]]:
     """What Feast expects of a read, and which of the rows are older than the view's TTL."""
-    names = layout.names if wanted is None else wanted
+    names = layout.names if feature_names is None else feature_names
     oldest = _oldest(table)
     rows: list[ReadRow] = []
     expired = []
-    for place, (key, data) in enumerate(zip(keys, found, strict=True)):
+    for place, (key, data) in enumerate(zip(keys, stored_rows, strict=True)):
         if data is None:
             rows.append((None, None))
             continue
@@ -206,7 +208,7 @@ def _oldest(table: Any) -> int | None:
     return micros(SystemClock().now() - table.ttl) if table.ttl else None
 
 
-def _say_expired(response: Any, view: _Asked, expired: Sequence[int]) -> None:
+def _mark_expired(response: Any, view: _ViewRequest, expired: Sequence[int]) -> None:
     places = [out for row in expired for out in list(view.places)[row]]
     for vector in response.results[len(response.results) - len(view.features) :] if places else []:
         for place in places:

@@ -61,11 +61,11 @@ class FeastLayout:
         row = [self._packed(name, kind, field, values.get(name)) for name, (kind, field) in pairs]
         return max(happened, known), self.layout.pack(happened, known, row)
 
-    def values(self, row: Sequence[Any], wanted: Sequence[str]) -> dict[str, Value]:
+    def values(self, row: Sequence[Any], feature_names: Sequence[str]) -> dict[str, Value]:
         """Protobuf values of the wanted features; a null is a value without content."""
         found = {}
         for name, (kind, field), value in zip(self.names, self._fields, row, strict=True):
-            if name in wanted:
+            if name in feature_names:
                 found[name] = _proto(kind, field, value)
         return found
 

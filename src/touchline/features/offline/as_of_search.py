@@ -60,7 +60,7 @@ class Stamps:
             same &= self.created[1:] == self.created[:-1]
         return self._any_within(same)
 
-    def known(self) -> Int64s:
+    def knowable(self) -> Int64s:
         """When each row is known: not before it happened."""
         if self.created is None:
             return self.event
@@ -88,7 +88,7 @@ class Timeline:
 
     entities: pl.DataFrame
     starts: Int64s
-    known: Int64s
+    knowable: Int64s
     rows: Int64s | None  # None where the history itself is the timeline
 
 
@@ -98,11 +98,11 @@ def build_timeline(stamps: Stamps) -> Timeline:
     Where what is known never goes back within an entity (no corrections) that is the history as it lies. Otherwise it
     leaves out the rows that a later one was known before: corrections of what was no longer the newest.
     """
-    known = stamps.known()
-    if not stamps.falls(known):
-        return Timeline(stamps.entities, stamps.starts, known, None)
-    rows = np.flatnonzero(known == _least_from_here(known, stamps.starts))
-    return Timeline(stamps.entities, np.searchsorted(rows, stamps.starts), known[rows], rows)
+    knowable = stamps.knowable()
+    if not stamps.falls(knowable):
+        return Timeline(stamps.entities, stamps.starts, knowable, None)
+    rows = np.flatnonzero(knowable == _least_from_here(knowable, stamps.starts))
+    return Timeline(stamps.entities, np.searchsorted(rows, stamps.starts), knowable[rows], rows)
 
 
 def entity_numbers(timeline: Timeline, keys: pl.DataFrame) -> Int64s:
@@ -126,7 +126,7 @@ def newest_known(timeline: Timeline, entities: Int64s, cutoffs: Int64s) -> Int64
     """For each example the history row that is newest among those known at its cutoff, or -1."""
     # For -1, an entity the history does not have, this is what lies between its end and its begin: nothing.
     low, high = timeline.starts[entities], timeline.starts[entities + 1]
-    position = _search_right(timeline.known, low, high, cutoffs)
+    position = _search_right(timeline.knowable, low, high, cutoffs)
     newest = position - 1
     if timeline.rows is not None:
         newest = timeline.rows[newest]
@@ -157,13 +157,13 @@ def _least_from_here(values: Int64s, starts: Int64s) -> Int64s:
     return least
 
 
-def _search_right(values: Int64s, low: Int64s, high: Int64s, wanted: Int64s) -> Int64s:
+def _search_right(values: Int64s, low: Int64s, high: Int64s, targets: Int64s) -> Int64s:
     """Search each `wanted` within its own [low, high): the position after the last value not above it."""
     position = low.copy()
     step = 1 << int((high - low).max(initial=0)).bit_length() >> 1
     while step:
         after = position + step
-        passes = values.take(after - 1, mode="clip") <= wanted  # what lies behind `high` does not count
+        passes = values.take(after - 1, mode="clip") <= targets  # what lies behind `high` does not count
         passes &= after <= high
         position += passes * np.int64(step)  # times a truth value: much faster than a masked addition
         step >>= 1

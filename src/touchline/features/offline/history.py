@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from touchline.ingest import Snapshot, Source
 
 _HIDDEN = ("created_timestamp", "_manifest")
-_KNOWN = pl.max_horizontal("event_timestamp", "created_timestamp")
+_KNOWN_AT = pl.max_horizontal("event_timestamp", "created_timestamp")
 
 
 def build_history(view: FeatureView, snapshots: Mapping[str, Snapshot]) -> pl.DataFrame:
@@ -38,7 +38,7 @@ def history_of(view: FeatureView, versions: Sequence[pl.DataFrame]) -> pl.DataFr
     parts = [_known_between(state, None, instants[0] if instants else None)]
     for index, instant in enumerate(instants):
         rows = view_rows(view, _first_seen(view, versions, instant))
-        full = _with_restated(view, rows, state.filter(instant > _KNOWN))
+        full = _with_restated(view, rows, state.filter(instant > _KNOWN_AT))
         parts.append(_changed(full, state, instant))
         following = instants[index + 1] if index + 1 < len(instants) else None
         parts.append(_known_between(rows, instant, following))
@@ -100,8 +100,8 @@ def _first_seen(view: FeatureView, versions: Sequence[pl.DataFrame], instant: da
 
 def _known_between(rows: pl.DataFrame, start: datetime | None, end: datetime | None) -> pl.DataFrame:
     if start is not None:
-        rows = rows.filter(start <= _KNOWN)
-    return rows if end is None else rows.filter(end > _KNOWN)
+        rows = rows.filter(start <= _KNOWN_AT)
+    return rows if end is None else rows.filter(end > _KNOWN_AT)
 
 
 def _with_restated(view: FeatureView, rows: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
@@ -128,7 +128,7 @@ def _with_restated(view: FeatureView, rows: pl.DataFrame, before: pl.DataFrame) 
 def _changed(now: pl.DataFrame, before: pl.DataFrame, instant: datetime) -> pl.DataFrame:
     """Rows known before `instant` whose values differ from before, created at `instant`."""
     columns = [name for name in now.columns if name != "created_timestamp"]
-    known = now.filter(instant > _KNOWN)
+    known = now.filter(instant > _KNOWN_AT)
     changed = known.join(before.select(columns), on=columns, how="anti", nulls_equal=True)
     return changed.with_columns(created_timestamp=pl.lit(instant, dtype=now.schema["created_timestamp"]))
 

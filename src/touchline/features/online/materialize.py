@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 """Called with rows sent so far and rows in all."""
 
-_KNOWN = pl.max_horizontal("event_timestamp", "created_timestamp")
+_KNOWN_AT = pl.max_horizontal("event_timestamp", "created_timestamp")
 _LEASE_TTL = timedelta(minutes=2)
 _EVERY = 10_000
 
@@ -95,7 +95,7 @@ def materialize_view(
 
 def newest_rows(view: FeatureView, history: pl.LazyFrame, now: datetime) -> pl.DataFrame:
     """The newest row of each entity among those known at `now`; the history is sorted by keys, event and created."""
-    known = history.filter(now >= _KNOWN).collect()
+    known = history.filter(now >= _KNOWN_AT).collect()
     return known.unique(list(view.join_keys), keep="last", maintain_order=True)
 
 

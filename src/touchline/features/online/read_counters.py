@@ -32,11 +32,11 @@ class ReadCounters:
     _failures: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def count(self, found: Iterable[tuple[str, Mapping[str, int]]], seconds: float) -> None:
+    def count(self, counts_by_view: Iterable[tuple[str, Mapping[str, int]]], seconds: float) -> None:
         """Add how often each view had each status in one read, and how long it took."""
         with self._lock:
             self._latencies[bisect_left(LATENCY_BOUNDS, seconds)] += 1
-            for view, statuses in found:
+            for view, statuses in counts_by_view:
                 counts = self._statuses.setdefault(view, {})
                 for status, times in statuses.items():
                     counts[status] = counts.get(status, 0) + times

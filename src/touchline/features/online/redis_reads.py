@@ -31,7 +31,7 @@ class RedisReads:
         connection = getattr(self._local, "connection", None)
         if connection is not None:
             try:
-                return self._ask(connection, command, len(keys))
+                return self._send(connection, command, len(keys))
             except TimeoutError:
                 self._drop(connection)
                 raise
@@ -39,7 +39,7 @@ class RedisReads:
                 self._drop(connection)
         connection = self._connect()
         try:
-            return self._ask(connection, command, len(keys))
+            return self._send(connection, command, len(keys))
         except BaseException:
             self._drop(connection)
             raise
@@ -49,7 +49,7 @@ class RedisReads:
             self._opened.pop().disconnect()
         self._local = threading.local()
 
-    def _ask(self, connection: Any, command: bytes, count: int) -> list[bytes | None]:
+    def _send(self, connection: Any, command: bytes, count: int) -> list[bytes | None]:
         channel = connection._sock
         channel.sendall(command)
         return _Answer(channel).values(count)

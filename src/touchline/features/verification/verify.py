@@ -79,7 +79,7 @@ class Mismatch:
 
     prediction_id: str
     column: str
-    served: float
+    logged_value: float
     offline: float
 
 
@@ -118,8 +118,8 @@ def verify(
 ) -> SkewReport:
     """Compare served vectors with what the histories (by view name) give; `keep` mismatches are told one by one."""
     offline = recompute(logged, views=views, columns=columns, histories=histories, transforms=transforms)
-    served = np.array([row.vector for row in logged], dtype=np.float64).reshape(len(logged), len(columns))
-    differs = ~((served == offline) | (np.isnan(served) & np.isnan(offline)))
+    logged_value = np.array([row.vector for row in logged], dtype=np.float64).reshape(len(logged), len(columns))
+    differs = ~((logged_value == offline) | (np.isnan(logged_value) & np.isnan(offline)))
     is_fallback = np.array([row.is_fallback for row in logged], dtype=bool)
     is_match = ~differs.any(axis=1)
     checked = int((~is_fallback).sum())
@@ -131,7 +131,7 @@ def verify(
         fallback_rows=int(is_fallback.sum()),
         fallback_matched=int((is_match & is_fallback).sum()),
         by_column={column.name: int(count) for column, count in zip(columns, counted, strict=True) if count},
-        mismatches=_told(logged, columns, served, offline, differs & ~is_fallback[:, None], keep),
+        mismatches=_report(logged, columns, logged_value, offline, differs & ~is_fallback[:, None], keep),
         upper_bound=skew_upper_bound(checked - matched, checked),
     )
 
@@ -205,10 +205,10 @@ def _input_instant(value: Any) -> datetime | None:
 
 def _known_until(view: ServedView, row: LoggedVector) -> int:
     """The earlier of cutoff and watermark; nothing was known where nothing had been materialized."""
-    served = row.views.get(f"{view.view}:{view.prefix}" if view.prefix else view.view)
-    if served is None or served.watermark is None:
+    logged_value = row.views.get(f"{view.view}:{view.prefix}" if view.prefix else view.view)
+    if logged_value is None or logged_value.watermark is None:
         return int(NEVER)
-    return min(micros(row.cutoff), micros(served.watermark))
+    return min(micros(row.cutoff), micros(logged_value.watermark))
 
 
 def _keys(view: ServedView, logged: Sequence[LoggedVector], history: pl.LazyFrame) -> pl.DataFrame:
@@ -221,10 +221,10 @@ def _keys(view: ServedView, logged: Sequence[LoggedVector], history: pl.LazyFram
     return pl.DataFrame(columns)
 
 
-def _told(
+def _report(
     logged: Sequence[LoggedVector],
     columns: Sequence[ColumnSpec],
-    served: Vectors,
+    logged_value: Vectors,
     offline: Vectors,
     differs: NDArray[np.bool_],
     keep: int,
@@ -232,7 +232,10 @@ def _told(
     places = np.argwhere(differs)[:keep]
     return tuple(
         Mismatch(
-            logged[row].prediction_id, columns[column].name, float(served[row, column]), float(offline[row, column])
+            logged[row].prediction_id,
+            columns[column].name,
+            float(logged_value[row, column]),
+            float(offline[row, column]),
         )
         for row, column in places
     )

@@ -25,7 +25,7 @@ class CsvFormat:
     delimiter: str | None
     encoding: str
     null_values: tuple[str, ...]
-    known: frozenset[str]
+    column_names: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _check_utf8(content: bytes, *, name: str, table: str) -> None:
 def _delimiter(line: str, form: CsvFormat, *, name: str, table: str) -> str:
     def matches(delimiter: str) -> tuple[int, int]:
         fields = [field.strip() for field in next(csv.reader([line], delimiter=delimiter))]
-        return len(form.known.intersection(fields)), len(fields)
+        return len(form.column_names.intersection(fields)), len(fields)
 
     best = max(_DELIMITERS, key=matches)
     if form.delimiter is None:

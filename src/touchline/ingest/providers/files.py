@@ -60,14 +60,14 @@ class Naming(Protocol):
     def prepare(self) -> Prepare | None: ...
 
 
-def with_columns_named(frame: pl.DataFrame, naming: Naming, known: Collection[str]) -> pl.DataFrame:
+def with_columns_named(frame: pl.DataFrame, naming: Naming, column_names: Collection[str]) -> pl.DataFrame:
     """The frame under the contract's names: renamed, ignored columns left out, prepared by the project's function.
 
     A pattern never leaves out a column that the contract names, so `*` means: only those.
     """
     rename, ignore, prepare = naming.rename, naming.ignore, naming.prepare
     frame = frame.rename({old: new for old, new in rename.items() if old in frame.columns})
-    wanted = {*rename.values(), *known}
+    wanted = {*rename.values(), *column_names}
     dropped = [
         name for name in frame.columns if name not in wanted and any(fnmatchcase(name, pattern) for pattern in ignore)
     ]

@@ -75,8 +75,8 @@ class PoliteClient:
         import httpx
 
         cached = read_cached(self._context, url) if use_cache else None
-        asked = f"{url}{'&' if '?' in url else '?'}{secret}" if secret else url
-        response = self._get_with_retries(asked, cached.conditions() if cached else {})
+        delay = f"{url}{'&' if '?' in url else '?'}{secret}" if secret else url
+        response = self._get_with_retries(delay, cached.conditions() if cached else {})
         if response.status_code == httpx.codes.NOT_MODIFIED and cached is not None:
             self._cached += 1
             file = RawFile(_shown(url), cached.sha256, len(cached.body))
@@ -152,14 +152,14 @@ class PoliteClient:
                 self._context.sleep(left)
         self._last_request_at = self._context.clock.wall()
 
-    def _wait(self, attempt: int, asked: float | None, reason: str) -> None:
+    def _wait(self, attempt: int, delay: float | None, reason: str) -> None:
         longest = self._politeness.longest_wait_seconds
-        if asked is not None and asked > longest:
-            raise self._down(f"{reason} and asks to wait {asked:.0f} s, longer than the {longest:g} s allowed")
+        if delay is not None and delay > longest:
+            raise self._down(f"{reason} and asks to wait {delay:.0f} s, longer than the {longest:g} s allowed")
         backoff = min(self._politeness.backoff_seconds * 2**attempt, _LONGEST_BACKOFF_SECONDS)
         # Jitter, so that many clients that failed together do not come back together.
         jittered = backoff * random.uniform(0.5, 1.0)
-        self._context.sleep(max(asked, 0.0) if asked is not None else jittered)
+        self._context.sleep(max(delay, 0.0) if delay is not None else jittered)
 
     def _down(self, reason: str) -> SourceUnavailable:
         return SourceUnavailable(

@@ -87,7 +87,7 @@ def _paired(registry: Registry, a: ModelVersion, b: ModelVersion) -> tuple[Paire
             losses(metric, labels, mine), losses(metric, labels, his), clusters, dependence=dependence_of(ours)
         )
     except TooFewClusters as few:
-        return None, f"they share {ours.height} test rows in {few.found} clusters; a comparison needs {few.needed}"
+        return None, f"they share {ours.height} test rows in {few.actual} clusters; a comparison needs {few.needed}"
     difference = PairedDifference(
         metric, found.difference, found.low, found.high, found.p_value, found.rows, found.clusters
     )

@@ -75,25 +75,25 @@ def check_gate(gate: Gate, evidence: Evidence) -> GateResult:
         return _slice(gate, evidence)
     if gate.kind == "approval":
         return _approval(gate, evidence)
-    found = (evidence.measured if gate.kind in ("latency", "size") else evidence.metrics).get(gate.metric)
-    if found is None:
+    measured = (evidence.measured if gate.kind in ("latency", "size") else evidence.metrics).get(gate.metric)
+    if measured is None:
         known = ", ".join(sorted(evidence.metrics)) or "none"
         return GateResult(gate.describe(), gate.kind, False, f"{gate.metric} was not measured (measured: {known})")
-    return _limit(gate, found, f"on {evidence.rows} {evidence.rows_name}" if gate.kind == "absolute" else "")
+    return _limit(gate, measured, f"on {evidence.rows} {evidence.rows_name}" if gate.kind == "absolute" else "")
 
 
-def _limit(gate: Gate, found: float, where: str) -> GateResult:
-    side, allowed = _broken_side(gate, found)
+def _limit(gate: Gate, measured: float, where: str) -> GateResult:
+    side, allowed = _broken_side(gate, measured)
     says = f"is {side} the gate's {_figure(allowed)}" if side else f"is within the gate's {_figure(allowed)}"
-    message = f"{gate.metric} {_figure(found)} {says} {where}".rstrip()
-    return GateResult(gate.describe(), gate.kind, not side, message, number=found, allowed=allowed)
+    message = f"{gate.metric} {_figure(measured)} {says} {where}".rstrip()
+    return GateResult(gate.describe(), gate.kind, not side, message, number=measured, allowed=allowed)
 
 
-def _broken_side(gate: Gate, found: float) -> tuple[str, float]:
+def _broken_side(gate: Gate, measured: float) -> tuple[str, float]:
     """Which limit `found` breaks ("" for none), and the limit to name. A number that is no number breaks any."""
-    if gate.at_least is not None and not found >= gate.at_least:
+    if gate.at_least is not None and not measured >= gate.at_least:
         return "below", gate.at_least
-    if gate.at_most is not None and not found <= gate.at_most:
+    if gate.at_most is not None and not measured <= gate.at_most:
         return "above", gate.at_most
     limit = gate.at_least if gate.at_least is not None else gate.at_most
     return "", float("nan") if limit is None else limit
@@ -113,11 +113,11 @@ def _slice(gate: Gate, evidence: Evidence) -> GateResult:
     values = evidence.slices[column]
     worst: GateResult | None = None
     for value in sorted(set(values)):
-        keep = [index for index, found in enumerate(values) if found == value]
+        keep = [index for index, measured in enumerate(values) if measured == value]
         if len(keep) < gate.min_rows:
             continue
-        found = _slice_metric(gate.metric, evidence, keep)
-        result = _limit(gate, found, f"where {column} is {value!r} ({len(keep)} {evidence.rows_name})")
+        measured = _slice_metric(gate.metric, evidence, keep)
+        result = _limit(gate, measured, f"where {column} is {value!r} ({len(keep)} {evidence.rows_name})")
         worst = result if worst is None or _distance(gate, result) > _distance(gate, worst) else worst
     if worst is None:
         message = f"no {column} has the gate's {gate.min_rows} {evidence.rows_name}, so {gate.metric} was not judged"
@@ -134,9 +134,9 @@ def _slice_metric(metric: str, evidence: Evidence, keep: list[int]) -> float:
 
 def _distance(gate: Gate, result: GateResult) -> float:
     """How far a slice lies on the wrong side of the limit; negative within it."""
-    found = result.number if result.number is not None else 0.0
-    short = gate.at_least - found if gate.at_least is not None else -float("inf")
-    over = found - gate.at_most if gate.at_most is not None else -float("inf")
+    measured = result.number if result.number is not None else 0.0
+    short = gate.at_least - measured if gate.at_least is not None else -float("inf")
+    over = measured - gate.at_most if gate.at_most is not None else -float("inf")
     return max(short, over)
 
 
@@ -168,24 +168,24 @@ def _improves(gate: Gate, evidence: Evidence) -> GateResult:
     our_losses = losses(gate.metric, paired.labels, paired.predictions, threshold=evidence.threshold)
     their_losses = losses(gate.metric, paired.labels, theirs, threshold=reference.threshold)
     try:
-        found = paired_comparison(
+        measured = paired_comparison(
             our_losses, their_losses, paired.clusters, alpha=alpha, seed=_SEED, dependence=evidence.dependence
         )
     except TooFewClusters as few:
         return replace(_too_few(gate, paired, few), unpaired=unpaired)
-    message = _improvement(gate, paired, reference, found)
+    message = _improvement(gate, paired, reference, measured)
     return GateResult(
         gate.describe(),
         "improves",
-        found.is_better,
+        measured.is_better,
         f"{message}; {reference.name} has no value for {unpaired} more" if unpaired else message,
-        number=-found.difference,
+        number=-measured.difference,
         allowed=0.0,
-        low=-found.high,
-        high=-found.low,
+        low=-measured.high,
+        high=-measured.low,
         look=evidence.look,
-        clusters=found.clusters,
-        needed=found.needed,
+        clusters=measured.clusters,
+        needed=measured.needed,
         rows=paired.rows,
         unpaired=unpaired,
     )
@@ -229,24 +229,24 @@ def _unpaired(gate: Gate, paired: Evidence, reference: ReferenceModel, unpaired:
 
 def _too_few(gate: Gate, evidence: Evidence, few: TooFewClusters) -> GateResult:
     message = (
-        f"{gate.metric} was not judged: {evidence.rows} {evidence.rows_name} in {few.found} clusters are too few, "
-        f"at least {few.needed - few.found} clusters more are needed"
+        f"{gate.metric} was not judged: {evidence.rows} {evidence.rows_name} in {few.actual} clusters are too few, "
+        f"at least {few.needed - few.actual} clusters more are needed"
     )
     return GateResult(
-        gate.describe(), "improves", False, message, clusters=few.found, needed=few.needed, rows=evidence.rows
+        gate.describe(), "improves", False, message, clusters=few.actual, needed=few.needed, rows=evidence.rows
     )
 
 
-def _improvement(gate: Gate, evidence: Evidence, reference: ReferenceModel, found: Comparison) -> str:
-    verb = "is better than" if found.is_better else "is not surely better than"
-    way = "lower" if found.difference <= 0 else "higher"
+def _improvement(gate: Gate, evidence: Evidence, reference: ReferenceModel, measured: Comparison) -> str:
+    verb = "is better than" if measured.is_better else "is not surely better than"
+    way = "lower" if measured.difference <= 0 else "higher"
     cost = {"accuracy": "share of errors", "rmse": "mse"}.get(gate.metric, gate.metric)
     looks = f", look {evidence.look} at these rows" if evidence.look > 1 else ""
     message = (
-        f"{gate.metric} {verb} that of {reference.name}: {cost} {way} by {abs(found.difference):.4f}, "
-        f"surely by {-found.high:.4f} ({(1 - found.alpha) * 100:.4g} % confidence{looks}), "
-        f"on {evidence.rows} {evidence.rows_name} in {found.clusters} clusters"
+        f"{gate.metric} {verb} that of {reference.name}: {cost} {way} by {abs(measured.difference):.4f}, "
+        f"surely by {-measured.high:.4f} ({(1 - measured.alpha) * 100:.4g} % confidence{looks}), "
+        f"on {evidence.rows} {evidence.rows_name} in {measured.clusters} clusters"
     )
-    if found.is_better or not found.missing:
+    if measured.is_better or not measured.missing:
         return message
-    return f"{message}; a difference of this size needs about {found.missing} clusters more"
+    return f"{message}; a difference of this size needs about {measured.missing} clusters more"

@@ -144,23 +144,25 @@ def _production(
         buffer = BytesIO()
         refit(recipe).write_parquet(buffer)
         registry.objects.write(key, buffer.getvalue())
-    said = pl.read_parquet(BytesIO(registry.objects.read(key)))
-    aligned = frame.select("example_id").join(said, on="example_id", how="left", maintain_order="left")
+    predictions_frame = pl.read_parquet(BytesIO(registry.objects.read(key)))
+    aligned = frame.select("example_id").join(predictions_frame, on="example_id", how="left", maintain_order="left")
     _validate_complete(version, aligned, f"Production version {production.version}")
     predictions = _matrix(aligned, version.classes, "")
     threshold = read_recipe(registry, production).threshold
     return ReferenceModel(f"Production version {production.version}", predictions, threshold)
 
 
-def _validate_complete(version: ModelVersion, said: pl.DataFrame, whose: str) -> None:
+def _validate_complete(version: ModelVersion, predictions_frame: pl.DataFrame, whose: str) -> None:
     """Raise `NotEvaluated` where a test row has no prediction to compare with."""
     names = [f"p_{name}" for name in version.classes] or ["value"]
-    lacking = said.filter(pl.any_horizontal(pl.col(names).is_null() | pl.col(names).is_nan()))["example_id"].to_list()
+    lacking = predictions_frame.filter(pl.any_horizontal(pl.col(names).is_null() | pl.col(names).is_nan()))[
+        "example_id"
+    ].to_list()
     if lacking:
         raise NotEvaluated(
             version.project,
             version.version,
-            f"prediction of {whose} for {len(lacking)} of {said.height} test rows (first: {lacking[0]})",
+            f"prediction of {whose} for {len(lacking)} of {predictions_frame.height} test rows (first: {lacking[0]})",
         )
 
 

@@ -115,5 +115,9 @@ class Journal:
         did = ", ".join(f"moved version {c.version} from {c.from_stage} to {c.to_stage}" for c in step) or "wrote first"
         winner = step[0].actor if step else "somebody else"
         return StageConflict(
-            project, expected=expected, found=max((c.sequence for c in later), default=expected), winner=winner, did=did
+            project,
+            expected=expected,
+            actual=max((c.sequence for c in later), default=expected),
+            winner=winner,
+            did=did,
         )

@@ -56,12 +56,12 @@ def _verified(folder: Path, digest: str | None) -> dict[str, str]:
     try:
         written = (folder / DIGEST_FILE).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as missing:
-        raise ReleaseTampered(str(folder), DIGEST_FILE, found="missing", expected="a digest") from missing
+        raise ReleaseTampered(str(folder), DIGEST_FILE, actual="missing", expected="a digest") from missing
     hashes = file_hashes(folder)
     expected = digest or written
     if digest_of(hashes) != expected:
-        what, found, was = _first_difference(folder, hashes) or ("its digest", digest_of(hashes), expected)
-        raise ReleaseTampered(str(folder), what, found=found[:12], expected=was[:12])
+        what, actual, was = _first_difference(folder, hashes) or ("its digest", digest_of(hashes), expected)
+        raise ReleaseTampered(str(folder), what, actual=actual[:12], expected=was[:12])
     return hashes
 
 
@@ -81,10 +81,10 @@ def _manifest(folder: Path, hashes: Mapping[str, str]) -> ReleaseManifest:
     try:
         manifest = ReleaseManifest.from_bytes((folder / "release.json").read_bytes())
     except (OSError, ValueError, KeyError, TypeError) as wrong:
-        raise ReleaseTampered(str(folder), "release.json", found="unreadable", expected="a manifest") from wrong
-    if dict(manifest.files) != {path: found for path, found in hashes.items() if path != "release.json"}:
-        what, found, was = _first_difference(folder, hashes) or ("release.json", "changed", "another")
-        raise ReleaseTampered(str(folder), what, found=found[:12], expected=was[:12])
+        raise ReleaseTampered(str(folder), "release.json", actual="unreadable", expected="a manifest") from wrong
+    if dict(manifest.files) != {path: actual for path, actual in hashes.items() if path != "release.json"}:
+        what, actual, was = _first_difference(folder, hashes) or ("release.json", "changed", "another")
+        raise ReleaseTampered(str(folder), what, actual=actual[:12], expected=was[:12])
     return manifest
 
 
@@ -92,7 +92,7 @@ def _estimator(folder: Path, manifest: ReleaseManifest) -> Path:
     """The folder that the manifest names, which is one of the bundle's."""
     named = manifest.estimator_path
     if ".." in named.split("/") or not any(path.startswith(f"{named}/") for path in manifest.files):
-        raise ReleaseTampered(str(folder), "estimator_path", found=repr(named), expected="a folder of the bundle")
+        raise ReleaseTampered(str(folder), "estimator_path", actual=repr(named), expected="a folder of the bundle")
     return folder / named
 
 

@@ -83,15 +83,15 @@ def best_run(registry: Registry, project: str, metric: str, *, where: str = "") 
 
 def compare_runs(registry: Registry, project: str, references: Sequence[str]) -> RunComparison:
     """Runs side by side, each by its id, the beginning of its id, or its version."""
-    known = list_runs(registry, project, RunQuery(limit=10_000, has_children=True))
-    runs = tuple(_find(project, known, reference) for reference in references)
+    all_runs = list_runs(registry, project, RunQuery(limit=10_000, has_children=True))
+    runs = tuple(_find(project, all_runs, reference) for reference in references)
     params = {name: tuple(run.params.get(name) for run in runs) for run in runs for name in sorted(run.params)}
     metrics = {name: tuple(run.metrics.get(name) for run in runs) for run in runs for name in sorted(run.metrics)}
     return RunComparison(runs, {name: values for name, values in params.items() if len(set(values)) > 1}, metrics)
 
 
-def _find(project: str, known: Sequence[RunSummary], reference: str) -> RunSummary:
-    for run in known:
+def _find(project: str, all_runs: Sequence[RunSummary], reference: str) -> RunSummary:
+    for run in all_runs:
         if str(run.version) == reference.removeprefix("v") or (len(reference) > 3 and run.run_id.startswith(reference)):
             return run
     raise RunNotFound(project, repr(reference))

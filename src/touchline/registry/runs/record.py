@@ -190,7 +190,7 @@ def _children(trained: Trained) -> list[ChildRun]:
             tags={"touchline.candidate": report.name, **({"touchline.error": report.error} if report.error else {})},
             status="FINISHED" if report.error is None else "FAILED",
             children=_trials(report),
-            description=_told(report, is_chosen=report.name == trained.result.chosen),
+            description=_candidate_note(report, is_chosen=report.name == trained.result.chosen),
         )
         for report in trained.result.candidates
     ]
@@ -210,7 +210,7 @@ def _settings(report: CandidateReport) -> dict[str, Any]:
     return {**report.params, **{f"search.{name}": value for name, value in search.items()}}
 
 
-def _told(report: CandidateReport, *, is_chosen: bool) -> str:
+def _candidate_note(report: CandidateReport, *, is_chosen: bool) -> str:
     """What came of a candidate, in words."""
     if report.error is not None:
         return f"Candidate {report.name} did not finish: {report.error}"

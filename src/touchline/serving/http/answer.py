@@ -12,7 +12,7 @@ import orjson
 from touchline.http.problems import NoRelease, Overloaded
 from touchline.serving.http.state import Serving
 from touchline.serving.predicting.predict import NewId, Predictor
-from touchline.serving.predicting.scored_row import Answered, Ask
+from touchline.serving.predicting.scored_row import Answered, RequestContext
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.storage.ulids import Ulids
 
@@ -40,15 +40,15 @@ async def answer_body(serving: Serving, slot: ReleaseSlot, body: bytes, correlat
         rows, is_many = predictor.read_body(body, serving.limits.rows)
     else:
         rows, is_many = await asyncio.to_thread(predictor.read_body, body, serving.limits.rows)
-    ask = Ask(serving.ids.next(), correlation_id, slot.now(), slot.wall())
+    context = RequestContext(serving.ids.next(), correlation_id, slot.now(), slot.wall())
     if len(rows) > _FEW_ROWS:
-        answered = await asyncio.to_thread(predictor.answer, rows, ask, Ulids().next)
+        answered = await asyncio.to_thread(predictor.answer, rows, context, Ulids().next)
     elif slot.waiting is not None and slot.waiting.predictor is predictor:
-        answered = await slot.waiting.answer(rows, ask, serving.ids.next)
+        answered = await slot.waiting.answer(rows, context, serving.ids.next)
     elif len(rows) == 1:
-        answered = [predictor.answer_one(rows[0], ask, serving.ids.next)]
+        answered = [predictor.answer_one(rows[0], context, serving.ids.next)]
     else:
-        answered = predictor.answer(rows, ask, serving.ids.next)
+        answered = predictor.answer(rows, context, serving.ids.next)
     _record(serving, slot, predictor, answered)
     if is_many:
         return to_json({"predictions": [one.answer for one in answered]})
@@ -59,7 +59,7 @@ def answer(serving: Serving, slot: ReleaseSlot, body: bytes, new_id: NewId, *, m
     """The same for a thread that waits for the response: a prediction for each row. `new_id` is the thread's own."""
     predictor = _predictor_with_room(serving, slot)
     rows, _ = predictor.read_body(body, most_rows)
-    answered = predictor.answer(rows, Ask(new_id(), None, slot.now(), slot.wall()), new_id)
+    answered = predictor.answer(rows, RequestContext(new_id(), None, slot.now(), slot.wall()), new_id)
     _record(serving, slot, predictor, answered)
     return [one.answer for one in answered]
 

@@ -15,7 +15,7 @@ from touchline.predictions import PredictionRecords
 from touchline.registry import LoadedRelease
 from touchline.serving.http.answer import predictor_of
 from touchline.serving.http.state import Serving
-from touchline.serving.predicting.scored_row import Ask
+from touchline.serving.predicting.scored_row import RequestContext
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.training import Model, explain
 
@@ -27,11 +27,11 @@ def explain_body(serving: Serving, slot: ReleaseSlot, body: bytes) -> dict[str, 
     predictor = predictor_of(slot)
     logged = _logged(serving, slot, predictor.release, body)
     if logged is not None:
-        return _told(predictor.release, logged)[0]
+        return _explanations(predictor.release, logged)[0]
     rows, is_many = predictor.read_body(body, MOST_ROWS)
-    ask = Ask("", None, slot.now(), slot.wall())
-    vectors, _ = predictor.vectors(rows, predictor.cutoffs(rows, ask), predictor.asked(rows))
-    told = _told(predictor.release, vectors)
+    context = RequestContext("", None, slot.now(), slot.wall())
+    vectors, _ = predictor.vectors(rows, predictor.cutoffs(rows, context), predictor.rows_to_look_up(rows))
+    told = _explanations(predictor.release, vectors)
     return {"explanations": told} if is_many else told[0]
 
 
@@ -49,7 +49,7 @@ def _logged(serving: Serving, slot: ReleaseSlot, release: LoadedRelease, body: b
     return row.numbers.reshape(1, -1)
 
 
-def _told(release: LoadedRelease, vectors: Vectors) -> list[dict[str, Any]]:
+def _explanations(release: LoadedRelease, vectors: Vectors) -> list[dict[str, Any]]:
     model = release.model
     if not isinstance(model, Model) or release.background is None:
         raise NotFound(f"Release {release.id} has no explanation: its model is not one of touchline's.")

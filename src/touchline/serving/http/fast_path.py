@@ -59,7 +59,10 @@ class Front:
             if slot is not None:
                 route, status = "/predict", await self._answer(slot, scope, headers, correlation_id, receive, send)
             elif scope["path"] in PROBES:
-                route, status = scope["path"], await self._tell(PROBES[scope["path"]], scope, correlation_id, send)
+                route, status = (
+                    scope["path"],
+                    await self._answer_probe(PROBES[scope["path"]], scope, correlation_id, send),
+                )
             else:
                 status = await self._pass_on(scope, headers, correlation_id, receive, send)
                 route = getattr(scope.get("route"), "path", "unknown")
@@ -99,7 +102,7 @@ class Front:
         await _send(send, 200, [_JSON_TYPE], answer, correlation_id)
         return 200
 
-    async def _tell(self, probe: Probe, scope: Scope, correlation_id: str, send: Send) -> int:
+    async def _answer_probe(self, probe: Probe, scope: Scope, correlation_id: str, send: Send) -> int:
         if scope["method"] not in ("GET", "HEAD"):
             problem = MethodNotAllowed(scope["method"], "GET, HEAD")
             await _send_problem(send, problem, correlation_id)

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("touchline.serving.http.jobs")
 _CHUNK = 100
 _LOOK_SECONDS = 2.0  # for jobs of other workers; those of this process wake the thread
-_KEPT = timedelta(days=7)
+_RETENTION = timedelta(days=7)
 _REQUEST = "request.jsonl"
 _SPACE: Any = re.compile(r"[ \t\r\n]*")
 _MOST_WAITING = 100
@@ -134,7 +134,7 @@ class Jobs:
                 for job in self.jobs():
                     if job.state in ("waiting", "running"):
                         self._take(job)
-                    elif self._serving.slots[self._serving.default].wall() - ulid_instant(job.id) > _KEPT:
+                    elif self._serving.slots[self._serving.default].wall() - ulid_instant(job.id) > _RETENTION:
                         rmtree(self._folder / job.id, ignore_errors=True)
 
     def _take(self, job: Job) -> None:

@@ -35,7 +35,7 @@ class FieldProblem(BaseModel):
 
     field: str
     problem: str = ""
-    found: Any = None
+    actual: Any = None
     allowed: str = ""
 
 

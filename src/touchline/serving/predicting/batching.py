@@ -18,7 +18,7 @@ import numpy as np
 from touchline.http.problems import Overloaded
 from touchline.registry import Scores
 
-Asked = TypeVar("Asked")
+Request = TypeVar("Request")
 Given = TypeVar("Given")
 
 # A future, a wake-up of the thread and one of the loop: measured at 40 to 60 µs a request.
@@ -26,18 +26,18 @@ HOP_SECONDS = 60e-6
 _BATCH = 32
 
 
-class Batcher(Generic[Asked, Given]):
+class Batcher(Generic[Request, Given]):
     """Calls a function with everything that is waiting, one call at a time, in a thread of its own."""
 
     def __init__(
-        self, call: Callable[[Sequence[Asked]], Sequence[Given]], *, most: int = 64, most_waiting: int = 2048
+        self, call: Callable[[Sequence[Request]], Sequence[Given]], *, most: int = 64, most_waiting: int = 2048
     ) -> None:
         self._call, self._most, self._most_waiting = call, most, most_waiting
-        self._waiting: list[tuple[Asked, asyncio.Future[Given]]] = []
+        self._waiting: list[tuple[Request, asyncio.Future[Given]]] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="touchline-batch")
         self._is_running = False
 
-    async def ask(self, one: Asked) -> Given:
+    async def submit(self, one: Request) -> Given:
         """The function's result for one argument. Raises what the call raised, or `Overloaded`."""
         if len(self._waiting) >= self._most_waiting:
             raise Overloaded(f"{len(self._waiting)} requests wait for the same thing.")
@@ -60,7 +60,7 @@ class Batcher(Generic[Asked, Given]):
     def _finish(
         self,
         loop: asyncio.AbstractEventLoop,
-        batch: Sequence[tuple[Asked, asyncio.Future[Given]]],
+        batch: Sequence[tuple[Request, asyncio.Future[Given]]],
         done: asyncio.Future[Sequence[Given]],
     ) -> None:
         if self._waiting:

@@ -50,7 +50,7 @@ def score_frame(
     import polars as pl
 
     _validate_columns(release, frame)
-    known = [name for name in frame.columns if name in _known(release)]
+    known = [name for name in frame.columns if name in _columns_of(release)]
     frame = frame.select(known)
     parts = []
     for done, chunk in _chunks(frame):
@@ -61,7 +61,7 @@ def score_frame(
     return Bulk(answers, len(answers), int(answers["problem"].is_not_null().sum()))
 
 
-def _known(release: LoadedRelease) -> set[str]:
+def _columns_of(release: LoadedRelease) -> set[str]:
     return {*release.entity_columns, *(field.name for field in release.inputs), *RESERVED}
 
 

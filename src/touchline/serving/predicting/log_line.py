@@ -10,9 +10,9 @@ import orjson
 
 from touchline.features import view_label
 from touchline.registry import LoadedRelease
-from touchline.serving.predicting.scored_row import Ask, Scored
+from touchline.serving.predicting.scored_row import RequestContext, Scored
 
-LogLine = Callable[[Scored, dict[str, Any], Ask, str], bytes]
+LogLine = Callable[[Scored, dict[str, Any], RequestContext, str], bytes]
 
 
 def log_line_of(release: LoadedRelease, variant: str) -> LogLine:
@@ -35,21 +35,21 @@ def log_line_of(release: LoadedRelease, variant: str) -> LogLine:
     }
     start = orjson.dumps(same)[:-1] + b',"prediction_id":"'
 
-    def log_line(scored: Scored, said: dict[str, Any], ask: Ask, prediction_id: str) -> bytes:
+    def log_line(scored: Scored, output: dict[str, Any], context: RequestContext, prediction_id: str) -> bytes:
         row = scored.row
         entity_keys = orjson.dumps({name: row[name] for name in keys if row[name] is not None}) if keys else b"{}"
         texts = (
-            f'{prediction_id}","request_id":"{ask.request_id}","cutoff":"{sql_instant(scored.cutoff)}",'
-            f'"answered_at":"{sql_instant(ask.answered_at)}","vector":"{scored.vector.hex()}",'
+            f'{prediction_id}","request_id":"{context.request_id}","cutoff":"{sql_instant(scored.cutoff)}",'
+            f'"answered_at":"{sql_instant(context.answered_at)}","vector":"{scored.vector.hex()}",'
         )
         documents = orjson.dumps(
             {
                 "example_id": row["example_id"],
-                "correlation_id": ask.correlation_id,
+                "correlation_id": context.correlation_id,
                 "entity_keys": entity_keys.decode(),
                 "views": _views(labels, scored) if scored.statuses else "{}",
                 "inputs": orjson.dumps({name: row[name] for name in inputs}).decode(),
-                "output": orjson.dumps(said).decode(),
+                "output": orjson.dumps(output).decode(),
             }
         )
         return b"".join((start, texts.encode(), documents[1:]))

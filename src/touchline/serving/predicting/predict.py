@@ -35,7 +35,7 @@ from touchline.registry import LoadedRelease
 from touchline.serving.predicting.log_line import log_line_of
 from touchline.serving.predicting.one_row import row_scorer
 from touchline.serving.predicting.request_fields import RequestModels, explain, request_models
-from touchline.serving.predicting.scored_row import Answered, Ask, FeatureReads, Row, Scored, Statuses
+from touchline.serving.predicting.scored_row import Answered, FeatureReads, RequestContext, Row, Scored, Statuses
 
 NewId = Callable[[], str]
 _OF_THE_ROW = (FeatureNotANumber, FeaturesExpired, InvalidEntityKey, InvalidView)
@@ -115,16 +115,16 @@ class Predictor:
 
     # --- score ---
 
-    def answer(self, rows: Sequence[Row], ask: Ask, new_id: NewId) -> list[Answered]:
+    def answer(self, rows: Sequence[Row], context: RequestContext, new_id: NewId) -> list[Answered]:
         """Score checked rows. Raises `FeaturesUnavailable` when the online store is away."""
-        cutoffs = self.cutoffs(rows, ask)
-        vectors, statuses = self.vectors(rows, cutoffs, self.asked(rows))
+        cutoffs = self.cutoffs(rows, context)
+        vectors, statuses = self.vectors(rows, cutoffs, self.rows_to_look_up(rows))
         outputs = self.release.model.predict(vectors)
-        return self.told(rows, cutoffs, (vectors, statuses, outputs), ask, new_id)
+        return self.answers(rows, cutoffs, (vectors, statuses, outputs), context, new_id)
 
-    def answer_one(self, row: Row, ask: Ask, new_id: NewId) -> Answered:
+    def answer_one(self, row: Row, context: RequestContext, new_id: NewId) -> Answered:
         """The same for one row, as most requests have, with no more arrays than its model needs."""
-        cutoff, statuses = row["cutoff"] or ask.now, cast(Statuses, ())
+        cutoff, statuses = row["cutoff"] or context.now, cast(Statuses, ())
         try:
             if not self._keys:
                 vector = self._plan.vector(row)
@@ -136,33 +136,37 @@ class Predictor:
             raise self._problem(error) from error
         output = self._score_row(vector)
         _validate_finite(output)
-        return self._answered(Scored(row, cutoff, vector, statuses, output), ask, new_id())
+        return self._answered(Scored(row, cutoff, vector, statuses, output), context, new_id())
 
-    def cutoffs(self, rows: Sequence[Row], ask: Ask) -> list[datetime]:
+    def cutoffs(self, rows: Sequence[Row], context: RequestContext) -> list[datetime]:
         """What each row may know up to."""
-        return [row["cutoff"] or ask.now for row in rows]
+        return [row["cutoff"] or context.now for row in rows]
 
-    def asked(self, rows: Sequence[Row]) -> list[int]:
+    def rows_to_look_up(self, rows: Sequence[Row]) -> list[int]:
         """Which rows need features from the online store."""
         if not self._keys:
             return []
         return [index for index, row in enumerate(rows) if row["features"] is None]
 
     def vectors(
-        self, rows: Sequence[Row], cutoffs: Sequence[datetime], asked: Sequence[int], found: FeatureRows | None = None
+        self,
+        rows: Sequence[Row],
+        cutoffs: Sequence[datetime],
+        rows_to_look_up: Sequence[int],
+        found: FeatureRows | None = None,
     ) -> tuple[Vectors, Sequence[Statuses]]:
         """The model's vectors and each view's freshness; `found` has the features of the rows that ask, if read."""
         if not self._keys:
             return self._encode(rows), [()] * len(rows)
-        if asked and found is None:
-            found = self.read_features([rows[i] for i in asked], [cutoffs[i] for i in asked])
-        if found is not None and len(asked) == len(rows):
+        if rows_to_look_up and found is None:
+            found = self.read_features([rows[i] for i in rows_to_look_up], [cutoffs[i] for i in rows_to_look_up])
+        if found is not None and len(rows_to_look_up) == len(rows):
             return found.vectors, found.statuses
         given = [index for index in range(len(rows)) if rows[index]["features"] is not None]
         vectors = np.empty((len(rows), len(self.release.columns)), dtype=np.float64)
         vectors[given] = self._encode([{**rows[i], **rows[i]["features"].__dict__} for i in given])
         statuses: list[Statuses] = [()] * len(rows)
-        for place, index in enumerate(asked):
+        for place, index in enumerate(rows_to_look_up):
             assert found is not None
             vectors[index], statuses[index] = found.vectors[place], found.statuses[place]
         return vectors, statuses
@@ -188,12 +192,12 @@ class Predictor:
 
     # --- tell and log ---
 
-    def told(
+    def answers(
         self,
         rows: Sequence[Row],
         cutoffs: Sequence[datetime],
         scored: tuple[Vectors, Sequence[Statuses], Vectors],
-        ask: Ask,
+        context: RequestContext,
         new_id: NewId,
     ) -> list[Answered]:
         """Answers and log lines of scored rows."""
@@ -202,11 +206,13 @@ class Predictor:
         for output in outputs:
             _validate_finite(output)
         return [
-            self._answered(Scored(rows[i], cutoffs[i], vectors[i].tobytes(), statuses[i], outputs[i]), ask, new_id())
+            self._answered(
+                Scored(rows[i], cutoffs[i], vectors[i].tobytes(), statuses[i], outputs[i]), context, new_id()
+            )
             for i in range(len(rows))
         ]
 
-    def _answered(self, scored: Scored, ask: Ask, prediction_id: str) -> Answered:
+    def _answered(self, scored: Scored, context: RequestContext, prediction_id: str) -> Answered:
         release = self.release
         said = release.output(scored.output)
         answer = {
@@ -220,7 +226,7 @@ class Predictor:
             },
         }
         try:
-            line = self._log_line(scored, said, ask, prediction_id)
+            line = self._log_line(scored, said, context, prediction_id)
         except orjson.JSONEncodeError as wrong:  # a field of any type, with an integer beyond 64 bits
             raise InvalidRequest([FieldProblem("", str(wrong), None, "values that the log can keep")]) from wrong
         return Answered(answer, line, scored.statuses)

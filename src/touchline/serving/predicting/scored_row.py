@@ -14,7 +14,7 @@ Statuses = tuple[ViewStatus, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class RequestContext:
     """What is the same for all rows of one request."""
 
     request_id: str

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 _EXPORTERS = "opentelemetry_traces_exporter"
-_WANTED = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_VARIABLES = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
 class OpenTelemetry:
@@ -64,7 +64,7 @@ def tracer_from_environment(environment: Mapping[str, str] | None = None) -> Ope
     Raises `MissingDependency` when the named exporter is not installed.
     """
     variables = os.environ if environment is None else environment
-    if variables.get("OTEL_TRACES_EXPORTER") == "none" or not any(variables.get(name) for name in _WANTED):
+    if variables.get("OTEL_TRACES_EXPORTER") == "none" or not any(variables.get(name) for name in _VARIABLES):
         return None
     name = variables.get("OTEL_TRACES_EXPORTER", "otlp")
     name = "otlp_proto_http" if name == "otlp" else name

@@ -160,7 +160,7 @@ def _draw_calibration(figure: Figure, result: TrainingResult) -> None:
 
 
 def _draw_bins(axes: Axes, bins: tuple[ReliabilityBin, ...], label: str) -> None:
-    predicted, observed = (np.array([getattr(place, name) for place in bins]) for name in ("said", "happened"))
+    predicted, observed = (np.array([getattr(place, name) for place in bins]) for name in ("predicted", "observed"))
     # The mean of skewed values may lie outside the middle 80 % of them.
     below = np.maximum(observed - [place.low for place in bins], 0)
     above = np.maximum([place.high for place in bins] - observed, 0)

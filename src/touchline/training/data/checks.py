@@ -47,7 +47,7 @@ class Finding:
 
 def check_rows(rows: LabelledRows, split: Split, frame: pl.DataFrame) -> tuple[Finding, ...]:
     """Everything found, leaks first. Raises `NothingVaries` where no column does."""
-    found = [*_tell_tales(rows), *_from_the_future(rows, frame), *_twice(rows, split), *_statistics(rows)]
+    found = [*_leaks(rows), *_from_the_future(rows, frame), *_twice(rows, split), *_statistics(rows)]
     return tuple(sorted(found, key=lambda finding: ("leak", "warning", "note").index(finding.level)))
 
 
@@ -58,7 +58,7 @@ def validate_no_leak(findings: Collection[Finding], trusted: Collection[str]) ->
         raise LeakageFound(leaks)
 
 
-def _tell_tales(rows: LabelledRows) -> list[Finding]:
+def _leaks(rows: LabelledRows) -> list[Finding]:
     found = []
     kind = "numbers" if rows.kind == "regression" else "classes"
     for place, column in enumerate(rows.columns):

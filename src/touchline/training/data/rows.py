@@ -43,22 +43,24 @@ class LabelledRows:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def at(self, chosen: Index) -> LabelledRows:
+    def at(self, row_numbers: Index) -> LabelledRows:
         """The chosen rows."""
         return replace(
             self,
-            vectors=self.vectors[chosen],
-            labels=self.labels[chosen],
-            ids=tuple(self.ids[i] for i in chosen.tolist()),
-            cutoffs=self.cutoffs[chosen],
-            known_at=self.known_at[chosen],
-            clusters=self.clusters[chosen],
-            places=self.places[chosen],
+            vectors=self.vectors[row_numbers],
+            labels=self.labels[row_numbers],
+            ids=tuple(self.ids[i] for i in row_numbers.tolist()),
+            cutoffs=self.cutoffs[row_numbers],
+            known_at=self.known_at[row_numbers],
+            clusters=self.clusters[row_numbers],
+            places=self.places[row_numbers],
         )
 
-    def with_columns(self, chosen: Sequence[int]) -> LabelledRows:
+    def with_columns(self, row_numbers: Sequence[int]) -> LabelledRows:
         """The same rows with the chosen columns, in that order."""
-        return replace(self, columns=tuple(self.columns[i] for i in chosen), vectors=self.vectors[:, list(chosen)])
+        return replace(
+            self, columns=tuple(self.columns[i] for i in row_numbers), vectors=self.vectors[:, list(row_numbers)]
+        )
 
 
 def labelled_rows(task: Task, training_set: TrainingSet, *, now: datetime) -> LabelledRows:
@@ -68,21 +70,21 @@ def labelled_rows(task: Task, training_set: TrainingSet, *, now: datetime) -> La
     all are the same.
     """
     frame = training_set.frame.with_row_index("_place")
-    known = frame.filter(pl.col("label").is_not_null() & (pl.col("label_timestamp") <= now))
-    kind, classes, labels = _labels(task, known)
+    labelled = frame.filter(pl.col("label").is_not_null() & (pl.col("label_timestamp") <= now))
+    kind, classes, labels = _labels(task, labelled)
     columns = tuple(training_set.columns)
     return LabelledRows(
         kind=kind,
         classes=classes,
         columns=columns,
-        vectors=training_set.vectors(known),
+        vectors=training_set.vectors(labelled),
         labels=labels,
-        ids=tuple(known["example_id"].cast(pl.String)),
-        cutoffs=known["cutoff"].to_physical().to_numpy().astype(np.int64),
-        known_at=known["label_timestamp"].to_physical().to_numpy().astype(np.int64),
-        clusters=example_clusters(known),
-        places=known["_place"].to_numpy().astype(np.int64),
-        unlabelled=frame.height - known.height,
+        ids=tuple(labelled["example_id"].cast(pl.String)),
+        cutoffs=labelled["cutoff"].to_physical().to_numpy().astype(np.int64),
+        known_at=labelled["label_timestamp"].to_physical().to_numpy().astype(np.int64),
+        clusters=example_clusters(labelled),
+        places=labelled["_place"].to_numpy().astype(np.int64),
+        unlabelled=frame.height - labelled.height,
         has_ordered_classes=task.ordered,
     )
 
@@ -94,22 +96,22 @@ def example_clusters(frame: pl.DataFrame) -> Index:
     return cluster_codes(frame["cluster"].cast(pl.String).fill_null("").to_numpy(), frame.height)
 
 
-def _labels(task: Task, known: pl.DataFrame) -> tuple[Kind, tuple[str, ...], Index | Array]:
+def _labels(task: Task, labelled: pl.DataFrame) -> tuple[Kind, tuple[str, ...], Index | Array]:
     if task.type == "regression":
-        numbers = known["label"].cast(pl.Float64, strict=False)
-        broken = known.filter(~numbers.is_finite().fill_null(False))
+        numbers = labelled["label"].cast(pl.Float64, strict=False)
+        broken = labelled.filter(~numbers.is_finite().fill_null(False))
         if broken.height:
             raise LabelsUnusable(broken["example_id"][0], broken["label"][0], broken.height, "a finite number")
-        if known.height > 1 and numbers.n_unique() == 1:
-            raise LabelsAllEqual(numbers[0], known.height)
+        if labelled.height > 1 and numbers.n_unique() == 1:
+            raise LabelsAllEqual(numbers[0], labelled.height)
         return "regression", (), numbers.to_numpy().astype(np.float64)
-    names = known["label"].cast(pl.String)
+    names = labelled["label"].cast(pl.String)
     classes = task.classes or tuple(sorted(names.unique()))
-    broken = known.filter(~names.is_in(list(classes)))
+    broken = labelled.filter(~names.is_in(list(classes)))
     if broken.height:
         raise LabelsUnusable(broken["example_id"][0], broken["label"][0], broken.height, f"one of {', '.join(classes)}")
     if names.n_unique() < 2:
-        raise OneClassOnly(names[0] if known.height else None, known.height)
+        raise OneClassOnly(names[0] if labelled.height else None, labelled.height)
     codes = names.replace_strict(list(classes), list(range(len(classes))), return_dtype=pl.Int64)
     return ("binary" if len(classes) == 2 else "multiclass"), classes, codes.to_numpy().astype(np.int64)
 

@@ -105,8 +105,8 @@ class _Learner:
         for chosen in order.to(self.device).split(batch):
             optimizer.zero_grad(set_to_none=True)
             with torch.autocast(self.device.type, enabled=self.mixed):
-                said = self.network(fit.inputs[chosen])
-            losses = _losses(said.float(), fit.targets[chosen], self.request)
+                network_outputs = self.network(fit.inputs[chosen])
+            losses = _losses(network_outputs.float(), fit.targets[chosen], self.request)
             scaler.scale((losses * fit.weights[chosen]).mean()).backward()
             scaler.unscale_(optimizer)
             nn.utils.clip_grad_norm_(self.network.parameters(), _LONGEST_STEP)
@@ -139,14 +139,14 @@ def _network(request: FitRequest) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))
 
 
-def _losses(said: Tensor, targets: Tensor, request: FitRequest) -> Tensor:
+def _losses(network_outputs: Tensor, targets: Tensor, request: FitRequest) -> Tensor:
     from torch import nn
 
     if request.kind == "multiclass":
-        return nn.functional.cross_entropy(said, targets, reduction="none")
+        return nn.functional.cross_entropy(network_outputs, targets, reduction="none")
     if request.kind == "binary":
-        return nn.functional.binary_cross_entropy_with_logits(said[:, 0], targets, reduction="none")
-    return nn.functional.mse_loss(said[:, 0], targets, reduction="none")
+        return nn.functional.binary_cross_entropy_with_logits(network_outputs[:, 0], targets, reduction="none")
+    return nn.functional.mse_loss(network_outputs[:, 0], targets, reduction="none")
 
 
 def _scaling(request: FitRequest) -> tuple[float, float]:

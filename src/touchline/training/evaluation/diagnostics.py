@@ -40,8 +40,8 @@ class ClassReport:
 class ReliabilityBin:
     """Rows with about the same probability: what was said on average, and what share happened, with its interval."""
 
-    said: float
-    happened: float
+    predicted: float
+    observed: float
     low: float
     high: float
     rows: int
@@ -104,43 +104,43 @@ class Diagnostics:
     explained_by: str = ""
 
 
-def classification_tables(rows: LabelledRows, said: Array, *, threshold: float) -> Diagnostics:
+def classification_tables(rows: LabelledRows, predicted: Array, *, threshold: float) -> Diagnostics:
     """Confusion matrix, report per class, reliability and curves."""
     labels = np.asarray(rows.labels, dtype=np.int64)
-    cells = confusion(labels, decide(said, threshold), len(rows.classes))
-    happened = one_hot(labels, len(rows.classes))
+    cells = confusion(labels, decide(predicted, threshold), len(rows.classes))
+    observed = one_hot(labels, len(rows.classes))
     curves: dict[str, Curve] = {}
     for place, name in enumerate(rows.classes):
-        if 0 < happened[:, place].sum() < len(labels):
-            curves |= {f"roc {name}": _roc(happened[:, place], said[:, place])}
-            curves |= {f"pr {name}": _pr(happened[:, place], said[:, place])}
+        if 0 < observed[:, place].sum() < len(labels):
+            curves |= {f"roc {name}": _roc(observed[:, place], predicted[:, place])}
+            curves |= {f"pr {name}": _pr(observed[:, place], predicted[:, place])}
     return Diagnostics(
         confusion=tuple(tuple(int(cell) for cell in row) for row in cells),
         classes=tuple(_class_report(name, place, cells) for place, name in enumerate(rows.classes)),
-        reliability={name: _reliability(happened[:, c], said[:, c]) for c, name in enumerate(rows.classes)},
+        reliability={name: _reliability(observed[:, c], predicted[:, c]) for c, name in enumerate(rows.classes)},
         curves=curves,
     )
 
 
 def _class_report(name: str, place: int, cells: Index) -> ClassReport:
-    hits, called, there = cells[place, place], cells[:, place].sum(), cells[place].sum()
+    hits, called, observed_count = cells[place, place], cells[:, place].sum(), cells[place].sum()
     return ClassReport(
         name,
         float(hits / called) if called else 0.0,
-        float(hits / there) if there else 0.0,
-        float(2 * hits / (called + there)) if called + there else 0.0,
-        int(there),
+        float(hits / observed_count) if observed_count else 0.0,
+        float(2 * hits / (called + observed_count)) if called + observed_count else 0.0,
+        int(observed_count),
     )
 
 
-def _reliability(happened: Array, said: Array) -> tuple[ReliabilityBin, ...]:
-    bins = calibration_bins(said)
+def _reliability(observed: Array, predicted: Array) -> tuple[ReliabilityBin, ...]:
+    bins = calibration_bins(predicted)
     found = []
     for place in np.unique(bins):
         inside = bins == place
-        count, hits = int(inside.sum()), float(happened[inside].sum())
+        count, hits = int(inside.sum()), float(observed[inside].sum())
         low, high = _wilson(hits, count)
-        found.append(ReliabilityBin(float(said[inside].mean()), hits / count, low, high, count))
+        found.append(ReliabilityBin(float(predicted[inside].mean()), hits / count, low, high, count))
     return tuple(found)
 
 
@@ -152,58 +152,62 @@ def _wilson(hits: float, count: int) -> tuple[float, float]:
     return max(0.0, float(centre - half)), min(1.0, float(centre + half))
 
 
-def _steps(happened: Array, said: Array) -> tuple[Array, Array]:
-    order = np.argsort(-said, kind="stable")
-    last = np.r_[np.diff(said[order]) != 0, True]
-    hits = np.cumsum(happened[order])[last]
+def _steps(observed: Array, predicted: Array) -> tuple[Array, Array]:
+    order = np.argsort(-predicted, kind="stable")
+    last = np.r_[np.diff(predicted[order]) != 0, True]
+    hits = np.cumsum(observed[order])[last]
     called = np.flatnonzero(last) + 1.0
-    chosen = np.unique(np.linspace(0, len(hits) - 1, min(_CURVE_POINTS, len(hits))).astype(int))
-    return hits[chosen], called[chosen]
+    selected_rows = np.unique(np.linspace(0, len(hits) - 1, min(_CURVE_POINTS, len(hits))).astype(int))
+    return hits[selected_rows], called[selected_rows]
 
 
-def _roc(happened: Array, said: Array) -> Curve:
-    hits, called = _steps(happened, said)
-    alarms = (called - hits) / (len(happened) - happened.sum())
-    return Curve((0.0, *alarms.tolist()), (0.0, *(hits / happened.sum()).tolist()))
+def _roc(observed: Array, predicted: Array) -> Curve:
+    hits, called = _steps(observed, predicted)
+    alarms = (called - hits) / (len(observed) - observed.sum())
+    return Curve((0.0, *alarms.tolist()), (0.0, *(hits / observed.sum()).tolist()))
 
 
-def _pr(happened: Array, said: Array) -> Curve:
-    hits, called = _steps(happened, said)
-    return Curve(tuple((hits / happened.sum()).tolist()), tuple((hits / called).tolist()))
+def _pr(observed: Array, predicted: Array) -> Curve:
+    hits, called = _steps(observed, predicted)
+    return Curve(tuple((hits / observed.sum()).tolist()), tuple((hits / called).tolist()))
 
 
-def residual_bins(rows: LabelledRows, said: Array) -> tuple[ReliabilityBin, ...]:
+def residual_bins(rows: LabelledRows, predicted: Array) -> tuple[ReliabilityBin, ...]:
     """Rows with about the same prediction: its mean, the mean of what happened, and the middle 80 % of that."""
-    labels, values = np.asarray(rows.labels, dtype=np.float64), said[:, 0]
+    labels, values = np.asarray(rows.labels, dtype=np.float64), predicted[:, 0]
     bins = calibration_bins(values)
     found = []
     for place in np.unique(bins):
-        there = labels[bins == place]
-        low, high = np.quantile(there, [0.1, 0.9])
+        observed_count = labels[bins == place]
+        low, high = np.quantile(observed_count, [0.1, 0.9])
         found.append(
             ReliabilityBin(
-                float(values[bins == place].mean()), float(there.mean()), float(low), float(high), len(there)
+                float(values[bins == place].mean()),
+                float(observed_count.mean()),
+                float(low),
+                float(high),
+                len(observed_count),
             )
         )
     return tuple(found)
 
 
 @dataclass(frozen=True)
-class Answered:
+class PredictedRows:
     """Rows, what a model said about them, and how that is judged."""
 
     rows: LabelledRows
-    said: Array
+    predicted: Array
     threshold: float
     seed: int
 
-    def report(self, name: str, value: str, chosen: Index) -> SliceReport:
-        evaluated = EvaluatedRows.of(self.rows.at(chosen), threshold=self.threshold, seed=self.seed)
-        metrics = metrics_with_intervals(evaluated, self.said[chosen], resamples=_RESAMPLES)
-        return SliceReport(name, value, len(chosen), metrics)
+    def report(self, name: str, value: str, selected_rows: Index) -> SliceReport:
+        evaluated = EvaluatedRows.of(self.rows.at(selected_rows), threshold=self.threshold, seed=self.seed)
+        metrics = metrics_with_intervals(evaluated, self.predicted[selected_rows], resamples=_RESAMPLES)
+        return SliceReport(name, value, len(selected_rows), metrics)
 
 
-def slice_reports(answered: Answered, frame: pl.DataFrame, columns: Sequence[str]) -> tuple[SliceReport, ...]:
+def slice_reports(answered: PredictedRows, frame: pl.DataFrame, columns: Sequence[str]) -> tuple[SliceReport, ...]:
     """The metrics per value of each column, for the commonest values with enough rows."""
     picked = frame[answered.rows.places]
     found = []
@@ -211,12 +215,12 @@ def slice_reports(answered: Answered, frame: pl.DataFrame, columns: Sequence[str
         values = picked[name].cast(pl.String).fill_null("null")
         common = values.value_counts(sort=True).filter(pl.col("count") >= _LEAST_SLICE)[:_MOST_SLICES]
         for value in sorted(common[name]):
-            chosen = np.flatnonzero((values == value).to_numpy())
-            found.append(answered.report(name, value, chosen))
+            selected_rows = np.flatnonzero((values == value).to_numpy())
+            found.append(answered.report(name, value, selected_rows))
     return tuple(found)
 
 
-def season_reports(answered: Answered) -> tuple[SliceReport, ...]:
+def season_reports(answered: PredictedRows) -> tuple[SliceReport, ...]:
     """The metrics per year, or per quarter where the test window is shorter than two years."""
     instants = [
         datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(cutoff)) for cutoff in answered.rows.cutoffs
@@ -227,7 +231,7 @@ def season_reports(answered: Answered) -> tuple[SliceReport, ...]:
     names = np.array([f"{i.year}" if is_long else f"{i.year} Q{(i.month + 2) // 3}" for i in instants])
     found = []
     for name in np.unique(names):
-        chosen = np.flatnonzero(names == name)
-        if len(chosen) >= _LEAST_SLICE:
-            found.append(answered.report("season", str(name), chosen))
+        selected_rows = np.flatnonzero(names == name)
+        if len(selected_rows) >= _LEAST_SLICE:
+            found.append(answered.report("season", str(name), selected_rows))
     return tuple(found)

@@ -72,7 +72,10 @@ class Evaluation:
     @property
     def baseline_rows(self) -> dict[str, int]:
         """How many of the rows each named baseline has a value for."""
-        return {name: int(np.isfinite(said).all(axis=1).sum()) for name, said in self.named.items()}
+        return {
+            name: int(np.isfinite(named_predictions).all(axis=1).sum())
+            for name, named_predictions in self.named.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -97,10 +100,10 @@ class EvaluatedRows:
         dependence: Dependence = "serial" if has_time else "none"
         return cls(rows.kind, rows.labels, clusters, rows.has_ordered_classes, threshold, seed, dependence)
 
-    def at(self, chosen: Index) -> EvaluatedRows:
+    def at(self, indices: Index) -> EvaluatedRows:
         """The same for the chosen rows."""
-        clusters = cluster_codes(self.clusters[chosen], len(chosen))
-        return replace(self, labels=self.labels[chosen], clusters=clusters)
+        clusters = cluster_codes(self.clusters[indices], len(indices))
+        return replace(self, labels=self.labels[indices], clusters=clusters)
 
     def metrics(self, predictions: Array, weights: Array) -> dict[str, Array]:
         """Every metric under each row of weights."""
@@ -197,7 +200,10 @@ def evaluate(
         rows=len(test),
         clusters=int(evaluated.clusters.max()) + 1,
         predictions=predictions_frame(test, predictions, frame),
-        baselines={name: _where_known(evaluated, said, metrics) for name, said in (named or {}).items()},
+        baselines={
+            name: _where_known(evaluated, named_predictions, metrics)
+            for name, named_predictions in (named or {}).items()
+        },
         threshold=evaluated.threshold,
         named=dict(named or {}),
         absent=tuple(name for code, name in enumerate(test.classes) if not (test.labels == code).any()),
@@ -218,12 +224,12 @@ def evaluate_interval(
     return EvaluatedInterval(promised, Metric(float(within.mean()), low, high))
 
 
-def _where_known(evaluated: EvaluatedRows, said: Array, names: Collection[str]) -> dict[str, Metric]:
+def _where_known(evaluated: EvaluatedRows, named_predictions: Array, names: Collection[str]) -> dict[str, Metric]:
     """The metrics over the rows that there is a value for; no numbers where there is none."""
-    known = np.flatnonzero(np.isfinite(said).all(axis=1))
+    known = np.flatnonzero(np.isfinite(named_predictions).all(axis=1))
     if not len(known):
         return {name: Metric(float("nan")) for name in names}
-    return metrics_with_intervals(evaluated.at(known), said[known])
+    return metrics_with_intervals(evaluated.at(known), named_predictions[known])
 
 
 def predictions_frame(test: LabelledRows, predictions: Array, frame: pl.DataFrame) -> pl.DataFrame:

@@ -34,14 +34,14 @@ _STRETCHES: Final = 10
 
 
 def prepare_for_trees(
-    rows: LabelledRows, categories: Categories, *, seed: int, chosen: Collection[str] | None = None
+    rows: LabelledRows, categories: Categories, *, seed: int, column_subset: Collection[str] | None = None
 ) -> tuple[Preparation, Array]:
     """The layout `trees` with categories in that form, and the matrix to fit on.
 
     The matrix is not `transform` of the rows where means are in it: what a row's own label is in tells that label.
     """
-    coded = fit_preparation("trees", rows.columns, rows.vectors, chosen=chosen)
-    positions = _varying(rows, chosen)
+    coded = fit_preparation("trees", rows.columns, rows.vectors, column_subset=column_subset)
+    positions = _varying(rows, column_subset)
     if categories == "codes" or not positions:
         return coded, coded.transform(rows.vectors)
     bare = coded if categories == "both" else replace(coded, categories=())
@@ -54,13 +54,13 @@ def prepare_for_trees(
     return replace(bare, means=means, names=(*names, *told), dropped=dropped), np.ascontiguousarray(matrix)
 
 
-def _varying(rows: LabelledRows, chosen: Collection[str] | None) -> list[int]:
+def _varying(rows: LabelledRows, column_subset: Collection[str] | None) -> list[int]:
     """Where the categories are that differ between rows. Rare levels count: their means are shrunk, not pooled."""
     return [
         place
         for place, column in enumerate(rows.columns)
         if column.kind == "category"
-        and (chosen is None or column.name in chosen)
+        and (column_subset is None or column.name in column_subset)
         and len(np.unique(rows.vectors[:, place])) > 1
     ]
 

@@ -81,11 +81,11 @@ def _fit_one(
 
 def _prepared(recipe: Recipe, family: Family, rows: LabelledRows) -> tuple[Preparation, Array]:
     """The preparation and the matrix to fit on."""
-    chosen = most_telling(rows, recipe.most_columns) if recipe.most_columns else None
+    column_subset = most_telling(rows, recipe.most_columns) if recipe.most_columns else None
     # Oversampling draws lines between rows, which neither nulls nor codes have.
     if family.layout == "trees" and not recipe.smote:
-        return prepare_for_trees(rows, _categories(recipe), seed=recipe.seed, chosen=chosen)
-    preparation = fit_preparation("dense", rows.columns, rows.vectors, chosen=chosen)
+        return prepare_for_trees(rows, _categories(recipe), seed=recipe.seed, column_subset=column_subset)
+    preparation = fit_preparation("dense", rows.columns, rows.vectors, column_subset=column_subset)
     return preparation, preparation.transform(rows.vectors)
 
 

@@ -159,14 +159,14 @@ class Preparation:
         )
 
 
-def _texts(found: object) -> tuple[str, ...]:
-    assert isinstance(found, list)
-    return tuple(str(text) for text in found)
+def _texts(document: object) -> tuple[str, ...]:
+    assert isinstance(document, list)
+    return tuple(str(text) for text in document)
 
 
-def _mean_parts(found: object) -> tuple[MeanPart, ...]:
-    assert isinstance(found, list)
-    return tuple(MeanPart(position, tuple(tuple(row) for row in means)) for position, means in found)
+def _mean_parts(document: object) -> tuple[MeanPart, ...]:
+    assert isinstance(document, list)
+    return tuple(MeanPart(position, tuple(tuple(row) for row in means)) for position, means in document)
 
 
 def _coded(vectors: Array, part: CategoryPart, layout: Layout) -> Array:
@@ -187,7 +187,7 @@ def no_preparation(columns: Sequence[ColumnSpec]) -> Preparation:
 
 
 def fit_preparation(
-    layout: Layout, columns: Sequence[ColumnSpec], vectors: Array, *, chosen: Collection[str] | None = None
+    layout: Layout, columns: Sequence[ColumnSpec], vectors: Array, *, column_subset: Collection[str] | None = None
 ) -> Preparation:
     """Medians, scales and kept levels of these rows, and of no others; of the chosen columns where some are named."""
     finite = np.where(np.abs(vectors) <= LARGEST, vectors, np.nan)
@@ -195,7 +195,7 @@ def fit_preparation(
     categories: list[CategoryPart] = []
     dropped: list[str] = []
     for position, column in enumerate(columns):
-        if chosen is not None and column.name not in chosen:
+        if column_subset is not None and column.name not in column_subset:
             dropped.append(column.name)
             continue
         number = _fit_number(position, finite[:, position]) if column.kind == "number" else None
@@ -208,7 +208,9 @@ def fit_preparation(
             dropped.append(column.name)
     if not numbers and not categories:
         # An estimator needs a column; from one that does not vary it learns nothing but the base rate.
-        place = next((place for place, column in enumerate(columns) if column.name in (chosen or [column.name])), 0)
+        place = next(
+            (place for place, column in enumerate(columns) if column.name in (column_subset or [column.name])), 0
+        )
         dropped.remove(columns[place].name)
         present = finite[:, place][~np.isnan(finite[:, place])]
         value = float(present[0]) if len(present) else 0.0

@@ -57,8 +57,8 @@ def _scored(context: SearchContext, attempt: Attempt) -> Scored:
     name = context.training.score_for(context.rows.kind)
     losses: list[float] = []
 
-    def watch(held: LabelledRows, said: Array) -> None:
-        losses.append(float(loss_rows(name, held.labels, said).mean()))
+    def watch(held: LabelledRows, predictions: Array) -> None:
+        losses.append(float(loss_rows(name, held.labels, predictions).mean()))
         is_last = len(losses) == len(context.windows)
         if attempt.gives_up and not is_last and attempt.gives_up(float(np.mean(losses)), len(losses)):
             raise _GivenUp

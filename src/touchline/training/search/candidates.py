@@ -118,7 +118,7 @@ def _tried(recipe: Recipe, family: Family, context: SearchContext, deadline: Dea
     began = time.perf_counter()
     out_of_fold = fit_out_of_fold(recipe, family, context.rows, context.windows, deadline=deadline)
     out_of_fold = _over_deals(recipe, family, context, out_of_fold, deadline)
-    return judge(_settled(recipe, out_of_fold), family, context, out_of_fold, began)
+    return contender_of(_settled(recipe, out_of_fold), family, context, out_of_fold, began)
 
 
 def _over_deals(
@@ -132,11 +132,11 @@ def _over_deals(
     return replace(first, predictions=total / (1 + len(context.further_deals)))
 
 
-def judged(context: SearchContext, entry: Entry, out_of_fold: OutOfFold, seconds: float) -> Contender:
+def contender_of_fits(context: SearchContext, entry: Entry, out_of_fold: OutOfFold, seconds: float) -> Contender:
     """The contender of a recipe whose fits on the windows are done already, and took so many seconds."""
     began = time.perf_counter() - seconds
     out_of_fold = _over_deals(entry.recipe, entry.family, context, out_of_fold, Deadline.within(entry.seconds))
-    return judge(_settled(entry.recipe, out_of_fold), entry.family, context, out_of_fold, began)
+    return contender_of(_settled(entry.recipe, out_of_fold), entry.family, context, out_of_fold, began)
 
 
 def _settled(recipe: Recipe, out_of_fold: OutOfFold) -> Recipe:
@@ -151,7 +151,9 @@ def _reason(wrong: Exception) -> str:
     return f"{type(wrong).__name__}: {str(wrong).partition(chr(10))[0]}"
 
 
-def judge(recipe: Recipe, family: Family, context: SearchContext, out_of_fold: OutOfFold, began: float) -> Contender:
+def contender_of(
+    recipe: Recipe, family: Family, context: SearchContext, out_of_fold: OutOfFold, began: float
+) -> Contender:
     """Choose the correction of its probabilities, then score what it said, corrected by what other rows taught."""
     rows = context.rows.at(out_of_fold.rows)
     said = out_of_fold.predictions

@@ -25,9 +25,9 @@ from touchline.training.search.candidates import (
     Entry,
     best_of,
     clearly_better,
+    contender_of,
+    contender_of_fits,
     family_of,
-    judge,
-    judged,
     lost_report,
     recipe_of,
     try_recipe,
@@ -84,10 +84,10 @@ class _Competition:
             self._blended()
         return best_of(self.contenders), tuple(self.reports)
 
-    def _enter(self, found: Contender | CandidateReport) -> None:
-        self.reports.append(found.report if isinstance(found, Contender) else found)
-        if isinstance(found, Contender):
-            self.contenders.append(found)
+    def _enter(self, outcome: Contender | CandidateReport) -> None:
+        self.reports.append(outcome.report if isinstance(outcome, Contender) else outcome)
+        if isinstance(outcome, Contender):
+            self.contenders.append(outcome)
 
     def _defaults(self) -> None:
         entries = []
@@ -95,8 +95,8 @@ class _Competition:
             family = family_of(candidate, self.context.rows.kind)
             entries.append(Entry(recipe_of(candidate, family, self.context), family))
         self.options.on_progress(Progress(f"trying {', '.join(entry.recipe.candidate for entry in entries)}", 0.0))
-        for found in self._tried(entries):
-            self._enter(found)
+        for outcome in self._tried(entries):
+            self._enter(outcome)
 
     def _curved(self) -> None:
         """The best candidate again on a curved target, where the numbers to predict have a long tail."""
@@ -106,14 +106,14 @@ class _Competition:
         family = CurvedTargetFamily(best.family)
         recipe = replace(self._unsettled(best), candidate=f"{best.recipe.candidate}+curved", family=family.name)
         self.options.on_progress(Progress("trying the logarithm of a target with a long tail", 0.15))
-        for found in self._tried([Entry(recipe, family, self.budget.for_variants(best))]):
-            self._enter(found)
+        for outcome in self._tried([Entry(recipe, family, self.budget.for_variants(best))]):
+            self._enter(outcome)
 
     def _tried(self, entries: Sequence[Entry]) -> list[Contender | CandidateReport]:
-        found = self.options.workers.map(try_recipe, self.context, entries, threads=self.context.threads)
+        outcome = self.options.workers.map(try_recipe, self.context, entries, threads=self.context.threads)
         return [
             lost_report(entry, each) if isinstance(each, WorkerLost) else each
-            for entry, each in zip(entries, found, strict=True)
+            for entry, each in zip(entries, outcome, strict=True)
         ]
 
     def _searched(self) -> None:
@@ -158,8 +158,8 @@ class _Competition:
             ]
             return
         entry, known = Entry(replace(tuned.recipe, candidate=name), family), tuned.out_of_fold
-        found = judged(self.context, entry, known, tuned.seconds) if known else self._tried([entry])[0]
-        self._enter(_with_search(found, tuned.report))
+        outcome = contender_of_fits(self.context, entry, known, tuned.seconds) if known else self._tried([entry])[0]
+        self._enter(_with_search(outcome, tuned.report))
 
     def _balanced(self) -> None:
         """The best candidate again with weights and with synthetic rows, where classes are imbalanced."""
@@ -175,11 +175,13 @@ class _Competition:
             replace(start, candidate=f"{name}+smote", smote=True),
         )
         self.options.on_progress(Progress("trying weights and synthetic rows for the rare classes", 0.7))
-        for found in self._tried([Entry(variant, best.family, self.budget.for_variants(best)) for variant in variants]):
-            self.reports.append(found.report if isinstance(found, Contender) else found)
+        for outcome in self._tried(
+            [Entry(variant, best.family, self.budget.for_variants(best)) for variant in variants]
+        ):
+            self.reports.append(outcome.report if isinstance(outcome, Contender) else outcome)
             # What bends the probabilities must earn its place: better by more than the error of the difference.
-            if isinstance(found, Contender) and clearly_better(found, best):
-                self.contenders.append(found)
+            if isinstance(outcome, Contender) and clearly_better(outcome, best):
+                self.contenders.append(outcome)
 
     def _unsettled(self, contender: Contender) -> Recipe:
         """The recipe before its fits settled anything: a variant stops early by itself."""
@@ -194,8 +196,8 @@ class _Competition:
         began = time.perf_counter()
         self.options.on_progress(Progress("blending", 0.78))
         labels = self.context.rows.labels[self.contenders[0].out_of_fold.rows]
-        said = [contender.out_of_fold.predictions for contender in self.contenders]
-        weights = blend_weights(self.context.training.score_for(self.context.rows.kind), labels, said)
+        member_predictions = [contender.out_of_fold.predictions for contender in self.contenders]
+        weights = blend_weights(self.context.training.score_for(self.context.rows.kind), labels, member_predictions)
         used = {place: float(weight) for place, weight in enumerate(weights) if weight > 0}
         members = [self.contenders[place] for place in used]
         bags = self.budget.bags(members, [member for member in members if has_chance(member)])
@@ -214,7 +216,7 @@ def _blend(
     """The weighted mean of the contenders, judged on rows that its weights were not found on."""
     first = contenders[0].out_of_fold
     labels = context.rows.labels[first.rows]
-    said = [contender.out_of_fold.predictions for contender in contenders]
+    member_predictions = [contender.out_of_fold.predictions for contender in contenders]
     score = context.training.score_for(context.rows.kind)
     recipe = Recipe(
         candidate=NAME,
@@ -228,12 +230,12 @@ def _blend(
     )
     families = {name: family for contender in contenders for name, family in own_families(contender.family).items()}
     half = np.arange(len(labels)) % 2 == 0
-    honest = np.empty_like(said[0])
+    honest = np.empty_like(member_predictions[0])
     for rows in (half, ~half):
-        found = blend_weights(score, labels[~rows], [each[~rows] for each in said])
-        honest[rows] = np.tensordot(found, np.stack([each[rows] for each in said]), axes=1)
+        outcome = blend_weights(score, labels[~rows], [each[~rows] for each in member_predictions])
+        honest[rows] = np.tensordot(outcome, np.stack([each[rows] for each in member_predictions]), axes=1)
     out_of_fold = OutOfFold(first.rows, honest, {}, first.windows)
-    return judge(recipe, BlendFamily(families), context, out_of_fold, began)
+    return contender_of(recipe, BlendFamily(families), context, out_of_fold, began)
 
 
 def seeded(recipe: Recipe, times: int) -> list[Recipe]:
@@ -249,7 +251,7 @@ def has_chance(contender: Contender) -> bool:
     return asked is None or bool(asked(contender.recipe.params))
 
 
-def _with_search(found: Contender | CandidateReport, report: TuningReport) -> Contender | CandidateReport:
-    if isinstance(found, CandidateReport):
-        return replace(found, tuning=report)
-    return replace(found, report=replace(found.report, tuning=report))
+def _with_search(outcome: Contender | CandidateReport, report: TuningReport) -> Contender | CandidateReport:
+    if isinstance(outcome, CandidateReport):
+        return replace(outcome, tuning=report)
+    return replace(outcome, report=replace(outcome.report, tuning=report))

@@ -43,7 +43,7 @@ class RayWorkers:
         sent = self._sent.setdefault(id(shared), (shared, None))
         if sent[1] is None:
             sent = self._sent[id(shared)] = (shared, ray.put(shared))
-        return [_fetched(ray, found) for found in [task.remote(sent[1], item) for item in items]]
+        return [_fetched(ray, reference) for reference in [task.remote(sent[1], item) for item in items]]
 
     def _connected(self) -> Any:
         import ray
@@ -68,9 +68,9 @@ def _largest(ray: Any) -> int:
     return max([int(node["Resources"].get("CPU", 1)) for node in ray.nodes() if node["Alive"]], default=1) or 1
 
 
-def _fetched(ray: Any, found: Any) -> Any:
+def _fetched(ray: Any, reference: Any) -> Any:
     try:
-        return ray.get(found)
+        return ray.get(reference)
     except ray.exceptions.RayTaskError as wrong:
         raise wrong.cause from wrong
     except ray.exceptions.RayError as wrong:

@@ -29,13 +29,13 @@ def open_study(recipe: Recipe, context: SearchContext, folder: Path | None) -> t
         name = study_name(recipe, context)
         sampler = optuna.samplers.TPESampler(seed=recipe.seed, multivariate=True, n_startup_trials=_UNPRUNED)
         pruner = optuna.pruners.MedianPruner(n_startup_trials=_UNPRUNED)
-        known = optuna.get_all_study_summaries(storage)
+        summaries = optuna.get_all_study_summaries(storage)
         study = optuna.create_study(
             storage=storage, study_name=name, sampler=sampler, pruner=pruner, direction="minimize", load_if_exists=True
         )
         if not study.trials:
             study.set_user_attr("candidate", recipe.candidate)
-            for params in _earlier_best(known, storage, recipe.candidate):
+            for params in _earlier_best(summaries, storage, recipe.candidate):
                 study.enqueue_trial(params)
     return study, sum(trial.state.is_finished() for trial in study.trials)
 
@@ -62,14 +62,16 @@ def study_name(recipe: Recipe, context: SearchContext) -> str:
     return f"{recipe.candidate}-{digest.hexdigest()[:16]}"
 
 
-def _earlier_best(known: Sequence[Any], storage: Any, candidate: str) -> list[dict[str, Any]]:
+def _earlier_best(summaries: Sequence[Any], storage: Any, candidate: str) -> list[dict[str, Any]]:
     """The best settings of the candidate's newest earlier study."""
     import optuna
 
-    same = [found for found in known if found.user_attrs.get("candidate") == candidate and found.datetime_start]
+    same = [
+        summary for summary in summaries if summary.user_attrs.get("candidate") == candidate and summary.datetime_start
+    ]
     if not same:
         return []
-    newest = max(same, key=lambda found: found.datetime_start)
+    newest = max(same, key=lambda summary: summary.datetime_start)
     done = optuna.load_study(study_name=newest.study_name, storage=storage).get_trials(deepcopy=False)
     scored = sorted((trial for trial in done if trial.value is not None), key=lambda trial: trial.value or 0.0)
     return [trial.params for trial in scored[:_WARM_STARTS]]

@@ -84,7 +84,7 @@ def tune(recipe: Recipe, family: Family, context: SearchContext, search: Search)
     """Search the settings of a family."""
     study, resumed = open_study(recipe, context, search.folder)
     hunt = _Hunt(recipe, family, context, search, study)
-    hunt.wanted = (search.trials or _MOST_TRIALS) - resumed
+    hunt.trials_left = (search.trials or _MOST_TRIALS) - resumed
     if search.seconds is None:
         hunt.in_batches()
     else:
@@ -107,7 +107,7 @@ class _Hunt:
     context: SearchContext
     search: Search
     study: optuna.Study
-    wanted: int = 0
+    trials_left: int = 0
 
     def __post_init__(self) -> None:
         self.deadline = Deadline.within(self.search.seconds)
@@ -119,16 +119,16 @@ class _Hunt:
     @property
     def is_over(self) -> bool:
         out_of_time = self.deadline.left is not None and self.deadline.left <= 0
-        return self.wanted <= 0 or out_of_time or self.idle > self.patience
+        return self.trials_left <= 0 or out_of_time or self.idle > self.patience
 
     def in_batches(self) -> None:
         at_once = self.search.workers.count(self.recipe.threads)
         while not self.is_over:
             asked: list[tuple[Trial, Attempt]] = []
-            while len(asked) < at_once and self.wanted > 0:
-                asked.append(self.ask())
-            for (trial, _), found in zip(asked, self.tried([attempt for _, attempt in asked]), strict=True):
-                self.tell(trial, found)
+            while len(asked) < at_once and self.trials_left > 0:
+                asked.append(self.next_trial())
+            for (trial, _), attempt_score in zip(asked, self.tried([attempt for _, attempt in asked]), strict=True):
+                self.record_score(trial, attempt_score)
 
     def without_waiting(self) -> None:
         def keep_trying(_: int) -> None:
@@ -136,43 +136,43 @@ class _Hunt:
                 with self.lock:
                     if self.is_over:
                         return
-                    trial, attempt = self.ask()
-                found = self.tried([attempt])[0]
+                    trial, attempt = self.next_trial()
+                attempt_score = self.tried([attempt])[0]
                 with self.lock:
-                    self.tell(trial, found)
+                    self.record_score(trial, attempt_score)
 
         at_once = self.search.workers.count(self.recipe.threads)
         with ThreadPoolExecutor(at_once) as pool:
             list(pool.map(keep_trying, range(at_once)))
 
-    def ask(self) -> tuple[Trial, Attempt]:
-        self.wanted -= 1
+    def next_trial(self) -> tuple[Trial, Attempt]:
+        self.trials_left -= 1
         trial = self.study.ask()
         setting = _setting(trial, self.recipe, self.family, self.context)
         if not set(trial.params) - set(self.context.fixed(self.recipe)):
             # Nothing is left to choose: every further try would be this one again.
-            self.wanted = 0
+            self.trials_left = 0
         if self.search.seconds is not None:
             self.patience = _PATIENCE * max(1, len(trial.params))
         gives_up = _gives_up(trial) if self.search.workers.are_near else None
         return trial, Attempt(setting, self.family, self.deadline.left, gives_up)
 
     def tried(self, attempts: list[Attempt]) -> list[Scored]:
-        found = self.search.workers.map(score_attempt, self.context, attempts, threads=self.recipe.threads)
-        return [Scored(None, str(each)) if isinstance(each, WorkerLost) else each for each in found]
+        attempt_score = self.search.workers.map(score_attempt, self.context, attempts, threads=self.recipe.threads)
+        return [Scored(None, str(each)) if isinstance(each, WorkerLost) else each for each in attempt_score]
 
-    def tell(self, trial: Trial, found: Scored) -> None:
+    def record_score(self, trial: Trial, attempt_score: Scored) -> None:
         from optuna.trial import TrialState
 
         self.idle += 1
-        if found.score is None:
-            if found.error is not None:
-                trial.set_user_attr("error", found.error)
-            self.study.tell(trial, state=TrialState.PRUNED if found.error is None else TrialState.FAIL)
+        if attempt_score.score is None:
+            if attempt_score.error is not None:
+                trial.set_user_attr("error", attempt_score.error)
+            self.study.tell(trial, state=TrialState.PRUNED if attempt_score.error is None else TrialState.FAIL)
             return
-        self.study.tell(trial, found.score)
-        if self.best[1].score is None or found.score < self.best[1].score:
-            self.best, self.idle = (trial.number, found), 0
+        self.study.tell(trial, attempt_score.score)
+        if self.best[1].score is None or attempt_score.score < self.best[1].score:
+            self.best, self.idle = (trial.number, attempt_score), 0
 
 
 def _setting(trial: Trial, recipe: Recipe, family: Family, context: SearchContext) -> Recipe:
@@ -187,11 +187,11 @@ def _setting(trial: Trial, recipe: Recipe, family: Family, context: SearchContex
 def _gives_up(trial: Trial) -> GivesUp:
     """A setting is given up once it is worse than most were by then."""
 
-    def ask(mean: float, windows: int) -> bool:
+    def next_trial(mean: float, windows: int) -> bool:
         trial.report(mean, windows)
         return bool(trial.should_prune())
 
-    return ask
+    return next_trial
 
 
 def _best(study: optuna.Study) -> FrozenTrial | None:
