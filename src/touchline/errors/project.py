@@ -109,8 +109,9 @@ class ClockNotFrozen(UsageError):
 class ClockRunsForward(UsageError):
     def __init__(self, project: str, current: datetime, expected: datetime) -> None:
         super().__init__(
-            f"{project}'s clock stands at {current:%Y-%m-%d %H:%M} UTC and cannot go back to {expected:%Y-%m-%d %H:%M}: "
-            f"predictions and stages were recorded since. To start over, use another TOUCHLINE_HOME."
+            f"{project}'s clock stands at {current:%Y-%m-%d %H:%M} UTC and cannot go back to "
+            f"{expected:%Y-%m-%d %H:%M}: predictions and stages were recorded since. "
+            "To start over, use another TOUCHLINE_HOME."
         )
 
 

@@ -65,7 +65,8 @@ class DatabaseBehind(SchemaMismatch):
     def __init__(self, database: str, actual: str | None, needed: str) -> None:
         self.actual, self.needed = actual, needed
         super().__init__(
-            f"{database} has schema {actual or 'none'}, this version of touchline needs {needed}. Run: touchline migrate"
+            f"{database} has schema {actual or 'none'}, this version of touchline needs {needed}. "
+            "Run: touchline migrate"
         )
 
 
