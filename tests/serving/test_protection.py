@@ -131,7 +131,7 @@ def test_requests_that_wait_together_are_one_call() -> None:
 
     async def ask_many() -> list[int]:
         batcher: Batcher[int, int] = Batcher(double)
-        found = await asyncio.gather(*[batcher.ask(n) for n in range(20)])
+        found = await asyncio.gather(*[batcher.submit(n) for n in range(20)])
         batcher.close()
         return found
 
@@ -146,8 +146,8 @@ def test_a_failed_batch_fails_its_requests_and_no_later_one() -> None:
     async def ask_both() -> tuple[bool, int]:
         batcher: Batcher[int, int] = Batcher(fail_on_zero)
         with pytest.raises(ZeroDivisionError):
-            await batcher.ask(0)
-        later = await batcher.ask(1)
+            await batcher.submit(0)
+        later = await batcher.submit(1)
         batcher.close()
         return True, later
 
