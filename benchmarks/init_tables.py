@@ -127,7 +127,7 @@ def ours(table: Table, train_rows: pl.DataFrame, test_rows: pl.DataFrame) -> tup
         predictions = result.model.predict(known.vectors(training_set(loaded, unseen).frame))
         if len(predictions) != unseen.height:
             raise ValueError(f"the contract refused {unseen.height - len(predictions)} of the held-out rows")
-        return predictions, result.model.classes, result.chosen
+        return predictions, result.model.classes, result.best_candidate
 
 
 def theirs(table: Table, train_rows: pl.DataFrame, test_rows: pl.DataFrame, *, linear: bool) -> Array:

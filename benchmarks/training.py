@@ -161,7 +161,7 @@ def run_touchline(problem: Problem, training_set: TrainingSet, seconds: float, s
         tried = f"{len(report.tuning.trials)} settings tried" if report.tuning else ""
         score = "" if report.score is None else f"{report.score:.6g}"
         print(f"    {report.name:<20} on validation {score:<12} {report.seconds:6.1f} s  {tried} {report.error or ''}")
-    print(f"    touchline chose {result.chosen}", flush=True)
+    print(f"    touchline chose {result.best_candidate}", flush=True)
     return Outcome(f"touchline {version('touchline')}", said, took, used)
 
 

@@ -1,8 +1,6 @@
 """Refuse names that do not say what they name: metaphors and participles in files, classes, functions and parameters.
 
-    python tools/check_words.py [FOLDER]
-
-Names that were there before the rule stand in `tools/old_names.txt`, which may only shrink.
+python tools/check_words.py [FOLDER]
 """
 
 from __future__ import annotations
@@ -36,36 +34,24 @@ METAPHORS = {
 }
 # As a whole name: say what was found, kept or chosen.
 PARTICIPLES = frozenset({"chosen", "found", "kept", "known", "made", "served", "taken"})
-OLD_NAMES = "old_names.txt"
 
 
 def main(root: Path) -> int:
-    """Print every new breach, and every old name that is gone but still listed; the exit code is 1 if there is one."""
-    breaches = dict(breaches_below(root))
-    old = old_names(root)
-    problems = [text for name, text in breaches.items() if name not in old]
-    problems += [
-        f"tools/{OLD_NAMES} lists {name}, which is gone: delete the line" for name in sorted(old - {*breaches})
-    ]
-    for problem in problems:
-        print(problem)
-    print(f"words: {len(problems)} breaches, {len(old & {*breaches})} old names left")
-    return bool(problems)
+    """Print every breach; the exit code is 1 if there is one."""
+    breaches = list(breaches_below(root))
+    for breach in breaches:
+        print(breach)
+    print(f"words: {len(breaches)} breaches")
+    return bool(breaches)
 
 
-def old_names(root: Path) -> set[str]:
-    """The names that the rule found when it was made."""
-    path = root / "tools" / OLD_NAMES
-    return set(path.read_text(encoding="utf-8").split()) if path.exists() else set()
-
-
-def breaches_below(root: Path) -> Iterator[tuple[str, str]]:
-    """Each name that the rule refuses, as `file:name`, with a sentence about it."""
+def breaches_below(root: Path) -> Iterator[str]:
+    """A sentence about each name that the rule refuses."""
     for path in sorted((root / "src").rglob("*.py")):
         place = path.relative_to(root / "src")
         for name in (path.stem, *names_in(ast.parse(path.read_bytes()))):
             if reason := refusal(name):
-                yield f"{place}:{name}", f"{place}: {name!r} {reason}"
+                yield f"{place}: {name!r} {reason}"
 
 
 def names_in(tree: ast.Module) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Names that hide what they name are refused; the list of old names may only shrink."""
+"""Names that hide what they name are refused."""
 
 from __future__ import annotations
 
@@ -11,19 +11,17 @@ import pytest
 CHECKOUT = Path(__file__).parents[2]
 
 
-def check(folder: Path, text: str, *, file: str = "rows.py", old: str = "") -> str:
-    """What the tool prints about a package with one file and this list of old names."""
+def check(folder: Path, text: str, *, file: str = "rows.py") -> str:
+    """The output of the tool for a package with one file."""
     (folder / "src" / "touchline").mkdir(parents=True)
-    (folder / "tools").mkdir()
     (folder / "src" / "touchline" / file).write_text(text)
-    (folder / "tools" / "old_names.txt").write_text(old)
     command = [sys.executable, str(CHECKOUT / "tools" / "check_words.py"), str(folder)]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 def test_names_of_the_field_pass(tmp_path: Path) -> None:
     text = "class FeatureView:\n    rows: int\n\ndef evaluate(expected_columns, on_progress):\n    found = 1\n"
-    assert check(tmp_path, text) == "words: 0 breaches, 0 old names left\n"
+    assert check(tmp_path, text) == "words: 0 breaches\n"
 
 
 @pytest.mark.parametrize(
@@ -42,10 +40,3 @@ def test_a_metaphor_or_a_participle_is_refused(tmp_path: Path, text: str, name: 
 
 def test_a_file_is_named_after_what_it_holds(tmp_path: Path) -> None:
     assert "touchline/door.py: 'door' uses the word 'door'; say 'stores'" in check(tmp_path, "", file="door.py")
-
-
-def test_old_names_may_only_shrink(tmp_path: Path) -> None:
-    printed = check(tmp_path, "class Door: ...", old="touchline/rows.py:Door\ntouchline/rows.py:House\n")
-    assert printed == "tools/old_names.txt lists touchline/rows.py:House, which is gone: delete the line\n" + (
-        "words: 1 breaches, 1 old names left\n"
-    )

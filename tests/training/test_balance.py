@@ -92,7 +92,7 @@ def test_what_bends_the_probabilities_wins_only_where_it_scores_better() -> None
     assert scores["own"] is not None
     # Uncorrected, synthetic rows say far too much of the rare class: the proper score sees it.
     assert scores["own+smote"] > scores["own"] + 0.05
-    assert result.chosen == "own"
+    assert result.best_candidate == "own"
 
 
 def test_synthetic_rows_can_be_declined() -> None:

@@ -60,7 +60,7 @@ class Sleepy(LogisticFamily):
 def test_a_setting_that_never_ends_does_not_hold_up_the_training() -> None:
     sleepy = Candidate(name="sleepy", family=Sleepy())
     result = trained(candidates=(sleepy,), tune=Tune(seconds=0.2, windows=1), smote=False)
-    assert result.chosen == "sleepy"
+    assert result.best_candidate == "sleepy"
 
 
 def test_only_what_chance_changes_is_fitted_under_several_seeds() -> None:

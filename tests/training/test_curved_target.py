@@ -27,7 +27,7 @@ def long_tailed(rows: int = 1500, sign: float = 1.0) -> TrainingSet:
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_the_curved_target_wins_where_the_tail_is_long(sign: float) -> None:
     result = train(a_regression(), Training(candidates=("ridge",), blend=False), long_tailed(sign=sign), now=NOW)
-    assert result.chosen == "ridge+curved"
+    assert result.best_candidate == "ridge+curved"
     scores = {report.name: report.score for report in result.candidates}
     assert scores["ridge+curved"] is not None
     assert scores["ridge"] is not None

@@ -139,7 +139,7 @@ def test_a_recipe_of_fewer_columns_is_followed_on_those() -> None:
 
 def test_numbers_are_learned_too() -> None:
     result = train(a_regression(), Training(), a_number_set(), now=NOW)
-    assert result.chosen == "ridge"
+    assert result.best_candidate == "ridge"
     assert result.evaluation.metrics["r2"].value > 0.99
     assert result.evaluation.predictions.columns[-1] == "value"
 
@@ -169,7 +169,7 @@ class Crashing(LogisticFamily):
 def test_a_candidate_that_crashes_is_reported_and_the_others_go_on() -> None:
     training = QUICK.model_copy(update={"candidates": (Candidate(name="mine", family=Crashing()), "logistic")})
     result = trained(training)
-    assert result.chosen == "logistic"
+    assert result.best_candidate == "logistic"
     assert result.candidates[0].error == "MemoryError: no room for 160 rows"
 
 
@@ -186,7 +186,7 @@ class Endless(LogisticFamily):
 def test_a_candidate_that_runs_past_its_budget_is_left_behind() -> None:
     endless = Candidate(name="endless", family=Endless())
     result = trained(QUICK.model_copy(update={"candidates": (endless, "logistic"), "candidate_seconds": 0.5}))
-    assert result.chosen == "logistic"
+    assert result.best_candidate == "logistic"
     assert result.candidates[0].error == (
         "BudgetExceeded: endless was not done within 0.5 s. Raise candidate_seconds in Training, or leave it out."
     )

@@ -35,7 +35,7 @@ def test_the_default_setting_competes_with_the_ones_found() -> None:
     assert [report.name for report in result.candidates] == ["lightgbm", "lightgbm+tuned"]
     assert len(report_of(result).trials) == 4
     best = min(result.candidates, key=lambda report: report.score or np.inf)
-    assert result.chosen == best.name
+    assert result.best_candidate == best.name
 
 
 def test_a_search_is_the_same_when_it_is_done_again() -> None:

@@ -93,7 +93,7 @@ def test_a_ray_cluster_finds_what_this_machine_finds(ray_workers: Workers) -> No
 def test_a_lost_worker_costs_its_candidate_alone(ray_workers: Workers) -> None:
     lost = Candidate(name="mine", family=Lost())
     result = trained_by(ray_workers, SEARCH.model_copy(update={"tune": Tune(), "candidates": (lost, "logistic")}))
-    assert result.chosen == "logistic"
+    assert result.best_candidate == "logistic"
     assert "The worker that did this fit was lost" in (result.candidates[0].error or "")
 
 

@@ -41,7 +41,7 @@ class TrainingResult:
 
     findings: tuple[Finding, ...]
     candidates: tuple[CandidateReport, ...]
-    chosen: str
+    best_candidate: str
     rows: Split
     evaluation: Evaluation
     diagnostics: Diagnostics

@@ -85,7 +85,7 @@ def train(
     return TrainingResult(
         findings=findings,
         candidates=reports,
-        chosen=winner.recipe.candidate,
+        best_candidate=winner.recipe.candidate,
         rows=split,
         evaluation=evaluation,
         diagnostics=diagnostics,

@@ -186,11 +186,13 @@ class FeatureReader:
         columns = unpacker.unpack(rows)  # type: ignore[arg-type]  # none of them is None
         if columns is None:
             return None
-        at, known = np.array(batch.at), np.maximum(columns.event, columns.created)
-        if (known > at).any() or (view.ttl_micros is not None and (columns.event < at - view.ttl_micros).any()):
+        at, known_micros = np.array(batch.at), np.maximum(columns.event, columns.created)
+        if (known_micros > at).any() or (view.ttl_micros is not None and (columns.event < at - view.ttl_micros).any()):
             return None
         batch.blocks[place] = columns.values
-        return _present_statuses(view, batch.values.get(view.keys.metadata), columns.event.tolist(), known.tolist())
+        return _present_statuses(
+            view, batch.values.get(view.keys.metadata), columns.event.tolist(), known_micros.tolist()
+        )
 
     def _fill(self, place: int, keys: Sequence[bytes | None], batch: _Batch) -> list[ViewStatus]:
         view = self.views[place]
@@ -253,14 +255,14 @@ def _status(view: ServedView, metadata: bytes | None, status: Presence, packed: 
 
 
 def _present_statuses(
-    view: ServedView, metadata: bytes | None, events: Sequence[int], known: Sequence[int]
+    view: ServedView, metadata: bytes | None, events: Sequence[int], known_micros: Sequence[int]
 ) -> list[ViewStatus]:
     """The same for rows that are all present, by their event stamps and when they were known."""
     limit, watermark = _watermark(metadata, view.view) if metadata else _UNKNOWN
     new, head = tuple.__new__, (view.view, view.prefix, view.feature_version, "present")
     return [
         new(ViewStatus, (*head, instant_of(event), watermark if late <= limit else instant_of(late)))
-        for event, late in zip(events, known, strict=True)
+        for event, late in zip(events, known_micros, strict=True)
     ]
 
 

@@ -78,7 +78,7 @@ def _run_log(registry: Registry, trained: Trained, documents: RunDocuments, key:
     return RunLog(
         project=trained.project,
         key=key,
-        name=f"{result.chosen} {result.trained_at:%Y-%m-%d %H:%M}",
+        name=f"{result.best_candidate} {result.trained_at:%Y-%m-%d %H:%M}",
         params=_params(trained),
         metrics=_metrics(trained, documents.evaluation),
         tags=_tags(trained, documents.manifest.hashes),
@@ -190,7 +190,7 @@ def _children(trained: Trained) -> list[ChildRun]:
             tags={"touchline.candidate": report.name, **({"touchline.error": report.error} if report.error else {})},
             status="FINISHED" if report.error is None else "FAILED",
             children=_trials(report),
-            description=_candidate_note(report, is_chosen=report.name == trained.result.chosen),
+            description=_candidate_note(report, is_chosen=report.name == trained.result.best_candidate),
         )
         for report in trained.result.candidates
     ]
@@ -250,7 +250,7 @@ def _description(trained: Trained) -> str:
         if name in result.evaluation.baseline
     )
     return (
-        f"{trained.project}: {result.chosen}, the best of {len(result.candidates)} candidates. "
+        f"{trained.project}: {result.best_candidate}, the best of {len(result.candidates)} candidates. "
         f"On {test.rows} test examples that no fit had seen: {figures}. "
         f"Registered by touchline; its stages are in the tags and aliases of the model version."
     )
@@ -266,7 +266,7 @@ def _new_version(
         version=logged.version,
         semantic_version="1.0.0",
         run_id=logged.run_id,
-        name=trained.result.chosen,
+        name=trained.result.best_candidate,
         training_set_hash=trained.training_set.hash,
         created_at=trained.result.trained_at,
         object_key=object_key,

@@ -205,7 +205,7 @@ def evaluation_record(result: TrainingResult) -> dict[str, Any]:
         "baseline_rows": evaluation.baseline_rows,
         "interval": plain(evaluation.interval),
         "candidates": plain(result.candidates),
-        "chosen": result.chosen,
+        "best_candidate": result.best_candidate,
         "findings": plain(result.findings),
         "diagnostics": plain(result.diagnostics),
         "split": plain(result.split),

@@ -153,22 +153,22 @@ class Predictor:
         rows: Sequence[Row],
         cutoffs: Sequence[datetime],
         rows_to_look_up: Sequence[int],
-        found: FeatureRows | None = None,
+        feature_rows: FeatureRows | None = None,
     ) -> tuple[Vectors, Sequence[Statuses]]:
-        """The model's vectors and each view's freshness; `found` has the features of the rows that ask, if read."""
+        """The model's vectors and each view's freshness; `feature_rows` are those of the rows to look up, if read."""
         if not self._keys:
             return self._encode(rows), [()] * len(rows)
-        if rows_to_look_up and found is None:
-            found = self.read_features([rows[i] for i in rows_to_look_up], [cutoffs[i] for i in rows_to_look_up])
-        if found is not None and len(rows_to_look_up) == len(rows):
-            return found.vectors, found.statuses
+        if rows_to_look_up and feature_rows is None:
+            feature_rows = self.read_features([rows[i] for i in rows_to_look_up], [cutoffs[i] for i in rows_to_look_up])
+        if feature_rows is not None and len(rows_to_look_up) == len(rows):
+            return feature_rows.vectors, feature_rows.statuses
         given = [index for index in range(len(rows)) if rows[index]["features"] is not None]
         vectors = np.empty((len(rows), len(self.release.columns)), dtype=np.float64)
         vectors[given] = self._encode([{**rows[i], **rows[i]["features"].__dict__} for i in given])
         statuses: list[Statuses] = [()] * len(rows)
         for place, index in enumerate(rows_to_look_up):
-            assert found is not None
-            vectors[index], statuses[index] = found.vectors[place], found.statuses[place]
+            assert feature_rows is not None
+            vectors[index], statuses[index] = feature_rows.vectors[place], feature_rows.statuses[place]
         return vectors, statuses
 
     def read_features(self, rows: Sequence[Row], cutoffs: Sequence[datetime]) -> FeatureRows:

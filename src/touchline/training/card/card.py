@@ -122,7 +122,7 @@ def _details(result: TrainingResult, facts: CardFacts) -> tuple[str | Table, ...
     settings = tuple((name, str(value)) for name, value in sorted(recipe.params.items()))
     return (
         *([facts.description] if facts.description else []),
-        f"The model predicts {output}. It is candidate {result.chosen} ({model.family}), trained at "
+        f"The model predicts {output}. It is candidate {result.best_candidate} ({model.family}), trained at "
         f"{result.trained_at:%Y-%m-%d %H:%M} UTC. Calibration method: {model.calibrator.method}.",
         f"Seed {recipe.seed}, {recipe.threads} threads; {libraries}.",
         *([Table(("setting", "value"), settings)] if settings else []),
@@ -264,7 +264,7 @@ def _candidates(result: TrainingResult) -> Table:
             report.calibration,
             f"{report.seconds:.1f} s",
             str(len(report.tuning.trials)) if report.tuning else "0",
-            report.error or ("selected" if report.name == result.chosen else ""),
+            report.error or ("selected" if report.name == result.best_candidate else ""),
         )
         for report in result.candidates
     )
