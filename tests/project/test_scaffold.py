@@ -102,7 +102,7 @@ def test_strong_columns_stay_inputs_and_a_copy_is_left_out_with_its_reason(tmp_p
     written = write_project("strong", data=tmp_path / "t.csv", target="y", base=tmp_path)
     project = load_project("strong", base=tmp_path).project
     assert project.task.inputs == ("strong", "x")
-    assert "    # suspected leak: alone it foretells y" in written.file.read_text()
+    assert "    # suspected leak: alone it predicts y" in written.file.read_text()
     assert any(note.startswith("twin is left out: it is y in another spelling") for note in written.notes)
 
 

@@ -193,7 +193,7 @@ def test_a_baseline_that_mostly_says_nothing_or_in_too_few_clusters_is_refused()
 def test_a_baseline_that_the_evaluation_has_not_kept_is_named() -> None:
     found = check_gate(Gate.improves("log_loss", over="market"), an_evidence(skill=0.3))
     assert not found.passed
-    assert "version 7 has kept nothing of the baseline 'market'; train again" in found.message
+    assert "version 7 has no predictions of the baseline 'market'; train again" in found.message
 
 
 def test_the_order_of_rows_without_a_time_decides_nothing() -> None:

@@ -229,7 +229,7 @@ def test_a_comparison_without_a_way_to_refit_is_no_pass(two: Registry) -> None:
 def test_what_was_never_evaluated_is_never_promoted(two: Registry) -> None:
     version = read_version(two, "p", 1)
     two.objects.delete(f"{version.object_key}/predictions.parquet")
-    with pytest.raises(NotEvaluated, match="cannot be judged: its record has no predictions"):
+    with pytest.raises(NotEvaluated, match="cannot be evaluated: its record has no predictions"):
         promote(two, "p", 1, ANN)
 
 

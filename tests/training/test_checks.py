@@ -42,7 +42,7 @@ def test_an_honest_training_set_has_no_leak() -> None:
     ],
 )
 def test_a_column_that_tells_the_label_by_itself_is_a_leak(future: pl.Expr) -> None:
-    assert leaks(a_frame().with_columns(future=future), "signal", "future") == ["tell-tale column: future"]
+    assert leaks(a_frame().with_columns(future=future), "signal", "future") == ["suspected leak: future"]
 
 
 def test_a_future_feature_stops_the_training_and_names_the_column() -> None:
@@ -71,7 +71,7 @@ def test_the_time_of_the_prediction_is_no_leak_of_a_label_that_grows() -> None:
     training_set = a_training_set(grown, ("noise", "made_at"))
     rows = labelled_rows(a_regression(), training_set, now=NOW)
     found = check_rows(rows, make_split(rows, QUICK), training_set.frame)
-    assert not [finding for finding in found if finding.check == "tell-tale column"]
+    assert not [finding for finding in found if finding.check == "suspected leak"]
 
 
 def test_one_class_of_several_that_is_easy_to_tell_is_no_leak() -> None:
@@ -90,7 +90,7 @@ def test_columns_of_noise_are_seldom_warned_of() -> None:
         random = np.random.default_rng(seed)
         frame = a_frame(40).with_columns(pl.Series(f"c{n}", random.normal(size=40)) for n in range(10))
         found = findings(frame, tuple(f"c{n}" for n in range(10)))
-        warned += any(finding.check == "tell-tale column" for finding in found)
+        warned += any(finding.check == "suspected leak" for finding in found)
     assert warned <= 1
 
 

@@ -1,4 +1,4 @@
-"""Which rows a fit may see, and which it is judged by."""
+"""Which rows a fit may see, and which it is evaluated on."""
 
 from __future__ import annotations
 

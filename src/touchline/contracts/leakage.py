@@ -58,7 +58,7 @@ class SuspectedLeak:
 def suspected_leaks(
     table: pl.DataFrame, target: str, key: tuple[str, ...], *, is_number: bool
 ) -> Iterator[SuspectedLeak]:
-    """Columns that are, or foretell, the target alone or in pairs, or whose name says they are written afterwards."""
+    """Columns that are, or predict, the target alone or in pairs, or whose name says they are written afterwards."""
     labelled = table.filter(pl.col(target).is_not_null())
     others = [name for name in table.columns if name != target and name not in key]
     suspected: set[str] = set()
@@ -119,7 +119,7 @@ def _is_copy(column: pl.Series, target: pl.Series, *, is_number: bool) -> bool:
 
 
 def _foretells(column: pl.Series, labels: Numbers, target: str, *, is_number: bool) -> str | None:
-    """The reason to suspect this column alone; None when it foretells no more than an honest column may."""
+    """The reason to suspect this column alone; None when it predicts no more than an honest column may."""
     levels = _level_codes(column)
     if is_number:
         outcome, measure = mid_ranks(labels[:, 0])[:, None], explained_share
@@ -132,7 +132,7 @@ def _foretells(column: pl.Series, labels: Numbers, target: str, *, is_number: bo
         return None
     if not is_beyond_chance(measure, levels, outcome, score):
         return None
-    return f"alone it foretells {target}: it {name.format(score)} on rows it was not read from"
+    return f"alone it predicts {target}: it {name.format(score)} on rows it was not read from"
 
 
 def _level_codes(column: pl.Series) -> Levels:

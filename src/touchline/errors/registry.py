@@ -82,7 +82,7 @@ class NotEvaluated(TouchlineError):
     def __init__(self, project: str, version: int, missing: str) -> None:
         self.project, self.version = project, version
         super().__init__(
-            f"{project} version {version} cannot be judged: its record has no {missing}. "
+            f"{project} version {version} cannot be evaluated: its record has no {missing}. "
             "Train it again: touchline train"
         )
 

@@ -1,4 +1,4 @@
-"""A training set becomes a model that has been honestly judged.
+"""A training set becomes a model with an honest evaluation.
 
 In: a task, how to learn it, and a training set. Out: a `TrainingResult`: the candidates and how they scored, the
 evaluation on a test window that no fit has looked into, the model that ships, and the recipe that makes it again.

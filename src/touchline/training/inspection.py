@@ -42,7 +42,7 @@ _DRAWN_OUTPUTS: Final = 4
 
 @dataclass(frozen=True)
 class Inspected:
-    """A model and the split it is judged on."""
+    """A model and the split it is evaluated on."""
 
     model: Model
     winner: Contender

@@ -1,4 +1,4 @@
-"""An older recipe on a newer training set, judged on the same test rows: what a comparative gate compares."""
+"""An older recipe on a newer training set, evaluated on the same test rows, for gates that compare."""
 
 from __future__ import annotations
 

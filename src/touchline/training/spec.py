@@ -135,7 +135,7 @@ class Candidate(BaseModel):
     class_weight: Literal["balanced"] | None = None
     smote: bool = False
     columns: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="only so many, those that foretell the label best each alone; chosen anew in each fit"
+        default=None, description="only so many, those that predict the label best, each alone; chosen anew in each fit"
     )
 
     @field_validator("family")

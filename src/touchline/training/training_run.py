@@ -1,7 +1,7 @@
 """A training set in, a `TrainingResult` out.
 
-Two fits: the evaluation fit knows only labels from before the test window and is judged on it; the shipping fit is the
-same recipe on all labels known now. What is judged and what ships are both written and read back first.
+Two fits: the evaluation fit knows only labels from before the test window and is evaluated on it; the release fit uses
+the same recipe and all labels known now. Both models are exported and read back before they are used.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def train(
     now: datetime,
     options: TrainingOptions | None = None,
 ) -> TrainingResult:
-    """Let the candidates compete, judge the winner on the test window, and make the model that ships.
+    """Let the candidates compete, evaluate the best one on the test window, and fit the model that is released.
 
     `options` says who does the fits; by default this machine's cores, with nobody listening. The same task, training
     and training set give the same models, bit for bit where the library can.
@@ -78,7 +78,7 @@ def train(
     interval = _interval(winner, context, split)
     evaluation_model = _written_and_read(replace(_evaluation_fit(winner, context, split), interval=interval), winner)
     evaluation = _evaluate_on_test(evaluation_model, context, split, training_set.frame)
-    on_progress(Progress("looking at the model from every side", 0.85))
+    on_progress(Progress("evaluating the model", 0.85))
     diagnostics = inspect(Inspected(evaluation_model, winner, context, split), training_set.frame, slices=task.slices)
     on_progress(Progress("fitting on all known labels", 0.95))
     model = _written_and_read(replace(_shipping_fit(winner, context), interval=interval), winner)

@@ -91,4 +91,4 @@ def _paired(registry: Registry, a: ModelVersion, b: ModelVersion) -> tuple[Paire
     difference = PairedDifference(
         metric, found.difference, found.low, found.high, found.p_value, found.rows, found.clusters
     )
-    return difference, f"on the {ours.height} test rows both were judged on"
+    return difference, f"on the {ours.height} test rows that both share"

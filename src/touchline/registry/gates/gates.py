@@ -120,7 +120,7 @@ def _slice(gate: Gate, evidence: Evidence) -> GateResult:
         result = _limit(gate, measured, f"where {column} is {value!r} ({len(keep)} {evidence.rows_name})")
         worst = result if worst is None or _distance(gate, result) > _distance(gate, worst) else worst
     if worst is None:
-        message = f"no {column} has the gate's {gate.min_rows} {evidence.rows_name}, so {gate.metric} was not judged"
+        message = f"no {column} has the gate's {gate.min_rows} {evidence.rows_name}, so {gate.metric} was not evaluated"
         return GateResult(gate.describe(), "slice", False, message)
     return worst
 
@@ -195,8 +195,8 @@ def _nobody(gate: Gate, evidence: Evidence) -> str:
     if gate.over in ("production", "baseline"):
         return f"{gate.metric} has nothing to be compared with"
     return (
-        f"{gate.metric} was not judged: the evaluation of version {evidence.version} has kept nothing of the baseline "
-        f"{gate.over!r}; train again with it in `baselines`"
+        f"{gate.metric} was not evaluated: the evaluation of version {evidence.version} has no predictions of the "
+        f"baseline {gate.over!r}; train again with it in `baselines`"
     )
 
 
@@ -221,7 +221,7 @@ def _paired(evidence: Evidence, reference: ReferenceModel) -> tuple[Evidence, in
 def _unpaired(gate: Gate, paired: Evidence, reference: ReferenceModel, unpaired: int) -> GateResult:
     """Rows that are mostly left out may be left out for a reason that flatters one of the two."""
     message = (
-        f"{gate.metric} was not judged: {reference.name} has a value for {paired.rows} of "
+        f"{gate.metric} was not evaluated: {reference.name} has a value for {paired.rows} of "
         f"{paired.rows + unpaired} {paired.rows_name}, at least half of them are needed"
     )
     return GateResult(gate.describe(), "improves", False, message, rows=paired.rows, unpaired=unpaired)
@@ -229,7 +229,7 @@ def _unpaired(gate: Gate, paired: Evidence, reference: ReferenceModel, unpaired:
 
 def _too_few(gate: Gate, evidence: Evidence, few: TooFewClusters) -> GateResult:
     message = (
-        f"{gate.metric} was not judged: {evidence.rows} {evidence.rows_name} in {few.actual} clusters are too few, "
+        f"{gate.metric} was not evaluated: {evidence.rows} {evidence.rows_name} in {few.actual} clusters are too few, "
         f"at least {few.needed - few.actual} clusters more are needed"
     )
     return GateResult(

@@ -78,7 +78,7 @@ class Gate(BaseModel):
 
     @classmethod
     def approval(cls, *by: str) -> Gate:
-        """A person said yes (`touchline models approve`): one of `by`, or anybody when none is named."""
+        """Passes when a person has approved the version (`touchline models approve`): one of `by`, or anybody."""
         return cls("approval", kind="approval", by=by)
 
     @model_validator(mode="after")

@@ -1,6 +1,6 @@
 """Rare classes: weights that count every class the same, or synthetic rows between real ones.
 
-Both distort probabilities, so a candidate that uses them is judged after its correction, beside the plain fit.
+Both distort probabilities, so a candidate that uses them is evaluated after its correction, beside the plain fit.
 """
 
 from __future__ import annotations

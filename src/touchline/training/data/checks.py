@@ -68,7 +68,7 @@ def _leaks(rows: LabelledRows) -> list[Finding]:
         measure = "explains" if rows.kind == "regression" else "separates the classes with an AUC of"
         shown = f"{power:.2%} of the label's order" if rows.kind == "regression" else f"{power:.3f}"
         level: Level = "leak" if power >= _TELLS_ALL[kind] else "warning"
-        found.append(Finding(level, "tell-tale column", column.name, f"{column.name!r} alone {measure} {shown}"))
+        found.append(Finding(level, "suspected leak", column.name, f"{column.name!r} alone {measure} {shown}"))
     return found
 
 

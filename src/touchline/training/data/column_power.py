@@ -1,4 +1,4 @@
-"""How well one column alone foretells the label: what finds leaks, and what chooses the columns of a fit."""
+"""How well one column alone predicts the label: it finds leaks and selects the columns of a fit."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Index = NDArray[np.int64]
 
 
 def most_telling(rows: LabelledRows, count: int) -> frozenset[str]:
-    """The names of the columns that foretell the label best on these rows, each alone; of equal ones the first."""
+    """The names of the columns that predict the label best on these rows, each alone; of equal ones the first."""
     powers = [column_power(rows, place) for place in range(len(rows.columns))]
     ranked = sorted(range(len(powers)), key=lambda place: (-powers[place], place))
     return frozenset(rows.columns[place].name for place in ranked[:count])
 
 
 def column_power(rows: LabelledRows, place: int) -> float:
-    """How well one column alone foretells the label on the rows that its levels were not read from.
+    """How well one column alone predicts the label on the rows that its levels were not read from.
 
     The area under the ROC curve, or the share of the label's order that it explains.
     """
@@ -40,7 +40,7 @@ def column_power(rows: LabelledRows, place: int) -> float:
 
 
 def is_lucky(rows: LabelledRows, place: int, power: float) -> bool:
-    """Whether the column foretells shuffled labels as well."""
+    """Whether the column predicts shuffled labels as well."""
     measure = explained_share if rows.kind == "regression" else separation
     return not is_beyond_chance(measure, _levels(rows, place), _outcome(rows), power)
 

@@ -1,4 +1,4 @@
-"""Which examples a fit may learn from, and which it is judged by.
+"""Which examples a fit may learn from, and which it is evaluated on.
 
 By time, the default: the test window is the newest part, and the evaluation fit knows only labels that were known
 before it begins. Where all cutoffs are equal the parts are drawn at random, class by class; `grouped` keeps every

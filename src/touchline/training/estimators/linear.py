@@ -84,7 +84,7 @@ class LogisticFamily:
 
         estimator = LogisticRegression(C=float(request.params["strength"]), max_iter=500)
         with warnings.catch_warnings():
-            # Near the optimum is good enough: the fit is judged by its score, not by its gradient.
+            # Near the optimum is good enough: the score of a fit matters, not its gradient.
             warnings.simplefilter("ignore", ConvergenceWarning)
             estimator.fit(request.fit.matrix, request.fit.labels, sample_weight=request.fit.weights)
         link: Link = "sigmoid" if request.classes == 2 else "softmax"

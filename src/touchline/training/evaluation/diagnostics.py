@@ -194,7 +194,7 @@ def residual_bins(rows: LabelledRows, predicted: Array) -> tuple[ReliabilityBin,
 
 @dataclass(frozen=True)
 class PredictedRows:
-    """Rows, what a model said about them, and how that is judged."""
+    """Rows, what a model said about them, and how they are evaluated."""
 
     rows: LabelledRows
     predicted: Array

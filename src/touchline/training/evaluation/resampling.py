@@ -20,7 +20,7 @@ _CHUNK = 50
 
 
 def block_length(losses: Array, clusters: Index) -> float:
-    """How many clusters in a row depend on each other, judged by their mean losses."""
+    """How many clusters in a row depend on each other, by their mean losses."""
     means = np.bincount(clusters, weights=losses) / np.bincount(clusters)
     return optimal_block_length(means)
 

@@ -213,7 +213,7 @@ class _Competition:
 def _blend(
     contenders: Sequence[Contender], context: SearchContext, members: Sequence[tuple[Recipe, float]], began: float
 ) -> Contender:
-    """The weighted mean of the contenders, judged on rows that its weights were not found on."""
+    """The weighted mean of the contenders, evaluated on rows that its weights were not found on."""
     first = contenders[0].out_of_fold
     labels = context.rows.labels[first.rows]
     member_predictions = [contender.out_of_fold.predictions for contender in contenders]
