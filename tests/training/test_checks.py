@@ -77,7 +77,7 @@ def test_the_time_of_the_prediction_is_no_leak_of_a_label_that_grows() -> None:
 def test_one_class_of_several_that_is_easy_to_tell_is_no_leak() -> None:
     random = np.random.default_rng(3)
     labels = np.arange(300) % 3
-    width = np.where(labels == 0, 0.0, 5.0) + random.normal(size=300) + np.where(labels == 2, 1.0, 0.0)
+    width = np.where(labels == 0, 0.0, 9.0) + random.normal(size=300) + np.where(labels == 2, 1.0, 0.0)
     frame = a_frame(300).with_columns(label=pl.Series(labels).cast(pl.String), width=width)
     task = a_task().model_copy(update={"classes": ("0", "1", "2")})
     rows = labelled_rows(task, a_training_set(frame, ("width",)), now=NOW)

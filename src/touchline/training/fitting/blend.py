@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 NAME: Final = "blend"
+# Below the first, equal weights count as much as so many rows.
+_ENOUGH_ROWS: Final = 1000
+_ROWS_OF_EQUAL: Final = 100
 _STEPS: Final = 40
 
 
@@ -118,7 +121,10 @@ def own_families(family: Family) -> Mapping[str, Family]:
 
 
 def blend_weights(score: str, labels: Labels, predictions: Sequence[Array]) -> Array:
-    """Weights, summing to 1, under which the mean prediction has the lowest score on these rows."""
+    """Weights, summing to 1, under which the mean prediction has the lowest score on these rows.
+
+    Few rows say little about weights, which are drawn towards equal ones there.
+    """
     total, counts = np.zeros_like(predictions[0]), np.zeros(len(predictions))
     best = np.inf
     for step in range(1, _STEPS + 1):
@@ -129,4 +135,7 @@ def blend_weights(score: str, labels: Labels, predictions: Sequence[Array]) -> A
         best = min(best, losses[chosen])
         total = total + predictions[chosen]
         counts[chosen] += 1
-    return np.asarray(counts / counts.sum())
+    weights: Array = counts / counts.sum()
+    if len(labels) >= _ENOUGH_ROWS:
+        return weights
+    return (len(labels) * weights + _ROWS_OF_EQUAL / len(weights)) / (len(labels) + _ROWS_OF_EQUAL)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,9 @@ from touchline.training.fitting.recipe import Recipe
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
+
+# So many validation rows hardly flatter the fit that they tell when to stop.
+_ENOUGH_TO_STOP: Final = 500
 
 
 @dataclass(frozen=True)
@@ -123,22 +127,38 @@ def fit_out_of_fold(
 ) -> OutOfFold:
     """Predictions for every window's validation rows, each by a fit on what was known before it.
 
-    `watch` sees each window's rows and predictions, and may raise to end it.
+    A fit that stops early is flattered by the rows that tell it when. Where those are few, the predictions come from a
+    second fit, with the settings that the other windows settled. `watch` sees each window's rows and predictions, and
+    may raise to end it.
     """
-    found, settled, took = [], [], []
+    outputs, settled, took = [], [], []
     for window in windows:
         began = time.perf_counter()
         (deadline or Deadline()).validate(recipe.candidate)
         held = rows.at(window.validation)
         preparation, fitted = fit_estimator(recipe, family, rows.at(window.fit), validation=held, deadline=deadline)
-        found.append(fitted.predict(preparation.transform(held.vectors)))
+        outputs.append(fitted.predict(preparation.transform(held.vectors)))
         settled.append(fitted.settled)
         took.append(time.perf_counter() - began)
         if watch:
-            watch(held, found[-1])
+            watch(held, outputs[-1])
+    if len(windows) > 1 and _stopped_early(settled):
+        for place, window in enumerate(windows):
+            if len(window.validation) < _ENOUGH_TO_STOP:
+                params = {**recipe.params, **_middle(settled[:place] + settled[place + 1 :])}
+                outputs[place] = _predicted(replace(recipe, params=params), family, rows, window)
     places = tuple(window.validation for window in windows)
     seconds = float(np.median(took)) * len(took)
-    return OutOfFold(np.concatenate(places), np.concatenate(found), _middle(settled), places, seconds)
+    return OutOfFold(np.concatenate(places), np.concatenate(outputs), _middle(settled), places, seconds)
+
+
+def _stopped_early(settled: Sequence[Mapping[str, ParamValue]]) -> bool:
+    return all(any(isinstance(value, int) for value in each.values()) for each in settled)
+
+
+def _predicted(recipe: Recipe, family: Family, rows: LabelledRows, window: Window) -> Array:
+    preparation, fitted = fit_estimator(recipe, family, rows.at(window.fit))
+    return fitted.predict(preparation.transform(rows.vectors[window.validation]))
 
 
 def _middle(settled: Sequence[Mapping[str, ParamValue]]) -> dict[str, ParamValue]:
@@ -184,9 +204,6 @@ def fit_recipe(
 def _fit_correction(recipe: Recipe, family: Family, rows: LabelledRows, windows: Sequence[Window]) -> Calibrator:
     if recipe.calibration == "none":
         return NO_CALIBRATION
-    found, labels = [], []
-    for window in windows:
-        preparation, fitted = fit_estimator(recipe, family, rows.at(window.fit))
-        found.append(fitted.predict(preparation.transform(rows.vectors[window.validation])))
-        labels.append(rows.labels[window.validation])
-    return fit_calibrator(recipe.calibration, np.concatenate(labels).astype(np.int64), np.concatenate(found))
+    outputs = np.concatenate([_predicted(recipe, family, rows, window) for window in windows])
+    labels = np.concatenate([rows.labels[window.validation] for window in windows])
+    return fit_calibrator(recipe.calibration, labels.astype(np.int64), outputs)

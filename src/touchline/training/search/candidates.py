@@ -180,7 +180,18 @@ def best_of(contenders: Sequence[Contender]) -> Contender:
     return min(contenders, key=lambda contender: contender.score)
 
 
-def clearly_better(one: Contender, other: Contender) -> bool:
-    """Whether one's losses on the same rows are lower by more than the standard error of the difference."""
+def first_of_the_best(contenders: Sequence[Contender]) -> Contender:
+    """The first declared, else a blend, else another, that the best does not beat by two standard errors.
+
+    On few rows the rest of the order is chance, and a large model that wins by luck is overconfident on other rows.
+    """
+    best = best_of(contenders)
+    blends = [contender for contender in contenders if contender.recipe.members]
+    by_simplicity = [contenders[0], *blends, *contenders]
+    return next(contender for contender in by_simplicity if not clearly_better(best, contender, errors=2.0))
+
+
+def clearly_better(one: Contender, other: Contender, *, errors: float = 1.0) -> bool:
+    """Whether one's losses on the same rows are lower by more than so many standard errors of the difference."""
     gains = other.losses - one.losses
-    return bool(gains.mean() > gains.std() / np.sqrt(len(gains)))
+    return bool(gains.mean() > errors * gains.std() / np.sqrt(len(gains)))

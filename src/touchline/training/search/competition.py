@@ -28,6 +28,7 @@ from touchline.training.search.candidates import (
     contender_of,
     contender_of_fits,
     family_of,
+    first_of_the_best,
     lost_report,
     recipe_of,
     try_recipe,
@@ -82,7 +83,9 @@ class _Competition:
             self._searched_again(Deadline.within(self.budget.to_spare(self.contenders, self.searched_seconds)))
         if self.context.training.blend:
             self._blended()
-        return best_of(self.contenders), tuple(self.reports)
+        # Rows that were dealt into folds several times are few.
+        choose = first_of_the_best if self.context.further_deals else best_of
+        return choose(self.contenders), tuple(self.reports)
 
     def _enter(self, outcome: Contender | CandidateReport) -> None:
         self.reports.append(outcome.report if isinstance(outcome, Contender) else outcome)

@@ -1,0 +1,64 @@
+"""With few rows, what chooses a model must not flatter it: the moment of a stop, and the weights of a blend."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from tests.training.builders import NOW, a_frame, a_task, a_training_set
+from touchline.training.data.rows import LabelledRows, labelled_rows
+from touchline.training.data.splits import Window
+from touchline.training.estimators.lightgbm import LIGHTGBM
+from touchline.training.fitting.blend import blend_weights
+from touchline.training.fitting.calibration import NO_CALIBRATION
+from touchline.training.fitting.fit import Array, OutOfFold, fit_out_of_fold
+from touchline.training.fitting.recipe import Recipe
+from touchline.training.metrics.losses import log_loss_rows
+from touchline.training.search.candidates import CandidateReport, Contender, first_of_the_best
+
+
+def of_noise(rows: int) -> LabelledRows:
+    random = np.random.default_rng(5)
+    names = ("a", "b", "c", "d")
+    frame = a_frame(rows).with_columns(pl.Series(name, random.normal(size=rows)) for name in names)
+    mixed = pl.Series(random.permutation(rows) % 2)
+    frame = frame.with_columns(label=pl.when(mixed == 1).then(pl.lit("yes")).otherwise(pl.lit("no")))
+    return labelled_rows(a_task(), a_training_set(frame, names), now=NOW)
+
+
+def test_noise_does_not_look_better_than_the_base_rate_by_the_moment_of_the_stop() -> None:
+    rows = of_noise(120)
+    places = np.random.default_rng(1).permutation(len(rows))
+    windows = [Window(np.setdiff1d(places, part), part) for part in np.array_split(places, 5)]
+    recipe = Recipe("lightgbm", "lightgbm", {**LIGHTGBM.defaults("binary")}, tuple(c.name for c in rows.columns), 7)
+    found = fit_out_of_fold(recipe, LIGHTGBM, rows, windows)
+    losses = log_loss_rows(np.asarray(rows.labels)[found.rows].astype(np.int64), found.predictions)
+    assert losses.mean() >= np.log(2)
+
+
+def test_weights_of_a_blend_are_drawn_towards_equal_ones_where_rows_are_few() -> None:
+    def weights(rows: int) -> list[float]:
+        labels = np.arange(rows) % 2
+        good = np.where(labels[:, None] == [0, 1], 0.9, 0.1)
+        return [round(float(weight), 3) for weight in blend_weights("log_loss", labels, [good, good[:, ::-1]])]
+
+    assert (weights(100), weights(2000)) == ([0.75, 0.25], [1.0, 0.0])
+
+
+def a_contender(name: str, losses: Array, *members: Recipe) -> Contender:
+    recipe = Recipe(name, name, {}, ("x",), 7, members=members)
+    out_of_fold = OutOfFold(np.arange(len(losses)), losses, {}, ())
+    report = CandidateReport(name, {}, {}, 0.0, None)
+    return Contender(recipe, LIGHTGBM, float(losses.mean()), NO_CALIBRATION, out_of_fold, losses, report)
+
+
+def test_the_first_declared_wins_unless_it_is_clearly_beaten_and_a_blend_comes_second() -> None:
+    losses = np.random.default_rng(2).random(100)
+    noise = np.random.default_rng(3).normal(size=100)
+    first = a_contender("logistic", losses)
+    lucky = a_contender("lightgbm", losses - 0.01 + 0.3 * noise - 0.3 * noise.mean())
+    better = a_contender("lightgbm", losses - 0.3)
+    blend = a_contender("blend", losses - 0.29 + 0.3 * noise - 0.3 * noise.mean(), first.recipe)
+    assert first_of_the_best([first, lucky]) is first
+    assert first_of_the_best([first, better]) is better
+    assert first_of_the_best([first, better, blend]) is blend
