@@ -23,7 +23,7 @@ from touchline.registry import (
     read_version,
     record_version,
 )
-from touchline.registry.gates.looks import look_at
+from touchline.registry.gates.window_reuse import count_look
 from touchline.storage import Database
 from touchline.training import Recipe
 
@@ -132,7 +132,7 @@ def test_looks_at_once_are_all_counted(postgres_url: str, registry: Registry) ->
     database.migrate()
     versions = [replace(version, version=number) for number in range(1, 9)]
     with ThreadPoolExecutor(8) as pool:
-        looks = list(pool.map(lambda one: look_at(database, one, frame), versions))
+        looks = list(pool.map(lambda one: count_look(database, one, frame), versions))
     assert sorted(looks) == list(range(1, 9))
-    assert [look_at(database, one, frame) for one in versions] == looks
+    assert [count_look(database, one, frame) for one in versions] == looks
     database.close()

@@ -9,7 +9,7 @@ from tests.training.builders import NOW, a_frame, a_number_set, a_regression, a_
 from touchline.training import Training, TrainingResult, train
 from touchline.training.calibration_methods import CALIBRATION_METHODS, CalibrationMethod
 from touchline.training.estimators.lightgbm import Lightgbm
-from touchline.training.evaluation.explanation import Explanation, explain
+from touchline.training.evaluation.explanation import ColumnContributions, explain
 
 CLASSES = ("home", "draw", "away")
 
@@ -24,7 +24,7 @@ def trained(
     return train(a_task(classes), training, a_training_set(a_frame(classes=classes)), now=NOW)
 
 
-def explained(result: TrainingResult) -> Explanation:
+def explained(result: TrainingResult) -> ColumnContributions:
     vectors = result.self_test.vectors
     return explain(result.model, vectors[:20], vectors, seed=1)
 

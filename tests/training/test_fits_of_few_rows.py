@@ -7,7 +7,7 @@ import polars as pl
 
 from tests.training.builders import NOW, a_frame, a_task, a_training_set
 from touchline.training.data.rows import LabelledRows, labelled_rows
-from touchline.training.data.splits import Window
+from touchline.training.data.splits import FitWindow
 from touchline.training.estimators.lightgbm import LIGHTGBM
 from touchline.training.fitting.blend import blend_weights
 from touchline.training.fitting.calibration import NO_CALIBRATION
@@ -29,7 +29,7 @@ def of_noise(rows: int) -> LabelledRows:
 def test_noise_does_not_look_better_than_the_base_rate_by_the_moment_of_the_stop() -> None:
     rows = of_noise(120)
     places = np.random.default_rng(1).permutation(len(rows))
-    windows = [Window(np.setdiff1d(places, part), part) for part in np.array_split(places, 5)]
+    windows = [FitWindow(np.setdiff1d(places, part), part) for part in np.array_split(places, 5)]
     recipe = Recipe("lightgbm", "lightgbm", {**LIGHTGBM.defaults("binary")}, tuple(c.name for c in rows.columns), 7)
     found = fit_out_of_fold(recipe, LIGHTGBM, rows, windows)
     losses = log_loss_rows(np.asarray(rows.labels)[found.rows].astype(np.int64), found.predictions)

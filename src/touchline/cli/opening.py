@@ -17,7 +17,7 @@ from touchline import project as projects
 if TYPE_CHECKING:
     from touchline.clock import Clock
     from touchline.features import FeatureReader, FeatureView, OnlineStore, PartitionRunner
-    from touchline.features.online.store_away import StandIn
+    from touchline.features.online.store_outage import StandIn
     from touchline.project import LoadedProject, Project
     from touchline.registry import LoadedRelease, Tracking
     from touchline.settings import Settings

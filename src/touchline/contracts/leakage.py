@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from touchline.statistics import (
     agreement,
+    cross_fitted_means,
     explained_share,
-    foretold,
     is_beyond_chance,
     mid_ranks,
     number_levels,
@@ -84,7 +84,7 @@ def _by_value(rows: pl.DataFrame, target: str, others: list[str], *, is_number: 
             alone.append(name)
             copies.append(name)
             yield SuspectedLeak(name, f"it is {target} in another spelling", True)
-        elif (reason := _foretells(rows[name], labels, target, is_number=is_number)) is not None:
+        elif (reason := _leak_reason(rows[name], labels, target, is_number=is_number)) is not None:
             alone.append(name)
             yield SuspectedLeak(name, reason, False)
         elif not is_number and rows.schema[name] == pl.String and (gain := _words_gain(rows, name, target)):
@@ -118,7 +118,7 @@ def _is_copy(column: pl.Series, target: pl.Series, *, is_number: bool) -> bool:
     return bool(pairs == column.n_unique() == target.n_unique())
 
 
-def _foretells(column: pl.Series, labels: Numbers, target: str, *, is_number: bool) -> str | None:
+def _leak_reason(column: pl.Series, labels: Numbers, target: str, *, is_number: bool) -> str | None:
     """The reason to suspect this column alone; None when it predicts no more than an honest column may."""
     levels = _level_codes(column)
     if is_number:
@@ -179,7 +179,7 @@ def _coarse(column: pl.Series) -> Levels:
 def _gain(levels: Levels, one_hot: Numbers) -> float:
     """The share of the errors of the commonest class that knowing the level avoids, out of sample."""
     base = one_hot.mean(axis=0).max()
-    right = float((foretold(levels, one_hot).argmax(axis=1) == one_hot.argmax(axis=1)).mean())
+    right = float((cross_fitted_means(levels, one_hot).argmax(axis=1) == one_hot.argmax(axis=1)).mean())
     return float((right - base) / (1 - base)) if base < 1 else 0.0
 
 

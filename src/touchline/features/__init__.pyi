@@ -42,9 +42,9 @@ from touchline.features.online.read_counters import ViewReads as ViewReads
 from touchline.features.online.reader import FeatureReader as FeatureReader
 from touchline.features.online.reader import FeatureRows as FeatureRows
 from touchline.features.online.reader import ViewStatus as ViewStatus
-from touchline.features.online.store_away import LastValues as LastValues
-from touchline.features.online.store_away import MirroredStore as MirroredStore
-from touchline.features.online.store_away import StoreCopy as StoreCopy
+from touchline.features.online.store_outage import LastValues as LastValues
+from touchline.features.online.store_outage import MirroredStore as MirroredStore
+from touchline.features.online.store_outage import StoreCopy as StoreCopy
 from touchline.features.vectors.columns import ColumnSpec as ColumnSpec
 from touchline.features.vectors.columns import column_vectors as column_vectors
 from touchline.features.vectors.columns import decode as decode

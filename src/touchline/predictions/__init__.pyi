@@ -7,7 +7,7 @@ from touchline.predictions.outcomes import SettledPrediction as SettledPredictio
 from touchline.predictions.outcomes import StoredOutcome as StoredOutcome
 from touchline.predictions.outcomes import read_settled as read_settled
 from touchline.predictions.records import EVERY_ROLE as EVERY_ROLE
-from touchline.predictions.records import LoggedPrediction as LoggedPrediction
+from touchline.predictions.records import PredictionRecord as PredictionRecord
 from touchline.predictions.records import PredictionRecords as PredictionRecords
 from touchline.predictions.records import Sample as Sample
 from touchline.predictions.records import ScoredExample as ScoredExample

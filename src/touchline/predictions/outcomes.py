@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
-from touchline.predictions.records import LoggedPrediction, PredictedExamples, PredictionRecords, slices
+from touchline.predictions.records import PredictedExamples, PredictionRecord, PredictionRecords, slices
 from touchline.storage import Database
 from touchline.storage.tables import outcomes
 
@@ -151,7 +151,7 @@ def read_settled(database: Database, project: str, *, limit: int = 20) -> list[S
     return [_settled(answer, outcomes_by_key.get(answer.example_key)) for answer in answers]
 
 
-def _settled(answer: LoggedPrediction, outcome: StoredOutcome | None) -> SettledPrediction:
+def _settled(answer: PredictionRecord, outcome: StoredOutcome | None) -> SettledPrediction:
     return SettledPrediction(
         prediction_id=answer.prediction_id,
         example_id=answer.example_id,

@@ -48,7 +48,7 @@ class ScoredExample:
 
 
 @dataclass(frozen=True)
-class LoggedPrediction(ScoredExample):
+class PredictionRecord(ScoredExample):
     """One row of the prediction log."""
 
     request_id: str
@@ -102,24 +102,24 @@ class PredictionRecords:
     def __init__(self, database: Database, project: str | None) -> None:
         self._database, self._project = database, project
 
-    def find(self, prediction_id: str, *, roles: Collection[str] = ANSWERS) -> LoggedPrediction:
+    def find(self, prediction_id: str, *, roles: Collection[str] = ANSWERS) -> PredictionRecord:
         """The prediction of that id. Raises `UnknownPrediction`."""
         rows = self.read([prediction_id], roles=roles)
         if not rows:
             raise UnknownPrediction(self._project or "The log", [prediction_id])
         return rows[0]
 
-    def read(self, prediction_ids: Collection[str], *, roles: Collection[str] = ANSWERS) -> list[LoggedPrediction]:
+    def read(self, prediction_ids: Collection[str], *, roles: Collection[str] = ANSWERS) -> list[PredictionRecord]:
         """The predictions of these ids, in the order of their ids."""
         return [
             row
             for ids in slices(prediction_ids)
-            for row in self._read(LoggedPrediction, self._where(roles, _COLUMNS.prediction_id.in_(ids)))
+            for row in self._read(PredictionRecord, self._where(roles, _COLUMNS.prediction_id.in_(ids)))
         ]
 
-    def newest(self, limit: int, *, roles: Collection[str] = ANSWERS) -> list[LoggedPrediction]:
+    def newest(self, limit: int, *, roles: Collection[str] = ANSWERS) -> list[PredictionRecord]:
         """The newest predictions, newest first."""
-        return self._read(LoggedPrediction, self._where(roles), limit=limit, is_newest_first=True)
+        return self._read(PredictionRecord, self._where(roles), limit=limit, is_newest_first=True)
 
     def sample(self, sample: Sample, *, roles: Collection[str] = ANSWERS) -> list[str]:
         """The ids of a random sample, oldest first."""
@@ -160,13 +160,13 @@ class PredictionRecords:
 
     def batches(
         self, *, since: datetime | None, until: datetime, roles: Collection[str] = ANSWERS
-    ) -> Iterator[list[LoggedPrediction]]:
+    ) -> Iterator[list[PredictionRecord]]:
         """The predictions answered in [since, until), oldest first, in batches that fit in memory."""
         condition = self._where(roles, _COLUMNS.answered_at < until)
         if since is not None:
             condition &= _COLUMNS.answered_at >= since
         last = ""
-        while rows := self._read(LoggedPrediction, condition & (_COLUMNS.prediction_id > last), limit=_BATCH_ROWS):
+        while rows := self._read(PredictionRecord, condition & (_COLUMNS.prediction_id > last), limit=_BATCH_ROWS):
             last = rows[-1].prediction_id
             yield rows
 

@@ -12,7 +12,7 @@ import numpy as np
 from touchline.errors import TouchlineError
 from touchline.features import LoggedVector, recompute
 from touchline.features.vectors.columns import Vectors
-from touchline.predictions.records import EVERY_ROLE, LoggedPrediction, PredictionRecords, Sample
+from touchline.predictions.records import EVERY_ROLE, PredictionRecord, PredictionRecords, Sample
 from touchline.predictions.verification import has_own_features, newest_histories
 from touchline.registry import LoadedRelease
 from touchline.storage import DataStores
@@ -84,8 +84,8 @@ def replay_sample(
     return ReplayReport(features.total(), dict(features), tuple(mismatches))
 
 
-def _replay_rows(stores: DataStores, rows: Sequence[LoggedPrediction], open_release: OpenRelease) -> Iterator[Replayed]:
-    by_release: dict[str, list[LoggedPrediction]] = {}
+def _replay_rows(stores: DataStores, rows: Sequence[PredictionRecord], open_release: OpenRelease) -> Iterator[Replayed]:
+    by_release: dict[str, list[PredictionRecord]] = {}
     for row in rows:
         by_release.setdefault(row.release_id, []).append(row)
     for release_id, group in by_release.items():
@@ -98,7 +98,7 @@ def _replay_rows(stores: DataStores, rows: Sequence[LoggedPrediction], open_rele
         yield from _replay_release(stores, release, group)
 
 
-def _replay_release(stores: DataStores, release: LoadedRelease, rows: Sequence[LoggedPrediction]) -> Iterator[Replayed]:
+def _replay_release(stores: DataStores, release: LoadedRelease, rows: Sequence[PredictionRecord]) -> Iterator[Replayed]:
     vectors = np.stack([row.numbers for row in rows]).astype(np.float64)
     outputs = release.model.predict(vectors).tolist()
     checks = _check_features(stores, release, rows, vectors)
@@ -111,7 +111,7 @@ def _replay_release(stores: DataStores, release: LoadedRelease, rows: Sequence[L
 
 
 def _check_features(
-    stores: DataStores, release: LoadedRelease, rows: Sequence[LoggedPrediction], vectors: Vectors
+    stores: DataStores, release: LoadedRelease, rows: Sequence[PredictionRecord], vectors: Vectors
 ) -> list[tuple[FeatureCheck, str | None]]:
     histories = newest_histories(stores, release.views)
     logged = [LoggedVector.of(vars(row)) for row in rows]

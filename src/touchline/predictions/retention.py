@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from touchline.predictions.partitions import drop_empty_months
-from touchline.predictions.records import EVERY_ROLE, LoggedPrediction, PredictionRecords
+from touchline.predictions.records import EVERY_ROLE, PredictionRecord, PredictionRecords
 from touchline.storage import Database, ObjectStore
 from touchline.storage.ulids import Ulids
 
@@ -65,7 +65,7 @@ def prune_predictions(
     return Pruned(Exported(tuple(keys), deleted), deleted)
 
 
-def _write_by_month(rows: Sequence[LoggedPrediction], project: str, objects: ObjectStore) -> Iterator[str]:
+def _write_by_month(rows: Sequence[PredictionRecord], project: str, objects: ObjectStore) -> Iterator[str]:
     """Write a file for each month of these rows; the object keys."""
     for month, of_month in groupby(rows, key=lambda row: f"{row.answered_at.astimezone(UTC):%Y-%m}"):
         key = f"{project}/predictions/{month}/{Ulids().next()}.parquet"
@@ -73,7 +73,7 @@ def _write_by_month(rows: Sequence[LoggedPrediction], project: str, objects: Obj
         yield key
 
 
-def _parquet(rows: Iterable[LoggedPrediction]) -> bytes:
+def _parquet(rows: Iterable[PredictionRecord]) -> bytes:
     """Documents as JSON text, so that months with other fields can be read together."""
     import polars as pl
 

@@ -17,7 +17,7 @@ from touchline.features import (
     verify,
     write_skew_proof,
 )
-from touchline.predictions.records import LoggedPrediction, PredictionRecords, Sample
+from touchline.predictions.records import PredictionRecord, PredictionRecords, Sample
 from touchline.registry import LoadedRelease
 from touchline.storage import DataStores
 
@@ -62,7 +62,7 @@ def verify_features(
     return VerifiedRelease(release.id, report, len(rows) - len(checked))
 
 
-def has_own_features(row: LoggedPrediction, release: LoadedRelease) -> bool:
+def has_own_features(row: PredictionRecord, release: LoadedRelease) -> bool:
     """True if the request brought its feature values: the row then tells nothing about stored features."""
     return bool(release.views) and not row.views
 

@@ -21,7 +21,7 @@ Metric = Callable[[FloatArray], float]
 
 
 @dataclass(frozen=True)
-class Interval:
+class ConfidenceInterval:
     """A value with its confidence interval; infinite where a single cluster says nothing about spread."""
 
     value: float
@@ -39,7 +39,7 @@ def interval(
     confidence: float = 0.95,
     seed: int = 7,
     dependence: Dependence = "serial",
-) -> Interval:
+) -> ConfidenceInterval:
     """The mean of per-row values (losses, hits) with its interval; rows in time order.
 
     `dependence="none"` is for rows without a time: clusters are independent, and the order of rows has no effect.
@@ -63,7 +63,7 @@ def ratio_interval(
     confidence: float = 0.95,
     seed: int = 7,
     dependence: Dependence = "serial",
-) -> Interval:
+) -> ConfidenceInterval:
     """The ratio of two sums over rows with its interval: precision, recall, F1, a weighted mean.
 
     F1 is such a ratio: 2·TP / (2·TP + FP + FN). NaN where the denominators sum to 0; `dependence` as in `interval`.
@@ -76,7 +76,7 @@ def ratio_interval(
     tops, bottoms = cluster_sums(top, codes), cluster_sums(bottom, codes)
     if bottoms.sum() == 0 or len(tops) < 2:
         value = float(top.sum() / bottom.sum()) if bottom.sum() else float("nan")
-        return Interval(value, -inf, inf, confidence, len(tops), 1.0)
+        return ConfidenceInterval(value, -inf, inf, confidence, len(tops), 1.0)
     spread = studentize(tops, bottoms, resamples=RESAMPLES, seed=seed, dependence=dependence)
     return _interval_of(spread, confidence)
 
@@ -88,7 +88,7 @@ def metric_interval(
     confidence: float = 0.95,
     seed: int = 7,
     bounds: tuple[float, float] = (-inf, inf),
-) -> Interval:
+) -> ConfidenceInterval:
     """Any metric of weighted rows (ROC AUC, PR AUC, …) with its interval; rows in time order.
 
     `metric` gets a weight per row (0 for rows left out) and is called at most 201 times: with all rows, and without
@@ -128,7 +128,7 @@ def jackknife_interval(
     confidence: float = 0.95,
     seed: int = 7,
     bounds: tuple[float, float] = (-inf, inf),
-) -> Interval:
+) -> ConfidenceInterval:
     """The interval of a metric from its values without each group in turn, as `leave_out_weights` leaves them out.
 
     The stationary bootstrap runs over the groups' pseudo-values. A value that is not finite (one class was left)
@@ -140,13 +140,13 @@ def jackknife_interval(
         raise InvalidSample("A jackknife interval", f"values of shape {left.shape}", "one dimension")
     count = len(left)
     if count < 2 or not isfinite(value):
-        return Interval(value, *bounds, confidence, clusters, 1.0)
+        return ConfidenceInterval(value, *bounds, confidence, clusters, 1.0)
     changes = np.where(np.isfinite(left), (count - 1) * (value - left), 0.0)
     # Centred: the mean of the pseudo-values corrects bias, but what is reported is the metric itself.
     pseudo = value + changes - changes.mean()
     found = _interval_of(studentize(pseudo, np.ones(count), resamples=RESAMPLES, seed=seed), confidence)
     low, high = (float(np.clip(edge, *bounds)) for edge in (found.low, found.high))
-    return Interval(value, low, high, confidence, clusters, found.block_length * clusters / count)
+    return ConfidenceInterval(value, low, high, confidence, clusters, found.block_length * clusters / count)
 
 
 def bound(spread: Studentized, tail: float) -> tuple[float, float]:
@@ -160,6 +160,6 @@ def bound(spread: Studentized, tail: float) -> tuple[float, float]:
     )
 
 
-def _interval_of(spread: Studentized, confidence: float) -> Interval:
+def _interval_of(spread: Studentized, confidence: float) -> ConfidenceInterval:
     low, high = bound(spread, (1 - confidence) / 2)
-    return Interval(spread.value, low, high, confidence, spread.clusters, spread.block_length)
+    return ConfidenceInterval(spread.value, low, high, confidence, spread.clusters, spread.block_length)

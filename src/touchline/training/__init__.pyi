@@ -17,7 +17,7 @@ from touchline.training.evaluation.diagnostics import SliceReport as SliceReport
 from touchline.training.evaluation.evaluate import Evaluation as Evaluation
 from touchline.training.evaluation.evaluate import Metric as Metric
 from touchline.training.evaluation.evaluate import constant_predictions as constant_predictions
-from touchline.training.evaluation.explanation import Explanation as Explanation
+from touchline.training.evaluation.explanation import ColumnContributions as ColumnContributions
 from touchline.training.evaluation.explanation import explain as explain
 from touchline.training.fitting.conformal import PredictionInterval as PredictionInterval
 from touchline.training.fitting.model import Model as Model

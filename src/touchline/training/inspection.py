@@ -20,7 +20,7 @@ from touchline.training.evaluation.diagnostics import (
     season_reports,
     slice_reports,
 )
-from touchline.training.evaluation.explanation import Explanation, explain, has_exact_explanation
+from touchline.training.evaluation.explanation import ColumnContributions, explain, has_exact_explanation
 from touchline.training.fitting.fit import fit_recipe
 from touchline.training.fitting.model import Model
 from touchline.training.metrics.losses import loss_rows
@@ -68,7 +68,7 @@ def inspect(inspected: Inspected, frame: pl.DataFrame, *, slices: tuple[str, ...
     )
 
 
-def _explanation(inspected: Inspected) -> tuple[Array, Explanation]:
+def _explanation(inspected: Inspected) -> tuple[Array, ColumnContributions]:
     """A sample of the test vectors, and their explanation."""
     random = np.random.default_rng(inspected.context.training.seed)
     rows = inspected.context.rows
@@ -79,7 +79,7 @@ def _explanation(inspected: Inspected) -> tuple[Array, Explanation]:
     return vectors, explain(inspected.model, vectors, rows.vectors[background], seed=inspected.context.training.seed)
 
 
-def _attributions(explained: Explanation, vectors: Array, model: Model) -> tuple[Attribution, ...]:
+def _attributions(explained: ColumnContributions, vectors: Array, model: Model) -> tuple[Attribution, ...]:
     """The contributions of the columns with the largest mean, per output; of two classes the second."""
     outputs = model.outputs[1:] if model.kind == "binary" else model.outputs
     columns = list(explained.importance())[:_DRAWN_COLUMNS]

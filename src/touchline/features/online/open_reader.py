@@ -11,7 +11,7 @@ from touchline.features.offline.histories import FeatureHistories
 from touchline.features.online.base import OnlineStore
 from touchline.features.online.fallbacks import ComputeOnMiss, Fallback, OfflineLast
 from touchline.features.online.reader import FeatureReader
-from touchline.features.online.store_away import StandIn
+from touchline.features.online.store_outage import StandIn
 from touchline.features.vectors.columns import ColumnSpec
 from touchline.features.vectors.served_view import ServedView
 

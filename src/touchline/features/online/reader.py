@@ -19,7 +19,7 @@ from touchline.features.declaration.on_demand import Transform
 from touchline.features.online.base import OnlineStore
 from touchline.features.online.fallbacks import Fallback
 from touchline.features.online.read_counters import ReadCounters
-from touchline.features.online.store_away import StandIn
+from touchline.features.online.store_outage import StandIn
 from touchline.features.vectors.columns import ColumnSpec, Vectors
 from touchline.features.vectors.packed_row import PackedRow
 from touchline.features.vectors.row_plan import RowPlan

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from touchline.errors import NotEvaluated, ObjectNotFound
 from touchline.registry.gates.evidence import Evidence, ReferenceModel
-from touchline.registry.gates.looks import look_at
 from touchline.registry.gates.spec import Gate
+from touchline.registry.gates.window_reuse import count_look
 from touchline.registry.journal.versions import ModelVersion, Registry
 from touchline.registry.release.families import families_of
 from touchline.statistics import Dependence, cluster_codes
@@ -53,7 +53,7 @@ def gather_evidence(
         production=_production(registry, version, production, frame, refit) if against and production else None,
         baseline=ReferenceModel("the constant baseline", _matrix(frame, classes, "constant_")),
         named=_named(frame, classes, gates),
-        look=look_at(registry.database, version, frame) if compares else 1,
+        look=count_look(registry.database, version, frame) if compares else 1,
         slices={
             name.removeprefix("slice_"): [str(value) for value in frame[name].to_list()]
             for name in frame.columns

@@ -23,12 +23,12 @@ from touchline.http.problems import (
     respond,
 )
 from touchline.http.statuses import problem_of
-from touchline.serving.http.answer import PredictHere
 from touchline.serving.http.docs_page import docs_router
 from touchline.serving.http.jobs import Jobs
 from touchline.serving.http.openapi import FAILURES, document_of
 from touchline.serving.http.outcome_bodies import TAGS
 from touchline.serving.http.project_routes import project_router
+from touchline.serving.http.respond import PredictHere
 from touchline.serving.http.response_bodies import ReleaseBodies
 from touchline.serving.http.state import ServedProject, Serving
 from touchline.serving.http.system_routes import system_router

@@ -13,7 +13,7 @@ from touchline.features.vectors.columns import Vectors
 from touchline.http.problems import NotFound
 from touchline.predictions import PredictionRecords
 from touchline.registry import LoadedRelease
-from touchline.serving.http.answer import predictor_of
+from touchline.serving.http.respond import predictor_of
 from touchline.serving.http.state import Serving
 from touchline.serving.predicting.scored_row import RequestContext
 from touchline.serving.releases.release_slot import ReleaseSlot

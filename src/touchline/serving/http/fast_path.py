@@ -19,9 +19,9 @@ from touchline.http.correlation import correlation_of, trace_context
 from touchline.http.problems import InternalError, MethodNotAllowed, Problem, respond
 from touchline.http.statuses import CLIENT_GONE, is_server_error, problem_of_any
 from touchline.serving.http.admission import Admission, Headers
-from touchline.serving.http.answer import answer_body
 from touchline.serving.http.probes import PROBES, Probe
 from touchline.serving.http.request_bodies import ClientGone, replayed
+from touchline.serving.http.respond import answer_body
 from touchline.serving.http.state import Serving
 from touchline.serving.releases.release_slot import ReleaseSlot
 

@@ -37,7 +37,7 @@ from touchline.http.problems import (
     Unavailable,
 )
 from touchline.predictions.spool import lock_folder, release_folder
-from touchline.serving.http.answer import answer, to_json
+from touchline.serving.http.respond import answer, to_json
 from touchline.storage.ulids import Ulids, ulid_instant
 
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ from touchline.errors import WrongLabel
 from touchline.http.statuses import ACCEPTED
 from touchline.predictions import Outcome, OutcomeRecords, Receipt
 from touchline.registry import LoadedRelease
-from touchline.serving.http.answer import answer_body, predictor_of
 from touchline.serving.http.explain import explain_body
 from touchline.serving.http.jobs import Job, Jobs, rows_of
 from touchline.serving.http.openapi import FAILURES
 from touchline.serving.http.outcome_bodies import ExampleOutcome, PredictionOutcome, Receipts
+from touchline.serving.http.respond import answer_body, predictor_of
 from touchline.serving.http.response_bodies import Explanation, Explanations, ReleaseBodies
 from touchline.serving.http.state import Serving
 from touchline.serving.releases.release_slot import ReleaseSlot

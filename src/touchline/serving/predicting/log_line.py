@@ -10,9 +10,9 @@ import orjson
 
 from touchline.features import view_label
 from touchline.registry import LoadedRelease
-from touchline.serving.predicting.scored_row import RequestContext, Scored
+from touchline.serving.predicting.scored_row import RequestContext, ScoredRow
 
-LogLine = Callable[[Scored, dict[str, Any], RequestContext, str], bytes]
+LogLine = Callable[[ScoredRow, dict[str, Any], RequestContext, str], bytes]
 
 
 def log_line_of(release: LoadedRelease, variant: str) -> LogLine:
@@ -35,7 +35,7 @@ def log_line_of(release: LoadedRelease, variant: str) -> LogLine:
     }
     start = orjson.dumps(same)[:-1] + b',"prediction_id":"'
 
-    def log_line(scored: Scored, output: dict[str, Any], context: RequestContext, prediction_id: str) -> bytes:
+    def log_line(scored: ScoredRow, output: dict[str, Any], context: RequestContext, prediction_id: str) -> bytes:
         row = scored.row
         entity_keys = orjson.dumps({name: row[name] for name in keys if row[name] is not None}) if keys else b"{}"
         texts = (
@@ -57,7 +57,7 @@ def log_line_of(release: LoadedRelease, variant: str) -> LogLine:
     return log_line
 
 
-def _views(labels: Sequence[str], scored: Scored) -> str:
+def _views(labels: Sequence[str], scored: ScoredRow) -> str:
     return orjson.dumps(
         {
             label: {

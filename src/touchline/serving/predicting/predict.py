@@ -35,7 +35,7 @@ from touchline.registry import LoadedRelease
 from touchline.serving.predicting.log_line import log_line_of
 from touchline.serving.predicting.one_row import row_scorer
 from touchline.serving.predicting.request_fields import RequestModels, explain, request_models
-from touchline.serving.predicting.scored_row import Answered, FeatureReads, RequestContext, Row, Scored, Statuses
+from touchline.serving.predicting.scored_row import Answered, FeatureReads, RequestContext, Row, ScoredRow, Statuses
 
 NewId = Callable[[], str]
 _OF_THE_ROW = (FeatureNotANumber, FeaturesExpired, InvalidEntityKey, InvalidView)
@@ -136,7 +136,7 @@ class Predictor:
             raise self._problem(error) from error
         output = self._score_row(vector)
         _validate_finite(output)
-        return self._answered(Scored(row, cutoff, vector, statuses, output), context, new_id())
+        return self._answered(ScoredRow(row, cutoff, vector, statuses, output), context, new_id())
 
     def cutoffs(self, rows: Sequence[Row], context: RequestContext) -> list[datetime]:
         """What each row may know up to."""
@@ -207,12 +207,12 @@ class Predictor:
             _validate_finite(output)
         return [
             self._answered(
-                Scored(rows[i], cutoffs[i], vectors[i].tobytes(), statuses[i], outputs[i]), context, new_id()
+                ScoredRow(rows[i], cutoffs[i], vectors[i].tobytes(), statuses[i], outputs[i]), context, new_id()
             )
             for i in range(len(rows))
         ]
 
-    def _answered(self, scored: Scored, context: RequestContext, prediction_id: str) -> Answered:
+    def _answered(self, scored: ScoredRow, context: RequestContext, prediction_id: str) -> Answered:
         release = self.release
         said = release.output(scored.output)
         answer = {

@@ -24,8 +24,8 @@ class RequestContext:
 
 
 @dataclass(slots=True)
-class Scored:
-    """One row and all that was found for it; `vector` is float64, little endian."""
+class ScoredRow:
+    """One row with its cutoff, vector, statuses and output; `vector` is float64, little endian."""
 
     row: Row
     cutoff: datetime

@@ -32,7 +32,7 @@ LEAST_EXAMPLES = _LEAST_FIT + _LEAST_TEST
 
 
 @dataclass(frozen=True)
-class Window:
+class FitWindow:
     """One fit and the rows it is scored on, as row numbers of the labelled rows."""
 
     fit: Index
@@ -72,7 +72,7 @@ class Split:
 
     train: Index
     test: Index
-    windows: tuple[Window, ...]
+    windows: tuple[FitWindow, ...]
     report: SplitReport
 
 
@@ -96,7 +96,7 @@ def make_split(rows: LabelledRows, training: Training, *, windows: int = 1) -> S
     return Split(train, test, chosen, report)
 
 
-def latest_windows(rows: LabelledRows, training: Training, *, windows: int = 1) -> tuple[Window, ...]:
+def latest_windows(rows: LabelledRows, training: Training, *, windows: int = 1) -> tuple[FitWindow, ...]:
     """Windows inside all labelled rows, for the shipping fit, which has no test window."""
     everything = np.arange(len(rows), dtype=np.int64)
     method = _method(rows, training)
@@ -139,7 +139,7 @@ def _known_before(rows: LabelledRows, start: int, gap: int) -> Mask:
     return (rows.cutoffs < start - gap) & (rows.known_at <= start)
 
 
-def _by_time(rows: LabelledRows, training: Training, windows: int) -> tuple[Index, Index, tuple[Window, ...], int]:
+def _by_time(rows: LabelledRows, training: Training, windows: int) -> tuple[Index, Index, tuple[FitWindow, ...], int]:
     gap = _gap(training, rows) // timedelta(microseconds=1)
     start = _start(rows.cutoffs, training.test)
     train = np.flatnonzero(_known_before(rows, start, gap))
@@ -149,7 +149,7 @@ def _by_time(rows: LabelledRows, training: Training, windows: int) -> tuple[Inde
     return train, np.flatnonzero(rows.cutoffs >= start), _rolling(rows, training, train, windows), held_back
 
 
-def _rolling(rows: LabelledRows, training: Training, inside: Index, windows: int) -> tuple[Window, ...]:
+def _rolling(rows: LabelledRows, training: Training, inside: Index, windows: int) -> tuple[FitWindow, ...]:
     """Expanding windows: each validates on the next stretch and fits on all that was known before it."""
     gap = _gap(training, rows) // timedelta(microseconds=1)
     cutoffs = rows.cutoffs[inside]
@@ -164,7 +164,7 @@ def _rolling(rows: LabelledRows, training: Training, inside: Index, windows: int
         fit = inside[_known_before(rows, start, gap)[inside]]
         validation = inside[(cutoffs >= start) & (cutoffs < end)]
         if len(fit) >= _LEAST_FIT and len(validation):
-            found.append(Window(fit, validation))
+            found.append(FitWindow(fit, validation))
     known = [window for window in found if not _missing(rows, window.fit)]
     if found and not known:
         raise ClassMissing(_missing(rows, found[-1].fit), "known before the validation window", len(found[-1].fit))
@@ -182,7 +182,7 @@ def _missing(rows: LabelledRows, part: Index) -> list[str]:
 
 def _at_random(
     rows: LabelledRows, training: Training, windows: int, *, grouped: bool
-) -> tuple[Index, Index, tuple[Window, ...]]:
+) -> tuple[Index, Index, tuple[FitWindow, ...]]:
     if not isinstance(training.test, float):
         raise TooFewExamples("cutoffs to measure a test window in time", 1, 2)
     everything = np.arange(len(rows), dtype=np.int64)
@@ -191,17 +191,19 @@ def _at_random(
     return train, everything[is_test], _folds(rows, training, train, windows, grouped=grouped)
 
 
-def _folds(rows: LabelledRows, training: Training, inside: Index, windows: int, *, grouped: bool) -> tuple[Window, ...]:
+def _folds(
+    rows: LabelledRows, training: Training, inside: Index, windows: int, *, grouped: bool
+) -> tuple[FitWindow, ...]:
     if windows == 1 and _is_few(rows, inside):
         windows = _FEW_FOLDS
     if windows == 1:
         share = training.validation if isinstance(training.validation, float) else 0.2
         held = _draw(rows, inside, share, training.seed + 1, grouped=grouped)
-        return (Window(inside[~held], inside[held]),)
+        return (FitWindow(inside[~held], inside[held]),)
     return _dealt_folds(rows, inside, training.seed + 1, windows, grouped=grouped)
 
 
-def further_deals(rows: LabelledRows, training: Training, split: Split) -> tuple[tuple[Window, ...], ...]:
+def further_deals(rows: LabelledRows, training: Training, split: Split) -> tuple[tuple[FitWindow, ...], ...]:
     """Further divisions of the training rows into folds, where rows are few and have no time (Kim 2009).
 
     Which rows share a fold is chance, and with few rows that chance decides between candidates.
@@ -213,9 +215,9 @@ def further_deals(rows: LabelledRows, training: Training, split: Split) -> tuple
     return tuple(_dealt_folds(rows, split.train, seed, folds, grouped=grouped) for seed in seeds)
 
 
-def _dealt_folds(rows: LabelledRows, inside: Index, seed: int, folds: int, *, grouped: bool) -> tuple[Window, ...]:
+def _dealt_folds(rows: LabelledRows, inside: Index, seed: int, folds: int, *, grouped: bool) -> tuple[FitWindow, ...]:
     fold = _deal(rows, inside, seed, grouped=grouped) * folds // _PARTS
-    return tuple(Window(inside[fold != k], inside[fold == k]) for k in range(folds))
+    return tuple(FitWindow(inside[fold != k], inside[fold == k]) for k in range(folds))
 
 
 def _is_few(rows: LabelledRows, inside: Index) -> bool:
@@ -259,7 +261,7 @@ def _first_twins(vectors: NDArray[np.float64], strata: Index | NDArray[np.float6
     return np.array([first.setdefault(key, place) for place, key in enumerate(keys)], dtype=np.int64)
 
 
-def _parts(rows: LabelledRows, last: Window, test: Index) -> tuple[SplitPart, ...]:
+def _parts(rows: LabelledRows, last: FitWindow, test: Index) -> tuple[SplitPart, ...]:
     named: Sequence[tuple[str, Index]] = (("train", last.fit), ("validation", last.validation), ("test", test))
     is_timed = len(np.unique(rows.cutoffs)) > 1
     parts = []

@@ -28,7 +28,7 @@ _LONGEST_STEP = 1.0
 
 
 @dataclass(frozen=True)
-class Examples:
+class TensorRows:
     """Rows as tensors on the device that learns."""
 
     inputs: Tensor
@@ -70,7 +70,7 @@ class _Learner:
         self.network = _network(request).to(device)
         self.mixed = device.type == "cuda"
 
-    def fit(self, fit: Examples, held: Examples | None) -> int:
+    def fit(self, fit: TensorRows, held: TensorRows | None) -> int:
         import torch
 
         params = self.request.params
@@ -97,7 +97,7 @@ class _Learner:
             self.network.load_state_dict(best[2])
         return best[1]
 
-    def _epoch(self, fit: Examples, order: Tensor, batch: int, optimizer: Any, schedule: Any, scaler: Any) -> None:
+    def _epoch(self, fit: TensorRows, order: Tensor, batch: int, optimizer: Any, schedule: Any, scaler: Any) -> None:
         import torch
         from torch import nn
 
@@ -114,7 +114,7 @@ class _Learner:
             scaler.update()
             schedule.step()
 
-    def _loss_of(self, held: Examples) -> float:
+    def _loss_of(self, held: TensorRows) -> float:
         import torch
 
         self.network.eval()
@@ -155,13 +155,13 @@ def _scaling(request: FitRequest) -> tuple[float, float]:
     return float(request.fit.labels.mean()), float(request.fit.labels.std()) or 1.0
 
 
-def _examples(rows: FitRows, request: FitRequest, device: torch.device, shift: float, scale: float) -> Examples:
+def _examples(rows: FitRows, request: FitRequest, device: torch.device, shift: float, scale: float) -> TensorRows:
     import torch
 
     labels = (rows.labels - shift) / scale if request.kind == "regression" else rows.labels
     kind = torch.int64 if request.kind == "multiclass" else torch.float32
     weights = np.ones(len(labels)) if rows.weights is None else rows.weights
-    return Examples(
+    return TensorRows(
         torch.as_tensor(rows.matrix, dtype=torch.float32, device=device),
         torch.as_tensor(np.asarray(labels), dtype=kind, device=device),
         torch.as_tensor(weights, dtype=torch.float32, device=device),

@@ -27,7 +27,7 @@ _BATCH: Final = 20_000
 
 
 @dataclass(frozen=True)
-class Explanation:
+class ColumnContributions:
     """`base` [outputs] plus the sum of `contributions` [rows, columns, outputs] over the columns is the prediction.
 
     In the space `output` that is what `Model.predict` returns. In the space `score` a logistic function (one output,
@@ -54,20 +54,20 @@ class Explanation:
         return {self.columns[place]: float(sizes[place]) for place in order}
 
 
-def explain(model: Model, vectors: Array, background: Array, *, seed: int = 0) -> Explanation:
+def explain(model: Model, vectors: Array, background: Array, *, seed: int = 0) -> ColumnContributions:
     """The explanation of each vector, against background vectors that stand for the usual."""
     columns = tuple(column.name for column in model.columns)
     if not has_exact_explanation(model):
         base, contributions = _walked(model, vectors, background, seed)
-        return Explanation("permutation", "output", columns, base, contributions)
+        return ColumnContributions("permutation", "output", columns, base, contributions)
     method, base, by_matrix = _exact(model, vectors, background)
     contributions = np.zeros((len(vectors), len(columns), by_matrix.shape[2]))
     for place, origin in enumerate(model.preparation.origins):
         contributions[:, origin] += by_matrix[:, place]
     if model.kind == "regression":
-        return Explanation(method, "output", columns, base, contributions)
+        return ColumnContributions(method, "output", columns, base, contributions)
     slope, offset = _correction(model.calibrator)
-    return Explanation(method, "score", columns, base * slope + offset, contributions * slope)
+    return ColumnContributions(method, "score", columns, base * slope + offset, contributions * slope)
 
 
 def has_exact_explanation(model: Model) -> bool:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from touchline.training.data.balance import balanced_weights, fit_oversampled
 from touchline.training.data.column_power import most_telling
 from touchline.training.data.rows import LabelledRows
-from touchline.training.data.splits import Window
+from touchline.training.data.splits import FitWindow
 from touchline.training.estimators.base import Deadline, Family, FitRequest, FitRows, Fitted, ParamValue
 from touchline.training.estimators.cores import library_threads, usable_cores
 from touchline.training.fitting.blend import Blend, BlendFamily, Member
@@ -120,7 +120,7 @@ def fit_out_of_fold(
     recipe: Recipe,
     family: Family,
     rows: LabelledRows,
-    windows: Sequence[Window],
+    windows: Sequence[FitWindow],
     *,
     deadline: Deadline | None = None,
     watch: Callable[[LabelledRows, Array], None] | None = None,
@@ -156,7 +156,7 @@ def _stopped_early(settled: Sequence[Mapping[str, ParamValue]]) -> bool:
     return all(any(isinstance(value, int) for value in each.values()) for each in settled)
 
 
-def _predicted(recipe: Recipe, family: Family, rows: LabelledRows, window: Window) -> Array:
+def _predicted(recipe: Recipe, family: Family, rows: LabelledRows, window: FitWindow) -> Array:
     preparation, fitted = fit_estimator(recipe, family, rows.at(window.fit))
     return fitted.predict(preparation.transform(rows.vectors[window.validation]))
 
@@ -176,7 +176,7 @@ def fit_recipe(
     recipe: Recipe,
     family: Family,
     rows: LabelledRows,
-    windows: Sequence[Window],
+    windows: Sequence[FitWindow],
     *,
     on: Index | None = None,
     calibrator: Calibrator | None = None,
@@ -201,7 +201,7 @@ def fit_recipe(
     )
 
 
-def _fit_correction(recipe: Recipe, family: Family, rows: LabelledRows, windows: Sequence[Window]) -> Calibrator:
+def _fit_correction(recipe: Recipe, family: Family, rows: LabelledRows, windows: Sequence[FitWindow]) -> Calibrator:
     if recipe.calibration == "none":
         return NO_CALIBRATION
     outputs = np.concatenate([_predicted(recipe, family, rows, window) for window in windows])

@@ -31,8 +31,8 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Scored:
-    """The mean loss and what was said; without them, why: given up or out of time (no error), or failed."""
+class AttemptScore:
+    """The mean loss and the predictions; both are None if the attempt was pruned, timed out or failed (`error`)."""
 
     score: float | None
     error: str | None = None
@@ -40,20 +40,20 @@ class Scored:
 
 
 class _GivenUp(Exception):
-    """The setting is worse than most were by then."""
+    """The setting scores worse than most settings did at the same step."""
 
 
-def score_attempt(context: SearchContext, attempt: Attempt) -> Scored:
-    """What came of the attempt; nothing that a library does with a setting ends the search."""
+def score_attempt(context: SearchContext, attempt: Attempt) -> AttemptScore:
+    """The score of the attempt. An error that a library raises for a setting does not end the search."""
     try:
         return run_within(attempt.seconds, attempt.setting.candidate, lambda: _scored(context, attempt))
     except (BudgetExceeded, _GivenUp):
-        return Scored(None)
+        return AttemptScore(None)
     except Exception as wrong:  # noqa: BLE001  a setting may break a library; the study records it and goes on
-        return Scored(None, f"{type(wrong).__name__}: {wrong}")
+        return AttemptScore(None, f"{type(wrong).__name__}: {wrong}")
 
 
-def _scored(context: SearchContext, attempt: Attempt) -> Scored:
+def _scored(context: SearchContext, attempt: Attempt) -> AttemptScore:
     name = context.training.score_for(context.rows.kind)
     losses: list[float] = []
 
@@ -72,4 +72,8 @@ def _scored(context: SearchContext, attempt: Attempt) -> Scored:
         watch=watch,
     )
     score = float(np.mean(losses))
-    return Scored(score, None, out_of_fold) if np.isfinite(score) else Scored(None, f"the mean loss is {score}")
+    return (
+        AttemptScore(score, None, out_of_fold)
+        if np.isfinite(score)
+        else AttemptScore(None, f"the mean loss is {score}")
+    )

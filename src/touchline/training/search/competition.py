@@ -1,4 +1,4 @@
-"""The context itself: defaults first, then searched settings, then variants for rare classes, then a blend."""
+"""The search for the best candidate: defaults, then tuned settings, then variants for rare classes, then a blend."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from touchline.training.data.rows import LabelledRows
-from touchline.training.data.splits import Window
+from touchline.training.data.splits import FitWindow
 from touchline.training.estimators.base import ParamValue
 from touchline.training.fitting.recipe import Recipe
 from touchline.training.spec import Training
@@ -18,9 +18,9 @@ class SearchContext:
 
     training: Training
     rows: LabelledRows
-    windows: tuple[Window, ...]
+    windows: tuple[FitWindow, ...]
     threads: int
-    further_deals: tuple[tuple[Window, ...], ...] = ()
+    further_deals: tuple[tuple[FitWindow, ...], ...] = ()
 
     def fixed(self, recipe: Recipe) -> Mapping[str, ParamValue]:
         """The settings that the declaration fixes for a candidate, which no search may change."""

@@ -21,7 +21,7 @@ from touchline.training.estimators.base import Deadline, Family, ParamValue
 from touchline.training.fitting.category_means import CATEGORIES, SETTING
 from touchline.training.fitting.fit import OutOfFold
 from touchline.training.fitting.recipe import Recipe
-from touchline.training.search.attempts import Attempt, GivesUp, Scored, score_attempt
+from touchline.training.search.attempts import Attempt, AttemptScore, GivesUp, score_attempt
 from touchline.training.search.context import SearchContext
 from touchline.training.search.studies import open_study
 from touchline.training.search.workers import Workers
@@ -112,7 +112,7 @@ class _Hunt:
     def __post_init__(self) -> None:
         self.deadline = Deadline.within(self.search.seconds)
         self.lock = Lock()
-        self.best: tuple[int, Scored] = (-1, Scored(None))
+        self.best: tuple[int, AttemptScore] = (-1, AttemptScore(None))
         self.idle = 0
         self.patience = _MOST_TRIALS
 
@@ -157,11 +157,11 @@ class _Hunt:
         gives_up = _gives_up(trial) if self.search.workers.are_near else None
         return trial, Attempt(setting, self.family, self.deadline.left, gives_up)
 
-    def tried(self, attempts: list[Attempt]) -> list[Scored]:
+    def tried(self, attempts: list[Attempt]) -> list[AttemptScore]:
         attempt_score = self.search.workers.map(score_attempt, self.context, attempts, threads=self.recipe.threads)
-        return [Scored(None, str(each)) if isinstance(each, WorkerLost) else each for each in attempt_score]
+        return [AttemptScore(None, str(each)) if isinstance(each, WorkerLost) else each for each in attempt_score]
 
-    def record_score(self, trial: Trial, attempt_score: Scored) -> None:
+    def record_score(self, trial: Trial, attempt_score: AttemptScore) -> None:
         from optuna.trial import TrialState
 
         self.idle += 1

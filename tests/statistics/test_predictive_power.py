@@ -1,4 +1,4 @@
-"""A level's power to foretell is measured on rows that it was not read from, and compared with luck."""
+"""The predictive power of levels is measured out of sample and compared with chance."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from touchline.statistics import agreement, explained_share, foretold, is_beyond_chance, number_levels, separation
+from touchline.statistics import (
+    agreement,
+    cross_fitted_means,
+    explained_share,
+    is_beyond_chance,
+    number_levels,
+    separation,
+)
 
 RANDOM = np.random.default_rng(7)
 CLASSES = RANDOM.integers(0, 2, 600)
@@ -14,14 +21,16 @@ CLASSES = RANDOM.integers(0, 2, 600)
 
 def test_the_mean_of_a_level_comes_from_the_other_half() -> None:
     alone = np.arange(600)  # every level has one row, so the other half says nothing of it
-    assert np.ptp(foretold(alone, CLASSES[:, None].astype(float))) < 0.1
+    assert np.ptp(cross_fitted_means(alone, CLASSES[:, None].astype(float))) < 0.1
     assert separation(alone, CLASSES[:, None].astype(float)) == pytest.approx(0.5, abs=0.08)
 
 
-def test_separation_is_the_area_under_the_roc_curve_of_what_is_foretold() -> None:
+def test_separation_is_the_area_under_the_roc_curve_of_cross_fitted_means() -> None:
     levels = np.where(RANDOM.random(600) < 0.8, CLASSES, 1 - CLASSES)
     outcome = CLASSES[:, None].astype(float)
-    assert separation(levels, outcome) == pytest.approx(roc_auc_score(CLASSES, foretold(levels, outcome)[:, 0]))
+    assert separation(levels, outcome) == pytest.approx(
+        roc_auc_score(CLASSES, cross_fitted_means(levels, outcome)[:, 0])
+    )
 
 
 def test_a_file_that_alternates_with_its_target_is_read_in_drawn_halves() -> None:

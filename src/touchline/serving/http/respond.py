@@ -1,4 +1,4 @@
-"""The one way from a request body to logged predictions: check, score, log. Every error on it is a `Problem`."""
+"""The only path from a request body to logged predictions: check, score, log. Every error is a `Problem`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well one column alone foretells an outcome, out of sample, and whether it foretells shuffled outcomes as well."""
+"""The out-of-sample predictive power of one column alone, compared with its power on shuffled outcomes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def number_levels(values: Numbers) -> Levels:
     return np.where(is_given, np.searchsorted(edges, values), len(edges))
 
 
-def foretold(levels: Levels, outcome: Numbers) -> Numbers:
+def cross_fitted_means(levels: Levels, outcome: Numbers) -> Numbers:
     """For each row the mean outcome of its level in the other half of the rows, drawn to the mean of all where rare.
 
     `outcome` is [rows, outputs].
@@ -56,13 +56,13 @@ def foretold(levels: Levels, outcome: Numbers) -> Numbers:
 
 def separation(levels: Levels, outcome: Numbers) -> float:
     """The mean area under the ROC curve over 0/1 columns, one a class: one class that is easy to tell is no leak."""
-    scores = foretold(levels, outcome)
+    scores = cross_fitted_means(levels, outcome)
     return float(np.mean([_auc(outcome[:, place], scores[:, place]) for place in range(outcome.shape[1])]))
 
 
 def explained_share(levels: Levels, outcome: Numbers) -> float:
     """The share of the variance of an outcome [rows, 1] that the levels explain; below 0 where they mislead."""
-    rest = outcome - foretold(levels, outcome)
+    rest = outcome - cross_fitted_means(levels, outcome)
     return float(1 - (rest**2).mean() / outcome.var()) if outcome.var() else 0.0
 
 
@@ -100,7 +100,7 @@ def agreement(values: Numbers, labels: Numbers) -> float:
 
 
 def _validate(levels: Levels, outcome: Numbers) -> None:
-    what, shapes = "What levels foretell", f"levels of shape {levels.shape} and outcomes of shape {outcome.shape}"
+    what, shapes = "Predictions from levels", f"levels of shape {levels.shape} and outcomes of shape {outcome.shape}"
     if levels.ndim != 1 or outcome.ndim != 2 or len(levels) != len(outcome) or not outcome.size:
         raise InvalidSample(what, shapes, "levels [rows] and outcomes [rows, outputs], at least one row")
     if levels.min() < 0 or not np.isfinite(outcome).all():

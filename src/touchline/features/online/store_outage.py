@@ -1,4 +1,4 @@
-"""What a reader uses while the online store does not answer: the last values of this process, or a copy."""
+"""Values for readers while the online store does not respond: the last values of this process, or a copy."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from touchline.features.vectors.served_view import METADATA_PREFIX
 
 
 class StandIn(Protocol):
-    """Gives values while the store does not answer."""
+    """Gives values while the store does not respond."""
 
     def remember(self, values: Mapping[bytes, bytes | None]) -> None:
-        """Note what the store answered."""
+        """Record the values that the store returned."""
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values, as far as this stand-in has them."""

@@ -1,4 +1,4 @@
-"""How often a test window has been looked at: a window that is used again and again proves less each time."""
+"""The number of evaluations on each test window: every further evaluation makes the evidence weaker."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sqlalchemy.exc import IntegrityError
 from touchline.registry.journal.versions import ModelVersion
 from touchline.storage import Database, tables
 
-# A window counts as looked at before when more than this share of its span was.
+# Two windows are the same when they share more than this part of their span.
 _SAME_SHARE: Final = 0.5
 _VERSION: Final = "version:"
 
 
-def look_at(database: Database, version: ModelVersion, frame: pl.DataFrame) -> int:
-    """Which look at its test window this version is; asking again for the same version is the same look.
+def count_look(database: Database, version: ModelVersion, frame: pl.DataFrame) -> int:
+    """The number of versions evaluated on this test window so far, this one included. A version counts once.
 
     Windows that share more than half of their span are one window: moving a window by a week does not
     make its rows fresh. Rows without time are one window altogether.
@@ -29,7 +29,7 @@ def look_at(database: Database, version: ModelVersion, frame: pl.DataFrame) -> i
             with database.begin() as connection:
                 return _look(connection, version, window)
         except IntegrityError:
-            # Somebody wrote the same row at once; what is there now is counted.
+            # Another process wrote the same row in between: read again.
             continue
 
 
