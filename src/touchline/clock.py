@@ -13,7 +13,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What time it is, for one project."""
+    """The current time of one project."""
 
     def now(self) -> datetime:
         """Project time, aware, UTC."""

@@ -20,7 +20,7 @@ def names(group: str) -> list[str]:
 
 
 def place(group: str, name: str) -> str | None:
-    """Where a backend's object lies, as `module:attribute`; None where no backend has the name."""
+    """The address of a backend's object, as `module:attribute`; None if no backend has the name."""
     entry = _installed(group).get(name)
     return entry.value if entry is not None else None
 

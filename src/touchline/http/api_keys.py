@@ -83,7 +83,7 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: the id and role of a key."""
+    """The id and role of a key."""
 
     key_id: str
     role: Role
@@ -124,7 +124,7 @@ class KeyRing:
         self._keys, self._any_made = valid, bool(rows)
 
     def caller(self, presented: str | None) -> Caller | None:
-        """Who presents this key; None for a wrong one."""
+        """The client of this key; None for a wrong key."""
         if self.is_open:
             return OPEN
         if presented is None:

@@ -1,4 +1,4 @@
-"""Which request a line of a log belongs to: correlation ids and W3C trace context."""
+"""The request of each log line: correlation ids and W3C trace context."""
 
 from __future__ import annotations
 

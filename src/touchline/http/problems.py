@@ -1,4 +1,4 @@
-"""What can go wrong with a request, as RFC 9457 problem documents. The only file of this room that knows statuses."""
+"""The errors of requests, as RFC 9457 problem documents. The only file of this room that knows statuses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MEDIA_TYPE = "application/problem+json"
 
 @dataclass(frozen=True)
 class FieldProblem:
-    """One field that does not fit: what is wrong, what was found and what is allowed."""
+    """One invalid field: the fault, the actual value and the allowed values."""
 
     field: str
     problem: str
@@ -29,7 +29,7 @@ class FieldProblem:
 
 
 class Problem(Exception):
-    """A request that cannot be answered, and why."""
+    """A request that fails, with the reason."""
 
     status = 500
     slug = "internal-error"

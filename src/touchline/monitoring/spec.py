@@ -36,7 +36,7 @@ class Drift(BaseModel):
 
 
 class Monitoring(BaseModel):
-    """How a project is monitored.
+    """The monitoring options of a project.
 
     >>> Monitoring(drift=Drift(min_rows=500)).drift.min_rows
     500

@@ -68,7 +68,7 @@ def optimal_block_length(series: FloatArray) -> float:
 
 
 def stationary_indices(rng: np.random.Generator, *, resamples: int, count: int, block_length: float) -> CodeArray:
-    """Which clusters each resample holds, in order: an array of resamples × count."""
+    """The clusters of each resample, in order: an array of resamples × count."""
     if resamples < 0 or count < 1 or not block_length > 0:
         drawn = f"{resamples} resamples of {count} clusters in blocks of {block_length:g}"
         raise InvalidSample("A bootstrap", drawn, "0 resamples or more, 1 cluster or more, a block length above 0")
@@ -170,7 +170,7 @@ def _robust_error(errors: FloatArray, width: int) -> FloatArray:
 
 
 def _missed_spread(errors: FloatArray, block: float) -> float:
-    """How many times wider the truth spreads than resamples in blocks of this length do, at least 1.
+    """The factor by which resamples in blocks of this length underestimate the spread, at least 1.
 
     Twice over: centring takes 1/n from each of the about 2·block - 1 autocovariances that blocks keep; and blocks
     cut dependence short, judged by a first-order autoregression with its bias corrected (Kendall 1954).

@@ -1,4 +1,4 @@
-"""How each column of new rows differs from the reference, and whether chance alone explains it."""
+"""The difference between each column of new rows and the reference, tested against chance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far apart two samples are, whatever their size."""
+"""Effect sizes: the distance between two samples, independent of their sizes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def psi_of_numbers(reference: FloatArray, current: FloatArray, *, edges: FloatAr
 
 
 def wasserstein(reference: FloatArray, current: FloatArray) -> float:
-    """How far, on average, values must move to turn one sample into the other (1-Wasserstein), in their own unit.
+    """The 1-Wasserstein distance: the mean shift that turns one sample into the other, in their own unit.
 
     >>> wasserstein(np.array([0.0, 1.0]), np.array([2.0, 3.0]))
     2.0

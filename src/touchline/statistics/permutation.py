@@ -23,7 +23,7 @@ _PART_SIZE = 4_000_000
 
 @dataclass(frozen=True)
 class ClusterTable:
-    """What a test needs of each cluster: its size, and sums over its rows of what must not differ in the mean.
+    """Each cluster's size, and the sums over its rows of the values whose means are compared.
 
     The statistic is the norm of the difference of means: order inf takes the largest, order 2 the root of squares.
     """

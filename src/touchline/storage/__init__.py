@@ -1,4 +1,4 @@
-"""Where everything lies: the metadata database, the objects, and the leases that keep two processes apart.
+"""Storage: the metadata database, the objects, and the leases that keep two processes apart.
 
 In come a database URL and an objects URL; out go a `Database` (SQLite embedded, PostgreSQL beyond) whose
 tables are in `touchline.storage.tables`, an `ObjectStore` of immutable files, and leases with a fencing

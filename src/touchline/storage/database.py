@@ -62,7 +62,7 @@ class Database:
 
     @property
     def name(self) -> str:
-        """What people are told: the address without its password."""
+        """The address without its password, for messages."""
         return f"Database {self.engine.url.render_as_string(hide_password=True)}"
 
     @contextmanager

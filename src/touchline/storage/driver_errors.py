@@ -19,7 +19,7 @@ _POSTGRES_STEP = "Check that the server runs and that TOUCHLINE_DATABASE_URL is 
 
 
 BUSY_SECONDS = 30.0
-"""How long a writer waits for its turn: longer than any transaction of ours, shorter than a person's patience."""
+"""The longest wait of a writer: longer than any of our transactions, short enough for a person."""
 
 
 def storage_failure(failure: DBAPIError, database: str) -> TouchlineError | None:

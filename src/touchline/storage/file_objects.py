@@ -18,7 +18,7 @@ from touchline.storage.objects import checked_key
 from touchline.storage.ulids import Ulids
 
 _PARTIAL = ".partial"
-"""Where files lie until they are whole: inside the root, since a rename does not cross disks."""
+"""The folder of incomplete files: inside the root, since a rename does not cross disks."""
 
 
 class FileObjects:

@@ -19,7 +19,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def configuration() -> Config:
-    """What Alembic's commands take, pointing at the migrations of this package."""
+    """The configuration for Alembic's commands, with the migrations of this package."""
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     return config

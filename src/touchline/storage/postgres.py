@@ -1,4 +1,4 @@
-"""What makes PostgreSQL keep the promises that SQLite keeps by nature: writers take turns, reads never write."""
+"""PostgreSQL with the guarantees of SQLite: one writer at a time, and reads that never write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes SQLite safe with several processes: WAL, one writer at a time, waiting instead of failing."""
+"""SQLite for several processes: WAL, one writer at a time, waiting instead of failing."""
 
 from __future__ import annotations
 

@@ -247,7 +247,7 @@ test_looks = Table(
     text("window_key", key=True),
     _number("looks"),
 )
-"""How often a test window was looked at: each look spends alpha."""
+"""The number of evaluations on a test window: each one spends alpha."""
 
 # --- serving -------------------------------------------------------------------------------------
 

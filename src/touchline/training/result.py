@@ -1,4 +1,4 @@
-"""What a training hands up: the models, their evaluation, and everything a record or a card needs."""
+"""The result of a training: the models, their evaluation, and everything that a record or a card needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a project declares about its task and how it is learned."""
+"""The declaration of a task and of its training."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def class_name(value: object) -> str:
 
 
 class Parts(TypedDict, total=False):
-    """What the model of a task sees, and which rows are also evaluated apart."""
+    """The inputs of a task's model, and the subgroups that are also evaluated apart."""
 
     features: Sequence[ViewJoin]
     inputs: Sequence[str]
@@ -93,7 +93,7 @@ class Parts(TypedDict, total=False):
 
 
 class ClassParts(Parts, total=False):
-    """What a task with classes may say beside: all of it optional, see `Task`."""
+    """Further, optional settings of a task with classes, see `Task`."""
 
     classes: Sequence[object]
     ordered: bool
@@ -111,7 +111,7 @@ def regression(*, examples: Examples, **parts: Unpack[Parts]) -> Task:
 
 
 class Tune(BaseModel):
-    """How much searching a candidate's settings may cost. The default setting is always among those tried."""
+    """The limits of a candidate's search. The default setting is always tried."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -152,7 +152,7 @@ def validate_family(name: str) -> str:
 
 
 class Costs(BaseModel):
-    """What wrong decisions between two classes cost, in any one unit."""
+    """The costs of wrong decisions between two classes, in any one unit."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -164,7 +164,7 @@ Threshold = Annotated[float, Field(gt=0, lt=1)] | Literal["auto", "f1"] | Costs
 
 
 class Training(BaseModel):
-    """How the task is learned: who competes, on which rows, and by which score."""
+    """The training of a task: its candidates, its split and its score."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

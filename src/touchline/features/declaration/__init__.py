@@ -1,1 +1,1 @@
-"""What a project declares about features: entities, views, examples, transforms, and the versions of their code."""
+"""Declarations of features: entities, views, examples, transforms, and the versions of their code."""

@@ -41,5 +41,5 @@ def keep_good_rows(view: FeatureView, rows: pl.DataFrame) -> KeptRows:
 
 
 def quarantine_key(project: str, view: FeatureView, history: str) -> str:
-    """Where the rows of a history that broke the contract lie."""
+    """The place of a history's rows that broke the contract."""
     return f"{project}/quarantine/{view.name}/{view.feature_version}-{history}.parquet"

@@ -108,7 +108,7 @@ def global_names(node: ast.stmt | ast.expr) -> set[str]:
 
 
 def code_text(node: ast.AST) -> str:
-    """What a piece of code does: comments, layout and docstrings do not count."""
+    """The hash input of a piece of code: without comments, layout and docstrings."""
     copy = ast.parse(ast.unparse(node))
     for found in ast.walk(copy):
         if not isinstance(found, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):

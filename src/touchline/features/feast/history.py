@@ -28,7 +28,7 @@ from touchline.features.offline.point_in_time import key_column, uncompressed_by
 
 @dataclass(frozen=True)
 class Effort:
-    """How much memory a join may take, and who joins; by default all there is, and this process."""
+    """The memory limit of a join, and its engine; by default all memory, in this process."""
 
     memory_limit_bytes: int | None = None
     runner: PartitionRunner | None = None

@@ -30,7 +30,7 @@ ReadRow = tuple[datetime | None, dict[str, Any] | None]
 
 
 class PackedFeastStore(FeastOnlineStore):
-    """What the packed stores share; each says where its rows lie."""
+    """The base of the packed stores; each subclass defines where its rows are stored."""
 
     _opened: OnlineStore | None = None
 
@@ -186,7 +186,7 @@ def _rows(
     stored_rows: Sequence[bytes | None],
     feature_names: Sequence[str] | None,
 ) -> tuple[list[ReadRow], list[int]]:
-    """What Feast expects of a read, and which of the rows are older than the view's TTL."""
+    """The result that Feast expects of a read, and the rows that are older than the view's TTL."""
     names = layout.names if feature_names is None else feature_names
     oldest = _oldest(table)
     rows: list[ReadRow] = []

@@ -49,7 +49,7 @@ class _Task(Protocol):
 
 @dataclass(frozen=True)
 class FeastRepository:
-    """Where a project's repository lies, and the online store that it reads: a SQLite file, or None for Redis."""
+    """The folder of a project's repository, and its online store: a SQLite file, or None for Redis."""
 
     folder: Path
     project_folder: Path
@@ -58,7 +58,7 @@ class FeastRepository:
 
 @dataclass(frozen=True)
 class AppliedToFeast:
-    """What is registered now, and the folder for `feast -c`."""
+    """The registered objects, and the folder for `feast -c`."""
 
     folder: Path
     views: tuple[str, ...]

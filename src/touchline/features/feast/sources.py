@@ -1,4 +1,4 @@
-"""What Feast hands to an offline store: entity rows in any form, and file sources, as Polars frames."""
+"""The inputs that Feast passes to an offline store, as Polars frames: entity rows and file sources."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def scan_source(source: Any, repo_path: Any) -> pl.LazyFrame:
 
 
 def source_path(source: Any, repo_path: Any) -> Path | str:
-    """Where a file source lies: a local path, or the address of an object."""
+    """The address of a file source: a local path, or the address of an object."""
     place: str = source.get_uri_for_file_path(repo_path=repo_path, uri=source.file_options.uri)
     return place if "://" in place else Path(place)
 

@@ -32,7 +32,7 @@ VERSION_TAG: Final = "touchline.feature_version"
 
 
 class FeastLayout:
-    """How one Feast feature view is packed: the same bytes as the view it was made from by `to_feast()`."""
+    """The packed layout of one Feast feature view: the same bytes as the view it was made from by `to_feast()`."""
 
     def __init__(
         self, project: str, name: str, version: str, fields: tuple[tuple[str, ValueType], ...], keys: Any

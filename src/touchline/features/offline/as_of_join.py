@@ -28,7 +28,7 @@ NEVER = np.iinfo(np.int64).min  # before every instant: an example without a cut
 
 @dataclass(frozen=True)
 class HistoryColumns:
-    """What the columns of a history mean. Without `created`, a value is known from its event on."""
+    """The roles of a history's columns. Without `created`, a value is known from its event on."""
 
     keys: tuple[str, ...]
     features: tuple[str, ...]

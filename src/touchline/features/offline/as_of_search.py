@@ -23,7 +23,7 @@ class Stamps:
 
     @cached_property
     def starts(self) -> Int64s:
-        """Where the keys change: entity `i` of a grouped history lies from `starts[i]` to `starts[i + 1]`."""
+        """The boundaries between keys: entity `i` of a grouped history lies from `starts[i]` to `starts[i + 1]`."""
         count = len(self.keys)
         if not count:
             return np.zeros(1, dtype=np.int64)

@@ -72,7 +72,7 @@ def rows_of_source(source: Source, versions: pl.DataFrame, instant: datetime | N
 
 
 def view_rows(view: FeatureView, sources: Sequence[pl.LazyFrame]) -> pl.DataFrame:
-    """What the view computes from these source rows, one row for each key and event."""
+    """The view computed from these source rows, one row for each key and event."""
     rows = normal_rows(view, view(*sources).lazy())
     identity = [*view.join_keys, "event_timestamp"]
     features = [feature.name for feature in view.features]

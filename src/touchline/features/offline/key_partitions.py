@@ -44,7 +44,7 @@ class PartitionRunner(Protocol):
         """How many partitions run side by side."""
 
     def run(self, partitions: Iterable[Partition]) -> Iterable[list[pl.DataFrame]]:
-        """What `join_partition` gives for each, in their order."""
+        """The result of `join_partition` for each, in order."""
 
 
 class LocalRunner:

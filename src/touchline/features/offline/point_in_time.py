@@ -48,7 +48,7 @@ def point_in_time_join(
 def _lookups(
     examples: pl.DataFrame, joins: Sequence[ViewJoin], history: pl.LazyFrame, cutoff: str
 ) -> tuple[list[Lookup], HistoryColumns]:
-    """What all joins of one view look for, so that its history is read once."""
+    """The lookups of all joins of one view, so that its history is read once."""
     view = joins[0].view
     schema = history.collect_schema()
     cutoffs, ttl = instants(examples[cutoff]), ttl_microseconds(view)
@@ -91,12 +91,12 @@ def _by_view(joins: Sequence[ViewJoin]) -> dict[str, list[int]]:
 
 
 def _bytes(history: FeatureHistory | pl.LazyFrame) -> int:
-    """What a stored history takes; one given in memory is there already."""
+    """The uncompressed bytes of a stored history; 0 for one in memory."""
     return 0 if isinstance(history, pl.LazyFrame) else uncompressed_bytes(history.path)
 
 
 def uncompressed_bytes(path: Path) -> int:
-    """Bytes of a Parquet file's columns, as its footer tells them."""
+    """Bytes of a Parquet file's columns, as its footer states."""
     from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]  # pyarrow ships no types
 
     footer = ParquetFile(path).metadata

@@ -1,4 +1,4 @@
-"""What a view's policy serves where the online store has no value, or only an expired one.
+"""The values that a view's policy serves where the online store has no value, or only an expired one.
 
 `offline_last` serves the newest row of the entity in the view's history, however old; `compute` computes the view on
 what is ingested now. Slow work is done once for all requests that wait for it. Polars is imported at the first read.

@@ -35,7 +35,7 @@ _EVERY = 10_000
 
 @dataclass(frozen=True)
 class Materialized:
-    """What one materialization did: entities with a value, and those among them whose value was new online.
+    """The result of one materialization: entities with a value, and those among them whose value was new online.
 
     `watermark` is the instant up to which the online values say what was known; None where nothing was known yet.
     """
@@ -100,7 +100,7 @@ def newest_rows(view: FeatureView, history: pl.LazyFrame, now: datetime) -> pl.D
 
 
 def view_layout(view: FeatureView) -> Layout:
-    """How the view's rows are packed."""
+    """The packed layout of the view's rows."""
     return Layout(view.name, view.features)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ReleasedRow(Protocol):
-    """How a release's row is made up."""
+    """The project, views and columns of a release's rows."""
 
     @property
     def project(self) -> str: ...

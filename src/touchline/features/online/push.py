@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pushed:
-    """What one push did: rows kept offline, rows that were newest online, rows that broke the view's contract."""
+    """The result of one push: rows kept offline, rows that were newest online, rows that broke the view's contract."""
 
     rows: int
     written: int

@@ -1,4 +1,4 @@
-"""What reading found, per view, counted in the process that reads. Standard library only."""
+"""Counters of reads per view, in the process that reads. Standard library only."""
 
 from __future__ import annotations
 

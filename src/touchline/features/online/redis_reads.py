@@ -97,7 +97,7 @@ class _Answer:
         return found
 
     def _head(self, place: int, kind: int) -> tuple[int, int]:
-        """Where the content begins, and the number that stands before it."""
+        """The offset of the content, and the number before it."""
         end = self._bytes.find(b"\r\n", place)
         while end < 0:
             self._more()

@@ -28,7 +28,7 @@ _ZEROS = {"d": 0.0, "q": 0, "Q": 0}
 
 
 class PackedRow(NamedTuple):
-    """What a packed value says. Stamps are microseconds since 1970; a null is None."""
+    """The content of a packed value. Stamps are microseconds since 1970; a null is None."""
 
     event: int
     created: int
@@ -36,7 +36,7 @@ class PackedRow(NamedTuple):
 
 
 class Layout:
-    """How the features of one view lie in a packed value: names and types, in order.
+    """The layout of one view's features in a packed value: names and types, in order.
 
     >>> layout = Layout("form", [("elo", "float"), ("name", "str")])
     >>> layout.unpack(layout.pack(5, 6, (1500.0, None)), "A").values
@@ -77,7 +77,7 @@ class Layout:
         return _START.pack(MAGIC, LAYOUT_VERSION, 0, crc32(body)) + body
 
     def unpack(self, data: bytes, key: str | bytes) -> PackedRow:
-        """What the bytes say; `CorruptedFeatures` if the checksum or the layout does not fit.
+        """The decoded bytes; raises `CorruptedFeatures` if the checksum or the layout does not fit.
 
         `key` names the entity in that error: as text, or by its online key.
         """
@@ -107,7 +107,7 @@ class Layout:
         return part.decode() if kind == "str" else part
 
     def _corrupted(self, data: bytes, key: str | bytes) -> CorruptedFeatures:
-        """What is wrong with bytes that were refused."""
+        """The fault of bytes that were refused."""
         name = key if isinstance(key, str) else key.split(b":", 4)[-1].decode(errors="replace")
         if len(data) < self._tail_from:
             return CorruptedFeatures(self.view, name, f"{len(data)} bytes", f"at least {self._tail_from}")

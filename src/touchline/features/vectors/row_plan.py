@@ -1,4 +1,4 @@
-"""How rows of a request and packed values become model vectors, worked out once for each release.
+"""The plan that turns request rows and packed values into model vectors, computed once per release.
 
 Gives the same bits as `column_vectors`, which training uses, and shares no code with it but `ColumnSpec.code` and the
 transforms: each is checked against the other.
@@ -35,7 +35,7 @@ class _Feature(NamedTuple):
 
 
 class RowPlan:
-    """How rows become vectors: all columns by value, or those of `views` from packed rows.
+    """The plan from rows to vectors: all columns by value, or those of `views` from packed rows.
 
     >>> RowPlan([ColumnSpec("gap", "number")]).vectors([{"gap": 2}, {}]).tolist()
     [[2.0], [nan]]
@@ -188,7 +188,7 @@ def _unpacker(view: ServedView, run: tuple[slice, slice] | None) -> ColumnUnpack
 
 
 def _run(features: Sequence[_Feature]) -> tuple[slice, slice] | None:
-    """Where plain numbers lie side by side in the packed row and in the vector, the two places; else None."""
+    """The two slices of plain numbers that are contiguous in the packed row and in the vector; else None."""
     if not features or any(feature.is_instant or feature.column.kind == "category" for feature in features):
         return None
     first, place = features[0][:2]

@@ -1,4 +1,4 @@
-"""What serving knows of a joined view, as a release carries it in JSON: keys, layout, TTL and fall-back."""
+"""A joined view in a release's JSON, for serving: keys, layout, TTL and fall-back."""
 
 from __future__ import annotations
 

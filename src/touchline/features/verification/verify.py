@@ -33,7 +33,7 @@ _CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class ServedFrom:
-    """What the log says of one view in one answer."""
+    """The logged origin of one view's features in one prediction."""
 
     status: str
     watermark: datetime | None
@@ -41,7 +41,7 @@ class ServedFrom:
 
 @dataclass(frozen=True)
 class LoggedVector:
-    """One logged answer: what was asked, up to when, from what, and the vector that was scored.
+    """One logged prediction: the request, the cutoff, the views and the scored vector.
 
     `inputs` holds the entity keys and raw inputs by request column; `views` is keyed "view" or "view:prefix".
     """

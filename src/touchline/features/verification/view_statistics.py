@@ -1,4 +1,4 @@
-"""What is known of a view: online rows and bytes, last materialization, value distributions, models that use it."""
+"""Statistics of a view: online rows and bytes, last materialization, value distributions, models that use it."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def view_statistics(
 
 
 def distributions(view: FeatureView, rows: pl.DataFrame) -> tuple[FeatureDistribution, ...]:
-    """How the values of each feature are distributed over these rows."""
+    """The distribution of each feature's values over these rows."""
     return tuple(_distribution(rows[feature.name], feature.dtype) for feature in view.features)
 
 

@@ -31,7 +31,7 @@ class Contribution(BaseModel):
 
 
 class Explanation(BaseModel):
-    """What each column adds to the model's score, by output."""
+    """The contribution of each column to the model's score, by output."""
 
     release: str
     version: int

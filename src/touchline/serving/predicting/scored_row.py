@@ -1,4 +1,4 @@
-"""A row on its way from a checked request to an answer."""
+"""A row between the validated request and the response."""
 
 from __future__ import annotations
 

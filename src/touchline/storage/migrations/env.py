@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, on the connection that `storage.migrate` hands over."""
+"""The script that Alembic runs: the migrations, on the connection from `storage.migrate`."""
 
 from __future__ import annotations
 

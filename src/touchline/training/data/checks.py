@@ -1,4 +1,4 @@
-"""What is wrong, or looks wrong, with a training set before anything is learned from it.
+"""Checks of a training set before any fit: errors and suspicious values.
 
 A column that tells the label by itself, a value from after the cutoff, an example that occurs twice: each would make
 a model that shines here and fails when it is served.

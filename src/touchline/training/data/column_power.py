@@ -1,4 +1,4 @@
-"""How well one column alone predicts the label: it finds leaks and selects the columns of a fit."""
+"""The predictive power of one column alone: it finds leaks and selects the columns of a fit."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ Index = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """What a fit may learn from. All arrays are in the order of the training set, without its unlabelled rows.
+    """The rows that a fit may use. All arrays are in the order of the training set, without its unlabelled rows.
 
     Times are microseconds since 1970 in UTC; `places` are row numbers in the training set's frame.
     """

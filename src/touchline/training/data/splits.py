@@ -1,4 +1,4 @@
-"""Which examples a fit may learn from, and which it is evaluated on.
+"""The split of examples into rows for fits and rows for evaluation.
 
 By time, the default: the test window is the newest part, and the evaluation fit knows only labels that were known
 before it begins. Where all cutoffs are equal the parts are drawn at random, class by class; `grouped` keeps every
@@ -51,7 +51,7 @@ class SplitPart:
 
 @dataclass(frozen=True)
 class SplitReport:
-    """How the examples were divided, for people.
+    """A summary of the split for people.
 
     `held_back` examples lie before the test window, but their labels were known too late for the evaluation fit.
     """
@@ -127,7 +127,7 @@ def _microseconds(instant: datetime) -> int:
 
 
 def _start(cutoffs: Index, window: float | str | timedelta) -> int:
-    """Where the newest window begins; examples with equal cutoffs stay together."""
+    """The first row of the newest window; examples with equal cutoffs stay together."""
     if isinstance(window, float | int):
         ordered = np.sort(cutoffs)
         return int(ordered[min(len(ordered) - 1, int(np.ceil(len(ordered) * (1 - window))))])

@@ -30,7 +30,7 @@ _TASKS: Final[dict[Kind, str]] = {"binary": "binary", "multiclass": "multiclass"
 
 @dataclass(frozen=True)
 class Automl:
-    """What FLAML found, as a model of one of our families."""
+    """The best model of FLAML, as a model of one of our families."""
 
     learner: str
     fitted: Fitted

@@ -1,4 +1,4 @@
-"""What a family of estimators offers, and what it is given to fit."""
+"""The interface of a family of estimators, and the input of a fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many cores a fit may use, and that the libraries under it keep to that."""
+"""The number of cores that a fit may use, enforced on the libraries below it."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Lightgbm:
         return two_columns(found[:, 0]) if self.kind == "binary" else found
 
     def predict_row(self, row: bytes) -> list[float]:
-        """What `predict` gives for one row, given as float64 values; a request has no time for arrays."""
+        """The same as `predict` for one row of float64 values; arrays would be too slow for a request."""
         found = self._model.predict_row(row)
         return [1.0 - found[0], found[0]] if self.kind == "binary" else found
 

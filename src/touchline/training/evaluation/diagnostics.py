@@ -1,4 +1,4 @@
-"""What the headline metrics do not tell: where a model is wrong, how sure it may be, whether more data would help."""
+"""Diagnostics beside the headline metrics: performance by subgroup, calibration and the learning curve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good a model is on rows it has not seen: metrics with intervals, beside a constant and the named baselines."""
+"""Metrics of a model on unseen rows, with intervals, beside a constant and the named baselines."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class EvaluatedInterval:
-    """What a prediction interval promises, and the share of these rows that lie within it."""
+    """The nominal coverage of a prediction interval, and the share of these rows within it."""
 
     promised: PredictionInterval
     covered: Metric
@@ -71,7 +71,7 @@ class Evaluation:
 
     @property
     def baseline_rows(self) -> dict[str, int]:
-        """How many of the rows each named baseline has a value for."""
+        """The number of rows for which each named baseline has a value."""
         return {
             name: int(np.isfinite(named_predictions).all(axis=1).sum())
             for name, named_predictions in self.named.items()
@@ -177,7 +177,7 @@ def _clipped(name: str, value: float, low: float, high: float) -> Metric:
 
 
 def constant_predictions(train: LabelledRows, rows: int) -> Array:
-    """What one would say without looking: the class shares, or the mean, of the training rows."""
+    """The constant baseline: the class shares, or the mean, of the training rows."""
     if train.kind == "regression":
         return np.full((rows, 1), float(train.labels.mean()))
     return np.tile(class_shares(np.asarray(train.labels, dtype=np.int64), len(train.classes)), (rows, 1))
@@ -242,7 +242,7 @@ def predictions_frame(test: LabelledRows, predictions: Array, frame: pl.DataFram
 
 
 def output_names(classes: Sequence[str]) -> list[str]:
-    """What the columns of predictions are called in frames and profiles.
+    """The names of the prediction columns in frames and profiles.
 
     >>> output_names(["no", "yes"]), output_names([])
     (['p_no', 'p_yes'], ['value'])

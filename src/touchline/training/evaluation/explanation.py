@@ -77,7 +77,7 @@ def has_exact_explanation(model: Model) -> bool:
 
 
 def _correction(calibrator: Calibrator) -> tuple[float, float]:
-    """What a correction does to the log-odds: a slope and an offset."""
+    """The effect of a correction on the log-odds: a slope and an offset."""
     if calibrator.method == "temperature":
         return 1.0 / float(calibrator.arrays["temperature"][0]), 0.0
     if calibrator.method == "platt":

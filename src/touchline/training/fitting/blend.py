@@ -1,4 +1,4 @@
-"""A blend: the weighted mean of what several candidates say.
+"""A blend: the weighted mean of several candidates' predictions.
 
 The weights are found on out-of-fold predictions by adding, again and again, the candidate that helps most
 (Caruana et al. 2004), so that candidates that do not help get none.

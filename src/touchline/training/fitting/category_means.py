@@ -55,7 +55,7 @@ def prepare_for_trees(
 
 
 def _varying(rows: LabelledRows, column_subset: Collection[str] | None) -> list[int]:
-    """Where the categories are that differ between rows. Rare levels count: their means are shrunk, not pooled."""
+    """The positions of categories that differ between rows. Rare levels count: their means are shrunk, not pooled."""
     return [
         place
         for place, column in enumerate(rows.columns)
@@ -72,7 +72,7 @@ def _mean_names(rows: LabelledRows) -> tuple[str, ...]:
 
 
 def mean_outputs(rows: LabelledRows) -> Array:
-    """What means are taken of: whether it was the second of two classes, one column a class of more, or the value."""
+    """Values to average. Binary: is it the second class; multiclass: one column per class; regression: the value."""
     if rows.kind == "regression":
         return np.asarray(rows.labels, dtype=np.float64)[:, None]
     happened = one_hot(rows.labels, len(rows.classes))

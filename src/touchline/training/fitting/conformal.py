@@ -1,4 +1,4 @@
-"""How far from a predicted number the truth may lie: split-conformal intervals, one width for all rows.
+"""Split-conformal prediction intervals for numbers, one width for all rows.
 
 Lei, G'Sell, Rinaldo, Tibshirani & Wasserman (2018), "Distribution-free predictive inference for regression": of the
 absolute errors on rows that a fit has not seen, the one that the declared share of a next row's errors stays within.

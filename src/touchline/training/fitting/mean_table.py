@@ -50,7 +50,7 @@ class MeanTable:
 
 
 def level_places(values: Array, levels: Index) -> Index:
-    """Where a level's means stand: 0 for null, 1 for what is no known level, then the levels in their order."""
+    """The row of a level's means: 0 for null, 1 for an unknown level, then the levels in order."""
     known = np.where(np.isnan(values), -2.0, values)
     places: Index = np.where((known < -2) | (known >= levels), -1.0, known).astype(np.int64) + 2
     return places

@@ -46,7 +46,7 @@ class Model:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """What the columns of a prediction are called."""
+        """The names of a prediction's columns."""
         return self.classes or ("value",)
 
     def predict(self, vectors: Array) -> Array:

@@ -62,7 +62,7 @@ class CategoryPart:
 
 @dataclass(frozen=True)
 class Preparation:
-    """How vectors become an estimator's matrix."""
+    """The conversion of vectors into an estimator's matrix."""
 
     layout: Layout
     numbers: tuple[NumberPart, ...]
@@ -73,7 +73,7 @@ class Preparation:
 
     @property
     def categorical(self) -> tuple[int, ...]:
-        """Which columns of the matrix hold codes, for estimators that split on them."""
+        """The columns of the matrix that hold codes, for estimators that split on them."""
         if self.layout != "trees":
             return ()
         return tuple(range(len(self.numbers), len(self.numbers) + len(self.categories)))
@@ -248,7 +248,7 @@ def _fit_category(position: int, column: ColumnSpec, values: Array, layout: Layo
 def column_names(
     layout: Layout, columns: Sequence[ColumnSpec], numbers: Sequence[NumberPart], categories: Sequence[CategoryPart]
 ) -> tuple[str, ...]:
-    """What the columns of the matrix are called."""
+    """The names of the matrix's columns."""
     names = [columns[number.position].name for number in numbers]
     if layout == "trees":
         return (*names, *(columns[category.position].name for category in categories))

@@ -14,7 +14,7 @@ from touchline.training.estimators.base import ParamValue
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one candidate is made. `columns` are the model columns it was made with, in order.
+    """The settings to fit one candidate. `columns` are its model columns, in order.
 
     `most_columns` of these are used where it is given, chosen in each fit. A blend has `members`, each with a weight,
     and no settings of its own.

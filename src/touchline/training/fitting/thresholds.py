@@ -30,7 +30,7 @@ def choose_threshold(declared: Threshold, labels: Labels, probabilities: NDArray
 
 
 def threshold_rule(declared: Threshold, labels: Labels, classes: int) -> str:
-    """How the threshold comes about, in words; empty for a declared number and for more than two classes."""
+    """The rule behind the threshold, in words; empty for a declared number and for more than two classes."""
     if classes != 2 or isinstance(declared, float | int):
         return ""
     if isinstance(declared, Costs):

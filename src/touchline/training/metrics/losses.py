@@ -1,4 +1,4 @@
-"""What one prediction costs: losses per row, so that two models can be compared row by row."""
+"""Losses per row, so that two models can be compared row by row."""
 
 from __future__ import annotations
 

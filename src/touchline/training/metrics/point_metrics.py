@@ -1,4 +1,4 @@
-"""How good predictions are, once for the rows as they are or many times under resampled weights.
+"""Metrics of predictions, once for the rows as they are or many times under resampled weights.
 
 Each function takes `weights` of shape [repeats, rows] and gives one number per repeat: the same code computes
 a metric and its bootstrap replicates.

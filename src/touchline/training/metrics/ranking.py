@@ -1,4 +1,4 @@
-"""How well scores put what happened above what did not: areas and precision at the top, under many weightings at once.
+"""Ranking metrics of scores: areas under curves and precision at the top, under many weightings at once.
 
 Equal scores count as one step, as in scikit-learn.
 """

@@ -1,4 +1,4 @@
-"""How the seconds of a whole training are shared out: what the last fits will need is kept back from the searches."""
+"""The time budget of a training: the searches leave enough time for the last fits."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class CandidateReport:
-    """What came of one candidate on the validation rows; `error` says why it has no metrics."""
+    """The result of one candidate on the validation rows; `error` says why it has no metrics."""
 
     name: str
     params: Mapping[str, ParamValue]

@@ -59,7 +59,7 @@ def compete(context: SearchContext, options: TrainingOptions) -> tuple[Contender
 
 @dataclass
 class _Competition:
-    """Who has entered so far. Only this file changes it."""
+    """The candidates so far. Only this file changes the list."""
 
     context: SearchContext
     options: TrainingOptions

@@ -1,4 +1,4 @@
-"""Where searches are kept: a study goes on where it stopped, and one of newer rows begins with the best of the last."""
+"""Stored searches: a study resumes where it stopped, and a study on newer rows starts from the best of the last one."""
 
 from __future__ import annotations
 

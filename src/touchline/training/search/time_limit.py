@@ -15,7 +15,7 @@ _GRACE_SECONDS = 2.0
 
 
 def run_within(seconds: float | None, who: str, work: Callable[[], Result]) -> Result:
-    """What `work` returns or raises, or `BudgetExceeded` once the time is up.
+    """Return or raise as `work` does, or raise `BudgetExceeded` once the time is up.
 
     A library that does not look at the clock cannot be stopped inside a process: its thread is left to end by itself,
     and ends with the process at the latest.

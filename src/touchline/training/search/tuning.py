@@ -62,7 +62,7 @@ class TuningReport:
 
 @dataclass(frozen=True)
 class Search:
-    """How much one candidate's search may cost, and where its study is kept (nowhere: in memory)."""
+    """The limits of one candidate's search, and the place where its study is stored (None: in memory)."""
 
     trials: int
     seconds: float | None

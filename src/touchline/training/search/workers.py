@@ -1,4 +1,4 @@
-"""Who does the fits of a training side by side: threads of this process, or a cluster.
+"""The workers that run fits in parallel: threads of this process, or a cluster.
 
 Each backend (entry points `touchline.workers`) is a function from an address (None: its own choice) to `Workers`.
 """
