@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 _READY_SECONDS = 60
-_TRIES = 3  # a spare port can be taken by somebody else between finding and using it
+_TRIES = 3  # another process can take a spare port before the test uses it
 
 
 @contextmanager

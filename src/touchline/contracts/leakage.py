@@ -29,7 +29,7 @@ from touchline.statistics import (
 _LEAST_ROWS = 20
 # One column alone: area under the ROC curve, or share of the order of the numbers. Training warns from here on.
 SUSPICIOUS_POWER: Final = {"classes": 0.98, "numbers": 0.96}
-# Words about a row that avoid this share of the errors are mostly written by somebody who knows the outcome.
+# A text column that avoids this share of the errors was probably written after the outcome was known.
 _WORDS_GAIN_LIMIT = 0.6
 _PAIR_LIMIT = 0.9
 _PAIR_ALONE_LIMIT = 0.5

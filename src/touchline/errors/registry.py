@@ -60,7 +60,7 @@ class IllegalStageChange(UsageError):
 
 
 class StageConflict(TouchlineError):
-    """Somebody else changed a stage first; nothing of this change was written."""
+    """Another change of a stage came first; nothing of this change was written."""
 
     def __init__(self, project: str, *, expected: int, actual: int, winner: str, did: str) -> None:
         self.project, self.expected, self.actual, self.winner = project, expected, actual, winner

@@ -23,7 +23,7 @@ class FieldProblem:
     def document(self) -> dict[str, Any]:
         actual = self.actual
         if isinstance(actual, int) and not -(2**63) <= actual < 2**63:
-            actual = str(actual)[:100]  # JSON has no such integers, and neither does whoever reads this
+            actual = str(actual)[:100]  # JSON cannot express such integers, and nobody can read them
         members = {"field": self.field, "problem": self.problem, "actual": actual, "allowed": self.allowed}
         return {name: value for name, value in members.items() if value is not None or name == "field"}
 

@@ -127,7 +127,7 @@ def checkout(
 
 
 def read_freshness(source: Source, *, project: str, stores: DataStores, now: datetime, wall: datetime) -> Freshness:
-    """When a source was last brought up to date, and the newest event it knows of at project time `now`."""
+    """The time of a source's last ingest, and its newest event at project time `now`."""
     log = read_log(stores.database, project, source.name, limit=200)
     good = [manifest for manifest in log if manifest.status in ("new", "unchanged")]
     changes = [manifest for manifest in good if manifest.status == "new"]

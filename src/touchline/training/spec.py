@@ -183,7 +183,7 @@ class Training(BaseModel):
         default=CALIBRATION_METHODS, description="corrections that compete"
     )
     coverage: Annotated[float, Field(gt=0, lt=1)] = Field(
-        default=0.9, description="share of the truth that the interval around a predicted number holds"
+        default=0.9, description="share of observed values that the prediction interval covers"
     )
     threshold: Threshold = Field(
         default="auto",

@@ -101,7 +101,7 @@ def layout_of(project: str, view: Any, fields: Iterable[tuple[str, int]]) -> Fea
 
 
 def feature_version(view: Any) -> str:
-    """The version of a view that touchline made; empty for a view of somebody else."""
+    """The version of a view that touchline made; empty for any other view."""
     return str((view.tags or {}).get(VERSION_TAG, ""))
 
 

@@ -119,7 +119,7 @@ class FeatureReader:
         return np.frombuffer(vector), statuses
 
     def _fetch(self, needed: Sequence[bytes]) -> tuple[Sequence[bytes | None], bool]:
-        """Values in the order of the keys, and whether a stand-in gave them because the store did not answer."""
+        """Values in the order of the keys, and whether a stand-in gave them because the store did not respond."""
         if not needed:
             return (), False
         try:

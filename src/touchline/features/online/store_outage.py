@@ -17,7 +17,7 @@ class StandIn(Protocol):
         """Record the values that the store returned."""
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """The values, as far as this stand-in has them."""
+        """The values that this stand-in has; None for the others."""
 
 
 class LastValues:

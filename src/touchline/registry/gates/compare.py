@@ -1,4 +1,4 @@
-"""Two versions side by side: what they were made from, how they scored, and whether the difference is luck."""
+"""Two versions side by side: their inputs, their metrics, and whether chance explains the difference."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def labels_and_predictions(frame: pl.DataFrame, classes: Sequence[str]) -> tuple
 
 
 def approvals(registry: Registry, version: ModelVersion) -> list[str]:
-    """Who approved the version since it was last rejected, in order."""
+    """The approvers of the version since its last rejection, in order."""
     names: list[str] = []
     for change in registry.journal.history(version.project):
         if change.version != version.version:

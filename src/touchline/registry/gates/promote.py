@@ -26,7 +26,7 @@ from touchline.registry.runs.aliases import project_aliases
 
 @dataclass(frozen=True)
 class Decision:
-    """Who wants a stage changed, and why. `now` skips the rollout, which needs a reason."""
+    """A request to change a stage: the actor and the reason. `now` skips the rollout, which needs a reason."""
 
     actor: str
     reason: str = ""
@@ -78,7 +78,7 @@ def promote(
     """Move a version one stage up: None (or Archived) to Staging through the gates, Staging to Production.
 
     Where nothing is in Production the version passes on to it in the same step. Raises `GateFailed`,
-    `IllegalStageChange` where a rollout must decide, `StageConflict` when somebody else was first.
+    `IllegalStageChange` where a rollout must decide, `StageConflict` when another change came first.
     """
     state = registry.journal.state(project)
     version = read_version(registry, project, reference)

@@ -38,7 +38,7 @@ class Gate(BaseModel):
 
     @classmethod
     def improves(cls, metric: str, *, confidence: float = 0.95, over: str = "production") -> Gate:
-        """Better than Production on the same test rows, by more than luck explains.
+        """Better than Production on the same test rows, by more than chance explains.
 
         Without a Production version, and with `over="baseline"`, better than the constant baseline; with the name of
         a baseline of the project's `Training`, better than that one on the rows that it has a value for.

@@ -1,4 +1,4 @@
-"""The journal: every stage change ever made, append-only; the truth about what is live."""
+"""The journal: every stage change, append-only; it alone decides which version is live."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Journal:
         return connection.execute(query).scalar() or 0
 
     def conflict(self, project: str, expected: int) -> StageConflict:
-        """What to tell somebody whose step was to follow entry `expected`: who was first, and what they did."""
+        """The error for a change that was to follow entry `expected`: it names the change that came first."""
         later = [change for change in self.history(project) if change.sequence > expected]
         step = [change for change in later if change.wall_at == later[0].wall_at] if later else []
         did = ", ".join(f"moved version {c.version} from {c.from_stage} to {c.to_stage}" for c in step) or "wrote first"

@@ -251,7 +251,7 @@ def predictions_record(trained: Trained) -> pl.DataFrame:
 
 
 def _constant(trained: Trained) -> Array:
-    """What one would say without looking: from the rows that the evaluation fit knew."""
+    """The constant baseline, from the rows of the evaluation fit."""
     rows = labelled_rows(trained.task, trained.training_set, now=trained.result.trained_at)
     return np.asarray(constant_predictions(rows.at(trained.result.rows.train), 1)[0])
 

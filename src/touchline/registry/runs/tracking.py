@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 KEY_TAG: Final = "touchline.key"
-# Seconds before each further attempt: together longer than a busy database, shorter than a person's patience.
+# Seconds before each further attempt: longer in total than a busy database blocks, short enough for a person.
 PATIENCE: Final = (0.2, 1.0, 3.0, 6.0)
 _PASSING: Final = frozenset({"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "ABORTED"})
 # Left to itself the client repeats a refused connection for minutes, and reports on its use to a host elsewhere.

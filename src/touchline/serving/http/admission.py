@@ -1,4 +1,4 @@
-"""Who may ask, how often, and when the server says that it is too busy."""
+"""Admission of requests: API keys, rate limits, and refusal when the server is too busy."""
 
 from __future__ import annotations
 

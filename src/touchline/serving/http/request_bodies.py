@@ -38,7 +38,7 @@ class BodyReader:
             if message.get("more_body", False):
                 body = await _read_rest(receive, body, limit_bytes)
         except asyncio.CancelledError:
-            if task in self._reading:  # somebody else's wish
+            if task in self._reading:  # cancelled from outside, not by the time limit
                 raise
             task.uncancel()
             raise RequestTimedOut(limit_seconds) from None

@@ -1,7 +1,7 @@
 """What serving counts.
 
 The figures of every request are kept in plain dictionaries, which cost a tenth of the client library's locked children;
-`exposition` makes Prometheus families of them when somebody asks.
+`exposition` makes Prometheus families of them on request.
 """
 
 from __future__ import annotations

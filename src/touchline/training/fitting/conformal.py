@@ -23,7 +23,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class PredictionInterval:
-    """`half_width` to either side of a value covers the truth in the share `coverage`; found on so many `rows`."""
+    """Value ± `half_width` covers the observed value in the share `coverage`; computed from `rows` rows."""
 
     half_width: float
     coverage: float

@@ -183,7 +183,7 @@ def best_of(contenders: Sequence[Contender]) -> Contender:
 def first_of_the_best(contenders: Sequence[Contender]) -> Contender:
     """The first declared, else a blend, else another, that the best does not beat by two standard errors.
 
-    On few rows the rest of the order is chance, and a large model that wins by luck is overconfident on other rows.
+    On few rows the rest of the order is chance, and a large model that wins by chance is overconfident on other rows.
     """
     best = best_of(contenders)
     blends = [contender for contender in contenders if contender.recipe.members]

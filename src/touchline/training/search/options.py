@@ -1,4 +1,4 @@
-"""Options of a training that change how soon its result is there and who hears of it, never the result."""
+"""Options that change a training's duration and progress reports, never its result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def ignore_progress(_: Progress) -> None:
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """Who hears of the progress, the folder of the searches (None: they are not stored), and the workers of the fits.
+    """The progress callback, the folder of the searches (None: they are not stored), and the workers of the fits.
 
     A stored search goes on after a stop, and the next one begins with the best settings of the last.
     """
