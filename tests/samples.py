@@ -45,7 +45,7 @@ SAMPLES = {
     "football": Sample(
         _ROOT / "projects" / "football",
         lambda matches: matches.filter(pl.col("season") >= 2004),
-        {"candidates": ("logistic",), "test": "1y", "calibration": ("none",)},
+        {"candidates": ("logistic",), "test": "1y", "validation": 0.2, "calibration": ("none",)},
         (Gate("accuracy", at_least=0.3),),
     ),
     "leads": Sample(

@@ -57,7 +57,7 @@ def each_visit(visits: pl.LazyFrame) -> pl.LazyFrame:
 task = classification(examples=each_visit, classes=["no", "yes"], features=[spending.on("customer")])
 project = Project(
     name="shop", sources=[visits], feature_views=[spending], task=task,
-    training=Training(candidates=["logistic"], test="40d"),
+    training=Training(candidates=["logistic"], test="40d", validation=0.2),
     gates=[Gate("accuracy", at_least=0.6), Gate.improves("log_loss")],
     clock=SampleClock(at="2024-06-01T00:00:00Z"),
 )

@@ -82,7 +82,7 @@ def each_visit(visits: pl.LazyFrame) -> pl.LazyFrame:
 project = Project(
     name="shop", sources=[visits], feature_views=[spending, turnover, habits],
     task=classification(examples=each_visit, classes=["no", "yes"], features=[spending.on("customer")]),
-    training=Training(candidates=["logistic"], test="20d", calibration=("none",)),
+    training=Training(candidates=["logistic"], test="20d", validation=0.2, calibration=("none",)),
     gates=[Gate("accuracy", at_least=0.6)],
     clock=SampleClock(at="2024-06-01T00:00:00Z"),
 )

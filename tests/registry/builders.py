@@ -96,7 +96,7 @@ def a_training_set(frame: pl.DataFrame, name: str = "set-1") -> TrainingSet:
 
 @cache
 def a_result(candidate: str, seed: int, task: str, now: datetime) -> TrainingResult:
-    training = Training(candidates=(candidate,), calibration=("none",), smote=False, test=0.4)
+    training = Training(candidates=(candidate,), calibration=("none",), test=0.4, validation=0.2)
     return train(TASKS[task](), training, a_training_set(_frame(task, seed), f"{task}-{seed}"), now=now)
 
 

@@ -14,7 +14,7 @@ from touchline.features import ColumnSpec
 from touchline.registry import Gate, GateInputs, Registry, Trained, promote, read_version, record_version
 from touchline.training import Training, train
 
-PLAIN = Training(candidates=("logistic", "lightgbm"), calibration=("none",), smote=False, test=0.4)
+PLAIN = Training(candidates=("logistic", "lightgbm"), calibration=("none",), test=0.4, validation=0.2)
 
 
 def test_a_version_of_shuffled_labels_fails_its_gate(registry: Registry) -> None:

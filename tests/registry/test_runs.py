@@ -31,7 +31,7 @@ from touchline.training import Training
 
 pytestmark = pytest.mark.services
 
-TRAINING = Training(candidates=("logistic",), calibration=("none",), smote=False, test=0.4)
+TRAINING = Training(candidates=("logistic",), calibration=("none",), test=0.4, validation=0.2)
 
 
 def test_runs_are_listed_with_their_versions_and_stages(two: Registry) -> None:

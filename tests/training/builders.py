@@ -14,7 +14,7 @@ from touchline.training import Task, Training, classification, regression
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 START = datetime(2020, 1, 1, tzinfo=UTC)
-QUICK = Training(candidates=("logistic",), calibration=("none",), smote=False)
+QUICK = Training(candidates=("logistic",), calibration=("none",), validation=0.2)
 
 
 class Row(Contract):

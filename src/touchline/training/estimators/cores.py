@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
 
 def usable_cores() -> int:
@@ -23,11 +25,9 @@ class _Limit:
         self._limits: Any = None
 
     def enter(self, threads: int) -> None:
-        from threadpoolctl import threadpool_limits
-
         with self._lock:
             if self._inside == 0:
-                self._limits = threadpool_limits(threads)
+                self._limits = _controller(tuple(name in sys.modules for name in _LIBRARIES)).limit(limits=threads)
             self._inside += 1
 
     def leave(self) -> None:
@@ -35,6 +35,17 @@ class _Limit:
             self._inside -= 1
             if self._inside == 0:
                 self._limits.restore_original_limits()
+
+
+_LIBRARIES: Final = ("lightgbm", "numpy", "scipy.linalg", "sklearn", "torch", "xgboost")
+
+
+@lru_cache(8)
+def _controller(loaded: tuple[bool, ...]) -> Any:  # noqa: ARG001  with other libraries it must look again
+    """The thread pools of the loaded libraries; to find them takes as long as a fit on a few hundred rows."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 _LIMIT = _Limit()
