@@ -43,7 +43,7 @@ def routes_app(serving: Serving, jobs: Jobs, projects: Sequence[ServedProject]) 
     app = FastAPI(
         title="touchline",
         version=version("touchline"),
-        summary="Predictions, and what became of them",
+        summary="Predictions and their outcomes",
         docs_url=None,
         redoc_url=None,
         responses=FAILURES,

@@ -32,7 +32,7 @@ def system_router(serving: Serving) -> APIRouter:
     async def get_health() -> dict[str, Any]:
         return health(serving)
 
-    @router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+    @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
     async def get_metrics() -> Response:
         return Response(
             exposition(serving.figures.meters(serving.meters), _gauges(serving)),
