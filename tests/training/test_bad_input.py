@@ -40,7 +40,7 @@ def told(result: TrainingResult) -> dict[str, str | None]:
         (
             a_frame().with_columns(label=pl.when(PLACE < 330).then(pl.lit("no")).otherwise(pl.lit("yes"))),
             ClassMissing,
-            "No example of 'yes' is among the 280 known before the validation window",
+            "No example of 'yes' is among the 250 known before the validation window",
         ),
         (a_frame().with_columns(label=pl.lit(None, pl.String)), OneClassOnly, "No label is known"),
         (

@@ -170,7 +170,7 @@ def test_a_candidate_that_crashes_is_reported_and_the_others_go_on() -> None:
     training = QUICK.model_copy(update={"candidates": (Candidate(name="mine", family=Crashing()), "logistic")})
     result = trained(training)
     assert result.best_candidate == "logistic"
-    assert result.candidates[0].error == "MemoryError: no room for 160 rows"
+    assert result.candidates[0].error == "MemoryError: no room for 250 rows"
 
 
 class Endless(LogisticFamily):
