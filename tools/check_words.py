@@ -32,6 +32,8 @@ METAPHORS = {
     "workplace": "context",
     "workshop": "context",
 }
+# The names of OpenAPI schemas are those of the errors that they describe.
+SCHEMAS = frozenset({"FieldProblem", "Problem"})
 # As a whole name: say what was found, kept or chosen.
 PARTICIPLES = frozenset({"chosen", "found", "kept", "known", "made", "served", "taken"})
 
@@ -46,12 +48,16 @@ def main(root: Path) -> int:
 
 
 def breaches_below(root: Path) -> Iterator[str]:
-    """A sentence about each name that the rule refuses."""
+    """A sentence about each name that the rule refuses, and about each public class whose name another one has."""
+    homes: dict[str, Path] = {}
     for path in sorted((root / "src").rglob("*.py")):
-        place = path.relative_to(root / "src")
-        for name in (path.stem, *names_in(ast.parse(path.read_bytes()))):
+        place, tree = path.relative_to(root / "src"), ast.parse(path.read_bytes())
+        for name in (path.stem, *names_in(tree)):
             if reason := refusal(name):
                 yield f"{place}: {name!r} {reason}"
+        for name in (node.name for node in tree.body if isinstance(node, ast.ClassDef)):
+            if not name.startswith("_") and name not in SCHEMAS and homes.setdefault(name, place) != place:
+                yield f"{place}: {name!r} is a class of {homes[name]}, too; one class name has one meaning"
 
 
 def names_in(tree: ast.Module) -> Iterator[str]:

@@ -40,3 +40,16 @@ def test_a_metaphor_or_a_participle_is_refused(tmp_path: Path, text: str, name: 
 
 def test_a_file_is_named_after_what_it_holds(tmp_path: Path) -> None:
     assert "touchline/door.py: 'door' uses the word 'door'; say 'stores'" in check(tmp_path, "", file="door.py")
+
+
+def test_a_class_name_has_one_meaning(tmp_path: Path) -> None:
+    package = tmp_path / "src" / "touchline"
+    package.mkdir(parents=True)
+    (package / "columns.py").write_text("class Window: ...\nclass _Private: ...\n")
+    (package / "rows.py").write_text("class Window: ...\nclass _Private: ...\n")
+    command = [sys.executable, str(CHECKOUT / "tools" / "check_words.py"), str(tmp_path)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    assert printed == (
+        "touchline/rows.py: 'Window' is a class of touchline/columns.py, too; one class name has one meaning\n"
+        "words: 1 breaches\n"
+    )

@@ -1,1 +1,1 @@
-"""The journal comes in, the loaded release that answers goes out."""
+"""The journal comes in, the loaded release that serves goes out."""
