@@ -105,11 +105,11 @@ IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
     "number_levels": [lambda: statistics.number_levels(np.array([["a"]]))],
     "mid_ranks": [lambda: statistics.mid_ranks(np.array([])), lambda: statistics.mid_ranks(np.array([NAN]))],
     "agreement": [lambda: statistics.agreement(TEN, TEN[:5]), lambda: statistics.agreement(TEN[:, None], TEN)],
-    "foretold": [
-        lambda: statistics.foretold(LEVELS[:0], TEN[:0, None]),
-        lambda: statistics.foretold(LEVELS, TEN),
-        lambda: statistics.foretold(LEVELS - 1, TEN[:, None]),
-        lambda: statistics.foretold(LEVELS, TEN[:, None] * NAN),
+    "cross_fitted_means": [
+        lambda: statistics.cross_fitted_means(LEVELS[:0], TEN[:0, None]),
+        lambda: statistics.cross_fitted_means(LEVELS, TEN),
+        lambda: statistics.cross_fitted_means(LEVELS - 1, TEN[:, None]),
+        lambda: statistics.cross_fitted_means(LEVELS, TEN[:, None] * NAN),
     ],
     "separation": [lambda: statistics.separation(LEVELS, TEN[:5, None])],
     "explained_share": [lambda: statistics.explained_share(LEVELS, TEN[:5, None])],
