@@ -18,8 +18,9 @@ CHECKOUT = Path(__file__).parents[1]
 DRAWING = CHECKOUT / "docs" / "architecture.md"
 HEAD = """# The rooms of touchline
 
-Made by `tools/draw_rooms.py` from the imports and docstrings of `src/touchline`; `make check` refuses it when it is out
-of date. Imports point down. An arrow is drawn where a room imports another one and no longer way leads there.
+`tools/draw_rooms.py` makes this page from the imports and docstrings of `src/touchline`; `make check` fails when it is
+out of date. An arrow from one room to another: the first imports the second. Arrows that follow from others are left
+out.
 """
 
 
