@@ -50,7 +50,7 @@ class StatisticsCache:
 
 
 def _next_known(history: FeatureHistory, now: datetime) -> datetime | None:
-    """When the next row of the history becomes known; None if all rows are known."""
+    """The instant at which the next row of the history becomes known; None if all rows are known."""
     import polars as pl
 
     known_at = pl.max_horizontal("event_timestamp", "created_timestamp")

@@ -1,4 +1,4 @@
-"""What a table must look like.
+"""The contracts of tables.
 
 In: a `Contract` (one Pydantic model a table), and frames of text or typed columns. Out: the same frame
 split into accepted rows, in the contract's types, and rejected ones, one line per broken rule with the value;

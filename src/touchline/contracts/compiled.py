@@ -46,7 +46,7 @@ class _Rule:
 
 @dataclass(frozen=True)
 class CompiledContract:
-    """What a table must look like, ready to check a million rows at once."""
+    """A compiled contract: checks a million rows at once."""
 
     contract: type[Contract]
     fields: dict[str, FieldSpec]

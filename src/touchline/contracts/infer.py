@@ -93,7 +93,7 @@ class Inference:
 def infer_contract(
     frame: pl.DataFrame, *, name: str, target: str | None = None, task: TaskType | None = None
 ) -> Inference:
-    """What a table says about itself; `target` is the column to predict, in the file's spelling.
+    """The properties inferred from a table; `target` is the column to predict, in the file's spelling.
 
     >>> table = pl.DataFrame({"Lead ID": ["a", "b"], "visits": ["3", "4"], "won": ["yes", "no"]})
     >>> found = infer_contract(table, name="leads", target="won")

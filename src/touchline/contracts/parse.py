@@ -80,7 +80,7 @@ def normalized(texts: pl.Series) -> pl.Series:
 
 
 def expectation(spec: FieldSpec) -> str:
-    """What a value of this column must be, in words: the rule a failed parse breaks."""
+    """The rule that a value which fails to parse breaks, in words."""
     if spec.formats:
         return f"{spec.name} fits {' or '.join(map(repr, spec.formats))}"
     if spec.kind == "datetime" and spec.zone == "aware":

@@ -22,7 +22,7 @@ def render_contract(inference: Inference) -> str:
 
 
 def contract_imports(inference: Inference) -> dict[str, tuple[str, ...]]:
-    """What the rendered class needs: module -> names."""
+    """The imports of the rendered class: module -> names."""
     source = render_contract(inference)
     wanted = {
         "datetime": [kind for kind in ("date", "datetime") if any(field.kind == kind for field in inference.fields)],

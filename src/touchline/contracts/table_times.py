@@ -33,7 +33,7 @@ class TimeParts:
 
     @property
     def form(self) -> str:
-        """How the columns are put together, as `polars.format` reads it: `2021-2-28`, `2021-2-28 13:00`."""
+        """The format string that joins the columns, as `polars.format` reads it: `2021-2-28`, `2021-2-28 13:00`."""
         return {2: "{}-{}-1", 3: "{}-{}-{}", 4: "{}-{}-{} {}:00"}[len(self.columns)]
 
     def values(self, table: pl.DataFrame) -> pl.Series:

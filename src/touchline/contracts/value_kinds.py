@@ -1,4 +1,4 @@
-"""What kind of values a column of text spells."""
+"""The kind of values that the texts of a column represent."""
 
 from __future__ import annotations
 

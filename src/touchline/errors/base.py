@@ -1,4 +1,4 @@
-"""What every error shares."""
+"""The base of all errors."""
 
 from __future__ import annotations
 

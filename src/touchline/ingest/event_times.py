@@ -1,4 +1,4 @@
-"""When the fact of a row is knowable, and what a row may show before that."""
+"""The event timestamp of each row, and the values hidden until then."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVENT, CREATED, MANIFEST = "event_timestamp", "created_timestamp", "_manifest"
 
 
 def event_timestamp(source: Source) -> pl.Expr:
-    """When each row is knowable: `known_at`, else `event_time` + `known_after`; a day counts from the next midnight."""
+    """The event timestamp of each row: `known_at`, else `event_time` + `known_after`; a day from its next midnight."""
     if source.event_time is None and source.known_at is None:
         return pl.lit(CONSTANT_STAMP, dtype=INSTANT).alias(EVENT)
     choices = []
@@ -30,7 +30,7 @@ def event_timestamp(source: Source) -> pl.Expr:
 
 
 def event_start(source: Source) -> pl.Expr | None:
-    """When each row's event begins; None for a source without a time column."""
+    """The start of each row's event; None for a source without a time column."""
     column = source.event_time or source.known_at
     return None if column is None else _instant(source, column, days=0)
 

@@ -25,7 +25,7 @@ _LEASE_TTL = timedelta(minutes=2)
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What one ingest did. `hidden` counts values kept back until their event is over."""
+    """The result of one ingest. `hidden` counts values withheld until their event is over."""
 
     manifest: Manifest
     snapshot: Snapshot

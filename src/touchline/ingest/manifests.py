@@ -19,7 +19,7 @@ Status = Literal["new", "unchanged", "rejected", "failed", "fallback"]
 
 @dataclass(frozen=True)
 class Manifest:
-    """What one ingest read, took, refused and changed.
+    """The record of one ingest: rows read, accepted, rejected and changed.
 
     `changed` counts rows with a corrected value, `settled` rows with a value seen for the first time;
     `rows_in` less `accepted` and `rejected` are rows that project time has not reached.
@@ -51,7 +51,7 @@ class Manifest:
 
     @property
     def quarantine_key(self) -> str:
-        """Where its rejected rows lie, if it has any."""
+        """The path of its rejected rows, if it has any."""
         return f"{self.project}/quarantine/{self.source}/{self.id}.parquet"
 
 

@@ -65,7 +65,7 @@ def rows_known_at(versions: pl.DataFrame, key: str | Sequence[str], instant: dat
 
 
 def snapshot_hash(versions: pl.DataFrame) -> str:
-    """What names a snapshot: its content without the ids of the ingests that brought it."""
+    """The bytes that a snapshot's hash covers: its content without the ids of the ingests that brought it."""
     return content_hash(versions.drop(MANIFEST))
 
 

@@ -60,7 +60,7 @@ class Source(BaseModel):
 
     @property
     def look_ahead(self) -> timedelta:
-        """How far after now an event may lie."""
+        """The largest time that an event may lie after now."""
         if self.ahead is not None:
             return self.ahead
         return _SCHEDULE_AHEAD if self.hidden_until_known else _DAY

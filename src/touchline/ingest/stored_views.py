@@ -60,7 +60,7 @@ class QuarantineView:
 
 @dataclass(frozen=True)
 class Freshness:
-    """How old a source is: `age` is wall time since its last good ingest; `newest_event` is at most project time."""
+    """The age of a source: `age` is wall time since its last good ingest; `newest_event` is at most project time."""
 
     project: str
     source: str

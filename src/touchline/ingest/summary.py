@@ -1,4 +1,4 @@
-"""What the values of a column look like: enough to print, and to compare two snapshots by."""
+"""A summary of the values of a column, to print and to compare two snapshots."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def summarise(column: pl.Series) -> ColumnSummary:
 
 
 def distance(before: pl.Series, after: pl.Series) -> float:
-    """How far two samples of a column lie apart, 0 to 1, nulls counted as a value.
+    """The distance between two samples of a column, 0 to 1, nulls counted as a value.
 
     Numbers and instants: the largest gap between the two distribution functions (Kolmogorov-Smirnov), or the gap in
     nulls when that is larger; anything else: half the summed difference of shares (total variation).

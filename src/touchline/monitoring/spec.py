@@ -12,7 +12,7 @@ _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
 
 
 class Drift(BaseModel):
-    """When columns of the model, or its answers, count as drifted.
+    """The limits from which inputs or predictions of the model count as drifted.
 
     A column differs in a window when its p-value, corrected over all columns, is at most `alpha` AND its PSI is at
     least `psi_floor`. It has drifted when it differs in `windows` windows in a row, which share no row. A window is

@@ -49,7 +49,7 @@ class StoredOutcome:
 
 @dataclass(frozen=True)
 class Receipt:
-    """How one outcome was stored. `predictions` counts the logged answers that it settles."""
+    """The status of one stored outcome. `predictions` counts the logged predictions that it settles."""
 
     example_id: str
     status: Status

@@ -70,7 +70,7 @@ class PredictionRecord(ScoredExample):
 
 
 class LogCounts(NamedTuple):
-    """How many predictions are in the log, and the instant of the newest one."""
+    """The number of logged predictions, and the instant of the newest one."""
 
     predictions: int
     last_answered_at: datetime | None
@@ -211,7 +211,7 @@ class PredictedExamples:
         return keys
 
     def counts(self, example_keys: Collection[str], *, roles: Collection[str] = ANSWERS) -> dict[str, int]:
-        """How many predictions are about each example; examples without a prediction are left out."""
+        """The number of predictions for each example; examples without a prediction are left out."""
         counts: dict[str, int] = {}
         for keys in slices(example_keys):
             about = _where(self._project, roles, _COLUMNS.example_id.in_(keys))

@@ -49,7 +49,7 @@ class Replayed:
 
 @dataclass(frozen=True)
 class ReplayReport:
-    """How many answers were computed again, the checks of their features, and the answers that came out differently."""
+    """The number of replayed predictions, the checks of their features, and the predictions that differ."""
 
     replayed: int
     features: Mapping[FeatureCheck, int]

@@ -26,7 +26,7 @@ _KEYS_AT_ONCE = 1000
 
 @dataclass(frozen=True)
 class Settled:
-    """How many outcomes and examples one ingest changed; `named` counts predictions whose example it brought."""
+    """Counts of the outcomes and examples that one ingest changed; `named`: predictions whose example it brought."""
 
     settled: int
     corrected: int

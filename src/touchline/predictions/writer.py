@@ -39,7 +39,7 @@ class RowWriter(Protocol):
 
 @dataclass(frozen=True)
 class LogLimits:
-    """How far the log may fall behind."""
+    """The bounds of the log's backlog."""
 
     flush_seconds: float = 0.05
     hand_over_seconds: float = 0.5
@@ -50,7 +50,7 @@ class LogLimits:
 
 @dataclass(frozen=True)
 class LogStatus:
-    """How far the log is behind, and the reason."""
+    """The backlog of the log, and its cause."""
 
     rows_in_memory: int
     spool_bytes: int

@@ -10,7 +10,7 @@ Share = Annotated[int, Field(ge=1, le=100)]
 
 
 class Rollout(BaseModel):
-    """How a Staging version takes over: in which steps, on which unit, by which metric.
+    """The policy by which a Staging version takes over: steps, unit and metric.
 
     >>> Rollout(mode="shadow", steps=(10, 100), unit="user_id").steps
     (10, 100)

@@ -47,7 +47,7 @@ class Comparison:
 
     @property
     def missing(self) -> int | None:
-        """How many more clusters are expected to be needed; 0 once decided or when enough are there."""
+        """The expected number of further clusters needed; 0 once decided or when there are enough."""
         if self.is_better:
             return 0
         return None if self.needed is None else max(self.needed - self.clusters, 0)

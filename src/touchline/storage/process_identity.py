@@ -28,7 +28,7 @@ def has_ended(process: str) -> bool:
 
 
 def _machine() -> str:
-    """Where process ids mean the same: one boot of one machine, and one container on it."""
+    """The scope within which process ids are unique: one boot of one machine, and one container on it."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"

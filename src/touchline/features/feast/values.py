@@ -54,7 +54,7 @@ class FeastLayout:
         return self.keys.rows + entity_key(self.layout.view, names, types, plain)
 
     def pack(self, values: Mapping[str, Value], event: datetime, created: datetime | None) -> tuple[int, bytes]:
-        """When the values are known, and the packed row. A value without a created time is known from its event on."""
+        """The instant from which the values are known (its event without a created time), and the packed row."""
         happened = micros(_aware(event))
         known = micros(_aware(created)) if created is not None else happened
         pairs = zip(self.names, self._fields, strict=True)

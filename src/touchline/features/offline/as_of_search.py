@@ -61,7 +61,7 @@ class Stamps:
         return self._any_within(same)
 
     def knowable(self) -> Int64s:
-        """When each row is known: not before it happened."""
+        """The instant from which each row is known: not before its event."""
         if self.created is None:
             return self.event
         return self.created if (self.created >= self.event).all() else np.maximum(self.event, self.created)

@@ -53,7 +53,7 @@ def sorted_history(view: FeatureView, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def correction_instants(versions: Sequence[pl.DataFrame]) -> list[datetime]:
-    """When source rows were corrected: created after they were knowable."""
+    """The instants at which source rows were corrected: created after they were knowable."""
     found: set[datetime] = set()
     for frame in versions:
         late = frame.filter(pl.col("created_timestamp") > pl.col("event_timestamp"))

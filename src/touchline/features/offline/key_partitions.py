@@ -41,7 +41,7 @@ class PartitionRunner(Protocol):
     """Joins partitions somewhere. Those who run them elsewhere need the history's files to be readable there."""
 
     def count(self) -> int:
-        """How many partitions run side by side."""
+        """The number of partitions that run in parallel."""
 
     def run(self, partitions: Iterable[Partition]) -> Iterable[list[pl.DataFrame]]:
         """The result of `join_partition` for each, in order."""
@@ -97,7 +97,7 @@ def join_as_of(
 
 
 def parts_for(history_bytes: int, memory_limit_bytes: int | None) -> int:
-    """How many key ranges keep the working set of a history below the limit."""
+    """The number of key ranges that keeps the working set of a history below the limit."""
     if not memory_limit_bytes:
         return 1
     return max(1, math.ceil(history_bytes * _DECODED / memory_limit_bytes))

@@ -131,7 +131,7 @@ class SingleFlight(Generic[Key, Result]):
         return flight.results[0]
 
     def waiting(self, key: Key) -> int:
-        """How many calls wait for this key now, beside the one that does the work."""
+        """The number of calls that wait for this key now, beside the one that does the work."""
         with self._lock:
             flight = self._running.get(key)
             return 0 if flight is None else flight.waiting

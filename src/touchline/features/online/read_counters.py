@@ -13,7 +13,7 @@ LATENCY_BOUNDS = tuple(1e-5 * 1.6**step for step in range(30))
 
 @dataclass(frozen=True)
 class ViewReads:
-    """How often the values of a view were there, gone, too old or replaced, and how long reads took in seconds."""
+    """Counts of present, missing, expired and replaced values of a view, and the read times in seconds."""
 
     present: int = 0
     missing: int = 0

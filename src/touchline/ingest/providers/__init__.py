@@ -1,1 +1,1 @@
-"""Where rows come from: one file per kind, all by the protocol in `base.py`."""
+"""The providers of rows: one file per kind, all by the protocol in `base.py`."""

@@ -1,4 +1,4 @@
-"""What a provider is asked and what it answers."""
+"""The protocol of providers: a fetch request comes in, raw tables go out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RawFile:
 
 @dataclass(frozen=True)
 class FetchContext:
-    """What a provider may use: who asks, the columns wanted, where raw bytes are kept, and the time (`sleep` waits)."""
+    """The context of a fetch: source, requested columns, store of raw bytes, and time (`sleep` waits)."""
 
     project: str
     source: str
@@ -47,7 +47,7 @@ class FetchContext:
 
     @property
     def table(self) -> str:
-        """How messages call the table."""
+        """The name of the table in messages."""
         return f"{self.project}.{self.source}"
 
     def keep(self, name: str, content: bytes) -> RawFile:

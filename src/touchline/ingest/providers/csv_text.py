@@ -20,7 +20,7 @@ _MANY_LINES = 20
 
 @dataclass(frozen=True)
 class CsvFormat:
-    """How a text is to be read; `known` are the column names hoped for."""
+    """The dialect of a CSV text; `known` are the expected column names."""
 
     delimiter: str | None
     encoding: str

@@ -1,4 +1,4 @@
-"""What file providers share: finding files, reading bytes, naming what is wrong with them."""
+"""The shared part of file providers: list files, read bytes, report unreadable ones."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def gunzipped(content: bytes, name: str, table: str) -> bytes:
 
 
 class Naming(Protocol):
-    """How a provider's columns become those of the contract."""
+    """The mapping of a provider's columns to those of the contract."""
 
     @property
     def rename(self) -> Mapping[str, str]: ...

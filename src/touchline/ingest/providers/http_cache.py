@@ -1,4 +1,4 @@
-"""What is remembered between fetches: answers with their validators, and the requests of a day."""
+"""The cache between fetches: responses with their validators, and the requests of a day."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def count_request(context: FetchContext, day: str, *, budget: int | None) -> int
 
 
 def requests_used(database: Database, project: str, source: str, day: str) -> int:
-    """How many requests a source made on a UTC day (`2026-01-31`)."""
+    """The number of requests of a source on a UTC day (`2026-01-31`)."""
     mine = (http_requests.c.project == project, http_requests.c.source == source, http_requests.c.day == day)
     with database.connect() as connection:
         return int(connection.execute(select(http_requests.c.count).where(*mine)).scalar() or 0)

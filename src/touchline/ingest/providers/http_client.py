@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Politeness:
-    """How often and how patiently an origin may be asked."""
+    """The request rate, retries and timeouts for one origin."""
 
     retries: int
     backoff_seconds: float
@@ -89,7 +89,7 @@ class PoliteClient:
         return Answer(url, response.content, kind, response.headers.get("link", ""), raw, from_cache=False)
 
     def message(self) -> str:
-        """What the report should tell of the requests: pages that had not changed, a budget nearly spent."""
+        """Notes on the requests for the ingest report: unchanged pages, a budget nearly spent."""
         parts = [f"{self._cached} of {self.request_count} answers had not changed"] if self._cached else []
         budget = self._politeness.daily_requests
         if budget is not None and self._used_today >= _WARN_SHARE * budget:

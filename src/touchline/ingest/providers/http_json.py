@@ -9,7 +9,7 @@ import polars as pl
 
 
 def at_path(body: Any, path: str) -> Any:
-    """What lies at a dotted path, None where it ends early."""
+    """The value at a dotted path; None where the path ends early."""
     for part in filter(None, path.split(".")):
         if not isinstance(body, dict):
             return None

@@ -1,4 +1,4 @@
-"""How a table that comes in pages says which page is next."""
+"""The pagination schemes of HTTP sources: each finds the next page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people decide about a version besides promoting it: approve, reject, demote."""
+"""The decisions of people about a version besides promotion: approve, reject, demote."""
 
 from __future__ import annotations
 

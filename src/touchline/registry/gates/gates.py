@@ -133,7 +133,7 @@ def _slice_metric(metric: str, evidence: Evidence, keep: list[int]) -> float:
 
 
 def _distance(gate: Gate, result: GateResult) -> float:
-    """How far a slice lies on the wrong side of the limit; negative within it."""
+    """The distance of a slice beyond the limit; negative within it."""
     measured = result.number if result.number is not None else 0.0
     short = gate.at_least - measured if gate.at_least is not None else -float("inf")
     over = measured - gate.at_most if gate.at_most is not None else -float("inf")

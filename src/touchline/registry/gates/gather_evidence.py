@@ -114,7 +114,7 @@ def _matrix(frame: pl.DataFrame, classes: Sequence[str], prefix: str) -> Array:
 
 
 def _named(frame: pl.DataFrame, classes: Sequence[str], gates: Sequence[Gate]) -> dict[str, ReferenceModel]:
-    """What the baselines that gates name say; those that the evaluation has not kept are left out."""
+    """The predictions of the baselines that gates name; those that the evaluation did not store are left out."""
     asked = {gate.over for gate in gates if gate.kind == "improves"} - {"production", "baseline"}
     output = f"p_{classes[0]}" if classes else "value"
     kept = sorted(name for name in asked if f"over_{name}_{output}" in frame.columns)
@@ -131,7 +131,7 @@ def cluster_names(frame: pl.DataFrame) -> NDArray[Any] | None:
 def _production(
     registry: Registry, version: ModelVersion, production: ModelVersion, frame: pl.DataFrame, refit: Refit | None
 ) -> ReferenceModel | None:
-    """What Production's recipe says about the same rows; kept with the run, so that it is fitted once."""
+    """The predictions of Production's recipe for the same rows; stored with the run, so that it is fitted once."""
     key = f"{version.object_key}/opponents/{production.version}.parquet"
     if not registry.objects.exists(key):
         if refit is None:
@@ -167,7 +167,7 @@ def _validate_complete(version: ModelVersion, predictions_frame: pl.DataFrame, w
 
 
 def read_recipe(registry: Registry, version: ModelVersion) -> Recipe:
-    """How a version was made."""
+    """The recipe and training set of a version."""
     import json
 
     return Recipe.from_json(json.loads(registry.objects.read(f"{version.object_key}/recipe.json")))

@@ -55,7 +55,7 @@ class _Step:
 
 @dataclass(frozen=True)
 class Promoted:
-    """What a promotion did. `changes` is empty when the version already stood there.
+    """The result of a promotion. `changes` is empty when the version already had that stage.
 
     `unmirrored` says why MLflow's aliases lag behind the journal; None when they do not.
     """

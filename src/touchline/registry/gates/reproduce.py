@@ -20,7 +20,7 @@ from touchline.training import Family, Recipe, Task, Training, refit_on, split_a
 
 @dataclass(frozen=True)
 class Reproduced:
-    """What came of making a version again. `gap` is the largest difference of a prediction of a test row."""
+    """The result of training a version again. `gap` is the largest difference of a prediction of a test row."""
 
     version: ModelVersion
     rows: int
@@ -36,7 +36,7 @@ class Reproduced:
 
 @dataclass(frozen=True)
 class Material:
-    """What a version is made from: the declared task and training, and its training set."""
+    """The inputs of a training: the declared task and training, and the training set."""
 
     task: Task
     training: Training
@@ -77,7 +77,7 @@ def _names(version: ModelVersion) -> list[str]:
 
 
 def _changed(registry: Registry, version: ModelVersion, material: Material) -> tuple[str, ...]:
-    """What is no longer as it was when the version was made."""
+    """The differences between now and the time when the version was trained."""
     found = []
     if material.training_set.hash != version.training_set_hash:
         found.append(f"training set: {version.training_set_hash} then, {material.training_set.hash} now")

@@ -18,7 +18,7 @@ _SEMANTIC = re.compile(r"v?(\d+\.\d+\.\d+)")
 
 @dataclass(frozen=True)
 class Reference:
-    """What a person wrote to mean a version: a number, a semantic version, a stage, `rollback` or `latest`."""
+    """A reference to a version as a person writes it: a number, a semantic version, a stage, `rollback` or `latest`."""
 
     kind: Literal["version", "semantic", "stage", "rollback", "latest", "unknown"]
     value: str
@@ -96,7 +96,7 @@ class StageState:
 
 
 def state_after(changes: Iterable[StageChange]) -> StageState:
-    """What the changes, in order of sequence, add up to.
+    """The stage of each version after all changes, in order of sequence.
 
     Versions in Production form a stack: a promotion pushes, a rollback (Archived to Production in one
     step) and a demotion pop. So a second rollback goes further back, never to the version that was just

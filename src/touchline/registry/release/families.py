@@ -26,7 +26,7 @@ def declared_families(training: Training) -> dict[str, Family]:
 def families_of(
     model: Path, own: Mapping[str, Family] | None = None, *, estimator: Path | None = None
 ) -> dict[str, Family]:
-    """What the exported model in a folder needs beyond what is installed.
+    """The packages that the exported model in a folder needs and that are not installed.
 
     `own` are the project's. Without them a scikit-learn estimator of a project is restored all the same, where it
     holds no other types than those that skops trusts by itself.

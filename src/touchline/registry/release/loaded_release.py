@@ -93,7 +93,7 @@ class LoadedRelease:
 
     @cached_property
     def interval(self) -> PredictionInterval | None:
-        """How far the observed value may lie from a predicted one; None where the model does not know it."""
+        """The half width of the interval around a prediction; None where the model has none."""
         interval: PredictionInterval | None = getattr(self.model, "interval", None)
         return interval
 

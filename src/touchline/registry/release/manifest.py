@@ -27,7 +27,7 @@ class OnDemandCode:
 
 @dataclass(frozen=True)
 class ReleaseManifest:
-    """What a release is made of and what it needs from a request.
+    """The content of a release and the fields that it needs from a request.
 
     `columns` are the model's columns in order; `inputs` the request fields it reads as they are, `entity_columns`
     those that name entities. `transform_modules` names the modules of `transforms/` in the order of import.

@@ -1,4 +1,4 @@
-"""What one request row must hold, as JSON Schema: the entity keys and the inputs the model reads as they are."""
+"""The JSON Schema of a request row: entity keys, and inputs that the model reads unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What MLflow wants to see of a model and its data: signature, input example, requirements, dataset."""
+"""The MLflow description of a model and its data: signature, input example, requirements, dataset."""
 
 from __future__ import annotations
 

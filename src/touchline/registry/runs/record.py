@@ -172,7 +172,7 @@ def _artifacts(trained: Trained, documents: RunDocuments, folder: Path) -> Path:
 
 
 def _uri(registry: Registry, key: str) -> str:
-    """Where an object can be read; its key where it is not stored."""
+    """The path of an object; its key where it is not stored."""
     try:
         return registry.objects.local_path(key).as_uri()
     except ObjectNotFound:
@@ -211,7 +211,7 @@ def _settings(report: CandidateReport) -> dict[str, Any]:
 
 
 def _candidate_note(report: CandidateReport, *, is_chosen: bool) -> str:
-    """What came of a candidate, in words."""
+    """The result of a candidate in words."""
     if report.error is not None:
         return f"Candidate {report.name} did not finish: {report.error}"
     score = "" if report.score is None else f", score {report.score:.4g} on the validation windows (lower is better)"

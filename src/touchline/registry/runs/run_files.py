@@ -1,4 +1,4 @@
-"""What a training leaves behind, as the files that its run, its card and its release are made of."""
+"""The files of a training: input of its run, its card and its release."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ def _finite(number: float | None) -> float | None:
 
 
 def predictions_record(trained: Trained) -> pl.DataFrame:
-    """What the evaluation fit and the baselines say of the test rows, in order of time, with the slices' values."""
+    """Predictions of the evaluation fit and the baselines for the test rows, in time order, with slice values."""
     evaluation = trained.result.evaluation
     frame = evaluation.predictions
     constant = _constant(trained)

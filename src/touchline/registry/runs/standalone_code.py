@@ -45,7 +45,7 @@ def write_code(model: Path, folder: Path) -> tuple[Path, Path]:
 
 
 def _place(family: str) -> str:
-    """Where a family lies in touchline; one of a project or of another package is read by skops."""
+    """The module of a family within touchline; families of a project or of another package are read by skops."""
     place = plugins.place(GROUP, family)
     return place if place is not None and place.startswith(f"{_PACKAGE}.") else pyfunc.READ_BY_SKOPS
 

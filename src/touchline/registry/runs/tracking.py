@@ -80,7 +80,7 @@ class ChildRun:
 
 @dataclass(frozen=True)
 class LoggedRun:
-    """Where MLflow keeps a training: its run and its model version."""
+    """The place of a training in MLflow: its run and its model version."""
 
     run_id: str
     version: int
@@ -116,7 +116,7 @@ class Tracking:
         return self.attempt(lambda: self._log_run(run))
 
     def attempt(self, act: Callable[[], T]) -> T:
-        """What `act` returns; repeated while MLflow is away or its database locked."""
+        """Return the result of `act`; repeat it while MLflow is unreachable or its database locked."""
         for delay in (*self._patience, None):
             try:
                 with quiet():
@@ -254,7 +254,7 @@ def open_tracking(uri: str, *, artifacts: Path | None = None) -> Tracking:
 
 
 def experiment_name(project: str) -> str:
-    """Where a project's trainings are kept; each further step that is logged has an experiment of its own."""
+    """The MLflow experiment of a project's trainings; each further logged step has an experiment of its own."""
     return f"{project}/training"
 
 

@@ -70,7 +70,7 @@ def _explanations(release: LoadedRelease, vectors: Vectors) -> list[dict[str, An
 
 
 def _output_names(release: LoadedRelease, outputs: int) -> tuple[str, ...]:
-    """What is explained: each class, or the second of two by its log-odds, or the value."""
+    """The explained outputs: each class, or the second of two by its log-odds, or the value."""
     if release.kind == "regression":
         return ("value",)
     return release.classes if outputs == len(release.classes) else release.classes[-outputs:]

@@ -56,7 +56,7 @@ State = Literal["waiting", "running", "done", "failed"]
 
 @dataclass(frozen=True)
 class Job:
-    """How far a job is."""
+    """The progress of a job."""
 
     id: str
     project: str
@@ -249,7 +249,7 @@ def _documents(text: str, *, is_list: bool) -> Iterator[str]:
 
 
 def _resume(result: Path) -> tuple[int, int]:
-    """How many whole answers a result has, and how many of them are refusals; a torn last line is cut off."""
+    """The numbers of complete lines and of refused rows in a result; an incomplete last line is cut off."""
     if not result.exists():
         return 0, 0
     data = result.read_bytes()

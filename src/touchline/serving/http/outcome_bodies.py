@@ -60,6 +60,6 @@ def outcomes_body(label: Any, title: str) -> Any:
 
 
 class Receipts(BaseModel):
-    """How each outcome was stored: recorded, unchanged or corrected."""
+    """The status of each stored outcome: recorded, unchanged or corrected."""
 
     outcomes: list[Receipt]

@@ -1,4 +1,4 @@
-"""What an orchestrator asks: whether the process lives, and whether it can answer. Open to all, and never too busy."""
+"""The probes of an orchestrator: liveness and readiness. They need no key and no admission."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class LoggedPrediction(BaseModel):
 
 
 class Contribution(BaseModel):
-    """How much one column adds to each output."""
+    """The contribution of one column to each output."""
 
     column: str
     value: Any
@@ -48,7 +48,7 @@ class Explanations(BaseModel):
 
 
 class ViewFreshness(BaseModel):
-    """Where the values of one view came from."""
+    """The source of the values of one view."""
 
     status: Literal["present", "missing", "expired", "fallback"]
     event_timestamp: datetime | None

@@ -1,4 +1,4 @@
-"""What one serving process holds, handed to its routes."""
+"""The state of one serving process, passed to its routes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ServedProject:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may ask for, and how much may go on at once. `requests_per_second` is per key and worker."""
+    """The limits of one request and of concurrent work. `requests_per_second` is per key and worker."""
 
     body_bytes: int = 2 * 1024 * 1024
     rows: int = 1000
@@ -65,7 +65,7 @@ class Limits:
 
 
 class Tracer(Protocol):
-    """Where spans go; the extra `otel` brings one for OpenTelemetry."""
+    """The exporter of spans; the extra `otel` brings one for OpenTelemetry."""
 
     def span(
         self, name: str, parent: TraceContext | None, start_ns: int, end_ns: int, attributes: Mapping[str, Any]
@@ -74,7 +74,7 @@ class Tracer(Protocol):
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """What may be set for a server, and is right for most as it is.
+    """The options of a server; the defaults suit most.
 
     `extend` adds routes to the FastAPI application. `figures` is the folder by which workers share what they count.
     """
@@ -107,12 +107,12 @@ class Serving:
         self.bodies = BodyReader()
 
     def most_body_bytes(self, path: str) -> int:
-        """How large a body may be; a job's is read while nobody waits for its answer."""
+        """The largest allowed body in bytes; it is larger for a job, which runs in the background."""
         return self.limits.job_bytes if path.endswith("/predict/jobs") else self.limits.body_bytes
 
     @property
     def meters(self) -> list[Meter]:
-        """What this process has counted: of its own routes, then by project."""
+        """The metrics of this process: of its own routes, then by project."""
         return [self.meter, *(slot.meter for slot in self.slots.values())]
 
     @property

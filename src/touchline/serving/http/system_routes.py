@@ -53,7 +53,7 @@ def _endpoint(serving: Serving, probe: Probe) -> Callable[[], JSONResponse]:
 
 
 def api_information(serving: Serving) -> dict[str, Any]:
-    """What this server is and where to ask."""
+    """The server's name, version and routes."""
     return {
         "name": "touchline",
         "default_project": serving.default,
@@ -128,7 +128,7 @@ def _gauges(serving: Serving) -> list[Gauge]:
 
 
 def _skew_gauges(proof: SkewProof, labels: tuple[tuple[str, str], ...]) -> list[Gauge]:
-    """What `touchline features verify` last said of the release."""
+    """The last result of `touchline features verify` for the release."""
     return [
         Gauge("feature_skew_checked", "Served vectors last computed again from history", proof.checked, labels),
         Gauge("feature_skew_rate", "Share of them that differed", proof.skew_rate, labels),

@@ -19,7 +19,7 @@ ScoreRow = Callable[[bytes], list[float]]
 
 
 def row_scorer(model: Scores, *, may_be_infinite: bool) -> ScoreRow:
-    """What gives the outputs of one row, given as its float64 values, little endian.
+    """A function from one row, as float64 values in little endian, to its outputs.
 
     Numbers of a request are finite; those that are looked up or computed may be infinite.
     """

@@ -139,7 +139,7 @@ class Predictor:
         return self._answered(ScoredRow(row, cutoff, vector, statuses, output), context, new_id())
 
     def cutoffs(self, rows: Sequence[Row], context: RequestContext) -> list[datetime]:
-        """What each row may know up to."""
+        """The cutoff of each row."""
         return [row["cutoff"] or context.now for row in rows]
 
     def rows_to_look_up(self, rows: Sequence[Row]) -> list[int]:

@@ -89,7 +89,7 @@ class RequestModels:
 
 
 def title_of(project: str) -> str:
-    """How the names of a project's models begin.
+    """The prefix of the names of a project's models.
 
     >>> title_of("bank_marketing")
     'BankMarketing'
@@ -203,7 +203,7 @@ def _field_problem(error: Any, properties: Mapping[str, Any], is_many: bool) -> 
 
 
 def _allowed(schema: Mapping[str, Any]) -> str | None:
-    """What a field accepts, in words."""
+    """The values that a field accepts, in words."""
     options: Sequence[Mapping[str, Any]] = schema.get("anyOf") or [schema]
     said = [text for option in options if (text := _allowed_option(option))]
     return " or ".join(said) or None

@@ -15,7 +15,7 @@ Statuses = tuple[ViewStatus, ...]
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """What is the same for all rows of one request."""
+    """The values shared by all rows of one request."""
 
     request_id: str
     correlation_id: str | None

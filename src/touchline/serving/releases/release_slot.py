@@ -29,7 +29,7 @@ _LONGEST_RETRY_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Head:
-    """What the journal says: its newest entry, the release in Production and the one before."""
+    """The state of the journal: its newest entry, the release in Production and the one before."""
 
     sequence: int
     production: str | None
@@ -37,7 +37,7 @@ class Head:
 
 
 class ReleaseSource(Protocol):
-    """Where releases come from. `head` is asked several times a second, so it is cheap."""
+    """A source of releases. `head` is called several times a second, so it is cheap."""
 
     def head(self) -> Head: ...
 
@@ -145,7 +145,7 @@ class ReleaseSlot:
         return True
 
     def _waiting_of(self, ready: Predictor) -> Waiting | None:
-        """How slow steps are shared, where sharing pays. Threads of the one before end when its batch has."""
+        """The micro-batcher for slow steps, where batching pays. Threads of the previous one end after its batch."""
         if self.waiting is not None:
             self.waiting.close()
         scores = batching_pays(ready.release.model, len(ready.release.columns))

@@ -1,4 +1,4 @@
-"""What the server writes to its standard error: words for people, or a JSON document a line for machines."""
+"""The format of log lines on standard error: text for people, or one JSON document a line for machines."""
 
 from __future__ import annotations
 

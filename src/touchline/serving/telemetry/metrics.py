@@ -1,4 +1,4 @@
-"""What serving counts.
+"""The metrics of serving.
 
 The figures of every request are kept in plain dictionaries, which cost a tenth of the client library's locked children;
 `exposition` makes Prometheus families of them on request.
@@ -21,7 +21,7 @@ BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 
 @dataclass
 class Durations:
-    """How long something took: a count per bucket, and the sum."""
+    """A histogram of durations: a count per bucket, and the sum."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
     seconds: float = 0.0

@@ -57,7 +57,7 @@ class WorkerFigures:
         return list(together.values())
 
     def logs(self, own: LogStatus) -> dict[str, int]:
-        """What waits in the logs of all living workers, and in how many of them the log is failing."""
+        """The rows waiting in the logs of all live workers, and the number of workers whose log fails."""
         found = _log_document(own)
         for document in self._others():
             if not has_ended(document["process"]):

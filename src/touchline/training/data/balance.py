@@ -21,7 +21,7 @@ _NEIGHBOURS: Final = 5
 
 
 def imbalance(labels: NDArray[np.generic]) -> float:
-    """How many times as often the commonest class happened as the rarest.
+    """The count of the most frequent class over the count of the rarest.
 
     >>> imbalance(np.array([0, 0, 0, 1]))
     3.0

@@ -28,7 +28,7 @@ def most_telling(rows: LabelledRows, count: int) -> frozenset[str]:
 
 
 def column_power(rows: LabelledRows, place: int) -> float:
-    """How well one column alone predicts the label on the rows that its levels were not read from.
+    """The out-of-sample predictive power of one column alone.
 
     The area under the ROC curve, or the share of the label's order that it explains.
     """

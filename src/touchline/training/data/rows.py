@@ -117,5 +117,5 @@ def _labels(task: Task, labelled: pl.DataFrame) -> tuple[Kind, tuple[str, ...], 
 
 
 def class_shares(labels: Index, classes: int) -> Array:
-    """How often each class happened."""
+    """The number of rows of each class."""
     return np.bincount(labels, minlength=classes) / len(labels)

@@ -29,7 +29,7 @@ LARGEST: Final = 3.4e38
 
 @dataclass(frozen=True)
 class Deadline:
-    """When a candidate must be done; families that fit in rounds look at it between rounds."""
+    """The deadline of a candidate; families that fit in rounds check it between rounds."""
 
     at: float | None = None
     seconds: float | None = None

@@ -146,7 +146,7 @@ def metrics_with_intervals(
 
 
 def _block_length(evaluated: EvaluatedRows, predictions: Array) -> float:
-    """How many clusters in a row depend on each other; rows without time are independent."""
+    """The number of consecutive clusters that depend on each other; rows without time are independent."""
     if evaluated.dependence == "none":
         return 1.0
     score = "mse" if evaluated.kind == "regression" else "log_loss"
@@ -213,7 +213,7 @@ def evaluate(
 def evaluate_interval(
     promised: PredictionInterval | None, evaluated: EvaluatedRows, values: Array
 ) -> EvaluatedInterval | None:
-    """How many of the rows the interval around their predicted values covers."""
+    """The share of the rows whose label lies in the interval around its prediction."""
     if promised is None:
         return None
     within = (np.abs(values[:, 0] - evaluated.labels) <= promised.half_width).astype(np.float64)

@@ -20,13 +20,13 @@ _CHUNK = 50
 
 
 def block_length(losses: Array, clusters: Index) -> float:
-    """How many clusters in a row depend on each other, by their mean losses."""
+    """The number of consecutive clusters that depend on each other, estimated from their mean losses."""
     means = np.bincount(clusters, weights=losses) / np.bincount(clusters)
     return optimal_block_length(means)
 
 
 def resampled_weights(clusters: Index, *, block: float, resamples: int, seed: int) -> Iterator[Array]:
-    """How often each row is drawn, in chunks of [repeats, rows]. `clusters` are numbered in time order from 0."""
+    """Draw counts of each row, in chunks of [repeats, rows]. `clusters` are numbered in time order from 0."""
     random = np.random.default_rng(seed)
     count = int(clusters.max()) + 1
     for start in range(0, resamples, _CHUNK):

@@ -94,7 +94,7 @@ def _prepared(recipe: Recipe, family: Family, rows: LabelledRows) -> tuple[Prepa
 
 
 def _categories(recipe: Recipe) -> Categories:
-    """How the recipe has trees see categories; it is kept among the settings, which are declared and searched."""
+    """The encoding of categories for trees; it is one of the settings, which are declared and searched."""
     asked = recipe.params.get(SETTING, "codes")
     found = next((known for known in CATEGORIES if known == asked), None)
     if found is None:

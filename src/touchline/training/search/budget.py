@@ -88,7 +88,7 @@ class Budget:
         return max(0.0, min(left - _MARGIN * self._last_fits([best]), _FOR_VARIANTS * seconds))
 
     def bags(self, members: Sequence[Contender], with_chance: Sequence[Contender]) -> int:
-        """How often those of a blend's members that another seed changes are fitted: as declared, and as time allows.
+        """The number of fits of a stochastic member of a blend: as declared, or as many as the time budget allows.
 
         Fits on windows have stopped later than they had to, so the estimate from them is on the safe side.
         """

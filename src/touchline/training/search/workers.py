@@ -28,7 +28,7 @@ class Workers(Protocol):
     def are_near(self) -> bool: ...
 
     def count(self, threads: int) -> int:
-        """How many acts of so many threads go on at once."""
+        """The number of tasks that run at once, each with so many threads."""
 
     def map(
         self, act: Callable[[Shared, Item], Result], shared: Shared, items: Sequence[Item], *, threads: int
