@@ -21,6 +21,12 @@ class Clock(Protocol):
     def wall(self) -> datetime:
         """Wall time, aware, UTC."""
 
+    def move_to(self, instant: datetime) -> None:
+        """Move a clock that stands still forward to an instant; a running clock is left alone.
+
+        An ingest under a standing clock is a microsecond later than the predictions before it.
+        """
+
 
 class SystemClock:
     """Project time is wall time.
@@ -35,8 +41,11 @@ class SystemClock:
     def wall(self) -> datetime:
         return datetime.now(UTC)
 
+    def move_to(self, instant: datetime) -> None:
+        pass
 
-@dataclass(frozen=True)
+
+@dataclass
 class FrozenClock:
     """Project time stands still at `instant`; wall time goes on.
 
@@ -51,3 +60,6 @@ class FrozenClock:
 
     def wall(self) -> datetime:
         return datetime.now(UTC)
+
+    def move_to(self, instant: datetime) -> None:
+        self.instant = max(self.instant, instant)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from tests.features.builders import a_view, stored_history
 from touchline.api.statistics_cache import StatisticsCache
 from touchline.features import FeatureHistory, ViewStatistics
 
@@ -25,10 +26,9 @@ class Reader:
     reads: int = 0
 
     def rows_at(self, now: datetime, name: str = "first") -> int:
-        path = self.folder / f"{name}.parquet"
         instants = pl.Series([day(1), day(3), day(5)], dtype=pl.Datetime("us", "UTC"))
-        pl.DataFrame({"event_timestamp": instants, "created_timestamp": instants}).write_parquet(path)
-        history = FeatureHistory("p", "v", "1", {}, name, f"p/history/{name}.parquet", path, 3)
+        rows = pl.DataFrame({"event_timestamp": instants, "created_timestamp": instants})
+        history = stored_history(a_view(), rows, self.folder, hash=name)
         return self.cache.get(history, now, lambda: self._compute(history, now)).history_rows
 
     def _compute(self, history: FeatureHistory, now: datetime) -> ViewStatistics:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from touchline.contracts import Contract
-from touchline.features import Entity, FeatureView
+from touchline.features import Entity, FeatureHistory, FeatureView
 from touchline.ingest import Source
+from touchline.storage import open_objects, write_part
 
 INSTANT = pl.Datetime("us", "UTC")
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
@@ -49,7 +51,7 @@ class FakeSnapshot:
     hash: str
     frame: pl.DataFrame
 
-    def scan(self) -> pl.LazyFrame:
+    def scan_ingested(self) -> pl.LazyFrame:
         return self.frame.lazy()
 
 
@@ -68,7 +70,11 @@ def versions(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
         "created_timestamp": INSTANT,
         "_manifest": pl.String,
     }
-    return pl.DataFrame(list(rows), schema=schema).sort("game_id", "created_timestamp")
+    frame = pl.DataFrame(list(rows), schema=schema).sort("game_id", "created_timestamp", maintain_order=True)
+    return frame.with_columns(
+        _ingested=pl.when(pl.col("created_timestamp") > pl.col("event_timestamp")).then("created_timestamp"),
+        _version=pl.int_range(pl.len(), dtype=pl.Int32).over("game_id"),
+    )
 
 
 def snapshot(rows: Iterable[Mapping[str, Any]], hash: str = "abc") -> FakeSnapshot:
@@ -89,3 +95,23 @@ def a_view(function: Any = running_total, **options: Any) -> FeatureView:
 def peeks_ahead(games: pl.LazyFrame) -> pl.LazyFrame:
     """All points of a team, those to come included."""
     return games.select("team", "event_timestamp", rest=pl.col("points").sum().over("team"))
+
+
+def stored_history(view: FeatureView, rows: pl.DataFrame, folder: Path, *, hash: str = "abc") -> FeatureHistory:
+    """Rows of a view as a stored history of one part."""
+    objects = open_objects(folder)
+    return FeatureHistory(
+        project="p",
+        view=view.name,
+        feature_version=view.feature_version,
+        hash=hash,
+        rows=len(rows),
+        quarantined=0,
+        computed_until=NOW,
+        snapshots={"games": "abc"},
+        pushed=(),
+        parts=(write_part(objects, "p/history", rows),),
+        pending=None,
+        keys=view.join_keys,
+        objects=objects,
+    )

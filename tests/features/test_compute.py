@@ -8,10 +8,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from tests.damage import damage_file
 from tests.features.builders import NOW, TEAM, Game, a_view, day, peeks_ahead, running_total
 from tests.stores import SomeStores, some_stores
 from touchline.clock import FrozenClock
-from touchline.errors import HistoryMoved, InvalidView, LooksAhead
+from touchline.errors import HistoryMoved, InvalidView, LooksAhead, StoredFileDamaged
 from touchline.features import (
     FeatureView,
     build_examples,
@@ -24,6 +25,7 @@ from touchline.features import (
     read_training_set,
     write_training_set,
 )
+from touchline.features.offline.compute_view import validate_schema
 from touchline.features.offline.examples import checked_examples
 from touchline.ingest import FrameProvider, Source, ingest_source, read_snapshot
 from touchline.storage import Database
@@ -56,11 +58,12 @@ def compute(stores: SomeStores) -> Callable[..., Any]:
 
 def test_a_history_is_computed_once_for_a_view_version_and_snapshot(compute: Any, stores: SomeStores) -> None:
     _, first = compute(FIRST)
-    written = first.path.stat().st_mtime_ns
+    written = first.paths()[0].stat().st_mtime_ns
     view, again = compute(FIRST)
-    assert (again.object_key, again.rows, again.path.stat().st_mtime_ns) == (first.object_key, 3, written)
+    assert (again.files, again.rows, again.paths()[0].stat().st_mtime_ns) == (first.files, 3, written)
     assert read_history(view, project="p", stores=stores) == first
-    assert first.object_key == f"p/history/running_total/{view.feature_version}/{first.snapshots['games']}.parquet"
+    assert first.files[0].startswith(f"p/history/running_total/{view.feature_version}/")
+    assert first.hash == first.snapshots["games"]
 
 
 def test_a_history_that_is_read_back_says_what_it_was_computed_from(compute: Any, stores: SomeStores) -> None:
@@ -76,10 +79,11 @@ def test_a_history_that_is_read_back_says_what_it_was_computed_from(compute: Any
 
 
 def test_a_corrected_ingest_restates_at_its_instant(compute: Any) -> None:
-    compute(FIRST)
+    compute(FIRST, now=day(30))
     _, history = compute([("1", day(1), "A", 0), *FIRST[1:]], now=day(40))
+    later = day(40) + timedelta(microseconds=1)
     rows = history.scan().filter(pl.col("team") == "A").select("created_timestamp", "total").collect().rows()
-    assert rows == [(day(1), 3), (day(40), 0), (day(2), 4), (day(40), 1)]
+    assert rows == [(day(1), 3), (later, 0), (day(2), 4), (later, 1)]
 
 
 def test_a_view_that_looks_ahead_leaves_nothing_behind(compute: Any, stores: SomeStores) -> None:
@@ -107,11 +111,19 @@ def test_other_code_or_declaration_is_another_version() -> None:
 FACTOR = 2
 
 
-def test_a_history_whose_columns_moved_is_refused(compute: Any, stores: SomeStores) -> None:
+def test_a_history_whose_columns_moved_is_refused(compute: Any) -> None:
     view, history = compute(FIRST)
-    history.scan().with_columns(pl.col("total").cast(pl.String)).collect().write_parquet(history.path)
+    schema = {**history.scan().collect_schema(), "total": pl.String()}
     with pytest.raises(HistoryMoved, match="has column 'total' of type String, the declaration 'total' of type Int64"):
-        compute_view(view, project="p", stores=stores, clock=CLOCK)
+        validate_schema(view, schema, "a file")
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "delete"])
+def test_a_damaged_history_is_never_read(compute: Any, stores: SomeStores, damage: str) -> None:
+    view, history = compute(FIRST)
+    damage_file(history.paths()[0], damage)
+    with pytest.raises(StoredFileDamaged, match=r"p/history/running_total/.* is damaged: .*doctor --repair"):
+        compute_view(view, project="p", stores=stores, clock=CLOCK).scan().collect()
 
 
 def test_the_path_from_ingest_to_training_set(compute: Any, stores: SomeStores) -> None:

@@ -28,7 +28,6 @@ from touchline.features.verification.view_statistics import entity_features, ent
 from touchline.ingest import Source, ingest_source
 from touchline.storage import Database, hold_lease, tables
 
-CLOCK = FrozenClock(NOW)
 FIRST = [("1", day(1), "A", 3), ("2", day(2), "A", 1), ("3", day(3), "B", 0)]
 
 
@@ -43,10 +42,11 @@ class Place:
     def __init__(self, database: Database, folder: Path, online: OnlineStore) -> None:
         self.stores = some_stores(database, folder)
         self.online = online
+        self.clock = FrozenClock(NOW)
 
-    def ingest(self, rows: list[tuple[Any, ...]], now: Any = NOW) -> Source:
+    def ingest(self, rows: list[tuple[Any, ...]]) -> Source:
         source = a_source(rows)
-        ingest_source(source, project="p", stores=self.stores, clock=FrozenClock(now))
+        ingest_source(source, project="p", stores=self.stores, clock=self.clock)
         return source
 
     def view(self, rows: list[tuple[Any, ...]] = FIRST, **options: Any) -> FeatureView:
@@ -56,10 +56,10 @@ class Place:
         )
 
     def materialize(self, view: FeatureView, **options: Any) -> Any:
-        return materialize_view(view, project="p", stores=self.stores, online=self.online, clock=CLOCK, **options)
+        return materialize_view(view, project="p", stores=self.stores, online=self.online, clock=self.clock, **options)
 
     def push(self, view: FeatureView, *rows: dict[str, Any]) -> Any:
-        return push(view, rows, project="p", stores=self.stores, online=self.online, clock=CLOCK)
+        return push(view, rows, project="p", stores=self.stores, online=self.online, clock=self.clock)
 
     def read(self, view: FeatureView, team: str) -> tuple[float, str]:
         columns = (ColumnSpec("total", "number", origin="view:running_total"),)
@@ -103,7 +103,7 @@ def test_two_materializations_at_once_name_the_holder(place: Place) -> None:
     name = "p/materialize/running_total"
     ttl = timedelta(minutes=1)
     with (
-        hold_lease(place.stores.database, name, holder="the scheduler", ttl=ttl, clock=CLOCK),
+        hold_lease(place.stores.database, name, holder="the scheduler", ttl=ttl, clock=place.clock),
         pytest.raises(LeaseHeld, match="the scheduler"),
     ):
         place.materialize(view)
@@ -125,7 +125,7 @@ def test_rows_that_break_the_output_contract_are_quarantined_and_never_online(pl
     view = place.view([*FIRST, ("4", day(4), "B", 700)], contract=Total)
     place.materialize(view)
     assert place.read(view, "B") == (0.0, "present")
-    history = compute_view(view, project="p", stores=place.stores, clock=CLOCK)
+    history = compute_view(view, project="p", stores=place.stores, clock=place.clock)
     assert (history.rows, history.quarantined) == (3, 1)
 
 
@@ -135,7 +135,7 @@ def test_a_push_is_online_and_offline_from_its_instant_on(place: Place) -> None:
     done = place.push(view, {"team": "A", "total": 50}, {"team": "C", "total": 1, "event_timestamp": day(5)})
     assert (done.rows, done.written, done.created_timestamp) == (2, 2, NOW)
     assert place.read(view, "A") == (50.0, "present")
-    history = compute_view(view, project="p", stores=place.stores, clock=CLOCK)
+    history = compute_view(view, project="p", stores=place.stores, clock=place.clock)
     row = history.scan().filter(pl.col("team") == "C").collect().row(0, named=True)
     assert (row["event_timestamp"], row["created_timestamp"], row["total"]) == (day(5), NOW, 1)
     assert materialize(view, history, place.online, now=NOW).written == 0
@@ -145,7 +145,7 @@ def test_the_last_of_two_pushes_at_one_instant_wins_on_both_sides(place: Place) 
     view = place.view()
     for total in (9, 3):
         place.push(view, {"team": "A", "total": total})
-    history = compute_view(view, project="p", stores=place.stores, clock=CLOCK)
+    history = compute_view(view, project="p", stores=place.stores, clock=place.clock)
     assert place.read(view, "A") == (3.0, "present")
     assert history.scan().filter(pl.col("event_timestamp") == NOW).collect()["total"].to_list() == [3]
 
@@ -200,7 +200,7 @@ def test_versions_nobody_refers_to_are_dropped(place: Place) -> None:
 def test_statistics_tell_size_age_and_distribution(place: Place) -> None:
     view = place.view()
     place.materialize(view)
-    history = compute_view(view, project="p", stores=place.stores, clock=CLOCK)
+    history = compute_view(view, project="p", stores=place.stores, clock=place.clock)
     found = view_statistics(view, history, project="p", online=place.online, now=NOW)
     assert (found.online_rows, found.history_rows, found.watermark, found.materialized_at) == (2, 3, day(3), NOW)
     assert found.online_bytes > 0

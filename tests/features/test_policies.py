@@ -19,6 +19,7 @@ from touchline.clock import FrozenClock
 from touchline.errors import OnlineStoreUnavailable
 from touchline.features import (
     ColumnSpec,
+    FeatureHistory,
     FeatureReader,
     FeatureView,
     LastValues,
@@ -98,8 +99,8 @@ def test_a_copy_stands_in(tmp_path: Path) -> None:
 
 def test_offline_last_gives_the_last_value_however_old(tmp_path: Path) -> None:
     view = a_view(ttl=timedelta(days=5), fallback="offline_last")
-    path = a_stored_history(view, tmp_path, GAMES).path
-    fallbacks = {"offline_last": OfflineLast(lambda _: path)}
+    history = a_stored_history(view, tmp_path, GAMES)
+    fallbacks = {"offline_last": OfflineLast(lambda _: history)}
     reader = a_reader(tmp_path, view=view, fallbacks=fallbacks)
     vector, statuses = reader.read_one(ASKED, day(10))
     assert vector[:2].tolist() == [4.0, 5.0]
@@ -114,9 +115,9 @@ def test_a_miss_computes_the_view_and_puts_the_row_online(tmp_path: Path) -> Non
     later = a_stored_history(view, tmp_path / "later", [*GAMES, a_game("9", day(3), team="Z", points=42)])
     asked: list[str] = []
 
-    def compute(declared: FeatureView) -> Path:
+    def compute(declared: FeatureView) -> FeatureHistory:
         asked.append(declared.name)
-        return later.path
+        return later
 
     store = open_online_store("sqlite", str(tmp_path / "online.db"))
     on_miss = ComputeOnMiss(lambda: {view.name: view}, compute, store)
@@ -138,15 +139,15 @@ def test_nothing_is_computed_by_other_code_than_the_release_was_made_with(tmp_pa
 def test_what_computing_finds_too_old_stays_expired(tmp_path: Path) -> None:
     view = a_view(ttl=timedelta(days=5), fallback="compute")
     store = open_online_store("sqlite", str(tmp_path / "online.db"))
-    path = a_stored_history(view, tmp_path, GAMES).path
-    on_miss = ComputeOnMiss(lambda: {view.name: view}, lambda _: path, store)
+    history = a_stored_history(view, tmp_path, GAMES)
+    on_miss = ComputeOnMiss(lambda: {view.name: view}, lambda _: history, store)
     reader = a_reader(tmp_path, view=view, fallbacks={"compute": on_miss})
     vector, statuses = reader.read_one(ASKED, day(300))
     assert np.isnan(vector[:2]).all()
     assert [status.status for status in statuses] == ["expired", "expired"]
 
 
-def refuse(_: FeatureView) -> Path:
+def refuse(_: FeatureView) -> FeatureHistory:
     raise AssertionError("computed")
 
 
@@ -200,14 +201,13 @@ def test_a_deployments_reader_computes_what_was_ingested_since(database: Databas
     stores = some_stores(database, tmp_path)
     online = open_online_store("sqlite", str(tmp_path / "online.db"))
     view = a_view(sources=(a_games_source([("1", day(1), "A", 3)]),), fallback="compute")
-    ingest_source(view.sources[0], project="p", stores=stores, clock=FrozenClock(NOW))
-    materialize_view(view, project="p", stores=stores, online=online, clock=FrozenClock(NOW))
+    clock = FrozenClock(NOW)
+    ingest_source(view.sources[0], project="p", stores=stores, clock=clock)
+    materialize_view(view, project="p", stores=stores, online=online, clock=clock)
     more = a_games_source([("1", day(1), "A", 3), ("2", day(2), "Z", 7)])
-    ingest_source(more, project="p", stores=stores, clock=FrozenClock(NOW))
-    reader = open_reader(
-        a_release(view), online=online, stores=stores, clock=FrozenClock(NOW), declared=lambda: {view.name: view}
-    )
-    vector, statuses = reader.read_one({"home": "Z"}, NOW)
+    ingest_source(more, project="p", stores=stores, clock=clock)
+    reader = open_reader(a_release(view), online=online, stores=stores, clock=clock, declared=lambda: {view.name: view})
+    vector, statuses = reader.read_one({"home": "Z"}, clock.now())
     assert (vector.tolist(), statuses[0].status) == ([7.0], "fallback")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.features.builders import NOW, a_game, a_view, day, snapshot
+from tests.features.builders import NOW, a_game, a_view, day, snapshot, stored_history
 from touchline.errors import CorruptedFeatures, FeaturesExpired, InvalidEntityKey
 from touchline.features import (
     ColumnSpec,
@@ -41,9 +41,7 @@ def gaps(columns: Any) -> Any:
 
 def a_stored_history(view: FeatureView, folder: Path, games: list[dict[str, Any]]) -> FeatureHistory:
     rows = build_history(view, {"games": snapshot(games)})
-    path = folder / f"{view.name}.parquet"
-    rows.write_parquet(path)
-    return FeatureHistory("p", view.name, view.feature_version, {"games": "abc"}, "abc", "key", path, len(rows))
+    return stored_history(view, rows, folder)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from tests.features.real_pipelines import Pipeline, a_pipeline
+from touchline.storage import write_part
 
 INSTANTS = [datetime(2008, 10, 1, tzinfo=UTC) + timedelta(days=30 * month) for month in range(5)]
 
@@ -42,10 +43,9 @@ def test_an_injected_skew_of_one_feature_is_found_within_a_thousand_requests(
     def skewed(history: Any) -> Any:
         if history.view != view.name:
             return history
-        path = tmp_path / f"{history.hash}.parquet"
         wrong = pl.when(pl.col("team") == team).then(pl.col(feature) * 1.001).otherwise(pl.col(feature))
-        history.scan().with_columns(wrong.alias(feature)).collect().write_parquet(path)
-        return replace(history, path=path)
+        rows = history.scan().with_columns(wrong.alias(feature)).collect()
+        return replace(history, parts=(write_part(history.objects, "skewed", rows),), pending=None)
 
     logged = list(football.served(tmp_path, INSTANTS, 200, skew=skewed))
     report = football.verified(logged)

@@ -11,10 +11,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.features.builders import INSTANT, TEAM, a_view, day
+from tests.features.builders import INSTANT, TEAM, a_view, day, stored_history
 from tests.features.test_point_in_time import a_places_view
 from touchline.features import PartitionRunner, build_training_set, open_runner, point_in_time_join
-from touchline.features.offline.histories import FeatureHistory
 
 pytestmark = [pytest.mark.scale, pytest.mark.filterwarnings("ignore")]  # both clusters warn of their own libraries
 
@@ -81,9 +80,8 @@ def test_no_examples_and_an_empty_history_need_no_cluster(runner: PartitionRunne
 
 def test_a_training_set_made_on_a_cluster_has_the_same_hash(runner: PartitionRunner, tmp_path: Path) -> None:
     a_history(tmp_path, corrected=True)
-    path = tmp_path / "places.parquet"
     view = a_places_view(keys=TEAM)
-    history = FeatureHistory("p", view.name, view.feature_version, {"games": "abc"}, "abc", "key", path, 5000)
+    history = stored_history(view, pl.read_parquet(tmp_path / "places.parquet"), tmp_path)
     frame = the_examples().with_row_index("example_id").with_columns(pl.col("example_id").cast(pl.String))
     local = build_training_set(frame, [view.on("team")], {view.name: history})
     assert build_training_set(frame, [view.on("team")], {view.name: history}, runner=runner).hash == local.hash

@@ -77,8 +77,13 @@ class House:
         batch = rows if isinstance(rows, pl.DataFrame) else frame(rows)
         return self.ingest(a_source(provider=FrameProvider(lambda: (batch, ())), **changes), now=now)
 
-    def ingest(self, source: Source, *, now: datetime) -> IngestReport:
-        return ingest_source(source, project=PROJECT, stores=self.stores, clock=FrozenClock(now))
+    def backfill(self, rows: Sequence[Mapping[str, Any]], *, now: datetime) -> IngestReport:
+        source = a_source(provider=FrameProvider(lambda: (frame(rows), ())))
+        return ingest_source(source, project=PROJECT, stores=self.stores, clock=FrozenClock(now), is_backfill=True)
+
+    def ingest(self, source: Source, *, now: datetime | None = None, clock: FrozenClock | None = None) -> IngestReport:
+        clock = clock or FrozenClock(now or day(1, month=6))
+        return ingest_source(source, project=PROJECT, stores=self.stores, clock=clock)
 
     def snapshot(self, hash: str | None = None) -> Snapshot:
         return read_snapshot(PROJECT, "games", self.stores, hash)

@@ -161,7 +161,8 @@ def test_nulls_where_none_may_be(take: Taken) -> None:
     report = take.lines("h,,x,1")
     assert take.rejected() == [(20, "tipoff is not null", None)]
     assert report.message == (
-        "20 new, 0 corrected and 0 settled rows; "
+        "20 new, 0 corrected and 0 settled rows; 20 new rows are older than the ingest before and count as known from "
+        "now on (touchline ingest --backfill, if they were known at the time); "
         "quarantined: 1 of 21 rows break 'tipoff is not null' (first: game_id h, null)"
     )
 

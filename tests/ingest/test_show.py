@@ -31,9 +31,9 @@ def two_snapshots(house: House) -> tuple[str, str]:
 def test_a_snapshot_is_shown_with_its_columns_and_its_siblings(house: House) -> None:
     first, second = two_snapshots(house)
     view = show_snapshot(a_source(), project=PROJECT, stores=house.stores)
-    assert (view.snapshot.hash, view.versions, view.keys) == (second, 5, 4)
+    assert (view.snapshot.hash, view.versions, view.keys) == (second, 6, 4)
     assert (view.first_event, view.newest_event) == (day(1) + timedelta(hours=3), day(1) + timedelta(hours=3))
-    assert [(line.sequence, line.hash, line.rows) for line in view.all_snapshots] == [(2, second, 5), (1, first, 3)]
+    assert [(line.sequence, line.hash, line.rows) for line in view.all_snapshots] == [(2, second, 6), (1, first, 3)]
     points = next(column for column in view.columns if column.name == "points")
     assert (points.nulls, points.least, points.most, points.mean) == (0, "1", "4", 2.25)
     assert show_snapshot(a_source(), project=PROJECT, stores=house.stores, hash=first[:8]).keys == 3

@@ -15,17 +15,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.features.builders import NOW, a_game, a_view, day, snapshot
+from tests.features.builders import NOW, a_game, a_view, day, snapshot, stored_history
 from tests.features.test_reader import COLUMNS, gaps
 from tests.predictions.builders import a_row, write_rows
 from tests.serving.builders import Logit, a_release
 from tests.stores import SomeStores, some_stores
-from touchline.clock import FrozenClock
 from touchline.features import (
     ColumnSpec,
+    FeatureHistories,
     FeatureReader,
     ServedView,
-    compute_view,
+    build_history,
     materialize,
     on_demand,
     open_online_store,
@@ -103,8 +103,10 @@ def _text(instant: datetime | None) -> str | None:
 @pytest.fixture
 def shop(database: Database, tmp_path: Path) -> Shop:
     stores, view = some_stores(database, tmp_path), a_view(ttl=timedelta(days=6))
-    clock = FrozenClock(NOW)
-    history = compute_view(view, project="shop", stores=stores, clock=clock, snapshots={"games": snapshot(GAMES)})  # type: ignore[dict-item]  # rows in memory do
+    history = replace(
+        stored_history(view, build_history(view, {"games": snapshot(GAMES)}), tmp_path / "objects"), project="shop"
+    )
+    FeatureHistories(stores).record(history, at=NOW)
     filled, empty = (open_online_store("sqlite", str(tmp_path / f"{name}.db")) for name in ("filled", "empty"))
     materialize(view, history, filled, now=NOW)
     views = tuple(ServedView.of("shop", view.on(side, prefix=side)) for side in ("home", "away"))

@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.features.builders import stored_history
 from tests.serving.builders import a_release
 from touchline.contracts import Contract
 from touchline.features import (
     ColumnSpec,
     Entity,
-    FeatureHistory,
     FeatureReader,
     FeatureView,
     LoggedVector,
@@ -164,9 +164,7 @@ def by_training(history: pl.DataFrame, inputs: Sequence[Mapping[str, Any]]) -> N
     schema = {"example_id": pl.String, "cutoff": INSTANT, "label": pl.String, "label_timestamp": INSTANT}
     examples = pl.DataFrame(rows, schema={**schema, "team": pl.String, **INPUTS})
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "h.parquet"
-        history.write_parquet(path)
-        stored = FeatureHistory("p", "form", VIEW.feature_version, {"rows": "h"}, "h", "key", path, len(history))
+        stored = stored_history(VIEW, history, Path(folder))
         trained = build_training_set(examples, [JOIN], {"form": stored}, list(INPUTS), [TRANSFORM])
     # The model may have been trained on fewer levels than these rows have.
     assert [column.name for column in trained.columns] == [column.name for column in COLUMNS]

@@ -63,6 +63,9 @@ class SetClock:
     def wall(self) -> datetime:
         return self.time
 
+    def move_to(self, instant: datetime) -> None:
+        self.time = instant
+
 
 def test_a_held_lease_names_its_holder(any_database: Database) -> None:
     clock = SetClock()

@@ -26,24 +26,25 @@ class _Entry:
 
 
 class StatisticsCache:
-    """Statistics by the object key of their history, whose bytes never change; the least recently used one goes."""
+    """Statistics by their history, which never changes; the least recently used one goes."""
 
     def __init__(self, limit: int = 256) -> None:
         self._limit = limit
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, ...], _Entry] = OrderedDict()
         self._lock = Lock()
 
     def get(self, history: FeatureHistory, now: datetime, compute: Callable[[], ViewStatistics]) -> ViewStatistics:
         """The statistics of the rows known at `now`; `compute` reads the history where the cached ones do not hold."""
+        key = (history.project, history.view, history.feature_version, history.hash)
         with self._lock:
-            entry = self._entries.get(history.object_key)
+            entry = self._entries.get(key)
             if entry and entry.holds_at(now):
-                self._entries.move_to_end(history.object_key)
+                self._entries.move_to_end(key)
                 return entry.statistics
         entry = _Entry(compute(), now, _next_known(history, now))
         with self._lock:
-            self._entries[history.object_key] = entry
-            self._entries.move_to_end(history.object_key)
+            self._entries[key] = entry
+            self._entries.move_to_end(key)
             while len(self._entries) > self._limit:
                 self._entries.popitem(last=False)
         return entry.statistics

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from touchline.errors import SnapshotNotFound
 from touchline.features import (
+    FeatureHistories,
     FeatureHistory,
     Materialized,
     TrainingSet,
@@ -53,10 +54,10 @@ class PipelineContext:
 
 
 def ingest_and_settle(
-    context: PipelineContext, sources: Sequence[Source]
+    context: PipelineContext, sources: Sequence[Source], *, is_backfill: bool = False
 ) -> tuple[tuple[IngestReport, ...], Settled | None]:
     """Ingest these sources and settle predictions; `Settled` is None while another source was never ingested."""
-    reports = ingest_all(context, sources)
+    reports = ingest_all(context, sources, is_backfill=is_backfill)
     try:
         snapshots = current_snapshots(context)
     except SnapshotNotFound:
@@ -66,12 +67,21 @@ def ingest_and_settle(
     return reports, settle(context, current_examples(context, snapshots))
 
 
-def ingest_all(context: PipelineContext, sources: Sequence[Source] | None = None) -> tuple[IngestReport, ...]:
+def ingest_all(
+    context: PipelineContext, sources: Sequence[Source] | None = None, *, is_backfill: bool = False
+) -> tuple[IngestReport, ...]:
     """Ingest these sources, by default all in the order of their declaration."""
     reports = []
     for source in context.project.sources if sources is None else sources:
         context.on_progress(f"ingest {source.name}")
-        reports.append(ingest_source(source, project=context.project.name, stores=context.stores, clock=context.clock))
+        report = ingest_source(
+            source,
+            project=context.project.name,
+            stores=context.stores,
+            clock=context.clock,
+            is_backfill=is_backfill,
+        )
+        reports.append(report)
     return tuple(reports)
 
 
@@ -120,11 +130,11 @@ def compute_features(context: PipelineContext, snapshots: Mapping[str, Snapshot]
 
 def materialize_all(context: PipelineContext, histories: Mapping[str, FeatureHistory]) -> tuple[Materialized, ...]:
     """Copy every view's newest known values to the online store."""
-    now = context.clock.now()
+    now, stored = context.clock.now(), FeatureHistories(context.stores)
     results = []
     for view in context.project.feature_views:
         context.on_progress(f"materialize {view.name}")
-        results.append(materialize(view, histories[view.name], context.stores.online, now=now))
+        results.append(materialize(view, histories[view.name], context.stores.online, now=now, histories=stored))
     return tuple(results)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,8 @@ def progress(label: str, *, quiet: bool = False) -> Iterator[Callable[[str], Non
 
 def _plain(result: Any) -> Any:
     if is_dataclass(result) and not isinstance(result, type):
-        return _plain(asdict(result))
+        # A field that is left out of the representation is a store or a connection, no result.
+        return _plain({one.name: getattr(result, one.name) for one in fields(result) if one.repr})
     if isinstance(result, dict):
         return {str(key): _plain(value) for key, value in result.items()}
     if isinstance(result, list | tuple | set | frozenset):

@@ -95,6 +95,10 @@ class CompiledContract:
             good = good.filter(~unparsed.gather(good[_ROW]))
         return CheckedRows(good.drop(_ROW), join_rejected(lines), good[_ROW])
 
+    @property
+    def has_dataset_checks(self) -> bool:
+        return bool(checks_of(self.contract, "dataset"))
+
     def check_dataset(self, frame: pl.DataFrame) -> list[str]:
         """The messages of the dataset checks that do not hold on the whole table."""
         found = []

@@ -17,6 +17,7 @@ __all__ = [
     "LeaseLost",
     "ObjectNotFound",
     "SchemaMismatch",
+    "StoredFileDamaged",
 ]
 
 
@@ -103,4 +104,15 @@ class LeaseLost(TouchlineError):
         super().__init__(
             f"The lease {name} (token {token}) passed to another process while this one stood still. "
             "Nothing more was written by this one; run the command again."
+        )
+
+
+class StoredFileDamaged(TouchlineError):
+    """A stored file is not what was written; it is never read as data."""
+
+    def __init__(self, key: str, actual: str, expected: str) -> None:
+        self.key, self.actual, self.expected = key, actual, expected
+        super().__init__(
+            f"The stored file {key} is damaged: {actual}, {expected} was written. Nothing was read from it. "
+            "See what can be rebuilt: touchline doctor; rebuild it: touchline doctor --repair."
         )

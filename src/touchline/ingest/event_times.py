@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 INSTANT = pl.Datetime("us", "UTC")
 EVENT, CREATED, MANIFEST = "event_timestamp", "created_timestamp", "_manifest"
+INGESTED, VERSION = "_ingested", "_version"
+"""Project time of the ingest that brought a version, null for a first ingest or a backfill; the version's number."""
 
 
 def event_timestamp(source: Source) -> pl.Expr:
@@ -91,4 +93,5 @@ def _hide(source: Source, rows: pl.DataFrame, now: datetime) -> tuple[pl.DataFra
     if not hidden:
         return rows, 0
     masked = [pl.when(~unknown).then(pl.col(column)).alias(column) for column in columns]
-    return rows.with_columns(masked), int(hidden)
+    # The column that says when a row is known may be hidden itself; until then the row has its expected time.
+    return rows.with_columns(masked).with_columns(event_timestamp(source)), int(hidden)

@@ -8,14 +8,27 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import polars as pl
+
 from touchline.clock import Clock
 from touchline.errors import BatchRejected, ProviderFailed, SourceFileEmpty, SourceUnavailable, TouchlineError
 from touchline.ingest.batch import Batch, check_batch
+from touchline.ingest.event_times import EVENT, VERSION
 from touchline.ingest.manifests import Manifest, Status, read_log, record
-from touchline.ingest.merge import Merged, merge, newest_versions
+from touchline.ingest.merge import Merged, first_versions, in_present_form, merge
 from touchline.ingest.providers.base import FetchContext, Fetched
 from touchline.ingest.quarantine import describe_rejected, write_quarantine
-from touchline.ingest.snapshots import NewHead, Snapshot, find_snapshot, move_head, read_snapshot, write_snapshot_object
+from touchline.ingest.snapshots import (
+    NewHead,
+    Snapshot,
+    appended_parts,
+    find_snapshot,
+    first_parts,
+    move_head,
+    newest_versions,
+    next_instant,
+    read_snapshot,
+)
 from touchline.ingest.spec import Source
 from touchline.storage import DataStores, Lease, hold_lease
 from touchline.storage.ulids import ulid_at
@@ -49,8 +62,13 @@ class IngestReport:
         return self.status == "new"
 
 
-def ingest_source(source: Source, *, project: str, stores: DataStores, clock: Clock) -> IngestReport:
+def ingest_source(
+    source: Source, *, project: str, stores: DataStores, clock: Clock, is_backfill: bool = False
+) -> IngestReport:
     """Bring a source up to date: one new snapshot, or none when there is nothing new.
+
+    Rows of the first ingest count as known from their events on, and so do those of a declared backfill; rows that any
+    other ingest adds or changes count as known from that ingest. A clock that stands still moves on by a microsecond.
 
     Every ingest leaves a manifest, a failed one too. Raises `LeaseHeld` while another process ingests the same
     source, `BatchRejected` and the errors of the provider; each leaves the last good snapshot current. An origin that
@@ -59,7 +77,7 @@ def ingest_source(source: Source, *, project: str, stores: DataStores, clock: Cl
     holder = f"touchline ingest, process {os.getpid()} on {platform.node()}"
     name = f"{project}/ingest/{source.name}"
     with hold_lease(stores.database, name, holder=holder, ttl=_LEASE_TTL, clock=clock) as lease:
-        return _Ingest(source, project, stores, clock, lease).run()
+        return _Ingest(source, project, stores, clock, lease, is_backfill=is_backfill).run()
 
 
 @dataclass(frozen=True)
@@ -72,11 +90,31 @@ class _Counts:
     settled: int = 0
 
 
+@dataclass(frozen=True)
+class _Change:
+    """A batch merged: the newest stored version of each key, all stored ones if they are restated, the instant."""
+
+    merged: Merged
+    current: pl.DataFrame
+    restated: pl.DataFrame | None
+    instant: datetime
+
+    def table(self, source: Source) -> pl.DataFrame:
+        """The newest version of each key after the batch."""
+        if self.current.is_empty():
+            return self.merged.versions
+        unchanged = self.current.join(self.merged.versions, on=list(source.keys), how="anti")
+        return pl.concat([unchanged, self.merged.versions])
+
+
 class _Ingest:
     """One ingest under its lease."""
 
-    def __init__(self, source: Source, project: str, stores: DataStores, clock: Clock, lease: Lease) -> None:
+    def __init__(
+        self, source: Source, project: str, stores: DataStores, clock: Clock, lease: Lease, *, is_backfill: bool
+    ) -> None:
         self.source, self.project, self.stores, self.clock, self.lease = source, project, stores, clock, lease
+        self.is_backfill = is_backfill
         self.started_at, self.began = clock.wall(), time.perf_counter()
         self.id = ulid_at(self.started_at)
         self.table = f"{project}.{source.name}"
@@ -134,14 +172,36 @@ class _Ingest:
             f"{self.project}/quarantine/{self.source.name}/{self.id}.parquet", batch.rejected, self.stores.objects
         )
         self._refuse_when_too_many_are_broken(fetched, batch)
-        stored = self.parent.read() if self.parent else None
-        merged = merge(self.source, stored, batch.rows, absent=batch.absent, now=self.clock.now(), manifest=self.id)
-        self._refuse_when_a_dataset_check_fails(fetched, batch, merged)
-        return self._store(fetched, batch, merged)
+        change = self._merge(batch)
+        self._refuse_when_a_dataset_check_fails(fetched, batch, change)
+        return self._store(fetched, batch, change)
+
+    def _merge(self, batch: Batch) -> _Change:
+        """The versions that the batch adds to the stored ones, in the declared form."""
+        if self.parent is None:
+            empty = batch.rows.clear()
+            return _Change(first_versions(self.source, batch.rows, manifest=self.id), empty, None, self.clock.now())
+        instant = next_instant(self.project, self.stores.database, self.clock.now())
+        stored = self.parent.scan_ingested().collect()
+        restated = None
+        if self.schema_hash != self.parent.schema_hash or self.source.keys != self.parent.keys:
+            present = in_present_form(self.source, stored)
+            restated = None if present.equals(stored) else present
+            stored = present
+        current = newest_versions(stored, self.source.keys)
+        merged = merge(
+            self.source,
+            current,
+            batch.rows,
+            absent=batch.absent,
+            known_from=None if self.is_backfill else instant,
+            manifest=self.id,
+        )
+        return _Change(merged, current, restated, instant)
 
     def _known_already(self, fetched: Fetched) -> Manifest | None:
         """The last good ingest, when it read the same bytes in the same way and left nothing waiting."""
-        if self.source.hidden_until_known or self.parent is None:
+        if self.source.hidden_until_known or self.parent is None or self.is_backfill:
             return None
         for manifest in read_log(self.stores.database, self.project, self.source.name, limit=10):
             if manifest.status in ("new", "unchanged"):
@@ -163,9 +223,11 @@ class _Ingest:
         step = f"See every row: touchline data quarantine {self.source.name} -p {self.project}"
         self._reject(fetched, batch, reasons, step)
 
-    def _refuse_when_a_dataset_check_fails(self, fetched: Fetched, batch: Batch, merged: Merged) -> None:
-        current = newest_versions(merged.versions, list(self.source.keys))
-        messages = self.source.compiled.check_dataset(current.select(list(self.source.compiled.columns)))
+    def _refuse_when_a_dataset_check_fails(self, fetched: Fetched, batch: Batch, change: _Change) -> None:
+        compiled = self.source.compiled
+        if not compiled.has_dataset_checks:
+            return
+        messages = compiled.check_dataset(change.table(self.source).select(list(compiled.columns)))
         if messages:
             step = "Correct the data, or the check in the contract, and ingest again."
             self._reject(fetched, batch, "; ".join(messages), step)
@@ -178,29 +240,61 @@ class _Ingest:
             record(connection, manifest)
         raise error
 
-    def _store(self, fetched: Fetched, batch: Batch, merged: Merged) -> IngestReport:
-        name, key = write_snapshot_object(self.project, self.source.name, merged.versions, self.stores.objects)
-        if self.parent is not None and name == self.parent.hash:
+    def _store(self, fetched: Fetched, batch: Batch, change: _Change) -> IngestReport:
+        merged = change.merged
+        if self.parent is not None and merged.versions.is_empty() and change.restated is None:
             return self._finish_unchanged(fetched, batch_counts(batch), self.parent, hidden=batch.hidden, batch=batch)
+        head = self._new_head(change)
         counts = batch_counts(batch, merged)
-        message = _sentence(
-            f"{counts.added} new, {counts.changed} corrected and {counts.settled} settled rows", batch, fetched.message
-        )
-        manifest = self._manifest("new", fetched, counts, name, message)
-        head = NewHead(
-            project=self.project,
-            source=self.source.name,
-            hash=name,
-            object_key=key,
-            rows=merged.versions.height,
-            schema_hash=self.schema_hash,
-            parent=self.parent,
-        )
+        message = _sentence(self._changes_in_words(counts, change), batch, fetched.message)
+        manifest = self._manifest("new", fetched, counts, head.hash, message)
         with self.stores.database.begin() as connection:
             self.lease.require(connection)
             record(connection, manifest)
             move_head(connection, head, now=manifest.finished_at)
+        self.clock.move_to(change.instant)
         return IngestReport(manifest, read_snapshot(self.project, self.source.name, self.stores), batch.hidden)
+
+    def _new_head(self, change: _Change) -> NewHead:
+        folder, objects = f"{self.project}/snapshots/{self.source.name}", self.stores.objects
+        is_appended = self.parent is not None and change.restated is None
+        if self.parent is not None and change.restated is None:
+            name, parts = appended_parts(folder, self.parent, change.merged.versions, objects)
+        else:
+            versions = change.merged.versions
+            if change.restated is not None:
+                versions = pl.concat([change.restated, versions])
+            name, parts = first_parts(folder, versions, objects)
+        return NewHead(
+            project=self.project,
+            source=self.source.name,
+            hash=name,
+            schema_hash=self.schema_hash,
+            parent=self.parent,
+            ingested_at=change.instant,
+            is_appended=is_appended and not self.is_backfill,
+            keys=self.source.keys,
+            parts=parts,
+        )
+
+    def _changes_in_words(self, counts: _Counts, change: _Change) -> str:
+        words = f"{counts.added} new, {counts.changed} corrected and {counts.settled} settled rows"
+        if change.merged.redated:
+            words += f"; {change.merged.redated} rows count as known from their events on"
+        late = self._late_rows(change)
+        if late:
+            words += (
+                f"; {late} new rows are older than the ingest before and count as known from now on "
+                "(touchline ingest --backfill, if they were known at the time)"
+            )
+        return words
+
+    def _late_rows(self, change: _Change) -> int:
+        """New rows whose event was over when the ingest before this one ran."""
+        if self.parent is None or self.is_backfill:
+            return 0
+        is_late = (pl.col(VERSION) == 0) & (pl.col(EVENT) < self.parent.ingested_at)
+        return int(change.merged.versions.select(is_late.sum()).item())
 
     def _finish_unchanged(
         self, fetched: Fetched, counts: _Counts, parent: Snapshot, *, hidden: int, batch: Batch | None = None
@@ -253,6 +347,7 @@ class _Ingest:
             status=status,
             **vars(counts),
             request_count=fetched.request_count if fetched else request_count,
+            is_backfill=self.is_backfill,
             duration_seconds=time.perf_counter() - self.began,
             files=fetched.files if fetched else (),
             message=message,

@@ -21,8 +21,9 @@ Status = Literal["new", "unchanged", "rejected", "failed", "fallback"]
 class Manifest:
     """The record of one ingest: rows read, accepted, rejected and changed.
 
-    `changed` counts rows with a corrected value, `settled` rows with a value seen for the first time;
-    `rows_in` less `accepted` and `rejected` are rows that project time has not reached.
+    `changed` counts rows with a corrected value, `settled` other rows with a value where there was none. Rows of a
+    backfill count as known from their events on. `rows_in` less `accepted` and `rejected` are rows that project time
+    has not reached.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Manifest:
     settled: int
     request_count: int
     duration_seconds: float
+    is_backfill: bool
     files: tuple[RawFile, ...]
     message: str
 

@@ -1,29 +1,36 @@
-"""Snapshots: all versions of all rows of a source, immutable, named by their content."""
+"""Snapshots: all versions of all rows of a source, in immutable parts that snapshots share, named by their content."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from touchline.errors import SnapshotNotFound
 from touchline.ingest.content_hashes import content_hash
-from touchline.ingest.event_times import CREATED, EVENT, INSTANT, MANIFEST
-from touchline.storage import DataStores, parquet_bytes
+from touchline.ingest.event_times import CREATED, EVENT, INGESTED, INSTANT, MANIFEST, VERSION
+from touchline.storage import DataStores, Part, open_part, parts_of, parts_to_merge, scan_parts, write_part
 from touchline.storage.tables import snapshot_heads, snapshots
 
 if TYPE_CHECKING:
     from touchline.storage import Database, ObjectStore
 
+_TICK = timedelta(microseconds=1)
+_SUPERSEDED = "__superseded__"
+
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One state of a source: every row version it ever had up to then."""
+    """One state of a source: every row version it ever had up to then. `ingested_at` is project time.
+
+    `is_appended` says that it is its parent and versions that are known from `ingested_at` on, nothing else.
+    """
 
     project: str
     source: str
@@ -33,19 +40,64 @@ class Snapshot:
     schema_hash: str
     created_at: datetime
     parent_hash: str | None
-    object_key: str
-    path: Path
+    ingested_at: datetime
+    is_appended: bool
+    keys: tuple[str, ...]
+    parts: tuple[Part, ...]
+    objects: ObjectStore = field(repr=False, compare=False)
+
+    def scan_ingested(self) -> pl.LazyFrame:
+        """All versions as they were ingested: the contract's columns, `event_timestamp`, `created_timestamp`,
+        `_manifest`, `_ingested` and `_version`. Raises `StoredFileDamaged`.
+        """
+        return pl.concat(scan_parts(self.objects, self.parts))
 
     def scan(self) -> pl.LazyFrame:
-        """All versions: the contract's columns, `event_timestamp`, `created_timestamp` and `_manifest`.
+        """The versions that were ever known: the contract's columns, `event_timestamp`, `created_timestamp` and
+        `_manifest`, in no order. Raises `StoredFileDamaged`.
 
-        Sorted by key, then created time. `_manifest` is the id of the ingest that brought the version.
+        `_manifest` is the id of the ingest that brought the version. A version that another one replaced before it
+        could be known is left out.
         """
-        return pl.scan_parquet(self.path)
+        versions = self.scan_ingested()
+        never_known = self._never_known(versions)
+        if len(never_known):
+            versions = versions.join(never_known.lazy(), on=[*self.keys, VERSION], how="anti")
+        return versions.drop(INGESTED, VERSION)
 
     def read(self) -> pl.DataFrame:
-        """All versions, in memory."""
-        return pl.read_parquet(self.path)
+        """The same in memory, sorted by key, then created time."""
+        return self.scan().sort(*self.keys, CREATED).collect()
+
+    def newest(self) -> pl.DataFrame:
+        """The newest version of each key, with all its columns."""
+        return newest_versions(self.scan_ingested().collect(), self.keys)
+
+    def files(self) -> list[Path]:
+        """The files of its parts, each checked. Raises `StoredFileDamaged`."""
+        return [open_part(self.objects, part) for part in self.parts]
+
+    def _never_known(self, versions: pl.LazyFrame) -> pl.DataFrame:
+        """Key and number of the versions that were replaced before the instant from which they would be known."""
+        keys = list(self.keys)
+        replaced = versions.filter(pl.col(VERSION) > 0).select(keys).unique()
+        several = versions.select(*keys, VERSION, CREATED, INGESTED).join(replaced, on=keys, how="semi")
+        since = pl.coalesce(INGESTED, CREATED)
+        superseded = since.reverse().cum_min().reverse().shift(-1).over(keys)
+        return (
+            several.sort(*keys, VERSION)
+            .with_columns(superseded.alias(_SUPERSEDED))
+            .filter(pl.col(CREATED) >= pl.col(_SUPERSEDED))
+            .select(*keys, VERSION)
+            .collect()
+        )
+
+
+def newest_versions(versions: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """The version with the highest number of each key."""
+    if not versions[VERSION].max():
+        return versions
+    return versions.sort(VERSION).unique(list(keys), keep="last", maintain_order=True)
 
 
 def current_rows(versions: pl.DataFrame, key: str | Sequence[str]) -> pl.DataFrame:
@@ -65,7 +117,7 @@ def rows_known_at(versions: pl.DataFrame, key: str | Sequence[str], instant: dat
 
 
 def snapshot_hash(versions: pl.DataFrame) -> str:
-    """The bytes that a snapshot's hash covers: its content without the ids of the ingests that brought it."""
+    """The hash of versions: their content without the ids of the ingests that brought them."""
     return content_hash(versions.drop(MANIFEST))
 
 
@@ -91,8 +143,9 @@ def find_snapshot(project: str, source: str, stores: DataStores, hash: str | Non
         rows = connection.execute(query.order_by(snapshots.c.sequence.desc()).limit(2)).all()
     if len(rows) != 1:
         return None
-    row = rows[0]._mapping
-    return Snapshot(**row, path=stores.objects.local_path(row["object_key"]))
+    row = dict(rows[0]._mapping)
+    keys, parts = tuple(row.pop("keys")), parts_of(row.pop("parts"))
+    return Snapshot(**row, keys=keys, parts=parts, objects=stores.objects)
 
 
 def list_snapshots(project: str, source: str, database: Database) -> list[tuple[int, str, datetime, int]]:
@@ -121,15 +174,6 @@ def ancestry(database: Database, project: str, source: str, snapshot_hash: str) 
     return hashes
 
 
-def write_snapshot_object(project: str, source: str, versions: pl.DataFrame, objects: ObjectStore) -> tuple[str, str]:
-    """The hash and key of versions, stored; nothing refers to them yet."""
-    name = snapshot_hash(versions)
-    key = f"{project}/snapshots/{source}/{name}.parquet"
-    if not objects.exists(key):
-        objects.write(key, parquet_bytes(versions))
-    return name, key
-
-
 @dataclass(frozen=True)
 class NewHead:
     """A snapshot about to become current."""
@@ -137,10 +181,60 @@ class NewHead:
     project: str
     source: str
     hash: str
-    object_key: str
-    rows: int
     schema_hash: str
     parent: Snapshot | None
+    ingested_at: datetime
+    is_appended: bool
+    keys: tuple[str, ...]
+    parts: tuple[Part, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(part.rows for part in self.parts)
+
+
+def first_parts(folder: str, versions: pl.DataFrame, objects: ObjectStore) -> tuple[str, tuple[Part, ...]]:
+    """The hash and the only part of versions, stored; nothing refers to them yet."""
+    return snapshot_hash(versions), (write_part(objects, folder, versions),)
+
+
+def appended_parts(
+    folder: str, parent: Snapshot, versions: pl.DataFrame, objects: ObjectStore
+) -> tuple[str, tuple[Part, ...]]:
+    """The hash and the parts of a snapshot and further versions: one part more, or the last ones merged with it."""
+    merged = parts_to_merge([*(part.rows for part in parent.parts), versions.height]) - 1
+    kept, last = parent.parts[: len(parent.parts) - merged], parent.parts[len(parent.parts) - merged :]
+    rows = pl.concat([*(frame.collect() for frame in scan_parts(objects, last)), versions])
+    name = sha256(f"{parent.hash} {snapshot_hash(versions)}".encode()).hexdigest()
+    return name, (*kept, write_part(objects, folder, rows))
+
+
+def next_instant(project: str, database: Database, now: datetime) -> datetime:
+    """Project time of an ingest: a microsecond after `now` and after every earlier ingest.
+
+    A prediction at a standing clock is so told apart from an ingest at the same time.
+    """
+    query = select(func.max(snapshots.c.ingested_at)).where(snapshots.c.project == project)
+    with database.connect() as connection:
+        last: datetime | None = connection.scalar(query)
+    return max(now, last or now) + _TICK
+
+
+def later_ingests(database: Database, snapshot: Snapshot, earlier_hash: str) -> list[datetime] | None:
+    """The instants of the ingests from an earlier snapshot to this one; None if one did more than append versions."""
+    columns = (snapshots.c.hash, snapshots.c.parent_hash, snapshots.c.is_appended, snapshots.c.ingested_at)
+    query = select(*columns).where(snapshots.c.project == snapshot.project, snapshots.c.source == snapshot.source)
+    with database.connect() as connection:
+        rows = {row.hash: row for row in connection.execute(query)}
+    instants: list[datetime] = []
+    current = snapshot.hash
+    while current != earlier_hash:
+        row = rows.get(current)
+        if row is None or not row.is_appended:
+            return None
+        instants.append(row.ingested_at)
+        current = row.parent_hash
+    return instants[::-1]
 
 
 def move_head(connection: Connection, new: NewHead, *, now: datetime) -> int:
@@ -158,8 +252,11 @@ def move_head(connection: Connection, new: NewHead, *, now: datetime) -> int:
             "sequence": sequence,
             "rows": new.rows,
             "schema_hash": new.schema_hash,
-            "object_key": new.object_key,
             "parent_hash": new.parent.hash if new.parent else None,
+            "ingested_at": new.ingested_at,
+            "is_appended": new.is_appended,
+            "keys": list(new.keys),
+            "parts": [part.to_json() for part in new.parts],
         }
         connection.execute(insert(snapshots).values(row))
     head = {"hash": new.hash, "updated_at": now}
@@ -171,4 +268,4 @@ def move_head(connection: Connection, new: NewHead, *, now: datetime) -> int:
 
 def columns_of(versions: pl.DataFrame) -> list[str]:
     """The contract's columns among those of a snapshot."""
-    return [name for name in versions.columns if name not in (EVENT, CREATED, MANIFEST)]
+    return [name for name in versions.columns if name not in (EVENT, CREATED, MANIFEST, INGESTED, VERSION)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -117,9 +116,6 @@ def checkout(
     """Write a snapshot to a file, Parquet or CSV by its ending; `versions=False` writes the current table alone."""
     snapshot = read_snapshot(project, source.name, stores, hash)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if versions and path.suffix != ".csv":
-        shutil.copyfile(snapshot.path, path)
-        return snapshot
     rows = snapshot.read()
     table = rows if versions else current_rows(rows, source.keys).select(columns_of(rows))
     table.write_csv(path) if path.suffix == ".csv" else table.write_parquet(path)

@@ -69,5 +69,5 @@ def has_own_features(row: PredictionRecord, release: LoadedRelease) -> bool:
 
 def newest_histories(stores: DataStores, views: Sequence[ServedView]) -> dict[str, pl.LazyFrame]:
     """The newest history of each view in the version that a release reads; views without a history are left out."""
-    paths = {view.view: FeatureHistories(stores).newest_path(view) for view in views}
-    return {name: pl.scan_parquet(path) for name, path in paths.items() if path is not None}
+    histories = {view.view: FeatureHistories(stores).newest(view) for view in views}
+    return {name: history.scan() for name, history in histories.items() if history is not None}

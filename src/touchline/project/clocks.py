@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from touchline.project.spec import Project
 
 # Other processes see an advance after at most this many seconds.
-_REFRESH_SECONDS = 1.0
+_REFRESH_SECONDS = 0.05
 
 
 class StoredClock:
@@ -36,6 +36,12 @@ class StoredClock:
 
     def wall(self) -> datetime:
         return SystemClock().wall()
+
+    def move_to(self, instant: datetime) -> None:
+        with self._database.begin() as connection:
+            mine = (clocks.c.project == self._project) & (clocks.c.instant < instant)
+            connection.execute(sa.update(clocks).where(mine).values(instant=instant))
+        self._instant = None
 
 
 def project_clock(project: Project, database: Database) -> Clock:

@@ -3,6 +3,12 @@ from touchline.storage.leases import Lease as Lease
 from touchline.storage.leases import hold_lease as hold_lease
 from touchline.storage.objects import ObjectStore as ObjectStore
 from touchline.storage.objects import open_objects as open_objects
+from touchline.storage.parts import Part as Part
+from touchline.storage.parts import open_part as open_part
+from touchline.storage.parts import parts_of as parts_of
+from touchline.storage.parts import parts_to_merge as parts_to_merge
+from touchline.storage.parts import scan_parts as scan_parts
+from touchline.storage.parts import write_part as write_part
 from touchline.storage.stores import ROW_GROUP as ROW_GROUP
 from touchline.storage.stores import DataStores as DataStores
 from touchline.storage.stores import parquet_bytes as parquet_bytes

@@ -79,6 +79,7 @@ manifests = Table(
     _number("settled"),
     _number("request_count"),
     _float("duration_seconds"),
+    Column("is_backfill", Boolean, nullable=False),
     document("files"),
     text("message"),
     Index(None, "project", "source", "started_at"),
@@ -94,10 +95,14 @@ snapshots = Table(
     _number("sequence"),
     _number("rows"),
     text("schema_hash"),
-    text("object_key"),
     text("parent_hash", null=True),
+    instant("ingested_at"),
+    Column("is_appended", Boolean, nullable=False),
+    document("keys"),
+    document("parts"),
     Index(None, "project", "source", "sequence", unique=True),
 )
+"""`ingested_at` is project time; `is_appended`: all parts of the parent are in it, and rows known from then on."""
 
 snapshot_heads = Table(
     "snapshot_heads",
@@ -140,11 +145,18 @@ feature_histories = Table(
     text("project", key=True),
     text("view", key=True),
     text("feature_version", key=True),
-    text("snapshot_hash", key=True),
-    text("object_key"),
+    text("hash", key=True),
     _number("rows"),
+    _number("quarantined"),
+    instant("computed_until"),
+    document("snapshots"),
+    document("pushed"),
+    document("parts"),
+    document("pending", null=True),
     instant("created_at"),
 )
+"""`pending` is the part of rows that were not known yet at `computed_until`; the next computation replaces them."""
+
 
 materializations = Table(
     "materializations",

@@ -28,7 +28,13 @@ def register(app: typer.Typer) -> None:
 
 
 def ingest_sources(
-    source: SourceArgument = None, project: ProjectOption = None, *, as_json: JsonOption = False
+    source: SourceArgument = None,
+    project: ProjectOption = None,
+    *,
+    backfill: Annotated[
+        bool, typer.Option("--backfill", help="New rows were known when they happened, not only from now on.")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Ingest the sources, and record outcomes.
 
@@ -37,12 +43,16 @@ def ingest_sources(
 
     Reading the same bytes again adds no snapshot. Rows that break the contract go to quarantine.
 
+    Rows of a source's first ingest count as known when they happened. Whatever a later ingest adds or changes counts as
+    known from that ingest, since serving could not know it before, unless you declare it a backfill.
+
     Example: touchline ingest -p football
     """
     opened = open_project(project)
     sources = (_source(opened, source),) if source else opened.project.sources
     with progress(opened.name, quiet=as_json) as on_progress:
-        reports, settled = automation.ingest_and_settle(pipeline_context(opened, on_progress), sources)
+        context = pipeline_context(opened, on_progress)
+        reports, settled = automation.ingest_and_settle(context, sources, is_backfill=backfill)
     if as_json:
         print_json({"ingested": [report.manifest for report in reports], "outcomes": settled})
         return

@@ -69,8 +69,8 @@ def compute(views: ViewsArgument = None, project: ProjectOption = None, *, as_js
     if as_json:
         print_json(histories)
         return
-    rows = ([one.view, one.feature_version, one.rows, one.hash[:12], one.object_key] for one in histories)
-    print_table(f"feature histories of {opened.name}", ["view", "version", "rows", "hash", "object"], rows)
+    rows = ([one.view, one.feature_version, one.rows, one.hash[:12], one.computed_until] for one in histories)
+    print_table(f"feature histories of {opened.name}", ["view", "version", "rows", "hash", "computed until"], rows)
 
 
 def materialize(views: ViewsArgument = None, project: ProjectOption = None, *, as_json: JsonOption = False) -> None:

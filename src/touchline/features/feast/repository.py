@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from touchline.features.offline.compute_view import compute_view
 if TYPE_CHECKING:
     from touchline.clock import Clock
     from touchline.features.declaration.view import FeatureView, ViewJoin
+    from touchline.features.offline.histories import FeatureHistory
     from touchline.storage import DataStores
 
 # Feast's CLI imports the files of its folder and collects the Feast objects among their names.
@@ -86,7 +86,7 @@ def apply_to_feast(
     for view in project.feature_views:
         on_progress(f"features {view.name}")
         history = compute_view(view, project=project.name, stores=stores, clock=clock)
-        _copy(history.path, folder / f"{view.name}.parquet")
+        _copy(history, folder / f"{view.name}.parquet")
     on_progress("register in Feast")
     store = FeatureStore(repo_path=str(folder))
     objects = feast_objects(project)
@@ -144,10 +144,10 @@ def _configuration(project: str, online_file: Path | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _copy(history: Path, target: Path) -> None:
+def _copy(history: FeatureHistory, target: Path) -> None:
     """A copy, since Feast appends to it what is written through Feast."""
     partial = target.with_suffix(".partial")
-    shutil.copyfile(history, partial)
+    history.scan().sink_parquet(partial)
     partial.replace(target)
 
 

@@ -1,32 +1,39 @@
-"""Feature histories on disk: computed once for each (view version, snapshots), sorted, atomic."""
+"""Feature histories on disk: appended to at each ingest, in parts that histories share.
+
+A history that already covers earlier snapshots is continued: the view runs once for each later ingest, and the rows
+that differ from the last state are added. A first history, or one whose sources were restated, is computed whole.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from touchline.errors import HistoryMoved
 from touchline.features.declaration.code_versions import short_hash
-from touchline.features.declaration.output_contract import keep_good_rows, quarantine_key
+from touchline.features.declaration.output_contract import quarantine_key
 from touchline.features.declaration.types import INSTANT, POLARS_TYPES
 from touchline.features.offline.histories import FeatureHistories, FeatureHistory, pushed_parts
-from touchline.features.offline.history import history_of, sorted_history
+from touchline.features.offline.history import (
+    HistoryStep,
+    first_step,
+    ingest_instants,
+    later_steps,
+    newest_state,
+    sorted_history,
+)
 from touchline.features.offline.look_ahead import sample_instants, validate_causal
-from touchline.ingest import read_snapshot
-from touchline.storage import DataStores, parquet_bytes
+from touchline.ingest import later_ingests, read_snapshot
+from touchline.storage import DataStores, Part, parquet_bytes, parts_to_merge, scan_parts, write_part
 
 if TYPE_CHECKING:
     from touchline.clock import Clock
     from touchline.features.declaration.view import FeatureView
     from touchline.ingest import Snapshot
-
-_LINEAGE = "touchline.lineage"  # in the Parquet footer
 
 
 def compute_view(
@@ -44,18 +51,12 @@ def compute_view(
     if snapshots is None:
         snapshots = {source.name: read_snapshot(project, source.name, stores) for source in view.sources}
     hashes = {source.name: snapshots[source.name].hash for source in view.sources}
-    parts = pushed_parts(project, view, stores.objects)
-    name = _history_hash(hashes, parts)
-    key = f"{project}/history/{view.name}/{view.feature_version}/{name}.parquet"
-    if not stores.objects.exists(key):
-        rows = _compute(view, snapshots, [stores.objects.local_path(part) for part in parts])
-        kept = keep_good_rows(view, rows)
-        if kept.rejected is not None:
-            stores.objects.write(quarantine_key(project, view, name), parquet_bytes(kept.rejected))
-        lineage = json.dumps({"snapshots": hashes, "pushed": parts}, sort_keys=True)
-        stores.objects.write(key, parquet_bytes(kept.rows, {_LINEAGE: lineage}))
-    opened = open_history(view, project=project, key=key, stores=stores)
-    history = replace(opened, snapshots=hashes, pushed=tuple(parts))
+    pushed = pushed_parts(project, view, stores.objects)
+    name = _history_hash(hashes, pushed)
+    stored = read_history(view, project=project, stores=stores, hash=name)
+    if stored is not None:
+        return stored
+    history = _Computation(view, project, stores, snapshots).run(name, hashes, pushed)
     FeatureHistories(stores).record(history, at=clock.wall())
     return history
 
@@ -64,29 +65,10 @@ def read_history(
     view: FeatureView, *, project: str, stores: DataStores, hash: str | None = None
 ) -> FeatureHistory | None:
     """The newest computed history of the view's present version (or that of a hash); None if there is none yet."""
-    key = FeatureHistories(stores).newest_key(project, view.name, view.feature_version, hash=hash)
-    return None if key is None else open_history(view, project=project, key=key, stores=stores)
-
-
-def open_history(view: FeatureView, *, project: str, key: str, stores: DataStores) -> FeatureHistory:
-    """A stored history, checked against the columns the view declares; its file says what it was computed from."""
-    path = stores.objects.local_path(key)
-    schema = pl.read_parquet_schema(path)
-    validate_schema(view, schema, str(path))
-    rows = pl.scan_parquet(path).select(pl.len()).collect().item()
-    lineage = json.loads(pl.read_parquet_metadata(path).get(_LINEAGE, "{}"))
-    return FeatureHistory(
-        project=project,
-        view=view.name,
-        feature_version=view.feature_version,
-        snapshots=lineage.get("snapshots", {}),
-        pushed=tuple(lineage.get("pushed", ())),
-        hash=Path(key).stem,
-        object_key=key,
-        path=path,
-        rows=rows,
-        quarantined=_quarantined(stores, quarantine_key(project, view, Path(key).stem)),
-    )
+    history = FeatureHistories(stores).find(project, view.name, view.feature_version, keys=view.join_keys, hash=hash)
+    if history is not None:
+        validate_schema(view, history.scan_parts()[0].collect_schema(), history.files[0])
+    return history
 
 
 def validate_schema(view: FeatureView, schema: Mapping[str, pl.DataType], where: str) -> None:
@@ -107,25 +89,87 @@ def watermark_of(rows: pl.LazyFrame, now: datetime) -> datetime | None:
     return newest
 
 
-def _compute(view: FeatureView, snapshots: Mapping[str, Snapshot], pushed: list[Path]) -> pl.DataFrame:
-    versions = [snapshots[source.name].scan().collect() for source in view.sources]
-    validate_causal(view, versions, sample_instants(versions))
-    rows = history_of(view, versions)
-    if pushed:
-        parts = [pl.read_parquet(path).select(rows.columns).cast(rows.schema) for path in pushed]
-        rows = sorted_history(view, pl.concat([rows, *parts]))
-    return rows
+@dataclass(frozen=True)
+class _Computation:
+    """One view on the snapshots of its sources."""
+
+    view: FeatureView
+    project: str
+    stores: DataStores
+    snapshots: Mapping[str, Snapshot]
+
+    def run(self, name: str, hashes: Mapping[str, str], pushed: Sequence[str]) -> FeatureHistory:
+        base, instants = self._base()
+        versions = [self.snapshots[source.name].scan_ingested().collect() for source in self.view.sources]
+        steps = self._first(versions) if base is None else self._further(base, versions, instants)
+        last = steps[-1]
+        parts = base.parts if base is not None else ()
+        added = pl.concat([step.rows for step in steps])
+        if len(added) or not parts:
+            parts = self._appended(parts, added)
+        pending = self._write(last.pending) if len(last.pending) else None
+        if last.rejected is not None:
+            self.stores.objects.write(quarantine_key(self.project, self.view, name), parquet_bytes(last.rejected))
+        return FeatureHistory(
+            project=self.project,
+            view=self.view.name,
+            feature_version=self.view.feature_version,
+            hash=name,
+            rows=sum(part.rows for part in parts) + len(last.pending),
+            quarantined=0 if last.rejected is None else last.rejected["row"].n_unique(),
+            computed_until=max(snapshot.ingested_at for snapshot in self.snapshots.values()),
+            snapshots=dict(hashes),
+            pushed=tuple(pushed),
+            parts=parts,
+            pending=pending,
+            keys=self.view.join_keys,
+            objects=self.stores.objects,
+        )
+
+    def _base(self) -> tuple[FeatureHistory | None, list[datetime]]:
+        """The newest history and the ingests since; None if one of them did more than append what is known later."""
+        base = read_history(self.view, project=self.project, stores=self.stores)
+        if base is None or set(base.snapshots) != set(self.snapshots):
+            return None, []
+        instants: set[datetime] = set()
+        for name, snapshot in self.snapshots.items():
+            later = later_ingests(self.stores.database, snapshot, base.snapshots[name])
+            if later is None or any(instant <= base.computed_until for instant in later):
+                return None, []
+            instants.update(later)
+        return base, sorted(instants)
+
+    def _first(self, versions: Sequence[pl.DataFrame]) -> list[HistoryStep]:
+        validate_causal(self.view, versions, sample_instants(versions))
+        instants = ingest_instants(versions)
+        until = max(snapshot.ingested_at for snapshot in self.snapshots.values())
+        first = first_step(self.view, versions, until=instants[0] if instants else until)
+        return [first, *later_steps(self.view, versions, first, instants)]
+
+    def _further(
+        self, base: FeatureHistory, versions: Sequence[pl.DataFrame], instants: Sequence[datetime]
+    ) -> list[HistoryStep]:
+        known = pl.concat([frame.collect() for frame in scan_parts(self.stores.objects, base.parts)])
+        pending = known.clear()
+        if base.pending is not None:
+            pending = scan_parts(self.stores.objects, [base.pending])[0].collect()
+        last = HistoryStep(known.clear(), pending, newest_state(self.view, pl.concat([known, pending])))
+        # Without a later ingest only pushed values are new.
+        return [last, *later_steps(self.view, versions, last, instants)]
+
+    def _appended(self, parts: tuple[Part, ...], rows: pl.DataFrame) -> tuple[Part, ...]:
+        merged = parts_to_merge([*(part.rows for part in parts), len(rows)]) - 1
+        kept, last = parts[: len(parts) - merged], parts[len(parts) - merged :]
+        frames = [frame.collect() for frame in scan_parts(self.stores.objects, last)]
+        return (*kept, self._write(pl.concat([*frames, rows])))
+
+    def _write(self, rows: pl.DataFrame) -> Part:
+        folder = f"{self.project}/history/{self.view.name}/{self.view.feature_version}"
+        return write_part(self.stores.objects, folder, sorted_history(self.view, rows))
 
 
-def _quarantined(stores: DataStores, key: str) -> int:
-    """Rows of the history that broke the view's contract."""
-    if not stores.objects.exists(key):
-        return 0
-    return int(pl.scan_parquet(stores.objects.local_path(key)).select(pl.col("row").n_unique()).collect().item())
-
-
-def _history_hash(hashes: Mapping[str, str], parts: list[str]) -> str:
+def _history_hash(hashes: Mapping[str, str], parts: Sequence[str]) -> str:
     """The snapshot's own hash where a view reads one source and nothing was pushed."""
     if len(hashes) == 1 and not parts:
         return next(iter(hashes.values()))
-    return short_hash([sorted(hashes.items()), parts])
+    return short_hash([sorted(hashes.items()), list(parts)])

@@ -10,7 +10,7 @@ import polars as pl
 
 from touchline.errors import InvalidView
 from touchline.features.declaration.types import INSTANT
-from touchline.features.offline.history import rows_of_source
+from touchline.features.offline.history import newest_rows_of_source
 
 if TYPE_CHECKING:
     from touchline.features.declaration.examples import Examples
@@ -26,9 +26,7 @@ def build_examples(examples: Examples, snapshots: Mapping[str, Snapshot]) -> pl.
     """
     frames = []
     for source in examples.sources:
-        versions = snapshots[source.name].scan().collect()
-        latest = versions["created_timestamp"].max()
-        frames.append(rows_of_source(source, versions, latest))  # type: ignore[arg-type]  # a datetime column's max
+        frames.append(newest_rows_of_source(source, snapshots[source.name].scan_ingested().collect()))
     return checked_examples(examples.name, examples(*frames).collect())
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import RowMapping, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from touchline.storage import tables
+from touchline.storage import Part, open_part, parts_of, scan_parts, tables
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     import polars as pl
 
@@ -24,24 +24,56 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FeatureHistory:
-    """One computed history of a view, and the snapshots and pushed parts (object keys) it comes from."""
+    """One computed history of a view, and the snapshots and pushed values (object keys) it comes from.
+
+    `parts` hold the rows known by `computed_until`, `pending` those that its sources show for later.
+    """
 
     project: str
     view: str
     feature_version: str
-    snapshots: Mapping[str, str]
     hash: str
-    object_key: str
-    path: Path
     rows: int
-    quarantined: int = 0
-    pushed: tuple[str, ...] = ()
+    quarantined: int
+    computed_until: datetime
+    snapshots: Mapping[str, str]
+    pushed: tuple[str, ...]
+    parts: tuple[Part, ...]
+    pending: Part | None
+    keys: tuple[str, ...]
+    objects: ObjectStore = field(repr=False, compare=False)
 
     def scan(self) -> pl.LazyFrame:
-        """Keys, event_timestamp, created_timestamp and features, sorted in that order."""
+        """Keys, event_timestamp, created_timestamp and features, sorted in that order. Raises `StoredFileDamaged`."""
         import polars as pl
 
-        return pl.scan_parquet(self.path)
+        frames = self.scan_parts()
+        if len(frames) == 1:
+            return frames[0]
+        identity = [*self.keys, "event_timestamp", "created_timestamp"]
+        rows = pl.concat(frames).sort(*identity, maintain_order=True)
+        return rows.unique(identity, keep="last", maintain_order=True) if self.pushed else rows
+
+    def scan_parts(self, *, without: Sequence[str] = ()) -> list[pl.LazyFrame]:
+        """The same rows by file, unsorted: parts, pending rows, then pushed values; `without` files of these keys."""
+        import polars as pl
+
+        stored = (*self.parts, *([self.pending] if self.pending else []))
+        schema = scan_parts(self.objects, stored[:1])[0].collect_schema()
+        frames = scan_parts(self.objects, [part for part in stored if part.key not in without])
+        paths = [self.objects.local_path(key) for key in self.pushed if key not in without]
+        return frames + [pl.scan_parquet(path).select(schema.names()).cast(schema) for path in paths]
+
+    def paths(self) -> list[Path]:
+        """The files of all its rows, each checked. Raises `StoredFileDamaged`."""
+        stored = (*self.parts, *([self.pending] if self.pending else []))
+        pushed = [self.objects.local_path(key) for key in self.pushed]
+        return [open_part(self.objects, part) for part in stored] + pushed
+
+    @property
+    def files(self) -> list[str]:
+        """The object keys of all its files."""
+        return [part.key for part in self.parts] + ([self.pending.key] if self.pending else []) + list(self.pushed)
 
 
 @dataclass(frozen=True)
@@ -52,13 +84,12 @@ class FeatureHistories:
 
     def record(self, history: FeatureHistory, *, at: datetime) -> None:
         """Note that a history was computed; where that is noted already, the first record stays."""
-        row = {
-            "project": history.project,
-            "view": history.view,
-            "feature_version": history.feature_version,
-            "snapshot_hash": history.hash,
-            "object_key": history.object_key,
-            "rows": history.rows,
+        row = {name: value for name, value in vars(history).items() if name not in ("keys", "objects")}
+        row |= {
+            "snapshots": dict(history.snapshots),
+            "pushed": list(history.pushed),
+            "parts": [part.to_json() for part in history.parts],
+            "pending": None if history.pending is None else history.pending.to_json(),
             "created_at": at,
         }
         try:
@@ -67,22 +98,23 @@ class FeatureHistories:
         except IntegrityError:
             return
 
-    def newest_key(self, project: str, view: str, feature_version: str, *, hash: str | None = None) -> str | None:
-        """The object key of the newest history of a version of a view (or that of a hash)."""
-        table = tables.feature_histories.c
-        query = select(table.object_key).where(
-            table.project == project, table.view == view, table.feature_version == feature_version
+    def find(
+        self, project: str, view: str, feature_version: str, *, keys: Sequence[str], hash: str | None = None
+    ) -> FeatureHistory | None:
+        """The newest history of a version of a view with these join keys, or that of a hash; None without one."""
+        table = tables.feature_histories
+        query = select(table).where(
+            table.c.project == project, table.c.view == view, table.c.feature_version == feature_version
         )
         if hash is not None:
-            query = query.where(table.snapshot_hash == hash)
+            query = query.where(table.c.hash == hash)
         with self.stores.database.connect() as connection:
-            key: str | None = connection.scalar(query.order_by(table.created_at.desc()).limit(1))
-        return key
+            row = connection.execute(query.order_by(table.c.created_at.desc()).limit(1)).mappings().first()
+        return None if row is None else self._history(row, tuple(keys))
 
-    def newest_path(self, view: ServedView) -> Path | None:
-        """The file of the newest history of the version that a release reads; ingest may bring another any time."""
-        key = self.newest_key(view.project, view.view, view.feature_version)
-        return None if key is None else self.stores.objects.local_path(key)
+    def newest(self, view: ServedView) -> FeatureHistory | None:
+        """The newest history of the version that a release reads; ingest may bring another any time."""
+        return self.find(view.project, view.view, view.feature_version, keys=view.join_keys)
 
     def versions(self, project: str) -> set[tuple[str, str]]:
         """The views and feature versions of a project that were ever computed, or that values were pushed to."""
@@ -94,9 +126,16 @@ class FeatureHistories:
         parts = (key.removeprefix(prefix).split("/") for key in self.stores.objects.list(prefix))
         return computed | {(view, version) for view, version, _ in parts}
 
+    def _history(self, row: RowMapping, keys: tuple[str, ...]) -> FeatureHistory:
+        values: dict[str, Any] = {name: value for name, value in row.items() if name != "created_at"}
+        values["parts"] = parts_of(values["parts"])
+        values["pending"] = None if values["pending"] is None else Part(**values["pending"])
+        values["pushed"] = tuple(values["pushed"])
+        return FeatureHistory(**values, keys=keys, objects=self.stores.objects)
+
 
 def pushed_parts(project: str, view: FeatureView, objects: ObjectStore) -> list[str]:
-    """Object keys of the values pushed to this version of the view, oldest first; the next history merges them."""
+    """Object keys of the values pushed to this version of the view, oldest first; the next history holds them."""
     return sorted(objects.list(pushed_prefix(project, view)))
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from touchline.errors import InvalidView
+from touchline.errors import InvalidView, LooksAhead
+from touchline.features.declaration.output_contract import KeptRows, keep_good_rows
 from touchline.features.declaration.types import INSTANT, POLARS_TYPES
 from touchline.features.declaration.view import validate_columns
 
@@ -16,34 +18,72 @@ if TYPE_CHECKING:
     from touchline.features.declaration.view import FeatureView
     from touchline.ingest import Snapshot, Source
 
-_HIDDEN = ("created_timestamp", "_manifest")
+_HIDDEN = ("created_timestamp", "_manifest", "_ingested", "_version")
 _KNOWN_AT = pl.max_horizontal("event_timestamp", "created_timestamp")
+# Sums in another order differ in the last bits; a leak differs in the first ones.
+_RELATIVE, _ABSOLUTE = 1e-6, 1e-9
+
+
+@dataclass(frozen=True)
+class HistoryStep:
+    """The rows that one run of a view adds to its history, and the values of all keys and events after it.
+
+    `pending` are the rows that were not known yet at the run: the next run replaces those it makes known. `rejected`
+    tells what was wrong with the rows that broke the view's contract.
+    """
+
+    rows: pl.DataFrame
+    pending: pl.DataFrame
+    state: pl.DataFrame
+    rejected: pl.DataFrame | None = None
 
 
 def build_history(view: FeatureView, snapshots: Mapping[str, Snapshot]) -> pl.DataFrame:
     """All values the view ever had, sorted by keys, event and created time.
 
-    A value first seen is created at its event_timestamp. At each later instant at which a source row was corrected,
+    A value computed from rows of first ingests and backfills is created at its event_timestamp. At each later ingest
     the values that changed are stated again, created at that instant; a value that vanished is stated again with its
     predecessor's values, or with nulls, so that it stops shadowing them.
     """
-    versions = [snapshots[source.name].scan().collect() for source in view.sources]
-    return history_of(view, versions)
+    return history_of(view, [snapshots[source.name].scan_ingested().collect() for source in view.sources])
 
 
 def history_of(view: FeatureView, versions: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """The same from frames of row versions, one for each source of the view."""
-    instants = correction_instants(versions)
-    state = view_rows(view, _first_seen(view, versions, None))
-    parts = [_known_between(state, None, instants[0] if instants else None)]
-    for index, instant in enumerate(instants):
-        rows = view_rows(view, _first_seen(view, versions, instant))
-        full = _with_restated(view, rows, state.filter(instant > _KNOWN_AT))
-        parts.append(_changed(full, state, instant))
-        following = instants[index + 1] if index + 1 < len(instants) else None
-        parts.append(_known_between(rows, instant, following))
-        state = full
-    return sorted_history(view, pl.concat(parts))
+    instants = ingest_instants(versions)
+    first = first_step(view, versions, until=instants[0] if instants else None)
+    steps = [first, *later_steps(view, versions, first, instants)]
+    return sorted_history(view, pl.concat([*(step.rows for step in steps), steps[-1].pending]))
+
+
+def first_step(view: FeatureView, versions: Sequence[pl.DataFrame], *, until: datetime | None) -> HistoryStep:
+    """The history of the rows that were known at their events; rows known from `until` on are pending."""
+    kept = view_rows(view, _rows_at(view, versions, None))
+    if until is None:
+        return HistoryStep(kept.rows, kept.rows.clear(), kept.rows, kept.rejected)
+    known, pending = kept.rows.filter(until > _KNOWN_AT), kept.rows.filter(until <= _KNOWN_AT)
+    return HistoryStep(known, pending, kept.rows, kept.rejected)
+
+
+def later_steps(
+    view: FeatureView, versions: Sequence[pl.DataFrame], last: HistoryStep, instants: Sequence[datetime]
+) -> Iterable[HistoryStep]:
+    """What each ingest after the step `last` adds, at its instant.
+
+    Raises `LooksAhead` where a value from before all rows of the ingest changed.
+    """
+    for instant in instants:
+        kept = view_rows(view, _rows_at(view, versions, instant))
+        rows = kept.rows
+        # A row that was not known before this run is replaced by it, not kept as an older version.
+        made_known = last.pending.filter(instant > _KNOWN_AT)
+        full = _with_restated(view, rows, last.state.filter(instant > _KNOWN_AT))
+        changed = _changed(full, last.state, instant)
+        changed = _without_rounding(view, changed, last.state, _earliest_event(view, versions, instant))
+        at_once = rows.filter(instant == _KNOWN_AT)
+        added = pl.concat([made_known, changed, at_once])
+        last = HistoryStep(added, rows.filter(instant < _KNOWN_AT), full, kept.rejected)
+        yield last
 
 
 def sorted_history(view: FeatureView, rows: pl.DataFrame) -> pl.DataFrame:
@@ -52,31 +92,40 @@ def sorted_history(view: FeatureView, rows: pl.DataFrame) -> pl.DataFrame:
     return rows.sort(*identity, maintain_order=True).unique(identity, keep="last", maintain_order=True)
 
 
-def correction_instants(versions: Sequence[pl.DataFrame]) -> list[datetime]:
-    """The instants at which source rows were corrected: created after they were knowable."""
-    found: set[datetime] = set()
-    for frame in versions:
-        late = frame.filter(pl.col("created_timestamp") > pl.col("event_timestamp"))
-        found.update(late["created_timestamp"].unique().to_list())
-    return sorted(found)
+def newest_state(view: FeatureView, rows: pl.DataFrame) -> pl.DataFrame:
+    """The newest values of each key and event in the parts of a history, in the order of its runs: its last state."""
+    return rows.unique([*view.join_keys, "event_timestamp"], keep="last")
+
+
+def ingest_instants(versions: Sequence[pl.DataFrame]) -> list[datetime]:
+    """The instants of the ingests after the first one, of all sources together."""
+    instants = {instant for frame in versions for instant in frame["_ingested"].drop_nulls().unique()}
+    return sorted(instants)
 
 
 def rows_of_source(source: Source, versions: pl.DataFrame, instant: datetime | None) -> pl.LazyFrame:
-    """One row a key: the newest version known at `instant`, and rows first seen later as they were first seen."""
-    known = pl.col("created_timestamp") <= pl.col("event_timestamp")
+    """One row a key as ingested by `instant`: its newest version. None: as the first ingest and backfills say."""
+    is_ingested = pl.col("_ingested").is_null()
     if instant is not None:
-        known = known | (pl.col("created_timestamp") <= instant)
-    newest = versions.filter(known).sort("created_timestamp", maintain_order=True)
-    rows = newest.unique(list(source.keys), keep="last", maintain_order=True)
+        is_ingested = is_ingested | (pl.col("_ingested") <= instant)
+    rows = versions.filter(is_ingested)
+    if versions["_version"].max():
+        rows = rows.sort("_version", maintain_order=True).unique(list(source.keys), keep="last", maintain_order=True)
     return rows.drop(_HIDDEN, strict=False).sort("event_timestamp", *source.keys).lazy()
 
 
-def view_rows(view: FeatureView, sources: Sequence[pl.LazyFrame]) -> pl.DataFrame:
-    """The view computed from these source rows, one row for each key and event."""
+def newest_rows_of_source(source: Source, versions: pl.DataFrame) -> pl.LazyFrame:
+    """One row a key: its newest version."""
+    return rows_of_source(source, versions, versions["_ingested"].max())  # type: ignore[arg-type]  # an instant
+
+
+def view_rows(view: FeatureView, sources: Sequence[pl.LazyFrame]) -> KeptRows:
+    """The view computed from these source rows, one row for each key and event, checked by its contract."""
     rows = normal_rows(view, view(*sources).lazy())
     identity = [*view.join_keys, "event_timestamp"]
     features = [feature.name for feature in view.features]
-    return rows.sort(*identity, "created_timestamp", *features).unique(identity, keep="last", maintain_order=True)
+    rows = rows.sort(*identity, "created_timestamp", *features).unique(identity, keep="last", maintain_order=True)
+    return keep_good_rows(view, rows)
 
 
 def normal_rows(view: FeatureView, rows: pl.LazyFrame) -> pl.DataFrame:
@@ -94,14 +143,8 @@ def normal_rows(view: FeatureView, rows: pl.LazyFrame) -> pl.DataFrame:
     return frame.filter(present).select(*keys, *stamps, *typed)
 
 
-def _first_seen(view: FeatureView, versions: Sequence[pl.DataFrame], instant: datetime | None) -> list[pl.LazyFrame]:
+def _rows_at(view: FeatureView, versions: Sequence[pl.DataFrame], instant: datetime | None) -> list[pl.LazyFrame]:
     return [rows_of_source(source, frame, instant) for source, frame in zip(view.sources, versions, strict=True)]
-
-
-def _known_between(rows: pl.DataFrame, start: datetime | None, end: datetime | None) -> pl.DataFrame:
-    if start is not None:
-        rows = rows.filter(start <= _KNOWN_AT)
-    return rows if end is None else rows.filter(end > _KNOWN_AT)
 
 
 def _with_restated(view: FeatureView, rows: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
@@ -131,6 +174,49 @@ def _changed(now: pl.DataFrame, before: pl.DataFrame, instant: datetime) -> pl.D
     known = now.filter(instant > _KNOWN_AT)
     changed = known.join(before.select(columns), on=columns, how="anti", nulls_equal=True)
     return changed.with_columns(created_timestamp=pl.lit(instant, dtype=now.schema["created_timestamp"]))
+
+
+def _earliest_event(view: FeatureView, versions: Sequence[pl.DataFrame], instant: datetime) -> datetime:
+    """The earliest event that an ingest touched: of its rows, and of the versions that they replaced."""
+    events = []
+    for source, frame in zip(view.sources, versions, strict=True):
+        keys = frame.filter(pl.col("_ingested") == instant).select(source.keys)
+        events.append(frame.join(keys, on=list(source.keys), how="semi")["event_timestamp"])
+    earliest: datetime = pl.concat(events).min()  # type: ignore[assignment]  # the column holds instants
+    return earliest
+
+
+def _without_rounding(
+    view: FeatureView, changed: pl.DataFrame, before: pl.DataFrame, earliest: datetime
+) -> pl.DataFrame:
+    """Changed rows without those from before `earliest` that differ in the last bits, as sums in another order do."""
+    past = changed.filter(pl.col("event_timestamp") < earliest)
+    if past.is_empty():
+        return changed
+    identity = [*view.join_keys, "event_timestamp"]
+    pairs = past.join(before, on=identity, how="left", suffix="_cut")
+    for feature in view.features:
+        moved = pairs.filter(differs(feature.name, feature.dtype))
+        if len(moved):
+            row = moved.row(0, named=True)
+            facts = f"is {row[feature.name]!r} with later rows and {row[feature.name + '_cut']!r} without"
+            raise LooksAhead(view.name, feature.name, where_of(view, row), facts)
+    return changed.filter(pl.col("event_timestamp") >= earliest)
+
+
+def differs(name: str, dtype: str) -> pl.Expr:
+    """Whether a feature differs from its `_cut` by more than rounding."""
+    one, other = pl.col(name), pl.col(f"{name}_cut")
+    if dtype != "float":
+        return one.ne_missing(other)
+    near = (one - other).abs() <= _ABSOLUTE + _RELATIVE * one.abs()
+    return one.ne_missing(other) & ~near.fill_null(False)
+
+
+def where_of(view: FeatureView, row: Mapping[str, object]) -> str:
+    """The event and keys of a row, for a message."""
+    keys = ", ".join(f"{key}={row[key]!r}" for key in view.join_keys)
+    return f"{row['event_timestamp']} ({keys})"
 
 
 def _instant(frame: pl.DataFrame, name: str, view: str) -> pl.Expr:

@@ -92,7 +92,7 @@ def _by_view(joins: Sequence[ViewJoin]) -> dict[str, list[int]]:
 
 def _bytes(history: FeatureHistory | pl.LazyFrame) -> int:
     """The uncompressed bytes of a stored history; 0 for one in memory."""
-    return 0 if isinstance(history, pl.LazyFrame) else uncompressed_bytes(history.path)
+    return 0 if isinstance(history, pl.LazyFrame) else sum(map(uncompressed_bytes, history.paths()))
 
 
 def uncompressed_bytes(path: Path) -> int:

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from touchline.features.vectors.packed_row import PackedRow
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from touchline.features.declaration.view import FeatureView
+    from touchline.features.offline.histories import FeatureHistory
     from touchline.features.online.base import OnlineStore
 
 Key = TypeVar("Key", bound=Hashable)
@@ -29,19 +29,19 @@ Result = TypeVar("Result")
 Fallback = Callable[[ServedView, Mapping[str, Any], datetime], PackedRow | None]
 """Gives the newest row of an entity (its join keys by name) known at a cutoff, or None."""
 
-ComputeHistory = Callable[["FeatureView"], Path]
-"""Computes a view on the current snapshots, unless that was done already; gives the file of the history."""
+ComputeHistory = Callable[["FeatureView"], "FeatureHistory"]
+"""Computes a view on the current snapshots, unless that was done already."""
 
 
 class OfflineLast:
-    """Reads the entity's newest row from the history file that `find` gives for its view, or None without one."""
+    """Reads the entity's newest row from the history that `find` gives for its view, or None without one."""
 
-    def __init__(self, find: Callable[[ServedView], Path | None]) -> None:
+    def __init__(self, find: Callable[[ServedView], FeatureHistory | None]) -> None:
         self._find = find
 
     def __call__(self, view: ServedView, entity: Mapping[str, Any], cutoff: datetime) -> PackedRow | None:
-        path = self._find(view)
-        return None if path is None else newest_known_row(path, view, entity, cutoff)
+        history = self._find(view)
+        return None if history is None else newest_known_row(history, view, entity, cutoff)
 
 
 class ComputeOnMiss:
@@ -59,8 +59,8 @@ class ComputeOnMiss:
         self._flight = SingleFlight(self._history)
 
     def __call__(self, view: ServedView, entity: Mapping[str, Any], cutoff: datetime) -> PackedRow | None:
-        path = self._flight(view)
-        row = None if path is None else newest_known_row(path, view, entity, cutoff)
+        history = self._flight(view)
+        row = None if history is None else newest_known_row(history, view, entity, cutoff)
         if row is None or (view.ttl_micros is not None and row.event < micros(cutoff) - view.ttl_micros):
             return None
         key = view.key(dict(zip(view.request_columns, entity.values(), strict=True)))
@@ -68,16 +68,18 @@ class ComputeOnMiss:
             self._online.write([(key, view.layout.pack(*row))])
         return row
 
-    def _history(self, view: ServedView) -> Path | None:
+    def _history(self, view: ServedView) -> FeatureHistory | None:
         declared = self._declared().get(view.view)
         if declared is None or declared.feature_version != view.feature_version:
             return None
         return self._compute(declared)
 
 
-def newest_known_row(path: Path, view: ServedView, entity: Mapping[str, Any], cutoff: datetime) -> PackedRow | None:
-    """The entity's newest row of a history file among those known at the cutoff."""
-    rows = _known_rows(path, view, entity, cutoff)
+def newest_known_row(
+    history: FeatureHistory, view: ServedView, entity: Mapping[str, Any], cutoff: datetime
+) -> PackedRow | None:
+    """The entity's newest row of a history among those known at the cutoff."""
+    rows = _known_rows(history, view, entity, cutoff)
     if rows.is_empty():
         return None
     newest = rows.row(-1, named=True)
@@ -88,13 +90,14 @@ def newest_known_row(path: Path, view: ServedView, entity: Mapping[str, Any], cu
     return PackedRow(micros(newest["event_timestamp"]), micros(newest["created_timestamp"]), values)
 
 
-def _known_rows(path: Path, view: ServedView, entity: Mapping[str, Any], cutoff: datetime) -> pl.DataFrame:
+def _known_rows(history: FeatureHistory, view: ServedView, entity: Mapping[str, Any], cutoff: datetime) -> pl.DataFrame:
     import polars as pl
 
     kinds = dict(zip(view.join_keys, view.key_types, strict=True))
     same = [pl.col(key) == (int(value) if kinds[key] == "int" else value) for key, value in entity.items()]
     known = pl.max_horizontal("event_timestamp", "created_timestamp") <= cutoff
-    return pl.scan_parquet(path).filter(*same, known).sort("event_timestamp", "created_timestamp").collect()
+    rows = pl.concat([frame.filter(*same, known) for frame in history.scan_parts()])
+    return rows.sort("event_timestamp", "created_timestamp", maintain_order=True).collect()
 
 
 @dataclass

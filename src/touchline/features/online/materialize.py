@@ -13,7 +13,7 @@ import polars as pl
 from sqlalchemy import insert, update
 
 from touchline.features.offline.compute_view import compute_view, watermark_of
-from touchline.features.offline.histories import FeatureHistory
+from touchline.features.offline.histories import FeatureHistories, FeatureHistory
 from touchline.features.vectors.packed_row import Layout
 from touchline.features.vectors.served_view import ViewKeys, entity_key, view_keys
 from touchline.features.vectors.watermark import ViewMetadata, instant_of, micros
@@ -48,22 +48,35 @@ class Materialized:
 
 
 def materialize(
-    view: FeatureView, history: FeatureHistory, store: OnlineStore, *, now: datetime, progress: Progress | None = None
+    view: FeatureView,
+    history: FeatureHistory,
+    store: OnlineStore,
+    *,
+    now: datetime,
+    histories: FeatureHistories | None = None,
+    progress: Progress | None = None,
 ) -> Materialized:
     """Write each entity's newest value known at `now`; a newer value already online stays.
 
-    Only rows that changed since the last materialization are sent. The metadata beside the rows names that one, so an
-    interrupted run is simply run again, and a store that lost its rows gets all of them.
+    Only entities with rows since the last materialization are looked at, where `histories` has its history. The
+    metadata beside the rows names it, so an interrupted run is simply run again, and a store that lost its rows gets
+    all of them.
     """
     keys = view_keys(history.project, view.name, view.feature_version)
     layout = view_layout(view)
-    newest = newest_rows(view, history.scan(), now)
-    watermark = watermark_of(history.scan(), now)
-    changed = _changed_rows(view, history, newest, _read_metadata(view, store, keys))
-    metadata = ViewMetadata(layout.id, micros(watermark) if watermark else 0, micros(now), history.hash, len(newest))
+    rows_by_file = pl.concat(history.scan_parts())
+    watermark = watermark_of(rows_by_file, now)
+    entities = _count_entities(view, rows_by_file, now)
+    last = _read_metadata(view, store, keys)
+    earlier = None if last is None or histories is None else _history_of(view, history, last, histories)
+    if last is None or earlier is None:
+        changed = newest_rows(view, rows_by_file, now)
+    else:
+        changed = _changed_rows(view, history, earlier, now=now, materialized=instant_of(last.materialized))
+    metadata = ViewMetadata(layout.id, micros(watermark) if watermark else 0, micros(now), history.hash, entities)
     rows = _with_progress(packed_rows(view, changed, layout, keys), len(changed), progress)
     written = store.write(rows, {keys.metadata: metadata.pack()})
-    return Materialized(view.name, view.feature_version, len(newest), written, watermark)
+    return Materialized(view.name, view.feature_version, entities, written, watermark)
 
 
 def materialize_view(
@@ -85,7 +98,8 @@ def materialize_view(
         history = compute_view(view, project=project, stores=stores, clock=clock)
         run = _begin(history, stores, clock)
         try:
-            done = materialize(view, history, online, now=clock.now(), progress=progress)
+            histories = FeatureHistories(stores)
+            done = materialize(view, history, online, now=clock.now(), histories=histories, progress=progress)
         except BaseException:
             _end(run, stores, clock, status="failed")
             raise
@@ -94,9 +108,15 @@ def materialize_view(
 
 
 def newest_rows(view: FeatureView, history: pl.LazyFrame, now: datetime) -> pl.DataFrame:
-    """The newest row of each entity among those known at `now`; the history is sorted by keys, event and created."""
-    known = history.filter(now >= _KNOWN_AT).collect()
-    return known.unique(list(view.join_keys), keep="last", maintain_order=True)
+    """The newest row of each entity among those known at `now`, sorted by keys; the history in any order.
+
+    Of rows that share event and created time the last one counts.
+    """
+    keys, known = list(view.join_keys), history.filter(now >= _KNOWN_AT)
+    newest_event = known.group_by(keys).agg(pl.col("event_timestamp").max())
+    rows = known.join(newest_event, on=[*keys, "event_timestamp"], how="semi", maintain_order="left")
+    ordered = rows.sort(*keys, "created_timestamp", maintain_order=True)
+    return ordered.unique(keys, keep="last", maintain_order=True).collect()
 
 
 def view_layout(view: FeatureView) -> Layout:
@@ -125,17 +145,36 @@ def _read_metadata(view: FeatureView, store: OnlineStore, keys: ViewKeys) -> Vie
     return ViewMetadata.unpack(data, view.name) if data else None
 
 
+def _history_of(
+    view: FeatureView, history: FeatureHistory, last: ViewMetadata, histories: FeatureHistories
+) -> FeatureHistory | None:
+    """The history that was materialized last; None if it is not stored any more."""
+    return histories.find(
+        history.project, view.name, view.feature_version, keys=view.join_keys, hash=last.history or "-"
+    )
+
+
 def _changed_rows(
-    view: FeatureView, history: FeatureHistory, newest: pl.DataFrame, metadata: ViewMetadata | None
+    view: FeatureView, history: FeatureHistory, earlier: FeatureHistory, *, now: datetime, materialized: datetime
 ) -> pl.DataFrame:
-    """The rows that the last materialization did not write, found by comparing with its history."""
-    if metadata is None or not metadata.history:
-        return newest
-    path = history.path.with_name(f"{metadata.history}.parquet")
-    if not path.exists():
-        return newest
-    before = newest_rows(view, pl.scan_parquet(path), instant_of(metadata.materialized))
+    """The newest rows that are not those of an earlier history at its materialization."""
+    keys = list(view.join_keys)
+    files = history.scan_parts(without=earlier.files)
+    # The rows of shared files count where they have become known since.
+    later = [frame.filter(materialized < _KNOWN_AT) for frame in earlier.scan_parts()]
+    entities = pl.concat([frame.select(keys) for frame in (*files, *later)]).unique().collect().lazy()
+    newest, before = (
+        newest_rows(view, pl.concat(one.scan_parts()).join(entities, on=keys, how="semi"), at)
+        for one, at in ((history, now), (earlier, materialized))
+    )
     return newest.join(before.select(newest.columns), on=newest.columns, how="anti", nulls_equal=True)
+
+
+def _count_entities(view: FeatureView, history: pl.LazyFrame, now: datetime) -> int:
+    """The number of entities with a value known at `now`."""
+    entities = history.filter(now >= _KNOWN_AT).select(view.join_keys).unique()
+    count: int = entities.select(pl.len()).collect().item()
+    return count
 
 
 def _with_progress(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from touchline.features.declaration.on_demand import Transform
-from touchline.features.offline.histories import FeatureHistories
+from touchline.features.offline.histories import FeatureHistories, FeatureHistory
 from touchline.features.online.base import OnlineStore
 from touchline.features.online.fallbacks import ComputeOnMiss, Fallback, OfflineLast
 from touchline.features.online.reader import FeatureReader
@@ -47,16 +46,16 @@ def open_reader(
     policies = {view.fallback for view in release.views}
     fallbacks: dict[str, Fallback] = {}
     if "offline_last" in policies:
-        fallbacks["offline_last"] = OfflineLast(FeatureHistories(stores).newest_path)
+        fallbacks["offline_last"] = OfflineLast(FeatureHistories(stores).newest)
     if "compute" in policies:
         fallbacks["compute"] = ComputeOnMiss(declared, _computer(release.project, stores, clock), online)
     return FeatureReader(release.views, release.columns, online, release.transforms, stand_in, fallbacks)
 
 
-def _computer(project: str, stores: DataStores, clock: Clock) -> Callable[[FeatureView], Path]:
-    def compute(view: FeatureView) -> Path:
+def _computer(project: str, stores: DataStores, clock: Clock) -> Callable[[FeatureView], FeatureHistory]:
+    def compute(view: FeatureView) -> FeatureHistory:
         from touchline.features.offline.compute_view import compute_view
 
-        return compute_view(view, project=project, stores=stores, clock=clock).path
+        return compute_view(view, project=project, stores=stores, clock=clock)
 
     return compute

@@ -93,6 +93,10 @@ class ReleaseSlot:
     def wall(self) -> datetime:
         return self._clock.wall()
 
+    def move_to(self, instant: datetime) -> None:
+        """Move a clock that stands still, for all processes."""
+        self._clock.move_to(instant)
+
     def refresh(self) -> bool:
         """Follow the journal; True when another release answers from now on."""
         try:

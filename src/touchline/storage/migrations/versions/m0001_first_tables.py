@@ -105,6 +105,7 @@ sa.Table(
     _number("settled"),
     _number("request_count"),
     _float("duration_seconds"),
+    _boolean("is_backfill"),
     _document("files"),
     _text("message"),
     sa.Index(None, "project", "source", "started_at"),
@@ -119,8 +120,11 @@ sa.Table(
     _number("sequence"),
     _number("rows"),
     _text("schema_hash"),
-    _text("object_key"),
     _text("parent_hash", null=True),
+    _instant("ingested_at"),
+    _boolean("is_appended"),
+    _document("keys"),
+    _document("parts"),
     sa.Index(None, "project", "source", "sequence", unique=True),
 )
 sa.Table(
@@ -157,9 +161,14 @@ sa.Table(
     _text("project", key=True),
     _text("view", key=True),
     _text("feature_version", key=True),
-    _text("snapshot_hash", key=True),
-    _text("object_key"),
+    _text("hash", key=True),
     _number("rows"),
+    _number("quarantined"),
+    _instant("computed_until"),
+    _document("snapshots"),
+    _document("pushed"),
+    _document("parts"),
+    _document("pending", null=True),
     _instant("created_at"),
 )
 sa.Table(
