@@ -12,6 +12,7 @@ from tests.registry.builders import NOW, a_frame, a_task, a_trained, a_training_
 from touchline.errors import (
     GateFailed,
     IllegalStageChange,
+    NotComparable,
     NotEvaluated,
     ReasonMissing,
     ReleaseTampered,
@@ -21,6 +22,7 @@ from touchline.registry import (
     Decision,
     Gate,
     GateInputs,
+    ModelVersion,
     Registry,
     Releases,
     Trained,
@@ -191,7 +193,7 @@ def refitted(seed: int) -> tuple[GateInputs, list[Recipe]]:
     trained = a_trained(seed=seed, now=NOW + timedelta(days=seed))
     asked: list[Recipe] = []
 
-    def again(recipe: Recipe) -> pl.DataFrame:
+    def again(_: ModelVersion, recipe: Recipe) -> pl.DataFrame:
         asked.append(recipe)
         return refit(recipe, trained.task, a_training_set(a_frame(seed=seed)), trained.result)
 
@@ -209,12 +211,34 @@ def test_production_is_refitted_on_the_candidates_rows_once(two: Registry) -> No
     assert asked == [read_recipe(two, read_version(two, "p", 1))]
 
 
+def test_a_gate_that_cannot_compare_says_no_and_a_person_may_overrule_it(two: Registry) -> None:
+    promote(two, "p", 1, ANN)
+    record_version(two, a_trained(seed=2, now=NOW + timedelta(days=2)))
+
+    def impossible(production: ModelVersion, _: Recipe) -> pl.DataFrame:
+        raise NotComparable(3, production.version, "its examples have no column 'odds'")
+
+    context = GateInputs((Gate.improves("log_loss"),), refit=impossible)
+    with pytest.raises(
+        GateFailed, match=r"cannot be compared with Production version 1: .*'odds'\. To promote it .*--now"
+    ):
+        promote(two, "p", 3, ANN, inputs=context)
+    with pytest.raises(ReasonMissing):
+        promote(two, "p", 3, Decision("ann", now=True), inputs=context)
+    done = promote(two, "p", 3, Decision("ann", "the odds are gone", now=True), inputs=context)
+    assert done.version.stage == "Production"
+    worse = GateInputs((Gate.improves("log_loss"), Gate("accuracy", at_least=2.0)), refit=impossible)
+    record_version(two, a_trained(seed=3, now=NOW + timedelta(days=3)))
+    with pytest.raises(GateFailed, match="below the gate's"):
+        promote(two, "p", 4, Decision("ann", "whatever", now=True), inputs=worse)
+
+
 def test_a_refit_that_lacks_a_test_row_is_no_comparison(two: Registry) -> None:
     promote(two, "p", 1, ANN)
     record_version(two, a_trained(seed=2, now=NOW + timedelta(days=2)))
     context, _ = refitted(2)
     assert context.refit is not None
-    short = GateInputs(context.gates, refit=lambda recipe: context.refit(recipe)[1:])  # type: ignore[misc]
+    short = GateInputs(context.gates, refit=lambda *given: context.refit(*given)[1:])  # type: ignore[misc]
     with pytest.raises(NotEvaluated, match=r"no prediction of Production version 1 for 1 of 240 test rows \(first: e"):
         promote(two, "p", 3, ANN, inputs=short)
     assert two.journal.state("p").production == 1

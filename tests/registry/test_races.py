@@ -17,6 +17,7 @@ from touchline.registry import (
     Decision,
     Gate,
     GateInputs,
+    ModelVersion,
     Registry,
     promote,
     read_predictions,
@@ -87,7 +88,7 @@ def ten_promote_at_once(registry: Registry) -> None:
     together = Barrier(PROMOTERS, timeout=120)
     rows = read_predictions(registry, read_version(registry, "p", 2)).select("example_id", p_no=0.5, p_yes=0.5)
 
-    def refit(_: Recipe) -> pl.DataFrame:
+    def refit(_: ModelVersion, __: Recipe) -> pl.DataFrame:
         together.wait()
         return rows
 

@@ -1,4 +1,5 @@
 from touchline.automation.gate_inputs import material_of as material_of
+from touchline.automation.ingest_sources import ingest_and_settle as ingest_and_settle
 from touchline.automation.pipeline import PipelineReport as PipelineReport
 from touchline.automation.pipeline import run_pipeline as run_pipeline
 from touchline.automation.production_drift import check_production_drift as check_production_drift
@@ -7,7 +8,6 @@ from touchline.automation.promotion import promote_version as promote_version
 from touchline.automation.promotion import roll_back as roll_back
 from touchline.automation.run_records import PipelineRuns as PipelineRuns
 from touchline.automation.steps import PipelineContext as PipelineContext
-from touchline.automation.steps import ingest_and_settle as ingest_and_settle
 from touchline.automation.stores import Stores as Stores
 from touchline.automation.summary import ProductionSummary as ProductionSummary
 from touchline.automation.summary import summarize_production as summarize_production

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from touchline.features import read_training_set
-from touchline.registry import GateInputs, Material, declared_families, refitter
+from touchline.errors import NotComparable, TouchlineError
+from touchline.features import build_training_set, compute_view, read_training_set
+from touchline.ingest import read_snapshot
+from touchline.project import load_released_code
+from touchline.registry import GateInputs, Material, ReleaseManifest, Releases, declared_families, refitter
 
 if TYPE_CHECKING:
     import polars as pl
 
     from touchline.automation.steps import PipelineContext
     from touchline.features import TrainingSet
-    from touchline.registry import ModelVersion, Refit
+    from touchline.project import Project
+    from touchline.registry import ModelVersion, Refit, Release
     from touchline.training import Recipe
 
 
@@ -37,10 +42,68 @@ def _material(context: PipelineContext, training_set: TrainingSet) -> Material:
 
 
 def _refit(context: PipelineContext, version: ModelVersion, material: Material) -> Refit:
-    refit = refitter(version, material)
-
-    def refit_with_progress(recipe: Recipe) -> pl.DataFrame:
+    def refit(production: ModelVersion, recipe: Recipe) -> pl.DataFrame:
         context.on_progress("fitting Production's recipe on the same rows")
-        return refit(recipe)
+        return refitter(version, _opponents_material(context, version, production, material))(recipe)
 
-    return refit_with_progress
+    return refit
+
+
+def _opponents_material(
+    context: PipelineContext, version: ModelVersion, production: ModelVersion, material: Material
+) -> Material:
+    """The version's examples with the features that Production reads: its own, where the declaration has others."""
+    state = context.stores.journal.state(context.project.name)
+    release = Releases(context.stores).find(state.releases.get(production.version, ""))
+    if release is None or not _has_other_features(release, material.training_set):
+        return material
+    try:
+        project = load_released_code(release.path / "code", project=context.project.name, release=release.id)
+        training_set = _joined(context, project, material.training_set)
+    except Exception as failure:  # code of a project may raise anything; the gate then says no, with the reason
+        reason = str(failure) if isinstance(failure, TouchlineError) else f"{type(failure).__name__}: {failure}"
+        raise NotComparable(version.version, production.version, reason) from failure
+    families = {**declared_families(project.training), **(material.families or {})}
+    task = material.task.model_copy(update={"features": project.task.features, "on_demand": project.task.on_demand})
+    return replace(material, task=task, training_set=training_set, families=families)
+
+
+def _has_other_features(release: Release, training_set: TrainingSet) -> bool:
+    """Whether a release reads another version of a view or transform, or another column, than a training set has."""
+    manifest = ReleaseManifest.from_bytes((release.path / "release.json").read_bytes())
+    views = {view.view: view.feature_version for view in manifest.views}
+    columns = {column.name for column in training_set.columns}
+    return (
+        any(training_set.lineage.get("views", {}).get(name) != version for name, version in views.items())
+        or any(column.name not in columns for column in manifest.columns)
+        or _on_demand_versions(release) != dict(training_set.lineage.get("on_demand", {}))
+    )
+
+
+def _on_demand_versions(release: Release) -> dict[str, str]:
+    import json
+
+    lineage = json.loads((release.path / "lineage.json").read_bytes())
+    return dict(lineage.get("on_demand", {}))
+
+
+def _joined(context: PipelineContext, project: Project, training_set: TrainingSet) -> TrainingSet:
+    """The examples of a training set with the features that another declaration joins to them, on the same data."""
+    task, stores, name = project.task, context.stores, context.project.name
+    computed = [column.name for column in training_set.columns if column.origin != "input"]
+    examples = training_set.frame.drop(computed)
+    snapshots = training_set.lineage["sources"]
+    histories = {
+        view.name: compute_view(
+            view,
+            project=name,
+            stores=stores,
+            clock=context.clock,
+            snapshots={
+                source.name: read_snapshot(name, source.name, stores, snapshots.get(source.name))
+                for source in view.sources
+            },
+        )
+        for view in {join.view.name: join.view for join in task.features}.values()
+    }
+    return build_training_set(examples, task.features, histories, task.inputs, task.on_demand)

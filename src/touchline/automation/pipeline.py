@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from touchline.automation import steps
 from touchline.automation.promotion import Promotion, promote_version
+from touchline.automation.released_views import RenewedView, renew_released_views
 from touchline.automation.run_records import PipelineRuns, RunRecord
 from touchline.automation.steps import PipelineContext
 from touchline.automation.training_key import training_key
@@ -51,6 +52,7 @@ class PipelineReport:
     is_new: bool
     promotion: Promoted | None
     refusal: GateFailed | None
+    renewed: tuple[RenewedView, ...] = ()
 
 
 def run_pipeline(context: PipelineContext, *, trigger: str, actor: str, is_forced: bool = False) -> PipelineReport:
@@ -93,6 +95,8 @@ def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: 
         output |= {"version": version.version, "is_new": is_new}
     with record.step("materialize") as output:
         output |= {done.view: done.written for done in steps.materialize_all(context, histories)}
+        renewed = renew_released_views(context)
+        output |= {f"{one.view} {one.feature_version}": one.failure or one.rows for one in renewed}
     with record.step("promote") as output:
         decision = Decision(actor, reason=f"trigger: {record.trigger}")
         promotion, refusal = _promote(context, version, decision, training_set=training_set)
@@ -102,7 +106,7 @@ def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: 
     final = read_version(context.stores, context.project.name, version.version)
     promoted = promotion.promoted if promotion else None
     return PipelineReport(
-        record.id, context.project.name, record.trigger, ingested, settled, final, is_new, promoted, refusal
+        record.id, context.project.name, record.trigger, ingested, settled, final, is_new, promoted, refusal, renewed
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from touchline.errors import SnapshotNotFound
 from touchline.features import (
     FeatureHistories,
     FeatureHistory,
@@ -51,20 +50,6 @@ class PipelineContext:
     @property
     def clock(self) -> Clock:
         return self.stores.clock
-
-
-def ingest_and_settle(
-    context: PipelineContext, sources: Sequence[Source], *, is_backfill: bool = False
-) -> tuple[tuple[IngestReport, ...], Settled | None]:
-    """Ingest these sources and settle predictions; `Settled` is None while another source was never ingested."""
-    reports = ingest_all(context, sources, is_backfill=is_backfill)
-    try:
-        snapshots = current_snapshots(context)
-    except SnapshotNotFound:
-        return reports, None
-    histories = compute_features(context, snapshots)
-    materialize_all(context, histories)
-    return reports, settle(context, current_examples(context, snapshots))
 
 
 def ingest_all(

@@ -11,6 +11,7 @@ __all__ = [
     "GateFailed",
     "IllegalStageChange",
     "InvalidFilter",
+    "NotComparable",
     "NotEvaluated",
     "NotPortable",
     "NotReproducible",
@@ -76,6 +77,17 @@ class GateFailed(TouchlineError):
     def __init__(self, project: str, version: int, stage: str, messages: Sequence[str]) -> None:
         self.project, self.version, self.messages = project, version, tuple(messages)
         super().__init__(f"{project} version {version} stays in {stage}: {'; '.join(messages)}.")
+
+
+class NotComparable(TouchlineError):
+    """Production cannot be evaluated on the examples of a version; only a person can decide then."""
+
+    def __init__(self, version: int, production: int, reason: str) -> None:
+        self.version, self.production, self.reason = version, production, reason
+        super().__init__(
+            f"version {version} cannot be compared with Production version {production}: {reason.rstrip('.')}. To "
+            f"promote it without the comparison: touchline models promote {version} --now --reason '...'"
+        )
 
 
 class NotEvaluated(TouchlineError):

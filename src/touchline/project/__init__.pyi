@@ -5,6 +5,7 @@ from touchline.project.clocks import project_clock as project_clock
 from touchline.project.load import LoadedProject as LoadedProject
 from touchline.project.load import find_projects as find_projects
 from touchline.project.load import load_project as load_project
+from touchline.project.load import load_released_code as load_released_code
 from touchline.project.plan import Plan as Plan
 from touchline.project.plan import PlannedChange as PlannedChange
 from touchline.project.plan import declared_state as declared_state

@@ -56,7 +56,7 @@ def load_project(place: str | Path, *, base: Path) -> LoadedProject:
     Raises `ProjectNotFound`, or `InvalidProject` with the file, the line, the field and the nearest valid name.
     """
     folder = place.absolute() if isinstance(place, Path) else _folder_of(place, base=base)
-    module = _import(folder)
+    module = _import(folder, folder.name)
     project = getattr(module, "project", None)
     if not isinstance(project, Project):
         raise InvalidProject(
@@ -72,6 +72,20 @@ def load_project(place: str | Path, *, base: Path) -> LoadedProject:
         )
     _name_versions(project)
     return LoadedProject(project, folder, code_hash(folder))
+
+
+def load_released_code(folder: Path, *, project: str, release: str) -> Project:
+    """The project that a release's own code declares, beside the present one. Raises as `load_project` does."""
+    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # a release's folder stays as it is
+    try:
+        module = _import(folder, f"{project}_release_{release}")
+    finally:
+        sys.dont_write_bytecode = writes_bytecode
+    declared = getattr(module, "project", None)
+    if not isinstance(declared, Project):
+        raise InvalidProject(folder / _FILE, None, "it declares no `project`", "Promote a version trained anew.")
+    _name_versions(declared)
+    return declared
 
 
 def _name_versions(project: Project) -> list[str]:
@@ -90,18 +104,18 @@ def _folder_of(place: str, *, base: Path) -> Path:
     raise ProjectNotFound(place, base, names)
 
 
-def _import(folder: Path) -> ModuleType:
+def _import(folder: Path, package: str) -> ModuleType:
     if not (folder / _FILE).is_file():
         raise ProjectNotFound(str(folder), folder.parent, [])
     invalidate_caches()
     root = sys.modules.setdefault(_PACKAGE, ModuleType(_PACKAGE))
     root.__path__ = getattr(root, "__path__", [])
-    name = f"{_PACKAGE}.{folder.name}"
+    name = f"{_PACKAGE}.{package}"
     for loaded in [module for module in sys.modules if module == name or module.startswith(name + ".")]:
         del sys.modules[loaded]
-    package = ModuleType(name)
-    package.__path__ = [str(folder)]
-    sys.modules[name] = package
+    made = ModuleType(name)
+    made.__path__ = [str(folder)]
+    sys.modules[name] = made
     try:
         return import_module(f"{name}.project")
     except ValidationError as error:

@@ -52,12 +52,16 @@ def ingest_sources(
     sources = (_source(opened, source),) if source else opened.project.sources
     with progress(opened.name, quiet=as_json) as on_progress:
         context = pipeline_context(opened, on_progress)
-        reports, settled = automation.ingest_and_settle(context, sources, is_backfill=backfill)
+        done = automation.ingest_and_settle(context, sources, is_backfill=backfill)
     if as_json:
-        print_json({"ingested": [report.manifest for report in reports], "outcomes": settled})
+        ingested = [report.manifest for report in done.reports]
+        print_json({"ingested": ingested, "outcomes": done.settled, "renewed": done.renewed})
         return
-    for report in reports:
+    for report in done.reports:
         typer.echo(f"{opened.name}.{report.manifest.source}: {report.manifest.message}")
+    for view in done.renewed:
+        typer.echo(view.message)
+    settled = done.settled
     if settled is not None and (settled.settled or settled.corrected):
         typer.echo(f"outcomes: {settled.settled} settled, {settled.corrected} corrected, {settled.open} still open")
 

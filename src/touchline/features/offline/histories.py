@@ -109,7 +109,8 @@ class FeatureHistories:
         if hash is not None:
             query = query.where(table.c.hash == hash)
         with self.stores.database.connect() as connection:
-            row = connection.execute(query.order_by(table.c.created_at.desc()).limit(1)).mappings().first()
+            newest_first = query.order_by(table.c.computed_until.desc(), table.c.created_at.desc())
+            row = connection.execute(newest_first.limit(1)).mappings().first()
         return None if row is None else self._history(row, tuple(keys))
 
     def newest(self, view: ServedView) -> FeatureHistory | None:

@@ -29,7 +29,8 @@ class Evidence:
 
     `labels` are class indices, or values in a regression; `clusters` are what rows share (a match day).
     `dependence` is "none" where the rows have no time, so that their order means nothing.
-    `look` counts how often this test window has been looked at, this time included.
+    `not_comparable` says why Production has no predictions of these rows. `look` counts how often this test window has
+    been looked at, this time included.
     """
 
     project: str
@@ -39,6 +40,7 @@ class Evidence:
     predictions: Array
     clusters: NDArray[np.int64]
     production: ReferenceModel | None = None
+    not_comparable: str | None = None
     baseline: ReferenceModel | None = None
     named: Mapping[str, ReferenceModel] = field(default_factory=dict)
     look: int = 1

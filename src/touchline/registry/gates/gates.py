@@ -22,7 +22,8 @@ _SEED: Final = 20
 class GateResult:
     """One gate's verdict. `number` is what was found; `low` and `high` bound it where it is a comparison.
 
-    A comparison is of `rows` test rows; `unpaired` others have no value of the reference.
+    A comparison is of `rows` test rows; `unpaired` others have no value of the reference. A gate that cannot compare
+    says no, and a person may overrule it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class GateResult:
     needed: int | None = None
     rows: int | None = None
     unpaired: int | None = None
+    is_comparable: bool = True
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class GateReport:
     @property
     def passed(self) -> bool:
         return all(result.passed for result in self.results)
+
+    @property
+    def can_be_overruled(self) -> bool:
+        """Whether only gates said no that could not compare."""
+        return all(result.passed or not result.is_comparable for result in self.results)
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -157,6 +164,9 @@ def _reference_of(gate: Gate, evidence: Evidence) -> ReferenceModel | None:
 
 
 def _improves(gate: Gate, evidence: Evidence) -> GateResult:
+    if gate.over == "production" and evidence.not_comparable is not None:
+        message = f"{gate.metric} was not compared: {evidence.not_comparable}"
+        return GateResult(gate.describe(), "improves", False, message, is_comparable=False)
     reference = _reference_of(gate, evidence)
     if reference is None:
         return GateResult(gate.describe(), "improves", False, _nobody(gate, evidence))

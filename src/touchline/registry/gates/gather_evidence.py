@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from touchline.errors import NotEvaluated, ObjectNotFound
+from touchline.errors import NotComparable, NotEvaluated, ObjectNotFound
 from touchline.registry.gates.evidence import Evidence, ReferenceModel
 from touchline.registry.gates.spec import Gate
 from touchline.registry.gates.window_reuse import count_look
@@ -21,8 +21,11 @@ from touchline.statistics import Dependence, cluster_codes
 from touchline.training import Family, Model, Recipe
 
 Array = NDArray[np.float64]
-# Production's recipe, fitted on the candidate's training rows: what it says about the candidate's test rows.
-Refit = Callable[[Recipe], pl.DataFrame]
+Refit = Callable[[ModelVersion, Recipe], pl.DataFrame]
+"""Fits the recipe of the version in Production on the candidate's training rows and predicts its test rows.
+
+Raises `NotComparable` where Production's features cannot be joined to these rows.
+"""
 _TIMED: Final = 200
 
 
@@ -43,6 +46,12 @@ def gather_evidence(
     compares = any(gate.kind == "improves" for gate in gates)
     against = any(gate.kind == "improves" and gate.over == "production" for gate in gates)
     classes = version.classes
+    opponent, not_comparable = None, None
+    if against and production is not None:
+        try:
+            opponent = _production(registry, version, production, frame, refit)
+        except NotComparable as reason:
+            not_comparable = str(reason)
     return Evidence(
         project=version.project,
         version=version.version,
@@ -50,7 +59,8 @@ def gather_evidence(
         labels=_labels(frame, classes),
         predictions=_matrix(frame, classes, ""),
         clusters=cluster_codes(cluster_names(frame), frame.height),
-        production=_production(registry, version, production, frame, refit) if against and production else None,
+        production=opponent,
+        not_comparable=not_comparable,
         baseline=ReferenceModel("the constant baseline", _matrix(frame, classes, "constant_")),
         named=_named(frame, classes, gates),
         look=count_look(registry.database, version, frame) if compares else 1,
@@ -142,7 +152,7 @@ def _production(
             )
         recipe = read_recipe(registry, production)
         buffer = BytesIO()
-        refit(recipe).write_parquet(buffer)
+        refit(production, recipe).write_parquet(buffer)
         registry.objects.write(key, buffer.getvalue())
     predictions_frame = pl.read_parquet(BytesIO(registry.objects.read(key)))
     aligned = frame.select("example_id").join(predictions_frame, on="example_id", how="left", maintain_order="left")

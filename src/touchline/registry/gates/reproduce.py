@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from touchline.features import TrainingSet
-from touchline.registry.gates.gather_evidence import Refit, labels_and_predictions, read_predictions, read_recipe
+from touchline.registry.gates.gather_evidence import labels_and_predictions, read_predictions, read_recipe
 from touchline.registry.journal.versions import ModelVersion, Registry
 from touchline.registry.release.manifest import ReleaseManifest
 from touchline.training import Family, Recipe, Task, Training, refit_on, split_again
@@ -44,7 +44,7 @@ class Material:
     families: Mapping[str, Family] | None = None
 
 
-def refitter(version: ModelVersion, material: Material) -> Refit:
+def refitter(version: ModelVersion, material: Material) -> Callable[[Recipe], pl.DataFrame]:
     """Fits any recipe on the training rows of a version and predicts its test rows: what a comparative gate needs."""
     task, training_set = material.task, material.training_set
 

@@ -1,0 +1,41 @@
+"""What follows every ingest: features of the declaration and of served releases, and outcomes of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from touchline.automation import steps
+from touchline.automation.released_views import RenewedView, renew_released_views
+from touchline.errors import SnapshotNotFound
+
+if TYPE_CHECKING:
+    from touchline.automation.steps import PipelineContext
+    from touchline.ingest import IngestReport, Source
+    from touchline.predictions import Settled
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """The reports of an ingest, the settled outcomes, and the view versions renewed for served releases alone.
+
+    `settled` is None while another source was never ingested.
+    """
+
+    reports: tuple[IngestReport, ...]
+    settled: Settled | None
+    renewed: tuple[RenewedView, ...] = ()
+
+
+def ingest_and_settle(context: PipelineContext, sources: Sequence[Source], *, is_backfill: bool = False) -> Ingested:
+    """Ingest these sources, renew the features that the declaration or a served release needs, settle predictions."""
+    reports = steps.ingest_all(context, sources, is_backfill=is_backfill)
+    try:
+        snapshots = steps.current_snapshots(context)
+    except SnapshotNotFound:
+        return Ingested(reports, None)
+    histories = steps.compute_features(context, snapshots)
+    steps.materialize_all(context, histories)
+    renewed = renew_released_views(context)
+    return Ingested(reports, steps.settle(context, steps.current_examples(context, snapshots)), renewed)
