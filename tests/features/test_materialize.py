@@ -14,7 +14,7 @@ from tests.features.test_compute import a_source
 from tests.stores import some_stores
 from touchline.clock import FrozenClock
 from touchline.contracts import Contract
-from touchline.errors import InvalidEntityKey, InvalidPush, LeaseHeld
+from touchline.errors import InvalidEntityKey, InvalidPush, LeaseHeld, OnlineStoreEmptied
 from touchline.features import ColumnSpec, FeatureReader, FeatureView, OnlineStore, ServedView, compute_view
 from touchline.features.online.invalidate import (
     drop_unused_versions,
@@ -89,6 +89,17 @@ def test_a_store_that_lost_its_rows_gets_all_of_them_again(place: Place) -> None
     assert place.materialize(view).written == 2
 
 
+def test_an_emptied_store_is_no_unknown_entity(place: Place) -> None:
+    view = place.view()
+    place.materialize(view)
+    assert place.read(view, "nobody")[1] == "missing"
+    place.online.delete(b"")  # as FLUSHALL, another file or a wrong database number do
+    with pytest.raises(OnlineStoreEmptied, match=r"emptied, or another store answers\. Fill it: touchline"):
+        place.read(view, "A")
+    assert place.materialize(view).written == 2
+    assert place.read(view, "A") == (4.0, "present")
+
+
 def test_a_run_is_recorded_with_its_watermark(place: Place) -> None:
     progress: list[tuple[int, int]] = []
     place.materialize(place.view(), progress=lambda sent, count: progress.append((sent, count)))
@@ -143,6 +154,7 @@ def test_a_push_is_online_and_offline_from_its_instant_on(place: Place) -> None:
 
 def test_the_last_of_two_pushes_at_one_instant_wins_on_both_sides(place: Place) -> None:
     view = place.view()
+    place.materialize(view)
     for total in (9, 3):
         place.push(view, {"team": "A", "total": total})
     history = compute_view(view, project="p", stores=place.stores, clock=place.clock)
@@ -163,9 +175,10 @@ def test_the_last_of_two_pushes_at_one_instant_wins_on_both_sides(place: Place) 
 )
 def test_a_push_that_cannot_be_right_keeps_nothing(place: Place, row: dict[str, Any], message: str) -> None:
     view = place.view()
+    place.materialize(view)
     with pytest.raises(InvalidPush, match=message):
         place.push(view, {"team": "A", "total": 1}, row)
-    assert place.read(view, "A")[1] == "missing"
+    assert place.read(view, "A") == (4.0, "present")
 
 
 def test_a_pushed_row_that_breaks_the_contract_is_quarantined(place: Place) -> None:
@@ -194,7 +207,9 @@ def test_versions_nobody_refers_to_are_dropped(place: Place) -> None:
     keep = {(new.name, new.feature_version)}
     dropped = drop_unused_versions("p", stores=place.stores, online=place.online, keep=keep)
     assert dropped == [(old.name, old.feature_version)]
-    assert (place.read(old, "A")[1], place.read(new, "A")[1]) == ("missing", "expired")
+    assert place.read(new, "A")[1] == "expired"
+    with pytest.raises(OnlineStoreEmptied, match=f"version {old.feature_version}"):
+        place.read(old, "A")
 
 
 def test_statistics_tell_size_age_and_distribution(place: Place) -> None:

@@ -107,7 +107,7 @@ def test_a_damaged_value_among_many_is_an_error(online_store: OnlineStore) -> No
     view = ServedView("p", "form", "v1", "", ("team",), ("team",), ("str",), (("elo", "float"),))
     rows = [(view.key({"team": f"T{number}"}) or b"", view.layout.pack(1, 1, (1.0,))) for number in range(20)]
     rows[11] = (rows[11][0], rows[11][1][:-1] + b"\x07")
-    online_store.write(rows)
+    online_store.write(rows, {view.keys.metadata: ViewMetadata(view.layout.id, 1, 1).pack()})
     reader = FeatureReader((view,), (ColumnSpec("elo", "number", origin="view:form"),), online_store)
     with pytest.raises(CorruptedFeatures, match="T11"):
         reader.read([{"team": f"T{number}"} for number in range(20)], [NOW] * 20)

@@ -109,6 +109,7 @@ def shop(database: Database, tmp_path: Path) -> Shop:
     FeatureHistories(stores).record(history, at=NOW)
     filled, empty = (open_online_store("sqlite", str(tmp_path / f"{name}.db")) for name in ("filled", "empty"))
     materialize(view, history, filled, now=NOW)
+    materialize(view, history, empty, now=day(-100))  # nothing is known then
     views = tuple(ServedView.of("shop", view.on(side, prefix=side)) for side in ("home", "away"))
     release = a_release(columns=COLUMNS, views=views, transforms=(gaps,), inputs=(), model=Logit())
     readers = [FeatureReader(views, COLUMNS, store, (gaps,)) for store in (filled, empty)]

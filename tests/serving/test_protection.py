@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -152,6 +153,27 @@ def test_a_failed_batch_fails_its_requests_and_no_later_one() -> None:
         return True, later
 
     assert asyncio.run(ask_both()) == (True, 1)
+
+
+def test_requests_that_wait_while_a_release_is_swapped_are_answered() -> None:
+    """A swap closes the batcher of the release before, while some requests wait and others are on their way to it."""
+    started, finish = threading.Event(), threading.Event()
+
+    def slow(batch: Sequence[int]) -> list[int]:
+        started.set()
+        assert finish.wait(20)
+        return [2 * one for one in batch]
+
+    async def swap() -> list[int]:
+        batcher: Batcher[int, int] = Batcher(slow, most=1)
+        requests = [asyncio.ensure_future(batcher.submit(n)) for n in range(3)]
+        await asyncio.to_thread(started.wait, 20)
+        batcher.close()
+        late = asyncio.ensure_future(batcher.submit(3))
+        finish.set()
+        return await asyncio.wait_for(asyncio.gather(*requests, late), 20)
+
+    assert asyncio.run(swap()) == [0, 2, 4, 6]
 
 
 @pytest.mark.parametrize(

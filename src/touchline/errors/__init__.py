@@ -4,7 +4,7 @@
         BackendUnavailable
             DatabaseBusy
         OnlineStoreError
-            CorruptedFeatures, FeaturesExpired, OnlineStoreUnavailable
+            CorruptedFeatures, FeaturesExpired, OnlineStoreEmptied, OnlineStoreUnavailable
         ReleaseBroken
             TransformBroken
         SchemaMismatch

@@ -20,6 +20,7 @@ __all__ = [
     "InvalidPush",
     "InvalidView",
     "LooksAhead",
+    "OnlineStoreEmptied",
     "OnlineStoreError",
     "OnlineStoreUnavailable",
     "SourceFormatNotRead",
@@ -158,6 +159,18 @@ class OnlineStoreUnavailable(OnlineStoreError):
         super().__init__(
             f"Online store {store} did not answer within {waited_seconds:g} s: {reason}. "
             "Check that it runs and that its address is right."
+        )
+
+
+class OnlineStoreEmptied(OnlineStoreError):
+    """The store responds but was never filled for a view, or was emptied since: no entity is unknown, all are."""
+
+    def __init__(self, view: str, feature_version: str, project: str) -> None:
+        self.view, self.feature_version = view, feature_version
+        super().__init__(
+            f"The online store holds nothing of view {view!r} (version {feature_version}), not even when it was "
+            f"filled: it was emptied, or another store answers. Fill it: touchline ingest -p {project}; look at the "
+            "address of the store: touchline doctor."
         )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from touchline.errors import InvalidEntityKey
 from touchline.features.offline.histories import FeatureHistories
-from touchline.features.vectors.served_view import ServedView, entity_key, view_keys
+from touchline.features.vectors.served_view import ServedView, ViewKeys, entity_key, view_keys
+from touchline.features.vectors.watermark import ViewMetadata
 
 if TYPE_CHECKING:
     from touchline.features.declaration.view import FeatureView
@@ -25,15 +27,24 @@ def invalidate_entity(view: FeatureView, entity: Mapping[str, Any], *, project: 
     key = keys.rows + entity_key(view.name, view.join_keys, list(view.key_types.values()), values)
     gone = store.delete_keys([key])
     if gone:
-        store.delete_keys([keys.metadata])
+        _forget_history(view.name, keys, store)
     return gone
 
 
 def invalidate_view(project: str, view: str, feature_version: str, *, store: OnlineStore) -> int:
-    """Take away all values of one version of a view; how many rows that were."""
+    """Take away all values of one version of a view; how many rows that were. The store still counts as filled."""
     keys = view_keys(project, view, feature_version)
-    store.delete_keys([keys.metadata])
+    _forget_history(view, keys, store)
     return store.delete(keys.rows)
+
+
+def _forget_history(view: str, keys: ViewKeys, store: OnlineStore) -> None:
+    """Have the next materialization send all rows, whatever history was materialized last."""
+    data = store.read([keys.metadata])[0]
+    if data is not None:
+        metadata = replace(ViewMetadata.unpack(data, view), history="")
+        store.delete_keys([keys.metadata])
+        store.write([], {keys.metadata: metadata.pack()})
 
 
 def invalidate_model(views: Iterable[ServedView], *, store: OnlineStore) -> int:
@@ -50,4 +61,9 @@ def drop_unused_versions(
     The histories stay, so that every version can be materialized again.
     """
     unused = sorted(FeatureHistories(stores).versions(project) - set(keep))
-    return [version for version in unused if invalidate_view(project, *version, store=online)]
+    return [version for version in unused if _drop(project, *version, store=online)]
+
+
+def _drop(project: str, view: str, feature_version: str, *, store: OnlineStore) -> int:
+    keys = view_keys(project, view, feature_version)
+    return store.delete_keys([keys.metadata]) + store.delete(keys.rows)

@@ -148,10 +148,10 @@ def _read_metadata(view: FeatureView, store: OnlineStore, keys: ViewKeys) -> Vie
 def _history_of(
     view: FeatureView, history: FeatureHistory, last: ViewMetadata, histories: FeatureHistories
 ) -> FeatureHistory | None:
-    """The history that was materialized last; None if it is not stored any more."""
-    return histories.find(
-        history.project, view.name, view.feature_version, keys=view.join_keys, hash=last.history or "-"
-    )
+    """The history that was materialized last; None if it is not stored any more, or values were taken away since."""
+    if not last.history:
+        return None
+    return histories.find(history.project, view.name, view.feature_version, keys=view.join_keys, hash=last.history)
 
 
 def _changed_rows(

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from touchline.errors import FeaturesExpired, OnlineStoreUnavailable
+from touchline.errors import FeaturesExpired, OnlineStoreEmptied, OnlineStoreUnavailable
 from touchline.features.declaration.on_demand import Transform
 from touchline.features.online.base import OnlineStore
 from touchline.features.online.fallbacks import Fallback
@@ -24,7 +24,7 @@ from touchline.features.vectors.columns import ColumnSpec, Vectors
 from touchline.features.vectors.packed_row import PackedRow
 from touchline.features.vectors.row_plan import RowPlan
 from touchline.features.vectors.served_view import ServedView
-from touchline.features.vectors.watermark import instant_of, micros, watermark_in
+from touchline.features.vectors.watermark import ViewMetadata, instant_of, micros, watermark_in
 
 Presence = Literal["present", "missing", "expired", "fallback"]
 Request = Mapping[str, Any]
@@ -58,7 +58,8 @@ class FeatureReader:
 
     `columns` is the model's order; on-demand columns are computed here, by the code that made the training set.
     `stand_in` answers while the store does not; without it the request fails. `fallbacks`, by the name of a view's
-    policy, give what is missing or expired online.
+    policy, give what is missing or expired online. A store that was emptied is told from an unknown entity by the
+    metadata of the view: it counts as a store that does not respond, unless the view's fallback gives its values.
     """
 
     views: tuple[ServedView, ...]
@@ -124,7 +125,8 @@ class FeatureReader:
             return (), False
         try:
             values = self.store.read(needed)
-        except OnlineStoreUnavailable:
+            self._validate_filled(needed, values)
+        except (OnlineStoreUnavailable, OnlineStoreEmptied):
             self.counters.count_failure()
             if self.stand_in is None:
                 raise
@@ -132,6 +134,23 @@ class FeatureReader:
         if self.stand_in is not None:
             self.stand_in.remember(dict(zip(needed, values, strict=True)))
         return values, False
+
+    def _validate_filled(self, needed: Sequence[bytes], values: Sequence[bytes | None]) -> None:
+        """Raise `OnlineStoreEmptied` where a view has no metadata. The metadata keys come first in `needed`."""
+        if None not in values[: len(self.views)]:
+            return
+        absent = {key for key, value in zip(needed, values, strict=True) if value is None}
+        for view in self.views:
+            if view.keys.metadata in absent and view.fallback not in self.fallbacks:
+                raise OnlineStoreEmptied(view.view, view.feature_version, view.project)
+
+    def metadata(self) -> list[ViewMetadata | None]:
+        """The metadata of each view; None for one that the store holds nothing of. Raises `OnlineStoreUnavailable`."""
+        values = self.store.read(self._metadata_keys) if self.views else []
+        return [
+            None if value is None else ViewMetadata.unpack(value, view.view)
+            for view, value in zip(self.views, values, strict=True)
+        ]
 
     def _present(
         self, row: Request, cutoff: datetime, keys: Sequence[bytes], values: Sequence[bytes | None]

@@ -46,12 +46,7 @@ def gather_evidence(
     compares = any(gate.kind == "improves" for gate in gates)
     against = any(gate.kind == "improves" and gate.over == "production" for gate in gates)
     classes = version.classes
-    opponent, not_comparable = None, None
-    if against and production is not None:
-        try:
-            opponent = _production(registry, version, production, frame, refit)
-        except NotComparable as reason:
-            not_comparable = str(reason)
+    opponent, not_comparable = _opponent(registry, version, production if against else None, frame, refit)
     return Evidence(
         project=version.project,
         version=version.version,
@@ -136,6 +131,18 @@ def cluster_names(frame: pl.DataFrame) -> NDArray[Any] | None:
     if frame["cluster"].n_unique() < 2:
         return None
     return np.asarray(frame["cluster"].fill_null("").to_list())
+
+
+def _opponent(
+    registry: Registry, version: ModelVersion, production: ModelVersion | None, frame: pl.DataFrame, refit: Refit | None
+) -> tuple[ReferenceModel | None, str | None]:
+    """Production's predictions, or why there are none."""
+    if production is None:
+        return None, None
+    try:
+        return _production(registry, version, production, frame, refit), None
+    except NotComparable as reason:
+        return None, str(reason)
 
 
 def _production(

@@ -15,7 +15,7 @@ def _alive(serving: Serving) -> tuple[int, dict[str, Any]]:  # noqa: ARG001  tha
 
 
 def _ready(serving: Serving) -> tuple[int, dict[str, Any]]:
-    state = {name: slot.current is not None for name, slot in serving.slots.items()}
+    state = {name: slot.current is not None and not slot.lacks_features for name, slot in serving.slots.items()}
     if serving.is_ready:
         return 200, {"status": "ready", "projects": state}
     return 503, {"status": "not ready", "projects": state}

@@ -159,6 +159,7 @@ async def _watch(serving: Serving, keys: KeyRing) -> None:
         for slot in serving.slots.values():
             slot.refresh()
             slot.warm_previous()
+            slot.check_features()
         serving.figures.publish(serving.meters, serving.log.status())
 
     while True:

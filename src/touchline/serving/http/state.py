@@ -117,5 +117,6 @@ class Serving:
 
     @property
     def is_ready(self) -> bool:
-        """Whether every project has a release that answers and its answers can be logged."""
-        return not self.is_draining and self.log.has_room and all(slot.current for slot in self.slots.values())
+        """Whether every project has a release and features to predict from, and predictions can be logged."""
+        can_answer = all(slot.current and not slot.lacks_features for slot in self.slots.values())
+        return not self.is_draining and self.log.has_room and can_answer

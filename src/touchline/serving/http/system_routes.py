@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from touchline.serving.http.probes import PROBES, SUMMARIES, Probe
 from touchline.serving.http.state import Serving
+from touchline.serving.releases.feature_state import FeatureState
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.serving.telemetry.exposition import exposition
 from touchline.serving.telemetry.metrics import Gauge
@@ -101,8 +102,20 @@ def _model_health(slot: ReleaseSlot) -> dict[str, Any]:
         found["refused"] = {"release": slot.refused.release_id, "reason": slot.refused.reason, "at": slot.refused.at}
     if slot.unreachable is not None:
         found["journal"] = slot.unreachable
-    if current is not None and (slot.refused or slot.unreachable):
+    found["features"] = {state.view: _feature_health(state) for state in slot.features}
+    is_worn = any(state.status != "ok" for state in slot.features)
+    if current is not None and (slot.refused or slot.unreachable or is_worn):
         found["status"] = "degraded"
+    return found
+
+
+def _feature_health(state: FeatureState) -> dict[str, Any]:
+    """A view in the online store: aging where it was last materialized more than half its time to live ago."""
+    found = {name: value for name, value in vars(state).items() if name != "view" and value is not None}
+    if state.status == "aging":
+        found["next_step"] = "touchline ingest; its output names the view version that cannot be renewed"
+    if state.status == "emptied":
+        found["next_step"] = "touchline ingest, or another address of the online store: touchline doctor"
     return found
 
 

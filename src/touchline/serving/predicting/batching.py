@@ -50,11 +50,16 @@ class Batcher(Generic[Request, Given]):
         return await future
 
     def close(self) -> None:
+        """End the thread after its call. Requests that wait, or come to it late, are answered all the same."""
         self._thread.shutdown(wait=False)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-        running = loop.run_in_executor(self._thread, self._call, [one for one, _ in batch])
+        arguments = [one for one, _ in batch]
+        try:
+            running = loop.run_in_executor(self._thread, self._call, arguments)
+        except RuntimeError:  # closed by a swap of releases, in another thread, while these waited
+            running = loop.run_in_executor(None, self._call, arguments)
         running.add_done_callback(lambda done: self._finish(loop, batch, done))
 
     def _finish(

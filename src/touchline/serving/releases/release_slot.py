@@ -10,11 +10,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from touchline.clock import Clock, SystemClock
+from touchline.features import FeatureReader
 from touchline.registry import LoadedRelease
 from touchline.serving.predicting.batching import batching_pays
 from touchline.serving.predicting.grouped_requests import Waiting
 from touchline.serving.predicting.predict import Predictor
 from touchline.serving.predicting.scored_row import FeatureReads
+from touchline.serving.releases.feature_state import FeatureState, read_feature_states
 from touchline.serving.telemetry.metrics import Meter
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("touchline.serving.releases.release_slot")
 
 OpenReader = Callable[[LoadedRelease], FeatureReads | None]
+_FEATURES_SECONDS = 2.0
 _FIRST_RETRY_SECONDS = 2.0
 _LONGEST_RETRY_SECONDS = 60.0
 
@@ -77,6 +80,8 @@ class ReleaseSlot:
         self.meter = Meter(project)
         self.unreachable: str | None = None
         self.waiting: Waiting | None = None
+        self.features: tuple[FeatureState, ...] = ()
+        self._features_read_at = -_FEATURES_SECONDS
         self.skew_proof: Callable[[str], SkewProof | None] = lambda _: None
         self._is_store_remote = is_store_remote
         self._source, self._clock, self._open_reader = source, clock, open_reader
@@ -115,6 +120,24 @@ class ReleaseSlot:
             return False
         self.head = head
         return self._follow(head)
+
+    def check_features(self) -> None:
+        """Look, every few seconds, whether the online store holds what the release reads."""
+        current, now = self.current, time.monotonic()
+        if current is None or now - self._features_read_at < _FEATURES_SECONDS:
+            return
+        self._features_read_at = now
+        before = {state.view: state.status for state in self.features}
+        if isinstance(current.reader, FeatureReader):
+            self.features = read_feature_states(current.reader, self.now())
+        for state in self.features:
+            if state.status in ("emptied", "unreachable") and before.get(state.view) != state.status:
+                _log.error("%s: the features of view %s are %s", self.project, state.view, state.status)
+
+    @property
+    def lacks_features(self) -> bool:
+        """Whether the online store was emptied of all that the release reads."""
+        return bool(self.features) and all(state.status == "emptied" for state in self.features)
 
     def warm_previous(self) -> None:
         """Load the release a rollback would return to, if it is not loaded yet."""
