@@ -1,5 +1,7 @@
 from touchline.automation.gate_inputs import material_of as material_of
 from touchline.automation.ingest_sources import ingest_and_settle as ingest_and_settle
+from touchline.automation.integrity import Damage as Damage
+from touchline.automation.integrity import find_damage as find_damage
 from touchline.automation.pipeline import PipelineReport as PipelineReport
 from touchline.automation.pipeline import run_pipeline as run_pipeline
 from touchline.automation.production_drift import check_production_drift as check_production_drift

@@ -44,12 +44,12 @@ def _material(context: PipelineContext, training_set: TrainingSet) -> Material:
 def _refit(context: PipelineContext, version: ModelVersion, material: Material) -> Refit:
     def refit(production: ModelVersion, recipe: Recipe) -> pl.DataFrame:
         context.on_progress("fitting Production's recipe on the same rows")
-        return refitter(version, _opponents_material(context, version, production, material))(recipe)
+        return refitter(version, _reference_material(context, version, production, material))(recipe)
 
     return refit
 
 
-def _opponents_material(
+def _reference_material(
     context: PipelineContext, version: ModelVersion, production: ModelVersion, material: Material
 ) -> Material:
     """The version's examples with the features that Production reads: its own, where the declaration has others."""

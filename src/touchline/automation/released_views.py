@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from touchline.errors import SnapshotNotFound, TouchlineError
+from touchline.errors import ObjectNotFound, SnapshotNotFound, TouchlineError
 from touchline.features import FeatureHistories, compute_view, materialize
 from touchline.ingest import read_snapshot
 from touchline.project import load_released_code
@@ -58,10 +58,13 @@ def outdated_views(context: PipelineContext) -> list[ReleasedView]:
     declared = {(view.name, view.feature_version) for view in context.project.feature_views}
     found: dict[tuple[str, str], ReleasedView] = {}
     for stage, version in (("Production", state.production), ("Staging", state.staging), ("rollback", state.rollback)):
-        release = releases.find(state.releases.get(version or 0, ""))
-        if release is None:
-            continue
-        manifest = ReleaseManifest.from_bytes((release.path / "release.json").read_bytes())
+        try:
+            release = releases.find(state.releases.get(version or 0, ""))
+            if release is None:
+                continue
+            manifest = ReleaseManifest.from_bytes((release.path / "release.json").read_bytes())
+        except (ObjectNotFound, OSError, ValueError, KeyError):
+            continue  # a damaged release: `touchline doctor` and the server say so
         for name in dict.fromkeys((view.view, view.feature_version) for view in manifest.views):
             if name not in declared:
                 before = found.get(name)
@@ -95,6 +98,14 @@ def _renew(context: PipelineContext, outdated: list[ReleasedView]) -> Iterator[R
 def _released_views(context: PipelineContext, release: Release) -> Mapping[tuple[str, str], FeatureView]:
     project = load_released_code(release.path / "code", project=context.project.name, release=release.id)
     return {(view.name, view.feature_version): view for view in project.feature_views}
+
+
+def released_view(context: PipelineContext, one: ReleasedView) -> FeatureView:
+    """The view as the code of its release declares it. That code may raise anything."""
+    view = _released_views(context, one.release).get((one.view, one.feature_version))
+    if view is None:
+        raise _OtherCode(one)
+    return view
 
 
 def _renewed_rows(context: PipelineContext, one: ReleasedView, views: Mapping[tuple[str, str], FeatureView]) -> int:

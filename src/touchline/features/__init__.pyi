@@ -25,6 +25,7 @@ from touchline.features.offline.training_set import read_training_set as read_tr
 from touchline.features.offline.training_set import write_training_set as write_training_set
 from touchline.features.online.base import OnlineStore as OnlineStore
 from touchline.features.online.base import open_online_store as open_online_store
+from touchline.features.online.damaged_rows import find_damaged_rows as find_damaged_rows
 from touchline.features.online.fallbacks import OfflineLast as OfflineLast
 from touchline.features.online.fallbacks import SingleFlight as SingleFlight
 from touchline.features.online.invalidate import drop_unused_versions as drop_unused_versions

@@ -24,7 +24,9 @@ from touchline.ingest.providers.http_table import HttpTable as HttpTable
 from touchline.ingest.providers.parquet_files import ParquetFiles as ParquetFiles
 from touchline.ingest.providers.sql_table import SqlTable as SqlTable
 from touchline.ingest.snapshots import Snapshot as Snapshot
+from touchline.ingest.snapshots import all_snapshots as all_snapshots
 from touchline.ingest.snapshots import current_rows as current_rows
+from touchline.ingest.snapshots import forget_snapshots as forget_snapshots
 from touchline.ingest.snapshots import later_ingests as later_ingests
 from touchline.ingest.snapshots import read_snapshot as read_snapshot
 from touchline.ingest.snapshots import rows_known_at as rows_known_at

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from touchline.errors import SnapshotNotFound
 from touchline.ingest.content_hashes import content_hash
@@ -146,6 +146,19 @@ def find_snapshot(project: str, source: str, stores: DataStores, hash: str | Non
     row = dict(rows[0]._mapping)
     keys, parts = tuple(row.pop("keys")), parts_of(row.pop("parts"))
     return Snapshot(**row, keys=keys, parts=parts, objects=stores.objects)
+
+
+def all_snapshots(project: str, source: str, stores: DataStores) -> list[Snapshot]:
+    """Every snapshot of a source, newest first."""
+    hashes = [line[1] for line in list_snapshots(project, source, stores.database)]
+    return [read_snapshot(project, source, stores, name) for name in hashes]
+
+
+def forget_snapshots(project: str, source: str, database: Database) -> None:
+    """Drop the records of a source's snapshots, so that the next ingest is its first. Manifests and files stay."""
+    with database.begin() as connection:
+        for table in (snapshot_heads, snapshots):
+            connection.execute(delete(table).where(table.c.project == project, table.c.source == source))
 
 
 def list_snapshots(project: str, source: str, database: Database) -> list[tuple[int, str, datetime, int]]:

@@ -17,6 +17,7 @@ from touchline.registry.gates.gather_evidence import read_recipe as read_recipe
 from touchline.registry.gates.promote import Decision as Decision
 from touchline.registry.gates.promote import GateInputs as GateInputs
 from touchline.registry.gates.promote import Promoted as Promoted
+from touchline.registry.gates.promote import mirror as mirror
 from touchline.registry.gates.promote import promote as promote
 from touchline.registry.gates.promote import rollback as rollback
 from touchline.registry.gates.reproduce import Material as Material

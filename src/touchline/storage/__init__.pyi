@@ -9,6 +9,7 @@ from touchline.storage.parts import parts_of as parts_of
 from touchline.storage.parts import parts_to_merge as parts_to_merge
 from touchline.storage.parts import scan_parts as scan_parts
 from touchline.storage.parts import write_part as write_part
+from touchline.storage.sqlite import sqlite_damage as sqlite_damage
 from touchline.storage.stores import ROW_GROUP as ROW_GROUP
 from touchline.storage.stores import DataStores as DataStores
 from touchline.storage.stores import parquet_bytes as parquet_bytes

@@ -16,6 +16,7 @@ from touchline.errors import DatabaseAhead, DatabaseBehind, InvalidSetting, Miss
 from touchline.storage import postgres, sqlite
 from touchline.storage.change_watch import ChangeWatch
 from touchline.storage.driver_errors import storage_failure
+from touchline.storage.sqlite import sqlite_damage
 from touchline.storage.tables import HEAD
 
 _DIALECTS = {"sqlite": sqlite, "postgresql": postgres}
@@ -103,6 +104,11 @@ class Database:
 
         with self.begin() as connection:
             upgrade(connection, name=self.name)
+
+    def find_damage(self) -> str | None:
+        """What SQLite's own check says of the file; None if it is sound. PostgreSQL checks its own pages."""
+        path = self.engine.url.database
+        return sqlite_damage(Path(path)) if self.engine.dialect.name == "sqlite" and path else None
 
     def require_head(self) -> None:
         """Raise `DatabaseBehind` or `DatabaseAhead` unless the tables are this version's."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,16 @@ def prepare(engine: Engine) -> None:
         ) from refused
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
+
+
+def sqlite_damage(path: Path) -> str | None:
+    """What SQLite's own check says of a file; None if it is sound."""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            found: str = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    except sqlite3.Error as wrong:
+        return str(wrong)
+    return None if found == "ok" else " ".join(found.split())
 
 
 def wait_for_turn(connection: Connection) -> None:

@@ -103,14 +103,21 @@ def migrate(as_json: JsonOption = False) -> None:
         typer.echo("the metadata database has the schema of this version")
 
 
-def doctor(as_json: JsonOption = False) -> None:
-    """Check the installation.
+def doctor(
+    repair: Annotated[bool, typer.Option("--repair", help="Rebuild what can be rebuilt.")] = False,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the installation, and whether the stored state is what was written.
 
-    Python, the home, the database, the projects and the ports. Exit code 1 when something is wrong.
+    Python, the home, the databases, the projects, the ports; and of each project the snapshots, feature histories,
+    online values and releases, by their digests. With --repair, histories are computed again from snapshots, online
+    values from histories, releases from the files of their runs, and damaged snapshots are read again from their
+    sources. The rest must come from a backup. Exit code 1 when something is wrong.
 
-    Example: touchline doctor
+    Example: touchline doctor --repair
     """
-    findings = installation.examine(open_home())
+    findings = installation.examine(open_home(), repairs=repair)
     if as_json:
         print_json(findings)
     else:

@@ -1,4 +1,4 @@
-"""The checks of `touchline doctor`."""
+"""The checks of `touchline doctor`, and the repairs of `touchline doctor --repair`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from touchline import project as projects
-from touchline.cli.opening import Home
+from touchline.automation import find_damage
+from touchline.cli.opening import Home, OpenedProject, pipeline_context
 from touchline.cli.processes import supervisor
 from touchline.cli.processes.ports import require_free
 from touchline.errors import PortTaken, TouchlineError
+from touchline.storage import sqlite_damage
+
+if TYPE_CHECKING:
+    from touchline.project import LoadedProject
 
 _SUPPORTED = ((3, 11), (3, 13))
 _LITTLE_SPACE_BYTES = 1_000_000_000
@@ -27,9 +35,12 @@ class CheckResult:
     actual: str
 
 
-def examine(home: Home) -> list[CheckResult]:
-    """Check everything that a command needs, each finding with the next step."""
-    return [_python(), *_folder(home), _database(home), *_projects(home), *_ports(home)]
+def examine(home: Home, *, repairs: bool = False) -> list[CheckResult]:
+    """Check everything that a command needs, each finding with the next step; with `repairs`, rebuild what can be."""
+    found = [_python(), *_folder(home), *_database(home)]
+    if any(result.mark == "wrong" for result in found):
+        return [*found, *_ports(home)]
+    return [*found, *_projects(home, repairs=repairs), *_ports(home)]
 
 
 def _python() -> CheckResult:
@@ -51,15 +62,31 @@ def _folder(home: Home) -> Iterator[CheckResult]:
     yield CheckResult("ok" if free > _LITTLE_SPACE_BYTES else "note", "home", f"{folder}, {free / 1e9:.1f} GB free")
 
 
-def _database(home: Home) -> CheckResult:
+def _database(home: Home) -> Iterator[CheckResult]:
+    where = home.settings.database.split("@")[-1]
     try:
         home.database.migrate()
+        problem = home.database.find_damage()
     except TouchlineError as error:
-        return CheckResult("wrong", "database", str(error))
-    return CheckResult("ok", "database", home.settings.database.split("@")[-1])
+        yield CheckResult("wrong", "database", str(error))
+        return
+    except SQLAlchemyError as error:
+        problem = str(error.__cause__ or error)
+    if problem is None:
+        yield CheckResult("ok", "database", where)
+    else:
+        yield CheckResult("wrong", "database", f"{where} is damaged: {problem}; it must come from a backup")
+    tracking = home.settings.tracking_uri
+    if tracking.startswith("sqlite:///") and Path(tracking.removeprefix("sqlite:///")).exists():
+        damage = sqlite_damage(Path(tracking.removeprefix("sqlite:///")))
+        if damage is None:
+            yield CheckResult("ok", "MLflow", tracking)
+        else:
+            step = "restore it from a backup; serving and the journal do not need it"
+            yield CheckResult("wrong", "MLflow", f"{tracking} is damaged: {damage}; {step}")
 
 
-def _projects(home: Home) -> Iterator[CheckResult]:
+def _projects(home: Home, *, repairs: bool) -> Iterator[CheckResult]:
     try:
         folders = projects.find_projects(home.settings.projects, base=home.base)
     except TouchlineError as error:
@@ -76,6 +103,34 @@ def _projects(home: Home) -> Iterator[CheckResult]:
             yield CheckResult("wrong", f"project {folder.name}", str(error))
         else:
             yield CheckResult("ok", f"project {loaded.name}", str(folder))
+            yield from _state(home, loaded, repairs=repairs)
+
+
+def _state(home: Home, loaded: LoadedProject, *, repairs: bool) -> Iterator[CheckResult]:
+    """What a project has stored, read and compared with its digests."""
+    context = pipeline_context(OpenedProject(home, loaded))
+    repaired: set[str] = set()
+    try:
+        damages = find_damage(context)
+        # A repair may show or mend what depends on it, so everything is checked again after each.
+        while repairs and (damage := next((one for one in damages if one.repair and one.what not in repaired), None)):
+            repaired.add(damage.what)
+            assert damage.repair is not None
+            try:
+                result = damage.repair()
+            except TouchlineError as failure:
+                yield CheckResult("wrong", damage.what, f"{damage.problem} It cannot be repaired: {failure}")
+            else:
+                yield CheckResult("note", damage.what, f"{damage.problem} Repaired: {result}")
+            damages = find_damage(context)
+    except (TouchlineError, SQLAlchemyError, OSError) as failure:
+        yield CheckResult("wrong", f"state of {loaded.name}", str(failure))
+        return
+    if not damages:
+        yield CheckResult("ok", f"state of {loaded.name}", "every stored file is what was written")
+    for damage in damages:
+        step = "touchline doctor --repair" if damage.repair and damage.what not in repaired else "restore a backup"
+        yield CheckResult("wrong", damage.what, f"{damage.problem} It {damage.remedy}: {step}")
 
 
 def _ports(home: Home) -> Iterator[CheckResult]:

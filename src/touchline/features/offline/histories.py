@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import RowMapping, insert, select
+from sqlalchemy import RowMapping, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from touchline.storage import Part, open_part, parts_of, scan_parts, tables
@@ -116,6 +116,17 @@ class FeatureHistories:
     def newest(self, view: ServedView) -> FeatureHistory | None:
         """The newest history of the version that a release reads; ingest may bring another any time."""
         return self.find(view.project, view.view, view.feature_version, keys=view.join_keys)
+
+    def forget(self, history: FeatureHistory) -> None:
+        """Drop the records of all histories of this version of a view, so that the next one is computed whole."""
+        table = tables.feature_histories
+        mine = (
+            (table.c.project == history.project)
+            & (table.c.view == history.view)
+            & (table.c.feature_version == history.feature_version)
+        )
+        with self.stores.database.begin() as connection:
+            connection.execute(delete(table).where(mine))
 
     def versions(self, project: str) -> set[tuple[str, str]]:
         """The views and feature versions of a project that were ever computed, or that values were pushed to."""

@@ -46,7 +46,7 @@ def gather_evidence(
     compares = any(gate.kind == "improves" for gate in gates)
     against = any(gate.kind == "improves" and gate.over == "production" for gate in gates)
     classes = version.classes
-    opponent, not_comparable = _opponent(registry, version, production if against else None, frame, refit)
+    reference, not_comparable = _reference(registry, version, production if against else None, frame, refit)
     return Evidence(
         project=version.project,
         version=version.version,
@@ -54,7 +54,7 @@ def gather_evidence(
         labels=_labels(frame, classes),
         predictions=_matrix(frame, classes, ""),
         clusters=cluster_codes(cluster_names(frame), frame.height),
-        production=opponent,
+        production=reference,
         not_comparable=not_comparable,
         baseline=ReferenceModel("the constant baseline", _matrix(frame, classes, "constant_")),
         named=_named(frame, classes, gates),
@@ -133,7 +133,7 @@ def cluster_names(frame: pl.DataFrame) -> NDArray[Any] | None:
     return np.asarray(frame["cluster"].fill_null("").to_list())
 
 
-def _opponent(
+def _reference(
     registry: Registry, version: ModelVersion, production: ModelVersion | None, frame: pl.DataFrame, refit: Refit | None
 ) -> tuple[ReferenceModel | None, str | None]:
     """Production's predictions, or why there are none."""
