@@ -54,6 +54,9 @@ class Settings(BaseModel):
     ray_address: str | None = Field(None, description="the Ray cluster, if one is used; default a local one")
     spark_master: str | None = Field(None, description="the Spark cluster, if joins is spark; default local cores")
     cors_origins: tuple[str, ...] = Field((), description="origins a browser may call from, comma separated")
+    requests_per_second: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="requests a second that each API key may send to each API process; default no limit"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="lowest level that is logged")
     log_format: Literal["text", "json"] = Field("text", description="plain text, or one JSON document per line")
 

@@ -168,6 +168,7 @@ def test_the_last_of_two_pushes_at_one_instant_wins_on_both_sides(place: Place) 
         ({"total": 1}, "'team' = None; it must be given"),
         ({"team": "A", "total": "many"}, "'total' = 'many'; it must be of type int"),
         ({"team": "A", "tota": 1}, "Did you mean 'total'"),
+        ({"team": "A"}, "'total' = 'nothing'; it must be given; null says"),
         ({"team": "A", "event_timestamp": "yesterday"}, "an instant such as"),
         ({"team": "A", "event_timestamp": "2024-05-01T12:00:00"}, "a date, a time and a zone"),
         ({"team": "A", "event_timestamp": "2034-05-01T12:00:00Z"}, "no later than now"),

@@ -137,6 +137,30 @@ def test_the_second_of_two_ingests_at_once_is_told_and_the_first_goes_on(house: 
     assert house.snapshot().rows == 1
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_later_file_of_a_folder_corrects_an_earlier_one(house: House, tmp_path: Path, kind: str) -> None:
+    days = [[a_game("a"), a_game("b", points=2)], [a_game("a", points=5), a_game("b", points=2)], [a_game("c")]]
+    for number, rows in enumerate(days):
+        if kind == "csv":
+            frame(rows).write_csv(tmp_path / f"{number}.csv")
+        else:
+            frame(rows).write_parquet(tmp_path / f"{number}.parquet")
+    provider = CsvFiles(tmp_path / "*.csv") if kind == "csv" else ParquetFiles(tmp_path / "*.parquet")
+    report = house.ingest(a_source(provider=provider), now=NOW)
+    points = dict(report.snapshot.read().select("game_id", "points").iter_rows())
+    assert (points, report.manifest.rejected) == ({"a": 5, "b": 2, "c": 1}, 0)
+    assert "1 rows of earlier files were corrected by later files" in report.message
+    assert "1 rows came twice" in report.message
+
+
+def test_rows_of_one_file_that_contradict_each_other_are_still_rejected(house: House, tmp_path: Path) -> None:
+    frame([a_game("a"), a_game("b")]).write_csv(tmp_path / "1.csv")
+    frame([a_game("a", points=5), a_game("a", points=6)]).write_csv(tmp_path / "2.csv")
+    source = a_source(provider=CsvFiles(tmp_path / "*.csv"), max_rejected_share=0.6)
+    report = house.ingest(source, now=NOW)
+    assert (report.manifest.rejected, report.snapshot.read()["game_id"].to_list()) == (2, ["b"])
+
+
 # --- providers ------------------------------------------------------------------------------------
 
 

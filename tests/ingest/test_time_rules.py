@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.ingest.builders import COLUMNS, House, a_game, a_source, day, frame
 from touchline.clock import FrozenClock
 from touchline.contracts import Contract
-from touchline.ingest import CONSTANT_STAMP, FrameProvider, Snapshot, Source, rows_known_at
+from touchline.ingest import CONSTANT_STAMP, FrameProvider, IngestReport, Snapshot, Source, rows_known_at
 from touchline.ingest.event_times import event_timestamp
 from touchline.ingest.merge import Merged, first_versions, merge
 from touchline.ingest.snapshots import newest_versions
@@ -189,6 +189,63 @@ def test_a_day_is_known_at_the_next_midnight_of_its_zone() -> None:
 def test_a_day_that_begins_an_hour_late_begins_then() -> None:
     # On 2018-11-04 the clocks of Sao Paulo went from 00:00 to 01:00.
     assert stamp_of("2018-11-03", zone="America/Sao_Paulo") == datetime(2018, 11, 4, 3, tzinfo=UTC)
+
+
+def test_an_hour_that_the_clocks_repeat_is_read_as_its_second(house: House) -> None:
+    """On 2024-10-27 the clocks of London showed 01:00 to 01:59 twice, the second time at 01:00 UTC."""
+
+    class Reading(Contract):
+        meter: str
+        at: datetime
+        value: float
+
+    def take(value: float, now: datetime, at: str = "2024-10-27 01:30:00") -> IngestReport:
+        rows = pl.DataFrame({"meter": ["m"], "at": [at], "value": [value]})
+        source = Source(
+            "readings",
+            contract=Reading,
+            key=("meter", "at"),
+            event_time="at",
+            zone="Europe/London",
+            provider=FrameProvider(lambda: (rows, ())),
+        )
+        return house.ingest(source, now=now)
+
+    first = take(1.0, datetime(2024, 10, 27, 0, 45, tzinfo=UTC))
+    assert first.snapshot.read()["at"].to_list() == [datetime(2024, 10, 27, 1, 30, tzinfo=UTC)]
+    second = take(2.0, datetime(2024, 10, 27, 1, 45, tzinfo=UTC))
+    assert "1 corrected rows have a key in an hour that the clocks of Europe/London repeat" in second.message
+    with_offset = take(3.0, datetime(2024, 10, 27, 2, tzinfo=UTC), "2024-10-27T01:30:00+01:00")
+    assert (with_offset.manifest.added, with_offset.manifest.changed) == (1, 0)
+
+
+def test_a_hidden_landing_time_says_nothing_of_the_future(house: House) -> None:
+    class Flight(Contract):
+        flight: str
+        planned: datetime
+        landed: datetime | None = None
+
+    rows = pl.DataFrame({"flight": ["f"], "planned": [day(5)], "landed": [day(8)]})
+
+    def take(now: datetime) -> IngestReport:
+        source = Source(
+            "flights",
+            contract=Flight,
+            key="flight",
+            event_time="planned",
+            known_at="landed",
+            hidden_until_known=("landed",),
+            provider=FrameProvider(lambda: (rows, ())),
+        )
+        return house.ingest(source, now=now)
+
+    first = take(day(4))
+    stored = first.snapshot.read()
+    assert (stored["landed"].to_list(), stored["event_timestamp"].to_list()) == ([None], [day(5)])
+    assert take(day(6)).status == "unchanged"
+    landed = take(day(9)).snapshot.read()
+    assert landed["landed"].to_list() == [None, day(8)]
+    assert landed["event_timestamp"].to_list() == [day(5), day(8)]
 
 
 def test_known_at_wins_where_it_is_given() -> None:

@@ -106,10 +106,58 @@ def test_a_server_that_lags_sends_new_requests_away(shop: Server) -> None:
     wait_for(lambda: _status(shop, None) == 200)
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 403),  # a name that was pointed at this machine
+        ({"Host": "localhost:1"}, 200),
+        ({"Host": "[::1]:8000"}, 200),
+        ({"Origin": "https://evil.example", "Content-Type": "text/plain"}, 403),
+        ({"Origin": "null", "Content-Type": "text/plain"}, 403),
+        ({"Origin": "https://ours.example"}, 200),
+    ],
+)
+@pytest.mark.parametrize("path", ["/predict", "/outcomes"])
+def test_a_page_of_another_site_has_nothing_sent_while_requests_are_open(
+    tmp_path: Path, path: str, headers: dict[str, str], status: int
+) -> None:
+    body = ROW if path == "/predict" else {"example_id": "e", "label": "yes"}
+    limits = Limits(poll_seconds=0.01, lag_seconds=60.0, origins=("https://ours.example",))
+    with a_server(tmp_path, Shelf.of(a_release()), limits=limits) as server:
+        response = server.client.post(
+            path, content=json.dumps(body), headers={"Content-Type": "application/json", **headers}
+        )
+    assert response.status_code == status, response.text
+    if status == 403:
+        assert response.json()["title"] == "Requests of other sites are refused"
+
+
+@pytest.mark.parametrize("at", ["2999-01-01T00:00:00Z", "0001-01-01T00:00:00Z"])
+def test_a_label_that_is_known_only_in_the_future_is_refused(shop: Server, at: str) -> None:
+    body = {"example_id": "e", "label": "yes", "label_timestamp": at}
+    response = shop.client.post("/outcomes", json=body)
+    assert response.status_code == 422, response.text
+    assert response.json()["errors"][0]["field"] == "label_timestamp"
+
+
+def test_a_corrected_time_of_a_label_is_a_correction(shop: Server) -> None:
+    def send(at: str) -> str:
+        body = {"example_id": "e", "label": "yes", "label_timestamp": at}
+        response = shop.client.post("/outcomes", json=body)
+        assert response.status_code == 200, response.text
+        return str(response.json()["outcomes"][0]["status"])
+
+    assert [send(at) for at in ("2009-01-01T00:00:00Z", "2009-01-01T00:00:00Z", "2009-01-02T00:00:00Z")] == [
+        "recorded",
+        "unchanged",
+        "corrected",
+    ]
+
+
 def test_a_client_that_hangs_up_leaves_nothing_behind(shop: Server) -> None:
     address = shop.client.base_url
     with socket.create_connection((address.host, address.port)) as half:
-        half.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        half.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
         wait_for(lambda: shop.serving.in_flight == 1)
     wait_for(lambda: shop.serving.in_flight == 0)
     assert 'status="499"' in shop.client.get("/metrics").text
@@ -119,7 +167,7 @@ def test_a_body_that_never_comes_is_given_up(tmp_path: Path) -> None:
     with a_server(tmp_path, Shelf.of(a_release()), limits=Limits(body_seconds=0.05)) as server:
         address = server.client.base_url
         with socket.create_connection((address.host, address.port)) as slow:
-            slow.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+            slow.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
             assert b" 408 " in slow.recv(1000)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -114,7 +115,16 @@ def open_home() -> Home:
     """The home that the environment names; project folders are looked up from the working directory."""
     from touchline.settings import Settings
 
-    return Home(Settings.from_environment(), Path.cwd())
+    settings = Settings.from_environment()
+    make_private(settings.home.absolute())
+    return Home(settings, Path.cwd())
+
+
+def make_private(folder: Path) -> None:
+    """Make a home that only its user can read: it holds predictions and the hashes of keys. One that exists stays."""
+    with suppress(OSError):  # the first write says what is wrong
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def open_project(place: str | None) -> OpenedProject:

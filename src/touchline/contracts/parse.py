@@ -177,8 +177,11 @@ def _strptime(texts: pl.Series, dtype: pl.Date | pl.Datetime, form: str) -> pl.S
 
 
 def _in_zone(naive: pl.Series, zone: str) -> pl.Series:
-    """Wall-clock times of a zone as UTC; an hour that clocks skip is null, one they repeat is its first."""
-    local = naive.dt.replace_time_zone(zone, non_existent="null", ambiguous="earliest")
+    """Wall-clock times of a zone as UTC; an hour that clocks skip is null, one they repeat is its second.
+
+    A row then counts as known an hour late rather than an hour early.
+    """
+    local = naive.dt.replace_time_zone(zone, non_existent="null", ambiguous="latest")
     return local.dt.convert_time_zone("UTC")
 
 

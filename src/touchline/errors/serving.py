@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from touchline.errors.base import TouchlineError, UsageError
 
 __all__ = [
+    "InvalidOutcomeTime",
     "KeyNotFound",
     "KeyRequired",
     "MissingColumns",
@@ -15,6 +17,17 @@ __all__ = [
     "UnknownPrediction",
     "WrongLabel",
 ]
+
+
+class InvalidOutcomeTime(UsageError):
+    """A label that would be known before computers were, or is known only later."""
+
+    def __init__(self, given: datetime, now: datetime) -> None:
+        self.given = given
+        super().__init__(
+            f"label_timestamp {given.isoformat()} is not when a label became known: from 1970 to now "
+            f"({now:%Y-%m-%d %H:%M:%S}Z) is allowed. Leave it out for a label that became known now."
+        )
 
 
 class UnknownPrediction(UsageError):

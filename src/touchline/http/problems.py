@@ -183,6 +183,19 @@ class NotAllowed(Problem):
         super().__init__(f"This key is a {role}; {needed} is needed.", members={"role": role, "needed": needed})
 
 
+class ForeignOrigin(Problem):
+    """A browser sends here what a page of another site told it to, while requests need no key."""
+
+    status, slug, title = 403, "foreign-origin", "Requests of other sites are refused"
+
+    def __init__(self, header: str, actual: str, allowed: str) -> None:
+        super().__init__(
+            f"{header} is {actual!r}; while no API key is made, {allowed} is allowed. Name the origin in CORS_ORIGINS, "
+            "or make a key: touchline keys make.",
+            members={"header": header, "actual": actual},
+        )
+
+
 class RateLimited(Problem):
     status, slug, title = 429, "rate-limited", "Too many requests"
 

@@ -12,6 +12,7 @@ from touchline.errors import (
     EntityNotFound,
     FeatureNotANumber,
     FeaturesExpired,
+    InvalidOutcomeTime,
     InvalidProject,
     InvalidPush,
     InvalidView,
@@ -99,6 +100,8 @@ def problem_of_any(error: Exception, correlation_id: str | None = None) -> Probl
 def _field_problem(error: TouchlineError) -> FieldProblem:
     if isinstance(error, FeatureNotANumber):
         return FieldProblem(error.column, str(error), None, "number")
+    if isinstance(error, InvalidOutcomeTime):
+        return FieldProblem("label_timestamp", str(error).rstrip("."), error.given.isoformat(), None)
     if isinstance(error, WrongLabel):
         return FieldProblem("label", str(error), error.label, None)
     field = "body" if isinstance(error, (EntityKeyMissing, InvalidPush)) else ""

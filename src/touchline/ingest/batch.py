@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from touchline.clock import Clock
@@ -13,12 +15,15 @@ from touchline.ingest.providers.base import Fetched
 from touchline.ingest.quarantine import broken_lines, conflicting_keys, too_far_ahead
 from touchline.ingest.spec import Source
 
-_ROW = "__row__"
+_ROW, _FILE = "__row__", "__file__"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows to merge, one a key, stamped; the rejected ones; and how many were kept back, hidden or came twice."""
+    """Rows to merge, one a key, stamped; the rejected ones; and how many were kept back, hidden or came twice.
+
+    `replaced` counts rows of earlier files whose key a later file has with other values.
+    """
 
     rows: pl.DataFrame
     rejected: pl.DataFrame
@@ -27,6 +32,7 @@ class Batch:
     held_back: int
     hidden: int
     repeated: int
+    replaced: int
     absent: frozenset[str]
     keys: tuple[str, ...]
 
@@ -36,7 +42,8 @@ def check_batch(source: Source, fetched: Fetched, *, table: str, clock: Clock) -
     raw = fetched.frame
     checked = source.compiled.check(raw, zone=source.zone, table=table)
     stamped = stamp(source, checked.accepted, checked.positions, clock)
-    rows, conflicts, repeated = _one_row_a_key(source, stamped.rows, stamped.positions, raw)
+    newest = _of_the_last_file(source, stamped.rows, stamped.positions, fetched.file_rows)
+    rows, conflicts, repeated = _one_row_a_key(source, *newest, raw)
     lines = [
         checked.rejected,
         too_far_ahead(raw, stamped.too_far, source),
@@ -52,9 +59,29 @@ def check_batch(source: Source, fetched: Fetched, *, table: str, clock: Clock) -
         held_back=stamped.held_back,
         hidden=stamped.hidden,
         repeated=repeated,
+        replaced=stamped.rows.height - newest[0].height,
         absent=frozenset(name for name in source.compiled.columns if name not in raw.columns),
         keys=source.keys,
     )
+
+
+def _of_the_last_file(
+    source: Source, rows: pl.DataFrame, positions: pl.Series, file_rows: Sequence[int]
+) -> tuple[pl.DataFrame, pl.Series]:
+    """The rows without those whose key a later file has with other values; files are in the order of their names."""
+    if len(file_rows) < 2 or not _repeats(source, rows).any():
+        return rows, positions
+    ends = np.cumsum(file_rows)
+    content = [name for name in rows.columns if name != EVENT]
+    numbered = rows.with_columns(
+        pl.Series(_FILE, np.searchsorted(ends, positions.to_numpy(), side="right")), positions.alias(_ROW)
+    )
+    # The same words in two files are a repetition, not a correction.
+    distinct = numbered.unique([*content], keep="last", maintain_order=True)
+    last = distinct.group_by(source.keys).agg(pl.col(_FILE).max())
+    kept = numbered.join(last, on=[*source.keys, _FILE], how="semi", maintain_order="left")
+    kept = pl.concat([kept, numbered.join(kept, on=content, how="semi", nulls_equal=True)]).unique(_ROW).sort(_ROW)
+    return kept.drop(_FILE, _ROW), kept[_ROW].alias(positions.name)
 
 
 def _one_row_a_key(

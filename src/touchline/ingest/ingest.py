@@ -281,6 +281,12 @@ class _Ingest:
         words = f"{counts.added} new, {counts.changed} corrected and {counts.settled} settled rows"
         if change.merged.redated:
             words += f"; {change.merged.redated} rows count as known from their events on"
+        twice = self._corrected_in_a_repeated_hour(change)
+        if twice:
+            words += (
+                f"; {twice} corrected rows have a key in an hour that the clocks of {self.source.zone} repeat, so they "
+                "may be rows of the other hour: write times with their offset (2024-10-27T02:00:00+01:00)"
+            )
         late = self._late_rows(change)
         if late:
             words += (
@@ -288,6 +294,15 @@ class _Ingest:
                 "(touchline ingest --backfill, if they were known at the time)"
             )
         return words
+
+    def _corrected_in_a_repeated_hour(self, change: _Change) -> int:
+        """Corrected rows whose key has a time that the clocks of the source's zone show twice."""
+        fields, versions = self.source.compiled.fields, change.merged.versions
+        times = [pl.col(key) for key in self.source.keys if fields[key].kind == "datetime"]
+        if not times or not change.merged.changed:
+            return 0
+        is_twice = pl.any_horizontal([_is_shown_twice(time, self.source.zone) for time in times])
+        return int(versions.filter(pl.col(VERSION) > 0).select(is_twice.sum()).item())
 
     def _late_rows(self, change: _Change) -> int:
         """New rows whose event was over when the ingest before this one ran."""
@@ -354,6 +369,13 @@ class _Ingest:
         )
 
 
+def _is_shown_twice(instant: pl.Expr, zone: str) -> pl.Expr:
+    """Whether the wall-clock time of an instant stands for two instants in its zone."""
+    local = instant.dt.convert_time_zone(zone).dt.replace_time_zone(None)
+    first, second = (local.dt.replace_time_zone(zone, ambiguous=which) for which in ("earliest", "latest"))
+    return first != second
+
+
 def batch_counts(batch: Batch, merged: Merged | None = None) -> _Counts:
     """The numbers of a manifest; without a merge nothing was added."""
     accepted = batch.rows_in - batch.rejected_rows - batch.held_back
@@ -368,6 +390,8 @@ def _sentence(what: str, batch: Batch | None, note: str) -> str:
         parts.append(f"quarantined: {describe_rejected(batch.rejected, batch.rows_in, batch.keys)}")
     if batch is not None and batch.repeated:
         parts.append(f"{batch.repeated} rows came twice")
+    if batch is not None and batch.replaced:
+        parts.append(f"{batch.replaced} rows of earlier files were corrected by later files")
     if batch is not None and batch.held_back:
         parts.append(f"{batch.held_back} rows wait for the project's clock")
     if batch is not None and batch.hidden:

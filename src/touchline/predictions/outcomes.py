@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
+from touchline.errors import InvalidOutcomeTime
 from touchline.predictions.records import PredictedExamples, PredictionRecord, PredictionRecords, slices
 from touchline.storage import Database
 from touchline.storage.tables import outcomes
 
 Label = str | float | int | bool
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_CLOCK_SKEW = timedelta(minutes=5)  # of the clock of whoever sends outcomes
 Status = Literal["recorded", "unchanged", "corrected"]
 
 
@@ -88,7 +91,13 @@ class OutcomeRecords:
         self._database, self._project = database, project
 
     def record(self, received: Sequence[Outcome], *, source: str, now: datetime) -> list[Receipt]:
-        """Add outcomes. Raises `UnknownPrediction` for a prediction id that is not in the log, and adds none."""
+        """Add outcomes. Raises `UnknownPrediction` for a prediction id that is not in the log, and adds none.
+
+        Raises `InvalidOutcomeTime` for a label that is known only after `now`.
+        """
+        for outcome in received:
+            if outcome.label_timestamp is not None and not _EARLIEST <= outcome.label_timestamp <= now + _CLOCK_SKEW:
+                raise InvalidOutcomeTime(outcome.label_timestamp, now)
         with self._database.begin() as connection:
             predicted = PredictedExamples(connection, self._project)
             labels = _by_example(predicted, received)
@@ -101,13 +110,15 @@ class OutcomeRecords:
     ) -> list[tuple[StoredOutcome, Status]]:
         """Add labels within a transaction of the caller; the newest revision of each example and how it came about.
 
-        The same label again changes nothing; another label is a correction with the next revision.
+        The same label again changes nothing; another label, or another time at which it became known, is a correction
+        with the next revision.
         """
         newest = self._newest(connection, {label.example_id for label in labels})
         stored: list[tuple[StoredOutcome, Status]] = []
         for example_id, label, label_timestamp in labels:
             before = newest.get(example_id)
-            if before is not None and same_label(before.label, label):
+            is_same_time = label_timestamp is None or before is None or before.label_timestamp == label_timestamp
+            if before is not None and same_label(before.label, label) and is_same_time:
                 stored.append((before, "unchanged"))
                 continue
             revision = before.revision + 1 if before else 1

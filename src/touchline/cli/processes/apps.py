@@ -85,7 +85,14 @@ def _create_app(
         spool=home.folder / "spool",
         default=home.settings.project if home.settings.project in names else None,
         host=host,
-        options=serving.ServerOptions(tracer=tracer_from_environment(), extend=extend, figures=figures_folder()),
+        options=serving.ServerOptions(
+            limits=serving.Limits(
+                requests_per_second=home.settings.requests_per_second, origins=home.settings.cors_origins
+            ),
+            tracer=tracer_from_environment(),
+            extend=extend,
+            figures=figures_folder(),
+        ),
     )
 
 

@@ -46,7 +46,7 @@ def push(
     online: OnlineStore,
     clock: Clock,
 ) -> Pushed:
-    """Keep rows of join keys, features and event_timestamp (default: now), offline first, then online.
+    """Keep rows of join keys, all features and event_timestamp (default: now), offline first, then online.
 
     They count from now on and never before, whatever their event_timestamp says.
     """
@@ -90,6 +90,10 @@ def _checked_row(
         if row.get(name) is not None and not _fits(row[name], kind):
             raise InvalidPush(view.name, number, name, row[name], f"of type {kind}")
     event = _event_time(view.name, number, row.get("event_timestamp"), now)
+    for name in types:
+        if name not in row:
+            # A null for what was left out would replace the value that is online.
+            raise InvalidPush(view.name, number, name, "nothing", "given; null says that there is no value")
     return {**{name: row.get(name) for name in types}, "event_timestamp": event, "created_timestamp": now}
 
 

@@ -66,7 +66,9 @@ def no_broken_lines() -> pl.DataFrame:
 class Fetched:
     """A batch: its rows, the bytes they came from, and lines that were no rows (`value`: why, `record`: the line).
 
-    `message` is told with the report: a budget nearly spent, an answer that had not changed.
+    `file_rows` counts the rows of each file, in the order of the frame: where two files have a row of one key, the
+    later file corrects the earlier one. `message` is told with the report: a budget nearly spent, an answer that had
+    not changed.
     """
 
     frame: pl.DataFrame
@@ -75,6 +77,7 @@ class Fetched:
     request_count: int = 0
     message: str = ""
     broken: pl.DataFrame = field(default_factory=no_broken_lines)
+    file_rows: tuple[int, ...] = ()
 
 
 @runtime_checkable

@@ -60,6 +60,7 @@ class CsvFiles(BaseModel):
             files=tuple(files),
             raw_hash=hash_of_files(tuple(files)),
             broken=pl.concat([part.broken for part in parts]),
+            file_rows=tuple(part.frame.height for part in parts),
         )
 
     def _read(self, content: bytes, name: str, context: FetchContext) -> CsvRows:

@@ -40,7 +40,12 @@ class ParquetFiles(BaseModel):
             files.append(raw)
         rows = stacked(frames, row_column=self.row_column)
         named = with_columns_named(rows, self, context.columns)
-        return Fetched(frame=named, files=tuple(files), raw_hash=hash_of_files(tuple(files)))
+        return Fetched(
+            frame=named,
+            files=tuple(files),
+            raw_hash=hash_of_files(tuple(files)),
+            file_rows=tuple(frame.height for frame in frames),
+        )
 
     @staticmethod
     def _read(content: bytes, path: Path, context: FetchContext) -> pl.DataFrame:

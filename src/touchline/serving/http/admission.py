@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from time import monotonic
+from urllib.parse import urlsplit
 
-from touchline.http.api_keys import Caller, KeyRing, Role
-from touchline.http.problems import BodyTooLarge, NotAllowed, NotAuthenticated, Overloaded, RateLimited
+from touchline.http.api_keys import Caller, KeyRing, Role, is_loopback
+from touchline.http.problems import BodyTooLarge, ForeignOrigin, NotAllowed, NotAuthenticated, Overloaded, RateLimited
 from touchline.serving.http.state import Serving
 
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
-_SCORING = ("/predict", "/explain", "/outcomes", "/score")
+_SCORING_PATH = re.compile(r"/api(/projects/[^/]+)?/(predict|explain|outcomes|score)")
 Headers = Mapping[bytes, bytes]
 
 
@@ -44,6 +46,8 @@ class Admission:
 
     def admit(self, method: str, path: str, headers: Headers) -> Caller:
         self._validate_load(path, headers)
+        if self._keys.is_open:
+            self._validate_origin(method, headers)
         caller = self._keys.caller(_presented(headers))
         needed = role_needed(method, path)
         if needed is None:
@@ -54,6 +58,22 @@ class Admission:
             raise NotAllowed(caller.role, needed)
         self._buckets.take(caller.key_id)
         return caller
+
+    def _validate_origin(self, method: str, headers: Headers) -> None:
+        """Refuse what a web page of another site has a browser send here while requests need no key.
+
+        A page whose name was pointed at this machine (DNS rebinding) sends its own name as Host; a page that posts a
+        form or text across sites sends its Origin (OWASP, Cross-Site Request Forgery Prevention).
+        """
+        host = headers.get(b"host", b"localhost").decode("latin-1")
+        if not is_loopback(host_name(host)):
+            raise ForeignOrigin("Host", host, "a name of this machine, such as localhost")
+        origin = headers.get(b"origin")
+        if origin is None or method in ("GET", "HEAD", "OPTIONS"):
+            return
+        name = origin.decode("latin-1")
+        if name not in self._serving.limits.origins and urlsplit(name).netloc != host:
+            raise ForeignOrigin("Origin", name, "this server's own, or one of CORS_ORIGINS")
 
     def _validate_load(self, path: str, headers: Headers) -> None:
         serving = self._serving
@@ -70,17 +90,28 @@ class Admission:
 _NOBODY = Caller("", "viewer")
 
 
+def host_name(host: str) -> str:
+    """The name or address in a Host header.
+
+    >>> host_name("localhost:8000"), host_name("[::1]:8000"), host_name("127.0.0.1")
+    ('localhost', '::1', '127.0.0.1')
+    """
+    return urlsplit(f"//{host}").hostname or ""
+
+
 def role_needed(method: str, path: str) -> Role | None:
     """The least role for a request; None where everybody may ask.
 
-    >>> role_needed("GET", "/healthz"), role_needed("POST", "/projects/shop/predict"), role_needed("POST", "/api/x")
-    (None, 'scorer', 'operator')
+    >>> role_needed("GET", "/healthz"), role_needed("POST", "/projects/shop/predict")
+    (None, 'scorer')
+    >>> role_needed("POST", "/api/x"), role_needed("POST", "/api/feature-store/push/predict")
+    ('operator', 'operator')
     """
     if path in _OPEN_PATHS:
         return None
     if method in ("GET", "HEAD", "OPTIONS"):
         return "viewer"
-    return "operator" if path.startswith("/api/") and not path.endswith(_SCORING) else "scorer"
+    return "operator" if path.startswith("/api/") and not _SCORING_PATH.fullmatch(path) else "scorer"
 
 
 def _presented(headers: Headers) -> str | None:

@@ -49,7 +49,10 @@ class ServedProject:
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of one request and of concurrent work. `requests_per_second` is per key and worker."""
+    """The limits of one request and of concurrent work. `requests_per_second` is per key and worker.
+
+    `origins` are those of browsers that may send requests while no key is needed.
+    """
 
     body_bytes: int = 2 * 1024 * 1024
     rows: int = 1000
@@ -61,6 +64,7 @@ class Limits:
     lag_seconds: float = 1.0
     slow_seconds: float = 1.0
     requests_per_second: float | None = None
+    origins: tuple[str, ...] = ()
     poll_seconds: float = 0.5
 
 
