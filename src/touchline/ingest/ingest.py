@@ -13,7 +13,7 @@ import polars as pl
 from touchline.clock import Clock
 from touchline.errors import BatchRejected, ProviderFailed, SourceFileEmpty, SourceUnavailable, TouchlineError
 from touchline.ingest.batch import Batch, check_batch
-from touchline.ingest.event_times import EVENT, VERSION
+from touchline.ingest.ingest_report import Change, changes_in_words, report_words
 from touchline.ingest.manifests import Manifest, Status, read_log, record
 from touchline.ingest.merge import Merged, first_versions, in_present_form, merge
 from touchline.ingest.providers.base import FetchContext, Fetched
@@ -90,23 +90,6 @@ class _Counts:
     settled: int = 0
 
 
-@dataclass(frozen=True)
-class _Change:
-    """A batch merged: the newest stored version of each key, all stored ones if they are restated, the instant."""
-
-    merged: Merged
-    current: pl.DataFrame
-    restated: pl.DataFrame | None
-    instant: datetime
-
-    def table(self, source: Source) -> pl.DataFrame:
-        """The newest version of each key after the batch."""
-        if self.current.is_empty():
-            return self.merged.versions
-        unchanged = self.current.join(self.merged.versions, on=list(source.keys), how="anti")
-        return pl.concat([unchanged, self.merged.versions])
-
-
 class _Ingest:
     """One ingest under its lease."""
 
@@ -176,11 +159,11 @@ class _Ingest:
         self._refuse_when_a_dataset_check_fails(fetched, batch, change)
         return self._store(fetched, batch, change)
 
-    def _merge(self, batch: Batch) -> _Change:
+    def _merge(self, batch: Batch) -> Change:
         """The versions that the batch adds to the stored ones, in the declared form."""
         if self.parent is None:
             empty = batch.rows.clear()
-            return _Change(first_versions(self.source, batch.rows, manifest=self.id), empty, None, self.clock.now())
+            return Change(first_versions(self.source, batch.rows, manifest=self.id), empty, None, self.clock.now())
         instant = next_instant(self.project, self.stores.database, self.clock.now())
         stored = self.parent.scan_ingested().collect()
         restated = None
@@ -197,7 +180,7 @@ class _Ingest:
             known_from=None if self.is_backfill else instant,
             manifest=self.id,
         )
-        return _Change(merged, current, restated, instant)
+        return Change(merged, current, restated, instant)
 
     def _known_already(self, fetched: Fetched) -> Manifest | None:
         """The last good ingest, when it read the same bytes in the same way and left nothing waiting."""
@@ -223,7 +206,7 @@ class _Ingest:
         step = f"See every row: touchline data quarantine {self.source.name} -p {self.project}"
         self._reject(fetched, batch, reasons, step)
 
-    def _refuse_when_a_dataset_check_fails(self, fetched: Fetched, batch: Batch, change: _Change) -> None:
+    def _refuse_when_a_dataset_check_fails(self, fetched: Fetched, batch: Batch, change: Change) -> None:
         compiled = self.source.compiled
         if not compiled.has_dataset_checks:
             return
@@ -240,13 +223,13 @@ class _Ingest:
             record(connection, manifest)
         raise error
 
-    def _store(self, fetched: Fetched, batch: Batch, change: _Change) -> IngestReport:
+    def _store(self, fetched: Fetched, batch: Batch, change: Change) -> IngestReport:
         merged = change.merged
         if self.parent is not None and merged.versions.is_empty() and change.restated is None:
             return self._finish_unchanged(fetched, batch_counts(batch), self.parent, hidden=batch.hidden, batch=batch)
         head = self._new_head(change)
         counts = batch_counts(batch, merged)
-        message = _sentence(self._changes_in_words(counts, change), batch, fetched.message)
+        message = report_words(changes_in_words(self.source, self.parent, change), batch, fetched.message)
         manifest = self._manifest("new", fetched, counts, head.hash, message)
         with self.stores.database.begin() as connection:
             self.lease.require(connection)
@@ -255,7 +238,7 @@ class _Ingest:
         self.clock.move_to(change.instant)
         return IngestReport(manifest, read_snapshot(self.project, self.source.name, self.stores), batch.hidden)
 
-    def _new_head(self, change: _Change) -> NewHead:
+    def _new_head(self, change: Change) -> NewHead:
         folder, objects = f"{self.project}/snapshots/{self.source.name}", self.stores.objects
         is_appended = self.parent is not None and change.restated is None
         if self.parent is not None and change.restated is None:
@@ -277,45 +260,11 @@ class _Ingest:
             parts=parts,
         )
 
-    def _changes_in_words(self, counts: _Counts, change: _Change) -> str:
-        words = f"{counts.added} new, {counts.changed} corrected and {counts.settled} settled rows"
-        if change.merged.redated:
-            words += f"; {change.merged.redated} rows count as known from their events on"
-        twice = self._corrected_in_a_repeated_hour(change)
-        if twice:
-            words += (
-                f"; {twice} corrected rows have a key in an hour that the clocks of {self.source.zone} repeat, so they "
-                "may be rows of the other hour: write times with their offset (2024-10-27T02:00:00+01:00)"
-            )
-        late = self._late_rows(change)
-        if late:
-            words += (
-                f"; {late} new rows are older than the ingest before and count as known from now on "
-                "(touchline ingest --backfill, if they were known at the time)"
-            )
-        return words
-
-    def _corrected_in_a_repeated_hour(self, change: _Change) -> int:
-        """Corrected rows whose key has a time that the clocks of the source's zone show twice."""
-        fields, versions = self.source.compiled.fields, change.merged.versions
-        times = [pl.col(key) for key in self.source.keys if fields[key].kind == "datetime"]
-        if not times or not change.merged.changed:
-            return 0
-        is_twice = pl.any_horizontal([_is_shown_twice(time, self.source.zone) for time in times])
-        return int(versions.filter(pl.col(VERSION) > 0).select(is_twice.sum()).item())
-
-    def _late_rows(self, change: _Change) -> int:
-        """New rows whose event was over when the ingest before this one ran."""
-        if self.parent is None or self.is_backfill:
-            return 0
-        is_late = (pl.col(VERSION) == 0) & (pl.col(EVENT) < self.parent.ingested_at)
-        return int(change.merged.versions.select(is_late.sum()).item())
-
     def _finish_unchanged(
         self, fetched: Fetched, counts: _Counts, parent: Snapshot, *, hidden: int, batch: Batch | None = None
     ) -> IngestReport:
         manifest = self._manifest(
-            "unchanged", fetched, counts, parent.hash, _sentence("nothing new", batch, fetched.message)
+            "unchanged", fetched, counts, parent.hash, report_words("nothing new", batch, fetched.message)
         )
         with self.stores.database.begin() as connection:
             record(connection, manifest)
@@ -369,33 +318,9 @@ class _Ingest:
         )
 
 
-def _is_shown_twice(instant: pl.Expr, zone: str) -> pl.Expr:
-    """Whether the wall-clock time of an instant stands for two instants in its zone."""
-    local = instant.dt.convert_time_zone(zone).dt.replace_time_zone(None)
-    first, second = (local.dt.replace_time_zone(zone, ambiguous=which) for which in ("earliest", "latest"))
-    return first != second
-
-
 def batch_counts(batch: Batch, merged: Merged | None = None) -> _Counts:
     """The numbers of a manifest; without a merge nothing was added."""
     accepted = batch.rows_in - batch.rejected_rows - batch.held_back
     if merged is None:
         return _Counts(batch.rows_in, accepted, batch.rejected_rows)
     return _Counts(batch.rows_in, accepted, batch.rejected_rows, merged.added, merged.changed, merged.settled)
-
-
-def _sentence(what: str, batch: Batch | None, note: str) -> str:
-    parts = [what]
-    if batch is not None and batch.rejected_rows:
-        parts.append(f"quarantined: {describe_rejected(batch.rejected, batch.rows_in, batch.keys)}")
-    if batch is not None and batch.repeated:
-        parts.append(f"{batch.repeated} rows came twice")
-    if batch is not None and batch.replaced:
-        parts.append(f"{batch.replaced} rows of earlier files were corrected by later files")
-    if batch is not None and batch.held_back:
-        parts.append(f"{batch.held_back} rows wait for the project's clock")
-    if batch is not None and batch.hidden:
-        parts.append(f"{batch.hidden} values hidden until they are known")
-    if note:
-        parts.append(note)
-    return "; ".join(parts)
