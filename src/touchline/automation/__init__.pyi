@@ -4,6 +4,8 @@ from touchline.automation.integrity import Damage as Damage
 from touchline.automation.integrity import find_damage as find_damage
 from touchline.automation.pipeline import PipelineReport as PipelineReport
 from touchline.automation.pipeline import run_pipeline as run_pipeline
+from touchline.automation.plan import RunPlan as RunPlan
+from touchline.automation.plan import plan_run as plan_run
 from touchline.automation.production_drift import check_production_drift as check_production_drift
 from touchline.automation.promotion import Promotion as Promotion
 from touchline.automation.promotion import promote_version as promote_version

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from touchline.automation import steps
+from touchline.automation.plan import require_sound
 from touchline.automation.promotion import Promotion, promote_version
 from touchline.automation.released_views import RenewedView, renew_released_views
 from touchline.automation.run_records import PipelineRuns, RunRecord
@@ -59,8 +60,10 @@ def run_pipeline(context: PipelineContext, *, trigger: str, actor: str, is_force
     """Ingest, compute features, train, apply the gates and promote; one run of a project at a time.
 
     A training that would repeat an earlier one is done again only if `is_forced`. After a kill at any step the same
-    call continues from the finished steps. Raises `LeaseHeld` while another process runs the project's pipeline.
+    call continues from the finished steps. Raises `LeaseHeld` while another process runs the project's pipeline, and
+    `InvalidProject` before anything is done for a declaration with mistakes.
     """
+    require_sound(context.loaded)
     project, database = context.project.name, context.stores.database
     holder = f"{actor}@{socket.gethostname()}:{os.getpid()}"
     with hold_lease(database, f"{project}:pipeline", holder=holder, ttl=_LEASE_TTL, clock=context.clock) as lease:

@@ -11,6 +11,7 @@ from touchline.features.offline.compute_view import compute_view as compute_view
 from touchline.features.offline.compute_view import read_history as read_history
 from touchline.features.offline.examples import build_examples as build_examples
 from touchline.features.offline.examples import close_at_horizon as close_at_horizon
+from touchline.features.offline.examples import empty_examples as empty_examples
 from touchline.features.offline.histories import FeatureHistories as FeatureHistories
 from touchline.features.offline.histories import FeatureHistory as FeatureHistory
 from touchline.features.offline.history import build_history as build_history
@@ -19,6 +20,7 @@ from touchline.features.offline.key_partitions import open_runner as open_runner
 from touchline.features.offline.point_in_time import point_in_time_join as point_in_time_join
 from touchline.features.offline.training_set import TrainingSet as TrainingSet
 from touchline.features.offline.training_set import build_training_set as build_training_set
+from touchline.features.offline.training_set import empty_training_set as empty_training_set
 from touchline.features.offline.training_set import frame_vectors as frame_vectors
 from touchline.features.offline.training_set import read_lineage as read_lineage
 from touchline.features.offline.training_set import read_training_set as read_training_set

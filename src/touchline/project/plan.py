@@ -94,6 +94,8 @@ def _dependants(project: Project, part: str) -> tuple[str, ...]:
     if part.startswith("view:"):
         name = part.removeprefix("view:")
         is_joined = any(join.view.name == name for join in project.task.features)
+        if name not in {view.name for view in project.feature_views}:
+            return (f"view {name}: no longer computed, but for releases that read it", model, *endpoints)
         again = f"view {name}: computed and materialized again"
         return (again, model, *endpoints) if is_joined else (again,)
     if part in ("task", "training"):

@@ -17,8 +17,10 @@ from touchline.training.evaluation.diagnostics import SliceReport as SliceReport
 from touchline.training.evaluation.evaluate import Evaluation as Evaluation
 from touchline.training.evaluation.evaluate import Metric as Metric
 from touchline.training.evaluation.evaluate import constant_predictions as constant_predictions
+from touchline.training.evaluation.evaluate import evaluation_metrics as evaluation_metrics
 from touchline.training.evaluation.explanation import ColumnContributions as ColumnContributions
 from touchline.training.evaluation.explanation import explain as explain
+from touchline.training.fitting.blend import find_family as find_family
 from touchline.training.fitting.conformal import PredictionInterval as PredictionInterval
 from touchline.training.fitting.model import Model as Model
 from touchline.training.fitting.recipe import Recipe as Recipe

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from touchline import automation
 from touchline import project as projects
-from touchline.cli.opening import JsonOption, ProjectOption, open_home, open_project
+from touchline.cli.opening import JsonOption, ProjectOption, open_home, open_project, pipeline_context
 from touchline.cli.output import print_json
+
+if TYPE_CHECKING:
+    from touchline.automation import RunPlan
+    from touchline.project import Plan
 
 clock = typer.Typer(help="Project time: show it, advance it.", no_args_is_help=True)
 
@@ -52,22 +56,31 @@ def init(
 
 
 def plan(project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Show what changed in the declaration since the last run.
+    """Show what the next run would do, without doing it.
 
-    Each change is listed with the parts that the next run computes or trains again.
+    The declaration is run on no rows, so that a wrong name is found before anything is trained. Each change since the
+    last training is listed with the parts that are computed or trained again, then the columns that the model gains
+    or loses, and what Production does meanwhile. Exit code 1 when the declaration has mistakes.
 
     Example: touchline plan -p football
     """
     opened = open_project(project)
-    last_run = automation.PipelineRuns(opened.stores.database, opened.name).last_declaration()
-    planned = projects.plan_changes(opened.project, last_run)
+    planned = automation.plan_run(pipeline_context(opened))
     if as_json:
-        print_json(planned)
-        return
+        print_json({**vars(planned), **vars(planned.changes)})
+    else:
+        _print_changes(planned.changes)
+        _print_model(planned)
+    if planned.mistakes:
+        raise typer.Exit(1)
+
+
+def _print_changes(planned: Plan) -> None:
     if not planned.changes:
-        typer.echo(f"{planned.project}: nothing changed since the last run")
+        typer.echo(f"{planned.project}: nothing changed since the last training")
         return
-    typer.echo(f"{planned.project}: {'no run yet, so everything is new' if planned.first_run else 'changes'}")
+    news = "nothing was trained here yet, so everything is new" if planned.first_run else "changes"
+    typer.echo(f"{planned.project}: {news}")
     signs = {"added": "+", "removed": "-", "changed": "~"}
     for change in planned.changes:
         typer.echo(f"{signs[change.kind]} {change.part}")
@@ -75,6 +88,18 @@ def plan(project: ProjectOption = None, as_json: JsonOption = False) -> None:
             typer.echo(f"    {detail}")
         for affected in change.affects:
             typer.echo(f"    → {affected}")
+
+
+def _print_model(planned: RunPlan) -> None:
+    if planned.columns is not None:
+        typer.echo(f"model: {len(planned.columns)} columns")
+    for sign, names in (("+", planned.added), ("-", planned.removed)):
+        if names:
+            typer.echo(f"    {sign} {', '.join(names)} (beside version {planned.production} in Production)")
+    for sentence in planned.meanwhile:
+        typer.echo(f"meanwhile: {sentence}")
+    for mistake in planned.mistakes:
+        typer.echo(f"wrong: {mistake}", err=True)
 
 
 @clock.command("show")

@@ -10,6 +10,7 @@ import polars as pl
 
 from touchline.errors import InvalidView
 from touchline.features.declaration.types import INSTANT
+from touchline.features.declaration.view import empty_source
 from touchline.features.offline.history import newest_rows_of_source
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ def build_examples(examples: Examples, snapshots: Mapping[str, Snapshot]) -> pl.
     for source in examples.sources:
         frames.append(newest_rows_of_source(source, snapshots[source.name].scan_ingested().collect()))
     return checked_examples(examples.name, examples(*frames).collect())
+
+
+def empty_examples(examples: Examples) -> pl.DataFrame:
+    """The examples of sources without rows: the columns that there will be. Raises as `build_examples` does."""
+    return checked_examples(examples.name, examples(*(empty_source(source) for source in examples.sources)).collect())
 
 
 def close_at_horizon(examples: pl.DataFrame, horizon: timedelta, *, negative: str, now: datetime) -> pl.DataFrame:

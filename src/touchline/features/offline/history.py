@@ -12,7 +12,7 @@ import polars as pl
 from touchline.errors import InvalidView, LooksAhead
 from touchline.features.declaration.output_contract import KeptRows, keep_good_rows
 from touchline.features.declaration.types import INSTANT, POLARS_TYPES
-from touchline.features.declaration.view import validate_columns
+from touchline.features.declaration.view import empty_source, validate_columns
 
 if TYPE_CHECKING:
     from touchline.features.declaration.view import FeatureView
@@ -84,6 +84,12 @@ def later_steps(
         added = pl.concat([made_known, changed, at_once])
         last = HistoryStep(added, rows.filter(instant < _KNOWN_AT), full, kept.rejected)
         yield last
+
+
+def empty_history(view: FeatureView) -> pl.LazyFrame:
+    """The history of a view whose sources have no rows."""
+    sources = [empty_source(source) for source in view.sources]
+    return normal_rows(view, view(*sources).lazy()).lazy()
 
 
 def sorted_history(view: FeatureView, rows: pl.DataFrame) -> pl.DataFrame:

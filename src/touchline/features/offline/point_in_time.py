@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def point_in_time_join(
     examples: pl.DataFrame,
     joins: Sequence[ViewJoin],
-    histories: Mapping[str, FeatureHistory | pl.LazyFrame],
+    histories: Mapping[str, FeatureHistory] | Mapping[str, pl.LazyFrame],
     *,
     cutoff: str = "cutoff",
     memory_limit_bytes: int | None = None,

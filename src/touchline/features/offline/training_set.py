@@ -17,6 +17,7 @@ from touchline.errors import InvalidView
 from touchline.features.declaration.code_versions import short_hash
 from touchline.features.declaration.on_demand import Transform, apply_transforms
 from touchline.features.offline.histories import FeatureHistory
+from touchline.features.offline.history import empty_history
 from touchline.features.offline.key_partitions import PartitionRunner
 from touchline.features.offline.point_in_time import point_in_time_join
 from touchline.features.vectors.columns import ColumnSpec, Vectors, column_vectors
@@ -71,6 +72,52 @@ def build_training_set(
 
     A `runner` joins ranges of keys on a cluster; the training set is the same.
     """
+    frame, specs = _assemble(examples, joins, histories, inputs, on_demand, runner=runner)
+    return TrainingSet(
+        frame=frame,
+        columns=specs,
+        hash=short_hash([content_hash(frame), [column.to_json() for column in specs]]),
+        lineage=_lineage(joins, histories, on_demand),
+    )
+
+
+def empty_training_set(
+    examples: pl.DataFrame, joins: Sequence[ViewJoin], inputs: Sequence[str] = (), on_demand: Sequence[OnDemand] = ()
+) -> TrainingSet:
+    """The training set of no examples over views whose sources have no rows: its columns, and every error of a name.
+
+    A transform that cannot take arrays without rows is not run.
+    """
+    histories = {join.view.name: empty_history(join.view) for join in joins}
+    runnable = [transform for transform in on_demand if _takes_no_rows(transform, examples, joins, histories, inputs)]
+    frame, specs = _assemble(examples, joins, histories, inputs, runnable)
+    return TrainingSet(frame, specs, "")
+
+
+def _takes_no_rows(
+    transform: OnDemand,
+    examples: pl.DataFrame,
+    joins: Sequence[ViewJoin],
+    histories: Mapping[str, pl.LazyFrame],
+    inputs: Sequence[str],
+) -> bool:
+    try:
+        _assemble(examples, joins, histories, inputs, [transform])
+    except (ValueError, IndexError, ZeroDivisionError):  # such as the largest of no values
+        return False
+    return True
+
+
+def _assemble(
+    examples: pl.DataFrame,
+    joins: Sequence[ViewJoin],
+    histories: Mapping[str, FeatureHistory] | Mapping[str, pl.LazyFrame],
+    inputs: Sequence[str],
+    on_demand: Sequence[OnDemand],
+    *,
+    runner: PartitionRunner | None = None,
+) -> tuple[pl.DataFrame, tuple[ColumnSpec, ...]]:
+    """The joined examples with the outputs of the transforms, and the model columns among theirs."""
     _validate_names(examples, joins, inputs, on_demand)
     joined = point_in_time_join(examples, joins, histories, runner=runner)
     columns = [*_join_columns(joined, joins), *(_spec(joined[name], "input") for name in inputs)]
@@ -78,13 +125,7 @@ def build_training_set(
     added = apply_transforms(on_demand, values, len(joined))
     frame = joined.with_columns(pl.Series(name, numbers, nan_to_null=True) for name, numbers in added.items())
     columns += [ColumnSpec(name, "number", origin="on_demand") for name in added]
-    specs = tuple(columns)
-    return TrainingSet(
-        frame=frame,
-        columns=specs,
-        hash=short_hash([content_hash(frame), [column.to_json() for column in specs]]),
-        lineage=_lineage(joins, histories, on_demand),
-    )
+    return frame, tuple(columns)
 
 
 def write_training_set(training_set: TrainingSet, *, project: str, stores: DataStores, now: datetime) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,9 @@ from touchline.training.evaluation.resampling import block_length, resampled_wei
 from touchline.training.fitting.conformal import PredictionInterval
 from touchline.training.metrics.losses import Labels, loss_rows
 from touchline.training.metrics.point_metrics import classification_metrics, regression_metrics
+
+if TYPE_CHECKING:
+    from touchline.training.spec import Task
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -110,6 +113,15 @@ class EvaluatedRows:
         if self.kind == "regression":
             return regression_metrics(self.labels, predictions, weights)
         return classification_metrics(self.labels, predictions, weights, ordered=self.ordered, threshold=self.threshold)
+
+
+def evaluation_metrics(task: Task) -> list[str]:
+    """The names of the metrics that an evaluation of the task has; two classes where none are declared."""
+    classes = max(len(task.classes), 2)
+    labels = np.arange(classes)
+    predictions = np.zeros((classes, 1)) if task.kind == "regression" else np.full((classes, classes), 1 / classes)
+    evaluated = EvaluatedRows(task.kind, labels, labels, task.ordered)
+    return sorted(point_metrics(evaluated, predictions))
 
 
 def point_metrics(evaluated: EvaluatedRows, predictions: Array) -> dict[str, float]:

@@ -1,0 +1,69 @@
+"""Every name of a declaration is looked up before anything is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.api.builders import PROJECT, a_home
+from touchline.automation import plan_run, run_pipeline
+from touchline.cli.opening import OpenedProject, pipeline_context
+from touchline.errors import InvalidProject
+from touchline.project import dry_run, find_projects, load_project
+
+GATE, FEATURES = 'Gate("accuracy", at_least=0.6)', 'features=[spending.on("customer")]'
+LEARN = 'candidates=["logistic"]'
+MISTAKES = {
+    "a metric that does not exist": (GATE, 'Gate("acuracy", at_least=0.6)', "no 'acuracy' here. Did you mean"),
+    "a metric of the other task": (GATE, 'Gate("rmse", at_most=0.6)', "a classification has no 'rmse'"),
+    "a comparison of the other task": (GATE, 'Gate.improves("rmse")', "no 'rmse' here. Known: accuracy"),
+    "a gate on an undeclared slice": (GATE, 'Gate.slice("log_loss", "branch", at_most=1.0)', "names 'branch', which"),
+    "a candidate of the other task": ('["logistic"]', '["ridge"]', "candidate 'ridge' cannot learn a binary task"),
+    "an input that the examples lack": (FEATURES, FEATURES + ', inputs=["odds"]', "name 'odds', which the examples"),
+    "a slice that the examples lack": (FEATURES, FEATURES + ', slices=["region"]', "`slices` names 'region'"),
+    "a join on no column": ('spending.on("customer")', 'spending.on("costumer")', "is joined on 'costumer'"),
+    "a key of another type": ('cutoff="at",', 'cutoff="at", who=pl.lit(1),', ""),
+    "a baseline of no column": (LEARN, LEARN + ', baselines={"market": ["odds"]}', "baseline 'market' names"),
+    "a trusted column that is none": (LEARN, LEARN + ', trusted=["usuall"]', "names 'usuall', which is no column"),
+    "examples without a stamp": ('label_timestamp="event_timestamp",', "", "returns no label_timestamp"),
+    "a view of no column": ('pl.col("spent").rolling_mean', 'pl.col("spend").rolling_mean', "unable to find column"),
+}  # fmt: skip
+
+
+def loaded(place: Path, before: str, after: str) -> Path:
+    folder = place / "projects" / "shop"
+    folder.mkdir(parents=True)
+    assert before in PROJECT
+    text = PROJECT.replace(before, after)
+    if "who=" in after:
+        text = text.replace('spending.on("customer")', 'spending.on("who")')
+    (folder / "project.py").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_found_on_no_rows(tmp_path: Path, mistake: str) -> None:
+    before, after, message = MISTAKES[mistake]
+    folder = loaded(tmp_path, before, after)
+    found = dry_run(load_project(folder, base=tmp_path).project)
+    assert len(found.mistakes) == 1, found
+    assert message in found.mistakes[0]
+
+
+def test_a_training_of_a_wrong_declaration_does_nothing(tmp_path: Path) -> None:
+    folder = loaded(tmp_path, "gates=[" + GATE, 'gates=[Gate("acuracy", at_least=0.6), Gate("rmse", at_most=1)')
+    context = pipeline_context(OpenedProject(a_home(tmp_path), load_project(folder, base=tmp_path)))
+    with pytest.raises(InvalidProject, match=r"no 'acuracy' here.*; gate 'rmse at most 1'.*Nothing was trained"):
+        run_pipeline(context, trigger="train", actor="tests")
+    assert len(plan_run(context).mistakes) == 2
+
+
+def test_the_declared_projects_are_sound() -> None:
+    base = Path(__file__).parents[2]
+    folders = find_projects([], base=base)
+    assert len(folders) >= 2
+    for folder in folders:
+        found = dry_run(load_project(folder, base=base).project)
+        assert found.mistakes == (), folder.name
+        assert found.columns
