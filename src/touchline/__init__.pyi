@@ -6,6 +6,7 @@ from touchline.features import FeatureView as FeatureView
 from touchline.features import examples as examples
 from touchline.features import feature_view as feature_view
 from touchline.features import on_demand as on_demand
+from touchline.features import window as window
 from touchline.ingest import CsvFiles as CsvFiles
 from touchline.ingest import FrameProvider as FrameProvider
 from touchline.ingest import HttpTable as HttpTable

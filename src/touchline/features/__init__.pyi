@@ -7,6 +7,14 @@ from touchline.features.declaration.types import Feature as Feature
 from touchline.features.declaration.view import FeatureView as FeatureView
 from touchline.features.declaration.view import ViewJoin as ViewJoin
 from touchline.features.declaration.view import feature_view as feature_view
+from touchline.features.declaration.windows import count as count
+from touchline.features.declaration.windows import largest as largest
+from touchline.features.declaration.windows import last as last
+from touchline.features.declaration.windows import mean as mean
+from touchline.features.declaration.windows import share as share
+from touchline.features.declaration.windows import smallest as smallest
+from touchline.features.declaration.windows import total as total
+from touchline.features.declaration.windows import window as window
 from touchline.features.offline.compute_view import compute_view as compute_view
 from touchline.features.offline.compute_view import read_history as read_history
 from touchline.features.offline.examples import build_examples as build_examples

@@ -20,7 +20,10 @@ from touchline.ingest import Source
 
 
 class FeatureView(BaseModel):
-    """Named features of one entity, computed from sources by one pure function."""
+    """Named features of one entity, computed from sources by one pure function.
+
+    `definition` says what the function computes where touchline made it, as `window` does; its code counts otherwise.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
@@ -33,6 +36,7 @@ class FeatureView(BaseModel):
     contract: type[Contract] | None = None
     fallback: Fallback = "null"
     description: str = ""
+    definition: str = ""
 
     @field_validator("ttl", "refresh")
     @classmethod
@@ -63,7 +67,8 @@ class FeatureView(BaseModel):
         contract = self.contract and contract_version(self.name, self.contract)
         limits = [_seconds(self.ttl), self.entity.join_keys, contract]
         sources = [source_version(self.name, source) for source in self.sources]
-        return short_hash([self.name, code_version(self.name, self.function), limits, sources])
+        code = self.definition or code_version(self.name, self.function)
+        return short_hash([self.name, code, limits, sources])
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
