@@ -105,9 +105,25 @@ def _served(view: Any) -> Any:
 
 def _materialize(view: Any, path: Path, store: Any) -> float:
     from touchline.features import FeatureHistory, materialize
+    from touchline.storage import open_objects, write_part
 
+    objects = open_objects(path.parent / "objects")
+    history = FeatureHistory(
+        project="bench",
+        view=view.name,
+        feature_version=view.feature_version,
+        hash=path.stem,
+        rows=ENTITIES,
+        quarantined=0,
+        computed_until=NOW,
+        snapshots={},
+        pushed=(),
+        parts=(write_part(objects, "bench", pl.read_parquet(path)),),
+        pending=None,
+        keys=view.join_keys,
+        objects=objects,
+    )
     started = time.perf_counter()
-    history = FeatureHistory("bench", view.name, view.feature_version, {}, path.stem, str(path), path, ENTITIES)
     done = materialize(view, history, store, now=NOW)
     seconds = time.perf_counter() - started
     if done.written != ENTITIES:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.features.builders import TEAM, Game, day, running_total
+from tests.features.builders import INSTANT, TEAM, Game, a_game, a_view, day, running_total, versions
 from tests.features.test_compute import a_source
 from tests.stores import some_stores
 from touchline.clock import FrozenClock
@@ -29,6 +30,13 @@ from touchline.features import (
     materialize_view,
     open_online_store,
     point_in_time_join,
+)
+from touchline.features.offline.history import (
+    first_step,
+    history_of,
+    ingest_instants,
+    later_steps,
+    sorted_history,
 )
 from touchline.ingest import FrameProvider, Source, ingest_source, read_snapshot
 from touchline.storage import Database
@@ -152,3 +160,46 @@ def test_a_view_that_changes_the_past_is_refused_when_rows_come(tmp_path: Path) 
     with pytest.raises(LooksAhead, match=r"'totals' looks into the future: its feature 'total' .* is 7 with"):
         compute_view(view, project="p", stores=stores, clock=clock)
     database.close()
+
+
+in_order = st.lists(
+    st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 9), st.integers(0, 3)), min_size=1, max_size=3),
+    min_size=2,
+    max_size=8,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(in_order, st.lists(st.integers(-2, 80), min_size=1, max_size=6))
+def test_ingests_in_order_give_the_same_history_in_fewer_runs(days: list[Any], hours: list[int]) -> None:
+    """Batch k holds events of day k, some of them hours after its ingest; each ingest is at noon."""
+    rows, runs = [], []
+    for number, batch in enumerate(days):
+        noon = day(number, hour=12)
+        for place, (team, points, later) in enumerate(batch):
+            event = day(number, hour=5 * later + place)
+            created = max(event, noon) if number else event
+            rows.append(
+                {**a_game(f"{number}-{place}", event, team, points, created=created), "at": noon if number else None}
+            )
+    come = pl.DataFrame([(row["game_id"], row.pop("at")) for row in rows], schema=["game_id", "at"], orient="row")
+    frame = versions(rows).join(come.cast({"at": INSTANT}), on="game_id", maintain_order="left")
+    frame = frame.with_columns(pl.col("at").alias("_ingested"), pl.lit(0, dtype=pl.Int32).alias("_version")).drop("at")
+
+    def counted(games: pl.LazyFrame) -> pl.LazyFrame:
+        runs.append(1)
+        return running_total(games)
+
+    view = a_view(counted)
+    _ = view.features
+    runs.clear()
+    together = history_of(view, [frame])
+    assert len(runs) <= 3
+    one_by_one = [first_step(view, [frame], until=ingest_instants([frame])[0])]
+    for instant in ingest_instants([frame]):
+        one_by_one += later_steps(view, [frame], one_by_one[-1], [instant])
+    steps = pl.concat([*(step.rows for step in one_by_one), one_by_one[-1].pending])
+    examples = pl.DataFrame({"team": ["A", "B"] * len(hours), "cutoff": [day(0, at) for at in hours for _ in "AB"]})
+    found = [point_in_time_join(examples, [view.on()], {"counted": one.lazy()}) for one in (together, steps)]
+    assert found[0].equals(found[1])
+    assert together.height == sorted_history(view, steps).height

@@ -66,7 +66,7 @@ def _sources(context: PipelineContext) -> Iterator[Damage]:
             yield Damage(
                 f"source {source.name}",
                 problem,
-                "is read again from its provider",
+                "To read it again from its provider",
                 partial(_read_again, context, source),
             )
 
@@ -93,7 +93,7 @@ def _histories(context: PipelineContext) -> Iterator[Damage]:
             yield Damage(
                 f"history of view {label}",
                 problem,
-                "is computed again from the snapshots",
+                "To compute it again from the snapshots",
                 partial(_compute_again, context, history, view),
             )
 
@@ -109,7 +109,7 @@ def _online(context: PipelineContext) -> Iterator[Damage]:
     online = context.stores.online
     broken = online.find_damage() if isinstance(online, SqliteOnlineStore) else None
     if broken is not None:
-        yield Damage("online store", broken, "is replaced and filled again", partial(_replace_online, context))
+        yield Damage("online store", broken, "To replace the file and fill it", partial(_replace_online, context))
         return
     for view, label in _views_in_use(context):
         history = _history_of(context, view)
@@ -120,13 +120,13 @@ def _online(context: PipelineContext) -> Iterator[Damage]:
         except StoredFileDamaged:
             damaged = None  # the history is repaired first
         except OnlineStoreUnavailable as failure:
-            yield Damage("online store", str(failure), "needs its server, or another address in the settings")
+            yield Damage("online store", str(failure), "Start its server, or correct its address in the settings; then")
             return
         if damaged:
             yield Damage(
                 f"online values of view {label}",
                 damaged,
-                "are materialized again from the history",
+                "To fill them from the history",
                 partial(_fill_again, context, history, view),
             )
 
@@ -163,7 +163,7 @@ def _releases(context: PipelineContext) -> Iterator[Damage]:
             yield Damage(
                 f"release of version {version}",
                 str(failure),
-                "is built again from the files of its run",
+                "To build it again from the files of its run",
                 partial(_build_again, context, version, release_id),
             )
 

@@ -119,9 +119,9 @@ def _state(home: Home, loaded: LoadedProject, *, repairs: bool) -> Iterator[Chec
             try:
                 result = damage.repair()
             except TouchlineError as failure:
-                yield CheckResult("wrong", damage.what, f"{damage.problem} It cannot be repaired: {failure}")
+                yield CheckResult("wrong", damage.what, f"{_sentence(damage.problem)} It stays so: {failure}")
             else:
-                yield CheckResult("note", damage.what, f"{damage.problem} Repaired: {result}")
+                yield CheckResult("note", damage.what, f"{_sentence(damage.problem)} Repaired: {result}")
             damages = find_damage(context)
     except (TouchlineError, SQLAlchemyError, OSError) as failure:
         yield CheckResult("wrong", f"state of {loaded.name}", str(failure))
@@ -130,7 +130,11 @@ def _state(home: Home, loaded: LoadedProject, *, repairs: bool) -> Iterator[Chec
         yield CheckResult("ok", f"state of {loaded.name}", "every stored file is what was written")
     for damage in damages:
         step = "touchline doctor --repair" if damage.repair and damage.what not in repaired else "restore a backup"
-        yield CheckResult("wrong", damage.what, f"{damage.problem} It {damage.remedy}: {step}")
+        yield CheckResult("wrong", damage.what, f"{_sentence(damage.problem)} {damage.remedy}: {step}")
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def _ports(home: Home) -> Iterator[CheckResult]:

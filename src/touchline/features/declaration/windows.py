@@ -97,7 +97,7 @@ def window(
     """A feature view of aggregates over windows: `window(flights, entity=carrier, over=["7d"], late=mean("delay"))`.
 
     Its features are named by aggregate and window, as `late_7d`. A window is a length of minutes, hours, days or weeks
-    ("90m", "6h", "7d", "4w"). `keys` are the columns of the source that hold the entity's keys, where they are named otherwise.
+    ("90m", "6h", "7d", "4w"). `keys` are the columns of the source that hold the entity's keys, where they differ.
     Raises `InvalidView` for a length or an aggregate that is none.
     """
     name = name or f"{source.name}_by_{entity.name}"

@@ -70,20 +70,83 @@ def later_steps(
 ) -> Iterable[HistoryStep]:
     """What each ingest after the step `last` adds, at its instant.
 
-    Raises `LooksAhead` where a value from before all rows of the ingest changed.
+    Ingests that only bring rows with later events than all before need one run together. Raises `LooksAhead` where a
+    value from before all rows of an ingest changed.
     """
+    for group in in_order_groups(versions, instants):
+        together = _step_together(view, versions, last, group) if len(group) > 1 else None
+        if together is not None:
+            last = together
+            yield last
+            continue
+        for instant in group:
+            last = _step(view, versions, last, instant)
+            yield last
+
+
+def in_order_groups(versions: Sequence[pl.DataFrame], instants: Sequence[datetime]) -> list[list[datetime]]:
+    """Neighbouring ingests put together where each brings new rows alone, all with later events than any row before."""
+    rows = pl.concat([frame.select("_ingested", "_version", "event_timestamp") for frame in versions])
+    batches = rows.group_by("_ingested").agg(
+        pl.col("_version").max(),
+        pl.col("event_timestamp").min().alias("first"),
+        pl.col("event_timestamp").max().alias("last"),
+    )
+    ordered = batches.sort("_ingested", nulls_last=False)
+    is_in_order = (pl.col("_version") == 0) & (pl.col("first") > pl.col("last").cum_max().shift(1))
+    follows = dict(ordered.select("_ingested", is_in_order).iter_rows())
+    groups: list[list[datetime]] = []
     for instant in instants:
-        kept = view_rows(view, _rows_at(view, versions, instant))
-        rows = kept.rows
-        # A row that was not known before this run is replaced by it, not kept as an older version.
-        made_known = last.pending.filter(instant > _KNOWN_AT)
-        full = _with_restated(view, rows, last.state.filter(instant > _KNOWN_AT))
-        changed = _changed(full, last.state, instant)
-        changed = _without_rounding(view, changed, last.state, _earliest_event(view, versions, instant))
-        at_once = rows.filter(instant == _KNOWN_AT)
-        added = pl.concat([made_known, changed, at_once])
-        last = HistoryStep(added, rows.filter(instant < _KNOWN_AT), full, kept.rejected)
-        yield last
+        if groups and follows[instant] and follows[groups[-1][-1]]:
+            groups[-1].append(instant)
+        else:
+            groups.append([instant])
+    return groups
+
+
+def _step(view: FeatureView, versions: Sequence[pl.DataFrame], last: HistoryStep, instant: datetime) -> HistoryStep:
+    kept = view_rows(view, _rows_at(view, versions, instant))
+    rows = kept.rows
+    # A row that was not known before this run is replaced by it, not kept as an older version.
+    made_known = last.pending.filter(instant > _KNOWN_AT)
+    full = _with_restated(view, rows, last.state.filter(instant > _KNOWN_AT))
+    changed = _changed(full, last.state, instant)
+    changed = _without_rounding(view, changed, last.state, _earliest_event(view, versions, [instant]))
+    at_once = rows.filter(instant == _KNOWN_AT)
+    added = pl.concat([made_known, changed, at_once])
+    return HistoryStep(added, rows.filter(instant < _KNOWN_AT), full, kept.rejected)
+
+
+def _step_together(
+    view: FeatureView, versions: Sequence[pl.DataFrame], last: HistoryStep, instants: Sequence[datetime]
+) -> HistoryStep | None:
+    """One run for ingests in order: each value is known from the ingest that brought the rows up to its event.
+
+    That holds for a view that does not look ahead and whose values lie at events of its sources; None for any other.
+    """
+    earliest, newest = _earliest_event(view, versions, instants), _newest_event(versions, instants[-1])
+    kept = view_rows(view, _rows_at(view, versions, instants[-1]))
+    event = pl.col("event_timestamp")
+    if len(kept.rows.filter(event > newest)) or len(last.state.filter(event >= earliest)):
+        return None
+    past = kept.rows.filter(event < earliest)
+    _without_rounding(view, _changed(past, last.state, instants[-1]), last.state, earliest)
+    known_from = pl.DataFrame(
+        {"__until__": [_newest_event(versions, instant) for instant in instants], "__known__": instants},
+        schema={"__until__": INSTANT, "__known__": INSTANT},
+    )
+    new = kept.rows.filter(event >= earliest).sort("event_timestamp")
+    dated = new.join_asof(
+        known_from, left_on="event_timestamp", right_on="__until__", strategy="forward", check_sortedness=False
+    )
+    rows = dated.with_columns(created_timestamp=pl.max_horizontal("created_timestamp", "__known__")).select(new.columns)
+    both = pl.concat([last.pending, rows])
+    return HistoryStep(
+        both.filter(instants[-1] >= _KNOWN_AT),
+        both.filter(instants[-1] < _KNOWN_AT),
+        pl.concat([last.state, rows]),
+        kept.rejected,
+    )
 
 
 def empty_history(view: FeatureView) -> pl.LazyFrame:
@@ -182,14 +245,21 @@ def _changed(now: pl.DataFrame, before: pl.DataFrame, instant: datetime) -> pl.D
     return changed.with_columns(created_timestamp=pl.lit(instant, dtype=now.schema["created_timestamp"]))
 
 
-def _earliest_event(view: FeatureView, versions: Sequence[pl.DataFrame], instant: datetime) -> datetime:
-    """The earliest event that an ingest touched: of its rows, and of the versions that they replaced."""
+def _earliest_event(view: FeatureView, versions: Sequence[pl.DataFrame], instants: Sequence[datetime]) -> datetime:
+    """The earliest event that some ingests touched: of their rows, and of the versions that they replaced."""
     events = []
     for source, frame in zip(view.sources, versions, strict=True):
-        keys = frame.filter(pl.col("_ingested") == instant).select(source.keys)
+        keys = frame.filter(pl.col("_ingested").is_in(list(instants))).select(source.keys)
         events.append(frame.join(keys, on=list(source.keys), how="semi")["event_timestamp"])
     earliest: datetime = pl.concat(events).min()  # type: ignore[assignment]  # the column holds instants
     return earliest
+
+
+def _newest_event(versions: Sequence[pl.DataFrame], instant: datetime) -> datetime:
+    """The newest event of the rows that had come by an ingest."""
+    come = pl.col("_ingested").is_null() | (pl.col("_ingested") <= instant)
+    newest: datetime = pl.concat([frame.filter(come)["event_timestamp"] for frame in versions]).max()  # type: ignore[assignment]  # as above
+    return newest
 
 
 def _without_rounding(
