@@ -66,9 +66,12 @@ def merge(
     """
     keys = list(source.keys)
     compared = [name for name in source.compiled.columns if name not in absent]
-    is_final = True if known_from is not None else (pl.col(VERSION) > 0) | pl.col(INGESTED).is_null()
-    differing = batch.join(current.filter(is_final).select(compared), on=compared, how="anti", nulls_equal=True)
-    pairs = differing.join(current, on=keys, how="left", suffix=_OLD, maintain_order="left")
+    values = [name for name in compared if name not in keys]
+    changes = [pl.col(VERSION).is_null()]
+    changes += [pl.col(name).ne_missing(pl.col(f"{name}{_OLD}")) for name in values]
+    if known_from is None:
+        changes.append((pl.col(VERSION) == 0) & pl.col(INGESTED).is_not_null())
+    pairs = batch.join(current, on=keys, how="left", suffix=_OLD).filter(pl.any_horizontal(changes))
     stored = [pl.col(f"{name}{_OLD}").alias(name) for name in absent if name not in keys]
     rows = pairs.with_columns(*stored).with_columns(event_timestamp(source))
     event = pl.col(EVENT)
@@ -79,7 +82,6 @@ def merge(
         lit.alias(INGESTED),
         (pl.col(VERSION) + 1).fill_null(0).cast(pl.Int32).alias(VERSION),
     )
-    values = [name for name in compared if name not in keys]
     changed, settled, redated = _count_changes(rows.filter(pl.col(VERSION) > 0), values)
     versions = rows.select(version_columns(source)).sort(*keys)
     return Merged(versions, versions.height - changed - settled - redated, changed, settled, redated)
