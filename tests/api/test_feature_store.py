@@ -85,6 +85,7 @@ def test_a_pushed_value_is_online_and_in_the_history_at_once(client: Client) -> 
     [
         ("spendin", {"customer": "a"}, 404, "Did you mean 'spending'?"),
         ("spending", {"usual": 1.0}, 422, "'customer'"),
+        ("spending", {"customer": "a", "usual": 1.0}, 422, "'last_visit' = 'nothing'; it must be given"),
         ("spending", {"customer": "a", "usual": "much"}, 422, "of type float"),
         ("spending", {"customer": "a", "usul": 1.0}, 422, "Did you mean 'usual'?"),
         ("spending", {"customer": "a", "last_visit": "yesterday"}, 422, "an instant such as"),
@@ -94,7 +95,7 @@ def test_a_pushed_value_is_online_and_in_the_history_at_once(client: Client) -> 
 def test_a_push_that_does_not_fit_keeps_nothing(
     client: Client, view: str, row: dict[str, object], status: int, says: str
 ) -> None:
-    good = {"customer": "never", "usual": 1.0}
+    good = {"customer": "never", "usual": 1.0, "last_visit": None}
     answer = client.post(f"/api/features/{view}", json={"rows": [good, row]})
     assert answer.status_code == status
     assert says in answer.json()["detail"]

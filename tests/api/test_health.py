@@ -103,7 +103,7 @@ def test_reading_needs_a_viewer_and_pushing_an_operator(shop: Path) -> None:
     viewer = make_key(database, "v", "viewer", now=NOW)
     operator = make_key(database, "o", "operator", now=NOW + timedelta(seconds=1))
     database.close()
-    body = {"rows": [{"customer": "c/1", "usual": 3.5}]}
+    body = {"rows": [{"customer": "c/1", "usual": 3.5, "last_visit": None}]}
     with a_client(shop) as client:
         assert client.get("/api/model/health").status_code == 401
         assert client.get("/api/model/health", headers={"X-API-Key": viewer}).status_code == 200

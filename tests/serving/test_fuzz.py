@@ -42,6 +42,13 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
         yield running
 
 
+def _leave_out_times(body: object) -> None:
+    """Take away when labels became known: after now is refused, which no JSON Schema can say."""
+    for one in body if isinstance(body, list) else [body]:
+        if isinstance(one, dict):
+            one.pop("label_timestamp", None)
+
+
 @pytest.mark.parametrize("kind", ["positive", "negative"])
 def test_no_made_up_request_breaks_the_document(server: Server, kind: str) -> None:
     import schemathesis
@@ -58,6 +65,8 @@ def test_no_made_up_request_breaks_the_document(server: Server, kind: str) -> No
         @given(case=operation.as_strategy(generation_mode=mode))
         def check(case: schemathesis.Case) -> None:
             tried.add(case.operation.label)
+            if not mode.is_negative:
+                _leave_out_times(case.body)
             case.call_and_validate()
 
         (seed(int(_SEED))(check) if _SEED else check)()

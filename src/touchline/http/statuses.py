@@ -105,7 +105,7 @@ def _field_problem(error: TouchlineError) -> FieldProblem:
     if isinstance(error, WrongLabel):
         return FieldProblem("label", str(error), error.label, None)
     field = "body" if isinstance(error, (EntityKeyMissing, InvalidPush)) else ""
-    return FieldProblem(getattr(error, "key", field), str(error), None, None)
+    return FieldProblem(getattr(error, "key", field), str(error).rstrip("."), None, None)
 
 
 def is_server_error(status: int) -> bool:
