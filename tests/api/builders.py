@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -121,5 +122,7 @@ def train_shop(place: Path) -> None:
 def a_client(place: Path) -> Iterator[Client]:
     """A client of the full application behind a real port."""
     app = create_full_app(a_home(place), [place / "projects" / "shop"], host="127.0.0.1")
+    # The tests of other workers share the cores: that requests wait for them is no overload of this server.
+    app.serving.limits = replace(app.serving.limits, lag_seconds=60.0)
     with on_loopback(app) as address, Client(base_url=address, timeout=30) as client:
         yield client
