@@ -10,9 +10,10 @@ import pytest
 
 from tests.automation.test_released_views import LivingShop
 from tests.damage import damage_file
-from touchline.automation import find_damage
+from touchline.automation import Repair, find_damage, repair_damage
 from touchline.cli.opening import pipeline_context
 from touchline.errors import TouchlineError
+from touchline.features.vectors.served_view import view_keys
 
 pytestmark = pytest.mark.services
 DAMAGES = ["flip", "cut", "delete"]
@@ -43,15 +44,8 @@ def answers(shop: LivingShop) -> list[tuple[float, str]]:
     return [shop.served(f"c/{who}") for who in range(6)]
 
 
-def repair(shop: LivingShop) -> list[str]:
-    """Repair until nothing is left that can be; what was repaired, in order."""
-    repaired: list[str] = []
-    context = pipeline_context(shop.opened())
-    while todo := [one for one in find_damage(context) if one.repair and one.what not in repaired]:
-        assert todo[0].repair is not None
-        repaired.append(todo[0].what)
-        todo[0].repair()
-    return repaired
+def repair(shop: LivingShop) -> list[Repair]:
+    return list(repair_damage(pipeline_context(shop.opened())))
 
 
 def test_a_sound_home_has_no_damage(shop: LivingShop) -> None:
@@ -69,7 +63,7 @@ def test_a_damaged_file_is_found_and_rebuilt(shop: LivingShop, room: str, damage
         if not found:
             continue  # a file that nothing refers to any more, such as one that was merged into another
         assert all(one.problem and one.repair for one in found)
-        repair(shop)
+        assert [one.failure for one in repair(shop)] != []
         assert find_damage(pipeline_context(shop.opened())) == []
         assert answers(shop) == before
 
@@ -98,7 +92,47 @@ def test_a_damaged_online_file_is_replaced_and_filled(shop: LivingShop, damage: 
 
 def test_all_objects_gone_are_made_from_the_source_files_but_for_what_a_backup_has(shop: LivingShop) -> None:
     shutil.rmtree(shop.place / "home" / "objects")
-    found = {one.what for one in find_damage(pipeline_context(shop.opened()))}
-    assert "source visits" in found
-    with pytest.raises(TouchlineError, match="backup"):
-        repair(shop)
+    repairs = {one.damage.what: one for one in repair(shop)}
+    assert "later ingests are lost" in str(repairs["source visits"].result)
+    assert "Restore them from a backup" in str(repairs["release of version 1"].failure)
+    assert {one.what for one in find_damage(pipeline_context(shop.opened()))} == {"release of version 1"}
+
+
+def test_a_source_that_is_gone_too_leaves_the_records_as_they_are(shop: LivingShop) -> None:
+    """A repair that fails must not cost more than the damage."""
+    parts = sorted((shop.place / "home" / "objects" / "shop" / "snapshots").rglob("*.parquet"))
+    sound = parts[0].read_bytes()
+    damage_file(parts[0], "flip")
+    (shop.place / "visits.csv").rename(shop.place / "away.csv")
+    try:
+        failed = {one.damage.what: one.failure for one in repair(shop)}
+    finally:
+        (shop.place / "away.csv").rename(shop.place / "visits.csv")
+    assert "visits.csv" in str(failed["source visits"])
+    parts[0].write_bytes(sound)  # a backup
+    assert find_damage(pipeline_context(shop.opened())) == []
+
+
+def test_damaged_metadata_of_a_view_is_found_and_filled_again(shop: LivingShop) -> None:
+    before = answers(shop)
+    online = shop.opened().stores.online
+    view = shop.opened().project.feature_views[0]
+    keys = view_keys("shop", view.name, view.feature_version)
+    online.write([], {keys.metadata: b"garbage"})
+    online.write([], {})
+    assert [one.what for one in find_damage(pipeline_context(shop.opened()))] == [f"online values of view {view.name}"]
+    assert [one.failure for one in repair(shop)] == [None]
+    assert answers(shop) == before
+
+
+def test_a_view_whose_old_code_cannot_run_is_said(shop: LivingShop) -> None:
+    shop.edit("rolling_mean(10", "rolling_mean(4")
+    code = next(shop.place.rglob("releases/*/code/project.py"))
+    text = code.read_text()
+    code.write_text("raise RuntimeError('no such library')\n" + text)
+    try:
+        found = {one.what: one.problem for one in find_damage(pipeline_context(shop.opened()))}
+    finally:
+        code.write_text(text)
+        shop.edit("", "")
+    assert any("no such library" in problem for problem in found.values())

@@ -87,7 +87,7 @@ def test_an_ingest_renews_the_view_that_production_reads(shop: LivingShop, edit:
     shop.edit(*EDITS[edit])
     shop.a_day_later()
     done = shop.ingest()
-    assert [(one.view, one.stages, one.failure) for one in done.renewed] == [("spending", ("Production",), None)]
+    assert [(one.view, one.readers, one.failure) for one in done.renewed] == [("spending", "Production", None)]
     assert (done.renewed[0].rows or 0) > 0
     for customer in ("c/1", "c/2"):
         assert shop.served(customer) == (pytest.approx(shop.usual(customer, 10)), "present")
@@ -105,6 +105,18 @@ def test_what_cannot_be_renewed_is_said(shop: LivingShop) -> None:
     assert [one.rows for one in done.renewed] == [None]
     assert "could not be renewed" in done.renewed[0].message
     assert "no such library" in done.renewed[0].message
+
+
+def test_a_release_that_cannot_be_read_is_said(shop: LivingShop) -> None:
+    manifest = next(shop.place.rglob("releases/*/release.json"))
+    text = manifest.read_bytes()
+    manifest.write_bytes(text[: len(text) // 2])
+    try:
+        done = shop.ingest()
+    finally:
+        manifest.write_bytes(text)
+    assert [(one.readers, one.rows) for one in done.renewed] == [("Production", None)]
+    assert "release.json" in done.renewed[0].message
 
 
 @pytest.mark.parametrize("edit", ["a feature renamed", "another window"])

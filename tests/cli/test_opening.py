@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -71,3 +72,10 @@ def test_this_machine_does_the_fits_unless_a_setting_says_otherwise(tmp_path: Pa
 def test_ray_without_its_library_is_refused_before_anything_is_ingested(tmp_path: Path) -> None:
     with pytest.raises(MissingDependency, match=r"touchline\[ray\]"):
         training_options(an_opened_shop(tmp_path, TOUCHLINE_TRAINING_WORKERS="ray"))
+
+
+def test_a_new_home_is_for_its_user_alone(tmp_path: Path) -> None:
+    """It holds predictions and the hashes of keys."""
+    home = Home(Settings(home=tmp_path / "new" / "home"), tmp_path)
+    home.database.close()
+    assert stat.S_IMODE((tmp_path / "new" / "home").stat().st_mode) == 0o700

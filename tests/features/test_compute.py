@@ -126,6 +126,27 @@ def test_a_damaged_history_is_never_read(compute: Any, stores: SomeStores, damag
         compute_view(view, project="p", stores=stores, clock=CLOCK).scan().collect()
 
 
+@pytest.mark.parametrize("damage", ["flip", "cut", "delete"])
+def test_damaged_pushed_values_are_never_read(compute: Any, stores: SomeStores, damage: str) -> None:
+    view, _ = compute(FIRST)
+    online = open_online_store("sqlite", ":memory:")
+    push(view, [{"team": "A", "total": 9}], project="p", stores=stores, online=online, clock=CLOCK)
+    history = compute_view(view, project="p", stores=stores, clock=CLOCK)
+    damage_file(history.paths()[-1], damage)
+    with pytest.raises(StoredFileDamaged, match=r"p/pushed/running_total/.* is damaged"):
+        history.scan().collect()
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut"])
+def test_a_damaged_training_set_is_never_read(stores: SomeStores, damage: str) -> None:
+    frame = an_examples_frame(points=[1.0, 2.0])
+    training_set = build_training_set(frame, [], {}, ["points"])
+    key = write_training_set(training_set, project="p", stores=stores, now=NOW)
+    damage_file(stores.objects.local_path(key), damage)
+    with pytest.raises(StoredFileDamaged, match=r"p/training_sets/.* is damaged"):
+        read_training_set(training_set.hash, project="p", stores=stores)
+
+
 def test_the_path_from_ingest_to_training_set(compute: Any, stores: SomeStores) -> None:
     view, history = compute(FIRST)
 

@@ -151,6 +151,7 @@ def test_keys_may_have_other_names_in_the_source() -> None:
     [
         ({"over": "7 days", "games": count()}, "has the window '7 days'. Give a length such as"),
         ({"over": "7d"}, "has no window or no aggregate"),
+        ({"over": "7d", "keys": ["team", "game_id"], "games": count()}, "Name one column of the source for each key"),
         ({"over": "7d", "games": "points"}, "has 'games' of type str. Give an aggregate"),
     ],
 )

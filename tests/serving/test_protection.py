@@ -132,6 +132,13 @@ def test_a_page_of_another_site_has_nothing_sent_while_requests_are_open(
         assert response.json()["title"] == "Requests of other sites are refused"
 
 
+def test_every_origin_may_be_allowed(tmp_path: Path) -> None:
+    limits = Limits(poll_seconds=0.01, lag_seconds=60.0, origins=("*",))
+    with a_server(tmp_path, Shelf.of(a_release()), limits=limits) as server:
+        response = server.client.post("/predict", json=ROW, headers={"Origin": "https://any.example"})
+    assert response.status_code == 200
+
+
 @pytest.mark.parametrize("at", ["2999-01-01T00:00:00Z", "0001-01-01T00:00:00Z"])
 def test_a_label_that_is_known_only_in_the_future_is_refused(shop: Server, at: str) -> None:
     body = {"example_id": "e", "label": "yes", "label_timestamp": at}

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from tests.storage.children import finish, start
 from touchline.errors import InvalidSetting
-from touchline.storage import Database, tables
+from touchline.storage import Database, sqlite_damage, tables
 
 NOON = datetime(2009, 4, 15, 12, 0, 0, 1, tzinfo=UTC)
 
@@ -169,3 +172,17 @@ def test_a_password_is_not_told() -> None:
     database = Database.open("postgres://ann:secret@localhost:1/nba")
     assert "secret" not in database.name
     assert "secret" in database.url
+
+
+@pytest.mark.parametrize("name", ["plain.db", "a #1 50% of it?.db"])
+def test_a_damaged_file_is_told_from_a_sound_one_whatever_its_name(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE t (a TEXT)")
+        connection.executemany("INSERT INTO t VALUES (?)", [("x" * 500,)] * 200)
+        connection.commit()
+    assert sqlite_damage(file) is None
+    data = bytearray(file.read_bytes())
+    data[5000:9000] = b"garbage " * 500
+    file.write_bytes(data)
+    assert sqlite_damage(file) is not None

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from touchline.errors import NotComparable, TouchlineError
+from touchline.errors import NotComparable, failure_in_words
 from touchline.features import build_training_set, compute_view, read_training_set
 from touchline.ingest import read_snapshot
 from touchline.project import load_released_code
-from touchline.registry import GateInputs, Material, ReleaseManifest, Releases, declared_families, refitter
+from touchline.registry import GateInputs, Material, Releases, declared_families, refitter
 
 if TYPE_CHECKING:
     import polars as pl
@@ -61,8 +61,7 @@ def _reference_material(
         project = load_released_code(release.path / "code", project=context.project.name, release=release.id)
         training_set = _joined(context, project, material.training_set)
     except Exception as failure:  # code of a project may raise anything; the gate then says no, with the reason
-        reason = str(failure) if isinstance(failure, TouchlineError) else f"{type(failure).__name__}: {failure}"
-        raise NotComparable(version.version, production.version, reason) from failure
+        raise NotComparable(version.version, production.version, failure_in_words(failure)) from failure
     families = {**declared_families(project.training), **(material.families or {})}
     task = material.task.model_copy(update={"features": project.task.features, "on_demand": project.task.on_demand})
     return replace(material, task=task, training_set=training_set, families=families)
@@ -70,21 +69,13 @@ def _reference_material(
 
 def _has_other_features(release: Release, training_set: TrainingSet) -> bool:
     """Whether a release reads another version of a view or transform, or another column, than a training set has."""
-    manifest = ReleaseManifest.from_bytes((release.path / "release.json").read_bytes())
+    manifest, lineage = release.read_manifest(), training_set.lineage
     views = {view.view: view.feature_version for view in manifest.views}
+    joined = {name: version for name, version in lineage["views"].items() if name in views}
+    transforms = {transform.name: transform.version for transform in manifest.on_demand}
     columns = {column.name for column in training_set.columns}
-    return (
-        any(training_set.lineage.get("views", {}).get(name) != version for name, version in views.items())
-        or any(column.name not in columns for column in manifest.columns)
-        or _on_demand_versions(release) != dict(training_set.lineage.get("on_demand", {}))
-    )
-
-
-def _on_demand_versions(release: Release) -> dict[str, str]:
-    import json
-
-    lineage = json.loads((release.path / "lineage.json").read_bytes())
-    return dict(lineage.get("on_demand", {}))
+    has_all_columns = all(column.name in columns for column in manifest.columns)
+    return not has_all_columns or joined != views or transforms != lineage["on_demand"]
 
 
 def _joined(context: PipelineContext, project: Project, training_set: TrainingSet) -> TrainingSet:

@@ -1,4 +1,4 @@
-"""What follows every ingest: features of the declaration and of served releases, and outcomes of predictions."""
+"""An ingest with the work that follows it: features of the declaration and of served releases, and outcomes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the next run would do: changes of the declaration, its mistakes, columns that come and go, and Production."""
+"""The plan of the next run: changes of the declaration, its mistakes, columns that come and go, and Production."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from touchline.automation.released_views import outdated_views
 from touchline.automation.run_records import PipelineRuns
-from touchline.errors import InvalidProject
+from touchline.errors import InvalidProject, ObjectNotFound, ReleaseTampered
 from touchline.project import dry_run, plan_changes
-from touchline.registry import ReleaseManifest, Releases
+from touchline.registry import Releases
 
 if TYPE_CHECKING:
     from touchline.automation.steps import PipelineContext
@@ -36,23 +36,21 @@ class RunPlan:
 def plan_run(context: PipelineContext) -> RunPlan:
     """Run the declaration on no rows and compare it with the last run and with Production."""
     project, stores = context.project, context.stores
-    changes = plan_changes(project, PipelineRuns(stores.database, project.name).last_declaration())
-    rehearsed = dry_run(project)
-    state = stores.journal.state(project.name)
-    served = _production_columns(context) if state.production is not None else None
-    columns = rehearsed.columns
-    known = served is not None and columns is not None
+    dry, outdated = dry_run(project), outdated_views(context)
+    production = stores.journal.state(project.name).production
+    served = _columns_of(context, production)
+    is_known = served is not None and dry.columns is not None
+    columns, before = dry.columns or (), served or ()
     return RunPlan(
-        changes=changes,
-        mistakes=rehearsed.mistakes,
-        columns=columns,
-        production=state.production,
-        added=tuple(name for name in columns or () if known and name not in (served or ())),
-        removed=tuple(name for name in served or () if known and name not in (columns or ())),
-        meanwhile=tuple(
-            f"{' and '.join(one.stages)} goes on with version {one.feature_version} of view {one.view}, which every "
-            "ingest renews by the release's own code"
-            for one in outdated_views(context)
+        changes=plan_changes(project, PipelineRuns(stores.database, project.name).last_declaration()),
+        mistakes=dry.mistakes,
+        columns=dry.columns,
+        production=production,
+        added=tuple(name for name in columns if name not in before) if is_known else (),
+        removed=tuple(name for name in before if name not in columns) if is_known else (),
+        meanwhile=(
+            *(one.outlook for one in outdated.views),
+            *(f"the release of {stage} cannot be read: {reason}" for stage, reason in outdated.unreadable.items()),
         ),
     )
 
@@ -65,10 +63,11 @@ def require_sound(loaded: LoadedProject) -> None:
         raise InvalidProject(loaded.folder / "project.py", None, what, "Nothing was trained; correct the declaration.")
 
 
-def _production_columns(context: PipelineContext) -> tuple[str, ...] | None:
-    state = context.stores.journal.state(context.project.name)
-    release = Releases(context.stores).find(state.releases.get(state.production or 0, ""))
-    if release is None:
+def _columns_of(context: PipelineContext, version: int | None) -> tuple[str, ...] | None:
+    """The model columns of a version's release; None without one, or where it cannot be read."""
+    releases = context.stores.journal.state(context.project.name).releases
+    try:
+        release = Releases(context.stores).find(releases.get(version or 0, ""))
+        return None if release is None else tuple(column.name for column in release.read_manifest().columns)
+    except (ObjectNotFound, ReleaseTampered):
         return None
-    manifest = ReleaseManifest.from_bytes((release.path / "release.json").read_bytes())
-    return tuple(column.name for column in manifest.columns)

@@ -14,7 +14,6 @@ from touchline.registry import (
     GateInputs,
     ModelVersion,
     Promoted,
-    ReleaseManifest,
     Releases,
     declared_families,
     promote,
@@ -65,8 +64,7 @@ def feature_versions_in_use(context: PipelineContext, *versions: int | None) -> 
     for version in {state.production, state.staging, state.rollback, *versions} - {None}:
         release = Releases(stores).find(state.releases.get(version or 0, ""))
         if release is not None:
-            manifest = ReleaseManifest.from_bytes((release.path / "release.json").read_bytes())
-            in_use |= {(view.view, view.feature_version) for view in manifest.views}
+            in_use |= {(view.view, view.feature_version) for view in release.read_manifest().views}
     return in_use
 
 

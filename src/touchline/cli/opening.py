@@ -38,13 +38,18 @@ class Home:
     settings: Settings
     base: Path
 
-    @property
+    @cached_property
     def folder(self) -> Path:
-        """The folder that holds all state."""
-        return self.settings.home.absolute()
+        """The folder that holds all state. A new one is for its user alone: it has predictions and hashes of keys."""
+        folder = self.settings.home.absolute()
+        with suppress(OSError):  # the first write says what is wrong
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
 
     @cached_property
     def database(self) -> Database:
+        _ = self.folder  # made before the database makes it for all to read
         database = storage.Database.open(self.settings.database)
         database.migrate()
         return database
@@ -115,16 +120,7 @@ def open_home() -> Home:
     """The home that the environment names; project folders are looked up from the working directory."""
     from touchline.settings import Settings
 
-    settings = Settings.from_environment()
-    make_private(settings.home.absolute())
-    return Home(settings, Path.cwd())
-
-
-def make_private(folder: Path) -> None:
-    """Make a home that only its user can read: it holds predictions and the hashes of keys. One that exists stays."""
-    with suppress(OSError):  # the first write says what is wrong
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+    return Home(Settings.from_environment(), Path.cwd())
 
 
 def open_project(place: str | None) -> OpenedProject:

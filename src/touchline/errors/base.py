@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from difflib import get_close_matches
 
-__all__ = ["TouchlineError", "UsageError", "nearest"]
+__all__ = ["TouchlineError", "UsageError", "failure_in_words", "nearest"]
 
 
 def nearest(name: str, allowed: Collection[str]) -> str:
@@ -18,6 +18,16 @@ def nearest(name: str, allowed: Collection[str]) -> str:
 
 class TouchlineError(Exception):
     """Base of every error touchline raises on purpose."""
+
+
+def failure_in_words(failure: BaseException) -> str:
+    """The first line of any exception; the class goes before it where it is not one of ours.
+
+    >>> failure_in_words(KeyError("odds"))
+    "KeyError: 'odds'"
+    """
+    text = (str(failure).strip() or "no message").splitlines()[0]
+    return text if isinstance(failure, TouchlineError) else f"{type(failure).__name__}: {text}"
 
 
 class UsageError(TouchlineError):

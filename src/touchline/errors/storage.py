@@ -113,6 +113,6 @@ class StoredFileDamaged(TouchlineError):
     def __init__(self, key: str, actual: str, expected: str) -> None:
         self.key, self.actual, self.expected = key, actual, expected
         super().__init__(
-            f"The stored file {key} is damaged: {actual}, {expected} was written. Nothing was read from it. "
+            f"The stored file {key} is damaged: {actual}; it was written with {expected}. Nothing was read from it. "
             "See what can be rebuilt: touchline doctor; rebuild it: touchline doctor --repair."
         )

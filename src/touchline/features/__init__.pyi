@@ -39,6 +39,7 @@ from touchline.features.online.damaged_rows import find_damaged_rows as find_dam
 from touchline.features.online.fallbacks import OfflineLast as OfflineLast
 from touchline.features.online.fallbacks import SingleFlight as SingleFlight
 from touchline.features.online.invalidate import drop_unused_versions as drop_unused_versions
+from touchline.features.online.invalidate import empty_view as empty_view
 from touchline.features.online.invalidate import invalidate_entity as invalidate_entity
 from touchline.features.online.invalidate import invalidate_model as invalidate_model
 from touchline.features.online.invalidate import invalidate_view as invalidate_view

@@ -5,6 +5,7 @@ from touchline.ingest.file_sample import FileSample as FileSample
 from touchline.ingest.file_sample import inspect_file as inspect_file
 from touchline.ingest.file_sample import read_as_declared as read_as_declared
 from touchline.ingest.ingest import IngestReport as IngestReport
+from touchline.ingest.ingest import ingest_anew as ingest_anew
 from touchline.ingest.ingest import ingest_source as ingest_source
 from touchline.ingest.manifests import Manifest as Manifest
 from touchline.ingest.manifests import read_ingests as read_ingests
@@ -26,7 +27,6 @@ from touchline.ingest.providers.sql_table import SqlTable as SqlTable
 from touchline.ingest.snapshots import Snapshot as Snapshot
 from touchline.ingest.snapshots import all_snapshots as all_snapshots
 from touchline.ingest.snapshots import current_rows as current_rows
-from touchline.ingest.snapshots import forget_snapshots as forget_snapshots
 from touchline.ingest.snapshots import later_ingests as later_ingests
 from touchline.ingest.snapshots import read_snapshot as read_snapshot
 from touchline.ingest.snapshots import rows_known_at as rows_known_at

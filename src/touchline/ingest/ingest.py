@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,16 +22,17 @@ from touchline.ingest.quarantine import describe_rejected, write_quarantine
 from touchline.ingest.snapshots import (
     NewHead,
     Snapshot,
-    appended_parts,
+    appended_hash,
     find_snapshot,
-    first_parts,
+    forget_snapshots,
     move_head,
     newest_versions,
     next_instant,
     read_snapshot,
+    snapshot_hash,
 )
 from touchline.ingest.spec import Source
-from touchline.storage import DataStores, Lease, hold_lease
+from touchline.storage import DataStores, Lease, append_rows, hold_lease
 from touchline.storage.ulids import ulid_at
 
 _LEASE_TTL = timedelta(minutes=2)
@@ -74,10 +76,24 @@ def ingest_source(
     source, `BatchRejected` and the errors of the provider; each leaves the last good snapshot current. An origin that
     is down for now gives a report of status "fallback" on that snapshot.
     """
+    with _lease(source, project, stores, clock) as lease:
+        parent = find_snapshot(project, source.name, stores)
+        return _Ingest(source, project, stores, clock, lease, parent, is_backfill=is_backfill).run()
+
+
+def ingest_anew(source: Source, *, project: str, stores: DataStores, clock: Clock) -> IngestReport:
+    """Read a source as if for the first time; its snapshots are replaced, if that succeeds, in one transaction.
+
+    For a source whose stored files are damaged. All rows count as known from their events on.
+    """
+    with _lease(source, project, stores, clock) as lease:
+        return _Ingest(source, project, stores, clock, lease, parent=None).run()
+
+
+def _lease(source: Source, project: str, stores: DataStores, clock: Clock) -> AbstractContextManager[Lease]:
     holder = f"touchline ingest, process {os.getpid()} on {platform.node()}"
     name = f"{project}/ingest/{source.name}"
-    with hold_lease(stores.database, name, holder=holder, ttl=_LEASE_TTL, clock=clock) as lease:
-        return _Ingest(source, project, stores, clock, lease, is_backfill=is_backfill).run()
+    return hold_lease(stores.database, name, holder=holder, ttl=_LEASE_TTL, clock=clock)
 
 
 @dataclass(frozen=True)
@@ -90,19 +106,23 @@ class _Counts:
     settled: int = 0
 
 
+@dataclass
 class _Ingest:
-    """One ingest under its lease."""
+    """One ingest under its lease. `parent` is the snapshot to add to; without one, its snapshot replaces all."""
 
-    def __init__(
-        self, source: Source, project: str, stores: DataStores, clock: Clock, lease: Lease, *, is_backfill: bool
-    ) -> None:
-        self.source, self.project, self.stores, self.clock, self.lease = source, project, stores, clock, lease
-        self.is_backfill = is_backfill
-        self.started_at, self.began = clock.wall(), time.perf_counter()
+    source: Source
+    project: str
+    stores: DataStores
+    clock: Clock
+    lease: Lease
+    parent: Snapshot | None
+    is_backfill: bool = False
+
+    def __post_init__(self) -> None:
+        self.started_at, self.began = self.clock.wall(), time.perf_counter()
         self.id = ulid_at(self.started_at)
-        self.table = f"{project}.{source.name}"
-        self.schema_hash = source.schema_hash
-        self.parent = find_snapshot(project, source.name, stores)
+        self.table = f"{self.project}.{self.source.name}"
+        self.schema_hash = self.source.schema_hash
 
     def run(self) -> IngestReport:
         try:
@@ -234,30 +254,27 @@ class _Ingest:
         with self.stores.database.begin() as connection:
             self.lease.require(connection)
             record(connection, manifest)
+            if self.parent is None:
+                forget_snapshots(connection, self.project, self.source.name)
             move_head(connection, head, now=manifest.finished_at)
         self.clock.move_to(change.instant)
         return IngestReport(manifest, read_snapshot(self.project, self.source.name, self.stores), batch.hidden)
 
     def _new_head(self, change: Change) -> NewHead:
-        folder, objects = f"{self.project}/snapshots/{self.source.name}", self.stores.objects
-        is_appended = self.parent is not None and change.restated is None
-        if self.parent is not None and change.restated is None:
-            name, parts = appended_parts(folder, self.parent, change.merged.versions, objects)
-        else:
-            versions = change.merged.versions
-            if change.restated is not None:
-                versions = pl.concat([change.restated, versions])
-            name, parts = first_parts(folder, versions, objects)
+        parent, versions = self.parent, change.merged.versions
+        if change.restated is not None:
+            parent, versions = None, pl.concat([change.restated, versions])
+        folder = f"{self.project}/snapshots/{self.source.name}"
         return NewHead(
             project=self.project,
             source=self.source.name,
-            hash=name,
+            hash=snapshot_hash(versions) if parent is None else appended_hash(parent, versions),
             schema_hash=self.schema_hash,
             parent=self.parent,
             ingested_at=change.instant,
-            is_appended=is_appended and not self.is_backfill,
+            is_appended=parent is not None and not self.is_backfill,
             keys=self.source.keys,
-            parts=parts,
+            parts=append_rows(self.stores.objects, folder, parent.parts if parent else (), versions),
         )
 
     def _finish_unchanged(

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from touchline.errors import SnapshotNotFound
 from touchline.ingest.content_hashes import content_hash
 from touchline.ingest.event_times import CREATED, EVENT, INGESTED, INSTANT, MANIFEST, VERSION
-from touchline.storage import DataStores, Part, open_part, parts_of, parts_to_merge, scan_parts, write_part
+from touchline.storage import DataStores, Part, open_part, parts_of, scan_parts
 from touchline.storage.tables import snapshot_heads, snapshots
 
 if TYPE_CHECKING:
@@ -68,10 +68,6 @@ class Snapshot:
     def read(self) -> pl.DataFrame:
         """The same in memory, sorted by key, then created time."""
         return self.scan().sort(*self.keys, CREATED).collect()
-
-    def newest(self) -> pl.DataFrame:
-        """The newest version of each key, with all its columns."""
-        return newest_versions(self.scan_ingested().collect(), self.keys)
 
     def files(self) -> list[Path]:
         """The files of its parts, each checked. Raises `StoredFileDamaged`."""
@@ -140,25 +136,27 @@ def find_snapshot(project: str, source: str, stores: DataStores, hash: str | Non
     else:
         query = query.where(snapshots.c.hash.startswith(hash, autoescape=True))
     with stores.database.connect() as connection:
-        rows = connection.execute(query.order_by(snapshots.c.sequence.desc()).limit(2)).all()
-    if len(rows) != 1:
-        return None
-    row = dict(rows[0]._mapping)
-    keys, parts = tuple(row.pop("keys")), parts_of(row.pop("parts"))
-    return Snapshot(**row, keys=keys, parts=parts, objects=stores.objects)
+        rows = connection.execute(query.order_by(snapshots.c.sequence.desc()).limit(2)).mappings().all()
+    return _snapshot(rows[0], stores) if len(rows) == 1 else None
+
+
+def _snapshot(row: RowMapping, stores: DataStores) -> Snapshot:
+    values: dict[str, Any] = {**row, "keys": tuple(row["keys"]), "parts": parts_of(row["parts"])}
+    return Snapshot(**values, objects=stores.objects)
 
 
 def all_snapshots(project: str, source: str, stores: DataStores) -> list[Snapshot]:
     """Every snapshot of a source, newest first."""
-    hashes = [line[1] for line in list_snapshots(project, source, stores.database)]
-    return [read_snapshot(project, source, stores, name) for name in hashes]
+    query = select(snapshots).where(snapshots.c.project == project, snapshots.c.source == source)
+    with stores.database.connect() as connection:
+        rows = connection.execute(query.order_by(snapshots.c.sequence.desc())).mappings().all()
+    return [_snapshot(row, stores) for row in rows]
 
 
-def forget_snapshots(project: str, source: str, database: Database) -> None:
-    """Drop the records of a source's snapshots, so that the next ingest is its first. Manifests and files stay."""
-    with database.begin() as connection:
-        for table in (snapshot_heads, snapshots):
-            connection.execute(delete(table).where(table.c.project == project, table.c.source == source))
+def forget_snapshots(connection: Connection, project: str, source: str) -> None:
+    """Drop the records of a source's snapshots; manifests and files stay. Part of the caller's transaction."""
+    for table in (snapshot_heads, snapshots):
+        connection.execute(delete(table).where(table.c.project == project, table.c.source == source))
 
 
 def list_snapshots(project: str, source: str, database: Database) -> list[tuple[int, str, datetime, int]]:
@@ -206,20 +204,9 @@ class NewHead:
         return sum(part.rows for part in self.parts)
 
 
-def first_parts(folder: str, versions: pl.DataFrame, objects: ObjectStore) -> tuple[str, tuple[Part, ...]]:
-    """The hash and the only part of versions, stored; nothing refers to them yet."""
-    return snapshot_hash(versions), (write_part(objects, folder, versions),)
-
-
-def appended_parts(
-    folder: str, parent: Snapshot, versions: pl.DataFrame, objects: ObjectStore
-) -> tuple[str, tuple[Part, ...]]:
-    """The hash and the parts of a snapshot and further versions: one part more, or the last ones merged with it."""
-    merged = parts_to_merge([*(part.rows for part in parent.parts), versions.height]) - 1
-    kept, last = parent.parts[: len(parent.parts) - merged], parent.parts[len(parent.parts) - merged :]
-    rows = pl.concat([*(frame.collect() for frame in scan_parts(objects, last)), versions])
-    name = sha256(f"{parent.hash} {snapshot_hash(versions)}".encode()).hexdigest()
-    return name, (*kept, write_part(objects, folder, rows))
+def appended_hash(parent: Snapshot, versions: pl.DataFrame) -> str:
+    """The hash of a snapshot and further versions."""
+    return sha256(f"{parent.hash} {snapshot_hash(versions)}".encode()).hexdigest()
 
 
 def next_instant(project: str, database: Database, now: datetime) -> datetime:

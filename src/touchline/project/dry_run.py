@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from touchline.errors import TouchlineError, nearest
+from touchline.errors import failure_in_words, nearest
 from touchline.features import empty_examples, empty_training_set
 from touchline.training import evaluation_metrics, find_family
 
@@ -29,35 +29,35 @@ class DryRun:
 def dry_run(project: Project) -> DryRun:
     """Run views, examples and transforms on tables without rows, and check every name of the other parts."""
     views = list(_views(project))
-    if views:
-        return DryRun(None, (*views, *_gates(project), *_candidates(project)))
-    training_set, failure = _training_set(project)
-    mistakes = [*([failure] if failure else []), *_gates(project), *_candidates(project)]
-    if training_set is None:
-        return DryRun(None, tuple(mistakes))
+    others = [*_gates(project), *_candidates(project)]
+    if views:  # what they make of the training set is no mistake of its own
+        return DryRun(None, (*views, *others))
+    training_set = _training_set(project)
+    if isinstance(training_set, str):
+        return DryRun(None, (training_set, *others))
     names = [column.name for column in training_set.columns]
-    mistakes += _columns(project, training_set.frame.columns, names)
-    return DryRun(tuple(names), tuple(mistakes))
+    return DryRun(tuple(names), (*others, *_columns(project, training_set.frame.columns, names)))
 
 
 def _views(project: Project) -> Iterator[str]:
     for view in project.feature_views:
-        failure = _failure_of(lambda view=view: view.features)  # type: ignore[misc]  # mypy cannot infer a lambda
-        if failure:
-            yield f"view {view.name!r}: {failure}"
+        try:
+            _ = view.features
+        except Exception as failure:  # noqa: BLE001  the project's code may raise anything; it is shown
+            yield f"view {view.name!r}: {failure_in_words(failure)}"
 
 
-def _training_set(project: Project) -> tuple[TrainingSet | None, str | None]:
-    """The training set of no examples, or why there is none."""
+def _training_set(project: Project) -> TrainingSet | str:
+    """The training set of no examples, or the mistake that keeps it from being made."""
     task = project.task
     try:
         examples = empty_examples(task.examples)
     except Exception as failure:  # noqa: BLE001  the project's code may raise anything; it is shown
-        return None, f"examples {task.examples.name!r}: {_in_words(failure)}"
+        return f"examples {task.examples.name!r}: {failure_in_words(failure)}"
     try:
-        return empty_training_set(examples, task.features, task.inputs, task.on_demand), None
+        return empty_training_set(examples, task.features, task.inputs, task.on_demand)
     except Exception as failure:  # noqa: BLE001  as above
-        return None, f"the training set: {_in_words(failure)}"
+        return f"the training set: {failure_in_words(failure)}"
 
 
 def _columns(project: Project, examples: list[str], model: list[str]) -> Iterator[str]:
@@ -99,17 +99,3 @@ def _candidates(project: Project) -> Iterator[str]:
                 f"candidate {candidate.name!r} cannot learn a {kind} task; it can learn "
                 f"{' and '.join(sorted(family.kinds))}"
             )
-
-
-def _failure_of(act: Callable[[], object]) -> str | None:
-    try:
-        act()
-    except Exception as failure:  # noqa: BLE001  the project's code may raise anything; it is shown
-        return _in_words(failure)
-    return None
-
-
-def _in_words(failure: Exception) -> str:
-    """The first line of an error; the class where it is not one of ours."""
-    text = (str(failure).strip() or "no message").splitlines()[0]
-    return text if isinstance(failure, TouchlineError) else f"{type(failure).__name__}: {text}"

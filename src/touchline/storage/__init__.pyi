@@ -4,9 +4,10 @@ from touchline.storage.leases import hold_lease as hold_lease
 from touchline.storage.objects import ObjectStore as ObjectStore
 from touchline.storage.objects import open_objects as open_objects
 from touchline.storage.parts import Part as Part
+from touchline.storage.parts import append_rows as append_rows
+from touchline.storage.parts import open_named as open_named
 from touchline.storage.parts import open_part as open_part
 from touchline.storage.parts import parts_of as parts_of
-from touchline.storage.parts import parts_to_merge as parts_to_merge
 from touchline.storage.parts import scan_parts as scan_parts
 from touchline.storage.parts import write_part as write_part
 from touchline.storage.sqlite import sqlite_damage as sqlite_damage

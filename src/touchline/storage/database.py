@@ -106,7 +106,7 @@ class Database:
             upgrade(connection, name=self.name)
 
     def find_damage(self) -> str | None:
-        """What SQLite's own check says of the file; None if it is sound. PostgreSQL checks its own pages."""
+        """The first damage that SQLite's own check finds; None if there is none. PostgreSQL checks its own pages."""
         path = self.engine.url.database
         return sqlite_damage(Path(path)) if self.engine.dialect.name == "sqlite" and path else None
 

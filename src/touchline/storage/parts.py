@@ -54,16 +54,20 @@ def write_part(objects: ObjectStore, folder: str, rows: pl.DataFrame) -> Part:
 
 def open_part(objects: ObjectStore, part: Part) -> Path:
     """The file of a part. Raises `StoredFileDamaged` if it is missing or its bytes are not the stored ones."""
+    return open_named(objects, part.key, part.sha256)
+
+
+def open_named(objects: ObjectStore, key: str, digest: str) -> Path:
+    """The file of an object whose SHA-256 begins with `digest`. Raises `StoredFileDamaged` for any other, or none."""
+    expected = f"the SHA-256 {digest[:12]}…"
     try:
-        path = objects.local_path(part.key)
+        path = objects.local_path(key)
     except ObjectNotFound as missing:
-        raise StoredFileDamaged(part.key, "it is missing", f"{part.size} bytes") from missing
+        raise StoredFileDamaged(key, "it is missing", expected) from missing
     status = path.stat()
-    if status.st_size != part.size:
-        raise StoredFileDamaged(part.key, f"it has {status.st_size} bytes", f"{part.size}")
-    digest = _digest(path, status.st_mtime_ns, status.st_ino)
-    if digest != part.sha256:
-        raise StoredFileDamaged(part.key, f"its SHA-256 is {digest[:12]}…", f"{part.sha256[:12]}…")
+    found = _digest(path, status.st_mtime_ns, status.st_ino)
+    if not found.startswith(digest):
+        raise StoredFileDamaged(key, f"it has {status.st_size} bytes with the SHA-256 {found[:12]}…", expected)
     return path
 
 
@@ -72,6 +76,23 @@ def scan_parts(objects: ObjectStore, parts: Sequence[Part]) -> list[pl.LazyFrame
     import polars as pl
 
     return [pl.scan_parquet(open_part(objects, part)) for part in parts]
+
+
+def append_rows(
+    objects: ObjectStore, folder: str, parts: tuple[Part, ...], rows: pl.DataFrame, *, sort_by: Sequence[str] = ()
+) -> tuple[Part, ...]:
+    """The parts of a table with further rows: one part more, or the last ones merged with it. Nothing refers to it yet.
+
+    A written part is sorted by `sort_by`, rows that are equal in these in the order in which they came.
+    """
+    import polars as pl
+
+    merged = parts_to_merge([*(part.rows for part in parts), rows.height]) - 1
+    kept, last = parts[: len(parts) - merged], parts[len(parts) - merged :]
+    frame = pl.concat([*(one.collect() for one in scan_parts(objects, last)), rows])
+    if sort_by:
+        frame = frame.sort(*sort_by, maintain_order=True)
+    return (*kept, write_part(objects, folder, frame))
 
 
 def parts_to_merge(rows: Sequence[int]) -> int:

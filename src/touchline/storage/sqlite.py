@@ -38,9 +38,9 @@ def prepare(engine: Engine) -> None:
 
 
 def sqlite_damage(path: Path) -> str | None:
-    """What SQLite's own check says of a file; None if it is sound."""
+    """The first damage that SQLite's own check finds in a file; None if it is sound."""
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             found: str = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     except sqlite3.Error as wrong:
         return str(wrong)

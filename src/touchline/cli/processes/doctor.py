@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from sqlalchemy.exc import SQLAlchemyError
 
 from touchline import project as projects
-from touchline.automation import find_damage
+from touchline.automation import find_damage, repair_damage
 from touchline.cli.opening import Home, OpenedProject, pipeline_context
 from touchline.cli.processes import supervisor
 from touchline.cli.processes.ports import require_free
@@ -107,30 +107,29 @@ def _projects(home: Home, *, repairs: bool) -> Iterator[CheckResult]:
 
 
 def _state(home: Home, loaded: LoadedProject, *, repairs: bool) -> Iterator[CheckResult]:
-    """What a project has stored, read and compared with its digests."""
+    """The stored state of a project, compared with its digests."""
     context = pipeline_context(OpenedProject(home, loaded))
-    repaired: set[str] = set()
+    tried: set[str] = set()
     try:
-        damages = find_damage(context)
-        # A repair may show or mend what depends on it, so everything is checked again after each.
-        while repairs and (damage := next((one for one in damages if one.repair and one.what not in repaired), None)):
-            repaired.add(damage.what)
-            assert damage.repair is not None
-            try:
-                result = damage.repair()
-            except TouchlineError as failure:
-                yield CheckResult("wrong", damage.what, f"{_sentence(damage.problem)} It stays so: {failure}")
+        for repair in repair_damage(context) if repairs else ():
+            tried.add(repair.damage.what)
+            if repair.failure is None:
+                text = f"{_sentence(repair.damage.problem)} Repaired: {repair.result}"
+                yield CheckResult("note", repair.damage.what, text)
             else:
-                yield CheckResult("note", damage.what, f"{_sentence(damage.problem)} Repaired: {result}")
-            damages = find_damage(context)
+                text = f"{_sentence(repair.damage.problem)} The repair failed: {repair.failure}"
+                yield CheckResult("wrong", repair.damage.what, text)
+        damages = find_damage(context)
     except (TouchlineError, SQLAlchemyError, OSError) as failure:
         yield CheckResult("wrong", f"state of {loaded.name}", str(failure))
         return
     if not damages:
         yield CheckResult("ok", f"state of {loaded.name}", "every stored file is what was written")
     for damage in damages:
-        step = "touchline doctor --repair" if damage.repair and damage.what not in repaired else "restore a backup"
-        yield CheckResult("wrong", damage.what, f"{_sentence(damage.problem)} {damage.remedy}: {step}")
+        step = damage.remedy
+        if damage.repair is not None:
+            step = "Restore a backup." if damage.what in tried else f"{damage.remedy}: touchline doctor --repair"
+        yield CheckResult("wrong", damage.what, f"{_sentence(damage.problem)} {step}")
 
 
 def _sentence(text: str) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LENGTH = re.compile(r"([1-9][0-9]*)(m|h|d|w)")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-_AT, _IS_EVENT, _ORDER = "__at__", "__is_event__", "__order__"
+_AT = "__at__"
 _VERSION = 1  # of the computation below: another one gives views other feature versions
 
 
@@ -109,6 +109,9 @@ def window(
     if not lengths or not aggregates:
         raise InvalidView(name, "has no window or no aggregate", 'Give over="7d" and, say, visits=count().')
     columns = tuple(keys or entity.join_keys)
+    if len(columns) != len(entity.join_keys):
+        found = f"has the keys {list(columns)}, but its entity {list(entity.join_keys)}"
+        raise InvalidView(name, found, "Name one column of the source for each key, in the same order.")
     compute = _computation(source, dict(zip(columns, entity.join_keys, strict=True)), lengths, aggregates)
     definition = [_VERSION, columns, list(lengths), {key: _text(one) for key, one in aggregates.items()}]
     return FeatureView(

@@ -21,14 +21,14 @@ from touchline.features.offline.histories import FeatureHistories, FeatureHistor
 from touchline.features.offline.history import (
     HistoryStep,
     first_step,
+    history_order,
     ingest_instants,
     later_steps,
     newest_state,
-    sorted_history,
 )
 from touchline.features.offline.look_ahead import sample_instants, validate_causal
 from touchline.ingest import later_ingests, read_snapshot
-from touchline.storage import DataStores, Part, parquet_bytes, parts_to_merge, scan_parts, write_part
+from touchline.storage import DataStores, append_rows, parquet_bytes, scan_parts, write_part
 
 if TYPE_CHECKING:
     from touchline.clock import Clock
@@ -105,25 +105,28 @@ class _Computation:
         last = steps[-1]
         parts = base.parts if base is not None else ()
         added = pl.concat([step.rows for step in steps])
+        folder, objects = f"{self.project}/history/{self.view.name}/{self.view.feature_version}", self.stores.objects
         if len(added) or not parts:
-            parts = self._appended(parts, added)
-        pending = self._write(last.pending) if len(last.pending) else None
+            parts = append_rows(objects, folder, parts, added, sort_by=history_order(self.view))
+        pending = None
+        if len(last.pending):
+            pending = write_part(objects, folder, last.pending.sort(history_order(self.view), maintain_order=True))
         if last.rejected is not None:
-            self.stores.objects.write(quarantine_key(self.project, self.view, name), parquet_bytes(last.rejected))
+            objects.write(quarantine_key(self.project, self.view, name), parquet_bytes(last.rejected))
         return FeatureHistory(
             project=self.project,
             view=self.view.name,
             feature_version=self.view.feature_version,
             hash=name,
             rows=sum(part.rows for part in parts) + len(last.pending),
-            quarantined=0 if last.rejected is None else last.rejected["row"].n_unique(),
+            quarantined=_count_rejected(base, steps),
             computed_until=max(snapshot.ingested_at for snapshot in self.snapshots.values()),
             snapshots=dict(hashes),
             pushed=tuple(pushed),
             parts=parts,
             pending=pending,
             keys=self.view.join_keys,
-            objects=self.stores.objects,
+            objects=objects,
         )
 
     def _base(self) -> tuple[FeatureHistory | None, list[datetime]]:
@@ -157,15 +160,13 @@ class _Computation:
         # Without a later ingest only pushed values are new.
         return [last, *later_steps(self.view, versions, last, instants)]
 
-    def _appended(self, parts: tuple[Part, ...], rows: pl.DataFrame) -> tuple[Part, ...]:
-        merged = parts_to_merge([*(part.rows for part in parts), len(rows)]) - 1
-        kept, last = parts[: len(parts) - merged], parts[len(parts) - merged :]
-        frames = [frame.collect() for frame in scan_parts(self.stores.objects, last)]
-        return (*kept, self._write(pl.concat([*frames, rows])))
 
-    def _write(self, rows: pl.DataFrame) -> Part:
-        folder = f"{self.project}/history/{self.view.name}/{self.view.feature_version}"
-        return write_part(self.stores.objects, folder, sorted_history(self.view, rows))
+def _count_rejected(base: FeatureHistory | None, steps: Sequence[HistoryStep]) -> int:
+    """Rows that broke the view's contract in its last run, which an earlier history may have had."""
+    if base is not None and len(steps) == 1:
+        return base.quarantined
+    rejected = steps[-1].rejected
+    return 0 if rejected is None else rejected["row"].n_unique()
 
 
 def _history_hash(hashes: Mapping[str, str], parts: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import RowMapping, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from touchline.storage import Part, open_part, parts_of, scan_parts, tables
+from touchline.storage import Part, open_named, open_part, parts_of, scan_parts, tables
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -58,22 +58,27 @@ class FeatureHistory:
         """The same rows by file, unsorted: parts, pending rows, then pushed values; `without` files of these keys."""
         import polars as pl
 
-        stored = (*self.parts, *([self.pending] if self.pending else []))
-        schema = scan_parts(self.objects, stored[:1])[0].collect_schema()
-        frames = scan_parts(self.objects, [part for part in stored if part.key not in without])
-        paths = [self.objects.local_path(key) for key in self.pushed if key not in without]
-        return frames + [pl.scan_parquet(path).select(schema.names()).cast(schema) for path in paths]
+        frames = scan_parts(self.objects, [part for part in self.stored if part.key not in without])
+        pushed = [open_pushed(self.objects, key) for key in self.pushed if key not in without]
+        if not pushed:
+            return frames
+        schema = scan_parts(self.objects, self.stored[:1])[0].collect_schema()
+        return frames + [pl.scan_parquet(path).select(schema.names()).cast(schema) for path in pushed]
 
     def paths(self) -> list[Path]:
         """The files of all its rows, each checked. Raises `StoredFileDamaged`."""
-        stored = (*self.parts, *([self.pending] if self.pending else []))
-        pushed = [self.objects.local_path(key) for key in self.pushed]
-        return [open_part(self.objects, part) for part in stored] + pushed
+        stored = [open_part(self.objects, part) for part in self.stored]
+        return stored + [open_pushed(self.objects, key) for key in self.pushed]
+
+    @property
+    def stored(self) -> tuple[Part, ...]:
+        """The computed parts, pending rows last."""
+        return self.parts if self.pending is None else (*self.parts, self.pending)
 
     @property
     def files(self) -> list[str]:
         """The object keys of all its files."""
-        return [part.key for part in self.parts] + ([self.pending.key] if self.pending else []) + list(self.pushed)
+        return [*(part.key for part in self.stored), *self.pushed]
 
 
 @dataclass(frozen=True)
@@ -149,6 +154,11 @@ class FeatureHistories:
 def pushed_parts(project: str, view: FeatureView, objects: ObjectStore) -> list[str]:
     """Object keys of the values pushed to this version of the view, oldest first; the next history holds them."""
     return sorted(objects.list(pushed_prefix(project, view)))
+
+
+def open_pushed(objects: ObjectStore, key: str) -> Path:
+    """The file of pushed values, checked by the digest in its name. Raises `StoredFileDamaged`."""
+    return open_named(objects, key, key.rpartition("-")[2].removesuffix(".parquet"))
 
 
 def pushed_prefix(project: str, view: FeatureView) -> str:

@@ -68,7 +68,7 @@ def first_step(view: FeatureView, versions: Sequence[pl.DataFrame], *, until: da
 def later_steps(
     view: FeatureView, versions: Sequence[pl.DataFrame], last: HistoryStep, instants: Sequence[datetime]
 ) -> Iterable[HistoryStep]:
-    """What each ingest after the step `last` adds, at its instant.
+    """The step of each ingest after the step `last`, at its instant.
 
     Ingests that only bring rows with later events than all before need one run together. Raises `LooksAhead` where a
     value from before all rows of an ingest changed.
@@ -84,23 +84,29 @@ def later_steps(
             yield last
 
 
-def in_order_groups(versions: Sequence[pl.DataFrame], instants: Sequence[datetime]) -> list[list[datetime]]:
-    """Neighbouring ingests put together where each brings new rows alone, all with later events than any row before."""
+def in_order_groups(versions: Sequence[pl.DataFrame], instants: Sequence[datetime]) -> list[dict[datetime, datetime]]:
+    """Neighbouring ingests put together where each brings new rows alone, all with later events than any row before.
+
+    Each ingest of a group stands with the newest event of the rows that had come by then.
+    """
     rows = pl.concat([frame.select("_ingested", "_version", "event_timestamp") for frame in versions])
-    batches = rows.group_by("_ingested").agg(
-        pl.col("_version").max(),
-        pl.col("event_timestamp").min().alias("first"),
-        pl.col("event_timestamp").max().alias("last"),
+    event = pl.col("event_timestamp")
+    batches = (
+        rows.group_by("_ingested")
+        .agg(pl.col("_version").max(), event.min().alias("first"), event.max().alias("last"))
+        .sort("_ingested", nulls_last=False)
+        .with_columns(newest=pl.col("last").cum_max())
     )
-    ordered = batches.sort("_ingested", nulls_last=False)
-    is_in_order = (pl.col("_version") == 0) & (pl.col("first") > pl.col("last").cum_max().shift(1))
-    follows = dict(ordered.select("_ingested", is_in_order).iter_rows())
-    groups: list[list[datetime]] = []
+    follows = (pl.col("_version") == 0) & (pl.col("first") > pl.col("newest").shift(1))
+    by_instant = {instant: row for instant, *row in batches.select("_ingested", follows, "newest").iter_rows()}
+    groups: list[dict[datetime, datetime]] = []
+    is_open = False
     for instant in instants:
-        if groups and follows[instant] and follows[groups[-1][-1]]:
-            groups[-1].append(instant)
-        else:
-            groups.append([instant])
+        is_in_order, newest = by_instant[instant]
+        if not (is_open and is_in_order):
+            groups.append({})
+        groups[-1][instant] = newest
+        is_open = is_in_order
     return groups
 
 
@@ -118,22 +124,23 @@ def _step(view: FeatureView, versions: Sequence[pl.DataFrame], last: HistoryStep
 
 
 def _step_together(
-    view: FeatureView, versions: Sequence[pl.DataFrame], last: HistoryStep, instants: Sequence[datetime]
+    view: FeatureView, versions: Sequence[pl.DataFrame], last: HistoryStep, newest_events: Mapping[datetime, datetime]
 ) -> HistoryStep | None:
     """One run for ingests in order: each value is known from the ingest that brought the rows up to its event.
 
     That holds for a view that does not look ahead and whose values lie at events of its sources; None for any other.
     """
-    earliest, newest = _earliest_event(view, versions, instants), _newest_event(versions, instants[-1])
-    kept = view_rows(view, _rows_at(view, versions, instants[-1]))
+    last_instant = max(newest_events)
+    earliest = _earliest_event(view, versions, list(newest_events))
+    kept = view_rows(view, _rows_at(view, versions, last_instant))
     event = pl.col("event_timestamp")
-    if len(kept.rows.filter(event > newest)) or len(last.state.filter(event >= earliest)):
+    if len(kept.rows.filter(event > newest_events[last_instant])) or len(last.state.filter(event >= earliest)):
         return None
-    past = kept.rows.filter(event < earliest)
-    _without_rounding(view, _changed(past, last.state, instants[-1]), last.state, earliest)
+    past = _changed(kept.rows.filter(event < earliest), last.state, last_instant)
+    raise_if_moved(view, past, last.state)
     known_from = pl.DataFrame(
-        {"__until__": [_newest_event(versions, instant) for instant in instants], "__known__": instants},
-        schema={"__until__": INSTANT, "__known__": INSTANT},
+        {"__known__": newest_events.keys(), "__until__": newest_events.values()},
+        schema={"__known__": INSTANT, "__until__": INSTANT},
     )
     new = kept.rows.filter(event >= earliest).sort("event_timestamp")
     dated = new.join_asof(
@@ -142,8 +149,8 @@ def _step_together(
     rows = dated.with_columns(created_timestamp=pl.max_horizontal("created_timestamp", "__known__")).select(new.columns)
     both = pl.concat([last.pending, rows])
     return HistoryStep(
-        both.filter(instants[-1] >= _KNOWN_AT),
-        both.filter(instants[-1] < _KNOWN_AT),
+        both.filter(last_instant >= _KNOWN_AT),
+        both.filter(last_instant < _KNOWN_AT),
         pl.concat([last.state, rows]),
         kept.rejected,
     )
@@ -157,8 +164,13 @@ def empty_history(view: FeatureView) -> pl.LazyFrame:
 
 def sorted_history(view: FeatureView, rows: pl.DataFrame) -> pl.DataFrame:
     """Sorted by keys, event, created; of rows that share all of these the last one stays."""
-    identity = [*view.join_keys, "event_timestamp", "created_timestamp"]
-    return rows.sort(*identity, maintain_order=True).unique(identity, keep="last", maintain_order=True)
+    order = history_order(view)
+    return rows.sort(order, maintain_order=True).unique(order, keep="last", maintain_order=True)
+
+
+def history_order(view: FeatureView) -> list[str]:
+    """The columns that order a history and name its rows."""
+    return [*view.join_keys, "event_timestamp", "created_timestamp"]
 
 
 def newest_state(view: FeatureView, rows: pl.DataFrame) -> pl.DataFrame:
@@ -255,34 +267,33 @@ def _earliest_event(view: FeatureView, versions: Sequence[pl.DataFrame], instant
     return earliest
 
 
-def _newest_event(versions: Sequence[pl.DataFrame], instant: datetime) -> datetime:
-    """The newest event of the rows that had come by an ingest."""
-    come = pl.col("_ingested").is_null() | (pl.col("_ingested") <= instant)
-    newest: datetime = pl.concat([frame.filter(come)["event_timestamp"] for frame in versions]).max()  # type: ignore[assignment]  # as above
-    return newest
-
-
 def _without_rounding(
     view: FeatureView, changed: pl.DataFrame, before: pl.DataFrame, earliest: datetime
 ) -> pl.DataFrame:
-    """Changed rows without those from before `earliest` that differ in the last bits, as sums in another order do."""
-    past = changed.filter(pl.col("event_timestamp") < earliest)
-    if past.is_empty():
-        return changed
-    identity = [*view.join_keys, "event_timestamp"]
-    pairs = past.join(before, on=identity, how="left", suffix="_cut")
-    for feature in view.features:
-        moved = pairs.filter(differs(feature.name, feature.dtype))
-        if len(moved):
-            row = moved.row(0, named=True)
-            facts = f"is {row[feature.name]!r} with later rows and {row[feature.name + '_cut']!r} without"
-            raise LooksAhead(view.name, feature.name, where_of(view, row), facts)
+    """Changed rows without those from before `earliest`, which differ in the last bits alone; else `LooksAhead`."""
+    raise_if_moved(view, changed.filter(pl.col("event_timestamp") < earliest), before)
     return changed.filter(pl.col("event_timestamp") >= earliest)
 
 
-def differs(name: str, dtype: str) -> pl.Expr:
-    """Whether a feature differs from its `_cut` by more than rounding."""
-    one, other = pl.col(name), pl.col(f"{name}_cut")
+def raise_if_moved(view: FeatureView, rows: pl.DataFrame, before: pl.DataFrame) -> None:
+    """Raise `LooksAhead` where a value differs from the one before of its key and event by more than rounding.
+
+    A row that was not there before differs.
+    """
+    if rows.is_empty():
+        return
+    pairs = rows.join(before, on=[*view.join_keys, "event_timestamp"], how="left", suffix="_before")
+    for feature in view.features:
+        moved = pairs.filter(_differs(feature.name, feature.dtype))
+        if len(moved):
+            row = moved.row(0, named=True)
+            facts = f"is {row[feature.name]!r} with later rows and {row[f'{feature.name}_before']!r} without"
+            raise LooksAhead(view.name, feature.name, where_of(view, row), facts)
+
+
+def _differs(name: str, dtype: str) -> pl.Expr:
+    """Whether a feature differs from its `_before` by more than rounding, as sums in another order do."""
+    one, other = pl.col(name), pl.col(f"{name}_before")
     if dtype != "float":
         return one.ne_missing(other)
     near = (one - other).abs() <= _ABSOLUTE + _RELATIVE * one.abs()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from touchline.errors import LooksAhead
-from touchline.features.offline.history import differs, newest_rows_of_source, view_rows, where_of
+from touchline.features.offline.history import newest_rows_of_source, raise_if_moved, view_rows, where_of
 
 if TYPE_CHECKING:
     from touchline.features.declaration.view import FeatureView
@@ -49,10 +49,4 @@ def _compare(view: FeatureView, whole: pl.DataFrame, cut: pl.DataFrame) -> None:
         alone = one.join(other, on=identity, how="anti")
         if len(alone):
             raise LooksAhead(view.name, view.features[0].name, where_of(view, alone.row(0, named=True)), facts)
-    both = whole.join(cut, on=identity, how="inner", suffix="_cut")
-    for feature in view.features:
-        different = both.filter(differs(feature.name, feature.dtype))
-        if len(different):
-            row = different.row(0, named=True)
-            facts = f"is {row[feature.name]!r} with later rows and {row[feature.name + '_cut']!r} without"
-            raise LooksAhead(view.name, feature.name, where_of(view, row), facts)
+    raise_if_moved(view, whole, cut)

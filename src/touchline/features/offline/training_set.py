@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
-from touchline.errors import InvalidView
+from touchline.errors import InvalidView, StoredFileDamaged
 from touchline.features.declaration.code_versions import short_hash
 from touchline.features.declaration.on_demand import Transform, apply_transforms
 from touchline.features.offline.histories import FeatureHistory
@@ -76,7 +77,7 @@ def build_training_set(
     return TrainingSet(
         frame=frame,
         columns=specs,
-        hash=short_hash([content_hash(frame), [column.to_json() for column in specs]]),
+        hash=_hash_of(frame, specs),
         lineage=_lineage(joins, histories, on_demand),
     )
 
@@ -151,7 +152,7 @@ def write_training_set(training_set: TrainingSet, *, project: str, stores: DataS
 
 
 def read_training_set(hash: str, *, project: str, stores: DataStores) -> TrainingSet | None:
-    """The training set of that hash, or None."""
+    """The training set of that hash, or None. Raises `StoredFileDamaged` for one that is no longer as stored."""
     table = tables.training_sets
     query = select(table.c.object_key, table.c.lineage).where(table.c.project == project, table.c.hash == hash)
     with stores.database.connect() as connection:
@@ -160,7 +161,22 @@ def read_training_set(hash: str, *, project: str, stores: DataStores) -> Trainin
         return None
     lineage = dict(found.lineage)
     columns = tuple(ColumnSpec.from_json(column) for column in lineage.pop("columns"))
-    return TrainingSet(pl.read_parquet(stores.objects.local_path(found.object_key)), columns, hash, lineage)
+    frame = _read_frame(stores.objects.local_path(found.object_key), found.object_key)
+    actual = _hash_of(frame, columns)
+    if actual != hash:
+        raise StoredFileDamaged(found.object_key, f"its content has the hash {actual}", f"the hash {hash}")
+    return TrainingSet(frame, columns, hash, lineage)
+
+
+def _read_frame(path: Path, key: str) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as unreadable:
+        raise StoredFileDamaged(key, f"it is no Parquet file ({unreadable})", "rows") from unreadable
+
+
+def _hash_of(frame: pl.DataFrame, columns: Sequence[ColumnSpec]) -> str:
+    return short_hash([content_hash(frame), [column.to_json() for column in columns]])
 
 
 def read_lineage(hash: str, *, project: str, database: Database) -> Mapping[str, Any] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from touchline.errors import CorruptedFeatures
 from touchline.features.online.materialize import newest_rows, view_layout
 from touchline.features.vectors.served_view import entity_key, view_keys
@@ -18,7 +20,7 @@ _AT_ONCE = 10_000
 
 
 def find_damaged_rows(view: FeatureView, history: FeatureHistory, store: OnlineStore) -> str | None:
-    """What is wrong with the online values of a view, in words; None if nothing is.
+    """The damage of the online values of a view, in words; None if there is none.
 
     Values that were taken away on purpose (`features invalidate`) do not count. Raises `OnlineStoreUnavailable`.
     """
@@ -32,8 +34,6 @@ def find_damaged_rows(view: FeatureView, history: FeatureHistory, store: OnlineS
         return str(damaged)
     if not metadata.history:
         return None
-    import polars as pl
-
     newest = newest_rows(view, pl.concat(history.scan_parts()), instant_of(metadata.materialized))
     types, layout = list(view.key_types.values()), view_layout(view)
     entities = [

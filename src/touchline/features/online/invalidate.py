@@ -42,9 +42,16 @@ def _forget_history(view: str, keys: ViewKeys, store: OnlineStore) -> None:
     """Have the next materialization send all rows, whatever history was materialized last."""
     data = store.read([keys.metadata])[0]
     if data is not None:
-        metadata = replace(ViewMetadata.unpack(data, view), history="")
-        store.delete_keys([keys.metadata])
-        store.write([], {keys.metadata: metadata.pack()})
+        store.write([], {keys.metadata: replace(ViewMetadata.unpack(data, view), history="").pack()})
+
+
+def empty_view(project: str, view: str, feature_version: str, *, store: OnlineStore) -> int:
+    """Delete all that the store holds of one version of a view; how many keys that were.
+
+    Until it is materialized again, the store counts as emptied: requests are refused, not answered from nulls.
+    """
+    keys = view_keys(project, view, feature_version)
+    return store.delete_keys([keys.metadata]) + store.delete(keys.rows)
 
 
 def invalidate_model(views: Iterable[ServedView], *, store: OnlineStore) -> int:
@@ -61,9 +68,4 @@ def drop_unused_versions(
     The histories stay, so that every version can be materialized again.
     """
     unused = sorted(FeatureHistories(stores).versions(project) - set(keep))
-    return [version for version in unused if _drop(project, *version, store=online)]
-
-
-def _drop(project: str, view: str, feature_version: str, *, store: OnlineStore) -> int:
-    keys = view_keys(project, view, feature_version)
-    return store.delete_keys([keys.metadata]) + store.delete(keys.rows)
+    return [version for version in unused if empty_view(project, *version, store=online)]

@@ -68,7 +68,7 @@ def materialize(
     watermark = watermark_of(rows_by_file, now)
     entities = _count_entities(view, rows_by_file, now)
     last = _read_metadata(view, store, keys)
-    earlier = None if last is None or histories is None else _history_of(view, history, last, histories)
+    earlier = _history_of(view, history, last, histories) if last is not None and histories is not None else None
     if last is None or earlier is None:
         changed = newest_rows(view, rows_by_file, now)
     else:

@@ -144,6 +144,10 @@ class FeatureReader:
             if view.keys.metadata in absent and view.fallback not in self.fallbacks:
                 raise OnlineStoreEmptied(view.view, view.feature_version, view.project)
 
+    def has_stand_in(self, view: ServedView) -> bool:
+        """Whether a request is answered where the store holds nothing of a view: by its fallback, or a stand-in."""
+        return view.fallback in self.fallbacks or self.stand_in is not None
+
     def metadata(self) -> list[ViewMetadata | None]:
         """The metadata of each view; None for one that the store holds nothing of. Raises `OnlineStoreUnavailable`."""
         values = self.store.read(self._metadata_keys) if self.views else []

@@ -88,7 +88,7 @@ class SqliteOnlineStore:
             raise self._unavailable(wrong) from wrong
 
     def find_damage(self) -> str | None:
-        """What SQLite's own check says of the file; None if it is sound. A file that is absent is sound."""
+        """The first damage that SQLite's own check finds; None if the file is sound or absent."""
         try:
             found = self._connection().execute("PRAGMA quick_check(1)").fetchone()[0]
         except sqlite3.Error as wrong:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, insert, select
 
-from touchline.errors import ReleaseNotFound, UnknownPlugin
+from touchline.errors import ReleaseNotFound, ReleaseTampered, UnknownPlugin, failure_in_words
 from touchline.registry.release.load import load_release
 from touchline.registry.release.loaded_release import LoadedRelease
+from touchline.registry.release.manifest import ReleaseManifest
 from touchline.storage import DataStores, tables
 
 if TYPE_CHECKING:
@@ -32,6 +33,15 @@ class Release:
     digest: str
     object_key: str
     path: Path
+
+    def read_manifest(self) -> ReleaseManifest:
+        """The content of the bundle, unverified: for callers that do not load it. Raises `ReleaseTampered`."""
+        try:
+            return ReleaseManifest.from_bytes((self.path / "release.json").read_bytes())
+        except (OSError, ValueError, KeyError, TypeError) as damaged:
+            raise ReleaseTampered(
+                str(self.path), "release.json", actual=failure_in_words(damaged), expected="the manifest"
+            ) from damaged
 
 
 def no_families(project: str) -> Mapping[str, Family]:  # noqa: ARG001  one signature

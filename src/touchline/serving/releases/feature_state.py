@@ -1,16 +1,17 @@
-"""Whether the online store holds what a release reads, and how old that is: what `/health` says of features."""
+"""The state of a release's features in the online store, for `/health`: whether they are there, and their age."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from touchline.errors import OnlineStoreError
-from touchline.features import FeatureReader
-from touchline.features.vectors.watermark import instant_of
+from touchline.features import FeatureReader, ServedView
+from touchline.features.vectors.watermark import ViewMetadata, instant_of
 
-Status = Literal["ok", "aging", "emptied", "unreachable"]
+FeatureStatus = Literal["ok", "aging", "emptied", "unreachable"]
 _OLD_SHARE = 0.5  # of its time to live, after which a value is called aging: time to act before it expires
 
 
@@ -19,11 +20,13 @@ class FeatureState:
     """One view of a release in the online store; instants are project time.
 
     `aging`: it was last materialized more than half its time to live ago. `emptied`: the store holds nothing of it.
+    `has_stand_in`: a fallback or a copy gives its values where the store has none.
     """
 
     view: str
     feature_version: str
-    status: Status
+    status: FeatureStatus
+    has_stand_in: bool
     materialized_at: datetime | None = None
     watermark: datetime | None = None
     ttl_seconds: float | None = None
@@ -32,20 +35,26 @@ class FeatureState:
 
 def read_feature_states(reader: FeatureReader, now: datetime) -> tuple[FeatureState, ...]:
     """The state of each view that a release reads; a store that fails makes all of them unreachable."""
-    views = list({(view.view, view.feature_version): view for view in reader.views}.values())
     try:
         metadata = dict(zip(reader.views, reader.metadata(), strict=True))
     except OnlineStoreError as failure:
         return tuple(
-            FeatureState(view.view, view.feature_version, "unreachable", reason=str(failure)) for view in views
+            FeatureState(view.view, view.feature_version, "unreachable", reader.has_stand_in(view), reason=str(failure))
+            for view in _distinct(reader)
         )
-    states = []
-    for view in views:
-        stored, ttl = metadata[view], view.ttl_seconds
-        if stored is None:
-            states.append(FeatureState(view.view, view.feature_version, "emptied", ttl_seconds=ttl))
-            continue
-        at, watermark = instant_of(stored.materialized), instant_of(stored.watermark)
-        is_old = ttl is not None and now - at > timedelta(seconds=ttl * _OLD_SHARE)
-        states.append(FeatureState(view.view, view.feature_version, "aging" if is_old else "ok", at, watermark, ttl))
-    return tuple(states)
+    return tuple(_state(view, metadata[view], reader.has_stand_in(view), now) for view in _distinct(reader))
+
+
+def _distinct(reader: FeatureReader) -> Iterable[ServedView]:
+    """A view that is joined twice once."""
+    return {(view.view, view.feature_version): view for view in reader.views}.values()
+
+
+def _state(view: ServedView, stored: ViewMetadata | None, has_stand_in: bool, now: datetime) -> FeatureState:
+    state = FeatureState(view.view, view.feature_version, "emptied", has_stand_in, ttl_seconds=view.ttl_seconds)
+    if stored is None:
+        return state
+    at = instant_of(stored.materialized)
+    is_old = view.ttl_seconds is not None and now - at > timedelta(seconds=view.ttl_seconds * _OLD_SHARE)
+    status: FeatureStatus = "aging" if is_old else "ok"
+    return replace(state, status=status, materialized_at=at, watermark=instant_of(stored.watermark))

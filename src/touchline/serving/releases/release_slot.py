@@ -128,16 +128,16 @@ class ReleaseSlot:
             return
         self._features_read_at = now
         before = {state.view: state.status for state in self.features}
-        if isinstance(current.reader, FeatureReader):
-            self.features = read_feature_states(current.reader, self.now())
+        reader = current.reader
+        self.features = read_feature_states(reader, self.now()) if isinstance(reader, FeatureReader) else ()
         for state in self.features:
             if state.status in ("emptied", "unreachable") and before.get(state.view) != state.status:
                 _log.error("%s: the features of view %s are %s", self.project, state.view, state.status)
 
     @property
     def lacks_features(self) -> bool:
-        """Whether the online store was emptied of all that the release reads."""
-        return bool(self.features) and all(state.status == "emptied" for state in self.features)
+        """Whether requests by key are refused: the online store was emptied of a view, and nothing stands in for it."""
+        return any(state.status == "emptied" and not state.has_stand_in for state in self.features)
 
     def warm_previous(self) -> None:
         """Load the release a rollback would return to, if it is not loaded yet."""
@@ -167,6 +167,7 @@ class ReleaseSlot:
         self.current = ready
         self.previous = current or self.previous
         self.refused, self._retry_seconds = None, _FIRST_RETRY_SECONDS
+        self.features, self._features_read_at = (), -_FEATURES_SECONDS  # another release reads other views
         self.meter.swaps += 1
         _log.info("%s: release %s (version %d) answers", self.project, wanted, ready.release.version)
         return True
