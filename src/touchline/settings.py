@@ -7,13 +7,14 @@ Every setting is an environment variable `TOUCHLINE_<NAME>`; `MLFLOW_TRACKING_UR
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from touchline.errors import InvalidSetting
+from touchline.errors import InvalidSetting, without_passwords
 
 _PREFIX = "TOUCHLINE_"
 _ALIASES = {
@@ -48,6 +49,7 @@ class Settings(BaseModel):
         "last_values",
         description="while Redis is unreachable: refuse requests, use the last values read, or a copy in the home",
     )
+    api_key: str | None = Field(None, repr=False, description="key that the command line sends to the server")
     api_workers: Annotated[int, Field(ge=1, le=256)] = Field(1, description="number of API processes")
     training_workers: Literal["local", "ray"] = Field("local", description="where models are fitted")
     joins: Literal["local", "ray", "spark"] = Field("local", description="where features are joined to examples")
@@ -69,7 +71,23 @@ class Settings(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0])
-            raise InvalidSetting(_PREFIX + name.upper(), repr(first["input"]), first["msg"]) from error
+            actual = without_passwords(repr(first["input"]))
+            raise InvalidSetting(_PREFIX + name.upper(), actual, first["msg"].removeprefix("Value error, ")) from None
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, url: str | None) -> str | None:
+        return url and validated_address(url, ("redis", "rediss", "unix", "valkey", "valkeys"))
+
+    @field_validator("mlflow_tracking_uri")
+    @classmethod
+    def _mlflow(cls, url: str | None) -> str | None:
+        return url and validated_address(url, ("http", "https", "sqlite", "postgresql", "mysql", "mssql"))
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, url: str | None) -> str | None:
+        return url and validated_address(url, ("sqlite", "postgresql", "postgres"))
 
     @property
     def database(self) -> str:
@@ -78,6 +96,26 @@ class Settings(BaseModel):
     @property
     def tracking_uri(self) -> str:
         return self.mlflow_tracking_uri or f"sqlite:///{self.home.absolute() / 'mlflow.db'}"
+
+
+def validated_address(url: str, schemes: Collection[str]) -> str:
+    """The address unchanged. Raises `ValueError`, which shows no part of a password."""
+    scheme, sign, rest = url.partition("://")
+    if not sign or scheme.partition("+")[0] not in schemes:
+        raise ValueError(f"an address starts with one of {', '.join(f'{name}://' for name in schemes)}")
+    if scheme in ("sqlite", "unix"):
+        return url
+    if "@" in rest and any(sign in rest[: rest.rindex("@")] for sign in "/?#@"):
+        raise ValueError("signs such as / ? # @ in a user name or password must be percent-encoded (%2F %3F %23 %40)")
+    try:
+        parts = urlsplit(url)
+        if not parts.hostname or parts.port == 0:
+            raise ValueError
+    except ValueError:
+        raise ValueError("the host is missing, or the port is no number from 1 to 65535") from None
+    if scheme.startswith(("redis", "valkey")) and not parts.path.strip("/").isdecimal() and parts.path.strip("/"):
+        raise ValueError("the path of the address is the number of the Redis database, such as /0")
+    return url
 
 
 def _collect(environment: Mapping[str, str]) -> dict[str, object]:

@@ -84,6 +84,21 @@ def test_a_killed_supervisor_takes_its_processes_with_it(tmp_path: Path, ids: Pa
     assert supervisor.running(tmp_path) is None
 
 
+@pytest.mark.services
+def test_children_of_a_killed_process_end_before_it_is_started_again_for_long(tmp_path: Path, ids: Path) -> None:
+    """Workers that outlive the process which started them would hold its port."""
+    script = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
+    parent = supervisor.Process("parent", (sys.executable, "-c", script, _WORKER, str(ids)), {})
+    supervisor.start(tmp_path, [parent], fingerprint="one")
+    until(lambda: len(started(ids)) == 1)
+    orphan = started(ids)[0]
+    os.kill(os.getpgid(orphan), signal.SIGKILL)  # the group has the id of the process that leads it
+    until(lambda: not is_alive(orphan))
+    until(lambda: len(started(ids)) == 2)
+    assert supervisor.stop(tmp_path)
+    until(lambda: not is_alive(started(ids)[1]))
+
+
 def test_a_left_over_process_id_is_never_signalled(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "supervisor.lock").touch()

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from typing import Any
 
 import httpx
 import pytest
@@ -42,6 +43,19 @@ def test_two_workers_answer_on_one_port_and_end_when_asked(cli: Cli) -> None:
 
 
 @pytest.mark.services
+def test_workers_end_when_the_process_that_started_them_is_killed(cli: Cli) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    command = [sys.executable, "-m", "touchline.cli.main", "serve", "--port", str(port), "--workers", "2"]
+    with subprocess.Popen(command, cwd=cli.place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        _wait_until_ready(f"http://127.0.0.1:{port}", server)
+        server.kill()
+        server.wait(timeout=60)
+    wait_for(lambda: _is_free(port), seconds=30)
+
+
+@pytest.mark.services
 def test_browsers_may_ask_from_the_origins_that_are_set(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOUCHLINE_CORS_ORIGINS", "https://dashboard.example")
     app = api_app(open_home(), [cli.place / "projects" / "shop"], "127.0.0.1", only_serving=True)
@@ -53,12 +67,20 @@ def test_browsers_may_ask_from_the_origins_that_are_set(cli: Cli, monkeypatch: p
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "https://dashboard.example")
 
 
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
 def _predictions(url: str) -> float:
     lines = httpx.get(f"{url}/metrics", timeout=30).text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith("touchline_predictions_total"))
 
 
-def _wait_until_ready(url: str, server: subprocess.Popen[str]) -> None:
+def _wait_until_ready(url: str, server: subprocess.Popen[Any]) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and server.poll() is None:
         try:

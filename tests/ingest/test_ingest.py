@@ -33,6 +33,22 @@ def test_the_same_bytes_twice_make_one_snapshot_and_two_log_lines(house: House, 
     assert [line.status for line in read_log(house.database, PROJECT)] == ["unchanged", "new"]
 
 
+def test_an_unchanged_file_is_hashed_and_not_read(house: House, tmp_path: Path) -> None:
+    file, reads = tmp_path / "games.csv", []
+
+    def prepare(table: pl.DataFrame) -> pl.DataFrame:
+        reads.append(table.height)
+        return table
+
+    source = a_source(provider=CsvFiles(file, prepare=prepare))
+    file.write_text(CSV)
+    statuses = [house.ingest(source, now=NOW).status for _ in range(3)]
+    assert (statuses, reads) == (["new", "unchanged", "unchanged"], [2])
+    file.write_text(CSV.replace("x,1", "x,7"))
+    assert house.ingest(source, now=NOW).status == "new"
+    assert reads == [2, 2]
+
+
 def test_the_same_rows_from_another_kind_of_file_are_the_same_snapshot(house: House, tmp_path: Path) -> None:
     (tmp_path / "games.csv").write_text(CSV)
     first = house.ingest(a_source(provider=CsvFiles(tmp_path / "games.csv")), now=NOW)

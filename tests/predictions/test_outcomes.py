@@ -24,6 +24,7 @@ from tests.serving.builders import (
 from touchline.errors import UnknownPrediction
 from touchline.predictions import (
     EVERY_ROLE,
+    OpenExample,
     OpenExampleRecords,
     Outcome,
     OutcomeRecords,
@@ -32,6 +33,7 @@ from touchline.predictions import (
     read_settled,
     settle_outcomes,
 )
+from touchline.predictions.open_examples import only_example
 from touchline.storage import Database
 from touchline.storage.tables import outcomes, predictions
 
@@ -128,12 +130,59 @@ def _example_of(server: Server, prediction_id: str) -> str | None:
     return found
 
 
-def test_a_request_by_keys_finds_the_next_open_example(tmp_path: Path) -> None:
+def test_a_request_by_keys_finds_the_only_open_example_that_fits(tmp_path: Path) -> None:
     with a_server(tmp_path, Shelf.of(a_match_release()), reader=Ratings({})) as server:
-        days = [NOW + timedelta(days=day) for day in (-1, 3, 9)]
+        past, later = NOW - timedelta(days=1), NOW + timedelta(days=3)
+        _settle(server.database, _examples(("e0", "A", past, None), ("e1", "A", later, None)))
+        response = server.client.post("/predict", json={"home_team": "A", "away_team": "B"}).json()
+        wait_for(lambda: _example_of(server, response["prediction_id"]) == "e1")
+        record = PredictionRecords(server.database, "shop").find(response["prediction_id"])
+        assert record.example_source == "entity"
+
+
+def test_a_request_that_two_open_examples_fit_belongs_to_neither(tmp_path: Path) -> None:
+    with a_server(tmp_path, Shelf.of(a_match_release()), reader=Ratings({})) as server:
+        days = [NOW + timedelta(days=day) for day in (3, 9)]
         _settle(server.database, _examples(*[(f"e{n}", "A", day, None) for n, day in enumerate(days)]))
-        answer = server.client.post("/predict", json={"home_team": "A", "away_team": "B"}).json()
-        wait_for(lambda: _example_of(server, answer["prediction_id"]) == "e1")
+        response = server.client.post("/predict", json={"home_team": "A", "away_team": "B"}).json()
+        wait_for(lambda: server.serving.log.status().written == 1)
+        assert _example_of(server, response["prediction_id"]) is None
+
+
+def test_an_example_id_alone_brings_the_keys_of_its_example(tmp_path: Path) -> None:
+    with a_server(tmp_path, Shelf.of(a_match_release()), reader=Ratings({})) as server:
+        _settle(server.database, _examples(("e1", "A", NOW + timedelta(days=3), None)))
+        response = server.client.post("/predict", json={"example_id": "e1"})
+        assert response.status_code == 200, response.text
+        wait_for(lambda: _example_of(server, response.json()["prediction_id"]) == "e1")
+        record = PredictionRecords(server.database, "shop").find(response.json()["prediction_id"])
+        assert (record.entity_keys, record.example_source) == ({"home_team": "A", "away_team": "B"}, "request")
+
+
+def test_an_example_id_with_the_keys_of_another_example_is_refused(tmp_path: Path) -> None:
+    with a_server(tmp_path, Shelf.of(a_match_release()), reader=Ratings({})) as server:
+        _settle(server.database, _examples(("e1", "A", NOW + timedelta(days=3), None)))
+        rows = [{"home_team": "A", "away_team": "B", "example_id": "e1"}, {"home_team": "C", "example_id": "e1"}]
+        response = server.client.post("/predict", json=rows)
+        assert response.status_code == 422
+        (problem,) = response.json()["errors"]
+        assert (problem["field"], problem["actual"]) == ("1.home_team", "C")
+        assert problem["allowed"] == "'A', which the open example 'e1' has"
+
+
+def test_an_example_that_is_not_open_needs_its_keys_in_the_request(tmp_path: Path) -> None:
+    with a_server(tmp_path, Shelf.of(a_match_release()), reader=Ratings({})) as server:
+        response = server.client.post("/predict", json={"example_id": "e9"})
+        assert response.status_code == 422
+        assert {problem["field"] for problem in response.json()["errors"]} == {"home_team", "away_team"}
+
+
+def test_examples_with_equal_keys_are_told_apart_by_their_inputs() -> None:
+    examples = [OpenExample(f"e{n}", NOW, {"team": "A"}, None, {"odds": odds}) for n, odds in enumerate((1.5, 2.0))]
+    assert only_example(examples, NOW, {"odds": 2}) is examples[1]
+    assert only_example(examples, NOW, {"odds": 3}) is None
+    assert only_example(examples, NOW, {}) is None
+    assert only_example(examples, NOW, {"odds": 2.0, "not stored": 1}) is examples[1]
 
 
 def test_an_answer_given_before_its_example_was_known_finds_it_later(tmp_path: Path) -> None:

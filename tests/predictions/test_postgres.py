@@ -14,7 +14,14 @@ import sqlalchemy as sa
 
 from tests.serving.builders import NOW, Ratings, a_match_release
 from tests.stores import SomeStores
-from touchline.predictions import Sample, prune_predictions, replay_sample, settle_outcomes
+from touchline.predictions import (
+    OpenExample,
+    OpenExampleRecords,
+    Sample,
+    prune_predictions,
+    replay_sample,
+    settle_outcomes,
+)
 from touchline.predictions.database_writer import DatabaseWriter
 from touchline.predictions.partitions import drop_empty_months
 from touchline.predictions.writer import PredictionLog, RowsRefused
@@ -69,6 +76,27 @@ def test_rows_are_kept_whole_and_find_their_example_before_and_after(store: Data
     assert memoryview(rows[1]["vector"]).cast("d").tolist() == [1.0, 2.0]
     assert _settle(store, "yes") == (0, 1, 0)
     assert _settle(store, "yes") == (0, 0, 1)
+
+
+def test_a_row_finds_the_only_open_example_with_its_inputs(store: Database) -> None:
+    examples = [
+        OpenExample(f"e{n}", NOW, {"away_team": "B", "home_team": "A"}, None, {"odds": odds, "round": 1})
+        for n, odds in enumerate((1.5, 2.0))
+    ]
+    with store.begin() as connection:
+        OpenExampleRecords(store, "shop").replace(connection, examples)
+    (line,) = _lines("A")
+    assert line.count(b'"inputs":"{}"') == 1
+    inputs = [b'"{}"', b'"{\\"odds\\":2}"', b'"{\\"odds\\":3}"', b'"{\\"odds\\":1.5,\\"other\\":true}"']
+    lines = [
+        line.replace(b'"inputs":"{}"', b'"inputs":' + given).replace(b'"prediction_id":"', b'"prediction_id":"%d' % n)
+        for n, given in enumerate(inputs)
+    ]
+    DatabaseWriter(store).write(lines)
+    with store.connect() as connection:
+        query = sa.select(predictions.c.example_id, predictions.c.example_source).order_by(predictions.c.prediction_id)
+        rows = connection.execute(query).all()
+    assert [tuple(row) for row in rows] == [(None, None), ("e1", "entity"), (None, None), ("e0", "entity")]
 
 
 def test_a_row_that_cannot_be_kept_is_told_from_an_absence(store: Database, tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,6 +51,34 @@ def test_every_row_arrives_once(tmp_path: Path) -> None:
     log.stop()
     assert sink.writes == 1000
     assert not list(tmp_path.iterdir())
+
+
+def test_rows_that_wait_for_a_slow_database_are_counted_and_bounded(tmp_path: Path) -> None:
+    """It fails no write: only the backlog shows that it does not keep up."""
+    is_released = threading.Event()
+
+    class Slow(Memory):
+        def write(self, lines: Sequence[bytes]) -> None:
+            is_released.wait(30)
+            super().write(lines)
+
+    sink = Slow()
+    log = _started(tmp_path, sink, LogLimits(flush_seconds=0.002, hand_over_seconds=0.01, max_spool_bytes=4000))
+    try:
+        wait_for(lambda: log.record(b'{"prediction_id": "%020d"}' % log.status().spooled) or not log.has_room)
+        status = log.status()
+        assert status.failure is None
+        assert status.spool_bytes == sum(path.stat().st_size for path in tmp_path.glob("*/*.jsonl")) >= 4000
+        folder = next(tmp_path.glob("*/*.jsonl")).parent
+        for path in folder.glob("*.jsonl"):
+            os.utime(path, (time.time() - 60, time.time() - 60))
+        assert log.status().is_behind
+    finally:
+        is_released.set()
+    wait_for(lambda: log.status().spool_bytes == 0)
+    assert log.has_room
+    assert not log.status().is_behind
+    log.stop()
 
 
 def test_stopping_writes_what_is_in_memory(tmp_path: Path) -> None:

@@ -94,6 +94,7 @@ def settle(context: PipelineContext, examples: pl.DataFrame) -> Settled:
         context.project.name,
         examples,
         entity_columns=context.project.task.entity_columns,
+        input_columns=context.project.task.inputs,
         now=context.clock.now(),
     )
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from touchline import errors
 from touchline.cli.opening import Home, OpenedProject
+from touchline.errors import without_passwords
+from touchline.http.statuses import NEEDS_KEY
 
 _EVERY_INTERFACE = ("127.0.0.1", "0.0.0.0", "::", "::1")
 
@@ -18,32 +20,38 @@ def api_url(home: Home) -> str:
 
 def mlflow_url(home: Home) -> str:
     settings = home.settings
-    return settings.mlflow_tracking_uri or f"http://{_reachable(settings.host)}:{settings.mlflow_port}"
+    return (
+        without_passwords(settings.mlflow_tracking_uri or "")
+        or f"http://{_reachable(settings.host)}:{settings.mlflow_port}"
+    )
 
 
-def request_json(url: str, *, body: Any = None) -> Any:
+def request_json(url: str, *, body: Any = None, api_key: str | None = None) -> Any:
     """The server's JSON response. Raises `ServerUnreachable`, or `ServerRefused` with the status and the problem."""
     import httpx
 
+    headers = {} if api_key is None else {"X-API-Key": api_key}
     try:
-        response = httpx.request("GET" if body is None else "POST", url, json=body, timeout=60)
+        response = httpx.request("GET" if body is None else "POST", url, json=body, headers=headers, timeout=60)
     except httpx.TransportError as failure:
         raise errors.ServerUnreachable(url) from failure
     if not response.is_success:
-        raise errors.ServerRefused(url, response.status_code, response.text)
+        needs_key = response.status_code in NEEDS_KEY
+        raise errors.ServerRefused(url, response.status_code, response.text, needs_key=needs_key)
     return response.json()
 
 
-def predict_one(opened: OpenedProject, fields: Sequence[str]) -> dict[str, Any]:
+def predict_one(opened: OpenedProject, fields: Sequence[str], *, api_key: str | None) -> dict[str, Any]:
     """The response to one request, typed as name=value pairs; each value is read by its field's schema."""
+    key = api_key or opened.home.settings.api_key
     url = f"{api_url(opened.home)}/projects/{opened.name}"
-    schemas = request_json(f"{url}/model-info").get("request", {})
+    schemas = request_json(f"{url}/model-info", api_key=key).get("request", {})
     body: dict[str, Any] = {}
     for name, value in (_field(text, schemas) for text in fields):
         if name in body:
             raise errors.RepeatedKey(name)
         body[name] = value
-    response: dict[str, Any] = request_json(f"{url}/predict", body=body)
+    response: dict[str, Any] = request_json(f"{url}/predict", body=body, api_key=key)
     return response
 
 

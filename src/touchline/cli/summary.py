@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import typer
 from touchline import automation, predictions
 from touchline.cli.opening import Home, OpenedProject
 from touchline.cli.server_client import api_url, mlflow_url, request_json
+from touchline.errors import ServerRefused
 
 if TYPE_CHECKING:
     from touchline.automation import ProductionSummary
@@ -42,6 +43,7 @@ class Summary:
     projects: tuple[ProductionSummary, ...]
     default: str
     next: NextPrediction | None
+    note: str | None = None
 
 
 def summarize(home: Home, opened: Sequence[OpenedProject]) -> Summary:
@@ -49,7 +51,11 @@ def summarize(home: Home, opened: Sequence[OpenedProject]) -> Summary:
     lines = tuple(automation.summarize_production(one.project, one.stores) for one in opened)
     names = [line.project for line in lines]
     default = home.settings.project if home.settings.project in names else names[0]
-    return Summary(api_url(home), mlflow_url(home), lines, default, _next_prediction(home, opened))
+    summary = Summary(api_url(home), mlflow_url(home), lines, default, None)
+    try:
+        return replace(summary, next=_next_prediction(home, opened))
+    except ServerRefused as refusal:
+        return replace(summary, note=f"no sample prediction: {refusal}")
 
 
 def print_summary(summary: Summary) -> None:
@@ -59,9 +65,11 @@ def print_summary(summary: Summary) -> None:
     for line in summary.projects:
         typer.echo(f"  {line.project:<{width}}  {_production_text(line)}")
     prediction = summary.next
+    if summary.note is not None:
+        typer.echo(summary.note)
     if prediction is None:
         return
-    entity = " – ".join(prediction.keys.values())
+    entity = " – ".join(prediction.keys.values()) or f"example {prediction.request['example_id']}"
     output = "  ".join(f"{name} {value:.2f}" for name, value in prediction.output.items())
     typer.echo(f"Next: {prediction.cutoff:%Y-%m-%d} {entity}   {output}   prediction {prediction.prediction_id}")
     scope = "" if prediction.project == summary.default else f"/projects/{prediction.project}"
@@ -85,12 +93,15 @@ def _production_text(line: ProductionSummary) -> str:
 
 def _next_prediction(home: Home, opened: Sequence[OpenedProject]) -> NextPrediction | None:
     for one in opened:
+        if one.stores.journal.state(one.name).production is None:
+            continue
         examples = predictions.OpenExampleRecords(home.database, one.name).read(after=one.clock.now(), limit=1)
-        if not examples or not examples[0].entity_keys:
+        if not examples:
             continue
         example, keys = examples[0], dict(examples[0].entity_keys)
         url = f"{api_url(home)}/projects/{one.name}/predict"
-        response = request_json(url, body={**keys, "example_id": example.example_id})
+        request = {**keys, "example_id": example.example_id}
+        response = request_json(url, body=request, api_key=home.settings.api_key)
         output = response.get("probabilities") or {"value": response.get("value")}
-        return NextPrediction(one.name, example.cutoff, keys, output, response["prediction_id"], keys)
+        return NextPrediction(one.name, example.cutoff, keys, output, response["prediction_id"], request)
     return None

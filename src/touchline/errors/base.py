@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from difflib import get_close_matches
 
-__all__ = ["TouchlineError", "UsageError", "failure_in_words", "nearest"]
+__all__ = ["TouchlineError", "UsageError", "failure_in_words", "nearest", "without_passwords"]
 
 
 def nearest(name: str, allowed: Collection[str]) -> str:
@@ -16,8 +17,23 @@ def nearest(name: str, allowed: Collection[str]) -> str:
     return f"Known: {', '.join(sorted(allowed)) or 'none'}."
 
 
+_PASSWORD = re.compile(r"(?<=://)([^\s/@:]*:)[^\s]*(?=@)")
+
+
+def without_passwords(text: str) -> str:
+    """The text with the password of each address hidden, one with unencoded signs too.
+
+    >>> without_passwords("redis://ops:s3/c@ret@cache:6379/0 timed out")
+    'redis://ops:***@cache:6379/0 timed out'
+    """
+    return _PASSWORD.sub(r"\1***", text) if "://" in text else text
+
+
 class TouchlineError(Exception):
-    """Base of every error touchline raises on purpose."""
+    """Base of every error touchline raises on purpose. Passwords in addresses are hidden in every message."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(without_passwords(message))
 
 
 def failure_in_words(failure: BaseException) -> str:
@@ -27,7 +43,7 @@ def failure_in_words(failure: BaseException) -> str:
     "KeyError: 'odds'"
     """
     text = (str(failure).strip() or "no message").splitlines()[0]
-    return text if isinstance(failure, TouchlineError) else f"{type(failure).__name__}: {text}"
+    return text if isinstance(failure, TouchlineError) else without_passwords(f"{type(failure).__name__}: {text}")
 
 
 class UsageError(TouchlineError):

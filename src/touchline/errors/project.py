@@ -128,8 +128,12 @@ class ServerUnreachable(TouchlineError):
 
 
 class ServerRefused(TouchlineError):
-    def __init__(self, url: str, status: int, body: str) -> None:
-        super().__init__(f"{url} answered {status}: {body[:1000]}")
+    """`needs_key` is true where the server asks for an API key, or for one with another role."""
+
+    def __init__(self, url: str, status: int, body: str, *, needs_key: bool) -> None:
+        self.status, self.needs_key = status, needs_key
+        step = " Give the command a key: --key, or TOUCHLINE_API_KEY." if needs_key else ""
+        super().__init__(f"{url} answered {status}: {body[:1000]}{step}")
 
 
 class PortTaken(TouchlineError):

@@ -37,6 +37,8 @@ from touchline.http.problems import (
     InternalError,
     InvalidRequest,
     MalformedBody,
+    NotAllowed,
+    NotAuthenticated,
     NotFound,
     Problem,
     Unavailable,
@@ -63,6 +65,7 @@ _NOT_FOUND: Final = (
     VersionNotFound,
     ViewNotFound,
 )
+NEEDS_KEY: Final = (NotAuthenticated.status, NotAllowed.status)
 _UNAVAILABLE: Final = (BackendUnavailable, DiskFull, OnlineStoreError, SchemaMismatch, TrackingUnavailable)
 _BROKEN: Final = (InvalidProject, InvalidView)
 

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from touchline.predictions.open_examples import ExamplesOfRows, postgres_example
+from touchline.predictions.open_examples import POSTGRES_COLUMNS, POSTGRES_EXAMPLES, ExamplesOfRows
 from touchline.predictions.partitions import MonthPartitions
 from touchline.predictions.writer import RowsRefused
 from touchline.storage import Database
@@ -23,7 +23,7 @@ _TEXTS = ("prediction_id", "request_id", "project", "release_id", "role", "varia
 _OTHERS = ("threshold", "correlation_id")
 _DOCUMENTS = ("entity_keys", "views", "inputs", "output")
 _INSTANTS = ("cutoff", "answered_at")
-_COLUMNS = (*_TEXTS, *_OTHERS, *_DOCUMENTS, *_INSTANTS, "example_id", "cluster", "vector")
+_COLUMNS = (*_TEXTS, *_OTHERS, *_DOCUMENTS, *_INSTANTS, "example_id", "example_source", "cluster", "vector")
 _ROWS_AT_ONCE = 50
 
 Rows = list[dict[str, Any]]
@@ -86,9 +86,8 @@ def _insert(connection: sa.Connection, rows: Rows) -> None:
 
 
 def _values(row: dict[str, Any], examples: ExamplesOfRows) -> tuple[Any, ...]:
-    example_id, cluster = examples.of(row)
-    plain = [row[name] for name in _COLUMNS[:-3]]
-    return (*plain, example_id, cluster, bytes.fromhex(row["vector"]))
+    plain = [row[name] for name in _COLUMNS[:-4]]
+    return (*plain, *examples.of(row), bytes.fromhex(row["vector"]))
 
 
 @lru_cache(_ROWS_AT_ONCE)
@@ -103,9 +102,9 @@ _POSTGRES_VALUES = (
     | {name: f"((value->>'{name}') || '+00')\\:\\:timestamptz" for name in _INSTANTS}
     | {name: f"(value->>'{name}')\\:\\:float8" for name in ("probability", "threshold")}
     | {"override": "(value->>'override')\\:\\:boolean", "vector": "decode(value->>'vector', 'hex')"}
-    | {name: postgres_example(name) for name in ("example_id", "cluster")}
+    | POSTGRES_COLUMNS
 )
 _POSTGRES = (
     f"INSERT INTO predictions ({', '.join(_COLUMNS)}) SELECT {', '.join(_POSTGRES_VALUES[name] for name in _COLUMNS)} "
-    "FROM json_array_elements(CAST(:rows AS json)) AS rows(value) ON CONFLICT DO NOTHING"
+    f"FROM json_array_elements(CAST(:rows AS json)) AS rows(value) {POSTGRES_EXAMPLES} ON CONFLICT DO NOTHING"
 )

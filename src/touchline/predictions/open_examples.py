@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import orjson
 import sqlalchemy as sa
@@ -17,15 +17,21 @@ from touchline.storage.tables import open_examples
 _KEYS_AT_ONCE = 5000
 _COLUMNS = open_examples.c
 
+ExampleSource = Literal["request", "entity"]
+
 
 @dataclass(frozen=True)
 class OpenExample:
-    """An example that may be predicted next."""
+    """An example that may be predicted next.
+
+    `entity_keys` are texts, without those that are null; `inputs` are the raw inputs of the model as JSON values.
+    """
 
     example_id: str
     cutoff: datetime
     entity_keys: Mapping[str, str]
     cluster: str | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 class OpenExampleRecords:
@@ -39,6 +45,15 @@ class OpenExampleRecords:
         condition = sa.true() if after is None else _COLUMNS.cutoff >= after
         with self._database.connect() as connection:
             return _read(connection, self._project, condition, limit)
+
+    def find(self, example_ids: Collection[str]) -> dict[str, OpenExample]:
+        """The open examples among these ids."""
+        examples: dict[str, OpenExample] = {}
+        with self._database.connect() as connection:
+            for ids in slices(set(example_ids), _KEYS_AT_ONCE):
+                found = _read(connection, self._project, _COLUMNS.example_id.in_(ids))
+                examples |= {example.example_id: example for example in found}
+        return examples
 
     def replace(self, connection: sa.Connection, examples: Sequence[OpenExample]) -> Sequence[OpenExample]:
         """Make these the open examples within a transaction of the caller; those that are new or have changed.
@@ -73,7 +88,7 @@ def _read(
     connection: sa.Connection, project: str, condition: sa.ColumnElement[bool], limit: int | None = None
 ) -> list[OpenExample]:
     query = (
-        sa.select(_COLUMNS.example_id, _COLUMNS.cutoff, _COLUMNS.entity_keys, _COLUMNS.cluster)
+        sa.select(_COLUMNS.example_id, _COLUMNS.cutoff, _COLUMNS.entity_keys, _COLUMNS.cluster, _COLUMNS.inputs)
         .where(_COLUMNS.project == project, condition)
         .order_by(_COLUMNS.cutoff, _COLUMNS.example_id)
     )
@@ -89,9 +104,27 @@ def key_text(entity_keys: Mapping[str, object]) -> str:
     return orjson.dumps({name: str(entity_keys[name]) for name in sorted(entity_keys)}).decode()
 
 
-def next_example(examples: Iterable[Example], cutoff: Any) -> Example | None:
-    """The first of an entity's open examples, given by cutoff, that a prediction of this cutoff can be about."""
-    return next((example for example in examples if example.cutoff >= cutoff), None)
+class _Example(Protocol):
+    @property
+    def cutoff(self) -> Any: ...
+    @property
+    def inputs(self) -> Mapping[str, Any]: ...
+
+
+Example = TypeVar("Example", bound=_Example)
+
+
+def only_example(examples: Iterable[Example], cutoff: Any, inputs: Mapping[str, Any]) -> Example | None:
+    """The one open example of an entity that a prediction can be about; None where several fit, or none.
+
+    It fits when the prediction's cutoff is not past its own, and the inputs that both have are equal.
+    """
+    fitting = [example for example in examples if example.cutoff >= cutoff and _agree(example.inputs, inputs)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _agree(stored: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    return all(stored.get(name, value) == value for name, value in given.items())
 
 
 # --- for rows on their way into the log, before SQLAlchemy has made anything of them ---
@@ -103,13 +136,11 @@ class RowExample(NamedTuple):
     cutoff: str
     example_id: str
     cluster: str | None
-
-
-Example = TypeVar("Example", OpenExample, RowExample)
+    inputs: Mapping[str, Any]
 
 
 class ExamplesOfRows:
-    """The open examples that log rows are about: the one a row names, or the next one of its entity. SQLite only."""
+    """The open examples that log rows are about: the named one, or the only one that fits. SQLite only."""
 
     def __init__(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         by_id, by_key = set(), set()
@@ -121,14 +152,15 @@ class ExamplesOfRows:
         self._by_id = _read_rows(connection, "example_id", by_id)
         self._by_key = _read_rows(connection, "key_text", by_key)
 
-    def of(self, row: Mapping[str, Any]) -> tuple[str | None, str | None]:
-        """The example and cluster of a row."""
+    def of(self, row: Mapping[str, Any]) -> tuple[str | None, ExampleSource | None, str | None]:
+        """The example of a row, how it was found, and its cluster."""
         project, example_id = row["project"], row["example_id"]
         if example_id is not None:
             named = self._by_id.get((project, example_id))
-            return example_id, named[0].cluster if named else None
-        example = next_example(self._by_key.get((project, row["entity_keys"]), ()), row["cutoff"])
-        return (example.example_id, example.cluster) if example else (None, None)
+            return example_id, "request", named[0].cluster if named else None
+        examples = self._by_key.get((project, row["entity_keys"]))
+        example = only_example(examples, row["cutoff"], orjson.loads(row["inputs"])) if examples else None
+        return (example.example_id, "entity", example.cluster) if example else (None, None, None)
 
 
 def _read_rows(
@@ -138,21 +170,35 @@ def _read_rows(
     for project in {project for project, _ in values}:
         for part in slices([value for owner, value in values if owner == project], _KEYS_AT_ONCE):
             query = (
-                f"SELECT {column}, cutoff, example_id, cluster FROM {open_examples.name} WHERE project = ? "
+                f"SELECT {column}, cutoff, example_id, cluster, inputs FROM {open_examples.name} WHERE project = ? "
                 f"AND {column} IN ({', '.join('?' * len(part))}) ORDER BY cutoff, example_id"
             )
-            for value, *example in connection.exec_driver_sql(query, (project, *part)):
-                examples.setdefault((project, value), []).append(RowExample(*example))
+            for value, cutoff, example_id, cluster, inputs in connection.exec_driver_sql(query, (project, *part)):
+                example = RowExample(cutoff, example_id, cluster, orjson.loads(inputs))
+                examples.setdefault((project, value), []).append(example)
     return examples
 
 
-def postgres_example(column: str) -> str:
-    """The same as SQL: a column of the open example that the log row `value`, a JSON object, is about."""
-    return f"""coalesce(value->>'{column}', (
-    SELECT o.{column} FROM {open_examples.name} o
+POSTGRES_EXAMPLES = f"""LEFT JOIN LATERAL (
+    SELECT min(o.example_id) AS example_id, min(o.cluster) AS cluster FROM {open_examples.name} o
     WHERE o.project = value->>'project'
       AND (o.example_id = value->>'example_id'
            OR (value->>'example_id' IS NULL
+               AND value->>'entity_keys' <> '{{}}'
                AND o.key_text = value->>'entity_keys'
-               AND o.cutoff >= ((value->>'cutoff') || '+00')\\:\\:timestamptz))
-    ORDER BY o.cutoff, o.example_id LIMIT 1))"""
+               AND o.cutoff >= ((value->>'cutoff') || '+00')\\:\\:timestamptz
+               AND NOT EXISTS (
+                   SELECT 1 FROM jsonb_each(o.inputs\\:\\:jsonb) stored
+                   JOIN jsonb_each((rows.value->>'inputs')\\:\\:jsonb) given USING (key)
+                   WHERE stored.value <> given.value)))
+    HAVING count(*) = 1) AS open_example ON true"""
+"""The same as SQL: a join that gives `open_example` of the log row `rows.value`, a JSON object."""
+
+POSTGRES_COLUMNS = {
+    "example_id": "coalesce(value->>'example_id', open_example.example_id)",
+    "example_source": (
+        "CASE WHEN value->>'example_id' IS NOT NULL THEN 'request' "
+        "WHEN open_example.example_id IS NOT NULL THEN 'entity' END"
+    ),
+    "cluster": "open_example.cluster",
+}

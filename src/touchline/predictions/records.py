@@ -51,6 +51,7 @@ class ScoredExample:
 class PredictionRecord(ScoredExample):
     """One row of the prediction log."""
 
+    example_source: str | None
     request_id: str
     project: str
     release_id: str
@@ -162,7 +163,10 @@ class PredictionRecords:
         self, *, since: datetime | None, until: datetime, roles: Collection[str] = ANSWERS
     ) -> Iterator[list[PredictionRecord]]:
         """The predictions answered in [since, until), oldest first, in batches that fit in memory."""
-        condition = self._where(roles, _COLUMNS.answered_at < until)
+        # Joined to a text, the project cannot be looked up in an index whose rows would have to be sorted for each
+        # batch: the ids come in order from the primary key.
+        of_project = sa.true() if self._project is None else _COLUMNS.project.concat("") == self._project
+        condition = _where(None, roles, of_project, _COLUMNS.answered_at < until)
         if since is not None:
             condition &= _COLUMNS.answered_at >= since
         last = ""
@@ -223,10 +227,10 @@ class PredictedExamples:
 
     def unnamed(
         self, key_texts: Collection[str], *, roles: Collection[str] = ANSWERS
-    ) -> Sequence[tuple[str, str, datetime]]:
-        """Prediction id, key text and cutoff of the predictions for these entities that have no example yet."""
+    ) -> Sequence[tuple[str, str, datetime, Mapping[str, Any]]]:
+        """Prediction id, key text, cutoff and inputs of the predictions for these entities that have no example."""
         condition = _where(self._project, roles, _COLUMNS.example_id.is_(None), _KEYS_AS_TEXT.in_(key_texts))
-        return self._rows(sa.select(_COLUMNS.prediction_id, _KEYS_AS_TEXT, _COLUMNS.cutoff).where(condition))
+        return self._rows(sa.select(*_UNNAMED).where(condition))
 
     def name(self, examples: Sequence[Mapping[str, str | None]]) -> None:
         """Set the example of predictions: dicts of prediction `id`, `example` and `group` (its cluster)."""
@@ -241,10 +245,11 @@ class PredictedExamples:
         return self._connection.execute(query).all()
 
 
+_UNNAMED = (_COLUMNS.prediction_id, _KEYS_AS_TEXT, _COLUMNS.cutoff, _COLUMNS.inputs)
 _NAME_EXAMPLE = (
     predictions.update()
     .where(_COLUMNS.prediction_id == sa.bindparam("id"))
-    .values(example_id=sa.bindparam("example"), cluster=sa.bindparam("group"))
+    .values(example_id=sa.bindparam("example"), example_source="entity", cluster=sa.bindparam("group"))
 )
 
 

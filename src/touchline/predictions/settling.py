@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import orjson
 import sqlalchemy as sa
 
-from touchline.predictions.open_examples import OpenExample, OpenExampleRecords, key_text, next_example
+from touchline.predictions.open_examples import OpenExample, OpenExampleRecords, key_text, only_example
 from touchline.predictions.outcomes import ExampleLabel, OutcomeRecords
 from touchline.predictions.records import EVERY_ROLE, PredictedExamples, slices
 from touchline.storage import Database
@@ -36,12 +36,19 @@ class Settled:
 
 
 def settle_outcomes(
-    database: Database, project: str, examples: pl.DataFrame, *, entity_columns: Sequence[str], now: datetime
+    database: Database,
+    project: str,
+    examples: pl.DataFrame,
+    *,
+    entity_columns: Sequence[str],
+    input_columns: Sequence[str] = (),
+    now: datetime,
 ) -> Settled:
     """Record the labels of examples that were predicted or open, and replace the list of open examples.
 
-    `examples` has example_id, cutoff, label, label_timestamp, maybe cluster, and the entity columns; a null label is
-    to be predicted. A label known only after `now` counts as null. Running it again with the same rows changes nothing.
+    `examples` has example_id, cutoff, label, label_timestamp, maybe cluster, the entity columns and the raw inputs of
+    the model; a null label is to be predicted. A label known only after `now` counts as null. Running it again with
+    the same rows changes nothing.
     """
     is_open = examples["label"].is_null() | (examples["label_timestamp"] > now).fill_null(False)
     outcomes, open_examples = OutcomeRecords(database, project), OpenExampleRecords(database, project)
@@ -53,7 +60,7 @@ def settle_outcomes(
         relevant = _filter(connection, labelled["example_id"].to_list(), conditions)
         labels = _labels(labelled.filter(labelled["example_id"].is_in(relevant)))
         stored = Counter(status for _, status in outcomes.add(connection, labels, source="ingest", now=now))
-        still_open = list(_open_examples(examples.filter(is_open), entity_columns))
+        still_open = list(_open_examples(examples.filter(is_open), entity_columns, input_columns))
         fresh = open_examples.replace(connection, still_open)
         named = _name_predictions(connection, predicted, open_examples, fresh) if entity_columns else 0
     return Settled(stored["recorded"], stored["corrected"], stored["unchanged"], len(still_open), named)
@@ -63,11 +70,16 @@ def _labels(frame: pl.DataFrame) -> list[ExampleLabel]:
     return [ExampleLabel(*row) for row in frame.select("example_id", "label", "label_timestamp").iter_rows()]
 
 
-def _open_examples(frame: pl.DataFrame, entity_columns: Sequence[str]) -> Iterator[OpenExample]:
+def _open_examples(
+    frame: pl.DataFrame, entity_columns: Sequence[str], input_columns: Sequence[str]
+) -> Iterator[OpenExample]:
+    raw_inputs = [name for name in input_columns if name not in entity_columns and name in frame.columns]
     for row in frame.iter_rows(named=True):
         cluster = row.get("cluster")
-        keys = {name: str(row[name]) for name in entity_columns}
-        yield OpenExample(str(row["example_id"]), row["cutoff"], keys, None if cluster is None else str(cluster))
+        keys = {name: str(row[name]) for name in entity_columns if row[name] is not None}
+        inputs = orjson.loads(orjson.dumps({name: row[name] for name in raw_inputs}, default=str))
+        example_id = str(row["example_id"])
+        yield OpenExample(example_id, row["cutoff"], keys, None if cluster is None else str(cluster), inputs)
 
 
 def _filter(connection: sa.Connection, example_ids: Collection[str], conditions: Sequence[Condition]) -> list[str]:
@@ -104,8 +116,8 @@ def _name_predictions(
     for keys in slices({key_text(example.entity_keys) for example in fresh}, _KEYS_AT_ONCE):
         by_key = open_examples.of_entities(connection, keys)
         named = []
-        for prediction_id, key, cutoff in predicted.unnamed(keys, roles=EVERY_ROLE):
-            example = next_example(by_key[key], cutoff)
+        for prediction_id, key, cutoff, inputs in predicted.unnamed(keys, roles=EVERY_ROLE):
+            example = only_example(by_key[key], cutoff, inputs)
             if example is not None:
                 named.append({"id": prediction_id, "example": example.example_id, "group": example.cluster})
         predicted.name(named)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -67,6 +68,13 @@ class Spool:
             with suppress(FileNotFoundError):
                 total += path.stat().st_size
         return total
+
+    def oldest_seconds(self) -> float:
+        """How long ago the oldest waiting segment of this worker was closed."""
+        for path in self.closed():
+            with suppress(FileNotFoundError):
+                return max(0.0, time.time() - path.stat().st_mtime)
+        return 0.0
 
     def close(self) -> None:
         """Release the folder; the next worker drains segments that remain."""

@@ -77,6 +77,7 @@ class Trace:
     inputs: Mapping[str, Any]
     entity_keys: Mapping[str, str]
     example_id: str | None
+    example_source: str | None
     views: tuple[ViewTrace, ...]
     release_id: str
     release_digest: str | None
@@ -109,6 +110,7 @@ def trace(registry: Registry, prediction_id: str) -> Trace:
         inputs=prediction.inputs,
         entity_keys=prediction.entity_keys,
         example_id=prediction.example_id,
+        example_source=prediction.example_source,
         views=tuple(ViewTrace(label, **view) for label, view in prediction.views.items()),
         release_id=prediction.release_id,
         release_digest=release.digest if release else None,

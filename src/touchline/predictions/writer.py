@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from touchline.errors import TouchlineError
+from touchline.errors import TouchlineError, failure_in_words
 from touchline.predictions.spool import Spool, read_segment, segments
 
 _log = logging.getLogger("touchline.predictions.writer")
 
 _BATCH_ROWS = 5000
 _ORPHANS_EVERY_SECONDS = 5.0
+_LONG_WAIT_SECONDS = 10.0
 
 
 class RowsRefused(Exception):
@@ -58,10 +59,12 @@ class LogStatus:
     spooled: int
     failure: str | None
     refused: int = 0
+    waiting_seconds: float = 0.0
 
     @property
     def is_behind(self) -> bool:
-        return self.failure is not None
+        """Whether writing fails, or rows have waited longer than a database that keeps up lets them."""
+        return self.failure is not None or self.waiting_seconds > _LONG_WAIT_SECONDS
 
 
 class PredictionLog:
@@ -78,7 +81,9 @@ class PredictionLog:
         # An idle log sleeps until `record` wakes it, instead of looking twenty times a second.
         self._is_idle, self._row_arrived, self._has_open_segment = False, threading.Event(), False
         self._threads: list[threading.Thread] = []
-        self._written = self._spooled = self._spool_bytes = self._refused = 0
+        self._written = self._spooled = self._refused = 0
+        # Each is changed by one thread only. Bytes of earlier and dead workers wait as well.
+        self._appended_bytes, self._drained_bytes, self._inherited_bytes = 0, 0, self._spool.waiting_bytes()
         self._spool_failure: str | None = None
         self._database_failure: str | None = None
 
@@ -88,8 +93,13 @@ class PredictionLog:
         limits = self.limits
         return (
             len(self._rows) + self._unwritten_rows < limits.max_rows_in_memory
-            and self._spool_bytes < limits.max_spool_bytes
+            and self.spool_bytes < limits.max_spool_bytes
         )
+
+    @property
+    def spool_bytes(self) -> int:
+        """Bytes on disk that wait for the database, whether it fails or is only slow."""
+        return max(0, self._inherited_bytes + self._appended_bytes - self._drained_bytes)
 
     def record(self, line: bytes) -> None:
         """Take a row, as one line of JSON. Costs an append; the threads do everything else.
@@ -119,7 +129,8 @@ class PredictionLog:
     def status(self) -> LogStatus:
         failure = self._spool_failure or self._database_failure
         in_memory = len(self._rows) + self._unwritten_rows
-        return LogStatus(in_memory, self._spool_bytes, self._written, self._spooled, failure, self._refused)
+        waiting = self._spool.oldest_seconds() if self.spool_bytes else 0.0
+        return LogStatus(in_memory, self.spool_bytes, self._written, self._spooled, failure, self._refused, waiting)
 
     # --- memory → spool ---
 
@@ -160,6 +171,7 @@ class PredictionLog:
             return
         self._has_open_segment = True
         self._spooled += self._unwritten_rows
+        self._appended_bytes += len(chunk)
         self._unwritten, self._unwritten_rows, self._spool_failure = b"", 0, None
 
     def _hand_over(self) -> None:
@@ -205,12 +217,11 @@ class PredictionLog:
                 if self._database_failure is None:
                     unexpected = None if isinstance(failure, TouchlineError) else failure
                     _log.error("the prediction log waits on disk, no database: %s", failure, exc_info=unexpected)
-                self._database_failure = f"database: {type(failure).__name__}: {failure}"[:300]
-                self._spool_bytes = self._spool.waiting_bytes()
+                self._database_failure = f"database: {failure_in_words(failure)}"[:300]
                 return False
-        if self._database_failure is not None:
+        if self._database_failure is not None and not self._spool.closed():
             _log.warning("the prediction log has caught up")
-        self._database_failure, self._spool_bytes = None, 0
+        self._database_failure = None
         return True
 
     def _write(self, path: Path) -> None:
@@ -219,7 +230,9 @@ class PredictionLog:
             _log.warning("%s: %d bytes at a torn line, not a row", path, segment.torn_bytes)
         for start in range(0, len(segment.lines), _BATCH_ROWS):
             self._write_lines(segment.lines[start : start + _BATCH_ROWS])
+        size = path.stat().st_size
         path.unlink()
+        self._drained_bytes += size
 
     def _write_lines(self, lines: Sequence[bytes]) -> None:
         """Give lines to the database. An invalid row is set aside, so that the others do not wait for it."""

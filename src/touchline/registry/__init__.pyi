@@ -65,5 +65,6 @@ from touchline.registry.runs.record import record_version as record_version
 from touchline.registry.runs.run_files import Trained as Trained
 from touchline.registry.runs.run_files import code_hash as code_hash
 from touchline.registry.runs.tracking import Tracking as Tracking
+from touchline.registry.runs.tracking import adopt_artifacts as adopt_artifacts
 from touchline.registry.runs.tracking import is_server as is_server
 from touchline.registry.runs.tracking import open_tracking as open_tracking

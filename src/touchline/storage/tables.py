@@ -279,6 +279,7 @@ predictions = Table(
     text("unit", null=True),
     text("cluster", null=True),
     text("example_id", null=True),
+    text("example_source", null=True),
     document("entity_keys"),
     instant("cutoff"),
     instant("answered_at"),
@@ -292,8 +293,9 @@ predictions = Table(
     Index(None, "project", "example_id"),
     postgresql_partition_by="RANGE (prediction_id)",
 )
-"""Logged predictions: one row per variant that scored. `vector` is float64, little endian. Ids sort by time (ULID), so
-on PostgreSQL a range of them is a month: `predictions.partitions` makes those partitions."""
+"""Logged predictions: one row per variant that scored. `vector` is float64, little endian. `example_source` is
+"request" where the request named the example, "entity" where it was found by entity keys and inputs. Ids sort by
+time (ULID), so on PostgreSQL a range of them is a month: `predictions.partitions` makes those partitions."""
 
 outcomes = Table(
     "outcomes",
@@ -317,6 +319,7 @@ open_examples = Table(
     instant("cutoff"),
     text("key_text"),
     document("entity_keys"),
+    document("inputs"),
     text("cluster", null=True),
     Index(None, "project", "key_text", "cutoff"),
 )

@@ -48,6 +48,7 @@ def predict(
     file: Annotated[Path | None, typer.Option("--file", help="CSV or Parquet file with one request per row.")] = None,
     *,
     to: Annotated[Path | None, typer.Option("--to", help="File to write for --file; .csv or .parquet.")] = None,
+    key: Annotated[str | None, typer.Option("--key", help="API key; default: TOUCHLINE_API_KEY.")] = None,
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -69,7 +70,7 @@ def predict(
             refused = f", {scored.refused:,} of them refused" if scored.refused else ""
             typer.echo(f"wrote {scored.rows:,} rows{refused}, to {scored.file}")
         return
-    response = predict_one(opened, fields or [])
+    response = predict_one(opened, fields or [], api_key=key)
     if as_json:
         print_json(response)
         return
@@ -230,7 +231,9 @@ def _print_trace(trace: Trace) -> None:
     typer.echo(f"prediction {trace.prediction_id}  {trace.project}  answered {as_text(trace.answered_at)} UTC")
     typer.echo(f"  output     {_pairs(trace.output)}")
     request = _pairs({**trace.entity_keys, **trace.inputs})
-    typer.echo(f"  request    {request}   cutoff {as_text(trace.cutoff)} UTC   example {as_text(trace.example_id)}")
+    by_entity = " (found by its entity)" if trace.example_source == "entity" else ""
+    example = f"{as_text(trace.example_id)}{by_entity}"
+    typer.echo(f"  request    {request}   cutoff {as_text(trace.cutoff)} UTC   example {example}")
     for view in trace.views:
         event_time = datetime.fromisoformat(view.event_timestamp) if view.event_timestamp else None
         since = f", known since {as_text(event_time)} UTC" if event_time else ""

@@ -26,12 +26,14 @@ def register(app: typer.Typer) -> None:
 
 def up(
     projects: Annotated[list[str] | None, typer.Argument(help="Projects to serve; default: all.")] = None,
+    *,
+    train: Annotated[bool, typer.Option("--train", help="Ingest and train every project first.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Start everything: train the projects, run the API.
+    """Run the API and MLflow in the background.
 
-    Every project is ingested, trained and promoted; API and MLflow then run in the background. Work whose data
-    and code did not change is not done again.
+    A project with nothing in Production is ingested, trained and promoted first. Any other project is served as it
+    is, whatever has changed in its declaration: train it with `touchline train`, or all projects with --train.
 
     Example: touchline up football leads
     """
@@ -39,8 +41,9 @@ def up(
     loaded = load_all(home, projects or [])
     opened = [OpenedProject(home, one) for one in loaded]
     for one in opened:
-        with progress(one.name) as on_progress:
-            automation.run_pipeline(pipeline_context(one, on_progress), trigger="up", actor=actor())
+        if train or one.stores.journal.state(one.name).production is None:
+            with progress(one.name) as on_progress:
+                automation.run_pipeline(pipeline_context(one, on_progress), trigger="up", actor=actor())
     with progress("processes") as on_progress:
         bring_up(home, loaded, on_progress=on_progress)
     summary = summarize(home, opened)

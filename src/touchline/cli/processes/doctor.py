@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _SUPPORTED = ((3, 11), (3, 13))
 _LITTLE_SPACE_BYTES = 1_000_000_000
+_PROBE_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ def _folder(home: Home) -> Iterator[CheckResult]:
     folder = home.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(_PROBE_BYTES))
         free = shutil.disk_usage(folder).free
     except OSError as error:
         yield CheckResult("wrong", "home", f"{folder}: {error.strerror}; set TOUCHLINE_HOME to a writable folder")

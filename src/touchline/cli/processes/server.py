@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 _DRAIN_SECONDS = 10
+_PARENT_SECONDS = 1.0
 
 
 def run_api(
@@ -22,11 +27,13 @@ def run_api(
     """Serve until a signal ends the process; running requests are answered first."""
     import uvicorn
 
+    from touchline.serving.http.connection_timeout import TimedProtocol
     from touchline.serving.telemetry.log_format import log_config
     from touchline.serving.telemetry.worker_metrics import ENVIRONMENT
 
     settings = home.settings
     options: dict[str, Any] = {"host": host, "port": port, "access_log": False}
+    options["http"] = TimedProtocol
     options["timeout_graceful_shutdown"] = _DRAIN_SECONDS
     options["log_level"] = settings.log_level.lower()
     options["log_config"] = log_config(settings.log_level, settings.log_format)
@@ -54,9 +61,24 @@ def full_worker() -> ASGIApp:
 
 
 def _worker(*, only_serving: bool) -> ASGIApp:
+    _end_with_parent()
     home = open_home()
     folders = project_folders(home, [])
     return api_app(home, folders, home.settings.host, only_serving=only_serving)
+
+
+def _end_with_parent() -> None:
+    """End this worker when its parent is killed: nobody would start it again, and its port would stay in use."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent.pid:  # it may be dead already
+            time.sleep(_PARENT_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="touchline_parent", daemon=True).start()
 
 
 def api_app(home: Home, folders: Sequence[Path], host: str, *, only_serving: bool) -> ASGIApp:

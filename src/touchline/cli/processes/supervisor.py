@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -143,15 +143,17 @@ class _Child:
     def wait(self, seconds: float) -> None:
         if self._popen is None:
             return
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._popen.wait(max(seconds, 0.1))
-        except subprocess.TimeoutExpired:
-            # The whole session, so that uvicorn's workers end too.
+        # The whole session: workers that outlived their parent would hold the port.
+        with suppress(ProcessLookupError):
             os.killpg(self._popen.pid, signal.SIGKILL)
-            self._popen.wait()
+        self._popen.wait()
 
     def _note_end(self, now: float) -> None:
         assert self._popen is not None
+        with suppress(ProcessLookupError):  # workers that outlived their parent
+            os.killpg(self._popen.pid, signal.SIGTERM)
         if now - self._started_at > _HEALTHY_AFTER_SECONDS:
             self._backoff = _FIRST_BACKOFF_SECONDS
         print(

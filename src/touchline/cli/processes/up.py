@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from touchline import registry
 from touchline.cli.opening import Home
 from touchline.cli.processes import supervisor
 from touchline.cli.processes.ports import require_free
@@ -25,7 +26,7 @@ _POLL_SECONDS = 0.1
 def bring_up(home: Home, loaded: Sequence[LoadedProject], *, on_progress: Callable[[str], None]) -> None:
     """Start the processes of this home; running ones stay when neither the declaration nor a setting changed."""
     processes = required_processes(home, loaded)
-    fingerprint = _fingerprint(processes, loaded)
+    fingerprint = _fingerprint(home, processes, loaded)
     running = supervisor.running(home.settings.home)
     if running is not None and running.fingerprint == fingerprint:
         wait_until_ready(home, on_progress)
@@ -58,6 +59,7 @@ def required_processes(home: Home, loaded: Sequence[LoadedProject]) -> list[supe
 def mlflow_process(home: Home) -> supervisor.Process:
     """The MLflow UI over this home's runs."""
     settings = home.settings
+    registry.adopt_artifacts(settings.tracking_uri, home.folder / "mlartifacts")
     command = (
         *(sys.executable, "-m", "mlflow", "server"),
         *("--backend-store-uri", settings.tracking_uri),
@@ -99,11 +101,10 @@ def _wait(url: str, name: str, *, home: Path, on_progress: Callable[[str], None]
     raise ProcessFailed(name, log, "\n".join(log.read_text(errors="replace").splitlines()[-20:]))
 
 
-def _fingerprint(processes: Sequence[supervisor.Process], loaded: Sequence[LoadedProject]) -> str:
-    """A hash that changes with a command line, its environment, a project's code or the version of touchline."""
+def _fingerprint(home: Home, processes: Sequence[supervisor.Process], loaded: Sequence[LoadedProject]) -> str:
+    """A hash that changes with a setting, a command line, a project's code or the version of touchline."""
     from importlib.metadata import version
 
-    parts = (
-        [repr(process) for process in processes] + [project.code_hash for project in loaded] + [version("touchline")]
-    )
+    parts = [repr(process) for process in processes] + [project.code_hash for project in loaded]
+    parts += [home.settings.model_dump_json(exclude={"api_key"}), version("touchline")]
     return sha256("\n".join(parts).encode()).hexdigest()

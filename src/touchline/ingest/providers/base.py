@@ -6,7 +6,8 @@ import inspect
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from hashlib import sha256
+from hashlib import file_digest, sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import polars as pl
@@ -25,6 +26,12 @@ class RawFile:
     name: str
     sha256: str
     bytes_count: int
+
+    @classmethod
+    def at(cls, path: Path) -> RawFile:
+        """The file at a path, read in pieces."""
+        with path.open("rb") as file:
+            return cls(path.name, file_digest(file, "sha256").hexdigest(), path.stat().st_size)
 
     @classmethod
     def of(cls, name: str, content: bytes) -> RawFile:
@@ -49,6 +56,10 @@ class FetchContext:
     def table(self) -> str:
         """The name of the table in messages."""
         return f"{self.project}.{self.source}"
+
+    def has_raw(self, file: RawFile) -> bool:
+        """Whether the bytes of a file are stored."""
+        return self.objects.exists(f"{self.project}/raw/{file.sha256}")
 
     def keep(self, name: str, content: bytes) -> RawFile:
         """Store bytes as they came, under their hash, so that a snapshot can be traced to them."""
@@ -86,6 +97,14 @@ class Provider(Protocol):
 
     def fetch(self, context: FetchContext) -> Fetched:
         """All rows the origin has now; raises when it cannot be read."""
+
+
+@runtime_checkable
+class HashedProvider(Protocol):
+    """A provider that can hash its files without reading their rows: equal bytes are not read again."""
+
+    def hash_files(self, context: FetchContext) -> tuple[RawFile, ...]:
+        """The files that `fetch` would read, as they are now."""
 
 
 def hash_of_files(files: tuple[RawFile, ...]) -> str:

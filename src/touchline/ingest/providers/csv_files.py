@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from touchline.errors import SourceFileEmpty
 from touchline.ingest.providers.base import FetchContext, Fetched, RawFile, hash_of_files
 from touchline.ingest.providers.csv_text import CsvFormat, CsvRows, read_csv_text
-from touchline.ingest.providers.files import Prepare, find_files, read_file, stacked, with_columns_named
+from touchline.ingest.providers.files import Prepare, find_files, hash_files, read_file, stacked, with_columns_named
 from touchline.ingest.providers.number_text import NumberStyle, with_plain_numbers
 
 
@@ -44,6 +44,9 @@ class CsvFiles(BaseModel):
 
     def __init__(self, *paths: str | Path, **fields: Any) -> None:
         super().__init__(**({"glob": str(paths[0])} if paths else {}), **fields)
+
+    def hash_files(self, context: FetchContext) -> tuple[RawFile, ...]:
+        return hash_files(self.glob, context)
 
     def fetch(self, context: FetchContext) -> Fetched:
         parts: list[CsvRows] = []

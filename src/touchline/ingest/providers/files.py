@@ -27,6 +27,15 @@ def find_files(pattern: str, context: FetchContext) -> list[Path]:
     return found
 
 
+def hash_files(pattern: str, context: FetchContext) -> tuple[RawFile, ...]:
+    """The files that a path or glob names, by their bytes."""
+    try:
+        return tuple(RawFile.at(path) for path in find_files(pattern, context))
+    except OSError as failure:
+        name, reason = failure.filename or pattern, failure.strerror or str(failure)
+        raise SourceFileUnreadable(context.table, name, reason, "Check it.") from failure
+
+
 def read_file(path: Path, context: FetchContext) -> tuple[bytes, RawFile]:
     """The unpacked bytes of a file, and the record of the file as it lies there."""
     try:

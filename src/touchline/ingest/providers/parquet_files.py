@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from touchline.errors import SourceFileUnreadable
 from touchline.ingest.providers.base import FetchContext, Fetched, RawFile, hash_of_files
-from touchline.ingest.providers.files import Prepare, find_files, read_file, stacked, with_columns_named
+from touchline.ingest.providers.files import Prepare, find_files, hash_files, read_file, stacked, with_columns_named
 
 
 class ParquetFiles(BaseModel):
@@ -30,6 +30,9 @@ class ParquetFiles(BaseModel):
 
     def __init__(self, *paths: str | Path, **fields: object) -> None:
         super().__init__(**({"glob": str(paths[0])} if paths else {}), **fields)
+
+    def hash_files(self, context: FetchContext) -> tuple[RawFile, ...]:
+        return hash_files(self.glob, context)
 
     def fetch(self, context: FetchContext) -> Fetched:
         frames: list[pl.DataFrame] = []

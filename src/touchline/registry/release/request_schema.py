@@ -27,21 +27,36 @@ def request_schema(project: str, task: Task, columns: Sequence[ColumnSpec]) -> d
 
 
 def _key(task: Task, name: str) -> dict[str, Any]:
+    """The schema of an entity key: its kind from the view; levels, and whether it may be null, from the contract."""
     for join in task.features:
         if name in join.example_columns:
             key = join.view.join_keys[join.example_columns.index(name)]
             kind = _KINDS.get(join.view.key_types[key], "string")
-            return {"type": kind, "description": f"{join.view.entity.name}: {key}"}
+            declared = _declared(task, name) or {}
+            schema: dict[str, Any] = {"type": kind}
+            for option in declared.get("anyOf", [declared]):
+                levels = option.get("enum") or [option[key] for key in ("const",) if key in option]
+                schema |= {"enum": levels} if levels else {}
+            description = {"description": f"{join.view.entity.name}: {key}"}
+            return ({"anyOf": [schema, {"type": "null"}]} if _may_be_null(declared) else schema) | description
     return {"type": "string"}
 
 
-def _input(task: Task, name: str, column: ColumnSpec | None) -> dict[str, Any]:
+def _declared(task: Task, name: str) -> dict[str, Any] | None:
+    """The schema of the column of this name in a contract of the examples' sources."""
     for source in task.examples.sources:
         schema = source.contract.model_json_schema()
-        found: dict[str, Any] | None = schema["properties"].get(name)
-        if found is not None:
-            resolved: dict[str, Any] = _with_definitions(found, schema.get("$defs", {}))
+        declared: dict[str, Any] | None = schema["properties"].get(name)
+        if declared is not None:
+            resolved: dict[str, Any] = _with_definitions(declared, schema.get("$defs", {}))
             return resolved
+    return None
+
+
+def _input(task: Task, name: str, column: ColumnSpec | None) -> dict[str, Any]:
+    declared = _declared(task, name)
+    if declared is not None:
+        return declared
     if column is None or column.kind == "number":
         return {"anyOf": [{"type": "number"}, {"type": "null"}]}
     return {"anyOf": [{"type": "string"}, {"type": "null"}], "examples": list(column.levels[:20])}

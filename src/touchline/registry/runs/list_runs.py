@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _CONDITION = re.compile(r"\s*(?P<name>[\w.@]+)\s*(?P<sign><=|>=|!=|=|<|>)\s*(?P<value>'[^']*'|\"[^\"]*\"|[^\s]+)\s*")
+_PAGE = 1000
+_SHORTEST_PREFIX = 3
 _OWN = {"status": "attributes.status", "name": "attributes.run_name"}
 
 
@@ -66,7 +68,11 @@ def list_runs(registry: Registry, project: str, query: RunQuery = RunQuery()) ->
     conditions = [_condition(text) for text in re.split(r"\s+and\s+", query.where.strip(), flags=re.I) if text]
     if not query.has_children:
         conditions.append(f"tags.`{KEY_TAG}` != ''")
-    found = registry.tracking.attempt(lambda: _search(registry, project, " and ".join(conditions)))
+    where = " and ".join(conditions)
+    is_newest_first = query.sort in ("-started", "-started_at")
+    # MLflow sorts by the start; it reads parameters and metrics only of the runs that it gives.
+    most = query.limit if is_newest_first else None
+    found = registry.tracking.attempt(lambda: _search(registry, project, where, limit=most))
     versions = {version.run_id: version for version in read_versions(registry, project)}
     runs = _sorted([_summary(run, versions.get(run.info.run_id)) for run in found], query.sort)
     return runs[: query.limit]
@@ -83,32 +89,40 @@ def best_run(registry: Registry, project: str, metric: str, *, where: str = "") 
 
 def compare_runs(registry: Registry, project: str, references: Sequence[str]) -> RunComparison:
     """Runs side by side, each by its id, the beginning of its id, or its version."""
-    all_runs = list_runs(registry, project, RunQuery(limit=10_000, has_children=True))
-    runs = tuple(_find(project, all_runs, reference) for reference in references)
+    versions = read_versions(registry, project)
+    runs = tuple(_find(registry, project, versions, reference) for reference in references)
     params = {name: tuple(run.params.get(name) for run in runs) for run in runs for name in sorted(run.params)}
     metrics = {name: tuple(run.metrics.get(name) for run in runs) for run in runs for name in sorted(run.metrics)}
     return RunComparison(runs, {name: values for name, values in params.items() if len(set(values)) > 1}, metrics)
 
 
-def _find(project: str, all_runs: Sequence[RunSummary], reference: str) -> RunSummary:
-    for run in all_runs:
-        if str(run.version) == reference.removeprefix("v") or (len(reference) > 3 and run.run_id.startswith(reference)):
-            return run
+def _find(registry: Registry, project: str, versions: Sequence[ModelVersion], reference: str) -> RunSummary:
+    """The run of a version, or the run whose id begins with the reference."""
+    prefix = next((one.run_id for one in versions if str(one.version) == reference.removeprefix("v")), reference)
+    if len(prefix) > _SHORTEST_PREFIX and prefix.isalnum():
+        where = f"attributes.run_id LIKE '{prefix}%'"
+        for run in registry.tracking.attempt(lambda: _search(registry, project, where, limit=1)):
+            return _summary(run, next((one for one in versions if one.run_id == run.info.run_id), None))
     raise RunNotFound(project, repr(reference))
 
 
-def _search(registry: Registry, project: str, where: str) -> list[Run]:
+def _search(registry: Registry, project: str, where: str, *, limit: int | None = None) -> list[Run]:
+    """The matching runs, newest first; at most `limit`."""
     client = registry.tracking.client
     experiment = client.get_experiment_by_name(experiment_name(project))
     if experiment is None:
         return []
     found: list[Run] = []
     token: str | None = None
+    newest_first = ["attributes.start_time DESC"]
     while True:
-        page = client.search_runs([experiment.experiment_id], where, max_results=1000, page_token=token)
+        rows = _PAGE if limit is None else min(_PAGE, limit - len(found))
+        page = client.search_runs(
+            [experiment.experiment_id], where, max_results=rows, order_by=newest_first, page_token=token
+        )
         found += list(page)
         token = page.token
-        if not token:
+        if not token or len(found) == limit:
             return found
 
 

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from touchline.errors import TrackingUnavailable
+from touchline.registry.runs.embedded_files import adopt_files, exclusive
 from touchline.registry.runs.mlflow_files import dataset_input, save_pyfunc
 from touchline.training import Model
 
@@ -34,6 +35,7 @@ _CLIENT_SETTINGS: Final = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
+_SQLITE: Final = "sqlite:///"
 _SOURCE_TAGS: Final = {"mlflow.source.name": "touchline train", "mlflow.source.type": "LOCAL"}
 
 T = TypeVar("T")
@@ -107,7 +109,14 @@ class Tracking:
 
         # Below an error it tells of its own tables and of environments that nobody here asked for.
         logging.getLogger("mlflow").setLevel(logging.ERROR)
-        return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        if self._artifacts is None:
+            return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        adopt_artifacts(self.uri, self._artifacts)
+        with exclusive(self._artifacts):
+            client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            client.search_experiments(max_results=1)  # these two make the tables of a new database
+            client.search_registered_models(max_results=1)
+        return client
 
     def log_run(self, run: RunLog) -> LoggedRun:
         """Log the run, its model and its version. After a failure nothing counts as registered, and the same
@@ -251,6 +260,12 @@ def open_tracking(uri: str, *, artifacts: Path | None = None) -> Tracking:
     `artifacts` is where files lie when `uri` is a database; a server has its own place.
     """
     return Tracking(uri, artifacts=None if is_server(uri) else artifacts)
+
+
+def adopt_artifacts(uri: str, artifacts: Path) -> None:
+    """Make the files of an embedded MLflow those of the folder `artifacts`, where its home was moved or copied."""
+    if uri.startswith(_SQLITE):
+        adopt_files(Path(uri.removeprefix(_SQLITE)), artifacts)
 
 
 def experiment_name(project: str) -> str:

@@ -13,7 +13,7 @@ from touchline.features.vectors.columns import Vectors
 from touchline.http.problems import NotFound
 from touchline.predictions import PredictionRecords
 from touchline.registry import LoadedRelease
-from touchline.serving.http.respond import predictor_of
+from touchline.serving.http.respond import predictor_of, read_rows
 from touchline.serving.http.state import Serving
 from touchline.serving.predicting.scored_row import RequestContext
 from touchline.serving.releases.release_slot import ReleaseSlot
@@ -28,7 +28,7 @@ def explain_body(serving: Serving, slot: ReleaseSlot, body: bytes) -> dict[str, 
     logged = _logged(serving, slot, predictor.release, body)
     if logged is not None:
         return _explanations(predictor.release, logged)[0]
-    rows, is_many = predictor.read_body(body, MOST_ROWS)
+    rows, is_many = read_rows(serving, predictor, body, MOST_ROWS)
     context = RequestContext("", None, slot.now(), slot.wall())
     vectors, _ = predictor.vectors(rows, predictor.cutoffs(rows, context), predictor.rows_to_look_up(rows))
     told = _explanations(predictor.release, vectors)

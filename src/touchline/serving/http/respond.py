@@ -9,10 +9,14 @@ from typing import Any
 
 import orjson
 
-from touchline.http.problems import NoRelease, Overloaded
+from touchline.errors import BackendUnavailable, TouchlineError
+from touchline.http.problems import InvalidRequest, NoRelease, Overloaded
+from touchline.http.statuses import problem_of
+from touchline.predictions import OpenExampleRecords
 from touchline.serving.http.state import Serving
+from touchline.serving.predicting.named_examples import Examples, complete_rows, may_name_examples, validate_examples
 from touchline.serving.predicting.predict import NewId, Predictor
-from touchline.serving.predicting.scored_row import Answered, RequestContext
+from touchline.serving.predicting.scored_row import Answered, RequestContext, Row
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.storage.ulids import Ulids
 
@@ -36,10 +40,10 @@ def predictor_of(slot: ReleaseSlot) -> Predictor:
 async def answer_body(serving: Serving, slot: ReleaseSlot, body: bytes, correlation_id: str | None) -> bytes:
     """The response to a request body, as JSON. A prediction that cannot be logged is refused."""
     predictor = _predictor_with_room(serving, slot)
-    if len(body) <= _SMALL_BYTES:
+    if len(body) <= _SMALL_BYTES and not may_name_examples(body):
         rows, is_many = predictor.read_body(body, serving.limits.rows)
     else:
-        rows, is_many = await asyncio.to_thread(predictor.read_body, body, serving.limits.rows)
+        rows, is_many = await asyncio.to_thread(read_rows, serving, predictor, body, serving.limits.rows)
     context = RequestContext(serving.ids.next(), correlation_id, slot.now(), slot.wall())
     if len(rows) > _FEW_ROWS:
         answered = await asyncio.to_thread(predictor.answer, rows, context, Ulids().next)
@@ -55,10 +59,36 @@ async def answer_body(serving: Serving, slot: ReleaseSlot, body: bytes, correlat
     return to_json(answered[0].answer)
 
 
+def read_rows(serving: Serving, predictor: Predictor, body: bytes, most_rows: int) -> tuple[list[Row], bool]:
+    """The checked rows of a body, completed by the open examples that it names, and whether it was a list.
+
+    Rows that need no completion are predicted while the metadata database is unreachable, too.
+    """
+    if not may_name_examples(body):
+        return predictor.read_body(body, most_rows)
+    records = OpenExampleRecords(serving.database, predictor.release.project)
+    examples: Examples = {}
+    failure: BackendUnavailable | None = None
+    try:
+        body, examples = complete_rows(body, predictor.example_fields, records)
+    except BackendUnavailable as unavailable:
+        failure = unavailable
+    except TouchlineError as error:
+        raise problem_of(error) from None
+    try:
+        rows, is_many = predictor.read_body(body, most_rows)
+    except InvalidRequest:
+        if failure is not None:
+            raise problem_of(failure) from failure
+        raise
+    validate_examples(rows, examples, predictor.release.entity_columns, is_many=is_many)
+    return rows, is_many
+
+
 def answer(serving: Serving, slot: ReleaseSlot, body: bytes, new_id: NewId, *, most_rows: int) -> list[dict[str, Any]]:
     """The same for a thread that waits for the response: a prediction for each row. `new_id` is the thread's own."""
     predictor = _predictor_with_room(serving, slot)
-    rows, _ = predictor.read_body(body, most_rows)
+    rows, _ = read_rows(serving, predictor, body, most_rows)
     answered = predictor.answer(rows, RequestContext(new_id(), None, slot.now(), slot.wall()), new_id)
     _record(serving, slot, predictor, answered)
     return [one.answer for one in answered]

@@ -82,6 +82,7 @@ def health(serving: Serving) -> dict[str, Any]:
         "prediction_log": {
             "rows_in_memory": log.rows_in_memory,
             "spool_bytes": log.spool_bytes,
+            "waiting_seconds": round(log.waiting_seconds, 1),
             "written": log.written,
             "refused": log.refused,
             "failure": log.failure,

@@ -15,7 +15,7 @@ from touchline.features.vectors.columns import Vectors
 from touchline.registry import LoadedRelease
 from touchline.serving.predicting.bulk_columns import read_column, read_instants
 from touchline.serving.predicting.declared_field import declared_field
-from touchline.serving.predicting.request_fields import RESERVED
+from touchline.serving.predicting.request_fields import RESERVED, key_fields
 from touchline.serving.predicting.scored_row import FeatureReads
 
 if TYPE_CHECKING:
@@ -117,9 +117,13 @@ def _typed(release: LoadedRelease, frame: pl.DataFrame, problems: _Problems) -> 
     import polars as pl
 
     typed: dict[str, pl.Series] = {}
-    for name in release.entity_columns:
-        problems.note(frame[name].is_null(), f"{name}: missing; an entity key is needed")
-        typed[name] = frame[name]
+    for key in key_fields(release):
+        given = typed[key.name] = frame[key.name]
+        if not key.is_nullable:
+            problems.note(given.is_null(), f"{key.name}: missing; an entity key is needed")
+        if key.levels:
+            is_foreign = ~given.cast(pl.String, strict=False).is_in(key.levels)
+            problems.note(is_foreign & given.is_not_null(), f"{key.name}: allowed is {key.allowed}")
     for field in map(declared_field, release.inputs):
         given = frame[field.name] if field.name in frame.columns else pl.Series(field.name, [None] * len(frame))
         typed[field.name], faults = read_column(field, given)

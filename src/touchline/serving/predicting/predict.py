@@ -34,7 +34,7 @@ from touchline.http.statuses import problem_of
 from touchline.registry import LoadedRelease
 from touchline.serving.predicting.log_line import log_line_of
 from touchline.serving.predicting.one_row import row_scorer
-from touchline.serving.predicting.request_fields import RequestModels, explain, request_models
+from touchline.serving.predicting.request_fields import RequestModels, explain, key_fields, request_models
 from touchline.serving.predicting.scored_row import Answered, FeatureReads, RequestContext, Row, ScoredRow, Statuses
 
 NewId = Callable[[], str]
@@ -54,7 +54,8 @@ class Predictor:
         self._many = TypeAdapter(list[self.models.row]).validator  # type: ignore[name-defined]
         self._plan = RowPlan(release.columns, release.transforms)
         self._score_row = row_scorer(release.model, may_be_infinite=bool(release.views or release.transforms))
-        self._keys = release.entity_columns
+        self._keys = key_fields(release)
+        self.example_fields = frozenset({*release.entity_columns, *(column.name for column in release.inputs)})
         self._labels = [view_label(view.view, view.prefix) for view in release.views]
         self._log_line = log_line_of(release, VARIANT)
         self._origin = {
@@ -91,7 +92,7 @@ class Predictor:
         if may_repeat_a_key(body, sum(map(_key_count, models))):
             parse_json(body)  # refuses a repeated key
         if self._keys:
-            self._validate_keys(rows, is_many)
+            self._validate_keys(models, is_many)
         if b"\\u0000" in body:
             _validate_texts(rows, is_many)
         return rows, is_many
@@ -102,14 +103,19 @@ class Predictor:
             return MalformedBody(f"{first['msg']}. Send one JSON object, or a list of them.")
         return explain(wrong, self.models.properties, is_many=is_many)
 
-    def _validate_keys(self, rows: Sequence[Row], is_many: bool) -> None:
+    def _validate_keys(self, models: Sequence[BaseModel], is_many: bool) -> None:
+        """Refuse rows without a key. A null is a key only where the contract allows it: its views are missing."""
         problems = []
-        for index, row in enumerate(rows):
+        for index, model in enumerate(models):
+            row, given = model.__dict__, model.__pydantic_fields_set__
             if row["features"] is not None:
                 continue
-            missing = [name for name in self._keys if row[name] is None]
             where = f"{index}." if is_many else ""
-            problems += [FieldProblem(where + name, "missing field", None, "an entity key") for name in missing]
+            problems += [
+                FieldProblem(where + key.name, "missing field", None, key.allowed)
+                for key in self._keys
+                if row[key.name] is None and not (key.is_nullable and key.name in given)
+            ]
         if problems:
             raise InvalidRequest(problems[:50])
 

@@ -103,7 +103,8 @@ def request_models(release: LoadedRelease) -> RequestModels:
     if clash:
         raise ValueError(f"{release.project}: {clash[0]!r} cannot be an input or a key; requests use that name")
     title = title_of(release.project)
-    keys: dict[str, Any] = {name: (kind, Field(description="entity key")) for name, kind in _key_types(release).items()}
+    key_types = {key.name: key.type for key in key_fields(release)}
+    keys: dict[str, Any] = {name: (kind, Field(description="entity key")) for name, kind in key_types.items()}
     inputs = {column.name: _input(column) for column in release.inputs}
     extra = _extras(release)
     by_keys = _model(f"{title}Row", release, keys | inputs | extra)
@@ -120,13 +121,43 @@ def request_models(release: LoadedRelease) -> RequestModels:
     )
 
 
-def _key_types(release: LoadedRelease) -> dict[str, Any]:
-    """Each entity key's type, as the views declare it."""
-    found: dict[str, Any] = {}
+@dataclass(frozen=True)
+class KeyField:
+    """An entity key of a request: its kind, as the views declare it, and what the contract of its column allows."""
+
+    name: str
+    kind: str
+    levels: tuple[str, ...] = ()
+    is_nullable: bool = False
+
+    @property
+    def allowed(self) -> str:
+        return f"one of {', '.join(self.levels)}" if self.levels else "an entity key"
+
+    @property
+    def type(self) -> Any:
+        kind: Any = WholeKey if self.kind == "int" else TextKey
+        if self.levels:
+            kind = Annotated[kind, AfterValidator(self._level), Field(json_schema_extra={"enum": [*self.levels]})]
+        return kind | None if self.is_nullable else kind
+
+    def _level(self, key: str) -> str:
+        if key not in self.levels:
+            raise PydanticCustomError("literal_error", "Input should be a level of the contract")
+        return key
+
+
+def key_fields(release: LoadedRelease) -> tuple[KeyField, ...]:
+    """The entity keys of a release's requests, each once."""
+    fields: dict[str, KeyField] = {}
     for view in release.views:
         for column, kind in zip(view.request_columns, view.key_types, strict=True):
-            found.setdefault(column, WholeKey if kind == "int" else TextKey)
-    return found
+            schema = release.contract.get("properties", {}).get(column, {})
+            options = schema.get("anyOf", [schema])
+            levels = tuple(str(level) for option in options for level in option.get("enum", ()))
+            is_nullable = any(option.get("type") == "null" for option in options)
+            fields.setdefault(column, KeyField(column, kind, levels, is_nullable))
+    return tuple(fields.values())
 
 
 def _model(name: str, release: LoadedRelease, fields: dict[str, Any]) -> type[BaseModel]:

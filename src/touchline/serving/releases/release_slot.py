@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from touchline.clock import Clock, SystemClock
+from touchline.errors import failure_in_words
 from touchline.features import FeatureReader
 from touchline.registry import LoadedRelease
 from touchline.serving.predicting.batching import batching_pays
@@ -112,7 +113,7 @@ class ReleaseSlot:
         except Exception as away:  # noqa: BLE001  whatever the database raises, the loaded release goes on
             if self.unreachable is None:
                 _log.warning("%s: the journal cannot be read, the loaded release goes on: %s", self.project, away)
-            self.unreachable = f"{type(away).__name__}: {away}"[:300]
+            self.unreachable = failure_in_words(away)[:300]
             return False
         if head == self.head and self.refused is None:
             return False

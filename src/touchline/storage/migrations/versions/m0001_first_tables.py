@@ -278,6 +278,7 @@ sa.Table(
     _text("unit", null=True),
     _text("cluster", null=True),
     _text("example_id", null=True),
+    _text("example_source", null=True),
     _document("entity_keys"),
     _instant("cutoff"),
     _instant("answered_at"),
@@ -311,6 +312,7 @@ sa.Table(
     _instant("cutoff"),
     _text("key_text"),
     _document("entity_keys"),
+    _document("inputs"),
     _text("cluster", null=True),
     sa.Index(None, "project", "key_text", "cutoff"),
 )

@@ -1,0 +1,56 @@
+"""The files of an embedded MLflow: their folder may move, and two processes may open it at once.
+
+MLflow stores the absolute address of each file in its database. A home that was moved or copied would read and write
+the files of the old place, so these addresses are rewritten when the folder is opened at another place.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+_PLACE = "place.txt"
+
+
+def adopt_files(database: Path, artifacts: Path) -> int:
+    """Rewrite the addresses in MLflow's SQLite database to the folder `artifacts`; the number of rewritten values.
+
+    The folder's own note of its place tells whether it was moved; without a move nothing is read.
+    """
+    note = artifacts / _PLACE
+    place = artifacts.absolute().as_uri()
+    before = note.read_text().strip() if note.exists() else None
+    if before == place:
+        return 0
+    with exclusive(artifacts):
+        changed = _rewrite(database, before, place) if before is not None and database.exists() else 0
+        note.write_text(place + "\n")
+    return changed
+
+
+@contextmanager
+def exclusive(artifacts: Path) -> Iterator[None]:
+    """One process at a time: MLflow's first look at a new database makes its tables, and two at once collide."""
+    artifacts.mkdir(parents=True, exist_ok=True)
+    with (artifacts / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _rewrite(database: Path, before: str, after: str) -> int:
+    """Replace the start of every text in the database that is an address below `before`."""
+    changed = 0
+    with closing(sqlite3.connect(database)) as connection, connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for table in tables:
+            for _, column, kind, *_ in connection.execute(f'PRAGMA table_info("{table}")').fetchall():
+                if "CHAR" in kind.upper() or "TEXT" in kind.upper():
+                    changed += connection.execute(
+                        f'UPDATE "{table}" SET "{column}" = ? || substr("{column}", ?) '
+                        f'WHERE "{column}" = ? OR substr("{column}", 1, ?) = ?',
+                        (after, len(before) + 1, before, len(before) + 1, f"{before}/"),
+                    ).rowcount
+    return changed

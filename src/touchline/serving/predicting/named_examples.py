@@ -1,0 +1,57 @@
+"""Requests that name an open example: its stored keys and inputs complete the row, and other keys are refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from touchline.contracts.json_text import canonical_json, parse_json
+from touchline.http.problems import FieldProblem, InvalidRequest
+from touchline.predictions import OpenExample, OpenExampleRecords
+from touchline.serving.predicting.scored_row import Row
+
+Examples = Mapping[str, OpenExample]
+
+
+def may_name_examples(body: bytes) -> bool:
+    """Whether a request body can have the field `example_id`."""
+    return b"example_id" in body or b"\\u" in body
+
+
+def complete_rows(body: bytes, fields: Collection[str], records: OpenExampleRecords) -> tuple[bytes, Examples]:
+    """The body with the entity keys and inputs that its rows leave out, and the open examples that it names.
+
+    `fields` are the request fields that an example can give. A field in the request, null too, stays as it is. Raises
+    `RepeatedKey` or `UnreadableJson`.
+    """
+    body = canonical_json(body)
+    document = parse_json(body)
+    rows = [row for row in (document if isinstance(document, list) else [document]) if isinstance(row, dict)]
+    ids = {row["example_id"] for row in rows if isinstance(row.get("example_id"), str)}
+    examples = records.find(ids) if ids else {}
+    is_changed = False
+    for row in rows:
+        example = examples.get(row["example_id"]) if isinstance(row.get("example_id"), str) else None
+        stored: dict[str, Any] = {**example.inputs, **example.entity_keys} if example is not None else {}
+        absent = {name: value for name, value in stored.items() if name in fields and name not in row}
+        row |= absent
+        is_changed = is_changed or bool(absent)
+    return (json.dumps(document, ensure_ascii=False).encode() if is_changed else body), examples
+
+
+def validate_examples(rows: Sequence[Row], examples: Examples, keys: Sequence[str], *, is_many: bool) -> None:
+    """Raise `InvalidRequest` for rows whose entity keys are not those of the open example that they name."""
+    problems = []
+    for index, row in enumerate(rows):
+        example = examples.get(row["example_id"]) if row["example_id"] is not None else None
+        if example is None or row.get("features") is not None:
+            continue
+        where = f"{index}." if is_many else ""
+        for name in keys:
+            stored = example.entity_keys.get(name)
+            if row[name] != stored:
+                allowed = f"{stored!r}, which the open example {example.example_id!r} has"
+                problems.append(FieldProblem(where + name, "is not of the named example", row[name], allowed))
+    if problems:
+        raise InvalidRequest(problems[:50])

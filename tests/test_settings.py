@@ -1,0 +1,54 @@
+"""Settings are checked when they are read, and no message shows a password."""
+
+from __future__ import annotations
+
+import pytest
+
+from touchline.errors import InvalidSetting, TouchlineError
+from touchline.features import open_online_store
+from touchline.registry import open_tracking
+from touchline.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "reason"),
+    [
+        ("REDIS_URL", "http://cache:6379", "starts with one of redis://"),
+        ("REDIS_URL", "cache:6379", "starts with one of redis://"),
+        ("REDIS_URL", "redis://cache:port", "port is no number"),
+        ("REDIS_URL", "redis://cache:70000", "port is no number"),
+        ("REDIS_URL", "redis://cache:6379/main", "number of the Redis database"),
+        ("REDIS_URL", "redis://ops:s3cr/t@cache:6379/0", "percent-encoded"),
+        ("REDIS_URL", "redis://ops:s3cr#t@cache:6379/0", "percent-encoded"),
+        ("REDIS_URL", "redis://ops:s3cr@t@cache:6379/0", "percent-encoded"),
+        ("MLFLOW_TRACKING_URI", "ftp://mlflow", "starts with one of http://"),
+        ("MLFLOW_TRACKING_URI", "http://", "host is missing"),
+        ("MLFLOW_TRACKING_URI", "https://ops:s3cr?t@mlflow:5000", "percent-encoded"),
+        ("DATABASE_URL", "oracle://ops:s3cret@db/x", "starts with one of sqlite://"),
+        ("DATABASE_URL", "postgresql://ops:s3cret@db:x/touchline", "port is no number"),
+    ],
+)
+def test_a_wrong_address_is_named_without_its_password(name: str, address: str, reason: str) -> None:
+    with pytest.raises(InvalidSetting, match=reason) as raised:
+        Settings.from_environment({f"TOUCHLINE_{name}": address})
+    assert f"TOUCHLINE_{name}" in str(raised.value)
+    assert "s3cr" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["redis://cache", "rediss://:p%40ss@cache:6380/2", "unix:///run/redis.sock", "valkey://cache:6379/0"]
+)
+def test_right_addresses_are_taken_as_they_are(address: str) -> None:
+    assert Settings.from_environment({"REDIS_URL": address}).redis_url == address
+
+
+def test_the_messages_of_stores_that_are_away_show_no_password() -> None:
+    store = open_online_store("redis", "redis://ops:s3cret@127.0.0.1:1/0")
+    with pytest.raises(TouchlineError) as redis:
+        store.read([b"key"])
+    tracking = open_tracking("http://ops:s3cret@127.0.0.1:1")
+    with pytest.raises(TouchlineError) as mlflow:
+        type(tracking)(tracking.uri, patience=()).attempt(lambda: tracking.client.search_experiments())
+    for raised in (redis, mlflow):
+        assert "127.0.0.1:1" in str(raised.value)
+        assert "s3cret" not in str(raised.value)
