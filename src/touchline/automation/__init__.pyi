@@ -12,6 +12,9 @@ from touchline.automation.production_drift import check_production_drift as chec
 from touchline.automation.promotion import Promotion as Promotion
 from touchline.automation.promotion import promote_version as promote_version
 from touchline.automation.promotion import roll_back as roll_back
+from touchline.automation.prune import PrunedKind as PrunedKind
+from touchline.automation.prune import find_prunable as find_prunable
+from touchline.automation.prune import prune_data as prune_data
 from touchline.automation.run_records import PipelineRuns as PipelineRuns
 from touchline.automation.steps import PipelineContext as PipelineContext
 from touchline.automation.stores import Stores as Stores

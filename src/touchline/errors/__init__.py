@@ -21,8 +21,9 @@
             InvalidProjectName, InvalidPush, InvalidRequestField, InvalidSetting, KeyNotFound, KeyRequired,
             ManifestNotFound, MissingColumns, MissingDependency, NotAPair, NotPortable, NothingNamed,
             NothingToLearnFrom, ProjectExists, ProjectNotFound, ReasonMissing, RepeatedKey, RunNotFound,
-            SnapshotNotFound, SourceFormatNotRead, TargetNeverVaries, UnknownName, UnknownPlugin,
-            UnknownPrediction, UnknownScore, UnreadableJson, VersionNotFound, ViewNotFound, WrongLabel
+            SnapshotNotFound, SnapshotPruned, SourceFormatNotRead, TargetNeverVaries, UnknownName,
+            UnknownPlugin, UnknownPrediction, UnknownScore, UnreadableJson, VersionNotFound, ViewNotFound,
+            WrongLabel
         BatchRejected, BudgetExceeded, ClassMissing, ColumnRetyped, ColumnsMismatch, DiskFull, GateFailed,
         HistoryMoved, InvalidObjectKey, InvalidSample, LabelsAllEqual, LabelsUnusable, LeakageFound,
         LeaseHeld, LeaseLost, ModelDamaged, ModelMismatch, NoCandidateWorked, NotComparable, NotEvaluated,

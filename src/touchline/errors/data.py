@@ -18,6 +18,7 @@ __all__ = [
     "RepeatedKey",
     "RequestBudgetSpent",
     "SnapshotNotFound",
+    "SnapshotPruned",
     "SourceFileEmpty",
     "SourceFileMissing",
     "SourceFileUnreadable",
@@ -135,6 +136,15 @@ class ColumnRetyped(TouchlineError):
         super().__init__(
             f"{source}.{column} is stored as {stored} and cannot become {expected}. "
             f"Give the column or the source a new name, or take the old type back; nothing was changed."
+        )
+
+
+class SnapshotPruned(UsageError):
+    def __init__(self, project: str, source: str, hash: str, sequence: int) -> None:
+        self.project, self.source, self.hash = project, source, hash
+        super().__init__(
+            f"{project}.{source}: `touchline data prune` deleted the rows of snapshot {sequence} ({hash[:12]}), "
+            "since no model version was trained on it. A backup has them; later snapshots hold its rows as well."
         )
 
 

@@ -26,6 +26,7 @@ from touchline.features.offline.history import build_history as build_history
 from touchline.features.offline.key_partitions import PartitionRunner as PartitionRunner
 from touchline.features.offline.key_partitions import open_runner as open_runner
 from touchline.features.offline.point_in_time import point_in_time_join as point_in_time_join
+from touchline.features.offline.training_set import StoredTrainingSets as StoredTrainingSets
 from touchline.features.offline.training_set import TrainingSet as TrainingSet
 from touchline.features.offline.training_set import build_training_set as build_training_set
 from touchline.features.offline.training_set import empty_training_set as empty_training_set

@@ -7,7 +7,9 @@ from touchline.ingest.file_sample import read_as_declared as read_as_declared
 from touchline.ingest.ingest import IngestReport as IngestReport
 from touchline.ingest.ingest import ingest_anew as ingest_anew
 from touchline.ingest.ingest import ingest_source as ingest_source
+from touchline.ingest.ingest import lock_source as lock_source
 from touchline.ingest.manifests import Manifest as Manifest
+from touchline.ingest.manifests import raw_files as raw_files
 from touchline.ingest.manifests import read_ingests as read_ingests
 from touchline.ingest.manifests import read_log as read_log
 from touchline.ingest.manifests import read_manifest as read_manifest
@@ -25,6 +27,7 @@ from touchline.ingest.providers.http_table import HttpTable as HttpTable
 from touchline.ingest.providers.parquet_files import ParquetFiles as ParquetFiles
 from touchline.ingest.providers.sql_table import SqlTable as SqlTable
 from touchline.ingest.snapshots import Snapshot as Snapshot
+from touchline.ingest.snapshots import StoredSnapshots as StoredSnapshots
 from touchline.ingest.snapshots import all_snapshots as all_snapshots
 from touchline.ingest.snapshots import current_rows as current_rows
 from touchline.ingest.snapshots import later_ingests as later_ingests

@@ -76,7 +76,7 @@ def ingest_source(
     source, `BatchRejected` and the errors of the provider; each leaves the last good snapshot current. An origin that
     is down for now gives a report of status "fallback" on that snapshot.
     """
-    with _lease(source, project, stores, clock) as lease:
+    with lock_source(source, project, stores, clock) as lease:
         parent = find_snapshot(project, source.name, stores)
         return _Ingest(source, project, stores, clock, lease, parent, is_backfill=is_backfill).run()
 
@@ -86,11 +86,12 @@ def ingest_anew(source: Source, *, project: str, stores: DataStores, clock: Cloc
 
     For a source whose stored files are damaged. All rows count as known from their events on.
     """
-    with _lease(source, project, stores, clock) as lease:
+    with lock_source(source, project, stores, clock) as lease:
         return _Ingest(source, project, stores, clock, lease, parent=None).run()
 
 
-def _lease(source: Source, project: str, stores: DataStores, clock: Clock) -> AbstractContextManager[Lease]:
+def lock_source(source: Source, project: str, stores: DataStores, clock: Clock) -> AbstractContextManager[Lease]:
+    """The lease that an ingest of the source holds. Raises `LeaseHeld` while another process has it."""
     holder = f"touchline ingest, process {os.getpid()} on {platform.node()}"
     name = f"{project}/ingest/{source.name}"
     return hold_lease(stores.database, name, holder=holder, ttl=_LEASE_TTL, clock=clock)

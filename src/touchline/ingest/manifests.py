@@ -10,8 +10,9 @@ from sqlalchemy import Connection, RowMapping, insert, select
 
 from touchline.errors import ManifestNotFound
 from touchline.ingest.providers.base import RawFile
+from touchline.ingest.providers.http_cache import cached_responses
 from touchline.ingest.snapshots import ancestry
-from touchline.storage import Database
+from touchline.storage import Database, DataStores
 from touchline.storage.tables import manifests
 
 Status = Literal["new", "unchanged", "rejected", "failed", "fallback"]
@@ -93,6 +94,24 @@ def read_ingests(database: Database, project: str, source: str, snapshot_hash: s
     with database.connect() as connection:
         rows = connection.execute(query.order_by(manifests.c.started_at, manifests.c.id)).mappings()
         return [_manifest(row) for row in rows]
+
+
+def raw_files(project: str, stores: DataStores, *, before: datetime) -> dict[str, frozenset[str]]:
+    """The object keys to retain under `raw` and `quarantine`.
+
+    Raw bytes stay while an ingest brought rows from them, or an HTTP response may be used again; of other ingests, raw
+    bytes and rejected rows stay as long as the ingest is not from before `before`.
+    """
+    with stores.database.connect() as connection:
+        rows = connection.execute(select(manifests).where(manifests.c.project == project)).mappings().all()
+    raw, rejected = set(cached_responses(project, stores.database)), set()
+    for manifest in map(_manifest, rows):
+        is_young = manifest.started_at >= before
+        if is_young or manifest.status == "new":
+            raw |= {f"{project}/raw/{file.sha256}" for file in manifest.files}
+        if is_young:
+            rejected.add(manifest.quarantine_key)
+    return {"raw": frozenset(raw), "quarantine": frozenset(rejected)}
 
 
 def _manifest(row: RowMapping) -> Manifest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
-from touchline.errors import SnapshotNotFound
+from touchline.errors import SnapshotNotFound, SnapshotPruned
 from touchline.ingest.content_hashes import content_hash
 from touchline.ingest.event_times import CREATED, EVENT, INGESTED, INSTANT, MANIFEST, VERSION
 from touchline.storage import DataStores, Part, open_part, parts_of, scan_parts
@@ -48,8 +48,10 @@ class Snapshot:
 
     def scan_ingested(self) -> pl.LazyFrame:
         """All versions as they were ingested: the contract's columns, `event_timestamp`, `created_timestamp`,
-        `_manifest`, `_ingested` and `_version`. Raises `StoredFileDamaged`.
+        `_manifest`, `_ingested` and `_version`. Raises `StoredFileDamaged` or `SnapshotPruned`.
         """
+        if not self.parts:
+            raise SnapshotPruned(self.project, self.source, self.hash, self.sequence)
         return pl.concat(scan_parts(self.objects, self.parts))
 
     def scan(self) -> pl.LazyFrame:
@@ -87,6 +89,41 @@ class Snapshot:
             .select(*keys, VERSION)
             .collect()
         )
+
+
+@dataclass(frozen=True)
+class StoredSnapshots:
+    """The records of a project's snapshots, for deleting the files of old ones."""
+
+    project: str
+    stores: DataStores
+
+    def unused(
+        self, used: Collection[tuple[str, str]], *, before: datetime
+    ) -> tuple[list[tuple[str, str]], frozenset[str]]:
+        """Source and hash of the snapshots from before an instant that are neither current nor `used`, and the object
+        keys of the others.
+        """
+        heads = select(snapshot_heads.c.source, snapshot_heads.c.hash).where(snapshot_heads.c.project == self.project)
+        query = select(snapshots).where(snapshots.c.project == self.project)
+        with self.stores.database.connect() as connection:
+            retained = {(row.source, row.hash) for row in connection.execute(heads)} | set(used)
+            rows = connection.execute(query).all()
+        old: list[tuple[str, str]] = []
+        keys: set[str] = set()
+        for row in rows:
+            if row.created_at < before and (row.source, row.hash) not in retained:
+                old += [(row.source, row.hash)] if row.parts else []
+            else:
+                keys |= {part.key for part in parts_of(row.parts)}
+        return old, frozenset(keys)
+
+    def prune(self, old: Sequence[tuple[str, str]]) -> None:
+        """Take the files of these from their records. The records stay: later snapshots count their ingests."""
+        with self.stores.database.begin() as connection:
+            for source, hash in old:
+                mine = (snapshots.c.project == self.project) & (snapshots.c.source == source)
+                connection.execute(update(snapshots).where(mine, snapshots.c.hash == hash).values(parts=[]))
 
 
 def newest_versions(versions: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:

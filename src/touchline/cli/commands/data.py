@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +24,7 @@ OneSourceOption = Annotated[str | None, typer.Option("--source", help="Source; n
 def register(app: typer.Typer) -> None:
     app.command("ingest")(ingest_sources)
     app.add_typer(group, name="data")
-    for command in (log, show, diff, checkout, freshness, quarantine):
+    for command in (log, show, diff, checkout, freshness, quarantine, prune):
         group.command()(command)
 
 
@@ -239,3 +240,29 @@ def _only_source(opened: OpenedProject, name: str | None) -> Source:
     if len(opened.project.sources) > 1:
         raise errors.UnknownName("source", "(none given)", [source.name for source in opened.project.sources])
     return opened.project.sources[0]
+
+
+def prune(
+    keep_days: Annotated[int, typer.Option(min=0, help="Days for which everything stays.")] = 30,
+    project: ProjectOption = None,
+    *,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete it; without this, only show it.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete old stored data that nothing refers to.
+
+    Current snapshots and histories stay, and so does all that a model version was trained on and the raw files behind
+    every row: predictions can still be traced and replayed. Without --delete nothing changes.
+
+    Example: touchline data prune --keep-days 30 --delete -p football
+    """
+    context = pipeline_context(open_project(project))
+    act = automation.prune_data if delete else automation.find_prunable
+    pruned = act(context, older_than=timedelta(days=keep_days))
+    if as_json:
+        print_json({"deleted": delete, "kinds": pruned})
+        return
+    rows = ([kind.kind, kind.records, kind.files, f"{kind.bytes_count / 1e6:.1f}"] for kind in pruned)
+    print_table("deleted" if delete else "would be deleted", ["kind", "records", "files", "MB"], rows)
+    if not delete and any(kind.files or kind.records for kind in pruned):
+        typer.echo(f"Next: touchline data prune --keep-days {keep_days} --delete -p {context.project.name}")

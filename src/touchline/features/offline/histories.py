@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import RowMapping, delete, insert, select
@@ -132,6 +133,35 @@ class FeatureHistories:
         )
         with self.stores.database.begin() as connection:
             connection.execute(delete(table).where(mine))
+
+    def unused(
+        self, project: str, used: Collection[str], *, before: datetime
+    ) -> tuple[list[tuple[str, str, str]], frozenset[str]]:
+        """View, version and hash of the histories from before an instant that are neither the newest of their version
+        nor `used`, and the object keys of the others.
+        """
+        table = tables.feature_histories
+        query = select(table).where(table.c.project == project)
+        with self.stores.database.connect() as connection:
+            rows = connection.execute(query.order_by(table.c.computed_until, table.c.created_at)).all()
+        newest = {(row.view, row.feature_version): row.hash for row in rows}
+        old: list[tuple[str, str, str]] = []
+        keys: set[str] = set()
+        for row in rows:
+            is_newest = newest[row.view, row.feature_version] == row.hash
+            if row.created_at < before and not is_newest and row.hash not in used:
+                old.append((row.view, row.feature_version, row.hash))
+                continue
+            keys |= {part["key"] for part in (*row.parts, *([row.pending] if row.pending else []))}
+        return old, frozenset(keys)
+
+    def drop(self, project: str, histories: Sequence[tuple[str, str, str]]) -> None:
+        """Delete the records of these histories, given by view, version and hash."""
+        table = tables.feature_histories.c
+        with self.stores.database.begin() as connection:
+            for view, version, hash in histories:
+                mine = (table.project == project) & (table.view == view) & (table.feature_version == version)
+                connection.execute(delete(tables.feature_histories).where(mine, table.hash == hash))
 
     def versions(self, project: str) -> set[tuple[str, str]]:
         """The views and feature versions of a project that were ever computed, or that values were pushed to."""

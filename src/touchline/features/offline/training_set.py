@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from touchline.errors import InvalidView, StoredFileDamaged
@@ -166,6 +166,37 @@ def read_training_set(hash: str, *, project: str, stores: DataStores) -> Trainin
     if actual != hash:
         raise StoredFileDamaged(found.object_key, f"its content has the hash {actual}", f"the hash {hash}")
     return TrainingSet(frame, columns, hash, lineage)
+
+
+@dataclass(frozen=True)
+class StoredTrainingSets:
+    """The records of a project's training sets."""
+
+    project: str
+    stores: DataStores
+
+    def lineages(self) -> dict[str, Mapping[str, Any]]:
+        """The origin of each, by hash."""
+        table = tables.training_sets.c
+        with self.stores.database.connect() as connection:
+            rows = connection.execute(select(table.hash, table.lineage).where(table.project == self.project)).all()
+        return {row.hash: row.lineage for row in rows}
+
+    def unused(self, used: Collection[str], *, before: datetime) -> tuple[list[str], frozenset[str]]:
+        """The hashes of those from before an instant that are not `used`, and the object keys of the others."""
+        table = tables.training_sets.c
+        query = select(table.hash, table.object_key, table.created_at).where(table.project == self.project)
+        with self.stores.database.connect() as connection:
+            rows = connection.execute(query).all()
+        old = [row.hash for row in rows if row.created_at < before and row.hash not in used]
+        return old, frozenset(row.object_key for row in rows if row.hash not in old)
+
+    def drop(self, hashes: Collection[str]) -> None:
+        """Delete the records of these."""
+        table = tables.training_sets
+        with self.stores.database.begin() as connection:
+            for hash in hashes:
+                connection.execute(delete(table).where(table.c.project == self.project, table.c.hash == hash))
 
 
 def _read_frame(path: Path, key: str) -> pl.DataFrame:

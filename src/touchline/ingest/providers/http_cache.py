@@ -88,3 +88,10 @@ def _mine(context: FetchContext, url: str) -> tuple[ColumnElement[bool], ...]:
         http_cache.c.source == context.source,
         http_cache.c.url == url,
     )
+
+
+def cached_responses(project: str, database: Database) -> list[str]:
+    """The object keys of the responses that a later request may find unchanged."""
+    query = select(http_cache.c.object_key).where(http_cache.c.project == project)
+    with database.connect() as connection:
+        return list(connection.scalars(query))
