@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.features.builders import NOW, Game, a_game, a_view, day
 from tests.features.test_reader import COLUMNS, GAMES, a_stored_history, gaps
@@ -107,6 +109,30 @@ def test_offline_last_gives_the_last_value_however_old(tmp_path: Path) -> None:
     assert [status.status for status in statuses] == ["present", "fallback"]
     vector, statuses = reader.read_one(ASKED, day(5))
     assert (vector[0], statuses[0].status, statuses[0].event_timestamp) == (3.0, "fallback", day(1))
+
+
+@given(hours=st.integers(0, 24 * 12), ttl=st.sampled_from([None, 2, 5]))
+@settings(max_examples=30, deadline=None)
+def test_a_past_cutoff_reads_the_row_that_was_known_then(
+    tmp_path_factory: pytest.TempPathFactory, hours: int, ttl: int | None
+) -> None:
+    """By hand: the newest game of the team by the cutoff, unless it is older than the TTL."""
+    folder = tmp_path_factory.mktemp("past")
+    view = a_view(ttl=None if ttl is None else timedelta(days=ttl))
+    history = a_stored_history(view, folder, GAMES)
+    reader = a_reader(folder, view=view, history=OfflineLast(lambda _: history))
+    cutoff = day(1) + timedelta(hours=hours)
+    vector, statuses = reader.read_one(ASKED, cutoff)
+    rows = history.scan().collect().to_dicts()
+    for place, team in enumerate("AB"):
+        known = [row for row in rows if row["team"] == team and row["created_timestamp"] <= cutoff]
+        newest = max(known, key=lambda row: row["event_timestamp"], default=None)
+        is_old = newest is not None and ttl is not None and newest["event_timestamp"] < cutoff - timedelta(days=ttl)
+        assert statuses[place].status == ("missing" if newest is None else "expired" if is_old else "present")
+        if newest is None or is_old:
+            assert np.isnan(vector[place])
+        else:
+            assert vector[place] == newest["total"]
 
 
 def test_a_miss_computes_the_view_and_puts_the_row_online(tmp_path: Path) -> None:

@@ -45,11 +45,12 @@ def open_reader(
     """A reader of the features that a release needs. `declared` gives the views where a policy computes one."""
     policies = {view.fallback for view in release.views}
     fallbacks: dict[str, Fallback] = {}
+    history = OfflineLast(FeatureHistories(stores).newest)
     if "offline_last" in policies:
-        fallbacks["offline_last"] = OfflineLast(FeatureHistories(stores).newest)
+        fallbacks["offline_last"] = history
     if "compute" in policies:
         fallbacks["compute"] = ComputeOnMiss(declared, _computer(release.project, stores, clock), online)
-    return FeatureReader(release.views, release.columns, online, release.transforms, stand_in, fallbacks)
+    return FeatureReader(release.views, release.columns, online, release.transforms, stand_in, fallbacks, history)
 
 
 def _computer(project: str, stores: DataStores, clock: Clock) -> Callable[[FeatureView], FeatureHistory]:

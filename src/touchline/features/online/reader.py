@@ -58,8 +58,9 @@ class FeatureReader:
 
     `columns` is the model's order; on-demand columns are computed here, by the code that made the training set.
     `stand_in` answers while the store does not; without it the request fails. `fallbacks`, by the name of a view's
-    policy, give what is missing or expired online. A store that was emptied is told from an unknown entity by the
-    metadata of the view: it counts as a store that does not respond, unless the view's fallback gives its values.
+    policy, give what is missing or expired online. `history` gives rows as known at a past cutoff, for entities whose
+    newest row is younger: without it their values are null. A store that was emptied is told from an unknown entity by
+    the metadata of the view: it counts as a store that does not respond, unless the view's fallback gives its values.
     """
 
     views: tuple[ServedView, ...]
@@ -68,6 +69,7 @@ class FeatureReader:
     transforms: tuple[Transform, ...] = ()
     stand_in: StandIn | None = None
     fallbacks: Mapping[str, Fallback] = field(default_factory=dict)
+    history: Fallback | None = None
     counters: ReadCounters = field(default_factory=ReadCounters, compare=False)
 
     @cached_property
@@ -238,6 +240,10 @@ class FeatureReader:
         self, view: ServedView, request: Request, packed: PackedRow | None, status: Presence, cutoff: datetime
     ) -> tuple[Presence, PackedRow | None]:
         """Status and row by the view's policy, for a value that is missing, expired or newer than the cutoff."""
+        if status == "fallback" and self.history is not None:
+            status, packed = self._by_history(view, request, cutoff)
+            if status == "present":
+                return status, packed
         if view.fallback == "fail":
             raise _expired(view, _name(view, request), status, packed)
         fallback = self.fallbacks.get(view.fallback)
@@ -250,6 +256,13 @@ class FeatureReader:
                 return "fallback", row
         # A row newer than the cutoff must not be used, and the entity's older value is no longer online.
         return (status, None) if status == "fallback" else (status, packed)
+
+    def _by_history(self, view: ServedView, request: Request, cutoff: datetime) -> tuple[Presence, PackedRow | None]:
+        """Status and row as they were at a past cutoff: online only the newest row of an entity is left."""
+        assert self.history is not None
+        entity = {key: request.get(column) for key, column in zip(view.join_keys, view.request_columns, strict=True)}
+        row = self.history(view, entity, cutoff)
+        return _presence(row, micros(cutoff), view.ttl_micros), row
 
 
 class _Batch(NamedTuple):
