@@ -29,10 +29,39 @@ def test_the_declared_share_of_new_rows_is_covered() -> None:
     covered = []
     for _ in range(300):
         errors = random.standard_t(3, size=100)
-        found = conformal_interval(errors[:60], 0.8)
+        found = conformal_interval(errors[:60], np.zeros(60), 0.8)
         assert found is not None
-        covered.append((np.abs(errors[60:]) <= found.half_width).mean())
+        covered.append((np.abs(errors[60:]) <= found.half_widths[0]).mean())
     assert np.mean(covered) == pytest.approx(49 / 61, abs=0.01)
+
+
+def test_each_range_of_predicted_values_is_covered_by_a_width_of_its_own() -> None:
+    """Errors that grow with the value: one width for all would cover nearly all small values and too few large ones."""
+    random = np.random.default_rng(5)
+    predicted = random.uniform(0, 100, size=40_000)
+    errors = random.normal(size=40_000) * (0.5 + predicted / 10)
+    interval = conformal_interval(errors[:4000], predicted[:4000], 0.9)
+    assert interval is not None
+    assert len(interval.half_widths) == 10
+    assert list(interval.half_widths) == sorted(interval.half_widths)
+    new, new_errors = predicted[4000:], np.abs(errors[4000:])
+    for low in range(0, 100, 20):
+        there = (new >= low) & (new < low + 20)
+        assert (new_errors <= interval.half_widths_of(new))[there].mean() == pytest.approx(0.9, abs=0.04)
+    one_width = conformal_interval(errors[:4000], np.zeros(4000), 0.9)
+    assert one_width is not None
+    assert len(one_width.half_widths) == 1
+    assert (new_errors <= one_width.half_widths[0])[new >= 80].mean() < 0.85
+
+
+def test_one_row_and_many_rows_have_the_same_interval() -> None:
+    random = np.random.default_rng(6)
+    predicted = np.round(random.normal(size=1000), 1)  # with ties
+    interval = conformal_interval(random.normal(size=1000), predicted, 0.8)
+    assert interval is not None
+    assert len(interval.edges) == len(interval.half_widths) - 1 == 4
+    for value, half in zip(predicted, interval.half_widths_of(predicted), strict=True):
+        assert interval.around(value) == (value - half, value + half)
 
 
 def test_the_width_is_that_of_the_latest_validation_rows() -> None:
@@ -40,8 +69,9 @@ def test_the_width_is_that_of_the_latest_validation_rows() -> None:
     rows = labelled_rows(a_regression(), a_number_set(600), now=NOW)
     (window,) = make_split(rows, RIDGE).windows
     fitted = fit_recipe(result.recipe, find_family("ridge"), rows, (), on=window.fit)
-    errors = rows.labels[window.validation] - fitted.predict(rows.vectors[window.validation])[:, 0]
-    assert result.model.interval == result.evaluation_model.interval == conformal_interval(errors, 0.9)
+    predicted = fitted.predict(rows.vectors[window.validation])[:, 0]
+    expected = conformal_interval(rows.labels[window.validation] - predicted, predicted, 0.9)
+    assert result.model.interval == result.evaluation_model.interval == expected
 
 
 def test_the_coverage_on_the_test_rows_is_reported() -> None:
@@ -50,7 +80,8 @@ def test_the_coverage_on_the_test_rows_is_reported() -> None:
     assert found is not None
     assert interval is not None
     frame = result.evaluation.predictions
-    within = ((frame["label"] - frame["value"]).abs() <= interval.half_width).mean()
+    ends = [interval.around(value) for value in frame["value"]]
+    within = np.mean([low <= label <= high for label, (low, high) in zip(frame["label"], ends, strict=True)])
     assert found.covered.value == within
     assert found.covered.low is not None
     assert found.covered.low <= found.covered.value
@@ -68,7 +99,7 @@ def test_a_larger_share_is_wider() -> None:
     wide, narrow = a_result(RIDGE.model_copy(update={"coverage": 0.99})), a_result()
     assert wide.model.interval is not None
     assert narrow.model.interval is not None
-    assert wide.model.interval.half_width > narrow.model.interval.half_width
+    assert min(wide.model.interval.half_widths) > min(narrow.model.interval.half_widths)
 
 
 def test_classes_and_too_few_rows_have_no_interval() -> None:

@@ -135,8 +135,9 @@ def _interval(winner: Contender, context: SearchContext, split: Split) -> Predic
     found = winner.out_of_fold
     last = len(found.windows[-1])
     count = last if split.report.method == "time" and last >= _INTERVAL_ROWS else len(found.rows)
-    errors = context.rows.labels[found.rows] - found.predictions[:, 0]
-    return conformal_interval(errors[-count:], context.training.coverage)
+    predicted = found.predictions[:, 0]
+    errors = context.rows.labels[found.rows] - predicted
+    return conformal_interval(errors[-count:], predicted[-count:], context.training.coverage)
 
 
 def _written_and_read(model: Model, winner: Contender) -> Model:

@@ -93,7 +93,7 @@ class LoadedRelease:
 
     @cached_property
     def interval(self) -> PredictionInterval | None:
-        """The half width of the interval around a prediction; None where the model has none."""
+        """The interval around a prediction; None where the model has none."""
         interval: PredictionInterval | None = getattr(self.model, "interval", None)
         return interval
 

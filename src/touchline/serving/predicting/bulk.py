@@ -106,7 +106,7 @@ def _score(release: LoadedRelease, reader: FeatureReads | None, frame: pl.DataFr
     names = [f"p_{name}" for name in release.classes] if release.kind != "regression" else ["value"]
     columns = {name: pl.Series(outputs[:, place]) for place, name in enumerate(names)}
     if release.interval is not None:
-        half = release.interval.half_width
+        half = release.interval.half_widths_of(outputs[:, 0])
         columns |= {"low": pl.Series(outputs[:, 0] - half), "high": pl.Series(outputs[:, 0] + half)}
     answers = pl.DataFrame(columns).with_columns(problem=problems.found)
     return answers.with_columns(pl.when(pl.col("problem").is_null()).then(pl.col(name)).alias(name) for name in columns)

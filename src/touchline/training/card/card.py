@@ -209,8 +209,12 @@ def _quality(result: TrainingResult, figures: Mapping[str, Figure]) -> tuple[str
 
 def _coverage(interval: EvaluatedInterval) -> str:
     promised = interval.promised
+    narrowest, widest = min(promised.half_widths), max(promised.half_widths)
+    width = _number(widest)
+    if narrowest != widest:
+        width = f"{_number(narrowest)} to {_number(widest)}, by the predicted value"
     return (
-        f"The prediction interval is the prediction plus or minus {_number(promised.half_width)}. Its nominal coverage "
+        f"The prediction interval is the prediction plus or minus {width}. Its nominal coverage "
         f"is {promised.coverage:.4g} (split-conformal, from {promised.rows:,} validation examples). Its observed "
         f"coverage is {_with_interval(interval.covered)}."
     )

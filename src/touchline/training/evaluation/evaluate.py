@@ -228,7 +228,8 @@ def evaluate_interval(
     """The share of the rows whose label lies in the interval around its prediction."""
     if promised is None:
         return None
-    within = (np.abs(values[:, 0] - evaluated.labels) <= promised.half_width).astype(np.float64)
+    predicted = values[:, 0]
+    within = (np.abs(predicted - evaluated.labels) <= promised.half_widths_of(predicted)).astype(np.float64)
     if int(evaluated.clusters.max()) + 1 < _LEAST_CLUSTERS:
         return EvaluatedInterval(promised, Metric(float(within.mean())))
     found = interval(within, evaluated.clusters, seed=evaluated.seed, dependence=evaluated.dependence)
