@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from tests.shop import write_shop
 from touchline.clock import SystemClock
+from touchline.predictions import OpenExampleRecords
 from touchline.registry import Journal, load_release
 from touchline.storage import Database
 from touchline.storage.tables import manifests, model_versions, pipeline_steps, releases, snapshots
@@ -62,6 +63,12 @@ class Shop:
         answer = httpx.post(url, json=body, timeout=20) if body is not None else httpx.get(url, timeout=20)
         return answer.raise_for_status().json()
 
+    def next_visit(self, customer: str) -> str:
+        database = self.database()
+        found = OpenExampleRecords(database, "shop").read()
+        database.close()
+        return next(one.example_id for one in found if one.entity_keys["customer"] == customer)
+
     def database(self) -> Database:
         return Database.open(f"sqlite:///{self.place / 'home' / 'touchline.db'}")
 
@@ -84,9 +91,10 @@ def until(condition: Callable[[], bool], *, seconds: float = 120) -> None:
 def test_from_a_file_to_an_answer_that_can_be_traced_replayed_and_settled(shop: Shop) -> None:
     summary = shop.json("up")
     assert summary["projects"][0]["semantic_version"] == "1.0.0"
-    asked = shop.ask("/predict", {"customer": "c11"})
+    visits = {customer: shop.next_visit(customer) for customer in ("c11", "c2")}
+    asked = shop.ask("/predict", {"example_id": visits["c11"]})
     assert asked["probabilities"]["yes"] > 0.8
-    assert shop.ask("/predict", {"customer": "c2"})["probabilities"]["yes"] < 0.2
+    assert shop.ask("/predict", {"example_id": visits["c2"]})["probabilities"]["yes"] < 0.2
     until(lambda: len(shop.json("outcomes", "-p", "shop")) == 3)
 
     chain = shop.json("trace", asked["prediction_id"])
@@ -109,6 +117,38 @@ def test_a_second_up_reuses_everything(shop: Shop) -> None:
     assert shop.json("plan", "-p", "shop")["changes"] == []
     shop.run("up")
     assert counts(shop) == before
+
+    # A start serves what is there: training a changed declaration is asked for.
+    project = shop.place / "projects" / "shop" / "project.py"
+    project.write_text(project.read_text().replace("rolling_mean(10", "rolling_mean(3"))
+    shop.run("up")
+    assert counts(shop) == before
+
+
+def _pid(shop: Shop) -> int:
+    return int(json.loads((shop.place / "home" / "run" / "supervisor.json").read_text())["pid"])
+
+
+@pytest.mark.services
+def test_a_changed_setting_and_a_first_key_reach_the_running_server_and_the_command_line(shop: Shop) -> None:
+    shop.run("up")
+    first = _pid(shop)
+    shop.run("up")
+    assert _pid(shop) == first
+    shop.environment["TOUCHLINE_LOG_FORMAT"] = "json"
+    shop.run("up")
+    assert _pid(shop) != first
+
+    key = shop.run("keys", "make", "analyst").strip()
+    until(lambda: httpx.get(f"http://127.0.0.1:{shop.port}/model-info").status_code == 401, seconds=20)
+    refusal = shop.run("predict", "customer=c11", code=1)
+    assert "TOUCHLINE_API_KEY" in refusal
+    assert "Traceback" not in refusal
+    assert "prediction" in shop.run("predict", "customer=c11", "--key", key)
+    assert "no sample prediction" in shop.run("up")
+    shop.environment["TOUCHLINE_API_KEY"] = key
+    assert "Next:" in shop.run("up")
+    assert "prediction" in shop.run("predict", "customer=c11")
 
 
 @pytest.mark.services

@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 
 from tests.cli.conftest import Cli
-from touchline.errors import GateFailed, LeakageFound
+from touchline.errors import ColumnUnknown, GateFailed, LeakageFound
+from touchline.project import write_project
 
 
 @pytest.fixture
@@ -117,3 +118,10 @@ def test_notes_are_printed_and_part_of_the_json(home: Cli, tmp_path: Path) -> No
     notes = json.loads(home.run("init", "other", "--from", str(table), "--target", "y", "--json"))["notes"]
     assert any(note.startswith("user_id is left out") for note in notes)
     assert all(f"  note: {note}" in printed for note in notes)
+
+
+def test_a_file_without_a_header_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "iris.data").write_text("5.1,3.5,1.4,0.2,setosa\n4.9,3.0,1.4,0.2,setosa\n6.3,3.3,6.0,2.5,virginica\n")
+    with pytest.raises(ColumnUnknown, match="seems to have no header: its first line holds values"):
+        write_project("iris", data=tmp_path / "iris.data", target="species", base=tmp_path)

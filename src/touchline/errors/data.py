@@ -62,7 +62,19 @@ class ColumnsMismatch(TouchlineError):
 class ColumnUnknown(UsageError):
     def __init__(self, table: str, column: str, allowed: Collection[str]) -> None:
         self.table, self.column = table, column
-        super().__init__(f"{table} has no column {column!r}. {nearest(column, allowed)}")
+        text = f"{table} has no column {column!r}. {nearest(column, allowed)}"
+        if sum(map(_is_value, allowed)) > len(allowed) / 2:
+            text += " The file seems to have no header: its first line holds values. Add a line with the column names."
+        super().__init__(text)
+
+
+def _is_value(name: str) -> bool:
+    """Whether the name of a column looks like a number, as a first row of values gives."""
+    try:
+        float(name.split("_duplicated")[0].strip() or "0")
+    except ValueError:
+        return False
+    return True
 
 
 class SourceFileMissing(TouchlineError):
