@@ -30,6 +30,7 @@ from touchline.training.search.context import SearchContext
 Array = NDArray[np.float64]
 
 _SHARES: Final = (0.125, 0.25, 0.5)
+_LARGE_CELLS: Final = 5_000_000
 _LEAST_ROWS: Final = 40
 _EXPLAINED: Final = 500
 _WALKED: Final = 40
@@ -110,7 +111,9 @@ def _learning_curve(inspected: Inspected, predictions: Array) -> tuple[LearningP
     score = inspected.context.training.score_for(rows.kind)
     order = np.random.default_rng(inspected.context.training.seed).permutation(train)
     points = []
-    for share in _SHARES:
+    # Half of the rows take half the time of a fit. Where that is long, the end of the curve shows it as well.
+    shares = _SHARES if rows.vectors.size <= _LARGE_CELLS else _SHARES[:-1]
+    for share in shares:
         part = np.sort(order[: int(len(order) * share)])
         if len(part) < _LEAST_ROWS or (
             rows.kind != "regression" and len(np.unique(rows.labels[part])) < len(rows.classes)

@@ -8,14 +8,17 @@ from typing import Any
 from touchline.features import ColumnSpec
 from touchline.training import Task
 
+Contracts = Sequence[dict[str, Any]]
+
 _KINDS = {"int": "integer", "float": "number", "bool": "boolean", "str": "string"}
 
 
 def request_schema(project: str, task: Task, columns: Sequence[ColumnSpec]) -> dict[str, Any]:
     """The schema; limits and notes come from the contract where an input has the name of a source's column."""
     known = {column.name: column for column in columns}
-    properties = {name: _key(task, name) for name in task.entity_columns}
-    properties |= {name: _input(task, name, known.get(name)) for name in task.inputs if name not in properties}
+    contracts = [source.contract.model_json_schema() for source in task.examples.sources]
+    properties = {name: _key(task, name, contracts) for name in task.entity_columns}
+    properties |= {name: _input(name, known.get(name), contracts) for name in task.inputs if name not in properties}
     required = [name for name, schema in properties.items() if not _may_be_null(schema)]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -26,13 +29,13 @@ def request_schema(project: str, task: Task, columns: Sequence[ColumnSpec]) -> d
     }
 
 
-def _key(task: Task, name: str) -> dict[str, Any]:
+def _key(task: Task, name: str, contracts: Contracts) -> dict[str, Any]:
     """The schema of an entity key: its kind from the view; levels, and whether it may be null, from the contract."""
     for join in task.features:
         if name in join.example_columns:
             key = join.view.join_keys[join.example_columns.index(name)]
             kind = _KINDS.get(join.view.key_types[key], "string")
-            declared = _declared(task, name) or {}
+            declared = _declared(name, contracts) or {}
             schema: dict[str, Any] = {"type": kind}
             for option in declared.get("anyOf", [declared]):
                 levels = option.get("enum") or [option[key] for key in ("const",) if key in option]
@@ -42,10 +45,9 @@ def _key(task: Task, name: str) -> dict[str, Any]:
     return {"type": "string"}
 
 
-def _declared(task: Task, name: str) -> dict[str, Any] | None:
+def _declared(name: str, contracts: Contracts) -> dict[str, Any] | None:
     """The schema of the column of this name in a contract of the examples' sources."""
-    for source in task.examples.sources:
-        schema = source.contract.model_json_schema()
+    for schema in contracts:
         declared: dict[str, Any] | None = schema["properties"].get(name)
         if declared is not None:
             resolved: dict[str, Any] = _with_definitions(declared, schema.get("$defs", {}))
@@ -53,8 +55,8 @@ def _declared(task: Task, name: str) -> dict[str, Any] | None:
     return None
 
 
-def _input(task: Task, name: str, column: ColumnSpec | None) -> dict[str, Any]:
-    declared = _declared(task, name)
+def _input(name: str, column: ColumnSpec | None, contracts: Contracts) -> dict[str, Any]:
+    declared = _declared(name, contracts)
     if declared is not None:
         return declared
     if column is None or column.kind == "number":
