@@ -24,6 +24,8 @@ from touchline.settings import Settings
         ("MLFLOW_TRACKING_URI", "ftp://mlflow", "starts with one of http://"),
         ("MLFLOW_TRACKING_URI", "http://", "host is missing"),
         ("MLFLOW_TRACKING_URI", "https://ops:s3cr?t@mlflow:5000", "percent-encoded"),
+        ("API_KEY", "s3cr\u00e9t", "one word of ASCII"),
+        ("API_KEY", "s3cr\nt", "one word of ASCII"),
         ("DATABASE_URL", "oracle://ops:s3cret@db/x", "starts with one of sqlite://"),
         ("DATABASE_URL", "postgresql://ops:s3cret@db:x/touchline", "port is no number"),
     ],
@@ -40,6 +42,14 @@ def test_a_wrong_address_is_named_without_its_password(name: str, address: str, 
 )
 def test_right_addresses_are_taken_as_they_are(address: str) -> None:
     assert Settings.from_environment({"REDIS_URL": address}).redis_url == address
+
+
+@pytest.mark.parametrize(
+    "address", ["postgresql://db/x?user=ops&password=s3cret", "postgresql://db/x?password=s3cret&sslmode=require"]
+)
+def test_a_password_in_the_query_of_an_address_is_hidden(address: str) -> None:
+    assert "s3cret" not in str(TouchlineError(f"{address} is not available"))
+    assert "user=ops" in str(TouchlineError(address)) or "sslmode=require" in str(TouchlineError(address))
 
 
 def test_the_messages_of_stores_that_are_away_show_no_password() -> None:

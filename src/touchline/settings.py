@@ -56,7 +56,7 @@ class Settings(BaseModel):
     ray_address: str | None = Field(None, description="the Ray cluster, if one is used; default a local one")
     spark_master: str | None = Field(None, description="the Spark cluster, if joins is spark; default local cores")
     cors_origins: tuple[str, ...] = Field((), description="origins a browser may call from, comma separated")
-    requests_per_second: Annotated[float, Field(gt=0)] | None = Field(
+    requests_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None, description="requests a second that each API key may send to each API process; default no limit"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="lowest level that is logged")
@@ -71,8 +71,13 @@ class Settings(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0])
-            actual = without_passwords(repr(first["input"]))
+            actual = "set" if name == "api_key" else without_passwords(repr(first["input"]))
             raise InvalidSetting(_PREFIX + name.upper(), actual, first["msg"].removeprefix("Value error, ")) from None
+
+    @field_validator("api_key")
+    @classmethod
+    def _api_key(cls, key: str | None) -> str | None:
+        return key and validated_key(key)
 
     @field_validator("redis_url")
     @classmethod
@@ -96,6 +101,13 @@ class Settings(BaseModel):
     @property
     def tracking_uri(self) -> str:
         return self.mlflow_tracking_uri or f"sqlite:///{self.home.absolute() / 'mlflow.db'}"
+
+
+def validated_key(key: str) -> str:
+    """The API key unchanged. Raises `ValueError` for text that no HTTP header can carry."""
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise ValueError("an API key is one word of ASCII letters, digits and signs, as `touchline keys make` prints")
+    return key
 
 
 def validated_address(url: str, schemes: Collection[str]) -> str:
@@ -125,6 +137,8 @@ def _collect(environment: Mapping[str, str]) -> dict[str, object]:
             values[field] = environment[alias]
     for variable, text in environment.items():
         if not variable.startswith(_PREFIX) or variable.startswith(_NOT_SETTINGS):
+            continue
+        if not text:  # as Compose writes a variable that is not set
             continue
         field = variable.removeprefix(_PREFIX).lower()
         if field not in Settings.model_fields:

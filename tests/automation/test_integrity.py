@@ -90,12 +90,39 @@ def test_a_damaged_online_file_is_replaced_and_filled(shop: LivingShop, damage: 
     assert answers(shop) == before
 
 
+def test_a_damaged_file_is_kept_beside_the_one_of_the_damage_before(shop: LivingShop) -> None:
+    home = shop.place / "home"
+    for _ in range(2):
+        (home / "online.db").write_bytes(b"garbage" * 2000)
+        assert repair(shop)
+    assert (home / "online.db.damaged").read_bytes() == (home / "online.db.damaged.2").read_bytes() != b""
+
+
 def test_all_objects_gone_are_made_from_the_source_files_but_for_what_a_backup_has(shop: LivingShop) -> None:
     shutil.rmtree(shop.place / "home" / "objects")
     repairs = {one.damage.what: one for one in repair(shop)}
     assert "later ingests are lost" in str(repairs["source visits"].result)
     assert "Restore them from a backup" in str(repairs["release of version 1"].failure)
-    assert {one.what for one in find_damage(pipeline_context(shop.opened()))} == {"release of version 1"}
+    assert {one.what for one in find_damage(pipeline_context(shop.opened()))} == {
+        "release of version 1",
+        "training set of version 1",
+        "files of the run of version 1",
+    }
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("place", ["objects/shop/training_sets", "objects/shop/runs", "mlartifacts/shop"])
+def test_damage_of_a_training_is_named_for_a_backup(shop: LivingShop, place: str, damage: str) -> None:
+    files = sorted(path for path in (shop.place / "home" / place).rglob("*") if path.is_file() and path.stat().st_size)
+    for file in files[:: max(len(files) // 6, 1)]:
+        data = file.read_bytes()
+        damage_file(file, damage)
+        (found,) = find_damage(pipeline_context(shop.opened()))
+        assert "of version 1" in found.what
+        assert found.repair is None
+        assert "backup" in found.remedy
+        file.write_bytes(data)
+        assert find_damage(pipeline_context(shop.opened())) == []
 
 
 def test_a_source_that_is_gone_too_leaves_the_records_as_they_are(shop: LivingShop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,9 +13,17 @@ import pytest
 from tests.features.builders import NOW, a_view
 from tests.features.test_policies import ARelease, a_release
 from tests.shop import write_shop
-from touchline.cli.opening import Home, OpenedProject, load_default, open_joins, release_reader, training_options
+from touchline.cli.opening import (
+    Home,
+    OpenedProject,
+    load_default,
+    open_joins,
+    project_folders,
+    release_reader,
+    training_options,
+)
 from touchline.clock import FrozenClock
-from touchline.errors import InvalidSetting, MissingDependency
+from touchline.errors import BackendUnavailable, InvalidSetting, MissingDependency, ProjectNotFound
 from touchline.features import FeatureReader, LastValues, MirroredStore, StoreCopy
 from touchline.settings import Settings
 
@@ -79,3 +88,27 @@ def test_a_new_home_is_for_its_user_alone(tmp_path: Path) -> None:
     home = Home(Settings(home=tmp_path / "new" / "home"), tmp_path)
     home.database.close()
     assert stat.S_IMODE((tmp_path / "new" / "home").stat().st_mode) == 0o700
+
+
+def test_a_home_whose_database_is_gone_is_not_begun_anew(tmp_path: Path) -> None:
+    """A new database has no API key: the server would be open to everyone."""
+    home = Home(Settings(home=tmp_path), tmp_path)
+    home.database.close()
+    home.objects.write("shop/raw/1", b"bytes")
+    for damage in (Path.unlink, lambda path: path.write_bytes(b"")):
+        damage(tmp_path / "touchline.db")
+        with pytest.raises(BackendUnavailable, match=r"missing or empty.*Restore it from a backup"):
+            _ = Home(Settings(home=tmp_path), tmp_path).database
+    shutil.rmtree(tmp_path / "objects")
+    Home(Settings(home=tmp_path), tmp_path).database.close()
+
+
+def test_a_default_project_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    write_shop(tmp_path)
+    environment = {"TOUCHLINE_HOME": str(tmp_path / "home")}
+    home = Home(Settings.from_environment({**environment, "TOUCHLINE_PROJECT": "nope"}), tmp_path)
+    with pytest.raises(ProjectNotFound, match="nope"):
+        project_folders(home, [])
+    empty = Settings.from_environment({**environment, "TOUCHLINE_PROJECT": "", "TOUCHLINE_PORT": ""})
+    assert (empty.project, empty.port) == (None, 8000)
+    assert project_folders(Home(empty, tmp_path), []) == [tmp_path / "projects" / "shop"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.registry.builders import a_registry, a_trained
-from touchline.registry import record_version
+from touchline.registry import open_tracking, record_version
 from touchline.storage import Database
 
 
@@ -44,6 +44,15 @@ def test_a_home_elsewhere_has_its_own_files_and_leaves_the_old_place_alone(tmp_p
         assert [file.path for file in client.list_artifacts(version.run_id)]
     assert sorted(old.rglob("*")) == before
     database.close()
+
+
+def test_a_database_that_was_left_half_made_is_made_again(tmp_path: Path) -> None:
+    """As by a full disk in the first training: MLflow itself would stop at a table that exists already."""
+    (tmp_path / "mlflow.db.partial").write_bytes(b"half" * 1000)
+    (tmp_path / "mlflow.db").touch()
+    tracking = open_tracking(f"sqlite:///{tmp_path}/mlflow.db", artifacts=tmp_path / "mlartifacts")
+    assert len(tracking.client.search_experiments()) == 1
+    assert not list(tmp_path.glob("*.partial*"))
 
 
 _OPEN = """

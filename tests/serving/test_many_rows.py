@@ -69,8 +69,27 @@ def test_a_job_goes_on_where_a_kill_stopped_it(tmp_path: Path) -> None:
         assert (len(lines), lines[0]) == (3, b'{"first": 1}')
 
 
+def test_jobs_that_cannot_be_worked_off_here_harm_no_other(tmp_path: Path) -> None:
+    """A damaged status, a project that another server serves, and a folder that is no job."""
+    folder = tmp_path / "others"
+    with a_server(tmp_path, Shelf.of(a_release())) as server:
+        jobs = Jobs(folder, server.serving)
+        damaged, elsewhere, job = (jobs.submit(name, [b'{"age": 1}']) for name in ("shop", "leads", "shop"))
+        (folder / damaged.id / "status.json").write_bytes(b"[]")
+        (folder / "notes").mkdir()
+        (folder / "notes" / "status.json").write_bytes(b"{}")
+        jobs.start()
+        wait_for(lambda: jobs.find("shop", job.id).state == "done")
+        assert "status file is damaged" in jobs.find("shop", damaged.id).message
+        assert jobs.find("leads", elsewhere.id).state == "waiting"
+        jobs.stop()
+        for unknown in ("A" * 300, "\u00e9" * 26):
+            assert server.client.get(f"/predict/jobs/{unknown}").status_code == 404
+
+
 @pytest.mark.parametrize(
-    "body", [b"", b" ", b"[]", b"{}", b"{", b"7", b"[{}", b"[{},", b"[{}] x", b"[{} {}]", b"\xff", b"[" * 9000]
+    "body",
+    [b"", b" ", b"[]", b"{}", b"{", b"7", b"[{}", b"[{},", b"[{}] x", b"[{} {}]", b"[{},]", b"\xff", b"[" * 9000],
 )
 def test_a_job_is_a_list_of_rows(tmp_path: Path, body: bytes) -> None:
     with a_server(tmp_path, Shelf.of(a_release())) as server:
@@ -161,7 +180,7 @@ def test_a_frame_is_scored_in_parts_and_misses_no_column() -> None:
 class _Line:
     """A regression that knows how far it may be off."""
 
-    interval = PredictionInterval(2.5, 0.9, 100)
+    interval = PredictionInterval((2.5,), (), 0.9, 100)
 
     def predict(self, vectors: Vectors) -> Vectors:
         return vectors[:, :1] * 2.0

@@ -114,6 +114,7 @@ def test_a_server_that_lags_sends_new_requests_away(shop: Server) -> None:
         ({"Host": "[::1]:8000"}, 200),
         ({"Origin": "https://evil.example", "Content-Type": "text/plain"}, 403),
         ({"Origin": "null", "Content-Type": "text/plain"}, 403),
+        ({"Origin": "http://[", "Content-Type": "text/plain"}, 403),
         ({"Origin": "https://ours.example"}, 200),
     ],
 )

@@ -13,7 +13,7 @@ from sqlalchemy import Table, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from tests.storage.children import finish, start
-from touchline.errors import InvalidSetting
+from touchline.errors import BackendUnavailable, InvalidSetting
 from touchline.storage import Database, sqlite_damage, tables
 
 NOON = datetime(2009, 4, 15, 12, 0, 0, 1, tzinfo=UTC)
@@ -186,3 +186,40 @@ def test_a_damaged_file_is_told_from_a_sound_one_whatever_its_name(tmp_path: Pat
     data[5000:9000] = b"garbage " * 500
     file.write_bytes(data)
     assert sqlite_damage(file) is not None
+
+
+@pytest.mark.parametrize("change", ["deleted", "replaced"])
+def test_a_file_that_goes_away_while_it_is_open_takes_no_more_writes(tmp_path: Path, change: str) -> None:
+    """SQLite writes on into a deleted file: everything since then would be lost without a word."""
+    file = tmp_path / "touchline.db"
+    database = Database.open(f"sqlite:///{file}")
+    database.migrate()
+    watch = database.watch()
+    if change == "replaced":
+        (tmp_path / "backup.db").write_bytes(file.read_bytes())
+        (tmp_path / "backup.db").replace(file)
+    else:
+        file.unlink()
+    for transaction in (database.begin, database.append, database.connect):
+        with pytest.raises(BackendUnavailable, match="deleted or replaced while it was open"), transaction():
+            pytest.fail("the transaction began")
+    assert watch is not None
+    database.close()
+
+
+def test_a_read_only_file_is_named_and_no_value_is_shown(tmp_path: Path) -> None:
+    file = tmp_path / "touchline.db"
+    database = Database.open(f"sqlite:///{file}")
+    database.migrate()
+    database.close()
+    read_only = Database.open(f"sqlite:///{file}")
+
+    def write() -> None:
+        with read_only.begin() as connection:
+            connection.exec_driver_sql("PRAGMA query_only=ON")  # as on a file system that is mounted to be read
+            connection.execute(insert(tables.http_requests).values({**a_request_count(1), "project": "s3cret"}))
+
+    with pytest.raises(BackendUnavailable, match="writable for this user") as raised:
+        write()
+    assert "s3cret" not in str(raised.value)
+    read_only.close()

@@ -24,10 +24,19 @@ from touchline.features import (
     empty_view,
     find_damaged_rows,
     materialize,
+    read_training_set,
 )
 from touchline.features.online.sqlite import SqliteOnlineStore
 from touchline.ingest import all_snapshots, ingest_anew
-from touchline.registry import Releases, build_release, declared_families, mirror, read_version
+from touchline.registry import (
+    Releases,
+    build_release,
+    declared_families,
+    find_run_damage,
+    mirror,
+    read_version,
+    read_versions,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +45,7 @@ if TYPE_CHECKING:
     from touchline.ingest import Source
 
 
+_BACKUP = "Serving does not need it. Restore it from a backup."
 _BY_A_NEW_VERSION = "Promote a version that is trained on the present declaration."
 
 
@@ -73,7 +83,8 @@ class _ViewInUse:
 
 def find_damage(context: PipelineContext) -> list[Damage]:
     """All damage of one project, in the order in which it must be repaired: sources, histories, online, releases."""
-    return [*_sources(context), *_histories(context), *_online(context), *_releases(context)]
+    damage = [*_sources(context), *_histories(context), *_online(context), *_releases(context)]
+    return [*damage, *_versions(context)]
 
 
 def repair_damage(context: PipelineContext) -> Iterator[Repair]:
@@ -194,6 +205,21 @@ def _releases(context: PipelineContext) -> Iterator[Damage]:
                 "To build it again from the files of its run",
                 partial(_build_again, context, version, release_id),
             )
+
+
+def _versions(context: PipelineContext) -> Iterator[Damage]:
+    """The training set and the run of every version: `models reproduce` and a release that is built again need them."""
+    stores, project = context.stores, context.project.name
+    for version in read_versions(stores, project):
+        try:
+            training_set = read_training_set(version.training_set_hash, project=project, stores=stores)
+            problem = "its record is missing" if training_set is None else None
+        except (StoredFileDamaged, ObjectNotFound) as damaged:
+            problem = str(damaged)
+        if problem:
+            yield Damage(f"training set of version {version.version}", problem, _BACKUP, None)
+        if problem := find_run_damage(stores, version):
+            yield Damage(f"files of the run of version {version.version}", problem, _BACKUP, None)
 
 
 def _build_again(context: PipelineContext, version: int, release_id: str) -> str:

@@ -49,10 +49,24 @@ class Home:
 
     @cached_property
     def database(self) -> Database:
-        _ = self.folder  # made before the database makes it for all to read
+        self._validate_database()  # makes the folder, before the database makes it for all to read
         database = storage.Database.open(self.settings.database)
         database.migrate()
         return database
+
+    def _validate_database(self) -> None:
+        """Raise `BackendUnavailable` where the database of a home that has files is gone: a new one would have no key.
+
+        Predictions, versions and API keys are nowhere else, so an empty database must not take its place unnoticed.
+        """
+        file, objects = self.folder / "touchline.db", self.folder / "objects"
+        is_lost = self.settings.database_url is None and not (file.exists() and file.stat().st_size)
+        if is_lost and any(path.is_file() for path in objects.rglob("*")):
+            raise errors.BackendUnavailable(
+                f"Database {file}",
+                f"it is missing or empty, and {objects} has files that it described",
+                "Restore it from a backup. To begin anew, move the home away.",
+            )
 
     @cached_property
     def objects(self) -> ObjectStore:
@@ -155,6 +169,8 @@ def project_folders(home: Home, places: list[str]) -> list[Path]:
     folders = projects.find_projects(places or list(home.settings.projects), base=home.base)
     if not folders:
         raise errors.ProjectNotFound("any project", home.base, [])
+    if home.settings.project is not None:
+        projects.find_projects([home.settings.project], base=home.base)  # raises where there is none of that name
     return folders
 
 

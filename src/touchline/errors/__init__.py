@@ -14,16 +14,16 @@
         UsageError
             InvalidView
                 LooksAhead
-            CandidateUnfit, ClassesUnordered, ClockNotFrozen, ClockRunsForward, ColumnUnknown,
-            DriftColumnUnknown, EntityKeyMissing, EntityNotFound, FeatureNotANumber, FeatureNotFound,
-            FeatureTypeMoved, FolderNotEmpty, IllegalStageChange, InvalidContract, InvalidEntityKey,
-            InvalidEntityRows, InvalidFilter, InvalidInstant, InvalidOutcomeTime, InvalidProject,
-            InvalidProjectName, InvalidPush, InvalidRequestField, InvalidSetting, KeyNotFound, KeyRequired,
-            ManifestNotFound, MissingColumns, MissingDependency, NotAPair, NotPortable, NothingNamed,
-            NothingToLearnFrom, ProjectExists, ProjectNotFound, ReasonMissing, RepeatedKey, RunNotFound,
-            SnapshotNotFound, SnapshotPruned, SourceFormatNotRead, TargetNeverVaries, UnknownName,
-            UnknownPlugin, UnknownPrediction, UnknownScore, UnreadableJson, VersionNotFound, ViewNotFound,
-            WrongLabel
+            AddressUnusable, CandidateUnfit, ClassesUnordered, ClockNotFrozen, ClockRunsForward,
+            ColumnUnknown, DriftColumnUnknown, EntityKeyMissing, EntityNotFound, FeatureNotANumber,
+            FeatureNotFound, FeatureTypeMoved, FolderNotEmpty, IllegalStageChange, InvalidContract,
+            InvalidEntityKey, InvalidEntityRows, InvalidFilter, InvalidInstant, InvalidOutcomeTime,
+            InvalidProject, InvalidProjectName, InvalidPush, InvalidRequestField, InvalidSetting, KeyNotFound,
+            KeyRequired, ManifestNotFound, MissingColumns, MissingDependency, NotAPair, NotPortable,
+            NothingNamed, NothingToLearnFrom, ProjectExists, ProjectNotFound, ReasonMissing, RepeatedKey,
+            RunNotFound, SnapshotNotFound, SnapshotPruned, SourceFormatNotRead, TargetNeverVaries,
+            UnknownName, UnknownPlugin, UnknownPrediction, UnknownScore, UnreadableJson, VersionNotFound,
+            ViewNotFound, WrongLabel
         BatchRejected, BudgetExceeded, ClassMissing, ColumnRetyped, ColumnsMismatch, DiskFull, GateFailed,
         HistoryMoved, InvalidObjectKey, InvalidSample, LabelsAllEqual, LabelsUnusable, LeakageFound,
         LeaseHeld, LeaseLost, ModelDamaged, ModelMismatch, NoCandidateWorked, NotComparable, NotEvaluated,

@@ -17,6 +17,7 @@ def nearest(name: str, allowed: Collection[str]) -> str:
     return f"Known: {', '.join(sorted(allowed)) or 'none'}."
 
 
+_QUERY = re.compile(r"([?&](?:password|passwd|pwd|token|sslpassword)=)[^&\s]*", re.IGNORECASE)
 _PASSWORD = re.compile(r"(?<=://)([^\s/@:]*:)[^\s]*(?=@)")
 
 
@@ -26,7 +27,7 @@ def without_passwords(text: str) -> str:
     >>> without_passwords("redis://ops:s3/c@ret@cache:6379/0 timed out")
     'redis://ops:***@cache:6379/0 timed out'
     """
-    return _PASSWORD.sub(r"\1***", text) if "://" in text else text
+    return _QUERY.sub(r"\1***", _PASSWORD.sub(r"\1***", text)) if "://" in text else text
 
 
 class TouchlineError(Exception):

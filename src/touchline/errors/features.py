@@ -156,9 +156,10 @@ class CorruptedFeatures(OnlineStoreError):
 class OnlineStoreUnavailable(OnlineStoreError):
     def __init__(self, store: str, reason: str, waited_seconds: float) -> None:
         self.store = store
+        what = f"did not answer within {waited_seconds:g} s" if waited_seconds else "cannot be read"
         super().__init__(
-            f"Online store {store} did not answer within {waited_seconds:g} s: {reason}. "
-            "Check that it runs and that its address is right."
+            f"Online store {store} {what}: {reason}. Check that it runs and that its address is right; "
+            "touchline doctor looks for damage."
         )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from touchline.errors.base import TouchlineError, UsageError, nearest
 
 __all__ = [
+    "AddressUnusable",
     "ClockNotFrozen",
     "ClockRunsForward",
     "InvalidInstant",
@@ -142,6 +143,16 @@ class PortTaken(TouchlineError):
         super().__init__(
             f"Port {port} on {host} is in use by another process. End that process, or choose another port: "
             f"{setting}={port + 1}"
+        )
+
+
+class AddressUnusable(UsageError):
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        self.host = host
+        at = f"port {port} of {host}" if port else host
+        super().__init__(
+            f"No process of this machine can listen on {at}: {reason}. Set TOUCHLINE_HOST to an address of this "
+            "machine, such as 127.0.0.1, or 0.0.0.0 for all of them, and the port to one that this user may use."
         )
 
 

@@ -44,7 +44,7 @@ class UnknownPrediction(UsageError):
 class WrongLabel(UsageError):
     def __init__(self, project: str, label: object, allowed: str) -> None:
         self.label = label
-        super().__init__(f"{label!r} is no label of {project}; allowed: {allowed}.")
+        super().__init__(f"{label!r} is no label of {project}; allowed: {allowed.rstrip('.')}.")
 
 
 class MissingColumns(UsageError):

@@ -54,6 +54,7 @@ from touchline.registry.release.releases import Release as Release
 from touchline.registry.release.releases import Releases as Releases
 from touchline.registry.release.transforms import transform_modules as transform_modules
 from touchline.registry.runs.aliases import project_aliases as project_aliases
+from touchline.registry.runs.file_hashes import find_run_damage as find_run_damage
 from touchline.registry.runs.list_runs import RunComparison as RunComparison
 from touchline.registry.runs.list_runs import RunQuery as RunQuery
 from touchline.registry.runs.list_runs import RunSummary as RunSummary

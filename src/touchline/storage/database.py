@@ -12,7 +12,7 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 
-from touchline.errors import DatabaseAhead, DatabaseBehind, InvalidSetting, MissingDependency
+from touchline.errors import BackendUnavailable, DatabaseAhead, DatabaseBehind, InvalidSetting, MissingDependency
 from touchline.storage import postgres, sqlite
 from touchline.storage.change_watch import ChangeWatch
 from touchline.storage.driver_errors import storage_failure
@@ -42,6 +42,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._file: tuple[int, int] | None = None
         self._dialect = _DIALECTS[engine.dialect.name]
 
     @classmethod
@@ -50,7 +51,9 @@ class Database:
         parsed = _checked_url(url)
         dialect = _DIALECTS[parsed.get_backend_name()]
         try:
-            engine = create_engine(parsed, json_serializer=_strict_json, **dialect.engine_options())
+            engine = create_engine(
+                parsed, json_serializer=_strict_json, hide_parameters=True, **dialect.engine_options()
+            )
         except ModuleNotFoundError as missing:
             raise MissingDependency("PostgreSQL", missing.name or "psycopg", ["postgres"]) from missing
         dialect.prepare(engine)
@@ -72,7 +75,7 @@ class Database:
 
         Raises `DatabaseBusy` when the turn does not come, `DiskFull`, or `BackendUnavailable`.
         """
-        with self._failures_named(), self.engine.connect() as plain:
+        with self._failures_named(is_write=True), self.engine.connect() as plain:
             connection = plain.execution_options(**self._dialect.WRITE)
             with connection.begin():
                 self._dialect.wait_for_turn(connection)
@@ -81,7 +84,7 @@ class Database:
     @contextmanager
     def append(self) -> Iterator[Connection]:
         """A write transaction for rows that depend on nothing stored; on PostgreSQL it waits for nobody."""
-        with self._failures_named(), self.engine.connect() as plain:
+        with self._failures_named(is_write=True), self.engine.connect() as plain:
             connection = plain.execution_options(**self._dialect.WRITE)
             with connection.begin():
                 yield connection
@@ -89,7 +92,7 @@ class Database:
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """A read: one consistent picture; a write in it is refused."""
-        with self._failures_named(), self.engine.connect() as plain:
+        with self._failures_named(is_write=False), self.engine.connect() as plain:
             yield plain.execution_options(**self._dialect.READ)
 
     def migrate(self) -> None:
@@ -137,12 +140,22 @@ class Database:
         """Let go of every connection."""
         self.engine.dispose()
 
+    def _validate_file(self) -> None:
+        """Raise `BackendUnavailable` where the file was deleted or replaced: writes to it would be lost."""
+        current = self._dialect.file_identity(self.engine)
+        if self._file is None:
+            self._file = current
+        elif current != self._file:
+            step = "Restore it from a backup if it is gone, then start touchline again."
+            raise BackendUnavailable(self.name, "its file was deleted or replaced while it was open", step)
+
     @contextmanager
-    def _failures_named(self) -> Iterator[None]:
+    def _failures_named(self, *, is_write: bool) -> Iterator[None]:
+        self._validate_file()
         try:
             yield
         except sqlalchemy.exc.DBAPIError as failure:
-            named = storage_failure(failure, self.name)
+            named = storage_failure(failure, self.name, is_write=is_write)
             if named is None:
                 raise
             raise named from failure

@@ -22,14 +22,18 @@ BUSY_SECONDS = 30.0
 """The longest wait of a writer: longer than any of our transactions, short enough for a person."""
 
 
-def storage_failure(failure: DBAPIError, database: str) -> TouchlineError | None:
-    """The error to raise instead, or None where the driver's own tells more (a broken constraint, bad SQL)."""
+def storage_failure(failure: DBAPIError, database: str, *, is_write: bool) -> TouchlineError | None:
+    """The error to raise instead, or None where the driver's own tells more (a broken constraint, bad SQL).
+
+    In a read, a refused write is a mistake in the code; in a write transaction the file is read-only.
+    """
     if isinstance(failure, IntegrityError) or failure.orig is None:
         return None
     code = getattr(failure.orig, "sqlite_errorname", None)
     if code is not None:
-        if code.startswith("SQLITE_READONLY") and not (failure.statement or "BEGIN").startswith("BEGIN"):
-            return None  # a write inside a read: a mistake in the code, not in the folder
+        is_begin = (failure.statement or "BEGIN").startswith(("BEGIN", "PRAGMA"))
+        if code.startswith("SQLITE_READONLY") and not is_write and not is_begin:
+            return None
         return _sqlite_failure(code, str(failure.orig), database)
     return _postgres_failure(failure, database)
 

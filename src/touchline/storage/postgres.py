@@ -36,3 +36,8 @@ def change_counter(engine: Engine) -> Callable[[], int | None]:  # noqa: ARG001 
 def wait_for_turn(connection: Connection) -> None:
     """Wait until no other `begin()` is open; the turn ends with the transaction."""
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_TURN})")
+
+
+def file_identity(_engine: Engine) -> tuple[int, int] | None:
+    """None: a server has no file of ours."""
+    return None

@@ -17,6 +17,7 @@ from touchline.cli.processes import supervisor
 from touchline.cli.processes.ports import require_free
 from touchline.cli.processes.up import bring_up, mlflow_process
 from touchline.cli.summary import print_summary, summarize
+from touchline.errors import without_passwords
 
 
 def register(app: typer.Typer) -> None:
@@ -101,7 +102,7 @@ def migrate(as_json: JsonOption = False) -> None:
     home = open_home()
     home.database.migrate()
     if as_json:
-        print_json({"database": home.settings.database.split("@")[-1], "migrated": True})
+        print_json({"database": without_passwords(home.settings.database), "migrated": True})
     else:
         typer.echo("the metadata database has the schema of this version")
 

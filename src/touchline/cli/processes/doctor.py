@@ -17,7 +17,7 @@ from touchline.automation import find_damage, repair_damage
 from touchline.cli.opening import Home, OpenedProject, pipeline_context
 from touchline.cli.processes import supervisor
 from touchline.cli.processes.ports import require_free
-from touchline.errors import PortTaken, TouchlineError
+from touchline.errors import AddressUnusable, PortTaken, TouchlineError, without_passwords
 from touchline.storage import sqlite_damage
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def examine(home: Home, *, repairs: bool = False) -> list[CheckResult]:
     found = [_python(), *_folder(home), *_database(home)]
     if any(result.mark == "wrong" for result in found):
         return [*found, *_ports(home)]
-    return [*found, *_projects(home, repairs=repairs), *_ports(home)]
+    projects_found = list(_projects(home, repairs=repairs))  # a repair may make the online store readable
+    return [*found, _online(home), *projects_found, *_ports(home)]
 
 
 def _python() -> CheckResult:
@@ -67,7 +68,7 @@ def _folder(home: Home) -> Iterator[CheckResult]:
 
 
 def _database(home: Home) -> Iterator[CheckResult]:
-    where = home.settings.database.split("@")[-1]
+    where = without_passwords(home.settings.database)
     try:
         home.database.migrate()
         problem = home.database.find_damage()
@@ -81,13 +82,28 @@ def _database(home: Home) -> Iterator[CheckResult]:
     else:
         yield CheckResult("wrong", "database", f"{where} is damaged: {problem}; it must come from a backup")
     tracking = home.settings.tracking_uri
-    if tracking.startswith("sqlite:///") and Path(tracking.removeprefix("sqlite:///")).exists():
-        damage = sqlite_damage(Path(tracking.removeprefix("sqlite:///")))
+    mlflow = Path(tracking.removeprefix("sqlite:///"))
+    if tracking.startswith("sqlite:///") and (mlflow.exists() or _has_runs(home)):
+        is_lost = not mlflow.exists() or mlflow.stat().st_size == 0
+        damage = "it is missing or empty, and the home has runs" if is_lost else sqlite_damage(mlflow)
         if damage is None:
             yield CheckResult("ok", "MLflow", tracking)
         else:
             step = "restore it from a backup; serving and the journal do not need it"
             yield CheckResult("wrong", "MLflow", f"{tracking} is damaged: {damage}; {step}")
+
+
+def _has_runs(home: Home) -> bool:
+    return any(path.is_dir() for path in (home.folder / "mlartifacts").glob("*"))
+
+
+def _online(home: Home) -> CheckResult:
+    """Whether the online store answers."""
+    try:
+        home.main_online.read([b"touchline doctor"])
+    except TouchlineError as failure:
+        return CheckResult("wrong", "online store", str(failure))
+    return CheckResult("ok", "online store", home.settings.online_store)
 
 
 def _projects(home: Home, *, repairs: bool) -> Iterator[CheckResult]:
@@ -150,5 +166,7 @@ def _ports(home: Home) -> Iterator[CheckResult]:
             require_free(settings.host, port, setting=setting)
         except PortTaken as taken:
             yield CheckResult("note", f"port {port}", str(taken))
+        except AddressUnusable as unusable:
+            yield CheckResult("wrong", f"port {port}", str(unusable))
         else:
             yield CheckResult("ok", f"port {port}", "free")

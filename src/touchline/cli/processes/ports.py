@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
-from touchline.errors import PortTaken
+from touchline.errors import AddressUnusable, PortTaken
 
 
 def require_free(host: str, port: int, *, setting: str) -> None:
@@ -14,5 +15,12 @@ def require_free(host: str, port: int, *, setting: str) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError as taken:
-            raise PortTaken(host, port, setting) from taken
+        except OSError as refused:
+            if refused.errno == errno.EADDRINUSE:
+                raise PortTaken(host, port, setting) from refused
+            raise AddressUnusable(host, port, refused.strerror or str(refused)) from refused
+
+
+def validate_host(host: str) -> None:
+    """Raise `AddressUnusable` where no process of this machine can listen on the address, whatever the port."""
+    require_free(host, 0, setting="TOUCHLINE_HOST")

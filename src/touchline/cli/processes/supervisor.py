@@ -49,10 +49,10 @@ class Running:
 
 def running(home: Path) -> Running | None:
     """The supervisor of this home, or None when none runs."""
-    lock = _folder(home) / "supervisor.lock"
-    if not lock.exists() or not _is_held(lock):
+    folder = home.absolute() / "run"
+    lock, state = folder / "supervisor.lock", folder / "supervisor.json"
+    if not lock.is_file() or not _is_held(lock):
         return None
-    state = _folder(home) / "supervisor.json"
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         try:
@@ -111,7 +111,7 @@ def _folder(home: Path) -> Path:
 
 
 def _is_held(lock: Path) -> bool:
-    with lock.open("a") as handle:
+    with lock.open() as handle:  # for reading: a lock needs no right to write
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from touchline import registry
 from touchline.cli.opening import Home
 from touchline.cli.processes import supervisor
-from touchline.cli.processes.ports import require_free
+from touchline.cli.processes.ports import require_free, validate_host
 from touchline.cli.server_client import api_url, mlflow_url
 from touchline.errors import ProcessFailed
 
@@ -31,6 +31,7 @@ def bring_up(home: Home, loaded: Sequence[LoadedProject], *, on_progress: Callab
     if running is not None and running.fingerprint == fingerprint:
         wait_until_ready(home, on_progress)
         return
+    validate_host(home.settings.host)
     if running is not None:
         on_progress("the declaration or a setting changed: starting the processes again")
         supervisor.stop(home.settings.home)

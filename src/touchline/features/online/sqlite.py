@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 
 from touchline.errors import OnlineStoreUnavailable
@@ -98,11 +99,16 @@ class SqliteOnlineStore:
     def set_aside(self) -> Path:
         """Move a damaged file out of the way, with its log; the next use makes a new one."""
         self.close()
-        aside = self._path.with_name(f"{self._path.name}.damaged")
+        aside = next(place for place in self._asides() if not place.exists())
         for suffix in ("-wal", "-shm"):
             Path(f"{self._path}{suffix}").unlink(missing_ok=True)
         self._path.replace(aside)
         return aside
+
+    def _asides(self) -> Iterator[Path]:
+        yield self._path.with_name(f"{self._path.name}.damaged")
+        for number in count(2):
+            yield self._path.with_name(f"{self._path.name}.damaged.{number}")
 
     def close(self) -> None:
         while self._opened:
@@ -136,7 +142,8 @@ class SqliteOnlineStore:
         return connection
 
     def _unavailable(self, wrong: sqlite3.Error) -> OnlineStoreUnavailable:
-        return OnlineStoreUnavailable(str(self._path), str(wrong), self._timeout_seconds)
+        is_busy = getattr(wrong, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+        return OnlineStoreUnavailable(str(self._path), str(wrong), self._timeout_seconds if is_busy else 0)
 
 
 _UNDER = "key >= ? AND key < ?"

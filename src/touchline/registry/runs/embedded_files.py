@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Final
 
-_PLACE = "place.txt"
+SQLITE: Final = "sqlite:///"
+_PLACE: Final = "place.txt"
 
 
 def adopt_files(database: Path, artifacts: Path) -> int:
@@ -29,6 +31,26 @@ def adopt_files(database: Path, artifacts: Path) -> int:
         changed = _rewrite(database, before, place) if before is not None and database.exists() else 0
         note.write_text(place + "\n")
     return changed
+
+
+def prepare_database(uri: str, make_tables: Callable[[str], None]) -> None:
+    """Make MLflow's SQLite database where there is none, whole or not at all.
+
+    It is made under another name: a database that a full disk or a kill left half-made would stop MLflow for ever.
+    """
+    if not uri.startswith(SQLITE) or _has_tables(database := Path(uri.removeprefix(SQLITE))):
+        return
+    partial = database.with_name(f"{database.name}.partial")
+    for path in database.parent.glob(f"{partial.name}*"):
+        path.unlink()
+    make_tables(f"{SQLITE}{partial}")
+    with closing(sqlite3.connect(partial)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    partial.replace(database)
+
+
+def _has_tables(database: Path) -> bool:
+    return database.exists() and database.stat().st_size > 0
 
 
 @contextmanager

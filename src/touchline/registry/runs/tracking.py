@@ -12,9 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from touchline.errors import TrackingUnavailable
-from touchline.registry.runs.embedded_files import adopt_files, exclusive
+from touchline.registry.release.digest import file_hashes
+from touchline.registry.runs.embedded_files import SQLITE, adopt_files, exclusive, prepare_database
 from touchline.registry.runs.mlflow_files import dataset_input, save_pyfunc
 from touchline.training import Model
 
@@ -35,7 +38,6 @@ _CLIENT_SETTINGS: Final = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
-_SQLITE: Final = "sqlite:///"
 _SOURCE_TAGS: Final = {"mlflow.source.name": "touchline train", "mlflow.source.type": "LOCAL"}
 
 T = TypeVar("T")
@@ -96,7 +98,7 @@ class Tracking:
             # MLflow's own choice would be the folder that the process happens to stand in.
             raise ValueError(f"MLflow at {uri} runs embedded: say with artifacts= where its files lie.")
         self.uri = uri
-        self._artifacts = artifacts
+        self.artifacts = artifacts
         self._patience = tuple(patience)
 
     @cached_property
@@ -109,20 +111,37 @@ class Tracking:
 
         # Below an error it tells of its own tables and of environments that nobody here asked for.
         logging.getLogger("mlflow").setLevel(logging.ERROR)
-        if self._artifacts is None:
+        if self.artifacts is None:
             return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-        adopt_artifacts(self.uri, self._artifacts)
-        with exclusive(self._artifacts):
-            client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-            client.search_experiments(max_results=1)  # these two make the tables of a new database
-            client.search_registered_models(max_results=1)
-        return client
+        adopt_artifacts(self.uri, self.artifacts)
+        with exclusive(self.artifacts):
+            prepare_database(self.uri, _make_tables)
+        return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     def log_run(self, run: RunLog) -> LoggedRun:
         """Log the run, its model and its version. After a failure nothing counts as registered, and the same
         call finishes what is missing. Raises `TrackingUnavailable` when MLflow stays away.
         """
         return self.attempt(lambda: self._log_run(run))
+
+    def local_hashes(self, logged: LoggedRun) -> dict[str, str]:
+        """SHA-256 of the files of a run and of its model by their paths below `artifacts`; none where MLflow is a
+        server.
+        """
+        if self.artifacts is None:
+            return {}
+        run = self.client.get_run(logged.run_id)
+        places = [str(run.info.artifact_uri)]
+        models = run.outputs.model_outputs if run.outputs else ()
+        places += [str(self.client.get_logged_model(model.model_id).artifact_location) for model in models]
+        root = self.artifacts.absolute()
+        folders = [Path(url2pathname(urlsplit(place).path)) for place in places]
+        return {
+            (folder / path).relative_to(root).as_posix(): digest
+            for folder in folders
+            if folder.is_relative_to(root)
+            for path, digest in file_hashes(folder).items()
+        }
 
     def attempt(self, act: Callable[[], T]) -> T:
         """Return the result of `act`; repeat it while MLflow is unreachable or its database locked."""
@@ -149,7 +168,7 @@ class Tracking:
         name = experiment_name(run.project)
         if found := self.client.get_experiment_by_name(name):
             return str(found.experiment_id)
-        place = (self._artifacts / name).absolute().as_uri() if self._artifacts else None
+        place = (self.artifacts / name).absolute().as_uri() if self.artifacts else None
         # Without a kind, MLflow's page of an experiment opens on traces of language models.
         kind = {"mlflow.experimentKind": "custom_model_development"}
         tags = {"touchline.project": run.project, "mlflow.note.content": _experiment_note(run), **kind}
@@ -262,10 +281,19 @@ def open_tracking(uri: str, *, artifacts: Path | None = None) -> Tracking:
     return Tracking(uri, artifacts=None if is_server(uri) else artifacts)
 
 
+def _make_tables(uri: str) -> None:
+    """Have MLflow make the tables of a new database."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    client.search_experiments(max_results=1)
+    client.search_registered_models(max_results=1)
+
+
 def adopt_artifacts(uri: str, artifacts: Path) -> None:
     """Make the files of an embedded MLflow those of the folder `artifacts`, where its home was moved or copied."""
-    if uri.startswith(_SQLITE):
-        adopt_files(Path(uri.removeprefix(_SQLITE)), artifacts)
+    if uri.startswith(SQLITE):
+        adopt_files(Path(uri.removeprefix(SQLITE)), artifacts)
 
 
 def experiment_name(project: str) -> str:

@@ -73,7 +73,7 @@ class Admission:
         if origin is None or method in ("GET", "HEAD", "OPTIONS"):
             return
         name = origin.decode("latin-1")
-        if not {name, "*"} & set(self._serving.limits.origins) and urlsplit(name).netloc != host:
+        if not {name, "*"} & set(self._serving.limits.origins) and _host_of(name) != host:
             raise ForeignOrigin("Origin", name, "this server's own, or one of CORS_ORIGINS")
 
     def _validate_load(self, path: str, headers: Headers) -> None:
@@ -117,6 +117,14 @@ def role_needed(method: str, path: str) -> Role | None:
     if method in ("GET", "HEAD", "OPTIONS"):
         return "viewer"
     return "operator" if path.startswith("/api/") and not _SCORING_PATH.fullmatch(path) else "scorer"
+
+
+def _host_of(origin: str) -> str | None:
+    """The host of an origin; None where it is no address."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _presented(headers: Headers) -> str | None:

@@ -47,6 +47,7 @@ _log = logging.getLogger("touchline.serving.http.jobs")
 _CHUNK = 100
 _LOOK_SECONDS = 2.0  # for jobs of other workers; those of this process wake the thread
 _RETENTION = timedelta(days=7)
+_ID_LENGTH = 26  # of a ULID
 _REQUEST = "request.jsonl"
 _SPACE: Any = re.compile(r"[ \t\r\n]*")
 _MOST_WAITING = 100
@@ -109,8 +110,8 @@ class Jobs:
 
     def find(self, project: str, job_id: str) -> Job:
         """The job of that id, or `NotFound`."""
-        job = _read_status(self._folder / job_id) if job_id.isalnum() else None
-        if job is None or job.project != project:
+        job = _read_status(self._folder / job_id) if _is_id(job_id) else None
+        if job is None or job.project not in (project, ""):
             raise NotFound(f"{project} has no job {job_id}.")
         return job
 
@@ -124,7 +125,7 @@ class Jobs:
     def jobs(self) -> list[Job]:
         """All jobs, oldest first."""
         folders = sorted(self._folder.iterdir()) if self._folder.is_dir() else []
-        return [job for folder in folders if (job := _read_status(folder)) is not None]
+        return [job for folder in folders if _is_id(folder.name) and (job := _read_status(folder)) is not None]
 
     def _work_until_end(self) -> None:
         while not self._ending.is_set():
@@ -133,7 +134,9 @@ class Jobs:
             with suppress(OSError):
                 for job in self.jobs():
                     if job.state in ("waiting", "running"):
-                        self._take(job)
+                        # Another server on this home may serve the project, or this one after its next start.
+                        if job.project in self._serving.slots:
+                            self._take(job)
                     elif self._serving.slots[self._serving.default].wall() - ulid_instant(job.id) > _RETENTION:
                         rmtree(self._folder / job.id, ignore_errors=True)
 
@@ -242,6 +245,8 @@ def _documents(text: str, *, is_list: bool) -> Iterator[str]:
         at = skip(text, end).end()
         if is_list and text[at : at + 1] == ",":
             at = skip(text, at + 1).end()
+            if text[at : at + 1] == "]":
+                raise MalformedBody(f"character {at}: a comma before the end of the list. Send a list of rows.")
         elif is_list and text[at : at + 1] != "]":
             raise MalformedBody(f"character {at}: expected , or ]. Send a list of rows, or a row a line.")
     if is_list and (at >= len(text) or text[at + 1 :].strip()):
@@ -259,6 +264,10 @@ def _resume(result: Path) -> tuple[int, int]:
     return whole.count(b"\n"), sum(line.startswith(b'{"problem"') for line in whole.splitlines())
 
 
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isalnum() and len(text) == _ID_LENGTH
+
+
 def _write_status(folder: Path, job: Job) -> None:
     partial = folder / "status.partial"
     partial.write_bytes(orjson.dumps(asdict(job)))
@@ -266,10 +275,14 @@ def _write_status(folder: Path, job: Job) -> None:
 
 
 def _read_status(folder: Path) -> Job | None:
+    """The job of a folder; None where there is none. A damaged status is a failed job."""
     try:
         return Job(**orjson.loads((folder / "status.json").read_bytes()))
-    except (FileNotFoundError, NotADirectoryError, orjson.JSONDecodeError):
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except (orjson.JSONDecodeError, TypeError, OSError) as damaged:
+        message = f"its status file is damaged ({type(damaged).__name__}); send the rows again"
+        return Job(folder.name, "", "failed", 0, 0, 0, message)
 
 
 @contextmanager

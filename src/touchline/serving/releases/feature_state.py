@@ -11,7 +11,7 @@ from touchline.errors import OnlineStoreError
 from touchline.features import FeatureReader, ServedView
 from touchline.features.vectors.watermark import ViewMetadata, instant_of
 
-FeatureStatus = Literal["ok", "aging", "emptied", "unreachable"]
+FeatureStatus = Literal["ok", "aging", "emptied", "unreachable", "failing"]
 _OLD_SHARE = 0.5  # of its time to live, after which a value is called aging: time to act before it expires
 
 
@@ -20,6 +20,7 @@ class FeatureState:
     """One view of a release in the online store; instants are project time.
 
     `aging`: it was last materialized more than half its time to live ago. `emptied`: the store holds nothing of it.
+    `failing`: reads of rows failed a moment ago, as where a part of the file is damaged.
     `has_stand_in`: a fallback or a copy gives its values where the store has none.
     """
 
@@ -33,8 +34,11 @@ class FeatureState:
     reason: str | None = None
 
 
-def read_feature_states(reader: FeatureReader, now: datetime) -> tuple[FeatureState, ...]:
-    """The state of each view that a release reads; a store that fails makes all of them unreachable."""
+def read_feature_states(reader: FeatureReader, now: datetime, *, failing: bool = False) -> tuple[FeatureState, ...]:
+    """The state of each view that a release reads; a store that fails makes all of them unreachable.
+
+    `failing`: reads of rows have failed since the last look, as of a file of which only a part is damaged.
+    """
     try:
         metadata = dict(zip(reader.views, reader.metadata(), strict=True))
     except OnlineStoreError as failure:
@@ -42,7 +46,11 @@ def read_feature_states(reader: FeatureReader, now: datetime) -> tuple[FeatureSt
             FeatureState(view.view, view.feature_version, "unreachable", reader.has_stand_in(view), reason=str(failure))
             for view in _distinct(reader)
         )
-    return tuple(_state(view, metadata[view], reader.has_stand_in(view), now) for view in _distinct(reader))
+    states = tuple(_state(view, metadata[view], reader.has_stand_in(view), now) for view in _distinct(reader))
+    if not failing or any(state.status == "emptied" for state in states):
+        return states
+    reason = "reads of rows fail: touchline doctor says why"
+    return tuple(replace(state, status="failing", reason=reason) for state in states)
 
 
 def _distinct(reader: FeatureReader) -> Iterable[ServedView]:

@@ -82,7 +82,7 @@ class ReleaseSlot:
         self.unreachable: str | None = None
         self.waiting: Waiting | None = None
         self.features: tuple[FeatureState, ...] = ()
-        self._features_read_at = -_FEATURES_SECONDS
+        self._features_read_at, self._store_failures = -_FEATURES_SECONDS, 0
         self.skew_proof: Callable[[str], SkewProof | None] = lambda _: None
         self._is_store_remote = is_store_remote
         self._source, self._clock, self._open_reader = source, clock, open_reader
@@ -130,15 +130,19 @@ class ReleaseSlot:
         self._features_read_at = now
         before = {state.view: state.status for state in self.features}
         reader = current.reader
-        self.features = read_feature_states(reader, self.now()) if isinstance(reader, FeatureReader) else ()
+        self.features = ()
+        if isinstance(reader, FeatureReader):
+            failures = reader.counters.failures
+            self.features = read_feature_states(reader, self.now(), failing=failures > self._store_failures)
+            self._store_failures = failures
         for state in self.features:
             if state.status in ("emptied", "unreachable") and before.get(state.view) != state.status:
                 _log.error("%s: the features of view %s are %s", self.project, state.view, state.status)
 
     @property
     def lacks_features(self) -> bool:
-        """Whether requests by key are refused: the online store was emptied of a view, and nothing stands in for it."""
-        return any(state.status == "emptied" and not state.has_stand_in for state in self.features)
+        """Whether requests by key are refused: the store cannot give the values of a view, and nothing stands in."""
+        return any(state.status in ("emptied", "unreachable") and not state.has_stand_in for state in self.features)
 
     def warm_previous(self) -> None:
         """Load the release a rollback would return to, if it is not loaded yet."""
@@ -168,6 +172,7 @@ class ReleaseSlot:
         self.current = ready
         self.previous = current or self.previous
         self.refused, self._retry_seconds = None, _FIRST_RETRY_SECONDS
+        self._store_failures = 0
         self.features, self._features_read_at = (), -_FEATURES_SECONDS  # another release reads other views
         self.meter.swaps += 1
         _log.info("%s: release %s (version %d) answers", self.project, wanted, ready.release.version)
