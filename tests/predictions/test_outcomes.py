@@ -80,7 +80,7 @@ def test_over_http_by_prediction_id(tmp_path: Path) -> None:
         assert (again["status"], again["predictions"]) == ("unchanged", 1)
         wrong = server.client.post("/outcomes", json={**body, "label": "maybe"})
         assert wrong.status_code == 422
-        assert "allowed: yes, no" in wrong.json()["detail"]
+        assert "allowed: one of yes, no" in wrong.json()["detail"]
         assert server.client.post("/outcomes", json={"label": "yes"}).status_code == 422
         assert server.client.post("/outcomes", json={**body, "prediction_id": "p9"}).status_code == 404
 
@@ -168,6 +168,22 @@ def test_an_example_id_with_the_keys_of_another_example_is_refused(tmp_path: Pat
         (problem,) = response.json()["errors"]
         assert (problem["field"], problem["actual"]) == ("1.home_team", "C")
         assert problem["allowed"] == "'A', which the open example 'e1' has"
+
+
+def test_wrong_outcomes_are_named_by_row_and_field_alone(tmp_path: Path) -> None:
+    with a_server(tmp_path, Shelf.of(a_match_release())) as server:
+        rows = [
+            {"example_id": "e", "label": "yes"},
+            {"example_id": "f", "label": "maybe"},
+            {"example_id": "g", "label": 1},
+        ]
+        response = server.client.post("/outcomes", json=rows)
+        assert response.status_code == 422
+        assert [problem["field"] for problem in response.json()["errors"]] == ["1.label", "2.label"]
+        assert response.json()["errors"][0]["allowed"] == "one of yes, no"
+        response = server.client.post("/outcomes", json=[rows[0], {"example_id": "f", "label": None}])
+        assert [problem["field"] for problem in response.json()["errors"]] == ["1.label"]
+        assert OutcomeRecords(server.database, "shop").newest(["e"]) == {}
 
 
 def test_an_example_that_is_not_open_needs_its_keys_in_the_request(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@
             NothingNamed, NothingToLearnFrom, ProjectExists, ProjectNotFound, ReasonMissing, RepeatedKey,
             RunNotFound, SnapshotNotFound, SnapshotPruned, SourceFormatNotRead, TargetNeverVaries,
             UnknownName, UnknownPlugin, UnknownPrediction, UnknownScore, UnreadableJson, VersionNotFound,
-            ViewNotFound, WrongLabel
+            ViewNotFound
         BatchRejected, BudgetExceeded, ClassMissing, ColumnRetyped, ColumnsMismatch, DiskFull, GateFailed,
         HistoryMoved, InvalidObjectKey, InvalidSample, LabelsAllEqual, LabelsUnusable, LeakageFound,
         LeaseHeld, LeaseLost, ModelDamaged, ModelMismatch, NoCandidateWorked, NotComparable, NotEvaluated,

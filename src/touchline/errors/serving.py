@@ -15,7 +15,6 @@ __all__ = [
     "NothingInProduction",
     "ReleaseNotFound",
     "UnknownPrediction",
-    "WrongLabel",
 ]
 
 
@@ -39,12 +38,6 @@ class UnknownPrediction(UsageError):
             "A prediction is in the log a second after its answer; for one older than the log keeps, "
             "give the example_id."
         )
-
-
-class WrongLabel(UsageError):
-    def __init__(self, project: str, label: object, allowed: str) -> None:
-        self.label = label
-        super().__init__(f"{label!r} is no label of {project}; allowed: {allowed.rstrip('.')}.")
 
 
 class MissingColumns(UsageError):

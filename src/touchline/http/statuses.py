@@ -29,7 +29,6 @@ from touchline.errors import (
     UsageError,
     VersionNotFound,
     ViewNotFound,
-    WrongLabel,
 )
 from touchline.http.problems import (
     FeaturesStale,
@@ -105,8 +104,6 @@ def _field_problem(error: TouchlineError) -> FieldProblem:
         return FieldProblem(error.column, str(error), None, "number")
     if isinstance(error, InvalidOutcomeTime):
         return FieldProblem("label_timestamp", str(error).rstrip("."), error.given.isoformat(), None)
-    if isinstance(error, WrongLabel):
-        return FieldProblem("label", str(error), error.label, None)
     field = "body" if isinstance(error, (EntityKeyMissing, InvalidPush)) else ""
     return FieldProblem(getattr(error, "key", field), str(error).rstrip("."), None, None)
 

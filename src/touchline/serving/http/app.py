@@ -26,7 +26,7 @@ from touchline.http.statuses import problem_of
 from touchline.serving.http.docs_page import docs_router
 from touchline.serving.http.jobs import Jobs
 from touchline.serving.http.openapi import FAILURES, document_of
-from touchline.serving.http.outcome_bodies import TAGS
+from touchline.serving.http.outcome_bodies import is_tag
 from touchline.serving.http.project_routes import project_router
 from touchline.serving.http.respond import PredictHere
 from touchline.serving.http.response_bodies import ReleaseBodies
@@ -113,13 +113,12 @@ def _add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, wrong: RequestValidationError) -> Response:
-        problems = [
-            FieldProblem(
-                ".".join(str(part) for part in error["loc"][1:] if part not in TAGS), str(error["msg"]), None, None
-            )
-            for error in wrong.errors()[:50]
-        ]
-        return reply(request, InvalidRequest(problems))
+        messages: dict[str, dict[str, None]] = {}
+        for error in wrong.errors():
+            field = ".".join(str(part) for part in error["loc"][1:] if not is_tag(part))
+            messages.setdefault(field, {})[str(error["msg"])] = None
+        problems = [FieldProblem(field, "; or: ".join(told), None, None) for field, told in messages.items()]
+        return reply(request, InvalidRequest(problems[:50]))
 
     @app.exception_handler(Exception)
     async def on_anything(request: Request, wrong: Exception) -> Response:  # noqa: ARG001  starlette logs it

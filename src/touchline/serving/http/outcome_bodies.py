@@ -17,8 +17,13 @@ Label = (
     | Annotated[float, Field(allow_inf_nan=False)]
     | bool
 )
-TAGS = ("one", "many", "example", "prediction")
-"""Parts of an error path that name no field."""
+_TAGS = ("one", "many", "example", "prediction", "str", "int", "float", "bool", "list", "dict")
+_TAG_STARTS = ("constrained-", "literal[", "function-", "nullable[", "list[", "dict[")
+
+
+def is_tag(part: int | str) -> bool:
+    """Whether a part of an error's path names one of several types and no field."""
+    return isinstance(part, str) and (part in _TAGS or part.startswith(_TAG_STARTS))
 
 
 class ExampleOutcome(BaseModel):

@@ -16,7 +16,7 @@ from fastapi.responses import FileResponse
 from fastapi.routing import APIRoute
 from pydantic import Field
 
-from touchline.errors import WrongLabel
+from touchline.http.problems import FieldProblem, InvalidRequest
 from touchline.http.statuses import ACCEPTED
 from touchline.predictions import Outcome, OutcomeRecords, Receipt
 from touchline.registry import LoadedRelease
@@ -60,7 +60,7 @@ def project_router(serving: Serving, slot: ReleaseSlot, jobs: Jobs, *, prefix: s
     _add_jobs(router, serving, slot, jobs)
 
     def post_outcomes(body: Any) -> Receipts:
-        return Receipts(outcomes=_record(serving, slot, body if isinstance(body, list) else [body]))
+        return Receipts(outcomes=_record(serving, slot, body))
 
     router.post("/outcomes", summary="Record outcomes", response_model=Receipts)(
         _documented(post_outcomes, bodies.outcomes)
@@ -154,7 +154,9 @@ def _json(document: bytes, status: int = 200) -> Response:
     return Response(document, status, media_type="application/json")
 
 
-def _record(serving: Serving, slot: ReleaseSlot, bodies: Sequence[PredictionOutcome | ExampleOutcome]) -> list[Receipt]:
+def _record(serving: Serving, slot: ReleaseSlot, body: Any) -> list[Receipt]:
+    is_many = isinstance(body, list)
+    bodies: Sequence[PredictionOutcome | ExampleOutcome] = body if is_many else [body]
     outcomes = [
         Outcome(body.label, prediction_id=body.prediction_id, label_timestamp=body.label_timestamp)
         if isinstance(body, PredictionOutcome)
@@ -162,22 +164,26 @@ def _record(serving: Serving, slot: ReleaseSlot, bodies: Sequence[PredictionOutc
         for body in bodies
     ]
     if slot.current is not None:
-        validate_labels(slot.current.release, outcomes)
+        validate_labels(slot.current.release, outcomes, is_many=is_many)
     receipts = OutcomeRecords(serving.database, slot.project).record(outcomes, source="http", now=slot.now())
     for receipt in receipts:
         slot.meter.outcomes[receipt.status] += 1
     return list(receipts)
 
 
-def validate_labels(release: LoadedRelease, outcomes: Sequence[Outcome]) -> None:
-    """Raise `WrongLabel` for a label that the release's task cannot have."""
-    for outcome in outcomes:
+def validate_labels(release: LoadedRelease, outcomes: Sequence[Outcome], *, is_many: bool) -> None:
+    """Raise `InvalidRequest` for labels that the release's task cannot have."""
+    is_regression = release.kind == "regression"
+    allowed = "a finite number" if is_regression else f"one of {', '.join(release.classes)}"
+    problems = []
+    for index, outcome in enumerate(outcomes):
         label = outcome.label
-        if release.kind == "regression":
-            if isinstance(label, str) or not math.isfinite(label):
-                raise WrongLabel(release.project, label, "a finite number")
-        elif str(label) not in release.classes:
-            raise WrongLabel(release.project, label, ", ".join(release.classes))
+        is_number = not isinstance(label, str) and math.isfinite(label)
+        if not (is_number if is_regression else str(label) in release.classes):
+            where = f"{index}.label" if is_many else "label"
+            problems.append(FieldProblem(where, f"is no label of {release.project}", label, allowed))
+    if problems:
+        raise InvalidRequest(problems[:50])
 
 
 def model_info(release: LoadedRelease) -> dict[str, Any]:
