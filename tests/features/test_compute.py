@@ -157,7 +157,7 @@ def test_the_path_from_ingest_to_training_set(compute: Any, stores: SomeStores) 
         )
 
     snapshot = read_snapshot("p", "games", stores)
-    frame = build_examples(fixtures, {"games": snapshot})
+    frame = build_examples(fixtures, {"games": snapshot}).rows
     training_set = build_training_set(frame, [view.on("team", prefix="own")], {view.name: history})
     assert training_set.frame["own_total"].to_list() == [3, 4, 0]
     assert training_set.frame["cluster"].to_list() == ["2024-01-02", "2024-01-03", "2024-01-04"]

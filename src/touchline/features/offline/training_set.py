@@ -40,6 +40,12 @@ class TrainingSet:
     hash: str
     lineage: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def excluded(self) -> Mapping[str, int]:
+        """The number of examples that the declaration left out, by reason."""
+        excluded: Mapping[str, int] = self.lineage.get("excluded", {})
+        return excluded
+
     def vectors(self, frame: pl.DataFrame | None = None) -> Vectors:
         """The model columns of the frame (or of rows of it) as float64 [rows, columns]."""
         return frame_vectors(self.columns, self.frame if frame is None else frame)
