@@ -197,7 +197,9 @@ class Training(BaseModel):
     )
     trusted: tuple[str, ...] = Field(default=(), description="columns that may tell the label by themselves")
     baselines: Mapping[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="name to the columns that hold its probabilities in class order"
+        default_factory=dict,
+        description="name to the columns of the examples that hold its probabilities in class order, or its number; "
+        "a column that the task's `inputs` do not list is for this comparison alone",
     )
     blend: bool = Field(default=True, description="an average of the candidates competes too")
     bags: Annotated[int, Field(ge=1, le=20)] = Field(default=1, description="fits of each member of a blend, by seed")
