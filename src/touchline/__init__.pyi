@@ -1,4 +1,5 @@
 from touchline.contracts import Contract as Contract
+from touchline.contracts import Field as Field
 from touchline.contracts import dataset_check as dataset_check
 from touchline.contracts import row_check as row_check
 from touchline.features import Entity as Entity

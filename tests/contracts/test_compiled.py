@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AwareDatetime, Field, NaiveDatetime, ValidationError
 
+import touchline
 from touchline.contracts import Contract, DateFormat, compile_contract, dataset_check, row_check
 from touchline.errors import ColumnsMismatch
 
@@ -198,3 +199,12 @@ def _is_valid(row: dict[str, Any]) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def test_a_declaration_imports_its_fields_from_touchline() -> None:
+    class Seat(touchline.Contract):
+        row: int = touchline.Field(ge=1)
+
+    checked = compile_contract(Seat).check(pl.DataFrame({"row": [0, 1]}))
+    assert checked.accepted["row"].to_list() == [1]
+    assert checked.rejected["rule"].to_list() == ["row >= 1"]

@@ -92,7 +92,7 @@ def a_pipeline(name: str, folder: Path, choose: pl.Expr | None = None) -> Pipeli
     }
     task = project.task
     snapshots = {source.name: read_snapshot(name, source.name, stores) for source in project.sources}
-    examples = build_examples(task.examples, snapshots)
+    examples = build_examples(task.examples, snapshots).rows
     training_set = build_training_set(examples, task.features, histories, task.inputs, task.on_demand)
     return Pipeline(name, task, tuple(project.feature_views), histories, examples, training_set.columns)
 

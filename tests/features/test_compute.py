@@ -147,6 +147,13 @@ def test_a_damaged_training_set_is_never_read(stores: SomeStores, damage: str) -
         read_training_set(training_set.hash, project="p", stores=stores)
 
 
+def test_a_column_of_the_examples_that_is_no_input_is_carried_and_never_seen_by_the_model() -> None:
+    frame = an_examples_frame(points=[1.0, 2.0]).with_columns(market=pl.Series([0.4, 0.6]))
+    training_set = build_training_set(frame, [], {}, ["points"])
+    assert training_set.frame["market"].to_list() == [0.4, 0.6]
+    assert [column.name for column in training_set.columns] == ["points"]
+
+
 def test_the_path_from_ingest_to_training_set(compute: Any, stores: SomeStores) -> None:
     view, history = compute(FIRST)
 
@@ -157,7 +164,7 @@ def test_the_path_from_ingest_to_training_set(compute: Any, stores: SomeStores) 
         )
 
     snapshot = read_snapshot("p", "games", stores)
-    frame = build_examples(fixtures, {"games": snapshot})
+    frame = build_examples(fixtures, {"games": snapshot}).rows
     training_set = build_training_set(frame, [view.on("team", prefix="own")], {view.name: history})
     assert training_set.frame["own_total"].to_list() == [3, 4, 0]
     assert training_set.frame["cluster"].to_list() == ["2024-01-02", "2024-01-03", "2024-01-04"]

@@ -209,3 +209,12 @@ def test_a_cluster_whose_library_is_missing_names_the_extra(monkeypatch: pytest.
         open_runner("ray")
     with pytest.raises(UnknownPlugin, match="local, ray, spark"):
         open_runner("dask")
+
+
+def test_examples_without_the_keys_of_a_view_are_told_how_to_name_theirs() -> None:
+    examples = the_examples([{"team": "A", "ground": 0, "cutoff": day(1)}]).drop("ground")
+    message = (
+        r"joined on 'ground', which the examples do not have \(they have team, cutoff\).*places\.on\(<column with "
+    )
+    with pytest.raises(InvalidView, match=message):
+        point_in_time_join(examples, [a_places_view().on()], {"places": a_history([]).lazy()})

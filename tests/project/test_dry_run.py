@@ -24,7 +24,10 @@ MISTAKES = {
     "a slice that the examples lack": (FEATURES, FEATURES + ', slices=["region"]', "`slices` names 'region'"),
     "a join on no column": ('spending.on("customer")', 'spending.on("costumer")', "is joined on 'costumer'"),
     "a key of another type": ('cutoff="at",', 'cutoff="at", who=pl.lit(1),', ""),
-    "a baseline of no column": (LEARN, LEARN + ', baselines={"market": ["odds"]}', "baseline 'market' names"),
+    "a baseline of no column": (LEARN, LEARN + ', baselines={"market": ["odds", "cutoff"]}', "baseline 'market' names"),
+    "a baseline with a column too few": (
+        LEARN, LEARN + ', baselines={"market": ["customer"]}', "names customer; name one column for each of no, yes",
+    ),
     "a trusted column that is none": (LEARN, LEARN + ', trusted=["usuall"]', "names 'usuall', which is no column"),
     "examples without a stamp": ('label_timestamp="event_timestamp",', "", "returns no label_timestamp"),
     "a view of no column": ('pl.col("spent").rolling_mean', 'pl.col("spend").rolling_mean', "unable to find column"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,8 @@ from touchline.contracts import Contract
 from touchline.features import ColumnSpec, TrainingSet, examples, on_demand
 from touchline.ingest import Source
 from touchline.registry import Trained, open_tracking
+from touchline.registry.release.digest import DIGEST_FILE, digest_of, file_hashes
+from touchline.registry.release.manifest import ReleaseManifest
 from touchline.storage import Database
 from touchline.training import Task, Training, TrainingResult, classification, regression, train
 
@@ -127,3 +130,11 @@ def a_registry(database: Database, folder: Path, *, now: datetime = NOW, trackin
     uri = tracking_uri or f"sqlite:///{folder / 'mlflow.db'}"
     tracking = open_tracking(uri, artifacts=folder / "mlflow-artifacts")
     return all_stores(database, folder, clock=FrozenClock(now), tracking=tracking)
+
+
+def sign_again(folder: Path) -> None:
+    """The manifest and the digest of a bundle that somebody has changed on purpose."""
+    hashes = {name: value for name, value in file_hashes(folder).items() if name != "release.json"}
+    manifest = ReleaseManifest.from_bytes((folder / "release.json").read_bytes())
+    (folder / "release.json").write_bytes(replace(manifest, files=hashes).to_bytes())
+    (folder / DIGEST_FILE).write_text(digest_of(file_hashes(folder)) + "\n", encoding="ascii")

@@ -15,12 +15,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.registry.builders import a_trained
+from tests.registry.builders import a_trained, sign_again
 from touchline.errors import NotPortable, TransformBroken
 from touchline.features import OnDemand
 from touchline.registry import Registry, build_release, load_release, read_version, record_version
-from touchline.registry.release.digest import DIGEST_FILE, digest_of, file_hashes
-from touchline.registry.release.manifest import OnDemandCode, ReleaseManifest
+from touchline.registry.release.manifest import OnDemandCode
 from touchline.registry.release.transforms import locate_transform, release_transforms, transform_modules
 
 Columns = Mapping[str, NDArray[Any]]
@@ -166,13 +165,13 @@ def test_the_self_test_runs_the_transforms(two: Registry) -> None:
     for code, message in ((b"return values * SCALE", b"return values * other"), (b"SCALE = 2.0", b"SCALE = 2.5")):
         kept = path.read_bytes()
         path.write_bytes(kept.replace(code, message))
-        _sign_again(release.path)
+        sign_again(release.path)
         with pytest.raises(
             TransformBroken, match=r"on-demand transform 'gap' (fails on its stored inputs|gives other)"
         ):
             load_release(release.path)
         path.write_bytes(kept)
-    _sign_again(release.path)
+    sign_again(release.path)
     load_release(release.path)
 
 
@@ -185,13 +184,3 @@ def _with_vectors_of(trained: Any, *, factor: float) -> Any:
     vectors[:, columns.index("gap")] *= factor
     self_test = replace(trained.result.self_test, vectors=vectors, outputs=trained.result.model.predict(vectors))
     return replace(trained, result=replace(trained.result, self_test=self_test))
-
-
-def _sign_again(folder: Path) -> None:
-    """The manifest and the digest of a bundle that somebody has changed on purpose."""
-    from dataclasses import replace
-
-    hashes = {name: value for name, value in file_hashes(folder).items() if name != "release.json"}
-    manifest = ReleaseManifest.from_bytes((folder / "release.json").read_bytes())
-    (folder / "release.json").write_bytes(replace(manifest, files=hashes).to_bytes())
-    (folder / DIGEST_FILE).write_text(digest_of(file_hashes(folder)) + "\n", encoding="ascii")

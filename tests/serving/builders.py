@@ -115,7 +115,7 @@ class Ratings:
             raise self.failure
         columns = a_match_release().columns
         values = [{f"{side}_elo": self.elos.get(row[f"{side}_team"]) for side in ("home", "away")} for row in rows]
-        return FeatureRows(RowPlan(columns).vectors(values), tuple(tuple(self._statuses(row)) for row in rows))
+        return FeatureRows(RowPlan(columns).vectors(values, cutoffs), tuple(tuple(self._statuses(row)) for row in rows))
 
     def read_row(self, row: Mapping[str, Any], cutoff: datetime) -> tuple[bytes, tuple[ViewStatus, ...]]:
         found = self.read([row], [cutoff])

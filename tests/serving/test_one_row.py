@@ -51,7 +51,7 @@ def test_nulls_and_categories_are_encoded_alike() -> None:
     rows = [{"age": 3, "colour": "red", "size": True}, {"age": None, "colour": "green"}, {"colour": None, "size": 2.5}]
     rows += [{"age": NOW, "size": None}]
     for row in rows:
-        assert plan.vector(row) == plan.vectors([row]).tobytes()
+        assert plan.vector(row, NOW) == plan.vectors([row], [NOW]).tobytes()
 
 
 def test_one_row_is_answered_as_a_list_of_it_is() -> None:

@@ -29,6 +29,7 @@ from touchline.features import (
     RowPlan,
     ServedView,
     build_training_set,
+    on_demand,
 )
 from touchline.features.online.materialize import packed_rows, view_layout
 from touchline.features.vectors.watermark import ViewMetadata, micros
@@ -68,7 +69,8 @@ input_rows = st.fixed_dictionaries(
         "channel": st.none() | texts,
     }
 )
-rows_of_both = st.lists(st.tuples(feature_rows, input_rows), min_size=1, max_size=12)
+cutoffs_of_rows = st.integers(0, 2**52).map(lambda micros: EVENT + timedelta(microseconds=micros))
+rows_of_both = st.lists(st.tuples(feature_rows, input_rows, cutoffs_of_rows), min_size=1, max_size=12)
 
 
 class Row(Contract):
@@ -99,6 +101,11 @@ def mixed(columns: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
     }
 
 
+def since(own_moment: NDArray[Any], cutoff: NDArray[Any], day: float = 86_400.0) -> NDArray[np.float64]:
+    """Takes its inputs by name, and the instant of the prediction."""
+    return (cutoff - own_moment) / day
+
+
 SOURCE = Source("rows", contract=Row, key="key", event_time="at", provider=NoProvider())
 VIEW = FeatureView(
     name="form",
@@ -110,6 +117,7 @@ JOIN = VIEW.on("team", prefix="own")
 TRANSFORM = OnDemand(
     name="mixed", function=mixed, inputs=("own_ground", "channel", "own_ratio", "amount", "own_moment")
 )
+TRANSFORMS = (TRANSFORM, on_demand(since))
 
 
 def spec(name: str, dtype: Any, origin: str) -> ColumnSpec:
@@ -121,7 +129,7 @@ def spec(name: str, dtype: Any, origin: str) -> ColumnSpec:
 COLUMNS = (
     *(spec(f"own_{name}", dtype, "view:form") for name, dtype in FEATURES.items()),
     *(spec(name, dtype, "input") for name, dtype in INPUTS.items()),
-    *(ColumnSpec(name, "number", (), "on_demand") for name in TRANSFORM.outputs),
+    *(ColumnSpec(name, "number", (), "on_demand") for transform in TRANSFORMS for name in transform.outputs),
 )
 
 
@@ -158,14 +166,18 @@ def requests_of(inputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"team": f"{number:03}", **row} for number, row in enumerate(inputs)]
 
 
-def by_training(history: pl.DataFrame, inputs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-    stamps = {"cutoff": CUTOFF, "label": "x", "label_timestamp": CUTOFF}
-    rows = [{"example_id": row["team"], **stamps, **row} for row in requests_of(inputs)]
+def by_training(
+    history: pl.DataFrame, inputs: Sequence[Mapping[str, Any]], cutoffs: Sequence[datetime]
+) -> NDArray[np.float64]:
+    rows = [
+        {"example_id": row["team"], "cutoff": cutoff, "label": "x", "label_timestamp": cutoff, **row}
+        for row, cutoff in zip(requests_of(inputs), cutoffs, strict=True)
+    ]
     schema = {"example_id": pl.String, "cutoff": INSTANT, "label": pl.String, "label_timestamp": INSTANT}
     examples = pl.DataFrame(rows, schema={**schema, "team": pl.String, **INPUTS})
     with TemporaryDirectory() as folder:
         stored = stored_history(VIEW, history, Path(folder))
-        trained = build_training_set(examples, [JOIN], {"form": stored}, list(INPUTS), [TRANSFORM])
+        trained = build_training_set(examples, [JOIN], {"form": stored}, list(INPUTS), TRANSFORMS)
     # The model may have been trained on fewer levels than these rows have.
     assert [column.name for column in trained.columns] == [column.name for column in COLUMNS]
     return type(trained)(trained.frame, COLUMNS, "").vectors()
@@ -175,11 +187,11 @@ def a_reader(history: pl.DataFrame) -> FeatureReader:
     view = ServedView.of("p", JOIN)
     store = Memory(dict(packed_rows(VIEW, history, view_layout(VIEW), view.keys)))
     store.values[view.keys.metadata] = ViewMetadata(view.layout.id, micros(CUTOFF), micros(CUTOFF)).pack()
-    return FeatureReader((view,), COLUMNS, store, (TRANSFORM,))  # type: ignore[arg-type]  # it is only read
+    return FeatureReader((view,), COLUMNS, store, TRANSFORMS)  # type: ignore[arg-type]  # it is only read
 
 
-def by_bulk(values: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-    """All columns as raw inputs, as a project without views has them."""
+def by_bulk(values: Sequence[Mapping[str, Any]], cutoffs: Sequence[datetime]) -> NDArray[np.float64]:
+    """All columns as raw inputs, as a project without views has them. A row without a cutoff is predicted now."""
     kinds = {pl.Float64: "number", pl.Int64: "integer", pl.Boolean: "boolean", pl.String: "string"}
     types = {**{f"own_{name}": dtype for name, dtype in FEATURES.items()}, **INPUTS}
     fields = []
@@ -187,27 +199,30 @@ def by_bulk(values: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
         kind = {"type": "string", "format": "date-time"} if dtype == INSTANT else {"type": kinds[dtype]}
         fields.append(InputField(name, {"anyOf": [kind, {"type": "null"}]}, is_required=False))
     model = Identity()
-    release = a_release(columns=COLUMNS, inputs=tuple(fields), transforms=(TRANSFORM,), model=model)
-    score_frame(release, None, pl.DataFrame(list(values), schema=types), now=CUTOFF)
+    release = a_release(columns=COLUMNS, inputs=tuple(fields), transforms=TRANSFORMS, model=model)
+    given = pl.Series("cutoff", [None if cutoff == cutoffs[0] else cutoff for cutoff in cutoffs], dtype=INSTANT)
+    score_frame(release, None, pl.DataFrame(list(values), schema=types).with_columns(given), now=cutoffs[0])
     assert model.vectors is not None
     return model.vectors
 
 
-def by_recomputation(reader: FeatureReader, history: pl.DataFrame, rows: Sequence[Mapping[str, Any]]) -> Any:
+def by_recomputation(
+    reader: FeatureReader, history: pl.DataFrame, rows: Sequence[Mapping[str, Any]], cutoffs: Sequence[datetime]
+) -> Any:
     """From rows as the log has them: instants are text, the key lies apart."""
     logged = []
-    for row in rows:
-        vector, statuses = reader.read_one(row, CUTOFF)
+    for row, cutoff in zip(rows, cutoffs, strict=True):
+        vector, statuses = reader.read_one(row, cutoff)
         views = {
             f"{status.view}:{status.prefix}": {"status": status.status, "watermark": status.watermark.isoformat()}
             for status in statuses
             if status.watermark is not None
         }
         inputs = json.loads(json.dumps({name: row[name] for name in INPUTS}, default=datetime.isoformat))
-        line = {"prediction_id": "x", "entity_keys": {"team": row["team"]}, "inputs": inputs, "cutoff": CUTOFF}
+        line = {"prediction_id": "x", "entity_keys": {"team": row["team"]}, "inputs": inputs, "cutoff": cutoff}
         logged.append(LoggedVector.of({**line, "views": views, "vector": vector.tobytes()}))
     histories = {"form": history.lazy()}
-    return recompute(logged, views=reader.views, columns=COLUMNS, histories=histories, transforms=(TRANSFORM,))
+    return recompute(logged, views=reader.views, columns=COLUMNS, histories=histories, transforms=TRANSFORMS)
 
 
 def same(one: NDArray[np.float64], other: NDArray[np.float64]) -> None:
@@ -219,42 +234,45 @@ def same(one: NDArray[np.float64], other: NDArray[np.float64]) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(rows_of_both)
-def test_five_entrances_give_one_vector(rows: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
-    features, inputs = zip(*rows, strict=True)
+def test_five_entrances_give_one_vector(rows: list[tuple[dict[str, Any], dict[str, Any], datetime]]) -> None:
+    features, inputs, cutoffs = zip(*rows, strict=True)
     history, requests = the_history(features), requests_of(inputs)
     values = [
         {**{f"own_{name}": value for name, value in own.items()}, **{name: row[name] for name in INPUTS}}
         for own, row in zip(features, requests, strict=True)
     ]
-    trained = by_training(history, inputs)
+    trained = by_training(history, inputs, cutoffs)
     reader = a_reader(history)
-    same(reader.read(requests, [CUTOFF] * len(requests)).vectors, trained)
-    same(np.stack([reader.read_one(row, CUTOFF)[0] for row in requests]), trained)
-    plan = RowPlan(COLUMNS, (TRANSFORM,))
-    same(plan.vectors(values), trained)
-    same(np.stack([np.frombuffer(plan.vector(row)) for row in values]), trained)
-    same(by_recomputation(reader, history, requests), trained)
+    same(reader.read(requests, cutoffs).vectors, trained)
+    same(np.stack([reader.read_one(row, at)[0] for row, at in zip(requests, cutoffs, strict=True)]), trained)
+    plan = RowPlan(COLUMNS, TRANSFORMS)
+    same(plan.vectors(values, cutoffs), trained)
+    same(np.stack([np.frombuffer(plan.vector(row, at)) for row, at in zip(values, cutoffs, strict=True)]), trained)
+    same(by_recomputation(reader, history, requests, cutoffs), trained)
     is_bulk = [own["ratio"] is None or bool(np.isfinite(own["ratio"])) for own in features]  # a contract refuses others
     is_bulk = [fine and abs(own["count"] or 0) <= 2**53 for fine, own in zip(is_bulk, features, strict=True)]
     if any(is_bulk):
-        same(by_bulk([row for row, fine in zip(values, is_bulk, strict=True) if fine]), trained[is_bulk])
+        scored = [(row, at) for row, at, fine in zip(values, cutoffs, is_bulk, strict=True) if fine]
+        same(by_bulk(*zip(*scored, strict=True)), trained[is_bulk])
 
 
 @settings(max_examples=50, deadline=None)
 @given(rows_of_both)
-def test_a_row_alone_has_the_vector_it_has_among_others(rows: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
+def test_a_row_alone_has_the_vector_it_has_among_others(
+    rows: list[tuple[dict[str, Any], dict[str, Any], datetime]],
+) -> None:
     """Without transforms there are shorter ways, which give the same."""
     columns = tuple(column for column in COLUMNS if column.origin != "on_demand")
-    features, inputs = zip(*rows, strict=True)
+    features, inputs, cutoffs = zip(*rows, strict=True)
     requests, reader = requests_of(inputs), a_reader(the_history(features))
     plain = FeatureReader(reader.views, columns, reader.store)
-    together = plain.read(requests, [CUTOFF] * len(requests)).vectors
-    same(np.stack([plain.read_one(row, CUTOFF)[0] for row in requests]), together)
+    together = plain.read(requests, cutoffs).vectors
+    same(np.stack([plain.read_one(row, at)[0] for row, at in zip(requests, cutoffs, strict=True)]), together)
     plan = RowPlan(columns)
     own = [{f"own_{name}": value for name, value in row.items()} for row in features]
     values = [{**view, **row} for view, row in zip(own, inputs, strict=True)]
-    same(plan.vectors(values), together)
-    same(np.stack([np.frombuffer(plan.vector(row)) for row in values]), together)
+    same(plan.vectors(values, cutoffs), together)
+    same(np.stack([np.frombuffer(plan.vector(row, at)) for row, at in zip(values, cutoffs, strict=True)]), together)
 
 
 def test_values_stand_for_these_numbers() -> None:

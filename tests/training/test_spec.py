@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.training.builders import a_task, some_examples
+from touchline.features import Entity, FeatureView
 from touchline.training import Candidate, Training, Tune, class_name, classification
 from touchline.training.periods import before
 
@@ -38,6 +39,18 @@ def test_a_mistyped_family_of_a_candidate_names_its_neighbour() -> None:
 def test_a_task_without_features_or_inputs_is_refused() -> None:
     with pytest.raises(ValidationError, match="neither features nor inputs"):
         classification(examples=some_examples())
+
+
+def test_a_view_alone_is_joined_by_its_own_entity_keys() -> None:
+    rows = some_examples()
+    keys = Entity(name="seat", join_keys=["row", "seat"])
+    view = FeatureView(name="taken", entity=keys, sources=rows.sources, function=lambda rows: rows)
+    task = classification(examples=rows, features=[view, view.on("line", "place", prefix="next")])
+    assert [(join.example_columns, join.prefix) for join in task.features] == [
+        (("row", "seat"), ""),
+        (("line", "place"), "next"),
+    ]
+    assert task.entity_columns == ("row", "seat", "line", "place")
 
 
 def test_one_class_is_no_classification() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ class PipelineReport:
     """The results of a run. `is_new` is False when an earlier, unchanged training was found.
 
     `promotion` is None when the version needed no decision, or when a gate refused it; `refusal` then has the reasons.
+    `excluded` counts the examples that the declaration left out, by reason.
     """
 
     run_id: str
@@ -54,6 +56,7 @@ class PipelineReport:
     promotion: Promoted | None
     refusal: GateFailed | None
     renewed: tuple[RenewedView, ...] = ()
+    excluded: Mapping[str, int] = field(default_factory=dict)
 
 
 def run_pipeline(context: PipelineContext, *, trigger: str, actor: str, is_forced: bool = False) -> PipelineReport:
@@ -93,6 +96,7 @@ def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: 
     with record.step("training_set") as output:
         training_set = steps.assemble_training_set(context, examples, snapshots=snapshots, histories=histories)
         output |= {"hash": training_set.hash, "rows": training_set.frame.height}
+        output |= {"excluded": dict(training_set.excluded)} if training_set.excluded else {}
     with record.step("train") as output:
         version, is_new = _version(context, record, training_set, actor=actor, is_forced=is_forced)
         output |= {"version": version.version, "is_new": is_new}
@@ -106,10 +110,11 @@ def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: 
         output |= {"refused": str(refusal)} if refusal else {}
         if promotion is not None:
             output |= {"dropped_features": promotion.dropped, "cleanup_failure": promotion.cleanup_failure}
-    final = read_version(context.stores, context.project.name, version.version)
+    project, excluded = context.project.name, training_set.excluded
+    final = read_version(context.stores, project, version.version)
     promoted = promotion.promoted if promotion else None
     return PipelineReport(
-        record.id, context.project.name, record.trigger, ingested, settled, final, is_new, promoted, refusal, renewed
+        record.id, project, record.trigger, ingested, settled, final, is_new, promoted, refusal, renewed, excluded
     )
 
 

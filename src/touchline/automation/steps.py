@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from touchline.features import (
+    BuiltExamples,
     FeatureHistories,
     FeatureHistory,
     Materialized,
@@ -24,8 +25,6 @@ from touchline.registry import transform_modules
 from touchline.training import TrainingOptions, TrainingResult, train
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from touchline.automation.stores import Stores
     from touchline.clock import Clock
     from touchline.features import PartitionRunner
@@ -78,21 +77,22 @@ def current_snapshots(context: PipelineContext) -> dict[str, Snapshot]:
     }
 
 
-def current_examples(context: PipelineContext, snapshots: Mapping[str, Snapshot]) -> pl.DataFrame:
+def current_examples(context: PipelineContext, snapshots: Mapping[str, Snapshot]) -> BuiltExamples:
     """The declared examples of these snapshots; after the label horizon an example without an event is negative."""
     task = context.project.task
     examples = build_examples(task.examples, snapshots)
     if task.label_horizon is None:
         return examples
-    return close_at_horizon(examples, task.label_horizon, negative=task.classes[0], now=context.clock.now())
+    now, negative = context.clock.now(), task.classes[0]
+    return replace(examples, rows=close_at_horizon(examples.rows, task.label_horizon, negative=negative, now=now))
 
 
-def settle(context: PipelineContext, examples: pl.DataFrame) -> Settled:
-    """Record the labels that are known by now, and the examples that are still open."""
+def settle(context: PipelineContext, examples: BuiltExamples) -> Settled:
+    """Record the labels that are known by now, and the examples that are still open; excluded ones are neither."""
     return settle_outcomes(
         context.stores.database,
         context.project.name,
-        examples,
+        examples.rows,
         entity_columns=context.project.task.entity_columns,
         input_columns=context.project.task.inputs,
         now=context.clock.now(),
@@ -126,7 +126,7 @@ def materialize_all(context: PipelineContext, histories: Mapping[str, FeatureHis
 
 def assemble_training_set(
     context: PipelineContext,
-    examples: pl.DataFrame,
+    examples: BuiltExamples,
     *,
     snapshots: Mapping[str, Snapshot],
     histories: Mapping[str, FeatureHistory],
@@ -135,10 +135,12 @@ def assemble_training_set(
     context.on_progress("training set")
     task = context.project.task
     built = build_training_set(
-        examples, task.features, histories, task.inputs, task.on_demand, runner=context.open_joins()
+        examples.rows, task.features, histories, task.inputs, task.on_demand, runner=context.open_joins()
     )
     hashes = {source.name: snapshots[source.name].hash for source in task.examples.sources}
     lineage = {**built.lineage, "sources": {**built.lineage["sources"], **hashes}}
+    if examples.excluded:
+        lineage["excluded"] = dict(examples.excluded)
     training_set = TrainingSet(built.frame, built.columns, built.hash, lineage)
     write_training_set(training_set, project=context.project.name, stores=context.stores, now=context.clock.wall())
     return training_set

@@ -1,3 +1,5 @@
+from pydantic import Field as Field
+
 from touchline.contracts.compiled import CheckedRows as CheckedRows
 from touchline.contracts.compiled import CompiledContract as CompiledContract
 from touchline.contracts.compiled import compile_contract as compile_contract

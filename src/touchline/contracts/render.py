@@ -27,7 +27,7 @@ def contract_imports(inference: Inference) -> dict[str, tuple[str, ...]]:
     wanted = {
         "datetime": [kind for kind in ("date", "datetime") if any(field.kind == kind for field in inference.fields)],
         "typing": [name for name in ("Annotated", "Literal") if f"{name}[" in source],
-        "pydantic": ["Field"] if "Field(" in source else [],
+        "touchline": ["Field"] if "Field(" in source else [],
         "touchline.contracts": ["DateFormat"] if "DateFormat(" in source else [],
     }
     return {module: tuple(names) for module, names in wanted.items() if names}

@@ -53,9 +53,10 @@ class ColumnsMismatch(TouchlineError):
             if get_close_matches(name, missing, n=1)
         ]
         hint = f" ({'; '.join(closest)})" if closest else ""
+        ignoring = "" if missing else ", or leave unknown columns out: Source(extra='ignore')"
         super().__init__(
             f"{table} {' and '.join(parts)}{hint}. The contract's columns: {', '.join(allowed)}. Rename columns in the "
-            f"provider (rename=, ignore=) or change the contract; nothing was stored."
+            f"provider (rename=, ignore=) or change the contract{ignoring}; nothing was stored."
         )
 
 

@@ -159,7 +159,7 @@ class NotPortable(UsageError):
         super().__init__(
             f"On-demand transform {transform!r} {reason}. It also runs while serving, without the project: define its "
             "function in a module of the project that imports only NumPy (such as transforms.py), import that module "
-            "in project.py, and declare it there: on_demand(inputs=[…])(transforms.function)"
+            "in project.py, and declare it there: on_demand(transforms.function)"
         )
 
 

@@ -17,6 +17,7 @@ from touchline.features.declaration.windows import total as total
 from touchline.features.declaration.windows import window as window
 from touchline.features.offline.compute_view import compute_view as compute_view
 from touchline.features.offline.compute_view import read_history as read_history
+from touchline.features.offline.examples import BuiltExamples as BuiltExamples
 from touchline.features.offline.examples import build_examples as build_examples
 from touchline.features.offline.examples import close_at_horizon as close_at_horizon
 from touchline.features.offline.examples import empty_examples as empty_examples

@@ -22,7 +22,8 @@ _ROW, _FILE = "__row__", "__file__"
 class Batch:
     """Rows to merge, one a key, stamped; the rejected ones; and how many were kept back, hidden or came twice.
 
-    `replaced` counts rows of earlier files whose key a later file has with other values.
+    `replaced` counts rows of earlier files whose key a later file has with other values; `ignored` are the columns that
+    were left out because the contract does not declare them.
     """
 
     rows: pl.DataFrame
@@ -34,12 +35,14 @@ class Batch:
     repeated: int
     replaced: int
     absent: frozenset[str]
+    ignored: tuple[str, ...]
     keys: tuple[str, ...]
 
 
 def check_batch(source: Source, fetched: Fetched, *, table: str, clock: Clock) -> Batch:
     """Check a batch by the contract, its times and its key."""
-    raw = fetched.frame
+    ignored = _ignored_columns(source, fetched.frame)
+    raw = fetched.frame.drop(ignored)
     checked = source.compiled.check(raw, zone=source.zone, table=table)
     stamped = stamp(source, checked.accepted, checked.positions, clock)
     newest = _of_the_last_file(source, stamped.rows, stamped.positions, fetched.file_rows)
@@ -61,8 +64,20 @@ def check_batch(source: Source, fetched: Fetched, *, table: str, clock: Clock) -
         repeated=repeated,
         replaced=stamped.rows.height - newest[0].height,
         absent=frozenset(name for name in source.compiled.columns if name not in raw.columns),
+        ignored=ignored,
         keys=source.keys,
     )
+
+
+def _ignored_columns(source: Source, frame: pl.DataFrame) -> tuple[str, ...]:
+    """The unknown columns that the source ignores; none where a required column is missing.
+
+    The error then names both, since the unknown column may be the missing one under another name.
+    """
+    fields = source.compiled.fields
+    if source.extra == "forbid" or any(spec.required and name not in frame.columns for name, spec in fields.items()):
+        return ()
+    return tuple(name for name in frame.columns if name not in fields)
 
 
 def _of_the_last_file(

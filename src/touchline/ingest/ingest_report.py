@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 
@@ -13,6 +15,8 @@ from touchline.ingest.merge import Merged
 from touchline.ingest.quarantine import describe_rejected
 from touchline.ingest.snapshots import Snapshot
 from touchline.ingest.spec import Source
+
+_NAMED_COLUMNS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def changes_in_words(source: Source, parent: Snapshot | None, change: Change) ->
 
 
 def report_words(changes: str, batch: Batch | None, note: str) -> str:
-    """The changes, then what was refused, repeated, waits or is hidden, then the provider's note."""
+    """The changes, then what was refused, repeated, waits, is hidden or ignored, then the provider's note."""
     parts = [changes]
     if batch is not None and batch.rejected_rows:
         parts.append(f"quarantined: {describe_rejected(batch.rejected, batch.rows_in, batch.keys)}")
@@ -66,9 +70,17 @@ def report_words(changes: str, batch: Batch | None, note: str) -> str:
         parts.append(f"{batch.held_back} rows wait for the project's clock")
     if batch is not None and batch.hidden:
         parts.append(f"{batch.hidden} values hidden until they are known")
+    if batch is not None and batch.ignored:
+        parts.append(f"ignored the unknown columns {_shortened(batch.ignored)}")
     if note:
         parts.append(note)
     return "; ".join(parts)
+
+
+def _shortened(names: Sequence[str]) -> str:
+    """The first names, and the number of the others."""
+    others = len(names) - _NAMED_COLUMNS
+    return ", ".join(names[:_NAMED_COLUMNS]) + (f" and {others} more" if others > 0 else "")
 
 
 def _corrected_in_a_repeated_hour(source: Source, change: Change) -> int:

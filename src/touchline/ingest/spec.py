@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -31,6 +31,7 @@ class Source(BaseModel):
     `known_after` is added to `event_time`; `known_at` names a column that says it directly. A column of days means
     the start of the next day. `hidden_until_known` columns are null until their row's event is knowable. `ahead` is
     how far in the future an event may lie: by default a day, or 400 days with `hidden_until_known` (a schedule).
+    A batch with a column that the contract does not declare is refused; `extra="ignore"` leaves such columns out.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
@@ -45,6 +46,7 @@ class Source(BaseModel):
     provider: Any
     hidden_until_known: tuple[str, ...] = ()
     ahead: timedelta | None = Field(None, ge=timedelta(0))
+    extra: Literal["forbid", "ignore"] = Field("forbid", description="columns that the contract does not declare")
     max_rejected_share: float = Field(0.05, ge=0, le=1)
     max_age: timedelta | None = Field(None, description="older than this since its last good ingest, it is stale")
 
@@ -79,6 +81,8 @@ class Source(BaseModel):
 
         times = [self.keys, self.event_time, self.known_after, self.known_at, self.zone, self.hidden_until_known]
         text = "\n".join([self.compiled.schema_hash, repr(times), repr(self.look_ahead), described(self.provider)])
+        if self.extra != "forbid":
+            text += f"\n{self.extra}"
         return sha256(text.encode()).hexdigest()
 
     @field_validator("zone")

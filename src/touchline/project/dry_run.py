@@ -70,6 +70,21 @@ def _columns(project: Project, examples: list[str], model: list[str]) -> Iterato
     for where, name, known in named:
         if name not in known:
             yield f"{where} names {name!r}, which is no column of the training set. {nearest(name, known)}"
+    yield from _baselines(project)
+
+
+def _baselines(project: Project) -> Iterator[str]:
+    """A baseline has one column a class, or one for a number; how many classes undeclared ones are is not known yet."""
+    classes = project.task.classes
+    expected = 1 if project.task.kind == "regression" else len(classes)
+    for baseline, names in project.training.baselines.items():
+        if expected and len(names) != expected:
+            order = (
+                f"one column for each of {', '.join(classes)}, in this order"
+                if classes
+                else "one column, of the predicted number"
+            )
+            yield f"baseline {baseline!r} names {', '.join(names)}; name {order}"
 
 
 def _gates(project: Project) -> Iterator[str]:

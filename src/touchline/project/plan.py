@@ -119,7 +119,9 @@ def _source(source: Source) -> dict[str, str]:
 
 def _task(project: Project) -> dict[str, str]:
     task = project.task
+    excluded = {f"exclude {reason}": ", ".join(map(str, found)) for reason, found in task.examples.exclude.items()}
     return {
+        **excluded,
         "kind": task.kind,
         "classes": ", ".join(task.classes),
         "inputs": ", ".join(task.inputs),

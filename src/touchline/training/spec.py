@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self, TypedDict, Unpack
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from touchline.errors import nearest
-from touchline.features import Examples, OnDemand, ViewJoin
+from touchline.features import Examples, FeatureView, OnDemand, ViewJoin
 from touchline.plugins import names as plugin_names
 from touchline.training.calibration_methods import CALIBRATION_METHODS, CalibrationMethod
 from touchline.training.estimators.base import GROUP, Family, Kind, ParamValue
@@ -28,13 +28,18 @@ class Task(BaseModel):
 
     type: Literal["classification", "regression"]
     examples: Examples
-    features: tuple[ViewJoin, ...] = ()
+    features: tuple[ViewJoin, ...] = Field(default=(), description="a view alone is joined by its own entity keys")
     inputs: tuple[str, ...] = Field(default=(), description="columns of the examples that the model sees as they are")
     on_demand: tuple[OnDemand, ...] = ()
     classes: tuple[str, ...] = Field(default=(), description="all of them; of two, the second is the positive one")
     ordered: bool = Field(default=False, description="the classes have an order, as listed: RPS is a metric then")
     label_horizon: timedelta | None = Field(default=None, description="no event by then is the negative")
     slices: tuple[str, ...] = Field(default=(), description="columns whose values are also evaluated apart")
+
+    @field_validator("features", mode="before")
+    @classmethod
+    def _joins(cls, features: Sequence[FeatureView | ViewJoin]) -> tuple[ViewJoin, ...]:
+        return tuple(part.on() if isinstance(part, FeatureView) else part for part in features)
 
     @field_validator("classes", mode="before")
     @classmethod
@@ -86,7 +91,7 @@ def class_name(value: object) -> str:
 class Parts(TypedDict, total=False):
     """The inputs of a task's model, and the subgroups that are also evaluated apart."""
 
-    features: Sequence[ViewJoin]
+    features: Sequence[FeatureView | ViewJoin]
     inputs: Sequence[str]
     on_demand: Sequence[OnDemand]
     slices: Sequence[str]
@@ -192,7 +197,9 @@ class Training(BaseModel):
     )
     trusted: tuple[str, ...] = Field(default=(), description="columns that may tell the label by themselves")
     baselines: Mapping[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="name to the columns that hold its probabilities in class order"
+        default_factory=dict,
+        description="name to the columns of the examples that hold its probabilities in class order, or its number; "
+        "a column that the task's `inputs` do not list is for this comparison alone",
     )
     blend: bool = Field(default=True, description="an average of the candidates competes too")
     bags: Annotated[int, Field(ge=1, le=20)] = Field(default=1, description="fits of each member of a blend, by seed")

@@ -21,7 +21,7 @@ import polars as pl
 from touchline.errors import ClassesUnordered
 from touchline.features import TrainingSet
 from touchline.statistics import Profile, build_profile
-from touchline.training.data.checks import Finding, check_rows, validate_no_leak
+from touchline.training.data.checks import Finding, check_rows, excluded_examples, validate_no_leak
 from touchline.training.data.rows import Array, LabelledRows, labelled_rows
 from touchline.training.data.splits import Split, further_deals, latest_windows, make_split
 from touchline.training.evaluation.evaluate import EvaluatedRows, Evaluation, evaluate, evaluate_interval, output_names
@@ -83,7 +83,7 @@ def train(
     on_progress(Progress("fitting on all known labels", 0.95))
     model = _written_and_read(replace(_shipping_fit(winner, context), interval=interval), winner)
     return TrainingResult(
-        findings=findings,
+        findings=(*findings, *excluded_examples(training_set.excluded)),
         candidates=reports,
         best_candidate=winner.recipe.candidate,
         rows=split,

@@ -129,10 +129,13 @@ def _print_report(report: PipelineReport, *, as_json: bool) -> None:
     if as_json:
         refusal = report.refusal and str(report.refusal)
         run = {"run_id": report.run_id, "project": report.project, "version": version}
-        print_json({**run, "is_new": report.is_new, "refusal": refusal})
+        print_json({**run, "is_new": report.is_new, "refusal": refusal, "excluded": report.excluded})
         return
     action = "trained" if report.is_new else "nothing changed since it was trained; using"
     typer.echo(f"{report.project}: {action} version {version.version} ({version.semantic_version}, {version.name})")
+    if report.excluded:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.excluded.items())
+        typer.echo(f"  examples excluded: {reasons}")
     for gate in report.promotion.report.results if report.promotion and report.promotion.report else ():
         typer.echo(f"  gate: {gate.message}")
     typer.echo(f"  stage: {version.stage}")

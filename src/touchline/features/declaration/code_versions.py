@@ -38,6 +38,15 @@ def code_version(owner: str, function: Callable[..., Any]) -> str:
     return short_hash(sorted(reached.parts.items()))
 
 
+def values_version(owner: str, values: object, *, beside: Callable[..., Any]) -> str:
+    """The version of values that are declared `beside` a function, such as expressions; raises as `code_version`."""
+    from touchline.features.declaration.reached_code import ReachedCode
+
+    reached = ReachedCode(owner, package_of_function=beside)
+    reached.add("", values)
+    return short_hash(sorted(reached.parts.items()))
+
+
 def contract_version(owner: str, contract: type[Contract]) -> str:
     """The version of a contract: its fields with their limits, and the code of its checks."""
     from touchline.contracts.fields import read_fields

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,19 @@ if TYPE_CHECKING:
     from touchline.features.declaration.examples import Examples
     from touchline.ingest import Snapshot
 
+_CONDITION = "__condition"
 REQUIRED = ("example_id", "cutoff", "label", "label_timestamp")
 
 
-def build_examples(examples: Examples, snapshots: Mapping[str, Snapshot]) -> pl.DataFrame:
+@dataclass(frozen=True)
+class BuiltExamples:
+    """The examples, one a row, and the number of rows that the declaration excludes for each reason."""
+
+    rows: pl.DataFrame
+    excluded: Mapping[str, int] = field(default_factory=dict)
+
+
+def build_examples(examples: Examples, snapshots: Mapping[str, Snapshot]) -> BuiltExamples:
     """One row an example, in order of cutoff and id, from the newest version of each source row.
 
     A null label is to be predicted. `cluster` defaults to the day of the cutoff.
@@ -28,12 +38,46 @@ def build_examples(examples: Examples, snapshots: Mapping[str, Snapshot]) -> pl.
     frames = []
     for source in examples.sources:
         frames.append(newest_rows_of_source(source, snapshots[source.name].scan_ingested().collect()))
-    return checked_examples(examples.name, examples(*frames).collect())
+    return without_excluded(examples, checked_examples(examples.name, examples(*frames).collect()))
 
 
 def empty_examples(examples: Examples) -> pl.DataFrame:
     """The examples of sources without rows: the columns that there will be. Raises as `build_examples` does."""
-    return checked_examples(examples.name, examples(*(empty_source(source) for source in examples.sources)).collect())
+    frame = examples(*(empty_source(source) for source in examples.sources)).collect()
+    return without_excluded(examples, checked_examples(examples.name, frame)).rows
+
+
+def without_excluded(examples: Examples, frame: pl.DataFrame) -> BuiltExamples:
+    """The rows that meet no condition of `exclude`; a row that meets several counts under the first reason.
+
+    Every condition sees all rows. A null does not exclude.
+    """
+    conditions = {reason: _meets(examples, reason, frame) for reason in examples.exclude}
+    is_kept, excluded = pl.repeat(True, len(frame), dtype=pl.Boolean, eager=True), {}
+    for reason, is_met in conditions.items():
+        excluded[reason] = int((is_kept & is_met).sum())
+        is_kept &= ~is_met
+    return BuiltExamples(frame.filter(is_kept), excluded)
+
+
+def _meets(examples: Examples, reason: str, frame: pl.DataFrame) -> pl.Series:
+    """For each row, whether it meets one of the conditions of the reason."""
+    named = {f"{_CONDITION}{place}": condition for place, condition in enumerate(examples.exclude[reason])}
+    what = f"excludes {reason!r} by"
+    try:
+        met = frame.with_columns(**named).select(*named)
+    except pl.exceptions.PolarsError as failure:
+        first_line = str(failure).strip().splitlines()[0]
+        columns = ", ".join(frame.columns)
+        raise InvalidView(
+            examples.name, f"{what} an expression that fails: {first_line}", f"The examples have {columns}."
+        ) from failure
+    wrong = [dtype for dtype in met.dtypes if dtype not in (pl.Boolean, pl.Null)]
+    if wrong:
+        raise InvalidView(
+            examples.name, f"{what} an expression of type {wrong[0]}", "Give a condition: true for a row to leave out."
+        )
+    return met.select(met=pl.any_horizontal(pl.all().cast(pl.Boolean).fill_null(False)))["met"]
 
 
 def close_at_horizon(examples: pl.DataFrame, horizon: timedelta, *, negative: str, now: datetime) -> pl.DataFrame:

@@ -67,7 +67,8 @@ def entity_keys(examples: pl.DataFrame, join: ViewJoin, schema: Mapping[str, pl.
         raise InvalidView(
             join.view.name,
             f"is joined on {missing[0]!r}, which the examples do not have (they have {', '.join(examples.columns)})",
-            "Name a column of the examples.",
+            f"Let the examples return the column, or name theirs: {join.view.name}.on("
+            f"{', '.join(f'<column with {key}>' for key in join.view.join_keys)}).",
         )
     pairs = zip(join.example_columns, join.view.join_keys, strict=True)
     return pl.DataFrame([key_column(examples[name], key, schema[key], join.view.name) for name, key in pairs])

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from touchline.errors import InvalidView, StoredFileDamaged
 from touchline.features.declaration.code_versions import short_hash
-from touchline.features.declaration.on_demand import Transform, apply_transforms
+from touchline.features.declaration.on_demand import CUTOFF, Transform, apply_transforms
 from touchline.features.offline.histories import FeatureHistory
 from touchline.features.offline.history import empty_history
 from touchline.features.offline.key_partitions import PartitionRunner
@@ -40,6 +40,12 @@ class TrainingSet:
     hash: str
     lineage: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def excluded(self) -> Mapping[str, int]:
+        """The number of examples that the declaration left out, by reason."""
+        excluded: Mapping[str, int] = self.lineage.get("excluded", {})
+        return excluded
+
     def vectors(self, frame: pl.DataFrame | None = None) -> Vectors:
         """The model columns of the frame (or of rows of it) as float64 [rows, columns]."""
         return frame_vectors(self.columns, self.frame if frame is None else frame)
@@ -48,15 +54,21 @@ class TrainingSet:
         """The values of some model columns in these rows of the frame, as on-demand transforms receive them."""
         rows = self.frame[places]
         specs = {column.name: column for column in self.columns}
-        return {name: _values(rows[name], specs[name]) for name in names if name in specs}
+        values = {name: _values(rows[name], specs[name]) for name in names if name in specs}
+        return values | ({CUTOFF: _seconds(rows[CUTOFF])} if CUTOFF in names else {})
 
 
 def frame_vectors(columns: Sequence[ColumnSpec], frame: pl.DataFrame, transforms: Sequence[Transform] = ()) -> Vectors:
     """The rows of a frame as vectors, float64 [rows, columns]; a column that the frame lacks is missing.
 
-    On-demand columns are computed where transforms are given, otherwise read from the frame.
+    On-demand columns are computed where transforms are given, otherwise read from the frame. A transform that takes the
+    cutoffs gets them from the frame's column of that name.
     """
-    values = {column.name: _values(frame[column.name], column) for column in columns if column.name in frame.columns}
+    values: dict[str, Any] = {
+        column.name: _values(frame[column.name], column) for column in columns if column.name in frame.columns
+    }
+    if transforms and CUTOFF in frame.columns:
+        values[CUTOFF] = _seconds(frame[CUTOFF])
     return column_vectors(columns, values, len(frame), transforms)
 
 
@@ -123,7 +135,7 @@ def _assemble(
     joined = point_in_time_join(examples, joins, histories, runner=runner)
     columns = [*_join_columns(joined, joins), *(_spec(joined[name], "input") for name in inputs)]
     values = {column.name: _values(joined[column.name], column) for column in columns}
-    added = apply_transforms(on_demand, values, len(joined))
+    added = apply_transforms(on_demand, {**values, CUTOFF: _seconds(joined[CUTOFF])}, len(joined))
     frame = joined.with_columns(pl.Series(name, numbers, nan_to_null=True) for name, numbers in added.items())
     columns += [ColumnSpec(name, "number", origin="on_demand") for name in added]
     return frame, tuple(columns)
@@ -258,9 +270,12 @@ def _values(column: pl.Series, spec: ColumnSpec) -> NDArray[Any]:
     """Numbers as float64 with NaN for null (instants as seconds since 1970), categories as objects with None."""
     if spec.kind == "category":
         return np.array(column.cast(pl.String).to_list(), dtype=object)
-    if column.dtype.is_temporal():
-        return column.cast(pl.Datetime("us")).to_physical().cast(pl.Float64).to_numpy() / 1e6
-    return column.cast(pl.Float64).to_numpy()
+    return _seconds(column) if column.dtype.is_temporal() else column.cast(pl.Float64).to_numpy()
+
+
+def _seconds(instants: pl.Series) -> NDArray[np.float64]:
+    """Instants as seconds since 1970, NaN for null."""
+    return instants.cast(pl.Datetime("us")).to_physical().cast(pl.Float64).to_numpy() / 1e6
 
 
 def _lineage(

@@ -176,7 +176,7 @@ class FeatureReader:
                 return None
             plan.fill(line, place, packed.values)
             statuses.append(_status(view, values[place], "present", packed))
-        return plan.finish_one(line), tuple(statuses)
+        return plan.finish_one(line, cutoff), tuple(statuses)
 
     def _read_all(
         self,
@@ -192,7 +192,7 @@ class FeatureReader:
         lines = plan.start_many(rows) if len(rows) >= _MANY else [plan.start(row) for row in rows]
         batch = _Batch(rows, cutoffs, _all_micros(cutoffs), values, is_stand_in, lines, {})
         columns = [self._view(place, column, batch) for place, column in enumerate(keys)]
-        return plan.finish(lines, batch.blocks), columns
+        return plan.finish(lines, cutoffs, batch.blocks), columns
 
     def _view(self, place: int, keys: Sequence[bytes | None], batch: _Batch) -> list[ViewStatus]:
         """Put one view's values into every row; the status of each."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.errors import FeatureNotANumber
-from touchline.features.declaration.on_demand import Transform, apply_transforms
+from touchline.features.declaration.on_demand import CUTOFF, Transform, apply_transforms
 
 Vectors = NDArray[np.float64]
 _NAN = float("nan")
@@ -73,14 +73,16 @@ def column_vectors(
 ) -> Vectors:
     """Whole columns (arrays, lists, anything NumPy takes) as vectors, float64 [count, columns], in model order.
 
-    A column without values is missing in every row. On-demand columns are computed where transforms are given.
+    A column without values is missing in every row. On-demand columns are computed where transforms are given, from the
+    values and from the cutoffs of the rows: `values` has them as "cutoff", in seconds since 1970.
 
     >>> column_vectors([ColumnSpec("gap", "number")], {"gap": [2, None]}, 2).tolist()
     [[2.0], [nan]]
     """
     given = [column for column in columns if not transforms or column.origin != "on_demand"]
     arrays = {column.name: _array(column, values.get(column.name), count) for column in given}
-    arrays |= apply_transforms(transforms, arrays, count)
+    cutoffs = {CUTOFF: values[CUTOFF]} if CUTOFF in values else {}
+    arrays |= apply_transforms(transforms, {**arrays, **cutoffs}, count)
     vectors = np.full((count, len(columns)), _NAN)
     for place, column in enumerate(columns):
         if column.kind == "category":

@@ -9,15 +9,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from touchline.features.declaration.on_demand import Transform, apply_transforms
+from touchline.features.declaration.on_demand import CUTOFF, Transform, apply_transforms
 from touchline.features.vectors.columns import ColumnSpec, Vectors
 from touchline.features.vectors.packed_columns import ColumnUnpacker
 from touchline.features.vectors.served_view import ServedView
+from touchline.features.vectors.watermark import micros
 
 _NAN = float("nan")
 Line = list[Any]
@@ -37,7 +39,8 @@ class _Feature(NamedTuple):
 class RowPlan:
     """The plan from rows to vectors: all columns by value, or those of `views` from packed rows.
 
-    >>> RowPlan([ColumnSpec("gap", "number")]).vectors([{"gap": 2}, {}]).tolist()
+    >>> at = datetime.fromisoformat("2024-05-01T00:00:00Z")
+    >>> RowPlan([ColumnSpec("gap", "number")]).vectors([{"gap": 2}, {}], [at, at]).tolist()
     [[2.0], [nan]]
     """
 
@@ -49,6 +52,7 @@ class RowPlan:
         self._pack = struct.Struct(f"<{len(self._columns)}d").pack
         self._places = {column.name: place for place, column in enumerate(columns)}
         self._transform_inputs = self._inputs_of_transforms()
+        self._takes_cutoff = any(CUTOFF in transform.inputs for transform in self._transforms)
         texts = [name for name in self._transform_inputs if self._columns[self._places[name]].kind == "category"]
         self._text_places = {name: len(self._columns) + number for number, name in enumerate(texts)}
         self._features = [self._features_of(view) for view in views]
@@ -64,13 +68,13 @@ class RowPlan:
         self._categories = [(place, column) for place, column in given if column.kind == "category"]
         self._template: Line = [*[_NAN] * len(self._columns), *[None] * len(texts)]
 
-    def vector(self, row: Mapping[str, Any]) -> bytes:
+    def vector(self, row: Mapping[str, Any], cutoff: datetime) -> bytes:
         """The vector of a row whose values are all given, float64, little endian; a name the row lacks is missing."""
-        return self.finish_one(self.start(row))
+        return self.finish_one(self.start(row), cutoff)
 
-    def vectors(self, rows: Sequence[Mapping[str, Any]]) -> Vectors:
+    def vectors(self, rows: Sequence[Mapping[str, Any]], cutoffs: Sequence[datetime]) -> Vectors:
         """The vectors of such rows, float64 [rows, columns]; `FeatureNotANumber` names a column that cannot be read."""
-        return self.finish([self.start(row) for row in rows])
+        return self.finish([self.start(row) for row in rows], cutoffs)
 
     def start(self, row: Mapping[str, Any]) -> Line:
         """A line with the given values of a row; those of the views are still missing."""
@@ -115,15 +119,20 @@ class RowPlan:
             else:
                 line[place] = value / 1e6 if is_instant else value
 
-    def finish_one(self, line: Line) -> bytes:
+    def finish_one(self, line: Line, cutoff: datetime) -> bytes:
         """The vector of a line as `finish` gives it, without an array where none is needed."""
         if not self._transforms:
             with suppress(struct.error, OverflowError):  # a null, an instant, or a value that is no number
                 return self._pack(*line)
-        return self.finish([line]).tobytes()
+        return self.finish([line], [cutoff]).tobytes()
 
-    def finish(self, lines: Sequence[Line] | Vectors, blocks: Mapping[int, Vectors] | None = None) -> Vectors:
-        """The vectors of the lines, float64 [rows, columns], with on-demand columns computed.
+    def finish(
+        self,
+        lines: Sequence[Line] | Vectors,
+        cutoffs: Sequence[datetime],
+        blocks: Mapping[int, Vectors] | None = None,
+    ) -> Vectors:
+        """The vectors of the lines, float64 [rows, columns], with on-demand columns computed as of the rows' cutoffs.
 
         `blocks` are the values of views (by position) whose rows were unpacked together.
         """
@@ -133,6 +142,8 @@ class RowPlan:
             vectors[:, places] = values[:, taken]
         if self._transforms:
             inputs = {name: self._transform_input(name, vectors, lines) for name in self._transform_inputs}
+            if self._takes_cutoff:
+                inputs[CUTOFF] = np.array([micros(cutoff) for cutoff in cutoffs], dtype=np.int64) / 1e6
             for name, numbers in apply_transforms(self._transforms, inputs, len(vectors)).items():
                 if name in self._places:
                     vectors[:, self._places[name]] = numbers

@@ -17,7 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from touchline.errors import ViewNotFound
-from touchline.features.declaration.on_demand import Transform
+from touchline.features.declaration.on_demand import CUTOFF, Transform
 from touchline.features.declaration.types import INSTANT
 from touchline.features.offline.as_of_join import NEVER, HistoryColumns, Lookup
 from touchline.features.offline.key_partitions import join_as_of
@@ -156,7 +156,8 @@ def recompute(
         else _logged_values(column, logged)
         for column in columns
     ]
-    return frame_vectors(columns, pl.DataFrame(values), transforms)
+    cutoffs = pl.Series(CUTOFF, [row.cutoff for row in logged], dtype=INSTANT)
+    return frame_vectors(columns, pl.DataFrame([*values, cutoffs]), transforms)
 
 
 def skew_upper_bound(mismatched: int, checked: int) -> float:

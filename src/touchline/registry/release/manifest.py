@@ -23,6 +23,14 @@ class OnDemandCode:
     version: str
     module: str
     function: str
+    has_named_arguments: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Without the default, so that a release from before it is built again byte for byte."""
+        document = asdict(self)
+        if not self.has_named_arguments:
+            del document["has_named_arguments"]
+        return document
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ class ReleaseManifest:
             "trained_at": self.trained_at.isoformat(),
             "columns": [column.to_json() for column in self.columns],
             "views": [view.to_json() for view in self.views],
-            "on_demand": [asdict(transform) for transform in self.on_demand],
+            "on_demand": [transform.to_json() for transform in self.on_demand],
             "feature_versions": self.feature_versions,
             "entity_columns": self.entity_columns,
         }

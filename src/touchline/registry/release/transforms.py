@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from touchline.errors import NotPortable
 from touchline.features import OnDemand
+from touchline.features.declaration.on_demand import compute_columns
 from touchline.registry.release.manifest import OnDemandCode
 
 _LIGHT_STANDARD: Final = ("__future__", "collections", "dataclasses", "enum", "functools", "itertools", "math")
@@ -38,10 +39,11 @@ class ReleaseTransform:
 
     name: str
     inputs: tuple[str, ...]
-    function: Callable[[Columns], Columns]
+    function: Callable[..., Any]
+    has_named_arguments: bool = False
 
     def __call__(self, columns: Columns) -> Columns:
-        return self.function(columns)
+        return compute_columns(self.name, self.function, columns, has_named_arguments=self.has_named_arguments)
 
 
 def locate_transform(transform: OnDemand) -> tuple[str, str]:
@@ -117,7 +119,8 @@ def release_transforms(declared: Sequence[OnDemandCode], sources: Mapping[str, b
     """The declared transforms, taken from these sources of modules (in order of import)."""
     modules = load_modules(sources) if sources else {}
     return tuple(
-        ReleaseTransform(code.name, code.inputs, getattr(modules[code.module], code.function)) for code in declared
+        ReleaseTransform(code.name, code.inputs, getattr(modules[code.module], code.function), code.has_named_arguments)
+        for code in declared
     )
 
 

@@ -135,7 +135,7 @@ def write_files(trained: Trained, folder: Path) -> RunDocuments:
 
 
 def _transform_inputs(trained: Trained) -> dict[str, NDArray[Any]]:
-    """The model columns that the transforms take, in the rows of the self-test."""
+    """The model columns, and the cutoffs, that the transforms take, in the rows of the self-test."""
     added = {name for transform in trained.task.on_demand for name in transform.outputs}
     names = dict.fromkeys(name for transform in trained.task.on_demand for name in transform.inputs)
     taken = [name for name in names if name not in added]
@@ -167,7 +167,8 @@ def _manifest(trained: Trained, hashes: dict[str, str]) -> ReleaseManifest:
         inputs=tuple(task.inputs),
         views=tuple(ServedView.of(trained.project, join) for join in task.features),
         on_demand=tuple(
-            OnDemandCode(t.name, t.inputs, t.outputs, t.version, *locate_transform(t)) for t in task.on_demand
+            OnDemandCode(t.name, t.inputs, t.outputs, t.version, *locate_transform(t), t.has_named_arguments)
+            for t in task.on_demand
         ),
         transform_modules=tuple(transform_modules(task.on_demand)),
         threshold=model.threshold,

@@ -147,7 +147,9 @@ def _vectors(
 
     if release.views:
         return _looked_up(release, reader, typed, now, problems)
-    return frame_vectors(release.columns, pl.DataFrame({"problem": problems.found, **typed}), release.transforms)
+    frame = pl.DataFrame({"problem": problems.found, "cutoff": pl.Series([None] * len(problems.found)), **typed})
+    frame = frame.with_columns(pl.col("cutoff").cast(pl.Datetime("us", "UTC")).fill_null(now))
+    return frame_vectors(release.columns, frame, release.transforms)
 
 
 def _looked_up(

@@ -133,9 +133,9 @@ class Predictor:
         cutoff, statuses = row["cutoff"] or context.now, cast(Statuses, ())
         try:
             if not self._keys:
-                vector = self._plan.vector(row)
+                vector = self._plan.vector(row, cutoff)
             elif row["features"] is not None:
-                vector = self._plan.vector({**row, **row["features"].__dict__})
+                vector = self._plan.vector({**row, **row["features"].__dict__}, cutoff)
             else:
                 vector, statuses = self._store.read_row(row, cutoff)
         except (TouchlineError, OSError) as error:
@@ -163,14 +163,15 @@ class Predictor:
     ) -> tuple[Vectors, Sequence[Statuses]]:
         """The model's vectors and each view's freshness; `feature_rows` are those of the rows to look up, if read."""
         if not self._keys:
-            return self._encode(rows), [()] * len(rows)
+            return self._encode(rows, cutoffs), [()] * len(rows)
         if rows_to_look_up and feature_rows is None:
             feature_rows = self.read_features([rows[i] for i in rows_to_look_up], [cutoffs[i] for i in rows_to_look_up])
         if feature_rows is not None and len(rows_to_look_up) == len(rows):
             return feature_rows.vectors, feature_rows.statuses
         given = [index for index in range(len(rows)) if rows[index]["features"] is not None]
         vectors = np.empty((len(rows), len(self.release.columns)), dtype=np.float64)
-        vectors[given] = self._encode([{**rows[i], **rows[i]["features"].__dict__} for i in given])
+        values = [{**rows[i], **rows[i]["features"].__dict__} for i in given]
+        vectors[given] = self._encode(values, [cutoffs[i] for i in given])
         statuses: list[Statuses] = [()] * len(rows)
         for place, index in enumerate(rows_to_look_up):
             assert feature_rows is not None
@@ -184,9 +185,9 @@ class Predictor:
         except (TouchlineError, OSError) as error:
             raise self._problem(error) from error
 
-    def _encode(self, rows: Sequence[Row]) -> Vectors:
+    def _encode(self, rows: Sequence[Row], cutoffs: Sequence[datetime]) -> Vectors:
         try:
-            return self._plan.vectors(rows)
+            return self._plan.vectors(rows, cutoffs)
         except TouchlineError as error:
             raise self._problem(error) from error
 

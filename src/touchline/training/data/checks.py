@@ -6,7 +6,7 @@ a model that shines here and fails when it is served.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -49,6 +49,15 @@ def check_rows(rows: LabelledRows, split: Split, frame: pl.DataFrame) -> tuple[F
     """Everything found, leaks first. Raises `NothingVaries` where no column does."""
     found = [*_leaks(rows), *_from_the_future(rows, frame), *_twice(rows, split), *_statistics(rows)]
     return tuple(sorted(found, key=lambda finding: ("leak", "warning", "note").index(finding.level)))
+
+
+def excluded_examples(excluded: Mapping[str, int]) -> tuple[Finding, ...]:
+    """A note of the examples that the declaration left out, by reason; none where it declares no reason."""
+    if not excluded:
+        return ()
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in excluded.items())
+    message = f"the declaration excludes {sum(excluded.values()):,} examples: {reasons}"
+    return (Finding("note", "excluded", None, message),)
 
 
 def validate_no_leak(findings: Collection[Finding], trusted: Collection[str]) -> None:
