@@ -24,7 +24,6 @@ from touchline.features import (
     empty_view,
     find_damaged_rows,
     materialize,
-    read_training_set,
 )
 from touchline.features.online.sqlite import SqliteOnlineStore
 from touchline.ingest import all_snapshots, ingest_anew
@@ -32,7 +31,7 @@ from touchline.registry import (
     Releases,
     build_release,
     declared_families,
-    find_run_damage,
+    find_mlflow_damage,
     mirror,
     read_version,
     read_versions,
@@ -84,7 +83,7 @@ class _ViewInUse:
 def find_damage(context: PipelineContext) -> list[Damage]:
     """All damage of one project, in the order in which it must be repaired: sources, histories, online, releases."""
     damage = [*_sources(context), *_histories(context), *_online(context), *_releases(context)]
-    return [*damage, *_versions(context)]
+    return [*damage, *_mlflow(context)]
 
 
 def repair_damage(context: PipelineContext) -> Iterator[Repair]:
@@ -207,19 +206,11 @@ def _releases(context: PipelineContext) -> Iterator[Damage]:
             )
 
 
-def _versions(context: PipelineContext) -> Iterator[Damage]:
-    """The training set and the run of every version: `models reproduce` and a release that is built again need them."""
-    stores, project = context.stores, context.project.name
-    for version in read_versions(stores, project):
-        try:
-            training_set = read_training_set(version.training_set_hash, project=project, stores=stores)
-            problem = "its record is missing" if training_set is None else None
-        except (StoredFileDamaged, ObjectNotFound) as damaged:
-            problem = str(damaged)
-        if problem:
-            yield Damage(f"training set of version {version.version}", problem, _BACKUP, None)
-        if problem := find_run_damage(stores, version):
-            yield Damage(f"files of the run of version {version.version}", problem, _BACKUP, None)
+def _mlflow(context: PipelineContext) -> Iterator[Damage]:
+    """The files of each version's run in an embedded MLflow."""
+    for version in read_versions(context.stores, context.project.name):
+        if problem := find_mlflow_damage(context.stores, version):
+            yield Damage(f"MLflow files of version {version.version}", problem, _BACKUP, None)
 
 
 def _build_again(context: PipelineContext, version: int, release_id: str) -> str:

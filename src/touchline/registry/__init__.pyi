@@ -54,13 +54,13 @@ from touchline.registry.release.releases import Release as Release
 from touchline.registry.release.releases import Releases as Releases
 from touchline.registry.release.transforms import transform_modules as transform_modules
 from touchline.registry.runs.aliases import project_aliases as project_aliases
-from touchline.registry.runs.file_hashes import find_run_damage as find_run_damage
 from touchline.registry.runs.list_runs import RunComparison as RunComparison
 from touchline.registry.runs.list_runs import RunQuery as RunQuery
 from touchline.registry.runs.list_runs import RunSummary as RunSummary
 from touchline.registry.runs.list_runs import best_run as best_run
 from touchline.registry.runs.list_runs import compare_runs as compare_runs
 from touchline.registry.runs.list_runs import list_runs as list_runs
+from touchline.registry.runs.mlflow_copies import find_mlflow_damage as find_mlflow_damage
 from touchline.registry.runs.record import Recorded as Recorded
 from touchline.registry.runs.record import record_version as record_version
 from touchline.registry.runs.run_files import Trained as Trained

@@ -19,7 +19,7 @@ from touchline.registry.journal.versions import (
     find_version,
     read_version,
 )
-from touchline.registry.runs.file_hashes import write_hashes
+from touchline.registry.runs.mlflow_copies import write_mlflow_hashes
 from touchline.registry.runs.run_files import (
     RunDocuments,
     Trained,
@@ -59,7 +59,7 @@ def record_version(registry: Registry, trained: Trained) -> Recorded:
         documents = write_files(trained, folder)
         _store(registry, object_key, folder)
         logged = registry.tracking.log_run(_run_log(registry, trained, documents, key, folder))
-        write_hashes(registry, object_key, folder, logged)
+        write_mlflow_hashes(registry, object_key, logged)
     add_version(registry, trained.project, logged.version, _new_version(trained, documents, object_key, logged))
     return Recorded(read_version(registry, trained.project, logged.version), is_new=True)
 
