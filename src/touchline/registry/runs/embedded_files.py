@@ -33,17 +33,23 @@ def adopt_files(database: Path, artifacts: Path) -> int:
     return changed
 
 
+def database_file(uri: str) -> Path | None:
+    """The SQLite file of MLflow's address, which may end in options; None for any other database."""
+    return Path(uri.removeprefix(SQLITE).partition("?")[0]) if uri.startswith(SQLITE) else None
+
+
 def prepare_database(uri: str, make_tables: Callable[[str], None]) -> None:
     """Make MLflow's SQLite database where there is none, whole or not at all.
 
     It is made under another name: a database that a full disk or a kill left half-made would stop MLflow for ever.
     """
-    if not uri.startswith(SQLITE) or _has_tables(database := Path(uri.removeprefix(SQLITE))):
+    database = database_file(uri)
+    if database is None or _has_tables(database):
         return
     partial = database.with_name(f"{database.name}.partial")
     for path in database.parent.glob(f"{partial.name}*"):
         path.unlink()
-    make_tables(f"{SQLITE}{partial}")
+    make_tables(uri.replace(str(database), str(partial), 1))
     with closing(sqlite3.connect(partial)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     partial.replace(database)

@@ -17,7 +17,7 @@ from urllib.request import url2pathname
 
 from touchline.errors import TrackingUnavailable
 from touchline.registry.release.digest import file_hashes
-from touchline.registry.runs.embedded_files import SQLITE, adopt_files, exclusive, prepare_database
+from touchline.registry.runs.embedded_files import adopt_files, database_file, exclusive, prepare_database
 from touchline.registry.runs.mlflow_files import dataset_input, save_pyfunc
 from touchline.training import Model
 
@@ -292,8 +292,8 @@ def _make_tables(uri: str) -> None:
 
 def adopt_artifacts(uri: str, artifacts: Path) -> None:
     """Make the files of an embedded MLflow those of the folder `artifacts`, where its home was moved or copied."""
-    if uri.startswith(SQLITE):
-        adopt_files(Path(uri.removeprefix(SQLITE)), artifacts)
+    if (database := database_file(uri)) is not None:
+        adopt_files(database, artifacts)
 
 
 def experiment_name(project: str) -> str:
