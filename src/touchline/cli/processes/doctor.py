@@ -80,14 +80,20 @@ def _database(home: Home) -> Iterator[CheckResult]:
         yield CheckResult("ok", "database", where)
     else:
         yield CheckResult("wrong", "database", f"{where} is damaged: {problem}; it must come from a backup")
+    yield from _tracking(home)
+
+
+def _tracking(home: Home) -> Iterator[CheckResult]:
     tracking = home.settings.tracking_uri
-    if tracking.startswith("sqlite:///") and Path(tracking.removeprefix("sqlite:///")).exists():
-        damage = sqlite_damage(Path(tracking.removeprefix("sqlite:///")))
-        if damage is None:
-            yield CheckResult("ok", "MLflow", tracking)
-        else:
-            step = "restore it from a backup; serving and the journal do not need it"
-            yield CheckResult("wrong", "MLflow", f"{tracking} is damaged: {damage}; {step}")
+    file = Path(tracking.removeprefix("sqlite:///"))
+    if not tracking.startswith("sqlite:///") or not (file.exists() or (home.folder / "mlartifacts").exists()):
+        return  # a server of its own, or nothing was trained yet
+    damage = sqlite_damage(file) if file.exists() else "it is missing, although runs were recorded"
+    if damage is None:
+        yield CheckResult("ok", "MLflow", tracking)
+    else:
+        step = "restore it from a backup; training needs it, serving and the journal do not"
+        yield CheckResult("wrong", "MLflow", f"{tracking} is damaged: {damage}; {step}")
 
 
 def _projects(home: Home, *, repairs: bool) -> Iterator[CheckResult]:

@@ -19,6 +19,7 @@ from touchline.registry.journal.versions import (
     find_version,
     read_version,
 )
+from touchline.registry.runs.file_list import write_file_list
 from touchline.registry.runs.run_files import (
     RunDocuments,
     Trained,
@@ -57,6 +58,7 @@ def record_version(registry: Registry, trained: Trained) -> Recorded:
         folder = Path(scratch) / "files"
         documents = write_files(trained, folder)
         _store(registry, object_key, folder)
+        write_file_list(registry.objects, object_key)
         logged = registry.tracking.log_run(_run_log(registry, trained, documents, key, folder))
     add_version(registry, trained.project, logged.version, _new_version(trained, documents, object_key, logged))
     return Recorded(read_version(registry, trained.project, logged.version), is_new=True)
