@@ -46,7 +46,11 @@ def find_journal_damage(context: PipelineContext) -> Iterator[Damage]:
     if found.conflict is not None:
         change = found.conflict.change
         problem = f"entry {change.sequence} of the database is another than its copy, {change.describe()}"
-        yield Damage("journal", problem, "Restore the database from a backup.")
+        step = (
+            f"Restore the database from a backup. To go on with this one for good, delete the folder {project}/journal "
+            "of the object store, then: touchline doctor --repair"
+        )
+        yield Damage("journal", problem, step)
     elif found.lost:
         first = found.lost[0].change
         problem = (
