@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from sqlalchemy import delete, update
 
 from tests.automation.test_released_views import LivingShop
 from tests.damage import damage_file
@@ -14,6 +17,9 @@ from touchline.automation import Repair, find_damage, repair_damage
 from touchline.cli.opening import pipeline_context
 from touchline.errors import TouchlineError
 from touchline.features.vectors.served_view import view_keys
+from touchline.features.vectors.watermark import ViewMetadata
+from touchline.project import advance_clock
+from touchline.storage import tables
 
 pytestmark = pytest.mark.services
 DAMAGES = ["flip", "cut", "delete"]
@@ -105,7 +111,8 @@ def test_all_objects_gone_are_made_from_the_source_files_but_for_what_a_backup_h
     repairs = {one.damage.what: one for one in repair(shop)}
     assert "later ingests are lost" in str(repairs["source visits"].result)
     assert "Restore them from a backup" in str(repairs["release of version 1"].failure)
-    assert "release of version 1" in {one.what for one in find_damage(pipeline_context(shop.opened()))}
+    left = {one.what.partition(" set ")[0] for one in find_damage(pipeline_context(shop.opened()))}
+    assert left == {"release of version 1", "run of version 1", "training", "MLflow files of version 1"}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -161,3 +168,97 @@ def test_a_view_whose_old_code_cannot_run_is_said(shop: LivingShop) -> None:
         code.write_text(text)
         shop.edit("", "")
     assert any("no such library" in problem for problem in found.values())
+
+
+@pytest.mark.parametrize("lost_from", [1, 2])
+def test_stage_changes_that_the_database_lost_are_found_and_written_back(shop: LivingShop, lost_from: int) -> None:
+    """As SQLite loses them when the end of its write-ahead log is damaged."""
+    opened = shop.opened()
+    before = opened.stores.journal.history("shop")
+    assert [change.to_stage for change in before] == ["Staging", "Production"]
+    with opened.stores.database.begin() as connection:
+        connection.execute(delete(tables.stage_changes).where(tables.stage_changes.c.sequence >= lost_from))
+        if lost_from == 1:
+            for table in (tables.releases, tables.version_metrics, tables.model_versions):
+                connection.execute(delete(table))
+    found = {one.what: one.problem for one in find_damage(pipeline_context(shop.opened()))}
+    assert f"has lost {3 - lost_from} stage changes" in found["journal"]
+    assert [one.failure for one in repair(shop)] == [None]
+    assert find_damage(pipeline_context(shop.opened())) == []
+    assert shop.opened().stores.journal.history("shop") == before
+
+
+def test_a_stage_change_that_differs_from_its_copy_is_said(shop: LivingShop) -> None:
+    with shop.opened().stores.database.begin() as connection:
+        connection.execute(update(tables.stage_changes).values(version=7))
+    found = {one.what: one.problem for one in find_damage(pipeline_context(shop.opened()))}
+    assert "entry 1 of the database is another than its copy, version 1 from None to Staging" in found["journal"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_copy_of_the_journal_is_written_again(shop: LivingShop, damage: str) -> None:
+    damage_file(next(shop.place.rglob("journal/*.json")), damage)
+    assert [one.what for one in find_damage(pipeline_context(shop.opened()))] == ["copy of the journal"]
+    assert [one.failure for one in repair(shop)] == [None]
+    assert find_damage(pipeline_context(shop.opened())) == []
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_of_a_run_is_found_and_copied_from_the_release(shop: LivingShop, damage: str) -> None:
+    damage_file(next(shop.place.rglob("runs/*/model/model.json")), damage)
+    found = {one.what: one.problem for one in find_damage(pipeline_context(shop.opened()))}
+    assert "model/model.json" in found["run of version 1"]
+    assert [one.failure for one in repair(shop)] == [None]
+    assert find_damage(pipeline_context(shop.opened())) == []
+
+
+def test_a_file_of_a_run_without_a_list_is_listed(shop: LivingShop) -> None:
+    """A run of an earlier touchline has none."""
+    next(shop.place.rglob("runs/*/files-*.json")).unlink()
+    assert [one.problem for one in find_damage(pipeline_context(shop.opened()))] == [
+        "no list says how its files were written"
+    ]
+    assert [one.failure for one in repair(shop)] == [None]
+    assert find_damage(pipeline_context(shop.opened())) == []
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_training_set_is_found(shop: LivingShop, damage: str) -> None:
+    file = next(shop.place.rglob("training_sets/*.parquet"))
+    damage_file(file, damage)
+    assert [one.what for one in find_damage(pipeline_context(shop.opened()))] == [f"training set {file.stem}"]
+    assert "Serving does not need it" in str([one.failure for one in repair(shop)])  # there were ingests since
+
+
+def test_older_online_values_are_found_and_filled_again(shop: LivingShop) -> None:
+    """As SQLite loses the newest ones when the end of its write-ahead log is damaged."""
+    opened = shop.opened()
+    view, online = opened.project.feature_views[0], opened.stores.online
+    keys = view_keys("shop", view.name, view.feature_version)
+    metadata = ViewMetadata.unpack(online.read([keys.metadata])[0] or b"", view.name)
+    online.write([], {keys.metadata: replace(metadata, history="earlier").pack()})
+    found = find_damage(pipeline_context(shop.opened()))
+    assert ["the store is behind" in one.problem for one in found] == [True]
+    assert [one.failure for one in repair(shop)] == [None]
+    assert find_damage(pipeline_context(shop.opened())) == []
+
+
+def test_online_values_of_an_ingest_that_the_database_lost_are_not_replaced_by_older_ones(shop: LivingShop) -> None:
+    database, aside = shop.place / "home" / "touchline.db", shop.place / "aside.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("VACUUM INTO ?", [str(aside)])
+    connection.close()
+    shop.a_day_later()
+    shop.ingest()
+    before = answers(shop)
+    now = shop.opened().clock.now()
+    for suffix in ("-wal", "-shm"):
+        Path(f"{database}{suffix}").unlink(missing_ok=True)
+    aside.replace(database)
+    advance_clock(shop.opened().project, shop.opened().stores.database, to=now)
+    found = find_damage(pipeline_context(shop.opened()))
+    assert ["come from a later ingest" in one.problem for one in found] == [True] * 3
+    assert repair(shop) == []
+    assert answers(shop) == before
+    shop.ingest()
+    assert find_damage(pipeline_context(shop.opened())) == []

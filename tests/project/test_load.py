@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,24 @@ def test_an_unknown_project_names_its_neighbour(tmp_path: Path) -> None:
     a_project(tmp_path)
     with pytest.raises(ProjectNotFound, match="Did you mean 'tiny'"):
         load_project("tinny", base=tmp_path)
+
+
+class ImportingName(str):
+    """A module's name that imports another module when it is looked at, as another thread may at any time."""
+
+    __slots__ = ()
+
+    def startswith(self, *_prefix: object) -> bool:  # type: ignore[override]  # the test looks at nothing else
+        sys.modules["made_up_other"] = sys
+        return False
+
+
+def test_a_project_loads_while_another_thread_imports(tmp_path: Path) -> None:
+    """A server loads a declaration when it is first needed, while its other threads import what they need."""
+    a_project(tmp_path)
+    sys.modules[ImportingName("made_up")] = sys
+    try:
+        assert load_project("tiny", base=tmp_path).name == "tiny"
+    finally:
+        for name in ("made_up", "made_up_other"):
+            del sys.modules[name]

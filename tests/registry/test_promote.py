@@ -8,6 +8,7 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
+from tests.damage import damage_file
 from tests.registry.builders import NOW, a_frame, a_task, a_trained, a_training_set
 from touchline.errors import (
     GateFailed,
@@ -16,6 +17,7 @@ from touchline.errors import (
     NotEvaluated,
     ReasonMissing,
     ReleaseTampered,
+    StoredFileDamaged,
     VersionNotFound,
 )
 from touchline.registry import (
@@ -294,3 +296,11 @@ def test_a_version_is_held_against_a_named_baseline_by_what_its_evaluation_kept(
     (found,) = promoted.report.results
     assert (found.passed, found.rows, found.unpaired) == (True, 192, 48)
     assert "is better than that of the baseline 'market'" in found.message
+
+
+def test_no_gate_reads_a_damaged_file_of_a_run(two: Registry) -> None:
+    version = read_version(two, "p", 1)
+    damage_file(two.objects.local_path(f"{version.object_key}/predictions.parquet"), "flip")
+    with pytest.raises(StoredFileDamaged, match=r"predictions\.parquet is damaged"):
+        promote(two, "p", 1, Decision("tests"))
+    assert read_version(two, "p", 1).stage == "None"

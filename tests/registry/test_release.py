@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.damage import damage_file
 from tests.registry.builders import a_trained
 from touchline.errors import ReleaseBroken, ReleaseTampered
 from touchline.registry import (
@@ -88,6 +89,12 @@ def test_a_changed_byte_anywhere_is_refused(release: Release, name: str) -> None
     data[-2] ^= 1
     path.write_bytes(data)
     with pytest.raises(ReleaseTampered, match="was refused"):
+        load_release(release.path, digest=release.digest)
+
+
+def test_a_digest_that_was_cut_is_refused(release: Release) -> None:
+    damage_file(release.path / "DIGEST", "cut")
+    with pytest.raises(ReleaseTampered, match=r"DIGEST is \w{12}"):
         load_release(release.path, digest=release.digest)
 
 

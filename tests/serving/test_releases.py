@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from tests.serving.builders import NOW, Shelf, a_release, a_server, wait_for
 from touchline.clock import FrozenClock
 from touchline.serving.http.state import no_reader
-from touchline.serving.releases.release_slot import ReleaseSlot
+from touchline.serving.releases.release_slot import Head, ReleaseSlot
 
 
 def _slot(shelf: Shelf) -> ReleaseSlot:
@@ -52,6 +53,20 @@ def test_a_journal_that_cannot_be_read_leaves_the_release() -> None:
     shelf.failure = None
     slot.refresh()
     assert slot.unreachable is None
+
+
+class LossyShelf(Shelf):
+    """A journal that has lost two entries which are copied."""
+
+    def head(self) -> Head:
+        return replace(super().head(), lost_changes=2)
+
+
+def test_health_says_that_the_database_lost_stage_changes(tmp_path: Path) -> None:
+    with a_server(tmp_path, LossyShelf.of(a_release(1))) as server:
+        health = server.client.get("/health").json()
+    assert health["status"] == "degraded"
+    assert "lost its newest 2 stage changes" in health["models"]["shop"]["journal"]
 
 
 def test_the_release_before_is_loaded_after_a_start() -> None:

@@ -169,6 +169,8 @@ def _reasons(project: RequestedProject, production: ProductionVersion | None, dr
         reasons.append(f"release {slot.refused.release_id} is refused: {slot.refused.reason}")
     if slot.unreachable is not None:
         reasons.append(f"the journal cannot be read: {slot.unreachable}")
+    if slot.head is not None and slot.head.lost_changes:
+        reasons.append(f"the database has lost its newest {slot.head.lost_changes} stage changes; see touchline doctor")
     if drift is not None and drift.state == "drift":
         reasons.append(drift.message)
     return reasons

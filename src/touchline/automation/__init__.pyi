@@ -1,7 +1,7 @@
+from touchline.automation.damage import Damage as Damage
+from touchline.automation.damage import Repair as Repair
 from touchline.automation.gate_inputs import material_of as material_of
 from touchline.automation.ingest_sources import ingest_and_settle as ingest_and_settle
-from touchline.automation.integrity import Damage as Damage
-from touchline.automation.integrity import Repair as Repair
 from touchline.automation.integrity import find_damage as find_damage
 from touchline.automation.integrity import repair_damage as repair_damage
 from touchline.automation.pipeline import PipelineReport as PipelineReport

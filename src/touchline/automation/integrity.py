@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from touchline.automation.released_views import outdated_views, released_view
-from touchline.errors import (
-    NotEvaluated,
-    ObjectNotFound,
-    OnlineStoreUnavailable,
-    StoredFileDamaged,
-    TouchlineError,
-    failure_in_words,
+from touchline.automation.damage import Damage, Repair
+from touchline.automation.registry_damage import (
+    find_journal_damage,
+    find_release_damage,
+    find_run_damage,
+    find_training_set_damage,
 )
+from touchline.automation.released_views import outdated_views, released_view
+from touchline.errors import OnlineStoreUnavailable, OnlineValuesAhead, StoredFileDamaged, failure_in_words
 from touchline.features import (
     FeatureHistories,
     FeatureHistory,
@@ -27,15 +27,7 @@ from touchline.features import (
 )
 from touchline.features.online.sqlite import SqliteOnlineStore
 from touchline.ingest import all_snapshots, ingest_anew
-from touchline.registry import (
-    Releases,
-    build_release,
-    declared_families,
-    find_mlflow_damage,
-    mirror,
-    read_version,
-    read_versions,
-)
+from touchline.registry import find_mlflow_damage, read_versions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,28 +41,6 @@ _BY_A_NEW_VERSION = "Promote a version that is trained on the present declaratio
 
 
 @dataclass(frozen=True)
-class Damage:
-    """One thing that is not as it was written. `repair` rebuilds it and returns the result in words.
-
-    `remedy` says what `repair` does; without one, what a person can do.
-    """
-
-    what: str
-    problem: str
-    remedy: str
-    repair: Callable[[], str] | None = field(default=None, repr=False, compare=False)
-
-
-@dataclass(frozen=True)
-class Repair:
-    """The repair of one damage: what came of it, or why it failed."""
-
-    damage: Damage
-    result: str | None
-    failure: str | None = None
-
-
-@dataclass(frozen=True)
 class _ViewInUse:
     """A version of a view that the declaration or a release has. `open` may run old code, which may raise anything."""
 
@@ -81,9 +51,17 @@ class _ViewInUse:
 
 
 def find_damage(context: PipelineContext) -> list[Damage]:
-    """All damage of one project, in the order in which it must be repaired: sources, histories, online, releases."""
-    damage = [*_sources(context), *_histories(context), *_online(context), *_releases(context)]
-    return [*damage, *_mlflow(context)]
+    """All damage of one project, in the order in which it must be repaired."""
+    return [
+        *find_journal_damage(context),
+        *_sources(context),
+        *_histories(context),
+        *_online(context),
+        *find_release_damage(context),
+        *find_run_damage(context),
+        *find_training_set_damage(context),
+        *_mlflow(context),
+    ]
 
 
 def repair_damage(context: PipelineContext) -> Iterator[Repair]:
@@ -105,6 +83,8 @@ def _sources(context: PipelineContext) -> Iterator[Damage]:
     for source in context.project.sources:
         snapshots = all_snapshots(context.project.name, source.name, context.stores)
         problem = _first_problem(snapshot.files for snapshot in snapshots)
+        if not snapshots and context.stores.objects.list(f"{context.project.name}/snapshots/{source.name}/"):
+            problem = "the database knows none of the stored snapshots"
         if problem:
             repair = partial(_read_again, context, source)
             yield Damage(f"source {source.name}", problem, "To read it again from its provider", repair)
@@ -114,8 +94,10 @@ def _read_again(context: PipelineContext, source: Source) -> str:
     project, stores = context.project.name, context.stores
     before = [snapshot.hash for snapshot in all_snapshots(project, source.name, stores)]
     report = ingest_anew(source, project=project, stores=stores, clock=context.clock)
-    if report.snapshot_hash == before[0]:
+    if before and report.snapshot_hash == before[0]:
         return "read again from its provider; the snapshot is the same as before"
+    if not before:
+        return "read again from its provider as a first ingest: its rows count as known from their events on"
     lost = len(before) - (report.snapshot_hash in before)
     return (
         f"read again from its provider as a first ingest: its rows count as known from their events on; the instants "
@@ -152,6 +134,9 @@ def _online(context: PipelineContext) -> Iterator[Damage]:
         except OnlineStoreUnavailable as failure:
             yield Damage("online store", str(failure), "Start its server, or correct its address in the settings.")
             return
+        except OnlineValuesAhead as ahead:
+            yield Damage(what, str(ahead), "Then run doctor again.")
+            continue
         except Exception as failure:  # noqa: BLE001  the code of a release may raise anything; it is reported
             yield Damage(what, f"they cannot be checked: {failure_in_words(failure)}", _BY_A_NEW_VERSION)
             continue
@@ -163,8 +148,11 @@ def _online_problem(context: PipelineContext, view: _ViewInUse) -> str | None:
     history = _history_of(context, view)
     if history is None:
         return None
+    declared, stores = view.open(), context.stores
+    snapshots = [all_snapshots(context.project.name, source.name, stores)[:1] for source in declared.sources]
+    ingested_at = max((one.ingested_at for newest in snapshots for one in newest), default=context.clock.now())
     try:
-        return find_damaged_rows(view.open(), history, context.stores.online)
+        return find_damaged_rows(declared, history, stores.online, ingested_at=ingested_at)
     except StoredFileDamaged:
         return None  # the history is repaired first
 
@@ -189,49 +177,11 @@ def _replace_online(context: PipelineContext) -> str:
     return f"moved to {aside.name} and filled again ({'; '.join(filled) or 'no view was computed yet'})"
 
 
-def _releases(context: PipelineContext) -> Iterator[Damage]:
-    stores, project = context.stores, context.project.name
-    families = declared_families(context.project.training)
-    releases = Releases(stores, lambda _: families)
-    state = stores.journal.state(project)
-    for version, release_id in sorted(state.releases.items()):
-        try:
-            releases.open(release_id)
-        except (TouchlineError, OSError) as failure:
-            yield Damage(
-                f"release of version {version}",
-                str(failure),
-                "To build it again from the files of its run",
-                partial(_build_again, context, version, release_id),
-            )
-
-
 def _mlflow(context: PipelineContext) -> Iterator[Damage]:
     """The files of each version's run in an embedded MLflow."""
     for version in read_versions(context.stores, context.project.name):
         if problem := find_mlflow_damage(context.stores, version):
             yield Damage(f"MLflow files of version {version.version}", problem, _BACKUP, None)
-
-
-def _build_again(context: PipelineContext, version: int, release_id: str) -> str:
-    stores, project = context.stores, context.project.name
-    families = declared_families(context.project.training)
-    try:
-        built = build_release(stores, read_version(stores, project, version), lambda _: families)
-    except (NotEvaluated, ObjectNotFound, OSError) as missing:
-        raise _RunDamaged(version) from missing
-    if built.id != release_id:
-        raise _RunDamaged(version)
-    mirror(stores, project)
-    return "built again, with the same digest"
-
-
-class _RunDamaged(TouchlineError):
-    def __init__(self, version: int) -> None:
-        super().__init__(
-            f"The files of the run of version {version} are missing or damaged as well. Restore them from a backup, or "
-            "train again: touchline train --force."
-        )
 
 
 def _views_in_use(context: PipelineContext) -> Iterator[_ViewInUse]:

@@ -4,7 +4,7 @@
         BackendUnavailable
             DatabaseBusy
         OnlineStoreError
-            CorruptedFeatures, FeaturesExpired, OnlineStoreEmptied, OnlineStoreUnavailable
+            CorruptedFeatures, FeaturesExpired, OnlineStoreEmptied, OnlineStoreUnavailable, OnlineValuesAhead
         ReleaseBroken
             TransformBroken
         SchemaMismatch

@@ -23,6 +23,7 @@ __all__ = [
     "OnlineStoreEmptied",
     "OnlineStoreError",
     "OnlineStoreUnavailable",
+    "OnlineValuesAhead",
     "SourceFormatNotRead",
     "ViewNotFound",
 ]
@@ -172,6 +173,17 @@ class OnlineStoreEmptied(OnlineStoreError):
             f"The online store holds nothing of view {view!r} (version {feature_version}), not even when it was "
             f"filled: it was emptied, or another store answers. Fill it: touchline ingest -p {project}; look at the "
             "address of the store: touchline doctor."
+        )
+
+
+class OnlineValuesAhead(OnlineStoreError):
+    """The online values of a view come from an ingest that the database does not know."""
+
+    def __init__(self, view: str) -> None:
+        self.view = view
+        super().__init__(
+            f"The online values of view {view!r} come from a later ingest than the newest one in the database, so the "
+            "database has lost its newest rows. Restore it from a backup, or ingest again: touchline ingest."
         )
 
 

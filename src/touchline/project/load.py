@@ -111,7 +111,7 @@ def _import(folder: Path, package: str) -> ModuleType:
     root = sys.modules.setdefault(_PACKAGE, ModuleType(_PACKAGE))
     root.__path__ = getattr(root, "__path__", [])
     name = f"{_PACKAGE}.{package}"
-    for loaded in [module for module in sys.modules if module == name or module.startswith(name + ".")]:
+    for loaded in [module for module in list(sys.modules) if module == name or module.startswith(name + ".")]:
         del sys.modules[loaded]
     made = ModuleType(name)
     made.__path__ = [str(folder)]

@@ -42,6 +42,11 @@ from touchline.registry.journal.versions import read_versions as read_versions
 from touchline.registry.release.build import build_release as build_release
 from touchline.registry.release.download import download_release as download_release
 from touchline.registry.release.families import declared_families as declared_families
+from touchline.registry.release.journal_copy import copy_changes as copy_changes
+from touchline.registry.release.journal_copy import forget_damaged_copies as forget_damaged_copies
+from touchline.registry.release.journal_copy import lost_changes as lost_changes
+from touchline.registry.release.journal_copy import newest_copy as newest_copy
+from touchline.registry.release.journal_copy import restore_changes as restore_changes
 from touchline.registry.release.load import load_release as load_release
 from touchline.registry.release.load import verify_release as verify_release
 from touchline.registry.release.loaded_release import InputField as InputField
@@ -54,6 +59,9 @@ from touchline.registry.release.releases import Release as Release
 from touchline.registry.release.releases import Releases as Releases
 from touchline.registry.release.transforms import transform_modules as transform_modules
 from touchline.registry.runs.aliases import project_aliases as project_aliases
+from touchline.registry.runs.file_list import damaged_files as damaged_files
+from touchline.registry.runs.file_list import find_file_list as find_file_list
+from touchline.registry.runs.file_list import write_file_list as write_file_list
 from touchline.registry.runs.list_runs import RunComparison as RunComparison
 from touchline.registry.runs.list_runs import RunQuery as RunQuery
 from touchline.registry.runs.list_runs import RunSummary as RunSummary

@@ -108,6 +108,7 @@ def _served_project(home: Home, declarations: Declarations, name: str) -> Served
             name,
             registry.Journal(home.database, clock),
             registry.Releases(home, lambda project: registry.declared_families(declarations.of(project).training)),
+            newest_copy=lambda: registry.newest_copy(home.objects, name),
         ),
         clock=clock,
         open_reader=open_reader,

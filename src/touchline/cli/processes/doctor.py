@@ -81,16 +81,21 @@ def _database(home: Home) -> Iterator[CheckResult]:
         yield CheckResult("ok", "database", where)
     else:
         yield CheckResult("wrong", "database", f"{where} is damaged: {problem}; it must come from a backup")
+    yield from _tracking(home)
+
+
+def _tracking(home: Home) -> Iterator[CheckResult]:
     tracking = home.settings.tracking_uri
-    mlflow = Path(tracking.removeprefix("sqlite:///"))
-    if tracking.startswith("sqlite:///") and (mlflow.exists() or _has_runs(home)):
-        is_lost = not mlflow.exists() or mlflow.stat().st_size == 0
-        damage = "it is missing or empty, and the home has runs" if is_lost else sqlite_damage(mlflow)
-        if damage is None:
-            yield CheckResult("ok", "MLflow", tracking)
-        else:
-            step = "restore it from a backup; serving and the journal do not need it"
-            yield CheckResult("wrong", "MLflow", f"{tracking} is damaged: {damage}; {step}")
+    file = Path(tracking.removeprefix("sqlite:///"))
+    if not tracking.startswith("sqlite:///") or not (file.exists() or _has_runs(home)):
+        return  # a server of its own, or nothing was trained yet
+    is_lost = not file.exists() or file.stat().st_size == 0
+    damage = "it is missing or empty, although runs were recorded" if is_lost else sqlite_damage(file)
+    if damage is None:
+        yield CheckResult("ok", "MLflow", tracking)
+    else:
+        step = "restore it from a backup; training needs it, serving and the journal do not"
+        yield CheckResult("wrong", "MLflow", f"{tracking} is damaged: {damage}; {step}")
 
 
 def _has_runs(home: Home) -> bool:

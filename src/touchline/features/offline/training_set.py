@@ -144,8 +144,7 @@ def _assemble(
 def write_training_set(training_set: TrainingSet, *, project: str, stores: DataStores, now: datetime) -> str:
     """Keep the training set under its hash; the object key. Writing it again changes nothing."""
     key = f"{project}/training_sets/{training_set.hash}.parquet"
-    if not stores.objects.exists(key):
-        stores.objects.write(key, parquet_bytes(training_set.frame))
+    stores.objects.write(key, parquet_bytes(training_set.frame))  # in place of a damaged one, too
     lineage = {**training_set.lineage, "columns": [column.to_json() for column in training_set.columns]}
     row = {
         "hash": training_set.hash,

@@ -1,4 +1,4 @@
-"""Whether the online store holds the values that were materialized: missing rows, and rows that cannot be read."""
+"""Whether the online store holds the values that were materialized: older ones, missing or unreadable rows."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from touchline.errors import CorruptedFeatures
+from touchline.errors import CorruptedFeatures, OnlineValuesAhead
 from touchline.features.online.materialize import newest_rows, view_layout
 from touchline.features.vectors.served_view import entity_key, view_keys
-from touchline.features.vectors.watermark import ViewMetadata, instant_of
+from touchline.features.vectors.watermark import ViewMetadata, instant_of, micros
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from touchline.features.declaration.view import FeatureView
     from touchline.features.offline.histories import FeatureHistory
     from touchline.features.online.base import OnlineStore
@@ -19,10 +21,14 @@ if TYPE_CHECKING:
 _AT_ONCE = 10_000
 
 
-def find_damaged_rows(view: FeatureView, history: FeatureHistory, store: OnlineStore) -> str | None:
+def find_damaged_rows(
+    view: FeatureView, history: FeatureHistory, store: OnlineStore, *, ingested_at: datetime
+) -> str | None:
     """The damage of the online values of a view, in words; None if there is none.
 
-    Values that were taken away on purpose (`features invalidate`) do not count. Raises `OnlineStoreUnavailable`.
+    Values that were taken away on purpose (`features invalidate`) do not count. Raises `OnlineStoreUnavailable`, and
+    `OnlineValuesAhead` where the values were materialized after `ingested_at`, the newest ingest that the database
+    knows, from a history that it does not know.
     """
     keys = view_keys(history.project, view.name, view.feature_version)
     data = store.read([keys.metadata])[0]
@@ -34,6 +40,11 @@ def find_damaged_rows(view: FeatureView, history: FeatureHistory, store: OnlineS
         return str(damaged)
     if not metadata.history:
         return None
+    if metadata.history != history.hash:
+        if metadata.materialized > micros(ingested_at):
+            raise OnlineValuesAhead(view.name)
+        at = instant_of(metadata.materialized)
+        return f"the store is behind: its values were materialized at {at:%Y-%m-%d %H:%M}, from an earlier history"
     newest = newest_rows(view, pl.concat(history.scan_parts()), instant_of(metadata.materialized))
     types, layout = list(view.key_types.values()), view_layout(view)
     entities = [

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import IntegrityError
 
-from touchline.errors import GateFailed, IllegalStageChange, ReasonMissing, TrackingUnavailable
+from touchline.errors import GateFailed, IllegalStageChange, ReasonMissing, TouchlineError
 from touchline.registry.gates.gates import GateReport, check_gates
 from touchline.registry.gates.gather_evidence import Refit, gather_evidence
 from touchline.registry.gates.spec import Gate
@@ -20,8 +20,10 @@ from touchline.registry.journal.journal import Move
 from touchline.registry.journal.stages import Stage, StageChange, StageState
 from touchline.registry.journal.versions import ModelVersion, Registry, read_version
 from touchline.registry.release.build import build_release
+from touchline.registry.release.journal_copy import copy_changes
 from touchline.registry.release.releases import Families, Release, Releases, no_families
 from touchline.registry.runs.aliases import project_aliases
+from touchline.registry.runs.file_list import validate_run_files
 
 
 @dataclass(frozen=True)
@@ -113,11 +115,12 @@ def rollback(registry: Registry, project: str, decision: Decision, *, inputs: Ga
 
 
 def mirror(registry: Registry, project: str) -> str | None:
-    """Bring MLflow's aliases up to the journal; why that was not possible, or None."""
+    """Bring the journal's copy and MLflow's aliases up to the journal; why that was not possible, or None."""
     try:
+        copy_changes(registry, project)
         project_aliases(registry, project)
-    except TrackingUnavailable as away:
-        return str(away)
+    except (TouchlineError, OSError) as failure:  # the change itself is committed
+        return str(failure)
     return None
 
 
@@ -173,6 +176,9 @@ def _checked(
 ) -> GateReport:
     """The report of gates that all passed. One that did not is written to the journal, then raised."""
     production = None if state.production is None else read_version(registry, version.project, state.production)
+    validate_run_files(registry.objects, version)
+    if production is not None and any(gate.kind == "improves" for gate in inputs.gates):
+        validate_run_files(registry.objects, production)
     families = inputs.families(version.project)
     evidence = gather_evidence(
         registry, version, inputs.gates, production=production, refit=inputs.refit, families=families
@@ -183,6 +189,7 @@ def _checked(
     stage: Stage = version.stage
     said_no = Move(version.version, stage, stage, "gates said no", decision.ticket, report.to_json())
     registry.journal.append(version.project, [said_no], expected=state.sequence, actor=decision.actor)
+    mirror(registry, version.project)
     raise GateFailed(version.project, version.version, stage, report.failures)
 
 

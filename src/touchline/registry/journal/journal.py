@@ -103,6 +103,10 @@ class Journal:
         connection.execute(insert(tables.stage_changes), [vars(change) for change in changes])
         return changes
 
+    def restore(self, connection: Connection, change: StageChange) -> None:
+        """Write a change as it was, after the database has lost it."""
+        connection.execute(insert(tables.stage_changes).values(vars(change)))
+
     def _head(self, connection: Connection, project: str) -> int:
         changes = tables.stage_changes
         query = select(func.max(changes.c.sequence)).where(changes.c.project == project)

@@ -63,6 +63,10 @@ class StageChange:
     gate_report: dict[str, Any] | None = None
     release_id: str | None = None
 
+    def describe(self) -> str:
+        """The change in words."""
+        return f"version {self.version} from {self.from_stage} to {self.to_stage} at {self.at:%Y-%m-%d %H:%M}"
+
 
 @dataclass(frozen=True)
 class StageState:

@@ -62,6 +62,8 @@ def _verified(folder: Path, digest: str | None) -> dict[str, str]:
     if digest_of(hashes) != expected:
         what, actual, was = _first_difference(folder, hashes) or ("its digest", digest_of(hashes), expected)
         raise ReleaseTampered(str(folder), what, actual=actual[:12], expected=was[:12])
+    if written != expected:
+        raise ReleaseTampered(str(folder), DIGEST_FILE, actual=written[:12], expected=expected[:12])
     return hashes
 
 

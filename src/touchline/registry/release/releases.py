@@ -65,6 +65,13 @@ class Releases:
         path = self._stores.objects.local_path(row.object_key)
         return Release(row.id, row.project, row.version, row.digest, row.object_key, path)
 
+    def digest(self, release_id: str) -> str | None:
+        """The digest on record of a release, whether its files are there or not."""
+        table = tables.releases
+        with self._stores.database.connect() as connection:
+            found: str | None = connection.scalar(select(table.c.digest).where(table.c.id == release_id))
+        return found
+
     def open(self, release_id: str) -> LoadedRelease:
         """The release, verified and self-tested, with its project's own estimators.
 

@@ -139,7 +139,7 @@ def load_modules(sources: Mapping[str, bytes]) -> dict[str, ModuleType]:
                     is_package = any(other.startswith(f"{name}.") for other in sources)
                     _execute(f"{root}.{name}", source, is_package=is_package)
             except BaseException:
-                for name in [name for name in sys.modules if name == root or name.startswith(f"{root}.")]:
+                for name in [name for name in list(sys.modules) if name == root or name.startswith(f"{root}.")]:
                     del sys.modules[name]
                 raise
     return {name: sys.modules[f"{root}.{name}"] for name in sources}

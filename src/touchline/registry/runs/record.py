@@ -19,6 +19,7 @@ from touchline.registry.journal.versions import (
     find_version,
     read_version,
 )
+from touchline.registry.runs.file_list import write_file_list
 from touchline.registry.runs.mlflow_copies import write_mlflow_hashes
 from touchline.registry.runs.run_files import (
     RunDocuments,
@@ -58,6 +59,7 @@ def record_version(registry: Registry, trained: Trained) -> Recorded:
         folder = Path(scratch) / "files"
         documents = write_files(trained, folder)
         _store(registry, object_key, folder)
+        write_file_list(registry.objects, object_key)
         logged = registry.tracking.log_run(_run_log(registry, trained, documents, key, folder))
         write_mlflow_hashes(registry, object_key, logged)
     add_version(registry, trained.project, logged.version, _new_version(trained, documents, object_key, logged))

@@ -103,9 +103,12 @@ def _model_health(slot: ReleaseSlot) -> dict[str, Any]:
         found["refused"] = {"release": slot.refused.release_id, "reason": slot.refused.reason, "at": slot.refused.at}
     if slot.unreachable is not None:
         found["journal"] = slot.unreachable
+    lost = slot.head.lost_changes if slot.head else 0
+    if lost:
+        found["journal"] = f"the database has lost its newest {lost} stage changes; see touchline doctor"
     found["features"] = {state.view: _feature_health(state) for state in slot.features}
     is_worn = any(state.status != "ok" for state in slot.features)
-    if current is not None and (slot.refused or slot.unreachable or is_worn):
+    if current is not None and (slot.refused or slot.unreachable or lost or is_worn):
         found["status"] = "degraded"
     return found
 

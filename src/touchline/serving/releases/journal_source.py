@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from touchline.errors import ReleaseNotFound
 from touchline.registry import Journal, LoadedRelease, Releases
 from touchline.serving.releases.release_slot import Head
 
-if TYPE_CHECKING:
-    pass
-
 
 class JournalReleases:
-    """The releases of one project. The journal is read only after a commit to the database."""
+    """The releases of one project. The journal is read only after a commit to the database.
 
-    def __init__(self, project: str, journal: Journal, releases: Releases) -> None:
+    `newest_copy` gives the sequence of the newest stage change that has a copy, which a damaged database may lack.
+    """
+
+    def __init__(
+        self, project: str, journal: Journal, releases: Releases, *, newest_copy: Callable[[], int] = int
+    ) -> None:
+        self._newest_copy = newest_copy
         self._project, self._journal, self._releases = project, journal, releases
         self._head = Head(-1, None)
         self._watch = journal.watch()
@@ -31,14 +34,17 @@ class JournalReleases:
 
     def _read_head(self) -> Head:
         sequence = self._journal.head(self._project)
-        if sequence != self._head.sequence:
-            state = self._journal.state(self._project)
-            before = state.productions[-2] if len(state.productions) > 1 else None
-            self._head = Head(
-                state.sequence,
-                state.releases.get(state.production) if state.production is not None else None,
-                state.releases.get(before) if before is not None else None,
-            )
+        if sequence == self._head.sequence:
+            return self._head
+        copied = self._newest_copy()
+        state = self._journal.state(self._project)  # after the copies, which are written after their commit
+        before = state.productions[-2] if len(state.productions) > 1 else None
+        self._head = Head(
+            state.sequence,
+            state.releases.get(state.production) if state.production is not None else None,
+            state.releases.get(before) if before is not None else None,
+            max(0, copied - state.sequence),
+        )
         return self._head
 
     def load(self, release_id: str) -> LoadedRelease:

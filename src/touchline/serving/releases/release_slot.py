@@ -33,11 +33,15 @@ _LONGEST_RETRY_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Head:
-    """The state of the journal: its newest entry, the release in Production and the one before."""
+    """The state of the journal: its newest entry, the release in Production and the one before.
+
+    `lost_changes` counts later entries that have a copy, but that the database does not have any more.
+    """
 
     sequence: int
     production: str | None
     previous: str | None = None
+    lost_changes: int = 0
 
 
 class ReleaseSource(Protocol):

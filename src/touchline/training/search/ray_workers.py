@@ -78,4 +78,4 @@ def _fetched(ray: Any, reference: Any) -> Any:
 
 
 def _project_modules() -> list[ModuleType]:
-    return [module for name, module in sys.modules.items() if name.split(".")[0] == _PROJECTS]
+    return [module for name, module in list(sys.modules.items()) if name.split(".")[0] == _PROJECTS]
