@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import stat
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +21,7 @@ from touchline.cli.opening import (
     release_reader,
     training_options,
 )
+from touchline.cli.processes.doctor import examine
 from touchline.clock import FrozenClock
 from touchline.errors import BackendUnavailable, InvalidSetting, MissingDependency, ProjectNotFound
 from touchline.features import FeatureReader, LastValues, MirroredStore, StoreCopy
@@ -99,7 +99,9 @@ def test_a_home_whose_database_is_gone_is_not_begun_anew(tmp_path: Path) -> None
         damage(tmp_path / "touchline.db")
         with pytest.raises(BackendUnavailable, match=r"missing or empty.*Restore it from a backup"):
             _ = Home(Settings(home=tmp_path), tmp_path).database
-    shutil.rmtree(tmp_path / "objects")
+    found = {result.what: result for result in examine(Home(Settings(home=tmp_path), tmp_path))}
+    assert found["database"].mark == "wrong"
+    examine(Home(Settings(home=tmp_path), tmp_path), repairs=True)
     Home(Settings(home=tmp_path), tmp_path).database.close()
 
 

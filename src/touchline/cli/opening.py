@@ -49,24 +49,34 @@ class Home:
 
     @cached_property
     def database(self) -> Database:
-        self._validate_database()  # makes the folder, before the database makes it for all to read
+        if (lost := self.lost_database) is not None:  # also makes the folder, before the database does for all to read
+            raise lost
         database = storage.Database.open(self.settings.database)
         database.migrate()
         return database
 
-    def _validate_database(self) -> None:
-        """Raise `BackendUnavailable` where the database of a home that has files is gone: a new one would have no key.
+    @property
+    def lost_database(self) -> errors.BackendUnavailable | None:
+        """The error where the database of a home that has files is gone.
 
-        Predictions, versions and API keys are nowhere else, so an empty database must not take its place unnoticed.
+        Predictions, outcomes and API keys are nowhere else, so an empty database must not take its place unnoticed.
         """
         file, objects = self.folder / "touchline.db", self.folder / "objects"
         is_lost = self.settings.database_url is None and not (file.exists() and file.stat().st_size)
-        if is_lost and any(path.is_file() for path in objects.rglob("*")):
-            raise errors.BackendUnavailable(
-                f"Database {file}",
-                f"it is missing or empty, and {objects} has files that it described",
-                "Restore it from a backup. To begin anew, move the home away.",
-            )
+        if not is_lost or not any(path.is_file() for path in objects.rglob("*")):
+            return None
+        return errors.BackendUnavailable(
+            f"Database {file}",
+            f"it is missing or empty, and {objects} has files that it described",
+            "Restore it from a backup. Without one, touchline doctor --repair begins a new one with the versions and "
+            "their stages; predictions, outcomes and API keys are lost then.",
+        )
+
+    def begin_database(self) -> None:
+        """Make an empty database in place of a lost one."""
+        database = storage.Database.open(self.settings.database)
+        database.migrate()
+        database.close()
 
     @cached_property
     def objects(self) -> ObjectStore:

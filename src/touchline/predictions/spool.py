@@ -138,8 +138,10 @@ def read_segment(path: Path) -> Segment:
 
 
 def segments(folder: Path) -> list[Path]:
-    """The segments in a folder, oldest first."""
-    return sorted(folder.glob(f"*{_SUFFIX}"))
+    """The segments in a folder, oldest first; none where it goes away meanwhile."""
+    with suppress(FileNotFoundError):
+        return sorted(folder.glob(f"*{_SUFFIX}"))
+    return []
 
 
 def lock_folder(folder: Path) -> int | None:

@@ -39,7 +39,9 @@ class CheckResult:
 
 def examine(home: Home, *, repairs: bool = False) -> list[CheckResult]:
     """Check everything that a command needs, each finding with the next step; with `repairs`, rebuild what can be."""
-    found = [_python(), *_folder(home), *_database(home)]
+    found = [_python(), *_folder(home), *_lost_database(home, repairs=repairs)]
+    if not any(result.mark == "wrong" for result in found):
+        found += _database(home)
     if any(result.mark == "wrong" for result in found):
         return [*found, *_ports(home)]
     projects_found = list(_projects(home, repairs=repairs))  # a repair may make the online store readable
@@ -65,6 +67,18 @@ def _folder(home: Home) -> Iterator[CheckResult]:
         yield CheckResult("wrong", "home", f"{folder}: {error.strerror}; set TOUCHLINE_HOME to a writable folder")
         return
     yield CheckResult("ok" if free > _LITTLE_SPACE_BYTES else "note", "home", f"{folder}, {free / 1e9:.1f} GB free")
+
+
+def _lost_database(home: Home, *, repairs: bool) -> Iterator[CheckResult]:
+    lost = home.lost_database
+    if lost is None:
+        return
+    if not repairs:
+        yield CheckResult("wrong", "database", str(lost))
+        return
+    home.begin_database()
+    text = "a new one was begun. Predictions, outcomes and API keys are lost; make keys again: touchline keys make"
+    yield CheckResult("note", "database", text)
 
 
 def _database(home: Home) -> Iterator[CheckResult]:
