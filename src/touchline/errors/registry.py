@@ -49,8 +49,8 @@ class IllegalStageChange(UsageError):
     @classmethod
     def needs_rollout(cls, project: str, version: int) -> IllegalStageChange:
         why = (
-            "from Staging the way to Production is a rollout. Start it: touchline rollout start; "
-            "or skip it: touchline models promote --now --reason '...'"
+            "from Staging a version goes to Production by a person's decision: "
+            f"touchline models promote {version} --now --reason '...'"
         )
         return cls(project, version, "Staging", why=why)
 
