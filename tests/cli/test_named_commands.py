@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[2]
 _NAMED = re.compile(r"touchline ((?:[a-z]+(?:-[a-z]+)*)(?: [a-z]+(?:-[a-z]+)*)*)((?: --[a-z-]+)*)")
 # Words that follow the name of the program in prose.
 _PROSE = re.compile(
-    r"touchline (?:is|has|goes|does|do|wrote|computes|reads|writes|again|itself|server|home|project|import|raises|shares"
-    r"|and|serves|number|installed|that|needs|made|records|runs the)\b"
+    r"touchline (?:is|has|goes|does|do|wrote|computes|reads|writes|again|itself|server|home|project|import|raises"
+    r"|shares|and|serves|number|installed|that|needs|made|records|runs the)\b"
 )
 
 

@@ -86,7 +86,7 @@ def test_a_failed_gate_stops_the_promotion_and_is_on_record(two: Registry) -> No
 def test_the_next_version_waits_in_staging_for_its_rollout(two: Registry) -> None:
     promote(two, "p", 1, ANN)
     assert promote(two, "p", 2, ANN).version.stage == "Staging"
-    with pytest.raises(IllegalStageChange, match="the way to Production is a rollout"):
+    with pytest.raises(IllegalStageChange, match="touchline models promote 2 --now"):
         promote(two, "p", 2, ANN)
     with pytest.raises(ReasonMissing, match=r"Skipping the rollout \(--now\) needs a reason"):
         promote(two, "p", 2, Decision("ann", now=True))
