@@ -1,3 +1,6 @@
+from touchline.statistics.asymptotic_sequence import AsymptoticSequence as AsymptoticSequence
+from touchline.statistics.asymptotic_sequence import best_rho as best_rho
+from touchline.statistics.betting import BettingProcess as BettingProcess
 from touchline.statistics.bootstrap import RESAMPLES as RESAMPLES
 from touchline.statistics.bootstrap import Dependence as Dependence
 from touchline.statistics.bootstrap import optimal_block_length as optimal_block_length
@@ -10,9 +13,17 @@ from touchline.statistics.comparison import alpha_at_look as alpha_at_look
 from touchline.statistics.comparison import paired_comparison as paired_comparison
 from touchline.statistics.drift import ColumnDrift as ColumnDrift
 from touchline.statistics.drift import check_columns as check_columns
+from touchline.statistics.effective_size import EffectiveSize as EffectiveSize
 from touchline.statistics.effects import psi as psi
 from touchline.statistics.effects import psi_of_numbers as psi_of_numbers
 from touchline.statistics.effects import wasserstein as wasserstein
+from touchline.statistics.gains import CLIP as CLIP
+from touchline.statistics.gains import Gains as Gains
+from touchline.statistics.gains import Loss as Loss
+from touchline.statistics.gains import WithinDayCorrelation as WithinDayCorrelation
+from touchline.statistics.gains import day_gains as day_gains
+from touchline.statistics.gains import paired_gains as paired_gains
+from touchline.statistics.gains import within_day_correlation as within_day_correlation
 from touchline.statistics.intervals import ConfidenceInterval as ConfidenceInterval
 from touchline.statistics.intervals import interval as interval
 from touchline.statistics.intervals import jackknife_interval as jackknife_interval
@@ -36,3 +47,7 @@ from touchline.statistics.proportions import clopper_pearson as clopper_pearson
 from touchline.statistics.two_samples import chi_squared as chi_squared
 from touchline.statistics.two_samples import kolmogorov_smirnov as kolmogorov_smirnov
 from touchline.statistics.two_samples import mann_whitney as mann_whitney
+from touchline.statistics.two_witnesses import MIN_EFFECTIVE_SIZE as MIN_EFFECTIVE_SIZE
+from touchline.statistics.two_witnesses import TwoWitnesses as TwoWitnesses
+from touchline.statistics.two_witnesses import Verdict as Verdict
+from touchline.statistics.two_witnesses import WitnessRule as WitnessRule
