@@ -75,6 +75,24 @@ IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
     ],
     "day_gains": [lambda: statistics.day_gains(GAINS, ["sat"])],
     "within_day_correlation": [lambda: statistics.within_day_correlation(GAINS, [["sat", "sun"]])],
+    "outcomes_needed": [
+        lambda: statistics.outcomes_needed(statistics.TwoWitnesses.start(statistics.WitnessRule()), longest=0)
+    ],
+    "planned_outcomes": [lambda: statistics.planned_outcomes(GAINS, statistics.WitnessRule(), longest=-1)],
+    "rate_bounds": [
+        lambda: statistics.rate_bounds(statistics.RateCount(3, 2)),
+        lambda: statistics.rate_bounds(statistics.RateCount(1, 2), alpha=1.0),
+    ],
+    "compare_rates": [
+        lambda: statistics.compare_rates(
+            statistics.RateCount(), statistics.RateCount(), statistics.RateGuardrail(margin=-0.1)
+        )
+    ],
+    "split_units": [
+        lambda: statistics.split_units([1], [0.5, 0.2], 0.5, largest_loss=1.0, expected=([0.1, 0.2, 0.3], 0.0)),
+        lambda: statistics.split_units([1], [2.0], 0.5, largest_loss=1.0),
+    ],
+    "split_error": [lambda: statistics.split_error(statistics.split_units([], [], [], largest_loss=1.0))],
     "psi": [
         lambda: statistics.psi([], []),
         lambda: statistics.psi([1, 2], [1]),

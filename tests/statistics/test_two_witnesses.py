@@ -47,21 +47,21 @@ def test_a_gain_with_common_errors_is_found_early() -> None:
 
 @pytest.mark.parametrize("rate", [0.05, 0.01, 0.002])
 def test_rare_disasters_fool_the_asymptotic_sequence_alone_and_not_both(rate: float) -> None:
-    runs = [nearly_sure(seed, rate) for seed in range(150)]
+    runs = [nearly_sure(seed, rate) for seed in range(100)]
     states = [decide(gains) for gains in runs]
     alone = sum(
         bool((AsymptoticSequence(state.mean.rho).evidence(gains.values, (0.0,))[1] >= log(20)).any())
         for state, gains in zip(states, runs, strict=True)
     )
     promoted = sum(state.verdict == "better" for state in states)
-    assert alone > 30
-    assert binomtest(promoted, 150, 0.05, alternative="greater").pvalue > 0.001
+    assert alone > 12
+    assert binomtest(promoted, 100, 0.05, alternative="greater").pvalue > 0.001
 
 
 def test_equal_models_are_rarely_found_different() -> None:
-    verdicts = [decide(erring(seed, 0.5, 0.5)).verdict for seed in range(150)]
+    verdicts = [decide(erring(seed, 0.5, 0.5)).verdict for seed in range(100)]
     for wrong in ("better", "worse"):
-        assert binomtest(verdicts.count(wrong), 150, 0.05, alternative="greater").pvalue > 0.001
+        assert binomtest(verdicts.count(wrong), 100, 0.05, alternative="greater").pvalue > 0.001
 
 
 def test_models_closer_than_the_margin_are_equivalent() -> None:

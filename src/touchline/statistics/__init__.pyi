@@ -32,6 +32,9 @@ from touchline.statistics.intervals import metric_interval as metric_interval
 from touchline.statistics.intervals import ratio_interval as ratio_interval
 from touchline.statistics.multiplicity import benjamini_hochberg as benjamini_hochberg
 from touchline.statistics.multiplicity import simes as simes
+from touchline.statistics.outcomes_needed import OutcomesNeeded as OutcomesNeeded
+from touchline.statistics.outcomes_needed import outcomes_needed as outcomes_needed
+from touchline.statistics.outcomes_needed import planned_outcomes as planned_outcomes
 from touchline.statistics.predictive_power import agreement as agreement
 from touchline.statistics.predictive_power import cross_fitted_means as cross_fitted_means
 from touchline.statistics.predictive_power import explained_share as explained_share
@@ -44,6 +47,16 @@ from touchline.statistics.profile import NumberColumn as NumberColumn
 from touchline.statistics.profile import Profile as Profile
 from touchline.statistics.profile import build_profile as build_profile
 from touchline.statistics.proportions import clopper_pearson as clopper_pearson
+from touchline.statistics.rate_sequence import RateCount as RateCount
+from touchline.statistics.rate_sequence import RateGuardrail as RateGuardrail
+from touchline.statistics.rate_sequence import RateVerdict as RateVerdict
+from touchline.statistics.rate_sequence import compare_rates as compare_rates
+from touchline.statistics.rate_sequence import rate_bounds as rate_bounds
+from touchline.statistics.sample_ratio import SampleRatio as SampleRatio
+from touchline.statistics.split_sequence import SplitSequence as SplitSequence
+from touchline.statistics.split_sequence import SplitUnits as SplitUnits
+from touchline.statistics.split_sequence import split_error as split_error
+from touchline.statistics.split_sequence import split_units as split_units
 from touchline.statistics.two_samples import chi_squared as chi_squared
 from touchline.statistics.two_samples import kolmogorov_smirnov as kolmogorov_smirnov
 from touchline.statistics.two_samples import mann_whitney as mann_whitney
