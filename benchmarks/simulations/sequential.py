@@ -10,9 +10,9 @@ from math import exp, log
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import expit
+from scipy.special import entr, expit
 
-from touchline.statistics import Gains, paired_gains
+from touchline.statistics import Gains, SplitUnits, paired_gains, split_units
 
 Array = NDArray[np.float64]
 Chance = np.random.Generator
@@ -22,11 +22,22 @@ _TRUTH = 1.0
 
 @dataclass(frozen=True)
 class Season:
-    """Gains in time order and the match day of each; the largest gain that the clip allows."""
+    """Predictions of class 1 by two models in time order, the outcomes and the match day of each."""
 
-    gains: Gains
+    new: Array
+    old: Array
+    outcomes: NDArray[np.bool]
     days: NDArray[np.int64]
-    largest: float
+    clip: float = _CLIP
+
+    @property
+    def gains(self) -> Gains:
+        return paired_gains(self.new, self.old, self.outcomes, clip=self.clip)
+
+    @property
+    def largest(self) -> float:
+        """The largest gain that the clip allows."""
+        return log((1 - self.clip) / self.clip)
 
 
 Case = Callable[[Chance, int], Season]
@@ -46,7 +57,7 @@ def erring(new: float, old: float, *, common: bool = False, daily: bool = False)
         of_old = of_new if common else _errors(rng, days, daily)
         shock = 0.4 * rng.normal(size=days[-1] + 1)[days] if daily else np.zeros(matches)
         outcomes = rng.random(matches) < expit(truth + shock)
-        return _season(expit(truth + new * of_new), expit(truth + old * of_old), outcomes, days, _CLIP)
+        return Season(expit(truth + new * of_new), expit(truth + old * of_old), outcomes, days)
 
     return season
 
@@ -59,7 +70,7 @@ def overconfident(*, daily: bool = False) -> Case:
         days = _match_days(rng, matches)
         truth = rng.normal(0, _TRUTH, matches)
         outcomes = rng.random(matches) < expit(truth)
-        return _season(expit(factor * truth), expit(truth + 0.5 * _errors(rng, days, daily)), outcomes, days, _CLIP)
+        return Season(expit(factor * truth), expit(truth + 0.5 * _errors(rng, days, daily)), outcomes, days)
 
     return season
 
@@ -73,7 +84,7 @@ def sure(rate: float, gain: float = 0.007) -> Case:
     def season(rng: Chance, matches: int) -> Season:
         outcomes = rng.random(matches) < rate
         ones = np.ones(matches)
-        return _season(old * shrink * ones, old * ones, outcomes, _match_days(rng, matches), 1e-4)
+        return Season(old * shrink * ones, old * ones, outcomes, _match_days(rng, matches), 1e-4)
 
     return season
 
@@ -89,13 +100,19 @@ def better_often(share: float, *, common: bool = False, daily: bool = False) -> 
         of_old = of_new if common else _errors(rng, days, daily)
         sizes = np.where(rng.random(matches) < share, worse, 0.4)
         outcomes = rng.random(matches) < expit(truth)
-        return _season(expit(truth + sizes * of_new), expit(truth + 0.52 * of_old), outcomes, days, _CLIP)
+        return Season(expit(truth + sizes * of_new), expit(truth + 0.52 * of_old), outcomes, days)
 
     return season
 
 
-def _season(new: Array, old: Array, outcomes: Array, days: NDArray[np.int64], clip: float) -> Season:
-    return Season(paired_gains(new, old, outcomes, clip=clip), days, log((1 - clip) / clip))
+def split(season: Season, rng: Chance, share: float) -> SplitUnits:
+    """The same events, of which each is answered by one of the models; adjusted by both predictions' entropies."""
+    is_new = rng.random(len(season.outcomes)) < share
+    predicted = np.stack([season.new, season.old]).clip(season.clip, 1 - season.clip)
+    losses = -np.log(np.where(season.outcomes, predicted, 1 - predicted))
+    expected = entr(predicted) + entr(1 - predicted)
+    seen = np.where(is_new, losses[0], losses[1])
+    return split_units(is_new, seen, share, largest_loss=-log(season.clip) + 1e-9, expected=(expected[0], expected[1]))
 
 
 def _match_days(rng: Chance, matches: int) -> NDArray[np.int64]:
