@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import log
 
 import numpy as np
@@ -11,7 +12,16 @@ from scipy.special import expit
 from scipy.stats import binomtest
 
 from touchline.errors import InvalidSample
-from touchline.statistics import AsymptoticSequence, Gains, TwoWitnesses, WitnessRule, paired_gains
+from touchline.statistics import (
+    MIN_EFFECTIVE_SIZE,
+    AsymptoticSequence,
+    BettingProcess,
+    EffectiveSize,
+    Gains,
+    TwoWitnesses,
+    WitnessRule,
+    paired_gains,
+)
 
 
 def erring(seed: int, new: float, old: float, *, matches: int = 3000, common: bool = False) -> Gains:
@@ -111,3 +121,41 @@ def test_a_rule_that_decides_nothing_is_refused() -> None:
         WitnessRule(margin=0.0)
     with pytest.raises(InvalidSample, match="alpha 1"):
         WitnessRule(alpha=1.0)
+
+
+def test_a_verdict_comes_at_the_first_look_where_both_witnesses_agree() -> None:
+    for seed in range(5):
+        gains = erring(seed, 0.4, 0.52, common=True)
+        decided_at = decide(gains).decided_at
+        assert decided_at is not None
+        before, at = decide(gains.rows(0, decided_at - 1)), decide(gains.rows(0, decided_at))
+        assert not before.is_shown("better")
+        assert at.is_shown("better")
+        assert at.bets["better"].p_value <= 0.05
+        assert at.mean.bounds(0.05)[0] > 0
+        assert at.size.smaller >= MIN_EFFECTIVE_SIZE
+
+
+def test_each_witness_alone_is_not_enough() -> None:
+    silent = replace(decide(erring(1, 0.4, 0.52, common=True)), verdict="undecided", decided_at=None)
+    assert silent.is_shown("better")
+    assert not replace(silent, bets={**silent.bets, "better": BettingProcess()}).is_shown("better")
+    assert not replace(silent, mean=AsymptoticSequence(silent.mean.rho)).is_shown("better")
+    assert not replace(silent, size=EffectiveSize(1.0, 1.0, 1.0, 1.0)).is_shown("better")
+
+
+def test_a_model_that_is_much_worse_in_rare_places_is_rarely_promoted() -> None:
+    runs, promoted, without_size = 100, 0, 0
+    for seed in range(runs):
+        rng = np.random.default_rng([13, seed])
+        truth, noise = rng.normal(size=(2, 1500))
+        # In 2 % of the places the new model errs so much that the mean gain is 0.
+        sizes = np.where(rng.random(1500) < 0.02, 2.874, 0.4)
+        outcomes = rng.random(1500) < expit(truth)
+        gains = paired_gains(expit(truth + sizes * noise), expit(truth + 0.52 * noise), outcomes)
+        state = decide(gains)
+        promoted += state.verdict == "better"
+        _, evidence = AsymptoticSequence(state.mean.rho).evidence(gains.values, (0.0,))
+        without_size += bool((evidence[0] >= log(20)).any())
+    assert without_size > 20
+    assert binomtest(promoted, runs, 0.05, alternative="greater").pvalue > 0.001
