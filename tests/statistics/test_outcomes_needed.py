@@ -57,6 +57,15 @@ def test_equal_models_never_end_without_a_margin_and_are_equivalent_with_one() -
     assert with_margin.chance > 0.9
 
 
+def test_events_that_rarely_go_wrong_need_more_outcomes_than_their_count_says() -> None:
+    outcomes = np.random.default_rng(6).random(8000) < 0.01
+    past = paired_gains(np.full(8000, 0.01), np.full(8000, 0.05), outcomes, clip=1e-4)
+    plan = planned_outcomes(past, WitnessRule(), longest=20_000)
+    # 30 expected or observed rare outcomes, at about 1 in 100.
+    assert plan.low is not None
+    assert 1500 < plan.low < 6000
+
+
 def test_a_decided_test_needs_nothing() -> None:
     state = TwoWitnesses.start(WitnessRule()).update(erring(1, 0.4, 0.52, matches=2000, common=True))
     assert outcomes_needed(state, longest=100).median == 0

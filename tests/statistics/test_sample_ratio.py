@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from math import log
+from math import exp, log
 
 import numpy as np
 import pytest
@@ -48,10 +48,11 @@ def test_a_fault_is_found() -> None:
 def test_steps_of_a_rollout_are_one_test() -> None:
     rng = np.random.default_rng(2)
     first = SampleRatio.start([0.9, 0.1]).update(rng.random(3000) < 0.12)
-    second = SampleRatio.start([0.75, 0.25]).update(late := (rng.random(3000) < 0.27))
+    second = SampleRatio.start([0.75, 0.25]).update(late := (rng.random(3000) < 0.29))
     both = first.with_shares([0.75, 0.25]).update(late)
     assert both.log_evidence == pytest.approx(first.log_evidence + second.log_evidence)
-    assert both.p_value <= first.p_value
+    assert both.p_value == pytest.approx(exp(-max(first.peak, first.log_evidence + second.peak)))
+    assert both.p_value < first.p_value
 
 
 def test_batches_and_a_stored_state_change_nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -84,6 +85,15 @@ def test_batches_and_a_stored_state_change_nothing() -> None:
     assert state.witnesses.verdict == whole.witnesses.verdict
     assert state.witnesses.decided_at == whole.witnesses.decided_at
     assert state.square_sum == pytest.approx(whole.square_sum)
+
+
+def test_a_bet_is_known_before_its_outcome() -> None:
+    units = split(5, 0.2, 1.2, units=60)
+    changed = replace(units, losses=np.r_[units.losses[:-1], LARGEST], is_new=np.r_[units.is_new[:-1], 1.0])
+    bets = [SplitSequence.start(WitnessRule()).update(each).witnesses.bets for each in (units, changed)]
+    for claim in ("better", "worse"):
+        assert bets[0][claim].bet_sums == bets[1][claim].bet_sums
+        assert bets[0][claim].log_capitals != bets[1][claim].log_capitals
 
 
 @pytest.mark.parametrize(
