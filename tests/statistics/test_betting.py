@@ -45,7 +45,7 @@ def test_batches_and_a_stored_state_change_nothing(payoffs: list[float], cut: in
 def test_small_gains_before_a_rare_disaster_are_no_evidence(rate: float) -> None:
     rng, gain = np.random.default_rng([3, int(1000 * rate)]), 0.007
     disaster = -gain * (1 - rate) / rate
-    runs, fooled = 200, 0
+    runs, fooled = 100, 0
     for _ in range(runs):
         payoffs = np.where(rng.random(2000) < rate, disaster, gain)
         stakes = np.full(2000, gain / (gain**2 + rate * disaster**2))

@@ -32,7 +32,7 @@ def test_bounds_are_those_of_ville(events: int, trials: int, prior: float, low: 
 
 
 def test_bounds_hold_at_every_look_at_once() -> None:
-    runs, wrong = 120, 0
+    runs, wrong = 80, 0
     for seed in range(runs):
         events = np.cumsum(np.random.default_rng([31, seed]).random(1000) < 0.03)
         looks = [RateCount(int(events[at]), at + 1) for at in range(0, 1000, 20)]
@@ -86,7 +86,7 @@ def test_few_events_wait() -> None:
 
 
 def test_a_rate_within_the_margin_rarely_rolls_back() -> None:
-    runs, wrong, guardrail = 100, 0, RateGuardrail(margin=0.01, alpha=0.1)
+    runs, wrong, guardrail = 70, 0, RateGuardrail(margin=0.01, alpha=0.1)
     for seed in range(runs):
         rng = np.random.default_rng([32, seed])
         new, old = np.cumsum(rng.random(2000) < 0.03), np.cumsum(rng.random(2000) < 0.02)

@@ -31,7 +31,7 @@ def test_evidence_of_two_arms_is_the_integral_over_shares() -> None:
 
 
 def test_planned_shares_are_rarely_refused() -> None:
-    runs, refused = 300, 0
+    runs, refused = 200, 0
     for seed in range(runs):
         arms = (np.random.default_rng([41, seed]).random(5000) < 0.1).astype(int)
         refused += SampleRatio.start([0.9, 0.1]).update(arms).p_value <= 0.1

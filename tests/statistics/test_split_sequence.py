@@ -70,7 +70,10 @@ def test_a_much_better_model_is_found() -> None:
 
 def test_equal_models_are_rarely_found_different() -> None:
     rule = WitnessRule(alpha=0.1)
-    verdicts = [SplitSequence.start(rule).update(split(s, 0.8, 0.8, share=0.2)).witnesses.verdict for s in range(100)]
+    verdicts = [
+        SplitSequence.start(rule).update(split(s, 0.8, 0.8, units=1500, share=0.2)).witnesses.verdict
+        for s in range(100)
+    ]
     for wrong in ("better", "worse"):
         assert binomtest(verdicts.count(wrong), 100, 0.1, alternative="greater").pvalue > 0.001
 

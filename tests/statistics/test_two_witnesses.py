@@ -55,21 +55,21 @@ def test_a_gain_with_common_errors_is_found_early() -> None:
     assert np.median(decided) < 400
 
 
-@pytest.mark.parametrize("rate", [0.05, 0.01, 0.002])
+@pytest.mark.parametrize("rate", [0.05, 0.002])
 def test_rare_disasters_fool_the_asymptotic_sequence_alone_and_not_both(rate: float) -> None:
-    runs = [nearly_sure(seed, rate) for seed in range(100)]
+    runs = [nearly_sure(seed, rate, matches=2000) for seed in range(60)]
     states = [decide(gains) for gains in runs]
     alone = sum(
         bool((AsymptoticSequence(state.mean.rho).evidence(gains.values, (0.0,))[1] >= log(20)).any())
         for state, gains in zip(states, runs, strict=True)
     )
     promoted = sum(state.verdict == "better" for state in states)
-    assert alone > 12
-    assert binomtest(promoted, 100, 0.05, alternative="greater").pvalue > 0.001
+    assert alone > 8
+    assert binomtest(promoted, 60, 0.05, alternative="greater").pvalue > 0.001
 
 
 def test_equal_models_are_rarely_found_different() -> None:
-    verdicts = [decide(erring(seed, 0.5, 0.5)).verdict for seed in range(100)]
+    verdicts = [decide(erring(seed, 0.5, 0.5, matches=1500)).verdict for seed in range(100)]
     for wrong in ("better", "worse"):
         assert binomtest(verdicts.count(wrong), 100, 0.05, alternative="greater").pvalue > 0.001
 
@@ -145,17 +145,17 @@ def test_each_witness_alone_is_not_enough() -> None:
 
 
 def test_a_model_that_is_much_worse_in_rare_places_is_rarely_promoted() -> None:
-    runs, promoted, without_size = 100, 0, 0
+    runs, promoted, without_size = 80, 0, 0
     for seed in range(runs):
         rng = np.random.default_rng([13, seed])
-        truth, noise = rng.normal(size=(2, 1500))
+        truth, noise = rng.normal(size=(2, 1200))
         # In 2 % of the places the new model errs so much that the mean gain is 0.
-        sizes = np.where(rng.random(1500) < 0.02, 2.874, 0.4)
-        outcomes = rng.random(1500) < expit(truth)
+        sizes = np.where(rng.random(1200) < 0.02, 2.874, 0.4)
+        outcomes = rng.random(1200) < expit(truth)
         gains = paired_gains(expit(truth + sizes * noise), expit(truth + 0.52 * noise), outcomes)
         state = decide(gains)
         promoted += state.verdict == "better"
         _, evidence = AsymptoticSequence(state.mean.rho).evidence(gains.values, (0.0,))
         without_size += bool((evidence[0] >= log(20)).any())
-    assert without_size > 20
+    assert without_size > 16
     assert binomtest(promoted, runs, 0.05, alternative="greater").pvalue > 0.001
