@@ -14,6 +14,7 @@ from touchline.errors import InvalidSample
 NAN, INF = float("nan"), float("inf")
 TEN = np.arange(10.0)
 LEVELS = np.arange(10) % 3
+GAINS = statistics.paired_gains([0.5, 0.6], [0.5, 0.5], [1, 0])
 
 # For each function: calls that must be refused.
 IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
@@ -66,6 +67,32 @@ IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
         lambda: statistics.paired_comparison(np.arange(40.0), np.ones(40), None, alpha=0.0),
     ],
     "alpha_at_look": [lambda: statistics.alpha_at_look(0.05, 0), lambda: statistics.alpha_at_look(2.0, 1)],
+    "paired_gains": [
+        lambda: statistics.paired_gains([1.5], [0.5], [1]),
+        lambda: statistics.paired_gains([0.5], [0.5, 0.5], [1]),
+        lambda: statistics.paired_gains([0.5], [0.5], [NAN]),
+        lambda: statistics.paired_gains([0.5], [0.5], [1], clip=0.0),
+    ],
+    "day_gains": [lambda: statistics.day_gains(GAINS, ["sat"])],
+    "within_day_correlation": [lambda: statistics.within_day_correlation(GAINS, [["sat", "sun"]])],
+    "outcomes_needed": [
+        lambda: statistics.outcomes_needed(statistics.TwoWitnesses.start(statistics.WitnessRule()), longest=0)
+    ],
+    "planned_outcomes": [lambda: statistics.planned_outcomes(GAINS, statistics.WitnessRule(), longest=-1)],
+    "rate_bounds": [
+        lambda: statistics.rate_bounds(statistics.RateCount(3, 2)),
+        lambda: statistics.rate_bounds(statistics.RateCount(1, 2), alpha=1.0),
+    ],
+    "compare_rates": [
+        lambda: statistics.compare_rates(
+            statistics.RateCount(), statistics.RateCount(), statistics.RateGuardrail(margin=-0.1)
+        )
+    ],
+    "split_units": [
+        lambda: statistics.split_units([1], [0.5, 0.2], 0.5, largest_loss=1.0, expected=([0.1, 0.2, 0.3], 0.0)),
+        lambda: statistics.split_units([1], [2.0], 0.5, largest_loss=1.0),
+    ],
+    "split_error": [lambda: statistics.split_error(statistics.split_units([], [], [], largest_loss=1.0))],
     "psi": [
         lambda: statistics.psi([], []),
         lambda: statistics.psi([1, 2], [1]),

@@ -1,0 +1,265 @@
+"""Prove by simulation what the sequential tests of two models promise, beside other rules; each outcome is a look.
+
+    python benchmarks/prove_sequential.py --runs 2000
+
+A promise that fails (by a one-sided binomial test at 0.1 %) ends the program with exit code 1. `make prove` runs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+from scipy.stats import binomtest
+
+from simulations.sequential import Case, better_often, erring, overconfident, split, sure
+from simulations.sequential_rules import Decision, decisions, fixed_size
+from touchline.statistics import (
+    RateCount,
+    RateGuardrail,
+    SampleRatio,
+    SplitSequence,
+    TwoWitnesses,
+    WitnessRule,
+    compare_rates,
+    planned_outcomes,
+    within_day_correlation,
+)
+
+_DOUBT: Final = 0.001
+_MATCHES: Final = 6000
+# Each better model, and the share of runs that must find it.
+_BETTER: Final[dict[str, tuple[Case, float]]] = {
+    "better, independent errors": (erring(0.4, 0.52), 0.47),
+    "better, errors in common": (erring(0.4, 0.52, common=True), 0.99),
+    "much better": (erring(0.5, 0.79), 0.99),
+}
+_NOT_BETTER: Final[dict[str, Case]] = {
+    "equal": erring(0.5, 0.5),
+    "slightly worse": erring(0.52, 0.5),
+    "clearly worse": erring(0.55, 0.5),
+    "overconfident, equal": overconfident(),
+    "0.7 % gain, rare disasters at 5 %": sure(0.05),
+    "0.7 % gain on 97.8 % sure (1.8 %)": sure(0.0182),
+    "0.7 % gain, rare disasters at 1 %": sure(0.01),
+    "0.7 % gain, rare disasters at 0.2 %": sure(0.002),
+    "better in 90 %, much worse in 10 %": better_often(0.1),
+    "better in 98 %, much worse in 2 %": better_often(0.02),
+    "the same, errors in common, 10 %": better_often(0.1, common=True),
+    "the same, errors in common, 2 %": better_often(0.02, common=True),
+}
+_NOT_BETTER_BY_DAY: Final[dict[str, Case]] = {
+    "equal, days in common": erring(0.5, 0.5, daily=True),
+    "slightly worse, days in common": erring(0.52, 0.5, daily=True),
+    "clearly worse, days in common": erring(0.55, 0.5, daily=True),
+    "overconfident, days in common": overconfident(daily=True),
+    "0.7 % gain, rare disasters at 1 %": sure(0.01),
+    "better in 98 %, much worse in 2 %": better_often(0.02, daily=True),
+    "the same, errors in common, 10 %": better_often(0.1, common=True, daily=True),
+}
+
+_SPLIT: Final[dict[str, Case]] = {
+    "equal": erring(0.8, 0.8),
+    "slightly worse": erring(0.83, 0.8),
+    "overconfident, equal": overconfident(),
+    "0.7 % gain, rare disasters at 1 %": sure(0.01),
+    "better in 98 %, much worse in 2 %": better_often(0.02, common=True),
+    "much better": erring(0.4, 1.0),
+}
+
+
+def found(runs: int) -> bool:
+    """Better models: how many runs find them and how early, match by match and by day."""
+    print(f"Better models, {runs} runs of {_MATCHES} matches")
+    print(f"{'case':<38}{'mean gain':>10}{'found':>8}{'median':>8}{'fixed n, 80 %':>15}   other rules alone")
+    holds = True
+    for name, (case, least) in _BETTER.items():
+        results = decisions(case, runs=runs, matches=_MATCHES)
+        hits = _print_found(name, results, fixed_size(results))
+        holds &= bool(binomtest(hits, runs, least, alternative="less").pvalue >= _DOUBT)
+    for name, common in (("better, days in common, by day", False), ("better, errors and days in common", True)):
+        results = decisions(erring(0.4, 0.52, common=common, daily=True), runs=runs, matches=_MATCHES, by_day=True)
+        _print_found(name, results, fixed_size(results, matches_a_unit=6.5))
+    return holds
+
+
+def promoted(runs: int) -> bool:
+    """Models that are not better, match by match: the chance that a rollout ever promotes one."""
+    print(f"False promotion, match by match, {runs} runs of {_MATCHES} matches")
+    return _print_promoted(_NOT_BETTER, runs, by_day=False)
+
+
+def promoted_by_day(runs: int) -> bool:
+    """The same with the mean of a day as the unit."""
+    print(f"False promotion, the mean of a day as unit, {runs} runs of {_MATCHES} matches")
+    return _print_promoted(_NOT_BETTER_BY_DAY, runs, by_day=True)
+
+
+def day_check(runs: int) -> bool:
+    """Match by match where days are in common, allowed only where past gains of a day are uncorrelated."""
+    case = erring(0.5, 0.5, daily=True)
+    pasts = [case(np.random.default_rng([72, run]), 3000) for run in range(runs)]
+    allowed = np.array([within_day_correlation(past.gains, past.days).is_uncorrelated for past in pasts])
+    results = decisions(case, runs=runs, matches=_MATCHES)
+    hits = int(sum(is_allowed and run.verdict == "better" for is_allowed, run in zip(allowed, results, strict=True)))
+    anyway = sum(run.verdict == "better" for run in results)
+    print(f"Equal, days in common, match by match: check passes in {allowed.mean():.1%}, promoted {anyway / runs:.1%}")
+    return _mark("  promoted after a passed check", hits, runs)
+
+
+def splits(runs: int) -> bool:
+    """Each unit gets one of the models: models that are not better, and one that is much better."""
+    print(f"Split, {runs} runs of 10,000 units")
+    holds = True
+    for share in (0.1, 0.5):
+        for name, case in _SPLIT.items():
+            states = [_split_state(case, run, share) for run in range(runs)]
+            lengths = [state.decided_at for state in states if state.verdict == "better"]
+            median = f"median {np.median(lengths):,.0f} units" if len(lengths) > runs / 2 else ""
+            label = f"  {name}, new model at {share:.0%}: promoted"
+            if name == "much better":
+                print(f"{label:<66}{len(lengths) / runs:6.1%}   {median}", flush=True)
+            else:
+                holds &= _mark(label, len(lengths), runs)
+    return holds
+
+
+def _split_state(case: Case, run: int, share: float) -> TwoWitnesses:
+    rng = np.random.default_rng([73, run])
+    return SplitSequence.start(WitnessRule()).update(split(case(rng, 10_000), rng, share)).witnesses
+
+
+def needed(runs: int) -> bool:
+    """The planned length from 3,000 and from 20,000 past matches, beside the lengths that occurred."""
+    print(f"Outcomes needed, {runs} tests and {min(runs, 300)} plans")
+    for name, case in (("much better", erring(0.5, 0.79)), ("errors in common", erring(0.4, 0.52, common=True))):
+        lengths = np.array([run.matches for run in decisions(case, runs=runs, matches=_MATCHES)])
+        typical = float(np.median(lengths))
+        near = float((np.abs(lengths / typical - 1) <= 0.3).mean())
+        print(f"  {name}: median {typical:.0f}; {near:.0%} of single tests end within ± 30 % of it")
+        for past in (3000, 20_000):
+            plans = [
+                planned_outcomes(
+                    case(np.random.default_rng([74, run]), past).gains, WitnessRule(), longest=_MATCHES, seed=run
+                )
+                for run in range(min(runs, 300))
+            ]
+            middles = np.array([plan.median or np.inf for plan in plans])
+            close = float((np.abs(middles / typical - 1) <= 0.3).mean())
+            inside = [
+                float(((lengths >= (plan.low or np.inf)) & (lengths <= (plan.high or np.inf))).mean()) for plan in plans
+            ]
+            print(f"    from {past:>6} past matches: {close:.0%} of plans within ± 30 % of the median length, ", end="")
+            print(f"ranges hold {np.mean(inside):.0%} of lengths")
+    return True
+
+
+def guardrails(runs: int) -> bool:
+    """The sample ratio of 30,000 units, and an error rate that is higher by the margin itself or by far more."""
+    print(f"Guardrails at alpha 1 %, {runs} runs")
+    holds = True
+    for share in (0.5, 0.48, 0.45):
+        early = late = 0
+        for run in range(runs):
+            arms = np.random.default_rng([75, run]).random(30_000) < share
+            state = SampleRatio.start([0.5, 0.5]).update(arms[:5000])
+            early += state.p_value <= 0.01
+            late += state.update(arms[5000:]).p_value <= 0.01
+        text = f"  sample ratio {share:.0%} for 50 %: {early / runs:.1%} in 5,000 units, in 30,000"
+        if share == 0.5:
+            holds &= _mark(text, late, runs, promise=0.01)
+        else:
+            print(f"{text:<66}{late / runs:6.1%}")
+    for rate in (0.03, 0.3):
+        breaches = [_first_breach(np.random.default_rng([76, run]), rate) for run in range(runs)]
+        hits = [at for at in breaches if at is not None]
+        text = f"  error rate {rate:.0%} for 2 %, margin 1 %, 4,000 requests: harmful"
+        if rate == 0.03:
+            holds &= _mark(text, len(hits), runs, promise=0.01)
+        else:
+            print(f"{text:<66}{len(hits) / runs:6.1%}   after {np.median(hits):.0f} requests (median) of each arm")
+    return holds
+
+
+def _first_breach(rng: np.random.Generator, rate: float) -> int | None:
+    """The request of each arm at which harm is shown; only an error of the new arm can show it."""
+    new, old = rng.random(4000) < rate, np.cumsum(rng.random(4000) < 0.02)
+    guardrail = RateGuardrail(margin=0.01)
+    for errors, at in enumerate(np.flatnonzero(new).tolist(), start=1):
+        counts = RateCount(errors, at + 1), RateCount(int(old[at]), at + 1)
+        if compare_rates(*counts, guardrail) == "harmful":
+            return int(at) + 1
+    return None
+
+
+def _print_promoted(cases: dict[str, Case], runs: int, *, by_day: bool) -> bool:
+    print(f"{'case':<38}{'mean gain':>10}{'promoted':>10}{'worse':>8}   other rules alone")
+    holds = True
+    for name, case in cases.items():
+        results = decisions(case, runs=runs, matches=_MATCHES, by_day=by_day)
+        hits = sum(run.verdict == "better" for run in results)
+        worse = sum(run.verdict == "worse" for run in results)
+        mean = float(np.mean([run.mean for run in results]))
+        is_broken = binomtest(hits, runs, 0.05, alternative="greater").pvalue < _DOUBT
+        mark = "BROKEN" if is_broken else "ok"
+        print(
+            f"{name:<38}{mean:>+10.4f}{hits / runs:>10.1%}{worse / runs:>8.1%}   {_alone(results)}   {mark}", flush=True
+        )
+        holds &= not is_broken
+    return holds
+
+
+def _print_found(name: str, results: Sequence[Decision], fixed: float) -> int:
+    hits = [run for run in results if run.verdict == "better"]
+    # Over all runs: those without a verdict are longer than any.
+    lengths = [run.matches if run.verdict == "better" else np.inf for run in results]
+    median = float(np.median(lengths))
+    middle = f"{median:.0f}" if np.isfinite(median) else "-"
+    mean = float(np.mean([run.mean for run in results]))
+    share = len(hits) / len(results)
+    print(f"{name:<38}{mean:>+10.4f}{share:>8.1%}{middle:>8}{fixed:>15.0f}   {_alone(results)}", flush=True)
+    return len(hits)
+
+
+def _alone(results: Sequence[Decision]) -> str:
+    rules = ("naive", "asymptotic", "betting", "bernstein")
+    return "  ".join(f"{rule} {np.mean([getattr(run, rule) for run in results]):6.1%}" for rule in rules)
+
+
+def _mark(text: str, hits: int, runs: int, *, promise: float = 0.05) -> bool:
+    is_broken = binomtest(hits, runs, promise, alternative="greater").pvalue < _DOUBT
+    print(f"{text:<66}{hits / runs:6.1%}   at most {promise:.0%}: {'BROKEN' if is_broken else 'ok'}", flush=True)
+    return not is_broken
+
+
+PARTS: Final[dict[str, Callable[[int], bool]]] = {
+    "found": found,
+    "promoted": promoted,
+    "days": promoted_by_day,
+    "day-check": day_check,
+    "split": splits,
+    "needed": needed,
+    "guardrails": guardrails,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=["all", *PARTS], default="all", help="one part of the proof")
+    parser.add_argument("--runs", type=int, default=2000, help="simulations of each kind")
+    requested = parser.parse_args()
+    holds = True
+    for name, part in PARTS.items():
+        if requested.only in ("all", name):
+            began = perf_counter()
+            holds &= part(requested.runs)
+            print(f"   {name}: {perf_counter() - began:.0f} s\n", flush=True)
+    return 0 if holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

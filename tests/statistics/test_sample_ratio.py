@@ -1,0 +1,70 @@
+"""Arms that get other shares than planned are found at any look; planned shares rarely are."""
+
+from __future__ import annotations
+
+import json
+from math import exp, log
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.stats import beta, binomtest, dirichlet_multinomial, multinomial
+
+from touchline.errors import InvalidSample
+from touchline.statistics import SampleRatio
+
+
+def test_evidence_is_the_bayes_factor_of_the_mixture() -> None:
+    arms = np.random.default_rng(1).choice(3, 500, p=[0.5, 0.3, 0.2])
+    counts, shares = np.bincount(arms), np.array([0.6, 0.2, 0.2])
+    expected = dirichlet_multinomial.logpmf(counts, 625 * shares, 500) - multinomial.logpmf(counts, 500, shares)
+    assert SampleRatio.start(shares.tolist()).update(arms).log_evidence == pytest.approx(expected, abs=1e-9)
+
+
+def test_evidence_of_two_arms_is_the_integral_over_shares() -> None:
+    def ratio(share: float) -> float:
+        return float(beta.pdf(share, 312.5, 312.5) * (share / 0.5) ** 130 * ((1 - share) / 0.5) ** 70)
+
+    area, _ = quad(ratio, 0.3, 0.8, points=[0.52], epsabs=0, epsrel=1e-12)
+    state = SampleRatio.start([0.5, 0.5]).update([0] * 130 + [1] * 70)
+    assert state.log_evidence == pytest.approx(log(area), abs=1e-9)
+
+
+def test_planned_shares_are_rarely_refused() -> None:
+    runs, refused = 200, 0
+    for seed in range(runs):
+        arms = (np.random.default_rng([41, seed]).random(5000) < 0.1).astype(int)
+        refused += SampleRatio.start([0.9, 0.1]).update(arms).p_value <= 0.1
+    assert binomtest(refused, runs, 0.1, alternative="greater").pvalue > 0.001
+    assert refused > 3
+
+
+def test_a_fault_is_found() -> None:
+    for seed in range(10):
+        arms = (np.random.default_rng([42, seed]).random(25_000) < 0.48).astype(int)
+        assert SampleRatio.start([0.5, 0.5]).update(arms).p_value <= 0.01
+
+
+def test_steps_of_a_rollout_are_one_test() -> None:
+    rng = np.random.default_rng(2)
+    first = SampleRatio.start([0.9, 0.1]).update(rng.random(3000) < 0.12)
+    second = SampleRatio.start([0.75, 0.25]).update(late := (rng.random(3000) < 0.29))
+    both = first.with_shares([0.75, 0.25]).update(late)
+    assert both.log_evidence == pytest.approx(first.log_evidence + second.log_evidence)
+    assert both.p_value == pytest.approx(exp(-max(first.peak, first.log_evidence + second.peak)))
+    assert both.p_value < first.p_value
+
+
+def test_batches_and_a_stored_state_change_nothing() -> None:
+    arms = np.random.default_rng(3).integers(0, 2, 300)
+    state = SampleRatio.start([0.5, 0.5])
+    for batch in np.split(arms, [0, 1, 120]):
+        state = SampleRatio.from_json(json.loads(json.dumps(state.update(batch).to_json())))
+    assert state == SampleRatio.start([0.5, 0.5]).update(arms)
+
+
+def test_shares_and_arms_that_are_not_planned_are_refused() -> None:
+    with pytest.raises(InvalidSample, match=r"the shares \[0\.5, 0\.6\]"):
+        SampleRatio.start([0.5, 0.6])
+    with pytest.raises(InvalidSample, match="arm numbers from 0 to 1"):
+        SampleRatio.start([0.5, 0.5]).update([2])
