@@ -14,7 +14,7 @@ pytestmark = pytest.mark.services
 
 def test_the_list_tells_both_versions_and_their_stages(cli: Cli) -> None:
     found = cli.json("models", "list")
-    assert [(one["version"], one["stage"]) for one in found] == [(2, "None"), (1, "Production")]
+    assert [(one["version"], one["stage"]) for one in found] == [(2, "Staging"), (1, "Production")]
     assert "1.0.0" in cli.run("models", "list")
 
 

@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from sqlalchemy.exc import IntegrityError
 
 from touchline.errors import GateFailed, IllegalStageChange, ReasonMissing, TrackingUnavailable
-from touchline.registry.gates.gates import GateReport, check_gates
-from touchline.registry.gates.gather_evidence import Refit, gather_evidence
+from touchline.registry.gates.as_served import AsServed
+from touchline.registry.gates.gates import check_gates
+from touchline.registry.gates.gather_evidence import ReferenceInputs, gather_evidence
+from touchline.registry.gates.references import Refit
+from touchline.registry.gates.report import GateReport
 from touchline.registry.gates.spec import Gate
 from touchline.registry.journal.journal import Move
 from touchline.registry.journal.stages import Stage, StageChange, StageState
@@ -39,11 +42,15 @@ class Decision:
 
 @dataclass(frozen=True)
 class GateInputs:
-    """The declared gates, a function that fits Production's recipe again, and the project's own estimators."""
+    """The declared gates and the project's own estimators.
+
+    Production's predictions come from a refit of its recipe for a change, from its release for a refresh.
+    """
 
     gates: Sequence[Gate] = ()
     refit: Refit | None = None
     families: Families = no_families
+    as_served: AsServed | None = None
 
 
 @dataclass(frozen=True)
@@ -174,8 +181,9 @@ def _checked(
     """The report of gates that all passed. One that did not is written to the journal, then raised."""
     production = None if state.production is None else read_version(registry, version.project, state.production)
     families = inputs.families(version.project)
+    references = ReferenceInputs(inputs.refit, inputs.as_served)
     evidence = gather_evidence(
-        registry, version, inputs.gates, production=production, refit=inputs.refit, families=families
+        registry, version, inputs.gates, production=production, references=references, families=families
     )
     report = check_gates(inputs.gates, evidence)
     if report.passed or (decision.now and report.can_be_overruled):
