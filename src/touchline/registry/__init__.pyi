@@ -14,6 +14,9 @@ from touchline.registry.gates.gates import check_gate as check_gate
 from touchline.registry.gates.gates import check_gates as check_gates
 from touchline.registry.gates.gather_evidence import ReferenceInputs as ReferenceInputs
 from touchline.registry.gates.gather_evidence import gather_evidence as gather_evidence
+from touchline.registry.gates.preview import PlannedMove as PlannedMove
+from touchline.registry.gates.preview import PromotionPreview as PromotionPreview
+from touchline.registry.gates.preview import preview_promotion as preview_promotion
 from touchline.registry.gates.promote import Decision as Decision
 from touchline.registry.gates.promote import GateInputs as GateInputs
 from touchline.registry.gates.promote import Promoted as Promoted

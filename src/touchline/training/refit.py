@@ -23,7 +23,7 @@ from touchline.training.spec import Task, Training
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Examples that a fit leaves out, by their ids, and the declared training, which divides the others into windows."""
+    """Examples that a fit leaves out, by id, and the declared training, which divides the others into windows."""
 
     examples: Collection[str]
     training: Training
