@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
-from touchline.errors import FolderNotEmpty, InvalidFilter, RunNotFound, VersionNotFound
+from touchline.errors import EvidenceMoved, FolderNotEmpty, InvalidFilter, RunNotFound, VersionNotFound
 
 pytestmark = pytest.mark.services
 
 
 def test_the_list_tells_both_versions_and_their_stages(cli: Cli) -> None:
     found = cli.json("models", "list")
-    assert [(one["version"], one["stage"]) for one in found] == [(2, "None"), (1, "Production")]
+    assert [(one["version"], one["stage"]) for one in found] == [(2, "Staging"), (1, "Production")]
     assert "1.0.0" in cli.run("models", "list")
 
 
@@ -78,3 +78,17 @@ def test_the_journal_tells_what_was_live_at_an_instant(cli: Cli) -> None:
     assert cli.json("models", "history", "--at", "2024-05-01")["production"] is None
     assert cli.json("models", "history", "--at", "2024-06-02")["production"] == 1
     assert "Staging → Production" in cli.run("models", "history")
+
+
+def test_a_dry_run_prints_evidence_moves_and_rollback_and_its_hash_promotes(cli: Cli) -> None:
+    words = ("models", "promote", "2", "--now", "--reason", "a quiet day")
+    text = cli.run(*words, "--dry-run")
+    assert "would move version 2: Staging → Production" in text
+    assert "would move version 1: Production → Archived" in text
+    assert "rollback then returns to version 1" in text
+    preview = cli.json(*words, "--dry-run")
+    assert f"evidence {preview['evidence']}" in text
+    with pytest.raises(EvidenceMoved):
+        cli.run(*words, "--evidence", "0123456789abcdef")
+    assert cli.json("models", "show", "2")["stage"] == "Staging"
+    assert "would change nothing" in cli.run("models", "promote", "2", "--dry-run")

@@ -19,7 +19,7 @@ from touchline.registry import (
     read_predictions,
     read_version,
 )
-from touchline.registry.gates.gather_evidence import dependence_of
+from touchline.registry.gates.stored_predictions import dependence_of
 
 
 def an_evidence(*, rows: int = 400, skill: float = 0.0, clusters: int | None = None, **changes: object) -> Evidence:

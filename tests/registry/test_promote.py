@@ -191,6 +191,11 @@ def test_size_and_latency_are_measured(two: Registry) -> None:
     assert all(result.number is not None and result.number > 0 for result in done.report.results)
 
 
+def a_change(seed: int) -> Trained:
+    """A version whose training is declared otherwise than that of the versions 1 and 2."""
+    return a_trained(seed=seed, now=NOW + timedelta(days=seed), training=Training(candidates=("logistic",)))
+
+
 def refitted(seed: int) -> tuple[GateInputs, list[Recipe]]:
     trained = a_trained(seed=seed, now=NOW + timedelta(days=seed))
     asked: list[Recipe] = []
@@ -204,7 +209,7 @@ def refitted(seed: int) -> tuple[GateInputs, list[Recipe]]:
 
 def test_production_is_refitted_on_the_candidates_rows_once(two: Registry) -> None:
     promote(two, "p", 1, ANN)
-    record_version(two, a_trained(seed=2, now=NOW + timedelta(days=2)))
+    record_version(two, a_change(2))
     context, asked = refitted(2)
     for _ in range(2):
         # The same recipe on the same rows: a tie is never an improvement.
@@ -215,7 +220,7 @@ def test_production_is_refitted_on_the_candidates_rows_once(two: Registry) -> No
 
 def test_a_gate_that_cannot_compare_says_no_and_a_person_may_overrule_it(two: Registry) -> None:
     promote(two, "p", 1, ANN)
-    record_version(two, a_trained(seed=2, now=NOW + timedelta(days=2)))
+    record_version(two, a_change(2))
 
     def impossible(production: ModelVersion, _: Recipe) -> pl.DataFrame:
         raise NotComparable(3, production.version, "its examples have no column 'odds'")
@@ -237,7 +242,7 @@ def test_a_gate_that_cannot_compare_says_no_and_a_person_may_overrule_it(two: Re
 
 def test_a_refit_that_lacks_a_test_row_is_no_comparison(two: Registry) -> None:
     promote(two, "p", 1, ANN)
-    record_version(two, a_trained(seed=2, now=NOW + timedelta(days=2)))
+    record_version(two, a_change(2))
     context, _ = refitted(2)
     assert context.refit is not None
     short = GateInputs(context.gates, refit=lambda *given: context.refit(*given)[1:])  # type: ignore[misc]

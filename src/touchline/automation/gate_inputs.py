@@ -5,29 +5,38 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from touchline.errors import NotComparable, failure_in_words
 from touchline.features import build_training_set, compute_view, read_training_set
 from touchline.ingest import read_snapshot
 from touchline.project import load_released_code
-from touchline.registry import GateInputs, Material, Releases, declared_families, refitter
+from touchline.registry import (
+    GateInputs,
+    Material,
+    Releases,
+    declared_families,
+    predict_as_served,
+    refitter,
+)
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from touchline.automation.steps import PipelineContext
     from touchline.features import TrainingSet
     from touchline.project import Project
-    from touchline.registry import ModelVersion, Refit, Release
+    from touchline.registry import AsServed, ModelVersion, Refit, Release, ServedRows
     from touchline.training import Recipe
 
 
 def gate_inputs(context: PipelineContext, version: ModelVersion, training_set: TrainingSet | None = None) -> GateInputs:
-    """The declared gates, and a refit of Production's recipe on the version's own training set."""
+    """The declared gates, and Production's predictions by its recipe or release on the version's own training set."""
     families = declared_families(context.project.training)
     material = material_of(context, version) if training_set is None else _material(context, training_set)
-    return GateInputs(
-        context.project.gates, _refit(context, version, material) if material else None, lambda _: families
-    )
+    gates = context.project.gates
+    if material is None:
+        return GateInputs(gates, families=lambda _: families)
+    refit, as_served = _refit(context, version, material), _as_served(context, version, material)
+    return GateInputs(gates, refit, lambda _: families, as_served)
 
 
 def material_of(context: PipelineContext, version: ModelVersion) -> Material | None:
@@ -47,6 +56,19 @@ def _refit(context: PipelineContext, version: ModelVersion, material: Material) 
         return refitter(version, _reference_material(context, version, production, material))(recipe)
 
     return refit
+
+
+def _as_served(context: PipelineContext, version: ModelVersion, material: Material) -> AsServed:
+    def as_served(production: ModelVersion) -> ServedRows:
+        context.on_progress("comparing with Production as served")
+        name, stores = context.project.name, context.stores
+        before = read_training_set(production.training_set_hash, project=name, stores=stores)
+        learned = None if before is None else before.frame["example_id"].cast(pl.String).to_list()
+        return predict_as_served(
+            stores, version, production, material, learned=learned, families=lambda _: material.families or {}
+        )
+
+    return as_served
 
 
 def _reference_material(

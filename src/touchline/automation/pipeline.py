@@ -146,6 +146,7 @@ def _train(context: PipelineContext, training_set: TrainingSet, *, actor: str) -
         context.loaded.folder,
         description=project.description,
         actor=actor,
+        training=project.training,
     )
     return record_version(context.stores, trained)
 

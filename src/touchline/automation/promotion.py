@@ -14,8 +14,10 @@ from touchline.registry import (
     GateInputs,
     ModelVersion,
     Promoted,
+    PromotionPreview,
     Releases,
     declared_families,
+    preview_promotion,
     promote,
     rollback,
 )
@@ -47,6 +49,12 @@ def promote_version(
     inputs = gate_inputs(context, version, training_set)
     name = context.project.name
     return _with_cleanup(context, lambda: promote(context.stores, name, version.version, decision, inputs=inputs))
+
+
+def preview_version(context: PipelineContext, version: ModelVersion, decision: Decision) -> PromotionPreview:
+    """What `promote_version` would do; no stage changes."""
+    inputs = gate_inputs(context, version)
+    return preview_promotion(context.stores, context.project.name, version.version, decision, inputs=inputs)
 
 
 def roll_back(context: PipelineContext, decision: Decision) -> Promotion:

@@ -24,13 +24,14 @@
             RunNotFound, SnapshotNotFound, SnapshotPruned, SourceFormatNotRead, TargetNeverVaries,
             UnknownName, UnknownPlugin, UnknownPrediction, UnknownScore, UnreadableJson, VersionNotFound,
             ViewNotFound
-        BatchRejected, BudgetExceeded, ClassMissing, ColumnRetyped, ColumnsMismatch, DiskFull, GateFailed,
-        HistoryMoved, InvalidObjectKey, InvalidSample, LabelsAllEqual, LabelsUnusable, LeakageFound,
-        LeaseHeld, LeaseLost, ModelDamaged, ModelMismatch, NoCandidateWorked, NotComparable, NotEvaluated,
-        NotReproducible, NothingInProduction, NothingVaries, ObjectNotFound, OneClassOnly, PortTaken,
-        ProcessFailed, ProfileMismatch, ProviderFailed, ReleaseNotFound, ReleaseTampered, ServerRefused,
-        ServerUnreachable, SourceFileEmpty, SourceFileMissing, SourceFileUnreadable, StageConflict,
-        StoredFileDamaged, TooFewClusters, TooFewExamples, TrackingMismatch, TrackingUnavailable, WorkerLost
+        BatchRejected, BudgetExceeded, ClassMissing, ColumnRetyped, ColumnsMismatch, DiskFull, EvidenceMoved,
+        GateFailed, HistoryMoved, InvalidObjectKey, InvalidSample, LabelsAllEqual, LabelsUnusable,
+        LeakageFound, LeaseHeld, LeaseLost, ModelDamaged, ModelMismatch, NoCandidateWorked, NotComparable,
+        NotEvaluated, NotReproducible, NothingInProduction, NothingVaries, ObjectNotFound, OneClassOnly,
+        PortTaken, ProcessFailed, ProfileMismatch, ProviderFailed, ReleaseNotFound, ReleaseTampered,
+        ServerRefused, ServerUnreachable, SourceFileEmpty, SourceFileMissing, SourceFileUnreadable,
+        StageConflict, StoredFileDamaged, TooFewClusters, TooFewExamples, TrackingMismatch,
+        TrackingUnavailable, WorkerLost
 
 A message says what happened to which thing, the value found and the value allowed, and the next step.
 It is built in the class, so that every call site raises the same words; the facts stay as attributes.

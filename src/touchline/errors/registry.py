@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from touchline.errors.base import TouchlineError, UsageError
 
 __all__ = [
+    "EvidenceMoved",
     "FolderNotEmpty",
     "GateFailed",
     "IllegalStageChange",
@@ -68,6 +69,18 @@ class StageConflict(TouchlineError):
         super().__init__(
             f"{project}: the journal moved from entry {expected} to {actual} meanwhile: {winner} {did}. "
             f"Nothing of this change was written; look again: touchline models history"
+        )
+
+
+class EvidenceMoved(TouchlineError):
+    """A promotion rests on evidence that is no longer current; nothing was changed."""
+
+    def __init__(self, project: str, version: int, *, expected: str, actual: str) -> None:
+        self.project, self.version, self.expected, self.actual = project, version, expected, actual
+        super().__init__(
+            f"{project} version {version} was not promoted: its evidence has the hash {actual}, the decision rests on "
+            f"{expected}. A stage, a gate, an approval or the compared rows changed since. Look again: "
+            f"touchline models promote {version} --dry-run"
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, floor
 from statistics import NormalDist
 
 import numpy as np
@@ -27,7 +27,8 @@ class Comparison:
 
     `low` and `high` are each wrong with probability `alpha`, so `high < 0` says the same as `is_better`.
     `needed` is the number of clusters at which a difference of this size would be found four times in five;
-    None when the difference does not favour a.
+    None when the difference does not favour a. `detectable` is the advantage of a that these rows would have shown
+    four times in five.
     """
 
     difference: float
@@ -40,6 +41,7 @@ class Comparison:
     block_length: float
     resamples: int
     needed: int | None
+    detectable: float
 
     @property
     def is_better(self) -> bool:
@@ -98,6 +100,7 @@ def paired_comparison(
         block_length=spread.block_length,
         resamples=resamples,
         needed=_needed(spread, alpha),
+        detectable=_detectable(spread, alpha),
     )
 
 
@@ -128,3 +131,9 @@ def _needed(spread: Studentized, alpha: float) -> int | None:
     normal = NormalDist()
     reach = normal.inv_cdf(1 - alpha) + normal.inv_cdf(_POWER)
     return max(MIN_CLUSTERS, ceil(spread.clusters * (reach * spread.standard_error / spread.value) ** 2))
+
+
+def _detectable(spread: Studentized, alpha: float) -> float:
+    """The advantage that is found with the power of `_POWER`: its quantile beyond the critical value."""
+    rank = max(floor(alpha * (len(spread.errors) + 1)), 1)
+    return float(spread.standard_error * (NormalDist().inv_cdf(_POWER) - spread.errors[rank - 1]))

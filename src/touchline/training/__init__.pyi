@@ -28,8 +28,10 @@ from touchline.training.fitting.thresholds import RARE as RARE
 from touchline.training.metrics.losses import loss_rows as loss_rows
 from touchline.training.metrics.point_metrics import LOWER_IS_BETTER as LOWER_IS_BETTER
 from touchline.training.metrics.point_metrics import decide as decide
+from touchline.training.refit import HeldOut as HeldOut
 from touchline.training.refit import refit as refit
 from touchline.training.refit import refit_on as refit_on
+from touchline.training.refit import refit_without as refit_without
 from touchline.training.refit import split_again as split_again
 from touchline.training.result import SelfTest as SelfTest
 from touchline.training.result import TrainingResult as TrainingResult

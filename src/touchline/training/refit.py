@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 import polars as pl
 
 from touchline.features import TrainingSet
 from touchline.training.data.rows import labelled_rows
-from touchline.training.data.splits import Split, make_split
+from touchline.training.data.splits import Split, latest_windows, make_split
 from touchline.training.estimators.base import Family
 from touchline.training.evaluation.evaluate import predictions_frame
 from touchline.training.fitting.blend import find_family
@@ -17,6 +19,14 @@ from touchline.training.fitting.fit import fit_recipe
 from touchline.training.fitting.recipe import Recipe
 from touchline.training.result import TrainingResult
 from touchline.training.spec import Task, Training
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Examples that a fit leaves out, by id, and the declared training, which divides the others into windows."""
+
+    examples: Collection[str]
+    training: Training
 
 
 def refit(
@@ -55,3 +65,27 @@ def split_again(task: Task, training: Training, training_set: TrainingSet, *, no
     """The division that `train` makes of the same training set at the same instant."""
     rows = labelled_rows(task, training_set, now=now)
     return make_split(rows, training, windows=training.tune.windows if training.tune.is_on else 1)
+
+
+def refit_without(
+    recipe: Recipe,
+    task: Task,
+    training_set: TrainingSet,
+    held_out: HeldOut,
+    *,
+    now: datetime,
+    families: Mapping[str, Family] | None = None,
+) -> pl.DataFrame:
+    """The recipe fitted as for a release, on all labelled rows but the held out ones, and its predictions of those.
+
+    The frame is that of `evaluation.predictions`, for the labelled examples of `held_out`, in the order of the
+    training set.
+    """
+    rows = recipe.select(labelled_rows(task, training_set, now=now))
+    names = set(held_out.examples)
+    is_held_out = np.array([name in names for name in rows.ids], dtype=np.bool_)
+    learned, later = rows.at(np.flatnonzero(~is_held_out)), rows.at(np.flatnonzero(is_held_out))
+    training = held_out.training
+    windows = latest_windows(learned, training, windows=training.tune.windows if training.tune.is_on else 1)
+    model = fit_recipe(recipe, find_family(recipe.family, families), learned, windows)
+    return predictions_frame(later, model.predict(later.vectors), training_set.frame)

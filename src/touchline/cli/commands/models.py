@@ -9,27 +9,44 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from touchline import automation, errors, registry
+from touchline.cli.commands.promote import (
+    PromoteOptions,
+    ReasonOption,
+    TicketOption,
+    VersionArgument,
+    print_promotion,
+    promote,
+)
 from touchline.cli.opening import JsonOption, ProjectOption, actor, open_project, pipeline_context
+from touchline.cli.option_groups import command_of
 from touchline.cli.output import as_text, print_json, print_table, progress
 from touchline.contracts.instants import parse_instant_or_day
 
 if TYPE_CHECKING:
-    from touchline.automation import Promotion
     from touchline.registry import Decision, MetricValue, Promoted, Registry
 
 group = typer.Typer(help="Model versions: list, compare, promote, roll back.", no_args_is_help=True)
 
-VersionArgument = Annotated[
-    str, typer.Argument(help="Model version: 7, 1.2.0, Production, Staging, rollback or latest.")
-]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Reason, for the journal.")]
-TicketOption = Annotated[str | None, typer.Option("--ticket", help="Ticket of the change, for the journal.")]
+
+promote_command = command_of(PromoteOptions, promote)
 
 
 def register(app: typer.Typer) -> None:
     app.add_typer(group, name="models")
     group.command("list")(list_versions)
-    for command in (show, compare, card, download, reproduce, promote, approve, reject, demote, rollback, history):
+    for command in (
+        show,
+        compare,
+        card,
+        download,
+        reproduce,
+        promote_command,
+        approve,
+        reject,
+        demote,
+        rollback,
+        history,
+    ):
         group.command()(command)
 
 
@@ -177,32 +194,6 @@ def reproduce(
         raise typer.Exit(1)
 
 
-def promote(
-    version: VersionArgument,
-    skip_rollout: Annotated[
-        bool, typer.Option("--now", help="Straight to Production without a rollout; needs --reason.")
-    ] = False,
-    *,
-    reason: ReasonOption = "",
-    ticket: TicketOption = None,
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Move a version one stage up.
-
-    To Staging if it passes the gates, then to Production by a rollout or --now.
-
-    Exit code 3 when a gate refuses the version.
-
-    Example: touchline models promote 7 -p football
-    """
-    opened = open_project(project)
-    record = registry.read_version(opened.stores, opened.name, version)
-    decision = registry.Decision(actor(), reason, ticket, skip_rollout)
-    promotion = automation.promote_version(pipeline_context(opened), record, decision)
-    _print_promotion(promotion, as_json=as_json)
-
-
 def approve(
     version: VersionArgument,
     reason: ReasonOption = "",
@@ -261,7 +252,7 @@ def rollback(
     """
     decision = registry.Decision(actor(), reason, ticket)
     promotion = automation.roll_back(pipeline_context(open_project(project)), decision)
-    _print_promotion(promotion, as_json=as_json)
+    print_promotion(promotion, as_json=as_json)
 
 
 def history(
@@ -310,24 +301,7 @@ def _decide(
 ) -> None:
     opened = open_project(project)
     promoted = change_stage(opened.stores, opened.name, version, decision)
-    _print_promotion(automation.Promotion(promoted), as_json=as_json)
-
-
-def _print_promotion(promotion: Promotion, *, as_json: bool) -> None:
-    promoted = promotion.promoted
-    if as_json:
-        print_json(promoted)
-        return
-    for gate in promoted.report.results if promoted.report else ():
-        typer.echo(f"  gate: {gate.message}")
-    for change in promoted.changes:
-        typer.echo(f"version {change.version}: {change.from_stage} → {change.to_stage}  ({change.reason})")
-    if not promoted.changes:
-        typer.echo(f"version {promoted.version.version} is in {promoted.version.stage} already; nothing changed")
-    if promoted.unmirrored:
-        typer.echo(f"note: MLflow shows this change later: {promoted.unmirrored}")
-    if promotion.cleanup_failure:
-        typer.echo(f"note: unused features stay online until the next promotion: {promotion.cleanup_failure}")
+    print_promotion(automation.Promotion(promoted), as_json=as_json)
 
 
 def _interval(metric: MetricValue | None) -> str:

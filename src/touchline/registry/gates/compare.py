@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from touchline.errors import TooFewClusters
 from touchline.registry.gates.evidence import losses
-from touchline.registry.gates.gather_evidence import (
+from touchline.registry.gates.stored_predictions import (
     cluster_names,
     dependence_of,
     labels_and_predictions,

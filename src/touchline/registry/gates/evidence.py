@@ -24,13 +24,37 @@ class ReferenceModel:
 
 
 @dataclass(frozen=True)
+class RefreshEvidence:
+    """A refresh beside Production as served.
+
+    `labels`, `predictions`, `production` and `clusters` are of rows that neither has learned from, in order of time;
+    `newest` and `newest_production` are predictions of the newest rows by the two models that ship. `spread` is the
+    standard deviation of the labels, by which values are measured; 1 for probabilities.
+    """
+
+    labels: NDArray[np.float64]
+    predictions: Array
+    production: ReferenceModel
+    clusters: NDArray[np.int64]
+    newest: Array
+    newest_production: Array
+    dependence: Dependence = "serial"
+    spread: float = 1.0
+
+    @property
+    def rows(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
 class Evidence:
     """A version's evaluation on its test rows, in order of time.
 
     `labels` are class indices, or values in a regression; `clusters` are what rows share (a match day).
     `dependence` is "none" where the rows have no time, so that their order means nothing.
     `not_comparable` says why Production has no predictions of these rows. `look` counts how often this test window has
-    been looked at, this time included.
+    been looked at, this time included; 0 where this evaluation spends no alpha. `refresh` is given where the version
+    repeats Production's recipe; otherwise `changes` says how it differs.
     """
 
     project: str
@@ -51,6 +75,8 @@ class Evidence:
     stage: str = "None"
     dependence: Dependence = "serial"
     threshold: float = 0.5
+    refresh: RefreshEvidence | None = None
+    changes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from touchline.errors import TooFewClusters
 from touchline.registry.gates.evidence import Evidence, ReferenceModel, losses
+from touchline.registry.gates.refresh import check_difference, check_harm
+from touchline.registry.gates.report import GateReport, GateResult
 from touchline.registry.gates.spec import Gate
 from touchline.statistics import Comparison, alpha_at_look, paired_comparison
 
@@ -18,60 +20,17 @@ from touchline.statistics import Comparison, alpha_at_look, paired_comparison
 _SEED: Final = 20
 
 
-@dataclass(frozen=True)
-class GateResult:
-    """One gate's verdict. `number` is what was found; `low` and `high` bound it where it is a comparison.
-
-    A comparison is of `rows` test rows; `unpaired` others have no value of the reference. A gate that cannot compare
-    says no, and a person may overrule it.
-    """
-
-    name: str
-    kind: str
-    passed: bool
-    message: str
-    number: float | None = None
-    allowed: float | None = None
-    low: float | None = None
-    high: float | None = None
-    look: int | None = None
-    clusters: int | None = None
-    needed: int | None = None
-    rows: int | None = None
-    unpaired: int | None = None
-    is_comparable: bool = True
-
-
-@dataclass(frozen=True)
-class GateReport:
-    """All gates of one promotion."""
-
-    results: tuple[GateResult, ...]
-
-    @property
-    def passed(self) -> bool:
-        return all(result.passed for result in self.results)
-
-    @property
-    def can_be_overruled(self) -> bool:
-        """Whether only gates said no that could not compare."""
-        return all(result.passed or not result.is_comparable for result in self.results)
-
-    @property
-    def failures(self) -> tuple[str, ...]:
-        return tuple(result.message for result in self.results if not result.passed)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"passed": self.passed, "gates": [asdict(result) for result in self.results]}
-
-    @classmethod
-    def from_json(cls, document: dict[str, Any]) -> GateReport:
-        return cls(tuple(GateResult(**gate) for gate in document["gates"]))
-
-
 def check_gates(gates: Sequence[Gate], evidence: Evidence) -> GateReport:
-    """Run every gate, also after one has failed."""
-    return GateReport(tuple(check_gate(gate, evidence) for gate in gates))
+    """Run every gate, also after one has failed.
+
+    For a refresh, a gate that improves on Production asks for no evidence of harm instead, and predictions near
+    Production's are a gate of their own.
+    """
+    results = [check_gate(gate, evidence) for gate in gates]
+    compared = [gate for gate in gates if gate.kind == "improves" and gate.over == "production"]
+    if compared and evidence.refresh is not None:
+        results.append(check_difference(compared, evidence, evidence.refresh))
+    return GateReport(tuple(results))
 
 
 def check_gate(gate: Gate, evidence: Evidence) -> GateResult:
@@ -167,13 +126,16 @@ def _improves(gate: Gate, evidence: Evidence) -> GateResult:
     if gate.over == "production" and evidence.not_comparable is not None:
         message = f"{gate.metric} was not compared: {evidence.not_comparable}"
         return GateResult(gate.describe(), "improves", False, message, is_comparable=False)
+    if gate.over == "production" and evidence.refresh is not None:
+        return check_harm(gate, evidence, evidence.refresh)
     reference = _reference_of(gate, evidence)
     if reference is None:
         return GateResult(gate.describe(), "improves", False, _nobody(gate, evidence))
     paired, unpaired = _paired(evidence, reference)
     if unpaired > paired.rows:
         return _unpaired(gate, paired, reference, unpaired)
-    alpha = alpha_at_look(1 - (gate.confidence or 0.95), evidence.look)
+    alpha = 1 - (gate.confidence or 0.95)
+    alpha = alpha_at_look(alpha, evidence.look) if evidence.look else alpha
     theirs = reference.predictions[_has_value(reference)]
     our_losses = losses(gate.metric, paired.labels, paired.predictions, threshold=evidence.threshold)
     their_losses = losses(gate.metric, paired.labels, theirs, threshold=reference.threshold)

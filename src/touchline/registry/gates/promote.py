@@ -12,9 +12,14 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import IntegrityError
 
-from touchline.errors import GateFailed, IllegalStageChange, ReasonMissing, TouchlineError
-from touchline.registry.gates.gates import GateReport, check_gates
-from touchline.registry.gates.gather_evidence import Refit, gather_evidence
+from touchline.errors import EvidenceMoved, GateFailed, IllegalStageChange, ReasonMissing, TouchlineError
+from touchline.registry.gates.as_served import AsServed
+from touchline.registry.gates.evidence import Evidence
+from touchline.registry.gates.evidence_hash import evidence_hash
+from touchline.registry.gates.gates import check_gates
+from touchline.registry.gates.gather_evidence import ReferenceInputs, gather_evidence
+from touchline.registry.gates.references import Refit
+from touchline.registry.gates.report import GateReport
 from touchline.registry.gates.spec import Gate
 from touchline.registry.journal.journal import Move
 from touchline.registry.journal.stages import Stage, StageChange, StageState
@@ -30,22 +35,28 @@ from touchline.registry.runs.file_list import validate_run_files
 class Decision:
     """A request to change a stage: the actor and the reason.
 
-    `now` skips the rollout and overrules gates that cannot compare, which needs a reason.
+    `now` skips the rollout and overrules gates that cannot compare, which needs a reason. `evidence` is the hash of the
+    evidence that the decision rests on, as `preview` gives it; None: whatever the evidence is.
     """
 
     actor: str
     reason: str = ""
     ticket: str | None = None
     now: bool = False
+    evidence: str | None = None
 
 
 @dataclass(frozen=True)
 class GateInputs:
-    """The declared gates, a function that fits Production's recipe again, and the project's own estimators."""
+    """The declared gates and the project's own estimators.
+
+    Production's predictions come from a refit of its recipe for a change, from its release for a refresh.
+    """
 
     gates: Sequence[Gate] = ()
     refit: Refit | None = None
     families: Families = no_families
+    as_served: AsServed | None = None
 
 
 @dataclass(frozen=True)
@@ -83,11 +94,16 @@ def promote(
     """Move a version one stage up: None (or Archived) to Staging through the gates, Staging to Production.
 
     Where nothing is in Production the version passes on to it in the same step. Raises `GateFailed`,
-    `IllegalStageChange` where a rollout must decide, `StageConflict` when another change came first.
+    `IllegalStageChange` where a rollout must decide, `StageConflict` when another change came first, `EvidenceMoved`
+    where the evidence is no longer what the decision names.
     """
     state = registry.journal.state(project)
     version = read_version(registry, project, reference)
+    if decision.evidence is not None and not decision.evidence.startswith(f"{state.sequence}-"):
+        # Nothing is compared for a decision that the journal has overtaken: that would spend a look.
+        raise EvidenceMoved(project, version.version, expected=decision.evidence, actual=f"{state.sequence}-…")
     if version.stage == "Production":
+        _require_evidence(version, decision, evidence_hash(version, state, inputs.gates, None))
         return Promoted(version, (), unmirrored=mirror(registry, project))
     if decision.now and not decision.reason:
         raise ReasonMissing("Skipping the rollout (--now)")
@@ -136,18 +152,27 @@ def _to_staging(
         # It passed its gates once; coming back is a person's decision, which the journal keeps.
         if not decision.reason:
             raise ReasonMissing(f"Bringing version {version.version} back from {version.stage}")
+        _require_evidence(version, decision, evidence_hash(version, state, inputs.gates, None))
         release = _proven(registry, version, state, inputs)
+    moves = moves_to_staging(version, state, decision, report, release_id=release.id)
+    return _commit(registry, version, _Step(moves, state, release, report), decision)
+
+
+def moves_to_staging(
+    version: ModelVersion, state: StageState, decision: Decision, report: GateReport | None, *, release_id: str | None
+) -> list[Move]:
+    """The moves that bring a version to Staging, and on to Production where nothing is there or `now` asks for it."""
     document = report.to_json() if report else None
     up = Move(
-        version.version, version.stage, "Staging", _reason(decision, report), decision.ticket, document, release.id
+        version.version, version.stage, "Staging", _reason(decision, report), decision.ticket, document, release_id
     )
     moves = [up]
     if decision.now or state.production is None:
-        moves += _succession(version, state, decision, release)
+        moves += moves_to_production(version, state, decision, release_id=release_id)
     if state.staging is not None:
         note = f"replaced in Staging by version {version.version}"
         moves.append(Move(state.staging, "Staging", "Archived", note, decision.ticket))
-    return _commit(registry, version, _Step(moves, state, release, report), decision)
+    return moves
 
 
 def _to_production(
@@ -156,15 +181,18 @@ def _to_production(
     if state.production is not None and not decision.now:
         mirror(registry, version.project)
         raise IllegalStageChange.needs_rollout(version.project, version.version)
+    _require_evidence(version, decision, evidence_hash(version, state, inputs.gates, None))
     release = _proven(registry, version, state, inputs)
-    moves = _succession(version, state, decision, release)
+    moves = moves_to_production(version, state, decision, release_id=release.id)
     return _commit(registry, version, _Step(moves, state, release), decision)
 
 
-def _succession(version: ModelVersion, state: StageState, decision: Decision, release: Release) -> list[Move]:
+def moves_to_production(
+    version: ModelVersion, state: StageState, decision: Decision, *, release_id: str | None
+) -> list[Move]:
     """The version enters Production, and only then the one before leaves it."""
     reason = decision.reason or "nothing was in Production"
-    moves = [Move(version.version, "Staging", "Production", reason, decision.ticket, release_id=release.id)]
+    moves = [Move(version.version, "Staging", "Production", reason, decision.ticket, release_id=release_id)]
     if state.production is not None:
         note = f"replaced in Production by version {version.version}"
         moves.append(Move(state.production, "Production", "Archived", note, decision.ticket))
@@ -175,22 +203,37 @@ def _checked(
     registry: Registry, version: ModelVersion, state: StageState, decision: Decision, inputs: GateInputs
 ) -> GateReport:
     """The report of gates that all passed. One that did not is written to the journal, then raised."""
-    production = None if state.production is None else read_version(registry, version.project, state.production)
     validate_run_files(registry.objects, version)
-    if production is not None and any(gate.kind == "improves" for gate in inputs.gates):
-        validate_run_files(registry.objects, production)
-    families = inputs.families(version.project)
-    evidence = gather_evidence(
-        registry, version, inputs.gates, production=production, refit=inputs.refit, families=families
-    )
+    evidence = read_evidence(registry, version, state, inputs)
+    _require_evidence(version, decision, evidence_hash(version, state, inputs.gates, evidence))
     report = check_gates(inputs.gates, evidence)
-    if report.passed or (decision.now and report.can_be_overruled):
+    if is_promotable(report, decision):
         return report
     stage: Stage = version.stage
     said_no = Move(version.version, stage, stage, "gates said no", decision.ticket, report.to_json())
     registry.journal.append(version.project, [said_no], expected=state.sequence, actor=decision.actor)
     mirror(registry, version.project)
     raise GateFailed(version.project, version.version, stage, report.failures)
+
+
+def read_evidence(registry: Registry, version: ModelVersion, state: StageState, inputs: GateInputs) -> Evidence:
+    """The evidence of a version against what is in Production; a change is looked at, which counts once a version."""
+    production = None if state.production is None else read_version(registry, version.project, state.production)
+    families = inputs.families(version.project)
+    references = ReferenceInputs(inputs.refit, inputs.as_served)
+    return gather_evidence(
+        registry, version, inputs.gates, production=production, references=references, families=families
+    )
+
+
+def is_promotable(report: GateReport, decision: Decision) -> bool:
+    """Whether all gates passed, or a person overrules those that could not compare."""
+    return report.passed or (decision.now and report.can_be_overruled)
+
+
+def _require_evidence(version: ModelVersion, decision: Decision, actual: str) -> None:
+    if decision.evidence is not None and decision.evidence != actual:
+        raise EvidenceMoved(version.project, version.version, expected=decision.evidence, actual=actual)
 
 
 def _reason(decision: Decision, report: GateReport | None) -> str:

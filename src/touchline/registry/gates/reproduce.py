@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from touchline.features import TrainingSet
-from touchline.registry.gates.gather_evidence import labels_and_predictions, read_predictions, read_recipe
+from touchline.registry.gates.stored_predictions import labels_and_predictions, read_predictions, read_recipe
 from touchline.registry.journal.versions import ModelVersion, Registry
 from touchline.registry.release.manifest import ReleaseManifest
 from touchline.training import Family, Recipe, Task, Training, refit_on, split_again

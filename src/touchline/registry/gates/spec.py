@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -32,13 +32,30 @@ class Gate(BaseModel):
     column: str | None = None
     min_rows: int = Field(30, ge=1)
     by: tuple[str, ...] = ()
+    margin: float | None = Field(None, ge=0)
+    difference: float = Field(0.1, gt=0)
+
+    MARGIN: ClassVar[float] = 0.01
 
     def __init__(self, metric: str, /, **limits: object) -> None:
         super().__init__(metric=metric, **limits)
 
     @classmethod
-    def improves(cls, metric: str, *, confidence: float = 0.95, over: str = "production") -> Gate:
+    def improves(
+        cls,
+        metric: str,
+        *,
+        confidence: float = 0.95,
+        over: str = "production",
+        margin: float | None = None,
+        difference: float = 0.1,
+    ) -> Gate:
         """Better than Production on the same test rows, by more than chance explains.
+
+        A refresh, Production's declaration and candidate on newer data, passes unless it is shown worse than Production
+        as served by more than `margin`, in the unit of the loss (of `rmse`: mse). By default that is 0.01, for losses
+        in the unit of the labels 2 % of Production's. Its predictions of the newest rows may differ from Production's
+        by `difference` on average: in probability, or in standard deviations of the labels.
 
         Without a Production version, and with `over="baseline"`, better than the constant baseline; with the name of
         a baseline of the project's `Training`, better than that one on the rows that it has a value for.
@@ -46,7 +63,7 @@ class Gate(BaseModel):
         >>> Gate.improves("log_loss", over="market").describe()
         "log_loss improves on 'market' with 95 % confidence"
         """
-        return cls(metric, kind="improves", confidence=confidence, over=over)
+        return cls(metric, kind="improves", confidence=confidence, over=over, margin=margin, difference=difference)
 
     @classmethod
     def calibration(cls, *, at_most: float) -> Gate:

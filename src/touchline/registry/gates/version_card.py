@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from touchline.errors import NotEvaluated, ObjectNotFound
-from touchline.registry.gates.gates import GateReport
+from touchline.registry.gates.report import GateReport
 from touchline.registry.journal.stages import StageChange
 from touchline.registry.journal.versions import ModelVersion, Registry, read_version
 from touchline.training import Card, Section, Table

@@ -20,6 +20,7 @@ from touchline.errors import NotPortable
 from touchline.features import ServedView, TrainingSet, decode
 from touchline.features.declaration.code_versions import short_hash
 from touchline.registry.release.digest import sha256_of
+from touchline.registry.release.families import declared_families
 from touchline.registry.release.manifest import OnDemandCode, ReleaseManifest
 from touchline.registry.release.request_schema import request_schema
 from touchline.registry.release.self_test import StoredExamples, broken_transform
@@ -34,6 +35,7 @@ from touchline.training import (
     CardFacts,
     Metric,
     Task,
+    Training,
     TrainingResult,
     build_card,
     constant_predictions,
@@ -44,11 +46,16 @@ Array = NDArray[np.float64]
 
 _CODE: Final = frozenset({".py", ".yaml", ".yml", ".toml"})
 _LARGEST_CODE: Final = 1_000_000
+# Fields of a declared training that change no model.
+_WITHOUT_EFFECT: Final = {"threads", "learning_curve", "trusted", "baselines"}
 
 
 @dataclass(frozen=True)
 class Trained:
-    """One training with what it was made from. `folder` holds the project's own code, `actor` is who asked for it."""
+    """One training with what it was made from.
+
+    `folder` holds the project's own code, `actor` is who asked for it, `training` is the declaration that was followed.
+    """
 
     project: str
     task: Task
@@ -58,6 +65,7 @@ class Trained:
     ticket: str | None = None
     description: str = ""
     actor: str = ""
+    training: Training | None = None
 
 
 def project_code(folder: Path | None) -> dict[str, bytes]:
@@ -93,7 +101,28 @@ def hashes_of(trained: Trained, code: Mapping[str, bytes]) -> dict[str, str]:
         "code": hash_of_code(code),
         "environment": short_hash(libraries),
         "recipe": short_hash(result.recipe.to_json()),
+        "declaration": _declaration_hash(trained, code),
     }
+
+
+def _declaration_hash(trained: Trained, code: Mapping[str, bytes]) -> str:
+    """The hash of what is declared about the model: a retraining on newer data has the same.
+
+    It covers the task, the code of examples, views and transforms, the model's columns without the levels that the
+    data gives them, and the declared training. The project's other code counts only where a version cannot tell: for
+    an estimator of its own, or where the declaration of the training was not given.
+    """
+    task, training, lineage = trained.task, trained.training, trained.training_set.lineage
+    has_own_families = bool(training and declared_families(training))
+    return short_hash(
+        {
+            "task": [task.type, task.classes, task.ordered, str(task.label_horizon), task.examples.version],
+            "features": [lineage.get("views", {}), lineage.get("on_demand", {})],
+            "columns": [[column.name, column.kind, column.origin] for column in trained.training_set.columns],
+            "training": training.model_dump_json(exclude=_WITHOUT_EFFECT) if training else None,
+            "code": hash_of_code(code) if training is None or has_own_families else None,
+        }
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,121 @@
+"""A refresh beside Production as served: predictions of rows that neither has learned from, and of the newest rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from touchline.errors import NotComparable, TouchlineError
+from touchline.features import frame_vectors
+from touchline.registry.gates.reproduce import Material
+from touchline.registry.gates.stored_predictions import output_names, read_predictions, read_recipe
+from touchline.registry.journal.versions import ModelVersion, Registry
+from touchline.registry.release.families import families_of
+from touchline.registry.release.loaded_release import LoadedRelease
+from touchline.registry.release.releases import Families, Releases
+from touchline.training import HeldOut, Model, labelled_rows, refit_without
+
+_NEWEST: Final = 500
+
+
+@dataclass(frozen=True)
+class ServedRows:
+    """Predictions of a refresh and, in columns that begin with `production_`, of Production's release.
+
+    `fresh` holds labelled rows that neither has learned from, in order of time; the refresh is represented by a fit
+    that has not learned from them either. `newest` holds the newest rows, predicted by the two models that ship.
+    """
+
+    fresh: pl.DataFrame
+    newest: pl.DataFrame
+
+
+AsServed = Callable[[ModelVersion], ServedRows]
+"""Compares the version with Production's release. Raises `NotComparable` where that is not possible."""
+
+
+def predict_as_served(
+    registry: Registry,
+    version: ModelVersion,
+    production: ModelVersion,
+    material: Material,
+    *,
+    learned: Collection[str] | None,
+    families: Families,
+) -> ServedRows:
+    """Predict the rows that a refresh is compared on.
+
+    `learned` holds the examples of Production's training set; of these, a row is fresh where its label became known
+    after that training. None: the training set is gone, and rows count by the time of their label alone.
+    """
+    frame = material.training_set.frame
+    newest = frame.sort("cutoff", maintain_order=True).tail(_NEWEST)
+    try:
+        served_model = _production_release(registry, production, families)
+        fresh = _fresh_predictions(registry, version, production, material, learned)
+        own = _shipping_model(registry, version, families)
+    except TouchlineError as failure:
+        raise NotComparable(version.version, production.version, str(failure)) from failure
+    rows = frame.with_columns(pl.col("example_id").cast(pl.String))
+    fresh_rows = fresh.select("example_id").join(rows, on="example_id", how="left", maintain_order="left")
+    return ServedRows(
+        fresh.with_columns(_predict(served_model, fresh_rows, "production_")),
+        newest.select("example_id").with_columns(
+            *_predict(own, newest, ""), *_predict(served_model, newest, "production_")
+        ),
+    )
+
+
+def _production_release(registry: Registry, production: ModelVersion, families: Families) -> LoadedRelease:
+    return Releases(registry, families).open(production.release_id or "")
+
+
+def _shipping_model(registry: Registry, version: ModelVersion, families: Families) -> Model:
+    folder = registry.objects.local_path(f"{version.object_key}/model")
+    return Model.restore(folder, families_of(folder, families(version.project)))
+
+
+def _predict(model: LoadedRelease | Model, frame: pl.DataFrame, prefix: str) -> list[pl.Series]:
+    predictor = model.model if isinstance(model, LoadedRelease) else model
+    predictions = predictor.predict(frame_vectors(model.columns, frame))
+    return [
+        pl.Series(f"{prefix}{name}", predictions[:, place]) for place, name in enumerate(output_names(model.classes))
+    ]
+
+
+def _fresh_predictions(
+    registry: Registry,
+    version: ModelVersion,
+    production: ModelVersion,
+    material: Material,
+    learned: Collection[str] | None,
+) -> pl.DataFrame:
+    """Predictions of the rows that Production has not learned from, by a fit of the refresh that has not either.
+
+    The evaluation fit serves where Production has seen nothing of the test window. Where it has, that fit would be at a
+    disadvantage: it knows less of the newest past. Then the recipe is fitted on all but the fresh rows.
+    """
+    evaluated = read_predictions(registry, version)
+    rows = labelled_rows(material.task, material.training_set, now=version.created_at)
+    trained_at = int(production.created_at.timestamp() * 1_000_000)
+    known = None if learned is None else set(learned)
+    fresh = {
+        name
+        for name, known_at in zip(rows.ids, rows.known_at.tolist(), strict=True)
+        if known_at > trained_at or (known is not None and name not in known)
+    }
+    stored = evaluated.filter(pl.col("example_id").is_in(list(fresh)))
+    if stored.height == evaluated.height or not fresh:
+        return stored.select("example_id", "cutoff", "cluster", "label", *output_names(version.classes))
+    refitted = refit_without(
+        read_recipe(registry, version),
+        material.task,
+        material.training_set,
+        HeldOut(fresh, material.training),
+        now=version.created_at,
+        families=material.families,
+    )
+    return refitted.sort("cutoff", maintain_order=True)

@@ -1,0 +1,140 @@
+"""A refresh, the same declaration and candidate on newer data: whether a version is one, and its gates.
+
+A refresh need not be better than the recipe that it repeats. It shows no evidence of harm beside Production as served,
+on rows that neither has learned from, and its predictions of the newest rows stay near Production's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from touchline.errors import TooFewClusters
+from touchline.registry.gates.evidence import Evidence, RefreshEvidence, losses
+from touchline.registry.gates.report import GateResult
+from touchline.registry.gates.spec import Gate
+from touchline.registry.journal.versions import ModelVersion
+from touchline.statistics import Comparison, paired_comparison
+from touchline.training import Recipe
+
+_SEED: Final = 20
+# The share of Production's loss that a refresh may be worse by where the unit of the loss is the project's own.
+_RELATIVE_MARGIN: Final = 0.02
+_UNITS: Final = ("mae", "mse", "rmse")
+
+
+def recipe_changes(
+    version: ModelVersion, production: ModelVersion, recipe: Recipe, production_recipe: Recipe
+) -> tuple[str, ...]:
+    """The differences that make a version a change; none: it is a refresh of Production.
+
+    Settings that a training selects anew (tuned parameters, weights, calibration, threshold, columns without values)
+    are no difference, nor are other data and other library versions. A version recorded before declarations were
+    hashed compares by the hash of its code.
+    """
+    changes = []
+    name = "declaration" if {"declaration"} <= version.hashes.keys() & production.hashes.keys() else "code"
+    if version.hashes.get(name) != production.hashes.get(name):
+        changes.append(f"another {name}")
+    if _candidates(recipe) != _candidates(production_recipe):
+        changes.append(f"candidate {recipe.candidate} in place of {production_recipe.candidate}")
+    if (version.task, version.classes) != (production.task, production.classes):
+        changes.append("another task or other classes")
+    return tuple(changes)
+
+
+def _candidates(recipe: Recipe) -> list[tuple[str, str]]:
+    """The candidate and the family of each part of a recipe; the bags of one member count once."""
+    parts = {(member.candidate, member.family) for member in recipe.members}
+    return [(recipe.candidate, recipe.family), *sorted(parts)]
+
+
+def check_harm(gate: Gate, evidence: Evidence, refresh: RefreshEvidence) -> GateResult:
+    """Whether the refresh is shown worse than Production as served by more than the gate's margin.
+
+    Too few rows show nothing, and that passes: the result says so.
+    """
+    ours = losses(gate.metric, refresh.labels, refresh.predictions, threshold=evidence.threshold)
+    reference = refresh.production
+    theirs = losses(gate.metric, refresh.labels, reference.predictions, threshold=reference.threshold)
+    margin = _margin(gate, float(theirs.mean()) if len(theirs) else 0.0)
+    name = f"{gate.metric} of a refresh is not shown worse than Production's by more than {margin:.4g}"
+    alpha = 1 - (gate.confidence or 0.95)
+    try:
+        # Whether Production with the margin added to its losses is surely better.
+        measured = paired_comparison(
+            theirs + margin, ours, refresh.clusters, alpha=alpha, seed=_SEED, dependence=refresh.dependence
+        )
+    except TooFewClusters as few:
+        message = (
+            f"{gate.metric} is not shown worse than that of {reference.name} as served: {refresh.rows} "
+            f"{evidence.rows_name} that neither has learned from, in {few.actual} clusters, are too few to show harm "
+            f"({few.needed} clusters are needed)"
+        )
+        return GateResult(name, "refresh", True, message, allowed=margin, clusters=few.actual, rows=refresh.rows)
+    return GateResult(
+        name,
+        "refresh",
+        not measured.is_better,
+        _harm_message(gate, evidence, refresh, measured, margin),
+        number=margin - measured.difference,
+        allowed=margin,
+        low=margin - measured.high,
+        high=margin - measured.low,
+        clusters=measured.clusters,
+        rows=refresh.rows,
+    )
+
+
+def check_difference(gates: Sequence[Gate], evidence: Evidence, refresh: RefreshEvidence) -> GateResult:
+    """Whether the predictions of the newest rows stay near Production's; a person may overrule a no."""
+    limit = min(gate.difference for gate in gates)
+    unit = "" if refresh.spread == 1.0 else " standard deviations of the labels"
+    name = f"predictions of a refresh differ from Production's by {limit:g}{unit} at most"
+    measured = prediction_difference(refresh)
+    where = f"on average on the newest {len(refresh.newest)} {evidence.rows_name}"
+    message = f"predictions differ from those of {refresh.production.name} by {measured:.3f}{unit} {where}"
+    passed = measured <= limit
+    if not passed:
+        message += (
+            f", more than the gate's {limit:g}: a person has to look at them. To promote the version all the same: "
+            f"touchline models promote {evidence.version} --now --reason '...'"
+        )
+    return GateResult(name, "difference", passed, message, number=measured, allowed=limit, is_comparable=passed)
+
+
+def prediction_difference(refresh: RefreshEvidence) -> float:
+    """The mean distance of the two predictions of a row: of probabilities the total variation, of values absolute.
+
+    Values are measured in standard deviations of the labels.
+    """
+    apart = np.abs(refresh.newest - refresh.newest_production)
+    if not len(apart):
+        return 0.0
+    by_row = apart.sum(axis=1) / 2 if apart.shape[1] > 1 else apart[:, 0]
+    return float(by_row.mean() / refresh.spread)
+
+
+def _margin(gate: Gate, production_loss: float) -> float:
+    if gate.margin is not None:
+        return gate.margin
+    return _RELATIVE_MARGIN * production_loss if gate.metric in _UNITS else Gate.MARGIN
+
+
+def _harm_message(gate: Gate, evidence: Evidence, refresh: RefreshEvidence, measured: Comparison, margin: float) -> str:
+    confidence = f"{(1 - measured.alpha) * 100:.4g} % confidence"
+    worse_by, least, most = margin - measured.difference, margin - measured.high, margin - measured.low
+    way = "higher" if worse_by > 0 else "lower"
+    where = f"on {refresh.rows} {evidence.rows_name} in {measured.clusters} clusters that neither has learned from"
+    if measured.is_better:
+        return (
+            f"{gate.metric} is worse than that of {refresh.production.name} as served: {way} by {abs(worse_by):.4f}, "
+            f"surely by {least:.4f} ({confidence}), more than the gate's margin {margin:.4g}, {where}"
+        )
+    return (
+        f"{gate.metric} is not shown worse than that of {refresh.production.name} as served: {way} by "
+        f"{abs(worse_by):.4f}, surely by {most:.4f} at most ({confidence}, margin {margin:.4g}), {where}; "
+        f"would have seen a loss of {margin + measured.detectable:.4f} in 80 %"
+    )
