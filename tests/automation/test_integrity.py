@@ -99,7 +99,7 @@ def test_a_damaged_online_file_is_replaced_and_filled(shop: LivingShop, damage: 
 def test_a_damaged_file_is_kept_beside_the_one_of_the_damage_before(shop: LivingShop) -> None:
     home = shop.place / "home"
     for _ in range(2):
-        for suffix in ("-wal", "-shm"):  # it would give the pages back
+        for suffix in ("", "-wal", "-shm"):  # the log would give the pages back
             (home / f"online.db{suffix}").unlink(missing_ok=True)
         (home / "online.db").write_bytes(b"garbage" * 2000)
         assert repair(shop)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.services
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Server]:
-    with a_server(tmp_path, Shelf.of(a_release()), limits=Limits(body_bytes=2000, rows=3)) as server:
+    with a_server(tmp_path, Shelf.of(a_release()), limits=Limits(body_bytes=2000, rows=3, lag_seconds=60.0)) as server:
         yield server
 
 

@@ -34,7 +34,7 @@ ROW = {"age": 3}
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Server]:
-    with a_server(tmp_path, Shelf.of(a_release()), limits=Limits(poll_seconds=0.01)) as server:
+    with a_server(tmp_path, Shelf.of(a_release()), limits=Limits(poll_seconds=0.01, lag_seconds=60.0)) as server:
         yield server
 
 
@@ -88,7 +88,7 @@ def test_another_address_than_loopback_needs_a_key(tmp_path: Path) -> None:
 
 
 def test_a_key_has_a_rate_and_is_told_when_to_come_back(tmp_path: Path) -> None:
-    with a_server(tmp_path, Shelf.of(a_release()), limits=Limits(requests_per_second=2)) as server:
+    with a_server(tmp_path, Shelf.of(a_release()), limits=Limits(requests_per_second=2, lag_seconds=60.0)) as server:
         answers = [server.client.post("/predict", json=ROW) for _ in range(6)]
     statuses = [answer.status_code for answer in answers]
     assert statuses[:4] == [200] * 4
@@ -172,7 +172,7 @@ def test_a_client_that_hangs_up_leaves_nothing_behind(shop: Server) -> None:
 
 
 def test_a_body_that_never_comes_is_given_up(tmp_path: Path) -> None:
-    with a_server(tmp_path, Shelf.of(a_release()), limits=Limits(body_seconds=0.05)) as server:
+    with a_server(tmp_path, Shelf.of(a_release()), limits=Limits(body_seconds=0.05, lag_seconds=60.0)) as server:
         address = server.client.base_url
         with socket.create_connection((address.host, address.port)) as slow:
             slow.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
