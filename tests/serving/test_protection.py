@@ -34,7 +34,7 @@ ROW = {"age": 3}
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Server]:
-    with a_server(tmp_path, Shelf.of(a_release()), limits=Limits(poll_seconds=0.01, lag_seconds=60.0)) as server:
+    with a_server(tmp_path, Shelf.of(a_release()), limits=Limits(poll_seconds=0.01)) as server:
         yield server
 
 
