@@ -1,4 +1,4 @@
-"""What `benchmarks/prove_gates_year.py` proves at full size, small: a weekly retraining passes, a bad model does not."""
+"""What `benchmarks/prove_gates_year.py` proves, small: a weekly retraining passes, and a bad model does not."""
 
 from __future__ import annotations
 
