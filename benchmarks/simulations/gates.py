@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from touchline.registry import Evidence, Gate, ReferenceModel, check_gate
+from touchline.registry import Evidence, Gate, Look, ReferenceModel, check_gate
+from touchline.statistics import AlphaBudget
 
 Array = NDArray[np.float64]
 GATE = Gate.improves("log_loss", confidence=0.95)
@@ -43,10 +44,14 @@ def evidence(world: World, rng: np.random.Generator, *, candidates: int = 1) -> 
     truth = rng.normal(0, 0.6, (len(clusters), 3))
     labels = (softmax(truth, axis=1).cumsum(axis=1) < rng.random((len(clusters), 1))).sum(axis=1).clip(max=2)
     production = _said(world, rng, truth, clusters, world.production)
+    looks, budget = [], AlphaBudget()
+    for number in range(1, candidates + 1):
+        share, budget = budget.look(1.0 if number == 1 else 0.0)
+        looks.append(Look(number, share))
     return [
         Evidence(
             project="simulated",
-            version=look,
+            version=look.number,
             metrics={},
             labels=labels.astype(np.float64),
             predictions=_said(world, rng, truth, clusters, world.candidate),
@@ -54,7 +59,7 @@ def evidence(world: World, rng: np.random.Generator, *, candidates: int = 1) -> 
             production=ReferenceModel("Production", production),
             look=look,
         )
-        for look in range(1, candidates + 1)
+        for look in looks
     ]
 
 

@@ -12,6 +12,7 @@ from touchline.registry import (
     Evidence,
     Gate,
     GateReport,
+    Look,
     ReferenceModel,
     Registry,
     check_gate,
@@ -89,11 +90,13 @@ def test_too_few_clusters_refuse_and_say_how_many_more() -> None:
 
 
 def test_a_second_look_at_a_window_needs_more_evidence() -> None:
-    looks = [check_gate(Gate.improves("log_loss"), an_evidence(skill=0.2, look=k)) for k in (1, 2, 3)]
+    looks = [
+        check_gate(Gate.improves("log_loss"), an_evidence(skill=0.2, look=Look(k, 0.5**k, 0.1))) for k in (1, 2, 3)
+    ]
     lows = [result.low for result in looks]
     assert lows == sorted(lows, reverse=True)
-    assert "look 3 at these rows" in looks[2].message
-    assert "99.58 % confidence" in looks[2].message
+    assert "look 3 with 10% of the rows fresh" in looks[2].message
+    assert "99.38 % confidence" in looks[2].message
 
 
 def test_production_is_the_opponent_where_there_is_one() -> None:
@@ -174,7 +177,7 @@ def test_a_named_baseline_is_compared_where_it_has_a_value() -> None:
 
 
 def test_a_named_baseline_is_compared_beside_production_by_the_same_numbers() -> None:
-    evidence = with_market(an_evidence(skill=0.2, look=2), known=400)
+    evidence = with_market(an_evidence(skill=0.2, look=Look(2, 0.25)), known=400)
     over_market = check_gate(Gate.improves("log_loss", over="market"), evidence)
     over_constant = check_gate(Gate.improves("log_loss", over="baseline"), evidence)
     assert (over_market.low, over_market.high, over_market.look) == (over_constant.low, over_constant.high, 2)
@@ -238,3 +241,16 @@ def test_accuracy_is_decided_at_the_threshold_of_each_model() -> None:
     same = dataclasses.replace(evidence.baseline, threshold=0.15) if evidence.baseline else None
     again = check_gate(Gate.improves("accuracy", over="baseline"), dataclasses.replace(evidence, baseline=same))
     assert again.number == 0.0
+
+
+def test_a_gate_that_says_no_names_the_gain_that_it_would_have_seen() -> None:
+    evidence = an_evidence(rows=4000)
+    moved = evidence.predictions[:, 1] + np.random.default_rng(2).normal(0, 0.03, 4000)
+    evidence = dataclasses.replace(evidence, predictions=np.column_stack([1 - moved, moved]))
+    result = check_gate(Gate.improves("log_loss"), evidence)
+    assert not result.passed
+    gain = float(result.message.partition("would have seen a gain of ")[2].split()[0])
+    assert result.number is not None
+    assert result.low is not None
+    # At alpha/2 and 80 %: (1.96 + 0.84) standard errors, of which 1.96 lie between the number and its lower bound.
+    assert gain == pytest.approx((result.number - result.low) * 2.8 / 1.96, rel=0.05)

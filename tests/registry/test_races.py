@@ -22,11 +22,11 @@ from touchline.registry import (
     promote,
     read_predictions,
     read_version,
+    record_look,
     record_version,
 )
-from touchline.registry.gates.window_reuse import count_look
 from touchline.storage import Database
-from touchline.training import Recipe
+from touchline.training import Recipe, Training
 
 pytestmark = pytest.mark.services
 
@@ -83,7 +83,8 @@ def test_exactly_one_of_ten_wins_on_postgresql(postgres_url: str) -> None:
 def ten_promote_at_once(registry: Registry) -> None:
     """All have read the same journal when the first of them writes: each waits in its refit for the other nine."""
     record_version(registry, a_trained())
-    record_version(registry, a_trained(seed=2))
+    # Another declaration: a change, which is compared with a refit.
+    record_version(registry, a_trained(seed=2, training=Training(candidates=("logistic",))))
     promote(registry, "p", 1, Decision("ann"))
     together = Barrier(PROMOTERS, timeout=120)
     rows = read_predictions(registry, read_version(registry, "p", 2)).select("example_id", p_no=0.5, p_yes=0.5)
@@ -131,9 +132,12 @@ def test_looks_at_once_are_all_counted(postgres_url: str, registry: Registry) ->
     frame = read_predictions(registry, version)
     database = Database.open(postgres_url)
     database.migrate()
+    stores = replace(registry, database=database)  # type: ignore[type-var]
+    stores = replace(registry, database=database)  # type: ignore[type-var]
     versions = [replace(version, version=number) for number in range(1, 9)]
     with ThreadPoolExecutor(8) as pool:
-        looks = list(pool.map(lambda one: count_look(database, one, frame), versions))
-    assert sorted(looks) == list(range(1, 9))
-    assert [count_look(database, one, frame) for one in versions] == looks
+        looks = list(pool.map(lambda one: record_look(stores, one, frame), versions))
+    assert sorted(look.number for look in looks) == list(range(1, 9))
+    assert sorted(look.alpha_share for look in looks) == [0.5**number for number in range(8, 0, -1)]
+    assert [record_look(stores, one, frame) for one in versions] == looks
     database.close()

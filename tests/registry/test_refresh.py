@@ -31,6 +31,7 @@ from touchline.registry import (
     recipe_changes,
     record_version,
 )
+from touchline.registry.gates.evidence import NO_LOOK
 from touchline.training import Training, train
 
 ANN = Decision("ann")
@@ -53,7 +54,7 @@ def a_refresh(*, worse_by: float = 0.0, shift: float = 0.0, rows: int = 400, **c
         newest=two_classes(newest + shift),
         newest_production=two_classes(newest),
     )
-    return an_evidence(metrics={"accuracy": 0.6}, look=0, refresh=dataclasses.replace(refresh, **changes))
+    return an_evidence(metrics={"accuracy": 0.6}, look=NO_LOOK, refresh=dataclasses.replace(refresh, **changes))
 
 
 def two_classes(positive: np.ndarray) -> np.ndarray:
@@ -111,7 +112,7 @@ def test_too_few_rows_show_no_harm_and_say_so() -> None:
 
 def test_a_refresh_meets_the_baseline_at_the_full_alpha() -> None:
     over = Gate.improves("log_loss", over="baseline")
-    result = check_gates([over], dataclasses.replace(an_evidence(skill=0.2, look=0), refresh=a_refresh().refresh))
+    result = check_gates([over], dataclasses.replace(an_evidence(skill=0.2, look=NO_LOOK), refresh=a_refresh().refresh))
     assert "(95 % confidence)" in result.results[0].message
 
 

@@ -66,7 +66,6 @@ IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
         lambda: statistics.paired_comparison([NAN] * 40, [1.0] * 40, None),
         lambda: statistics.paired_comparison(np.arange(40.0), np.ones(40), None, alpha=0.0),
     ],
-    "alpha_at_look": [lambda: statistics.alpha_at_look(0.05, 0), lambda: statistics.alpha_at_look(2.0, 1)],
     "paired_gains": [
         lambda: statistics.paired_gains([1.5], [0.5], [1]),
         lambda: statistics.paired_gains([0.5], [0.5, 0.5], [1]),

@@ -8,12 +8,14 @@ from touchline.registry.gates.decide import approve as approve
 from touchline.registry.gates.decide import demote as demote
 from touchline.registry.gates.decide import reject as reject
 from touchline.registry.gates.evidence import Evidence as Evidence
+from touchline.registry.gates.evidence import Look as Look
 from touchline.registry.gates.evidence import ReferenceModel as ReferenceModel
 from touchline.registry.gates.evidence import RefreshEvidence as RefreshEvidence
 from touchline.registry.gates.gates import check_gate as check_gate
 from touchline.registry.gates.gates import check_gates as check_gates
 from touchline.registry.gates.gather_evidence import ReferenceInputs as ReferenceInputs
 from touchline.registry.gates.gather_evidence import gather_evidence as gather_evidence
+from touchline.registry.gates.looks import record_look as record_look
 from touchline.registry.gates.preview import PlannedMove as PlannedMove
 from touchline.registry.gates.preview import PromotionPreview as PromotionPreview
 from touchline.registry.gates.preview import preview_promotion as preview_promotion

@@ -1,3 +1,4 @@
+from touchline.statistics.alpha_budget import AlphaBudget as AlphaBudget
 from touchline.statistics.asymptotic_sequence import AsymptoticSequence as AsymptoticSequence
 from touchline.statistics.asymptotic_sequence import best_rho as best_rho
 from touchline.statistics.betting import BettingProcess as BettingProcess
@@ -9,7 +10,6 @@ from touchline.statistics.clusters import cluster_codes as cluster_codes
 from touchline.statistics.clusters import cluster_means as cluster_means
 from touchline.statistics.comparison import MIN_CLUSTERS as MIN_CLUSTERS
 from touchline.statistics.comparison import Comparison as Comparison
-from touchline.statistics.comparison import alpha_at_look as alpha_at_look
 from touchline.statistics.comparison import paired_comparison as paired_comparison
 from touchline.statistics.drift import ColumnDrift as ColumnDrift
 from touchline.statistics.drift import check_columns as check_columns

@@ -9,7 +9,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike
 
-from touchline.errors import InvalidSample, TooFewClusters
+from touchline.errors import TooFewClusters
 from touchline.statistics.bootstrap import RESAMPLES, Dependence, Studentized, studentize
 from touchline.statistics.clusters import cluster_codes, cluster_sums
 from touchline.statistics.intervals import bound
@@ -102,20 +102,6 @@ def paired_comparison(
         needed=_needed(spread, alpha),
         detectable=_detectable(spread, alpha),
     )
-
-
-def alpha_at_look(alpha: float, look: int) -> float:
-    """The alpha to use at the first, second, … look at one test window: α / (k(k+1)), which sums to α.
-
-    >>> alpha_at_look(0.05, 1), round(alpha_at_look(0.05, 2), 5)
-    (0.025, 0.00833)
-    """
-    open_probability("The alpha of a look", "alpha", alpha)
-    if look < 1:
-        raise InvalidSample(
-            "The alpha of a look", f"look {look}", "1 for the first look at a test window, then 2, 3, …"
-        )
-    return alpha / (look * (look + 1))
 
 
 def _p_value(spread: Studentized) -> float:

@@ -256,10 +256,18 @@ test_looks = Table(
     "test_looks",
     metadata,
     text("project", key=True),
-    text("window_key", key=True),
-    _number("looks"),
+    _number("number", key=True),
+    _number("version"),
+    text("object_key"),
+    instant("newest", null=True),
+    _float("fresh_share"),
+    _float("alpha_share"),
+    _float("unspent"),
+    Index(None, "project", "version", unique=True),
 )
-"""The number of evaluations on a test window: each one spends alpha."""
+"""The comparisons of changes on test rows, in order: each one spends a share of alpha, and fresh rows refill it.
+
+`newest` is the newest cutoff looked at; null where the rows have no time."""
 
 # --- serving -------------------------------------------------------------------------------------
 

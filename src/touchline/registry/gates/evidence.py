@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,20 @@ class ReferenceModel:
     name: str
     predictions: Array
     threshold: float = 0.5
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look at test rows: its number in the project, the share of alpha it spends, the share of fresh rows."""
+
+    number: int
+    alpha_share: float
+    fresh_share: float = 1.0
+
+
+FIRST_LOOK: Final = Look(1, 0.5)
+# For what spends nothing of the budget: a refresh.
+NO_LOOK: Final = Look(0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -52,8 +67,8 @@ class Evidence:
 
     `labels` are class indices, or values in a regression; `clusters` are what rows share (a match day).
     `dependence` is "none" where the rows have no time, so that their order means nothing.
-    `not_comparable` says why Production has no predictions of these rows. `look` counts how often this test window has
-    been looked at, this time included; 0 where this evaluation spends no alpha. `refresh` is given where the version
+    `not_comparable` says why Production has no predictions of these rows. `look` says how much alpha the
+    comparisons may spend. `refresh` is given where the version
     repeats Production's recipe; otherwise `changes` says how it differs.
     """
 
@@ -67,7 +82,7 @@ class Evidence:
     not_comparable: str | None = None
     baseline: ReferenceModel | None = None
     named: Mapping[str, ReferenceModel] = field(default_factory=dict)
-    look: int = 1
+    look: Look = FIRST_LOOK
     slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     measured: Mapping[str, float] = field(default_factory=dict)
     approvals: Sequence[str] = ()

@@ -14,7 +14,7 @@ from touchline.registry.gates.evidence import Evidence, ReferenceModel, losses
 from touchline.registry.gates.refresh import check_difference, check_harm
 from touchline.registry.gates.report import GateReport, GateResult
 from touchline.registry.gates.spec import Gate
-from touchline.statistics import Comparison, alpha_at_look, paired_comparison
+from touchline.statistics import Comparison, paired_comparison
 
 # The same comparison gives the same verdict, so the resamples are always the same.
 _SEED: Final = 20
@@ -134,8 +134,7 @@ def _improves(gate: Gate, evidence: Evidence) -> GateResult:
     paired, unpaired = _paired(evidence, reference)
     if unpaired > paired.rows:
         return _unpaired(gate, paired, reference, unpaired)
-    alpha = 1 - (gate.confidence or 0.95)
-    alpha = alpha_at_look(alpha, evidence.look) if evidence.look else alpha
+    alpha = (1 - (gate.confidence or 0.95)) * evidence.look.alpha_share
     theirs = reference.predictions[_has_value(reference)]
     our_losses = losses(gate.metric, paired.labels, paired.predictions, threshold=evidence.threshold)
     their_losses = losses(gate.metric, paired.labels, theirs, threshold=reference.threshold)
@@ -155,7 +154,7 @@ def _improves(gate: Gate, evidence: Evidence) -> GateResult:
         allowed=0.0,
         low=-measured.high,
         high=-measured.low,
-        look=evidence.look,
+        look=evidence.look.number,
         clusters=measured.clusters,
         needed=measured.needed,
         rows=paired.rows,
@@ -213,12 +212,15 @@ def _improvement(gate: Gate, evidence: Evidence, reference: ReferenceModel, meas
     verb = "is better than" if measured.is_better else "is not surely better than"
     way = "lower" if measured.difference <= 0 else "higher"
     cost = {"accuracy": "share of errors", "rmse": "mse"}.get(gate.metric, gate.metric)
-    looks = f", look {evidence.look} at these rows" if evidence.look > 1 else ""
+    look = evidence.look
+    looks = f", look {look.number} with {look.fresh_share:.0%} of the rows fresh" if look.number > 1 else ""
     message = (
         f"{gate.metric} {verb} that of {reference.name}: {cost} {way} by {abs(measured.difference):.4f}, "
         f"surely by {-measured.high:.4f} ({(1 - measured.alpha) * 100:.4g} % confidence{looks}), "
         f"on {evidence.rows} {evidence.rows_name} in {measured.clusters} clusters"
     )
+    if not measured.is_better:
+        message += f"; would have seen a gain of {measured.detectable:.4f} in 80 %"
     if measured.is_better or not measured.missing:
         return message
     return f"{message}; a difference of this size needs about {measured.missing} clusters more"

@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from touchline.registry.gates.as_served import AsServed
-from touchline.registry.gates.evidence import Evidence, ReferenceModel, RefreshEvidence
+from touchline.registry.gates.evidence import NO_LOOK, Evidence, ReferenceModel, RefreshEvidence
+from touchline.registry.gates.looks import record_look
 from touchline.registry.gates.references import Refit, production_reference, refresh_evidence
 from touchline.registry.gates.refresh import recipe_changes
 from touchline.registry.gates.spec import Gate
@@ -24,7 +25,6 @@ from touchline.registry.gates.stored_predictions import (
     read_predictions,
     read_recipe,
 )
-from touchline.registry.gates.window_reuse import count_look
 from touchline.registry.journal.versions import ModelVersion, Registry
 from touchline.registry.release.families import families_of
 from touchline.statistics import cluster_codes
@@ -81,7 +81,7 @@ def gather_evidence(
         changes=compared.changes,
         baseline=ReferenceModel("the constant baseline", prediction_matrix(frame, classes, "constant_")),
         named=_named(frame, classes, gates),
-        look=count_look(registry.database, version, frame) if compares and not compared.is_refresh else 0,
+        look=record_look(registry, version, frame) if compares and not compared.is_refresh else NO_LOOK,
         slices={
             name.removeprefix("slice_"): [str(value) for value in frame[name].to_list()]
             for name in frame.columns

@@ -33,7 +33,7 @@ class Gate(BaseModel):
     min_rows: int = Field(30, ge=1)
     by: tuple[str, ...] = ()
     margin: float | None = Field(None, ge=0)
-    difference: float = Field(0.1, gt=0)
+    difference: float = Field(0.05, gt=0)
 
     MARGIN: ClassVar[float] = 0.01
 
@@ -48,7 +48,7 @@ class Gate(BaseModel):
         confidence: float = 0.95,
         over: str = "production",
         margin: float | None = None,
-        difference: float = 0.1,
+        difference: float = 0.05,
     ) -> Gate:
         """Better than Production on the same test rows, by more than chance explains.
 

@@ -259,8 +259,14 @@ sa.Table(
     "test_looks",
     _metadata,
     _text("project", key=True),
-    _text("window_key", key=True),
-    _number("looks"),
+    _number("number", key=True),
+    _number("version"),
+    _text("object_key"),
+    _instant("newest", null=True),
+    _float("fresh_share"),
+    _float("alpha_share"),
+    _float("unspent"),
+    sa.Index(None, "project", "version", unique=True),
 )
 sa.Table(
     "predictions",
