@@ -20,7 +20,7 @@ def test_the_first_version_is_1_0_0_in_none(registry: Registry) -> None:
     version = recorded.version
     assert (recorded.is_new, version.version, version.semantic_version, version.stage) == (True, 1, "1.0.0", "None")
     assert version.ticket == "ABC-1"
-    assert set(version.hashes) == {"data", "feature", "code", "environment", "recipe"}
+    assert set(version.hashes) == {"data", "feature", "code", "environment", "recipe", "declaration"}
     assert version.metrics["log_loss"].value < version.baseline["log_loss"].value
 
 
