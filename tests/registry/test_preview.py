@@ -16,11 +16,13 @@ from touchline.registry import (
     PlannedMove,
     Registry,
     approve,
+    find_file_list,
     preview_promotion,
     promote,
     read_version,
     record_version,
     rollback,
+    write_file_list,
 )
 
 pytestmark = pytest.mark.services
@@ -66,7 +68,7 @@ def test_a_refusal_is_previewed_with_its_reason_and_leaves_no_entry(two: Registr
     promote(two, "p", 2, ANN)
     waiting = preview_promotion(two, "p", 2, ANN)
     assert (waiting.kind, waiting.moves, waiting.rollback) == ("none", (), None)
-    assert "the way to Production is a rollout" in str(waiting.refusal)
+    assert "touchline models promote 2 --now" in str(waiting.refusal)
 
 
 @pytest.mark.parametrize("moved", ["an approval", "another gate", "a stage"])
@@ -92,6 +94,8 @@ def test_other_predictions_are_other_evidence(two: Registry) -> None:
     data = two.objects.read(f"{other.object_key}/predictions.parquet")
     two.objects.delete(f"{key}/predictions.parquet")
     two.objects.write(f"{key}/predictions.parquet", data)
+    two.objects.delete(find_file_list(two.objects, key) or "")
+    write_file_list(two.objects, key)  # or the file counts as damaged
     with pytest.raises(EvidenceMoved):
         promote(two, "p", 1, on(preview.evidence), inputs=GateInputs(GATES))
 
