@@ -125,6 +125,19 @@ def test_a_second_up_reuses_everything(shop: Shop) -> None:
     assert counts(shop) == before
 
 
+@pytest.mark.services
+def test_a_project_that_its_gate_refuses_keeps_no_other_from_being_served(shop: Shop) -> None:
+    other = shop.place / "projects" / "strict"
+    text = (shop.place / "projects" / "shop" / "project.py").read_text()
+    other.mkdir()
+    strict = text.replace('name="shop"', 'name="strict"').replace("at_least=0.6", "at_least=0.999")
+    (other / "project.py").write_text(strict)
+    shop.environment["TOUCHLINE_PROJECT"] = "shop"
+    printed = shop.run("up")
+    assert "nothing in Production yet: touchline models list -p strict" in printed
+    assert shop.ask("/projects/shop/predict", {"customer": "c11"})["probabilities"]["yes"] > 0.8
+
+
 def _pid(shop: Shop) -> int:
     return int(json.loads((shop.place / "home" / "run" / "supervisor.json").read_text())["pid"])
 

@@ -14,6 +14,7 @@ from touchline.automation import ingest_and_settle, run_pipeline
 from touchline.automation.ingest_sources import Ingested
 from touchline.cli.opening import pipeline_context
 from touchline.features import FeatureReader
+from touchline.predictions import OpenExampleRecords
 from touchline.project import advance_clock
 from touchline.registry import Releases, read_version
 
@@ -140,3 +141,23 @@ def test_a_gate_compares_production_by_its_own_features(tmp_path: Path, edit: st
     names = ["example_id", "p_no", "p_yes"]
     # The same rows, recipe and features: the refit gives what the evaluation of version 1 gave.
     assert opponent.select(names).sort("example_id").equals(own.select(names).sort("example_id"))
+
+
+def test_an_open_example_brings_the_inputs_that_production_reads(tmp_path: Path) -> None:
+    """An input that the declaration has dropped is still a field of Production's requests."""
+    shop = LivingShop(tmp_path)
+    task = 'features=[spending.on("customer")]'
+    shop.text = shop.text.replace(task, f'{task}, inputs=["hour"]').replace(
+        'cutoff="at",', 'cutoff="at",\n        hour=pl.col("at").dt.hour(),'
+    )
+    shop.edit("", "")
+    shop.start()
+    shop.edit(', inputs=["hour"]', "")
+    tomorrow = shop.a_day_later() + timedelta(hours=20)
+    with (shop.place / "visits.csv").open("a") as file:
+        file.write(f"next,{tomorrow:%Y-%m-%dT%H:%M:%SZ},c/1,1,\n")
+    shop.ingest()
+    database = shop.opened().stores.database
+    examples = OpenExampleRecords(database, "shop").read()
+    assert examples
+    assert all(set(example.inputs) == {"hour"} for example in examples)

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from tests.cli.conftest import Cli
-from touchline.errors import ColumnUnknown, GateFailed, LeakageFound
+from touchline.errors import ColumnUnknown, GateFailed, LeakageFound, TaskUnfit
 from touchline.project import write_project
 
 
@@ -125,3 +125,28 @@ def test_a_file_without_a_header_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "iris.data").write_text("5.1,3.5,1.4,0.2,setosa\n4.9,3.0,1.4,0.2,setosa\n6.3,3.3,6.0,2.5,virginica\n")
     with pytest.raises(ColumnUnknown, match="seems to have no header: its first line holds values"):
         write_project("iris", data=tmp_path / "iris.data", target="species", base=tmp_path)
+
+
+def test_a_task_that_the_target_cannot_have_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    rows = [f"{n},{n % 7},{'yes' if n % 3 else 'no'},{n * 1.7}" for n in range(60)]
+    (tmp_path / "data.csv").write_text("\n".join(["id,visits,churned,spent", *rows]))
+    for target, task in (("churned", "regression"), ("spent", "classification")):
+        with pytest.raises(TaskUnfit, match=f"{target!r} cannot be the target of a {task}"):
+            write_project("shop", data=tmp_path / "data.csv", target=target, base=tmp_path, task=task)  # type: ignore[arg-type]
+    assert not (tmp_path / "projects").exists()
+
+
+def test_rows_whose_label_is_not_known_yet_are_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The examples that init writes promise it: a null label is to be predicted."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TOUCHLINE_HOME", str(tmp_path / "home"))
+    rows = [f"c{n},{n % 7},{'yes' if n % 3 else 'no'}" for n in range(60)]
+    file = tmp_path / "data.csv"
+    file.write_text("\n".join(["customer_id,visits,churned", *rows, ""]))
+    cli = Cli(tmp_path)
+    cli.run("init", "churn", "--from", "data.csv", "--target", "churned")
+    cli.run("ingest", "-p", "churn")
+    with file.open("a") as out:
+        out.write("c60,3,\n")
+    done = cli.json("ingest", "-p", "churn")
+    assert (done["ingested"][0]["rejected"], done["outcomes"]["open"]) == (0, 1)

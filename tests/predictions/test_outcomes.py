@@ -170,6 +170,15 @@ def test_an_example_id_with_the_keys_of_another_example_is_refused(tmp_path: Pat
         assert problem["allowed"] == "'A', which the open example 'e1' has"
 
 
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain", "application/json"])
+def test_an_outcome_is_json_whatever_the_client_calls_it(tmp_path: Path, content_type: str) -> None:
+    """curl -d sends the type of a form, for predictions and for outcomes alike."""
+    with a_server(tmp_path, Shelf.of(a_match_release())) as server:
+        body = b'{"example_id": "e", "label": "yes"}'
+        response = server.client.post("/outcomes", content=body, headers={"Content-Type": content_type})
+        assert response.status_code == 200, response.text
+
+
 def test_wrong_outcomes_are_named_by_row_and_field_alone(tmp_path: Path) -> None:
     with a_server(tmp_path, Shelf.of(a_match_release())) as server:
         rows = [
@@ -190,7 +199,11 @@ def test_an_example_that_is_not_open_needs_its_keys_in_the_request(tmp_path: Pat
     with a_server(tmp_path, Shelf.of(a_match_release()), reader=Ratings({})) as server:
         response = server.client.post("/predict", json={"example_id": "e9"})
         assert response.status_code == 422
-        assert {problem["field"] for problem in response.json()["errors"]} == {"home_team", "away_team"}
+        problems = {problem["field"]: problem for problem in response.json()["errors"]}
+        assert set(problems) == {"example_id", "home_team", "away_team"}
+        assert problems["example_id"]["problem"] == "is no open example"
+        whole = {"example_id": "e9", "home_team": "A", "away_team": "B"}  # an example that a later ingest may bring
+        assert server.client.post("/predict", json=whole).status_code == 200
 
 
 def test_examples_with_equal_keys_are_told_apart_by_their_inputs() -> None:

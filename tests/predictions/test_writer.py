@@ -147,6 +147,20 @@ def test_what_a_dead_worker_left_is_taken_over(tmp_path: Path) -> None:
     log.stop()
 
 
+def test_the_rows_of_other_workers_count_while_they_wait_and_no_longer(tmp_path: Path) -> None:
+    other = Spool(tmp_path)
+    other.append(b'{"prediction_id": "1"}\n' * 50)
+    other.close_segment()
+    log = PredictionLog(tmp_path, Memory(), FAST_LOG)
+    assert log.status().spool_bytes == 50 * len(b'{"prediction_id": "1"}\n')
+    for segment in tmp_path.glob("*/*.jsonl"):  # the other worker gives them to the database
+        segment.unlink()
+    log.start()
+    wait_for(lambda: log.status().spool_bytes == 0)
+    log.stop()
+    other.close()
+
+
 def test_what_a_living_worker_has_is_left_alone(tmp_path: Path) -> None:
     alive = Spool(tmp_path)
     alive.append(b'{"prediction_id": "p1"}\n')

@@ -108,13 +108,10 @@ def _find(context: PipelineContext, *, before: datetime) -> _Unreferenced:
         for folder in _FOLDERS
     }
     # A view's rejected rows are named by the hash of their history.
-    files["quarantine"] = [key for key in files["quarantine"] if not _is_of_history(key, histories, project)]
+    views = {name for name, _ in histories.versions(project)}
+    folder = f"{project}/quarantine/"
+    files["quarantine"] = [k for k in files["quarantine"] if k.removeprefix(folder).partition("/")[0] not in views]
     return _Unreferenced(old_snapshots, old_histories, old_sets, files)
-
-
-def _is_of_history(key: str, histories: FeatureHistories, project: str) -> bool:
-    view = key.removeprefix(f"{project}/quarantine/").partition("/")[0]
-    return any(view == name for name, _ in histories.versions(project))
 
 
 def _counts(context: PipelineContext, unreferenced: _Unreferenced) -> list[PrunedKind]:

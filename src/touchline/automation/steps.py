@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from touchline.errors import ReleaseTampered
 from touchline.features import (
     BuiltExamples,
     FeatureHistories,
@@ -21,7 +23,7 @@ from touchline.features import (
 )
 from touchline.ingest import IngestReport, Snapshot, ingest_source, read_snapshot
 from touchline.predictions import Settled, settle_outcomes
-from touchline.registry import transform_modules
+from touchline.registry import Releases, transform_modules
 from touchline.training import TrainingOptions, TrainingResult, train
 
 if TYPE_CHECKING:
@@ -94,9 +96,21 @@ def settle(context: PipelineContext, examples: BuiltExamples) -> Settled:
         context.project.name,
         examples.rows,
         entity_columns=context.project.task.entity_columns,
-        input_columns=context.project.task.inputs,
+        input_columns=_inputs_in_use(context),
         now=context.clock.now(),
     )
+
+
+def _inputs_in_use(context: PipelineContext) -> list[str]:
+    """The raw inputs of the declared task, and of the releases that answer or may: an example brings both."""
+    names = dict.fromkeys(context.project.task.inputs)
+    stores, project = context.stores, context.project.name
+    state, releases = stores.journal.state(project), Releases(stores)
+    for version in {state.production, state.staging, state.rollback} - {None}:
+        release = releases.find(state.releases.get(version or 0, ""))
+        with suppress(ReleaseTampered):  # doctor names it
+            names |= dict.fromkeys(release.read_manifest().inputs if release else ())
+    return list(names)
 
 
 def compute_features(context: PipelineContext, snapshots: Mapping[str, Snapshot]) -> dict[str, FeatureHistory]:

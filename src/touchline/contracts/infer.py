@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -17,7 +17,7 @@ from touchline.contracts.leakage import SuspectedLeak, suspected_leaks
 from touchline.contracts.table_notes import table_notes
 from touchline.contracts.table_times import NO_EVENT, NO_ID, TIME_NAMES, Cycle, TimeParts, cycles_of, find_time_parts
 from touchline.contracts.value_kinds import InferredKind, infer_kind, spelt_nulls
-from touchline.errors import ColumnUnknown
+from touchline.errors import ColumnUnknown, TaskUnfit
 
 _KEY_NAMES = re.compile(r"(^|_)(id|key|number|no|uuid|code|instant)$", re.IGNORECASE)
 _ROW_NAMES = re.compile(
@@ -106,12 +106,13 @@ def infer_contract(
     extra = spelt_nulls(frame)
     table = frame.with_columns(pl.when(~pl.col(pl.String).is_in(list(extra))).then(pl.col(pl.String)).name.keep())
     kinds = {column: infer_kind(table[column], is_target=column == target, task=task) for column in table.columns}
-    fields = tuple(_field(names[column], table[column], kinds[column]) for column in table.columns)
+    target_name = names[target] if target is not None else None
+    inferred = [_field(names[column], table[column], kind) for column, kind in kinds.items()]
+    fields = _with_unknown_labels(inferred, target_name)
     by_name = {field.name: field for field in fields}
     typed = pl.DataFrame([kind.values.alias(names[column]) for column, kind in kinds.items()])
-    target_name = names[target] if target is not None else None
     key = _key(typed, by_name, target_name)
-    kind = _task(by_name[target_name]) if target_name else None
+    kind = _task_of(by_name[target_name], task) if target_name else None
     time, times, parts = _time(typed, by_name, target_name)
     if parts is not None and times is not None:
         fields = (*fields, _field(parts.name, times, InferredKind("datetime" if parts.has_hours else "date", times)))
@@ -250,6 +251,19 @@ def _task(target: InferredField) -> Literal["binary", "multiclass", "regression"
     if target.levels or target.kind in ("str", "bool"):
         return "binary" if target.distinct <= 2 else "multiclass"
     return "regression"
+
+
+def _with_unknown_labels(fields: Sequence[InferredField], target: str | None) -> tuple[InferredField, ...]:
+    """The fields with a target that may be null: the label of a row to be predicted is not known yet."""
+    return tuple(replace(field, nullable=field.nullable or field.name == target) for field in fields)
+
+
+def _task_of(target: InferredField, requested: TaskType | None) -> Literal["binary", "multiclass", "regression"]:
+    """The task of the target. Raises `TaskUnfit` where it cannot have the one that a person asks for."""
+    task = _task(target)
+    if requested is not None and (task == "regression") != (requested == "regression"):
+        raise TaskUnfit(target.name, requested, target.kind, target.distinct)
+    return task
 
 
 def _classes(target: InferredField, typed: pl.DataFrame) -> tuple[str | int | bool, ...]:

@@ -21,7 +21,7 @@
             InvalidProject, InvalidProjectName, InvalidPush, InvalidRequestField, InvalidSetting, KeyNotFound,
             KeyRequired, ManifestNotFound, MissingColumns, MissingDependency, NotAPair, NotPortable,
             NothingNamed, NothingToLearnFrom, ProjectExists, ProjectNotFound, ReasonMissing, RepeatedKey,
-            RunNotFound, SnapshotNotFound, SnapshotPruned, SourceFormatNotRead, TargetNeverVaries,
+            RunNotFound, SnapshotNotFound, SnapshotPruned, SourceFormatNotRead, TargetNeverVaries, TaskUnfit,
             UnknownName, UnknownPlugin, UnknownPrediction, UnknownScore, UnreadableJson, VersionNotFound,
             ViewNotFound
         BatchRejected, BudgetExceeded, ClassMissing, ColumnRetyped, ColumnsMismatch, DiskFull, EvidenceMoved,

@@ -25,6 +25,7 @@ __all__ = [
     "ServerRefused",
     "ServerUnreachable",
     "TargetNeverVaries",
+    "TaskUnfit",
     "UnknownName",
 ]
 
@@ -57,6 +58,16 @@ class TargetNeverVaries(UsageError):
         super().__init__(
             f"Column {target!r} {found}, so there is nothing to learn. Name another column with --target, "
             "or bring rows with two values or more."
+        )
+
+
+class TaskUnfit(UsageError):
+    def __init__(self, target: str, task: str, kind: str, distinct: int) -> None:
+        self.target, self.task = target, task
+        needed = "numbers" if task == "regression" else "classes"
+        super().__init__(
+            f"Column {target!r} cannot be the target of a {task}, which predicts {needed}: it is of type {kind} with "
+            f"{distinct} different values. Leave --task out, or bring the column as {needed}."
         )
 
 

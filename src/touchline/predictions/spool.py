@@ -61,13 +61,17 @@ class Spool:
         """Own segments that wait for the database, oldest first."""
         return [path for path in segments(self._folder) if path != self._open_path]
 
-    def waiting_bytes(self) -> int:
-        """Size of everything under the root, other workers' spools included."""
+    def bytes_of_others(self) -> int:
+        """Size of the segments of all other workers, dead or alive."""
         total = 0
         for path in self.root.glob(f"*/*{_SUFFIX}"):
             with suppress(FileNotFoundError):
-                total += path.stat().st_size
+                total += path.stat().st_size if path.parent != self._folder else 0
         return total
+
+    def has(self, path: Path) -> bool:
+        """Whether a segment is this worker's own."""
+        return path.parent == self._folder
 
     def oldest_seconds(self) -> float:
         """How long ago the oldest waiting segment of this worker was closed."""

@@ -82,8 +82,8 @@ class PredictionLog:
         self._is_idle, self._row_arrived, self._has_open_segment = False, threading.Event(), False
         self._threads: list[threading.Thread] = []
         self._written = self._spooled = self._refused = 0
-        # Each is changed by one thread only. Bytes of earlier and dead workers wait as well.
-        self._appended_bytes, self._drained_bytes, self._inherited_bytes = 0, 0, self._spool.waiting_bytes()
+        # Each is changed by one thread only. What other workers wait with is looked at every few seconds.
+        self._appended_bytes, self._drained_bytes, self._bytes_of_others = 0, 0, self._spool.bytes_of_others()
         self._spool_failure: str | None = None
         self._database_failure: str | None = None
 
@@ -98,8 +98,8 @@ class PredictionLog:
 
     @property
     def spool_bytes(self) -> int:
-        """Bytes on disk that wait for the database, whether it fails or is only slow."""
-        return max(0, self._inherited_bytes + self._appended_bytes - self._drained_bytes)
+        """Bytes on disk that wait for the database, of all workers, whether it fails or is only slow."""
+        return self._bytes_of_others + max(0, self._appended_bytes - self._drained_bytes)
 
     def record(self, line: bytes) -> None:
         """Take a row, as one line of JSON. Costs an append; the threads do everything else.
@@ -207,7 +207,9 @@ class PredictionLog:
         with suppress(OSError), self._spool.orphans() as folders:
             for folder in folders:
                 if not self._drain(segments(folder)):
-                    return
+                    break
+        with suppress(OSError):
+            self._bytes_of_others = self._spool.bytes_of_others()
 
     def _drain(self, paths: Sequence[Path]) -> bool:
         for path in paths:
@@ -230,7 +232,7 @@ class PredictionLog:
             _log.warning("%s: %d bytes at a torn line, not a row", path, segment.torn_bytes)
         for start in range(0, len(segment.lines), _BATCH_ROWS):
             self._write_lines(segment.lines[start : start + _BATCH_ROWS])
-        size = path.stat().st_size
+        size = path.stat().st_size if self._spool.has(path) else 0
         path.unlink()
         self._drained_bytes += size
 

@@ -70,6 +70,7 @@ from touchline.registry.release.releases import Release as Release
 from touchline.registry.release.releases import Releases as Releases
 from touchline.registry.release.transforms import transform_modules as transform_modules
 from touchline.registry.runs.aliases import project_aliases as project_aliases
+from touchline.registry.runs.embedded_files import database_file as database_file
 from touchline.registry.runs.file_list import damaged_files as damaged_files
 from touchline.registry.runs.file_list import find_file_list as find_file_list
 from touchline.registry.runs.file_list import write_file_list as write_file_list

@@ -227,21 +227,6 @@ def quarantine(
     print_table("rows (at most 20; --json prints all)", rejected.rows.columns, rows)
 
 
-def _source(opened: OpenedProject, name: str) -> Source:
-    sources = {source.name: source for source in opened.project.sources}
-    if name not in sources:
-        raise errors.UnknownName("source", name, sources)
-    return sources[name]
-
-
-def _only_source(opened: OpenedProject, name: str | None) -> Source:
-    if name is not None:
-        return _source(opened, name)
-    if len(opened.project.sources) > 1:
-        raise errors.UnknownName("source", "(none given)", [source.name for source in opened.project.sources])
-    return opened.project.sources[0]
-
-
 def prune(
     keep_days: Annotated[int, typer.Option(min=0, help="Days for which everything stays.")] = 30,
     project: ProjectOption = None,
@@ -266,3 +251,18 @@ def prune(
     print_table("deleted" if delete else "would be deleted", ["kind", "records", "files", "MB"], rows)
     if not delete and any(kind.files or kind.records for kind in pruned):
         typer.echo(f"Next: touchline data prune --keep-days {keep_days} --delete -p {context.project.name}")
+
+
+def _source(opened: OpenedProject, name: str) -> Source:
+    sources = {source.name: source for source in opened.project.sources}
+    if name not in sources:
+        raise errors.UnknownName("source", name, sources)
+    return sources[name]
+
+
+def _only_source(opened: OpenedProject, name: str | None) -> Source:
+    if name is not None:
+        return _source(opened, name)
+    if len(opened.project.sources) > 1:
+        raise errors.UnknownName("source", "(none given)", [source.name for source in opened.project.sources])
+    return opened.project.sources[0]

@@ -34,21 +34,31 @@ def up(
     """Run the API and MLflow in the background.
 
     A project with nothing in Production is ingested, trained and promoted first. Any other project is served as it
-    is, whatever has changed in its declaration: train it with `touchline train`, or all projects with --train.
+    is, whatever has changed in its declaration: train it with `touchline train`, or all projects with --train. A
+    project whose version a gate refuses has nothing in Production; the others are served.
 
     Example: touchline up football leads
     """
     home = open_home()
     loaded = load_all(home, projects or [])
     opened = [OpenedProject(home, one) for one in loaded]
+    refusals = []
     for one in opened:
-        if train or one.stores.journal.state(one.name).production is None:
+        if train or not _has_production(one):
             with progress(one.name) as on_progress:
-                automation.run_pipeline(pipeline_context(one, on_progress), trigger="up", actor=actor())
+                report = automation.run_pipeline(pipeline_context(one, on_progress), trigger="up", actor=actor())
+            refusals += [report.refusal] if report.refusal else []
+    answering = [one.name for one in opened if _has_production(one)]
     with progress("processes") as on_progress:
-        bring_up(home, loaded, on_progress=on_progress)
+        bring_up(home, loaded, answering=answering, on_progress=on_progress)
     summary = summarize(home, opened)
     print_json(summary) if as_json else print_summary(summary)
+    for refusal in refusals:
+        typer.echo(str(refusal), err=True)
+
+
+def _has_production(opened: OpenedProject) -> bool:
+    return opened.stores.journal.state(opened.name).production is not None
 
 
 def stop(as_json: JsonOption = False) -> None:

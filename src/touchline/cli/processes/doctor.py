@@ -6,13 +6,13 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from touchline import project as projects
+from touchline import registry
 from touchline.automation import find_damage, repair_damage
 from touchline.cli.opening import Home, OpenedProject, pipeline_context
 from touchline.cli.processes import supervisor
@@ -100,8 +100,8 @@ def _database(home: Home) -> Iterator[CheckResult]:
 
 def _tracking(home: Home) -> Iterator[CheckResult]:
     tracking = home.settings.tracking_uri
-    file = Path(tracking.removeprefix("sqlite:///"))
-    if not tracking.startswith("sqlite:///") or not (file.exists() or _has_runs(home)):
+    file = registry.database_file(tracking)
+    if file is None or not (file.exists() or _has_runs(home)):
         return  # a server of its own, or nothing was trained yet
     is_lost = not file.exists() or file.stat().st_size == 0
     damage = "it is missing or empty, although runs were recorded" if is_lost else sqlite_damage(file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,19 +17,26 @@ from touchline.cli.server_client import api_url, mlflow_url
 from touchline.errors import ProcessFailed
 
 if TYPE_CHECKING:
+    import httpx
+
     from touchline.project import LoadedProject
 
 _READY_SECONDS = 240.0
 _POLL_SECONDS = 0.1
 
 
-def bring_up(home: Home, loaded: Sequence[LoadedProject], *, on_progress: Callable[[str], None]) -> None:
-    """Start the processes of this home; running ones stay when neither the declaration nor a setting changed."""
+def bring_up(
+    home: Home, loaded: Sequence[LoadedProject], *, answering: Collection[str], on_progress: Callable[[str], None]
+) -> None:
+    """Start the processes of this home; running ones stay when neither the declaration nor a setting changed.
+
+    `answering` names the projects with a release in Production: the others have none to wait for.
+    """
     processes = required_processes(home, loaded)
     fingerprint = _fingerprint(home, processes, loaded)
     running = supervisor.running(home.settings.home)
     if running is not None and running.fingerprint == fingerprint:
-        wait_until_ready(home, on_progress)
+        wait_until_ready(home, answering, on_progress)
         return
     validate_host(home.settings.host)
     if running is not None:
@@ -40,7 +47,7 @@ def bring_up(home: Home, loaded: Sequence[LoadedProject], *, on_progress: Callab
         require_free(home.settings.host, home.settings.mlflow_port, setting="TOUCHLINE_MLFLOW_PORT")
     on_progress("starting the API and MLflow")
     supervisor.start(home.settings.home, processes, fingerprint=fingerprint)
-    wait_until_ready(home, on_progress)
+    wait_until_ready(home, answering, on_progress)
 
 
 def required_processes(home: Home, loaded: Sequence[LoadedProject]) -> list[supervisor.Process]:
@@ -77,22 +84,35 @@ def mlflow_process(home: Home) -> supervisor.Process:
     return supervisor.Process("mlflow", command, environment)
 
 
-def wait_until_ready(home: Home, on_progress: Callable[[str], None]) -> None:
-    """Wait for the API, then for MLflow; raises `ProcessFailed` with the end of the log."""
+def wait_until_ready(home: Home, answering: Collection[str], on_progress: Callable[[str], None]) -> None:
+    """Wait for the API and these projects, then for MLflow; raises `ProcessFailed` with the end of the log."""
     settings = home.settings
-    _wait(f"{api_url(home)}/readyz", "api", home=settings.home, on_progress=on_progress)
+
+    def answers(response: httpx.Response) -> bool:
+        projects = response.json().get("projects", {})
+        return response.is_success or (len(answering) < len(projects) and all(projects.get(one) for one in answering))
+
+    _wait(f"{api_url(home)}/readyz", "api", answers, home=settings.home, on_progress=on_progress)
     if settings.mlflow_tracking_uri is None:
-        _wait(f"{mlflow_url(home)}/health", "mlflow", home=settings.home, on_progress=on_progress)
+        url = f"{mlflow_url(home)}/health"
+        _wait(url, "mlflow", lambda response: response.is_success, home=settings.home, on_progress=on_progress)
 
 
-def _wait(url: str, name: str, *, home: Path, on_progress: Callable[[str], None]) -> None:
+def _wait(
+    url: str,
+    name: str,
+    is_ready: Callable[[httpx.Response], bool],
+    *,
+    home: Path,
+    on_progress: Callable[[str], None],
+) -> None:
     import httpx
 
     on_progress(f"waiting for {name}")
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
         try:
-            if httpx.get(url, timeout=2).is_success:
+            if is_ready(httpx.get(url, timeout=2)):
                 return
         except httpx.TransportError:
             if supervisor.running(home) is None and time.monotonic() > deadline - _READY_SECONDS + 5:

@@ -35,11 +35,9 @@ Raises `NotComparable` where Production's features cannot be joined to these row
 
 
 def production_reference(
-    registry: Registry, version: ModelVersion, production: ModelVersion | None, frame: pl.DataFrame, refit: Refit | None
+    registry: Registry, version: ModelVersion, production: ModelVersion, frame: pl.DataFrame, refit: Refit | None
 ) -> tuple[ReferenceModel | None, str | None]:
     """Production's predictions, or why there are none."""
-    if production is None:
-        return None, None
     try:
         return _refitted(registry, version, production, frame, refit), None
     except NotComparable as reason:

@@ -148,6 +148,10 @@ class Front:
         The rows of a job are read one by one later.
         """
         limits, is_job = self.serving.limits, scope["path"].endswith("/predict/jobs")
+        if scope["path"].endswith("/outcomes"):
+            # As for predictions: whatever a client such as curl calls it, the body is JSON.
+            others = [(name, value) for name, value in scope["headers"] if name != _JSON_TYPE[0]]
+            scope["headers"], headers = [*others, _JSON_TYPE], {**headers, _JSON_TYPE[0]: _JSON_TYPE[1]}
         seconds = limits.job_seconds if is_job else limits.body_seconds
         body = await self.serving.bodies.read(receive, self.serving.most_body_bytes(scope["path"]), seconds)
         if not is_job and body and b"json" in headers.get(b"content-type", b"json"):

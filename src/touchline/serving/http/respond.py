@@ -14,7 +14,13 @@ from touchline.http.problems import InvalidRequest, NoRelease, Overloaded
 from touchline.http.statuses import problem_of
 from touchline.predictions import OpenExampleRecords
 from touchline.serving.http.state import Serving
-from touchline.serving.predicting.named_examples import Examples, complete_rows, may_name_examples, validate_examples
+from touchline.serving.predicting.named_examples import (
+    Examples,
+    complete_rows,
+    explain_missing,
+    may_name_examples,
+    validate_examples,
+)
 from touchline.serving.predicting.predict import NewId, Predictor
 from touchline.serving.predicting.scored_row import Answered, RequestContext, Row
 from touchline.serving.releases.release_slot import ReleaseSlot
@@ -77,10 +83,10 @@ def read_rows(serving: Serving, predictor: Predictor, body: bytes, most_rows: in
         raise problem_of(error) from None
     try:
         rows, is_many = predictor.read_body(body, most_rows)
-    except InvalidRequest:
+    except InvalidRequest as refusal:
         if failure is not None:
             raise problem_of(failure) from failure
-        raise
+        raise explain_missing(refusal, examples) from None
     validate_examples(rows, examples, predictor.release.entity_columns, is_many=is_many)
     return rows, is_many
 

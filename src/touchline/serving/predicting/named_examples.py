@@ -11,7 +11,8 @@ from touchline.http.problems import FieldProblem, InvalidRequest
 from touchline.predictions import OpenExample, OpenExampleRecords
 from touchline.serving.predicting.scored_row import Row
 
-Examples = Mapping[str, OpenExample]
+Examples = Mapping[str, OpenExample | None]
+"""The examples that a body names, by id; None for one that is not open."""
 
 
 def may_name_examples(body: bytes) -> bool:
@@ -20,7 +21,7 @@ def may_name_examples(body: bytes) -> bool:
 
 
 def complete_rows(body: bytes, fields: Collection[str], records: OpenExampleRecords) -> tuple[bytes, Examples]:
-    """The body with the entity keys and inputs that its rows leave out, and the open examples that it names.
+    """The body with the entity keys and inputs that its rows leave out, and the examples that it names.
 
     `fields` are the request fields that an example can give. A field in the request, null too, stays as it is. Raises
     `RepeatedKey` or `UnreadableJson`.
@@ -29,7 +30,7 @@ def complete_rows(body: bytes, fields: Collection[str], records: OpenExampleReco
     document = parse_json(body)
     rows = [row for row in (document if isinstance(document, list) else [document]) if isinstance(row, dict)]
     ids = {row["example_id"] for row in rows if isinstance(row.get("example_id"), str)}
-    examples = records.find(ids) if ids else {}
+    examples: Examples = {**dict.fromkeys(ids), **(records.find(ids) if ids else {})}
     is_changed = False
     for row in rows:
         example = examples.get(row["example_id"]) if isinstance(row.get("example_id"), str) else None
@@ -38,6 +39,17 @@ def complete_rows(body: bytes, fields: Collection[str], records: OpenExampleReco
         row |= absent
         is_changed = is_changed or bool(absent)
     return (json.dumps(document, ensure_ascii=False).encode() if is_changed else body), examples
+
+
+def explain_missing(refusal: InvalidRequest, examples: Examples) -> InvalidRequest:
+    """The refusal of rows, with the named examples that are not open and so could not complete them."""
+    unknown = sorted(example_id for example_id, example in examples.items() if example is None)
+    lacks_fields = any(problem.problem == "missing field" for problem in refusal.problems)
+    if not unknown or not lacks_fields:
+        return refusal
+    allowed = "the id of an open example, or every field of the row"
+    named = [FieldProblem("example_id", "is no open example", example_id, allowed) for example_id in unknown]
+    return InvalidRequest([*named, *refusal.problems][:50])
 
 
 def validate_examples(rows: Sequence[Row], examples: Examples, keys: Sequence[str], *, is_many: bool) -> None:
