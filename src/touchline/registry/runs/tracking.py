@@ -111,12 +111,12 @@ class Tracking:
 
         # Below an error it tells of its own tables and of environments that nobody here asked for.
         logging.getLogger("mlflow").setLevel(logging.ERROR)
-        if self.artifacts is None:
+        if self.artifacts is not None:
+            adopt_artifacts(self.uri, self.artifacts)
+            with quiet(), exclusive(self.artifacts):
+                prepare_database(self.uri, _make_tables)
+        with quiet():  # it opens the database
             return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-        adopt_artifacts(self.uri, self.artifacts)
-        with exclusive(self.artifacts):
-            prepare_database(self.uri, _make_tables)
-        return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     def log_run(self, run: RunLog) -> LoggedRun:
         """Log the run, its model and its version. After a failure nothing counts as registered, and the same
