@@ -41,6 +41,15 @@ REFUSED: list[tuple[str, dict[str, str], str]] = [
         "table runs is named in 2 files (touchline.a, touchline.b)",
     ),
     (
+        "two files name a table of alerts",
+        {
+            "storage/alert_tables.py": "incidents = Table('incidents')\n",
+            "a.py": "from touchline.storage.alert_tables import incidents\n",
+            "b.py": "from touchline.storage import alert_tables\nalert_tables.incidents\n",
+        },
+        "table incidents is named in 2 files (touchline.a, touchline.b)",
+    ),
+    (
         "MLflow in a function",
         {"api/a.py": "def f():\n    import mlflow.tracking\n"},
         "touchline.api.a:2: imports mlflow",

@@ -12,6 +12,7 @@ from touchline.errors import (
     EntityNotFound,
     FeatureNotANumber,
     FeaturesExpired,
+    IncidentNotFound,
     InvalidOutcomeTime,
     InvalidProject,
     InvalidPush,
@@ -57,6 +58,7 @@ class DeclarationBroken(Problem):
 
 _NOT_FOUND: Final = (
     EntityNotFound,
+    IncidentNotFound,
     ObjectNotFound,
     ReleaseNotFound,
     SnapshotNotFound,

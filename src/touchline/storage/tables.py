@@ -1,4 +1,4 @@
-"""The tables of the metadata database.
+"""The tables of the metadata database; those of alerts are in `alert_tables`.
 
 Every row carries its project. Instants are aware and in UTC (`Instant`). An `id` is a ULID, so rows sort by
 when they were made. `HEAD` is the schema that these tables are; a change here needs a migration and a new `HEAD`.
@@ -6,29 +6,15 @@ when they were made. `HEAD` is the schema that these tables are; a change here n
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKeyConstraint, Index, LargeBinary, MetaData, Table
+from sqlalchemy import Boolean, Column, ForeignKeyConstraint, Index, LargeBinary, Table
 
+from touchline.storage import alert_tables as alert_tables
 from touchline.storage.columns import document, instant, text
+from touchline.storage.columns import float_number as _float
+from touchline.storage.columns import number as _number
+from touchline.storage.metadata import metadata as metadata
 
-HEAD = "0001"
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(referred_table_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    }
-)
-
-
-def _number(name: str, *, key: bool = False, null: bool = False) -> Column[int]:
-    return Column(name, BigInteger, primary_key=key, autoincrement=False, nullable=null)
-
-
-def _float(name: str, *, null: bool = False) -> Column[float]:
-    return Column(name, Double, nullable=null)
-
+HEAD = "0002"
 
 # --- time and work -------------------------------------------------------------------------------
 

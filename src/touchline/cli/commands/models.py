@@ -20,6 +20,7 @@ from touchline.cli.commands.promote import (
 from touchline.cli.opening import JsonOption, ProjectOption, actor, open_project, pipeline_context
 from touchline.cli.option_groups import command_of
 from touchline.cli.output import as_text, print_json, print_table, progress
+from touchline.cli.processes.alerting import alerts_after
 from touchline.contracts.instants import parse_instant_or_day
 
 if TYPE_CHECKING:
@@ -251,7 +252,9 @@ def rollback(
     Example: touchline models rollback --reason "worse on Sunday's matches" -p football
     """
     decision = registry.Decision(actor(), reason, ticket)
-    promotion = automation.roll_back(pipeline_context(open_project(project)), decision)
+    opened = open_project(project)
+    with alerts_after(opened):
+        promotion = automation.roll_back(pipeline_context(opened), decision)
     print_promotion(promotion, as_json=as_json)
 
 
