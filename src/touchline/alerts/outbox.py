@@ -73,14 +73,13 @@ class Outbox:
         same = and_(_M.project == self._project, _M.key == message.key)
         if connection.execute(select(_M.id).where(same)).first() is not None:
             return False
-        row = {**vars(message), "payload": dict(message.payload), "id": ulid_at(now), "project": self._project}
-        connection.execute(insert(alert_messages).values(row, created_at=now))
-        deliveries = [
-            {"message_id": row["id"], "target": target, "project": self._project, "next_attempt_at": now}
-            for target in sorted(targets)
-        ]
+        row: dict[str, Any] = {**vars(message), "payload": dict(message.payload), "project": self._project}
+        row |= {"id": ulid_at(now), "created_at": now}
+        connection.execute(insert(alert_messages).values(row))
+        waiting = {"message_id": row["id"], "project": self._project, "status": "waiting", "attempts": 0}
+        deliveries = [{**waiting, "target": target, "next_attempt_at": now} for target in sorted(targets)]
         if deliveries:
-            connection.execute(insert(alert_deliveries).values(status="waiting", attempts=0), deliveries)
+            connection.execute(insert(alert_deliveries), deliveries)
         return True
 
     def claim(self, *, now: datetime) -> list[Delivery]:
