@@ -126,7 +126,7 @@ def _end_holdout(context: PipelineContext, version: ModelVersion) -> None:
     if state is None:
         return
     report = report_on(stores.database, name, state, context.clock.now())
-    note = Note(f"version {version.version} refreshed it. {report.sentence}", evidence=report.to_json())
+    note = Note(f"version {version.version} refreshed it. {report.sentence}", evidence=report.findings())
     records.add(state, "superseded", note, clock=context.clock)
 
 

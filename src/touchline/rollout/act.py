@@ -57,7 +57,7 @@ def check_rollout(context: RolloutContext, *, actor: str = "rollout") -> Rollout
         return _report(context, records.add(state, kind, Note(message, actor), clock=context.registry.clock))
     report = _report(context, state)
     if report.verdict != "undecided" and state.verdict is None:
-        note = Note(report.sentence, actor, evidence=report.to_json())
+        note = Note(report.sentence, actor, evidence=report.findings())
         state = records.add(state, "verdict", note, clock=context.registry.clock)
         report = replace(report, state=state)
     if report.act is None or not _is_allowed(report, report.act):
@@ -126,7 +126,7 @@ def _do(context: RolloutContext, records: RolloutRecords, report: RolloutReport,
     elif act.kind == "roll_back":
         context.moves.roll_back(f"holdout {state.experiment.number}: {act.reason}")
     share = act.share if act.kind == "step" else None
-    note = Note(act.reason, actor, share, report.to_json())
+    note = Note(act.reason, actor, share, report.findings())
     after = records.add(state, _EVENT_OF[act.kind], note, clock=clock)
     return _probed(context, records, after) if act.kind in ("promote", "roll_back", "abort") else after
 
@@ -147,4 +147,5 @@ def _probed(context: RolloutContext, records: RolloutRecords, state: RolloutStat
 
 
 def _report(context: RolloutContext, state: RolloutState) -> RolloutReport:
-    return report_on(context.registry.database, context.project, state, context.registry.clock.now())
+    now = context.registry.clock.now()
+    return report_on(context.registry.database, context.project, state, now, with_forecast=False)

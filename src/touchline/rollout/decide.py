@@ -48,6 +48,8 @@ def verdict_of(rule: RolloutRule, evidence: RolloutEvidence, *, is_over: bool) -
     test = evidence.test
     if test is None:
         return "undecided", "no outcome decides"
+    if evidence.losses is None:
+        return "undecided", "all outcomes so far are of one version" if evidence.units else "no outcome so far"
     if test.verdict != "undecided":
         return test.verdict, f"both witnesses agreed after {test.decided_at} {_units(rule)}"
     if is_over and _end_p_value(evidence) <= rule.end_alpha:
@@ -81,17 +83,25 @@ def _harm(state: RolloutState, findings: Findings) -> Act | None:
             f"several units ({unit}) asked for example {evidence.shared_outcome}, so the outcomes of the two versions "
             "are the same ones: mode='shadow' compares them in pairs",
         )
-    ratio = evidence.ratio
-    if ratio is None or not ratio.is_broken:
-        return None
-    action = state.rule.on_sample_ratio
-    reason = (
-        f"{ratio.candidate} of {ratio.candidate + ratio.production} units reached the candidate where "
-        f"{ratio.planned:.0%} were planned (p = {ratio.p_value:.2g}): requests of one version are lost or repeated"
-    )
-    if action == "abort":
-        return Act("abort", reason)
-    return Act("hold", reason) if action == "hold" and state.status == "running" else None
+    return _ratio_act(state, evidence)
+
+
+def _ratio_act(state: RolloutState, evidence: RolloutEvidence) -> Act | None:
+    """What a share of units that is not the planned one asks for."""
+    ratios = ((evidence.ratio, "units", "requests"), (evidence.outcome_ratio, "units with an outcome", "outcomes"))
+    for ratio, what, lost in ratios:
+        if ratio is None or not ratio.is_broken:
+            continue
+        action = state.rule.on_sample_ratio
+        reason = (
+            f"{ratio.candidate} of {ratio.candidate + ratio.production} {what} are the candidate's where "
+            f"{ratio.planned:.0%} were planned (p = {ratio.p_value:.2g}): {lost} of one version are lost or repeated"
+        )
+        if action == "abort":
+            return Act("abort", reason)
+        if action == "hold" and state.status == "running":
+            return Act("hold", reason)
+    return None
 
 
 def _holdout_act(state: RolloutState, evidence: RolloutEvidence, now: datetime) -> Act | None:

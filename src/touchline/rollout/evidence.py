@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -70,7 +70,8 @@ class ArmRatio:
 class RolloutEvidence:
     """The state of a test. `units` are independent: examples, clusters or units of a split; a gain above 0 is good.
 
-    `test` is None where outcomes do not decide. `losses` are the mean loss of candidate and reference on what counts.
+    `test` is None where outcomes do not decide. `losses` are the mean loss of candidate and reference on what counts;
+    None where it is all of one of them. `ratio` is that of units of a split, `outcome_ratio` of those with an outcome.
     """
 
     units: int
@@ -82,6 +83,7 @@ class RolloutEvidence:
     corrected: int
     left_out: LeftOut
     ratio: ArmRatio | None = None
+    outcome_ratio: ArmRatio | None = None
     shared_outcome: str | None = None
 
 
@@ -93,20 +95,23 @@ def gather(database: Database, experiment: Experiment, now: datetime) -> Rollout
     rule = experiment.rule
     if not rule.is_split:
         pairs = read_pairs(database, experiment, now)
-        return _evidence(rule, pairs, _paired_test(rule, pairs), None, None)
+        return _evidence(rule, pairs, _paired_test(rule, pairs))
     assigned = ExperimentRecords(database, experiment.id).assigned()
-    ratio, shared = _ratio(assigned), _shared_outcome(assigned)
     pairs = read_split(database, experiment, now)
     test = _split_test(rule, pairs) if rule.counts_outcomes else None
-    return _evidence(rule, pairs, test, ratio, shared)
+    outcomes = _ratio(list(zip(pairs.shares.tolist(), pairs.is_new.tolist(), strict=True)))
+    return replace(
+        _evidence(rule, pairs, test),
+        ratio=_ratio(_first_draws(assigned)),
+        outcome_ratio=outcomes if rule.counts_outcomes else None,
+        shared_outcome=_shared_outcome(assigned),
+    )
 
 
 _Test = tuple[TwoWitnesses, tuple[CurvePoint, ...]]
 
 
-def _evidence(
-    rule: RolloutRule, pairs: OutcomePairs, test: _Test | None, ratio: ArmRatio | None, shared: str | None
-) -> RolloutEvidence:
+def _evidence(rule: RolloutRule, pairs: OutcomePairs, test: _Test | None) -> RolloutEvidence:
     witnesses, curve = test or (None, ())
     return RolloutEvidence(
         units=witnesses.count if witnesses is not None else len(pairs),
@@ -117,8 +122,6 @@ def _evidence(
         last_outcome_at=pairs.last_outcome_at,
         corrected=pairs.corrected,
         left_out=pairs.left_out,
-        ratio=ratio,
-        shared_outcome=shared,
     )
 
 
@@ -199,14 +202,22 @@ def _point(test: TwoWitnesses) -> CurvePoint:
     return CurvePoint(test.count, test.gain, low, high)
 
 
-def _ratio(assigned: Sequence[AssignedPrediction]) -> ArmRatio | None:
-    """Units by the variant of their first prediction; each planned share is a stage of the test."""
+_Draw = tuple[float, bool]
+"""The planned share of the candidate, and whether the unit got it."""
+
+
+def _first_draws(assigned: Sequence[AssignedPrediction]) -> list[_Draw]:
+    """Units by the variant of their first prediction."""
     first: dict[str, AssignedPrediction] = {}
     for prediction in assigned:
         first.setdefault(prediction.unit, prediction)
-    if not first:
+    return [(share_of(one), one.variant == "candidate") for one in first.values()]
+
+
+def _ratio(drawn: Sequence[_Draw]) -> ArmRatio | None:
+    """Units by variant; each planned share is a stage of the test."""
+    if not drawn:
         return None
-    drawn = [(share_of(one), int(one.variant == "candidate")) for one in first.values()]
     test = SampleRatio.start([1 - drawn[0][0], drawn[0][0]])
     start = 0
     for end in range(1, len(drawn) + 1):

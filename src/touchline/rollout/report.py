@@ -11,7 +11,7 @@ from touchline.errors import TooFewClusters
 from touchline.rollout.decide import Act, Findings, Verdict, next_act, verdict_of
 from touchline.rollout.evidence import RolloutEvidence, gather
 from touchline.rollout.guardrails import GuardrailResult, check_guardrails
-from touchline.rollout.records import RolloutState, Status
+from touchline.rollout.records import RolloutEvent, RolloutState, Status
 from touchline.rollout.rule import RolloutRule
 from touchline.statistics import outcomes_needed
 from touchline.storage import Database
@@ -31,6 +31,10 @@ class StillNeeded:
     high: int | None
     by: datetime | None
 
+    def to_json(self) -> dict[str, Any]:
+        """The values as JSON takes them."""
+        return {**vars(self), "by": None if self.by is None else self.by.isoformat()}
+
 
 @dataclass(frozen=True)
 class RolloutReport:
@@ -48,23 +52,31 @@ class RolloutReport:
     needed: StillNeeded | None
 
     def to_json(self) -> dict[str, Any]:
-        """The report as JSON takes it."""
-        experiment, evidence = self.state.experiment, self.evidence
+        """The report as JSON takes it; instants as ISO text."""
+        experiment = self.state.experiment
         return {
             "project": self.project,
             "number": experiment.number,
             "experiment": experiment.id,
             "status": self.status,
-            "verdict": self.verdict,
-            "sentence": self.sentence,
             "next_step": self.next_step,
             "share": self.state.share,
             "rule": experiment.rule.to_json(),
             "rule_hash": experiment.rule_hash,
             "plan": experiment.plan,
-            "started_at": experiment.started_at,
+            "started_at": experiment.started_at.isoformat(),
             "started_by": experiment.actor,
             "reason": experiment.reason,
+            **self.findings(),
+            "events": [_event_document(event) for event in self.state.events],
+        }
+
+    def findings(self) -> dict[str, Any]:
+        """What a decision rests on, as JSON takes it."""
+        evidence = self.evidence
+        return {
+            "verdict": self.verdict,
+            "sentence": self.sentence,
             "units": evidence.units,
             "examples": evidence.examples,
             "gain": evidence.test.gain if evidence.test and evidence.units else None,
@@ -83,13 +95,17 @@ class RolloutReport:
                 }
                 for result in self.guardrails
             ],
-            "needed": None if self.needed is None else vars(self.needed),
-            "events": [vars(event) for event in self.state.events],
+            "needed": None if self.needed is None else self.needed.to_json(),
         }
 
 
-def report_on(database: Database, project: str, state: RolloutState, now: datetime) -> RolloutReport:
-    """The report of a rollout; for one that has ended, as of its end."""
+def report_on(
+    database: Database, project: str, state: RolloutState, now: datetime, *, with_forecast: bool = True
+) -> RolloutReport:
+    """The report of a rollout; for one that has ended, as of its end.
+
+    The forecast of the outcomes still needed simulates futures, which takes longer than all else.
+    """
     as_of = now if state.end is None else state.end.at
     evidence = gather(database, state.experiment, as_of)
     guardrails = check_guardrails(database, state.experiment)
@@ -97,7 +113,8 @@ def report_on(database: Database, project: str, state: RolloutState, now: dateti
     act = next_act(state, findings, now) if state.end is None else None
     is_over = as_of - state.experiment.started_at >= timedelta(days=state.rule.longest_days)
     verdict, why = verdict_of(state.rule, evidence, is_over=is_over)
-    needed = _still_needed(state, evidence, as_of) if state.end is None and verdict == "undecided" else None
+    is_open = state.end is None and verdict == "undecided"
+    needed = _still_needed(state, evidence, as_of) if with_forecast and is_open else None
     return RolloutReport(
         project=project,
         state=state,
@@ -110,6 +127,12 @@ def report_on(database: Database, project: str, state: RolloutState, now: dateti
         guardrails=guardrails,
         needed=needed,
     )
+
+
+def _event_document(event: RolloutEvent) -> dict[str, Any]:
+    """An event without the evidence that it stores."""
+    found = {name: getattr(event, name) for name in ("sequence", "kind", "share", "actor", "message")}
+    return {**found, "at": event.at.isoformat(), "wall_at": event.wall_at.isoformat()}
 
 
 def _still_needed(state: RolloutState, evidence: RolloutEvidence, now: datetime) -> StillNeeded | None:
