@@ -68,16 +68,19 @@ class GuardrailWatch:
         rule = self.experiment.rule
         guardrails = [one for one in rule.guardrails if one.kind == "errors" or rule.is_split]
         boundary = self._until if wall is None else max(self._until, ulid_at(wall - _SETTLED))
-        results = [self._result(guardrail, boundary) for guardrail in guardrails]
+        limits = {guardrail.milliseconds / _MILLISECONDS for guardrail in guardrails}
+        counts = {seconds: self._count(seconds, boundary) for seconds in limits}
         self._until = boundary
-        return tuple(results)
+        return tuple(self._result(one, counts[one.milliseconds / _MILLISECONDS]) for one in guardrails)
 
-    def _result(self, guardrail: Guardrail, boundary: str) -> GuardrailResult:
-        seconds = guardrail.milliseconds / _MILLISECONDS
+    def _count(self, seconds: float, boundary: str) -> Counter[_Arm]:
+        """All rows by arm; those up to the boundary are remembered."""
         settled = self._counted.setdefault(seconds, Counter())
         if boundary > self._until:
             settled.update(_arms(self._records.counts(slow_seconds=seconds, after=self._until, until=boundary)))
-        counts = settled + _arms(self._records.counts(slow_seconds=seconds, after=boundary))
+        return settled + _arms(self._records.counts(slow_seconds=seconds, after=boundary))
+
+    def _result(self, guardrail: Guardrail, counts: Counter[_Arm]) -> GuardrailResult:
         candidate, reference = _rates(guardrail, counts, is_split=self.experiment.rule.is_split)
         rule = RateGuardrail(guardrail.margin, guardrail.alpha, guardrail.least_events)
         return GuardrailResult(guardrail, candidate, reference, compare_rates(candidate, reference, rule))
