@@ -107,6 +107,14 @@ def waiting_reason(context: PipelineContext) -> str | None:
 def _go_live(context: PipelineContext, version: ModelVersion, actor: str) -> Followed:
     stores, name = context.stores, context.project.name
     before = read_version(stores, name, "Production")
+    if before.test_to and version.test_to and version.test_to < before.test_to:
+        # A backfill, or data that was taken back: the newest rows say more about what comes next.
+        return Followed(
+            message=f"version {version.version} stays in Staging: its newest test example is of "
+            f"{version.test_to:%Y-%m-%d}, that of Production of {before.test_to:%Y-%m-%d}, and a refresh moves "
+            f"Production to no older data. To do it all the same: touchline models promote {version.version} --now "
+            "--reason '...'"
+        )
     _end_holdout(context, version)
     promotion = move_to_production(context, version.version, reason="a refresh that has passed its gates")
     policy, live = _policy(context), promotion.promoted.version
