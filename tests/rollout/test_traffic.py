@@ -143,6 +143,16 @@ def test_a_candidate_with_fewer_inputs_gets_what_it_knows(tmp_path: Path) -> Non
     assert answer["variant"] == "candidate"
 
 
+@pytest.mark.parametrize("mode", ["ab", "shadow"])
+def test_a_candidate_that_needs_what_no_request_has_fails_and_production_answers(tmp_path: Path, mode: str) -> None:
+    more = a_release(2, inputs=(*INPUTS, InputField("height", {"type": "number"})))
+    with a_rollout(tmp_path, a_routing(mode, share=100), more) as server:
+        answers = [server.client.post("/predict", json={"age": age}) for age in (30, 40)]
+        rows = logged(server, 4)
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert Counter((row.variant, row.role) for row in rows) == {("candidate", "failed"): 2, ("production", "answer"): 2}
+
+
 def test_a_canary_has_no_shadow_and_an_override_is_said(tmp_path: Path) -> None:
     old, new = (replace_inputs(release) for release in (OLD, NEW))
     routing = a_routing("canary", share=1, unit="user", overrides={"anna": "candidate"})

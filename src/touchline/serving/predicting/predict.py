@@ -173,7 +173,8 @@ class Predictor:
 
     def failure_line(self, row: Row, context: RequestContext, tags: RolloutTags, failure: str, new_id: NewId) -> bytes:
         """The log line of a row that this release could not predict."""
-        scored = ScoredRow(row, row["cutoff"] or context.now, b"", (), [], tags)
+        known = {**dict.fromkeys(self._field_names), **row}  # it may have been refused for the lack of a field
+        scored = ScoredRow(known, row["cutoff"] or context.now, b"", (), [], tags)
         return self._log_line(scored, {"error": failure[:500]}, context, new_id())
 
     def adapt(self, row: Row) -> Row:

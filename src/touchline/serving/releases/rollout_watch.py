@@ -66,6 +66,7 @@ class RolloutWatch:
         note = Note(f"a guardrail was breached: {breach.message}", "server")
         self._records.add(state, "aborted", note, clock=self._slot)
         self._state = None
+        self._slot.refresh()  # at once, not at the next look
         _log.error("%s: rollout %d was aborted: %s", self._slot.project, state.experiment.number, breach.message)
 
     def _request_check(self) -> None:
