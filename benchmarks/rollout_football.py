@@ -3,9 +3,8 @@
     python benchmarks/rollout_football.py [--start 2006-08-01] [--end 2008-06-01] [--out rollout.html]
 
 Version 1, in Production, does not know the strength of the teams; version 2 does. Each round is predicted through the
-server's HTTP routes before it is played; then the clock moves on, the results are ingested, and the rollout
-is checked as by every ingest. Printed are the verdict at each month's end and the decision with its date; the report is an
-HTML page.
+server's HTTP routes before it is played; then the clock moves on, the results are ingested, and the rollout is checked
+as by every ingest. Printed are the verdict at each month's end and the decision with its date; the report is a page.
 """
 
 from __future__ import annotations
