@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from touchline.automation.promotion import Promotion, move_to_production, roll_back
 from touchline.errors import RolloutRefused
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 Probe = Callable[[str], str]
 """Asks the running server whether a release, by id, answers; says so in words. Raises a `TouchlineError`."""
+
+
+# Parts of a rule that the declaration does not say.
+_DECIDED_AT_START: Final = ("candidate", "reference", "counts_each", "target")
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,7 @@ def _changed_rule(context: PipelineContext, state: RolloutState) -> list[str]:
     declared = rule_of(_policy(context), *versions, mode=rule.mode, maturity=starting.maturity)
     if rule.mode != "holdout" and _policy(context).mode != rule.mode:
         return ["mode"]
-    return [part for part in rule.differences(declared) if part not in ("candidate", "reference")]
+    return [part for part in rule.differences(declared) if part not in _DECIDED_AT_START]
 
 
 def _policy(context: PipelineContext) -> Rollout:

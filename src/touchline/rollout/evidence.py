@@ -22,13 +22,17 @@ from touchline.rollout.outcome_pairs import (
 from touchline.rollout.records import Experiment
 from touchline.rollout.rule import RolloutRule
 from touchline.statistics import (
+    EndDecision,
     Gains,
+    HarmTest,
     SampleRatio,
     SplitSequence,
     SplitUnits,
     TwoWitnesses,
     class_losses,
     day_gains,
+    decide_at_end,
+    decide_at_end_by_cluster,
     largest_loss,
     paired_gains,
     split_units,
@@ -70,8 +74,9 @@ class ArmRatio:
 class RolloutEvidence:
     """The state of a test. `units` are independent: examples, clusters or units of a split; a gain above 0 is good.
 
-    `test` is None where outcomes do not decide. `losses` are the mean loss of candidate and reference on what counts;
-    None where it is all of one of them. `ratio` is that of units of a split, `outcome_ratio` of those with an outcome.
+    `test` is None where outcomes do not decide; `harm` is the test of a holdout, with the gain of the live version.
+    `losses` are the mean loss of candidate and reference on what counts; None where it is all of one of them. `ratio`
+    is that of units of a split, `outcome_ratio` of those with an outcome.
     """
 
     units: int
@@ -82,6 +87,9 @@ class RolloutEvidence:
     last_outcome_at: datetime | None
     corrected: int
     left_out: LeftOut
+    pairs: OutcomePairs | None = None
+    harm: HarmTest | None = None
+    end: EndDecision | None = None
     ratio: ArmRatio | None = None
     outcome_ratio: ArmRatio | None = None
     shared_outcome: str | None = None
@@ -95,7 +103,8 @@ def gather(database: Database, experiment: Experiment, now: datetime) -> Rollout
     rule = experiment.rule
     if not rule.is_split:
         pairs = read_pairs(database, experiment, now)
-        return _evidence(rule, pairs, _paired_test(rule, pairs))
+        found = _evidence(rule, pairs, _paired_test(rule, pairs))
+        return replace(found, harm=_harm_test(rule, pairs)) if rule.mode == "holdout" else found
     assigned = ExperimentRecords(database, experiment.id).assigned()
     pairs = read_split(database, experiment, now)
     test = _split_test(rule, pairs) if rule.counts_outcomes else None
@@ -122,13 +131,15 @@ def _evidence(rule: RolloutRule, pairs: OutcomePairs, test: _Test | None) -> Rol
         last_outcome_at=pairs.last_outcome_at,
         corrected=pairs.corrected,
         left_out=pairs.left_out,
+        pairs=pairs,
+        end=None if witnesses is None else _end(rule, pairs, witnesses),
     )
 
 
 def paired_units(rule: RolloutRule, pairs: OutcomePairs) -> Gains:
     """The gains of the candidate, one a unit: an example, or the mean of a cluster."""
     gains = paired_gains(pairs.new, pairs.old, pairs.labels, loss=rule.metric)
-    return day_gains(gains, list(pairs.clusters)) if rule.has_clusters and len(pairs) else gains
+    return day_gains(gains, list(pairs.clusters)) if rule.counts_clusters and len(pairs) else gains
 
 
 def _paired_test(rule: RolloutRule, pairs: OutcomePairs) -> _Test:
@@ -140,6 +151,22 @@ def _paired_test(rule: RolloutRule, pairs: OutcomePairs) -> _Test:
         test = test.update(gains.rows(start, end))
         curve.append(_point(test))
     return test, tuple(curve)
+
+
+def _harm_test(rule: RolloutRule, pairs: OutcomePairs) -> HarmTest:
+    """Whether the live version, which answers, is worse than its predecessor beside it."""
+    test = HarmTest.start(rule.harm)
+    if not len(pairs):
+        return test
+    gains = paired_gains(pairs.old, pairs.new, pairs.labels, loss=rule.metric)
+    return test.update(day_gains(gains, list(pairs.clusters)) if rule.counts_clusters else gains)
+
+
+def _end(rule: RolloutRule, pairs: OutcomePairs, test: TwoWitnesses) -> EndDecision:
+    """The verdict of the one test at the end, robust to clusters whose outcomes were counted one by one."""
+    if not (rule.has_clusters and rule.counts_each and len(pairs)):
+        return decide_at_end(test)
+    return decide_at_end_by_cluster(test, paired_units(rule, pairs).values, list(pairs.clusters))
 
 
 def _split_test(rule: RolloutRule, pairs: OutcomePairs) -> _Test:
@@ -198,7 +225,7 @@ def _chunks(units: int) -> list[tuple[int, int]]:
 
 
 def _point(test: TwoWitnesses) -> CurvePoint:
-    low, high = test.mean.bounds(test.rule.alpha)
+    low, high = test.mean.bounds(test.rule.sequence_alpha)
     return CurvePoint(test.count, test.gain, low, high)
 
 

@@ -88,7 +88,7 @@ def read_pairs(database: Database, experiment: Experiment, now: datetime) -> Out
     last = {one.prediction.example_key: one for one in counted}
     left_out.repeated += len(counted) - len(last)
     chosen = list(last.values())
-    if experiment.rule.has_clusters:
+    if experiment.rule.counts_clusters:
         chosen = _whole_clusters(chosen, _unfinished(experiment, predictions, outcomes, now), left_out)
     return _assemble(experiment, chosen, outcomes, left_out)
 

@@ -13,6 +13,7 @@ from touchline.predictions import OutcomeRecords
 from touchline.registry import ModelVersion, Registry, compared_predictions
 from touchline.rollout.rule import RolloutRule
 from touchline.statistics import (
+    MIN_CLUSTERS,
     Gains,
     class_losses,
     cluster_codes,
@@ -22,6 +23,7 @@ from touchline.statistics import (
     planned_outcomes,
     split_error,
     split_units,
+    within_day_correlation,
 )
 
 _PAST: Final = timedelta(days=90)
@@ -92,10 +94,22 @@ def past_gains(
         return None
     ours, theirs = compared.predictions, compared.production
     gains = paired_gains(ours, theirs, compared.labels, loss=rule.metric)
-    if not rule.has_clusters:
+    if not rule.counts_clusters:
         return gains, 1.0, _inflation(gains, (ours, theirs), compared.labels, rule) if rule.is_split else 1.0
     codes = cluster_codes(compared.clusters, len(gains))
     return day_gains(gains, codes), len(gains) / len(np.unique(codes)), 1.0
+
+
+def counts_each(registry: Registry, version: ModelVersion, production: ModelVersion, rule: RolloutRule) -> bool:
+    """Whether past gains within a cluster were uncorrelated, so that each outcome counts and not only each cluster.
+
+    Decided before the start, from the pairs that the gates compared; without enough of them each cluster counts.
+    """
+    compared = compared_predictions(registry, version, production) if rule.has_clusters and rule.classes else None
+    if compared is None or len(np.unique(compared.clusters)) < MIN_CLUSTERS:
+        return False
+    gains = paired_gains(compared.predictions, compared.production, compared.labels, loss=rule.metric)
+    return within_day_correlation(gains, compared.clusters).is_uncorrelated
 
 
 def _inflation(
@@ -121,7 +135,7 @@ def _sentence(
     units: tuple[int | None, int | None, int | None], per_day: float, until: datetime | None, rule: RolloutRule
 ) -> str:
     median, low, high = units
-    what = "units" if rule.is_split else "clusters" if rule.has_clusters else "outcomes"
+    what = "units" if rule.is_split else "clusters" if rule.counts_clusters else "outcomes"
     rate = f"at {per_day:.3g} {what} a day, as in the last 90 days"
     if median is None or until is None:
         return f"No decision is likely within {rule.longest_days:g} days {rate}."

@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 Share = Annotated[int, Field(ge=1, le=100)]
 Mode = Literal["shadow", "ab", "canary"]
-GuardrailKind = Literal["errors", "slow"]
+GuardrailKind = Literal["errors", "slow", "calibration"]
 Metric = Literal["log_loss", "brier", "rps"]
 SampleRatioAction = Literal["hold", "abort", "warn"]
 
 
 class Guardrail(BaseModel):
-    """A rate of the new version that may exceed Production's by at most a margin, tested at every event.
+    """A measure of the new version that may be worse by at most a margin, tested at every event.
 
     >>> Guardrail.errors(margin=0.01).describe()
     'share of failed requests at most 1 points above that of Production'
@@ -39,8 +39,15 @@ class Guardrail(BaseModel):
         """The share of requests whose features and score take longer than so many milliseconds."""
         return cls(kind="slow", milliseconds=milliseconds, margin=margin, least_events=least_events)
 
+    @classmethod
+    def calibration(cls, *, margin: float = 0.05) -> Self:
+        """The mean of (outcome - predicted probability) of each class, counted with the outcomes."""
+        return cls(kind="calibration", margin=margin)
+
     def describe(self) -> str:
         """The rule in words."""
+        if self.kind == "calibration":
+            return f"predicted probabilities miss the frequency of each class by at most {self.margin * 100:g} points"
         what = "failed requests" if self.kind == "errors" else f"requests slower than {self.milliseconds:g} ms"
         return f"share of {what} at most {self.margin * 100:g} points above that of Production"
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
 from touchline.errors import RolloutRefused, nearest
 from touchline.predictions import PredictionRecord, PredictionRecords
 from touchline.registry import LoadedRelease, ModelVersion, Registry, Releases, read_version
-from touchline.rollout.plan import RolloutPlan, make_plan
+from touchline.rollout.plan import RolloutPlan, counts_each, make_plan
 from touchline.rollout.records import Experiment, RolloutEvent, RolloutRecords, RolloutState
 from touchline.rollout.routing import RoutingMode
 from touchline.rollout.rule import RolloutRule, Side
@@ -19,7 +19,6 @@ from touchline.rollout.spec import Rollout
 from touchline.storage.ulids import Ulids
 
 _LOOKED_AT: Final = 5_000
-_END_SHARE: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,7 @@ def start_rollout(
     _validate_task(version, production, rule)
     _validate_requests(version, rule, candidate, reference)
     _validate_unit(registry, version, rule)
+    rule = replace(rule, counts_each=counts_each(registry, version, production, rule))
     plan = make_plan(registry, version, production, rule)
     if plan.cannot_end:
         raise RolloutRefused(
@@ -84,7 +84,6 @@ def rule_of(
         steps=declared.steps if is_split else (100,),
         needs_approval=declared.approval,
         alpha=declared.alpha,
-        end_alpha=declared.alpha * _END_SHARE,
         margin=declared.margin,
         min_days=declared.min_days,
         longest_days=declared.holdout_days if mode == "holdout" else declared.longest_days,
