@@ -21,9 +21,9 @@
             InvalidProject, InvalidProjectName, InvalidPush, InvalidRequestField, InvalidSetting, KeyNotFound,
             KeyRequired, ManifestNotFound, MissingColumns, MissingDependency, NotAPair, NotPortable,
             NothingNamed, NothingToLearnFrom, ProjectExists, ProjectNotFound, ReasonMissing, RepeatedKey,
-            RunNotFound, SnapshotNotFound, SnapshotPruned, SourceFormatNotRead, TargetNeverVaries, TaskUnfit,
-            UnknownName, UnknownPlugin, UnknownPrediction, UnknownScore, UnreadableJson, VersionNotFound,
-            ViewNotFound
+            RunNotFound, RunValueUnknown, SnapshotNotFound, SnapshotPruned, SourceFormatNotRead,
+            TargetNeverVaries, TaskUnfit, UnknownName, UnknownPlugin, UnknownPrediction, UnknownScore,
+            UnreadableJson, VersionNotFound, ViewNotFound
         BatchRejected, BudgetExceeded, ClassMissing, ColumnRetyped, ColumnsMismatch, DiskFull, EvidenceMoved,
         GateFailed, HistoryMoved, InvalidObjectKey, InvalidSample, LabelsAllEqual, LabelsUnusable,
         LeakageFound, LeaseHeld, LeaseLost, ModelDamaged, ModelMismatch, NoCandidateWorked, NotComparable,

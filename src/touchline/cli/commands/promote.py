@@ -81,7 +81,8 @@ def _print_preview(preview: PromotionPreview) -> None:
     target = "has nothing to return to" if preview.rollback is None else f"returns to version {preview.rollback}"
     typer.echo(f"rollback then {target}")
     if preview.moves:
-        typer.echo(f"to do it on this evidence: touchline models promote {number} --evidence {preview.evidence}")
+        command = f"touchline models promote {number} -p {preview.version.project} --evidence {preview.evidence}"
+        typer.echo(f"to do it on this evidence: {command}")
 
 
 def print_promotion(promotion: Promotion, *, as_json: bool) -> None:
