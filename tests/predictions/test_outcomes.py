@@ -64,9 +64,26 @@ def test_twice_in_one_request_counts_once(store: Database) -> None:
 
 
 def test_an_unknown_prediction_records_nothing(store: Database) -> None:
-    with pytest.raises(UnknownPrediction, match="no logged prediction p9"):
+    with pytest.raises(
+        UnknownPrediction, match=r"prediction log of shop has no 'p9'\. An id has 26 .*give the example_id"
+    ):
         _tell(store, Outcome("yes", example_id="e1"), Outcome("yes", prediction_id="p9"))
     assert _tell(store, Outcome("yes", example_id="e1"))[0].status == "recorded"
+
+
+def test_a_label_of_an_example_that_nothing_knows_is_stored_and_says_so(store: Database) -> None:
+    write_rows(store, [a_row("1", example_id="e1")])
+    _settle(store, _examples(("e2", "A", NOW + timedelta(days=1), None)))
+    receipts = _tell(store, *(Outcome("yes", example_id=f"e{number}") for number in (1, 2, 3)))
+    assert [(receipt.status, receipt.predictions) for receipt in receipts] == [
+        ("recorded", 1),
+        ("recorded", 0),
+        ("recorded", 0),
+    ]
+    assert [receipt.note is None for receipt in receipts] == [True, True, False]
+    assert "no open example has the id 'e3'; the label is stored" in str(receipts[2].note)
+    write_rows(store, [a_row("2", example_id="e3")])
+    assert [(one.prediction_id, one.label) for one in read_settled(store, "shop", limit=1)] == [("2", "yes")]
 
 
 def test_over_http_by_prediction_id(tmp_path: Path) -> None:

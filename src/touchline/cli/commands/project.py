@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,6 +11,7 @@ from touchline import automation
 from touchline import project as projects
 from touchline.cli.opening import JsonOption, ProjectOption, open_home, open_project, pipeline_context
 from touchline.cli.output import print_json
+from touchline.contracts.instants import parse_instant_or_day
 
 if TYPE_CHECKING:
     from touchline.automation import RunPlan
@@ -118,7 +118,7 @@ def show_clock(project: ProjectOption = None, as_json: JsonOption = False) -> No
 
 @clock.command("advance")
 def advance(
-    to: Annotated[datetime, typer.Argument(help="The new time, UTC: 2009-04-20 or 2009-04-20T18:00:00.")],
+    to: Annotated[str, typer.Argument(help="The new time: 2009-04-20 or 2009-04-20T18:00, in UTC or with a zone.")],
     project: ProjectOption = None,
     *,
     as_json: JsonOption = False,
@@ -130,7 +130,7 @@ def advance(
     Example: touchline clock advance 2009-04-20 -p football
     """
     opened = open_project(project)
-    now = projects.advance_clock(opened.project, opened.stores.database, to=to.replace(tzinfo=UTC))
+    now = projects.advance_clock(opened.project, opened.stores.database, to=parse_instant_or_day(to))
     if as_json:
         print_json({"project": opened.name, "now": now, "frozen": True})
     else:
