@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
-from os.path import commonprefix
 
 from touchline.errors.base import UsageError, nearest
 
@@ -20,7 +19,7 @@ class InvalidSetting(UsageError):
     @classmethod
     def unknown(cls, variable: str, allowed: Collection[str]) -> InvalidSetting:
         # The prefix that all settings share would make any two of them look alike.
-        prefix = commonprefix(list(allowed))
+        prefix = "TOUCHLINE_"
         names = {name.removeprefix(prefix): name for name in allowed}
         close = get_close_matches(variable.removeprefix(prefix), names, n=1)
         hint = f"Did you mean {names[close[0]]!r}?" if close else f"Known: {', '.join(sorted(allowed))}"
