@@ -58,9 +58,11 @@ def init(
 def plan(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     """Show what the next run would do, without doing it.
 
-    The declaration is run on no rows, so that a wrong name is found before anything is trained. Each change since the
+    The declaration is run on no rows, so that a wrong name is found before anything is trained, and the columns of the
+    source files (of other sources: of the last snapshot) are compared with the contracts. Each change since the
     last training is listed with the parts that are computed or trained again, then the columns that the model gains
-    or loses, and what Production does meanwhile. Exit code 1 when the declaration has mistakes.
+    or loses, and what Production does meanwhile. Exit code 1 when the
+    declaration has mistakes, or when the next ingest would be refused.
 
     Example: touchline plan -p football
     """
@@ -96,6 +98,8 @@ def _print_model(planned: RunPlan) -> None:
     for sign, names in (("+", planned.added), ("-", planned.removed)):
         if names:
             typer.echo(f"    {sign} {', '.join(names)} (beside version {planned.production} in Production)")
+    for note in planned.sources:
+        typer.echo(f"source: {note}")
     for sentence in planned.meanwhile:
         typer.echo(f"meanwhile: {sentence}")
     for mistake in planned.mistakes:
