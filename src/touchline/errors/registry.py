@@ -51,8 +51,8 @@ class IllegalStageChange(UsageError):
     @classmethod
     def needs_rollout(cls, project: str, version: int) -> IllegalStageChange:
         why = (
-            "from Staging a version goes to Production by a rollout (touchline rollout start) or by a person's "
-            f"decision: touchline models promote {version} -p {project} --now --reason '...'"
+            f"from Staging a version goes to Production by a rollout (touchline rollout start -p {project}) or by a "
+            f"person's decision: touchline models promote {version} -p {project} --now --reason '...'"
         )
         return cls(project, version, "Staging", why=why)
 
