@@ -172,9 +172,9 @@ class RunValueUnknown(UsageError):
         self.project, self.name, self.allowed = project, name, tuple(sorted(allowed))
         close = nearest(name, allowed)
         hint = f" {close}" if close.startswith("Did you mean") else ""
-        super().__init__(
-            f"No run of {project} has a {kind} {name!r}.{hint} The runs have: {', '.join(self.allowed) or 'none'}."
-        )
+        # The bounds and the baseline of each metric can be named too, but would bury the metrics.
+        shown = [one for one in self.allowed if not one.endswith(("_low", "_high")) and not one.startswith("baseline_")]
+        super().__init__(f"No run of {project} has a {kind} {name!r}.{hint} The runs have: {', '.join(shown)}.")
 
 
 class InvalidFilter(UsageError):

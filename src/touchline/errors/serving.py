@@ -85,7 +85,9 @@ class KeyRequired(UsageError):
 class KeyNotFound(UsageError):
     def __init__(self, key_id: str) -> None:
         self.key_id = key_id
-        super().__init__(f"There is no valid API key {key_id}; it was never made or is revoked already.")
+        super().__init__(
+            f"There is no valid API key {key_id}; it was never made or is revoked already. See: touchline keys list"
+        )
 
 
 class ReleaseNotFound(TouchlineError):

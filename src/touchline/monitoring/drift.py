@@ -85,8 +85,9 @@ def check_drift(
     watched = _watched(profile, rule)
     if rows < rule.min_rows:
         missing = rule.min_rows - rows
+        since = "since the last checked window" if window.after else "so far"
         message = (
-            f"Not enough data: {rows} of {rule.min_rows} rows since the last checked window. "
+            f"Not enough data: {rows} of {rule.min_rows} rows {since}. "
             f"{missing} more are needed; these rows stay in the window."
         )
         verdict = DriftVerdict(now, "not_enough_data", window, rows, missing, message)

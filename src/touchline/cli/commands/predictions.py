@@ -152,6 +152,8 @@ def replay(
         )
     if as_json:
         print_json(report)
+    elif not report.replayed:
+        typer.echo(f"{opened.name}: the prediction log has no prediction to replay")
     else:
         typer.echo(
             f"{opened.name}: {report.replayed} replayed, {len(report.mismatches)} mismatches; features "
