@@ -16,14 +16,14 @@
                 LooksAhead
             AddressUnusable, CandidateUnfit, ClassesUnordered, ClockNotFrozen, ClockRunsForward,
             ColumnUnknown, DriftColumnUnknown, EntityKeyMissing, EntityNotFound, FeatureNotANumber,
-            FeatureNotFound, FeatureTypeMoved, FolderNotEmpty, IllegalStageChange, InvalidContract,
-            InvalidEntityKey, InvalidEntityRows, InvalidFilter, InvalidInstant, InvalidOutcomeTime,
-            InvalidProject, InvalidProjectName, InvalidPush, InvalidRequestField, InvalidSetting, KeyNotFound,
-            KeyRequired, ManifestNotFound, MissingColumns, MissingDependency, NotAPair, NotPortable,
-            NothingNamed, NothingToLearnFrom, ProjectExists, ProjectNotFound, ReasonMissing, RepeatedKey,
-            RolloutNotRunning, RolloutRefused, RunNotFound, SnapshotNotFound, SnapshotPruned,
-            SourceFormatNotRead, TargetNeverVaries, TaskUnfit, UnknownName, UnknownPlugin, UnknownPrediction,
-            UnknownScore, UnreadableJson, VersionNotFound, ViewNotFound
+            FeatureNotFound, FeatureTypeMoved, FolderMissing, FolderNotEmpty, IllegalStageChange,
+            InvalidContract, InvalidEntityKey, InvalidEntityRows, InvalidFilter, InvalidInstant,
+            InvalidOutcomeTime, InvalidProject, InvalidProjectName, InvalidPush, InvalidRequestField,
+            InvalidSetting, KeyNotFound, KeyRequired, ManifestNotFound, MissingColumns, MissingDependency,
+            NotAPair, NotPortable, NothingNamed, NothingToLearnFrom, ProjectExists, ProjectNotFound,
+            ReasonMissing, RepeatedKey, RolloutNotRunning, RolloutRefused, RunNotFound, RunValueUnknown,
+            SnapshotNotFound, SnapshotPruned, SourceFormatNotRead, TargetNeverVaries, TaskUnfit, UnknownName,
+            UnknownPlugin, UnknownPrediction, UnknownScore, UnreadableJson, VersionNotFound, ViewNotFound
         BatchRejected, BudgetExceeded, ClassMissing, ColumnRetyped, ColumnsMismatch, DiskFull, EvidenceMoved,
         GateFailed, HistoryMoved, InvalidObjectKey, InvalidSample, LabelsAllEqual, LabelsUnusable,
         LeakageFound, LeaseHeld, LeaseLost, ModelDamaged, ModelMismatch, NoCandidateWorked, NotComparable,

@@ -71,7 +71,13 @@ def list_trainings(
     """
     opened = open_project(project)
     runs = registry.list_runs(opened.stores, opened.name, registry.RunQuery(where, sort, limit, has_children))
-    print_json(runs) if as_json else _print_runs(f"runs of {opened.name}", runs)
+    if as_json:
+        print_json(runs)
+    elif not runs and where:
+        total = registry.count_runs(opened.stores, opened.name, has_children=has_children)
+        typer.echo(f"runs of {opened.name}: none of {total} matches {where!r}")
+    else:
+        _print_runs(f"runs of {opened.name}", runs)
 
 
 def compare(

@@ -18,6 +18,7 @@ from touchline.storage.tables.ingest import snapshots as snapshots
 from touchline.storage.tables.predictions import open_examples as open_examples
 from touchline.storage.tables.predictions import outcomes as outcomes
 from touchline.storage.tables.predictions import predictions as predictions
+from touchline.storage.tables.predictions import settlements as settlements
 from touchline.storage.tables.registry import model_versions as model_versions
 from touchline.storage.tables.registry import releases as releases
 from touchline.storage.tables.registry import stage_changes as stage_changes
