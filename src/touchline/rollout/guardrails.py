@@ -27,7 +27,7 @@ from touchline.storage.ulids import ulid_at
 _MILLISECONDS: Final = 1000.0
 # Rows reach the log within seconds; those of a longer outage are counted by the next whole check.
 _SETTLED: Final = timedelta(minutes=1)
-_FOUND: Final = {
+_WORDS: Final = {
     "harmful": "breached",
     "harmless": "shown to hold",
     "undecided": "not breached, not yet shown to hold",
@@ -45,7 +45,7 @@ class GuardrailResult:
     @property
     def message(self) -> str:
         """The verdict in words with its numbers."""
-        return f"{self.measured}; a margin of {self.guardrail.margin * 100:g} points is {_FOUND[self.verdict]}"
+        return f"{self.measured}; a margin of {self.guardrail.margin * 100:g} points is {_WORDS[self.verdict]}"
 
 
 def check_guardrails(
