@@ -165,7 +165,7 @@ def test_each_month_lies_in_its_own_partition_and_leaves_as_one(store: Database,
     assert "predictions_2031_04" in asked
     assert "predictions_2031_03" not in asked
     objects = open_objects(str(tmp_path / "objects"))
-    done = prune_predictions(store, objects, "shop", keep=timedelta(0), now=april)
+    done = prune_predictions(store, objects, "shop", until=april)
     assert done.deleted == 3
     assert _partitions(store) == {"predictions_2031_04": 1}
     with store.connect() as connection:

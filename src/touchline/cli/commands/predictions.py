@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from touchline import errors, predictions, serving
+from touchline import errors, predictions, rollout, serving
 from touchline.cli.opening import (
     JsonOption,
     OpenedProject,
@@ -190,15 +190,18 @@ def export(
 def prune(keep_days: DaysOption, project: ProjectOption = None, *, as_json: JsonOption = False) -> None:
     """Move old predictions to Parquet files.
 
-    They are deleted from the database; outcomes stay there.
+    They are deleted from the database; outcomes stay there. Those of a rollout that runs stay, since its verdict rests
+    on them.
 
     Example: touchline predictions prune --keep-days 90 -p football
     """
     opened = open_project(project)
-    stores, keep = opened.stores, timedelta(days=keep_days)
-    pruned = predictions.prune_predictions(
-        stores.database, stores.objects, opened.name, keep=keep, now=opened.clock.wall()
-    )
+    stores, until = opened.stores, opened.clock.wall() - timedelta(days=keep_days)
+    running = rollout.RolloutRecords(stores.database, opened.name).running()
+    if running is not None and running.experiment.started_wall_at < until:
+        until = running.experiment.started_wall_at
+        typer.echo(f"note: rollout {running.experiment.number} runs: predictions since its start stay", err=True)
+    pruned = predictions.prune_predictions(stores.database, stores.objects, opened.name, until=until)
     if as_json:
         print_json(pruned)
     else:
