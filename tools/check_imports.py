@@ -20,9 +20,9 @@ HOMES: dict[str, tuple[str, ...]] = {
     "matplotlib": ("touchline.training.card",),
     "apprise": ("touchline.alerts.apprise_channel",),
 }
-TABLES = {"tables": "touchline.storage.tables", "alert_tables": "touchline.storage.alert_tables"}
+TABLES = "touchline.storage.tables"
 # The tables themselves, the schema version in them, and the migrations name no rows.
-TABLE_READERS = (*TABLES.values(), "touchline.storage.migrations")
+TABLE_READERS = ("touchline.storage.tables", "touchline.storage.migrations")
 STATUS_HOME = "touchline.http"
 STATUS_ARGUMENTS = frozenset({"status_code", "status"})
 
@@ -66,8 +66,9 @@ def tables_of_several(modules: Mapping[str, ast.Module]) -> Iterator[str]:
     """Tables that more than one file names: each has one owner, which everybody else asks."""
     tables = {
         target.id
-        for home in TABLES.values()
-        for node in modules.get(home, ast.Module([], [])).body
+        for name, tree in modules.items()
+        if name == TABLES or name.startswith(f"{TABLES}.")
+        for node in tree.body
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "Table"
         for target in node.targets
         if isinstance(target, ast.Name)
@@ -83,9 +84,9 @@ def tables_of_several(modules: Mapping[str, ast.Module]) -> Iterator[str]:
 
 
 def _tables_named(tree: ast.Module) -> Iterator[str]:
-    """Names imported from the files of tables, and attributes of them."""
-    as_module = {name for module, name, _ in imports_of(tree) if module == "touchline.storage" and name in TABLES}
-    yield from (str(name) for module, name, _ in imports_of(tree) if module in TABLES.values())
+    """Names imported from the room's tables or one file of them, and attributes of the room's."""
+    as_module = {"tables"} if any((m, n) == ("touchline.storage", "tables") for m, n, _ in imports_of(tree)) else set()
+    yield from (str(name) for module, name, _ in imports_of(tree) if f"{module}.".startswith(f"{TABLES}."))
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in as_module:
             yield node.attr

@@ -12,12 +12,12 @@ import pytest
 
 from tests.alerts.builders import NETWORKS, SECRET, START
 from tests.alerts.receivers import http_receiver
-from touchline.alerts import DeliveryFailed, Note, Webhook, sign_webhook, verify_webhook
+from touchline.alerts import DeliveryFailed, Notice, Webhook, sign_webhook, verify_webhook
 from touchline.alerts.address_guard import checked_destination
 from touchline.alerts.webhooks import WebhookChannel
 from touchline.errors import WebhookUnverified
 
-NOTE = Note("msg_1", "incident", "title", "text", False, {"type": "incident.opened", "data": {"word": "é"}}, START)
+NOTE = Notice("msg_1", "incident", "title", "text", False, {"type": "incident.opened", "data": {"word": "é"}}, START)
 
 
 def a_channel(url: str, *, networks: tuple[str, ...] = NETWORKS) -> WebhookChannel:

@@ -41,13 +41,14 @@ REFUSED: list[tuple[str, dict[str, str], str]] = [
         "table runs is named in 2 files (touchline.a, touchline.b)",
     ),
     (
-        "two files name a table of alerts",
+        "two files name a table of one file of the tables",
         {
-            "storage/alert_tables.py": "incidents = Table('incidents')\n",
-            "a.py": "from touchline.storage.alert_tables import incidents\n",
-            "b.py": "from touchline.storage import alert_tables\nalert_tables.incidents\n",
+            "storage/tables.py": "",
+            "storage/tables/rollout.py": "rollouts = Table('rollouts')\n",
+            "a.py": "from touchline.storage.tables import rollouts\n",
+            "b.py": "from touchline.storage.tables.rollout import rollouts\n",
         },
-        "table incidents is named in 2 files (touchline.a, touchline.b)",
+        "table rollouts is named in 2 files (touchline.a, touchline.b)",
     ),
     (
         "MLflow in a function",

@@ -1,6 +1,6 @@
 from touchline.alerts.channels import Channel as Channel
 from touchline.alerts.channels import DeliveryFailed as DeliveryFailed
-from touchline.alerts.channels import Note as Note
+from touchline.alerts.channels import Notice as Notice
 from touchline.alerts.deliver import DeliveryReport as DeliveryReport
 from touchline.alerts.deliver import deliver_due as deliver_due
 from touchline.alerts.deliver import open_channels as open_channels

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from touchline.alerts.channels import DeliveryFailed, Note, with_secrets
+from touchline.alerts.channels import DeliveryFailed, Notice, with_secrets
 from touchline.errors import MissingDependency, without_passwords
 
 _MAIL: Final = ("mailto", "mailtos")
@@ -26,7 +26,7 @@ class AppriseChannel:
     url: SecretStr
     environment: Mapping[str, str]
 
-    def send(self, note: Note, *, now: datetime) -> None:  # noqa: ARG002  a webhook signs the time, a note does not
+    def send(self, note: Notice, *, now: datetime) -> None:  # noqa: ARG002  a webhook signs the time, a note does not
         """Send the note. Mails of one incident are one thread: they refer to one Message-ID."""
         try:
             import apprise

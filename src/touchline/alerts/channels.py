@@ -13,7 +13,7 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True)
-class Note:
+class Notice:
     """A message as a channel sends it; `id` is the same at each attempt, and `thread` for all of one incident."""
 
     id: str
@@ -28,7 +28,7 @@ class Note:
 class Channel(Protocol):
     """One address of people or of a system."""
 
-    def send(self, note: Note, *, now: datetime) -> None:
+    def send(self, note: Notice, *, now: datetime) -> None:
         """Send it, or raise `DeliveryFailed`. May take up to a minute: it runs in a thread of its own."""
 
 

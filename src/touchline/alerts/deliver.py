@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Final
 
 from touchline.alerts.apprise_channel import AppriseChannel
-from touchline.alerts.channels import Channel, DeliveryFailed, Note
+from touchline.alerts.channels import Channel, DeliveryFailed, Notice
 from touchline.alerts.outbox import Delivery, Outbox
 from touchline.alerts.spec import Alerts, apprise_targets, webhook_targets
 from touchline.alerts.webhooks import WebhookChannel
@@ -71,7 +71,7 @@ def deliver_due(
     return DeliveryReport(done.count(True), done.count(False), sum(map(len, by_target.values())) - len(done))
 
 
-def send_note(channel: Channel, note: Note, *, clock: Clock) -> str | None:
+def send_note(channel: Channel, note: Notice, *, clock: Clock) -> str | None:
     """Send one note now; the reason where it failed."""
     return _try(channel, note, clock)[0]
 
@@ -99,7 +99,7 @@ def _attempt(outbox: Outbox, channel: Channel | None, delivery: Delivery, clock:
     return False
 
 
-def _try(channel: Channel | None, note: Note, clock: Clock) -> tuple[str | None, bool]:
+def _try(channel: Channel | None, note: Notice, clock: Clock) -> tuple[str | None, bool]:
     """Why the attempt failed, None if it did not, and whether a further one would fail as well."""
     if channel is None:
         return _REMOVED, True
@@ -112,8 +112,8 @@ def _try(channel: Channel | None, note: Note, clock: Clock) -> tuple[str | None,
     return None, False
 
 
-def _note(delivery: Delivery) -> Note:
-    return Note(
+def _note(delivery: Delivery) -> Notice:
+    return Notice(
         id=f"msg_{delivery.message_id}",
         thread=delivery.incident_id or delivery.message_id,
         title=delivery.title,

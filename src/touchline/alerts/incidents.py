@@ -14,7 +14,7 @@ from touchline.alerts.policy import MessageKind, Status, comes_back
 from touchline.alerts.signals import SIGNALS, Severity, severity_rank
 from touchline.errors import IncidentNotFound
 from touchline.storage import Database
-from touchline.storage.alert_tables import incident_signals, incidents
+from touchline.storage.tables import incident_signals, incidents
 from touchline.storage.ulids import ulid_at
 
 _I, _S = incidents.c, incident_signals.c

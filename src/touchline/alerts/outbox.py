@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import Connection, and_, func, insert, select, update
 
 from touchline.storage import Database
-from touchline.storage.alert_tables import alert_deliveries, alert_messages
+from touchline.storage.tables import alert_deliveries, alert_messages
 from touchline.storage.ulids import ulid_at
 
 _M, _D = alert_messages.c, alert_deliveries.c

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, insert, select
 
-from touchline.storage.alert_tables import alert_positions
+from touchline.storage.tables import alert_positions
 
 _C = alert_positions.c
 

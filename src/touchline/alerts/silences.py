@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, insert, select
 from touchline.alerts.incidents import Incident
 from touchline.errors import SilenceInvalid
 from touchline.storage import Database
-from touchline.storage.alert_tables import incident_silences
+from touchline.storage.tables import incident_silences
 from touchline.storage.ulids import ulid_at
 
 _C = incident_silences.c

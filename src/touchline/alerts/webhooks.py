@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Final
 
 from touchline.alerts.address_guard import checked_destination
-from touchline.alerts.channels import DeliveryFailed, Note, with_secrets
+from touchline.alerts.channels import DeliveryFailed, Notice, with_secrets
 from touchline.alerts.spec import Webhook
 from touchline.errors import WebhookUnverified, without_passwords
 
@@ -31,7 +31,7 @@ class WebhookChannel:
     environment: Mapping[str, str]
     networks: Sequence[str] = ()
 
-    def send(self, note: Note, *, now: datetime) -> None:
+    def send(self, note: Notice, *, now: datetime) -> None:
         """Post the payload, signed for `now`: each attempt has a fresh timestamp and the same id.
 
         Redirects are not followed, and no proxy of the environment is used, since both would choose another address

@@ -17,6 +17,7 @@ from touchline.cli.commands import (
     monitor,
     predictions,
     project,
+    rollout,
     serve,
     system,
     train,
@@ -30,7 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for module in (project, data, features, train, models, serve, predictions, monitor, alerts, keys, system):
+for module in (project, data, features, train, models, rollout, serve, predictions, monitor, alerts, keys, system):
     module.register(app)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Double, Text
+from sqlalchemy import JSON, Column, DateTime, Dialect, Text
 from sqlalchemy.types import TypeDecorator
 
 
@@ -43,11 +43,3 @@ def instant(name: str, *, key: bool = False, null: bool = False) -> Column[datet
 def document(name: str, *, null: bool = False) -> Column[Any]:
     """A JSON value; `None` is stored as NULL."""
     return Column(name, JSON(none_as_null=True), nullable=null)
-
-
-def number(name: str, *, key: bool = False, null: bool = False) -> Column[int]:
-    return Column(name, BigInteger, primary_key=key, autoincrement=False, nullable=null)
-
-
-def float_number(name: str, *, null: bool = False) -> Column[float]:
-    return Column(name, Double, nullable=null)

@@ -113,7 +113,7 @@ def send_test(project: ProjectOption = None, as_json: JsonOption = False) -> Non
     now = opened.clock.wall()
     payload = {"type": "test", "timestamp": now.isoformat(), "data": {"project": opened.name}}
     title, text = f"[touchline] {opened.name}: test", "This is a test of the alerts. Nothing is wrong."
-    note = alerts.Note(f"msg_test_{now:%Y%m%d%H%M%S%f}", "test", title, text, False, payload, now)
+    note = alerts.Notice(f"msg_test_{now:%Y%m%d%H%M%S%f}", "test", title, text, False, payload, now)
     results = {
         target: alerts.send_note(channel, note, clock=opened.clock)
         for target, channel in alerting.channels_of(opened).items()

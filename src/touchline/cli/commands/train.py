@@ -72,7 +72,13 @@ def list_trainings(
     """
     opened = open_project(project)
     runs = registry.list_runs(opened.stores, opened.name, registry.RunQuery(where, sort, limit, has_children))
-    print_json(runs) if as_json else _print_runs(f"runs of {opened.name}", runs)
+    if as_json:
+        print_json(runs)
+    elif not runs and where:
+        total = registry.count_runs(opened.stores, opened.name, has_children=has_children)
+        typer.echo(f"runs of {opened.name}: none of {total} matches {where!r}")
+    else:
+        _print_runs(f"runs of {opened.name}", runs)
 
 
 def compare(
@@ -131,7 +137,8 @@ def _print_report(report: PipelineReport, *, as_json: bool) -> None:
     if as_json:
         refusal = report.refusal and str(report.refusal)
         run = {"run_id": report.run_id, "project": report.project, "version": version}
-        print_json({**run, "is_new": report.is_new, "refusal": refusal, "excluded": report.excluded})
+        outcome = {"refusal": refusal, "excluded": report.excluded, "rollout": report.rollout}
+        print_json({**run, "is_new": report.is_new, **outcome})
         return
     action = "trained" if report.is_new else "nothing changed since it was trained; using"
     typer.echo(f"{report.project}: {action} version {version.version} ({version.semantic_version}, {version.name})")
@@ -141,6 +148,8 @@ def _print_report(report: PipelineReport, *, as_json: bool) -> None:
     for gate in report.promotion.report.results if report.promotion and report.promotion.report else ():
         typer.echo(f"  gate: {gate.message}")
     typer.echo(f"  stage: {version.stage}")
+    if report.rollout is not None:
+        typer.echo(f"  rollout: {report.rollout}")
 
 
 def _print_runs(title: str, runs: Sequence[RunSummary]) -> None:

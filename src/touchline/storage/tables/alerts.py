@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import ForeignKeyConstraint, Index, Table
 
-from touchline.storage.columns import document, float_number, instant, number, text
-from touchline.storage.metadata import metadata
+from touchline.storage.columns import document, instant, text
+from touchline.storage.tables.base import metadata, number, real
 
 incidents = Table(
     "incidents",
@@ -38,7 +38,7 @@ incident_signals = Table(
     instant("wrong_since"),
     instant("seen_at"),
     instant("cleared_at", null=True),
-    float_number("value", null=True),
+    real("value", null=True),
     document("account"),
     ForeignKeyConstraint(["incident_id"], ["incidents.id"]),
 )
