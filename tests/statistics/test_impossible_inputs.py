@@ -145,6 +145,12 @@ IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
         lambda: statistics.chi_squared(np.array([1.0]), np.array([1.0, 2.0])),
         lambda: statistics.chi_squared(np.array([1.0, -1.0]), np.array([1.0, 2.0])),
     ],
+    "fisher": [lambda: statistics.fisher((-1, 5), (1, 5))],
+    "measure_inflation": [
+        lambda: statistics.measure_inflation(np.array([[1.0], [NAN]])),
+        lambda: statistics.measure_inflation(np.empty((0, 1))),
+    ],
+    "inflation_of": [lambda: statistics.inflation_of(statistics.build_profile([[1.0]], names=["x"]), (), 0)],
 }
 
 

@@ -13,6 +13,7 @@ from touchline.statistics.comparison import Comparison as Comparison
 from touchline.statistics.comparison import paired_comparison as paired_comparison
 from touchline.statistics.drift import ColumnDrift as ColumnDrift
 from touchline.statistics.drift import check_columns as check_columns
+from touchline.statistics.drift import inflation_of as inflation_of
 from touchline.statistics.effective_size import EffectiveSize as EffectiveSize
 from touchline.statistics.effects import psi as psi
 from touchline.statistics.effects import psi_of_numbers as psi_of_numbers
@@ -53,11 +54,14 @@ from touchline.statistics.rate_sequence import RateVerdict as RateVerdict
 from touchline.statistics.rate_sequence import compare_rates as compare_rates
 from touchline.statistics.rate_sequence import rate_bounds as rate_bounds
 from touchline.statistics.sample_ratio import SampleRatio as SampleRatio
+from touchline.statistics.serial_dependence import Inflation as Inflation
+from touchline.statistics.serial_dependence import measure_inflation as measure_inflation
 from touchline.statistics.split_sequence import SplitSequence as SplitSequence
 from touchline.statistics.split_sequence import SplitUnits as SplitUnits
 from touchline.statistics.split_sequence import split_error as split_error
 from touchline.statistics.split_sequence import split_units as split_units
 from touchline.statistics.two_samples import chi_squared as chi_squared
+from touchline.statistics.two_samples import fisher as fisher
 from touchline.statistics.two_samples import kolmogorov_smirnov as kolmogorov_smirnov
 from touchline.statistics.two_samples import mann_whitney as mann_whitney
 from touchline.statistics.two_witnesses import MIN_EFFECTIVE_SIZE as MIN_EFFECTIVE_SIZE
