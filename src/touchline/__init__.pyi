@@ -21,7 +21,8 @@ from touchline.project import Project as Project
 from touchline.project import Retrain as Retrain
 from touchline.project import SampleClock as SampleClock
 from touchline.registry import Gate as Gate
-from touchline.serving import Rollout as Rollout
+from touchline.rollout import Guardrail as Guardrail
+from touchline.rollout import Rollout as Rollout
 from touchline.training import Candidate as Candidate
 from touchline.training import Costs as Costs
 from touchline.training import Training as Training

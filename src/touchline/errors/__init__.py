@@ -21,17 +21,17 @@
             InvalidProject, InvalidProjectName, InvalidPush, InvalidRequestField, InvalidSetting, KeyNotFound,
             KeyRequired, ManifestNotFound, MissingColumns, MissingDependency, NotAPair, NotPortable,
             NothingNamed, NothingToLearnFrom, ProjectExists, ProjectNotFound, ReasonMissing, RepeatedKey,
-            RunNotFound, SnapshotNotFound, SnapshotPruned, SourceFormatNotRead, TargetNeverVaries, TaskUnfit,
-            UnknownName, UnknownPlugin, UnknownPrediction, UnknownScore, UnreadableJson, VersionNotFound,
-            ViewNotFound
+            RolloutNotRunning, RolloutRefused, RunNotFound, SnapshotNotFound, SnapshotPruned,
+            SourceFormatNotRead, TargetNeverVaries, TaskUnfit, UnknownName, UnknownPlugin, UnknownPrediction,
+            UnknownScore, UnreadableJson, VersionNotFound, ViewNotFound
         BatchRejected, BudgetExceeded, ClassMissing, ColumnRetyped, ColumnsMismatch, DiskFull, EvidenceMoved,
         GateFailed, HistoryMoved, InvalidObjectKey, InvalidSample, LabelsAllEqual, LabelsUnusable,
         LeakageFound, LeaseHeld, LeaseLost, ModelDamaged, ModelMismatch, NoCandidateWorked, NotComparable,
         NotEvaluated, NotReproducible, NothingInProduction, NothingVaries, ObjectNotFound, OneClassOnly,
-        PortTaken, ProcessFailed, ProfileMismatch, ProviderFailed, ReleaseNotFound, ReleaseTampered,
-        ServerRefused, ServerUnreachable, SourceFileEmpty, SourceFileMissing, SourceFileUnreadable,
-        StageConflict, StoredFileDamaged, TooFewClusters, TooFewExamples, TrackingMismatch,
-        TrackingUnavailable, WorkerLost
+        PortTaken, ProbeFailed, ProcessFailed, ProfileMismatch, ProviderFailed, ReleaseNotFound,
+        ReleaseTampered, RolloutConflict, ServerRefused, ServerUnreachable, SourceFileEmpty,
+        SourceFileMissing, SourceFileUnreadable, StageConflict, StoredFileDamaged, TooFewClusters,
+        TooFewExamples, TrackingMismatch, TrackingUnavailable, WorkerLost
 
 A message says what happened to which thing, the value found and the value allowed, and the next step.
 It is built in the class, so that every call site raises the same words; the facts stay as attributes.
@@ -43,6 +43,7 @@ from touchline.errors.features import *
 from touchline.errors.monitoring import *
 from touchline.errors.project import *
 from touchline.errors.registry import *
+from touchline.errors.rollout import *
 from touchline.errors.serving import *
 from touchline.errors.settings import *
 from touchline.errors.storage import *

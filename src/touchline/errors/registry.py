@@ -50,8 +50,8 @@ class IllegalStageChange(UsageError):
     @classmethod
     def needs_rollout(cls, project: str, version: int) -> IllegalStageChange:
         why = (
-            "from Staging a version goes to Production by a person's decision: "
-            f"touchline models promote {version} --now --reason '...'"
+            "from Staging a version goes to Production by a rollout (touchline rollout start) or by a person's "
+            f"decision: touchline models promote {version} --now --reason '...'"
         )
         return cls(project, version, "Staging", why=why)
 

@@ -51,6 +51,16 @@ class StoredOutcome:
 
 
 @dataclass(frozen=True)
+class ObservedOutcome:
+    """The newest label of an example, and when its first label was received."""
+
+    label: Label
+    label_timestamp: datetime
+    received_at: datetime
+    revision: int
+
+
+@dataclass(frozen=True)
 class Receipt:
     """The status of one stored outcome. `predictions` counts the logged predictions that it settles."""
 
@@ -134,6 +144,28 @@ class OutcomeRecords:
         """The newest revision of each example that has an outcome."""
         with self._database.connect() as connection:
             return self._newest(connection, example_keys)
+
+    def observed(self, example_keys: Collection[str]) -> dict[str, ObservedOutcome]:
+        """The outcome of each example that has one, for whoever counts outcomes in the order in which they came."""
+        columns = [outcomes.c[field.name] for field in fields(StoredOutcome)]
+        found: dict[str, ObservedOutcome] = {}
+        with self._database.connect() as connection:
+            for keys in slices(example_keys):
+                mine = sa.and_(outcomes.c.project == self._project, outcomes.c.example_id.in_(keys))
+                for row in connection.execute(sa.select(*columns).where(mine).order_by(outcomes.c.revision)):
+                    first = found.get(row.example_id)
+                    received_at = row.received_at if first is None else first.received_at
+                    found[row.example_id] = ObservedOutcome(row.label, row.label_timestamp, received_at, row.revision)
+        return found
+
+    def count_of_predicted(self, *, since: datetime) -> int:
+        """The number of examples with a logged answer whose first outcome was received since an instant."""
+        first = sa.and_(outcomes.c.project == self._project, outcomes.c.revision == 1, outcomes.c.received_at >= since)
+        with self._database.connect() as connection:
+            examples = PredictedExamples(connection, self._project)
+            named = examples.has(outcomes.c.example_id)
+            query = sa.select(sa.func.count()).select_from(outcomes).where(first, named)
+            return connection.scalar(query) or 0
 
     def count(self) -> int:
         """The number of examples that have an outcome."""

@@ -25,7 +25,9 @@ from touchline.registry.gates.promote import Promoted as Promoted
 from touchline.registry.gates.promote import mirror as mirror
 from touchline.registry.gates.promote import promote as promote
 from touchline.registry.gates.promote import rollback as rollback
+from touchline.registry.gates.references import ComparedPredictions as ComparedPredictions
 from touchline.registry.gates.references import Refit as Refit
+from touchline.registry.gates.references import compared_predictions as compared_predictions
 from touchline.registry.gates.refresh import recipe_changes as recipe_changes
 from touchline.registry.gates.report import GateReport as GateReport
 from touchline.registry.gates.report import GateResult as GateResult

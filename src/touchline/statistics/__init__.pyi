@@ -22,7 +22,9 @@ from touchline.statistics.gains import CLIP as CLIP
 from touchline.statistics.gains import Gains as Gains
 from touchline.statistics.gains import Loss as Loss
 from touchline.statistics.gains import WithinDayCorrelation as WithinDayCorrelation
+from touchline.statistics.gains import class_losses as class_losses
 from touchline.statistics.gains import day_gains as day_gains
+from touchline.statistics.gains import largest_loss as largest_loss
 from touchline.statistics.gains import paired_gains as paired_gains
 from touchline.statistics.gains import within_day_correlation as within_day_correlation
 from touchline.statistics.intervals import ConfidenceInterval as ConfidenceInterval

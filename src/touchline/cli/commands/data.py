@@ -56,7 +56,7 @@ def ingest_sources(
         done = automation.ingest_and_settle(context, sources, is_backfill=backfill)
     if as_json:
         ingested = [report.manifest for report in done.reports]
-        print_json({"ingested": ingested, "outcomes": done.settled, "renewed": done.renewed})
+        print_json({"ingested": ingested, "outcomes": done.settled, "renewed": done.renewed, "rollout": done.rollout})
         return
     for report in done.reports:
         typer.echo(f"{opened.name}.{report.manifest.source}: {report.manifest.message}")
@@ -65,6 +65,8 @@ def ingest_sources(
     settled = done.settled
     if settled is not None and (settled.settled or settled.corrected):
         typer.echo(f"outcomes: {settled.settled} settled, {settled.corrected} corrected, {settled.open} still open")
+    if done.rollout is not None:
+        typer.echo(f"rollout: {done.rollout}")
 
 
 def log(

@@ -129,7 +129,8 @@ def _print_report(report: PipelineReport, *, as_json: bool) -> None:
     if as_json:
         refusal = report.refusal and str(report.refusal)
         run = {"run_id": report.run_id, "project": report.project, "version": version}
-        print_json({**run, "is_new": report.is_new, "refusal": refusal, "excluded": report.excluded})
+        outcome = {"refusal": refusal, "excluded": report.excluded, "rollout": report.rollout}
+        print_json({**run, "is_new": report.is_new, **outcome})
         return
     action = "trained" if report.is_new else "nothing changed since it was trained; using"
     typer.echo(f"{report.project}: {action} version {version.version} ({version.semantic_version}, {version.name})")
@@ -139,6 +140,8 @@ def _print_report(report: PipelineReport, *, as_json: bool) -> None:
     for gate in report.promotion.report.results if report.promotion and report.promotion.report else ():
         typer.echo(f"  gate: {gate.message}")
     typer.echo(f"  stage: {version.stage}")
+    if report.rollout is not None:
+        typer.echo(f"  rollout: {report.rollout}")
 
 
 def _print_runs(title: str, runs: Sequence[RunSummary]) -> None:
