@@ -33,6 +33,8 @@ from touchline.statistics.intervals import jackknife_interval as jackknife_inter
 from touchline.statistics.intervals import leave_out_weights as leave_out_weights
 from touchline.statistics.intervals import metric_interval as metric_interval
 from touchline.statistics.intervals import ratio_interval as ratio_interval
+from touchline.statistics.label_delays import delay_distribution as delay_distribution
+from touchline.statistics.label_delays import maturity_age as maturity_age
 from touchline.statistics.multiplicity import benjamini_hochberg as benjamini_hochberg
 from touchline.statistics.multiplicity import simes as simes
 from touchline.statistics.outcomes_needed import OutcomesNeeded as OutcomesNeeded
@@ -49,12 +51,15 @@ from touchline.statistics.profile import CategoryColumn as CategoryColumn
 from touchline.statistics.profile import NumberColumn as NumberColumn
 from touchline.statistics.profile import Profile as Profile
 from touchline.statistics.profile import build_profile as build_profile
+from touchline.statistics.profile import level_codes as level_codes
 from touchline.statistics.proportions import clopper_pearson as clopper_pearson
 from touchline.statistics.rate_sequence import RateCount as RateCount
 from touchline.statistics.rate_sequence import RateGuardrail as RateGuardrail
 from touchline.statistics.rate_sequence import RateVerdict as RateVerdict
 from touchline.statistics.rate_sequence import compare_rates as compare_rates
 from touchline.statistics.rate_sequence import rate_bounds as rate_bounds
+from touchline.statistics.run_length import RiseDetector as RiseDetector
+from touchline.statistics.run_length import least_payoff as least_payoff
 from touchline.statistics.sample_ratio import SampleRatio as SampleRatio
 from touchline.statistics.serial_dependence import Inflation as Inflation
 from touchline.statistics.serial_dependence import measure_inflation as measure_inflation

@@ -5,6 +5,7 @@ when they were made. `HEAD` is the schema that these tables are; a change here n
 """
 
 from touchline.storage.tables.automation import drift_reports as drift_reports
+from touchline.storage.tables.automation import performance_reports as performance_reports
 from touchline.storage.tables.automation import pipeline_runs as pipeline_runs
 from touchline.storage.tables.automation import pipeline_steps as pipeline_steps
 from touchline.storage.tables.base import metadata as metadata
