@@ -19,6 +19,8 @@ from touchline.errors import (
     ObjectNotFound,
     OnlineStoreError,
     ReleaseNotFound,
+    RolloutConflict,
+    RolloutNotRunning,
     SchemaMismatch,
     SnapshotNotFound,
     TouchlineError,
@@ -55,6 +57,13 @@ class DeclarationBroken(Problem):
     status, slug, title = 500, "declaration-broken", "The project's declaration cannot be loaded"
 
 
+class Conflict(Problem):
+    """The state of a thing does not allow the request now."""
+
+    status, slug, title = 409, "conflict", "The present state does not allow this"
+
+
+_CONFLICTS: Final = (RolloutConflict, RolloutNotRunning)
 _NOT_FOUND: Final = (
     EntityNotFound,
     ObjectNotFound,
@@ -75,6 +84,8 @@ def problem_of(error: TouchlineError) -> Problem:
         return NotFound(str(error), members={"prediction_ids": list(error.prediction_ids[:50])})
     if isinstance(error, _NOT_FOUND):
         return NotFound(str(error))
+    if isinstance(error, _CONFLICTS):
+        return Conflict(str(error))
     if isinstance(error, FeaturesExpired):
         return FeaturesStale(str(error))
     if isinstance(error, _UNAVAILABLE):

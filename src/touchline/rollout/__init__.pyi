@@ -28,6 +28,7 @@ from touchline.rollout.records import RolloutState as RolloutState
 from touchline.rollout.report import RolloutReport as RolloutReport
 from touchline.rollout.report import StillNeeded as StillNeeded
 from touchline.rollout.report import report_on as report_on
+from touchline.rollout.report_page import report_page as report_page
 from touchline.rollout.routing import Assignment as Assignment
 from touchline.rollout.routing import Routing as Routing
 from touchline.rollout.routing import assign as assign

@@ -2,14 +2,16 @@ from touchline.statistics.alpha_budget import AlphaBudget as AlphaBudget
 from touchline.statistics.asymptotic_sequence import AsymptoticSequence as AsymptoticSequence
 from touchline.statistics.asymptotic_sequence import best_rho as best_rho
 from touchline.statistics.betting import BettingProcess as BettingProcess
-from touchline.statistics.bootstrap import RESAMPLES as RESAMPLES
 from touchline.statistics.bootstrap import Dependence as Dependence
+from touchline.statistics.bootstrap import RESAMPLES as RESAMPLES
 from touchline.statistics.bootstrap import optimal_block_length as optimal_block_length
 from touchline.statistics.bootstrap import stationary_indices as stationary_indices
+from touchline.statistics.calibration_monitor import CalibrationGuardrail as CalibrationGuardrail
+from touchline.statistics.calibration_monitor import CalibrationMonitor as CalibrationMonitor
 from touchline.statistics.clusters import cluster_codes as cluster_codes
 from touchline.statistics.clusters import cluster_means as cluster_means
-from touchline.statistics.comparison import MIN_CLUSTERS as MIN_CLUSTERS
 from touchline.statistics.comparison import Comparison as Comparison
+from touchline.statistics.comparison import MIN_CLUSTERS as MIN_CLUSTERS
 from touchline.statistics.comparison import paired_comparison as paired_comparison
 from touchline.statistics.drift import ColumnDrift as ColumnDrift
 from touchline.statistics.drift import check_columns as check_columns
@@ -18,6 +20,9 @@ from touchline.statistics.effective_size import EffectiveSize as EffectiveSize
 from touchline.statistics.effects import psi as psi
 from touchline.statistics.effects import psi_of_numbers as psi_of_numbers
 from touchline.statistics.effects import wasserstein as wasserstein
+from touchline.statistics.end_of_test import EndDecision as EndDecision
+from touchline.statistics.end_of_test import decide_at_end as decide_at_end
+from touchline.statistics.end_of_test import decide_at_end_by_cluster as decide_at_end_by_cluster
 from touchline.statistics.gains import CLIP as CLIP
 from touchline.statistics.gains import Gains as Gains
 from touchline.statistics.gains import Loss as Loss
@@ -27,6 +32,8 @@ from touchline.statistics.gains import day_gains as day_gains
 from touchline.statistics.gains import largest_loss as largest_loss
 from touchline.statistics.gains import paired_gains as paired_gains
 from touchline.statistics.gains import within_day_correlation as within_day_correlation
+from touchline.statistics.harm_test import HarmRule as HarmRule
+from touchline.statistics.harm_test import HarmTest as HarmTest
 from touchline.statistics.intervals import ConfidenceInterval as ConfidenceInterval
 from touchline.statistics.intervals import interval as interval
 from touchline.statistics.intervals import jackknife_interval as jackknife_interval
@@ -53,6 +60,7 @@ from touchline.statistics.profile import Profile as Profile
 from touchline.statistics.profile import build_profile as build_profile
 from touchline.statistics.profile import level_codes as level_codes
 from touchline.statistics.proportions import clopper_pearson as clopper_pearson
+from touchline.statistics.rate_monitor import RateMonitor as RateMonitor
 from touchline.statistics.rate_sequence import RateCount as RateCount
 from touchline.statistics.rate_sequence import RateGuardrail as RateGuardrail
 from touchline.statistics.rate_sequence import RateVerdict as RateVerdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 
 group = typer.Typer(help="The rollout of a version in Staging: start, status, steps, its log.", no_args_is_help=True)
 
+NumberOption = Annotated[int | None, typer.Option("--number", help="Number of a rollout; default: the newest.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Reason, for the log of decisions.")]
 
 
 def register(app: typer.Typer) -> None:
     app.add_typer(group, name="rollout")
-    for command in (start, status, check, approve, pause, resume, abort, history):
+    for command in (start, status, check, approve, pause, resume, abort, history, report):
         group.command()(command)
 
 
@@ -47,7 +49,7 @@ def start(
 
 
 def status(
-    number: Annotated[int | None, typer.Option("--number", help="Number of a rollout; default: the newest.")] = None,
+    number: NumberOption = None,
     *,
     project: ProjectOption = None,
     as_json: JsonOption = False,
@@ -131,6 +133,24 @@ def history(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     rows = (_event_row(state, event) for state in states for event in reversed(state.events))
     columns = ["rollout", "mode", "version", "when", "what", "%", "who", "why"]
     print_table(f"rollouts of {opened.name}", columns, rows)
+
+
+def report(
+    out: Annotated[Path, typer.Option("--out", help="HTML file to write.")],
+    number: NumberOption = None,
+    *,
+    project: ProjectOption = None,
+) -> None:
+    """Write a rollout as an HTML page: verdict, plot, evidence, decisions, the frozen rule.
+
+    Example: touchline rollout report --out rollout.html -p football
+    """
+    opened = open_project(project)
+    state = _find(opened, number)
+    if state is None:
+        raise errors.UnknownName("rollout", "newest", [])
+    out.write_text(rollout.report_page(_report(opened, state)).to_html(), encoding="utf-8")
+    typer.echo(f"report of rollout {state.experiment.number} written to {out}")
 
 
 def _event_row(state: RolloutState, event: RolloutEvent) -> list[object]:

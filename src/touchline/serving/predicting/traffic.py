@@ -6,10 +6,8 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from pydantic import ValidationError
-
 from touchline.http.problems import Problem
-from touchline.http.statuses import is_server_error, problem_of_any
+from touchline.http.statuses import is_server_error
 from touchline.rollout import Assignment, Routing, assign
 from touchline.serving.predicting.predict import NewId, Predictor
 from touchline.serving.predicting.scored_row import Answered, RequestContext, RolloutTags, Row
@@ -122,7 +120,7 @@ class Traffic:
         new_id: NewId,
     ) -> None:
         failed = replace(tags, role="failed")
-        text = str(failure) if isinstance(failure, ValidationError) else str(problem_of_any(failure, None))
+        text = f"{type(failure).__name__}: {failure}"
         self._record(predictor.failure_line(row, context, failed, text, new_id))
 
 
