@@ -126,9 +126,7 @@ class RateMonitor:
 
 
 def _with_counts(start: RateStart, new: RateCount, old: RateCount) -> RateStart:
-    return RateStart(
-        start.number, start.new.update(new.events, new.trials), start.old.update(old.events, old.trials)
-    )
+    return RateStart(start.number, start.new.update(new.events, new.trials), start.old.update(old.events, old.trials))
 
 
 def _retained(starts: tuple[RateStart, ...], opened: int) -> tuple[RateStart, ...]:

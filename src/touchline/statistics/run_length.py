@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any, Final, Self
 
 import numpy as np
@@ -13,7 +14,7 @@ from touchline.errors import InvalidSample
 from touchline.statistics.samples import FloatArray, finite_sample
 
 # Bets as shares of the largest possible one, equally weighted: from small changes to large ones.
-_BETS: Final = np.array([1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0])
+_BETS: Final = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,18 @@ class RiseDetector:
         >>> steps
         11
         """
-        value = max(float(finite_sample("A detector of a rise", [payoff])[0]), self.least)
-        values = (np.asarray(self.values) + 1) * (1 + _BETS / -self.least * value)
+        if not isfinite(payoff):
+            raise InvalidSample("A detector of a rise", f"the payoff {payoff}", "a finite number")
+        value = max(payoff, self.least)
+        values = tuple(
+            (before + 1) * (1 - bet / self.least * value) for before, bet in zip(self.values, _BETS, strict=True)
+        )
         cumulative = self.cumulative + value
         is_new_low = cumulative < self.lowest
         lowest, since = (cumulative, self.step + 1) if is_new_low else (self.lowest, self.since)
-        if float(values.mean()) >= self.limit:
+        if sum(values) / len(values) >= self.limit:
             return type(self)(self.limit, self.least, step=self.step + 1, since=self.step + 1), True
-        return type(self)(
-            self.limit, self.least, tuple(values.tolist()), self.step + 1, cumulative, lowest, since
-        ), False
+        return type(self)(self.limit, self.least, values, self.step + 1, cumulative, lowest, since), False
 
     @property
     def level(self) -> float:
