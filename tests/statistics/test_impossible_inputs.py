@@ -155,6 +155,15 @@ IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
         lambda: statistics.delay_distribution([NAN], [1.0]),
     ],
     "least_payoff": [lambda: statistics.least_payoff([]), lambda: statistics.least_payoff([INF])],
+    "estimate_prior_shift": [
+        lambda: statistics.estimate_prior_shift([[0.5, 0.5]], [[1.0]], [0]),
+        lambda: statistics.estimate_prior_shift([[NAN, 0.5]], [[0.5, 0.5]] * 2, [0, 1]),
+    ],
+    "with_prior": [lambda: statistics.with_prior([[0.5, 0.5]], [0.0, 1.0], [0.5, 0.5])],
+    "row_shift": [
+        lambda: statistics.row_shift([[1.0]], [[1.0, 2.0]]),
+        lambda: statistics.row_shift(np.empty((0, 1)), [[1.0]]),
+    ],
     "fisher": [lambda: statistics.fisher((-1, 5), (1, 5))],
     "measure_inflation": [
         lambda: statistics.measure_inflation(np.array([[1.0], [NAN]])),

@@ -14,6 +14,10 @@ from touchline.monitoring.loss_alarm import LossIncident as LossIncident
 from touchline.monitoring.loss_alarm import LossReference as LossReference
 from touchline.monitoring.loss_alarm import loss_alarm as loss_alarm
 from touchline.monitoring.loss_alarm import loss_reference as loss_reference
+from touchline.monitoring.loss_estimate import LabelledSample as LabelledSample
+from touchline.monitoring.loss_estimate import LossEstimate as LossEstimate
+from touchline.monitoring.loss_estimate import OpenSample as OpenSample
+from touchline.monitoring.loss_estimate import estimate_loss as estimate_loss
 from touchline.monitoring.performance import PerformanceVerdict as PerformanceVerdict
 from touchline.monitoring.performance import TestWindow as TestWindow
 from touchline.monitoring.performance import check_performance as check_performance

@@ -13,6 +13,8 @@ from touchline.statistics.clusters import cluster_means as cluster_means
 from touchline.statistics.comparison import MIN_CLUSTERS as MIN_CLUSTERS
 from touchline.statistics.comparison import Comparison as Comparison
 from touchline.statistics.comparison import paired_comparison as paired_comparison
+from touchline.statistics.density_ratio import RowShift as RowShift
+from touchline.statistics.density_ratio import row_shift as row_shift
 from touchline.statistics.drift import ColumnDrift as ColumnDrift
 from touchline.statistics.drift import check_columns as check_columns
 from touchline.statistics.drift import inflation_of as inflation_of
@@ -54,6 +56,9 @@ from touchline.statistics.predictive_power import is_beyond_chance as is_beyond_
 from touchline.statistics.predictive_power import mid_ranks as mid_ranks
 from touchline.statistics.predictive_power import number_levels as number_levels
 from touchline.statistics.predictive_power import separation as separation
+from touchline.statistics.prior_shift import PriorShift as PriorShift
+from touchline.statistics.prior_shift import estimate_prior_shift as estimate_prior_shift
+from touchline.statistics.prior_shift import with_prior as with_prior
 from touchline.statistics.profile import CategoryColumn as CategoryColumn
 from touchline.statistics.profile import NumberColumn as NumberColumn
 from touchline.statistics.profile import Profile as Profile

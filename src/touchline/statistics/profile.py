@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,8 @@ class Profile:
     """Exact summaries of every column over all rows, and a sample of whole rows with their clusters.
 
     The sample is encoded as vectors are: numbers as they are, categories as the level's index, unseen as -1, null
-    as NaN. Its columns are in the order of `columns`, features first, then the model's outputs.
+    as NaN. Its columns are in the order of `columns`, features first, then the model's outputs. `sample_places` are the
+    numbers of its rows in time order among all rows; empty in profiles that did not store them.
     """
 
     columns: tuple[Column, ...]
@@ -74,6 +75,7 @@ class Profile:
     clusters: int
     sample: FloatArray
     sample_clusters: CodeArray
+    sample_places: CodeArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -95,6 +97,7 @@ class Profile:
             "header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
             "sample": self.sample,
             "sample_clusters": self.sample_clusters,
+            "sample_places": self.sample_places,
         }
 
     @classmethod
@@ -105,7 +108,9 @@ class Profile:
             schema = header["schema"]
             raise InvalidSample("A drift profile", f"schema {schema}", f"schema {SCHEMA}: train the model again")
         columns = tuple(_column_from(stored) for stored in header["columns"])
-        return cls(columns, header["rows"], header["clusters"], arrays["sample"], arrays["sample_clusters"])
+        places = {"sample_places": arrays["sample_places"]} if "sample_places" in arrays else {}
+        sample = (arrays["sample"], arrays["sample_clusters"])
+        return cls(columns, header["rows"], header["clusters"], *sample, **places)
 
 
 def build_profile(
@@ -140,7 +145,7 @@ def build_profile(
     together = np.column_stack([matrix, *given.values()])
     columns = [_with_inflation(column, together[:, at], codes) for at, column in enumerate(columns)]
     kept = _sampled_rows(codes)
-    return Profile(tuple(columns), len(matrix), len(np.unique(codes)), together[kept], codes[kept])
+    return Profile(tuple(columns), len(matrix), len(np.unique(codes)), together[kept], codes[kept], kept)
 
 
 def level_codes(column: CategoryColumn, values: FloatArray) -> CodeArray:
