@@ -59,7 +59,8 @@ def open_production(project: Project, stores: Registry) -> ProductionRelease:
 def test_rows(project: Project, stores: Registry, production: ProductionRelease) -> TestRows:
     """The test rows of the version, evaluated by the score that the project trains for."""
     version, manifest = production.version, production.release.read_manifest()
-    frame = read_predictions(stores, version)
+    # In the order of the profile, whose sample names its rows by their place in time.
+    frame = read_predictions(stores, version).sort("cutoff", maintain_order=True)
     labels, predictions = labels_and_predictions(frame, manifest.classes)
     score = project.training.score_for(manifest.task)
     window = TestWindow(

@@ -21,6 +21,8 @@ from touchline.monitoring.loss_estimate import estimate_loss as estimate_loss
 from touchline.monitoring.performance import PerformanceVerdict as PerformanceVerdict
 from touchline.monitoring.performance import TestWindow as TestWindow
 from touchline.monitoring.performance import check_performance as check_performance
+from touchline.monitoring.performance import mature_rows as mature_rows
+from touchline.monitoring.performance import with_estimate as with_estimate
 from touchline.monitoring.performance_reports import PerformanceReports as PerformanceReports
 from touchline.monitoring.release_drift import check_release_drift as check_release_drift
 from touchline.monitoring.spec import Alerts as Alerts

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from touchline.monitoring.live_rows import LiveRows, RowShape
 from touchline.monitoring.loss_alarm import MIN_DAYS, AlarmState, LossReference, loss_alarm, loss_reference
+from touchline.monitoring.loss_estimate import LossEstimate
 from touchline.monitoring.spec import Performance
 from touchline.registry import MetricValue
 from touchline.statistics import cluster_codes, interval, maturity_age
@@ -113,6 +114,7 @@ class PerformanceVerdict:
     incidents: tuple[tuple[str, str, str | None], ...] = ()
     alarm_level: float = 0.0
     alarm_limit: float | None = None
+    estimate: LossEstimate | None = None
     notes: tuple[str, ...] = field(default=())
 
     def to_json(self) -> dict[str, Any]:
@@ -123,6 +125,21 @@ class PerformanceVerdict:
     def onset_on(self) -> str | None:
         """The day since which the loss is above its limit, while an incident is open."""
         return self.incidents[-1][0] if self.incidents and self.incidents[-1][2] is None else None
+
+
+def with_estimate(verdict: PerformanceVerdict, estimate: LossEstimate) -> PerformanceVerdict:
+    """The verdict with the estimate of rows without an outcome; a prior shift says what mends it."""
+    notes = verdict.notes
+    if estimate.prior.is_shift():
+        shares = ", ".join(
+            f"{before:.0%} → {now:.0%}" for before, now in zip(estimate.prior.before, estimate.prior.now, strict=True)
+        )
+        notes = (
+            *notes,
+            f"Prior shift: the shares of the classes changed ({shares}) and explain the new probabilities. Calibrating "
+            "for the new shares mends it; a new training is not needed.",
+        )
+    return replace(verdict, estimate=estimate, notes=notes, message=f"{verdict.message} {estimate.message}")
 
 
 def mature_rows(live: LiveRows, *, share: float, now: datetime) -> tuple[LiveRows, float | None]:
