@@ -1,3 +1,8 @@
+from touchline.monitoring.cause import Cause as Cause
+from touchline.monitoring.cause import CauseModel as CauseModel
+from touchline.monitoring.cause import CauseReport as CauseReport
+from touchline.monitoring.cause import LossWindow as LossWindow
+from touchline.monitoring.cause import explain_loss as explain_loss
 from touchline.monitoring.current import CurrentRows as CurrentRows
 from touchline.monitoring.current import Window as Window
 from touchline.monitoring.current import read_current as read_current
