@@ -33,7 +33,7 @@ Probe = Callable[[str], str]
 
 
 # Parts of a rule that the declaration does not say.
-_DECIDED_AT_START: Final = ("candidate", "reference", "counts_each", "target")
+_DECIDED_AT_START: Final = ("candidate", "reference", "counts_each", "target", "bounds", "spread")
 
 
 @dataclass(frozen=True)
@@ -122,9 +122,12 @@ def _go_live(context: PipelineContext, version: ModelVersion, actor: str) -> Fol
     _end_holdout(context, version)
     promotion = move_to_production(context, version.version, reason="a refresh that has passed its gates")
     policy, live = _policy(context), promotion.promoted.version
-    if not policy.holdout_days or not live.classes:
+    if not policy.holdout_days:
         return Followed(promotion)
-    state = start_holdout(stores, live, before, policy, _starting(context, actor, "a refresh went live"))
+    try:
+        state = start_holdout(stores, live, before, policy, _starting(context, actor, "a refresh went live"))
+    except RolloutRefused as refusal:
+        return Followed(promotion, str(refusal))
     days = f"{policy.holdout_days:g} days"
     message = f"version {before.version} predicts beside it for {days} (rollout {state.experiment.number})"
     return Followed(promotion, message)
@@ -150,7 +153,8 @@ def _changed_rule(context: PipelineContext, state: RolloutState) -> list[str]:
     declared = rule_of(_policy(context), *versions, mode=rule.mode, maturity=starting.maturity)
     if rule.mode != "holdout" and _policy(context).mode != rule.mode:
         return ["mode"]
-    return [part for part in rule.differences(declared) if part not in _DECIDED_AT_START]
+    decided = {*_DECIDED_AT_START, *(() if _policy(context).margin is not None else ("margin",))}
+    return [part for part in rule.differences(declared) if part not in decided]
 
 
 def _policy(context: PipelineContext) -> Rollout:

@@ -52,7 +52,8 @@ def check_guardrails(
     database: Database, experiment: Experiment, pairs: OutcomePairs | None = None
 ) -> tuple[GuardrailResult, ...]:
     """The guardrails of a rollout on all that was logged of it so far; `pairs` are what its outcomes say."""
-    calibration = [one for one in experiment.rule.guardrails if one.kind == "calibration"]
+    has_classes = bool(experiment.rule.classes)
+    calibration = [one for one in experiment.rule.guardrails if one.kind == "calibration" and has_classes]
     rates = GuardrailWatch(database, experiment).check()
     return (*rates, *(_calibration(one, experiment, pairs) for one in calibration if pairs is not None))
 

@@ -31,7 +31,8 @@ class RolloutRule:
     `candidate` shall take over from `reference`. In a holdout it is the predecessor, which predicts beside the refresh
     that has taken over. `counts_each`: past pairs of one cluster were uncorrelated, so that each outcome counts.
     `reserved` is the share of `alpha` that is kept for the end; `target` the number of outcomes at which the asymptotic
-    witness is narrowest; `maturity_seconds` the age of a prediction that counts.
+    witness is narrowest; `maturity_seconds` the age of a prediction that counts. Of numbers (no `classes`) outcomes
+    count up to `bounds`, and `spread` is the standard deviation of Production's errors.
     """
 
     mode: RoutingMode
@@ -47,6 +48,8 @@ class RolloutRule:
     alpha: float = 0.05
     reserved: float = 0.2
     margin: float = 0.01
+    bounds: tuple[float, float] = (0.0, 1.0)
+    spread: float = 1.0
     target: int = 1000
     min_days: float = 7.0
     longest_days: float = 90.0
@@ -106,6 +109,7 @@ class RolloutRule:
             "reference": Side(**stored["reference"]),
             "classes": tuple(stored["classes"]),
             "steps": tuple(stored["steps"]),
+            "bounds": tuple(stored["bounds"]),
             "guardrails": tuple(Guardrail(**guardrail) for guardrail in stored["guardrails"]),
         }
         return cls(**{**stored, **changed})

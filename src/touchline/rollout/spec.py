@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 Share = Annotated[int, Field(ge=1, le=100)]
 Mode = Literal["shadow", "ab", "canary"]
 GuardrailKind = Literal["errors", "slow", "calibration"]
-Metric = Literal["log_loss", "brier", "rps"]
+Metric = Literal["log_loss", "brier", "rps", "mse", "mae"]
 SampleRatioAction = Literal["hold", "abort", "warn"]
 
 
@@ -61,9 +61,9 @@ class Rollout(BaseModel):
     `guardrails` alone, where no outcome arrives.
 
     `alpha` is the chance to promote a version that is not better; `margin` is the mean difference in `metric` that
-    makes no difference. Each step of `ab` and `canary` lasts `min_days` or longer; the rollout ends after
-    `longest_days`. A prediction counts once it is `maturity` old, so that outcomes which arrive early do not weigh
-    more; by default the task's `label_horizon`.
+    makes no difference: by default 0.01, of numbers 2 % of Production's loss. Each step of `ab` and `canary` lasts
+    `min_days` or longer; the rollout ends after `longest_days`. A prediction counts once it is `maturity` old, so that
+    outcomes which arrive early do not weigh more; by default the task's `label_horizon`.
 
     >>> Rollout(mode="ab", steps=(10, 100), unit="user_id").steps
     (10, 100)
@@ -72,6 +72,7 @@ class Rollout(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     MARGIN: ClassVar[float] = 0.01
+    RELATIVE_MARGIN: ClassVar[float] = 0.02
 
     mode: Mode = "shadow"
     steps: Annotated[tuple[Share, ...], Field(min_length=1)] = (10, 25, 50, 100)
@@ -81,9 +82,9 @@ class Rollout(BaseModel):
         description="request field that keeps its variant: an input, an entity key or example_id; default: the request",
     )
     cluster: bool = Field(default=False, description="outcomes of one cluster, such as a day, are dependent")
-    metric: Metric = "log_loss"
+    metric: Metric | None = Field(default=None, description="default: log_loss, of numbers mse")
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    margin: Annotated[float, Field(gt=0)] = MARGIN
+    margin: Annotated[float | None, Field(gt=0)] = None
     min_days: Annotated[float, Field(ge=0)] = 7
     longest_days: Annotated[float, Field(gt=0)] = 90
     maturity: timedelta | None = None
