@@ -11,7 +11,7 @@ from scipy.stats import ttest_1samp
 
 from tests.rollout.life import FloatArray, Life
 from touchline.errors import RolloutConflict, RolloutNotRunning
-from touchline.rollout import Guardrail, Note, Rollout, approve_step, steer
+from touchline.rollout import EventNote, Guardrail, Rollout, approve_step, steer
 
 DAY = timedelta(days=1)
 SHADOW = Rollout(mode="shadow", min_days=3, longest_days=60)
@@ -199,9 +199,9 @@ def test_a_version_promoted_by_hand_ends_its_own_rollout(tmp_path: Path) -> None
 def test_two_checks_at_once_do_not_both_write(tmp_path: Path) -> None:
     life = Life(tmp_path)
     first = life.start(SHADOW)
-    life.records.add(first, "pause", Note("one"), clock=life.clock)
+    life.records.add(first, "pause", EventNote("one"), clock=life.clock)
     with pytest.raises(RolloutConflict):
-        life.records.add(first, "pause", Note("two"), clock=life.clock)
+        life.records.add(first, "pause", EventNote("two"), clock=life.clock)
 
 
 def test_a_harmful_refresh_is_rolled_back_and_a_harmless_one_stays(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from touchline.automation.promotion import Promotion, move_to_production, roll_b
 from touchline.errors import RolloutRefused
 from touchline.registry import Decision, Releases, declared_families, read_version
 from touchline.rollout import (
-    Note,
+    EventNote,
     Rollout,
     RolloutContext,
     RolloutRecords,
@@ -66,7 +66,7 @@ def check_running(context: PipelineContext, probe: Probe | None = None) -> Rollo
     records = RolloutRecords(context.stores.database, context.project.name)
     state = records.running()
     if state is not None and (changed := _changed_rule(context, state)):
-        note = Note(f"the declaration changed its {', '.join(changed)}; a rollout keeps the rule it began with")
+        note = EventNote(f"the declaration changed its {', '.join(changed)}; a rollout keeps the rule it began with")
         after = records.add(state, "superseded", note, clock=context.clock)
         return report_on(context.stores.database, context.project.name, after, context.clock.now())
     return check_rollout(rollout_context(context, probe))
@@ -141,7 +141,7 @@ def _end_holdout(context: PipelineContext, version: ModelVersion) -> None:
     if state is None:
         return
     report = report_on(stores.database, name, state, context.clock.now())
-    note = Note(f"version {version.version} refreshed it. {report.sentence}", evidence=report.findings())
+    note = EventNote(f"version {version.version} refreshed it. {report.sentence}", evidence=report.findings())
     records.add(state, "superseded", note, clock=context.clock)
 
 

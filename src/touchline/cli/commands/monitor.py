@@ -7,6 +7,7 @@ import typer
 from touchline import automation, monitoring
 from touchline.cli.opening import JsonOption, ProjectOption, open_project
 from touchline.cli.output import print_json, print_table
+from touchline.cli.processes.alerting import alerts_after
 
 group = typer.Typer(help="Checks of the model in Production.", no_args_is_help=True)
 
@@ -30,7 +31,8 @@ def drift(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     Example: touchline monitor drift -p football
     """
     opened = open_project(project)
-    verdict = automation.check_production_drift(opened.project, opened.stores)
+    with alerts_after(opened):
+        verdict = automation.check_production_drift(opened.project, opened.stores)
     if as_json:
         print_json(verdict.to_json())
         return

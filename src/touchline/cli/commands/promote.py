@@ -11,6 +11,7 @@ import typer
 from touchline import automation, registry
 from touchline.cli.opening import JsonOption, ProjectOption, actor, open_project, pipeline_context
 from touchline.cli.output import print_json
+from touchline.cli.processes.alerting import alerts_after
 
 if TYPE_CHECKING:
     from touchline.automation import Promotion
@@ -60,7 +61,9 @@ def promote(options: PromoteOptions) -> None:
         preview = automation.preview_version(context, record, decision)
         print_json(preview) if options.as_json else _print_preview(preview, options)
         return
-    print_promotion(automation.promote_version(context, record, decision), as_json=options.as_json)
+    with alerts_after(opened):
+        promotion = automation.promote_version(context, record, decision)
+    print_promotion(promotion, as_json=options.as_json)
 
 
 def _print_preview(preview: PromotionPreview, options: PromoteOptions) -> None:
