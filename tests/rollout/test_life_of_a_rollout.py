@@ -11,7 +11,7 @@ from scipy.stats import ttest_1samp
 
 from tests.rollout.life import FloatArray, Life
 from touchline.errors import RolloutConflict, RolloutNotRunning
-from touchline.rollout import Guardrail, Note, Rollout, approve_step, steer
+from touchline.rollout import EventNote, Guardrail, Rollout, approve_step, steer
 
 DAY = timedelta(days=1)
 SHADOW = Rollout(mode="shadow", min_days=3, longest_days=60)
@@ -199,9 +199,9 @@ def test_a_version_promoted_by_hand_ends_its_own_rollout(tmp_path: Path) -> None
 def test_two_checks_at_once_do_not_both_write(tmp_path: Path) -> None:
     life = Life(tmp_path)
     first = life.start(SHADOW)
-    life.records.add(first, "pause", Note("one"), clock=life.clock)
+    life.records.add(first, "pause", EventNote("one"), clock=life.clock)
     with pytest.raises(RolloutConflict):
-        life.records.add(first, "pause", Note("two"), clock=life.clock)
+        life.records.add(first, "pause", EventNote("two"), clock=life.clock)
 
 
 def test_a_harmful_refresh_is_rolled_back_and_a_harmless_one_stays(tmp_path: Path) -> None:
@@ -220,3 +220,21 @@ def test_a_harmful_refresh_is_rolled_back_and_a_harmless_one_stays(tmp_path: Pat
 def _folders(tmp_path: Path) -> None:
     for name in ("harmful", "harmless"):
         (tmp_path / name).mkdir()
+
+
+def test_probabilities_that_miss_the_frequency_breach_a_calibration_guardrail(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.start(Rollout(mode="shadow", min_days=1, guardrails=(Guardrail.calibration(margin=0.05),), margin=0.0001))
+    for _ in range(6):
+        life.a_day(100, candidate=np.full(100, 0.65), production=np.full(100, 0.35), truth=np.full(100, 0.5))
+        life.check()
+    assert life.ended == "aborted"
+    assert "frequency minus predicted, in points: yes -1" in life.report().sentence
+
+
+def test_a_holdout_ends_with_its_realised_gain(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.hold_out(Rollout(holdout_days=5))
+    days(life, 6, new=0.2, old=0.1)
+    gains = -gains_by_hand(life)
+    assert f"the realised gain in log_loss is {gains.mean():.4f} (from " in life.report().sentence

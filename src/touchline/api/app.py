@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
 
-from touchline.api import feature_store, freshness, model_health, push, rollouts, system_health
+from touchline.api import alerts, feature_store, freshness, model_health, push, rollouts, system_health
 from touchline.api.state import Api, project_name
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ _ROUTERS = (
     feature_store.router,
     push.router,
     rollouts.router,
+    alerts.router,
 )
 
 

@@ -1,3 +1,6 @@
+from touchline.automation.alert_checks import alerting_of as alerting_of
+from touchline.automation.alert_checks import check_alerts as check_alerts
+from touchline.automation.alert_checks import report_damage as report_damage
 from touchline.automation.damage import Damage as Damage
 from touchline.automation.damage import Repair as Repair
 from touchline.automation.gate_inputs import material_of as material_of

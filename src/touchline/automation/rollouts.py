@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from touchline.automation.promotion import Promotion, move_to_production, roll_back
 from touchline.errors import RolloutRefused
 from touchline.registry import Decision, Releases, declared_families, read_version
 from touchline.rollout import (
-    Note,
+    EventNote,
     Rollout,
     RolloutContext,
     RolloutRecords,
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 Probe = Callable[[str], str]
 """Asks the running server whether a release, by id, answers; says so in words. Raises a `TouchlineError`."""
+
+
+# Parts of a rule that the declaration does not say.
+_DECIDED_AT_START: Final = ("candidate", "reference", "counts_each", "target", "bounds", "spread")
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def check_running(context: PipelineContext, probe: Probe | None = None) -> Rollo
     records = RolloutRecords(context.stores.database, context.project.name)
     state = records.running()
     if state is not None and (changed := _changed_rule(context, state)):
-        note = Note(f"the declaration changed its {', '.join(changed)}; a rollout keeps the rule it began with")
+        note = EventNote(f"the declaration changed its {', '.join(changed)}; a rollout keeps the rule it began with")
         after = records.add(state, "superseded", note, clock=context.clock)
         return report_on(context.stores.database, context.project.name, after, context.clock.now())
     return check_rollout(rollout_context(context, probe))
@@ -118,9 +122,12 @@ def _go_live(context: PipelineContext, version: ModelVersion, actor: str) -> Fol
     _end_holdout(context, version)
     promotion = move_to_production(context, version.version, reason="a refresh that has passed its gates")
     policy, live = _policy(context), promotion.promoted.version
-    if not policy.holdout_days or not live.classes:
+    if not policy.holdout_days:
         return Followed(promotion)
-    state = start_holdout(stores, live, before, policy, _starting(context, actor, "a refresh went live"))
+    try:
+        state = start_holdout(stores, live, before, policy, _starting(context, actor, "a refresh went live"))
+    except RolloutRefused as refusal:
+        return Followed(promotion, str(refusal))
     days = f"{policy.holdout_days:g} days"
     message = f"version {before.version} predicts beside it for {days} (rollout {state.experiment.number})"
     return Followed(promotion, message)
@@ -134,7 +141,7 @@ def _end_holdout(context: PipelineContext, version: ModelVersion) -> None:
     if state is None:
         return
     report = report_on(stores.database, name, state, context.clock.now())
-    note = Note(f"version {version.version} refreshed it. {report.sentence}", evidence=report.findings())
+    note = EventNote(f"version {version.version} refreshed it. {report.sentence}", evidence=report.findings())
     records.add(state, "superseded", note, clock=context.clock)
 
 
@@ -146,7 +153,8 @@ def _changed_rule(context: PipelineContext, state: RolloutState) -> list[str]:
     declared = rule_of(_policy(context), *versions, mode=rule.mode, maturity=starting.maturity)
     if rule.mode != "holdout" and _policy(context).mode != rule.mode:
         return ["mode"]
-    return [part for part in rule.differences(declared) if part not in ("candidate", "reference")]
+    decided = {*_DECIDED_AT_START, *(() if _policy(context).margin is not None else ("margin",))}
+    return [part for part in rule.differences(declared) if part not in decided]
 
 
 def _policy(context: PipelineContext) -> Rollout:

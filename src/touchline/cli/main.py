@@ -9,6 +9,7 @@ import typer
 
 from touchline import errors
 from touchline.cli.commands import (
+    alerts,
     data,
     features,
     keys,
@@ -30,7 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for module in (project, data, features, train, models, rollout, serve, predictions, monitor, keys, system):
+for module in (project, data, features, train, models, rollout, serve, predictions, monitor, alerts, keys, system):
     module.register(app)
 
 

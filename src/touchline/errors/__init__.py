@@ -16,13 +16,14 @@
                 LooksAhead
             AddressUnusable, CandidateUnfit, ClassesUnordered, ClockNotFrozen, ClockRunsForward,
             ColumnUnknown, DriftColumnUnknown, EntityKeyMissing, EntityNotFound, FeatureNotANumber,
-            FeatureNotFound, FeatureTypeMoved, FolderNotEmpty, IllegalStageChange, InvalidContract,
-            InvalidEntityKey, InvalidEntityRows, InvalidFilter, InvalidInstant, InvalidOutcomeTime,
-            InvalidProject, InvalidProjectName, InvalidPush, InvalidRequestField, InvalidSetting, KeyNotFound,
-            KeyRequired, ManifestNotFound, MissingColumns, MissingDependency, NotAPair, NotPortable,
-            NothingNamed, NothingToLearnFrom, ProjectExists, ProjectNotFound, ReasonMissing, RepeatedKey,
-            RolloutNotRunning, RolloutRefused, RunNotFound, SnapshotNotFound, SnapshotPruned,
-            SourceFormatNotRead, TargetNeverVaries, TaskUnfit, UnknownName, UnknownPlugin, UnknownPrediction,
+            FeatureNotFound, FeatureTypeMoved, FolderMissing, FolderNotEmpty, IllegalStageChange,
+            IncidentNotFound, InvalidContract, InvalidEntityKey, InvalidEntityRows, InvalidFilter,
+            InvalidInstant, InvalidOutcomeTime, InvalidProject, InvalidProjectName, InvalidPush,
+            InvalidRequestField, InvalidSetting, KeyNotFound, KeyRequired, ManifestNotFound, MissingColumns,
+            MissingDependency, NotAPair, NotPortable, NothingNamed, NothingToLearnFrom, ProjectExists,
+            ProjectNotFound, ReasonMissing, RepeatedKey, RolloutNotRunning, RolloutRefused, RunNotFound,
+            RunValueUnknown, SilenceInvalid, SnapshotNotFound, SnapshotPruned, SourceFormatNotRead,
+            TargetNeverVaries, TargetNotFound, TaskUnfit, UnknownName, UnknownPlugin, UnknownPrediction,
             UnknownScore, UnreadableJson, VersionNotFound, ViewNotFound
         BatchRejected, BudgetExceeded, ClassMissing, ColumnRetyped, ColumnsMismatch, DiskFull, EvidenceMoved,
         GateFailed, HistoryMoved, InvalidObjectKey, InvalidSample, LabelsAllEqual, LabelsUnusable,
@@ -31,12 +32,13 @@
         PortTaken, ProbeFailed, ProcessFailed, ProfileMismatch, ProviderFailed, ReleaseNotFound,
         ReleaseTampered, RolloutConflict, ServerRefused, ServerUnreachable, SourceFileEmpty,
         SourceFileMissing, SourceFileUnreadable, StageConflict, StoredFileDamaged, TooFewClusters,
-        TooFewExamples, TrackingMismatch, TrackingUnavailable, WorkerLost
+        TooFewExamples, TrackingMismatch, TrackingUnavailable, WebhookUnverified, WorkerLost
 
 A message says what happened to which thing, the value found and the value allowed, and the next step.
 It is built in the class, so that every call site raises the same words; the facts stay as attributes.
 """
 
+from touchline.errors.alerts import *
 from touchline.errors.base import *
 from touchline.errors.data import *
 from touchline.errors.features import *

@@ -12,6 +12,7 @@ from touchline.errors import (
     EntityNotFound,
     FeatureNotANumber,
     FeaturesExpired,
+    IncidentNotFound,
     InvalidOutcomeTime,
     InvalidProject,
     InvalidPush,
@@ -66,6 +67,7 @@ class Conflict(Problem):
 _CONFLICTS: Final = (RolloutConflict, RolloutNotRunning)
 _NOT_FOUND: Final = (
     EntityNotFound,
+    IncidentNotFound,
     ObjectNotFound,
     ReleaseNotFound,
     SnapshotNotFound,

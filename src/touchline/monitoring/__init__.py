@@ -5,7 +5,7 @@ Out: a `PerformanceVerdict` or a `DriftVerdict` with all numbers and the next st
 `drift_reports`.
 Promises: an incident is a risen loss, with at most one false one a year; drift alone is reported and explains. One pass
 over the new rows; with too few rows the verdict says how many more it needs; one window that differs is a warning, the
-declared number of windows in a row is drift; secrets of alert addresses are never shown.
+declared number of windows in a row is drift.
 """
 
 from touchline._lazy import lazy_names

@@ -9,6 +9,7 @@ from touchline.monitoring.current import read_current as read_current
 from touchline.monitoring.drift import ColumnVerdict as ColumnVerdict
 from touchline.monitoring.drift import DriftVerdict as DriftVerdict
 from touchline.monitoring.drift import check_drift as check_drift
+from touchline.monitoring.drift import explain_verdict as explain_verdict
 from touchline.monitoring.drift_reports import DriftReports as DriftReports
 from touchline.monitoring.live_rows import LiveRows as LiveRows
 from touchline.monitoring.live_rows import RowShape as RowShape
@@ -30,7 +31,6 @@ from touchline.monitoring.performance import mature_rows as mature_rows
 from touchline.monitoring.performance import with_estimate as with_estimate
 from touchline.monitoring.performance_reports import PerformanceReports as PerformanceReports
 from touchline.monitoring.release_drift import check_release_drift as check_release_drift
-from touchline.monitoring.spec import Alerts as Alerts
 from touchline.monitoring.spec import Drift as Drift
 from touchline.monitoring.spec import Monitoring as Monitoring
 from touchline.monitoring.spec import Performance as Performance

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
 import numpy as np
 
 from touchline.errors import DriftColumnUnknown
-from touchline.monitoring.current import CurrentRows, Window
+from touchline.monitoring.current import MAX_ROWS, CurrentRows, Window
 from touchline.monitoring.spec import Drift
 from touchline.statistics import (
     ColumnDrift,
@@ -20,6 +20,7 @@ from touchline.statistics import (
     check_columns,
     inflation_of,
 )
+from touchline.storage.ulids import ulid_instant
 
 State = Literal["not_enough_data", "stable", "watch", "drift"]
 # Columns that a message names. It counts the others; all are in the verdict.
@@ -54,11 +55,15 @@ class ColumnVerdict(ColumnDrift):
 
 @dataclass(frozen=True)
 class DriftVerdict:
-    """The result of a check. `missing` is the number of rows that the window still needs for a verdict, `answers` the
-    number of all answers of the window that were in the log (None in verdicts that did not store it).
+    """The result of a check of `rows` rows, the last prediction of each example in the window.
+
+    `missing` is the number of rows that the window still needs for a verdict, `answers` the number of all predictions
+    of the window that were in the log: `repeats` are about an example that a later one is about, `left_out` are the
+    oldest above the limit of a check. `reference_rows` counts the rows behind the reference. These are None in verdicts
+    that did not store them.
 
     `detectable_shift` is the power of the check: the shift of one number column, in standard deviations, that differs
-    in 80 % of windows of this size. None where rows are tested in clusters.
+    in about 80 % of windows of this size. None where rows are tested in clusters.
     """
 
     at: datetime
@@ -69,6 +74,9 @@ class DriftVerdict:
     message: str
     columns: tuple[ColumnVerdict, ...] = field(default=())
     answers: int | None = None
+    repeats: int | None = None
+    left_out: int | None = None
+    reference_rows: int | None = None
     detectable_shift: float | None = None
 
     @property
@@ -107,11 +115,13 @@ def check_drift(
     watched = _watched(profile, rule)
     if rows < rule.min_rows:
         missing = rule.min_rows - rows
+        since = "since the last checked window" if window.after else "so far"
         message = (
-            f"Not enough data: {rows} of {rule.min_rows} rows since the last checked window. "
+            f"Not enough data: {rows} of {rule.min_rows} rows {since}. "
             f"{missing} more are needed; these rows stay in the window."
         )
-        return DriftVerdict(now, "not_enough_data", window, rows, missing, message, answers=current.answers)
+        verdict = DriftVerdict(now, "not_enough_data", window, rows, missing, message)
+        return _with_counts(verdict, current, profile)
     checked = check_columns(profile, current.matrix, current.clusters)
     columns = _verdicts([column for column in checked if column.name in watched], rule, _streaks(previous, window))
     state: State = "stable"
@@ -119,7 +129,8 @@ def check_drift(
         state = "drift" if any(column.drifted for column in columns) else "watch"
     shift = None if current.clusters is not None else _detectable_shift(profile, rule, rows, len(columns))
     message = _message(state, columns, rule, rows) + _power_sentence(shift)
-    return DriftVerdict(now, state, window, rows, 0, message, columns, current.answers, shift)
+    verdict = DriftVerdict(now, state, window, rows, 0, message, columns, detectable_shift=shift)
+    return _with_counts(verdict, current, profile)
 
 
 def _detectable_shift(profile: Profile, rule: Drift, rows: int, columns: int) -> float | None:
@@ -143,6 +154,46 @@ def _power_sentence(shift: float | None) -> str:
         ""
         if shift is None
         else f" A window of this size finds a shift of {shift:.2g} standard deviations in about 80 %."
+    )
+
+
+def explain_verdict(verdict: DriftVerdict, rule: Drift) -> list[str]:
+    """The meaning of each number of a verdict: its rows, its window, its reference, the columns of its table."""
+    after, until = verdict.window.after, verdict.window.until
+    since = f"after {ulid_instant(after):%Y-%m-%d %H:%M:%S} UTC" if after else "since its first one"
+    to = f", up to {ulid_instant(until):%Y-%m-%d %H:%M:%S} UTC" if until > after else ""
+    lines = [
+        f"window: the predictions of this release that are in the log {since}{to} (time of the response); a check with "
+        "enough rows ends its window, and the next one starts there"
+    ]
+    if verdict.answers is not None:
+        dropped = [f"{verdict.repeats} that a later prediction of the same example replaces"] if verdict.repeats else []
+        dropped += (
+            [f"the oldest {verdict.left_out}, since a check reads {MAX_ROWS} at most"] if verdict.left_out else []
+        )
+        without = f" without {' and '.join(dropped)}" if dropped else ""
+        lines.append(f"rows: {verdict.rows}, one for each example, of {verdict.answers} predictions{without}")
+    if verdict.reference_rows is not None:
+        lines.append(f"reference: the {verdict.reference_rows} test rows of the training of this release")
+    if verdict.columns:
+        lines += [
+            f"p (adjusted): chance of such a difference without drift, corrected over the {len(verdict.columns)} "
+            f"checked columns; PSI: size of the difference. A column differs where p is at most {rule.alpha:g} and "
+            f"PSI at least {rule.psi_floor:g}",
+            "Wasserstein: distance of the two distributions, for numbers in standard deviations of the reference, for "
+            "categories the share of rows that would have to change their level",
+            f"windows: windows in a row in which the column differs; it has drifted from {rule.windows} on",
+        ]
+    return lines
+
+
+def _with_counts(verdict: DriftVerdict, current: CurrentRows, profile: Profile) -> DriftVerdict:
+    return replace(
+        verdict,
+        answers=current.answers,
+        repeats=current.repeats,
+        left_out=current.left_out,
+        reference_rows=profile.rows,
     )
 
 

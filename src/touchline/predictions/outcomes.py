@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 
 from touchline.errors import InvalidOutcomeTime
+from touchline.predictions.open_examples import OpenExampleRecords
 from touchline.predictions.records import PredictedExamples, PredictionRecord, PredictionRecords, slices
 from touchline.storage import Database
 from touchline.storage.tables import outcomes
@@ -18,6 +19,10 @@ Label = str | float | int | bool
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _CLOCK_SKEW = timedelta(minutes=5)  # of the clock of whoever sends outcomes
 Status = Literal["recorded", "unchanged", "corrected"]
+_UNKNOWN = (
+    "no logged prediction and no open example has the id {!r}; the label is stored, and settles a prediction that "
+    "names this example later"
+)
 
 
 @dataclass(frozen=True)
@@ -62,12 +67,17 @@ class ObservedOutcome:
 
 @dataclass(frozen=True)
 class Receipt:
-    """The status of one stored outcome. `predictions` counts the logged predictions that it settles."""
+    """The status of one stored outcome. `predictions` counts the logged predictions that it settles.
+
+    `note` says so where a first label is of an example that nothing here knows: it is stored all the same, because a
+    label may come before the predictions of its example are in the log.
+    """
 
     example_id: str
     status: Status
     revision: int
     predictions: int
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +123,18 @@ class OutcomeRecords:
             labels = _by_example(predicted, received)
             stored = self.add(connection, labels, source=source, now=now)
             counts = predicted.counts({label.example_id for label in labels})
-        return [Receipt(one.example_id, status, one.revision, counts.get(one.example_id, 0)) for one, status in stored]
+        new = {one.example_id for one, status in stored if status == "recorded"} - counts.keys()
+        unknown = new - OpenExampleRecords(self._database, self._project).find(new).keys() if new else set()
+        return [
+            Receipt(
+                one.example_id,
+                status,
+                one.revision,
+                counts.get(one.example_id, 0),
+                _UNKNOWN.format(one.example_id) if one.example_id in unknown else None,
+            )
+            for one, status in stored
+        ]
 
     def add(
         self, connection: sa.Connection, labels: Sequence[ExampleLabel], *, source: str, now: datetime

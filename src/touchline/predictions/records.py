@@ -110,7 +110,7 @@ class PredictionRecords:
         """The prediction of that id. Raises `UnknownPrediction`."""
         rows = self.read([prediction_id], roles=roles)
         if not rows:
-            raise UnknownPrediction(self._project or "The log", [prediction_id])
+            raise UnknownPrediction(self._project, [prediction_id])
         return rows[0]
 
     def read(self, prediction_ids: Collection[str], *, roles: Collection[str] = ANSWERS) -> list[PredictionRecord]:
@@ -214,7 +214,7 @@ class PredictedExamples:
             keys |= {row.prediction_id: example_key(row.example_id, row.prediction_id) for row in self._rows(query)}
         unknown = sorted(set(prediction_ids) - keys.keys())
         if unknown:
-            raise UnknownPrediction(self._project, unknown)
+            raise UnknownPrediction.of_outcomes(self._project, unknown)
         return keys
 
     def counts(self, example_keys: Collection[str], *, roles: Collection[str] = ANSWERS) -> dict[str, int]:

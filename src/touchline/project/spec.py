@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from touchline.alerts import Alerts
 from touchline.errors import nearest
 from touchline.features import FeatureView
 from touchline.ingest import Source
-from touchline.monitoring import Alerts, Monitoring
+from touchline.monitoring import Monitoring
 from touchline.registry import Gate
 from touchline.rollout import Rollout
 from touchline.training import Task, Training

@@ -81,6 +81,7 @@ from touchline.registry.runs.list_runs import RunQuery as RunQuery
 from touchline.registry.runs.list_runs import RunSummary as RunSummary
 from touchline.registry.runs.list_runs import best_run as best_run
 from touchline.registry.runs.list_runs import compare_runs as compare_runs
+from touchline.registry.runs.list_runs import count_runs as count_runs
 from touchline.registry.runs.list_runs import list_runs as list_runs
 from touchline.registry.runs.mlflow_copies import find_mlflow_damage as find_mlflow_damage
 from touchline.registry.runs.record import Recorded as Recorded

@@ -20,8 +20,8 @@ from touchline.rollout.outcome_pairs import class_number as class_number
 from touchline.rollout.plan import RolloutPlan as RolloutPlan
 from touchline.rollout.plan import make_plan as make_plan
 from touchline.rollout.records import ENDS as ENDS
+from touchline.rollout.records import EventNote as EventNote
 from touchline.rollout.records import Experiment as Experiment
-from touchline.rollout.records import Note as Note
 from touchline.rollout.records import RolloutEvent as RolloutEvent
 from touchline.rollout.records import RolloutRecords as RolloutRecords
 from touchline.rollout.records import RolloutState as RolloutState

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import sqrt
+from math import isfinite
 from typing import Literal
 
 from touchline.rollout.evidence import RolloutEvidence
@@ -42,18 +42,22 @@ class Findings:
 def verdict_of(rule: RolloutRule, evidence: RolloutEvidence, *, is_over: bool) -> tuple[Verdict, str]:
     """The verdict on the candidate and the test that gave it; at the end the alpha kept for it decides.
 
-    At the end the one-sided t-test of the mean gain at `end_alpha` is added (a group-sequential design with two looks,
-    the alpha divided by Bonferroni).
+    In a holdout the candidate is the predecessor: "better" means that the live version does harm.
     """
     test = evidence.test
     if test is None:
         return "undecided", "no outcome decides"
     if evidence.losses is None:
         return "undecided", "all outcomes so far are of one version" if evidence.units else "no outcome so far"
+    if evidence.harm is not None:
+        harmful_at = evidence.harm.harmful_at
+        harmful = f"harm was shown after {harmful_at} {_units(rule)}"
+        return ("undecided", f"{evidence.units} {_units(rule)} so far") if harmful_at is None else ("better", harmful)
     if test.verdict != "undecided":
         return test.verdict, f"both witnesses agreed after {test.decided_at} {_units(rule)}"
-    if is_over and _end_p_value(evidence) <= rule.end_alpha:
-        return "better", f"the test at the end, p = {_end_p_value(evidence):.4f} (at most {rule.end_alpha:g})"
+    if is_over and evidence.end is not None and evidence.end.verdict != "undecided":
+        end = evidence.end
+        return end.verdict, f"the test at the end, {end.gain:.4f} from {end.low:.4f} to {end.high:.4f}"
     return "undecided", f"{evidence.units} {_units(rule)} so far"
 
 
@@ -110,8 +114,17 @@ def _holdout_act(state: RolloutState, evidence: RolloutEvidence, now: datetime) 
     if verdict == "better":
         return Act("roll_back", f"version {rule.reference.version} is worse than its predecessor: {why}")
     if _is_over(state, now):
-        return Act("keep", f"the holdout of {rule.longest_days:g} days ended without evidence of harm")
+        return Act("keep", f"the holdout ended without evidence of harm: {realised_gain(rule, evidence)}")
     return None
+
+
+def realised_gain(rule: RolloutRule, evidence: RolloutEvidence) -> str:
+    """The gain of the live version over its predecessor, with bounds that hold at any time, in words."""
+    if evidence.harm is None or not evidence.units:
+        return "no outcome has arrived"
+    gain, low, high = evidence.harm.realised_gain(alpha=rule.alpha)
+    bounds = f" (from {low:.4f} to {high:.4f})" if isfinite(low) else ""
+    return f"the realised gain in {rule.metric} is {gain:.4f}{bounds} on {evidence.units} {_units(rule)}"
 
 
 def _canary_act(state: RolloutState, findings: Findings, now: datetime) -> Act | None:
@@ -159,19 +172,7 @@ def _is_over(state: RolloutState, now: datetime) -> bool:
     return now - state.experiment.started_at >= timedelta(days=state.rule.longest_days)
 
 
-def _end_p_value(evidence: RolloutEvidence) -> float:
-    """Of a mean gain of 0 or below, by Student's t; 1 below 30 units."""
-    from scipy.special import stdtr
-
-    assert evidence.test is not None
-    mean = evidence.test.mean
-    if mean.count < 30 or not mean.deviation > 0:
-        return 1.0
-    statistic = mean.mean / (mean.deviation / sqrt(mean.count))
-    return float(stdtr(mean.count - 1, -statistic))
-
-
 def _units(rule: RolloutRule) -> str:
     if rule.is_split:
         return "units"
-    return "clusters" if rule.has_clusters else "outcomes"
+    return "clusters" if rule.counts_clusters else "outcomes"

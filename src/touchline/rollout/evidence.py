@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.predictions import AssignedPrediction, ExperimentRecords
+from touchline.rollout.losses import expected_losses, gains_of, largest_loss_of, losses_of
 from touchline.rollout.outcome_pairs import (
     FloatArray,
     LeftOut,
@@ -22,15 +23,16 @@ from touchline.rollout.outcome_pairs import (
 from touchline.rollout.records import Experiment
 from touchline.rollout.rule import RolloutRule
 from touchline.statistics import (
+    EndDecision,
     Gains,
+    HarmTest,
     SampleRatio,
     SplitSequence,
     SplitUnits,
     TwoWitnesses,
-    class_losses,
     day_gains,
-    largest_loss,
-    paired_gains,
+    decide_at_end,
+    decide_at_end_by_cluster,
     split_units,
 )
 from touchline.storage import Database
@@ -70,8 +72,9 @@ class ArmRatio:
 class RolloutEvidence:
     """The state of a test. `units` are independent: examples, clusters or units of a split; a gain above 0 is good.
 
-    `test` is None where outcomes do not decide. `losses` are the mean loss of candidate and reference on what counts;
-    None where it is all of one of them. `ratio` is that of units of a split, `outcome_ratio` of those with an outcome.
+    `test` is None where outcomes do not decide; `harm` is the test of a holdout, with the gain of the live version.
+    `losses` are the mean loss of candidate and reference on what counts; None where it is all of one of them. `ratio`
+    is that of units of a split, `outcome_ratio` of those with an outcome.
     """
 
     units: int
@@ -82,6 +85,9 @@ class RolloutEvidence:
     last_outcome_at: datetime | None
     corrected: int
     left_out: LeftOut
+    pairs: OutcomePairs | None = None
+    harm: HarmTest | None = None
+    end: EndDecision | None = None
     ratio: ArmRatio | None = None
     outcome_ratio: ArmRatio | None = None
     shared_outcome: str | None = None
@@ -95,7 +101,8 @@ def gather(database: Database, experiment: Experiment, now: datetime) -> Rollout
     rule = experiment.rule
     if not rule.is_split:
         pairs = read_pairs(database, experiment, now)
-        return _evidence(rule, pairs, _paired_test(rule, pairs))
+        found = _evidence(rule, pairs, _paired_test(rule, pairs))
+        return replace(found, harm=_harm_test(rule, pairs)) if rule.mode == "holdout" else found
     assigned = ExperimentRecords(database, experiment.id).assigned()
     pairs = read_split(database, experiment, now)
     test = _split_test(rule, pairs) if rule.counts_outcomes else None
@@ -122,13 +129,15 @@ def _evidence(rule: RolloutRule, pairs: OutcomePairs, test: _Test | None) -> Rol
         last_outcome_at=pairs.last_outcome_at,
         corrected=pairs.corrected,
         left_out=pairs.left_out,
+        pairs=pairs,
+        end=None if witnesses is None else _end(rule, pairs, witnesses),
     )
 
 
 def paired_units(rule: RolloutRule, pairs: OutcomePairs) -> Gains:
     """The gains of the candidate, one a unit: an example, or the mean of a cluster."""
-    gains = paired_gains(pairs.new, pairs.old, pairs.labels, loss=rule.metric)
-    return day_gains(gains, list(pairs.clusters)) if rule.has_clusters and len(pairs) else gains
+    gains = gains_of(rule, pairs.new, pairs.old, pairs.labels)
+    return day_gains(gains, list(pairs.clusters)) if rule.counts_clusters and len(pairs) else gains
 
 
 def _paired_test(rule: RolloutRule, pairs: OutcomePairs) -> _Test:
@@ -142,6 +151,22 @@ def _paired_test(rule: RolloutRule, pairs: OutcomePairs) -> _Test:
     return test, tuple(curve)
 
 
+def _harm_test(rule: RolloutRule, pairs: OutcomePairs) -> HarmTest:
+    """Whether the live version, which answers, is worse than its predecessor beside it."""
+    test = HarmTest.start(rule.harm)
+    if not len(pairs):
+        return test
+    gains = gains_of(rule, pairs.old, pairs.new, pairs.labels)
+    return test.update(day_gains(gains, list(pairs.clusters)) if rule.counts_clusters else gains)
+
+
+def _end(rule: RolloutRule, pairs: OutcomePairs, test: TwoWitnesses) -> EndDecision:
+    """The verdict of the one test at the end, robust to clusters whose outcomes were counted one by one."""
+    if not (rule.has_clusters and rule.counts_each and len(pairs)):
+        return decide_at_end(test)
+    return decide_at_end_by_cluster(test, paired_units(rule, pairs).values, list(pairs.clusters))
+
+
 def _split_test(rule: RolloutRule, pairs: OutcomePairs) -> _Test:
     sequence, curve = SplitSequence.start(rule.witnesses), []
     units = split_of(rule, pairs)
@@ -153,17 +178,12 @@ def _split_test(rule: RolloutRule, pairs: OutcomePairs) -> _Test:
 
 def split_of(rule: RolloutRule, pairs: OutcomePairs) -> SplitUnits:
     """The units of a split; the loss that each model expects of itself is the covariate, where both have predicted."""
-    largest = largest_loss(rule.metric, len(rule.classes))
+    largest = largest_loss_of(rule)
     answered = np.where(pairs.is_new[:, None], pairs.new, pairs.old)
-    losses = _observed(answered, pairs.labels, rule) if len(pairs) else np.empty(0)
+    losses = losses_of(rule, answered, pairs.labels) if len(pairs) else np.empty(0)
     has_both = np.asarray(np.isfinite(np.hstack([pairs.new, pairs.old])).all(axis=1))
     expected = (_expected(pairs.new, has_both, rule), _expected(pairs.old, has_both, rule))
     return split_units(pairs.is_new.astype(float), losses, pairs.shares, largest_loss=largest, expected=expected)
-
-
-def _observed(probabilities: FloatArray, labels: NDArray[np.int64], rule: RolloutRule) -> FloatArray:
-    by_class = class_losses(probabilities, rule.metric)
-    return np.asarray(by_class[np.arange(len(labels)), labels])
 
 
 def _expected(probabilities: FloatArray, has_both: NDArray[np.bool_], rule: RolloutRule) -> FloatArray:
@@ -174,7 +194,7 @@ def _expected(probabilities: FloatArray, has_both: NDArray[np.bool_], rule: Roll
     expected = np.zeros(len(probabilities))
     predicted = probabilities[has_both]
     if len(predicted):
-        expected[has_both] = (predicted * class_losses(predicted, rule.metric)).sum(axis=1)
+        expected[has_both] = expected_losses(rule, predicted)
     return expected
 
 
@@ -184,8 +204,8 @@ def _mean_losses(rule: RolloutRule, pairs: OutcomePairs) -> tuple[float, float] 
     is_old = ~pairs.is_new
     if not is_new.any() or not is_old.any():
         return None
-    new = _observed(pairs.new[is_new], pairs.labels[is_new], rule)
-    old = _observed(pairs.old[is_old], pairs.labels[is_old], rule)
+    new = losses_of(rule, pairs.new[is_new], pairs.labels[is_new])
+    old = losses_of(rule, pairs.old[is_old], pairs.labels[is_old])
     return float(new.mean()), float(old.mean())
 
 
@@ -198,7 +218,7 @@ def _chunks(units: int) -> list[tuple[int, int]]:
 
 
 def _point(test: TwoWitnesses) -> CurvePoint:
-    low, high = test.mean.bounds(test.rule.alpha)
+    low, high = test.mean.bounds(test.rule.sequence_alpha)
     return CurvePoint(test.count, test.gain, low, high)
 
 

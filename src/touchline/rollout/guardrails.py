@@ -1,4 +1,4 @@
-"""Rates of the candidate that must not exceed the reference's by more than a margin, at any look."""
+"""Measures of the candidate that must not be worse by more than a margin, at any look."""
 
 from __future__ import annotations
 
@@ -7,17 +7,31 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from touchline.predictions import ExperimentRecords
-from touchline.predictions.records import VariantCount
+import numpy as np
+
+from touchline.predictions import ExperimentRecords, VariantCount
+from touchline.rollout.outcome_pairs import OutcomePairs
 from touchline.rollout.records import Experiment
 from touchline.rollout.spec import Guardrail
-from touchline.statistics import RateCount, RateGuardrail, RateVerdict, compare_rates
+from touchline.statistics import (
+    CalibrationGuardrail,
+    CalibrationMonitor,
+    RateCount,
+    RateGuardrail,
+    RateMonitor,
+    RateVerdict,
+)
 from touchline.storage import Database
 from touchline.storage.ulids import ulid_at
 
 _MILLISECONDS: Final = 1000.0
 # Rows reach the log within seconds; those of a longer outage are counted by the next whole check.
 _SETTLED: Final = timedelta(minutes=1)
+_WORDS: Final = {
+    "harmful": "breached",
+    "harmless": "shown to hold",
+    "undecided": "not breached, not yet shown to hold",
+}
 
 
 @dataclass(frozen=True)
@@ -25,33 +39,27 @@ class GuardrailResult:
     """One guardrail's verdict: harmful, harmless (shown to be within the margin) or undecided."""
 
     guardrail: Guardrail
-    candidate: RateCount
-    reference: RateCount
     verdict: RateVerdict
+    measured: str
 
     @property
     def message(self) -> str:
         """The verdict in words with its numbers."""
-        ours, theirs = _share(self.candidate), _share(self.reference)
-        found = {
-            "harmful": "breached",
-            "harmless": "shown to hold",
-            "undecided": "not breached, not yet shown to hold",
-        }[self.verdict]
-        what = "failed" if self.guardrail.kind == "errors" else f"over {self.guardrail.milliseconds:g} ms"
-        return (
-            f"{what}: candidate {ours} of {self.candidate.trials}, Production {theirs} of {self.reference.trials}; "
-            f"a margin of {self.guardrail.margin * 100:g} points is {found}"
-        )
+        return f"{self.measured}; a margin of {self.guardrail.margin * 100:g} points is {_WORDS[self.verdict]}"
 
 
-def check_guardrails(database: Database, experiment: Experiment) -> tuple[GuardrailResult, ...]:
-    """The guardrails of a rollout on all that was logged of it so far."""
-    return GuardrailWatch(database, experiment).check()
+def check_guardrails(
+    database: Database, experiment: Experiment, pairs: OutcomePairs | None = None
+) -> tuple[GuardrailResult, ...]:
+    """The guardrails of a rollout on all that was logged of it so far; `pairs` are what its outcomes say."""
+    has_classes = bool(experiment.rule.classes)
+    calibration = [one for one in experiment.rule.guardrails if one.kind == "calibration" and has_classes]
+    rates = GuardrailWatch(database, experiment).check()
+    return (*rates, *(_calibration(one, experiment, pairs) for one in calibration if pairs is not None))
 
 
 class GuardrailWatch:
-    """Checks the guardrails of one rollout again and again, reading each logged row once.
+    """Checks the rates of one rollout again and again, reading each logged row once.
 
     In a shadow the reference has answered every row that the candidate predicts beside it, and the time of a shadow
     prediction, made in batches, is no request's time: only its failures count.
@@ -59,58 +67,71 @@ class GuardrailWatch:
 
     def __init__(self, database: Database, experiment: Experiment) -> None:
         self.experiment = experiment
+        rule = experiment.rule
+        kinds = ("errors", "slow") if rule.is_split else ("errors",)
         self._records = ExperimentRecords(database, experiment.id)
-        self._counted: dict[float, Counter[_Arm]] = {}
+        self._monitors = {
+            one: RateMonitor.start(RateGuardrail(one.margin, one.alpha, one.least_events))
+            for one in rule.guardrails
+            if one.kind in kinds
+        }
         self._until = ""
 
     def check(self, wall: datetime | None = None) -> tuple[GuardrailResult, ...]:
         """The verdicts now. With the wall time, rows older than a minute are remembered and not read again."""
-        rule = self.experiment.rule
-        guardrails = [one for one in rule.guardrails if one.kind == "errors" or rule.is_split]
         boundary = self._until if wall is None else max(self._until, ulid_at(wall - _SETTLED))
-        limits = {guardrail.milliseconds / _MILLISECONDS for guardrail in guardrails}
-        counts = {seconds: self._count(seconds, boundary) for seconds in limits}
+        results = tuple(self._check(guardrail, boundary) for guardrail in self._monitors)
         self._until = boundary
-        return tuple(self._result(one, counts[one.milliseconds / _MILLISECONDS]) for one in guardrails)
+        return results
 
-    def _count(self, seconds: float, boundary: str) -> Counter[_Arm]:
-        """All rows by arm; those up to the boundary are remembered."""
-        settled = self._counted.setdefault(seconds, Counter())
+    def _check(self, guardrail: Guardrail, boundary: str) -> GuardrailResult:
+        seconds, monitor = guardrail.milliseconds / _MILLISECONDS, self._monitors[guardrail]
         if boundary > self._until:
-            settled.update(_arms(self._records.counts(slow_seconds=seconds, after=self._until, until=boundary)))
-        return settled + _arms(self._records.counts(slow_seconds=seconds, after=boundary))
+            settled = self._records.counts(slow_seconds=seconds, after=self._until, until=boundary)
+            monitor = self._monitors[guardrail] = monitor.update(*self._rates(guardrail, settled))
+        newest = monitor.update(*self._rates(guardrail, self._records.counts(slow_seconds=seconds, after=boundary)))
+        return GuardrailResult(guardrail, newest.verdict, _measured(guardrail, newest.total.new, newest.total.old))
 
-    def _result(self, guardrail: Guardrail, counts: Counter[_Arm]) -> GuardrailResult:
-        candidate, reference = _rates(guardrail, counts, is_split=self.experiment.rule.is_split)
-        rule = RateGuardrail(guardrail.margin, guardrail.alpha, guardrail.least_events)
-        return GuardrailResult(guardrail, candidate, reference, compare_rates(candidate, reference, rule))
+    def _rates(self, guardrail: Guardrail, counts: list[VariantCount]) -> tuple[RateCount, RateCount]:
+        """The events of the candidate and of its reference among these rows."""
+        is_split = self.experiment.rule.is_split
+        rows, slow = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+        for one in counts:
+            rows[one.variant, one.role] += one.rows
+            slow[one.variant, one.role] += int(one.slow or 0)
+        role = "answer" if is_split else "shadow"
 
+        def rate(variant: str) -> RateCount:
+            predicted, failed = rows[variant, role], rows[variant, "failed"]
+            if guardrail.kind == "errors":
+                return RateCount(failed, predicted + failed)
+            return RateCount(slow[variant, role], predicted)
 
-_Arm = tuple[str, str]
-
-
-def _arms(counts: list[VariantCount]) -> Counter[_Arm]:
-    """Rows by variant and role; those that took too long under the role with a note."""
-    arms: Counter[_Arm] = Counter()
-    for one in counts:
-        arms[one.variant, one.role] += one.rows
-        arms[one.variant, f"{one.role}, slow"] += int(one.slow or 0)
-    return arms
-
-
-def _rates(guardrail: Guardrail, arms: Counter[_Arm], *, is_split: bool) -> tuple[RateCount, RateCount]:
-    """The rate of the candidate and that of its reference."""
-    answer = "answer" if is_split else "shadow"
-
-    def rate(variant: str) -> RateCount:
-        answered, failed = arms[variant, answer], arms[variant, "failed"]
-        if guardrail.kind == "errors":
-            return RateCount(failed, answered + failed)
-        return RateCount(arms[variant, f"{answer}, slow"], answered)
-
-    candidate = rate("candidate")
-    return candidate, rate("production") if is_split else RateCount(0, candidate.trials)
+        candidate = rate("candidate")
+        return candidate, rate("production") if is_split else RateCount(0, candidate.trials)
 
 
-def _share(rate: RateCount) -> str:
-    return f"{rate.events / rate.trials:.2%}" if rate.trials else "none"
+def _measured(guardrail: Guardrail, candidate: RateCount, reference: RateCount) -> str:
+    what = "failed" if guardrail.kind == "errors" else f"over {guardrail.milliseconds:g} ms"
+    ours, theirs = (
+        f"{rate.events / rate.trials:.2%} of {rate.trials}" if rate.trials else "none yet"
+        for rate in (candidate, reference)
+    )
+    return f"{what}: candidate {ours}, Production {theirs}"
+
+
+def _calibration(guardrail: Guardrail, experiment: Experiment, pairs: OutcomePairs) -> GuardrailResult:
+    """Each class has its part of alpha; of two classes one says all."""
+    classes = experiment.rule.classes
+    has_predicted = np.isfinite(pairs.new).all(axis=1) if len(pairs) else np.zeros(0, dtype=np.bool_)
+    new, labels = pairs.new[has_predicted], pairs.labels[has_predicted]
+    places = [1] if len(classes) == 2 else list(range(len(classes)))
+    rule = CalibrationGuardrail(guardrail.margin, guardrail.alpha / len(places))
+    misses, verdicts = [], []
+    for place in places:
+        monitor = CalibrationMonitor.start(rule).update(new[:, place], (labels == place).astype(float))
+        verdicts.append(monitor.verdict)
+        misses.append(f"{classes[place]} {monitor.residuals.mean * 100:+.1f}")
+    worst: RateVerdict = "harmless" if all(verdict == "harmless" for verdict in verdicts) else "undecided"
+    verdict: RateVerdict = "harmful" if "harmful" in verdicts else worst
+    return GuardrailResult(guardrail, verdict, f"frequency minus predicted, in points: {', '.join(misses)}")

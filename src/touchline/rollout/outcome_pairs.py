@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import isfinite
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -29,10 +30,10 @@ Prediction = TypeVar("Prediction", PairedPrediction, AssignedPrediction)
 
 
 class Counted(NamedTuple):
-    """A prediction that counts, the number of its class, and when its outcome came."""
+    """A prediction that counts, its outcome (the number of its class, or the value), and when that came."""
 
     prediction: Any
-    label: int
+    label: float
     received_at: datetime
 
 
@@ -57,13 +58,14 @@ class LeftOut:
 class OutcomePairs:
     """What a test of a rollout is made from, one element an example (shadow) or unit (split), in order of outcomes.
 
-    `new` and `old` are the probabilities of the candidate and of its reference as [n, classes]; NaN rows where a side
-    of a split did not predict. `is_new` says where the candidate answered; `shares` is the chance that it would.
+    `new` and `old` are the outputs of the candidate and of its reference as [n, classes] or [n, 1]; NaN rows where a
+    side of a split did not predict. `labels` are class numbers or values. `is_new` says where the candidate answered;
+    `shares` is the chance that it would.
     """
 
     new: FloatArray
     old: FloatArray
-    labels: NDArray[np.int64]
+    labels: FloatArray
     is_new: NDArray[np.bool_]
     shares: FloatArray
     clusters: tuple[str, ...]
@@ -88,7 +90,7 @@ def read_pairs(database: Database, experiment: Experiment, now: datetime) -> Out
     last = {one.prediction.example_key: one for one in counted}
     left_out.repeated += len(counted) - len(last)
     chosen = list(last.values())
-    if experiment.rule.has_clusters:
+    if experiment.rule.counts_clusters:
         chosen = _whole_clusters(chosen, _unfinished(experiment, predictions, outcomes, now), left_out)
     return _assemble(experiment, chosen, outcomes, left_out)
 
@@ -121,6 +123,13 @@ def class_number(label: Label, classes: Sequence[str]) -> int | None:
     return None
 
 
+def _label(label: Label, classes: Sequence[str]) -> float | None:
+    """The number of the class, or without classes the value; None where it is neither."""
+    if classes:
+        return class_number(label, classes)
+    return float(label) if isinstance(label, int | float) and isfinite(label) else None
+
+
 def _outcomes(
     database: Database, experiment: Experiment, predictions: Collection[Prediction]
 ) -> Mapping[str, ObservedOutcome]:
@@ -145,7 +154,7 @@ def _counted(
             left_out.open += 1
         elif outcome.label_timestamp < prediction.cutoff or outcome.received_at < experiment.started_at:
             left_out.early += 1
-        elif (label := class_number(outcome.label, experiment.rule.classes)) is None:
+        elif (label := _label(outcome.label, experiment.rule.classes)) is None:
             left_out.other_label += 1
         else:
             counts_at = max(outcome.received_at, prediction.cutoff + maturity)
@@ -186,15 +195,15 @@ def _assemble(
     classes = experiment.rule.classes
     is_pair = not experiment.rule.is_split
     is_new = np.array([not is_pair and one.prediction.variant == "candidate" for one in ordered], dtype=np.bool_)
-    answers = [_probabilities(one.prediction.answer, classes) for one in ordered]
-    shadows = [_probabilities(one.prediction.shadow, classes) for one in ordered]
+    answers = [_outputs(one.prediction.answer, classes) for one in ordered]
+    shadows = [_outputs(one.prediction.shadow, classes) for one in ordered]
     pairs = list(zip(answers, shadows, is_new.tolist(), strict=True))
-    shape = (len(ordered), len(classes))
+    shape = (len(ordered), len(classes) or 1)
     shares = [0.0 if is_pair else share_of(one.prediction) for one in ordered]
     return OutcomePairs(
         new=np.array([answer if new else shadow for answer, shadow, new in pairs]).reshape(shape),
         old=np.array([shadow if new else answer for answer, shadow, new in pairs]).reshape(shape),
-        labels=np.array([one.label for one in ordered], dtype=np.int64),
+        labels=np.array([one.label for one in ordered], dtype=np.float64),
         is_new=is_new,
         shares=np.array(shares),
         clusters=tuple(_cluster_of(one.prediction) for one in ordered),
@@ -214,8 +223,10 @@ def _cluster_of(prediction: PairedPrediction | AssignedPrediction) -> str:
     return prediction.cluster or prediction.example_key
 
 
-def _probabilities(output: Mapping[str, Any] | None, classes: Sequence[str]) -> list[float]:
+def _outputs(output: Mapping[str, Any] | None, classes: Sequence[str]) -> list[float]:
     if output is None:
-        return [float("nan")] * len(classes)
+        return [float("nan")] * (len(classes) or 1)
+    if not classes:
+        return [float(output["value"])]
     found = output["probabilities"]
     return [float(found[name]) for name in classes]

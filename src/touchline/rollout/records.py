@@ -56,7 +56,7 @@ class RolloutEvent:
 
 
 @dataclass(frozen=True)
-class Note:
+class EventNote:
     """What an event says, and who did it. `share` is the candidate's percentage from then on; None: as before."""
 
     message: str
@@ -196,7 +196,7 @@ class RolloutRecords:
             raise RolloutConflict(self._project) from taken
         return RolloutState(experiment, (first,))
 
-    def add(self, state: RolloutState, kind: EventKind, note: Note, *, clock: Clock) -> RolloutState:
+    def add(self, state: RolloutState, kind: EventKind, note: EventNote, *, clock: Clock) -> RolloutState:
         """Add what has happened after the last event of `state`; by default the share stays, and an end takes it to 0.
 
         Raises `RolloutConflict` where something else happened first, and adds nothing.

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from touchline.errors import TooFewClusters
-from touchline.rollout.decide import Act, Findings, Verdict, next_act, verdict_of
+from touchline.rollout.decide import Act, Findings, Verdict, next_act, realised_gain, verdict_of
 from touchline.rollout.evidence import RolloutEvidence, gather
 from touchline.rollout.guardrails import GuardrailResult, check_guardrails
 from touchline.rollout.records import RolloutEvent, RolloutState, Status
@@ -86,13 +86,7 @@ class RolloutReport:
             "corrected": evidence.corrected,
             "sample_ratio": None if evidence.ratio is None else vars(evidence.ratio),
             "guardrails": [
-                {
-                    "rule": result.guardrail.describe(),
-                    "verdict": result.verdict,
-                    "candidate": vars(result.candidate),
-                    "reference": vars(result.reference),
-                    "message": result.message,
-                }
+                {"rule": result.guardrail.describe(), "verdict": result.verdict, "message": result.message}
                 for result in self.guardrails
             ],
             "needed": None if self.needed is None else self.needed.to_json(),
@@ -108,7 +102,7 @@ def report_on(
     """
     as_of = now if state.end is None else state.end.at
     evidence = gather(database, state.experiment, as_of)
-    guardrails = check_guardrails(database, state.experiment)
+    guardrails = check_guardrails(database, state.experiment, evidence.pairs)
     findings = Findings(evidence, guardrails)
     act = next_act(state, findings, now) if state.end is None else None
     is_over = as_of - state.experiment.started_at >= timedelta(days=state.rule.longest_days)
@@ -170,6 +164,10 @@ def _sentence(state: RolloutState, evidence: RolloutEvidence, verdict: Verdict, 
         return f"{ours} answers {state.share} % of the units; guardrails decide, not outcomes."
     if evidence.test is None or not evidence.units:
         return f"Undecided: no outcome has arrived yet for {ours} and {theirs}.{_left_out(evidence)}"
+    if rule.mode == "holdout":
+        said = {"better": "Harmful", "undecided": "No harm so far"}.get(verdict, verdict)
+        beside = f"version {rule.reference.version} beside {ours}"
+        return f"{said}: {realised_gain(rule, evidence)}, {beside}.{_left_out(evidence)}"
     gain = evidence.test.gain
     by = f"{abs(gain):.4f} {'lower' if gain > 0 else 'higher'} {rule.metric}"
     numbers = f"{by} than {theirs} on {evidence.units} {_unit_name(rule)}"
@@ -225,4 +223,4 @@ def _next_step(state: RolloutState, act: Act | None, needed: StillNeeded | None)
 def _unit_name(rule: RolloutRule) -> str:
     if rule.is_split:
         return "units"
-    return "clusters" if rule.has_clusters else "outcomes"
+    return "clusters" if rule.counts_clusters else "outcomes"

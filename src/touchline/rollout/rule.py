@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 from touchline.rollout.routing import RoutingMode, Variant
 from touchline.rollout.spec import Guardrail, Metric, SampleRatioAction
-from touchline.statistics import WitnessRule
+from touchline.statistics import HarmRule, WitnessRule
 
 # Changes with the statistics that decide, so that a running rollout is not decided by others than it began with.
 METHOD: Final = "two witnesses 1"
@@ -29,8 +29,10 @@ class RolloutRule:
     """All that a verdict rests on; a rollout ends where one of these would change.
 
     `candidate` shall take over from `reference`. In a holdout it is the predecessor, which predicts beside the refresh
-    that has taken over. `maturity_seconds` is the age of a prediction that counts; `target` the number of outcomes at
-    which the asymptotic witness is narrowest; `end_alpha` the part of `alpha` that is kept for the end.
+    that has taken over. `counts_each`: past pairs of one cluster were uncorrelated, so that each outcome counts.
+    `reserved` is the share of `alpha` that is kept for the end; `target` the number of outcomes at which the asymptotic
+    witness is narrowest; `maturity_seconds` the age of a prediction that counts. Of numbers (no `classes`) outcomes
+    count up to `bounds`, and `spread` is the standard deviation of Production's errors.
     """
 
     mode: RoutingMode
@@ -42,9 +44,12 @@ class RolloutRule:
     has_clusters: bool = False
     steps: tuple[int, ...] = (100,)
     needs_approval: bool = False
+    counts_each: bool = False
     alpha: float = 0.05
-    end_alpha: float = 0.01
+    reserved: float = 0.2
     margin: float = 0.01
+    bounds: tuple[float, float] = (0.0, 1.0)
+    spread: float = 1.0
     target: int = 1000
     min_days: float = 7.0
     longest_days: float = 90.0
@@ -56,8 +61,18 @@ class RolloutRule:
 
     @property
     def witnesses(self) -> WitnessRule:
-        """The rule of the sequential test; the rest of alpha decides at the end."""
-        return WitnessRule(alpha=self.alpha - self.end_alpha, margin=self.margin, target=self.target)
+        """The rule of the sequential test; the reserved share of alpha decides at the end."""
+        return WitnessRule(alpha=self.alpha, margin=self.margin, target=self.target, reserved=self.reserved)
+
+    @property
+    def harm(self) -> HarmRule:
+        """The rule of a holdout: whether the version that is live is worse than its predecessor."""
+        return HarmRule(alpha=self.alpha)
+
+    @property
+    def counts_clusters(self) -> bool:
+        """Whether the mean of a cluster counts as one unit."""
+        return self.has_clusters and not self.counts_each
 
     @property
     def is_split(self) -> bool:
@@ -94,6 +109,7 @@ class RolloutRule:
             "reference": Side(**stored["reference"]),
             "classes": tuple(stored["classes"]),
             "steps": tuple(stored["steps"]),
+            "bounds": tuple(stored["bounds"]),
             "guardrails": tuple(Guardrail(**guardrail) for guardrail in stored["guardrails"]),
         }
         return cls(**{**stored, **changed})

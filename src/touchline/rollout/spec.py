@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 Share = Annotated[int, Field(ge=1, le=100)]
 Mode = Literal["shadow", "ab", "canary"]
-GuardrailKind = Literal["errors", "slow"]
-Metric = Literal["log_loss", "brier", "rps"]
+GuardrailKind = Literal["errors", "slow", "calibration"]
+Metric = Literal["log_loss", "brier", "rps", "mse", "mae"]
 SampleRatioAction = Literal["hold", "abort", "warn"]
 
 
 class Guardrail(BaseModel):
-    """A rate of the new version that may exceed Production's by at most a margin, tested at every event.
+    """A measure of the new version that may be worse by at most a margin, tested at every event.
 
     >>> Guardrail.errors(margin=0.01).describe()
     'share of failed requests at most 1 points above that of Production'
@@ -39,8 +39,15 @@ class Guardrail(BaseModel):
         """The share of requests whose features and score take longer than so many milliseconds."""
         return cls(kind="slow", milliseconds=milliseconds, margin=margin, least_events=least_events)
 
+    @classmethod
+    def calibration(cls, *, margin: float = 0.05) -> Self:
+        """The mean of (outcome - predicted probability) of each class, counted with the outcomes."""
+        return cls(kind="calibration", margin=margin)
+
     def describe(self) -> str:
         """The rule in words."""
+        if self.kind == "calibration":
+            return f"predicted probabilities miss the frequency of each class by at most {self.margin * 100:g} points"
         what = "failed requests" if self.kind == "errors" else f"requests slower than {self.milliseconds:g} ms"
         return f"share of {what} at most {self.margin * 100:g} points above that of Production"
 
@@ -54,9 +61,9 @@ class Rollout(BaseModel):
     `guardrails` alone, where no outcome arrives.
 
     `alpha` is the chance to promote a version that is not better; `margin` is the mean difference in `metric` that
-    makes no difference. Each step of `ab` and `canary` lasts `min_days` or longer; the rollout ends after
-    `longest_days`. A prediction counts once it is `maturity` old, so that outcomes which arrive early do not weigh
-    more; by default the task's `label_horizon`.
+    makes no difference: by default 0.01, of numbers 2 % of Production's loss. Each step of `ab` and `canary` lasts
+    `min_days` or longer; the rollout ends after `longest_days`. A prediction counts once it is `maturity` old, so that
+    outcomes which arrive early do not weigh more; by default the task's `label_horizon`.
 
     >>> Rollout(mode="ab", steps=(10, 100), unit="user_id").steps
     (10, 100)
@@ -65,6 +72,7 @@ class Rollout(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     MARGIN: ClassVar[float] = 0.01
+    RELATIVE_MARGIN: ClassVar[float] = 0.02
 
     mode: Mode = "shadow"
     steps: Annotated[tuple[Share, ...], Field(min_length=1)] = (10, 25, 50, 100)
@@ -74,9 +82,9 @@ class Rollout(BaseModel):
         description="request field that keeps its variant: an input, an entity key or example_id; default: the request",
     )
     cluster: bool = Field(default=False, description="outcomes of one cluster, such as a day, are dependent")
-    metric: Metric = "log_loss"
+    metric: Metric | None = Field(default=None, description="default: log_loss, of numbers mse")
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    margin: Annotated[float, Field(gt=0)] = MARGIN
+    margin: Annotated[float | None, Field(gt=0)] = None
     min_days: Annotated[float, Field(ge=0)] = 7
     longest_days: Annotated[float, Field(gt=0)] = 90
     maturity: timedelta | None = None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
 from touchline.errors import RolloutRefused, nearest
 from touchline.predictions import PredictionRecord, PredictionRecords
 from touchline.registry import LoadedRelease, ModelVersion, Registry, Releases, read_version
-from touchline.rollout.plan import RolloutPlan, make_plan
+from touchline.rollout.plan import RolloutPlan, counts_each, make_plan, of_values
 from touchline.rollout.records import Experiment, RolloutEvent, RolloutRecords, RolloutState
 from touchline.rollout.routing import RoutingMode
 from touchline.rollout.rule import RolloutRule, Side
@@ -19,7 +19,6 @@ from touchline.rollout.spec import Rollout
 from touchline.storage.ulids import Ulids
 
 _LOOKED_AT: Final = 5_000
-_END_SHARE: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,8 @@ def start_rollout(
     _validate_task(version, production, rule)
     _validate_requests(version, rule, candidate, reference)
     _validate_unit(registry, version, rule)
+    rule = of_values(registry, version, production, rule, has_margin=declared.margin is not None)
+    rule = replace(rule, counts_each=counts_each(registry, version, production, rule))
     plan = make_plan(registry, version, production, rule)
     if plan.cannot_end:
         raise RolloutRefused(
@@ -59,6 +60,7 @@ def start_holdout(
 ) -> RolloutState:
     """Let the predecessor of a refresh that has gone live predict beside it for a while."""
     rule = rule_of(declared, predecessor, version, mode="holdout", maturity=starting.maturity)
+    rule = of_values(registry, version, predecessor, rule, has_margin=declared.margin is not None)
     return _begin(registry, version.project, rule, None, starting)
 
 
@@ -78,14 +80,13 @@ def rule_of(
         candidate=Side(candidate.version, candidate.release_id or ""),
         reference=Side(reference.version, reference.release_id or ""),
         classes=candidate.classes,
-        metric=declared.metric,
+        metric=declared.metric or ("log_loss" if candidate.classes else "mse"),
         unit=declared.unit if is_split else None,
         has_clusters=declared.cluster and not is_split,
         steps=declared.steps if is_split else (100,),
         needs_approval=declared.approval,
         alpha=declared.alpha,
-        end_alpha=declared.alpha * _END_SHARE,
-        margin=declared.margin,
+        margin=declared.margin or Rollout.MARGIN,
         min_days=declared.min_days,
         longest_days=declared.holdout_days if mode == "holdout" else declared.longest_days,
         maturity_seconds=age.total_seconds(),
@@ -158,12 +159,13 @@ def _validate_task(version: ModelVersion, production: ModelVersion, rule: Rollou
             f"{', '.join(production.classes) or 'numbers'}, so their outcomes do not compare",
             by_hand,
         )
-    if rule.counts_outcomes and not rule.classes:
+    of_numbers = rule.metric in ("mse", "mae")
+    if rule.counts_outcomes and of_numbers == bool(rule.classes):
         raise RolloutRefused(
             version.project,
             version.version,
-            f"mode {rule.mode!r} compares probabilities of classes, and it predicts numbers",
-            f"Declare Rollout(mode='canary'), which is decided by its guardrails. {by_hand}",
+            f"metric {rule.metric!r} is not one of a model that predicts {'classes' if rule.classes else 'numbers'}",
+            "Declare Rollout(metric=...): log_loss, brier or rps of classes, mse or mae of numbers",
         )
 
 

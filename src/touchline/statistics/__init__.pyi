@@ -88,3 +88,6 @@ from touchline.statistics.two_witnesses import MIN_EFFECTIVE_SIZE as MIN_EFFECTI
 from touchline.statistics.two_witnesses import TwoWitnesses as TwoWitnesses
 from touchline.statistics.two_witnesses import Verdict as Verdict
 from touchline.statistics.two_witnesses import WitnessRule as WitnessRule
+from touchline.statistics.value_gains import ValueLoss as ValueLoss
+from touchline.statistics.value_gains import value_gains as value_gains
+from touchline.statistics.value_gains import value_losses as value_losses

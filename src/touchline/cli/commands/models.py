@@ -20,6 +20,7 @@ from touchline.cli.commands.promote import (
 from touchline.cli.opening import JsonOption, ProjectOption, actor, open_project, pipeline_context
 from touchline.cli.option_groups import command_of
 from touchline.cli.output import as_text, print_json, print_table, progress
+from touchline.cli.processes.alerting import alerts_after
 from touchline.cli.processes.probe import probe_of
 from touchline.contracts.instants import parse_instant_or_day
 
@@ -255,7 +256,8 @@ def rollback(
     """
     opened = open_project(project)
     decision = registry.Decision(actor(), reason, ticket)
-    promotion = automation.roll_back(pipeline_context(opened), decision)
+    with alerts_after(opened):
+        promotion = automation.roll_back(pipeline_context(opened), decision)
     print_promotion(promotion, as_json=as_json)
     probe, release = probe_of(opened), promotion.promoted.version.release_id
     if probe is not None and release is not None:

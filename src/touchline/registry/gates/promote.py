@@ -35,8 +35,8 @@ from touchline.registry.runs.file_list import validate_run_files
 class Decision:
     """A request to change a stage: the actor and the reason.
 
-    `now` skips the rollout and overrules gates that cannot compare, which needs a reason. `evidence` is the hash of the
-    evidence that the decision rests on, as `preview` gives it; None: whatever the evidence is.
+    `now` skips the rollout and overrules gates that measured nothing, which needs a reason. `evidence` is the hash of
+    the evidence that the decision rests on, as `preview` gives it; None: whatever the evidence is.
     """
 
     actor: str
@@ -219,7 +219,8 @@ def _checked(
     said_no = Move(version.version, stage, stage, "gates said no", decision.ticket, report.to_json())
     registry.journal.append(version.project, [said_no], expected=state.sequence, actor=decision.actor)
     mirror(registry, version.project)
-    raise GateFailed(version.project, version.version, stage, report.failures)
+    overruled = report.can_be_overruled
+    raise GateFailed(version.project, version.version, stage, report.failures, can_be_overruled=overruled)
 
 
 def read_evidence(registry: Registry, version: ModelVersion, state: StageState, inputs: GateInputs) -> Evidence:
@@ -233,7 +234,7 @@ def read_evidence(registry: Registry, version: ModelVersion, state: StageState, 
 
 
 def is_promotable(report: GateReport, decision: Decision) -> bool:
-    """Whether all gates passed, or a person overrules those that could not compare."""
+    """Whether all gates passed, or a person overrules those that measured nothing."""
     return report.passed or (decision.now and report.can_be_overruled)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from touchline.errors import RolloutConflict, TouchlineError
-from touchline.rollout import GuardrailResult, GuardrailWatch, Note, RolloutRecords, RolloutState
+from touchline.rollout import EventNote, GuardrailResult, GuardrailWatch, RolloutRecords, RolloutState
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.storage import Database
 
@@ -63,7 +63,7 @@ class RolloutWatch:
         self._request_check()
 
     def _abort(self, state: RolloutState, breach: GuardrailResult) -> None:
-        note = Note(f"a guardrail was breached: {breach.message}", "server")
+        note = EventNote(f"a guardrail was breached: {breach.message}", "server")
         self._records.add(state, "aborted", note, clock=self._slot)
         self._state = None
         self._slot.refresh()  # at once, not at the next look

@@ -4,6 +4,12 @@ Every row carries its project. Instants are aware and in UTC (`Instant`). An `id
 when they were made. `HEAD` is the schema that these tables are; a change here needs a migration and a new `HEAD`.
 """
 
+from touchline.storage.tables.alerts import alert_deliveries as alert_deliveries
+from touchline.storage.tables.alerts import alert_messages as alert_messages
+from touchline.storage.tables.alerts import alert_positions as alert_positions
+from touchline.storage.tables.alerts import incident_signals as incident_signals
+from touchline.storage.tables.alerts import incident_silences as incident_silences
+from touchline.storage.tables.alerts import incidents as incidents
 from touchline.storage.tables.automation import drift_reports as drift_reports
 from touchline.storage.tables.automation import performance_reports as performance_reports
 from touchline.storage.tables.automation import pipeline_runs as pipeline_runs
@@ -19,6 +25,7 @@ from touchline.storage.tables.ingest import snapshots as snapshots
 from touchline.storage.tables.predictions import open_examples as open_examples
 from touchline.storage.tables.predictions import outcomes as outcomes
 from touchline.storage.tables.predictions import predictions as predictions
+from touchline.storage.tables.predictions import settlements as settlements
 from touchline.storage.tables.registry import model_versions as model_versions
 from touchline.storage.tables.registry import releases as releases
 from touchline.storage.tables.registry import stage_changes as stage_changes
@@ -31,4 +38,4 @@ from touchline.storage.tables.work import api_keys as api_keys
 from touchline.storage.tables.work import clocks as clocks
 from touchline.storage.tables.work import leases as leases
 
-HEAD = "0001"
+HEAD = "0002"

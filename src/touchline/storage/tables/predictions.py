@@ -78,6 +78,11 @@ open_examples = Table(
     document("entity_keys"),
     document("inputs"),
     text("cluster", null=True),
+    instant("open_since", null=True),
     Index(None, "project", "key_text", "cutoff"),
 )
-"""Examples whose label is not known as of the last ingest."""
+"""Examples whose label is not known as of the last ingest. `open_since`: a prediction with an earlier cutoff is not
+about the example (null: not known)."""
+
+settlements = Table("settlements", metadata, text("project", key=True), instant("settled_at"))
+"""Project time at which an ingest last replaced the open examples."""

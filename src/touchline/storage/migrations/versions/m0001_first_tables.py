@@ -360,8 +360,10 @@ sa.Table(
     _document("entity_keys"),
     _document("inputs"),
     _text("cluster", null=True),
+    _instant("open_since", null=True),
     sa.Index(None, "project", "key_text", "cutoff"),
 )
+sa.Table("settlements", _metadata, _text("project", key=True), _instant("settled_at"))
 sa.Table(
     "pipeline_runs",
     _metadata,
