@@ -3,9 +3,9 @@
     python benchmarks/prove_gates_year.py --runs 200
 
 52 retrainings on a moving window of 40 weeks, the newest 10 of which test. The real gates and the budget of looks
-decide what enters. A refresh goes live at once and its predecessor predicts in shadow: the test of harm may roll it back. A
-change that has passed its gate predicts in shadow until the two witnesses find it better, or not worse by the margin. A
-promise that fails ends the program with exit code 1. `make prove` runs it.
+decide what enters. A refresh goes live at once and its predecessor predicts in shadow: the test of harm may roll it
+back. A change that has passed its gate predicts in shadow until the two witnesses find it better, or not worse by the
+margin. A promise that fails ends the program with exit code 1. `make prove` runs it.
 """
 
 from __future__ import annotations
