@@ -26,7 +26,9 @@ from touchline.statistics.gains import CLIP as CLIP
 from touchline.statistics.gains import Gains as Gains
 from touchline.statistics.gains import Loss as Loss
 from touchline.statistics.gains import WithinDayCorrelation as WithinDayCorrelation
+from touchline.statistics.gains import class_losses as class_losses
 from touchline.statistics.gains import day_gains as day_gains
+from touchline.statistics.gains import largest_loss as largest_loss
 from touchline.statistics.gains import paired_gains as paired_gains
 from touchline.statistics.gains import within_day_correlation as within_day_correlation
 from touchline.statistics.harm_test import HarmRule as HarmRule
@@ -72,3 +74,6 @@ from touchline.statistics.two_witnesses import MIN_EFFECTIVE_SIZE as MIN_EFFECTI
 from touchline.statistics.two_witnesses import TwoWitnesses as TwoWitnesses
 from touchline.statistics.two_witnesses import Verdict as Verdict
 from touchline.statistics.two_witnesses import WitnessRule as WitnessRule
+from touchline.statistics.value_gains import ValueLoss as ValueLoss
+from touchline.statistics.value_gains import value_gains as value_gains
+from touchline.statistics.value_gains import value_losses as value_losses
