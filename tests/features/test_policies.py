@@ -135,6 +135,45 @@ def test_a_past_cutoff_reads_the_row_that_was_known_then(
             assert vector[place] == newest["total"]
 
 
+LOOKUPS = st.lists(
+    st.tuples(st.sampled_from("ABCZ"), st.sampled_from("ABCZ"), st.integers(0, 24 * 12)), min_size=2, max_size=20
+)
+
+
+@given(rows=LOOKUPS, fallback=st.sampled_from(["null", "offline_last"]), ttl=st.sampled_from([None, 2]))
+@settings(max_examples=30, deadline=None)
+def test_rows_with_past_cutoffs_read_together_equal_row_by_row(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, int]], fallback: str, ttl: int | None
+) -> None:
+    folder = tmp_path_factory.mktemp("together")
+    view = a_view(ttl=None if ttl is None else timedelta(days=ttl), fallback=fallback)
+    # A game that became known late, after younger ones.
+    late = {**a_game("8", day(2), team="A", points=7), "created_timestamp": day(7)}
+    past = OfflineLast(lambda _: a_stored_history(view, folder, [*GAMES, late]))
+    options: dict[str, Any] = {"history": past, "fallbacks": {"offline_last": past}}
+    reader = a_reader(folder, games=[*GAMES, late], view=view, **options)
+    requests = [{"home": home, "away": away, "ground": "home"} for home, away, _ in rows]
+    cutoffs = [day(1) + timedelta(hours=hours) for _, _, hours in rows]
+    together = reader.read(requests, cutoffs)
+    alone = [reader.read_one(request, cutoff) for request, cutoff in zip(requests, cutoffs, strict=True)]
+    np.testing.assert_array_equal(together.vectors, np.stack([vector for vector, _ in alone]))
+    assert together.statuses == tuple(statuses for _, statuses in alone)
+
+
+def test_a_history_is_opened_once_for_all_rows_of_a_request(tmp_path: Path) -> None:
+    view = a_view()
+    history = a_stored_history(view, tmp_path, GAMES)
+    opened: list[str] = []
+
+    def find(served: ServedView) -> FeatureHistory:
+        opened.append(served.prefix)
+        return history
+
+    reader = a_reader(tmp_path, view=view, history=OfflineLast(find))
+    reader.read([ASKED] * 50, [day(1) + timedelta(hours=hour) for hour in range(50)])
+    assert opened == ["home", "away"]
+
+
 def test_a_miss_computes_the_view_and_puts_the_row_online(tmp_path: Path) -> None:
     view = a_view(fallback="compute")
     (tmp_path / "later").mkdir()
