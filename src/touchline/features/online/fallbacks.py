@@ -28,14 +28,14 @@ Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
 
 
-class Lookup(NamedTuple):
+class EntityAtCutoff(NamedTuple):
     """An entity, its join keys by name, and the instant up to which its rows may be known."""
 
     entity: Mapping[str, Any]
     cutoff: datetime
 
 
-Fallback = Callable[[ServedView, Sequence[Lookup]], Sequence[PackedRow | None]]
+Fallback = Callable[[ServedView, Sequence[EntityAtCutoff]], Sequence[PackedRow | None]]
 """Gives for each lookup the newest row of its entity known at its cutoff, or None, in the order of the lookups."""
 
 ComputeHistory = Callable[["FeatureView"], "FeatureHistory"]
@@ -48,7 +48,7 @@ class OfflineLast:
     def __init__(self, find: Callable[[ServedView], FeatureHistory | None]) -> None:
         self._find = find
 
-    def __call__(self, view: ServedView, lookups: Sequence[Lookup]) -> Sequence[PackedRow | None]:
+    def __call__(self, view: ServedView, lookups: Sequence[EntityAtCutoff]) -> Sequence[PackedRow | None]:
         history = self._find(view)
         return [None] * len(lookups) if history is None else newest_known_rows(history, view, lookups)
 
@@ -67,7 +67,7 @@ class ComputeOnMiss:
         self._online = online
         self._flight = SingleFlight(self._history)
 
-    def __call__(self, view: ServedView, lookups: Sequence[Lookup]) -> Sequence[PackedRow | None]:
+    def __call__(self, view: ServedView, lookups: Sequence[EntityAtCutoff]) -> Sequence[PackedRow | None]:
         history = self._flight(view)
         if history is None:
             return [None] * len(lookups)
@@ -76,7 +76,7 @@ class ComputeOnMiss:
         self._write(view, [(lookup, row) for lookup, row in zip(lookups, rows, strict=True) if row is not None])
         return rows
 
-    def _write(self, view: ServedView, rows: Sequence[tuple[Lookup, PackedRow]]) -> None:
+    def _write(self, view: ServedView, rows: Sequence[tuple[EntityAtCutoff, PackedRow]]) -> None:
         """Write the rows online; of several of one entity the newest."""
         newest: dict[bytes, PackedRow] = {}
         for lookup, row in rows:
@@ -100,7 +100,7 @@ def _unless_expired(view: ServedView, row: PackedRow | None, cutoff: datetime) -
 
 
 def newest_known_rows(
-    history: FeatureHistory, view: ServedView, lookups: Sequence[Lookup]
+    history: FeatureHistory, view: ServedView, lookups: Sequence[EntityAtCutoff]
 ) -> Sequence[PackedRow | None]:
     """For each lookup the entity's newest row among those known at its cutoff; each file is read once."""
     import polars as pl
@@ -128,7 +128,7 @@ def newest_known_rows(
     return [None if place is None else packed[place] for place in found]
 
 
-def _requested(schema: pl.Schema, view: ServedView, lookups: Sequence[Lookup]) -> pl.DataFrame:
+def _requested(schema: pl.Schema, view: ServedView, lookups: Sequence[EntityAtCutoff]) -> pl.DataFrame:
     """The lookups as a frame: the join keys with the types of the history, `_cutoff`, and `_lookup`, their place."""
     import polars as pl
 

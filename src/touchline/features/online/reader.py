@@ -17,7 +17,7 @@ import numpy as np
 from touchline.errors import FeaturesExpired, OnlineStoreEmptied, OnlineStoreUnavailable
 from touchline.features.declaration.on_demand import Transform
 from touchline.features.online.base import OnlineStore
-from touchline.features.online.fallbacks import Fallback, Lookup
+from touchline.features.online.fallbacks import EntityAtCutoff, Fallback
 from touchline.features.online.read_counters import ReadCounters
 from touchline.features.online.store_outage import StandIn
 from touchline.features.vectors.columns import ColumnSpec, Vectors
@@ -222,7 +222,7 @@ class FeatureReader:
     def _fill(self, place: int, keys: Sequence[bytes | None], batch: _Batch) -> list[ViewStatus]:
         view = self.views[place]
         unpack, ttl, values, fill = view.layout.unpack, view.ttl_micros, batch.values, self._plan.fill
-        found: list[_Found] = []
+        rows: list[_StatusAndRow] = []
         absent = []
         for number, (key, at) in enumerate(zip(keys, batch.at, strict=True)):
             data = values[key] if key is not None else None
@@ -232,38 +232,38 @@ class FeatureReader:
                 absent.append(number)
             elif batch.is_stand_in:
                 status = "fallback"
-            found.append((status, packed))
+            rows.append((status, packed))
         if absent:
-            self._by_policy(view, absent, found, batch)
+            self._by_policy(view, absent, rows, batch)
         metadata = batch.values.get(view.keys.metadata)
-        for number, (status, packed) in enumerate(found):
+        for number, (status, packed) in enumerate(rows):
             if packed is not None and (status == "present" or status == "fallback"):
                 fill(batch.lines[number], place, packed.values)
-        return [_status(view, metadata, status, packed) for status, packed in found]
+        return [_status(view, metadata, status, packed) for status, packed in rows]
 
-    def _by_policy(self, view: ServedView, numbers: Sequence[int], found: list[_Found], batch: _Batch) -> None:
+    def _by_policy(self, view: ServedView, numbers: Sequence[int], rows: list[_StatusAndRow], batch: _Batch) -> None:
         """Replace status and row of these rows, which are missing, expired or newer than the cutoff.
 
         A row newer than its cutoff is read from the history, then the view's policy holds. Each is one pass over the
         files for all rows of the batch.
         """
         if self.history is not None:
-            late = [number for number in numbers if found[number][0] == "fallback"]
+            late = [number for number in numbers if rows[number][0] == "fallback"]
             for number, row in self._looked_up(self.history, view, late, batch):
                 # Online only the newest row of an entity is left.
-                found[number] = (_presence(row, batch.at[number], view.ttl_micros), row)
-        absent = [number for number in numbers if found[number][0] != "present"]
+                rows[number] = (_presence(row, batch.at[number], view.ttl_micros), row)
+        absent = [number for number in numbers if rows[number][0] != "present"]
         if absent and view.fallback == "fail":
-            raise _expired(view, _name(view, batch.rows[absent[0]]), *found[absent[0]])
+            raise _expired(view, _name(view, batch.rows[absent[0]]), *rows[absent[0]])
         fallback = self.fallbacks.get(view.fallback)
-        rows = {} if fallback is None else dict(self._looked_up(fallback, view, absent, batch))
+        replacements = {} if fallback is None else dict(self._looked_up(fallback, view, absent, batch))
         for number in absent:
-            row = rows.get(number)
+            row = replacements.get(number)
             if row is not None:
-                found[number] = ("fallback", row)
-            elif found[number][0] == "fallback":
+                rows[number] = ("fallback", row)
+            elif rows[number][0] == "fallback":
                 # A row newer than the cutoff must not be used, and the entity's older value is no longer online.
-                found[number] = ("fallback", None)
+                rows[number] = ("fallback", None)
 
     def _looked_up(
         self, source: Fallback, view: ServedView, numbers: Sequence[int], batch: _Batch
@@ -271,14 +271,16 @@ class FeatureReader:
         """The rows that a source has for the entities of these rows at their cutoffs; no row for a null key."""
         columns = list(zip(view.join_keys, view.request_columns, strict=True))
         lookups = {
-            number: Lookup({key: batch.rows[number].get(column) for key, column in columns}, batch.cutoffs[number])
+            number: EntityAtCutoff(
+                {key: batch.rows[number].get(column) for key, column in columns}, batch.cutoffs[number]
+            )
             for number in numbers
         }
         complete = {number: lookup for number, lookup in lookups.items() if None not in lookup.entity.values()}
         return zip(complete, source(view, list(complete.values())) if complete else (), strict=True)
 
 
-_Found = tuple[Presence, PackedRow | None]
+_StatusAndRow = tuple[Presence, PackedRow | None]
 
 
 class _Batch(NamedTuple):
