@@ -1,6 +1,7 @@
 """How fast predictions are served, beside FastAPI, MLflow, MLServer and BentoML, on the same model.
 
-    python benchmarks/serving.py [speed] [peers] [features] [workers] [bulk] [--envs FOLDER] [--seconds 4] [--rounds 3]
+    python benchmarks/serving.py [speed] [peers] [features] [workers] [shadow] [bulk]
+                                 [--envs FOLDER] [--seconds 4] [--rounds 3]
 
 Without a part, all run. One LightGBM model of 30 features and 300 trees; wrk on loopback, one thread; each peer in an
 environment of its own, made below --envs when it is not there. touchline runs with everything on: validation, routing,
@@ -220,6 +221,28 @@ def workers(field: Field) -> None:
     target("times one worker", typical(two).per_second / typical(one).per_second, 1.5, at_least=True)
 
 
+def shadow(field: Field) -> None:
+    """With a second model of the same size that predicts every row beside the answer, and without."""
+    make_home(field.folder / "shadowed", has_shadow=True)
+    rivals = [field.touchline(home="shadowed", name="with a shadow"), field.touchline(name="without")]
+    (beside, alone), _ = compare(rivals, field.options)
+    target(
+        "of the requests a second without", typical(beside).per_second / typical(alone).per_second, 0.6, at_least=True
+    )
+    print("  one connection")
+    with started(rivals[0]) as us, started(rivals[1]) as them:
+        quiet: list[list[Speed]] = [[], []]
+        for _ in range(field.options.rounds):
+            for server, found in zip((us, them), quiet, strict=True):
+                found.append(wrk(server, connections=ONE, seconds=field.options.seconds))
+        for server, found in zip((us, them), quiet, strict=True):
+            say(server.rival.name, found)
+        with urllib.request.urlopen(f"http://127.0.0.1:{us.port}/health") as answer:
+            left_out = json.load(answer)["models"]["bench"]["rollout"].get("left_out", 0)
+        print(f"  rows that the shadow left out, its queue being full: {left_out}")
+        target("times its p99", typical(quiet[0]).p99 / typical(quiet[1]).p99, 1.1, at_least=False)
+
+
 def bulk(field: Field) -> None:
     """A million rows from a Parquet file to a Parquet file, by the release alone."""
     from tests.serving.bundles import Registry
@@ -250,6 +273,7 @@ PARTS: dict[str, Callable[[Field], None]] = {
     "peers": peers,
     "features": features,
     "workers": workers,
+    "shadow": shadow,
     "bulk": bulk,
 }
 

@@ -8,6 +8,7 @@ import pkgutil
 import textwrap
 
 from touchline import errors
+from touchline.http.problems import FieldProblem, InvalidRequest, NoRelease
 
 WIDTH = 110
 
@@ -27,6 +28,25 @@ def tree_below(kind: type[BaseException], indent: str = "    ") -> str:
 def test_the_tree_in_the_docstring_is_complete() -> None:
     tree = tree_below(errors.TouchlineError)
     assert tree in str(errors.__doc__), f"the docstring of touchline.errors must hold this tree:\n{tree}"
+
+
+def test_a_problem_document_is_shown_as_text() -> None:
+    problems = [
+        FieldProblem("age", "missing field", None, None),
+        FieldProblem("colour", "no level", "rde", "red, blue"),
+    ]
+    refused = errors.ServerRefused(
+        "http://x/predict", 422, InvalidRequest(problems).body("c").decode(), needs_key=False
+    )
+    assert str(refused) == (
+        "http://x/predict answered 422: The request does not fit the declared fields\n"
+        "  age: missing field\n  colour: no level (it is 'rde'); allowed: red, blue"
+    )
+    busy = errors.ServerRefused(
+        "http://x", 503, NoRelease("shop", "nothing is in it.").body().decode(), needs_key=False
+    )
+    assert str(busy) == "http://x answered 503: shop cannot answer: nothing is in it."
+    assert str(errors.ServerRefused("http://x", 502, "<html>", needs_key=False)) == "http://x answered 502: <html>"
 
 
 def test_every_error_is_exported_by_its_file_and_by_the_package() -> None:

@@ -37,6 +37,16 @@ def test_a_wrong_address_is_named_without_its_password(name: str, address: str, 
     assert "s3cr" not in str(raised.value)
 
 
+def test_a_misspelt_setting_names_the_nearest_in_whole_sentences() -> None:
+    with pytest.raises(InvalidSetting) as raised:
+        Settings.from_environment({"TOUCHLINE_PROT": "9000"})
+    assert str(raised.value) == (
+        "Setting TOUCHLINE_PROT is not a setting: Did you mean 'TOUCHLINE_PORT'? Change it in the environment."
+    )
+    with pytest.raises(InvalidSetting, match=r"Known: .*TOUCHLINE_SPARK_MASTER, .*\. Change it"):
+        Settings.from_environment({"TOUCHLINE_QQQ": "1"})
+
+
 @pytest.mark.parametrize(
     "address", ["redis://cache", "rediss://:p%40ss@cache:6380/2", "unix:///run/redis.sock", "valkey://cache:6379/0"]
 )

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from touchline.clock import SystemClock
 from touchline.features import FeatureReader, open_online_store
 from touchline.registry import Journal, LoadedRelease, Releases
+from touchline.rollout import RolloutRecords
 from touchline.serving import JournalReleases, ServedProject, Server, create_app
 from touchline.storage import Database, ObjectStore, open_objects
 
@@ -34,5 +35,6 @@ def make() -> Server:
     database = Database.open(f"sqlite:///{HOME / 'touchline.db'}")
     clock = SystemClock()
     stores = Stores(database, open_objects(str(HOME / "objects")))
-    releases = JournalReleases("bench", Journal(database, clock), Releases(stores))
+    rollouts = RolloutRecords(database, "bench")
+    releases = JournalReleases("bench", Journal(database, clock), Releases(stores), rollouts=rollouts)
     return create_app([ServedProject("bench", releases, clock, _reader)], database=database, spool=HOME / "spool")

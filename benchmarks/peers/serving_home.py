@@ -16,8 +16,11 @@ from touchline.training import Model
 COLUMNS, TREES, ROWS, ENTITIES = 30, 300, 20_000, 10_000
 
 
-def make_home(folder: Path, *, is_keyed: bool = False) -> str:
-    """A migrated database with one release in Production; the model's text, for the peers."""
+def make_home(folder: Path, *, is_keyed: bool = False, has_shadow: bool = False) -> str:
+    """A migrated database with one release in Production; the model's text, for the peers.
+
+    With a shadow a second release, of a model of the same size, predicts beside it.
+    """
     folder.mkdir(parents=True)
     registry = Registry.open(folder)
     model = a_model("lightgbm", columns=COLUMNS, rows=ROWS, rounds=TREES)
@@ -29,6 +32,10 @@ def make_home(folder: Path, *, is_keyed: bool = False) -> str:
     views = (a_stats_view(model.columns),) if is_keyed else ()
     example = {"customer_id": "c1"} if is_keyed else a_request(COLUMNS)
     registry.promote(1, registry.keep(1, model, example=example, views=views))
+    if has_shadow:
+        other = a_model("lightgbm", columns=COLUMNS, rows=ROWS, rounds=TREES, seed=2)
+        registry.keep(2, looked_up(other) if is_keyed else other, example=example, views=views)
+        registry.start_rollout("shadow")
     return text_of(model)
 
 

@@ -174,9 +174,7 @@ project = Project(
     task=result,
     training=Training(candidates=["logistic", "lightgbm"], test="5y"),
     gates=[Gate("accuracy", at_least=0.45), Gate.improves("log_loss", confidence=0.95)],
-    rollout=Rollout(
-        mode="shadow", steps=(10, 25, 50, 100), unit="example_id", cluster="cluster", metric="log_loss", min_days=7
-    ),
+    rollout=Rollout(mode="shadow", cluster=True, metric="log_loss", min_days=7),
     retrain=Retrain(schedule="0 4 * * 1", on_drift=True),
     monitoring=Monitoring(),
     clock=SampleClock(at="2009-04-15T00:00:00Z"),

@@ -1,3 +1,6 @@
+from touchline.alerts import Alerts as Alerts
+from touchline.alerts import Rule as Rule
+from touchline.alerts import Webhook as Webhook
 from touchline.contracts import Contract as Contract
 from touchline.contracts import Field as Field
 from touchline.contracts import dataset_check as dataset_check
@@ -14,14 +17,14 @@ from touchline.ingest import HttpTable as HttpTable
 from touchline.ingest import ParquetFiles as ParquetFiles
 from touchline.ingest import Source as Source
 from touchline.ingest import SqlTable as SqlTable
-from touchline.monitoring import Alerts as Alerts
 from touchline.monitoring import Drift as Drift
 from touchline.monitoring import Monitoring as Monitoring
 from touchline.project import Project as Project
 from touchline.project import Retrain as Retrain
 from touchline.project import SampleClock as SampleClock
 from touchline.registry import Gate as Gate
-from touchline.serving import Rollout as Rollout
+from touchline.rollout import Guardrail as Guardrail
+from touchline.rollout import Rollout as Rollout
 from touchline.training import Candidate as Candidate
 from touchline.training import Costs as Costs
 from touchline.training import Training as Training

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -56,6 +57,9 @@ class Settings(BaseModel):
     ray_address: str | None = Field(None, description="the Ray cluster, if one is used; default a local one")
     spark_master: str | None = Field(None, description="the Spark cluster, if joins is spark; default local cores")
     cors_origins: tuple[str, ...] = Field((), description="origins a browser may call from, comma separated")
+    webhook_networks: tuple[str, ...] = Field(
+        (), description="networks that webhooks may reach besides public addresses, comma separated"
+    )
     requests_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None, description="requests a second that each API key may send to each API process; default no limit"
     )
@@ -78,6 +82,16 @@ class Settings(BaseModel):
     @classmethod
     def _api_key(cls, key: str | None) -> str | None:
         return key and validated_key(key)
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            try:
+                ip_network(network)
+            except ValueError:
+                raise ValueError(f"{network!r} is no network; write such as 10.0.0.0/8 or 127.0.0.1/32") from None
+        return networks
 
     @field_validator("redis_url")
     @classmethod
@@ -144,7 +158,7 @@ def _collect(environment: Mapping[str, str]) -> dict[str, object]:
         if field not in Settings.model_fields:
             raise InvalidSetting.unknown(variable, [_PREFIX + name.upper() for name in Settings.model_fields])
         values[field] = text
-    for field in ("projects", "cors_origins"):
+    for field in ("projects", "cors_origins", "webhook_networks"):
         if field in values:
             values[field] = tuple(part.strip() for part in str(values[field]).split(",") if part.strip())
     return values

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from typer.main import get_command
 
 from tests.cli.conftest import Cli
 from touchline.cli.main import app
-from touchline.errors import ProjectNotFound, UnknownPrediction, UsageError
+from touchline.errors import FolderMissing, InvalidInstant, ProjectNotFound, UnknownPrediction, UsageError
 
 pytestmark = pytest.mark.services
 
@@ -29,6 +31,23 @@ def test_the_clock_and_the_plan_agree_with_what_was_trained(cli: Cli) -> None:
     assert cli.json("plan")["changes"] == []
 
 
+def test_a_word_that_is_no_instant_is_answered_with_the_form(cli: Cli) -> None:
+    with pytest.raises(InvalidInstant, match=r"'notadate' is no instant. Write 2009-04-18 or 2009-04-18T12:00"):
+        cli.run("clock", "advance", "notadate")
+
+
+def test_a_snapshot_is_written_only_to_a_folder_that_exists(cli: Cli, tmp_path: Path) -> None:
+    snapshot = cli.json("data", "log")[0]["snapshot_hash"]
+    with pytest.raises(
+        FolderMissing, match=r"The folder .*typo of visits.parquet does not exist. Make it first: mkdir -p"
+    ):
+        cli.run("data", "checkout", snapshot, "--to", str(tmp_path / "typo" / "visits.parquet"))
+    with pytest.raises(FolderMissing, match=r"is a folder. Name a file in it"):
+        cli.run("data", "checkout", snapshot, "--to", str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+    cli.run("data", "checkout", snapshot, "--to", str(tmp_path / "visits.parquet"))
+
+
 def test_a_wrong_name_is_answered_with_the_nearest(cli: Cli) -> None:
     with pytest.raises(ProjectNotFound, match="shop"):
         cli.run("plan", "-p", "shpo")
@@ -37,8 +56,13 @@ def test_a_wrong_name_is_answered_with_the_nearest(cli: Cli) -> None:
 
 
 def test_what_was_never_predicted_cannot_be_traced(cli: Cli) -> None:
-    with pytest.raises(UnknownPrediction):
-        cli.run("trace", "01JD9Z0V8RQ6W3M4T7K2X5B1NC")
+    for command in ("trace", "replay"):
+        with pytest.raises(
+            UnknownPrediction, match=r"The prediction log has no '01JD.* `touchline outcomes -p PROJECT`"
+        ):
+            cli.run(command, "01JD9Z0V8RQ6W3M4T7K2X5B1NC")
+        with pytest.raises(UnknownPrediction, match=r"has no 'abc'\. An id has 26 capital letters and digits"):
+            cli.run(command, "abc")
     assert cli.json("outcomes") == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,7 @@ def test_runs_are_filtered_sorted_and_compared(cli: Cli) -> None:
     assert losses == sorted(losses)
     assert cli.json("runs", "best", "log_loss")["metrics"]["log_loss"] == losses[0]
     assert len(cli.json("runs", "compare", "1", "2")["runs"]) == 2
+    assert re.search(r"none of \d+ matches 'log_loss < 0'", cli.run("runs", "list", "--filter", "log_loss < 0"))
     with pytest.raises(InvalidFilter):
         cli.run("runs", "list", "--filter", "log_loss ~ 3")
     with pytest.raises(RunNotFound):

@@ -327,6 +327,28 @@ def test_columns_of_year_month_day_and_hour_are_one_time() -> None:
     assert (exact.field("row_time").kind, exact.field("row_time").most) == ("datetime", str(hours[-1]))
 
 
+@pytest.mark.parametrize("form", ["%B", "%b"])
+def test_a_month_in_words_beside_a_year_is_a_time(form: str) -> None:
+    days = [date(2020, 1, 1) + timedelta(days=3 * n) for n in range(300)]
+    columns = {"arrival_year": [d.year for d in days], "arrival_month": [d.strftime(form) for d in days]}
+    months = infer_contract(pl.DataFrame({**columns, "birth_year": 1980, "birth_month": 2}), name="t")
+    assert months.time_parts is not None
+    assert months.time_parts.columns == ("arrival_year", "arrival_month")
+    assert (months.event_time, months.field("row_time").most) == ("row_time", str(days[-1].replace(day=1)))
+    exact = infer_contract(pl.DataFrame({**columns, "arrival_day_of_month": [d.day for d in days]}), name="t")
+    assert (exact.field("row_time").kind, exact.field("row_time").most) == ("date", str(days[-1]))
+    columns["arrival_month"][7] = "spring"
+    assert infer_contract(pl.DataFrame(columns), name="t").time_parts is None
+
+
+def test_parts_of_another_time_than_that_of_a_row_are_not_joined() -> None:
+    days = [date(2020, 1, 1) + timedelta(days=3 * n) for n in range(300)]
+    birth = pl.DataFrame({"birth_year": [d.year for d in days], "birth_month": [d.month for d in days]})
+    assert infer_contract(birth, name="t").event_time is None
+    mixed = pl.DataFrame({"sale_year": [d.year for d in days], "visit_month": [d.month for d in days]})
+    assert infer_contract(mixed, name="t").event_time is None
+
+
 @pytest.mark.parametrize(("day", "year"), [(31, 2021), (10, 1)])
 def test_numbers_that_are_no_day_of_a_year_are_no_time(day: int, year: int) -> None:
     frame = pl.DataFrame({"year": [year] * 40, "month": [2, 3] * 20, "day": [day] * 40})

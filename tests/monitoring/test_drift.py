@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
 from touchline.errors import DriftColumnUnknown
-from touchline.monitoring import CurrentRows, Drift, DriftVerdict, Window, check_drift
+from touchline.monitoring import CurrentRows, Drift, DriftVerdict, Window, check_drift, explain_verdict
 from touchline.statistics import Profile, build_profile
+from touchline.storage.ulids import ulid_at
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 NAMES = ("elo_gap", "form", "ground")
@@ -40,6 +41,26 @@ def test_the_same_world_is_stable() -> None:
     verdict = a_check(some_rows(1, 500))
     assert (verdict.state, verdict.rows, verdict.missing) == ("stable", 500, 0)
     assert verdict.message == "No drift: none of 4 columns differs on 500 rows. Nothing to do."
+
+
+def test_each_number_of_a_verdict_has_its_meaning() -> None:
+    window = Window(ulid_at(NOW - timedelta(days=1)), ulid_at(NOW))
+    current = CurrentRows(some_rows(1, 300, shift=1), window, repeats=20, left_out=5)
+    rule = Drift(alpha=0.01)
+    verdict = check_drift(a_profile(), current, rule=rule, now=NOW)
+    text = "\n".join(explain_verdict(DriftVerdict.from_json(verdict.to_json()), rule))
+    assert "after 2024-04-30 00:00:00 UTC, up to 2024-05-01 00:00:00 UTC" in text
+    assert "rows: 300, one for each example, of 325 predictions without 20 that a later prediction" in text
+    assert "the oldest 5, since a check reads 50000 at most" in text
+    assert "reference: the 4000 test rows of the training" in text
+    assert "corrected over the 4 checked columns" in text
+    assert "where p is at most 0.01 and PSI at least 0.1" in text
+    first = explain_verdict(
+        check_drift(a_profile(), CurrentRows(current.matrix[:9], Window("", "")), rule=rule, now=NOW), rule
+    )
+    assert "in the log since its first one" in first[0]
+    assert "rows: 9, one for each example, of 9 predictions" in first[1]
+    assert len(first) == 3
 
 
 def test_too_few_rows_say_how_many_more() -> None:

@@ -64,9 +64,26 @@ def test_twice_in_one_request_counts_once(store: Database) -> None:
 
 
 def test_an_unknown_prediction_records_nothing(store: Database) -> None:
-    with pytest.raises(UnknownPrediction, match="no logged prediction p9"):
+    with pytest.raises(
+        UnknownPrediction, match=r"prediction log of shop has no 'p9'\. An id has 26 .*give the example_id"
+    ):
         _tell(store, Outcome("yes", example_id="e1"), Outcome("yes", prediction_id="p9"))
     assert _tell(store, Outcome("yes", example_id="e1"))[0].status == "recorded"
+
+
+def test_a_label_of_an_example_that_nothing_knows_is_stored_and_says_so(store: Database) -> None:
+    write_rows(store, [a_row("1", example_id="e1")])
+    _settle(store, _examples(("e2", "A", NOW + timedelta(days=1), None)))
+    receipts = _tell(store, *(Outcome("yes", example_id=f"e{number}") for number in (1, 2, 3)))
+    assert [(receipt.status, receipt.predictions) for receipt in receipts] == [
+        ("recorded", 1),
+        ("recorded", 0),
+        ("recorded", 0),
+    ]
+    assert [receipt.note is None for receipt in receipts] == [True, True, False]
+    assert "no open example has the id 'e3'; the label is stored" in str(receipts[2].note)
+    write_rows(store, [a_row("2", example_id="e3")])
+    assert [(one.prediction_id, one.label) for one in read_settled(store, "shop", limit=1)] == [("2", "yes")]
 
 
 def test_over_http_by_prediction_id(tmp_path: Path) -> None:
@@ -206,6 +223,45 @@ def test_an_example_that_is_not_open_needs_its_keys_in_the_request(tmp_path: Pat
         assert server.client.post("/predict", json=whole).status_code == 200
 
 
+def test_a_prediction_of_years_ago_is_not_about_an_example_that_is_open_now(tmp_path: Path) -> None:
+    with a_server(tmp_path, Shelf.of(a_match_release()), reader=Ratings({})) as server:
+        keys = {"home_team": "A", "away_team": "B"}
+        kickoff = NOW + timedelta(days=3)
+        early, missed = NOW - timedelta(days=2), NOW - timedelta(days=1, hours=1)
+        _settle(server.database, _examples(), early)
+        _settle(server.database, _examples(("e1", "A", kickoff, None)), NOW - timedelta(days=1))
+        cutoffs = ["2003-04-15T00:00:00Z", f"{early - timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"]
+        old = [server.client.post("/predict", json={**keys, "cutoff": cutoff}).json() for cutoff in cutoffs]
+        new = [server.client.post("/predict", json={**keys, "cutoff": f"{missed:%Y-%m-%dT%H:%M:%SZ}"}).json()]
+        new.append(server.client.post("/predict", json=keys).json())
+        wait_for(lambda: server.serving.log.status().written == 4)
+        assert [_example_of(server, one["prediction_id"]) for one in old] == [None, None]
+        assert [_example_of(server, one["prediction_id"]) for one in new] == ["e1", "e1"]
+        # Nor does a later ingest that changes or settles the example take them.
+        moved = kickoff + timedelta(days=1)
+        assert _settle(server.database, _examples(("e1", "A", moved, None)), NOW)[4] == 0
+        assert _settle(server.database, _examples(("e1", "A", moved, "yes")), moved + timedelta(days=1))[0] == 1
+        labels = {one.prediction_id: one.label for one in read_settled(server.database, "shop")}
+        assert [labels[one["prediction_id"]] for one in (*old, *new)] == [None, None, "yes", "yes"]
+
+
+def test_an_example_that_the_first_ingest_brings_is_open_from_that_ingest_on(store: Database) -> None:
+    _settle(store, _examples(("e1", "A", NOW + timedelta(days=1), None)))
+    assert [example.open_since for example in OpenExampleRecords(store, "shop").read()] == [NOW]
+
+
+def test_a_cutoff_before_the_named_example_was_open_is_refused(tmp_path: Path) -> None:
+    with a_server(tmp_path, Shelf.of(a_match_release()), reader=Ratings({})) as server:
+        _settle(server.database, _examples(("e1", "A", NOW + timedelta(days=3), None)), NOW - timedelta(days=1))
+        early = server.client.post("/predict", json=[{"example_id": "e1", "cutoff": "2003-04-15T00:00:00Z"}])
+        assert early.status_code == 422
+        (problem,) = early.json()["errors"]
+        assert (problem["field"], problem["problem"]) == ("0.cutoff", "is before the named example was open")
+        assert problem["allowed"].startswith(f"from {(NOW - timedelta(days=1)).isoformat()} on")
+        cutoff = f"{NOW - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+        assert server.client.post("/predict", json={"example_id": "e1", "cutoff": cutoff}).status_code == 200
+
+
 def test_examples_with_equal_keys_are_told_apart_by_their_inputs() -> None:
     examples = [OpenExample(f"e{n}", NOW, {"team": "A"}, None, {"odds": odds}) for n, odds in enumerate((1.5, 2.0))]
     assert only_example(examples, NOW, {"odds": 2}) is examples[1]
@@ -230,5 +286,5 @@ def test_examples_that_only_a_shadow_version_predicted_are_named_and_settled_too
     assert _settle(store, _examples(("e1", "A", kickoff, None)))[4] == 1
     assert PredictionRecords(store, "shop").find("1", roles=EVERY_ROLE).example_key == "e1"
     with store.begin() as connection:
-        OpenExampleRecords(store, "shop").replace(connection, [])
+        OpenExampleRecords(store, "shop").replace(connection, [], now=later)
     assert _settle(store, _examples(("e1", "A", kickoff, "yes")), later)[0] == 1

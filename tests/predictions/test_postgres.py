@@ -65,6 +65,8 @@ def _settle(store: Database, label: str | None) -> tuple[int, int, int]:
 
 
 def test_rows_are_kept_whole_and_find_their_example_before_and_after(store: Database) -> None:
+    with store.begin() as connection:
+        OpenExampleRecords(store, "shop").replace(connection, [], now=NOW)
     DatabaseWriter(store).write(_lines("A"))
     assert _settle(store, None) == (1, 0, 0)
     DatabaseWriter(store).write(_lines("A", "Z"))
@@ -78,13 +80,33 @@ def test_rows_are_kept_whole_and_find_their_example_before_and_after(store: Data
     assert _settle(store, "yes") == (0, 0, 1)
 
 
+def test_a_row_finds_an_example_only_if_that_was_open_at_its_cutoff(store: Database) -> None:
+    keys = {"away_team": "B", "home_team": "A"}
+    example = OpenExample("e1", NOW + timedelta(days=9), keys)
+    for instant, examples in ((NOW, []), (NOW + timedelta(days=3), [example])):
+        with store.begin() as connection:
+            OpenExampleRecords(store, "shop").replace(connection, examples, now=instant)
+    (line,) = _lines("A")
+    cutoffs = [NOW - timedelta(days=900), NOW - timedelta(seconds=1), NOW, NOW + timedelta(days=5)]
+    lines = []
+    for number, cutoff in enumerate(cutoffs):
+        row = orjson.loads(line)
+        row |= {"prediction_id": f"{number}{row['prediction_id']}", "cutoff": f"{cutoff:%Y-%m-%d %H:%M:%S.%f}"}
+        lines.append(orjson.dumps(row))
+    assert set(orjson.loads(line)["cutoff"]) >= set("-:. ")
+    DatabaseWriter(store).write(lines)
+    with store.connect() as connection:
+        rows = connection.scalars(sa.select(predictions.c.example_id).order_by(predictions.c.prediction_id)).all()
+    assert rows == [None, None, "e1", "e1"]
+
+
 def test_a_row_finds_the_only_open_example_with_its_inputs(store: Database) -> None:
     examples = [
         OpenExample(f"e{n}", NOW, {"away_team": "B", "home_team": "A"}, None, {"odds": odds, "round": 1})
         for n, odds in enumerate((1.5, 2.0))
     ]
     with store.begin() as connection:
-        OpenExampleRecords(store, "shop").replace(connection, examples)
+        OpenExampleRecords(store, "shop").replace(connection, examples, now=NOW)
     (line,) = _lines("A")
     assert line.count(b'"inputs":"{}"') == 1
     inputs = [b'"{}"', b'"{\\"odds\\":2}"', b'"{\\"odds\\":3}"', b'"{\\"odds\\":1.5,\\"other\\":true}"']
@@ -143,7 +165,7 @@ def test_each_month_lies_in_its_own_partition_and_leaves_as_one(store: Database,
     assert "predictions_2031_04" in asked
     assert "predictions_2031_03" not in asked
     objects = open_objects(str(tmp_path / "objects"))
-    done = prune_predictions(store, objects, "shop", keep=timedelta(0), now=april)
+    done = prune_predictions(store, objects, "shop", until=april)
     assert done.deleted == 3
     assert _partitions(store) == {"predictions_2031_04": 1}
     with store.connect() as connection:

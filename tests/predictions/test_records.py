@@ -119,7 +119,7 @@ def test_outcomes_and_their_receipts_count_answers_alone(database: Database) -> 
     write_rows(database, [*ANSWERS, *SHADOWS])
     records = OutcomeRecords(database, "shop")
     assert records.record([Outcome("yes", example_id="e1")], source="test", now=NOW)[0].predictions == 1
-    with pytest.raises(UnknownPrediction, match="no logged prediction 2"):
+    with pytest.raises(UnknownPrediction, match="log of shop has no '2'"):
         records.record([Outcome("yes", prediction_id="2")], source="test", now=NOW)
     assert [one.prediction_id for one in read_settled(database, "shop")] == ["5", "3", "1"]
 

@@ -48,8 +48,8 @@ def _left(database: Database) -> list[str]:
 def test_old_rows_of_every_role_leave_the_database_for_files_by_month(database: Database, tmp_path: Path) -> None:
     objects, now = open_objects(tmp_path / "objects"), NOW + 14 * DAY
     write_rows(database, [*_rows(), a_row("5", project="leads", answered_at=NOW - 99 * DAY)])
-    assert prune_predictions(database, objects, "shop", keep=50 * DAY, now=now).deleted == 0
-    pruned = prune_predictions(database, objects, "shop", keep=DAY, now=now)
+    assert prune_predictions(database, objects, "shop", until=now - 50 * DAY).deleted == 0
+    pruned = prune_predictions(database, objects, "shop", until=now - DAY)
     assert (pruned.deleted, _left(database)) == (3, ["4"])
     assert _exported(objects, pruned.exported) == {"2024-03": ["1"], "2024-04": ["2"], "2024-05": ["3"]}
     assert PredictionRecords(database, "leads").counts().predictions == 1

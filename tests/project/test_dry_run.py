@@ -34,6 +34,9 @@ MISTAKES = {
 }  # fmt: skip
 
 
+VISIT = "visit_id,at,customer,branch,spent\na,2024-01-01T00:00:00Z,c1,1,5.0\n"
+
+
 def loaded(place: Path, before: str, after: str) -> Path:
     folder = place / "projects" / "shop"
     folder.mkdir(parents=True)
@@ -57,9 +60,18 @@ def test_a_mistake_is_found_on_no_rows(tmp_path: Path, mistake: str) -> None:
 def test_a_training_of_a_wrong_declaration_does_nothing(tmp_path: Path) -> None:
     folder = loaded(tmp_path, "gates=[" + GATE, 'gates=[Gate("acuracy", at_least=0.6), Gate("rmse", at_most=1)')
     context = pipeline_context(OpenedProject(a_home(tmp_path), load_project(folder, base=tmp_path)))
+    (tmp_path / "visits.csv").write_text(VISIT)
     with pytest.raises(InvalidProject, match=r"no 'acuracy' here.*; gate 'rmse at most 1'.*Nothing was trained"):
         run_pipeline(context, trigger="train", actor="tests")
     assert len(plan_run(context).mistakes) == 2
+
+
+def test_the_plan_names_columns_that_the_next_ingest_would_refuse(tmp_path: Path) -> None:
+    folder = loaded(tmp_path, "    customer: str\n", "    customer: str\n    town: str\n")
+    (tmp_path / "visits.csv").write_text(VISIT)
+    context = pipeline_context(OpenedProject(a_home(tmp_path), load_project(folder, base=tmp_path)))
+    (mistake,) = plan_run(context).mistakes
+    assert "shop.visits lacks the column 'town'" in mistake
 
 
 def test_the_declared_projects_are_sound() -> None:

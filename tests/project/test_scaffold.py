@@ -214,6 +214,31 @@ def test_columns_of_a_date_become_the_time_of_a_row_and_the_split_is_by_time(tmp
     assert computed["row_time_weekday"].tolist() == [day.weekday() for day in days]
 
 
+def test_a_month_in_words_becomes_the_time_of_a_row_and_its_calendar(tmp_path: Path) -> None:
+    days = [date(2021, 1, 1) + timedelta(days=n) for n in range(400)]
+    lines = [f"{day.year},{day:%B},{day.day},{n % 7},{n * 0.5:.2f}" for n, day in enumerate(days)]
+    (tmp_path / "t.csv").write_text("Year,Month,Day,promo,sales\n" + "\n".join(lines))
+    write_project("shop", data=tmp_path / "t.csv", target="sales", base=tmp_path)
+    project = load_project("shop", base=tmp_path).project
+    [source] = project.sources
+    assert (source.event_time, project.task.inputs) == ("row_time", ("year", "month", "day", "promo"))
+    rows = source.provider.prepare(pl.read_csv(tmp_path / "t.csv").rename(str.lower))
+    assert rows["row_time"].to_list() == days
+    [calendar] = project.task.on_demand
+    columns = {name: np.array([getattr(day, name) for day in days], dtype=float) for name in ("year", "day")}
+    computed = calendar({**columns, "month": np.array([f"{day:%B}" for day in days], dtype=object)})
+    assert computed["row_time_trend"].tolist() == [(day - date(1970, 1, 1)).days for day in days]
+    missing = calendar({"year": np.array([2021.0]), "month": np.array([None], dtype=object), "day": np.array([1.0])})
+    assert np.isnan(np.asarray(missing["row_time_trend"], dtype=float)).all()
+
+
+def test_words_that_are_read_as_missing_are_said(tmp_path: Path) -> None:
+    lines = [f"{'n/a' if n % 9 == 0 else n % 5},{n % 2}" for n in range(200)]
+    (tmp_path / "t.csv").write_text("x,y\n" + "\n".join(lines))
+    notes = write_project("shop", data=tmp_path / "t.csv", target="y", base=tmp_path).notes
+    assert any(note.startswith("'n/a' are read as missing values (null_values)") for note in notes)
+
+
 def test_calendar_columns_are_computed_from_the_time_of_a_row(tmp_path: Path) -> None:
     times = [datetime(2021, 1, 1, tzinfo=UTC) + timedelta(hours=n) for n in range(1000)]
     lines = [f"{time.isoformat()},{n % 7},{n * 0.5:.2f}" for n, time in enumerate(times)]

@@ -86,6 +86,7 @@ def test_a_worse_version_never_passes_and_the_message_says_higher() -> None:
 def test_too_few_clusters_refuse_and_say_how_many_more() -> None:
     result = check_gate(Gate.improves("log_loss"), an_evidence(skill=0.3, clusters=22))
     assert not result.passed
+    assert not result.is_comparable
     assert "22 clusters are too few, at least 8 clusters more are needed" in result.message
 
 
@@ -96,7 +97,7 @@ def test_a_second_look_at_a_window_needs_more_evidence() -> None:
     lows = [result.low for result in looks]
     assert lows == sorted(lows, reverse=True)
     assert "look 3 with 10% of the rows fresh" in looks[2].message
-    assert "99.38 % confidence" in looks[2].message
+    assert "99.38 % confidence, one-sided: a look may spend 12.5 % of the gate's 5 % risk of error" in looks[2].message
 
 
 def test_production_is_the_opponent_where_there_is_one() -> None:

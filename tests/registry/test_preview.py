@@ -68,7 +68,7 @@ def test_a_refusal_is_previewed_with_its_reason_and_leaves_no_entry(two: Registr
     promote(two, "p", 2, ANN)
     waiting = preview_promotion(two, "p", 2, ANN)
     assert (waiting.kind, waiting.moves, waiting.rollback) == ("none", (), None)
-    assert "touchline models promote 2 --now" in str(waiting.refusal)
+    assert "touchline models promote 2 -p p --now" in str(waiting.refusal)
 
 
 @pytest.mark.parametrize("moved", ["an approval", "another gate", "a stage"])

@@ -86,7 +86,7 @@ def test_a_failed_gate_stops_the_promotion_and_is_on_record(two: Registry) -> No
 def test_the_next_version_waits_in_staging_for_its_rollout(two: Registry) -> None:
     promote(two, "p", 1, ANN)
     assert promote(two, "p", 2, ANN).version.stage == "Staging"
-    with pytest.raises(IllegalStageChange, match="touchline models promote 2 --now"):
+    with pytest.raises(IllegalStageChange, match="touchline models promote 2 -p p --now"):
         promote(two, "p", 2, ANN)
     with pytest.raises(ReasonMissing, match=r"Skipping the rollout \(--now\) needs a reason"):
         promote(two, "p", 2, Decision("ann", now=True))
@@ -227,7 +227,7 @@ def test_a_gate_that_cannot_compare_says_no_and_a_person_may_overrule_it(two: Re
 
     context = GateInputs((Gate.improves("log_loss"),), refit=impossible)
     with pytest.raises(
-        GateFailed, match=r"cannot be compared with Production version 1: .*'odds'\. To promote it .*--now"
+        GateFailed, match=r"cannot be compared with Production version 1: .*'odds'\. To promote it .* 3 -p p --now"
     ):
         promote(two, "p", 3, ANN, inputs=context)
     with pytest.raises(ReasonMissing):
@@ -238,6 +238,28 @@ def test_a_gate_that_cannot_compare_says_no_and_a_person_may_overrule_it(two: Re
     record_version(two, a_trained(seed=3, now=NOW + timedelta(days=3)))
     with pytest.raises(GateFailed, match="below the gate's"):
         promote(two, "p", 4, Decision("ann", "whatever", now=True), inputs=worse)
+
+
+def test_a_first_version_that_could_not_be_measured_is_promoted_by_a_person(two: Registry) -> None:
+    unmeasured = GateInputs(
+        (Gate("accuracy", at_least=0.52), Gate.slice("accuracy", "group", at_least=0.9, min_rows=999))
+    )
+    with pytest.raises(
+        GateFailed, match=r"no group has .* To promote it all the same: touchline models promote 1 -p p --now --reason"
+    ):
+        promote(two, "p", 1, ANN, inputs=unmeasured)
+    done = promote(two, "p", 1, NOW_BECAUSE, inputs=unmeasured)
+    assert (done.version.stage, done.changes[-1].reason) == ("Production", "no traffic yet")
+
+
+def test_a_measured_no_on_a_first_version_names_the_next_step_and_is_not_overruled(two: Registry) -> None:
+    strict = GateInputs((Gate("accuracy", at_least=0.99),))
+    for decision in (ANN, NOW_BECAUSE):
+        with pytest.raises(
+            GateFailed, match=r"--now does not overrule .* change the gates .*: touchline models promote 1 -p p$"
+        ):
+            promote(two, "p", 1, decision, inputs=strict)
+    assert two.journal.state("p").production is None
 
 
 def test_a_refit_that_lacks_a_test_row_is_no_comparison(two: Registry) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.registry.builders import a_frame, a_task, a_trained, a_training_set
-from touchline.errors import FolderNotEmpty, InvalidFilter, RunNotFound
+from touchline.errors import FolderNotEmpty, InvalidFilter, RunNotFound, RunValueUnknown
 from touchline.registry import (
     Decision,
     Gate,
@@ -18,6 +18,7 @@ from touchline.registry import (
     best_run,
     compare_runs,
     compare_versions,
+    count_runs,
     download_release,
     list_runs,
     load_release,
@@ -58,8 +59,33 @@ def test_the_best_run_knows_which_end_is_best(two: Registry) -> None:
     runs = list_runs(two, "p")
     assert best_run(two, "p", "log_loss").metrics["log_loss"] == min(run.metrics["log_loss"] for run in runs)
     assert best_run(two, "p", "roc_auc").metrics["roc_auc"] == max(run.metrics["roc_auc"] for run in runs)
-    with pytest.raises(RunNotFound, match="p has no run with a no_such_metric"):
-        best_run(two, "p", "no_such_metric")
+    with pytest.raises(RunNotFound, match="p has no run with a log_loss that matches 'log_loss < 0', of 2 trainings"):
+        best_run(two, "p", "log_loss", where="log_loss < 0")
+
+
+def test_a_metric_or_parameter_that_no_run_has_is_named_with_the_nearest(two: Registry) -> None:
+    with pytest.raises(RunValueUnknown, match=r"has a metric 'acc'. Did you mean 'accuracy'\? The runs have: .*brier"):
+        best_run(two, "p", "acc")
+    for query in (RunQuery("log_los < 1"), RunQuery("candidat = x"), RunQuery(sort="-log_los"), RunQuery("x = 1")):
+        with pytest.raises(
+            RunValueUnknown, match=r"No run of p has a metric or parameter .* The runs have: .*log_loss"
+        ):
+            list_runs(two, "p", query)
+
+
+def test_a_parameter_that_is_a_number_is_found_too(two: Registry) -> None:
+    seed = list_runs(two, "p")[0].params["seed"]
+    assert seed.isdecimal()
+    assert len(list_runs(two, "p", RunQuery(f"seed = {seed}"))) == 2
+    with pytest.raises(InvalidFilter, match="seed is a parameter, which only = and != compare"):
+        list_runs(two, "p", RunQuery("seed < 8"))
+    with pytest.raises(InvalidFilter, match="log_loss is a metric, so its value is a number"):
+        list_runs(two, "p", RunQuery("log_loss = low"))
+
+
+def test_all_runs_are_counted(two: Registry) -> None:
+    assert (count_runs(two, "p"), count_runs(two, "nobody")) == (2, 0)
+    assert count_runs(two, "p", has_children=True) == len(list_runs(two, "p", RunQuery(has_children=True)))
 
 
 @pytest.mark.parametrize("where", ["log_loss", "log_loss <", "candidate < logistic", "a = 'it''s'"])

@@ -19,6 +19,8 @@ from touchline.features.vectors.watermark import ViewMetadata, micros
 from touchline.registry import Journal, Move, ReleaseManifest, Releases
 from touchline.registry.release.digest import DIGEST_FILE, digest_of, file_hashes
 from touchline.registry.release.loaded_release import release_id
+from touchline.rollout import Experiment, Guardrail, RolloutEvent, RolloutRecords, RolloutRule, Side
+from touchline.rollout.routing import RoutingMode
 from touchline.serving import JournalReleases
 from touchline.storage import Database, ObjectStore, open_objects
 from touchline.storage.tables import model_versions, releases
@@ -45,7 +47,8 @@ class Registry:
         return cls(database, open_objects(str(home / "objects")))
 
     def source(self) -> JournalReleases:
-        return JournalReleases(PROJECT, Journal(self.database, SystemClock()), Releases(self))
+        journal, rollouts = Journal(self.database, SystemClock()), RolloutRecords(self.database, PROJECT)
+        return JournalReleases(PROJECT, journal, Releases(self), rollouts=rollouts)
 
     def promote(self, version: int, release: str) -> None:
         """Put a version into Production and the one that was there into the archive."""
@@ -55,6 +58,17 @@ class Registry:
         if state.production is not None:
             moves.append(Move(state.production, "Production", "Archived", "test"))
         journal.append(PROJECT, moves, expected=state.sequence, actor="test")
+
+    def start_rollout(self, mode: RoutingMode, *, share: int = 0) -> Experiment:
+        """A rollout of version 2 beside version 1, in Production."""
+        with self.database.connect() as connection:
+            found = {row.version: row.id for row in connection.execute(sa.select(releases))}
+        rule = RolloutRule(mode, Side(2, found[2]), Side(1, found[1]), CLASSES, guardrails=(Guardrail.errors(),))
+        now, project = datetime.now(UTC), PROJECT
+        experiment = Experiment(project, 1, f"experiment-{mode}", "salt", rule, rule.hash, None, now, now, "test", "")
+        first = RolloutEvent(project, 1, 1, "start", share, now, now, "test", "")
+        RolloutRecords(self.database, project).start(experiment, first)
+        return experiment
 
     def keep(
         self,

@@ -20,8 +20,8 @@ from tests.serving.bundles import PROJECT, Registry
 from touchline.clock import SystemClock
 from touchline.features import FeatureReader, open_online_store
 from touchline.predictions import LogLimits
-from touchline.registry import Journal, LoadedRelease, Releases
-from touchline.serving import JournalReleases, ServedProject, Server, ServerOptions, create_app
+from touchline.registry import LoadedRelease
+from touchline.serving import ServedProject, Server, ServerOptions, create_app
 from touchline.storage import Database, open_objects
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -33,9 +33,8 @@ def make() -> Server:
     database = Database.open(os.environ.get("SERVER_DATABASE") or f"sqlite:///{home / 'touchline.db'}")
     clock = SystemClock()
     stores = Registry(database, open_objects(str(home / "objects")))
-    source = JournalReleases(PROJECT, Journal(database, clock), Releases(stores))
     return create_app(
-        [ServedProject(PROJECT, source, clock, _open_reader, is_store_remote="SERVER_REDIS" in os.environ)],
+        [ServedProject(PROJECT, stores.source(), clock, _open_reader, is_store_remote="SERVER_REDIS" in os.environ)],
         database=database,
         spool=home / "spool",
         options=ServerOptions(log_limits=LogLimits(max_backoff_seconds=0.5)),

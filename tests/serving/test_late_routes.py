@@ -45,6 +45,23 @@ def test_predictions_answer_while_the_other_routes_are_made(tmp_path: Path) -> N
         assert information.result(30).json()["project"] == "shop"
 
 
+def test_an_unknown_path_names_the_nearest_route(tmp_path: Path) -> None:
+    nearest = {
+        "/model-inof": "/model-info",
+        "/projects/shpo/predict": "/projects/shop/predict",
+        "/predict/jobs/7/reslt": "/predict/jobs/{job_id}/result",
+    }
+    with _asked(tmp_path, lambda _: None) as client:
+        for path, route in nearest.items():
+            problem = client.get(path)
+            assert (problem.status_code, problem.headers["content-type"]) == (404, "application/problem+json")
+            assert (
+                problem.json()["detail"] == f"No route has the path {path!r}. Did you mean {route}? All routes: /docs"
+            )
+        assert client.get("/zzz").json()["detail"] == "No route has the path '/zzz'. All routes: /docs"
+        assert "no job" in client.get("/predict/jobs/7").json()["detail"].lower()
+
+
 def test_routes_that_cannot_be_made_leave_the_predictions_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

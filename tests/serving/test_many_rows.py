@@ -125,12 +125,13 @@ def test_a_frame_of_text_is_read_as_the_fields_declare() -> None:
         ("3", "red", "true", "3", "level: not one of 1, 2"),
         (None, "red", "true", "2", "age: missing"),
         ("inf", "red", "true", "2", "age: not a whole number"),
+        ("-1", "purple", "1", "1", "age: minimum is 0; colour: not text as declared; member: not true or false"),
     ]
     frame = pl.DataFrame(rows, schema=["age", "colour", "member", "level", "expected"], orient="row")
     found = score_frame(release, None, frame, now=NOW).frame
     assert found["problem"].to_list() == frame["expected"].to_list()
     assert found["p_yes"][0] == Logit().predict(np.array([[3.0, 1.0, 0.0]]))[0, 0]
-    assert found["p_yes"].null_count() == 7
+    assert found["p_yes"].null_count() == 8
 
 
 def test_a_frame_of_keys_is_looked_up_and_one_stale_row_does_not_stop_the_others() -> None:

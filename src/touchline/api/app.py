@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
 
-from touchline.api import feature_store, freshness, model_health, push, system_health
+from touchline.api import alerts, feature_store, freshness, model_health, push, rollouts, system_health
 from touchline.api.state import Api, project_name
 
 if TYPE_CHECKING:
@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from touchline.clock import Clock
     from touchline.project import Project
 
-_ROUTERS = (system_health.router, freshness.router, model_health.router, feature_store.router, push.router)
+_ROUTERS = (
+    system_health.router,
+    freshness.router,
+    model_health.router,
+    feature_store.router,
+    push.router,
+    rollouts.router,
+    alerts.router,
+)
 
 
 def add_api(app: FastAPI, stores_at: Callable[[Clock], Stores], *, declared: Callable[[str], Project]) -> None:

@@ -1,3 +1,6 @@
+from touchline.automation.alert_checks import alerting_of as alerting_of
+from touchline.automation.alert_checks import check_alerts as check_alerts
+from touchline.automation.alert_checks import report_damage as report_damage
 from touchline.automation.damage import Damage as Damage
 from touchline.automation.damage import Repair as Repair
 from touchline.automation.gate_inputs import material_of as material_of
@@ -16,6 +19,10 @@ from touchline.automation.promotion import roll_back as roll_back
 from touchline.automation.prune import PrunedKind as PrunedKind
 from touchline.automation.prune import find_prunable as find_prunable
 from touchline.automation.prune import prune_data as prune_data
+from touchline.automation.rollouts import Probe as Probe
+from touchline.automation.rollouts import begin_rollout as begin_rollout
+from touchline.automation.rollouts import check_running as check_running
+from touchline.automation.rollouts import rollout_context as rollout_context
 from touchline.automation.run_records import PipelineRuns as PipelineRuns
 from touchline.automation.steps import PipelineContext as PipelineContext
 from touchline.automation.stores import Stores as Stores

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from touchline.automation import steps
 from touchline.automation.released_views import RenewedView, renew_released_views
+from touchline.automation.rollouts import check_running
 from touchline.errors import SnapshotNotFound
 
 if TYPE_CHECKING:
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 class Ingested:
     """The reports of an ingest, the settled outcomes, and the view versions renewed for served releases alone.
 
-    `settled` is None while another source was never ingested.
+    `settled` is None while another source was never ingested. `rollout` is the verdict on the rollout that runs.
     """
 
     reports: tuple[IngestReport, ...]
     settled: Settled | None
     renewed: tuple[RenewedView, ...] = ()
+    rollout: str | None = None
 
 
 def ingest_and_settle(context: PipelineContext, sources: Sequence[Source], *, is_backfill: bool = False) -> Ingested:
@@ -38,4 +40,6 @@ def ingest_and_settle(context: PipelineContext, sources: Sequence[Source], *, is
     histories = steps.compute_features(context, snapshots)
     steps.materialize_all(context, histories)
     renewed = renew_released_views(context)
-    return Ingested(reports, steps.settle(context, steps.current_examples(context, snapshots)), renewed)
+    settled = steps.settle(context, steps.current_examples(context, snapshots))
+    checked = check_running(context)
+    return Ingested(reports, settled, renewed, checked.sentence if checked else None)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from touchline.automation import steps
 from touchline.automation.plan import require_sound
 from touchline.automation.promotion import Promotion, promote_version
 from touchline.automation.released_views import RenewedView, renew_released_views
+from touchline.automation.rollouts import check_running, follow_promotion, waiting_reason
 from touchline.automation.run_records import PipelineRuns, RunRecord
 from touchline.automation.steps import PipelineContext
 from touchline.automation.training_key import training_key
@@ -43,7 +44,8 @@ class PipelineReport:
     """The results of a run. `is_new` is False when an earlier, unchanged training was found.
 
     `promotion` is None when the version needed no decision, or when a gate refused it; `refusal` then has the reasons.
-    `excluded` counts the examples that the declaration left out, by reason.
+    `excluded` counts the examples that the declaration left out, by reason. `rollout` says what became of the version's
+    rollout, or why it waits for another one's end.
     """
 
     run_id: str
@@ -57,6 +59,7 @@ class PipelineReport:
     refusal: GateFailed | None
     renewed: tuple[RenewedView, ...] = ()
     excluded: Mapping[str, int] = field(default_factory=dict)
+    rollout: str | None = None
 
 
 def run_pipeline(context: PipelineContext, *, trigger: str, actor: str, is_forced: bool = False) -> PipelineReport:
@@ -92,11 +95,11 @@ def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: 
     with record.step("settle") as output:
         examples = steps.current_examples(context, snapshots)
         settled = steps.settle(context, examples)
-        output |= asdict(settled)
+        output |= {**asdict(settled), "rollout": _rollout_sentence(context)}
     with record.step("training_set") as output:
         training_set = steps.assemble_training_set(context, examples, snapshots=snapshots, histories=histories)
-        output |= {"hash": training_set.hash, "rows": training_set.frame.height}
-        output |= {"excluded": dict(training_set.excluded)} if training_set.excluded else {}
+        excluded = {"excluded": dict(training_set.excluded)} if training_set.excluded else {}
+        output |= {"hash": training_set.hash, "rows": training_set.frame.height, **excluded}
     with record.step("train") as output:
         version, is_new = _version(context, record, training_set, actor=actor, is_forced=is_forced)
         output |= {"version": version.version, "is_new": is_new}
@@ -105,16 +108,21 @@ def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: 
         renewed = renew_released_views(context)
         output |= {f"{one.view} {one.feature_version}": one.failure or one.rows for one in renewed}
     with record.step("promote") as output:
-        decision = Decision(actor, reason=f"trigger: {record.trigger}")
-        promotion, refusal = _promote(context, version, decision, training_set=training_set)
-        output |= {"refused": str(refusal)} if refusal else {}
-        if promotion is not None:
-            output |= {"dropped_features": promotion.dropped, "cleanup_failure": promotion.cleanup_failure}
-    project, excluded = context.project.name, training_set.excluded
-    final = read_version(context.stores, project, version.version)
-    promoted = promotion.promoted if promotion else None
+        outcome = _promote(context, version, Decision(actor, f"trigger: {record.trigger}"), training_set=training_set)
+        output |= outcome.document()
     return PipelineReport(
-        record.id, project, record.trigger, ingested, settled, final, is_new, promoted, refusal, renewed, excluded
+        run_id=record.id,
+        project=context.project.name,
+        trigger=record.trigger,
+        ingested=ingested,
+        settled=settled,
+        version=read_version(context.stores, context.project.name, version.version),
+        is_new=is_new,
+        promotion=outcome.promotion.promoted if outcome.promotion else None,
+        refusal=outcome.refusal,
+        renewed=renewed,
+        excluded=training_set.excluded,
+        rollout=outcome.rollout,
     )
 
 
@@ -151,15 +159,52 @@ def _train(context: PipelineContext, training_set: TrainingSet, *, actor: str) -
     return record_version(context.stores, trained)
 
 
+def _rollout_sentence(context: PipelineContext) -> str | None:
+    """The verdict on the rollout that runs, which has been checked with the new outcomes."""
+    checked = check_running(context)
+    return checked.sentence if checked else None
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of a version: its promotion or the gate's refusal, and its rollout in words."""
+
+    promotion: Promotion | None = None
+    refusal: GateFailed | None = None
+    rollout: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The step's output."""
+        found: dict[str, Any] = {"refused": str(self.refusal)} if self.refusal else {}
+        if self.promotion is not None:
+            dropped, failure = self.promotion.dropped, self.promotion.cleanup_failure
+            found |= {"dropped_features": dropped, "cleanup_failure": failure}
+        return found | ({"rollout": self.rollout} if self.rollout else {})
+
+
 def _promote(
     context: PipelineContext, version: ModelVersion, decision: Decision, *, training_set: TrainingSet
-) -> tuple[Promotion | None, GateFailed | None]:
+) -> _Outcome:
     """Promote a version that no gate has seen; a second comparison would spend the gates' alpha."""
     stores, project = context.stores, context.project.name
     if version.stage != "None" or any(change.version == version.version for change in stores.journal.history(project)):
-        return None, None
+        return _Outcome()
+    if (reason := waiting_reason(context)) is not None:
+        return _Outcome(rollout=f"version {version.version} stays in None: {reason}")
     context.on_progress("gates")
     try:
-        return promote_version(context, version, decision, training_set=training_set), None
+        promotion = promote_version(context, version, decision, training_set=training_set)
     except GateFailed as refusal:
-        return None, refusal
+        return _Outcome(refusal=refusal)
+    followed = follow_promotion(context, promotion.promoted, actor=decision.actor)
+    return _Outcome(_joined(promotion, followed.promotion), rollout=followed.message)
+
+
+def _joined(first: Promotion, second: Promotion | None) -> Promotion:
+    """Two moves of one version as one promotion, with the report of its gates."""
+    if second is None:
+        return first
+    promoted = replace(
+        second.promoted, changes=(*first.promoted.changes, *second.promoted.changes), report=first.promoted.report
+    )
+    return Promotion(promoted, (*first.dropped, *second.dropped), second.cleanup_failure)

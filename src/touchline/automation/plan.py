@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from touchline.automation.released_views import outdated_views
 from touchline.automation.run_records import PipelineRuns
 from touchline.errors import InvalidProject, ObjectNotFound, ReleaseTampered
+from touchline.ingest import check_source_columns
 from touchline.project import dry_run, plan_changes
 from touchline.registry import Releases
 
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
 class RunPlan:
     """The plan of the next run. `columns` are the model's; None where mistakes keep them from being known.
 
-    `added` and `removed` compare them with the columns of the version in Production; `meanwhile` says in words what
-    Production, Staging and the rollback do until a version of the present declaration takes over.
+    `mistakes` are those of the declaration, and columns of the sources that the next ingest would refuse; `sources` are
+    notes on their other columns. `added` and `removed` compare the model's columns with those of the version in
+    Production; `meanwhile` says in words what Production, Staging and the rollback do until a version of the present
+    declaration takes over.
     """
 
     changes: Plan
     mistakes: tuple[str, ...]
+    sources: tuple[str, ...]
     columns: tuple[str, ...] | None
     production: int | None
     added: tuple[str, ...]
@@ -34,16 +38,21 @@ class RunPlan:
 
 
 def plan_run(context: PipelineContext) -> RunPlan:
-    """Run the declaration on no rows and compare it with the last run and with Production."""
+    """Run the declaration on no rows and compare it with the sources, the last run and Production."""
     project, stores = context.project, context.stores
     dry, outdated = dry_run(project), outdated_views(context)
     production = stores.journal.state(project.name).production
     served = _columns_of(context, production)
+    findings = [
+        check_source_columns(source, project=project.name, stores=stores, clock=stores.clock)
+        for source in project.sources
+    ]
     is_known = served is not None and dry.columns is not None
     columns, before = dry.columns or (), served or ()
     return RunPlan(
         changes=plan_changes(project, PipelineRuns(stores.database, project.name).last_declaration()),
-        mistakes=dry.mistakes,
+        mistakes=(*dry.mistakes, *(mistake for one in findings for mistake in one.mistakes)),
+        sources=tuple(note for one in findings for note in one.notes),
         columns=dry.columns,
         production=production,
         added=tuple(name for name in columns if name not in before) if is_known else (),

@@ -51,6 +51,14 @@ def promote_version(
     return _with_cleanup(context, lambda: promote(context.stores, name, version.version, decision, inputs=inputs))
 
 
+def move_to_production(context: PipelineContext, version: int, *, reason: str) -> Promotion:
+    """Move the version in Staging to Production, as a rollout has decided."""
+    decision = Decision("rollout", reason, now=True)
+    return _with_cleanup(
+        context, lambda: promote(context.stores, context.project.name, version, decision, inputs=_no_gates(context))
+    )
+
+
 def preview_version(context: PipelineContext, version: ModelVersion, decision: Decision) -> PromotionPreview:
     """What `promote_version` would do; no stage changes."""
     inputs = gate_inputs(context, version)
@@ -59,9 +67,14 @@ def preview_version(context: PipelineContext, version: ModelVersion, decision: D
 
 def roll_back(context: PipelineContext, decision: Decision) -> Promotion:
     """Return to the release that was in Production before."""
+    return _with_cleanup(
+        context, lambda: rollback(context.stores, context.project.name, decision, inputs=_no_gates(context))
+    )
+
+
+def _no_gates(context: PipelineContext) -> GateInputs:
     families = declared_families(context.project.training)
-    inputs = GateInputs(families=lambda _: families)
-    return _with_cleanup(context, lambda: rollback(context.stores, context.project.name, decision, inputs=inputs))
+    return GateInputs(families=lambda _: families)
 
 
 def feature_versions_in_use(context: PipelineContext, *versions: int | None) -> set[FeatureVersion]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -14,6 +16,17 @@ from touchline.storage.tables import pipeline_runs, pipeline_steps
 from touchline.storage.ulids import ulid_at
 
 Status = Literal["running", "done", "failed", "refused"]
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A pipeline run that has ended; `failure` says why one failed."""
+
+    id: str
+    trigger: str
+    status: Status
+    finished_at: datetime
+    failure: str | None
 
 
 class PipelineRuns:
@@ -41,6 +54,19 @@ class PipelineRuns:
         with self._database.connect() as connection:
             detail = connection.scalar(query)
         return detail.get("declaration") if detail else None
+
+    def finished_since(self, instant: datetime) -> list[FinishedRun]:
+        """The runs that ended after an instant of wall time and the newest one before, in the order of their starts."""
+        runs = pipeline_runs.c
+        mine = sa.select(pipeline_runs).where(runs.project == self._project, runs.finished_at.is_not(None))
+        with self._database.connect() as connection:
+            later = list(connection.execute(mine.where(runs.finished_at > instant).order_by(runs.id)).mappings())
+            newest = mine.where(runs.finished_at <= instant).order_by(runs.id.desc()).limit(1)
+            rows = [*connection.execute(newest).mappings(), *later]
+        return [
+            FinishedRun(row["id"], row["trigger"], row["status"], row["finished_at"], row["detail"].get("error"))
+            for row in rows
+        ]
 
     def version_of(self, training_key: str) -> int | None:
         """The model version that a run with this training key recorded, however that run ended."""

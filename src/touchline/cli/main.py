@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from touchline import errors
-from touchline.cli.commands import data, features, keys, models, monitor, predictions, project, serve, system, train
+from touchline.cli.commands import (
+    alerts,
+    data,
+    features,
+    keys,
+    models,
+    monitor,
+    predictions,
+    project,
+    rollout,
+    serve,
+    system,
+    train,
+)
 
 app = typer.Typer(
     name="touchline",
@@ -18,7 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for module in (project, data, features, train, models, serve, predictions, monitor, keys, system):
+for module in (project, data, features, train, models, rollout, serve, predictions, monitor, alerts, keys, system):
     module.register(app)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timedelta
@@ -58,6 +58,25 @@ def as_text(value: Any) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
     return str(value)
+
+
+def pairs_text(values: Mapping[str, Any], *, most: int = 12) -> str:
+    """Names and values in one line, those of nested mappings under their own names; at most `most` of them.
+
+    >>> pairs_text({"value": 118.4, "interval": {"low": 97.1, "high": 139.7}})
+    'value 118.4  interval.low 97.1  interval.high 139.7'
+    """
+    pairs = [f"{name} {as_text(value)}" for name, value in _flat(values)]
+    return "  ".join(pairs[:most]) + (f"  … {len(pairs) - most} more" if len(pairs) > most else "")
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value with its name; the classes of `probabilities` go without that prefix."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, "" if name == "probabilities" else f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from touchline.contracts.dirty_cells import find_dirty_cells
 from touchline.contracts.table_times import NO_EVENT, NO_ID
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def table_notes(inference: Inference, typed: pl.DataFrame, table: pl.DataFrame) 
     if values.width and (repeated := values.height - values.n_unique()):
         yield f"{repeated} rows repeat another row exactly; a random split keeps equal rows on one side"
     for field in fields.values():
+        if field.kind == "str" and field.column in table.columns and (cells := find_dirty_cells(table[field.column])):
+            yield cells.note(field.name)
         if field.name != inference.target:
             yield from _column_notes(field, inference)
 

@@ -16,33 +16,36 @@
                 LooksAhead
             AddressUnusable, CandidateUnfit, ClassesUnordered, ClockNotFrozen, ClockRunsForward,
             ColumnUnknown, DriftColumnUnknown, EntityKeyMissing, EntityNotFound, FeatureNotANumber,
-            FeatureNotFound, FeatureTypeMoved, FolderNotEmpty, IllegalStageChange, InvalidContract,
-            InvalidEntityKey, InvalidEntityRows, InvalidFilter, InvalidInstant, InvalidOutcomeTime,
-            InvalidProject, InvalidProjectName, InvalidPush, InvalidRequestField, InvalidSetting, KeyNotFound,
-            KeyRequired, ManifestNotFound, MissingColumns, MissingDependency, NotAPair, NotPortable,
-            NothingNamed, NothingToLearnFrom, ProjectExists, ProjectNotFound, ReasonMissing, RepeatedKey,
-            RunNotFound, SnapshotNotFound, SnapshotPruned, SourceFormatNotRead, TargetNeverVaries, TaskUnfit,
-            UnknownName, UnknownPlugin, UnknownPrediction, UnknownScore, UnreadableJson, VersionNotFound,
-            ViewNotFound
+            FeatureNotFound, FeatureTypeMoved, FolderMissing, FolderNotEmpty, IllegalStageChange,
+            IncidentNotFound, InvalidContract, InvalidEntityKey, InvalidEntityRows, InvalidFilter,
+            InvalidInstant, InvalidOutcomeTime, InvalidProject, InvalidProjectName, InvalidPush,
+            InvalidRequestField, InvalidSetting, KeyNotFound, KeyRequired, ManifestNotFound, MissingColumns,
+            MissingDependency, NotAPair, NotPortable, NothingNamed, NothingToLearnFrom, ProjectExists,
+            ProjectNotFound, ReasonMissing, RepeatedKey, RolloutNotRunning, RolloutRefused, RunNotFound,
+            RunValueUnknown, SilenceInvalid, SnapshotNotFound, SnapshotPruned, SourceFormatNotRead,
+            TargetNeverVaries, TargetNotFound, TaskUnfit, UnknownName, UnknownPlugin, UnknownPrediction,
+            UnknownScore, UnreadableJson, VersionNotFound, ViewNotFound
         BatchRejected, BudgetExceeded, ClassMissing, ColumnRetyped, ColumnsMismatch, DiskFull, EvidenceMoved,
         GateFailed, HistoryMoved, InvalidObjectKey, InvalidSample, LabelsAllEqual, LabelsUnusable,
         LeakageFound, LeaseHeld, LeaseLost, ModelDamaged, ModelMismatch, NoCandidateWorked, NotComparable,
         NotEvaluated, NotReproducible, NothingInProduction, NothingVaries, ObjectNotFound, OneClassOnly,
-        PortTaken, ProcessFailed, ProfileMismatch, ProviderFailed, ReleaseNotFound, ReleaseTampered,
-        ServerRefused, ServerUnreachable, SourceFileEmpty, SourceFileMissing, SourceFileUnreadable,
-        StageConflict, StoredFileDamaged, TooFewClusters, TooFewExamples, TrackingMismatch,
-        TrackingUnavailable, WorkerLost
+        PortTaken, ProbeFailed, ProcessFailed, ProfileMismatch, ProviderFailed, ReleaseNotFound,
+        ReleaseTampered, RolloutConflict, ServerRefused, ServerUnreachable, SourceFileEmpty,
+        SourceFileMissing, SourceFileUnreadable, StageConflict, StoredFileDamaged, TooFewClusters,
+        TooFewExamples, TrackingMismatch, TrackingUnavailable, WebhookUnverified, WorkerLost
 
 A message says what happened to which thing, the value found and the value allowed, and the next step.
 It is built in the class, so that every call site raises the same words; the facts stay as attributes.
 """
 
+from touchline.errors.alerts import *
 from touchline.errors.base import *
 from touchline.errors.data import *
 from touchline.errors.features import *
 from touchline.errors.monitoring import *
 from touchline.errors.project import *
 from touchline.errors.registry import *
+from touchline.errors.rollout import *
 from touchline.errors.serving import *
 from touchline.errors.settings import *
 from touchline.errors.storage import *

@@ -11,7 +11,8 @@ __all__ = ["TouchlineError", "UsageError", "failure_in_words", "nearest", "witho
 
 def nearest(name: str, allowed: Collection[str]) -> str:
     """A sentence that points to the nearest valid name, or lists the valid ones."""
-    close = get_close_matches(name, allowed, n=1)
+    begun = sorted(other for other in allowed if name and other.startswith(name))
+    close = get_close_matches(name, allowed, n=1) or begun[:1]
     if close:
         return f"Did you mean {close[0]!r}?"
     return f"Known: {', '.join(sorted(allowed)) or 'none'}."

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 from touchline.errors.base import TouchlineError, UsageError, nearest
 
@@ -11,6 +14,7 @@ __all__ = [
     "AddressUnusable",
     "ClockNotFrozen",
     "ClockRunsForward",
+    "FolderMissing",
     "InvalidInstant",
     "InvalidProject",
     "InvalidProjectName",
@@ -83,6 +87,18 @@ class NotAPair(UsageError):
         super().__init__(f'{text!r} is no NAME=VALUE. Write it with an equals sign, for example team="Schalke 04".')
 
 
+class FolderMissing(UsageError):
+    """A file cannot be written because its folder does not exist, or because a folder has its name."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        if file.is_dir():
+            text = f"{file} is a folder. Name a file in it. Nothing was written."
+        else:
+            text = f"The folder {file.parent} of {file.name} does not exist. Make it first: mkdir -p {file.parent}"
+        super().__init__(text)
+
+
 class NothingNamed(UsageError):
     def __init__(self, command: str, expected: str) -> None:
         super().__init__(f"`touchline {command}` needs {expected}. See: touchline {command} --help")
@@ -145,7 +161,24 @@ class ServerRefused(TouchlineError):
     def __init__(self, url: str, status: int, body: str, *, needs_key: bool) -> None:
         self.status, self.needs_key = status, needs_key
         step = " Give the command a key: --key, or TOUCHLINE_API_KEY." if needs_key else ""
-        super().__init__(f"{url} answered {status}: {body[:1000]}{step}")
+        super().__init__(f"{url} answered {status}: {_problem_text(body)}{step}")
+
+
+def _problem_text(body: str) -> str:
+    """A problem document as text: its detail, or a line for each wrong field; another body is cut to 1,000 signs."""
+    try:
+        problem = json.loads(body)
+        lines = [_field_text(error) for error in problem.get("errors", [])]
+        text = problem.get("title", "") + "".join(f"\n  {line}" for line in lines) if lines else problem["detail"]
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return body[:1000]
+    return str(text)
+
+
+def _field_text(error: Mapping[str, Any]) -> str:
+    actual = f" (it is {error['actual']!r})" if "actual" in error else ""
+    allowed = f"; allowed: {error['allowed']}" if error.get("allowed") else ""
+    return f"{error.get('field') or 'body'}: {error.get('problem', 'does not fit')}{actual}{allowed}"
 
 
 class PortTaken(TouchlineError):

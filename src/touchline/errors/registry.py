@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from touchline.errors.base import TouchlineError, UsageError
+from touchline.errors.base import TouchlineError, UsageError, nearest
 
 __all__ = [
     "EvidenceMoved",
@@ -20,6 +20,7 @@ __all__ = [
     "ReleaseBroken",
     "ReleaseTampered",
     "RunNotFound",
+    "RunValueUnknown",
     "StageConflict",
     "TrackingMismatch",
     "TrackingUnavailable",
@@ -50,8 +51,8 @@ class IllegalStageChange(UsageError):
     @classmethod
     def needs_rollout(cls, project: str, version: int) -> IllegalStageChange:
         why = (
-            "from Staging a version goes to Production by a person's decision: "
-            f"touchline models promote {version} --now --reason '...'"
+            f"from Staging a version goes to Production by a rollout (touchline rollout start -p {project}) or by a "
+            f"person's decision: touchline models promote {version} -p {project} --now --reason '...'"
         )
         return cls(project, version, "Staging", why=why)
 
@@ -80,16 +81,30 @@ class EvidenceMoved(TouchlineError):
         super().__init__(
             f"{project} version {version} was not promoted: its evidence has the hash {actual}, the decision rests on "
             f"{expected}. A stage, a gate, an approval or the compared rows changed since. Look again: "
-            f"touchline models promote {version} --dry-run"
+            f"touchline models promote {version} -p {project} --dry-run"
         )
 
 
 class GateFailed(TouchlineError):
-    """A gate said no (exit code 3). `messages` holds one sentence per failed gate."""
+    """A gate said no (exit code 3). `messages` holds one sentence per failed gate.
 
-    def __init__(self, project: str, version: int, stage: str, messages: Sequence[str]) -> None:
+    `can_be_overruled`: no gate measured a no, so that `--now` with a reason promotes the version.
+    """
+
+    def __init__(
+        self, project: str, version: int, stage: str, messages: Sequence[str], *, can_be_overruled: bool = False
+    ) -> None:
         self.project, self.version, self.messages = project, version, tuple(messages)
-        super().__init__(f"{project} version {version} stays in {stage}: {'; '.join(messages)}.")
+        self.can_be_overruled = can_be_overruled
+        promote = f"touchline models promote {version} -p {project}"
+        if can_be_overruled:
+            step = f"To promote it all the same: {promote} --now --reason '...'"
+        else:
+            step = (
+                "--now does not overrule a gate that measured a no or waits for an approval. Train a better version "
+                f"(touchline train -p {project}), or change the gates of the declaration, then: {promote}"
+            )
+        super().__init__(f"{project} version {version} stays in {stage}: {'; '.join(messages)}. {step}")
 
 
 class NotComparable(TouchlineError):
@@ -98,8 +113,7 @@ class NotComparable(TouchlineError):
     def __init__(self, version: int, production: int, reason: str) -> None:
         self.version, self.production, self.reason = version, production, reason
         super().__init__(
-            f"version {version} cannot be compared with Production version {production}: {reason.rstrip('.')}. To "
-            f"promote it without the comparison: touchline models promote {version} --now --reason '...'"
+            f"version {version} cannot be compared with Production version {production}: {reason.rstrip('.')}"
         )
 
 
@@ -151,11 +165,23 @@ class RunNotFound(UsageError):
         super().__init__(f"{project} has no run {what}. See: touchline runs list -p {project}")
 
 
+class RunValueUnknown(UsageError):
+    """A metric or a parameter that no run of the project has. `kind` is "metric" or "metric or parameter"."""
+
+    def __init__(self, project: str, kind: str, name: str, allowed: Collection[str]) -> None:
+        self.project, self.name, self.allowed = project, name, tuple(sorted(allowed))
+        close = nearest(name, allowed)
+        hint = f" {close}" if close.startswith("Did you mean") else ""
+        # The bounds and the baseline of each metric can be named too, but would bury the metrics.
+        shown = [one for one in self.allowed if not one.endswith(("_low", "_high")) and not one.startswith("baseline_")]
+        super().__init__(f"No run of {project} has a {kind} {name!r}.{hint} The runs have: {', '.join(shown)}.")
+
+
 class InvalidFilter(UsageError):
-    def __init__(self, condition: str) -> None:
+    def __init__(self, condition: str, reason: str = "") -> None:
         super().__init__(
-            f"The filter {condition!r} cannot be read. Write NAME SIGN VALUE, joined by 'and', for example: "
-            "log_loss < 1.0 and candidate = lightgbm"
+            f"The filter {condition!r} cannot be read{reason and f': {reason}'}. Write NAME SIGN VALUE, joined by "
+            "'and', for example: log_loss < 1.0 and candidate = lightgbm"
         )
 
 

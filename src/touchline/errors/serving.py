@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
 from touchline.errors.base import TouchlineError, UsageError
+
+_ULID = re.compile("[0-9A-HJKMNP-TV-Z]{26}")
 
 __all__ = [
     "InvalidOutcomeTime",
@@ -30,14 +33,26 @@ class InvalidOutcomeTime(UsageError):
 
 
 class UnknownPrediction(UsageError):
-    def __init__(self, project: str, prediction_ids: Sequence[str]) -> None:
+    """Ids that the prediction log does not have. `project` is None where every project was searched."""
+
+    def __init__(self, project: str | None, prediction_ids: Sequence[str], *, advice: str | None = None) -> None:
         self.prediction_ids = tuple(prediction_ids)
         more = f" and {len(prediction_ids) - 1} more" if len(prediction_ids) > 1 else ""
-        super().__init__(
-            f"{project} has no logged prediction {prediction_ids[0]}{more}. "
-            "A prediction is in the log a second after its answer; for one older than the log keeps, "
-            "give the example_id."
+        shape = "" if _ULID.fullmatch(prediction_ids[0]) else "An id has 26 capital letters and digits. "
+        advice = advice or (
+            "The response of /predict has the id, and `touchline outcomes -p PROJECT` lists the newest ones. "
+            "One that `touchline predictions prune` took out of the database is only in its Parquet files."
         )
+        super().__init__(
+            f"The prediction log{f' of {project}' if project else ''} has no {prediction_ids[0]!r}{more}. {shape}"
+            f"A prediction is in the log about a second after its response. {advice}"
+        )
+
+    @classmethod
+    def of_outcomes(cls, project: str, prediction_ids: Sequence[str]) -> UnknownPrediction:
+        """The same for outcomes, which may name the example instead. No outcome of the request was stored."""
+        advice = "For one that was pruned, give the example_id. No outcome of this request was stored."
+        return cls(project, prediction_ids, advice=advice)
 
 
 class MissingColumns(UsageError):
@@ -70,7 +85,9 @@ class KeyRequired(UsageError):
 class KeyNotFound(UsageError):
     def __init__(self, key_id: str) -> None:
         self.key_id = key_id
-        super().__init__(f"There is no valid API key {key_id}; it was never made or is revoked already.")
+        super().__init__(
+            f"There is no valid API key {key_id}; it was never made or is revoked already. See: touchline keys list"
+        )
 
 
 class ReleaseNotFound(TouchlineError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 
 from touchline.errors.base import UsageError, nearest
 
@@ -12,11 +13,17 @@ __all__ = ["InvalidSetting", "MissingDependency", "UnknownPlugin"]
 class InvalidSetting(UsageError):
     def __init__(self, variable: str, actual: str, reason: str) -> None:
         self.variable = variable
-        super().__init__(f"Setting {variable} is {actual}: {reason}. Change it in the environment.")
+        end = "" if reason.endswith(("?", ".", "!")) else "."
+        super().__init__(f"Setting {variable} is {actual}: {reason}{end} Change it in the environment.")
 
     @classmethod
     def unknown(cls, variable: str, allowed: Collection[str]) -> InvalidSetting:
-        return cls(variable, "not a setting", nearest(variable, allowed).rstrip("."))
+        # The prefix that all settings share would make any two of them look alike.
+        prefix = "TOUCHLINE_"
+        names = {name.removeprefix(prefix): name for name in allowed}
+        close = get_close_matches(variable.removeprefix(prefix), names, n=1)
+        hint = f"Did you mean {names[close[0]]!r}?" if close else f"Known: {', '.join(sorted(allowed))}"
+        return cls(variable, "not a setting", hint)
 
 
 class UnknownPlugin(UsageError):

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _LONGEST = 128
+
+PROBE_ID: Final = "touchline-probe"
+"""The correlation id of a request that asks which release answers; its prediction counts nowhere."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 import orjson
@@ -120,6 +121,29 @@ class RequestTimedOut(Problem):
 
 class NotFound(Problem):
     status, slug, title = 404, "not-found", "Not found"
+
+
+class NoRoute(NotFound):
+    """A path that no route has; `routes` are paths as they are declared, with their parameters in braces.
+
+    >>> NoRoute("/projects/shop/predcit", ["/projects/shop/predict", "/health"]).detail
+    "No route has the path '/projects/shop/predcit'. Did you mean /projects/shop/predict? All routes: /docs"
+    """
+
+    def __init__(self, path: str, routes: Iterable[str]) -> None:
+        filled = {_filled(route, path): route for route in routes}
+        close = get_close_matches(path.rstrip("/") or "/", filled, n=1)
+        hint = f" Did you mean {filled[close[0]]}?" if close else ""
+        super().__init__(f"No route has the path {path[:200]!r}.{hint} All routes: /docs")
+
+
+def _filled(route: str, path: str) -> str:
+    """The route with its parameters taken from the same places of the path."""
+    given = path.split("/")
+    parts = route.split("/")
+    return "/".join(
+        given[place] if part.startswith("{") and place < len(given) else part for place, part in enumerate(parts)
+    )
 
 
 class MethodNotAllowed(Problem):

@@ -12,6 +12,7 @@ from touchline.errors import (
     EntityNotFound,
     FeatureNotANumber,
     FeaturesExpired,
+    IncidentNotFound,
     InvalidOutcomeTime,
     InvalidProject,
     InvalidPush,
@@ -19,6 +20,8 @@ from touchline.errors import (
     ObjectNotFound,
     OnlineStoreError,
     ReleaseNotFound,
+    RolloutConflict,
+    RolloutNotRunning,
     SchemaMismatch,
     SnapshotNotFound,
     TouchlineError,
@@ -55,8 +58,16 @@ class DeclarationBroken(Problem):
     status, slug, title = 500, "declaration-broken", "The project's declaration cannot be loaded"
 
 
+class Conflict(Problem):
+    """The state of a thing does not allow the request now."""
+
+    status, slug, title = 409, "conflict", "The present state does not allow this"
+
+
+_CONFLICTS: Final = (RolloutConflict, RolloutNotRunning)
 _NOT_FOUND: Final = (
     EntityNotFound,
+    IncidentNotFound,
     ObjectNotFound,
     ReleaseNotFound,
     SnapshotNotFound,
@@ -75,6 +86,8 @@ def problem_of(error: TouchlineError) -> Problem:
         return NotFound(str(error), members={"prediction_ids": list(error.prediction_ids[:50])})
     if isinstance(error, _NOT_FOUND):
         return NotFound(str(error))
+    if isinstance(error, _CONFLICTS):
+        return Conflict(str(error))
     if isinstance(error, FeaturesExpired):
         return FeaturesStale(str(error))
     if isinstance(error, _UNAVAILABLE):

@@ -33,6 +33,8 @@ from touchline.ingest.snapshots import current_rows as current_rows
 from touchline.ingest.snapshots import later_ingests as later_ingests
 from touchline.ingest.snapshots import read_snapshot as read_snapshot
 from touchline.ingest.snapshots import rows_known_at as rows_known_at
+from touchline.ingest.source_columns import ColumnFindings as ColumnFindings
+from touchline.ingest.source_columns import check_source_columns as check_source_columns
 from touchline.ingest.spec import CONSTANT_STAMP as CONSTANT_STAMP
 from touchline.ingest.spec import Source as Source
 from touchline.ingest.stored_views import Freshness as Freshness

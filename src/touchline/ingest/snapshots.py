@@ -305,4 +305,12 @@ def move_head(connection: Connection, new: NewHead, *, now: datetime) -> int:
 
 def columns_of(versions: pl.DataFrame) -> list[str]:
     """The contract's columns among those of a snapshot."""
-    return [name for name in versions.columns if name not in (EVENT, CREATED, MANIFEST, INGESTED, VERSION)]
+    return [name for name in versions.columns if name not in _OWN_COLUMNS]
+
+
+def stored_columns(snapshot: Snapshot) -> list[str]:
+    """The contract's columns of a stored snapshot; its rows are not read."""
+    return [name for name in snapshot.scan_ingested().collect_schema().names() if name not in _OWN_COLUMNS]
+
+
+_OWN_COLUMNS = (EVENT, CREATED, MANIFEST, INGESTED, VERSION)

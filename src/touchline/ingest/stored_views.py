@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from touchline.errors import FolderMissing
 from touchline.ingest.event_times import EVENT
 from touchline.ingest.manifests import Manifest, read_log, read_manifest
 from touchline.ingest.quarantine import BrokenRule, broken_rules, read_quarantine
@@ -113,9 +114,13 @@ def show_quarantine(project: str, source: str, *, stores: DataStores, manifest_i
 def checkout(
     source: Source, path: Path, *, project: str, stores: DataStores, hash: str | None = None, versions: bool = True
 ) -> Snapshot:
-    """Write a snapshot to a file, Parquet or CSV by its ending; `versions=False` writes the current table alone."""
+    """Write a snapshot to a file, Parquet or CSV by its ending; `versions=False` writes the current table alone.
+
+    Raises `FolderMissing` for a file in a folder that does not exist.
+    """
+    if path.is_dir() or not path.parent.is_dir():
+        raise FolderMissing(path)
     snapshot = read_snapshot(project, source.name, stores, hash)
-    path.parent.mkdir(parents=True, exist_ok=True)
     rows = snapshot.read()
     table = rows if versions else current_rows(rows, source.keys).select(columns_of(rows))
     table.write_csv(path) if path.suffix == ".csv" else table.write_parquet(path)

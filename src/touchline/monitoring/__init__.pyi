@@ -4,8 +4,8 @@ from touchline.monitoring.current import read_current as read_current
 from touchline.monitoring.drift import ColumnVerdict as ColumnVerdict
 from touchline.monitoring.drift import DriftVerdict as DriftVerdict
 from touchline.monitoring.drift import check_drift as check_drift
+from touchline.monitoring.drift import explain_verdict as explain_verdict
 from touchline.monitoring.drift_reports import DriftReports as DriftReports
 from touchline.monitoring.release_drift import check_release_drift as check_release_drift
-from touchline.monitoring.spec import Alerts as Alerts
 from touchline.monitoring.spec import Drift as Drift
 from touchline.monitoring.spec import Monitoring as Monitoring

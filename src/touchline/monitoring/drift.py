@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from touchline.errors import DriftColumnUnknown
-from touchline.monitoring.current import CurrentRows, Window
+from touchline.monitoring.current import MAX_ROWS, CurrentRows, Window
 from touchline.monitoring.spec import Drift
 from touchline.statistics import ColumnDrift, Profile, benjamini_hochberg, check_columns
+from touchline.storage.ulids import ulid_instant
 
 State = Literal["not_enough_data", "stable", "watch", "drift"]
 # Columns that a message names. It counts the others; all are in the verdict.
@@ -28,8 +29,12 @@ class ColumnVerdict(ColumnDrift):
 
 @dataclass(frozen=True)
 class DriftVerdict:
-    """The result of a check. `missing` is the number of rows that the window still needs for a verdict, `answers` the
-    number of all answers of the window that were in the log (None in verdicts that did not store it).
+    """The result of a check of `rows` rows, the last prediction of each example in the window.
+
+    `missing` is the number of rows that the window still needs for a verdict, `answers` the number of all predictions
+    of the window that were in the log: `repeats` are about an example that a later one is about, `left_out` are the
+    oldest above the limit of a check. `reference_rows` counts the rows behind the reference. These are None in verdicts
+    that did not store them.
     """
 
     at: datetime
@@ -40,6 +45,9 @@ class DriftVerdict:
     message: str
     columns: tuple[ColumnVerdict, ...] = field(default=())
     answers: int | None = None
+    repeats: int | None = None
+    left_out: int | None = None
+    reference_rows: int | None = None
 
     @property
     def has_enough_rows(self) -> bool:
@@ -77,18 +85,60 @@ def check_drift(
     watched = _watched(profile, rule)
     if rows < rule.min_rows:
         missing = rule.min_rows - rows
+        since = "since the last checked window" if window.after else "so far"
         message = (
-            f"Not enough data: {rows} of {rule.min_rows} rows since the last checked window. "
+            f"Not enough data: {rows} of {rule.min_rows} rows {since}. "
             f"{missing} more are needed; these rows stay in the window."
         )
-        return DriftVerdict(now, "not_enough_data", window, rows, missing, message, answers=current.answers)
+        verdict = DriftVerdict(now, "not_enough_data", window, rows, missing, message)
+        return _with_counts(verdict, current, profile)
     checked = check_columns(profile, current.matrix, current.clusters)
     columns = _verdicts([column for column in checked if column.name in watched], rule, _streaks(previous, window))
     state: State = "stable"
     if any(column.differs for column in columns):
         state = "drift" if any(column.drifted for column in columns) else "watch"
     message = _message(state, columns, rule, rows)
-    return DriftVerdict(now, state, window, rows, 0, message, columns, current.answers)
+    return _with_counts(DriftVerdict(now, state, window, rows, 0, message, columns), current, profile)
+
+
+def explain_verdict(verdict: DriftVerdict, rule: Drift) -> list[str]:
+    """The meaning of each number of a verdict: its rows, its window, its reference, the columns of its table."""
+    after, until = verdict.window.after, verdict.window.until
+    since = f"after {ulid_instant(after):%Y-%m-%d %H:%M:%S} UTC" if after else "since its first one"
+    to = f", up to {ulid_instant(until):%Y-%m-%d %H:%M:%S} UTC" if until > after else ""
+    lines = [
+        f"window: the predictions of this release that are in the log {since}{to} (time of the response); a check with "
+        "enough rows ends its window, and the next one starts there"
+    ]
+    if verdict.answers is not None:
+        dropped = [f"{verdict.repeats} that a later prediction of the same example replaces"] if verdict.repeats else []
+        dropped += (
+            [f"the oldest {verdict.left_out}, since a check reads {MAX_ROWS} at most"] if verdict.left_out else []
+        )
+        without = f" without {' and '.join(dropped)}" if dropped else ""
+        lines.append(f"rows: {verdict.rows}, one for each example, of {verdict.answers} predictions{without}")
+    if verdict.reference_rows is not None:
+        lines.append(f"reference: the {verdict.reference_rows} test rows of the training of this release")
+    if verdict.columns:
+        lines += [
+            f"p (adjusted): chance of such a difference without drift, corrected over the {len(verdict.columns)} "
+            f"checked columns; PSI: size of the difference. A column differs where p is at most {rule.alpha:g} and "
+            f"PSI at least {rule.psi_floor:g}",
+            "Wasserstein: distance of the two distributions, for numbers in standard deviations of the reference, for "
+            "categories the share of rows that would have to change their level",
+            f"windows: windows in a row in which the column differs; it has drifted from {rule.windows} on",
+        ]
+    return lines
+
+
+def _with_counts(verdict: DriftVerdict, current: CurrentRows, profile: Profile) -> DriftVerdict:
+    return replace(
+        verdict,
+        answers=current.answers,
+        repeats=current.repeats,
+        left_out=current.left_out,
+        reference_rows=profile.rows,
+    )
 
 
 def _watched(profile: Profile, rule: Drift) -> set[str]:

@@ -1,14 +1,10 @@
-"""A project's declaration of monitoring: `Monitoring` and `Alerts`."""
+"""A project's declaration of monitoring: `Monitoring`."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
-
-_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Drift(BaseModel):
@@ -45,38 +41,3 @@ class Monitoring(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     drift: Drift = Drift()
-
-
-class Alerts(BaseModel):
-    """The addresses of alerts, such as `slack://…` or `mailto://…`. Their secrets are never shown.
-
-    >>> Alerts(["slack://token-a/token-b"])
-    Alerts(slack://…)
-    """
-
-    # An error message that shows an address would write its token to a log.
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    urls: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
-
-    def __init__(self, urls: str | SecretStr | Sequence[str | SecretStr], /, **more: object) -> None:
-        # One address becomes a list of one: errors carry their input, and as plain text it would hold the secret.
-        super().__init__(urls=[urls] if isinstance(urls, str | SecretStr) else urls, **more)
-
-    @field_validator("urls")
-    @classmethod
-    def _addresses(cls, urls: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        for at, url in enumerate(urls, start=1):
-            if not _ADDRESS.fullmatch(url.get_secret_value()):
-                raise ValueError(f"address {at} of {len(urls)} is not of the form 'slack://…' or 'mailto://…'")
-        return urls
-
-    @property
-    def schemes(self) -> tuple[str, ...]:
-        """The part of the addresses that may be shown: slack, mailto, …"""
-        return tuple(url.get_secret_value().split("://", 1)[0] for url in self.urls)
-
-    def __repr__(self) -> str:
-        return f"Alerts({', '.join(f'{scheme}://…' for scheme in self.schemes)})"
-
-    __str__ = __repr__

@@ -1,5 +1,7 @@
 from touchline.predictions.open_examples import OpenExample as OpenExample
 from touchline.predictions.open_examples import OpenExampleRecords as OpenExampleRecords
+from touchline.predictions.outcomes import Label as Label
+from touchline.predictions.outcomes import ObservedOutcome as ObservedOutcome
 from touchline.predictions.outcomes import Outcome as Outcome
 from touchline.predictions.outcomes import OutcomeRecords as OutcomeRecords
 from touchline.predictions.outcomes import Receipt as Receipt
@@ -7,10 +9,14 @@ from touchline.predictions.outcomes import SettledPrediction as SettledPredictio
 from touchline.predictions.outcomes import StoredOutcome as StoredOutcome
 from touchline.predictions.outcomes import read_settled as read_settled
 from touchline.predictions.records import EVERY_ROLE as EVERY_ROLE
+from touchline.predictions.records import AssignedPrediction as AssignedPrediction
+from touchline.predictions.records import ExperimentRecords as ExperimentRecords
+from touchline.predictions.records import PairedPrediction as PairedPrediction
 from touchline.predictions.records import PredictionRecord as PredictionRecord
 from touchline.predictions.records import PredictionRecords as PredictionRecords
 from touchline.predictions.records import Sample as Sample
 from touchline.predictions.records import ScoredExample as ScoredExample
+from touchline.predictions.records import VariantCount as VariantCount
 from touchline.predictions.replay import Replayed as Replayed
 from touchline.predictions.replay import ReplayReport as ReplayReport
 from touchline.predictions.replay import replay as replay

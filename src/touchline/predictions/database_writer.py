@@ -23,7 +23,11 @@ _TEXTS = ("prediction_id", "request_id", "project", "release_id", "role", "varia
 _OTHERS = ("threshold", "correlation_id")
 _DOCUMENTS = ("entity_keys", "views", "inputs", "output")
 _INSTANTS = ("cutoff", "answered_at")
-_COLUMNS = (*_TEXTS, *_OTHERS, *_DOCUMENTS, *_INSTANTS, "example_id", "example_source", "cluster", "vector")
+# Of rows that a rollout has assigned; other lines do not have them.
+_ROLLOUT = ("experiment", "salt", "unit", "answer_id", "seconds")
+_WRITTEN = (*_TEXTS, *_OTHERS, *_DOCUMENTS, *_INSTANTS)
+_COLUMNS = (*_WRITTEN, *_ROLLOUT, "example_id", "example_source", "cluster", "vector")
+_NO_ROLLOUT = (None,) * len(_ROLLOUT)
 _ROWS_AT_ONCE = 50
 
 Rows = list[dict[str, Any]]
@@ -86,8 +90,9 @@ def _insert(connection: sa.Connection, rows: Rows) -> None:
 
 
 def _values(row: dict[str, Any], examples: ExamplesOfRows) -> tuple[Any, ...]:
-    plain = [row[name] for name in _COLUMNS[:-4]]
-    return (*plain, *examples.of(row), bytes.fromhex(row["vector"]))
+    written = [row[name] for name in _WRITTEN]
+    rollout = map(row.get, _ROLLOUT) if "experiment" in row else _NO_ROLLOUT
+    return (*written, *rollout, *examples.of(row), bytes.fromhex(row["vector"]))
 
 
 @lru_cache(_ROWS_AT_ONCE)
@@ -100,7 +105,7 @@ _POSTGRES_VALUES = (
     {name: f"value->>'{name}'" for name in _COLUMNS}
     | {name: f"(value->>'{name}')\\:\\:json" for name in _DOCUMENTS}
     | {name: f"((value->>'{name}') || '+00')\\:\\:timestamptz" for name in _INSTANTS}
-    | {name: f"(value->>'{name}')\\:\\:float8" for name in ("probability", "threshold")}
+    | {name: f"(value->>'{name}')\\:\\:float8" for name in ("probability", "threshold", "seconds")}
     | {"override": "(value->>'override')\\:\\:boolean", "vector": "decode(value->>'vector', 'hex')"}
     | POSTGRES_COLUMNS
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from touchline.predictions.records import slices
 from touchline.storage import Database
-from touchline.storage.tables import open_examples
+from touchline.storage.tables import open_examples, settlements
 
 _KEYS_AT_ONCE = 5000
 _COLUMNS = open_examples.c
@@ -25,6 +25,8 @@ class OpenExample:
     """An example that may be predicted next.
 
     `entity_keys` are texts, without those that are null; `inputs` are the raw inputs of the model as JSON values.
+    `open_since` is the earliest project time at which it can have been open: the ingest before the one that brought it,
+    or that one itself where it was the first. None: not known.
     """
 
     example_id: str
@@ -32,6 +34,7 @@ class OpenExample:
     entity_keys: Mapping[str, str]
     cluster: str | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    open_since: datetime | None = None
 
 
 class OpenExampleRecords:
@@ -55,13 +58,22 @@ class OpenExampleRecords:
                 examples |= {example.example_id: example for example in found}
         return examples
 
-    def replace(self, connection: sa.Connection, examples: Sequence[OpenExample]) -> Sequence[OpenExample]:
+    def replace(
+        self, connection: sa.Connection, examples: Sequence[OpenExample], *, now: datetime
+    ) -> Sequence[OpenExample]:
         """Make these the open examples within a transaction of the caller; those that are new or have changed.
 
-        Only rows that differ are written.
+        Only rows that differ are written. An example that was open before keeps its `open_since`; a new one opened
+        after the last call at the earliest, since it was not among those examples.
         """
         before = {example.example_id: example for example in _read(connection, self._project, sa.true())}
-        after = {example.example_id: example for example in examples}
+        since = self._settled_before(connection, now) if examples else None
+        since = None if since == now and before else since  # examples of a home that did not store it yet
+        dated = [
+            replace(one, open_since=before[one.example_id].open_since if one.example_id in before else since)
+            for one in examples
+        ]
+        after = {example.example_id: example for example in dated}
         stale = [{"id": example_id} for example_id, example in before.items() if after.get(example_id) != example]
         fresh = [example for example_id, example in after.items() if before.get(example_id) != example]
         if stale:
@@ -70,7 +82,18 @@ class OpenExampleRecords:
         if fresh:
             rows = [{**vars(one), "project": self._project, "key_text": key_text(one.entity_keys)} for one in fresh]
             connection.execute(sa.insert(open_examples), rows)
+        self._write_settled(connection, now)
         return fresh
+
+    def _settled_before(self, connection: sa.Connection, now: datetime) -> datetime:
+        """Project time of the last call of `replace`; `now` where there was none."""
+        query = sa.select(settlements.c.settled_at).where(settlements.c.project == self._project)
+        return connection.scalar(query) or now
+
+    def _write_settled(self, connection: sa.Connection, now: datetime) -> None:
+        mine = settlements.c.project == self._project
+        if not connection.execute(sa.update(settlements).where(mine).values(settled_at=now)).rowcount:
+            connection.execute(sa.insert(settlements).values(project=self._project, settled_at=now))
 
     def of_entities(self, connection: sa.Connection, key_texts: Collection[str]) -> Mapping[str, Sequence[OpenExample]]:
         """The open examples of each of these entities, by cutoff."""
@@ -88,7 +111,7 @@ def _read(
     connection: sa.Connection, project: str, condition: sa.ColumnElement[bool], limit: int | None = None
 ) -> list[OpenExample]:
     query = (
-        sa.select(_COLUMNS.example_id, _COLUMNS.cutoff, _COLUMNS.entity_keys, _COLUMNS.cluster, _COLUMNS.inputs)
+        sa.select(*(_COLUMNS[one.name] for one in fields(OpenExample)))
         .where(_COLUMNS.project == project, condition)
         .order_by(_COLUMNS.cutoff, _COLUMNS.example_id)
     )
@@ -108,6 +131,8 @@ class _Example(Protocol):
     @property
     def cutoff(self) -> Any: ...
     @property
+    def open_since(self) -> Any: ...
+    @property
     def inputs(self) -> Mapping[str, Any]: ...
 
 
@@ -117,10 +142,15 @@ Example = TypeVar("Example", bound=_Example)
 def only_example(examples: Iterable[Example], cutoff: Any, inputs: Mapping[str, Any]) -> Example | None:
     """The one open example of an entity that a prediction can be about; None where several fit, or none.
 
-    It fits when the prediction's cutoff is not past its own, and the inputs that both have are equal.
+    It fits when it was open at the prediction's cutoff: that is not past its own, and not before `open_since`. The
+    inputs that both have are equal.
     """
-    fitting = [example for example in examples if example.cutoff >= cutoff and _agree(example.inputs, inputs)]
+    fitting = [example for example in examples if _was_open(example, cutoff) and _agree(example.inputs, inputs)]
     return fitting[0] if len(fitting) == 1 else None
+
+
+def _was_open(example: _Example, cutoff: Any) -> bool:
+    return bool(example.cutoff >= cutoff and (example.open_since is None or example.open_since <= cutoff))
 
 
 def _agree(stored: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
@@ -131,9 +161,10 @@ def _agree(stored: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
 
 
 class RowExample(NamedTuple):
-    """An open example as SQLite holds it; the cutoff is text that sorts by time."""
+    """An open example as SQLite holds it; the instants are texts that sort by time."""
 
     cutoff: str
+    open_since: str | None
     example_id: str
     cluster: str | None
     inputs: Mapping[str, Any]
@@ -170,11 +201,11 @@ def _read_rows(
     for project in {project for project, _ in values}:
         for part in slices([value for owner, value in values if owner == project], _KEYS_AT_ONCE):
             query = (
-                f"SELECT {column}, cutoff, example_id, cluster, inputs FROM {open_examples.name} WHERE project = ? "
-                f"AND {column} IN ({', '.join('?' * len(part))}) ORDER BY cutoff, example_id"
+                f"SELECT {column}, cutoff, open_since, example_id, cluster, inputs FROM {open_examples.name} "
+                f"WHERE project = ? AND {column} IN ({', '.join('?' * len(part))}) ORDER BY cutoff, example_id"
             )
-            for value, cutoff, example_id, cluster, inputs in connection.exec_driver_sql(query, (project, *part)):
-                example = RowExample(cutoff, example_id, cluster, orjson.loads(inputs))
+            for value, *columns, inputs in connection.exec_driver_sql(query, (project, *part)):
+                example = RowExample._make((*columns, orjson.loads(inputs)))
                 examples.setdefault((project, value), []).append(example)
     return examples
 
@@ -187,6 +218,7 @@ POSTGRES_EXAMPLES = f"""LEFT JOIN LATERAL (
                AND value->>'entity_keys' <> '{{}}'
                AND o.key_text = value->>'entity_keys'
                AND o.cutoff >= ((value->>'cutoff') || '+00')\\:\\:timestamptz
+               AND (o.open_since IS NULL OR o.open_since <= ((value->>'cutoff') || '+00')\\:\\:timestamptz)
                AND NOT EXISTS (
                    SELECT 1 FROM jsonb_each(o.inputs\\:\\:jsonb) stored
                    JOIN jsonb_each((rows.value->>'inputs')\\:\\:jsonb) given USING (key)

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 
 from touchline.errors import InvalidOutcomeTime
+from touchline.predictions.open_examples import OpenExampleRecords
 from touchline.predictions.records import PredictedExamples, PredictionRecord, PredictionRecords, slices
 from touchline.storage import Database
 from touchline.storage.tables import outcomes
@@ -18,6 +19,10 @@ Label = str | float | int | bool
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _CLOCK_SKEW = timedelta(minutes=5)  # of the clock of whoever sends outcomes
 Status = Literal["recorded", "unchanged", "corrected"]
+_UNKNOWN = (
+    "no logged prediction and no open example has the id {!r}; the label is stored, and settles a prediction that "
+    "names this example later"
+)
 
 
 @dataclass(frozen=True)
@@ -51,13 +56,28 @@ class StoredOutcome:
 
 
 @dataclass(frozen=True)
+class ObservedOutcome:
+    """The newest label of an example, and when its first label was received."""
+
+    label: Label
+    label_timestamp: datetime
+    received_at: datetime
+    revision: int
+
+
+@dataclass(frozen=True)
 class Receipt:
-    """The status of one stored outcome. `predictions` counts the logged predictions that it settles."""
+    """The status of one stored outcome. `predictions` counts the logged predictions that it settles.
+
+    `note` says so where a first label is of an example that nothing here knows: it is stored all the same, because a
+    label may come before the predictions of its example are in the log.
+    """
 
     example_id: str
     status: Status
     revision: int
     predictions: int
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +123,18 @@ class OutcomeRecords:
             labels = _by_example(predicted, received)
             stored = self.add(connection, labels, source=source, now=now)
             counts = predicted.counts({label.example_id for label in labels})
-        return [Receipt(one.example_id, status, one.revision, counts.get(one.example_id, 0)) for one, status in stored]
+        new = {one.example_id for one, status in stored if status == "recorded"} - counts.keys()
+        unknown = new - OpenExampleRecords(self._database, self._project).find(new).keys() if new else set()
+        return [
+            Receipt(
+                one.example_id,
+                status,
+                one.revision,
+                counts.get(one.example_id, 0),
+                _UNKNOWN.format(one.example_id) if one.example_id in unknown else None,
+            )
+            for one, status in stored
+        ]
 
     def add(
         self, connection: sa.Connection, labels: Sequence[ExampleLabel], *, source: str, now: datetime
@@ -134,6 +165,28 @@ class OutcomeRecords:
         """The newest revision of each example that has an outcome."""
         with self._database.connect() as connection:
             return self._newest(connection, example_keys)
+
+    def observed(self, example_keys: Collection[str]) -> dict[str, ObservedOutcome]:
+        """The outcome of each example that has one, for whoever counts outcomes in the order in which they came."""
+        columns = [outcomes.c[field.name] for field in fields(StoredOutcome)]
+        found: dict[str, ObservedOutcome] = {}
+        with self._database.connect() as connection:
+            for keys in slices(example_keys):
+                mine = sa.and_(outcomes.c.project == self._project, outcomes.c.example_id.in_(keys))
+                for row in connection.execute(sa.select(*columns).where(mine).order_by(outcomes.c.revision)):
+                    first = found.get(row.example_id)
+                    received_at = row.received_at if first is None else first.received_at
+                    found[row.example_id] = ObservedOutcome(row.label, row.label_timestamp, received_at, row.revision)
+        return found
+
+    def count_of_predicted(self, *, since: datetime) -> int:
+        """The number of examples with a logged answer whose first outcome was received since an instant."""
+        first = sa.and_(outcomes.c.project == self._project, outcomes.c.revision == 1, outcomes.c.received_at >= since)
+        with self._database.connect() as connection:
+            examples = PredictedExamples(connection, self._project)
+            named = examples.has(outcomes.c.example_id)
+            query = sa.select(sa.func.count()).select_from(outcomes).where(first, named)
+            return connection.scalar(query) or 0
 
     def count(self) -> int:
         """The number of examples that have an outcome."""

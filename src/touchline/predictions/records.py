@@ -19,7 +19,8 @@ from touchline.storage import Database
 from touchline.storage.tables import predictions
 
 ANSWERS: Final = ("answer",)
-EVERY_ROLE: Final = ("answer", "shadow")
+# "failed": a variant of a rollout could not predict the row; "probe": a request that asked which release answers.
+EVERY_ROLE: Final = ("answer", "shadow", "failed", "probe")
 
 _BATCH_ROWS = 20_000
 _COLUMNS = predictions.c
@@ -68,6 +69,8 @@ class PredictionRecord(ScoredExample):
     inputs: Mapping[str, Any]
     threshold: float | None
     correlation_id: str | None
+    answer_id: str | None
+    seconds: float | None
 
 
 class LogCounts(NamedTuple):
@@ -107,7 +110,7 @@ class PredictionRecords:
         """The prediction of that id. Raises `UnknownPrediction`."""
         rows = self.read([prediction_id], roles=roles)
         if not rows:
-            raise UnknownPrediction(self._project or "The log", [prediction_id])
+            raise UnknownPrediction(self._project, [prediction_id])
         return rows[0]
 
     def read(self, prediction_ids: Collection[str], *, roles: Collection[str] = ANSWERS) -> list[PredictionRecord]:
@@ -211,7 +214,7 @@ class PredictedExamples:
             keys |= {row.prediction_id: example_key(row.example_id, row.prediction_id) for row in self._rows(query)}
         unknown = sorted(set(prediction_ids) - keys.keys())
         if unknown:
-            raise UnknownPrediction(self._project, unknown)
+            raise UnknownPrediction.of_outcomes(self._project, unknown)
         return keys
 
     def counts(self, example_keys: Collection[str], *, roles: Collection[str] = ANSWERS) -> dict[str, int]:
@@ -243,6 +246,101 @@ class PredictedExamples:
 
     def _rows(self, query: sa.Select[Any]) -> Sequence[Any]:
         return self._connection.execute(query).all()
+
+
+class PairedPrediction(NamedTuple):
+    """An answer and what the other variant of a rollout predicted for the same row."""
+
+    prediction_id: str
+    example_key: str
+    cluster: str | None
+    cutoff: datetime
+    answer: Mapping[str, Any]
+    shadow: Mapping[str, Any]
+
+
+class AssignedPrediction(NamedTuple):
+    """An answer to a unit of a split; `shadow` is what the other variant predicted, if it did."""
+
+    prediction_id: str
+    example_key: str
+    cluster: str | None
+    cutoff: datetime
+    unit: str
+    variant: str
+    probability: float
+    answer: Mapping[str, Any]
+    shadow: Mapping[str, Any] | None
+
+
+class VariantCount(NamedTuple):
+    """Rows of one variant and role of an experiment, and how many of them took longer than a limit."""
+
+    variant: str
+    role: str
+    rows: int
+    slow: int
+
+
+class ExperimentRecords:
+    """Reads the logged predictions of one rollout by its id."""
+
+    def __init__(self, database: Database, experiment: str) -> None:
+        self._database, self._experiment = database, experiment
+
+    def pairs(self) -> list[PairedPrediction]:
+        """The answers that the other variant predicted too, in the order of their ids."""
+        query = (
+            sa.select(*_of_answer(_ANSWER), _COLUMNS.output)
+            .join(_ANSWER, _ANSWER.c.prediction_id == _COLUMNS.answer_id)
+            .where(_COLUMNS.experiment == self._experiment, _COLUMNS.role == "shadow")
+            .order_by(_ANSWER.c.prediction_id)
+        )
+        with self._database.connect() as connection:
+            return [PairedPrediction(*_with_key(row)) for row in connection.execute(query)]
+
+    def assigned(self) -> list[AssignedPrediction]:
+        """The answers to units that were drawn to a variant, in the order of their ids."""
+        other = predictions.alias("other")
+        draw = (_COLUMNS.unit, _COLUMNS.variant, _COLUMNS.probability)
+        is_drawn = sa.and_(_COLUMNS.unit.is_not(None), _COLUMNS.override.is_(False), _COLUMNS.probability < 1)
+        is_shadow = sa.and_(
+            other.c.answer_id == _COLUMNS.prediction_id,
+            other.c.experiment == self._experiment,
+            other.c.role == "shadow",
+        )
+        query = (
+            sa.select(*_of_answer(predictions)[:4], *draw, _COLUMNS.output, other.c.output)
+            .select_from(sa.outerjoin(predictions, other, is_shadow))
+            .where(_COLUMNS.experiment == self._experiment, _COLUMNS.role == "answer", is_drawn)
+            .order_by(_COLUMNS.prediction_id)
+        )
+        with self._database.connect() as connection:
+            return [AssignedPrediction(*_with_key(row)) for row in connection.execute(query)]
+
+    def counts(self, *, slow_seconds: float, after: str = "", until: str | None = None) -> list[VariantCount]:
+        """The rows of each variant and role, between two ids where these are given."""
+        is_slow = sa.case((_COLUMNS.seconds > slow_seconds, 1), else_=0)
+        query = (
+            sa.select(_COLUMNS.variant, _COLUMNS.role, sa.func.count(), sa.func.sum(is_slow))
+            .where(_COLUMNS.experiment == self._experiment, *_ids_between(after, until))
+            .group_by(_COLUMNS.variant, _COLUMNS.role)
+        )
+        with self._database.connect() as connection:
+            return [VariantCount(*row) for row in connection.execute(query)]
+
+
+_ANSWER = predictions.alias("answer")
+
+
+def _with_key(row: Sequence[Any]) -> list[Any]:
+    """The values of a row with its example key in place of its example id."""
+    return [row[0], example_key(row[1], row[0]), *row[2:]]
+
+
+def _of_answer(table: sa.FromClause) -> tuple[sa.ColumnElement[Any], ...]:
+    columns = table.c
+    return columns.prediction_id, columns.example_id, columns.cluster, columns.cutoff, columns.output
 
 
 _UNNAMED = (_COLUMNS.prediction_id, _KEYS_AS_TEXT, _COLUMNS.cutoff, _COLUMNS.inputs)

@@ -106,8 +106,14 @@ def _replay_release(stores: DataStores, release: LoadedRelease, rows: Sequence[P
         computed = release.output(scores)
         output_matches = computed == row.output
         if not output_matches:
-            difference = f"the release answers {computed}, the log has {row.output}"
+            difference = f"the release answers {_as_text(computed)}, the log has {_as_text(row.output)}"
         yield Replayed(row.prediction_id, release.id, row.output, computed, output_matches, features, difference)
+
+
+def _as_text(output: Mapping[str, Any]) -> str:
+    """An output in full precision, since two that differ may look the same when they are rounded."""
+    values = {**output, **output.get("probabilities", {}), **output.get("interval", {})}
+    return ", ".join(f"{name} {value}" for name, value in values.items() if not isinstance(value, Mapping))
 
 
 def _check_features(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
@@ -46,10 +46,8 @@ def export_predictions(
     return Exported(tuple(keys), rows)
 
 
-def prune_predictions(
-    database: Database, objects: ObjectStore, project: str, *, keep: timedelta, now: datetime
-) -> Pruned:
-    """Move rows of every role older than `keep` to Parquet: a batch is on disk before its rows leave the database.
+def prune_predictions(database: Database, objects: ObjectStore, project: str, *, until: datetime) -> Pruned:
+    """Move rows of every role answered before `until` to Parquet: a batch is on disk before it leaves the database.
 
     A kill in between leaves a batch in both places, never in none. Outcomes stay. On PostgreSQL a month that is empty
     afterwards is dropped.
@@ -57,11 +55,11 @@ def prune_predictions(
     records = PredictionRecords(database, project)
     keys: list[str] = []
     deleted = 0
-    for batch in records.batches(since=None, until=now - keep, roles=EVERY_ROLE):
+    for batch in records.batches(since=None, until=until, roles=EVERY_ROLE):
         keys += _write_by_month(batch, project, objects)
         records.delete([row.prediction_id for row in batch])
         deleted += len(batch)
-    drop_empty_months(database, before=now - keep)
+    drop_empty_months(database, before=until)
     return Pruned(Exported(tuple(keys), deleted), deleted)
 
 
@@ -82,12 +80,13 @@ def _parquet(rows: Iterable[PredictionRecord]) -> bytes:
         for row in rows
     ]
     instant = pl.Datetime("us", "UTC")
-    texts = ("experiment", "salt", "unit", "cluster", "example_id", "correlation_id")
+    texts = ("experiment", "salt", "unit", "cluster", "example_id", "correlation_id", "answer_id")
     types: dict[str, Any] = {
         "cutoff": instant,
         "answered_at": instant,
         "threshold": pl.Float64,
         "probability": pl.Float64,
+        "seconds": pl.Float64,
         "vector": pl.Binary,
         **dict.fromkeys(texts, pl.String),
     }

@@ -61,7 +61,7 @@ def settle_outcomes(
         labels = _labels(labelled.filter(labelled["example_id"].is_in(relevant)))
         stored = Counter(status for _, status in outcomes.add(connection, labels, source="ingest", now=now))
         still_open = list(_open_examples(examples.filter(is_open), entity_columns, input_columns))
-        fresh = open_examples.replace(connection, still_open)
+        fresh = open_examples.replace(connection, still_open, now=now)
         named = _name_predictions(connection, predicted, open_examples, fresh) if entity_columns else 0
     return Settled(stored["recorded"], stored["corrected"], stored["unchanged"], len(still_open), named)
 

@@ -12,6 +12,7 @@ from touchline.statistics import MIN_CLUSTERS
 
 if TYPE_CHECKING:
     from touchline.contracts import Inference
+    from touchline.contracts.table_times import TimeParts
     from touchline.ingest import FileSample
 
 # What a gate needs to compare models on, in days where there is a time, and some to spare.
@@ -48,7 +49,7 @@ def render_transforms(inference: Inference) -> str | None:
     if not calendar_inputs(inference):
         return None
     assert inference.event_time is not None
-    parts = inference.time_parts.columns if inference.time_parts else ()
+    parts = inference.time_parts
     days = _days_of_parts(parts) if parts else f'    days = columns["{inference.event_time}"] / 86_400\n'
     names = {field.name for field in inference.fields}
     prefix = inference.event_time.strip("_")
@@ -56,7 +57,9 @@ def render_transforms(inference: Inference) -> str | None:
         prefix += "_"
     chosen = (["trend"] if parts else []) + list(inference.cycles)
     outputs = "".join(f'        "{prefix}_{name}": {value},\n' for cycle in chosen for name, value in _CALENDAR[cycle])
-    return f"{_TRANSFORMS}{days}    return {{\n{outputs}    }}\n"
+    has_names = parts is not None and parts.has_month_names
+    head = _TRANSFORMS_OF_NAMES if has_names else _TRANSFORMS
+    return f"{head}{days}    return {{\n{outputs}    }}\n"
 
 
 _TRANSFORMS = '''"""On-demand features. NumPy only: a release carries this file, and serving runs it alone."""
@@ -72,6 +75,15 @@ from numpy.typing import NDArray
 def calendar(columns: Mapping[str, NDArray[np.float64]]) -> Mapping[str, NDArray[np.float64]]:
     """Trend and calendar columns, in UTC, so that a target that grows or follows the calendar is learned."""
 '''
+_TRANSFORMS_OF_NAMES = _TRANSFORMS.replace(
+    "\n\n\ndef ",
+    """
+
+_MONTHS = {name: place for place, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)}
+
+
+def """,
+).replace("columns: Mapping[str, NDArray[np.float64]]", "columns: Mapping[str, NDArray[np.generic]]")
 _CALENDAR = {
     "trend": (("trend", "days"),),
     "season": (
@@ -90,9 +102,13 @@ _CALENDAR = {
 }
 
 
-def _days_of_parts(parts: Sequence[str]) -> str:
-    year, month, *smaller = (f'columns["{name}"]' for name in parts)
-    lines = [
+def _days_of_parts(parts: TimeParts) -> str:
+    year, month, *smaller = (f'columns["{name}"]' for name in parts.columns)
+    lines = []
+    if parts.has_month_names:
+        lines.append(f"    month = np.array([_MONTHS.get(str(name).strip()[:3].lower(), np.nan) for name in {month}])")
+        month = "month"
+    lines += [
         f"    months = ({year} - 1970) * 12 + {month} - 1",
         '    first = np.nan_to_num(months).astype(np.int64).astype("datetime64[M]").astype("datetime64[D]")',
         "    days = first.astype(np.int64) + 0 * months"
@@ -136,9 +152,9 @@ def _joined_time(inference: Inference) -> list[str]:
         return []
     columns = ", ".join(map(_quoted, parts.columns))
     read = (
-        'str.to_datetime("%Y-%m-%d %H:%M", time_zone="UTC", strict=False)'
+        f'str.to_datetime("{parts.date_form} %H:%M", time_zone="UTC", strict=False)'
         if parts.has_hours
-        else 'str.to_date("%Y-%m-%d", strict=False)'
+        else f'str.to_date("{parts.date_form}", strict=False)'
     )
     return [
         "def with_row_time(rows: pl.DataFrame) -> pl.DataFrame:",

@@ -146,6 +146,9 @@ def _notes(inference: Inference, inputs: list[str]) -> tuple[str, ...]:
         f"{column}: day and month could be the other way round; check its DateFormat"
         for column in inference.ambiguous_dates
     ]
+    if inference.null_values:
+        words = ", ".join(map(repr, inference.null_values))
+        notes.append(f"{words} are read as missing values (null_values); take out what means something else")
     if inference.row_number:
         notes.append("no column identifies a row; the line number does, so a changed line is a changed row")
     notes += _time_notes(inference)

@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from touchline.alerts import Alerts
 from touchline.errors import nearest
 from touchline.features import FeatureView
 from touchline.ingest import Source
-from touchline.monitoring import Alerts, Monitoring
+from touchline.monitoring import Monitoring
 from touchline.registry import Gate
-from touchline.serving import Rollout
+from touchline.rollout import Rollout
 from touchline.training import Task, Training
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
@@ -34,7 +35,12 @@ class SampleClock(BaseModel):
 
 
 class Retrain(BaseModel):
-    """The policy of retraining: a schedule, and the events that start a run."""
+    """The policy of retraining: a schedule, the events that start a run, and how a refresh takes over.
+
+    A refresh is Production's declaration and candidate on newer data. `refresh="live"`: it takes over once its gates
+    have passed, and its predecessor predicts beside it for the rollout's `holdout_days`, ready to take over again;
+    `refresh="rollout"`: it waits in Staging for a rollout.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -44,6 +50,7 @@ class Retrain(BaseModel):
     on_degradation: bool = False
     on_new_data: bool = False
     max_age: timedelta | None = None
+    refresh: Literal["live", "rollout"] = "live"
 
     @field_validator("schedule")
     @classmethod

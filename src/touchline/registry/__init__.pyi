@@ -25,7 +25,9 @@ from touchline.registry.gates.promote import Promoted as Promoted
 from touchline.registry.gates.promote import mirror as mirror
 from touchline.registry.gates.promote import promote as promote
 from touchline.registry.gates.promote import rollback as rollback
+from touchline.registry.gates.references import ComparedPredictions as ComparedPredictions
 from touchline.registry.gates.references import Refit as Refit
+from touchline.registry.gates.references import compared_predictions as compared_predictions
 from touchline.registry.gates.refresh import recipe_changes as recipe_changes
 from touchline.registry.gates.report import GateReport as GateReport
 from touchline.registry.gates.report import GateResult as GateResult
@@ -79,6 +81,7 @@ from touchline.registry.runs.list_runs import RunQuery as RunQuery
 from touchline.registry.runs.list_runs import RunSummary as RunSummary
 from touchline.registry.runs.list_runs import best_run as best_run
 from touchline.registry.runs.list_runs import compare_runs as compare_runs
+from touchline.registry.runs.list_runs import count_runs as count_runs
 from touchline.registry.runs.list_runs import list_runs as list_runs
 from touchline.registry.runs.mlflow_copies import find_mlflow_damage as find_mlflow_damage
 from touchline.registry.runs.record import Recorded as Recorded

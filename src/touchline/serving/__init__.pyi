@@ -12,4 +12,3 @@ from touchline.serving.predicting.score_file import score_file as score_file
 from touchline.serving.releases.journal_source import JournalReleases as JournalReleases
 from touchline.serving.releases.release_slot import Head as Head
 from touchline.serving.releases.release_slot import ReleaseSource as ReleaseSource
-from touchline.serving.spec import Rollout as Rollout

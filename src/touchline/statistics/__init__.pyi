@@ -6,6 +6,8 @@ from touchline.statistics.bootstrap import RESAMPLES as RESAMPLES
 from touchline.statistics.bootstrap import Dependence as Dependence
 from touchline.statistics.bootstrap import optimal_block_length as optimal_block_length
 from touchline.statistics.bootstrap import stationary_indices as stationary_indices
+from touchline.statistics.calibration_monitor import CalibrationGuardrail as CalibrationGuardrail
+from touchline.statistics.calibration_monitor import CalibrationMonitor as CalibrationMonitor
 from touchline.statistics.clusters import cluster_codes as cluster_codes
 from touchline.statistics.clusters import cluster_means as cluster_means
 from touchline.statistics.comparison import MIN_CLUSTERS as MIN_CLUSTERS
@@ -17,13 +19,20 @@ from touchline.statistics.effective_size import EffectiveSize as EffectiveSize
 from touchline.statistics.effects import psi as psi
 from touchline.statistics.effects import psi_of_numbers as psi_of_numbers
 from touchline.statistics.effects import wasserstein as wasserstein
+from touchline.statistics.end_of_test import EndDecision as EndDecision
+from touchline.statistics.end_of_test import decide_at_end as decide_at_end
+from touchline.statistics.end_of_test import decide_at_end_by_cluster as decide_at_end_by_cluster
 from touchline.statistics.gains import CLIP as CLIP
 from touchline.statistics.gains import Gains as Gains
 from touchline.statistics.gains import Loss as Loss
 from touchline.statistics.gains import WithinDayCorrelation as WithinDayCorrelation
+from touchline.statistics.gains import class_losses as class_losses
 from touchline.statistics.gains import day_gains as day_gains
+from touchline.statistics.gains import largest_loss as largest_loss
 from touchline.statistics.gains import paired_gains as paired_gains
 from touchline.statistics.gains import within_day_correlation as within_day_correlation
+from touchline.statistics.harm_test import HarmRule as HarmRule
+from touchline.statistics.harm_test import HarmTest as HarmTest
 from touchline.statistics.intervals import ConfidenceInterval as ConfidenceInterval
 from touchline.statistics.intervals import interval as interval
 from touchline.statistics.intervals import jackknife_interval as jackknife_interval
@@ -47,6 +56,7 @@ from touchline.statistics.profile import NumberColumn as NumberColumn
 from touchline.statistics.profile import Profile as Profile
 from touchline.statistics.profile import build_profile as build_profile
 from touchline.statistics.proportions import clopper_pearson as clopper_pearson
+from touchline.statistics.rate_monitor import RateMonitor as RateMonitor
 from touchline.statistics.rate_sequence import RateCount as RateCount
 from touchline.statistics.rate_sequence import RateGuardrail as RateGuardrail
 from touchline.statistics.rate_sequence import RateVerdict as RateVerdict
@@ -64,3 +74,6 @@ from touchline.statistics.two_witnesses import MIN_EFFECTIVE_SIZE as MIN_EFFECTI
 from touchline.statistics.two_witnesses import TwoWitnesses as TwoWitnesses
 from touchline.statistics.two_witnesses import Verdict as Verdict
 from touchline.statistics.two_witnesses import WitnessRule as WitnessRule
+from touchline.statistics.value_gains import ValueLoss as ValueLoss
+from touchline.statistics.value_gains import value_gains as value_gains
+from touchline.statistics.value_gains import value_losses as value_losses

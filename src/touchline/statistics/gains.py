@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import log, sqrt
 from statistics import NormalDist
 from typing import Literal
 
@@ -134,6 +134,26 @@ def within_day_correlation(gains: Gains, days: ArrayLike) -> WithinDayCorrelatio
         highest_inflation=inflation + NormalDist().inv_cdf(0.95) * error if pairs else 1.0,
         days=len(sizes),
     )
+
+
+def class_losses(probabilities: ArrayLike, loss: Loss, clip: float = CLIP) -> FloatArray:
+    """The loss of every event for every class that could happen, as [events, classes].
+
+    >>> class_losses([[0.2, 0.8]], "brier").round(2).tolist()
+    [[0.64, 0.04]]
+    """
+    return _losses(_probability_rows(probabilities), loss, clip)
+
+
+def largest_loss(loss: Loss, classes: int, clip: float = CLIP) -> float:
+    """The largest loss of one event.
+
+    >>> round(largest_loss("log_loss", 2), 2), largest_loss("brier", 3)
+    (5.3, 2.0)
+    """
+    if loss == "log_loss":
+        return -log(clip)
+    return 2.0 if loss == "brier" and classes > 2 else 1.0
 
 
 def _losses(probabilities: FloatArray, loss: Loss, clip: float) -> FloatArray:

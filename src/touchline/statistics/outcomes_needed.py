@@ -99,7 +99,7 @@ def _agrees(
     """Whether both witnesses would make the claim at each look of each future."""
     sign = 1.0 if claim in ("better", "not_worse") else -1.0
     margin = (state.rule.margin or 0.0) if claim.startswith("not") else 0.0
-    level, variance = log(1 / state.rule.alpha), history.mean.deviation**2
+    level, variance = log(1 / state.rule.sequence_alpha), history.mean.deviation**2
     square = variance + (sign * history.gain + margin) ** 2
     capital = state.bets[claim].projected(sign * sums + margin * looks, square * looks)
     ever = np.maximum(np.maximum.accumulate(capital, axis=1), state.bets[claim].peak) >= level

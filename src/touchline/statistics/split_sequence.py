@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from touchline.errors import InvalidSample
+from touchline.statistics.clusters import cluster_codes, cluster_sums
 from touchline.statistics.gains import Gains
 from touchline.statistics.samples import FloatArray, finite_sample
 from touchline.statistics.two_witnesses import TwoWitnesses, WitnessRule
@@ -62,8 +63,11 @@ class SplitSequence:
         """The state before the first outcome."""
         return cls(TwoWitnesses.start(rule))
 
-    def update(self, units: SplitUnits) -> Self:
+    def update(self, units: SplitUnits, clusters: ArrayLike | None = None) -> Self:
         """The state after a batch in time order; a look is taken after each unit.
+
+        With `clusters`, a label for each outcome, the mean of a cluster counts as one unit: the outcomes of one user,
+        or of one match day. A cluster enters once and whole, when all of its outcomes are known.
 
         >>> losses = np.tile([0.2, 0.7, 0.3, 0.6], 300)
         >>> units = split_units([1, 0] * 600, losses, 0.5, largest_loss=5.3)
@@ -73,9 +77,12 @@ class SplitSequence:
         if not len(units):
             return self
         values, least, most = _estimates(units)
+        if clusters is not None:
+            codes = cluster_codes(clusters, len(units))
+            values, least, most = (cluster_sums(each, codes) / np.bincount(codes) for each in (values, least, most))
         # The mean square of earlier units only, so that the bets are known before the outcome; one unit is assumed.
         assumed = float(-least[0] * most[0])
-        seen = self.witnesses.count + np.arange(1.0, len(units) + 1)
+        seen = self.witnesses.count + np.arange(1.0, len(values) + 1)
         earlier = self.square_sum + np.cumsum(values**2) - values**2 + assumed
         square = earlier / seen
         expected = _SIGNAL * np.sqrt(square / self.witnesses.rule.target)

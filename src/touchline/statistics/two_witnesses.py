@@ -27,12 +27,14 @@ class WitnessRule:
     """What is decided, fixed before the first outcome.
 
     `alpha` is the chance that a verdict is wrong, for each verdict; `margin` is the mean gain that makes no difference
-    (None: never equivalent); at `target` units the asymptotic sequence is narrowest.
+    (None: never equivalent); at `target` units the asymptotic sequence is narrowest. The share `reserved` of alpha is
+    not spent by the sequence: `decide_at_end` spends it. A test without a declared end reserves 0.
     """
 
     alpha: float = 0.05
     margin: float | None = None
     target: int = 1000
+    reserved: float = 0.2
 
     def __post_init__(self) -> None:
         open_probability("A verdict on two models", "alpha", self.alpha)
@@ -40,16 +42,28 @@ class WitnessRule:
             raise InvalidSample("A verdict on two models", f"margin {self.margin:g}", "a margin above 0, or None")
         if self.target < 1:
             raise InvalidSample("A verdict on two models", f"target {self.target}", "a target of 1 unit or more")
+        if not 0 <= self.reserved < 1:
+            raise InvalidSample("A verdict on two models", f"reserved {self.reserved:g}", "a share from 0 to below 1")
+
+    @property
+    def sequence_alpha(self) -> float:
+        """The alpha of the sequence, which every look of it shares."""
+        return self.alpha * (1 - self.reserved)
+
+    @property
+    def end_alpha(self) -> float:
+        """The alpha of the one test at the declared end."""
+        return self.alpha * self.reserved
 
 
 @dataclass(frozen=True)
 class TwoWitnesses:
     """The evidence so far and the first verdict, which stays.
 
-    A claim needs both: a betting process that has ever reached 1/alpha, valid at any sample size, and an asymptotic
-    sequence that says so at this look, valid for the mean where models differ from place to place. Alone, the process
-    finds a model better that is better often and much worse rarely. The sequence alone finds gains that rare losses
-    have not yet disproved; it counts only from an effective size of 30.
+    A claim needs both at `sequence_alpha`: a betting process that has ever reached 1/alpha, valid at any sample size,
+    and an asymptotic sequence that says so at this look, valid for the mean where models differ from place to place.
+    Alone, the process finds a model better that is better often and much worse rarely. The sequence alone finds gains
+    that rare losses have not yet disproved; it counts only from an effective size of 30.
     """
 
     rule: WitnessRule
@@ -63,7 +77,7 @@ class TwoWitnesses:
     def start(cls, rule: WitnessRule) -> Self:
         """The state before the first outcome."""
         bets = {claim: BettingProcess() for claim in (_CLAIMS if rule.margin else _CLAIMS[:2])}
-        return cls(rule, AsymptoticSequence(best_rho(rule.target, rule.alpha)), EffectiveSize(), bets)
+        return cls(rule, AsymptoticSequence(best_rho(rule.target, rule.sequence_alpha)), EffectiveSize(), bets)
 
     def update(self, gains: Gains) -> Self:
         """The state after a batch in time order; a look is taken after each unit.
@@ -76,14 +90,14 @@ class TwoWitnesses:
         if not len(gains):
             return self
         margin = self.rule.margin or 0.0
-        level = log(1 / self.rule.alpha)
+        level = log(1 / self.rule.sequence_alpha)
         mean, above = self.mean.evidence(gains.values, (0.0, -margin))
         _, below = self.mean.mirrored().evidence(-gains.values, (0.0, -margin))
         averages = dict(zip(_CLAIMS, (above[0], below[0], above[1], below[1]), strict=True))
         size, sizes = self.size.update(gains.values, gains.square, gains.fourth)
         bets, agreed = {}, {}
         for claim, process in self.bets.items():
-            bets[claim], path = process.update(*_payoffs(claim, gains, margin))
+            bets[claim], path = process.update(*payoffs(claim, gains, margin))
             ever = np.maximum(np.maximum.accumulate(path), process.peak)
             agreed[claim] = (ever >= level) & (averages[claim] >= level) & (sizes >= MIN_EFFECTIVE_SIZE)
         state = replace(self, mean=mean, size=size, bets=bets)
@@ -115,10 +129,10 @@ class TwoWitnesses:
 
     def is_shown(self, claim: Literal["better", "worse", "not_worse", "not_better"]) -> bool:
         """Whether both witnesses say now that the new model is so; `not_worse` and `not_better` by the margin."""
-        level = log(1 / self.rule.alpha)
+        level = log(1 / self.rule.sequence_alpha)
         if claim not in self.bets or self.bets[claim].peak < level or self.size.smaller < MIN_EFFECTIVE_SIZE:
             return False
-        low, high = self.mean.bounds(self.rule.alpha)
+        low, high = self.mean.bounds(self.rule.sequence_alpha)
         margin = self.rule.margin or 0.0
         return {"better": low > 0, "worse": high < 0, "not_worse": low > -margin, "not_better": high < margin}[claim]
 
@@ -146,16 +160,18 @@ class TwoWitnesses:
         )
 
 
-def _payoffs(claim: str, gains: Gains, margin: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+def payoffs(claim: str, gains: Gains, margin: float) -> tuple[FloatArray, FloatArray, FloatArray]:
     """The payoffs of the bets on a claim, their least values and their stakes.
 
     A stake is the bet that is best (Kelly 1956, to second order) where the claim is true: where the new or the old
-    model's probabilities are right, or where the models are equal.
+    model's probabilities are right, or where the models are equal. "harmful": worse by more than the margin.
     """
     if claim == "better":
         return gains.values, gains.least, _ratio(gains.expected_if_new, gains.square)
     if claim == "worse":
         return -gains.values, -gains.most, _ratio(-gains.expected_if_old, gains.square)
+    if claim == "harmful":
+        return -gains.values - margin, -gains.most - margin, _ratio(-gains.expected_if_old - margin, gains.square)
     stakes = _ratio(np.full(len(gains), margin), gains.square)
     if claim == "not_worse":
         return gains.values + margin, gains.least + margin, stakes

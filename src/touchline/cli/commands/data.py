@@ -11,6 +11,7 @@ import typer
 from touchline import automation, errors, ingest
 from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, open_project, pipeline_context
 from touchline.cli.output import as_text, print_json, print_table, progress
+from touchline.cli.processes.alerting import alerts_after
 
 if TYPE_CHECKING:
     from touchline.ingest import Source
@@ -53,10 +54,11 @@ def ingest_sources(
     sources = (_source(opened, source),) if source else opened.project.sources
     with progress(opened.name, quiet=as_json) as on_progress:
         context = pipeline_context(opened, on_progress)
-        done = automation.ingest_and_settle(context, sources, is_backfill=backfill)
+        with alerts_after(opened):
+            done = automation.ingest_and_settle(context, sources, is_backfill=backfill)
     if as_json:
         ingested = [report.manifest for report in done.reports]
-        print_json({"ingested": ingested, "outcomes": done.settled, "renewed": done.renewed})
+        print_json({"ingested": ingested, "outcomes": done.settled, "renewed": done.renewed, "rollout": done.rollout})
         return
     for report in done.reports:
         typer.echo(f"{opened.name}.{report.manifest.source}: {report.manifest.message}")
@@ -65,6 +67,8 @@ def ingest_sources(
     settled = done.settled
     if settled is not None and (settled.settled or settled.corrected):
         typer.echo(f"outcomes: {settled.settled} settled, {settled.corrected} corrected, {settled.open} still open")
+    if done.rollout is not None:
+        typer.echo(f"rollout: {done.rollout}")
 
 
 def log(

@@ -20,6 +20,8 @@ from touchline.cli.commands.promote import (
 from touchline.cli.opening import JsonOption, ProjectOption, actor, open_project, pipeline_context
 from touchline.cli.option_groups import command_of
 from touchline.cli.output import as_text, print_json, print_table, progress
+from touchline.cli.processes.alerting import alerts_after
+from touchline.cli.processes.probe import probe_of
 from touchline.contracts.instants import parse_instant_or_day
 
 if TYPE_CHECKING:
@@ -248,11 +250,18 @@ def rollback(
 ) -> None:
     """Return to the release that was in Production before.
 
+    Where a server runs, it is asked until it answers by that release; exit code 1 where it does not.
+
     Example: touchline models rollback --reason "worse on Sunday's matches" -p football
     """
+    opened = open_project(project)
     decision = registry.Decision(actor(), reason, ticket)
-    promotion = automation.roll_back(pipeline_context(open_project(project)), decision)
+    with alerts_after(opened):
+        promotion = automation.roll_back(pipeline_context(opened), decision)
     print_promotion(promotion, as_json=as_json)
+    probe, release = probe_of(opened), promotion.promoted.version.release_id
+    if probe is not None and release is not None:
+        typer.echo(probe(release), err=as_json)
 
 
 def history(

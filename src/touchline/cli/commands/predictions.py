@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from touchline import errors, predictions, serving
+from touchline import errors, predictions, rollout, serving
 from touchline.cli.opening import (
     JsonOption,
     OpenedProject,
@@ -20,7 +20,7 @@ from touchline.cli.opening import (
     open_version,
     release_reader,
 )
-from touchline.cli.output import as_text, print_json, print_table, progress
+from touchline.cli.output import as_text, pairs_text, print_json, print_table, progress
 from touchline.cli.server_client import predict_one
 from touchline.clock import SystemClock
 from touchline.contracts.instants import parse_instant_or_day
@@ -74,9 +74,10 @@ def predict(
     if as_json:
         print_json(response)
         return
-    output: dict[str, Any] = response.get("probabilities") or {"value": response.get("value")}
-    values = "  ".join(f"{name} {value:.4f}" for name, value in output.items())
-    typer.echo(f"{values}   prediction {response['prediction_id']}   release {response['release']}")
+    output: dict[str, Any] = {
+        name: response[name] for name in ("probabilities", "value", "interval") if name in response
+    }
+    typer.echo(f"{pairs_text(output)}   prediction {response['prediction_id']}   release {response['release']}")
 
 
 def outcomes(
@@ -151,6 +152,8 @@ def replay(
         )
     if as_json:
         print_json(report)
+    elif not report.replayed:
+        typer.echo(f"{opened.name}: the prediction log has no prediction to replay")
     else:
         typer.echo(
             f"{opened.name}: {report.replayed} replayed, {len(report.mismatches)} mismatches; features "
@@ -187,15 +190,18 @@ def export(
 def prune(keep_days: DaysOption, project: ProjectOption = None, *, as_json: JsonOption = False) -> None:
     """Move old predictions to Parquet files.
 
-    They are deleted from the database; outcomes stay there.
+    They are deleted from the database; outcomes stay there. Those of a rollout that runs stay, since its verdict rests
+    on them.
 
     Example: touchline predictions prune --keep-days 90 -p football
     """
     opened = open_project(project)
-    stores, keep = opened.stores, timedelta(days=keep_days)
-    pruned = predictions.prune_predictions(
-        stores.database, stores.objects, opened.name, keep=keep, now=opened.clock.wall()
-    )
+    stores, until = opened.stores, opened.clock.wall() - timedelta(days=keep_days)
+    running = rollout.RolloutRecords(stores.database, opened.name).running()
+    if running is not None and running.experiment.started_wall_at < until:
+        until = running.experiment.started_wall_at
+        typer.echo(f"note: rollout {running.experiment.number} runs: predictions since its start stay", err=True)
+    pruned = predictions.prune_predictions(stores.database, stores.objects, opened.name, until=until)
     if as_json:
         print_json(pruned)
     else:
@@ -223,14 +229,14 @@ def _replay_one(prediction_id: str, *, as_json: bool) -> None:
         print_json({**vars(replayed), "matches": replayed.matches})
     else:
         verdict = "the same prediction" if replayed.matches else f"a different prediction: {replayed.difference}"
-        typer.echo(f"{prediction_id}: {verdict}  {_pairs(replayed.computed or {})}")
+        typer.echo(f"{prediction_id}: {verdict}  {pairs_text(replayed.computed or {})}")
     raise typer.Exit(0 if replayed.matches else 1)
 
 
 def _print_trace(trace: Trace) -> None:
     typer.echo(f"prediction {trace.prediction_id}  {trace.project}  answered {as_text(trace.answered_at)} UTC")
-    typer.echo(f"  output     {_pairs(trace.output)}")
-    request = _pairs({**trace.entity_keys, **trace.inputs})
+    typer.echo(f"  output     {pairs_text(trace.output)}")
+    request = pairs_text({**trace.entity_keys, **trace.inputs})
     by_entity = " (found by its entity)" if trace.example_source == "entity" else ""
     example = f"{as_text(trace.example_id)}{by_entity}"
     typer.echo(f"  request    {request}   cutoff {as_text(trace.cutoff)} UTC   example {example}")
@@ -241,7 +247,7 @@ def _print_trace(trace: Trace) -> None:
     typer.echo(f"  release    {trace.release_id}  digest {as_text(trace.release_digest)}")
     by = f"  in Production since {as_text(trace.promoted_at)} UTC by {trace.promoted_by}" if trace.promoted_at else ""
     typer.echo(f"  model      version {trace.version} ({trace.semantic_version})  MLflow run {trace.run_id}{by}")
-    typer.echo(f"  training   set {trace.training_set_hash}  views {_pairs(trace.feature_versions)}")
+    typer.echo(f"  training   set {trace.training_set_hash}  views {pairs_text(trace.feature_versions)}")
     for source in trace.sources:
         typer.echo(f"  snapshot   {source.source} {source.snapshot_hash}")
         for ingested in source.ingests:
@@ -251,10 +257,3 @@ def _print_trace(trace: Trace) -> None:
     if trace.outcome is not None:
         outcome = trace.outcome
         typer.echo(f"  outcome    {outcome.label}  known {as_text(outcome.label_timestamp)} UTC, from {outcome.source}")
-
-
-def _pairs(values: Mapping[str, Any]) -> str:
-    flat = {**values, **values.get("probabilities", {})}
-    flat.pop("probabilities", None)
-    pairs = [f"{name} {as_text(value)}" for name, value in flat.items()]
-    return "  ".join(pairs[:12]) + (f"  … {len(pairs) - 12} more" if len(pairs) > 12 else "")

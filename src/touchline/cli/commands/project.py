@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,6 +11,7 @@ from touchline import automation
 from touchline import project as projects
 from touchline.cli.opening import JsonOption, ProjectOption, open_home, open_project, pipeline_context
 from touchline.cli.output import print_json
+from touchline.contracts.instants import parse_instant_or_day
 
 if TYPE_CHECKING:
     from touchline.automation import RunPlan
@@ -58,9 +58,11 @@ def init(
 def plan(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     """Show what the next run would do, without doing it.
 
-    The declaration is run on no rows, so that a wrong name is found before anything is trained. Each change since the
+    The declaration is run on no rows, so that a wrong name is found before anything is trained, and the columns of the
+    source files (of other sources: of the last snapshot) are compared with the contracts. Each change since the
     last training is listed with the parts that are computed or trained again, then the columns that the model gains
-    or loses, and what Production does meanwhile. Exit code 1 when the declaration has mistakes.
+    or loses, and what Production does meanwhile. Exit code 1 when the
+    declaration has mistakes, or when the next ingest would be refused.
 
     Example: touchline plan -p football
     """
@@ -96,6 +98,8 @@ def _print_model(planned: RunPlan) -> None:
     for sign, names in (("+", planned.added), ("-", planned.removed)):
         if names:
             typer.echo(f"    {sign} {', '.join(names)} (beside version {planned.production} in Production)")
+    for note in planned.sources:
+        typer.echo(f"source: {note}")
     for sentence in planned.meanwhile:
         typer.echo(f"meanwhile: {sentence}")
     for mistake in planned.mistakes:
@@ -118,7 +122,7 @@ def show_clock(project: ProjectOption = None, as_json: JsonOption = False) -> No
 
 @clock.command("advance")
 def advance(
-    to: Annotated[datetime, typer.Argument(help="The new time, UTC: 2009-04-20 or 2009-04-20T18:00:00.")],
+    to: Annotated[str, typer.Argument(help="The new time: 2009-04-20 or 2009-04-20T18:00, in UTC or with a zone.")],
     project: ProjectOption = None,
     *,
     as_json: JsonOption = False,
@@ -130,7 +134,7 @@ def advance(
     Example: touchline clock advance 2009-04-20 -p football
     """
     opened = open_project(project)
-    now = projects.advance_clock(opened.project, opened.stores.database, to=to.replace(tzinfo=UTC))
+    now = projects.advance_clock(opened.project, opened.stores.database, to=parse_instant_or_day(to))
     if as_json:
         print_json({"project": opened.name, "now": now, "frozen": True})
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from touchline import automation, registry
 from touchline.cli.opening import JsonOption, ProjectOption, actor, open_project, pipeline_context
 from touchline.cli.output import print_json
+from touchline.cli.processes.alerting import alerts_after
 
 if TYPE_CHECKING:
     from touchline.automation import Promotion
@@ -57,12 +59,14 @@ def promote(options: PromoteOptions) -> None:
     context = pipeline_context(opened)
     if options.dry_run:
         preview = automation.preview_version(context, record, decision)
-        print_json(preview) if options.as_json else _print_preview(preview)
+        print_json(preview) if options.as_json else _print_preview(preview, options)
         return
-    print_promotion(automation.promote_version(context, record, decision), as_json=options.as_json)
+    with alerts_after(opened):
+        promotion = automation.promote_version(context, record, decision)
+    print_promotion(promotion, as_json=options.as_json)
 
 
-def _print_preview(preview: PromotionPreview) -> None:
+def _print_preview(preview: PromotionPreview, options: PromoteOptions) -> None:
     number = preview.version.version
     against = {
         "first": "the first version: nothing is in Production",
@@ -81,7 +85,9 @@ def _print_preview(preview: PromotionPreview) -> None:
     target = "has nothing to return to" if preview.rollback is None else f"returns to version {preview.rollback}"
     typer.echo(f"rollback then {target}")
     if preview.moves:
-        typer.echo(f"to do it on this evidence: touchline models promote {number} --evidence {preview.evidence}")
+        command = f"touchline models promote {number} -p {preview.version.project} --evidence {preview.evidence}"
+        overruling = f" --now --reason {shlex.quote(options.reason)}" if options.now else ""
+        typer.echo(f"to do it on this evidence: {command}{overruling}")
 
 
 def print_promotion(promotion: Promotion, *, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from touchline.cli.opening import JsonOption, OpenedProject, actor, load_all, op
 from touchline.cli.output import print_json, print_table, progress
 from touchline.cli.processes import doctor as installation
 from touchline.cli.processes import supervisor
+from touchline.cli.processes.alerting import alerts_after
 from touchline.cli.processes.ports import require_free
 from touchline.cli.processes.up import bring_up, mlflow_process
 from touchline.cli.summary import print_summary, summarize
@@ -46,7 +47,9 @@ def up(
     for one in opened:
         if train or not _has_production(one):
             with progress(one.name) as on_progress:
-                report = automation.run_pipeline(pipeline_context(one, on_progress), trigger="up", actor=actor())
+                context = pipeline_context(one, on_progress)
+                with alerts_after(one):
+                    report = automation.run_pipeline(context, trigger="up", actor=actor())
             refusals += [report.refusal] if report.refusal else []
     answering = [one.name for one in opened if _has_production(one)]
     with progress("processes") as on_progress:

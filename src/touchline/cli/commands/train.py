@@ -10,6 +10,7 @@ import typer
 from touchline import automation, registry
 from touchline.cli.opening import JsonOption, ProjectOption, actor, open_project, pipeline_context
 from touchline.cli.output import print_json, print_table, progress
+from touchline.cli.processes.alerting import alerts_after
 
 if TYPE_CHECKING:
     from touchline.automation import PipelineReport
@@ -71,7 +72,13 @@ def list_trainings(
     """
     opened = open_project(project)
     runs = registry.list_runs(opened.stores, opened.name, registry.RunQuery(where, sort, limit, has_children))
-    print_json(runs) if as_json else _print_runs(f"runs of {opened.name}", runs)
+    if as_json:
+        print_json(runs)
+    elif not runs and where:
+        total = registry.count_runs(opened.stores, opened.name, has_children=has_children)
+        typer.echo(f"runs of {opened.name}: none of {total} matches {where!r}")
+    else:
+        _print_runs(f"runs of {opened.name}", runs)
 
 
 def compare(
@@ -118,7 +125,8 @@ def _run(project: str | None, *, trigger: str, is_forced: bool, as_json: bool) -
     opened = open_project(project)
     with progress(opened.name, quiet=as_json) as on_progress:
         context = pipeline_context(opened, on_progress)
-        report = automation.run_pipeline(context, trigger=trigger, actor=actor(), is_forced=is_forced)
+        with alerts_after(opened):
+            report = automation.run_pipeline(context, trigger=trigger, actor=actor(), is_forced=is_forced)
     _print_report(report, as_json=as_json)
     if report.refusal:
         raise report.refusal
@@ -129,7 +137,8 @@ def _print_report(report: PipelineReport, *, as_json: bool) -> None:
     if as_json:
         refusal = report.refusal and str(report.refusal)
         run = {"run_id": report.run_id, "project": report.project, "version": version}
-        print_json({**run, "is_new": report.is_new, "refusal": refusal, "excluded": report.excluded})
+        outcome = {"refusal": refusal, "excluded": report.excluded, "rollout": report.rollout}
+        print_json({**run, "is_new": report.is_new, **outcome})
         return
     action = "trained" if report.is_new else "nothing changed since it was trained; using"
     typer.echo(f"{report.project}: {action} version {version.version} ({version.semantic_version}, {version.name})")
@@ -139,6 +148,8 @@ def _print_report(report: PipelineReport, *, as_json: bool) -> None:
     for gate in report.promotion.report.results if report.promotion and report.promotion.report else ():
         typer.echo(f"  gate: {gate.message}")
     typer.echo(f"  stage: {version.stage}")
+    if report.rollout is not None:
+        typer.echo(f"  rollout: {report.rollout}")
 
 
 def _print_runs(title: str, runs: Sequence[RunSummary]) -> None:

@@ -6,12 +6,14 @@ estimators, a view that has to be computed, or `/api`.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from touchline import features, registry, serving
+from touchline import features, registry, rollout, serving
 from touchline import project as projects
 from touchline.cli.opening import Home, release_reader
 from touchline.serving.telemetry.open_telemetry import tracer_from_environment
@@ -108,11 +110,25 @@ def _served_project(home: Home, declarations: Declarations, name: str) -> Served
             name,
             registry.Journal(home.database, clock),
             registry.Releases(home, lambda project: registry.declared_families(declarations.of(project).training)),
+            rollouts=rollout.RolloutRecords(home.database, name),
             newest_copy=lambda: registry.newest_copy(home.objects, name),
         ),
         clock=clock,
         open_reader=open_reader,
         load_routers=lambda: declarations.routers(name),
         is_store_remote=home.settings.online_store != "sqlite",
+        start_check=lambda: _start_rollout_check(name),
         skew_proof=lambda release: features.read_skew_proof(name, release, home.objects),
     )
+
+
+def _start_rollout_check(project: str) -> None:
+    """Weigh the outcomes of a rollout in a process of its own: promoting imports MLflow, which serving never does."""
+    command = [sys.executable, "-m", "touchline.cli.main", "rollout", "check", "--project", project]
+    checks = [check for check in _checks if check.poll() is None]
+    _checks[:] = checks
+    if not checks:
+        _checks.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+
+
+_checks: list[subprocess.Popen[bytes]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Literal
@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from touchline import project as projects
 from touchline import registry
-from touchline.automation import find_damage, repair_damage
+from touchline.automation import find_damage, repair_damage, report_damage
 from touchline.cli.opening import Home, OpenedProject, pipeline_context
 from touchline.cli.processes import supervisor
 from touchline.cli.processes.ports import require_free
@@ -21,6 +21,7 @@ from touchline.errors import AddressUnusable, PortTaken, TouchlineError, without
 from touchline.storage import sqlite_damage
 
 if TYPE_CHECKING:
+    from touchline.automation import Damage, PipelineContext
     from touchline.project import LoadedProject
 
 _SUPPORTED = ((3, 11), (3, 13))
@@ -162,6 +163,8 @@ def _state(home: Home, loaded: LoadedProject, *, repairs: bool) -> Iterator[Chec
     except (TouchlineError, SQLAlchemyError, OSError) as failure:
         yield CheckResult("wrong", f"state of {loaded.name}", str(failure))
         return
+    if (note := _alert(context, damages)) is not None:
+        yield note
     if not damages:
         yield CheckResult("ok", f"state of {loaded.name}", "every stored file is what was written")
     for damage in damages:
@@ -169,6 +172,15 @@ def _state(home: Home, loaded: LoadedProject, *, repairs: bool) -> Iterator[Chec
         if damage.repair is not None:
             step = "Restore a backup." if damage.what in tried else f"{damage.remedy}: touchline doctor --repair"
         yield CheckResult("wrong", damage.what, f"{_sentence(damage.problem)} {step}")
+
+
+def _alert(context: PipelineContext, damages: Sequence[Damage]) -> CheckResult | None:
+    """Make the damage an incident, or resolve the one of damage that is gone; a note where that was not possible."""
+    try:
+        report_damage(context.project, context.stores, damages)
+    except TouchlineError as failure:
+        return CheckResult("note", f"alerts of {context.project.name}", f"the damage is no incident yet: {failure}")
+    return None
 
 
 def _sentence(text: str) -> str:

@@ -51,7 +51,7 @@ def bring_up(
 
 
 def required_processes(home: Home, loaded: Sequence[LoadedProject]) -> list[supervisor.Process]:
-    """The API with its serving routes, and the MLflow UI unless an MLflow server is set."""
+    """The API with its serving routes, the MLflow UI unless a server is set, and the watch of declared alerts."""
     settings = home.settings
     environment = {
         "TOUCHLINE_HOME": str(settings.home.absolute()),
@@ -61,6 +61,9 @@ def required_processes(home: Home, loaded: Sequence[LoadedProject]) -> list[supe
     processes = [supervisor.Process("api", api, environment)]
     if settings.mlflow_tracking_uri is None:
         processes.append(mlflow_process(home))
+    if any(project.project.alerts for project in loaded):
+        watch = (sys.executable, "-m", "touchline.cli.main", "alerts", "watch")
+        processes.append(supervisor.Process("alerts", watch, environment))
     return processes
 
 

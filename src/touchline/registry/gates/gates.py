@@ -87,7 +87,7 @@ def _slice(gate: Gate, evidence: Evidence) -> GateResult:
         worst = result if worst is None or _distance(gate, result) > _distance(gate, worst) else worst
     if worst is None:
         message = f"no {column} has the gate's {gate.min_rows} {evidence.rows_name}, so {gate.metric} was not evaluated"
-        return GateResult(gate.describe(), "slice", False, message)
+        return GateResult(gate.describe(), "slice", False, message, is_comparable=False)
     return worst
 
 
@@ -112,7 +112,8 @@ def _approval(gate: Gate, evidence: Evidence) -> GateResult:
         message = f"approved by {', '.join(said_yes)}"
     else:
         who = " or ".join(gate.by) or "a person"
-        message = f"not approved by {who} yet: touchline models approve {evidence.version}"
+        command = f"touchline models approve {evidence.version} -p {evidence.project}"
+        message = f"not approved by {who} yet: {command}"
     return GateResult(gate.describe(), "approval", bool(said_yes), message, number=len(said_yes), allowed=1)
 
 
@@ -195,7 +196,19 @@ def _unpaired(gate: Gate, paired: Evidence, reference: ReferenceModel, unpaired:
         f"{gate.metric} was not evaluated: {reference.name} has a value for {paired.rows} of "
         f"{paired.rows + unpaired} {paired.rows_name}, at least half of them are needed"
     )
-    return GateResult(gate.describe(), "improves", False, message, rows=paired.rows, unpaired=unpaired)
+    return GateResult(
+        gate.describe(), "improves", False, message, rows=paired.rows, unpaired=unpaired, is_comparable=False
+    )
+
+
+def _confidence(gate: Gate, evidence: Evidence, measured: Comparison) -> str:
+    """The confidence of the bound, and why it is more than the gate's: a look spends a part of the gate's alpha."""
+    declared = gate.confidence or 0.95
+    text = f"{(1 - measured.alpha) * 100:.4g} % confidence, one-sided"
+    if evidence.look.alpha_share >= 1:
+        return text
+    spent = f"{evidence.look.alpha_share * 100:.4g} % of the gate's {(1 - declared) * 100:.4g} % risk of error"
+    return f"{text}: a look may spend {spent}"
 
 
 def _too_few(gate: Gate, evidence: Evidence, few: TooFewClusters) -> GateResult:
@@ -204,7 +217,14 @@ def _too_few(gate: Gate, evidence: Evidence, few: TooFewClusters) -> GateResult:
         f"at least {few.needed - few.actual} clusters more are needed"
     )
     return GateResult(
-        gate.describe(), "improves", False, message, clusters=few.actual, needed=few.needed, rows=evidence.rows
+        gate.describe(),
+        "improves",
+        False,
+        message,
+        clusters=few.actual,
+        needed=few.needed,
+        rows=evidence.rows,
+        is_comparable=False,
     )
 
 
@@ -216,7 +236,7 @@ def _improvement(gate: Gate, evidence: Evidence, reference: ReferenceModel, meas
     looks = f", look {look.number} with {look.fresh_share:.0%} of the rows fresh" if look.number > 1 else ""
     message = (
         f"{gate.metric} {verb} that of {reference.name}: {cost} {way} by {abs(measured.difference):.4f}, "
-        f"surely by {-measured.high:.4f} ({(1 - measured.alpha) * 100:.4g} % confidence{looks}), "
+        f"surely by {-measured.high:.4f} ({_confidence(gate, evidence, measured)}{looks}), "
         f"on {evidence.rows} {evidence.rows_name} in {measured.clusters} clusters"
     )
     if not measured.is_better:

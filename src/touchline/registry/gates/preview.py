@@ -100,7 +100,8 @@ def _refusal(version: ModelVersion, state: StageState, decision: Decision, repor
         return None if decision.reason else str(ReasonMissing(act))
     if is_promotable(report, decision):
         return None
-    return str(GateFailed(version.project, version.version, version.stage, report.failures))
+    overruled = report.can_be_overruled
+    return str(GateFailed(version.project, version.version, version.stage, report.failures, can_be_overruled=overruled))
 
 
 def _moves(version: ModelVersion, state: StageState, decision: Decision, report: GateReport | None) -> list[Move]:

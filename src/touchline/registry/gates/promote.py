@@ -35,8 +35,8 @@ from touchline.registry.runs.file_list import validate_run_files
 class Decision:
     """A request to change a stage: the actor and the reason.
 
-    `now` skips the rollout and overrules gates that cannot compare, which needs a reason. `evidence` is the hash of the
-    evidence that the decision rests on, as `preview` gives it; None: whatever the evidence is.
+    `now` skips the rollout and overrules gates that measured nothing, which needs a reason. `evidence` is the hash of
+    the evidence that the decision rests on, as `preview` gives it; None: whatever the evidence is.
     """
 
     actor: str
@@ -67,13 +67,15 @@ class _Step:
     state: StageState
     release: Release
     report: GateReport | None = None
+    is_refresh: bool = False
 
 
 @dataclass(frozen=True)
 class Promoted:
     """The result of a promotion. `changes` is empty when the version already had that stage.
 
-    `unmirrored` says why MLflow's aliases lag behind the journal; None when they do not.
+    `is_refresh` says whether gates found the version to be Production's recipe on newer data. `unmirrored` says why
+    MLflow's aliases lag behind the journal; None when they do not.
     """
 
     version: ModelVersion
@@ -81,6 +83,7 @@ class Promoted:
     report: GateReport | None = None
     release: Release | None = None
     unmirrored: str | None = None
+    is_refresh: bool = False
 
 
 def promote(
@@ -144,9 +147,9 @@ def _to_staging(
     registry: Registry, version: ModelVersion, state: StageState, decision: Decision, inputs: GateInputs
 ) -> Promoted:
     known = state.releases.get(version.version)
-    report = None
+    report, is_refresh = None, False
     if known is None:
-        report = _checked(registry, version, state, decision, inputs)
+        report, is_refresh = _checked(registry, version, state, decision, inputs)
         release = build_release(registry, version, inputs.families)
     else:
         # It passed its gates once; coming back is a person's decision, which the journal keeps.
@@ -155,7 +158,7 @@ def _to_staging(
         _require_evidence(version, decision, evidence_hash(version, state, inputs.gates, None))
         release = _proven(registry, version, state, inputs)
     moves = moves_to_staging(version, state, decision, report, release_id=release.id)
-    return _commit(registry, version, _Step(moves, state, release, report), decision)
+    return _commit(registry, version, _Step(moves, state, release, report, is_refresh), decision)
 
 
 def moves_to_staging(
@@ -201,19 +204,23 @@ def moves_to_production(
 
 def _checked(
     registry: Registry, version: ModelVersion, state: StageState, decision: Decision, inputs: GateInputs
-) -> GateReport:
-    """The report of gates that all passed. One that did not is written to the journal, then raised."""
+) -> tuple[GateReport, bool]:
+    """The report of gates that all passed, and whether it is of a refresh.
+
+    A report of a gate that said no is written to the journal, then raised.
+    """
     validate_run_files(registry.objects, version)
     evidence = read_evidence(registry, version, state, inputs)
     _require_evidence(version, decision, evidence_hash(version, state, inputs.gates, evidence))
     report = check_gates(inputs.gates, evidence)
     if is_promotable(report, decision):
-        return report
+        return report, state.production is not None and not evidence.changes
     stage: Stage = version.stage
     said_no = Move(version.version, stage, stage, "gates said no", decision.ticket, report.to_json())
     registry.journal.append(version.project, [said_no], expected=state.sequence, actor=decision.actor)
     mirror(registry, version.project)
-    raise GateFailed(version.project, version.version, stage, report.failures)
+    overruled = report.can_be_overruled
+    raise GateFailed(version.project, version.version, stage, report.failures, can_be_overruled=overruled)
 
 
 def read_evidence(registry: Registry, version: ModelVersion, state: StageState, inputs: GateInputs) -> Evidence:
@@ -227,7 +234,7 @@ def read_evidence(registry: Registry, version: ModelVersion, state: StageState, 
 
 
 def is_promotable(report: GateReport, decision: Decision) -> bool:
-    """Whether all gates passed, or a person overrules those that could not compare."""
+    """Whether all gates passed, or a person overrules those that measured nothing."""
     return report.passed or (decision.now and report.can_be_overruled)
 
 
@@ -262,5 +269,10 @@ def _commit(registry: Registry, version: ModelVersion, step: _Step, decision: De
         raise registry.journal.conflict(project, expected) from taken
     unmirrored = mirror(registry, project)
     return Promoted(
-        read_version(registry, project, version.version), tuple(changes), step.report, step.release, unmirrored
+        read_version(registry, project, version.version),
+        tuple(changes),
+        step.report,
+        step.release,
+        unmirrored,
+        step.is_refresh,
     )

@@ -6,18 +6,22 @@ Both are stored with the version's run, so that they are computed once.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from touchline.errors import NotComparable, NotEvaluated
 from touchline.registry.gates.as_served import AsServed, ServedRows
 from touchline.registry.gates.evidence import ReferenceModel, RefreshEvidence
 from touchline.registry.gates.stored_predictions import (
+    Array,
     cluster_names,
     dependence_of,
     label_codes,
+    labels_and_predictions,
     output_names,
     prediction_matrix,
     read_predictions,
@@ -113,6 +117,37 @@ def _refresh_evidence(
         newest_production=prediction_matrix(rows.newest, classes, "production_"),
         spread=1.0 if classes else float(np.std(labels)) or 1.0,
     )
+
+
+@dataclass(frozen=True)
+class ComparedPredictions:
+    """Predictions of a version and of Production for the same test rows, as the gates compared them."""
+
+    labels: Array
+    predictions: Array
+    production: Array
+    clusters: NDArray[np.int64]
+
+
+def compared_predictions(
+    registry: Registry, version: ModelVersion, production: ModelVersion
+) -> ComparedPredictions | None:
+    """What the gates compared, for a plan of how long a rollout takes; None where they compared nothing."""
+    key = f"{version.object_key}/opponents/{production.version}"
+    if registry.objects.exists(f"{key}-fresh.parquet"):
+        frame = _read(registry, f"{key}-fresh.parquet")
+        theirs = prediction_matrix(frame, version.classes, "production_")
+    elif registry.objects.exists(f"{key}.parquet"):
+        frame = read_predictions(registry, version)
+        reference = _read(registry, f"{key}.parquet")
+        aligned = frame.select("example_id").join(reference, on="example_id", how="left", maintain_order="left")
+        theirs = prediction_matrix(aligned, version.classes)
+    else:
+        return None
+    labels, ours = labels_and_predictions(frame, version.classes)
+    whole = np.isfinite(ours).all(axis=1) & np.isfinite(theirs).all(axis=1)
+    clusters = cluster_codes(cluster_names(frame), frame.height)
+    return ComparedPredictions(labels[whole], ours[whole], theirs[whole], clusters[whole])
 
 
 def _unpredicted(version: ModelVersion, production: ModelVersion) -> NotEvaluated:

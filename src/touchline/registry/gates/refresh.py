@@ -98,10 +98,7 @@ def check_difference(gates: Sequence[Gate], evidence: Evidence, refresh: Refresh
     message = f"predictions differ from those of {refresh.production.name} by {measured:.3f}{unit} {where}"
     passed = measured <= limit
     if not passed:
-        message += (
-            f", more than the gate's {limit:g}: a person has to look at them. To promote the version all the same: "
-            f"touchline models promote {evidence.version} --now --reason '...'"
-        )
+        message += f", more than the gate's {limit:g}: a person has to look at them"
     return GateResult(name, "difference", passed, message, number=measured, allowed=limit, is_comparable=passed)
 
 
@@ -124,7 +121,7 @@ def _margin(gate: Gate, production_loss: float) -> float:
 
 
 def _harm_message(gate: Gate, evidence: Evidence, refresh: RefreshEvidence, measured: Comparison, margin: float) -> str:
-    confidence = f"{(1 - measured.alpha) * 100:.4g} % confidence"
+    confidence = f"{(1 - measured.alpha) * 100:.4g} % confidence, one-sided"
     worse_by, least, most = margin - measured.difference, margin - measured.high, margin - measured.low
     way = "higher" if worse_by > 0 else "lower"
     where = f"on {refresh.rows} {evidence.rows_name} in {measured.clusters} clusters that neither has learned from"

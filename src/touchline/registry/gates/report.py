@@ -10,8 +10,9 @@ from typing import Any
 class GateResult:
     """One gate's verdict. `number` is what was found; `low` and `high` bound it where it is a comparison.
 
-    A comparison is of `rows` test rows; `unpaired` others have no value of the reference. A gate that cannot compare
-    says no, and a person may overrule it.
+    A comparison is of `rows` test rows; `unpaired` others have no value of the reference. A gate that could
+    measure nothing (no comparison is possible, too few rows) says no with `is_comparable` False, and a person may
+    overrule it.
     """
 
     name: str
@@ -42,7 +43,7 @@ class GateReport:
 
     @property
     def can_be_overruled(self) -> bool:
-        """Whether only gates said no that could not compare."""
+        """Whether only gates said no that measured nothing; a measured no is never overruled."""
         return all(result.passed or not result.is_comparable for result in self.results)
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from touchline.errors import InvalidFilter, RunNotFound
+from touchline.errors import InvalidFilter, RunNotFound, RunValueUnknown
 from touchline.registry.journal.versions import ModelVersion, Registry, read_versions
 from touchline.registry.runs.tracking import KEY_TAG, experiment_name
 from touchline.training import LOWER_IS_BETTER
@@ -20,6 +20,7 @@ _CONDITION = re.compile(r"\s*(?P<name>[\w.@]+)\s*(?P<sign><=|>=|!=|=|<|>)\s*(?P<
 _PAGE = 1000
 _SHORTEST_PREFIX = 3
 _OWN = {"status": "attributes.status", "name": "attributes.run_name"}
+_STARTS = ("started", "started_at")
 
 
 @dataclass(frozen=True)
@@ -63,27 +64,47 @@ class RunComparison:
 def list_runs(registry: Registry, project: str, query: RunQuery = RunQuery()) -> list[RunSummary]:
     """The runs of a project, trainings only unless `has_children`.
 
-    Raises `InvalidFilter` for a condition that cannot be read.
+    Raises `InvalidFilter` for a condition that cannot be read, `RunValueUnknown` for a metric or a parameter that no
+    run has, in a condition or to sort by.
     """
-    conditions = [_condition(text) for text in re.split(r"\s+and\s+", query.where.strip(), flags=re.I) if text]
-    if not query.has_children:
-        conditions.append(f"tags.`{KEY_TAG}` != ''")
-    where = " and ".join(conditions)
-    is_newest_first = query.sort in ("-started", "-started_at")
+    conditions = [] if query.has_children else [f"tags.`{KEY_TAG}` != ''"]
+    is_by_start = query.sort.removeprefix("-") in _STARTS
+    if query.where.strip() or not is_by_start:
+        values = _read_values(registry, project, " and ".join(conditions))
+        if values.is_empty:
+            return []
+        if not is_by_start:
+            values.validate(project, query.sort.removeprefix("-"))
+        parts = re.split(r"\s+and\s+", query.where.strip(), flags=re.I)
+        conditions += [_condition(text, project, values) for text in parts if text]
     # MLflow sorts by the start; it reads parameters and metrics only of the runs that it gives.
-    most = query.limit if is_newest_first else None
+    most = query.limit if query.sort in ("-started", "-started_at") else None
+    where = " and ".join(conditions)
     found = registry.tracking.attempt(lambda: _search(registry, project, where, limit=most))
     versions = {version.run_id: version for version in read_versions(registry, project)}
     runs = _sorted([_summary(run, versions.get(run.info.run_id)) for run in found], query.sort)
     return runs[: query.limit]
 
 
+def count_runs(registry: Registry, project: str, *, has_children: bool = False) -> int:
+    """The number of trainings of a project; with `has_children` also of their candidates and trials."""
+    where = "" if has_children else f"tags.`{KEY_TAG}` != ''"
+    return len(registry.tracking.attempt(lambda: _search(registry, project, where)))
+
+
 def best_run(registry: Registry, project: str, metric: str, *, where: str = "") -> RunSummary:
-    """The training with the best test value of a metric; which end is best is known from the metric."""
+    """The training with the best test value of a metric; which end is best is known from the metric.
+
+    Raises `RunValueUnknown` for a metric that no training has, `RunNotFound` where no training has it and matches.
+    """
+    values = _read_values(registry, project, f"tags.`{KEY_TAG}` != ''")
+    if not values.is_empty and metric not in values.metrics:
+        raise RunValueUnknown(project, "metric", metric, values.metrics)
     sign = "" if metric in LOWER_IS_BETTER else "-"
     runs = list_runs(registry, project, RunQuery(where, f"{sign}{metric}", limit=1))
     if not runs or metric not in runs[0].metrics:
-        raise RunNotFound(project, f"with a {metric}")
+        matching = f" that matches {where!r}, of {count_runs(registry, project)} trainings" if where else ""
+        raise RunNotFound(project, f"with a {metric}{matching}")
     return runs[0]
 
 
@@ -126,7 +147,30 @@ def _search(registry: Registry, project: str, where: str, *, limit: int | None =
             return found
 
 
-def _condition(text: str) -> str:
+@dataclass(frozen=True)
+class _RunValues:
+    """The names of the metrics and parameters that runs have."""
+
+    metrics: frozenset[str]
+    params: frozenset[str]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.metrics | self.params
+
+    def validate(self, project: str, name: str) -> None:
+        """Raise `RunValueUnknown` for a name that no run has."""
+        if name not in self.metrics | self.params:
+            raise RunValueUnknown(project, "metric or parameter", name, self.metrics | self.params)
+
+
+def _read_values(registry: Registry, project: str, where: str) -> _RunValues:
+    runs = registry.tracking.attempt(lambda: _search(registry, project, where))
+    metrics = frozenset(name for run in runs for name in run.data.metrics)
+    return _RunValues(metrics, frozenset(name for run in runs for name in run.data.params))
+
+
+def _condition(text: str, project: str, values: _RunValues) -> str:
     """One condition in MLflow's own words."""
     read = _CONDITION.fullmatch(text)
     if read is None:
@@ -136,12 +180,15 @@ def _condition(text: str) -> str:
         return f"{_OWN[name]} {sign} '{value}'"
     if "'" in value:
         raise InvalidFilter(text)
-    try:
-        return f"metrics.`{name}` {sign} {float(value):.17g}"
-    except ValueError:
-        if sign not in ("=", "!="):
-            raise InvalidFilter(text) from None
-        return f"params.`{name}` {sign} '{value}'"
+    values.validate(project, name)
+    if name in values.metrics:
+        try:
+            return f"metrics.`{name}` {sign} {float(value):.17g}"
+        except ValueError:
+            raise InvalidFilter(text, f"{name} is a metric, so its value is a number") from None
+    if sign not in ("=", "!="):
+        raise InvalidFilter(text, f"{name} is a parameter, which only = and != compare")
+    return f"params.`{name}` {sign} '{value}'"
 
 
 def _summary(run: Run, version: ModelVersion | None) -> RunSummary:
@@ -167,7 +214,7 @@ def _sorted(runs: list[RunSummary], sort: str) -> list[RunSummary]:
     down = sort.startswith("-")
 
     def value(run: RunSummary) -> float | str | None:
-        if name in ("started", "started_at"):
+        if name in _STARTS:
             return run.started_at.timestamp()
         return run.metrics.get(name, run.params.get(name))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Sequence
@@ -18,6 +19,8 @@ from touchline.http.problems import (
     InternalError,
     InvalidRequest,
     MethodNotAllowed,
+    NoRoute,
+    NotFound,
     Problem,
     problem_of_status,
     respond,
@@ -36,6 +39,8 @@ from touchline.serving.predicting.predict import Predictor
 from touchline.serving.releases.release_slot import ReleaseSlot
 
 _log = logging.getLogger("touchline.serving")
+# The detail that Starlette gives where no route has the path; a route's own 404 says another thing.
+_NO_ROUTE = "Not Found"
 
 
 def routes_app(serving: Serving, jobs: Jobs, projects: Sequence[ServedProject]) -> FastAPI:
@@ -109,6 +114,10 @@ def _add_problem_handlers(app: FastAPI) -> None:
             return reply(
                 request, MethodNotAllowed(request.method, (wrong.headers or {}).get("Allow", "another method"))
             )
+        if wrong.status_code == NotFound.status and wrong.detail == _NO_ROUTE:
+            # FastAPI keeps included routers whole, so the document is the list of the routes.
+            document = await asyncio.to_thread(app.openapi)
+            return reply(request, NoRoute(request.url.path, document["paths"]))
         return reply(request, problem_of_status(wrong.status_code, str(wrong.detail), wrong.headers))
 
     @app.exception_handler(RequestValidationError)

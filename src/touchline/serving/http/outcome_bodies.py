@@ -65,6 +65,6 @@ def outcomes_body(label: Any, title: str) -> Any:
 
 
 class Receipts(BaseModel):
-    """The status of each stored outcome: recorded, unchanged or corrected."""
+    """The status of each stored outcome: recorded, unchanged or corrected; a `note` where nothing knows its example."""
 
     outcomes: list[Receipt]

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from touchline.errors import BackendUnavailable, TouchlineError
+from touchline.http.correlation import PROBE_ID
 from touchline.http.problems import InvalidRequest, NoRelease, Overloaded
 from touchline.http.statuses import problem_of
 from touchline.predictions import OpenExampleRecords
@@ -22,7 +23,8 @@ from touchline.serving.predicting.named_examples import (
     validate_examples,
 )
 from touchline.serving.predicting.predict import NewId, Predictor
-from touchline.serving.predicting.scored_row import Answered, RequestContext, Row
+from touchline.serving.predicting.scored_row import Answered, RequestContext, Row, probe_tags
+from touchline.serving.predicting.traffic import Traffic
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.storage.ulids import Ulids
 
@@ -51,7 +53,15 @@ async def answer_body(serving: Serving, slot: ReleaseSlot, body: bytes, correlat
     else:
         rows, is_many = await asyncio.to_thread(read_rows, serving, predictor, body, serving.limits.rows)
     context = RequestContext(serving.ids.next(), correlation_id, slot.now(), slot.wall())
-    if len(rows) > _FEW_ROWS:
+    traffic = _traffic_of(slot, predictor)
+    if correlation_id == PROBE_ID and len(rows) == 1:
+        traffic, answered = None, [predictor.answer_one(rows[0], context, serving.ids.next, probe_tags())]
+    elif traffic is not None and traffic.routing.is_split:
+        if len(rows) > _FEW_ROWS or slot.waiting is not None:
+            answered = await asyncio.to_thread(traffic.answer, rows, context, Ulids().next)
+        else:
+            answered = traffic.answer(rows, context, serving.ids.next)
+    elif len(rows) > _FEW_ROWS:
         answered = await asyncio.to_thread(predictor.answer, rows, context, Ulids().next)
     elif slot.waiting is not None and slot.waiting.predictor is predictor:
         answered = await slot.waiting.answer(rows, context, serving.ids.next)
@@ -60,6 +70,8 @@ async def answer_body(serving: Serving, slot: ReleaseSlot, body: bytes, correlat
     else:
         answered = predictor.answer(rows, context, serving.ids.next)
     _record(serving, slot, predictor, answered)
+    if traffic is not None and not traffic.routing.is_split:
+        traffic.shadow(rows, context, answered)
     if is_many:
         return to_json({"predictions": [one.answer for one in answered]})
     return to_json(answered[0].answer)
@@ -112,10 +124,18 @@ def _predictor_with_room(serving: Serving, slot: ReleaseSlot) -> Predictor:
     return predictor
 
 
+def _traffic_of(slot: ReleaseSlot, predictor: Predictor) -> Traffic | None:
+    """The rollout that this predictor is the reference of; None where none runs or another release has taken over."""
+    traffic = slot.traffic
+    return traffic if traffic is not None and traffic.production is predictor else None
+
+
 def _record(serving: Serving, slot: ReleaseSlot, predictor: Predictor, answered: Sequence[Answered]) -> None:
+    production = predictor.release.version
     for one in answered:
         serving.log.record(one.line)
-    slot.meter.scored(predictor.release.version, answered)
+    for version in {one.version for one in answered}:
+        slot.meter.scored(version or production, [one for one in answered if one.version == version])
 
 
 class PredictHere:

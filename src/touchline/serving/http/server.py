@@ -24,6 +24,7 @@ from touchline.serving.http.fast_path import Front
 from touchline.serving.http.jobs import Jobs
 from touchline.serving.http.state import ServedProject, ServerOptions, Serving
 from touchline.serving.releases.release_slot import ReleaseSlot
+from touchline.serving.releases.rollout_watch import RolloutWatch
 from touchline.serving.telemetry.worker_metrics import WorkerFigures
 from touchline.storage import Database
 
@@ -41,8 +42,16 @@ _SWITCH_SECONDS = 0.001
 class Server:
     """The ASGI application of a serving process."""
 
-    def __init__(self, serving: Serving, keys: KeyRing, jobs: Jobs, make_routes: Callable[[], FastAPI]) -> None:
+    def __init__(
+        self,
+        serving: Serving,
+        keys: KeyRing,
+        jobs: Jobs,
+        watches: Sequence[RolloutWatch],
+        make_routes: Callable[[], FastAPI],
+    ) -> None:
         self.serving = serving
+        self._watches = watches
         self._keys, self._jobs = keys, jobs
         self._routes = LateRoutes(make_routes)
         self._front = Front(self._routes, serving, Admission(serving, keys))
@@ -78,7 +87,7 @@ class Server:
             _log.warning("no API key is made yet: requests from this machine are open")
         for slot in serving.slots.values():
             await asyncio.to_thread(slot.refresh)
-        tasks = [asyncio.create_task(act) for act in (_watch(serving, keys), _measure_lag(serving))]
+        tasks = [asyncio.create_task(act) for act in (_watch(serving, keys, self._watches), _measure_lag(serving))]
         routes = asyncio.create_task(self._routes.live())
         try:
             yield
@@ -89,6 +98,8 @@ class Server:
             self._routes.end()
             await asyncio.gather(*tasks, routes, return_exceptions=True)
             await asyncio.to_thread(self._jobs.stop)
+            for slot in serving.slots.values():
+                await asyncio.to_thread(slot.stop)
             await asyncio.to_thread(serving.log.stop)
 
 
@@ -110,6 +121,8 @@ def create_app(
     options = options or ServerOptions()
     slots = {project.name: _slot(project) for project in projects}
     log = PredictionLog(spool, DatabaseWriter(database), options.log_limits)
+    for slot in slots.values():
+        slot.record = log.record
     figures = WorkerFigures(options.figures)
     serving = Serving(
         slots, default or projects[0].name, log, database, options.limits, figures=figures, tracer=options.tracer
@@ -125,7 +138,8 @@ def create_app(
             options.extend(app)
         return app
 
-    return Server(serving, keys, jobs, make_routes)
+    watches = [RolloutWatch(database, slots[project.name], project.start_check) for project in projects]
+    return Server(serving, keys, jobs, watches, make_routes)
 
 
 def _slot(project: ServedProject) -> ReleaseSlot:
@@ -150,7 +164,7 @@ async def _measure_lag(serving: Serving) -> None:
         serving.bodies.give_up_late()
 
 
-async def _watch(serving: Serving, keys: KeyRing) -> None:
+async def _watch(serving: Serving, keys: KeyRing, watches: Sequence[RolloutWatch]) -> None:
     """Follow the journal of every project and the keys, away from the requests."""
 
     def look() -> None:
@@ -160,6 +174,8 @@ async def _watch(serving: Serving, keys: KeyRing) -> None:
             slot.refresh()
             slot.warm_previous()
             slot.check_features()
+        for watch in watches:
+            watch.look()
         serving.figures.publish(serving.meters, serving.log.status())
 
     while True:

@@ -34,7 +34,8 @@ class ServedProject:
 
     Each of the routers returns a FastAPI router; it may take one argument, the `ServedProject` name's `PredictHere`.
     They are loaded with the other late routes, since loading them imports the project's code.
-    `skew_proof` gives the last proof that what a release (by id) was served with is what history says.
+    `skew_proof` gives the last proof that what a release (by id) was served with is what history says. `start_check`
+    starts a check of the running rollout in another process, and does not wait for it.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ServedProject:
     is_store_remote: bool = False
     skew_proof: Callable[[str], SkewProof | None] = lambda _: None
     description: str = ""
+    start_check: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)

@@ -106,9 +106,17 @@ def _model_health(slot: ReleaseSlot) -> dict[str, Any]:
     lost = slot.head.lost_changes if slot.head else 0
     if lost:
         found["journal"] = f"the database has lost its newest {lost} stage changes; see touchline doctor"
+    if slot.traffic is not None:
+        routing = slot.traffic.routing
+        found["rollout"] = {"mode": routing.mode, "candidate": routing.candidate, "share": routing.share}
+        if slot.traffic.shadows is not None and slot.traffic.shadows.left_out:
+            found["rollout"]["left_out"] = slot.traffic.shadows.left_out
+    if (unfit := slot.refused_candidate) is not None:
+        found["rollout"] = {"candidate": unfit.release_id, "refused": unfit.reason, "at": unfit.at}
     found["features"] = {state.view: _feature_health(state) for state in slot.features}
     is_worn = any(state.status != "ok" for state in slot.features)
-    if current is not None and (slot.refused or slot.unreachable or lost or is_worn):
+    is_refused = slot.refused is not None or slot.refused_candidate is not None
+    if current is not None and (is_refused or slot.unreachable or lost or is_worn):
         found["status"] = "degraded"
     return found
 

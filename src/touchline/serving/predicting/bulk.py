@@ -79,7 +79,7 @@ def _validate_columns(release: LoadedRelease, frame: pl.DataFrame) -> None:
 
 
 class _Problems:
-    """Why a row is refused: the first field that does not fit, with what is allowed; null where all fit."""
+    """Why a row is refused: every field that does not fit, with what is allowed; null where all fit."""
 
     def __init__(self, rows: int) -> None:
         import polars as pl
@@ -87,11 +87,13 @@ class _Problems:
         self.found = pl.Series("problem", [None] * rows, dtype=pl.String)
 
     def note(self, is_broken: pl.Series, text: str) -> None:
+        """Add a problem to the rows of a mask, after those that they have."""
         import polars as pl
 
-        is_new = is_broken.fill_null(False) & self.found.is_null()
-        if is_new.any():
-            chosen = pl.when(is_new).then(pl.lit(text)).otherwise(self.found)
+        is_broken = is_broken.fill_null(False)
+        if is_broken.any():
+            longer = pl.concat_str(self.found, pl.lit(text), separator="; ", ignore_nulls=True)
+            chosen = pl.when(is_broken).then(longer).otherwise(self.found)
             self.found = pl.select(chosen.alias("problem")).to_series()
 
 
@@ -102,7 +104,8 @@ def _score(release: LoadedRelease, reader: FeatureReads | None, frame: pl.DataFr
     typed = _typed(release, frame, problems)
     vectors = _vectors(release, reader, typed, now, problems)
     outputs = release.model.predict(vectors)
-    problems.note(pl.Series(~np.isfinite(outputs).all(axis=1)), "the model has no finite answer to these values")
+    is_infinite = pl.Series(~np.isfinite(outputs).all(axis=1)) & problems.found.is_null()
+    problems.note(is_infinite, "the model has no finite answer to these values")
     names = [f"p_{name}" for name in release.classes] if release.kind != "regression" else ["value"]
     columns = {name: pl.Series(outputs[:, place]) for place, name in enumerate(names)}
     if release.interval is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,10 +12,13 @@ from touchline.features import view_label
 from touchline.registry import LoadedRelease
 from touchline.serving.predicting.scored_row import RequestContext, ScoredRow
 
+# A row that no rollout has assigned: Production answers.
+_UNASSIGNED = {"role": "answer", "variant": "production", "probability": 1.0, "override": False}
+
 LogLine = Callable[[ScoredRow, dict[str, Any], RequestContext, str], bytes]
 
 
-def log_line_of(release: LoadedRelease, variant: str) -> LogLine:
+def log_line_of(release: LoadedRelease) -> LogLine:
     """The function that writes one release's lines.
 
     What is the same in all of them is written once. Documents stand in a line as text, as they will in the database;
@@ -27,13 +30,9 @@ def log_line_of(release: LoadedRelease, variant: str) -> LogLine:
     same = {
         "project": release.project,
         "release_id": release.id,
-        "role": "answer",
-        "variant": variant,
-        "probability": 1.0,
-        "override": False,
         "threshold": release.manifest.threshold,
     }
-    start = orjson.dumps(same)[:-1] + b',"prediction_id":"'
+    start = _start(same, _UNASSIGNED)
 
     def log_line(scored: ScoredRow, output: dict[str, Any], context: RequestContext, prediction_id: str) -> bytes:
         row = scored.row
@@ -52,9 +51,14 @@ def log_line_of(release: LoadedRelease, variant: str) -> LogLine:
                 "output": orjson.dumps(output).decode(),
             }
         )
-        return b"".join((start, texts.encode(), documents[1:]))
+        first = start if scored.tags is None else _start(same, scored.tags.columns())
+        return b"".join((first, texts.encode(), documents[1:]))
 
     return log_line
+
+
+def _start(same: Mapping[str, Any], assignment: Mapping[str, Any]) -> bytes:
+    return orjson.dumps({**same, **assignment})[:-1] + b',"prediction_id":"'
 
 
 def _views(labels: Sequence[str], scored: ScoredRow) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from touchline.contracts.json_text import canonical_json, parse_json
@@ -53,13 +54,19 @@ def explain_missing(refusal: InvalidRequest, examples: Examples) -> InvalidReque
 
 
 def validate_examples(rows: Sequence[Row], examples: Examples, keys: Sequence[str], *, is_many: bool) -> None:
-    """Raise `InvalidRequest` for rows whose entity keys are not those of the open example that they name."""
+    """Raise `InvalidRequest` for rows that name an open example with other entity keys, or a cutoff before it was open.
+
+    A prediction is about an example only if that was open at its cutoff; its outcome would settle the prediction.
+    """
     problems = []
     for index, row in enumerate(rows):
         example = examples.get(row["example_id"]) if row["example_id"] is not None else None
-        if example is None or row.get("features") is not None:
+        if example is None:
             continue
         where = f"{index}." if is_many else ""
+        problems += _too_early(row["cutoff"], example, where)
+        if row.get("features") is not None:
+            continue
         for name in keys:
             stored = example.entity_keys.get(name)
             if row[name] != stored:
@@ -67,3 +74,14 @@ def validate_examples(rows: Sequence[Row], examples: Examples, keys: Sequence[st
                 problems.append(FieldProblem(where + name, "is not of the named example", row[name], allowed))
     if problems:
         raise InvalidRequest(problems[:50])
+
+
+def _too_early(cutoff: datetime | None, example: OpenExample, where: str) -> list[FieldProblem]:
+    since = example.open_since
+    if cutoff is None or since is None or cutoff >= since:
+        return []
+    allowed = (
+        f"from {since.isoformat()} on, as far back as the example {example.example_id!r} can have been open; for an "
+        "earlier cutoff leave example_id out and give the keys"
+    )
+    return [FieldProblem(f"{where}cutoff", "is before the named example was open", cutoff.isoformat(), allowed)]

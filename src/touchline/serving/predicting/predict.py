@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from time import perf_counter
 from typing import cast
 
 import numpy as np
@@ -35,11 +36,19 @@ from touchline.registry import LoadedRelease
 from touchline.serving.predicting.log_line import log_line_of
 from touchline.serving.predicting.one_row import row_scorer
 from touchline.serving.predicting.request_fields import RequestModels, explain, key_fields, request_models
-from touchline.serving.predicting.scored_row import Answered, FeatureReads, RequestContext, Row, ScoredRow, Statuses
+from touchline.serving.predicting.scored_row import (
+    Answered,
+    FeatureReads,
+    RequestContext,
+    RolloutTags,
+    Row,
+    ScoredRow,
+    Statuses,
+)
 
 NewId = Callable[[], str]
 _OF_THE_ROW = (FeatureNotANumber, FeaturesExpired, InvalidEntityKey, InvalidView)
-VARIANT = "production"  # the traffic split will name others
+VARIANT = "production"  # of rows that no rollout has assigned
 
 
 class Predictor:
@@ -55,9 +64,10 @@ class Predictor:
         self._plan = RowPlan(release.columns, release.transforms)
         self._score_row = row_scorer(release.model, may_be_infinite=bool(release.views or release.transforms))
         self._keys = key_fields(release)
+        self._field_names = frozenset(self.models.row.model_fields)
         self.example_fields = frozenset({*release.entity_columns, *(column.name for column in release.inputs)})
         self._labels = [view_label(view.view, view.prefix) for view in release.views]
-        self._log_line = log_line_of(release, VARIANT)
+        self._log_line = log_line_of(release)
         self._origin = {
             "project": release.project,
             "release": release.id,
@@ -128,8 +138,9 @@ class Predictor:
         outputs = self.release.model.predict(vectors)
         return self.answers(rows, cutoffs, (vectors, statuses, outputs), context, new_id)
 
-    def answer_one(self, row: Row, context: RequestContext, new_id: NewId) -> Answered:
+    def answer_one(self, row: Row, context: RequestContext, new_id: NewId, tags: RolloutTags | None = None) -> Answered:
         """The same for one row, as most requests have, with no more arrays than its model needs."""
+        started = 0.0 if tags is None else perf_counter()
         cutoff, statuses = row["cutoff"] or context.now, cast(Statuses, ())
         try:
             if not self._keys:
@@ -142,7 +153,39 @@ class Predictor:
             raise self._problem(error) from error
         output = self._score_row(vector)
         _validate_finite(output)
-        return self._answered(ScoredRow(row, cutoff, vector, statuses, output), context, new_id())
+        if tags is not None:
+            tags.seconds = perf_counter() - started
+        return self._answered(ScoredRow(row, cutoff, vector, statuses, output, tags), context, new_id())
+
+    def beside(
+        self, rows: Sequence[Row], contexts: Sequence[RequestContext], tags: Sequence[RolloutTags], new_id: NewId
+    ) -> list[bytes]:
+        """The log lines of rows that another release has answered, of any requests; `tags` says which answers."""
+        cutoffs = [row["cutoff"] or context.now for row, context in zip(rows, contexts, strict=True)]
+        vectors, statuses = self.vectors(rows, cutoffs, self.rows_to_look_up(rows))
+        outputs = self.release.model.predict(vectors).tolist()
+        lines = []
+        for i, output in enumerate(outputs):
+            _validate_finite(output)
+            scored = ScoredRow(rows[i], cutoffs[i], vectors[i].tobytes(), statuses[i], output, tags[i])
+            lines.append(self._log_line(scored, self.release.output(output), contexts[i], new_id()))
+        return lines
+
+    def failure_line(self, row: Row, context: RequestContext, tags: RolloutTags, failure: str, new_id: NewId) -> bytes:
+        """The log line of a row that this release could not predict."""
+        known = {**dict.fromkeys(self._field_names), **row}  # it may have been refused for the lack of a field
+        scored = ScoredRow(known, row["cutoff"] or context.now, b"", (), [], tags)
+        return self._log_line(scored, {"error": failure[:500]}, context, new_id())
+
+    def adapt(self, row: Row) -> Row:
+        """A row that another release has checked, checked for this one. Raises `ValidationError` where it does not fit.
+
+        Fields that this release does not know are left out.
+        """
+        known = {name: value for name, value in row.items() if name in self._field_names and value is not None}
+        if known.get("features") is not None:
+            known["features"] = known["features"].__dict__
+        return dict(self._one.validate_json(orjson.dumps(known)).__dict__)
 
     def cutoffs(self, rows: Sequence[Row], context: RequestContext) -> list[datetime]:
         """The cutoff of each row."""
@@ -232,6 +275,8 @@ class Predictor:
                 for label, found in zip(self._labels, scored.statuses, strict=False)  # none where values were given
             },
         }
+        if scored.tags is not None:
+            answer["variant"] = scored.tags.variant
         try:
             line = self._log_line(scored, said, context, prediction_id)
         except orjson.JSONEncodeError as wrong:  # a field of any type, with an integer beyond 64 bits

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from touchline.errors import FolderMissing
 from touchline.ingest import read_as_declared
 from touchline.registry import LoadedRelease
 from touchline.serving.predicting.bulk import score_frame
@@ -44,15 +45,20 @@ def score_file(
     now: datetime,
     on_progress: Callable[[str], None],
 ) -> ScoredFile:
-    """Score every row of a file and write the predictions beside the rows. They are not part of the prediction log."""
+    """Score every row of a file and write the predictions beside the rows. They are not part of the prediction log.
+
+    Raises `FolderMissing` before anything is scored, where the file to write has no folder.
+    """
     import polars as pl
 
+    target = requests.target or requests.path.with_name(f"{requests.path.stem}_predictions.csv")
+    if target.is_dir() or not target.parent.is_dir():
+        raise FolderMissing(target)
     on_progress(f"reading {requests.path.name}")
     rows = read_as_declared(requests.path, requests.sources)
     scored = score_frame(
         release, reader, rows, now=now, on_progress=lambda done, total: on_progress(f"{done:,} of {total:,} rows")
     )
-    target = requests.target or requests.path.with_name(f"{requests.path.stem}_predictions.csv")
     predictions = scored.frame.with_columns(release=pl.lit(release.id))
     clashes = {name: f"predicted_{name}" for name in predictions.columns if name in rows.columns}
     written = pl.concat([rows, predictions.rename(clashes)], how="horizontal")

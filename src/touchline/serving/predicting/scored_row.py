@@ -24,23 +24,55 @@ class RequestContext:
 
 
 @dataclass(slots=True)
+class RolloutTags:
+    """The columns that a rollout adds to a row's line in the log; `seconds` is the time that scoring took."""
+
+    experiment: str | None
+    salt: str | None
+    variant: str
+    unit: str | None
+    probability: float
+    override: bool = False
+    role: str = "answer"
+    answer_id: str | None = None
+    seconds: float | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """The values by column."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def probe_tags() -> RolloutTags:
+    """The tags of a request that asks which release answers."""
+    return RolloutTags(None, None, "production", None, 1.0, role="probe")
+
+
+@dataclass(slots=True)
 class ScoredRow:
-    """One row with its cutoff, vector, statuses and output; `vector` is float64, little endian."""
+    """One row with its cutoff, vector, statuses and output; `vector` is float64, little endian.
+
+    `tags` are None unless a rollout has assigned the row.
+    """
 
     row: Row
     cutoff: datetime
     vector: bytes
     statuses: Statuses
     output: list[float]
+    tags: RolloutTags | None = None
 
 
 @dataclass(slots=True)
 class Answered:
-    """The answer to one row, its line for the log, and how its views were found."""
+    """The answer to one row, its line for the log, and how its views were found.
+
+    `version` is the model version that answered, where that is not Production's.
+    """
 
     answer: dict[str, Any]
     line: bytes
     statuses: Statuses
+    version: int | None = None
 
 
 class FeatureReads(Protocol):

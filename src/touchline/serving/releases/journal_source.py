@@ -6,18 +6,27 @@ from collections.abc import Callable
 
 from touchline.errors import ReleaseNotFound
 from touchline.registry import Journal, LoadedRelease, Releases
+from touchline.rollout import RolloutRecords
 from touchline.serving.releases.release_slot import Head
 
 
 class JournalReleases:
     """The releases of one project. The journal is read only after a commit to the database.
 
-    `newest_copy` gives the sequence of the newest stage change that has a copy, which a damaged database may lack.
+    `rollouts` are those of the project; without them Production answers alone. `newest_copy` gives the sequence of the
+    newest stage change that has a copy, which a damaged database may lack.
     """
 
     def __init__(
-        self, project: str, journal: Journal, releases: Releases, *, newest_copy: Callable[[], int] = int
+        self,
+        project: str,
+        journal: Journal,
+        releases: Releases,
+        *,
+        rollouts: RolloutRecords | None = None,
+        newest_copy: Callable[[], int] = int,
     ) -> None:
+        self._rollouts, self._rollout_sequence = rollouts, -1
         self._newest_copy = newest_copy
         self._project, self._journal, self._releases = project, journal, releases
         self._head = Head(-1, None)
@@ -34,8 +43,10 @@ class JournalReleases:
 
     def _read_head(self) -> Head:
         sequence = self._journal.head(self._project)
-        if sequence == self._head.sequence:
+        rollout_sequence = self._rollouts.head() if self._rollouts else 0
+        if (sequence, rollout_sequence) == (self._head.sequence, self._rollout_sequence):
             return self._head
+        running = self._rollouts.running() if self._rollouts and rollout_sequence else None
         copied = self._newest_copy()
         state = self._journal.state(self._project)  # after the copies, which are written after their commit
         before = state.productions[-2] if len(state.productions) > 1 else None
@@ -44,7 +55,9 @@ class JournalReleases:
             state.releases.get(state.production) if state.production is not None else None,
             state.releases.get(before) if before is not None else None,
             max(0, copied - state.sequence),
+            running.routing if running else None,
         )
+        self._rollout_sequence = rollout_sequence
         return self._head
 
     def load(self, release_id: str) -> LoadedRelease:

@@ -13,10 +13,12 @@ from touchline.clock import Clock, SystemClock
 from touchline.errors import failure_in_words
 from touchline.features import FeatureReader
 from touchline.registry import LoadedRelease
+from touchline.rollout import Routing
 from touchline.serving.predicting.batching import batching_pays
 from touchline.serving.predicting.grouped_requests import Waiting
 from touchline.serving.predicting.predict import Predictor
 from touchline.serving.predicting.scored_row import FeatureReads
+from touchline.serving.predicting.traffic import Traffic
 from touchline.serving.releases.feature_state import FeatureState, read_feature_states
 from touchline.serving.telemetry.metrics import Meter
 
@@ -35,13 +37,15 @@ _LONGEST_RETRY_SECONDS = 60.0
 class Head:
     """The state of the journal: its newest entry, the release in Production and the one before.
 
-    `lost_changes` counts later entries that have a copy, but that the database does not have any more.
+    `lost_changes` counts later entries that have a copy, but that the database does not have any more. `routing` is
+    that of the rollout that runs.
     """
 
     sequence: int
     production: str | None
     previous: str | None = None
     lost_changes: int = 0
+    routing: Routing | None = None
 
 
 class ReleaseSource(Protocol):
@@ -85,6 +89,9 @@ class ReleaseSlot:
         self.meter = Meter(project)
         self.unreachable: str | None = None
         self.waiting: Waiting | None = None
+        self.traffic: Traffic | None = None
+        self.refused_candidate: Refused | None = None
+        self.record: Callable[[bytes], None] = lambda _: None
         self.features: tuple[FeatureState, ...] = ()
         self._features_read_at, self._store_failures = -_FEATURES_SECONDS, 0
         self.skew_proof: Callable[[str], SkewProof | None] = lambda _: None
@@ -119,12 +126,13 @@ class ReleaseSlot:
                 _log.warning("%s: the journal cannot be read, the loaded release goes on: %s", self.project, away)
             self.unreachable = failure_in_words(away)[:300]
             return False
-        if head == self.head and self.refused is None:
-            return False
-        if self.refused is not None and head == self.head and time.monotonic() < self._retry_at:
+        is_refused = self.refused is not None or self.refused_candidate is not None
+        if head == self.head and (not is_refused or time.monotonic() < self._retry_at):
             return False
         self.head = head
-        return self._follow(head)
+        has_changed = self._follow(head)
+        self._follow_rollout(head.routing)
+        return has_changed
 
     def check_features(self) -> None:
         """Look, every few seconds, whether the online store holds what the release reads."""
@@ -148,6 +156,19 @@ class ReleaseSlot:
         """Whether requests by key are refused: the store cannot give the values of a view, and nothing stands in."""
         return any(state.status in ("emptied", "unreachable") and not state.has_stand_in for state in self.features)
 
+    def find_loaded(self, release_id: str) -> Predictor | None:
+        """The predictor of a release that is loaded: in Production, before it, or a rollout's candidate."""
+        traffic = self.traffic
+        loaded = (self.current, self.previous, None if traffic is None else traffic.candidate)
+        return next((one for one in loaded if one is not None and one.release.id == release_id), None)
+
+    def stop(self) -> None:
+        """End the rollout's thread once it has predicted what waits in it."""
+        traffic = self.traffic
+        self._route(None)
+        if traffic is not None and traffic.shadows is not None:
+            traffic.shadows.wait()
+
     def warm_previous(self) -> None:
         """Load the release a rollback would return to, if it is not loaded yet."""
         wanted = self.head.previous if self.head else None
@@ -167,7 +188,7 @@ class ReleaseSlot:
             self.refused = None
             return False
         try:
-            ready = self._warm(wanted) or self._load(wanted)
+            ready = self.find_loaded(wanted) or self._load(wanted)
         except Exception as wrong:  # noqa: BLE001  a bundle may fail in any way, and none may take the server down
             self._refuse(wanted, wrong)
             return False
@@ -182,6 +203,35 @@ class ReleaseSlot:
         _log.info("%s: release %s (version %d) answers", self.project, wanted, ready.release.version)
         return True
 
+    def _follow_rollout(self, routing: Routing | None) -> None:
+        """Route requests as the rollout says. Where its reference does not answer, or its candidate does not load,
+        Production answers alone.
+        """
+        current, before = self.current, self.traffic
+        if routing is None or current is None or current.release.id != routing.reference:
+            self._route(None)
+            self.refused_candidate = None
+            return
+        if before is not None and before.routing == routing and before.production is current:
+            return
+        try:
+            candidate = self.find_loaded(routing.candidate) or self._load(routing.candidate)
+        except Exception as wrong:  # noqa: BLE001  a bundle may fail in any way, and none may take the server down
+            self._route(None)
+            _log.error(
+                "%s: candidate %s is refused, Production answers alone: %s", self.project, routing.candidate, wrong
+            )
+            self.refused_candidate = self._refusal(routing.candidate, wrong)
+            return
+        self.refused_candidate = None
+        self._route(Traffic(routing, current, candidate, self.record))
+        _log.info("%s: rollout %s: %s, %d %%", self.project, routing.experiment, routing.mode, routing.share)
+
+    def _route(self, traffic: Traffic | None) -> None:
+        before, self.traffic = self.traffic, traffic
+        if before is not None:
+            before.close()
+
     def _waiting_of(self, ready: Predictor) -> Waiting | None:
         """The micro-batcher for slow steps, where batching pays. Threads of the previous one end after its batch."""
         if self.waiting is not None:
@@ -189,10 +239,6 @@ class ReleaseSlot:
         scores = batching_pays(ready.release.model, len(ready.release.columns))
         reads = self._is_store_remote and bool(ready.release.views)
         return Waiting(ready, reads=reads, scores=scores) if scores or reads else None
-
-    def _warm(self, release_id: str) -> Predictor | None:
-        previous = self.previous
-        return previous if previous is not None and previous.release.id == release_id else None
 
     def _load(self, release_id: str) -> Predictor:
         release = self._source.load(release_id)
@@ -203,6 +249,9 @@ class ReleaseSlot:
     def _refuse(self, release_id: str, wrong: Exception) -> None:
         _log.error("%s: release %s is refused, the current one stays: %s", self.project, release_id, wrong)
         self.meter.refused += 1
-        self.refused = Refused(release_id, f"{type(wrong).__name__}: {wrong}"[:500], self._clock.wall())
+        self.refused = self._refusal(release_id, wrong)
+
+    def _refusal(self, release_id: str, wrong: Exception) -> Refused:
         self._retry_at = time.monotonic() + self._retry_seconds
         self._retry_seconds = min(self._retry_seconds * 2, _LONGEST_RETRY_SECONDS)
+        return Refused(release_id, f"{type(wrong).__name__}: {wrong}"[:500], self._clock.wall())

@@ -45,9 +45,18 @@ def plots(result: TrainingResult) -> dict[str, str]:
         ("attributions", "Mean absolute contribution", bool(diagnostics.importance), _draw_attributions),
         ("beeswarm", "Contributions by row", bool(diagnostics.attributions), _draw_beeswarm),
     )
+    return {f"{name}.svg": svg_of(title, _drawn(draw, result)) for name, title, has_data, draw in drawings if has_data}
+
+
+def _drawn(draw: Callable[[Figure, TrainingResult], None], result: TrainingResult) -> Callable[[Figure], None]:
+    return lambda figure: draw(figure, result)
+
+
+def svg_of(title: str, draw: Callable[[Figure], None]) -> str:
+    """A drawing as SVG text, in the style of all plots."""
     with mpl.rc_context():
         _set_style()
-        return {f"{name}.svg": _svg(title, draw, result) for name, title, has_data, draw in drawings if has_data}
+        return _svg(title, draw)
 
 
 def _set_style() -> None:
@@ -60,13 +69,13 @@ def _set_style() -> None:
     mpl.rc("axes", prop_cycle=cycler(linestyle=("-", "--", ":")) * cycler(color=_COLOURS))
 
 
-def _svg(title: str, draw: Callable[[Figure, TrainingResult], None], result: TrainingResult) -> str:
+def _svg(title: str, draw: Callable[[Figure], None]) -> str:
     figure = Figure(figsize=(6.4, 4.2))
     FigureCanvasAgg(figure)
     # Margins by hand: a layout engine draws every plot twice.
     _set_margins(figure)
     figure.suptitle(title, fontweight="bold", y=0.98)
-    draw(figure, result)
+    draw(figure)
     text = StringIO()
     figure.savefig(text, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     drawing = text.getvalue().partition("<svg ")[2]

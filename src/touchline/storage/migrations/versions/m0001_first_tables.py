@@ -269,6 +269,37 @@ sa.Table(
     sa.Index(None, "project", "version", unique=True),
 )
 sa.Table(
+    "rollouts",
+    _metadata,
+    _text("project", key=True),
+    _number("number", key=True),
+    _text("id"),
+    _text("salt"),
+    _document("rule"),
+    _text("rule_hash"),
+    _document("plan", null=True),
+    _instant("started_at"),
+    _instant("started_wall_at"),
+    _text("actor"),
+    _text("reason"),
+    sa.Index(None, "id", unique=True),
+)
+sa.Table(
+    "rollout_events",
+    _metadata,
+    _text("project", key=True),
+    _number("sequence", key=True),
+    _number("number"),
+    _text("kind"),
+    _number("share"),
+    _instant("at"),
+    _instant("wall_at"),
+    _text("actor"),
+    _text("message"),
+    _document("evidence", null=True),
+    sa.ForeignKeyConstraint(["project", "number"], ["rollouts.project", "rollouts.number"]),
+)
+sa.Table(
     "predictions",
     _metadata,
     _text("prediction_id", key=True),
@@ -294,8 +325,17 @@ sa.Table(
     _document("output"),
     _float("threshold", null=True),
     _text("correlation_id", null=True),
+    _text("answer_id", null=True),
+    _float("seconds", null=True),
     sa.Index(None, "project", "role", "answered_at"),
     sa.Index(None, "project", "example_id"),
+    sa.Index(
+        "ix_predictions_experiment",
+        "experiment",
+        "prediction_id",
+        sqlite_where=sa.text("experiment IS NOT NULL"),
+        postgresql_where=sa.text("experiment IS NOT NULL"),
+    ),
     postgresql_partition_by="RANGE (prediction_id)",
 )
 sa.Table(
@@ -320,8 +360,10 @@ sa.Table(
     _document("entity_keys"),
     _document("inputs"),
     _text("cluster", null=True),
+    _instant("open_since", null=True),
     sa.Index(None, "project", "key_text", "cutoff"),
 )
+sa.Table("settlements", _metadata, _text("project", key=True), _instant("settled_at"))
 sa.Table(
     "pipeline_runs",
     _metadata,

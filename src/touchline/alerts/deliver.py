@@ -1,0 +1,124 @@
+"""Delivering what waits: each target in a thread of its own, so that one that hangs holds up nobody."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final
+
+from touchline.alerts.apprise_channel import AppriseChannel
+from touchline.alerts.channels import Channel, DeliveryFailed, Note
+from touchline.alerts.outbox import Delivery, Outbox
+from touchline.alerts.spec import Alerts, apprise_targets, webhook_targets
+from touchline.alerts.webhooks import WebhookChannel
+from touchline.clock import Clock
+from touchline.errors import TouchlineError, failure_in_words
+
+_log = logging.getLogger("touchline.alerts")
+# Less than the claim of a delivery, so that what hangs longer is tried again by whoever looks next.
+WAIT_SECONDS: Final = 30.0
+_REMOVED: Final = "this address is not declared any more"
+
+
+@dataclass(frozen=True)
+class DeliveryReport:
+    """The results of one pass: `pending` targets had not answered when the pass ended."""
+
+    sent: int
+    failed: int
+    pending: int
+
+
+def open_channels(
+    alerts: Alerts | None, environment: Mapping[str, str], networks: Sequence[str] = ()
+) -> dict[str, Channel]:
+    """The channels of the declared targets, by label. Webhooks may reach `networks` besides public addresses."""
+    if alerts is None:
+        return {}
+    people = {target: AppriseChannel(url, environment) for target, url in apprise_targets(alerts, "critical").items()}
+    systems = {
+        target: WebhookChannel(webhook, environment, networks) for target, webhook in webhook_targets(alerts).items()
+    }
+    return {**people, **systems}
+
+
+def deliver_due(
+    outbox: Outbox, channels: Mapping[str, Channel], *, clock: Clock, wait_seconds: float = WAIT_SECONDS
+) -> DeliveryReport:
+    """Try every delivery that is due once, and wait for the results at most `wait_seconds`.
+
+    Messages of one target go out in order. A thread that hangs longer is left: its result is recorded if it still
+    comes, and its deliveries are tried again when their claim ends. At least once: a receiver may get a message twice,
+    with the same id, where its answer was lost.
+    """
+    by_target: dict[str, list[Delivery]] = {}
+    for delivery in outbox.claim(now=clock.wall()):
+        by_target.setdefault(delivery.target, []).append(delivery)
+    results: list[bool] = []
+    threads = []
+    for target, deliveries in by_target.items():
+        arguments = (outbox, channels.get(target), deliveries, clock, results)
+        thread = threading.Thread(target=_deliver, args=arguments, name=f"touchline_alert_{target}", daemon=True)
+        thread.start()
+        threads.append(thread)
+    deadline = monotonic() + wait_seconds
+    for thread in threads:
+        thread.join(max(0.0, deadline - monotonic()))
+    done = list(results)
+    return DeliveryReport(done.count(True), done.count(False), sum(map(len, by_target.values())) - len(done))
+
+
+def send_note(channel: Channel, note: Note, *, clock: Clock) -> str | None:
+    """Send one note now; the reason where it failed."""
+    return _try(channel, note, clock)[0]
+
+
+def _deliver(
+    outbox: Outbox, channel: Channel | None, deliveries: Sequence[Delivery], clock: Clock, results: list[bool]
+) -> None:
+    for delivery in deliveries:
+        try:
+            results.append(_attempt(outbox, channel, delivery, clock))
+        except TouchlineError as failure:  # the database is away: the claim ends, and another pass tries again
+            _log.warning("the result of alert %s to %s is not recorded: %s", delivery.title, delivery.target, failure)
+            results.append(False)
+
+
+def _attempt(outbox: Outbox, channel: Channel | None, delivery: Delivery, clock: Clock) -> bool:
+    failure, is_final = _try(channel, _note(delivery), clock)
+    if failure is None:
+        outbox.record_sent(delivery, now=clock.wall())
+        _log.info("alert sent to %s: %s", delivery.target, delivery.title)
+        return True
+    is_last = outbox.record_failure(delivery, failure, is_final=is_final, now=clock.wall())
+    step = "given up" if is_last else "it is tried again"
+    _log.warning("alert to %s failed (attempt %d), %s: %s", delivery.target, delivery.attempts + 1, step, failure)
+    return False
+
+
+def _try(channel: Channel | None, note: Note, clock: Clock) -> tuple[str | None, bool]:
+    """Why the attempt failed, None if it did not, and whether a further one would fail as well."""
+    if channel is None:
+        return _REMOVED, True
+    try:
+        channel.send(note, now=clock.wall())
+    except DeliveryFailed as failure:
+        return str(failure), failure.is_final
+    except Exception as failure:  # noqa: BLE001  a service's library may raise anything; the delivery goes on
+        return failure_in_words(failure), False
+    return None, False
+
+
+def _note(delivery: Delivery) -> Note:
+    return Note(
+        id=f"msg_{delivery.message_id}",
+        thread=delivery.incident_id or delivery.message_id,
+        title=delivery.title,
+        text=delivery.text,
+        is_critical=delivery.payload.get("data", {}).get("severity") == "critical",
+        payload=delivery.payload,
+        created_at=delivery.created_at,
+    )

@@ -1,0 +1,153 @@
+"""The tables of messages and deliveries: written with an incident's change, sent later, retried until they arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, and_, func, insert, select, update
+
+from touchline.storage import Database
+from touchline.storage.tables import alert_deliveries, alert_messages
+from touchline.storage.ulids import ulid_at
+
+_M, _D = alert_messages.c, alert_deliveries.c
+MAX_ATTEMPTS: Final = 12
+FIRST_WAIT: Final = timedelta(seconds=10)
+LONGEST_WAIT: Final = timedelta(hours=3)
+# The time in which one attempt is over: until then no other process tries the same delivery.
+CLAIM: Final = timedelta(minutes=1)
+_BATCH = 200
+
+
+@dataclass(frozen=True)
+class Message:
+    """What one change of an incident, or one event, says to people (`title`, `text`) and to systems (`payload`)."""
+
+    key: str
+    kind: str
+    title: str
+    text: str
+    payload: Mapping[str, Any]
+    incident_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One message on its way to one target."""
+
+    message_id: str
+    target: str
+    status: Literal["waiting", "sent", "failed"]
+    attempts: int
+    next_attempt_at: datetime
+    sent_at: datetime | None
+    failure: str | None
+    kind: str
+    title: str
+    text: str
+    payload: Mapping[str, Any]
+    incident_id: str | None
+    created_at: datetime
+
+
+def wait_after(attempts: int) -> timedelta:
+    """The wait before the next attempt: three times as long after each, at most three hours.
+
+    >>> wait_after(1), wait_after(4), wait_after(12)
+    (datetime.timedelta(seconds=10), datetime.timedelta(seconds=270), datetime.timedelta(seconds=10800))
+    """
+    return min(FIRST_WAIT * int(3 ** (attempts - 1)), LONGEST_WAIT)
+
+
+class Outbox:
+    """The messages of one project."""
+
+    def __init__(self, database: Database, project: str) -> None:
+        self._database, self._project = database, project
+
+    def put(self, connection: Connection, message: Message, targets: Collection[str], *, now: datetime) -> bool:
+        """Store a message with a delivery for each target, in the caller's transaction. False: it was stored before."""
+        same = and_(_M.project == self._project, _M.key == message.key)
+        if connection.execute(select(_M.id).where(same)).first() is not None:
+            return False
+        row: dict[str, Any] = {**vars(message), "payload": dict(message.payload), "project": self._project}
+        row |= {"id": ulid_at(now), "created_at": now}
+        connection.execute(insert(alert_messages).values(row))
+        waiting = {"message_id": row["id"], "project": self._project, "status": "waiting", "attempts": 0}
+        deliveries = [{**waiting, "target": target, "next_attempt_at": now} for target in sorted(targets)]
+        if deliveries:
+            connection.execute(insert(alert_deliveries), deliveries)
+        return True
+
+    def claim(self, *, now: datetime) -> list[Delivery]:
+        """The deliveries to try now, the oldest first; for `CLAIM` no other process gets them.
+
+        A delivery waits while an earlier one of the same incident waits for the same target, so that nobody hears the
+        end before the beginning. Waits that a clock which went back made longer than `LONGEST_WAIT` count as over.
+        """
+        with self._database.begin() as connection:
+            waiting = self._read(connection, _D.status == "waiting", limit=_BATCH)
+            due, held = [], set()
+            for delivery in waiting:
+                thread = (delivery.target, delivery.incident_id or delivery.message_id)
+                is_early = timedelta(0) < delivery.next_attempt_at - now <= LONGEST_WAIT + CLAIM
+                if not is_early and thread not in held:
+                    due.append(delivery)
+                held.add(thread)
+            for delivery in due:
+                attempts = delivery.attempts + 1
+                values = {"attempts": attempts, "next_attempt_at": now + max(CLAIM, wait_after(attempts))}
+                connection.execute(update(alert_deliveries).where(_one(delivery)).values(values))
+        return due
+
+    def record_sent(self, delivery: Delivery, *, now: datetime) -> None:
+        """The receiver has taken the message."""
+        self._update(delivery, status="sent", sent_at=now, failure=None)
+
+    def record_failure(self, delivery: Delivery, failure: str, *, is_final: bool, now: datetime) -> bool:
+        """One attempt of a claimed delivery failed. True if it was the last."""
+        attempts = delivery.attempts + 1
+        is_last = is_final or attempts >= MAX_ATTEMPTS
+        status = "failed" if is_last else "waiting"
+        self._update(delivery, status=status, failure=failure[:500], next_attempt_at=now + wait_after(attempts))
+        return is_last
+
+    def has_waiting(self) -> bool:
+        """Whether a message has not arrived yet."""
+        mine = select(_D.target).where(_D.project == self._project, _D.status == "waiting").limit(1)
+        with self._database.connect() as connection:
+            return connection.execute(mine).first() is not None
+
+    def counts(self) -> dict[str, int]:
+        """The number of deliveries by status."""
+        query = select(_D.status, func.count()).where(_D.project == self._project).group_by(_D.status)
+        with self._database.connect() as connection:
+            return {str(row[0]): int(row[1]) for row in connection.execute(query)}
+
+    def of_incident(self, incident_id: str) -> list[Delivery]:
+        """The deliveries of an incident's messages, the oldest first."""
+        with self._database.connect() as connection:
+            return self._read(connection, _M.incident_id == incident_id)
+
+    def _read(self, connection: Connection, condition: Any, *, limit: int | None = None) -> list[Delivery]:
+        columns = [(_M if name in _M and name != "project" else _D)[name] for name in _DELIVERY_COLUMNS]
+        query = select(*columns).join(alert_messages, _M.id == _D.message_id).where(_D.project == self._project)
+        ordered = query.where(condition).order_by(_D.message_id, _D.target).limit(limit)
+        return [Delivery(**row) for row in connection.execute(ordered).mappings()]
+
+    def _update(self, delivery: Delivery, **values: Any) -> None:
+        # A result that comes after the claim ended, when another attempt has begun, still counts if it was taken.
+        is_current = _D.attempts == delivery.attempts + 1
+        is_mine = _one(delivery) if values["status"] == "sent" else and_(_one(delivery), is_current)
+        with self._database.begin() as connection:
+            connection.execute(update(alert_deliveries).where(is_mine, _D.status == "waiting").values(values))
+
+
+_DELIVERY_COLUMNS = tuple(Delivery.__dataclass_fields__)
+
+
+def _one(delivery: Delivery) -> Any:
+    return and_(_D.message_id == delivery.message_id, _D.target == delivery.target)

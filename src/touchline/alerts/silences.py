@@ -1,0 +1,63 @@
+"""The table of silences: a person wants no message about a cause, for a reason and until an end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, insert, select
+
+from touchline.alerts.incidents import Incident
+from touchline.errors import SilenceInvalid
+from touchline.storage import Database
+from touchline.storage.tables import incident_silences
+from touchline.storage.ulids import ulid_at
+
+_C = incident_silences.c
+
+
+@dataclass(frozen=True)
+class Silence:
+    """No messages about one cause, also if it ends and comes back, until `ends_at` (wall time)."""
+
+    id: str
+    project: str
+    cause: str
+    actor: str
+    reason: str
+    created_at: datetime
+    ends_at: datetime
+
+
+def silence_incident(
+    database: Database, incident: Incident, *, actor: str, reason: str, ends_at: datetime, now: datetime
+) -> Silence:
+    """Silence an incident's cause. The newest silence counts, so a second one may end earlier than the first.
+
+    Raises `SilenceInvalid` without a reason, or for an end that is not after `now`.
+    """
+    if not reason.strip():
+        raise SilenceInvalid(incident.id, "no reason is given", "Say why, for whoever looks later")
+    if ends_at <= now:
+        raise SilenceInvalid(
+            incident.id,
+            f"its end, {ends_at:%Y-%m-%d %H:%M} UTC, is not after now",
+            "Give a later end, such as --for 4h",
+        )
+    silence = Silence(ulid_at(now), incident.project, incident.cause, actor, reason.strip(), now, ends_at)
+    with database.begin() as connection:
+        connection.execute(insert(incident_silences).values(vars(silence)))
+    return silence
+
+
+def silences_now(connection: Connection, project: str, *, now: datetime) -> dict[str, Silence]:
+    """The silences in force, by cause."""
+    newest = select(func.max(_C.id)).where(_C.project == project).group_by(_C.cause)
+    rows = connection.execute(select(incident_silences).where(_C.id.in_(newest), _C.ends_at > now)).mappings()
+    return {row["cause"]: Silence(**row) for row in rows}
+
+
+def read_silences(database: Database, project: str, *, now: datetime) -> dict[str, Silence]:
+    """The silences in force, by cause, read alone."""
+    with database.connect() as connection:
+        return silences_now(connection, project, now=now)

@@ -1,0 +1,46 @@
+"""Rollouts."""
+
+from __future__ import annotations
+
+from touchline.errors.base import TouchlineError, UsageError
+
+__all__ = ["ProbeFailed", "RolloutConflict", "RolloutNotRunning", "RolloutRefused"]
+
+
+class RolloutRefused(UsageError):
+    """A rollout that would not lead to a decision, or not to a valid one; nothing was started."""
+
+    def __init__(self, project: str, version: int, reason: str, next_step: str) -> None:
+        self.project, self.version, self.reason = project, version, reason
+        super().__init__(f"{project} version {version}: no rollout was started, because {reason}. {next_step}")
+
+
+class RolloutNotRunning(UsageError):
+    def __init__(self, project: str, act: str, status: str) -> None:
+        self.project = project
+        super().__init__(
+            f"{project}: a rollout that {status} cannot be {act}. Start one for the version in Staging: "
+            "touchline rollout start; the earlier ones: touchline rollout status"
+        )
+
+
+class RolloutConflict(TouchlineError):
+    """Something else happened to the rollout first; nothing was written."""
+
+    def __init__(self, project: str) -> None:
+        self.project = project
+        super().__init__(
+            f"{project}: the rollout has moved on meanwhile, and nothing of this change was written. Look again: "
+            "touchline rollout status"
+        )
+
+
+class ProbeFailed(TouchlineError):
+    """The server does not answer from the release that the journal has in Production."""
+
+    def __init__(self, project: str, release: str, actual: str, seconds: float) -> None:
+        self.project, self.release, self.actual = project, release, actual
+        super().__init__(
+            f"{project}: release {release} is in Production, but after {seconds:g} s the server answered: {actual}. "
+            "See touchline doctor and the server's log (touchline logs api)"
+        )

@@ -1,0 +1,151 @@
+"""One check of a running rollout: look at the evidence, record the verdict, do what the rule asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from touchline.errors import RolloutNotRunning, TouchlineError
+from touchline.registry import Registry
+from touchline.rollout.decide import Act
+from touchline.rollout.records import EventKind, EventNote, RolloutRecords, RolloutState
+from touchline.rollout.report import RolloutReport, report_on
+
+_EVENT_OF: Final[dict[str, EventKind]] = {
+    "step": "step",
+    "promote": "promoted",
+    "roll_back": "rolled_back",
+    "abort": "aborted",
+    "keep": "kept",
+    "hold": "hold",
+}
+
+
+class StageMoves(Protocol):
+    """Moves versions by the journal. Each raises what the registry raises."""
+
+    def promote(self, version: int, reason: str) -> None:
+        """Staging to Production."""
+
+    def roll_back(self, reason: str) -> None:
+        """Back to the release before."""
+
+
+@dataclass(frozen=True)
+class RolloutContext:
+    """What a check works with. `probe` asks the running server which release answers; None: no server is known.
+
+    Without `moves` a rollout can be steered and not checked.
+    """
+
+    registry: Registry
+    project: str
+    moves: StageMoves | None = None
+    probe: Callable[[str], str] | None = None
+
+
+def check_rollout(context: RolloutContext, *, actor: str = "rollout") -> RolloutReport | None:
+    """Check the rollout that runs and act by its rule; None where none runs."""
+    records = RolloutRecords(context.registry.database, context.project)
+    state = records.running()
+    if state is None:
+        return None
+    over = _ended_elsewhere(context, state)
+    if over is not None:
+        kind, message = over
+        return _report(context, records.add(state, kind, EventNote(message, actor), clock=context.registry.clock))
+    report = _report(context, state)
+    if report.verdict != "undecided" and state.verdict is None:
+        note = EventNote(report.sentence, actor, evidence=report.findings())
+        state = records.add(state, "verdict", note, clock=context.registry.clock)
+        report = replace(report, state=state)
+    if report.act is None or not _is_allowed(report, report.act):
+        return report
+    return _report(context, _do(context, records, report, report.act, actor))
+
+
+def approve_step(context: RolloutContext, *, actor: str, reason: str = "") -> RolloutReport:
+    """Approve the step that waits for a person; the next check takes it. Raises `RolloutNotRunning`."""
+    records = RolloutRecords(context.registry.database, context.project)
+    state = records.running()
+    if state is None:
+        raise RolloutNotRunning(context.project, "approved", "does not run")
+    report = _report(context, state)
+    if report.act is None or not report.act.is_upward or not state.rule.needs_approval:
+        raise RolloutNotRunning(context.project, "approved", "has no step that waits for a person")
+    note = EventNote(reason or f"approved by {actor}: {report.act.reason}", actor)
+    return _report(context, records.add(state, "approve", note, clock=context.registry.clock))
+
+
+def steer(context: RolloutContext, act: str, *, actor: str, reason: str) -> RolloutReport:
+    """Pause, resume or abort the rollout that runs, by a person."""
+    records = RolloutRecords(context.registry.database, context.project)
+    state = records.running()
+    allowed = {"pause": ("running", "held"), "resume": ("paused", "held"), "abort": ("running", "paused", "held")}
+    past = {"pause": "paused", "resume": "resumed", "abort": "aborted"}[act]
+    status = "does not run" if state is None else f"is {state.status}"
+    if state is None or state.status not in allowed[act]:
+        raise RolloutNotRunning(context.project, past, status)
+    kinds: dict[str, EventKind] = {"pause": "pause", "resume": "resume", "abort": "aborted"}
+    share = {"pause": 0, "resume": state.step}.get(act)
+    note = EventNote(reason or f"{past} by {actor}", actor, share)
+    after = records.add(state, kinds[act], note, clock=context.registry.clock)
+    if act == "abort":
+        after = _probed(context, records, after)
+    return _report(context, after)
+
+
+def _ended_elsewhere(context: RolloutContext, state: RolloutState) -> tuple[EventKind, str] | None:
+    """Whether somebody moved one of the two versions meanwhile."""
+    rule, journal = state.rule, context.registry.journal.state(context.project)
+    live = journal.releases.get(journal.production) if journal.production is not None else None
+    if live == rule.candidate.release:
+        done: EventKind = "rolled_back" if rule.mode == "holdout" else "promoted"
+        return done, f"version {rule.candidate.version} entered Production by another decision"
+    if live != rule.reference.release:
+        now = "nothing" if journal.production is None else f"version {journal.production}"
+        return "superseded", f"Production is {now} in place of version {rule.reference.version}"
+    if rule.mode != "holdout" and journal.staging != rule.candidate.version:
+        return "superseded", f"version {rule.candidate.version} left Staging"
+    return None
+
+
+def _is_allowed(report: RolloutReport, act: Act) -> bool:
+    if not act.is_upward:
+        return True
+    return report.status == "running" and (report.state.is_approved or not report.state.rule.needs_approval)
+
+
+def _do(context: RolloutContext, records: RolloutRecords, report: RolloutReport, act: Act, actor: str) -> RolloutState:
+    """The stage change first: a kill after it leaves a rollout that the next check finds ended."""
+    state, rule, clock = report.state, report.state.rule, context.registry.clock
+    assert context.moves is not None, "a check needs moves"
+    if act.kind == "promote":
+        context.moves.promote(rule.candidate.version, f"rollout {state.experiment.number}: {act.reason}")
+    elif act.kind == "roll_back":
+        context.moves.roll_back(f"holdout {state.experiment.number}: {act.reason}")
+    share = act.share if act.kind == "step" else None
+    note = EventNote(act.reason, actor, share, report.findings())
+    after = records.add(state, _EVENT_OF[act.kind], note, clock=clock)
+    return _probed(context, records, after) if act.kind in ("promote", "roll_back", "abort") else after
+
+
+def _probed(context: RolloutContext, records: RolloutRecords, state: RolloutState) -> RolloutState:
+    """Ask the running server until the right release answers; an incident where it does not."""
+    if context.probe is None:
+        return state
+    end = state.end
+    assert end is not None
+    is_candidate = end.kind in ("promoted", "rolled_back")
+    release = state.rule.candidate.release if is_candidate else state.rule.reference.release
+    try:
+        proof = context.probe(release)
+    except TouchlineError as failure:
+        return records.add(state, "incident", EventNote(str(failure)), clock=context.registry.clock)
+    return records.add(state, "probe", EventNote(proof), clock=context.registry.clock)
+
+
+def _report(context: RolloutContext, state: RolloutState) -> RolloutReport:
+    now = context.registry.clock.now()
+    return report_on(context.registry.database, context.project, state, now, with_forecast=False)

@@ -1,0 +1,137 @@
+"""Measures of the candidate that must not be worse by more than a margin, at any look."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+
+from touchline.predictions import ExperimentRecords, VariantCount
+from touchline.rollout.outcome_pairs import OutcomePairs
+from touchline.rollout.records import Experiment
+from touchline.rollout.spec import Guardrail
+from touchline.statistics import (
+    CalibrationGuardrail,
+    CalibrationMonitor,
+    RateCount,
+    RateGuardrail,
+    RateMonitor,
+    RateVerdict,
+)
+from touchline.storage import Database
+from touchline.storage.ulids import ulid_at
+
+_MILLISECONDS: Final = 1000.0
+# Rows reach the log within seconds; those of a longer outage are counted by the next whole check.
+_SETTLED: Final = timedelta(minutes=1)
+_WORDS: Final = {
+    "harmful": "breached",
+    "harmless": "shown to hold",
+    "undecided": "not breached, not yet shown to hold",
+}
+
+
+@dataclass(frozen=True)
+class GuardrailResult:
+    """One guardrail's verdict: harmful, harmless (shown to be within the margin) or undecided."""
+
+    guardrail: Guardrail
+    verdict: RateVerdict
+    measured: str
+
+    @property
+    def message(self) -> str:
+        """The verdict in words with its numbers."""
+        return f"{self.measured}; a margin of {self.guardrail.margin * 100:g} points is {_WORDS[self.verdict]}"
+
+
+def check_guardrails(
+    database: Database, experiment: Experiment, pairs: OutcomePairs | None = None
+) -> tuple[GuardrailResult, ...]:
+    """The guardrails of a rollout on all that was logged of it so far; `pairs` are what its outcomes say."""
+    has_classes = bool(experiment.rule.classes)
+    calibration = [one for one in experiment.rule.guardrails if one.kind == "calibration" and has_classes]
+    rates = GuardrailWatch(database, experiment).check()
+    return (*rates, *(_calibration(one, experiment, pairs) for one in calibration if pairs is not None))
+
+
+class GuardrailWatch:
+    """Checks the rates of one rollout again and again, reading each logged row once.
+
+    In a shadow the reference has answered every row that the candidate predicts beside it, and the time of a shadow
+    prediction, made in batches, is no request's time: only its failures count.
+    """
+
+    def __init__(self, database: Database, experiment: Experiment) -> None:
+        self.experiment = experiment
+        rule = experiment.rule
+        kinds = ("errors", "slow") if rule.is_split else ("errors",)
+        self._records = ExperimentRecords(database, experiment.id)
+        self._monitors = {
+            one: RateMonitor.start(RateGuardrail(one.margin, one.alpha, one.least_events))
+            for one in rule.guardrails
+            if one.kind in kinds
+        }
+        self._until = ""
+
+    def check(self, wall: datetime | None = None) -> tuple[GuardrailResult, ...]:
+        """The verdicts now. With the wall time, rows older than a minute are remembered and not read again."""
+        boundary = self._until if wall is None else max(self._until, ulid_at(wall - _SETTLED))
+        results = tuple(self._check(guardrail, boundary) for guardrail in self._monitors)
+        self._until = boundary
+        return results
+
+    def _check(self, guardrail: Guardrail, boundary: str) -> GuardrailResult:
+        seconds, monitor = guardrail.milliseconds / _MILLISECONDS, self._monitors[guardrail]
+        if boundary > self._until:
+            settled = self._records.counts(slow_seconds=seconds, after=self._until, until=boundary)
+            monitor = self._monitors[guardrail] = monitor.update(*self._rates(guardrail, settled))
+        newest = monitor.update(*self._rates(guardrail, self._records.counts(slow_seconds=seconds, after=boundary)))
+        return GuardrailResult(guardrail, newest.verdict, _measured(guardrail, newest.total.new, newest.total.old))
+
+    def _rates(self, guardrail: Guardrail, counts: list[VariantCount]) -> tuple[RateCount, RateCount]:
+        """The events of the candidate and of its reference among these rows."""
+        is_split = self.experiment.rule.is_split
+        rows, slow = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+        for one in counts:
+            rows[one.variant, one.role] += one.rows
+            slow[one.variant, one.role] += int(one.slow or 0)
+        role = "answer" if is_split else "shadow"
+
+        def rate(variant: str) -> RateCount:
+            predicted, failed = rows[variant, role], rows[variant, "failed"]
+            if guardrail.kind == "errors":
+                return RateCount(failed, predicted + failed)
+            return RateCount(slow[variant, role], predicted)
+
+        candidate = rate("candidate")
+        return candidate, rate("production") if is_split else RateCount(0, candidate.trials)
+
+
+def _measured(guardrail: Guardrail, candidate: RateCount, reference: RateCount) -> str:
+    what = "failed" if guardrail.kind == "errors" else f"over {guardrail.milliseconds:g} ms"
+    ours, theirs = (
+        f"{rate.events / rate.trials:.2%} of {rate.trials}" if rate.trials else "none yet"
+        for rate in (candidate, reference)
+    )
+    return f"{what}: candidate {ours}, Production {theirs}"
+
+
+def _calibration(guardrail: Guardrail, experiment: Experiment, pairs: OutcomePairs) -> GuardrailResult:
+    """Each class has its part of alpha; of two classes one says all."""
+    classes = experiment.rule.classes
+    has_predicted = np.isfinite(pairs.new).all(axis=1) if len(pairs) else np.zeros(0, dtype=np.bool_)
+    new, labels = pairs.new[has_predicted], pairs.labels[has_predicted]
+    places = [1] if len(classes) == 2 else list(range(len(classes)))
+    rule = CalibrationGuardrail(guardrail.margin, guardrail.alpha / len(places))
+    misses, verdicts = [], []
+    for place in places:
+        monitor = CalibrationMonitor.start(rule).update(new[:, place], (labels == place).astype(float))
+        verdicts.append(monitor.verdict)
+        misses.append(f"{classes[place]} {monitor.residuals.mean * 100:+.1f}")
+    worst: RateVerdict = "harmless" if all(verdict == "harmless" for verdict in verdicts) else "undecided"
+    verdict: RateVerdict = "harmful" if "harmful" in verdicts else worst
+    return GuardrailResult(guardrail, verdict, f"frequency minus predicted, in points: {', '.join(misses)}")

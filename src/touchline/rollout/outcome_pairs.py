@@ -1,0 +1,232 @@
+"""The predictions of a rollout beside their outcomes, in the order in which these came."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import isfinite
+from typing import Any, Final, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from touchline.predictions import (
+    AssignedPrediction,
+    ExperimentRecords,
+    Label,
+    ObservedOutcome,
+    OutcomeRecords,
+    PairedPrediction,
+)
+from touchline.rollout.records import Experiment
+from touchline.storage import Database
+
+# A cluster counts without examples that have been open for so long after their cutoff.
+_PATIENCE: Final = timedelta(days=7)
+
+FloatArray = NDArray[np.float64]
+Prediction = TypeVar("Prediction", PairedPrediction, AssignedPrediction)
+
+
+class Counted(NamedTuple):
+    """A prediction that counts, its outcome (the number of its class, or the value), and when that came."""
+
+    prediction: Any
+    label: float
+    received_at: datetime
+
+
+@dataclass
+class LeftOut:
+    """Predictions that do not count, or not yet, by reason.
+
+    `open`: no outcome yet. `immature`: younger than the age at which predictions count. `early`: the outcome was known
+    when the prediction was made. `other_label`: no class of the model. `repeated`: an earlier prediction of the same
+    example, or a later one of the same unit. `unfinished`: of a cluster that has open examples.
+    """
+
+    open: int = 0
+    immature: int = 0
+    early: int = 0
+    other_label: int = 0
+    repeated: int = 0
+    unfinished: int = 0
+
+
+@dataclass(frozen=True)
+class OutcomePairs:
+    """What a test of a rollout is made from, one element an example (shadow) or unit (split), in order of outcomes.
+
+    `new` and `old` are the outputs of the candidate and of its reference as [n, classes] or [n, 1]; NaN rows where a
+    side of a split did not predict. `labels` are class numbers or values. `is_new` says where the candidate answered;
+    `shares` is the chance that it would.
+    """
+
+    new: FloatArray
+    old: FloatArray
+    labels: FloatArray
+    is_new: NDArray[np.bool_]
+    shares: FloatArray
+    clusters: tuple[str, ...]
+    last_outcome_at: datetime | None
+    corrected: int
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def read_pairs(database: Database, experiment: Experiment, now: datetime) -> OutcomePairs:
+    """The pairs of a shadow or holdout whose outcome counts now. The last prediction of an example counts.
+
+    Only that one is compared which was made before the outcome was known; examples of a cluster count together, once
+    none of them is open.
+    """
+    predictions = ExperimentRecords(database, experiment.id).pairs()
+    outcomes = _outcomes(database, experiment, predictions)
+    left_out = LeftOut()
+    counted = _counted(experiment, predictions, outcomes, now, left_out)
+    last = {one.prediction.example_key: one for one in counted}
+    left_out.repeated += len(counted) - len(last)
+    chosen = list(last.values())
+    if experiment.rule.counts_clusters:
+        chosen = _whole_clusters(chosen, _unfinished(experiment, predictions, outcomes, now), left_out)
+    return _assemble(experiment, chosen, outcomes, left_out)
+
+
+def read_split(database: Database, experiment: Experiment, now: datetime) -> OutcomePairs:
+    """The units of a split whose outcome counts now, each once, by its first prediction."""
+    predictions = ExperimentRecords(database, experiment.id).assigned()
+    first: dict[str, AssignedPrediction] = {}
+    for prediction in predictions:
+        first.setdefault(prediction.unit, prediction)
+    outcomes = _outcomes(database, experiment, list(first.values()))
+    left_out = LeftOut(repeated=len(predictions) - len(first))
+    counted = _counted(experiment, list(first.values()), outcomes, now, left_out)
+    return _assemble(experiment, counted, outcomes, left_out)
+
+
+def class_number(label: Label, classes: Sequence[str]) -> int | None:
+    """The number of the class that a label names; None where it names none.
+
+    >>> class_number("yes", ("no", "yes")), class_number(1.0, ("0", "1")), class_number("?", ("0", "1"))
+    (1, 1, None)
+    """
+    text = str(label)
+    if text in classes:
+        return classes.index(text)
+    if isinstance(label, bool):
+        return classes.index(text.lower()) if text.lower() in classes else None
+    if isinstance(label, float) and label.is_integer() and str(int(label)) in classes:
+        return classes.index(str(int(label)))
+    return None
+
+
+def _label(label: Label, classes: Sequence[str]) -> float | None:
+    """The number of the class, or without classes the value; None where it is neither."""
+    if classes:
+        return class_number(label, classes)
+    return float(label) if isinstance(label, int | float) and isfinite(label) else None
+
+
+def _outcomes(
+    database: Database, experiment: Experiment, predictions: Collection[Prediction]
+) -> Mapping[str, ObservedOutcome]:
+    keys = {prediction.example_key for prediction in predictions}
+    return OutcomeRecords(database, experiment.project).observed(keys)
+
+
+def _counted(
+    experiment: Experiment,
+    predictions: Sequence[Prediction],
+    outcomes: Mapping[str, ObservedOutcome],
+    now: datetime,
+    left_out: LeftOut,
+) -> list[Counted]:
+    maturity = timedelta(seconds=experiment.rule.maturity_seconds)
+    counted = []
+    for prediction in predictions:
+        outcome = outcomes.get(prediction.example_key)
+        if prediction.cutoff + maturity > now:
+            left_out.immature += 1
+        elif outcome is None:
+            left_out.open += 1
+        elif outcome.label_timestamp < prediction.cutoff or outcome.received_at < experiment.started_at:
+            left_out.early += 1
+        elif (label := _label(outcome.label, experiment.rule.classes)) is None:
+            left_out.other_label += 1
+        else:
+            counts_at = max(outcome.received_at, prediction.cutoff + maturity)
+            counted.append(Counted(prediction, label, counts_at))
+    return counted
+
+
+def _unfinished(
+    experiment: Experiment,
+    predictions: Sequence[PairedPrediction],
+    outcomes: Mapping[str, ObservedOutcome],
+    now: datetime,
+) -> set[str]:
+    """The clusters that wait for an outcome. A match that is put off does not hold its day up for ever."""
+    patience = _PATIENCE + timedelta(seconds=experiment.rule.maturity_seconds)
+    return {
+        one.cluster
+        for one in predictions
+        if one.cluster is not None and one.example_key not in outcomes and one.cutoff + patience > now
+    }
+
+
+def _whole_clusters(counted: Sequence[Counted], unfinished: Collection[str], left_out: LeftOut) -> list[Counted]:
+    """The examples of clusters that have no open example; each cluster counts at its last outcome."""
+    whole = [one for one in counted if one.prediction.cluster not in unfinished]
+    left_out.unfinished += len(counted) - len(whole)
+    ends: dict[str, datetime] = {}
+    for one in whole:
+        name = _cluster_of(one.prediction)
+        ends[name] = max(one.received_at, ends.get(name, one.received_at))
+    return [Counted(one.prediction, one.label, ends[_cluster_of(one.prediction)]) for one in whole]
+
+
+def _assemble(
+    experiment: Experiment, counted: Sequence[Counted], outcomes: Mapping[str, ObservedOutcome], left_out: LeftOut
+) -> OutcomePairs:
+    ordered = sorted(counted, key=lambda one: (one.received_at, _cluster_of(one.prediction), one.prediction[0]))
+    classes = experiment.rule.classes
+    is_pair = not experiment.rule.is_split
+    is_new = np.array([not is_pair and one.prediction.variant == "candidate" for one in ordered], dtype=np.bool_)
+    answers = [_outputs(one.prediction.answer, classes) for one in ordered]
+    shadows = [_outputs(one.prediction.shadow, classes) for one in ordered]
+    pairs = list(zip(answers, shadows, is_new.tolist(), strict=True))
+    shape = (len(ordered), len(classes) or 1)
+    shares = [0.0 if is_pair else share_of(one.prediction) for one in ordered]
+    return OutcomePairs(
+        new=np.array([answer if new else shadow for answer, shadow, new in pairs]).reshape(shape),
+        old=np.array([shadow if new else answer for answer, shadow, new in pairs]).reshape(shape),
+        labels=np.array([one.label for one in ordered], dtype=np.float64),
+        is_new=is_new,
+        shares=np.array(shares),
+        clusters=tuple(_cluster_of(one.prediction) for one in ordered),
+        last_outcome_at=max((one.received_at for one in ordered), default=None),
+        corrected=sum(outcomes[one.prediction.example_key].revision > 1 for one in ordered),
+        left_out=left_out,
+    )
+
+
+def share_of(prediction: AssignedPrediction) -> float:
+    """The chance that the unit of a prediction would get the candidate."""
+    share = prediction.probability if prediction.variant == "candidate" else 1 - prediction.probability
+    return round(share, 9)  # 1 - 0.9 is the share 0.1
+
+
+def _cluster_of(prediction: PairedPrediction | AssignedPrediction) -> str:
+    return prediction.cluster or prediction.example_key
+
+
+def _outputs(output: Mapping[str, Any] | None, classes: Sequence[str]) -> list[float]:
+    if output is None:
+        return [float("nan")] * (len(classes) or 1)
+    if not classes:
+        return [float(output["value"])]
+    found = output["probabilities"]
+    return [float(found[name]) for name in classes]

@@ -1,0 +1,226 @@
+"""The state of a rollout with its verdict in one sentence: one function for the command line, the API and alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from touchline.errors import TooFewClusters
+from touchline.rollout.decide import Act, Findings, Verdict, next_act, realised_gain, verdict_of
+from touchline.rollout.evidence import RolloutEvidence, gather
+from touchline.rollout.guardrails import GuardrailResult, check_guardrails
+from touchline.rollout.records import RolloutEvent, RolloutState, Status
+from touchline.rollout.rule import RolloutRule
+from touchline.statistics import outcomes_needed
+from touchline.storage import Database
+
+_LONGEST: Final = 200_000
+
+
+@dataclass(frozen=True)
+class StillNeeded:
+    """Further units until a verdict: the median, and the range of four futures in five; None: beyond its end.
+
+    `by` is when the median arrives at the rate so far.
+    """
+
+    median: int | None
+    low: int | None
+    high: int | None
+    by: datetime | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The values as JSON takes them."""
+        return {**vars(self), "by": None if self.by is None else self.by.isoformat()}
+
+
+@dataclass(frozen=True)
+class RolloutReport:
+    """A rollout as of now. `sentence` is the verdict in words, `next_step` what happens next and by whom."""
+
+    project: str
+    state: RolloutState
+    status: Status
+    verdict: Verdict
+    sentence: str
+    next_step: str
+    act: Act | None
+    evidence: RolloutEvidence
+    guardrails: Sequence[GuardrailResult]
+    needed: StillNeeded | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON takes it; instants as ISO text."""
+        experiment = self.state.experiment
+        return {
+            "project": self.project,
+            "number": experiment.number,
+            "experiment": experiment.id,
+            "status": self.status,
+            "next_step": self.next_step,
+            "share": self.state.share,
+            "rule": experiment.rule.to_json(),
+            "rule_hash": experiment.rule_hash,
+            "plan": experiment.plan,
+            "started_at": experiment.started_at.isoformat(),
+            "started_by": experiment.actor,
+            "reason": experiment.reason,
+            **self.findings(),
+            "events": [_event_document(event) for event in self.state.events],
+        }
+
+    def findings(self) -> dict[str, Any]:
+        """What a decision rests on, as JSON takes it."""
+        evidence = self.evidence
+        return {
+            "verdict": self.verdict,
+            "sentence": self.sentence,
+            "units": evidence.units,
+            "examples": evidence.examples,
+            "gain": evidence.test.gain if evidence.test and evidence.units else None,
+            "losses": dict(zip(("candidate", "reference"), evidence.losses, strict=True)) if evidence.losses else None,
+            "curve": [vars(point) for point in evidence.curve if point.low > float("-inf")],
+            "left_out": vars(evidence.left_out),
+            "corrected": evidence.corrected,
+            "sample_ratio": None if evidence.ratio is None else vars(evidence.ratio),
+            "guardrails": [
+                {"rule": result.guardrail.describe(), "verdict": result.verdict, "message": result.message}
+                for result in self.guardrails
+            ],
+            "needed": None if self.needed is None else self.needed.to_json(),
+        }
+
+
+def report_on(
+    database: Database, project: str, state: RolloutState, now: datetime, *, with_forecast: bool = True
+) -> RolloutReport:
+    """The report of a rollout; for one that has ended, as of its end.
+
+    The forecast of the outcomes still needed simulates futures, which takes longer than all else.
+    """
+    as_of = now if state.end is None else state.end.at
+    evidence = gather(database, state.experiment, as_of)
+    guardrails = check_guardrails(database, state.experiment, evidence.pairs)
+    findings = Findings(evidence, guardrails)
+    act = next_act(state, findings, now) if state.end is None else None
+    is_over = as_of - state.experiment.started_at >= timedelta(days=state.rule.longest_days)
+    verdict, why = verdict_of(state.rule, evidence, is_over=is_over)
+    is_open = state.end is None and verdict == "undecided"
+    needed = _still_needed(state, evidence, as_of) if with_forecast and is_open else None
+    return RolloutReport(
+        project=project,
+        state=state,
+        status=state.status,
+        verdict=verdict,
+        sentence=_sentence(state, evidence, verdict, why),
+        next_step=_next_step(state, act, needed),
+        act=act,
+        evidence=evidence,
+        guardrails=guardrails,
+        needed=needed,
+    )
+
+
+def _event_document(event: RolloutEvent) -> dict[str, Any]:
+    """An event without the evidence that it stores."""
+    found = {name: getattr(event, name) for name in ("sequence", "kind", "share", "actor", "message")}
+    return {**found, "at": event.at.isoformat(), "wall_at": event.wall_at.isoformat()}
+
+
+def _still_needed(state: RolloutState, evidence: RolloutEvidence, now: datetime) -> StillNeeded | None:
+    if evidence.test is None:
+        return None
+    rule = state.rule
+    elapsed = now - state.experiment.started_at
+    rate = evidence.units / elapsed.total_seconds() if elapsed.total_seconds() > 0 else 0.0
+    left = timedelta(days=rule.longest_days) - elapsed
+    longest = min(_LONGEST, int(rate * left.total_seconds()))
+    if longest < 1:
+        return None
+    try:
+        found = outcomes_needed(evidence.test, longest=longest)
+    except TooFewClusters:
+        return None
+    by = None if found.median is None else now + timedelta(seconds=found.median / rate)
+    return StillNeeded(found.median, found.low, found.high, by)
+
+
+def _sentence(state: RolloutState, evidence: RolloutEvidence, verdict: Verdict, why: str) -> str:
+    """The verdict with the numbers it rests on."""
+    rule = state.rule
+    if state.end is not None:
+        ended = {
+            "promoted": f"Version {rule.candidate.version} was promoted",
+            "kept": f"Version {rule.reference.version} stayed in Production",
+            "aborted": f"The rollout of version {rule.candidate.version} was aborted",
+            "rolled_back": f"Version {rule.reference.version} was rolled back to version {rule.candidate.version}",
+            "superseded": f"The rollout of version {rule.candidate.version} ended without a decision",
+        }[state.end.kind]
+        return f"{ended}: {state.end.message}"
+    ours, theirs = _names(rule)
+    if rule.mode == "canary":
+        return f"{ours} answers {state.share} % of the units; guardrails decide, not outcomes."
+    if evidence.test is None or not evidence.units:
+        return f"Undecided: no outcome has arrived yet for {ours} and {theirs}.{_left_out(evidence)}"
+    if rule.mode == "holdout":
+        said = {"better": "Harmful", "undecided": "No harm so far"}.get(verdict, verdict)
+        beside = f"version {rule.reference.version} beside {ours}"
+        return f"{said}: {realised_gain(rule, evidence)}, {beside}.{_left_out(evidence)}"
+    gain = evidence.test.gain
+    by = f"{abs(gain):.4f} {'lower' if gain > 0 else 'higher'} {rule.metric}"
+    numbers = f"{by} than {theirs} on {evidence.units} {_unit_name(rule)}"
+    return {
+        "better": f"Better: {ours} has {numbers}; {why}.",
+        "worse": f"Worse: {ours} has {numbers}; {why}.",
+        "equivalent": f"Equivalent within {rule.margin:g}: {ours} has {numbers}; {why}.",
+        "undecided": f"Undecided: {ours} has {numbers}, which chance explains so far.",
+    }[verdict] + _left_out(evidence)
+
+
+def _names(rule: RolloutRule) -> tuple[str, str]:
+    role = "the predecessor, version" if rule.mode == "holdout" else "version"
+    return f"{role} {rule.candidate.version}", f"version {rule.reference.version}"
+
+
+def _left_out(evidence: RolloutEvidence) -> str:
+    left = evidence.left_out
+    parts = {
+        "wait for their outcome": left.open,
+        "are too young to count": left.immature,
+        "belong to a cluster with open examples": left.unfinished,
+        "were made after their outcome was known": left.early,
+        "have a label that is no class of the model": left.other_label,
+    }
+    told = [f"{count} predictions {what}" for what, count in parts.items() if count]
+    corrected = f" {evidence.corrected} outcomes were corrected afterwards." if evidence.corrected else ""
+    return (f" {'; '.join(told)}." if told else "") + corrected
+
+
+def _next_step(state: RolloutState, act: Act | None, needed: StillNeeded | None) -> str:
+    if state.status == "ended":
+        return "Nothing: it has ended."
+    if act is not None and act.is_upward and state.rule.needs_approval and not state.is_approved:
+        what = "Promotion" if act.kind == "promote" else f"The step to {act.share} %"
+        return f"{what} waits for a person ({act.reason}): touchline rollout approve"
+    if act is not None and (not act.is_upward or state.status == "running"):
+        return f"At the next check (touchline rollout check): {act.kind.replace('_', ' ')}, since {act.reason}."
+    if state.status in ("paused", "held"):
+        return "It waits for a person: touchline rollout resume, or touchline rollout abort"
+    ends = state.experiment.started_at + timedelta(days=state.rule.longest_days)
+    if needed is None:
+        return f"It goes on until {ends:%Y-%m-%d} at the latest."
+    if needed.median is None or needed.by is None:
+        return f"It goes on until {ends:%Y-%m-%d}; at the present rate no decision is likely before."
+    high = f"{needed.high}" if needed.high is not None else "more than its longest duration allows"
+    return (
+        f"About {needed.median} more {_unit_name(state.rule)} (four times in five between {needed.low} and {high}), "
+        f"about until {needed.by:%Y-%m-%d}; at the latest until {ends:%Y-%m-%d}."
+    )
+
+
+def _unit_name(rule: RolloutRule) -> str:
+    if rule.is_split:
+        return "units"
+    return "clusters" if rule.counts_clusters else "outcomes"

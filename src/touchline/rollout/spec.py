@@ -1,0 +1,124 @@
+"""`Rollout` and `Guardrail`: how a declaration lets a version in Staging take over from Production."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Share = Annotated[int, Field(ge=1, le=100)]
+Mode = Literal["shadow", "ab", "canary"]
+GuardrailKind = Literal["errors", "slow", "calibration"]
+Metric = Literal["log_loss", "brier", "rps", "mse", "mae"]
+SampleRatioAction = Literal["hold", "abort", "warn"]
+
+
+class Guardrail(BaseModel):
+    """A measure of the new version that may be worse by at most a margin, tested at every event.
+
+    >>> Guardrail.errors(margin=0.01).describe()
+    'share of failed requests at most 1 points above that of Production'
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: GuardrailKind
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    least_events: Annotated[int, Field(ge=1)] = 5
+    milliseconds: Annotated[float, Field(gt=0)] = 100.0
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+
+    @classmethod
+    def errors(cls, *, margin: float = 0.01, least_events: int = 5) -> Self:
+        """The share of requests that the version fails to answer."""
+        return cls(kind="errors", margin=margin, least_events=least_events)
+
+    @classmethod
+    def slow(cls, *, milliseconds: float = 100.0, margin: float = 0.02, least_events: int = 5) -> Self:
+        """The share of requests whose features and score take longer than so many milliseconds."""
+        return cls(kind="slow", milliseconds=milliseconds, margin=margin, least_events=least_events)
+
+    @classmethod
+    def calibration(cls, *, margin: float = 0.05) -> Self:
+        """The mean of (outcome - predicted probability) of each class, counted with the outcomes."""
+        return cls(kind="calibration", margin=margin)
+
+    def describe(self) -> str:
+        """The rule in words."""
+        if self.kind == "calibration":
+            return f"predicted probabilities miss the frequency of each class by at most {self.margin * 100:g} points"
+        what = "failed requests" if self.kind == "errors" else f"requests slower than {self.milliseconds:g} ms"
+        return f"share of {what} at most {self.margin * 100:g} points above that of Production"
+
+
+class Rollout(BaseModel):
+    """The policy by which a version in Staging takes over.
+
+    `shadow`: both versions predict, Production answers, and the pairs are compared: no traffic is at risk, and it needs
+    the fewest outcomes where predictions do not change what they predict. `ab`: units are split in `steps`, each
+    answered by one version; for predictions that act on their outcome. `canary`: the same steps, decided by
+    `guardrails` alone, where no outcome arrives.
+
+    `alpha` is the chance to promote a version that is not better; `margin` is the mean difference in `metric` that
+    makes no difference: by default 0.01, of numbers 2 % of Production's loss. Each step of `ab` and `canary` lasts
+    `min_days` or longer; the rollout ends after `longest_days`. A prediction counts once it is `maturity` old, so that
+    outcomes which arrive early do not weigh more; by default the task's `label_horizon`.
+
+    >>> Rollout(mode="ab", steps=(10, 100), unit="user_id").steps
+    (10, 100)
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    MARGIN: ClassVar[float] = 0.01
+    RELATIVE_MARGIN: ClassVar[float] = 0.02
+
+    mode: Mode = "shadow"
+    steps: Annotated[tuple[Share, ...], Field(min_length=1)] = (10, 25, 50, 100)
+    approval: bool = Field(default=False, description="each step waits for `touchline rollout approve`")
+    unit: str | None = Field(
+        default=None,
+        description="request field that keeps its variant: an input, an entity key or example_id; default: the request",
+    )
+    cluster: bool = Field(default=False, description="outcomes of one cluster, such as a day, are dependent")
+    metric: Metric | None = Field(default=None, description="default: log_loss, of numbers mse")
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    margin: Annotated[float | None, Field(gt=0)] = None
+    min_days: Annotated[float, Field(ge=0)] = 7
+    longest_days: Annotated[float, Field(gt=0)] = 90
+    maturity: timedelta | None = None
+    guardrails: tuple[Guardrail, ...] = (Guardrail.errors(), Guardrail.slow())
+    on_sample_ratio: SampleRatioAction = "hold"
+    overrides: dict[str, Literal["candidate", "production"]] = Field(
+        default_factory=dict, description="units of testers with their variant; they count for nothing"
+    )
+    holdout_days: float = Field(
+        default=56,
+        ge=0,
+        description="days that a refresh's predecessor predicts beside it",
+    )
+
+    @field_validator("steps")
+    @classmethod
+    def _steps_climb_to_all(cls, steps: tuple[int, ...]) -> tuple[int, ...]:
+        if list(steps) != sorted(set(steps)) or steps[-1] != 100:
+            raise ValueError(f"steps are {steps}; they must rise and end at 100, e.g. (10, 25, 50, 100)")
+        return steps
+
+    @field_validator("maturity")
+    @classmethod
+    def _maturity_is_ahead(cls, maturity: timedelta | None) -> timedelta | None:
+        if maturity is not None and maturity < timedelta(0):
+            raise ValueError(f"maturity is {maturity}; it is the age of a prediction that counts, 0 or longer")
+        return maturity
+
+    @model_validator(mode="after")
+    def _fits_its_mode(self) -> Self:
+        if self.mode == "canary" and not self.guardrails:
+            raise ValueError("a canary is decided by its guardrails; give at least one")
+        if self.longest_days < self.min_days:
+            raise ValueError(f"longest_days={self.longest_days:g} is below min_days={self.min_days:g}")
+        if self.mode == "ab" and self.steps[0] == 100:
+            raise ValueError("a split needs a step below 100, so that both versions answer")
+        return self

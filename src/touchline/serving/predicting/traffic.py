@@ -1,0 +1,134 @@
+"""The requests of a project while a rollout runs: which version answers a row, and what the other one predicts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from touchline.http.problems import Problem
+from touchline.http.statuses import is_server_error
+from touchline.rollout import Assignment, Routing, assign
+from touchline.serving.predicting.predict import NewId, Predictor
+from touchline.serving.predicting.scored_row import Answered, RequestContext, RolloutTags, Row
+from touchline.serving.predicting.shadow import Beside, ShadowQueue
+
+_log = logging.getLogger("touchline.serving")
+
+Record = Callable[[bytes], None]
+
+
+class Traffic:
+    """One rollout in this process. In a split a row is answered by the version that its unit is assigned to.
+
+    A candidate that fails costs no request: Production answers, and the failure is logged for the guardrails.
+    """
+
+    def __init__(self, routing: Routing, production: Predictor, candidate: Predictor, record: Record) -> None:
+        self.routing, self.production, self.candidate = routing, production, candidate
+        self._record = record
+        self._has_same_rows = _take_the_same_rows(candidate, production)
+        self._has_same_values = production.release.view_columns == candidate.release.view_columns
+        self.shadows = ShadowQueue(record) if routing.has_shadow else None
+
+    def close(self) -> None:
+        """End the thread of the shadow after what it has in hand."""
+        if self.shadows is not None:
+            self.shadows.close()
+
+    def answer(self, rows: Sequence[Row], context: RequestContext, new_id: NewId) -> list[Answered]:
+        """The answers to the rows of a request in a split, each by the version of its unit."""
+        return [self._answer(row, context, new_id) for row in rows]
+
+    def shadow(self, rows: Sequence[Row], context: RequestContext, answered: Sequence[Answered]) -> None:
+        """Let the candidate predict rows that Production has answered, later and in a thread of its own."""
+        assert self.shadows is not None
+        whole = Assignment("production", None, 1.0)
+        for row, one in zip(rows, answered, strict=True):
+            if self._can_compare(row):
+                self._put_beside("candidate", row, context, self._tags(whole), one.answer["prediction_id"])
+
+    def _answer(self, row: Row, context: RequestContext, new_id: NewId) -> Answered:
+        assignment = assign(self.routing, self._unit_of(row, context))
+        if not self._can_compare(row):
+            assignment = Assignment("production", assignment.unit, 1.0, assignment.is_override)
+        tags = self._tags(assignment)
+        if assignment.variant == "candidate":
+            try:
+                answered = self.candidate.answer_one(self._adapted(row), context, new_id, tags)
+            except Exception as failure:  # noqa: BLE001  whatever a new version raises, Production can answer
+                self._log_failure(self.candidate, row, context, tags, failure, new_id)
+                assignment = replace(assignment, variant="production", probability=1.0)
+                tags = self._tags(assignment)
+            else:
+                answered.version = self.candidate.release.version
+                self._put_beside("production", row, context, tags, answered.answer["prediction_id"])
+                return answered
+        answered = self._answer_by_production(row, context, tags, new_id)
+        if self._can_compare(row) and assignment.probability < 1:
+            self._put_beside("candidate", row, context, tags, answered.answer["prediction_id"])
+        return answered
+
+    def _answer_by_production(self, row: Row, context: RequestContext, tags: RolloutTags, new_id: NewId) -> Answered:
+        try:
+            return self.production.answer_one(row, context, new_id, tags)
+        except Problem as problem:
+            if is_server_error(problem.status):
+                self._log_failure(self.production, row, context, tags, problem, new_id)
+            raise
+
+    def _unit_of(self, row: Row, context: RequestContext) -> str | None:
+        """The unit of a row: by default its request."""
+        if self.routing.unit is None:
+            return context.request_id
+        value = row.get(self.routing.unit)
+        return None if value is None else str(value)
+
+    def _tags(self, assignment: Assignment) -> RolloutTags:
+        routing = self.routing
+        return RolloutTags(
+            experiment=routing.experiment,
+            salt=routing.salt,
+            variant=assignment.variant,
+            unit=assignment.unit,
+            probability=assignment.probability,
+            override=assignment.is_override,
+        )
+
+    def _can_compare(self, row: Row) -> bool:
+        """Whether the candidate can predict the row: feature values given for other features say nothing to it."""
+        return self._has_same_values or row.get("features") is None
+
+    def _adapted(self, row: Row) -> Row:
+        return row if self._has_same_rows else self.candidate.adapt(row)
+
+    def _put_beside(self, variant: str, row: Row, context: RequestContext, tags: RolloutTags, answer_id: str) -> None:
+        if self.shadows is None:
+            return
+        predictor = self.candidate if variant == "candidate" else self.production
+        beside = replace(tags, variant=variant, role="shadow", answer_id=answer_id, seconds=None)
+        adapt = self.candidate.adapt if variant == "candidate" and not self._has_same_rows else None
+        self.shadows.put(Beside(predictor, row, context, beside, adapt))
+
+    def _log_failure(
+        self,
+        predictor: Predictor,
+        row: Row,
+        context: RequestContext,
+        tags: RolloutTags,
+        failure: Exception,
+        new_id: NewId,
+    ) -> None:
+        failed = replace(tags, role="failed")
+        text = f"{type(failure).__name__}: {failure}"
+        self._record(predictor.failure_line(row, context, failed, text, new_id))
+
+
+def _take_the_same_rows(candidate: Predictor, production: Predictor) -> bool:
+    """Whether a row that Production has checked needs no other check for the candidate."""
+    ours, theirs = candidate.release, production.release
+    return (
+        ours.contract == theirs.contract
+        and ours.entity_columns == theirs.entity_columns
+        and candidate.models.properties == production.models.properties
+    )

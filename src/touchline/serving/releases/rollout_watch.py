@@ -1,0 +1,77 @@
+"""A running rollout, watched by the server: guardrails at every look, outcomes by a check in a process of its own."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+from touchline.errors import RolloutConflict, TouchlineError
+from touchline.rollout import EventNote, GuardrailResult, GuardrailWatch, RolloutRecords, RolloutState
+from touchline.serving.releases.release_slot import ReleaseSlot
+from touchline.storage import Database
+
+_log = logging.getLogger("touchline.serving.releases.rollout_watch")
+
+# Between checks: after new outcomes, and without any, for what time alone decides.
+_OUTCOMES_SECONDS: Final = 60.0
+_LONGEST_SECONDS: Final = 600.0
+
+
+class RolloutWatch:
+    """Ends a rollout whose guardrail is breached, and asks for the checks that weigh outcomes.
+
+    A breach needs no stage change, since Production is as before. It belongs in the thread that follows the journal.
+    """
+
+    def __init__(self, database: Database, slot: ReleaseSlot, start_check: Callable[[], None]) -> None:
+        self._records = RolloutRecords(database, slot.project)
+        self._database, self._slot, self._start_check = database, slot, start_check
+        self._state: RolloutState | None = None
+        self._guardrails: GuardrailWatch | None = None
+        self._outcomes, self._checked_at = 0, time.monotonic()
+
+    def look(self) -> None:
+        """One look; a database that is away is tried again at the next one."""
+        traffic = self._slot.traffic
+        if traffic is None:
+            self._state = self._guardrails = None
+            return
+        try:
+            if self._state is None or self._guardrails is None or self._has_moved(self._state):
+                self._state = self._records.running()
+            if self._state is not None:
+                self._look_at(self._state)
+        except RolloutConflict:
+            self._state = None
+        except TouchlineError as away:
+            _log.warning("%s: the rollout cannot be watched: %s", self._slot.project, away)
+
+    def _has_moved(self, state: RolloutState) -> bool:
+        traffic = self._slot.traffic
+        return traffic is not None and traffic.routing != state.routing
+
+    def _look_at(self, state: RolloutState) -> None:
+        if self._guardrails is None or self._guardrails.experiment.id != state.experiment.id:
+            self._guardrails = GuardrailWatch(self._database, state.experiment)
+        if state.rule.mode != "holdout":
+            for result in self._guardrails.check(self._slot.wall()):
+                if result.verdict == "harmful":
+                    self._abort(state, result)
+                    return
+        self._request_check()
+
+    def _abort(self, state: RolloutState, breach: GuardrailResult) -> None:
+        note = EventNote(f"a guardrail was breached: {breach.message}", "server")
+        self._records.add(state, "aborted", note, clock=self._slot)
+        self._state = None
+        self._slot.refresh()  # at once, not at the next look
+        _log.error("%s: rollout %d was aborted: %s", self._slot.project, state.experiment.number, breach.message)
+
+    def _request_check(self) -> None:
+        outcomes, waited = sum(self._slot.meter.outcomes.values()), time.monotonic() - self._checked_at
+        is_due = waited >= _LONGEST_SECONDS or (outcomes != self._outcomes and waited >= _OUTCOMES_SECONDS)
+        if is_due:
+            self._outcomes, self._checked_at = outcomes, time.monotonic()
+            self._start_check()

@@ -1,0 +1,45 @@
+"""`/api/alerts`: incidents over HTTP, and who may silence them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from httpx import Client
+
+from tests.api.builders import a_home
+from touchline.alerts import Alerting, Observation, report_state
+from touchline.clock import SystemClock
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def incident(shop: Path) -> str:
+    home = a_home(shop)
+    observation = Observation("stale_data", "visits", is_wrong=True, happened="visits is old", next_command="ingest")
+    opened = report_state(Alerting(home.database, "shop", None, SystemClock()), observation)
+    home.database.close()
+    assert opened is not None
+    return opened.id
+
+
+def test_incidents_are_listed_shown_and_silenced(client: Client, incident: str) -> None:
+    (listed,) = client.get("/api/projects/shop/alerts").json()
+    assert (listed["id"], listed["status"], listed["silence"]) == (incident, "open", None)
+    assert listed["signals"][0]["happened"] == "visits is old"
+    assert client.get(f"/api/alerts/{incident[-6:]}").json()["id"] == incident
+    end = SystemClock().wall() + timedelta(hours=4)
+    body = {"reason": "known", "actor": "ann", "ends_at": end.isoformat()}
+    silenced = client.post(f"/api/projects/shop/alerts/{incident}/silence", json=body)
+    assert silenced.json()["silence"]["reason"] == "known"
+
+
+def test_a_wrong_request_is_refused_with_the_reason(client: Client, incident: str) -> None:
+    assert client.get("/api/alerts/ZZZZZZ9").status_code == 404
+    body = {"reason": "known", "actor": "ann", "ends_at": "2020-01-01T00:00:00Z"}
+    refused = client.post(f"/api/alerts/{incident}/silence", json=body)
+    assert refused.status_code == 422
+    assert "is not after now" in refused.text
+    assert client.post(f"/api/alerts/{incident}/silence", json={"reason": "known"}).status_code == 422

@@ -1,0 +1,69 @@
+"""The server ends a rollout whose guardrail is breached, and leaves rare failures alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from tests.predictions.builders import a_row, write_rows
+from tests.rollout.life import Life
+from tests.serving.builders import FAST_LOG, on_loopback, wait_for
+from tests.serving.bundles import PROJECT
+from touchline.registry import Journal, Releases
+from touchline.rollout import GuardrailWatch, Rollout, RolloutState
+from touchline.serving import JournalReleases, Limits, ServedProject, Server, ServerOptions, create_app
+from touchline.storage.ulids import ulid_at
+
+CANARY = Rollout(mode="canary", unit="example_id", steps=(50, 100), min_days=1)
+
+
+@contextmanager
+def a_server(life: Life) -> Iterator[Server]:
+    releases = JournalReleases(PROJECT, Journal(life.database, life.clock), Releases(life), rollouts=life.records)
+    options = ServerOptions(Limits(poll_seconds=0.02, lag_seconds=60.0), FAST_LOG)
+    project = ServedProject(PROJECT, releases, life.clock)
+    app = create_app([project], database=life.database, spool=life.folder / "spool", options=options)
+    with on_loopback(app):
+        yield app
+
+
+def rows_of(life: Life, state: RolloutState, variant: str, role: str, count: int, *, minute: int = 0) -> None:
+    same = {"project": PROJECT, "experiment": state.experiment.id, "probability": 0.5, "seconds": 0.001}
+    start = ulid_at(life.clock.wall() + timedelta(minutes=minute))[:10]
+    rows = []
+    for _ in range(count):
+        life.count += 1
+        rows.append(a_row(f"{start}{life.count:016d}", **same, variant=variant, role=role, unit=f"u{life.count}"))
+    write_rows(life.database, rows)
+
+
+def test_a_breached_guardrail_ends_the_rollout_in_the_running_server(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    state = life.start(CANARY)
+    with a_server(life) as server:
+        slot = server.serving.slots[PROJECT]
+        wait_for(lambda: slot.traffic)
+        rows_of(life, state, "candidate", "answer", 60)
+        rows_of(life, state, "production", "answer", 60)
+        rows_of(life, state, "candidate", "failed", 3)  # fewer than 5 events: a slow hour, no verdict
+        slot.refresh()
+        assert life.ended is None
+        rows_of(life, state, "candidate", "failed", 27)
+        wait_for(lambda: slot.traffic is None)
+    assert life.ended == "aborted"
+    assert life.records.newest().events[-1].actor == "server"  # type: ignore[union-attr]
+
+
+def test_a_watch_that_remembers_counts_as_one_that_reads_everything(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    state = life.start(CANARY)
+    watch = GuardrailWatch(life.database, state.experiment)
+    for minute in range(4):
+        rows_of(life, state, "candidate", "answer", 5, minute=minute)
+        rows_of(life, state, "candidate", "failed", 2, minute=minute)
+        found = watch.check(life.clock.wall() + timedelta(minutes=minute + 0.5))  # older than a minute: remembered
+        anew = GuardrailWatch(life.database, state.experiment).check()
+        assert [result.measured for result in found] == [result.measured for result in anew]
+    assert found[0].measured == "failed: candidate 28.57% of 28, Production none yet"

@@ -1,0 +1,191 @@
+"""Rollouts that are refused, outcomes that do not count, splits that are broken."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.predictions.builders import a_row, write_rows
+from tests.rollout.life import START, Life
+from tests.serving.bundles import PROJECT
+from touchline.errors import RolloutRefused
+from touchline.predictions import Outcome, OutcomeRecords
+from touchline.rollout import Rollout
+from touchline.rollout.outcome_pairs import class_number
+
+SHADOW = Rollout(mode="shadow", min_days=1)
+AB = Rollout(mode="ab", unit="example_id", steps=(50, 100), min_days=1)
+HALF = np.full(40, 0.5)
+
+
+def test_only_the_version_in_staging_beside_a_production_is_rolled_out_and_one_at_a_time(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    with pytest.raises(RolloutRefused, match="version 1: no rollout was started, because it is in Production"):
+        life.start(SHADOW, version=1)
+    life.start(SHADOW)
+    with pytest.raises(RolloutRefused, match="another one runs: that of version 2, since 2024-01-01"):
+        life.start(SHADOW)
+    empty = Life(tmp_path / "empty")
+    empty.move(1, "Archived")
+    with pytest.raises(RolloutRefused, match="nothing is in Production to compare it with"):
+        empty.start(SHADOW)
+
+
+def test_a_unit_that_is_no_field_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RolloutRefused, match=r"its unit 'x9' is no field of a request\. Known: example_id, x0"):
+        Life(tmp_path).start(Rollout(mode="ab", unit="x9"))
+
+
+def test_a_unit_that_shares_outcomes_is_refused_from_the_log_and_ended_when_seen(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    same = {"project": PROJECT, "example_id": "match-7"}
+    write_rows(life.database, [a_row(f"{n:026d}", **same, inputs={"x0": n}, request_id=f"r{n}") for n in range(2)])
+    refusal = "its unit x0 shares outcomes: example match-7 was predicted for 2 units"
+    with pytest.raises(RolloutRefused, match=refusal):
+        life.start(Rollout(mode="ab", unit="x0"))
+    with pytest.raises(RolloutRefused, match="its unit the request shares outcomes"):
+        life.start(Rollout(mode="ab"))
+    life.start(AB)
+    life.count = 100
+    life.predict(HALF[:2], HALF[:2], units=["anna", "ben"], examples=["match-8", "match-8"])
+    life.check()
+    assert life.ended == "aborted"
+    assert "asked for example match-8" in life.report().sentence
+
+
+def test_without_outcomes_a_rollout_says_so_and_ends_undecided(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    state = life.start(SHADOW)
+    assert state.experiment.plan is not None
+    assert "No outcome of a prediction has arrived in the last 90 days" in state.experiment.plan["sentence"]
+    life.predict(HALF, HALF)
+    assert life.report().sentence.startswith("Undecided: no outcome has arrived yet")
+    assert "40 predictions wait for their outcome" in life.report().sentence
+    life.clock.instant += timedelta(days=91)
+    life.check()
+    assert life.ended == "kept"
+
+
+def test_what_was_known_before_the_prediction_or_is_no_class_does_not_count(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.clock.instant += timedelta(days=2)
+    life.start(SHADOW)
+    early, other, good = life.predict(HALF[:3], HALF[:3])
+    told = OutcomeRecords(life.database, PROJECT)
+    known = [Outcome("yes", example_id=early, label_timestamp=START), Outcome("perhaps", example_id=other)]
+    told.record([*known, Outcome("no", example_id=good)], source="tests", now=life.clock.now() + timedelta(hours=1))
+    evidence = life.report().evidence
+    assert (evidence.units, evidence.left_out.early, evidence.left_out.other_label) == (1, 1, 1)
+
+
+def test_the_last_prediction_of_an_example_counts_and_once(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.start(SHADOW)
+    life.predict(np.array([0.9]), np.array([0.5]), examples=["e"])
+    life.predict(np.array([0.6]), np.array([0.5]), examples=["e"])
+    life.clock.instant += timedelta(days=1)
+    life.tell([("e", "yes")])
+    evidence = life.report().evidence
+    assert evidence.test is not None
+    assert (evidence.units, evidence.left_out.repeated) == (1, 1)
+    assert evidence.test.gain == pytest.approx(np.log(0.6 / 0.5))
+
+
+def test_a_corrected_outcome_is_counted_as_corrected(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.start(SHADOW)
+    life.predict(np.array([0.8]), np.array([0.5]), examples=["e"])
+    life.clock.instant += timedelta(days=1)
+    for label, gain in (("yes", 0.8), ("no", 0.2)):
+        life.tell([("e", label)])
+        evidence = life.report().evidence
+        assert evidence.test is not None
+        assert evidence.test.gain == pytest.approx(np.log(gain / 0.5))
+    assert life.report().evidence.corrected == 1
+    assert "1 outcomes were corrected afterwards" in life.report().sentence
+
+
+def test_a_prediction_counts_once_it_is_mature_however_early_its_outcome_comes(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.start(Rollout(mode="shadow", maturity=timedelta(days=10)))
+    examples = life.predict(HALF, HALF)
+    life.clock.instant += timedelta(days=1)
+    life.tell([(examples[0], "yes")])  # sales are known at once, what is no sale only in the end
+    assert life.report().evidence.units == 0
+    life.clock.instant += timedelta(days=9)
+    life.tell([(example, "no") for example in examples[1:]])
+    assert life.report().evidence.units == 40
+
+
+def test_a_day_counts_as_one_once_it_is_complete_and_one_day_decides_nothing(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.start(Rollout(mode="shadow", cluster=True, min_days=0))
+    examples = life.predict(np.full(40, 0.99), np.full(40, 0.01))
+    life.clock.instant += timedelta(days=1)
+    life.tell([(example, "yes") for example in examples[1:]])
+    assert (life.report().evidence.units, life.report().evidence.left_out.unfinished) == (0, 39)
+    life.clock.instant += timedelta(days=8)  # a match that is put off does not hold its day up for ever
+    report = life.report()
+    assert (report.evidence.units, report.evidence.examples, report.verdict) == (1, 39, "undecided")
+
+
+@pytest.mark.parametrize(("action", "end"), [("hold", None), ("abort", "aborted"), ("warn", None)])
+def test_a_broken_ratio_acts_as_declared(tmp_path: Path, action: str, end: str | None) -> None:
+    life = Life(tmp_path)
+    state = life.start(AB.model_copy(update={"on_sample_ratio": action}))
+    same = {"project": PROJECT, "experiment": state.experiment.id, "salt": "s", "probability": 0.5, "override": False}
+    variants = ["candidate"] * 300 + ["production"] * 700
+    rows = [a_row(f"{n:026d}", **same, unit=f"u{n}", example_id=f"e{n}", variant=v) for n, v in enumerate(variants)]
+    write_rows(life.database, rows)
+    report = life.check()
+    assert report is not None
+    assert life.ended == end
+    assert report.evidence.ratio is not None
+    assert report.evidence.ratio.is_broken
+    assert (report.status == "held") == (action == "hold")
+
+
+def test_all_outcomes_in_one_arm_decide_nothing(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.start(AB)
+    examples = life.predict(np.full(200, 0.99), np.full(200, 0.01))
+    with life.database.connect() as connection:
+        query = "SELECT example_id FROM predictions WHERE variant = 'candidate' AND role = 'answer'"
+        answered = {row[0] for row in connection.exec_driver_sql(query)}
+    life.clock.instant += timedelta(days=1)
+    life.tell([(example, "no") for example in examples if example in answered])
+    report = life.check()
+    assert report is not None
+    assert (report.evidence.losses, report.verdict, report.status) == (None, "undecided", "held")
+    assert "units with an outcome are the candidate's where 50% were planned" in report.state.events[-1].message
+
+
+def test_a_model_that_is_sure_and_wrong_is_found_worse_and_one_that_always_says_half_is_judged(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.start(Rollout(mode="shadow", min_days=0))
+    for _ in range(3):
+        life.a_day(100, candidate=np.zeros(100), production=np.full(100, 0.5), truth=np.full(100, 0.5))
+        life.check()
+    assert life.ended == "aborted"
+
+
+@pytest.mark.parametrize(
+    ("label", "classes", "number"),
+    [
+        ("yes", ("no", "yes"), 1),
+        (True, ("false", "true"), 1),
+        (0, ("0", "1"), 0),
+        (1.0, ("0", "1"), 1),
+        (0.5, ("0",), None),
+    ],
+)
+def test_a_label_names_its_class_whatever_its_type(label: object, classes: tuple[str, ...], number: int | None) -> None:
+    assert class_number(label, classes) == number  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
