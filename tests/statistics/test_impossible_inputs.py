@@ -15,6 +15,7 @@ NAN, INF = float("nan"), float("inf")
 TEN = np.arange(10.0)
 LEVELS = np.arange(10) % 3
 GAINS = statistics.paired_gains([0.5, 0.6], [0.5, 0.5], [1, 0])
+COUNTED = statistics.TwoWitnesses.start(statistics.WitnessRule()).update(GAINS)
 
 # For each function: calls that must be refused.
 IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
@@ -127,6 +128,14 @@ IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
     "kolmogorov_smirnov": [
         lambda: statistics.kolmogorov_smirnov(TEN, np.array([])),
         lambda: statistics.kolmogorov_smirnov(TEN, np.array([INF])),
+    ],
+    "decide_at_end": [
+        lambda: statistics.decide_at_end(statistics.TwoWitnesses.start(statistics.WitnessRule(reserved=1.0))),
+    ],
+    "decide_at_end_by_cluster": [
+        lambda: statistics.decide_at_end_by_cluster(COUNTED, [0.1], ["a"]),
+        lambda: statistics.decide_at_end_by_cluster(COUNTED, [NAN, 0.1], ["a", "b"]),
+        lambda: statistics.decide_at_end_by_cluster(COUNTED, GAINS.values, ["a"]),
     ],
     "number_levels": [lambda: statistics.number_levels(np.array([["a"]]))],
     "mid_ranks": [lambda: statistics.mid_ranks(np.array([])), lambda: statistics.mid_ranks(np.array([NAN]))],
