@@ -12,6 +12,7 @@ from touchline.automation.pipeline import run_pipeline as run_pipeline
 from touchline.automation.plan import RunPlan as RunPlan
 from touchline.automation.plan import plan_run as plan_run
 from touchline.automation.production_drift import check_production_drift as check_production_drift
+from touchline.automation.production_performance import check_production_performance as check_production_performance
 from touchline.automation.promotion import Promotion as Promotion
 from touchline.automation.promotion import preview_version as preview_version
 from touchline.automation.promotion import promote_version as promote_version

@@ -17,6 +17,7 @@ from touchline.rollout.guardrails import GuardrailWatch as GuardrailWatch
 from touchline.rollout.guardrails import check_guardrails as check_guardrails
 from touchline.rollout.outcome_pairs import LeftOut as LeftOut
 from touchline.rollout.outcome_pairs import OutcomePairs as OutcomePairs
+from touchline.rollout.outcome_pairs import class_number as class_number
 from touchline.rollout.plan import RolloutPlan as RolloutPlan
 from touchline.rollout.plan import make_plan as make_plan
 from touchline.rollout.records import ENDS as ENDS
