@@ -42,7 +42,8 @@ def test_new_levels_and_vanished_values_are_drift() -> None:
     rows[:200, 1] = np.nan
     rows[:200, 2] = -1
     elo, goals, ground = check_columns(profile, rows)
-    assert max(goals.p_adjusted, ground.p_adjusted) < 1e-6 < elo.p_adjusted
+    assert max(goals.p_adjusted, ground.p_adjusted) < 1e-4 < elo.p_adjusted
+    assert (ground.new_levels, goals.reference_nulls) == (200, 0)
     assert (goals.rows, goals.nulls) == (200, 200)
     assert ground.distance == pytest.approx(0.5, abs=0.05)
 
