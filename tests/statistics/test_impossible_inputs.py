@@ -129,6 +129,24 @@ IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
         lambda: statistics.kolmogorov_smirnov(TEN, np.array([])),
         lambda: statistics.kolmogorov_smirnov(TEN, np.array([INF])),
     ],
+    "class_losses": [
+        lambda: statistics.class_losses([0.5, 1.5], "log_loss"),
+        lambda: statistics.class_losses([[0.5, 0.6]], "brier"),
+        lambda: statistics.class_losses([0.5], "log_loss", 0.0),
+    ],
+    "largest_loss": [
+        lambda: statistics.largest_loss("log_loss", 2, 0.0),
+        lambda: statistics.largest_loss("brier", 1),
+    ],
+    "value_gains": [
+        lambda: statistics.value_gains([1.0], [NAN], [1.0], bounds=(0.0, 2.0), spread=1.0, loss="mse"),
+        lambda: statistics.value_gains([1.0], [1.0], [1.0], bounds=(2.0, 0.0), spread=1.0, loss="mse"),
+        lambda: statistics.value_gains([1.0], [1.0], [1.0], bounds=(0.0, 2.0), spread=0.0, loss="mae"),
+    ],
+    "value_losses": [
+        lambda: statistics.value_losses([1.0, NAN], [1.0, 2.0], "mse"),
+        lambda: statistics.value_losses([1.0], [1.0, 2.0], "mae"),
+    ],
     "decide_at_end": [
         lambda: statistics.decide_at_end(statistics.TwoWitnesses.start(statistics.WitnessRule(reserved=1.0))),
     ],
