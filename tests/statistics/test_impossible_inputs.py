@@ -73,6 +73,20 @@ IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
         lambda: statistics.paired_gains([0.5], [0.5], [NAN]),
         lambda: statistics.paired_gains([0.5], [0.5], [1], clip=0.0),
     ],
+    "class_losses": [lambda: statistics.class_losses([[0.5, 0.6]], "brier")],
+    "largest_loss": [
+        lambda: statistics.largest_loss("log_loss", 1),
+        lambda: statistics.largest_loss("log_loss", 2, clip=0.0),
+    ],
+    "value_gains": [
+        lambda: statistics.value_gains([1.0], [1.0, 2.0], [1.0], bounds=(0.0, 1.0), spread=1.0, loss="mse"),
+        lambda: statistics.value_gains([NAN], [1.0], [1.0], bounds=(0.0, 1.0), spread=1.0, loss="mse"),
+        lambda: statistics.value_gains([1.0], [1.0], [1.0], bounds=(0.0, 1.0), spread=0.0, loss="mae"),
+    ],
+    "value_losses": [
+        lambda: statistics.value_losses([NAN], [1.0], "mse"),
+        lambda: statistics.value_losses([1.0, 2.0], [1.0], "mae"),
+    ],
     "day_gains": [lambda: statistics.day_gains(GAINS, ["sat"])],
     "within_day_correlation": [lambda: statistics.within_day_correlation(GAINS, [["sat", "sun"]])],
     "outcomes_needed": [
