@@ -16,7 +16,6 @@ from typing import Literal
 
 import numpy as np
 
-from simulations.year import FULL, PLAIN, RIVAL, TEST, WEEKS, WINDOW, Array, Columns, Stream, World
 from touchline.registry import Evidence, Gate, Look, ReferenceModel, RefreshEvidence, check_gates
 from touchline.registry.gates.evidence import NO_LOOK
 from touchline.statistics import (
@@ -29,6 +28,8 @@ from touchline.statistics import (
     decide_at_end,
     paired_gains,
 )
+
+from .year import FULL, PLAIN, RIVAL, TEST, WEEKS, WINDOW, Array, Columns, Stream, World
 
 MARGIN = 0.01
 GATES = (Gate.improves("log_loss", margin=MARGIN),)
