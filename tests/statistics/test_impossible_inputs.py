@@ -73,6 +73,20 @@ IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
         lambda: statistics.paired_gains([0.5], [0.5], [NAN]),
         lambda: statistics.paired_gains([0.5], [0.5], [1], clip=0.0),
     ],
+    "class_losses": [lambda: statistics.class_losses([[0.5, 0.6]], "brier")],
+    "largest_loss": [
+        lambda: statistics.largest_loss("log_loss", 1),
+        lambda: statistics.largest_loss("log_loss", 2, clip=0.0),
+    ],
+    "value_gains": [
+        lambda: statistics.value_gains([1.0], [1.0, 2.0], [1.0], bounds=(0.0, 1.0), spread=1.0, loss="mse"),
+        lambda: statistics.value_gains([NAN], [1.0], [1.0], bounds=(0.0, 1.0), spread=1.0, loss="mse"),
+        lambda: statistics.value_gains([1.0], [1.0], [1.0], bounds=(0.0, 1.0), spread=0.0, loss="mae"),
+    ],
+    "value_losses": [
+        lambda: statistics.value_losses([NAN], [1.0], "mse"),
+        lambda: statistics.value_losses([1.0, 2.0], [1.0], "mae"),
+    ],
     "day_gains": [lambda: statistics.day_gains(GAINS, ["sat"])],
     "within_day_correlation": [lambda: statistics.within_day_correlation(GAINS, [["sat", "sun"]])],
     "outcomes_needed": [
@@ -128,24 +142,6 @@ IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
     "kolmogorov_smirnov": [
         lambda: statistics.kolmogorov_smirnov(TEN, np.array([])),
         lambda: statistics.kolmogorov_smirnov(TEN, np.array([INF])),
-    ],
-    "class_losses": [
-        lambda: statistics.class_losses([0.5, 1.5], "log_loss"),
-        lambda: statistics.class_losses([[0.5, 0.6]], "brier"),
-        lambda: statistics.class_losses([0.5], "log_loss", 0.0),
-    ],
-    "largest_loss": [
-        lambda: statistics.largest_loss("log_loss", 2, 0.0),
-        lambda: statistics.largest_loss("brier", 1),
-    ],
-    "value_gains": [
-        lambda: statistics.value_gains([1.0], [NAN], [1.0], bounds=(0.0, 2.0), spread=1.0, loss="mse"),
-        lambda: statistics.value_gains([1.0], [1.0], [1.0], bounds=(2.0, 0.0), spread=1.0, loss="mse"),
-        lambda: statistics.value_gains([1.0], [1.0], [1.0], bounds=(0.0, 2.0), spread=0.0, loss="mae"),
-    ],
-    "value_losses": [
-        lambda: statistics.value_losses([1.0, NAN], [1.0, 2.0], "mse"),
-        lambda: statistics.value_losses([1.0], [1.0, 2.0], "mae"),
     ],
     "decide_at_end": [
         lambda: statistics.decide_at_end(statistics.TwoWitnesses.start(statistics.WitnessRule(reserved=1.0))),

@@ -142,7 +142,6 @@ def class_losses(probabilities: ArrayLike, loss: Loss, clip: float = CLIP) -> Fl
     >>> class_losses([[0.2, 0.8]], "brier").round(2).tolist()
     [[0.64, 0.04]]
     """
-    open_probability("Losses of classes", "clip", clip)
     return _losses(_probability_rows(probabilities), loss, clip)
 
 
@@ -152,9 +151,9 @@ def largest_loss(loss: Loss, classes: int, clip: float = CLIP) -> float:
     >>> round(largest_loss("log_loss", 2), 2), largest_loss("brier", 3)
     (5.3, 2.0)
     """
-    open_probability("The largest loss", "clip", clip)
     if classes < 2:
-        raise InvalidSample("The largest loss", f"{classes} classes", "2 classes or more")
+        raise InvalidSample("The largest loss", f"{classes} class", "2 classes or more")
+    open_probability("The largest loss", "clip", clip)
     if loss == "log_loss":
         return -log(clip)
     return 2.0 if loss == "brier" and classes > 2 else 1.0

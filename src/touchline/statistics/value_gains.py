@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from touchline.errors import InvalidSample
 from touchline.statistics.gains import Gains
-from touchline.statistics.samples import FloatArray, finite_sample, paired_samples
+from touchline.statistics.samples import FloatArray, finite_sample
 
 ValueLoss = Literal["mse", "mae"]
 _STATISTIC = "Gains of predicted numbers"
@@ -56,7 +56,10 @@ def value_losses(predictions: ArrayLike, outcomes: ArrayLike, loss: ValueLoss) -
     >>> value_losses([1.0, 4.0], [3.0, 3.0], "mae").tolist()
     [2.0, 1.0]
     """
-    observed, predicted = paired_samples("Losses of predicted numbers", outcomes, predictions, least=0)
+    predicted, observed = (finite_sample(_STATISTIC, values, least=0) for values in (predictions, outcomes))
+    if predicted.shape != observed.shape:
+        shapes = f"{predicted.shape} and {observed.shape}"
+        raise InvalidSample(_STATISTIC, f"values of shapes {shapes}", "one prediction an outcome")
     apart = observed - predicted
     return np.asarray(apart**2 if loss == "mse" else np.abs(apart))
 
