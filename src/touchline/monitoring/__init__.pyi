@@ -31,6 +31,8 @@ from touchline.monitoring.performance import mature_rows as mature_rows
 from touchline.monitoring.performance import with_estimate as with_estimate
 from touchline.monitoring.performance_reports import PerformanceReports as PerformanceReports
 from touchline.monitoring.release_drift import check_release_drift as check_release_drift
+from touchline.monitoring.report_page import MonitoringReport as MonitoringReport
+from touchline.monitoring.report_page import monitoring_page as monitoring_page
 from touchline.monitoring.spec import Drift as Drift
 from touchline.monitoring.spec import Monitoring as Monitoring
 from touchline.monitoring.spec import Performance as Performance

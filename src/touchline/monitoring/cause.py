@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -30,6 +31,7 @@ _UNDRIFTED: Final = 0.6
 _BLOCK_GAIN: Final = 0.05
 _SMALLEST_CHANGE: Final = 1e-9
 _SHARES_ALPHA: Final = 1e-3
+_ERRORS: Final = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,8 @@ class CauseReport:
     @property
     def message(self) -> str:
         """One sentence, with the next step."""
+        if not (isfinite(self.before) and isfinite(self.after)):
+            return f"Not enough data to explain a loss: {' '.join(self.facts)}"
         change = f"{self.score} went from {self.before:.4g} to {self.after:.4g}"
         since = f" since about {self.onset_on}" if self.onset_on else ""
         if self.after - self.before <= _SMALLEST_CHANGE:
@@ -152,10 +156,10 @@ class _Comparison:
             places = [self.model.columns.index(member) for member in members]
             share = self._share_left_out(places)
             best = max(causes[member].share for member in members)
-            drifted = [member for member in members if member in self.model.drifted]
-            is_wrong = len(drifted) >= 2 or share * _UNDRIFTED > best
-            if is_wrong and share > best + _BLOCK_GAIN:
-                detail = f"without its {len(members)} columns the loss changes by {1 - share:.0%} of it"
+            has_drifted = sum(member in self.model.drifted for member in members) >= 2
+            share *= 1.0 if has_drifted else _UNDRIFTED
+            if share > best + _BLOCK_GAIN:
+                detail = f"its {len(members)} columns are wrong together, or belong to other rows"
                 blocks.append(Cause("block", name, min(1.0, share), detail))
         return [*causes.values(), *blocks]
 
@@ -202,6 +206,8 @@ class _Comparison:
         """The slice of each column that holds more of the excess loss than its share of the rows."""
         causes = []
         for place, name in enumerate(self.model.columns):
+            if name in self.model.drifted:  # its cells hold other rows than before: the column itself is the cause
+                continue
             is_category = name in self.model.levels
             old, new = self.old.vectors[:, place], self.new.vectors[:, place]
             edges = np.empty(0)
@@ -223,7 +229,10 @@ class _Comparison:
         if before.sum() < _LEAST_SLICE or after.sum() < _LEAST_SLICE:
             return 0.0, 0.0, cell
         rows = float(after.mean())
-        share = (float(self.losses[1][after].mean()) - float(self.losses[0][before].mean())) * rows / self.change
+        new, old = self.losses[1][after], self.losses[0][before]
+        # The least excess that chance leaves: of many small slices one is always high.
+        error = float(np.sqrt(new.var() / len(new) + old.var() / len(old)))
+        share = (float(new.mean() - old.mean()) - _ERRORS * error) * rows / self.change
         return (share - rows) / max(1 - rows, 1e-9) if rows < 0.95 else 0.0, rows, cell
 
     def class_shares(self) -> list[Cause]:
