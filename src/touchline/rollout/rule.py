@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from touchline.rollout.routing import RoutingMode, Variant
 from touchline.rollout.spec import Guardrail, Metric, SampleRatioAction
@@ -44,6 +44,7 @@ class RolloutRule:
     unit: str | None = None
     has_clusters: bool = False
     steps: tuple[int, ...] = (100,)
+    needs: Literal["better", "not_worse"] = "better"
     needs_approval: bool = False
     counts_each: bool = False
     alpha: float = 0.05

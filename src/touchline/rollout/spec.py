@@ -77,6 +77,9 @@ class Rollout(BaseModel):
 
     mode: Mode = "shadow"
     steps: Annotated[tuple[Share, ...], Field(min_length=1)] = (10, 25, 50, 100)
+    needs: Literal["better", "not_worse"] = Field(
+        default="better", description="what has to be shown; not_worse, by the margin, where a gate has shown the gain"
+    )
     approval: bool = Field(default=False, description="each step waits for `touchline rollout approve`")
     unit: str | None = Field(
         default=None,

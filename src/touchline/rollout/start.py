@@ -86,6 +86,7 @@ def rule_of(
         unit=declared.unit if is_split else None,
         has_clusters=declared.cluster and not is_split,
         steps=declared.steps if is_split else (100,),
+        needs=declared.needs,
         needs_approval=declared.approval,
         alpha=declared.alpha,
         margin=declared.margin or Rollout.MARGIN,
