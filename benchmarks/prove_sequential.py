@@ -84,7 +84,8 @@ _CLUSTERED: Final[dict[str, Case]] = {
 def found(runs: int) -> bool:
     """Better models: how many runs find them and how early, match by match and by day."""
     print(f"Better models, {runs} runs of {_MATCHES} matches")
-    print(f"{'case':<38}{'mean gain':>10}{'sequence':>10}{'with the end':>14}{'median':>8}{'fixed n, 80 %':>15}   other rules alone")
+    columns = f"{'sequence':>10}{'with the end':>14}{'median':>8}{'fixed n, 80 %':>15}   other rules alone"
+    print(f"{'case':<38}{'mean gain':>10}{columns}")
     holds = True
     for name, (case, least) in _BETTER.items():
         results = decisions(case, runs=runs, matches=_MATCHES)
@@ -150,7 +151,9 @@ def splits(runs: int) -> bool:
 
 def clustered_splits(runs: int) -> bool:
     """Split where outcomes come in clusters: users who keep their model, and match days in common."""
-    print(f"Split in clusters of 3 to 10 outcomes, {runs} runs of 10,000 outcomes, share 50 %, with the test at the end")
+    print(
+        f"Split in clusters of 3 to 10 outcomes, {runs} runs of 10,000 outcomes, share 50 %, with the test at the end"
+    )
     holds = True
     for kind in ("users", "days"):
         for name, case in _CLUSTERED.items():
@@ -239,7 +242,10 @@ def _print_found(name: str, results: Sequence[Decision], fixed: float) -> int:
     mean = float(np.mean([run.mean for run in results]))
     share = len(hits) / len(results)
     at_end = float(np.mean([run.at_end == "better" for run in results]))
-    print(f"{name:<38}{mean:>+10.4f}{share:>10.1%}{at_end:>14.1%}{middle:>8}{fixed:>15.0f}   {_alone(results)}", flush=True)
+    print(
+        f"{name:<38}{mean:>+10.4f}{share:>10.1%}{at_end:>14.1%}{middle:>8}{fixed:>15.0f}   {_alone(results)}",
+        flush=True,
+    )
     return len(hits)
 
 

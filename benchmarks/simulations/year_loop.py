@@ -16,7 +16,6 @@ from typing import Literal
 
 import numpy as np
 
-from simulations.year import FULL, PLAIN, RIVAL, TEST, WEEKS, WINDOW, Array, Columns, Stream, World
 from touchline.registry import Evidence, Gate, Look, ReferenceModel, RefreshEvidence, check_gates
 from touchline.registry.gates.evidence import NO_LOOK
 from touchline.statistics import (
@@ -29,6 +28,8 @@ from touchline.statistics import (
     decide_at_end,
     paired_gains,
 )
+
+from .year import FULL, PLAIN, RIVAL, TEST, WEEKS, WINDOW, Array, Columns, Stream, World
 
 MARGIN = 0.01
 GATES = (Gate.improves("log_loss", margin=MARGIN),)
@@ -189,26 +190,27 @@ def changes_and_incidents(world: World, claim: Claim, seed: int, run: int) -> Ye
     return year
 
 
-def other_recipe(columns: Columns, *, until_live: bool, start: Columns = PLAIN) -> Simulation:
-    """Another recipe is trained every week, and Production is refreshed every week."""
-    return partial(_other_recipe, columns, start, until_live)
+@dataclass(frozen=True)
+class OtherRecipe:
+    """Another recipe is trained every week, and Production is refreshed every week; it may end when that is live."""
 
+    columns: Columns
+    until_live: bool
+    start: Columns = PLAIN
 
-def _other_recipe(
-    columns: Columns, start: Columns, until_live: bool, world: World, claim: Claim, seed: int, run: int
-) -> Year:
-    stream, year = Stream(world, np.random.default_rng([seed, run])), Year()
-    loop = Loop(stream, year, start, claim)
-    for number in range(WEEKS):
-        if loop.columns == start:
-            loop.change(WINDOW + number, columns)
-        loop.refresh(WINDOW + number)
-        loop.live(WINDOW + number)
-        if loop.columns == columns and year.arrival is None:
-            year.arrival = number + 1
-            if until_live:
-                break
-    return year
+    def __call__(self, world: World, claim: Claim, seed: int, run: int) -> Year:
+        stream, year = Stream(world, np.random.default_rng([seed, run])), Year()
+        loop = Loop(stream, year, self.start, claim)
+        for number in range(WEEKS):
+            if loop.columns == self.start:
+                loop.change(WINDOW + number, self.columns)
+            loop.refresh(WINDOW + number)
+            loop.live(WINDOW + number)
+            if loop.columns == self.columns and year.arrival is None:
+                year.arrival = number + 1
+                if self.until_live:
+                    break
+        return year
 
 
 def drifting_world(world: World, claim: Claim, seed: int, run: int) -> Year:
@@ -228,8 +230,9 @@ def drifting_world(world: World, claim: Claim, seed: int, run: int) -> Year:
 
 
 Simulation = Callable[[World, Claim, int, int], Year]
-BETTER_RECIPE = other_recipe(FULL, until_live=True)
-EQUAL_RECIPE = other_recipe(RIVAL, until_live=False, start=FULL)
+BETTER_RECIPE = OtherRecipe(FULL, until_live=True)
+EQUAL_RECIPE = OtherRecipe(RIVAL, until_live=False, start=FULL)
+SKEWED_RECIPE = OtherRecipe(FULL, until_live=False)
 
 
 def years(simulate: Simulation, world: World, *, runs: int, seed: int, claim: Claim = "not_worse") -> list[Year]:

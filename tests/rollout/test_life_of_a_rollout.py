@@ -238,3 +238,11 @@ def test_a_holdout_ends_with_its_realised_gain(tmp_path: Path) -> None:
     days(life, 6, new=0.2, old=0.1)
     gains = -gains_by_hand(life)
     assert f"the realised gain in log_loss is {gains.mean():.4f} (from " in life.report().sentence
+
+
+def test_where_a_gate_has_shown_the_gain_it_is_enough_to_be_no_worse_by_the_margin(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.start(SHADOW.model_copy(update={"margin": 0.03, "needs": "not_worse"}))
+    days(life, 30, rows=200, new=0.02, old=0.02)
+    assert life.ended == "promoted"
+    assert "version 2 is not worse by more than 0.03" in life.done[0]

@@ -17,6 +17,7 @@ from touchline.rollout import (
     RolloutState,
     Starting,
     check_rollout,
+    end_overtaken,
     report_on,
     rule_of,
     start_holdout,
@@ -33,7 +34,7 @@ Probe = Callable[[str], str]
 
 
 # Parts of a rule that the declaration does not say.
-_DECIDED_AT_START: Final = ("candidate", "reference", "counts_each", "target", "bounds", "spread")
+_DECIDED_AT_START: Final = ("candidate", "reference", "counts_each", "restarts", "target", "bounds", "spread")
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,14 @@ def check_running(context: PipelineContext, probe: Probe | None = None) -> Rollo
         after = records.add(state, "superseded", note, clock=context.clock)
         return report_on(context.stores.database, context.project.name, after, context.clock.now())
     return check_rollout(rollout_context(context, probe))
+
+
+def end_overtaken_rollout(context: PipelineContext) -> str | None:
+    """End the rollout that runs if its versions were moved by hand; what happened to it, in words."""
+    state = end_overtaken(rollout_context(context))
+    if state is None or state.end is None:
+        return None
+    return f"rollout {state.experiment.number} has ended: {state.end.message}"
 
 
 @dataclass(frozen=True)

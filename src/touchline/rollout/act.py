@@ -96,6 +96,16 @@ def steer(context: RolloutContext, act: str, *, actor: str, reason: str) -> Roll
     return _report(context, after)
 
 
+def end_overtaken(context: RolloutContext) -> RolloutState | None:
+    """End the rollout that runs if somebody has moved one of its two versions; the ended one, else None."""
+    records = RolloutRecords(context.registry.database, context.project)
+    state = records.running()
+    over = None if state is None else _ended_elsewhere(context, state)
+    if state is None or over is None:
+        return None
+    return records.add(state, over[0], EventNote(over[1]), clock=context.registry.clock)
+
+
 def _ended_elsewhere(context: RolloutContext, state: RolloutState) -> tuple[EventKind, str] | None:
     """Whether somebody moved one of the two versions meanwhile."""
     rule, journal = state.rule, context.registry.journal.state(context.project)

@@ -246,7 +246,8 @@ def _ratio(drawn: Sequence[_Draw]) -> ArmRatio | None:
             if end < len(drawn):
                 test, start = test.with_shares([1 - drawn[end][0], drawn[end][0]]), end
     candidates = sum(arm for _, arm in drawn)
-    return ArmRatio(len(drawn) - candidates, candidates, drawn[-1][0], test.p_value, _RATIO_ALPHA)
+    planned = sum(share for share, _ in drawn) / len(drawn)  # over the steps at which the units came
+    return ArmRatio(len(drawn) - candidates, candidates, planned, test.p_value, _RATIO_ALPHA)
 
 
 def _shared_outcome(assigned: Sequence[AssignedPrediction]) -> str | None:

@@ -112,7 +112,7 @@ class GuardrailWatch:
 
 
 def _measured(guardrail: Guardrail, candidate: RateCount, reference: RateCount) -> str:
-    what = "failed" if guardrail.kind == "errors" else f"over {guardrail.milliseconds:g} ms"
+    what = "failed requests" if guardrail.kind == "errors" else f"requests over {guardrail.milliseconds:g} ms"
     ours, theirs = (
         f"{rate.events / rate.trials:.2%} of {rate.trials}" if rate.trials else "none yet"
         for rate in (candidate, reference)

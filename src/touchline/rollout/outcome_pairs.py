@@ -24,6 +24,7 @@ from touchline.storage import Database
 
 # A cluster counts without examples that have been open for so long after their cutoff.
 _PATIENCE: Final = timedelta(days=7)
+_SAME_TIME: Final = timedelta(minutes=1)
 
 FloatArray = NDArray[np.float64]
 Prediction = TypeVar("Prediction", PairedPrediction, AssignedPrediction)
@@ -80,7 +81,7 @@ class OutcomePairs:
 def read_pairs(database: Database, experiment: Experiment, now: datetime) -> OutcomePairs:
     """The pairs of a shadow or holdout whose outcome counts now. The last prediction of an example counts.
 
-    Only that one is compared which was made before the outcome was known; examples of a cluster count together, once
+    Only what was predicted before its outcome was stored is compared; examples of a cluster count together, once
     none of them is open.
     """
     predictions = ExperimentRecords(database, experiment.id).pairs()
@@ -123,6 +124,19 @@ def class_number(label: Label, classes: Sequence[str]) -> int | None:
     return None
 
 
+def _was_known(experiment: Experiment, prediction: Prediction, outcome: ObservedOutcome) -> bool:
+    """Whether the outcome was stored before the prediction was made.
+
+    Not when it is said to have happened: what a later file fills in was not known before it came. Where the project's
+    time is the wall's, a past cutoff does not make a prediction older than it is.
+    """
+    received_at = outcome.received_at
+    if received_at < max(experiment.started_at, prediction.cutoff):
+        return True
+    is_wall_time = abs(experiment.started_at - experiment.started_wall_at) < _SAME_TIME
+    return is_wall_time and received_at < prediction.answered_at
+
+
 def _label(label: Label, classes: Sequence[str]) -> float | None:
     """The number of the class, or without classes the value; None where it is neither."""
     if classes:
@@ -152,7 +166,7 @@ def _counted(
             left_out.immature += 1
         elif outcome is None:
             left_out.open += 1
-        elif outcome.label_timestamp < prediction.cutoff or outcome.received_at < experiment.started_at:
+        elif _was_known(experiment, prediction, outcome):
             left_out.early += 1
         elif (label := _label(outcome.label, experiment.rule.classes)) is None:
             left_out.other_label += 1

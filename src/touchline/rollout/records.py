@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from touchline.clock import Clock
 from touchline.errors import RolloutConflict
+from touchline.registry import StageState
 from touchline.rollout.routing import Routing
 from touchline.rollout.rule import RolloutRule
 from touchline.storage import Database
@@ -149,6 +150,16 @@ class RolloutState:
             rule.unit,
             dict(rule.overrides),
         )
+
+
+def routing_in(state: RolloutState, journal: StageState) -> Routing | None:
+    """The routing of a rollout while its two versions stand where it began; None once somebody has moved one."""
+    rule = state.rule
+    if journal.production != rule.reference.version:
+        return None
+    if rule.mode != "holdout" and journal.staging != rule.candidate.version:
+        return None
+    return state.routing
 
 
 class RolloutRecords:

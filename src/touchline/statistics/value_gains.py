@@ -56,7 +56,11 @@ def value_losses(predictions: ArrayLike, outcomes: ArrayLike, loss: ValueLoss) -
     >>> value_losses([1.0, 4.0], [3.0, 3.0], "mae").tolist()
     [2.0, 1.0]
     """
-    apart = np.asarray(outcomes, dtype=np.float64) - np.asarray(predictions, dtype=np.float64)
+    predicted, observed = (finite_sample(_STATISTIC, values, least=0) for values in (predictions, outcomes))
+    if predicted.shape != observed.shape:
+        shapes = f"{predicted.shape} and {observed.shape}"
+        raise InvalidSample(_STATISTIC, f"values of shapes {shapes}", "one prediction an outcome")
+    apart = observed - predicted
     return np.asarray(apart**2 if loss == "mse" else np.abs(apart))
 
 
