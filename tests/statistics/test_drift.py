@@ -98,7 +98,7 @@ def test_rare_nulls_rare_levels_and_rare_values_do_not_alarm() -> None:
         levels = (rng.random((2300, 10)) < 0.002).astype(float)
         names = [f"c{at}" for at in range(40)]
         rows = np.hstack([numbers, rare, levels])
-        profile = build_profile(rows[:2000], names=names, levels=dict.fromkeys(names[30:], ["usual", "rare"]))
+        profile = build_profile(rows[:2000], names=names, levels=dict.fromkeys(names[30:], ("usual", "rare")))
         alarms += any(column.p_adjusted <= 0.05 for column in check_columns(profile, rows[2000:]))
     assert binomtest(alarms, runs, 0.05, alternative="greater").pvalue > 0.001
 
