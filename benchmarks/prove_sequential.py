@@ -10,22 +10,23 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import sqrt
 from time import perf_counter
 from typing import Final
 
 import numpy as np
 from scipy.stats import binomtest
 
-from simulations.sequential import Case, better_often, erring, overconfident, split, sure
+from simulations.sequential import Case, better_often, erring, overconfident, split, split_by_user, sure
 from simulations.sequential_rules import Decision, decisions, fixed_size
 from touchline.statistics import (
-    RateCount,
-    RateGuardrail,
-    SampleRatio,
     SplitSequence,
     TwoWitnesses,
+    Verdict,
     WitnessRule,
-    compare_rates,
+    decide_at_end,
+    decide_at_end_by_cluster,
     planned_outcomes,
     within_day_correlation,
 )
@@ -70,12 +71,21 @@ _SPLIT: Final[dict[str, Case]] = {
     "better in 98 %, much worse in 2 %": better_often(0.02, common=True),
     "much better": erring(0.4, 1.0),
 }
+_CLUSTERED: Final[dict[str, Case]] = {
+    "equal": erring(0.8, 0.8, daily=True),
+    "slightly worse": erring(0.83, 0.8, daily=True),
+    "overconfident, equal": overconfident(daily=True),
+    "rare disasters at 1 %": sure(0.01),
+    "better often, much worse rarely": better_often(0.02, common=True, daily=True),
+    "much better": erring(0.4, 1.0, daily=True),
+}
 
 
 def found(runs: int) -> bool:
     """Better models: how many runs find them and how early, match by match and by day."""
     print(f"Better models, {runs} runs of {_MATCHES} matches")
-    print(f"{'case':<38}{'mean gain':>10}{'found':>8}{'median':>8}{'fixed n, 80 %':>15}   other rules alone")
+    columns = f"{'sequence':>10}{'with the end':>14}{'median':>8}{'fixed n, 80 %':>15}   other rules alone"
+    print(f"{'case':<38}{'mean gain':>10}{columns}")
     holds = True
     for name, (case, least) in _BETTER.items():
         results = decisions(case, runs=runs, matches=_MATCHES)
@@ -102,13 +112,25 @@ def promoted_by_day(runs: int) -> bool:
 def day_check(runs: int) -> bool:
     """Match by match where days are in common, allowed only where past gains of a day are uncorrelated."""
     case = erring(0.5, 0.5, daily=True)
-    pasts = [case(np.random.default_rng([72, run]), 3000) for run in range(runs)]
+    pasts = [case(np.random.default_rng([4201, run]), 3000) for run in range(runs)]
     allowed = np.array([within_day_correlation(past.gains, past.days).is_uncorrelated for past in pasts])
     results = decisions(case, runs=runs, matches=_MATCHES)
     hits = int(sum(is_allowed and run.verdict == "better" for is_allowed, run in zip(allowed, results, strict=True)))
     anyway = sum(run.verdict == "better" for run in results)
     print(f"Equal, days in common, match by match: check passes in {allowed.mean():.1%}, promoted {anyway / runs:.1%}")
-    return _mark("  promoted, of the runs with a passed check", hits, max(int(allowed.sum()), 1))
+    holds = _mark("  promoted, of the runs with a passed check", hits, max(int(allowed.sum()), 1))
+    ends = [_at_end_by_match(case, run) for run in range(runs)]
+    robust, plain = (sum(verdict == "better" for verdict in each) for each in zip(*ends, strict=True))
+    text = f"  at the end alone, error robust to days (else {plain / runs:.1%})"
+    return _mark(text, robust, runs, promise=0.01) & holds
+
+
+def _at_end_by_match(case: Case, run: int) -> tuple[Verdict, Verdict]:
+    """The test at the end alone, with an error that is robust to days and without."""
+    season = case(np.random.default_rng([4205, run]), 3000)
+    state = replace(TwoWitnesses.start(WitnessRule()).update(season.gains), verdict="undecided")
+    by_day = decide_at_end_by_cluster(state, season.gains.values, season.days)
+    return by_day.verdict, decide_at_end(state).verdict
 
 
 def splits(runs: int) -> bool:
@@ -118,18 +140,51 @@ def splits(runs: int) -> bool:
     for share in (0.1, 0.5):
         for name, case in _SPLIT.items():
             states = [_split_state(case, run, share) for run in range(runs)]
-            lengths = [state.decided_at for state in states if state.verdict == "better"]
-            median = f"median {np.median(lengths):,.0f} units" if len(lengths) > runs / 2 else ""
+            hits = sum(decide_at_end(state).verdict == "better" for state in states)
             label = f"  {name}, new model at {share:.0%}: promoted"
             if name == "much better":
-                print(f"{label:<66}{len(lengths) / runs:6.1%}   {median}", flush=True)
+                print(f"{label:<66}{hits / runs:6.1%}   {_median(states)}", flush=True)
             else:
-                holds &= _mark(label, len(lengths), runs)
+                holds &= _mark(label, hits, runs)
     return holds
 
 
+def clustered_splits(runs: int) -> bool:
+    """Split where outcomes come in clusters: users who keep their model, and match days in common."""
+    print(
+        f"Split in clusters of 3 to 10 outcomes, {runs} runs of 10,000 outcomes, share 50 %, with the test at the end"
+    )
+    holds = True
+    for kind in ("users", "days"):
+        for name, case in _CLUSTERED.items():
+            pairs = [_clustered_states(case, run, kind) for run in range(runs)]
+            hits = sum(decide_at_end(mean).verdict == "better" for mean, _ in pairs)
+            single = sum(decide_at_end(one).verdict == "better" for _, one in pairs)
+            label = f"  {kind}, {name}: promoted (outcomes as units: {single / runs:.1%})"
+            if name == "much better":
+                print(f"{label:<66}{hits / runs:6.1%}   {_median([mean for mean, _ in pairs])}", flush=True)
+            else:
+                holds &= _mark(label, hits, runs)
+    return holds
+
+
+def _clustered_states(case: Case, run: int, kind: str) -> tuple[TwoWitnesses, TwoWitnesses]:
+    """The states with means of clusters as units, and with single outcomes as units."""
+    rng = np.random.default_rng([4204, run])
+    season = case(rng, 10_000)
+    units = (split_by_user if kind == "users" else split)(season, rng, 0.5)
+    by_cluster = SplitSequence.start(WitnessRule(target=300)).update(units, season.days)
+    return by_cluster.witnesses, SplitSequence.start(WitnessRule()).update(units).witnesses
+
+
+def _median(states: Sequence[TwoWitnesses]) -> str:
+    lengths = [state.decided_at or np.inf for state in states]
+    median = float(np.median(lengths))
+    return f"median {median:,.0f} units" if np.isfinite(median) else ""
+
+
 def _split_state(case: Case, run: int, share: float) -> TwoWitnesses:
-    rng = np.random.default_rng([73, run])
+    rng = np.random.default_rng([4202, run])
     return SplitSequence.start(WitnessRule()).update(split(case(rng, 10_000), rng, share)).witnesses
 
 
@@ -144,7 +199,7 @@ def needed(runs: int) -> bool:
         for past in (3000, 20_000):
             plans = [
                 planned_outcomes(
-                    case(np.random.default_rng([74, run]), past).gains, WitnessRule(), longest=_MATCHES, seed=run
+                    case(np.random.default_rng([4203, run]), past).gains, WitnessRule(), longest=_MATCHES, seed=run
                 )
                 for run in range(min(runs, 300))
             ]
@@ -158,56 +213,21 @@ def needed(runs: int) -> bool:
     return True
 
 
-def guardrails(runs: int) -> bool:
-    """The sample ratio of 30,000 units, and an error rate that is higher by the margin itself or by far more."""
-    print(f"Guardrails at alpha 1 %, {runs} runs")
-    holds = True
-    for share in (0.5, 0.48, 0.45):
-        early = late = 0
-        for run in range(runs):
-            arms = np.random.default_rng([75, run]).random(30_000) < share
-            state = SampleRatio.start([0.5, 0.5]).update(arms[:5000])
-            early += state.p_value <= 0.01
-            late += state.update(arms[5000:]).p_value <= 0.01
-        text = f"  sample ratio {share:.0%} for 50 %: {early / runs:.1%} in 5,000 units, in 30,000"
-        if share == 0.5:
-            holds &= _mark(text, late, runs, promise=0.01)
-        else:
-            print(f"{text:<66}{late / runs:6.1%}")
-    for rate in (0.03, 0.3):
-        breaches = [_first_breach(np.random.default_rng([76, run]), rate) for run in range(runs)]
-        hits = [at for at in breaches if at is not None]
-        text = f"  error rate {rate:.0%} for 2 %, margin 1 %, 4,000 requests: harmful"
-        if rate == 0.03:
-            holds &= _mark(text, len(hits), runs, promise=0.01)
-        else:
-            print(f"{text:<66}{len(hits) / runs:6.1%}   after {np.median(hits):.0f} requests (median) of each arm")
-    return holds
-
-
-def _first_breach(rng: np.random.Generator, rate: float) -> int | None:
-    """The request of each arm at which harm is shown; only an error of the new arm can show it."""
-    new, old = rng.random(4000) < rate, np.cumsum(rng.random(4000) < 0.02)
-    guardrail = RateGuardrail(margin=0.01)
-    for errors, at in enumerate(np.flatnonzero(new).tolist(), start=1):
-        counts = RateCount(errors, at + 1), RateCount(int(old[at]), at + 1)
-        if compare_rates(*counts, guardrail) == "harmful":
-            return int(at) + 1
-    return None
-
-
 def _print_promoted(cases: dict[str, Case], runs: int, *, by_day: bool) -> bool:
-    print(f"{'case':<38}{'mean gain':>10}{'promoted':>10}{'worse':>8}   other rules alone")
+    print(f"{'case':<38}{'mean gain':>10}{'sequence':>10}{'with the end':>14}{'worse':>8}   other rules alone")
     holds = True
     for name, case in cases.items():
         results = decisions(case, runs=runs, matches=_MATCHES, by_day=by_day)
-        hits = sum(run.verdict == "better" for run in results)
-        worse = sum(run.verdict == "worse" for run in results)
+        early = sum(run.verdict == "better" for run in results)
+        hits = sum(run.at_end == "better" for run in results)
+        worse = sum(run.at_end == "worse" for run in results)
         mean = float(np.mean([run.mean for run in results]))
         is_broken = binomtest(hits, runs, 0.05, alternative="greater").pvalue < _DOUBT
-        mark = "BROKEN" if is_broken else "ok"
+        share = f"{hits / runs:.2%} ± {sqrt(hits * (runs - hits) / runs) / runs:.2%}"
         print(
-            f"{name:<38}{mean:>+10.4f}{hits / runs:>10.1%}{worse / runs:>8.1%}   {_alone(results)}   {mark}", flush=True
+            f"{name:<38}{mean:>+10.4f}{early / runs:>10.2%}{share:>16}{worse / runs:>8.1%}   {_alone(results)}   "
+            f"{'BROKEN' if is_broken else 'ok'}",
+            flush=True,
         )
         holds &= not is_broken
     return holds
@@ -221,7 +241,11 @@ def _print_found(name: str, results: Sequence[Decision], fixed: float) -> int:
     middle = f"{median:.0f}" if np.isfinite(median) else "-"
     mean = float(np.mean([run.mean for run in results]))
     share = len(hits) / len(results)
-    print(f"{name:<38}{mean:>+10.4f}{share:>8.1%}{middle:>8}{fixed:>15.0f}   {_alone(results)}", flush=True)
+    at_end = float(np.mean([run.at_end == "better" for run in results]))
+    print(
+        f"{name:<38}{mean:>+10.4f}{share:>10.1%}{at_end:>14.1%}{middle:>8}{fixed:>15.0f}   {_alone(results)}",
+        flush=True,
+    )
     return len(hits)
 
 
@@ -243,7 +267,7 @@ PARTS: Final[dict[str, Callable[[int], bool]]] = {
     "day-check": day_check,
     "split": splits,
     "needed": needed,
-    "guardrails": guardrails,
+    "clustered": clustered_splits,
 }
 
 

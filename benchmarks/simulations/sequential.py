@@ -107,7 +107,15 @@ def better_often(share: float, *, common: bool = False, daily: bool = False) -> 
 
 def split(season: Season, rng: Chance, share: float) -> SplitUnits:
     """The same events, of which each is answered by one of the models; adjusted by both predictions' entropies."""
-    is_new = rng.random(len(season.outcomes)) < share
+    return _answered(season, rng.random(len(season.outcomes)) < share, share)
+
+
+def split_by_user(season: Season, rng: Chance, share: float) -> SplitUnits:
+    """The same where a unit with several outcomes gets one of the models: the outcomes of a day are those of a user."""
+    return _answered(season, (rng.random(season.days[-1] + 1) < share)[season.days], share)
+
+
+def _answered(season: Season, is_new: NDArray[np.bool], share: float) -> SplitUnits:
     predicted = np.stack([season.new, season.old]).clip(season.clip, 1 - season.clip)
     losses = -np.log(np.where(season.outcomes, predicted, 1 - predicted))
     expected = entr(predicted) + entr(1 - predicted)

@@ -40,6 +40,8 @@ from touchline.features.online.materialize import view_layout
 from touchline.ingest import FrameProvider, Source, ingest_source
 from touchline.storage import Database
 
+# A game that became known after younger ones.
+LATE = a_game("8", day(2), team="A", points=7, created=day(7))
 ASKED = {"home": "A", "away": "B", "ground": "home"}
 
 
@@ -119,20 +121,57 @@ def test_a_past_cutoff_reads_the_row_that_was_known_then(
     """By hand: the newest game of the team by the cutoff, unless it is older than the TTL."""
     folder = tmp_path_factory.mktemp("past")
     view = a_view(ttl=None if ttl is None else timedelta(days=ttl))
-    history = a_stored_history(view, folder, GAMES)
-    reader = a_reader(folder, view=view, history=OfflineLast(lambda _: history))
+    history = a_stored_history(view, folder, [*GAMES, LATE])
+    reader = a_reader(folder, games=[*GAMES, LATE], view=view, history=OfflineLast(lambda _: history))
     cutoff = day(1) + timedelta(hours=hours)
     vector, statuses = reader.read_one(ASKED, cutoff)
     rows = history.scan().collect().to_dicts()
     for place, team in enumerate("AB"):
         known = [row for row in rows if row["team"] == team and row["created_timestamp"] <= cutoff]
-        newest = max(known, key=lambda row: row["event_timestamp"], default=None)
+        newest = max(known, key=lambda row: (row["event_timestamp"], row["created_timestamp"]), default=None)
         is_old = newest is not None and ttl is not None and newest["event_timestamp"] < cutoff - timedelta(days=ttl)
         assert statuses[place].status == ("missing" if newest is None else "expired" if is_old else "present")
         if newest is None or is_old:
             assert np.isnan(vector[place])
         else:
             assert vector[place] == newest["total"]
+
+
+LOOKUPS = st.lists(
+    st.tuples(st.sampled_from("ABCZ"), st.sampled_from("ABCZ"), st.integers(0, 24 * 12)), min_size=2, max_size=20
+)
+
+
+@given(rows=LOOKUPS, fallback=st.sampled_from(["null", "offline_last"]), ttl=st.sampled_from([None, 2]))
+@settings(max_examples=30, deadline=None)
+def test_rows_with_past_cutoffs_read_together_equal_row_by_row(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, int]], fallback: str, ttl: int | None
+) -> None:
+    folder = tmp_path_factory.mktemp("together")
+    view = a_view(ttl=None if ttl is None else timedelta(days=ttl), fallback=fallback)
+    past = OfflineLast(lambda _: a_stored_history(view, folder, [*GAMES, LATE]))
+    options: dict[str, Any] = {"history": past, "fallbacks": {"offline_last": past}}
+    reader = a_reader(folder, games=[*GAMES, LATE], view=view, **options)
+    requests = [{"home": home, "away": away, "ground": "home"} for home, away, _ in rows]
+    cutoffs = [day(1) + timedelta(hours=hours) for _, _, hours in rows]
+    together = reader.read(requests, cutoffs)
+    alone = [reader.read_one(request, cutoff) for request, cutoff in zip(requests, cutoffs, strict=True)]
+    np.testing.assert_array_equal(together.vectors, np.stack([vector for vector, _ in alone]))
+    assert together.statuses == tuple(statuses for _, statuses in alone)
+
+
+def test_a_history_is_opened_once_for_all_rows_of_a_request(tmp_path: Path) -> None:
+    view = a_view()
+    history = a_stored_history(view, tmp_path, GAMES)
+    opened: list[str] = []
+
+    def find(served: ServedView) -> FeatureHistory:
+        opened.append(served.prefix)
+        return history
+
+    reader = a_reader(tmp_path, view=view, history=OfflineLast(find))
+    reader.read([ASKED] * 50, [day(1) + timedelta(hours=hour) for hour in range(50)])
+    assert opened == ["home", "away"]
 
 
 def test_a_miss_computes_the_view_and_puts_the_row_online(tmp_path: Path) -> None:

@@ -40,7 +40,27 @@ def a_check(rows: np.ndarray, *, number: int = 1, previous: DriftVerdict | None 
 def test_the_same_world_is_stable() -> None:
     verdict = a_check(some_rows(1, 500))
     assert (verdict.state, verdict.rows, verdict.missing) == ("stable", 500, 0)
-    assert verdict.message == "No drift: none of 4 columns differs on 500 rows. Nothing to do."
+    assert verdict.message.startswith("No drift: none of 4 columns differs on 500 rows. Nothing to do.")
+
+
+def test_the_power_is_printed_and_holds() -> None:
+    verdict = a_check(some_rows(1, 500))
+    assert f"finds a shift of {verdict.detectable_shift:.2g} standard deviations" in verdict.message
+    rule, found = Drift(psi_floor=0), 0
+    for seed in range(100):
+        current = CurrentRows(some_rows(seed, 500, shift=0.18), Window("0", "1"))
+        verdict = check_drift(a_profile(1000 + seed), current, rule=rule, now=NOW)
+        found += verdict.columns[0].differs
+    assert verdict.detectable_shift == pytest.approx(0.18, abs=0.01)
+    assert 0.7 <= found / 100 <= 0.95
+
+
+def test_the_message_names_nulls_levels_and_numbers_that_the_reference_lacks() -> None:
+    rows = some_rows(1, 400)
+    rows[:60, 0], rows[60:70, 0], rows[:30, 2] = np.nan, 99.0, -1
+    verdict = a_check(rows)
+    assert "missing 0.0% → 15.0%, 10 of 400 rows outside of the range" in verdict.message
+    assert "30 of 400 rows with a level that is not in the reference" in verdict.message
 
 
 def test_each_number_of_a_verdict_has_its_meaning() -> None:

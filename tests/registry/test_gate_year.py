@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from benchmarks.simulations.year import (
-    World,
-    better_recipe,
+from benchmarks.simulations.year import FULL, PLAIN, WINDOW, Stream, World
+from benchmarks.simulations.year_loop import (
+    BETTER_RECIPE,
+    Loop,
+    Year,
     changes_and_incidents,
     drifting_world,
     years,
@@ -19,8 +21,8 @@ def test_a_drifting_world_is_followed_at_the_cost_of_refitting_without_gates() -
     assert gated - ungated <= 0.1 * (stale - ungated)
 
 
-def test_a_better_recipe_arrives_within_twelve_weeks() -> None:
-    found = years(better_recipe, World(rows=120, worth=0.02), runs=3, seed=2)
+def test_a_better_recipe_is_live_within_twelve_weeks() -> None:
+    found = years(BETTER_RECIPE, World(rows=120, worth=0.02), runs=3, seed=2)
     assert all((year.arrival or 99) <= 12 for year in found)
 
 
@@ -28,3 +30,24 @@ def test_worse_recipes_and_spoilt_refreshes_do_not_go_live() -> None:
     (year,) = years(changes_and_incidents, World(rows=30, worth=0.02), runs=1, seed=1)
     assert year.harmful == 0
     assert year.passed >= 20
+
+
+def test_a_recipe_that_is_better_only_in_the_data_passes_its_gate_and_ends_in_the_rollout() -> None:
+    stream, year = Stream(World(rows=60, worth=0.04, is_skewed=True), np.random.default_rng(4)), Year()
+    loop = Loop(stream, year, PLAIN)
+    for week in range(WINDOW, WINDOW + 13):
+        loop.change(week, FULL)
+        loop.live(week)
+    assert year.gate_passed == 1
+    assert (year.changes, year.harmful) == (0, 0)
+
+
+def test_a_live_model_that_is_much_worse_is_rolled_back() -> None:
+    stream, year = Stream(World(rows=200), np.random.default_rng(5)), Year()
+    loop = Loop(stream, year, FULL)
+    predecessor = loop.model
+    loop._move(WINDOW, -predecessor, FULL, WINDOW)
+    for week in range(WINDOW, WINDOW + 3):
+        loop.live(week)
+    assert (year.rollbacks, year.false_rollbacks) == (1, 0)
+    assert loop.model is predecessor

@@ -11,7 +11,7 @@ from scipy.stats import ttest_1samp
 
 from tests.rollout.life import FloatArray, Life
 from touchline.errors import RolloutConflict, RolloutNotRunning
-from touchline.rollout import Guardrail, Note, Rollout, approve_step, steer
+from touchline.rollout import EventNote, Guardrail, Rollout, approve_step, steer
 
 DAY = timedelta(days=1)
 SHADOW = Rollout(mode="shadow", min_days=3, longest_days=60)
@@ -199,9 +199,9 @@ def test_a_version_promoted_by_hand_ends_its_own_rollout(tmp_path: Path) -> None
 def test_two_checks_at_once_do_not_both_write(tmp_path: Path) -> None:
     life = Life(tmp_path)
     first = life.start(SHADOW)
-    life.records.add(first, "pause", Note("one"), clock=life.clock)
+    life.records.add(first, "pause", EventNote("one"), clock=life.clock)
     with pytest.raises(RolloutConflict):
-        life.records.add(first, "pause", Note("two"), clock=life.clock)
+        life.records.add(first, "pause", EventNote("two"), clock=life.clock)
 
 
 def test_a_harmful_refresh_is_rolled_back_and_a_harmless_one_stays(tmp_path: Path) -> None:
@@ -238,3 +238,11 @@ def test_a_holdout_ends_with_its_realised_gain(tmp_path: Path) -> None:
     days(life, 6, new=0.2, old=0.1)
     gains = -gains_by_hand(life)
     assert f"the realised gain in log_loss is {gains.mean():.4f} (from " in life.report().sentence
+
+
+def test_where_a_gate_has_shown_the_gain_it_is_enough_to_be_no_worse_by_the_margin(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.start(SHADOW.model_copy(update={"margin": 0.03, "needs": "not_worse"}))
+    days(life, 30, rows=200, new=0.02, old=0.02)
+    assert life.ended == "promoted"
+    assert "version 2 is not worse by more than 0.03" in life.done[0]

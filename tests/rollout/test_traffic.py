@@ -153,6 +153,16 @@ def test_a_candidate_that_needs_what_no_request_has_fails_and_production_answers
     assert Counter((row.variant, row.role) for row in rows) == {("candidate", "failed"): 2, ("production", "answer"): 2}
 
 
+def test_a_prediction_of_the_candidate_is_explained_by_the_candidate(tmp_path: Path) -> None:
+    with a_rollout(tmp_path, a_routing(share=100)) as server:
+        answer = server.client.post("/predict", json={"age": 30}).json()
+        logged(server, 1)
+        told = server.client.post("/explain", json={"prediction_id": answer["prediction_id"]})
+    assert answer["variant"] == "candidate"
+    assert "has no explanation" in told.json()["detail"]  # its own release was found; this kind of model has none
+    assert NEW.id in told.json()["detail"]
+
+
 def test_a_canary_has_no_shadow_and_an_override_is_said(tmp_path: Path) -> None:
     old, new = (replace_inputs(release) for release in (OLD, NEW))
     routing = a_routing("canary", share=1, unit="user", overrides={"anna": "candidate"})

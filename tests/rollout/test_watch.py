@@ -12,7 +12,7 @@ from tests.rollout.life import Life
 from tests.serving.builders import FAST_LOG, on_loopback, wait_for
 from tests.serving.bundles import PROJECT
 from touchline.registry import Journal, Releases
-from touchline.rollout import GuardrailWatch, Rollout, RolloutState
+from touchline.rollout import GuardrailWatch, Rollout, RolloutState, end_overtaken
 from touchline.serving import JournalReleases, Limits, ServedProject, Server, ServerOptions, create_app
 from touchline.storage.ulids import ulid_at
 
@@ -66,4 +66,38 @@ def test_a_watch_that_remembers_counts_as_one_that_reads_everything(tmp_path: Pa
         found = watch.check(life.clock.wall() + timedelta(minutes=minute + 0.5))  # older than a minute: remembered
         anew = GuardrailWatch(life.database, state.experiment).check()
         assert [result.measured for result in found] == [result.measured for result in anew]
-    assert found[0].measured == "failed: candidate 28.57% of 28, Production none yet"
+    assert found[0].measured == "failed requests: candidate 28.57% of 28, Production none yet"
+
+
+def test_a_candidate_that_left_staging_is_out_of_the_traffic_at_the_next_look(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.start(CANARY)
+    with a_server(life) as server:
+        slot = server.serving.slots[PROJECT]
+        wait_for(lambda: slot.traffic)
+        life.move(2, "Archived")
+        wait_for(lambda: slot.traffic is None)
+        ended = end_overtaken(life.context)
+    assert ended is not None
+    assert life.ended == "superseded"
+
+
+def test_a_candidate_that_does_not_load_is_an_incident_of_its_rollout_once(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.start(CANARY)
+    folder = tmp_path / "objects" / PROJECT / "releases" / life.releases[2]
+    (folder / "release.json").write_text("{}")
+    with a_server(life) as server:
+        slot = server.serving.slots[PROJECT]
+        wait_for(lambda: slot.refused_candidate)
+        wait_for(lambda: life.records.newest().events[-1].kind == "incident")  # type: ignore[union-attr]
+    assert "A person must look: candidate" in life.report().next_step
+    assert [event.kind for event in life.records.newest().events] == ["start", "incident"]  # type: ignore[union-attr]
+
+
+def test_testers_count_in_no_guardrail(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    state = life.start(CANARY)
+    same = {"project": PROJECT, "experiment": state.experiment.id, "variant": "candidate", "override": True}
+    write_rows(life.database, [a_row(f"{n:026d}", **same, role="failed", unit="anna") for n in range(50)])
+    assert GuardrailWatch(life.database, state.experiment).check()[0].verdict == "undecided"

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from tests.predictions.builders import a_row, write_rows
 from tests.rollout.life import START, Life
 from tests.serving.bundles import PROJECT
 from touchline.errors import RolloutRefused
 from touchline.predictions import Outcome, OutcomeRecords
-from touchline.rollout import Rollout
+from touchline.rollout import Guardrail, Rollout, steer
 from touchline.rollout.outcome_pairs import class_number
 
 SHADOW = Rollout(mode="shadow", min_days=1)
@@ -43,10 +44,10 @@ def test_a_unit_that_shares_outcomes_is_refused_from_the_log_and_ended_when_seen
     life = Life(tmp_path)
     same = {"project": PROJECT, "example_id": "match-7"}
     write_rows(life.database, [a_row(f"{n:026d}", **same, inputs={"x0": n}, request_id=f"r{n}") for n in range(2)])
-    refusal = "its unit x0 shares outcomes: example match-7 was predicted for 2 units"
+    refusal = "its unit, x0, shares outcomes: example match-7 was predicted for 2 units"
     with pytest.raises(RolloutRefused, match=refusal):
         life.start(Rollout(mode="ab", unit="x0"))
-    with pytest.raises(RolloutRefused, match="its unit the request shares outcomes"):
+    with pytest.raises(RolloutRefused, match="its unit, the request, shares outcomes"):
         life.start(Rollout(mode="ab"))
     life.start(AB)
     life.count = 100
@@ -63,20 +64,21 @@ def test_without_outcomes_a_rollout_says_so_and_ends_undecided(tmp_path: Path) -
     assert "No outcome of a prediction has arrived in the last 90 days" in state.experiment.plan["sentence"]
     life.predict(HALF, HALF)
     assert life.report().sentence.startswith("Undecided: no outcome has arrived yet")
-    assert "40 predictions wait for their outcome" in life.report().sentence
+    assert "Predictions left out: 40 without an outcome yet." in life.report().sentence
     life.clock.instant += timedelta(days=91)
     life.check()
     assert life.ended == "kept"
 
 
-def test_what_was_known_before_the_prediction_or_is_no_class_does_not_count(tmp_path: Path) -> None:
+def test_what_was_stored_before_the_prediction_or_is_no_class_does_not_count(tmp_path: Path) -> None:
     life = Life(tmp_path)
-    life.clock.instant += timedelta(days=2)
     life.start(SHADOW)
-    early, other, good = life.predict(HALF[:3], HALF[:3])
     told = OutcomeRecords(life.database, PROJECT)
-    known = [Outcome("yes", example_id=early, label_timestamp=START), Outcome("perhaps", example_id=other)]
-    told.record([*known, Outcome("no", example_id=good)], source="tests", now=life.clock.now() + timedelta(hours=1))
+    told.record([Outcome("yes", example_id="known")], source="tests", now=life.clock.now())
+    life.clock.instant += timedelta(days=2)
+    life.predict(HALF[:3], HALF[:3], examples=["known", "other", "good"])
+    life.clock.instant += timedelta(days=1)
+    life.tell([("other", "perhaps"), ("good", "no")])
     evidence = life.report().evidence
     assert (evidence.units, evidence.left_out.early, evidence.left_out.other_label) == (1, 1, 1)
 
@@ -105,7 +107,7 @@ def test_a_corrected_outcome_is_counted_as_corrected(tmp_path: Path) -> None:
         assert evidence.test is not None
         assert evidence.test.gain == pytest.approx(np.log(gain / 0.5))
     assert life.report().evidence.corrected == 1
-    assert "1 outcomes were corrected afterwards" in life.report().sentence
+    assert "Outcomes corrected afterwards: 1." in life.report().sentence
 
 
 def test_a_prediction_counts_once_it_is_mature_however_early_its_outcome_comes(tmp_path: Path) -> None:
@@ -189,3 +191,48 @@ def test_a_label_names_its_class_whatever_its_type(label: object, classes: tuple
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
+
+
+def test_a_version_that_was_decided_on_is_not_rolled_out_again_and_restarts_halve_alpha(
+    tmp_path: Path,
+) -> None:
+    life = Life(tmp_path)
+    life.start(SHADOW)
+    for restarts in (1, 2):
+        steer(life.context, "abort", actor="ann", reason="release freeze")
+        rule = life.start(SHADOW).rule
+        assert rule.witnesses.alpha == pytest.approx(0.05 / 2**restarts)
+    life.clock.instant += timedelta(days=91)
+    life.check()
+    assert life.ended == "kept"
+    with pytest.raises(RolloutRefused, match="rollout 3 has decided on it: nothing was decided in 90 days"):
+        life.start(SHADOW)
+
+
+def test_a_label_that_a_later_file_fills_in_counts_though_it_happened_before_the_prediction(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.clock.instant += timedelta(days=2)
+    life.start(SHADOW)
+    (example,) = life.predict(HALF[:1], HALF[:1])
+    outcome = Outcome("yes", example_id=example, label_timestamp=START)
+    OutcomeRecords(life.database, PROJECT).record([outcome], source="ingest", now=life.clock.now() + timedelta(days=1))
+    assert life.report().evidence.units == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"longest_days": 1e9}, "less than or equal to 3650"),
+        ({"margin": float("inf")}, "finite number"),
+        ({"holdout_days": float("inf")}, "less than or equal to 3650"),
+        ({"maturity": timedelta(days=100)}, "is not below longest_days=90"),
+        ({"overrides": {"anna": "candidate"}}, "say with unit= which request field"),
+        ({"guardrails": (Guardrail.errors(), Guardrail.errors(margin=0.1))}, "one of each kind at most"),
+        ({"steps": (True, 100)}, "valid integer"),
+        ({"mode": "split"}, "'shadow', 'ab' or 'canary'"),
+        ({"alpha": 0.7}, "less than 0.5"),
+    ],
+)
+def test_a_declaration_that_makes_no_sense_is_refused(wrong: dict[str, object], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Rollout(**wrong)  # type: ignore[arg-type]

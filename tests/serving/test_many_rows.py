@@ -148,6 +148,25 @@ def test_a_frame_of_keys_is_looked_up_and_one_stale_row_does_not_stop_the_others
     assert found["problem"][2] == "home_team: missing; an entity key is needed"
 
 
+def test_a_refused_row_costs_few_further_reads() -> None:
+    sizes = []
+
+    class Counted(Ratings):
+        def read(self, rows: Sequence[Mapping[str, Any]], cutoffs: Sequence[datetime]) -> FeatureRows:
+            sizes.append(len(rows))
+            if any(row["home_team"] == "stale" for row in rows):
+                raise FeaturesExpired("form", "stale", "missing", "none to be missing")
+            return super().read(rows, cutoffs)
+
+    names = ["stale" if place == 700 else "A" for place in range(1_024)]
+    frame = pl.DataFrame({"home_team": names, "away_team": ["B"] * len(names)})
+    found = score_frame(a_match_release(), Counted({"A": 1.0, "B": 2.0}), frame, now=NOW).frame
+    assert found["problem"].is_not_null().arg_true().to_list() == [700]
+    assert found["p_yes"].is_null().arg_true().to_list() == [700]
+    # The whole, and the two halves of each of ten halvings.
+    assert len(sizes) == 21
+
+
 def test_a_frame_gets_the_answers_that_requests_get(tmp_path: Path) -> None:
     frame = pl.DataFrame({"age": [30.0, None, 130.0, 4.0], "colour": ["red", "red", "blue", None]})
     found = score_frame(a_release(), None, frame, now=NOW)

@@ -42,7 +42,8 @@ def test_new_levels_and_vanished_values_are_drift() -> None:
     rows[:200, 1] = np.nan
     rows[:200, 2] = -1
     elo, goals, ground = check_columns(profile, rows)
-    assert max(goals.p_adjusted, ground.p_adjusted) < 1e-6 < elo.p_adjusted
+    assert max(goals.p_adjusted, ground.p_adjusted) < 1e-4 < elo.p_adjusted
+    assert (ground.new_levels, goals.reference_nulls) == (200, 0)
     assert (goals.rows, goals.nulls) == (200, 200)
     assert ground.distance == pytest.approx(0.5, abs=0.05)
 
@@ -84,3 +85,27 @@ def test_other_columns_are_refused() -> None:
     profile = build_profile([[1.0], [2.0]], names=["x"])
     with pytest.raises(InvalidSample, match=r"shape \(1, 2\). Allowed: rows of the 1 columns"):
         check_columns(profile, [[1.0, 2.0]])
+
+
+def test_rare_nulls_rare_levels_and_rare_values_do_not_alarm() -> None:
+    """Limits of large samples would alarm in 20 to 40 % of these windows."""
+    runs, alarms = 40, 0
+    for seed in range(runs):
+        rng = np.random.default_rng(seed)
+        numbers = rng.normal(size=(2300, 20))
+        numbers[rng.random(numbers.shape) < 0.002] = np.nan
+        rare = np.where(rng.random((2300, 10)) < 0.002, rng.normal(size=(2300, 10)), 0.0)
+        levels = (rng.random((2300, 10)) < 0.002).astype(float)
+        names = [f"c{at}" for at in range(40)]
+        rows = np.hstack([numbers, rare, levels])
+        profile = build_profile(rows[:2000], names=names, levels=dict.fromkeys(names[30:], ("usual", "rare")))
+        alarms += any(column.p_adjusted <= 0.05 for column in check_columns(profile, rows[2000:]))
+    assert binomtest(alarms, runs, 0.05, alternative="greater").pvalue > 0.001
+
+
+def test_numbers_outside_of_the_reference_are_counted() -> None:
+    profile = build_profile(np.linspace(0, 1, 200)[:, None], names=["x"])
+    rows = np.linspace(0, 1, 100)[:, None]
+    rows[:3], rows[3], rows[4] = 7.0, np.nan, np.inf
+    (column,) = check_columns(profile, rows)
+    assert (column.out_of_range, column.nulls, column.reference_nulls) == (3, 2, 0.0)

@@ -7,7 +7,15 @@ import pytest
 from scipy.special import expit
 
 from touchline.errors import InvalidSample, TooFewClusters
-from touchline.statistics import Gains, TwoWitnesses, WitnessRule, outcomes_needed, paired_gains, planned_outcomes
+from touchline.statistics import (
+    Gains,
+    TwoWitnesses,
+    WitnessRule,
+    decide_at_end,
+    outcomes_needed,
+    paired_gains,
+    planned_outcomes,
+)
 
 
 def erring(seed: int, new: float, old: float, *, matches: int, common: bool = False) -> Gains:
@@ -76,3 +84,21 @@ def test_too_little_is_no_ground_for_a_plan() -> None:
         planned_outcomes(erring(1, 0.5, 0.8, matches=29), WitnessRule(), longest=100)
     with pytest.raises(InvalidSample, match="longest 0"):
         planned_outcomes(erring(1, 0.5, 0.8, matches=50), WitnessRule(), longest=0)
+
+
+def test_the_chance_with_the_end_is_that_of_tests_that_end() -> None:
+    rule = WitnessRule(reserved=0.3)
+    plan = planned_outcomes(erring(1, 0.5, 0.79, matches=20_000), rule, longest=700)
+    runs = [TwoWitnesses.start(rule).update(erring(seed, 0.5, 0.79, matches=700)) for seed in range(2, 82)]
+    early = float(np.mean([run.verdict != "undecided" for run in runs]))
+    ended = float(np.mean([decide_at_end(run).verdict != "undecided" for run in runs]))
+    assert plan.chance == pytest.approx(early, abs=0.2)
+    assert plan.chance_with_end == pytest.approx(ended, abs=0.15)
+    assert plan.chance_with_end > plan.chance + 0.05
+
+
+def test_without_a_reserve_the_end_adds_no_chance() -> None:
+    plan = planned_outcomes(erring(1, 0.5, 0.79, matches=5000), WitnessRule(reserved=0.0), longest=700)
+    assert plan.chance_with_end == plan.chance < 1
+    equal = planned_outcomes(erring(1, 0.3, 0.3, matches=5000), WitnessRule(margin=0.02), longest=2000)
+    assert equal.chance_with_end > equal.chance

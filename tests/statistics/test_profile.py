@@ -76,3 +76,17 @@ def test_a_profile_of_another_schema_says_to_retrain() -> None:
 def test_names_must_fit_the_matrix() -> None:
     with pytest.raises(InvalidSample, match=r"shape \(1, 2\). Allowed: rows of 1 columns"):
         build_profile([[1.0, 2.0]], names=["x"])
+
+
+def test_the_places_of_the_sample_name_its_rows_in_time_order() -> None:
+    rows = np.arange(25_000.0)[:, None]
+    profile = build_profile(rows, names=["x"])
+    assert np.array_equal(rows[profile.sample_places], profile.sample)
+    restored = Profile.from_arrays(profile.to_arrays())
+    assert np.array_equal(restored.sample_places, profile.sample_places)
+
+
+def test_a_profile_from_before_has_no_places_and_counts_as_independent() -> None:
+    arrays = build_profile(np.arange(100.0)[:, None], names=["x"]).to_arrays()
+    del arrays["sample_places"]
+    assert len(Profile.from_arrays(arrays).sample_places) == 0

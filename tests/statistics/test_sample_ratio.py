@@ -3,31 +3,60 @@
 from __future__ import annotations
 
 import json
-from math import exp, log
+from math import exp, log, sqrt
 
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.stats import beta, binomtest, dirichlet_multinomial, multinomial
+from scipy.stats import beta, binom, binomtest, dirichlet_multinomial, multinomial
 
 from touchline.errors import InvalidSample
 from touchline.statistics import SampleRatio
 
 
-def test_evidence_is_the_bayes_factor_of_the_mixture() -> None:
+def test_evidence_is_the_bayes_factor_of_the_mixture_and_of_six_faults() -> None:
     arms = np.random.default_rng(1).choice(3, 500, p=[0.5, 0.3, 0.2])
     counts, shares = np.bincount(arms), np.array([0.6, 0.2, 0.2])
-    expected = dirichlet_multinomial.logpmf(counts, 625 * shares, 500) - multinomial.logpmf(counts, 500, shares)
+    planned = multinomial.logpmf(counts, 500, shares)
+    mixture = exp(dirichlet_multinomial.logpmf(counts, 625 * shares, 500) - planned)
+    first, other = 0.05 * sqrt(0.24), 0.05 * sqrt(0.16)
+    faults = [
+        [0.6 + first, 0.2 - first / 2, 0.2 - first / 2],
+        [0.6 - first, 0.2 + first / 2, 0.2 + first / 2],
+        [0.6 - other * 0.75, 0.2 + other, 0.2 - other * 0.25],
+        [0.6 + other * 0.75, 0.2 - other, 0.2 + other * 0.25],
+        [0.6 - other * 0.75, 0.2 - other * 0.25, 0.2 + other],
+        [0.6 + other * 0.75, 0.2 + other * 0.25, 0.2 - other],
+    ]
+    ratios = [exp(multinomial.logpmf(counts, 500, fault) - planned) for fault in faults]
+    expected = log((mixture + np.mean(ratios)) / 2)
     assert SampleRatio.start(shares.tolist()).update(arms).log_evidence == pytest.approx(expected, abs=1e-9)
 
 
-def test_evidence_of_two_arms_is_the_integral_over_shares() -> None:
+def test_evidence_of_two_arms_is_the_integral_over_shares_and_two_faults() -> None:
     def ratio(share: float) -> float:
-        return float(beta.pdf(share, 312.5, 312.5) * (share / 0.5) ** 130 * ((1 - share) / 0.5) ** 70)
+        return float((share / 0.5) ** 130 * ((1 - share) / 0.5) ** 70)
 
-    area, _ = quad(ratio, 0.3, 0.8, points=[0.52], epsabs=0, epsrel=1e-12)
+    area, _ = quad(
+        lambda share: beta.pdf(share, 312.5, 312.5) * ratio(share), 0.3, 0.8, points=[0.52], epsabs=0, epsrel=1e-12
+    )
     state = SampleRatio.start([0.5, 0.5]).update([0] * 130 + [1] * 70)
-    assert state.log_evidence == pytest.approx(log(area), abs=1e-9)
+    expected = log((area + (ratio(0.525) + ratio(0.475)) / 2) / 2)
+    assert state.log_evidence == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_faults_of_a_very_small_share_are_shares() -> None:
+    state = SampleRatio.start([0.999, 0.001]).update([0] * 3000)
+    assert 0.05 < state.p_value <= 1
+    assert state.update([1] * 30).p_value < 0.001
+
+
+def test_evidence_expects_nothing_of_planned_shares() -> None:
+    # The expectation over all counts of ten units is 1: the evidence is a martingale that starts at 1.
+    counts = np.arange(11)
+    states = [SampleRatio.start([0.7, 0.3]).update([0] * count + [1] * (10 - count)) for count in counts]
+    weights = binom.pmf(counts, 10, 0.7)
+    assert sum(weights * np.exp([state.log_evidence for state in states])) == pytest.approx(1, abs=1e-9)
 
 
 def test_planned_shares_are_rarely_refused() -> None:

@@ -111,3 +111,39 @@ def test_a_bet_is_known_before_its_outcome() -> None:
 def test_units_that_say_nothing_are_refused(is_new: list[int], losses: list[float], share: float, message: str) -> None:
     with pytest.raises(InvalidSample, match=message):
         split_units(is_new, losses, share, largest_loss=5.3)
+
+
+def test_the_mean_of_a_cluster_is_one_unit() -> None:
+    units, users = split(7, 0.3, 2.0), np.arange(4000) // 5
+    state = SplitSequence.start(WitnessRule(target=300)).update(units, users)
+    single = SplitSequence.start(WitnessRule()).update(units)
+    assert (state.witnesses.count, single.witnesses.count) == (800, 4000)
+    assert state.witnesses.gain == pytest.approx(single.witnesses.gain)
+    assert state.witnesses.verdict == "better"
+
+
+def test_clusters_in_batches_change_nothing() -> None:
+    units, users = split(8, 0.3, 2.0), np.arange(4000) // 5
+    state = SplitSequence.start(WitnessRule(target=300))
+    for first, end in ((0, 1000), (1000, 4000)):
+        state = state.update(units.rows(first, end), users[first:end])
+    whole = SplitSequence.start(WitnessRule(target=300)).update(units, users)
+    assert state.witnesses.verdict == whole.witnesses.verdict == "better"
+    assert state.witnesses.mean.squares == pytest.approx(whole.witnesses.mean.squares)
+
+
+def test_users_with_a_common_gain_are_promoted_too_often_outcome_by_outcome_only() -> None:
+    promoted, by_outcome, runs = 0, 0, 60
+    for seed in range(runs):
+        rng = np.random.default_rng([23, seed])
+        # Ten outcomes of each of 150 users: a user's loss is the same each time, and no model is better.
+        losses, is_new, users = (
+            np.repeat(rng.random(150), 10),
+            np.repeat(rng.random(150) < 0.5, 10),
+            np.arange(1500) // 10,
+        )
+        units = split_units(is_new, losses, 0.5, largest_loss=1.0)
+        promoted += SplitSequence.start(WitnessRule()).update(units, users).witnesses.verdict == "better"
+        by_outcome += SplitSequence.start(WitnessRule()).update(units).witnesses.verdict == "better"
+    assert binomtest(promoted, runs, 0.05, alternative="greater").pvalue > 0.001
+    assert by_outcome > 10

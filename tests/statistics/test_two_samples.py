@@ -35,10 +35,28 @@ def test_chi_squared_is_that_of_scipy() -> None:
 
 
 def test_rare_levels_are_pooled_and_unused_ones_dropped() -> None:
-    pooled = stats.chi2_contingency([[50, 40, 3], [25, 20, 9]], correction=False).pvalue
-    assert chi_squared(np.array([50.0, 40, 1, 2, 0]), np.array([25.0, 20, 4, 5, 0])) == pytest.approx(pooled)
+    """The pooled level expects 3.8 rows: the p-value is that of SciPy's permutation of the pooled table."""
+    pooled = stats.chi2_contingency(
+        [[50, 40, 3], [25, 20, 9]], correction=False, method=stats.PermutationMethod(n_resamples=20_000, rng=1)
+    ).pvalue
+    exact = chi_squared(np.array([50.0, 40, 1, 2, 0]), np.array([25.0, 20, 4, 5, 0]))
+    assert exact == pytest.approx(pooled, abs=0.01)
     assert chi_squared(np.array([5.0, 0]), np.array([7.0, 0])) == 1.0
     assert chi_squared(np.array([5.0, 5]), np.array([0.0, 0])) == 1.0
+
+
+def test_two_rare_levels_are_tested_by_fisher() -> None:
+    expected = stats.fisher_exact([[9995, 5], [296, 4]]).pvalue
+    assert chi_squared(np.array([9995.0, 5]), np.array([296.0, 4])) == pytest.approx(expected)
+
+
+def test_an_almost_constant_column_is_tested_by_permutation() -> None:
+    """Of 10,000 rows 20 are not 0, of 500 rows 4: the limit of large samples gives a p-value of 0.007."""
+    reference, current = np.zeros(10_000), np.zeros(500)
+    reference[:20], current[:5] = np.arange(1, 21), np.arange(1, 6)
+    exact = stats.hypergeom.sf(4, 10_500, 25, 500)
+    assert stats.mannwhitneyu(reference, current, method="asymptotic").pvalue < 0.001 < exact
+    assert mann_whitney(reference, current) == pytest.approx(exact, rel=0.4)
 
 
 def test_p_values_of_tied_values_are_valid() -> None:

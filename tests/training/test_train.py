@@ -316,3 +316,14 @@ def test_a_later_clock_knows_more_labels() -> None:
     late = train(a_task(), QUICK, training_set, now=NOW)
     assert early.split.unlabelled > late.split.unlabelled == 0
     assert replace(early.split, unlabelled=0) != late.split
+
+
+def test_rows_without_time_are_corrected_as_in_the_evaluation() -> None:
+    steep = Candidate(name="steep", family="lightgbm", params={"learning_rate": 3.0, "min_data_in_leaf": 2})
+    training = Training(candidates=(steep,), calibration=("platt",), learning_curve=False)
+    result = trained(training, a_frame(7_000, timed=False))
+    assert len(result.rows.windows[-1].validation) >= 1_000
+    shipped, evaluated = result.model.calibrator, result.evaluation_model.calibrator
+    assert (shipped.method, evaluated.method) == ("platt", "platt")
+    for name, values in evaluated.arrays.items():
+        np.testing.assert_array_equal(shipped.arrays[name], values)

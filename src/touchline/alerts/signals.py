@@ -45,6 +45,9 @@ SIGNALS: Final[dict[str, Signal]] = {
     "training_done": Signal("training done", "event"),
     "promotion": Signal("promotion", "event"),
     "rollback": Signal("rollback", "event"),
+    "rollout_stopped": Signal("rollout stopped", "event"),
+    "rollout_incident": Signal("release does not answer", "event", "critical"),
+    "rollout_ended": Signal("rollout ended", "event"),
     **{name: Signal(name.replace("_", " "), "number", "critical") for name in _METRICS},
 }
 

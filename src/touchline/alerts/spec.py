@@ -114,6 +114,7 @@ DEFAULT_RULES: Final = tuple(
         (
             *("loss", "estimated_loss", "skew", "data_damage", "error_rate > 5 %"),
             *("stale_data", "stale_features", "training_failed", "rollback"),
+            *("rollout_stopped", "rollout_incident"),
         ),
     )
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from touchline import rollout
 from touchline.api.state import ProjectOfRequest
@@ -32,6 +32,8 @@ class RolloutLog(BaseModel):
 
 class Steering(BaseModel):
     """The reason of a change, for the log of decisions."""
+
+    model_config = ConfigDict(extra="forbid")
 
     reason: str = Field(min_length=1, max_length=500)
 

@@ -11,7 +11,10 @@ from touchline.automation.pipeline import PipelineReport as PipelineReport
 from touchline.automation.pipeline import run_pipeline as run_pipeline
 from touchline.automation.plan import RunPlan as RunPlan
 from touchline.automation.plan import plan_run as plan_run
+from touchline.automation.production_cause import explain_production_loss as explain_production_loss
 from touchline.automation.production_drift import check_production_drift as check_production_drift
+from touchline.automation.production_performance import check_production_performance as check_production_performance
+from touchline.automation.production_report import report_production as report_production
 from touchline.automation.promotion import Promotion as Promotion
 from touchline.automation.promotion import preview_version as preview_version
 from touchline.automation.promotion import promote_version as promote_version
@@ -22,6 +25,8 @@ from touchline.automation.prune import prune_data as prune_data
 from touchline.automation.rollouts import Probe as Probe
 from touchline.automation.rollouts import begin_rollout as begin_rollout
 from touchline.automation.rollouts import check_running as check_running
+from touchline.automation.rollouts import end_overtaken_rollout as end_overtaken_rollout
+from touchline.automation.rollouts import follow_promotion as follow_promotion
 from touchline.automation.rollouts import rollout_context as rollout_context
 from touchline.automation.run_records import PipelineRuns as PipelineRuns
 from touchline.automation.steps import PipelineContext as PipelineContext

@@ -12,6 +12,7 @@ from touchline.alerts import (
     renew_incidents,
     report_event,
     report_journal,
+    report_rollouts,
     report_state,
     report_states,
 )
@@ -22,6 +23,7 @@ from touchline.features.vectors.served_view import view_keys
 from touchline.features.vectors.watermark import ViewMetadata, instant_of
 from touchline.ingest import read_freshness
 from touchline.monitoring import DriftReports
+from touchline.rollout import RolloutRecords
 
 if TYPE_CHECKING:
     from touchline.automation.damage import Damage
@@ -51,6 +53,7 @@ def check_alerts(project: Project, stores: Stores) -> tuple[str, ...]:
     checks: dict[str, Callable[[], object]] = {
         "trainings": lambda: _report_trainings(alerting, stores),
         "the journal": lambda: report_journal(alerting, stores.journal.history(project.name)),
+        "rollouts": lambda: report_rollouts(alerting, RolloutRecords(stores.database, project.name).read(limit=3)),
         "drift": lambda: _report_drift(alerting),
         "sources": lambda: _report_sources(alerting, project, stores),
         "features": lambda: _report_features(alerting, project, stores),

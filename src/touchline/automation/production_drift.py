@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from touchline.errors import ReleaseNotFound
+from touchline.automation.production_release import open_production
 from touchline.monitoring import DriftVerdict, check_release_drift
-from touchline.registry import Releases, read_version
-from touchline.statistics import Profile
 
 if TYPE_CHECKING:
     from touchline.project import Project
@@ -18,17 +14,12 @@ if TYPE_CHECKING:
 
 def check_production_drift(project: Project, stores: Registry) -> DriftVerdict:
     """Compare the requests and predictions since the last verdict with the release's reference window."""
-    version = read_version(stores, project.name, "Production")
-    release = Releases(stores).find(version.release_id or "")
-    if release is None:
-        raise ReleaseNotFound(project.name, version.release_id or "of Production")
-    with np.load(release.path / "profile.npz", allow_pickle=False) as arrays:
-        profile = Profile.from_arrays(arrays)
+    production = open_production(project, stores)
     return check_release_drift(
         stores.database,
         project.name,
-        release.id,
-        profile=profile,
+        production.release.id,
+        profile=production.profile,
         rule=project.monitoring.drift,
         clock=stores.clock,
     )

@@ -10,13 +10,14 @@ from touchline.automation.promotion import Promotion, move_to_production, roll_b
 from touchline.errors import RolloutRefused
 from touchline.registry import Decision, Releases, declared_families, read_version
 from touchline.rollout import (
-    Note,
+    EventNote,
     Rollout,
     RolloutContext,
     RolloutRecords,
     RolloutState,
     Starting,
     check_rollout,
+    end_overtaken,
     report_on,
     rule_of,
     start_holdout,
@@ -33,7 +34,7 @@ Probe = Callable[[str], str]
 
 
 # Parts of a rule that the declaration does not say.
-_DECIDED_AT_START: Final = ("candidate", "reference", "counts_each", "target")
+_DECIDED_AT_START: Final = ("candidate", "reference", "counts_each", "restarts", "target", "bounds", "spread")
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,18 @@ def check_running(context: PipelineContext, probe: Probe | None = None) -> Rollo
     records = RolloutRecords(context.stores.database, context.project.name)
     state = records.running()
     if state is not None and (changed := _changed_rule(context, state)):
-        note = Note(f"the declaration changed its {', '.join(changed)}; a rollout keeps the rule it began with")
+        note = EventNote(f"the declaration changed its {', '.join(changed)}; a rollout keeps the rule it began with")
         after = records.add(state, "superseded", note, clock=context.clock)
         return report_on(context.stores.database, context.project.name, after, context.clock.now())
     return check_rollout(rollout_context(context, probe))
+
+
+def end_overtaken_rollout(context: PipelineContext) -> str | None:
+    """End the rollout that runs if its versions were moved by hand; what happened to it, in words."""
+    state = end_overtaken(rollout_context(context))
+    if state is None or state.end is None:
+        return None
+    return f"rollout {state.experiment.number} has ended: {state.end.message}"
 
 
 @dataclass(frozen=True)
@@ -122,9 +131,12 @@ def _go_live(context: PipelineContext, version: ModelVersion, actor: str) -> Fol
     _end_holdout(context, version)
     promotion = move_to_production(context, version.version, reason="a refresh that has passed its gates")
     policy, live = _policy(context), promotion.promoted.version
-    if not policy.holdout_days or not live.classes:
+    if not policy.holdout_days:
         return Followed(promotion)
-    state = start_holdout(stores, live, before, policy, _starting(context, actor, "a refresh went live"))
+    try:
+        state = start_holdout(stores, live, before, policy, _starting(context, actor, "a refresh went live"))
+    except RolloutRefused as refusal:
+        return Followed(promotion, str(refusal))
     days = f"{policy.holdout_days:g} days"
     message = f"version {before.version} predicts beside it for {days} (rollout {state.experiment.number})"
     return Followed(promotion, message)
@@ -138,7 +150,7 @@ def _end_holdout(context: PipelineContext, version: ModelVersion) -> None:
     if state is None:
         return
     report = report_on(stores.database, name, state, context.clock.now())
-    note = Note(f"version {version.version} refreshed it. {report.sentence}", evidence=report.findings())
+    note = EventNote(f"version {version.version} refreshed it. {report.sentence}", evidence=report.findings())
     records.add(state, "superseded", note, clock=context.clock)
 
 
@@ -150,7 +162,8 @@ def _changed_rule(context: PipelineContext, state: RolloutState) -> list[str]:
     declared = rule_of(_policy(context), *versions, mode=rule.mode, maturity=starting.maturity)
     if rule.mode != "holdout" and _policy(context).mode != rule.mode:
         return ["mode"]
-    return [part for part in rule.differences(declared) if part not in _DECIDED_AT_START]
+    decided = {*_DECIDED_AT_START, *(() if _policy(context).margin is not None else ("margin",))}
+    return [part for part in rule.differences(declared) if part not in decided]
 
 
 def _policy(context: PipelineContext) -> Rollout:

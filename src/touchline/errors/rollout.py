@@ -18,10 +18,8 @@ class RolloutRefused(UsageError):
 class RolloutNotRunning(UsageError):
     def __init__(self, project: str, act: str, status: str) -> None:
         self.project = project
-        super().__init__(
-            f"{project}: a rollout that {status} cannot be {act}. Start one for the version in Staging: "
-            "touchline rollout start; the earlier ones: touchline rollout status"
-        )
+        step = "touchline rollout start" if status == "does not run" else "touchline rollout status"
+        super().__init__(f"{project}: a rollout that {status} cannot be {act}. See {step}")
 
 
 class RolloutConflict(TouchlineError):

@@ -31,6 +31,28 @@ class Drift(BaseModel):
     ] = ()
 
 
+class Performance(BaseModel):
+    """What counts as a loss that has risen, and on which slices performance is shown.
+
+    The alarm compares the mean loss of each day with the test window: it is raised for evidence that the loss is above
+    the upper end of its test interval, and above `tolerance` more than its test mean. With `checks_a_year` days, the
+    expected time between false alarms is at least a year. Days count once `mature_share` of their labels are in.
+
+    >>> Performance().tolerance
+    0.02
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tolerance: Annotated[float, Field(ge=0, le=1, description="share of the test loss")] = 0.02
+    mature_share: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    checks_a_year: Annotated[int, Field(ge=12, le=9000)] = 365
+    min_rows: Annotated[int, Field(ge=20)] = 100
+    slices: Annotated[
+        tuple[str, ...], Field(description="logged inputs, entity keys or category columns; empty: category columns")
+    ] = ()
+
+
 class Monitoring(BaseModel):
     """The monitoring options of a project.
 
@@ -41,3 +63,4 @@ class Monitoring(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     drift: Drift = Drift()
+    performance: Performance = Performance()

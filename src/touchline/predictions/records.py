@@ -255,6 +255,7 @@ class PairedPrediction(NamedTuple):
     example_key: str
     cluster: str | None
     cutoff: datetime
+    answered_at: datetime
     answer: Mapping[str, Any]
     shadow: Mapping[str, Any]
 
@@ -266,6 +267,7 @@ class AssignedPrediction(NamedTuple):
     example_key: str
     cluster: str | None
     cutoff: datetime
+    answered_at: datetime
     unit: str
     variant: str
     probability: float
@@ -291,7 +293,7 @@ class ExperimentRecords:
     def pairs(self) -> list[PairedPrediction]:
         """The answers that the other variant predicted too, in the order of their ids."""
         query = (
-            sa.select(*_of_answer(_ANSWER), _COLUMNS.output)
+            sa.select(*_of_answer(_ANSWER), _ANSWER.c.output, _COLUMNS.output)
             .join(_ANSWER, _ANSWER.c.prediction_id == _COLUMNS.answer_id)
             .where(_COLUMNS.experiment == self._experiment, _COLUMNS.role == "shadow")
             .order_by(_ANSWER.c.prediction_id)
@@ -310,7 +312,7 @@ class ExperimentRecords:
             other.c.role == "shadow",
         )
         query = (
-            sa.select(*_of_answer(predictions)[:4], *draw, _COLUMNS.output, other.c.output)
+            sa.select(*_of_answer(predictions), *draw, _COLUMNS.output, other.c.output)
             .select_from(sa.outerjoin(predictions, other, is_shadow))
             .where(_COLUMNS.experiment == self._experiment, _COLUMNS.role == "answer", is_drawn)
             .order_by(_COLUMNS.prediction_id)
@@ -319,11 +321,11 @@ class ExperimentRecords:
             return [AssignedPrediction(*_with_key(row)) for row in connection.execute(query)]
 
     def counts(self, *, slow_seconds: float, after: str = "", until: str | None = None) -> list[VariantCount]:
-        """The rows of each variant and role, between two ids where these are given."""
+        """The rows of each variant and role, those of testers left out, between two ids where these are given."""
         is_slow = sa.case((_COLUMNS.seconds > slow_seconds, 1), else_=0)
         query = (
             sa.select(_COLUMNS.variant, _COLUMNS.role, sa.func.count(), sa.func.sum(is_slow))
-            .where(_COLUMNS.experiment == self._experiment, *_ids_between(after, until))
+            .where(_COLUMNS.experiment == self._experiment, _COLUMNS.override.is_(False), *_ids_between(after, until))
             .group_by(_COLUMNS.variant, _COLUMNS.role)
         )
         with self._database.connect() as connection:
@@ -340,7 +342,7 @@ def _with_key(row: Sequence[Any]) -> list[Any]:
 
 def _of_answer(table: sa.FromClause) -> tuple[sa.ColumnElement[Any], ...]:
     columns = table.c
-    return columns.prediction_id, columns.example_id, columns.cluster, columns.cutoff, columns.output
+    return columns.prediction_id, columns.example_id, columns.cluster, columns.cutoff, columns.answered_at
 
 
 _UNNAMED = (_COLUMNS.prediction_id, _KEYS_AS_TEXT, _COLUMNS.cutoff, _COLUMNS.inputs)

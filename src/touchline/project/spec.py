@@ -102,6 +102,8 @@ class Project(BaseModel):
         self._views_read_declared_sources()
         self._task_uses_declared_parts()
         self._gates_name_declared_baselines()
+        if self.rollout is not None and self.rollout.metric == "rps" and not self.task.ordered:
+            raise ValueError("the rollout's metric is 'rps', and the task's classes have no order (ordered=True)")
         return self
 
     def _views_read_declared_sources(self) -> None:

@@ -2,6 +2,7 @@ from touchline.rollout.act import RolloutContext as RolloutContext
 from touchline.rollout.act import StageMoves as StageMoves
 from touchline.rollout.act import approve_step as approve_step
 from touchline.rollout.act import check_rollout as check_rollout
+from touchline.rollout.act import end_overtaken as end_overtaken
 from touchline.rollout.act import steer as steer
 from touchline.rollout.decide import Act as Act
 from touchline.rollout.decide import Findings as Findings
@@ -16,14 +17,16 @@ from touchline.rollout.guardrails import GuardrailWatch as GuardrailWatch
 from touchline.rollout.guardrails import check_guardrails as check_guardrails
 from touchline.rollout.outcome_pairs import LeftOut as LeftOut
 from touchline.rollout.outcome_pairs import OutcomePairs as OutcomePairs
+from touchline.rollout.outcome_pairs import class_number as class_number
 from touchline.rollout.plan import RolloutPlan as RolloutPlan
 from touchline.rollout.plan import make_plan as make_plan
 from touchline.rollout.records import ENDS as ENDS
+from touchline.rollout.records import EventNote as EventNote
 from touchline.rollout.records import Experiment as Experiment
-from touchline.rollout.records import Note as Note
 from touchline.rollout.records import RolloutEvent as RolloutEvent
 from touchline.rollout.records import RolloutRecords as RolloutRecords
 from touchline.rollout.records import RolloutState as RolloutState
+from touchline.rollout.records import routing_in as routing_in
 from touchline.rollout.report import RolloutReport as RolloutReport
 from touchline.rollout.report import StillNeeded as StillNeeded
 from touchline.rollout.report import report_on as report_on

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from touchline.errors import RolloutNotRunning, TouchlineError
 from touchline.registry import Registry
 from touchline.rollout.decide import Act
-from touchline.rollout.records import EventKind, Note, RolloutRecords, RolloutState
+from touchline.rollout.records import EventKind, EventNote, RolloutRecords, RolloutState
 from touchline.rollout.report import RolloutReport, report_on
 
 _EVENT_OF: Final[dict[str, EventKind]] = {
@@ -54,10 +54,10 @@ def check_rollout(context: RolloutContext, *, actor: str = "rollout") -> Rollout
     over = _ended_elsewhere(context, state)
     if over is not None:
         kind, message = over
-        return _report(context, records.add(state, kind, Note(message, actor), clock=context.registry.clock))
+        return _report(context, records.add(state, kind, EventNote(message, actor), clock=context.registry.clock))
     report = _report(context, state)
     if report.verdict != "undecided" and state.verdict is None:
-        note = Note(report.sentence, actor, evidence=report.findings())
+        note = EventNote(report.sentence, actor, evidence=report.findings())
         state = records.add(state, "verdict", note, clock=context.registry.clock)
         report = replace(report, state=state)
     if report.act is None or not _is_allowed(report, report.act):
@@ -74,7 +74,7 @@ def approve_step(context: RolloutContext, *, actor: str, reason: str = "") -> Ro
     report = _report(context, state)
     if report.act is None or not report.act.is_upward or not state.rule.needs_approval:
         raise RolloutNotRunning(context.project, "approved", "has no step that waits for a person")
-    note = Note(reason or f"approved by {actor}: {report.act.reason}", actor)
+    note = EventNote(reason or f"approved by {actor}: {report.act.reason}", actor)
     return _report(context, records.add(state, "approve", note, clock=context.registry.clock))
 
 
@@ -89,11 +89,21 @@ def steer(context: RolloutContext, act: str, *, actor: str, reason: str) -> Roll
         raise RolloutNotRunning(context.project, past, status)
     kinds: dict[str, EventKind] = {"pause": "pause", "resume": "resume", "abort": "aborted"}
     share = {"pause": 0, "resume": state.step}.get(act)
-    note = Note(reason or f"{past} by {actor}", actor, share)
+    note = EventNote(reason or f"{past} by {actor}", actor, share)
     after = records.add(state, kinds[act], note, clock=context.registry.clock)
     if act == "abort":
         after = _probed(context, records, after)
     return _report(context, after)
+
+
+def end_overtaken(context: RolloutContext) -> RolloutState | None:
+    """End the rollout that runs if somebody has moved one of its two versions; the ended one, else None."""
+    records = RolloutRecords(context.registry.database, context.project)
+    state = records.running()
+    over = None if state is None else _ended_elsewhere(context, state)
+    if state is None or over is None:
+        return None
+    return records.add(state, over[0], EventNote(over[1]), clock=context.registry.clock)
 
 
 def _ended_elsewhere(context: RolloutContext, state: RolloutState) -> tuple[EventKind, str] | None:
@@ -126,7 +136,7 @@ def _do(context: RolloutContext, records: RolloutRecords, report: RolloutReport,
     elif act.kind == "roll_back":
         context.moves.roll_back(f"holdout {state.experiment.number}: {act.reason}")
     share = act.share if act.kind == "step" else None
-    note = Note(act.reason, actor, share, report.findings())
+    note = EventNote(act.reason, actor, share, report.findings())
     after = records.add(state, _EVENT_OF[act.kind], note, clock=clock)
     return _probed(context, records, after) if act.kind in ("promote", "roll_back", "abort") else after
 
@@ -142,8 +152,8 @@ def _probed(context: RolloutContext, records: RolloutRecords, state: RolloutStat
     try:
         proof = context.probe(release)
     except TouchlineError as failure:
-        return records.add(state, "incident", Note(str(failure)), clock=context.registry.clock)
-    return records.add(state, "probe", Note(proof), clock=context.registry.clock)
+        return records.add(state, "incident", EventNote(str(failure)), clock=context.registry.clock)
+    return records.add(state, "probe", EventNote(proof), clock=context.registry.clock)
 
 
 def _report(context: RolloutContext, state: RolloutState) -> RolloutReport:

@@ -141,16 +141,26 @@ def _outcome_act(state: RolloutState, evidence: RolloutEvidence, now: datetime) 
     verdict, why = verdict_of(rule, evidence, is_over=is_over)
     if verdict == "worse":
         return Act("abort", f"version {rule.candidate.version} is worse: {why}")
+    if _is_enough(rule, evidence, verdict, is_over=is_over):
+        shown = "better" if verdict == "better" else f"not worse by more than {rule.margin:g}"
+        is_long_enough = now - state.experiment.started_at >= timedelta(days=rule.min_days)
+        reason = f"version {rule.candidate.version} is {shown}: {why}"
+        return Act("promote", reason, 100) if is_long_enough else None
     if verdict == "equivalent":
         return Act("keep", f"the versions are equivalent within {rule.margin:g}, and the older one stays: {why}")
-    if verdict == "better":
-        is_long_enough = now - state.experiment.started_at >= timedelta(days=rule.min_days)
-        return Act("promote", f"version {rule.candidate.version} is better: {why}", 100) if is_long_enough else None
     if is_over:
         return Act("keep", f"nothing was decided in {rule.longest_days:g} days: {why}")
     if rule.mode == "ab" and _step_is_done(state, now) and _next_share(state) < 100:
         return _step_up(state, "no guardrail is breached")
     return None
+
+
+def _is_enough(rule: RolloutRule, evidence: RolloutEvidence, verdict: Verdict, *, is_over: bool) -> bool:
+    """Whether what the rule needs for a promotion has been shown."""
+    if rule.needs == "better" or verdict == "better" or evidence.test is None or evidence.losses is None:
+        return verdict == "better"
+    at_end = is_over and evidence.end is not None and evidence.end.low > -rule.margin
+    return evidence.test.is_shown("not_worse") or at_end
 
 
 def _step_up(state: RolloutState, reason: str) -> Act:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.predictions import AssignedPrediction, ExperimentRecords
+from touchline.rollout.losses import expected_losses, gains_of, largest_loss_of, losses_of
 from touchline.rollout.outcome_pairs import (
     FloatArray,
     LeftOut,
@@ -29,12 +30,9 @@ from touchline.statistics import (
     SplitSequence,
     SplitUnits,
     TwoWitnesses,
-    class_losses,
     day_gains,
     decide_at_end,
     decide_at_end_by_cluster,
-    largest_loss,
-    paired_gains,
     split_units,
 )
 from touchline.storage import Database
@@ -138,7 +136,7 @@ def _evidence(rule: RolloutRule, pairs: OutcomePairs, test: _Test | None) -> Rol
 
 def paired_units(rule: RolloutRule, pairs: OutcomePairs) -> Gains:
     """The gains of the candidate, one a unit: an example, or the mean of a cluster."""
-    gains = paired_gains(pairs.new, pairs.old, pairs.labels, loss=rule.metric)
+    gains = gains_of(rule, pairs.new, pairs.old, pairs.labels)
     return day_gains(gains, list(pairs.clusters)) if rule.counts_clusters and len(pairs) else gains
 
 
@@ -158,7 +156,7 @@ def _harm_test(rule: RolloutRule, pairs: OutcomePairs) -> HarmTest:
     test = HarmTest.start(rule.harm)
     if not len(pairs):
         return test
-    gains = paired_gains(pairs.old, pairs.new, pairs.labels, loss=rule.metric)
+    gains = gains_of(rule, pairs.old, pairs.new, pairs.labels)
     return test.update(day_gains(gains, list(pairs.clusters)) if rule.counts_clusters else gains)
 
 
@@ -180,17 +178,12 @@ def _split_test(rule: RolloutRule, pairs: OutcomePairs) -> _Test:
 
 def split_of(rule: RolloutRule, pairs: OutcomePairs) -> SplitUnits:
     """The units of a split; the loss that each model expects of itself is the covariate, where both have predicted."""
-    largest = largest_loss(rule.metric, len(rule.classes))
+    largest = largest_loss_of(rule)
     answered = np.where(pairs.is_new[:, None], pairs.new, pairs.old)
-    losses = _observed(answered, pairs.labels, rule) if len(pairs) else np.empty(0)
+    losses = losses_of(rule, answered, pairs.labels) if len(pairs) else np.empty(0)
     has_both = np.asarray(np.isfinite(np.hstack([pairs.new, pairs.old])).all(axis=1))
     expected = (_expected(pairs.new, has_both, rule), _expected(pairs.old, has_both, rule))
     return split_units(pairs.is_new.astype(float), losses, pairs.shares, largest_loss=largest, expected=expected)
-
-
-def _observed(probabilities: FloatArray, labels: NDArray[np.int64], rule: RolloutRule) -> FloatArray:
-    by_class = class_losses(probabilities, rule.metric)
-    return np.asarray(by_class[np.arange(len(labels)), labels])
 
 
 def _expected(probabilities: FloatArray, has_both: NDArray[np.bool_], rule: RolloutRule) -> FloatArray:
@@ -201,7 +194,7 @@ def _expected(probabilities: FloatArray, has_both: NDArray[np.bool_], rule: Roll
     expected = np.zeros(len(probabilities))
     predicted = probabilities[has_both]
     if len(predicted):
-        expected[has_both] = (predicted * class_losses(predicted, rule.metric)).sum(axis=1)
+        expected[has_both] = expected_losses(rule, predicted)
     return expected
 
 
@@ -211,8 +204,8 @@ def _mean_losses(rule: RolloutRule, pairs: OutcomePairs) -> tuple[float, float] 
     is_old = ~pairs.is_new
     if not is_new.any() or not is_old.any():
         return None
-    new = _observed(pairs.new[is_new], pairs.labels[is_new], rule)
-    old = _observed(pairs.old[is_old], pairs.labels[is_old], rule)
+    new = losses_of(rule, pairs.new[is_new], pairs.labels[is_new])
+    old = losses_of(rule, pairs.old[is_old], pairs.labels[is_old])
     return float(new.mean()), float(old.mean())
 
 
@@ -253,7 +246,8 @@ def _ratio(drawn: Sequence[_Draw]) -> ArmRatio | None:
             if end < len(drawn):
                 test, start = test.with_shares([1 - drawn[end][0], drawn[end][0]]), end
     candidates = sum(arm for _, arm in drawn)
-    return ArmRatio(len(drawn) - candidates, candidates, drawn[-1][0], test.p_value, _RATIO_ALPHA)
+    planned = sum(share for share, _ in drawn) / len(drawn)  # over the steps at which the units came
+    return ArmRatio(len(drawn) - candidates, candidates, planned, test.p_value, _RATIO_ALPHA)
 
 
 def _shared_outcome(assigned: Sequence[AssignedPrediction]) -> str | None:

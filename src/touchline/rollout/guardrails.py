@@ -52,7 +52,8 @@ def check_guardrails(
     database: Database, experiment: Experiment, pairs: OutcomePairs | None = None
 ) -> tuple[GuardrailResult, ...]:
     """The guardrails of a rollout on all that was logged of it so far; `pairs` are what its outcomes say."""
-    calibration = [one for one in experiment.rule.guardrails if one.kind == "calibration"]
+    has_classes = bool(experiment.rule.classes)
+    calibration = [one for one in experiment.rule.guardrails if one.kind == "calibration" and has_classes]
     rates = GuardrailWatch(database, experiment).check()
     return (*rates, *(_calibration(one, experiment, pairs) for one in calibration if pairs is not None))
 
@@ -111,7 +112,7 @@ class GuardrailWatch:
 
 
 def _measured(guardrail: Guardrail, candidate: RateCount, reference: RateCount) -> str:
-    what = "failed" if guardrail.kind == "errors" else f"over {guardrail.milliseconds:g} ms"
+    what = "failed requests" if guardrail.kind == "errors" else f"requests over {guardrail.milliseconds:g} ms"
     ours, theirs = (
         f"{rate.events / rate.trials:.2%} of {rate.trials}" if rate.trials else "none yet"
         for rate in (candidate, reference)

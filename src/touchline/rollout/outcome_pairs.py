@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import isfinite
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -23,16 +24,17 @@ from touchline.storage import Database
 
 # A cluster counts without examples that have been open for so long after their cutoff.
 _PATIENCE: Final = timedelta(days=7)
+_SAME_TIME: Final = timedelta(minutes=1)
 
 FloatArray = NDArray[np.float64]
 Prediction = TypeVar("Prediction", PairedPrediction, AssignedPrediction)
 
 
 class Counted(NamedTuple):
-    """A prediction that counts, the number of its class, and when its outcome came."""
+    """A prediction that counts, its outcome (the number of its class, or the value), and when that came."""
 
     prediction: Any
-    label: int
+    label: float
     received_at: datetime
 
 
@@ -57,13 +59,14 @@ class LeftOut:
 class OutcomePairs:
     """What a test of a rollout is made from, one element an example (shadow) or unit (split), in order of outcomes.
 
-    `new` and `old` are the probabilities of the candidate and of its reference as [n, classes]; NaN rows where a side
-    of a split did not predict. `is_new` says where the candidate answered; `shares` is the chance that it would.
+    `new` and `old` are the outputs of the candidate and of its reference as [n, classes] or [n, 1]; NaN rows where a
+    side of a split did not predict. `labels` are class numbers or values. `is_new` says where the candidate answered;
+    `shares` is the chance that it would.
     """
 
     new: FloatArray
     old: FloatArray
-    labels: NDArray[np.int64]
+    labels: FloatArray
     is_new: NDArray[np.bool_]
     shares: FloatArray
     clusters: tuple[str, ...]
@@ -78,7 +81,7 @@ class OutcomePairs:
 def read_pairs(database: Database, experiment: Experiment, now: datetime) -> OutcomePairs:
     """The pairs of a shadow or holdout whose outcome counts now. The last prediction of an example counts.
 
-    Only that one is compared which was made before the outcome was known; examples of a cluster count together, once
+    Only what was predicted before its outcome was stored is compared; examples of a cluster count together, once
     none of them is open.
     """
     predictions = ExperimentRecords(database, experiment.id).pairs()
@@ -121,6 +124,26 @@ def class_number(label: Label, classes: Sequence[str]) -> int | None:
     return None
 
 
+def _was_known(experiment: Experiment, prediction: Prediction, outcome: ObservedOutcome) -> bool:
+    """Whether the outcome was stored before the prediction was made.
+
+    Not when it is said to have happened: what a later file fills in was not known before it came. Where the project's
+    time is the wall's, a past cutoff does not make a prediction older than it is.
+    """
+    received_at = outcome.received_at
+    if received_at < max(experiment.started_at, prediction.cutoff):
+        return True
+    is_wall_time = abs(experiment.started_at - experiment.started_wall_at) < _SAME_TIME
+    return is_wall_time and received_at < prediction.answered_at
+
+
+def _label(label: Label, classes: Sequence[str]) -> float | None:
+    """The number of the class, or without classes the value; None where it is neither."""
+    if classes:
+        return class_number(label, classes)
+    return float(label) if isinstance(label, int | float) and isfinite(label) else None
+
+
 def _outcomes(
     database: Database, experiment: Experiment, predictions: Collection[Prediction]
 ) -> Mapping[str, ObservedOutcome]:
@@ -143,9 +166,9 @@ def _counted(
             left_out.immature += 1
         elif outcome is None:
             left_out.open += 1
-        elif outcome.label_timestamp < prediction.cutoff or outcome.received_at < experiment.started_at:
+        elif _was_known(experiment, prediction, outcome):
             left_out.early += 1
-        elif (label := class_number(outcome.label, experiment.rule.classes)) is None:
+        elif (label := _label(outcome.label, experiment.rule.classes)) is None:
             left_out.other_label += 1
         else:
             counts_at = max(outcome.received_at, prediction.cutoff + maturity)
@@ -186,15 +209,15 @@ def _assemble(
     classes = experiment.rule.classes
     is_pair = not experiment.rule.is_split
     is_new = np.array([not is_pair and one.prediction.variant == "candidate" for one in ordered], dtype=np.bool_)
-    answers = [_probabilities(one.prediction.answer, classes) for one in ordered]
-    shadows = [_probabilities(one.prediction.shadow, classes) for one in ordered]
+    answers = [_outputs(one.prediction.answer, classes) for one in ordered]
+    shadows = [_outputs(one.prediction.shadow, classes) for one in ordered]
     pairs = list(zip(answers, shadows, is_new.tolist(), strict=True))
-    shape = (len(ordered), len(classes))
+    shape = (len(ordered), len(classes) or 1)
     shares = [0.0 if is_pair else share_of(one.prediction) for one in ordered]
     return OutcomePairs(
         new=np.array([answer if new else shadow for answer, shadow, new in pairs]).reshape(shape),
         old=np.array([shadow if new else answer for answer, shadow, new in pairs]).reshape(shape),
-        labels=np.array([one.label for one in ordered], dtype=np.int64),
+        labels=np.array([one.label for one in ordered], dtype=np.float64),
         is_new=is_new,
         shares=np.array(shares),
         clusters=tuple(_cluster_of(one.prediction) for one in ordered),
@@ -214,8 +237,10 @@ def _cluster_of(prediction: PairedPrediction | AssignedPrediction) -> str:
     return prediction.cluster or prediction.example_key
 
 
-def _probabilities(output: Mapping[str, Any] | None, classes: Sequence[str]) -> list[float]:
+def _outputs(output: Mapping[str, Any] | None, classes: Sequence[str]) -> list[float]:
     if output is None:
-        return [float("nan")] * len(classes)
+        return [float("nan")] * (len(classes) or 1)
+    if not classes:
+        return [float(output["value"])]
     found = output["probabilities"]
     return [float(found[name]) for name in classes]

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
 
-from touchline.errors import TooFewClusters
+from touchline.errors import RolloutRefused, TooFewClusters
 from touchline.predictions import OutcomeRecords
 from touchline.registry import ModelVersion, Registry, compared_predictions
+from touchline.rollout.losses import expected_losses, gains_of, largest_loss_of, losses_of
 from touchline.rollout.rule import RolloutRule
+from touchline.rollout.spec import Rollout
 from touchline.statistics import (
     MIN_CLUSTERS,
     Gains,
-    class_losses,
     cluster_codes,
     day_gains,
-    largest_loss,
-    paired_gains,
     planned_outcomes,
     split_error,
     split_units,
@@ -93,11 +92,37 @@ def past_gains(
     if compared is None or not len(compared.labels):
         return None
     ours, theirs = compared.predictions, compared.production
-    gains = paired_gains(ours, theirs, compared.labels, loss=rule.metric)
+    gains = gains_of(rule, ours, theirs, compared.labels)
     if not rule.counts_clusters:
         return gains, 1.0, _inflation(gains, (ours, theirs), compared.labels, rule) if rule.is_split else 1.0
     codes = cluster_codes(compared.clusters, len(gains))
     return day_gains(gains, codes), len(gains) / len(np.unique(codes)), 1.0
+
+
+def of_values(
+    registry: Registry, version: ModelVersion, production: ModelVersion, rule: RolloutRule, *, has_margin: bool
+) -> RolloutRule:
+    """The rule with what numbers need: the range of outcomes, the spread of errors, a margin in the unit of the loss.
+
+    From the rows that the gates compared: their range widened by half of it on each side. Raises `RolloutRefused` where
+    they compared none.
+    """
+    if rule.classes or not rule.counts_outcomes:
+        return rule
+    compared = compared_predictions(registry, version, production)
+    if compared is None or len(compared.labels) < MIN_CLUSTERS:
+        raise RolloutRefused(
+            version.project,
+            version.version,
+            "the gates have compared too few rows to say in which range its outcomes lie",
+            "Declare Gate.improves('mse'), whose comparison it uses, or Rollout(mode='canary')",
+        )
+    low, high = float(compared.labels.min()), float(compared.labels.max())
+    half = (high - low) / 2 or 1.0
+    errors = compared.labels - compared.production[:, 0]
+    ranged = replace(rule, bounds=(low - half, high + half), spread=float(errors.std()) or 1.0)
+    loss = float(losses_of(ranged, compared.production, compared.labels).mean())
+    return ranged if has_margin else replace(ranged, margin=Rollout.RELATIVE_MARGIN * loss or Rollout.MARGIN)
 
 
 def counts_each(registry: Registry, version: ModelVersion, production: ModelVersion, rule: RolloutRule) -> bool:
@@ -105,10 +130,10 @@ def counts_each(registry: Registry, version: ModelVersion, production: ModelVers
 
     Decided before the start, from the pairs that the gates compared; without enough of them each cluster counts.
     """
-    compared = compared_predictions(registry, version, production) if rule.has_clusters and rule.classes else None
+    compared = compared_predictions(registry, version, production) if rule.has_clusters else None
     if compared is None or len(np.unique(compared.clusters)) < MIN_CLUSTERS:
         return False
-    gains = paired_gains(compared.predictions, compared.production, compared.labels, loss=rule.metric)
+    gains = gains_of(rule, compared.predictions, compared.production, compared.labels)
     return within_day_correlation(gains, compared.clusters).is_uncorrelated
 
 
@@ -121,12 +146,9 @@ def _inflation(
     """The variance of a unit's estimated gain in a split over that of a pair, on past rows with a drawn assignment."""
     share = rule.steps[0] / 100
     is_new = np.random.default_rng(_SEED).random(len(labels)) < share
-    new, old = (class_losses(one, rule.metric) for one in predictions)
-    rows = np.arange(len(labels))
-    losses = np.where(is_new, new[rows, labels.astype(int)], old[rows, labels.astype(int)])
-    expected = ((predictions[0] * new).sum(axis=1), (predictions[1] * old).sum(axis=1))
-    largest = largest_loss(rule.metric, new.shape[1])
-    units = split_units(is_new.astype(float), losses, share, largest_loss=largest, expected=expected)
+    losses = np.where(is_new, *(losses_of(rule, one, labels) for one in predictions))
+    expected = (expected_losses(rule, predictions[0]), expected_losses(rule, predictions[1]))
+    units = split_units(is_new.astype(float), losses, share, largest_loss=largest_loss_of(rule), expected=expected)
     _, error = split_error(units)
     return max(1.0, error**2 * len(labels) / max(float(np.var(gains.values)), 1e-12))
 

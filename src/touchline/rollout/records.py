@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from touchline.clock import Clock
 from touchline.errors import RolloutConflict
+from touchline.registry import StageState
 from touchline.rollout.routing import Routing
 from touchline.rollout.rule import RolloutRule
 from touchline.storage import Database
@@ -56,7 +57,7 @@ class RolloutEvent:
 
 
 @dataclass(frozen=True)
-class Note:
+class EventNote:
     """What an event says, and who did it. `share` is the candidate's percentage from then on; None: as before."""
 
     message: str
@@ -151,6 +152,16 @@ class RolloutState:
         )
 
 
+def routing_in(state: RolloutState, journal: StageState) -> Routing | None:
+    """The routing of a rollout while its two versions stand where it began; None once somebody has moved one."""
+    rule = state.rule
+    if journal.production != rule.reference.version:
+        return None
+    if rule.mode != "holdout" and journal.staging != rule.candidate.version:
+        return None
+    return state.routing
+
+
 class RolloutRecords:
     """Reads and adds the rollouts of one project."""
 
@@ -196,7 +207,7 @@ class RolloutRecords:
             raise RolloutConflict(self._project) from taken
         return RolloutState(experiment, (first,))
 
-    def add(self, state: RolloutState, kind: EventKind, note: Note, *, clock: Clock) -> RolloutState:
+    def add(self, state: RolloutState, kind: EventKind, note: EventNote, *, clock: Clock) -> RolloutState:
         """Add what has happened after the last event of `state`; by default the share stays, and an end takes it to 0.
 
         Raises `RolloutConflict` where something else happened first, and adds nothing.

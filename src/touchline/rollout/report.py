@@ -17,6 +17,7 @@ from touchline.statistics import outcomes_needed
 from touchline.storage import Database
 
 _LONGEST: Final = 200_000
+_A_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,9 @@ def _still_needed(state: RolloutState, evidence: RolloutEvidence, now: datetime)
         return None
     rule = state.rule
     elapsed = now - state.experiment.started_at
-    rate = evidence.units / elapsed.total_seconds() if elapsed.total_seconds() > 0 else 0.0
+    if elapsed < _A_DAY:  # the rate of a few minutes says nothing of the next weeks
+        return None
+    rate = evidence.units / elapsed.total_seconds()
     left = timedelta(days=rule.longest_days) - elapsed
     longest = min(_LONGEST, int(rate * left.total_seconds()))
     if longest < 1:
@@ -187,15 +190,15 @@ def _names(rule: RolloutRule) -> tuple[str, str]:
 def _left_out(evidence: RolloutEvidence) -> str:
     left = evidence.left_out
     parts = {
-        "wait for their outcome": left.open,
-        "are too young to count": left.immature,
-        "belong to a cluster with open examples": left.unfinished,
-        "were made after their outcome was known": left.early,
-        "have a label that is no class of the model": left.other_label,
+        "without an outcome yet": left.open,
+        "too young to count": left.immature,
+        "in a cluster with open examples": left.unfinished,
+        "made after the outcome was stored": left.early,
+        "with a label that is no class of the model": left.other_label,
     }
-    told = [f"{count} predictions {what}" for what, count in parts.items() if count]
-    corrected = f" {evidence.corrected} outcomes were corrected afterwards." if evidence.corrected else ""
-    return (f" {'; '.join(told)}." if told else "") + corrected
+    told = [f"{count} {what}" for what, count in parts.items() if count]
+    corrected = f" Outcomes corrected afterwards: {evidence.corrected}." if evidence.corrected else ""
+    return (f" Predictions left out: {', '.join(told)}." if told else "") + corrected
 
 
 def _next_step(state: RolloutState, act: Act | None, needed: StillNeeded | None) -> str:
@@ -206,6 +209,8 @@ def _next_step(state: RolloutState, act: Act | None, needed: StillNeeded | None)
         return f"{what} waits for a person ({act.reason}): touchline rollout approve"
     if act is not None and (not act.is_upward or state.status == "running"):
         return f"At the next check (touchline rollout check): {act.kind.replace('_', ' ')}, since {act.reason}."
+    if state.events[-1].kind == "incident":
+        return f"A person must look: {state.events[-1].message}"
     if state.status in ("paused", "held"):
         return "It waits for a person: touchline rollout resume, or touchline rollout abort"
     ends = state.experiment.started_at + timedelta(days=state.rule.longest_days)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from touchline.rollout.routing import RoutingMode, Variant
 from touchline.rollout.spec import Guardrail, Metric, SampleRatioAction
@@ -29,9 +29,11 @@ class RolloutRule:
     """All that a verdict rests on; a rollout ends where one of these would change.
 
     `candidate` shall take over from `reference`. In a holdout it is the predecessor, which predicts beside the refresh
-    that has taken over. `counts_each`: past pairs of one cluster were uncorrelated, so that each outcome counts.
-    `reserved` is the share of `alpha` that is kept for the end; `target` the number of outcomes at which the asymptotic
-    witness is narrowest; `maturity_seconds` the age of a prediction that counts.
+    that has taken over. `counts_each`: past pairs of one cluster were uncorrelated, so that each outcome counts. Each
+    of `restarts`, earlier rollouts of the same two versions that have not decided, halves `alpha`; the share `reserved`
+    of it is kept for the end. `target` is the number of outcomes at which the asymptotic witness is narrowest,
+    `maturity_seconds` the age of a prediction that counts. Of numbers (no `classes`) outcomes count up to `bounds`, and
+    `spread` is the standard deviation of Production's errors.
     """
 
     mode: RoutingMode
@@ -42,11 +44,15 @@ class RolloutRule:
     unit: str | None = None
     has_clusters: bool = False
     steps: tuple[int, ...] = (100,)
+    needs: Literal["better", "not_worse"] = "better"
     needs_approval: bool = False
     counts_each: bool = False
     alpha: float = 0.05
+    restarts: int = 0
     reserved: float = 0.2
     margin: float = 0.01
+    bounds: tuple[float, float] = (0.0, 1.0)
+    spread: float = 1.0
     target: int = 1000
     min_days: float = 7.0
     longest_days: float = 90.0
@@ -59,7 +65,8 @@ class RolloutRule:
     @property
     def witnesses(self) -> WitnessRule:
         """The rule of the sequential test; the reserved share of alpha decides at the end."""
-        return WitnessRule(alpha=self.alpha, margin=self.margin, target=self.target, reserved=self.reserved)
+        alpha = self.alpha / 2**self.restarts
+        return WitnessRule(alpha=alpha, margin=self.margin, target=self.target, reserved=self.reserved)
 
     @property
     def harm(self) -> HarmRule:
@@ -106,6 +113,7 @@ class RolloutRule:
             "reference": Side(**stored["reference"]),
             "classes": tuple(stored["classes"]),
             "steps": tuple(stored["steps"]),
+            "bounds": tuple(stored["bounds"]),
             "guardrails": tuple(Guardrail(**guardrail) for guardrail in stored["guardrails"]),
         }
         return cls(**{**stored, **changed})

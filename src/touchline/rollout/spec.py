@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-Share = Annotated[int, Field(ge=1, le=100)]
+Share = Annotated[int, Field(strict=True, ge=1, le=100)]
+_LONGEST_DAYS: Final = 3650
 Mode = Literal["shadow", "ab", "canary"]
 GuardrailKind = Literal["errors", "slow", "calibration"]
-Metric = Literal["log_loss", "brier", "rps"]
+Metric = Literal["log_loss", "brier", "rps", "mse", "mae"]
 SampleRatioAction = Literal["hold", "abort", "warn"]
 
 
@@ -61,9 +62,9 @@ class Rollout(BaseModel):
     `guardrails` alone, where no outcome arrives.
 
     `alpha` is the chance to promote a version that is not better; `margin` is the mean difference in `metric` that
-    makes no difference. Each step of `ab` and `canary` lasts `min_days` or longer; the rollout ends after
-    `longest_days`. A prediction counts once it is `maturity` old, so that outcomes which arrive early do not weigh
-    more; by default the task's `label_horizon`.
+    makes no difference: by default 0.01, of numbers 2 % of Production's loss. Each step of `ab` and `canary` lasts
+    `min_days` or longer; the rollout ends after `longest_days`. A prediction counts once it is `maturity` old, so that
+    outcomes which arrive early do not weigh more; by default the task's `label_horizon`.
 
     >>> Rollout(mode="ab", steps=(10, 100), unit="user_id").steps
     (10, 100)
@@ -72,20 +73,24 @@ class Rollout(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     MARGIN: ClassVar[float] = 0.01
+    RELATIVE_MARGIN: ClassVar[float] = 0.02
 
     mode: Mode = "shadow"
     steps: Annotated[tuple[Share, ...], Field(min_length=1)] = (10, 25, 50, 100)
+    needs: Literal["better", "not_worse"] = Field(
+        default="better", description="what has to be shown; not_worse, by the margin, where a gate has shown the gain"
+    )
     approval: bool = Field(default=False, description="each step waits for `touchline rollout approve`")
     unit: str | None = Field(
         default=None,
         description="request field that keeps its variant: an input, an entity key or example_id; default: the request",
     )
     cluster: bool = Field(default=False, description="outcomes of one cluster, such as a day, are dependent")
-    metric: Metric = "log_loss"
+    metric: Metric | None = Field(default=None, description="default: log_loss, of numbers mse")
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    margin: Annotated[float, Field(gt=0)] = MARGIN
-    min_days: Annotated[float, Field(ge=0)] = 7
-    longest_days: Annotated[float, Field(gt=0)] = 90
+    margin: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
+    min_days: Annotated[float, Field(ge=0, le=_LONGEST_DAYS)] = 7
+    longest_days: Annotated[float, Field(gt=0, le=_LONGEST_DAYS)] = 90
     maturity: timedelta | None = None
     guardrails: tuple[Guardrail, ...] = (Guardrail.errors(), Guardrail.slow())
     on_sample_ratio: SampleRatioAction = "hold"
@@ -95,6 +100,7 @@ class Rollout(BaseModel):
     holdout_days: float = Field(
         default=56,
         ge=0,
+        le=_LONGEST_DAYS,
         description="days that a refresh's predecessor predicts beside it",
     )
 
@@ -120,4 +126,13 @@ class Rollout(BaseModel):
             raise ValueError(f"longest_days={self.longest_days:g} is below min_days={self.min_days:g}")
         if self.mode == "ab" and self.steps[0] == 100:
             raise ValueError("a split needs a step below 100, so that both versions answer")
+        if self.maturity is not None and self.maturity >= timedelta(days=self.longest_days):
+            raise ValueError(
+                f"maturity={self.maturity} is not below longest_days={self.longest_days:g}: nothing counts"
+            )
+        if self.overrides and self.unit is None:
+            raise ValueError("overrides name units; say with unit= which request field they are of")
+        kinds = [guardrail.kind for guardrail in self.guardrails]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError(f"guardrails are of the kinds {', '.join(kinds)}; one of each kind at most")
         return self

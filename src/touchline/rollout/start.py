@@ -11,7 +11,7 @@ from typing import Final
 from touchline.errors import RolloutRefused, nearest
 from touchline.predictions import PredictionRecord, PredictionRecords
 from touchline.registry import LoadedRelease, ModelVersion, Registry, Releases, read_version
-from touchline.rollout.plan import RolloutPlan, counts_each, make_plan
+from touchline.rollout.plan import RolloutPlan, counts_each, make_plan, of_values
 from touchline.rollout.records import Experiment, RolloutEvent, RolloutRecords, RolloutState
 from touchline.rollout.routing import RoutingMode
 from touchline.rollout.rule import RolloutRule, Side
@@ -39,8 +39,11 @@ def start_rollout(
     rule = rule_of(declared, version, production, mode=declared.mode, maturity=starting.maturity)
     candidate, reference = releases.open(rule.candidate.release), releases.open(rule.reference.release)
     _validate_task(version, production, rule)
+    _validate_clusters(version, rule)
+    rule = replace(rule, restarts=_earlier_starts(registry, version, rule))
     _validate_requests(version, rule, candidate, reference)
     _validate_unit(registry, version, rule)
+    rule = of_values(registry, version, production, rule, has_margin=declared.margin is not None)
     rule = replace(rule, counts_each=counts_each(registry, version, production, rule))
     plan = make_plan(registry, version, production, rule)
     if plan.cannot_end:
@@ -59,6 +62,7 @@ def start_holdout(
 ) -> RolloutState:
     """Let the predecessor of a refresh that has gone live predict beside it for a while."""
     rule = rule_of(declared, predecessor, version, mode="holdout", maturity=starting.maturity)
+    rule = of_values(registry, version, predecessor, rule, has_margin=declared.margin is not None)
     return _begin(registry, version.project, rule, None, starting)
 
 
@@ -78,13 +82,14 @@ def rule_of(
         candidate=Side(candidate.version, candidate.release_id or ""),
         reference=Side(reference.version, reference.release_id or ""),
         classes=candidate.classes,
-        metric=declared.metric,
+        metric=declared.metric or ("log_loss" if candidate.classes else "mse"),
         unit=declared.unit if is_split else None,
         has_clusters=declared.cluster and not is_split,
         steps=declared.steps if is_split else (100,),
+        needs=declared.needs,
         needs_approval=declared.approval,
         alpha=declared.alpha,
-        margin=declared.margin,
+        margin=declared.margin or Rollout.MARGIN,
         min_days=declared.min_days,
         longest_days=declared.holdout_days if mode == "holdout" else declared.longest_days,
         maturity_seconds=age.total_seconds(),
@@ -147,6 +152,36 @@ def _production(registry: Registry, version: ModelVersion) -> ModelVersion:
     return read_version(registry, project, state.production)
 
 
+def _validate_clusters(version: ModelVersion, rule: RolloutRule) -> None:
+    if rule.has_clusters and version.clusters >= version.rows > 0:
+        raise RolloutRefused(
+            version.project,
+            version.version,
+            "cluster=True is declared, and each of its test examples is a cluster of its own",
+            "Give the examples a `cluster` column, such as the day, or declare cluster=False",
+        )
+
+
+def _earlier_starts(registry: Registry, version: ModelVersion, rule: RolloutRule) -> int:
+    """The number of earlier rollouts of these two versions. Raises `RolloutRefused` where one has decided."""
+    earlier = [
+        state
+        for state in RolloutRecords(registry.database, version.project).read()
+        if (state.rule.candidate, state.rule.reference) == (rule.candidate, rule.reference)
+        and state.rule.mode != "holdout"
+    ]
+    for state in earlier:
+        if state.verdict is not None or (state.end is not None and state.end.kind == "kept"):
+            raise RolloutRefused(
+                version.project,
+                version.version,
+                f"rollout {state.experiment.number} has decided on it: {(state.verdict or state.events[-1]).message}",
+                "Looking until the answer is another one would be no test. Train another version, or decide by hand: "
+                f"touchline models promote {version.version} --now --reason '...'",
+            )
+    return len(earlier)
+
+
 def _validate_task(version: ModelVersion, production: ModelVersion, rule: RolloutRule) -> None:
     by_hand = f"Decide by hand: touchline models promote {version.version} --now --reason '...'"
     if version.classes != production.classes:
@@ -157,12 +192,13 @@ def _validate_task(version: ModelVersion, production: ModelVersion, rule: Rollou
             f"{', '.join(production.classes) or 'numbers'}, so their outcomes do not compare",
             by_hand,
         )
-    if rule.counts_outcomes and not rule.classes:
+    of_numbers = rule.metric in ("mse", "mae")
+    if rule.counts_outcomes and of_numbers == bool(rule.classes):
         raise RolloutRefused(
             version.project,
             version.version,
-            f"mode {rule.mode!r} compares probabilities of classes, and it predicts numbers",
-            f"Declare Rollout(mode='canary'), which is decided by its guardrails. {by_hand}",
+            f"metric {rule.metric!r} is not one of a model that predicts {'classes' if rule.classes else 'numbers'}",
+            "Declare Rollout(metric=...): log_loss, brier or rps of classes, mse or mae of numbers",
         )
 
 
@@ -177,7 +213,8 @@ def _validate_requests(
             version.project,
             version.version,
             f"it needs {', '.join(map(repr, lacking))}, which requests for Production do not have",
-            f"Promote it by hand once clients send it: touchline models promote {version.version} --now --reason '...'",
+            "Requests need it from its promotion on: tell the clients, then "
+            f"touchline models promote {version.version} --now --reason '...'",
         )
     if rule.unit is not None and rule.unit not in fields:
         raise RolloutRefused(
@@ -200,7 +237,7 @@ def _validate_unit(registry: Registry, version: ModelVersion, rule: RolloutRule)
         raise RolloutRefused(
             version.project,
             version.version,
-            f"its unit {unit} shares outcomes: example {example} was predicted for {count} units, and both versions "
+            f"its unit, {unit}, shares outcomes: example {example} was predicted for {count} units, and both versions "
             "would be judged by the same outcome",
             "Declare mode='shadow', which compares pairs, or unit='example_id'",
         )

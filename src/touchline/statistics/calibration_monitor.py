@@ -40,7 +40,8 @@ class CalibrationMonitor:
     that forecasts are calibrated), here for calibration in the large with a margin, by bets on a bounded mean
     (Waudby-Smith & Ramdas 2024). The bets do not depend on the prediction, so that a model which is too high in some
     places and too low in others by as much loses them. Of the two sides each has half of alpha. Several classes: a
-    monitor for each, with its part of alpha. "harmful" stays; "harmless" is a verdict of now, by an asymptotic sequence.
+    monitor for each, with its part of alpha. "harmful" stays; "harmless" is a verdict of now, by an asymptotic
+    sequence.
     """
 
     guardrail: CalibrationGuardrail

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from touchline.errors import InvalidSample
-from touchline.statistics.clusters import CodeArray, cluster_codes
-from touchline.statistics.effects import binned, inner_edges, psi, wasserstein
+from touchline.statistics.cluster_drift import cluster_p_values
+from touchline.statistics.clusters import cluster_codes
+from touchline.statistics.effects import binned_sorted, inner_edges, psi, wasserstein_sorted
 from touchline.statistics.multiplicity import benjamini_hochberg, simes
-from touchline.statistics.permutation import (
-    ClusterTable,
-    distribution_table,
-    level_table,
-    permutation_p_values,
-    rank_table,
-)
-from touchline.statistics.profile import CategoryColumn, Column, Profile
+from touchline.statistics.profile import CategoryColumn, Column, NumberColumn, Profile, level_codes
 from touchline.statistics.samples import FloatArray
-from touchline.statistics.two_samples import chi_squared, kolmogorov_smirnov, mann_whitney
+from touchline.statistics.serial_dependence import Inflation, window_inflation
+from touchline.statistics.two_samples import (
+    chi_squared,
+    kolmogorov_smirnov_sorted,
+    mann_whitney_sorted,
+)
 
-# The smallest permutation p-value, times the columns tested, must still be able to pass a test at 1 %.
-_PERMUTATIONS_PER_COLUMN = 200
-_LEAST_PERMUTATIONS, _MOST_PERMUTATIONS = 1999, 19_999
-# More reference clusters than this add time and hardly any power against the few clusters of a window.
-_MOST_REFERENCE_CLUSTERS = 1000
+# Tests on more rows find no difference that matters. Nulls, levels and range are counted over all rows.
+_MOST_TESTED_ROWS = 100_000
+# Below this many values, threads cost more time than they save.
+_VALUES_FOR_THREADS = 2_000_000
+# A cache line of 64 bytes holds the values of so many columns of a row.
+_COLUMNS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class ColumnDrift:
 
     `p_value` combines the column's tests by Simes, `p_adjusted` is corrected over all columns (Benjamini-Hochberg).
     `distance` is 1-Wasserstein in standard deviations of the reference for numbers, for categories the share of
-    rows that changed level. `rows` counts new rows with a value.
+    rows that changed level. `rows` counts new rows with a value, `nulls` those without, `new_levels` those with a
+    level that the reference lacks, `out_of_range` those beyond its smallest and largest number; `reference_nulls` is
+    a share. `inflation` is the factor by which serial dependence raises the variance of the difference.
     """
 
     name: str
@@ -47,118 +51,126 @@ class ColumnDrift:
     distance: float
     rows: int
     nulls: int
+    reference_nulls: float = 0.0
+    new_levels: int = 0
+    out_of_range: int = 0
+    inflation: float = 1.0
 
 
 def check_columns(
     profile: Profile, current: ArrayLike, clusters: ArrayLike | None = None, *, seed: int = 7
 ) -> tuple[ColumnDrift, ...]:
-    """Compare new rows, encoded and ordered as the profile's columns, with the profile.
+    """Compare new rows, encoded and ordered as the profile's columns and in time order, with the profile.
 
-    Where rows share clusters, whole clusters are permuted; else rows are tested as they are. Columns without a
-    single value on one of the sides are judged by their nulls alone.
+    Where rows share clusters, whole clusters are permuted; else rows are tested as they are. Serial dependence that
+    the profile measured lowers the effective number of rows, or of clusters. Columns without a single value on one of
+    the sides are tested by their nulls alone.
     """
     rows = np.asarray(current, dtype=np.float64)
     if rows.ndim != 2 or rows.shape[1] != len(profile.columns) or not len(rows):
         allowed = f"rows of the {len(profile.columns)} columns of the profile, at least one"
         raise InvalidSample("A drift check", f"rows of shape {rows.shape}", allowed)
-    codes = cluster_codes(clusters, len(rows))
-    is_clustered = codes.max() + 1 < len(rows) or len(np.unique(profile.sample_clusters)) < len(profile.sample)
-    p_values = _clustered(profile, rows, codes, seed) if is_clustered else _unclustered(profile, rows)
-    adjusted = benjamini_hochberg(p_values)
-    found = (
-        _effect(column, profile.sample[:, at], rows[:, at], p_values[at]) for at, column in enumerate(profile.columns)
-    )
-    return tuple(replace(drift, p_adjusted=float(adjusted[at])) for at, drift in enumerate(found))
-
-
-def _effect(column: Column, reference: FloatArray, current: FloatArray, p_value: float) -> ColumnDrift:
-    present = current[np.isfinite(current)]
-    if isinstance(column, CategoryColumn):
-        before = np.array([*column.counts, column.unseen, column.nulls], dtype=np.float64)
-        after = np.bincount(_levels(column, current), minlength=len(before)).astype(np.float64)
-        distance = float(np.abs(before / before.sum() - after / after.sum()).sum() / 2)
+    codes = None if clusters is None else cluster_codes(clusters, len(rows))
+    shares_clusters = codes is not None and codes.max() + 1 < len(rows)
+    if not shares_clusters and profile.clusters == profile.rows:
+        drifts = _every_column(profile, rows)
     else:
-        edges = inner_edges(reference)
-        before, after = binned(reference, edges), binned(current, edges)
-        distance = wasserstein(reference[np.isfinite(reference)], present) / (column.std or 1.0)
-    return ColumnDrift(
-        name=column.name,
-        is_output=column.is_output,
-        p_value=p_value,
-        p_adjusted=p_value,
-        psi=psi(before, after),
-        distance=distance,
-        rows=len(present),
-        nulls=len(current) - len(present),
-    )
-
-
-def _unclustered(profile: Profile, rows: FloatArray) -> list[float]:
-    found = []
-    for at, column in enumerate(profile.columns):
-        before, after = profile.sample[:, at], rows[:, at]
-        if isinstance(column, CategoryColumn):
-            counts = np.array([*column.counts, column.unseen, column.nulls], dtype=np.float64)
-            found.append(chi_squared(counts, np.bincount(_levels(column, after), minlength=len(counts)).astype(float)))
-        else:
-            found.append(simes(_number_tests(before, after)))
-    return found
-
-
-def _number_tests(reference: FloatArray, current: FloatArray) -> list[float]:
-    before, after = reference[np.isfinite(reference)], current[np.isfinite(current)]
-    tests = []
-    if len(before) and len(after):
-        tests += [mann_whitney(before, after), kolmogorov_smirnov(before, after)]
-    if len(before) < len(reference) or len(after) < len(current):
-        nulls = [
-            np.array([len(some), len(every) - len(some)], dtype=float)
-            for some, every in ((before, reference), (after, current))
+        codes = np.arange(len(rows)) if codes is None else codes
+        p_values = cluster_p_values(profile, rows, codes, seed)
+        drifts = [
+            replace(_effect(profile, at, rows[:, at]), p_value=p_value, inflation=factor)
+            for at, (p_value, factor) in enumerate(p_values)
         ]
-        tests.append(chi_squared(*nulls))
-    return tests
+    adjusted = benjamini_hochberg([drift.p_value for drift in drifts])
+    return tuple(replace(drift, p_adjusted=float(p)) for drift, p in zip(drifts, adjusted, strict=True))
 
 
-def _clustered(profile: Profile, rows: FloatArray, codes: CodeArray, seed: int) -> list[float]:
-    sample, sample_codes = _fewer_clusters(profile)
-    reference_count, current_count = int(sample_codes.max()) + 1, int(codes.max()) + 1
-    sides = np.repeat([0, 1], [reference_count, current_count])
-    clusters = np.concatenate([sample_codes, codes + reference_count])
-    together = np.vstack([sample, rows])
-    tables = [_tables(column, together[:, at], clusters, len(sides)) for at, column in enumerate(profile.columns)]
-    wanted = _PERMUTATIONS_PER_COLUMN * len(tables) - 1
-    p_values = permutation_p_values(
-        sides,
-        [table for of_column in tables for table in of_column],
-        permutations=min(max(wanted, _LEAST_PERMUTATIONS), _MOST_PERMUTATIONS),
-        seed=seed,
-    )
-    ends = np.cumsum([len(of_column) for of_column in tables])[:-1]
-    return [simes(of_column) for of_column in np.split(p_values, ends)]
+def inflation_of(profile: Profile, measured: tuple[float, ...], rows: int) -> Inflation:
+    """The inflation for a window of so many rows, from the lengths that the profile measured."""
+    return window_inflation(measured, rows, profile.rows, len(profile.sample))
 
 
-def _tables(column: Column, values: FloatArray, clusters: CodeArray, count: int) -> Sequence[ClusterTable]:
+def _every_column(profile: Profile, rows: FloatArray) -> list[ColumnDrift]:
+    """The columns in groups that share the cache lines of the rows: each line is read once."""
+
+    def check(first: int) -> list[ColumnDrift]:
+        columns = np.ascontiguousarray(rows[:, first : first + _COLUMNS_AT_ONCE].T)
+        return [_independent_drift(profile, values, first + place) for place, values in enumerate(columns)]
+
+    starts = range(0, rows.shape[1], _COLUMNS_AT_ONCE)
+    threads = min(4, os.cpu_count() or 1) if rows.size >= _VALUES_FOR_THREADS else 1
+    with ThreadPoolExecutor(threads) as pool:
+        return list(chain.from_iterable(map(check, starts) if threads == 1 else pool.map(check, starts)))
+
+
+def _independent_drift(profile: Profile, values: FloatArray, at: int) -> ColumnDrift:
+    column = profile.columns[at]
+    inflation = inflation_of(profile, column.inflation, len(values))
     if isinstance(column, CategoryColumn):
-        return [level_table(_levels(column, values), clusters, count)]
-    is_there = np.isfinite(values)
-    tables = []
-    if is_there.any():
-        there = values[is_there], clusters[is_there], count
-        tables += [rank_table(*there), distribution_table(*there)]
-    if not is_there.all():
-        tables.append(level_table(is_there.astype(np.int64), clusters, count))
-    return tables
+        before, after = level_counts(column, values)
+        p_value = chi_squared(before, after, inflation)
+        return replace(_effect(profile, at, values), p_value=p_value, inflation=inflation.factor)
+    reference = _sorted(profile.sample[:, at])
+    tested = _sorted(values[:: -(-len(values) // _MOST_TESTED_ROWS)])
+    tests = []
+    if len(reference) and len(tested):
+        tests += [test(reference, tested, inflation) for test in (mann_whitney_sorted, kolmogorov_smirnov_sorted)]
+    drift = _number_effect(column, values, reference, tested, len(profile.sample))
+    if column.nulls or drift.nulls:
+        nulls = np.array([column.count, column.nulls], float), np.array([drift.rows, drift.nulls], float)
+        tests.append(chi_squared(*nulls, inflation_of(profile, column.null_inflation, len(values))))
+    return replace(drift, p_value=simes(tests), inflation=inflation.factor)
 
 
-def _levels(column: CategoryColumn, values: FloatArray) -> CodeArray:
-    """Levels as 0, 1, …, then unseen, then null."""
-    known = len(column.levels)
-    codes = np.where(np.isfinite(values), values, known + 1).astype(np.int64)
-    return np.where((codes < 0) | (codes > known + 1), known, codes)
+def _effect(profile: Profile, at: int, values: FloatArray) -> ColumnDrift:
+    column = profile.columns[at]
+    if isinstance(column, CategoryColumn):
+        before, after = level_counts(column, values)
+        new_levels, nulls = int(after[-2]) if not column.unseen else 0, int(after[-1])
+        distance = float(np.abs(before / before.sum() - after / after.sum()).sum() / 2)
+        drift = _without_tests(column, psi(before, after), distance, rows=len(values) - nulls, nulls=nulls)
+        return replace(drift, new_levels=new_levels, reference_nulls=column.nulls / before.sum())
+    tested = _sorted(values[:: -(-len(values) // _MOST_TESTED_ROWS)])
+    return _number_effect(column, values, _sorted(profile.sample[:, at]), tested, len(profile.sample))
 
 
-def _fewer_clusters(profile: Profile) -> tuple[FloatArray, CodeArray]:
-    codes = np.unique(profile.sample_clusters, return_inverse=True)[1].reshape(-1)
-    every = -(-(int(codes.max()) + 1) // _MOST_REFERENCE_CLUSTERS)
-    kept = codes % every == 0
-    return profile.sample[kept], codes[kept] // every
+def _number_effect(
+    column: NumberColumn, values: FloatArray, reference: FloatArray, tested: FloatArray, sample_rows: int
+) -> ColumnDrift:
+    """`reference` and `tested` are sorted and without nulls."""
+    nulls = len(values) - int(np.count_nonzero(np.isfinite(values)))
+    edges = inner_edges(reference)
+    tested_nulls = nulls / max(1, len(values) - nulls) * len(tested) if len(tested) else nulls
+    before = np.append(binned_sorted(reference, edges), sample_rows - len(reference))
+    after = np.append(binned_sorted(tested, edges), tested_nulls)
+    distance = wasserstein_sorted(reference, tested) / (column.std or 1.0)
+    outside = _out_of_range(column, tested if len(tested) == len(values) - nulls else values)
+    drift = _without_tests(column, psi(before, after), distance, rows=len(values) - nulls, nulls=nulls)
+    share = column.nulls / max(1, column.count + column.nulls)
+    return replace(drift, out_of_range=outside, reference_nulls=share)
+
+
+def _out_of_range(column: NumberColumn, values: FloatArray) -> int:
+    """The number of finite values beyond the smallest and the largest of the reference."""
+    if not column.quantiles:
+        return 0
+    is_outside = (values < column.quantiles[0]) | (values > column.quantiles[-1])
+    return int(np.count_nonzero(is_outside & np.isfinite(values)))
+
+
+def _without_tests(column: Column, psi_value: float, distance: float, *, rows: int, nulls: int) -> ColumnDrift:
+    return ColumnDrift(column.name, column.is_output, 1.0, 1.0, psi_value, distance, rows, nulls)
+
+
+def level_counts(column: CategoryColumn, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Rows of the reference and of the new rows by level, then unseen, then null."""
+    before = np.array([*column.counts, column.unseen, column.nulls], dtype=np.float64)
+    return before, np.bincount(level_codes(column, values), minlength=len(before)).astype(np.float64)
+
+
+def _sorted(values: FloatArray) -> FloatArray:
+    """The finite values in order, as a copy."""
+    present = np.sort(values)
+    # NaN is sorted to the end, infinities to both ends.
+    first = int(np.searchsorted(present, -np.inf, side="right"))
+    return present[first : int(np.searchsorted(present, np.inf, side="left"))]

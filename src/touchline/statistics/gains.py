@@ -151,6 +151,9 @@ def largest_loss(loss: Loss, classes: int, clip: float = CLIP) -> float:
     >>> round(largest_loss("log_loss", 2), 2), largest_loss("brier", 3)
     (5.3, 2.0)
     """
+    if classes < 2:
+        raise InvalidSample("The largest loss", f"{classes} class", "2 classes or more")
+    open_probability("The largest loss", "clip", clip)
     if loss == "log_loss":
         return -log(clip)
     return 2.0 if loss == "brier" and classes > 2 else 1.0

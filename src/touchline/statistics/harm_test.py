@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import log
+from math import inf, log
 from typing import Any, Final, Self
 
 import numpy as np
@@ -15,7 +15,7 @@ from touchline.statistics.betting import BettingProcess
 from touchline.statistics.effective_size import EffectiveSize
 from touchline.statistics.gains import Gains
 from touchline.statistics.samples import open_probability
-from touchline.statistics.two_witnesses import payoffs
+from touchline.statistics.two_witnesses import MIN_EFFECTIVE_SIZE, payoffs
 
 _STATISTIC: Final = "A test of harm"
 # Below the 30 of a promotion: a rollback must be quick, and returns to a model that was good enough until now. With 10
@@ -88,8 +88,13 @@ class HarmTest:
         return self.harmful_at is not None
 
     def realised_gain(self, *, alpha: float = 0.05) -> tuple[float, float, float]:
-        """The mean gain so far, and bounds that are ever wrong with probability alpha together; infinite below 30."""
+        """The mean gain so far, and bounds that are ever wrong with probability alpha together.
+
+        Infinite below an effective size of 30, where losses that have not occurred yet may decide the mean.
+        """
         open_probability(_STATISTIC, "alpha", alpha)
+        if self.size.smaller < MIN_EFFECTIVE_SIZE:
+            return self.mean.mean, -inf, inf
         low, high = self.mean.bounds(alpha / 2)
         return self.mean.mean, low, high
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import log
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
@@ -25,7 +26,8 @@ _SIZE_DOUBT: Final = 0.3
 class OutcomesNeeded:
     """Further units until the first verdict: the median, and the range of four futures in five.
 
-    None: beyond `longest`. `chance` is the share of futures with a verdict within it. The median takes the mean gain
+    None: beyond `longest`. `chance` is the share of futures with a verdict within it, and `chance_with_end` that with
+    a verdict within it or by `decide_at_end` after it. The median takes the mean gain
     so far as true; range and chance also count its uncertainty. A wide range is no defect: even with the true mean
     known, the length of a sequential test varies by more than half of itself.
     """
@@ -34,6 +36,7 @@ class OutcomesNeeded:
     low: int | None
     high: int | None
     chance: float
+    chance_with_end: float
     longest: int
 
 
@@ -43,7 +46,7 @@ def outcomes_needed(state: TwoWitnesses, *, longest: int, seed: int = 7) -> Outc
     Raises `TooFewClusters` below 30 units: their spread is unknown.
     """
     if state.decided_at is not None:
-        return OutcomesNeeded(0, 0, 0, 1.0, longest)
+        return OutcomesNeeded(0, 0, 0, 1.0, 1.0, longest)
     return _needed(state, state, longest, seed)
 
 
@@ -70,13 +73,16 @@ def _needed(state: TwoWitnesses, history: TwoWitnesses, longest: int, seed: int)
     sizes = history.size.smaller / history.count * (state.count + looks)
     as_observed = _lengths(state, history, looks, noise + history.gain * looks, sizes)
     varied = sizes * np.exp(_SIZE_DOUBT * rng.normal(size=(_FUTURES, 1)))
-    with_doubt = _lengths(state, history, looks, noise + (history.gain + doubt) * looks, varied)
+    sums = noise + (history.gain + doubt) * looks
+    with_doubt = _lengths(state, history, looks, sums, varied)
+    ended = np.isfinite(with_doubt) | _is_decided_at_end(state, history, longest, sums[:, -1], varied[:, -1])
     low, high = np.quantile(with_doubt, (0.1, 0.9), method="higher")
     return OutcomesNeeded(
         median=_units(float(np.median(as_observed))),
         low=_units(float(low)),
         high=_units(float(high)),
         chance=float(np.isfinite(with_doubt).mean()),
+        chance_with_end=float(ended.mean()),
         longest=longest,
     )
 
@@ -91,6 +97,19 @@ def _lengths(
         decided |= agreed["not_worse"] & agreed["not_better"]
     decided &= sizes >= MIN_EFFECTIVE_SIZE
     return np.where(decided.any(axis=1), looks[decided.argmax(axis=1)], np.inf)
+
+
+def _is_decided_at_end(
+    state: TwoWitnesses, history: TwoWitnesses, units: int, sums: FloatArray, sizes: FloatArray
+) -> NDArray[np.bool]:
+    """Whether the one test at the declared end decides each future, whose gains have these sums after these units."""
+    rule, count = state.rule, state.count + units
+    if not rule.end_alpha:
+        return np.zeros(len(sums), dtype=np.bool)
+    gains = np.abs(state.gain * state.count + sums) / count
+    reach = NormalDist().inv_cdf(1 - rule.end_alpha) * history.mean.deviation / np.sqrt(count)
+    is_within = (gains + reach < rule.margin) if rule.margin else np.zeros(len(sums), dtype=np.bool)
+    return np.asarray(((gains > reach) | is_within) & (sizes >= MIN_EFFECTIVE_SIZE) & (count >= MIN_UNITS))
 
 
 def _agrees(

@@ -19,6 +19,8 @@ from touchline.statistics.two_samples import midranks
 # Distribution functions are compared at this many quantiles of the pooled rows.
 _GRID = 64
 _PART_SIZE = 4_000_000
+_FIRST_PERMUTATIONS = 500
+_ENOUGH_EXTREME = 20
 
 
 @dataclass(frozen=True)
@@ -36,17 +38,25 @@ class ClusterTable:
 def permutation_p_values(
     sides: CodeArray, tables: Sequence[ClusterTable], *, permutations: int, seed: int
 ) -> FloatArray:
-    """One p-value a table; `sides` is 0 (reference) or 1 (current) a cluster."""
+    """One p-value a table; `sides` is 0 (reference) or 1 (current) a cluster.
+
+    Tables that are far from a small p-value stop after the first permutations (Besag and Clifford 1991).
+    """
     labels = sides.astype(np.float64)
     observed = _distances(labels[None, :], tables)[0]
     rng = np.random.default_rng(seed)
-    extreme = np.zeros(len(tables))
-    part = max(1, _PART_SIZE // len(sides))
-    for done in range(0, permutations, part):
-        dealt = rng.permuted(np.tile(labels, (min(part, permutations - done), 1)), axis=1)
+    extreme, drawn, running = np.zeros(len(tables)), np.zeros(len(tables)), list(range(len(tables)))
+    done = 0
+    while done < permutations and len(running):
+        size = min(max(_FIRST_PERMUTATIONS, done), permutations - done, max(1, _PART_SIZE // len(sides)))
+        dealt = rng.permuted(np.tile(labels, (size, 1)), axis=1)
+        distances = _distances(dealt, [tables[at] for at in running])
         # Equal dealings must count as equal, whatever the order in which their sums were rounded.
-        extreme += (_distances(dealt, tables) >= observed * (1 - 1e-9) - 1e-12).sum(axis=0)
-    return np.asarray((1 + extreme) / (permutations + 1))
+        extreme[running] += (distances >= observed[running] * (1 - 1e-9) - 1e-12).sum(axis=0)
+        drawn[running] += size
+        done += size
+        running = [at for at in running if extreme[at] < _ENOUGH_EXTREME]
+    return np.asarray((1 + extreme) / (1 + drawn))
 
 
 def rank_table(values: FloatArray, clusters: CodeArray, count: int) -> ClusterTable:

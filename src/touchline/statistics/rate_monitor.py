@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from math import exp, inf, log, log2
 from typing import Any, Final, Self
@@ -12,6 +12,7 @@ from touchline.statistics.rate_sequence import (
     RateGuardrail,
     RateVerdict,
     harm_evidence,
+    harm_evidence_at_most,
     safety_evidence,
 )
 
@@ -80,17 +81,21 @@ class RateMonitor:
         starts = tuple(_with_counts(each, new, old) for each in starts)
         state = replace(self, total=_with_counts(self.total, new, old), starts=starts, opened=opened)
         # Without an event in the new arm the evidence of harm does not grow.
-        is_harmful = self.is_harmful or (new.events > 0 and state.p_value <= self.guardrail.alpha)
+        is_harmful = self.is_harmful or (
+            new.events > 0 and state._may_be_harmful and state.p_value <= self.guardrail.alpha
+        )
         return replace(state, is_harmful=is_harmful)
 
     @property
     def p_value(self) -> float:
         """That the new rate never exceeded the old one by more than the margin, from the counts of now."""
-        evidences = [each.log_stake + self._evidence(each) for each in self.starts]
-        highest = max(evidences)
-        if highest == -inf:
-            return 1.0
-        return min(1.0, exp(-highest) / sum(exp(each - highest) for each in evidences))
+        return _p_value([each.log_stake + self._evidence(each, harm_evidence) for each in self.starts])
+
+    @property
+    def _may_be_harmful(self) -> bool:
+        """A cheap bound first: most looks need no search for the likeliest rates."""
+        evidences = [each.log_stake + self._evidence(each, harm_evidence_at_most) for each in self.starts]
+        return _p_value(evidences) <= self.guardrail.alpha
 
     @property
     def verdict(self) -> RateVerdict:
@@ -99,7 +104,7 @@ class RateMonitor:
         evidence = safety_evidence(self.total.new, self.total.old, self.guardrail.margin)
         return "harmless" if evidence >= log(1 / self.guardrail.alpha) else "undecided"
 
-    def _evidence(self, start: RateStart) -> float:
+    def _evidence(self, start: RateStart, evidence: Callable[[RateCount, RateCount, float], float]) -> float:
         new, old = start.new, start.old
         if new.events + old.events < self.guardrail.least_events:
             return -inf
@@ -107,7 +112,7 @@ class RateMonitor:
         # Where the null hypothesis fits best the evidence is below 0: leaving it out is on the safe side.
         if not new.trials or new.events / new.trials <= old_rate + self.guardrail.margin:
             return -inf
-        return harm_evidence(new, old, self.guardrail.margin)
+        return evidence(new, old, self.guardrail.margin)
 
     def to_json(self) -> dict[str, Any]:
         """Values that `json` writes and reads without loss."""
@@ -123,6 +128,14 @@ class RateMonitor:
             opened=int(stored["opened"]),
             is_harmful=bool(stored["is_harmful"]),
         )
+
+
+def _p_value(evidences: list[float]) -> float:
+    """The reciprocal of the sum of evidences that are given as logarithms."""
+    highest = max(evidences)
+    if highest == -inf:
+        return 1.0
+    return min(1.0, exp(-highest) / sum(exp(each - highest) for each in evidences))
 
 
 def _with_counts(start: RateStart, new: RateCount, old: RateCount) -> RateStart:

@@ -60,10 +60,10 @@ class WitnessRule:
 class TwoWitnesses:
     """The evidence so far and the first verdict, which stays.
 
-    A claim needs both (alpha: `sequence_alpha`): a betting process that has ever reached 1/alpha, valid at any sample size, and an asymptotic
-    sequence that says so at this look, valid for the mean where models differ from place to place. Alone, the process
-    finds a model better that is better often and much worse rarely. The sequence alone finds gains that rare losses
-    have not yet disproved; it counts only from an effective size of 30.
+    A claim needs both at `sequence_alpha`: a betting process that has ever reached 1/alpha, valid at any sample size,
+    and an asymptotic sequence that says so at this look, valid for the mean where models differ from place to place.
+    Alone, the process finds a model better that is better often and much worse rarely. The sequence alone finds gains
+    that rare losses have not yet disproved; it counts only from an effective size of 30.
     """
 
     rule: WitnessRule

@@ -11,13 +11,16 @@ from touchline.training.data.splits import SplitReport as SplitReport
 from touchline.training.estimators.base import Family as Family
 from touchline.training.estimators.base import FitRequest as FitRequest
 from touchline.training.estimators.base import Fitted as Fitted
+from touchline.training.estimators.base import Kind as Kind
 from touchline.training.estimators.sklearn_bridge import SklearnFamily as SklearnFamily
 from touchline.training.evaluation.diagnostics import Diagnostics as Diagnostics
 from touchline.training.evaluation.diagnostics import SliceReport as SliceReport
+from touchline.training.evaluation.evaluate import EvaluatedRows as EvaluatedRows
 from touchline.training.evaluation.evaluate import Evaluation as Evaluation
 from touchline.training.evaluation.evaluate import Metric as Metric
 from touchline.training.evaluation.evaluate import constant_predictions as constant_predictions
 from touchline.training.evaluation.evaluate import evaluation_metrics as evaluation_metrics
+from touchline.training.evaluation.evaluate import metrics_with_intervals as metrics_with_intervals
 from touchline.training.evaluation.explanation import ColumnContributions as ColumnContributions
 from touchline.training.evaluation.explanation import explain as explain
 from touchline.training.fitting.blend import find_family as find_family

@@ -54,6 +54,7 @@ _LIBRARIES = (
 )
 
 _INTERVAL_ROWS: Final = 100
+_CORRECTION_ROWS: Final = 1_000
 
 
 def train(
@@ -81,7 +82,7 @@ def train(
     on_progress(Progress("evaluating the model", 0.85))
     diagnostics = inspect(Inspected(evaluation_model, winner, context, split), training_set.frame, slices=task.slices)
     on_progress(Progress("fitting on all known labels", 0.95))
-    model = _written_and_read(replace(_shipping_fit(winner, context), interval=interval), winner)
+    model = _written_and_read(replace(_shipping_fit(winner, context, split), interval=interval), winner)
     return TrainingResult(
         findings=(*findings, *excluded_examples(training_set.excluded)),
         candidates=reports,
@@ -120,7 +121,13 @@ def _evaluation_fit(winner: Contender, context: SearchContext, split: Split) -> 
     return fit_recipe(winner.recipe, winner.family, context.rows, (), on=split.train, calibrator=winner.calibrator)
 
 
-def _shipping_fit(winner: Contender, context: SearchContext) -> Model:
+def _shipping_fit(winner: Contender, context: SearchContext, split: Split) -> Model:
+    """The model of all rows. In time, its correction comes from the latest windows, which cost a further fit each.
+
+    Rows without time are alike: the correction of the evaluation model holds, where it comes from many rows.
+    """
+    if split.report.method != "time" and len(winner.out_of_fold.rows) >= _CORRECTION_ROWS:
+        return fit_recipe(winner.recipe, winner.family, context.rows, (), calibrator=winner.calibrator)
     windows = latest_windows(context.rows, context.training, windows=len(context.windows))
     return fit_recipe(winner.recipe, winner.family, context.rows, windows)
 

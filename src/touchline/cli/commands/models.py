@@ -17,7 +17,7 @@ from touchline.cli.commands.promote import (
     print_promotion,
     promote,
 )
-from touchline.cli.opening import JsonOption, ProjectOption, actor, open_project, pipeline_context
+from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, actor, open_project, pipeline_context
 from touchline.cli.option_groups import command_of
 from touchline.cli.output import as_text, print_json, print_table, progress
 from touchline.cli.processes.alerting import alerts_after
@@ -259,6 +259,7 @@ def rollback(
     with alerts_after(opened):
         promotion = automation.roll_back(pipeline_context(opened), decision)
     print_promotion(promotion, as_json=as_json)
+    end_rollout(opened)
     probe, release = probe_of(opened), promotion.promoted.version.release_id
     if probe is not None and release is not None:
         typer.echo(probe(release), err=as_json)
@@ -311,6 +312,14 @@ def _decide(
     opened = open_project(project)
     promoted = change_stage(opened.stores, opened.name, version, decision)
     print_promotion(automation.Promotion(promoted), as_json=as_json)
+    end_rollout(opened)
+
+
+def end_rollout(opened: OpenedProject) -> None:
+    """End the rollout whose version was moved by hand, and say so."""
+    message = automation.end_overtaken_rollout(pipeline_context(opened))
+    if message is not None:
+        typer.echo(message, err=True)
 
 
 def _interval(metric: MetricValue | None) -> str:

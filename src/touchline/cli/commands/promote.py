@@ -14,7 +14,7 @@ from touchline.cli.output import print_json
 from touchline.cli.processes.alerting import alerts_after
 
 if TYPE_CHECKING:
-    from touchline.automation import Promotion
+    from touchline.automation import PipelineContext, Promotion
     from touchline.registry import PromotionPreview
 
 VersionArgument = Annotated[
@@ -64,6 +64,16 @@ def promote(options: PromoteOptions) -> None:
     with alerts_after(opened):
         promotion = automation.promote_version(context, record, decision)
     print_promotion(promotion, as_json=options.as_json)
+    follow_by_hand(context, promotion)
+
+
+def follow_by_hand(context: PipelineContext, promotion: Promotion) -> None:
+    """What a stage change does to rollouts: it ends the one whose version it has moved, and a change begins its own."""
+    messages = [automation.end_overtaken_rollout(context)]
+    if promotion.promoted.changes:
+        messages.append(automation.follow_promotion(context, promotion.promoted, actor=actor()).message)
+    for message in filter(None, messages):
+        typer.echo(message, err=True)
 
 
 def _print_preview(preview: PromotionPreview, options: PromoteOptions) -> None:

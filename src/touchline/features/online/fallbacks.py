@@ -1,16 +1,17 @@
 """The values that a view's policy serves where the online store has no value, or only an expired one.
 
 `offline_last` serves the newest row of the entity in the view's history, however old; `compute` computes the view on
-what is ingested now. Slow work is done once for all requests that wait for it. Polars is imported at the first read.
+what is ingested now. All rows of a request are looked up in one pass over the files of a history, and slow work is done
+once for all requests that wait for it. Polars is imported at the first read.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from touchline.features.vectors.packed_row import PackedRow
 from touchline.features.vectors.served_view import ServedView
@@ -26,8 +27,16 @@ if TYPE_CHECKING:
 Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
 
-Fallback = Callable[[ServedView, Mapping[str, Any], datetime], PackedRow | None]
-"""Gives the newest row of an entity (its join keys by name) known at a cutoff, or None."""
+
+class EntityAtCutoff(NamedTuple):
+    """An entity, its join keys by name, and the instant up to which its rows may be known."""
+
+    entity: Mapping[str, Any]
+    cutoff: datetime
+
+
+Fallback = Callable[[ServedView, Sequence[EntityAtCutoff]], Sequence[PackedRow | None]]
+"""Gives for each lookup the newest row of its entity known at its cutoff, or None, in the order of the lookups."""
 
 ComputeHistory = Callable[["FeatureView"], "FeatureHistory"]
 """Computes a view on the current snapshots, unless that was done already."""
@@ -39,9 +48,9 @@ class OfflineLast:
     def __init__(self, find: Callable[[ServedView], FeatureHistory | None]) -> None:
         self._find = find
 
-    def __call__(self, view: ServedView, entity: Mapping[str, Any], cutoff: datetime) -> PackedRow | None:
+    def __call__(self, view: ServedView, lookups: Sequence[EntityAtCutoff]) -> Sequence[PackedRow | None]:
         history = self._find(view)
-        return None if history is None else newest_known_row(history, view, entity, cutoff)
+        return [None] * len(lookups) if history is None else newest_known_rows(history, view, lookups)
 
 
 class ComputeOnMiss:
@@ -58,15 +67,24 @@ class ComputeOnMiss:
         self._online = online
         self._flight = SingleFlight(self._history)
 
-    def __call__(self, view: ServedView, entity: Mapping[str, Any], cutoff: datetime) -> PackedRow | None:
+    def __call__(self, view: ServedView, lookups: Sequence[EntityAtCutoff]) -> Sequence[PackedRow | None]:
         history = self._flight(view)
-        row = None if history is None else newest_known_row(history, view, entity, cutoff)
-        if row is None or (view.ttl_micros is not None and row.event < micros(cutoff) - view.ttl_micros):
-            return None
-        key = view.key(dict(zip(view.request_columns, entity.values(), strict=True)))
-        if key is not None:
-            self._online.write([(key, view.layout.pack(*row))])
-        return row
+        if history is None:
+            return [None] * len(lookups)
+        known = newest_known_rows(history, view, lookups)
+        rows = [_unless_expired(view, row, lookup.cutoff) for lookup, row in zip(lookups, known, strict=True)]
+        self._write(view, [(lookup, row) for lookup, row in zip(lookups, rows, strict=True) if row is not None])
+        return rows
+
+    def _write(self, view: ServedView, rows: Sequence[tuple[EntityAtCutoff, PackedRow]]) -> None:
+        """Write the rows online; of several of one entity the newest."""
+        newest: dict[bytes, PackedRow] = {}
+        for lookup, row in rows:
+            key = view.key(dict(zip(view.request_columns, lookup.entity.values(), strict=True)))
+            if key is not None and (key not in newest or newest[key][:2] < row[:2]):
+                newest[key] = row
+        if newest:
+            self._online.write([(key, view.layout.pack(*row)) for key, row in newest.items()])
 
     def _history(self, view: ServedView) -> FeatureHistory | None:
         declared = self._declared().get(view.view)
@@ -75,29 +93,73 @@ class ComputeOnMiss:
         return self._compute(declared)
 
 
-def newest_known_row(
-    history: FeatureHistory, view: ServedView, entity: Mapping[str, Any], cutoff: datetime
-) -> PackedRow | None:
-    """The entity's newest row of a history among those known at the cutoff."""
-    rows = _known_rows(history, view, entity, cutoff)
-    if rows.is_empty():
-        return None
-    newest = rows.row(-1, named=True)
-    values = tuple(
-        micros(newest[name]) if kind == "timestamp" and newest[name] is not None else newest[name]
-        for name, kind in view.features
+def _unless_expired(view: ServedView, row: PackedRow | None, cutoff: datetime) -> PackedRow | None:
+    if row is None or view.ttl_micros is None or row.event >= micros(cutoff) - view.ttl_micros:
+        return row
+    return None
+
+
+def newest_known_rows(
+    history: FeatureHistory, view: ServedView, lookups: Sequence[EntityAtCutoff]
+) -> Sequence[PackedRow | None]:
+    """For each lookup the entity's newest row among those known at its cutoff; each file is read once."""
+    import polars as pl
+
+    if not lookups:
+        return []
+    scans = history.scan_parts()
+    requested = _requested(scans[0].collect_schema(), view, lookups)
+    keys = list(view.join_keys)
+    entities = requested.select(keys).unique()
+    # Files are sorted by key: the range lets the reader skip parts of them, which a join does not.
+    near = [pl.col(key).is_between(pl.lit(entities[key].min()), pl.lit(entities[key].max())) for key in keys]
+    rows = pl.concat([scan.filter(*near).join(entities.lazy(), on=keys, how="semi") for scan in scans]).collect()
+    # Of rows with equal stamps the one that was stored last counts.
+    rows = rows.sort("event_timestamp", "created_timestamp", maintain_order=True).with_row_index("_row")
+    newest = _newest_by_instant(rows.lazy(), keys)
+    matched = (
+        requested.lazy()
+        .sort("_cutoff")
+        .join_asof(newest, left_on="_cutoff", right_on="_known", by=keys, check_sortedness=False)
     )
-    return PackedRow(micros(newest["event_timestamp"]), micros(newest["created_timestamp"]), values)
+    found = matched.sort("_lookup").collect()["_newest"].to_list()
+    features = rows.select("event_timestamp", "created_timestamp", *(name for name, _ in view.features))
+    packed = {place: _packed(view, features.row(place)) for place in {*found} - {None}}
+    return [None if place is None else packed[place] for place in found]
 
 
-def _known_rows(history: FeatureHistory, view: ServedView, entity: Mapping[str, Any], cutoff: datetime) -> pl.DataFrame:
+def _requested(schema: pl.Schema, view: ServedView, lookups: Sequence[EntityAtCutoff]) -> pl.DataFrame:
+    """The lookups as a frame: the join keys with the types of the history, `_cutoff`, and `_lookup`, their place."""
     import polars as pl
 
     kinds = dict(zip(view.join_keys, view.key_types, strict=True))
-    same = [pl.col(key) == (int(value) if kinds[key] == "int" else value) for key, value in entity.items()]
-    known = pl.max_horizontal("event_timestamp", "created_timestamp") <= cutoff
-    rows = pl.concat([frame.filter(*same, known) for frame in history.scan_parts()])
-    return rows.sort("event_timestamp", "created_timestamp", maintain_order=True).collect()
+    columns = [
+        pl.Series(key, [int(x.entity[key]) if kind == "int" else x.entity[key] for x in lookups]).cast(schema[key])
+        for key, kind in kinds.items()
+    ]
+    cutoffs = pl.Series("_cutoff", [lookup.cutoff for lookup in lookups], dtype=pl.Datetime("us", "UTC"))
+    return pl.DataFrame([*columns, cutoffs]).with_row_index("_lookup")
+
+
+def _newest_by_instant(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
+    """By entity and instant `_known` at which a row became known, the newest row (`_newest`) known since then.
+
+    A correction of an old event becomes known after newer events, and does not take their place.
+    """
+    import polars as pl
+
+    known = pl.max_horizontal("event_timestamp", "created_timestamp").alias("_known")
+    in_order = rows.select(*keys, "_row", known).sort("_known", "_row")
+    return in_order.select(*keys, "_known", pl.col("_row").cum_max().over(keys).alias("_newest"))
+
+
+def _packed(view: ServedView, row: tuple[Any, ...]) -> PackedRow:
+    event, created, *features = row
+    values = tuple(
+        micros(value) if kind == "timestamp" and value is not None else value
+        for value, (_, kind) in zip(features, view.features, strict=True)
+    )
+    return PackedRow(micros(event), micros(created), values)
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -17,7 +17,7 @@ import numpy as np
 from touchline.errors import FeaturesExpired, OnlineStoreEmptied, OnlineStoreUnavailable
 from touchline.features.declaration.on_demand import Transform
 from touchline.features.online.base import OnlineStore
-from touchline.features.online.fallbacks import Fallback
+from touchline.features.online.fallbacks import EntityAtCutoff, Fallback
 from touchline.features.online.read_counters import ReadCounters
 from touchline.features.online.store_outage import StandIn
 from touchline.features.vectors.columns import ColumnSpec, Vectors
@@ -222,47 +222,65 @@ class FeatureReader:
     def _fill(self, place: int, keys: Sequence[bytes | None], batch: _Batch) -> list[ViewStatus]:
         view = self.views[place]
         unpack, ttl, values, fill = view.layout.unpack, view.ttl_micros, batch.values, self._plan.fill
-        metadata, statuses = batch.values.get(view.keys.metadata), []
+        rows: list[_StatusAndRow] = []
+        absent = []
         for number, (key, at) in enumerate(zip(keys, batch.at, strict=True)):
             data = values[key] if key is not None else None
             packed = unpack(data, key or b"") if data is not None else None
             status = _presence(packed, at, ttl)
             if status != "present":
-                status, packed = self._by_policy(view, batch.rows[number], packed, status, batch.cutoffs[number])
+                absent.append(number)
             elif batch.is_stand_in:
                 status = "fallback"
+            rows.append((status, packed))
+        if absent:
+            self._by_policy(view, absent, rows, batch)
+        metadata = batch.values.get(view.keys.metadata)
+        for number, (status, packed) in enumerate(rows):
             if packed is not None and (status == "present" or status == "fallback"):
                 fill(batch.lines[number], place, packed.values)
-            statuses.append(_status(view, metadata, status, packed))
-        return statuses
+        return [_status(view, metadata, status, packed) for status, packed in rows]
 
-    def _by_policy(
-        self, view: ServedView, request: Request, packed: PackedRow | None, status: Presence, cutoff: datetime
-    ) -> tuple[Presence, PackedRow | None]:
-        """Status and row by the view's policy, for a value that is missing, expired or newer than the cutoff."""
-        if status == "fallback" and self.history is not None:
-            status, packed = self._by_history(view, request, cutoff)
-            if status == "present":
-                return status, packed
-        if view.fallback == "fail":
-            raise _expired(view, _name(view, request), status, packed)
+    def _by_policy(self, view: ServedView, numbers: Sequence[int], rows: list[_StatusAndRow], batch: _Batch) -> None:
+        """Replace status and row of these rows, which are missing, expired or newer than the cutoff.
+
+        A row newer than its cutoff is read from the history, then the view's policy holds. Each is one pass over the
+        files for all rows of the batch.
+        """
+        if self.history is not None:
+            late = [number for number in numbers if rows[number][0] == "fallback"]
+            for number, row in self._looked_up(self.history, view, late, batch):
+                # Online only the newest row of an entity is left.
+                rows[number] = (_presence(row, batch.at[number], view.ttl_micros), row)
+        absent = [number for number in numbers if rows[number][0] != "present"]
+        if absent and view.fallback == "fail":
+            raise _expired(view, _name(view, batch.rows[absent[0]]), *rows[absent[0]])
         fallback = self.fallbacks.get(view.fallback)
-        if fallback is not None:
-            entity = {
-                key: request.get(column) for key, column in zip(view.join_keys, view.request_columns, strict=True)
-            }
-            row = fallback(view, entity, cutoff) if None not in entity.values() else None
+        replacements = {} if fallback is None else dict(self._looked_up(fallback, view, absent, batch))
+        for number in absent:
+            row = replacements.get(number)
             if row is not None:
-                return "fallback", row
-        # A row newer than the cutoff must not be used, and the entity's older value is no longer online.
-        return (status, None) if status == "fallback" else (status, packed)
+                rows[number] = ("fallback", row)
+            elif rows[number][0] == "fallback":
+                # A row newer than the cutoff must not be used, and the entity's older value is no longer online.
+                rows[number] = ("fallback", None)
 
-    def _by_history(self, view: ServedView, request: Request, cutoff: datetime) -> tuple[Presence, PackedRow | None]:
-        """Status and row as they were at a past cutoff: online only the newest row of an entity is left."""
-        assert self.history is not None
-        entity = {key: request.get(column) for key, column in zip(view.join_keys, view.request_columns, strict=True)}
-        row = self.history(view, entity, cutoff)
-        return _presence(row, micros(cutoff), view.ttl_micros), row
+    def _looked_up(
+        self, source: Fallback, view: ServedView, numbers: Sequence[int], batch: _Batch
+    ) -> Iterator[tuple[int, PackedRow | None]]:
+        """The rows that a source has for the entities of these rows at their cutoffs; no row for a null key."""
+        columns = list(zip(view.join_keys, view.request_columns, strict=True))
+        lookups = {
+            number: EntityAtCutoff(
+                {key: batch.rows[number].get(column) for key, column in columns}, batch.cutoffs[number]
+            )
+            for number in numbers
+        }
+        complete = {number: lookup for number, lookup in lookups.items() if None not in lookup.entity.values()}
+        return zip(complete, source(view, list(complete.values())) if complete else (), strict=True)
+
+
+_StatusAndRow = tuple[Presence, PackedRow | None]
 
 
 class _Batch(NamedTuple):

@@ -87,10 +87,10 @@ def _mount_own_routers(app: FastAPI, serving: Serving, projects: Sequence[Served
 
 
 def _routers(project: ServedProject) -> Sequence[Callable[..., Any]]:
-    """The project's routers; a declaration that cannot be loaded is logged and costs no other route."""
+    """The project's routers; a declaration that cannot be loaded, for whatever reason, costs no other route."""
     try:
         return project.load_routers()
-    except TouchlineError:
+    except Exception:  # noqa: BLE001  the code of a project may raise anything, and health must be answered
         _log.exception("the routes of project %s are not served: its declaration cannot be loaded", project.name)
         return ()
 

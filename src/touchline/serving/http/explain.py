@@ -25,9 +25,9 @@ MOST_ROWS = 32
 def explain_body(serving: Serving, slot: ReleaseSlot, body: bytes) -> dict[str, Any]:
     """The explanation of a row (or rows), as `/predict` takes them, or of a logged `prediction_id`."""
     predictor = predictor_of(slot)
-    logged = _logged(serving, slot, predictor.release, body)
+    logged = _logged(serving, slot, body)
     if logged is not None:
-        return _explanations(predictor.release, logged)[0]
+        return _explanations(*logged)[0]
     rows, is_many = read_rows(serving, predictor, body, MOST_ROWS)
     context = RequestContext("", None, slot.now(), slot.wall())
     vectors, _ = predictor.vectors(rows, predictor.cutoffs(rows, context), predictor.rows_to_look_up(rows))
@@ -35,8 +35,8 @@ def explain_body(serving: Serving, slot: ReleaseSlot, body: bytes) -> dict[str, 
     return {"explanations": told} if is_many else told[0]
 
 
-def _logged(serving: Serving, slot: ReleaseSlot, release: LoadedRelease, body: bytes) -> Vectors | None:
-    """The vector of a logged answer, where the body names one and nothing else."""
+def _logged(serving: Serving, slot: ReleaseSlot, body: bytes) -> tuple[LoadedRelease, Vectors] | None:
+    """The release and the vector of a logged answer, where the body names one and nothing else."""
     try:
         given = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -44,9 +44,10 @@ def _logged(serving: Serving, slot: ReleaseSlot, release: LoadedRelease, body: b
     if not isinstance(given, dict) or given.keys() != {"prediction_id"}:
         return None
     row = PredictionRecords(serving.database, slot.project).find(str(given["prediction_id"]))
-    if row.release_id != release.id:
-        raise NotFound(f"Release {row.release_id}, which answered, is not the one loaded. Replay it: touchline replay")
-    return row.numbers.reshape(1, -1)
+    predictor = slot.find_loaded(row.release_id)
+    if predictor is None:
+        raise NotFound(f"Release {row.release_id}, which answered, is not loaded. Replay it: touchline replay")
+    return predictor.release, row.numbers.reshape(1, -1)
 
 
 def _explanations(release: LoadedRelease, vectors: Vectors) -> list[dict[str, Any]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -170,17 +170,31 @@ def _looked_up(
     places = problems.found.is_null().arg_true().to_list()
     rows = pl.DataFrame(dict(typed))[places].to_dicts()
     cutoffs = [row.get("cutoff") or now for row in rows]
-    try:
-        if rows:
-            vectors[places] = reader.read(rows, cutoffs).vectors
-        return vectors
-    except (FeaturesExpired, InvalidEntityKey):
-        pass  # one row's fault: each is asked for by itself
     texts: list[str | None] = [None] * len(vectors)
-    for place, row, cutoff in zip(places, rows, cutoffs, strict=True):
-        try:
-            vectors[place] = reader.read([row], [cutoff]).vectors[0]
-        except (FeaturesExpired, InvalidEntityKey) as wrong:
-            texts[place] = str(wrong)
+    for part, found in _readable(reader, rows, cutoffs) if rows else ():
+        if isinstance(found, str):
+            texts[places[part.start]] = found
+        else:
+            vectors[places[part]] = found
     problems.found = problems.found.fill_null(pl.Series(texts, dtype=pl.String))
     return vectors
+
+
+def _readable(
+    reader: FeatureReads, rows: Sequence[Mapping[str, Any]], cutoffs: Sequence[datetime]
+) -> Iterator[tuple[slice, Vectors | str]]:
+    """Slices of the rows with their vectors, and single rows with the reason of their refusal.
+
+    Where rows are refused, each half is read by itself: a few refused rows cost few reads, and not one for every row.
+    """
+    waiting = [slice(0, len(rows))]
+    while waiting:
+        part = waiting.pop()
+        try:
+            yield part, reader.read(rows[part], cutoffs[part]).vectors
+        except (FeaturesExpired, InvalidEntityKey) as wrong:
+            if part.stop - part.start == 1:
+                yield part, str(wrong)
+                continue
+            middle = (part.start + part.stop) // 2
+            waiting += [slice(middle, part.stop), slice(part.start, middle)]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from touchline.errors import ReleaseNotFound
 from touchline.registry import Journal, LoadedRelease, Releases
-from touchline.rollout import RolloutRecords
+from touchline.rollout import RolloutRecords, routing_in
 from touchline.serving.releases.release_slot import Head
 
 
@@ -55,7 +55,7 @@ class JournalReleases:
             state.releases.get(state.production) if state.production is not None else None,
             state.releases.get(before) if before is not None else None,
             max(0, copied - state.sequence),
-            running.routing if running else None,
+            routing_in(running, state) if running else None,
         )
         self._rollout_sequence = rollout_sequence
         return self._head

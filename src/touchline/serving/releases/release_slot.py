@@ -156,6 +156,12 @@ class ReleaseSlot:
         """Whether requests by key are refused: the store cannot give the values of a view, and nothing stands in."""
         return any(state.status in ("emptied", "unreachable") and not state.has_stand_in for state in self.features)
 
+    def find_loaded(self, release_id: str) -> Predictor | None:
+        """The predictor of a release that is loaded: in Production, before it, or a rollout's candidate."""
+        traffic = self.traffic
+        loaded = (self.current, self.previous, None if traffic is None else traffic.candidate)
+        return next((one for one in loaded if one is not None and one.release.id == release_id), None)
+
     def stop(self) -> None:
         """End the rollout's thread once it has predicted what waits in it."""
         traffic = self.traffic
@@ -182,7 +188,7 @@ class ReleaseSlot:
             self.refused = None
             return False
         try:
-            ready = self._loaded(wanted)
+            ready = self.find_loaded(wanted) or self._load(wanted)
         except Exception as wrong:  # noqa: BLE001  a bundle may fail in any way, and none may take the server down
             self._refuse(wanted, wrong)
             return False
@@ -209,7 +215,7 @@ class ReleaseSlot:
         if before is not None and before.routing == routing and before.production is current:
             return
         try:
-            candidate = self._loaded(routing.candidate)
+            candidate = self.find_loaded(routing.candidate) or self._load(routing.candidate)
         except Exception as wrong:  # noqa: BLE001  a bundle may fail in any way, and none may take the server down
             self._route(None)
             _log.error(
@@ -225,13 +231,6 @@ class ReleaseSlot:
         before, self.traffic = self.traffic, traffic
         if before is not None:
             before.close()
-
-    def _loaded(self, release_id: str) -> Predictor:
-        """The predictor of a release, loaded already or now."""
-        traffic = self.traffic
-        loaded = (self.previous, None if traffic is None else traffic.candidate)
-        found = (predictor for predictor in loaded if predictor is not None and predictor.release.id == release_id)
-        return next(found, None) or self._load(release_id)
 
     def _waiting_of(self, ready: Predictor) -> Waiting | None:
         """The micro-batcher for slow steps, where batching pays. Threads of the previous one end after its batch."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from touchline.errors import RolloutConflict, TouchlineError
-from touchline.rollout import GuardrailResult, GuardrailWatch, Note, RolloutRecords, RolloutState
+from touchline.rollout import EventNote, GuardrailResult, GuardrailWatch, RolloutRecords, RolloutState
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.storage import Database
 
@@ -30,13 +30,14 @@ class RolloutWatch:
         self._database, self._slot, self._start_check = database, slot, start_check
         self._state: RolloutState | None = None
         self._guardrails: GuardrailWatch | None = None
+        self._told = ""
         self._outcomes, self._checked_at = 0, time.monotonic()
 
     def look(self) -> None:
         """One look; a database that is away is tried again at the next one."""
         traffic = self._slot.traffic
         if traffic is None:
-            self._state = self._guardrails = None
+            self._look_without_traffic()
             return
         try:
             if self._state is None or self._guardrails is None or self._has_moved(self._state):
@@ -47,6 +48,21 @@ class RolloutWatch:
             self._state = None
         except TouchlineError as away:
             _log.warning("%s: the rollout cannot be watched: %s", self._slot.project, away)
+
+    def _look_without_traffic(self) -> None:
+        """A candidate that does not load is an incident of its rollout, recorded once."""
+        self._state = self._guardrails = None
+        refused = self._slot.refused_candidate
+        if refused is None or refused.reason == self._told:
+            return
+        try:
+            state = self._records.running()
+            if state is not None:
+                message = f"candidate {refused.release_id} does not load, Production answers alone: {refused.reason}"
+                self._records.add(state, "incident", EventNote(message, "server"), clock=self._slot)
+            self._told = refused.reason
+        except (RolloutConflict, TouchlineError) as failure:
+            _log.warning("%s: an incident of the rollout cannot be recorded: %s", self._slot.project, failure)
 
     def _has_moved(self, state: RolloutState) -> bool:
         traffic = self._slot.traffic
@@ -63,7 +79,7 @@ class RolloutWatch:
         self._request_check()
 
     def _abort(self, state: RolloutState, breach: GuardrailResult) -> None:
-        note = Note(f"a guardrail was breached: {breach.message}", "server")
+        note = EventNote(f"a guardrail was breached: {breach.message}", "server")
         self._records.add(state, "aborted", note, clock=self._slot)
         self._state = None
         self._slot.refresh()  # at once, not at the next look

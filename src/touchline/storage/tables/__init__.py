@@ -11,6 +11,7 @@ from touchline.storage.tables.alerts import incident_signals as incident_signals
 from touchline.storage.tables.alerts import incident_silences as incident_silences
 from touchline.storage.tables.alerts import incidents as incidents
 from touchline.storage.tables.automation import drift_reports as drift_reports
+from touchline.storage.tables.automation import performance_reports as performance_reports
 from touchline.storage.tables.automation import pipeline_runs as pipeline_runs
 from touchline.storage.tables.automation import pipeline_steps as pipeline_steps
 from touchline.storage.tables.base import metadata as metadata

@@ -42,3 +42,14 @@ drift_reports = Table(
     document("verdict"),
     Index(None, "project", "at"),
 )
+
+performance_reports = Table(
+    "performance_reports",
+    metadata,
+    text("id", key=True),
+    text("project"),
+    instant("at"),
+    text("release_id"),
+    document("verdict"),
+    Index(None, "project", "at"),
+)

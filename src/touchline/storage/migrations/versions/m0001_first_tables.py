@@ -387,13 +387,14 @@ sa.Table(
     _document("output", null=True),
     sa.ForeignKeyConstraint(["run_id"], ["pipeline_runs.id"]),
 )
-sa.Table(
-    "drift_reports",
-    _metadata,
-    _text("id", key=True),
-    _text("project"),
-    _instant("at"),
-    _text("release_id"),
-    _document("verdict"),
-    sa.Index(None, "project", "at"),
-)
+for _reports in ("drift_reports", "performance_reports"):
+    sa.Table(
+        _reports,
+        _metadata,
+        _text("id", key=True),
+        _text("project"),
+        _instant("at"),
+        _text("release_id"),
+        _document("verdict"),
+        sa.Index(None, "project", "at"),
+    )

@@ -1,0 +1,205 @@
+"""Prove by simulation that windows without drift are quiet, and that drift of a size that matters is found.
+
+    python benchmarks/prove_drift.py --runs 200
+
+Every line gives the share of windows in which any column differs at 5 %, with its standard error: by the tests alone,
+and with the PSI floor of the default rule. A share above 5 % by a one-sided binomial test at 0.1 % ends the program
+with exit code 1. The reference has 5,000 rows, a new one for every window. `make prove` runs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+from scipy.stats import binomtest
+
+from touchline.monitoring import CurrentRows, Drift, Window, check_drift
+from touchline.statistics import Profile, build_profile, check_columns
+
+Array = NDArray[np.float64]
+_DOUBT = 0.001
+_REFERENCE = 5_000
+_LEVELS = ("a", "b", "c", "d", "rare")
+_ELEC2 = Path(__file__).parents[2] / "shared" / "data" / "drift" / "elec2.csv.gz"
+_ROWS_A_DAY = 20
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows in time order of reference and window together, with the levels of category columns and clusters."""
+
+    rows: Array
+    is_category: bool = False
+    clusters: NDArray[np.int64] | None = None
+
+
+def normal(rng: np.random.Generator, rows: int, columns: int) -> Sample:
+    return Sample(rng.normal(size=(rows, columns)))
+
+
+def heavy_tailed(rng: np.random.Generator, rows: int, columns: int) -> Sample:
+    return Sample(rng.standard_t(1.5, size=(rows, columns)))
+
+
+def rare_nulls(rng: np.random.Generator, rows: int, columns: int) -> Sample:
+    values = rng.normal(size=(rows, columns))
+    values[rng.random((rows, columns)) < np.linspace(0.0005, 0.005, columns)] = np.nan
+    return Sample(values)
+
+
+def rare_levels(rng: np.random.Generator, rows: int, columns: int) -> Sample:
+    shares = np.cumsum([0.5, 0.3, 0.196, 0.002])
+    return Sample(np.searchsorted(shares, rng.random((rows, columns))).astype(float), is_category=True)
+
+
+def almost_constant(rng: np.random.Generator, rows: int, columns: int) -> Sample:
+    values = rng.normal(size=(rows, columns))
+    return Sample(np.where(rng.random((rows, columns)) < 0.002, values, 0.0))
+
+
+def autoregression(rng: np.random.Generator, rows: int, columns: int) -> Sample:
+    noise = rng.normal(size=(rows + 200, columns))
+    return Sample(np.asarray(lfilter([1.0], [1.0, -0.9], noise, axis=0))[200:])
+
+
+def clustered_days(rng: np.random.Generator, rows: int, columns: int) -> Sample:
+    days = np.arange(rows) // _ROWS_A_DAY
+    level = rng.normal(size=(days[-1] + 1, columns))
+    return Sample(level[days] + rng.normal(size=(rows, columns)), clusters=days)
+
+
+Family = Callable[[np.random.Generator, int, int], Sample]
+FAMILIES: tuple[Family, ...] = (
+    normal,
+    heavy_tailed,
+    rare_nulls,
+    rare_levels,
+    almost_constant,
+    autoregression,
+    clustered_days,
+)
+
+
+def checked(sample: Sample, cut: int, shift: float = 0.0) -> tuple[bool, bool]:
+    """Whether any column differs: by the tests alone, and with the PSI floor of the default rule."""
+    names = [f"c{at}" for at in range(sample.rows.shape[1])]
+    clusters = sample.clusters
+    current = sample.rows[cut:].copy()
+    current[:, 0] += shift
+    profile = build_profile(
+        sample.rows[:cut],
+        names=names,
+        levels=dict.fromkeys(names, _LEVELS) if sample.is_category else None,
+        clusters=None if clusters is None else clusters[:cut],
+    )
+    columns = check_columns(profile, current, None if clusters is None else clusters[cut:])
+    differing = [column for column in columns if column.p_adjusted <= 0.05]
+    return bool(differing), any(column.psi >= Drift().psi_floor for column in differing)
+
+
+def shares(what: str, outcomes: list[tuple[bool, bool]], promise: str) -> bool:
+    """Print a line; True if the promise "≤ 5 %" or "≥ 85 %" is broken."""
+    runs, hits = len(outcomes), np.sum(outcomes, axis=0)
+    errors = np.sqrt(hits / runs * (1 - hits / runs) / runs)
+    is_broken = False
+    if promise == "≤ 5 %":
+        is_broken = any(binomtest(int(h), runs, 0.05, alternative="greater").pvalue < _DOUBT for h in hits)
+    elif promise == "≥ 85 %":
+        is_broken = bool(binomtest(int(hits[1]), runs, 0.85, alternative="less").pvalue < _DOUBT)
+    text = "   ".join(f"{hit / runs:6.1%} ± {error:.1%}" for hit, error in zip(hits, errors, strict=True))
+    print(f"{what:<58} {runs:5} runs  {text}   {promise:<7} {'BROKEN' if is_broken else 'ok'}", flush=True)
+    return is_broken
+
+
+def no_drift(runs: int, families: list[str]) -> Iterator[bool]:
+    """Windows of the same distribution as the reference."""
+    print("no drift: any column differs" + " " * 40 + "tests alone      with PSI floor")
+    for family in [family for family in FAMILIES if not families or family.__name__ in families]:
+        for rows in (30, 300, 3_000, 50_000):
+            for columns in (20, 500):
+                # As many values for each line, so that the largest windows do not take all the time.
+                some = max(10, min(runs, runs * 1_500_000 // ((rows + _REFERENCE) * columns)))
+                outcomes = []
+                for seed in range(some):
+                    rng = np.random.default_rng([FAMILIES.index(family), rows, columns, seed])
+                    outcomes.append(checked(family(rng, _REFERENCE + rows, columns), _REFERENCE))
+                name = family.__name__.replace("_", " ")
+                yield shares(f"{name}, {rows:,} rows × {columns} columns", outcomes, "≤ 5 %")
+
+
+def drift(runs: int) -> Iterator[bool]:
+    """One of 20 columns is shifted: by half a standard deviation, and by less than matters."""
+    print("\ndrift of one column of 20: any column differs")
+    half = [checked(normal(np.random.default_rng([1, seed]), 5_100, 20), 5_000, 0.5) for seed in range(runs)]
+    yield shares("0.5 σ, 100 rows", half, "≥ 85 %")
+    tiny = [checked(normal(np.random.default_rng([2, seed]), 55_000, 20), 5_000, 0.03) for seed in range(runs // 5)]
+    yield shares("0.03 σ, 50,000 rows (no alarm with the floor)", tiny, "") or any(hit for _, hit in tiny)
+    serial = [checked(autoregression(np.random.default_rng([3, s]), 5_400, 20), 5_000, 4.0) for s in range(runs // 2)]
+    yield shares("autoregression 0.9, 1.7 σ, 400 rows", serial, "(power)")
+    days = [checked(clustered_days(np.random.default_rng([4, s]), 5_600, 20), 5_000, 1.5) for s in range(runs // 4)]
+    yield shares("clustered days, 1.1 σ, 30 days", days, "(power)")
+
+
+def elec2() -> Iterator[bool]:
+    """Windows after a reference of an untouched stretch; its trend and its seasons are those of the series."""
+    if not _ELEC2.exists():
+        print(f"\nElec2: left out, there is no {_ELEC2.name} in ../shared/data/drift")
+        return
+    table = np.genfromtxt(_ELEC2, delimiter=",", skip_header=1, usecols=(3, 4, 5, 6, 7))
+    print("\nElec2, untouched: price, demand, price and demand of Victoria, transfer; a reference of 300 days")
+    for rows in (30, 336, 1_344):
+        outcomes = []
+        for start in range(18_000, len(table) - 14_400 - rows, max(rows, 240)):
+            outcomes.append(checked(Sample(table[start : start + 14_400 + rows]), 14_400))
+        yield shares(f"{rows:,} half-hours", outcomes, "≤ 5 %")
+
+
+def false_drift_a_year(years: int) -> bool:
+    """A daily check of 300 rows for a year against one reference, which makes the days dependent."""
+    rule, incidents = Drift(), 0
+    for year in range(years):
+        rng = np.random.default_rng([9, year])
+        profile: Profile = build_profile(rng.normal(size=(2_000, 20)), names=[f"c{at}" for at in range(20)])
+        previous, was_drift = None, False
+        for day in range(365):
+            current = CurrentRows(rng.normal(size=(300, 20)), Window(f"{day:04}", f"{day + 1:04}"))
+            previous = check_drift(profile, current, rule=rule, now=datetime(2026, 1, 1, tzinfo=UTC), previous=previous)
+            incidents += previous.state == "drift" and not was_drift
+            was_drift = previous.state == "drift"
+    mean, error = incidents / years, np.sqrt(max(incidents, 1)) / years
+    is_broken = mean - 3 * error > 1
+    mark = "BROKEN" if is_broken else "ok"
+    print(
+        f"\n20 columns, 300 rows a day, no drift: {mean:.3f} ± {error:.3f} drift incidents a model-year   ≤ 1   {mark}"
+    )
+    return is_broken
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=200, help="windows of each kind, fewer of the largest")
+    parser.add_argument("--years", type=int, default=40, help="years of daily checks")
+    parser.add_argument("--families", nargs="*", default=[], help="only these of the families without drift")
+    options = parser.parse_args()
+    started = perf_counter()
+    broken = [
+        *no_drift(options.runs, options.families),
+        *drift(options.runs),
+        *elec2(),
+        false_drift_a_year(options.years),
+    ]
+    print(f"{perf_counter() - started:.0f} s; {sum(broken)} promises broken")
+    return int(any(broken))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""The performance check of the release in Production, against its test window."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from touchline.automation.production_release import (
+    ProductionRelease,
+    TestRows,
+    live_rows,
+    open_production,
+    row_shape,
+    test_rows,
+)
+from touchline.monitoring import (
+    LabelledSample,
+    LiveRows,
+    LossEstimate,
+    OpenSample,
+    PerformanceReports,
+    PerformanceVerdict,
+    check_performance,
+    estimate_loss,
+    with_estimate,
+)
+from touchline.monitoring.loss_estimate import LEAST_ROWS
+
+if TYPE_CHECKING:
+    from touchline.project import Project
+    from touchline.registry import Registry
+
+# Older answers say little about now; a release that answers longer than this is watched on the newest days.
+_LONGEST = timedelta(days=400)
+# The loss of the newest predictions is estimated; older ones without an outcome may never get one.
+_OPEN_DAYS = 30
+
+
+def check_production_performance(project: Project, stores: Registry) -> PerformanceVerdict:
+    """Evaluate the settled predictions of the release in Production, estimate the open ones, and store the verdict."""
+    production = open_production(project, stores)
+    now = stores.clock.now()
+    live, test = live_rows(project, stores, production, since=now - _LONGEST), test_rows(project, stores, production)
+    verdict = check_performance(
+        live,
+        row_shape(project, production),
+        test.window,
+        rule=project.monitoring.performance,
+        release_id=production.release.id,
+        now=now,
+    )
+    estimate = estimate_open_rows(production, live, test)
+    if estimate is not None:
+        verdict = with_estimate(verdict, estimate)
+    PerformanceReports(stores.database, project.name).add(verdict, wall=stores.clock.wall())
+    return verdict
+
+
+def estimate_open_rows(production: ProductionRelease, live: LiveRows, test: TestRows) -> LossEstimate | None:
+    """The estimate for the newest rows without an outcome; None for numbers, and where too few rows are there.
+
+    Labelled rows are the test rows of the profile's sample and the live rows that have an outcome.
+    """
+    is_open = ~live.has_label & (live.days > live.days.max(initial=0) - _OPEN_DAYS)
+    if production.version.task == "regression" or is_open.sum() < LEAST_ROWS or len(test.labels) < LEAST_ROWS:
+        return None
+    current, settled = live.at(is_open), live.at(live.has_label)
+    days = np.concatenate([test.window.days, settled.days])
+    labels = np.concatenate([test.labels, settled.labels])
+    predictions = np.vstack([test.predictions, settled.predictions])
+    profile, width = production.profile, len(production.profile.features)
+    places = profile.sample_places
+    if not len(places) or profile.rows != len(test.labels):
+        reference = LabelledSample(predictions, labels, days)
+        return estimate_loss(test.window.score, reference, OpenSample(current.predictions, current.days))
+    rows = np.concatenate([places, np.arange(len(test.labels), len(labels))])
+    vectors = np.vstack([profile.sample[:, :width], settled.vectors])
+    reference = LabelledSample(predictions[rows], labels[rows], days[rows], vectors)
+    return estimate_loss(test.window.score, reference, OpenSample(current.predictions, current.days, current.vectors))

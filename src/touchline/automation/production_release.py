@@ -1,0 +1,94 @@
+"""The release in Production with all that monitoring compares live rows with: profile and test window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from touchline.errors import ReleaseNotFound
+from touchline.monitoring import LiveRows, RowShape, TestWindow, read_live_rows, with_categories
+from touchline.registry import ModelVersion, Release, Releases, read_predictions, read_version
+from touchline.registry.gates.stored_predictions import labels_and_predictions
+from touchline.statistics import Profile
+from touchline.training import loss_rows
+
+if TYPE_CHECKING:
+    from touchline.project import Project
+    from touchline.registry import Registry
+
+Array = NDArray[np.float64]
+_MICROSECONDS_A_DAY = 86_400_000_000
+
+
+@dataclass(frozen=True)
+class ProductionRelease:
+    """A version in Production, its release and its reference profile."""
+
+    version: ModelVersion
+    release: Release
+    profile: Profile
+
+
+@dataclass(frozen=True, eq=False)
+class TestRows:
+    """The predictions of the test rows: labels as numbers, predictions as [rows, outputs]."""
+
+    __test__ = False  # no class of tests
+
+    labels: Array
+    predictions: Array
+    window: TestWindow
+
+
+def open_production(project: Project, stores: Registry) -> ProductionRelease:
+    """The release in Production. Raises `VersionNotFound` or `ReleaseNotFound`."""
+    version = read_version(stores, project.name, "Production")
+    release = Releases(stores).find(version.release_id or "")
+    if release is None:
+        raise ReleaseNotFound(project.name, version.release_id or "of Production")
+    with np.load(release.path / "profile.npz", allow_pickle=False) as arrays:
+        profile = Profile.from_arrays(arrays)
+    return ProductionRelease(version, release, profile)
+
+
+def test_rows(project: Project, stores: Registry, production: ProductionRelease) -> TestRows:
+    """The test rows of the version, evaluated by the score that the project trains for."""
+    version, manifest = production.version, production.release.read_manifest()
+    # In the order of the profile, whose sample names its rows by their place in time.
+    frame = read_predictions(stores, version).sort("cutoff", maintain_order=True)
+    labels, predictions = labels_and_predictions(frame, manifest.classes)
+    score = project.training.score_for(manifest.task)
+    window = TestWindow(
+        metrics=version.metrics,
+        baseline=version.baseline,
+        losses=loss_rows(score, labels, predictions),
+        days=frame["cutoff"].cast(pl.Datetime("us", "UTC")).to_physical().to_numpy() // _MICROSECONDS_A_DAY,
+        score=score,
+        threshold=manifest.threshold,
+        has_ordered_classes=project.task.ordered,
+    )
+    return TestRows(labels, predictions, window)
+
+
+def row_shape(project: Project, production: ProductionRelease) -> RowShape:
+    """The shape of the logged rows of the release, with the declared fields to group by."""
+    manifest = production.release.read_manifest()
+    categories = {column.name for column in manifest.columns if column.kind == "category"}
+    fields = tuple(name for name in project.monitoring.performance.slices if name not in categories)
+    return RowShape(manifest.task, manifest.classes, len(manifest.columns), fields)
+
+
+def live_rows(
+    project: Project, stores: Registry, production: ProductionRelease, *, since: datetime | None = None
+) -> LiveRows:
+    """The logged answers of the release, grouped by the declared slices (by category columns where none is)."""
+    shape = row_shape(project, production)
+    rows = read_live_rows(
+        stores.database, project.name, production.release.id, shape, now=stores.clock.now(), since=since
+    )
+    return with_categories(rows, production.profile, project.monitoring.performance.slices)

@@ -1,0 +1,22 @@
+"""Every check of the release in Production as one report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from touchline.automation.production_cause import explain_production_loss
+from touchline.automation.production_drift import check_production_drift
+from touchline.automation.production_performance import check_production_performance
+from touchline.monitoring import MonitoringReport
+
+if TYPE_CHECKING:
+    from touchline.project import Project
+    from touchline.registry import Registry
+
+
+def report_production(project: Project, stores: Registry) -> MonitoringReport:
+    """Check drift and performance, and explain the loss while an incident is open."""
+    drift = check_production_drift(project, stores)
+    performance = check_production_performance(project, stores)
+    cause = explain_production_loss(project, stores) if performance.state == "degraded" else None
+    return MonitoringReport(project.name, performance, drift, cause)

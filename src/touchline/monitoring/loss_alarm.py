@@ -1,0 +1,118 @@
+"""The alarm of a risen loss: a sequential test over days, with at most one false alarm a year."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from touchline.statistics import RiseDetector, interval, least_payoff, measure_inflation
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+# Fewer days in the test window do not tell how much days differ.
+MIN_DAYS = 20
+# The test loss itself is uncertain: its true value is above the upper end of this interval in 10 % of releases.
+_CONFIDENCE = 0.8
+# An incident ends when the mean of so many days in a row is back within the reference.
+_RECOVERY_DAYS = 14
+
+
+@dataclass(frozen=True)
+class LossReference:
+    """The loss of the test window: its mean, the limit that the alarm compares with, and how much days differ.
+
+    A day of n rows has variance `between` + `within` / n around its expected loss, times `inflation` where days depend
+    on each other. `least` is the lowest payoff of a day and `added` what cutting there adds to the mean.
+    """
+
+    mean: float
+    limit: float
+    within: float
+    between: float
+    inflation: float
+    least: float
+    added: float
+    days: int
+
+    def payoff(self, loss: float, rows: int) -> float:
+        """The mean loss of a day above the limit, in standard deviations of such a day."""
+        return (loss - self.limit) / self._spread(rows) - self.added
+
+    def _spread(self, rows: int) -> float:
+        return sqrt(max(self.inflation * (self.between + self.within / rows), 1e-300))
+
+
+@dataclass(frozen=True)
+class LossIncident:
+    """A risen loss, by numbers of days: when it began, when the alarm came and when it ended (None: open)."""
+
+    onset_day: int
+    alarm_day: int
+    end_day: int | None
+
+
+@dataclass(frozen=True)
+class AlarmState:
+    """All incidents so far, oldest first; `level` is the evidence of now as a share of an alarm's."""
+
+    incidents: tuple[LossIncident, ...]
+    level: float
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.incidents) and self.incidents[-1].end_day is None
+
+
+def loss_reference(losses: Array, days: Index, *, tolerance: float, seed: int = 7) -> LossReference:
+    """The reference from the losses of the test rows in time order; `days` numbers the day of each row.
+
+    Raises `InvalidSample` for losses that are not finite.
+    """
+    _, codes = np.unique(days, return_inverse=True)
+    rows = np.bincount(codes).astype(np.float64)
+    means = np.bincount(codes, weights=losses) / rows
+    spread = interval(losses, codes, confidence=_CONFIDENCE, seed=seed)
+    free = max(len(losses) - len(rows), 1)
+    within = float(((losses - means[codes]) ** 2).sum()) / free
+    if len(losses) == len(rows):
+        within = 0.0
+    between = max(0.0, float(means.var(ddof=1)) - within * float((1 / rows).mean())) if len(rows) > 1 else 0.0
+    standardized = (means - losses.mean()) / np.sqrt(np.maximum(between + within / rows, 1e-300))
+    measured = measure_inflation(standardized[:, None])
+    inflation = max(measured, default=1.0)
+    least, added = least_payoff(standardized / sqrt(inflation))
+    mean = float(losses.mean())
+    limit = max(mean * (1 + tolerance), spread.high if np.isfinite(spread.high) else mean)
+    return LossReference(mean, float(limit), within, between, inflation, least, added, len(rows))
+
+
+def loss_alarm(reference: LossReference, losses: Sequence[float], rows: Sequence[int], *, steps: int) -> AlarmState:
+    """The incidents in a sequence of days, from their mean losses and rows; a false one is expected every `steps` days.
+
+    Days after an alarm are part of its incident until the mean loss of 14 days in a row is within the limit.
+    """
+    detector = RiseDetector(limit=float(steps), least=reference.least)
+    incidents: list[LossIncident] = []
+    for day, (loss, count) in enumerate(zip(losses, rows, strict=True)):
+        if incidents and incidents[-1].end_day is None:
+            first = max(incidents[-1].alarm_day + 1, day - _RECOVERY_DAYS + 1)
+            has_recovered = day - first + 1 >= _RECOVERY_DAYS and _mean(losses, rows, first, day) <= reference.limit
+            if has_recovered:
+                last = incidents[-1]
+                incidents[-1] = LossIncident(last.onset_day, last.alarm_day, day)
+                detector = RiseDetector(limit=float(steps), least=reference.least, step=day + 1, since=day + 1)
+            continue
+        onset = detector.since
+        detector, is_alarm = detector.update(reference.payoff(loss, count))
+        if is_alarm:
+            incidents.append(LossIncident(onset, day, None))
+    return AlarmState(tuple(incidents), 1.0 if incidents and incidents[-1].end_day is None else detector.level)
+
+
+def _mean(losses: Sequence[float], rows: Sequence[int], first: int, last: int) -> float:
+    return float(np.average(losses[first : last + 1], weights=rows[first : last + 1]))

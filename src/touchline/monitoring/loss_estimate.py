@@ -1,0 +1,182 @@
+"""The loss of predictions whose outcomes are not known yet: an estimate, valid only without concept change.
+
+If probabilities are calibrated, the expected loss of a row follows from its own probabilities (confidence-based
+performance estimation). They are calibrated again on labelled rows, each weighted by how much likelier it is now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from touchline.statistics import PriorShift, RowShift, cluster_codes, estimate_prior_shift, row_shift, with_prior
+from touchline.training import loss_rows
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+_RESAMPLES: Final = 40
+_NORMAL_QUANTILE: Final = 1.96
+_SMALLEST: Final = 1e-6
+# The rows changed where a test of chance at this level says so; weights are used then only, since they cost precision.
+_SHIFT_ALPHA: Final = 0.01
+LEAST_ROWS: Final = 30
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledSample:
+    """Rows with known class numbers: probabilities [rows, classes], vectors [rows, columns] and clusters."""
+
+    probabilities: Array
+    labels: Array
+    clusters: Index
+    vectors: Array | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class OpenSample:
+    """Rows without a label yet."""
+
+    probabilities: Array
+    clusters: Index
+    vectors: Array | None = None
+
+
+@dataclass(frozen=True)
+class LossEstimate:
+    """The expected mean loss of open rows, with an interval for the loss that will be measured.
+
+    `row_auc` tells open from labelled rows (0.5: they look the same); `is_weighted` where that is beyond chance.
+    `prior` compares the shares of the classes. Valid only without concept change.
+    """
+
+    score: str
+    value: float
+    low: float
+    high: float
+    rows: int
+    reference_loss: float
+    row_auc: float
+    is_weighted: bool
+    effective_rows: float
+    prior: PriorShift
+    note: str = "an estimate, valid only without concept change"
+
+    @property
+    def message(self) -> str:
+        """One sentence."""
+        weighted = ", weighted for covariate shift" if self.is_weighted else ""
+        weighted = ", with the new class shares" if self.prior.is_shift() else weighted
+        return (
+            f"Estimated {self.score} of {self.rows} predictions without outcome: {self.value:.4g} ({self.low:.4g} to "
+            f"{self.high:.4g}{weighted}), {self.reference_loss:.4g} on labelled rows; {self.note}."
+        )
+
+
+def estimate_loss(score: str, reference: LabelledSample, current: OpenSample, *, seed: int = 7) -> LossEstimate:
+    """Estimate the mean loss of the current rows. Raises `InvalidSample` for samples of unequal classes.
+
+    Where a change of the class shares explains the new probabilities (prior shift), it corrects them; else the labelled
+    rows are weighted by the density ratio, if open rows can be told from them.
+    """
+    even = np.ones(len(reference.labels))
+    calibrate = _calibrator(reference, even)
+    effect = _design_effect(score, reference, calibrate)
+    prior = estimate_prior_shift(
+        calibrate(current.probabilities), calibrate(reference.probabilities), reference.labels, design_effect=effect
+    )
+    shift = _row_shift(reference, current, seed)
+    is_weighted = shift.p_value <= _SHIFT_ALPHA and not prior.is_shift()
+    method = _Method(score, shift.weights if is_weighted else even, prior if prior.is_shift() else None)
+    expected, variance = method.expected(reference, current)
+    spread = _calibration_spread(method, reference, current, seed)
+    error = float(np.sqrt(variance.sum() / len(expected) ** 2 * effect + spread**2))
+    value = float(expected.mean())
+    return LossEstimate(
+        score=score,
+        value=value,
+        low=max(0.0, value - _NORMAL_QUANTILE * error),
+        high=value + _NORMAL_QUANTILE * error,
+        rows=len(expected),
+        reference_loss=float(loss_rows(score, reference.labels, reference.probabilities).mean()),
+        row_auc=shift.auc,
+        is_weighted=is_weighted,
+        effective_rows=shift.effective_rows if is_weighted else float(len(even)),
+        prior=prior,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Method:
+    """How expected losses are computed: with weights of the labelled rows, and new class shares or None."""
+
+    score: str
+    weights: Array
+    prior: PriorShift | None
+
+    def expected(
+        self, reference: LabelledSample, current: OpenSample, times: Array | float = 1.0
+    ) -> tuple[Array, Array]:
+        """Mean and variance of each open row's loss; `times` counts the labelled rows of a resample."""
+        calibrated = _calibrator(reference, self.weights * times)(current.probabilities)
+        if self.prior is not None:
+            calibrated = with_prior(calibrated, self.prior.before, self.prior.now)
+        return _expected_loss(self.score, calibrated, current.probabilities)
+
+
+def _row_shift(reference: LabelledSample, current: OpenSample, seed: int) -> RowShift:
+    if reference.vectors is None or current.vectors is None:
+        return RowShift(0.5, 1.0, np.ones(len(reference.labels)))
+    return row_shift(reference.vectors, current.vectors, clusters=(reference.clusters, current.clusters), seed=seed)
+
+
+def _calibrator(reference: LabelledSample, weights: Array) -> Callable[[Array], Array]:
+    """A multinomial logistic correction of the log probabilities; the probabilities as they are for one class."""
+    from sklearn.linear_model import LogisticRegression
+
+    labels = reference.labels.astype(np.int64)
+    if len(np.unique(labels)) < reference.probabilities.shape[1]:
+        return lambda probabilities: probabilities
+    model: Any = LogisticRegression(C=10.0, max_iter=200)
+    model.fit(_log_odds(reference.probabilities), labels, sample_weight=weights)
+    return lambda probabilities: np.asarray(model.predict_proba(_log_odds(probabilities)))
+
+
+def _log_odds(probabilities: Array) -> Array:
+    """The log of each probability relative to the last one: [rows, classes - 1]."""
+    logs = np.log(np.clip(probabilities, _SMALLEST, 1.0))
+    return np.asarray(logs[:, :-1] - logs[:, -1:])
+
+
+def _expected_loss(score: str, calibrated: Array, predicted: Array) -> tuple[Array, Array]:
+    """Mean and variance of the loss of each row, if classes come with their calibrated probabilities."""
+    classes = predicted.shape[1]
+    losses = np.column_stack([loss_rows(score, np.full(len(predicted), place), predicted) for place in range(classes)])
+    mean = (calibrated * losses).sum(axis=1)
+    return mean, (calibrated * losses**2).sum(axis=1) - mean**2
+
+
+def _design_effect(score: str, reference: LabelledSample, calibrate: Callable[[Array], Array]) -> float:
+    """By how much clusters raise the variance of a mean loss around its expectation; at least 1."""
+    expected, variance = _expected_loss(score, calibrate(reference.probabilities), reference.probabilities)
+    residuals = loss_rows(score, reference.labels, reference.probabilities) - expected
+    codes = cluster_codes(reference.clusters, len(residuals))
+    if codes.max(initial=0) + 1 == len(codes):
+        return 1.0
+    sums = np.bincount(codes, weights=residuals)
+    return max(1.0, float((sums**2).sum() / max(variance.sum(), 1e-12)))
+
+
+def _calibration_spread(method: _Method, reference: LabelledSample, current: OpenSample, seed: int) -> float:
+    """The standard deviation of the estimate over resampled clusters of the reference."""
+    codes = cluster_codes(reference.clusters, len(reference.labels))
+    rng, count = np.random.default_rng(seed), int(codes.max()) + 1
+    values = []
+    for _ in range(_RESAMPLES):
+        times = np.bincount(rng.integers(0, count, count), minlength=count)[codes]
+        values.append(method.expected(reference, current, times.astype(np.float64))[0].mean())
+    return float(np.std(values, ddof=1))

@@ -1,0 +1,303 @@
+"""Performance on settled predictions: mature rows only, with intervals, beside the test window, and the loss alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from touchline.monitoring.live_rows import LiveRows, RowShape
+from touchline.monitoring.loss_alarm import MIN_DAYS, AlarmState, LossReference, loss_alarm, loss_reference
+from touchline.monitoring.loss_estimate import LossEstimate
+from touchline.monitoring.spec import Performance
+from touchline.registry import MetricValue
+from touchline.statistics import cluster_codes, interval, maturity_age
+from touchline.training import EvaluatedRows, loss_rows, metrics_with_intervals
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+PerformanceState = Literal["not_enough_data", "stable", "degraded"]
+
+_TREND_DAYS = 30
+_LEAST_GROUP = 30
+_MOST_GROUPS = 40
+
+
+@dataclass(frozen=True)
+class TestWindow:
+    """The evaluation of a release on its test rows: figures by metric, and the losses of the rows by day."""
+
+    __test__ = False  # no class of tests
+
+    metrics: Mapping[str, MetricValue]
+    baseline: Mapping[str, MetricValue]
+    losses: Array
+    days: Index
+    score: str
+    threshold: float = 0.5
+    has_ordered_classes: bool = False
+
+
+@dataclass(frozen=True)
+class LiveMetric:
+    """A metric of live rows with its 95 % interval, and the figures of the test window; None where there is none."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+    test: float | None = None
+    test_low: float | None = None
+    test_high: float | None = None
+    baseline: float | None = None
+
+
+@dataclass(frozen=True)
+class GroupPerformance:
+    """The metrics of one variant or of one value of a field."""
+
+    field: str
+    value: str
+    rows: int
+    metrics: tuple[LiveMetric, ...]
+
+
+@dataclass(frozen=True)
+class OutputCalibration:
+    """The mean probability of a class (or mean value) beside the observed share (or mean), with its interval."""
+
+    output: str
+    predicted: float
+    observed: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class DayLoss:
+    """The mean loss of the mature rows of one day."""
+
+    day: str
+    rows: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class PerformanceVerdict:
+    """The result of a check.
+
+    `mature_after_seconds` is the age from which rows count (None: no label yet), `coverage` the share of rows of that
+    age with a label, `young` the rows below it. `incidents` have the days of onset, alarm and end (None: open);
+    `alarm_level` is the evidence for a risen loss as a share of that of an alarm.
+    """
+
+    at: datetime
+    release_id: str
+    state: PerformanceState
+    message: str
+    score: str
+    rows: int
+    young: int
+    open: int
+    unusable: int
+    repeats: int
+    coverage: float | None
+    mature_after_seconds: float | None
+    metrics: tuple[LiveMetric, ...] = ()
+    calibration: tuple[OutputCalibration, ...] = ()
+    groups: tuple[GroupPerformance, ...] = ()
+    trend: tuple[DayLoss, ...] = ()
+    incidents: tuple[tuple[str, str, str | None], ...] = ()
+    alarm_level: float = 0.0
+    alarm_limit: float | None = None
+    estimate: LossEstimate | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that `performance_reports` stores."""
+        return {**asdict(self), "at": self.at.isoformat()}
+
+    @property
+    def onset_on(self) -> str | None:
+        """The day since which the loss is above its limit, while an incident is open."""
+        return self.incidents[-1][0] if self.incidents and self.incidents[-1][2] is None else None
+
+
+def with_estimate(verdict: PerformanceVerdict, estimate: LossEstimate) -> PerformanceVerdict:
+    """The verdict with the estimate of rows without an outcome; a prior shift says what mends it."""
+    notes = verdict.notes
+    if estimate.prior.is_shift():
+        shares = ", ".join(
+            f"{before:.0%} → {now:.0%}" for before, now in zip(estimate.prior.before, estimate.prior.now, strict=True)
+        )
+        notes = (
+            *notes,
+            f"Prior shift: the shares of the classes changed ({shares}) and explain the new probabilities. Calibrating "
+            "for the new shares mends it; a new training is not needed.",
+        )
+    return replace(verdict, estimate=estimate, notes=notes, message=f"{verdict.message} {estimate.message}")
+
+
+def mature_rows(live: LiveRows, *, share: float, now: datetime) -> tuple[LiveRows, float | None]:
+    """The rows, labelled or not, that are old enough for `share` of their labels to be in, and that age in seconds."""
+    ages = now.timestamp() - live.answered
+    if not live.has_label.any():
+        return live.at(np.zeros(len(live), dtype=np.bool_)), None
+    known = live.at(live.has_label)
+    age = maturity_age(known.received - known.answered, now.timestamp() - known.answered, share=share)
+    return live.at(ages >= age), age
+
+
+def check_performance(
+    live: LiveRows, shape: RowShape, test: TestWindow, *, rule: Performance, release_id: str, now: datetime
+) -> PerformanceVerdict:
+    """Evaluate the mature rows and say whether their loss has risen.
+
+    The alarm is computed again over all days at each check, so a late or corrected outcome changes its own day.
+    """
+    mature, age = mature_rows(live, share=rule.mature_share, now=now)
+    settled = mature.at(mature.has_label)
+    verdict = PerformanceVerdict(
+        at=now,
+        release_id=release_id,
+        state="not_enough_data",
+        message="",
+        score=test.score,
+        rows=len(settled),
+        young=len(live) - len(mature),
+        open=len(mature) - len(settled),
+        unusable=live.unusable,
+        repeats=live.repeats,
+        coverage=len(settled) / len(mature) if len(mature) else None,
+        mature_after_seconds=age,
+    )
+    if len(settled) < rule.min_rows:
+        return replace(verdict, message=_too_few(verdict, rule))
+    alarm, limit, notes = _alarm(settled, test, rule)
+    found = replace(
+        verdict,
+        state="degraded" if alarm is not None and alarm.is_open else "stable",
+        metrics=_metrics(settled, shape, test),
+        calibration=_calibration(settled, shape),
+        groups=tuple(_groups(settled, shape, test)),
+        trend=_trend(settled, test)[-_TREND_DAYS:],
+        incidents=_dated(alarm, np.unique(settled.days)),
+        alarm_level=alarm.level if alarm else 0.0,
+        alarm_limit=limit,
+        notes=notes,
+    )
+    return replace(found, message=_message(found))
+
+
+def _too_few(verdict: PerformanceVerdict, rule: Performance) -> str:
+    young = f" {verdict.young} predictions are too young to count." if verdict.young else ""
+    if verdict.mature_after_seconds is None:
+        return f"Not enough data: no prediction has an outcome yet.{young} Send outcomes, or ingest them."
+    return (
+        f"Not enough data: {verdict.rows} of {rule.min_rows} mature predictions with an outcome.{young} "
+        f"{verdict.open} older ones have none."
+    )
+
+
+def _losses(rows: LiveRows, test: TestWindow) -> Array:
+    return loss_rows(test.score, rows.labels, rows.predictions)
+
+
+def _by_day(rows: LiveRows, test: TestWindow) -> tuple[Index, Array, Index]:
+    days, codes = np.unique(rows.days, return_inverse=True)
+    counts = np.bincount(codes)
+    return days, np.bincount(codes, weights=_losses(rows, test)) / counts, counts.astype(np.int64)
+
+
+def _alarm(
+    rows: LiveRows, test: TestWindow, rule: Performance
+) -> tuple[AlarmState | None, float | None, tuple[str, ...]]:
+    test_days = len(np.unique(test.days))
+    if test_days < MIN_DAYS:
+        note = f"No alarm: the test window has {test_days} days, {MIN_DAYS} are needed to know how much days differ."
+        return None, None, (note,)
+    reference: LossReference = loss_reference(test.losses, test.days, tolerance=rule.tolerance)
+    _, losses, counts = _by_day(rows, test)
+    return loss_alarm(reference, losses.tolist(), counts.tolist(), steps=rule.checks_a_year), reference.limit, ()
+
+
+def _dated(alarm: AlarmState | None, days: Index) -> tuple[tuple[str, str, str | None], ...]:
+    """The days of onset, alarm and end of each incident."""
+
+    def on(place: int) -> str:
+        return _date(int(days[min(place, len(days) - 1)]))
+
+    return tuple(
+        (on(one.onset_day), on(one.alarm_day), None if one.end_day is None else on(one.end_day))
+        for one in (alarm.incidents if alarm else ())
+    )
+
+
+def _date(day: int) -> str:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)).date().isoformat()
+
+
+def _trend(rows: LiveRows, test: TestWindow) -> tuple[DayLoss, ...]:
+    days, losses, counts = _by_day(rows, test)
+    return tuple(
+        DayLoss(_date(int(day)), int(count), float(loss)) for day, loss, count in zip(days, losses, counts, strict=True)
+    )
+
+
+def _evaluated(rows: LiveRows, shape: RowShape, test: TestWindow) -> EvaluatedRows:
+    labels = rows.labels.astype(np.int64) if shape.classes else rows.labels
+    codes = cluster_codes(np.array(rows.clusters), len(rows))
+    return EvaluatedRows(shape.kind, labels, codes, test.has_ordered_classes, test.threshold)
+
+
+def _metrics(rows: LiveRows, shape: RowShape, test: TestWindow) -> tuple[LiveMetric, ...]:
+    found = metrics_with_intervals(_evaluated(rows, shape, test), rows.predictions)
+    metrics = []
+    for name, metric in found.items():
+        tested, baseline = test.metrics.get(name, MetricValue(None)), test.baseline.get(name, MetricValue(None))
+        figures = (tested.value, tested.low, tested.high, baseline.value)
+        metrics.append(LiveMetric(name, metric.value, metric.low, metric.high, *figures))
+    return tuple(metrics)
+
+
+def _groups(rows: LiveRows, shape: RowShape, test: TestWindow) -> Sequence[GroupPerformance]:
+    """Every variant and every value of a field with enough rows, the largest first."""
+    groups = []
+    for name, values in {"variant": rows.variants, **rows.fields}.items():
+        texts = np.array([value if value is not None else "" for value in values])
+        for value, count in zip(*np.unique(texts, return_counts=True), strict=True):
+            if count >= _LEAST_GROUP and value:
+                members = rows.at(texts == value)
+                groups.append(GroupPerformance(name, str(value), int(count), _metrics(members, shape, test)))
+    return sorted(groups, key=lambda group: -group.rows)[:_MOST_GROUPS]
+
+
+def _calibration(rows: LiveRows, shape: RowShape) -> tuple[OutputCalibration, ...]:
+    outputs = shape.classes or ("value",)
+    calibrations = []
+    for place, name in enumerate(outputs):
+        observed = (rows.labels == place).astype(np.float64) if shape.classes else rows.labels
+        spread = interval(observed, np.array(rows.clusters))
+        low, high = (float(end) if np.isfinite(end) else None for end in (spread.low, spread.high))
+        predicted = float(rows.predictions[:, place].mean())
+        calibrations.append(OutputCalibration(name, predicted, float(observed.mean()), low, high))
+    return tuple(calibrations)
+
+
+def _message(verdict: PerformanceVerdict) -> str:
+    score = next(metric for metric in verdict.metrics if metric.name == verdict.score)
+    between = "" if score.low is None else f" ({score.low:.4g} to {score.high:.4g})"
+    tested = "" if score.test is None else f", {score.test:.4g} in the test window"
+    figures = f"{verdict.score} {score.value:.4g}{between} on {verdict.rows} mature predictions{tested}"
+    coverage = "" if verdict.coverage is None else f" {verdict.coverage:.0%} of mature predictions have an outcome."
+    if verdict.state == "stable":
+        return f"No loss incident: {figures}.{coverage} Nothing to do."
+    return (
+        f"Loss incident since about {verdict.onset_on}, found on {verdict.incidents[-1][1]}: {figures}.{coverage} "
+        f"See the cause (touchline monitor cause); then mend the source, roll back (touchline rollback) or train again "
+        f"(touchline retrain)."
+    )

@@ -1,0 +1,82 @@
+"""The checks of the model in Production, as a person runs them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from tests.cli.conftest import Cli
+from touchline.cli.opening import open_project
+from touchline.predictions import Outcome, OutcomeRecords
+from touchline.registry import read_version
+from touchline.storage.tables import predictions
+from touchline.storage.ulids import ulid_at
+
+
+@pytest.fixture
+def settled(cli: Cli) -> Cli:
+    """A log of 120 predictions of the release in Production, half of them with an outcome that is as predicted."""
+    stores = open_project("shop").stores
+    release = read_version(stores, "shop", "Production").release_id
+    now = stores.clock.now()
+    rng = np.random.default_rng(1)
+    rows = []
+    for at in range(120):
+        cutoff = now.replace(month=5, day=1 + at // 12, minute=at % 12)
+        p = float(rng.uniform(0.05, 0.95))
+        rows.append(
+            {
+                "prediction_id": ulid_at(cutoff),
+                "request_id": "r",
+                "project": "shop",
+                "release_id": release,
+                "role": "answer",
+                "variant": "production",
+                "probability": 1.0,
+                "override": False,
+                "example_id": f"monitored-{at}",
+                "entity_keys": {"customer": "c1"},
+                "cutoff": cutoff,
+                "answered_at": cutoff,
+                "views": {},
+                "inputs": {},
+                "vector": np.array([100 * p], dtype="<f8").tobytes(),
+                "output": {"probabilities": {"no": 1 - p, "yes": p}},
+            }
+        )
+    with stores.database.begin() as connection:
+        connection.execute(sa.delete(predictions))
+        connection.execute(predictions.insert(), rows)
+    outcomes = [
+        Outcome("yes" if rng.random() < row["output"]["probabilities"]["yes"] else "no", row["example_id"])
+        for row in rows[:110]
+    ]
+    OutcomeRecords(stores.database, "shop").record(outcomes, source="api", now=now.replace(month=5, day=20))
+    return cli
+
+
+def test_performance_is_evaluated_beside_the_test_window(settled: Cli) -> None:
+    verdict = settled.json("monitor", "performance", "-p", "shop")
+    assert verdict["rows"] == 110
+    assert verdict["state"] in ("stable", "degraded")
+    loss = next(metric for metric in verdict["metrics"] if metric["name"] == "log_loss")
+    assert loss["test"] is not None
+    assert "log_loss" in settled.run("monitor", "performance", "-p", "shop")
+
+
+def test_the_cause_says_what_is_missing_while_there_are_too_few_rows(settled: Cli) -> None:
+    assert "explain" in settled.run("monitor", "cause", "-p", "shop")
+
+
+def test_the_report_begins_with_the_verdict_and_needs_nothing_beside_it(settled: Cli) -> None:
+    page = settled.place / "report.html"
+    document = json.loads(settled.run("monitor", "report", "-p", "shop", "--out", str(page), "--json"))
+    assert next(iter(document)) == "verdict"
+    html = page.read_text(encoding="utf-8")
+    assert html.index("Verdict") < html.index(document["verdict"][:40]) < html.index("<svg")
+    assert "<h2>Metrics</h2>" in html
+    assert "http-equiv" not in html
+    assert "<script" not in html
