@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from touchline.alerts import (
@@ -22,7 +22,7 @@ from touchline.features import read_skew_proof
 from touchline.features.vectors.served_view import view_keys
 from touchline.features.vectors.watermark import ViewMetadata, instant_of
 from touchline.ingest import read_freshness
-from touchline.monitoring import DriftReports
+from touchline.monitoring import DriftReports, PerformanceReports
 from touchline.rollout import RolloutRecords
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def check_alerts(project: Project, stores: Stores) -> tuple[str, ...]:
         "trainings": lambda: _report_trainings(alerting, stores),
         "the journal": lambda: report_journal(alerting, stores.journal.history(project.name)),
         "rollouts": lambda: report_rollouts(alerting, RolloutRecords(stores.database, project.name).read(limit=3)),
+        "loss": lambda: report_loss(alerting),
         "drift": lambda: _report_drift(alerting),
         "sources": lambda: _report_sources(alerting, project, stores),
         "features": lambda: _report_features(alerting, project, stores),
@@ -148,6 +149,28 @@ def _report_drift(alerting: Alerting) -> None:
             cost="not measured: drift alone is no loss; compare predictions with outcomes",
             next_command=f"touchline monitor drift -p {alerting.project}",
             columns=tuple(column.name for column in verdict.drifted),
+        ),
+    )
+
+
+def report_loss(alerting: Alerting) -> None:
+    """The loss alarm of the newest performance check; before the first nothing is known."""
+    reports = PerformanceReports(alerting.database, alerting.project).newest(1)
+    if not reports:
+        return
+    verdict = reports[0]
+    incidents = verdict["incidents"]
+    is_open = bool(incidents) and incidents[-1][2] is None
+    report_state(
+        alerting,
+        Observation(
+            "loss",
+            is_wrong=is_open,
+            happened=verdict["message"],
+            since=datetime.fromisoformat(verdict["at"]),
+            certainty=f"a sequential alarm on {verdict['rows']} predictions with an outcome, {verdict['score']}",
+            cost="predictions are worse than on the test window, by what the message says",
+            next_command=f"touchline monitor cause -p {alerting.project}",
         ),
     )
 
