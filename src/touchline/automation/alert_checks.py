@@ -16,13 +16,14 @@ from touchline.alerts import (
     report_state,
     report_states,
 )
+from touchline.automation.loss_observations import loss_observations
 from touchline.automation.run_records import FinishedRun, PipelineRuns
 from touchline.errors import TouchlineError, failure_in_words
 from touchline.features import read_skew_proof
 from touchline.features.vectors.served_view import view_keys
 from touchline.features.vectors.watermark import ViewMetadata, instant_of
 from touchline.ingest import read_freshness
-from touchline.monitoring import DriftReports
+from touchline.monitoring import DriftReports, PerformanceReports
 from touchline.rollout import RolloutRecords
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def check_alerts(project: Project, stores: Stores) -> tuple[str, ...]:
         "the journal": lambda: report_journal(alerting, stores.journal.history(project.name)),
         "rollouts": lambda: report_rollouts(alerting, RolloutRecords(stores.database, project.name).read(limit=3)),
         "drift": lambda: _report_drift(alerting),
+        "loss": lambda: _report_loss(alerting),
         "sources": lambda: _report_sources(alerting, project, stores),
         "features": lambda: _report_features(alerting, project, stores),
         "skew": lambda: _report_skew(alerting, stores),
@@ -128,6 +130,12 @@ def _training_done(project: str, run: FinishedRun) -> Observation:
         next_command=f"touchline models list -p {project}",
         cause=f"run:{run.id}",
     )
+
+
+def _report_loss(alerting: Alerting) -> None:
+    for report in PerformanceReports(alerting.database, alerting.project).newest(1):
+        for observation in loss_observations(alerting.project, report):
+            report_state(alerting, observation)
 
 
 def _report_drift(alerting: Alerting) -> None:
