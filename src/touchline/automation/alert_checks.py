@@ -16,6 +16,7 @@ from touchline.alerts import (
     report_state,
     report_states,
 )
+from touchline.automation.loss_observations import loss_observations
 from touchline.automation.run_records import FinishedRun, PipelineRuns
 from touchline.errors import TouchlineError, failure_in_words
 from touchline.features import read_skew_proof
@@ -56,6 +57,7 @@ def check_alerts(project: Project, stores: Stores) -> tuple[str, ...]:
         "rollouts": lambda: report_rollouts(alerting, RolloutRecords(stores.database, project.name).read(limit=3)),
         "loss": lambda: report_loss(alerting),
         "drift": lambda: _report_drift(alerting),
+        "loss": lambda: _report_loss(alerting),
         "sources": lambda: _report_sources(alerting, project, stores),
         "features": lambda: _report_features(alerting, project, stores),
         "skew": lambda: _report_skew(alerting, stores),
@@ -129,6 +131,12 @@ def _training_done(project: str, run: FinishedRun) -> Observation:
         next_command=f"touchline models list -p {project}",
         cause=f"run:{run.id}",
     )
+
+
+def _report_loss(alerting: Alerting) -> None:
+    for report in PerformanceReports(alerting.database, alerting.project).newest(1):
+        for observation in loss_observations(alerting.project, report):
+            report_state(alerting, observation)
 
 
 def _report_drift(alerting: Alerting) -> None:

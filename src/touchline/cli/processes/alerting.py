@@ -76,7 +76,7 @@ def _start_delivery(opened: OpenedProject) -> None:
     command = (sys.executable, "-m", "touchline.cli.main", "alerts", "deliver", "-p", str(opened.loaded.folder))
     home = opened.home.settings.home.absolute()
     with log_file(home, "alerts").open("ab") as log:
-        subprocess.Popen(
+        process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -84,6 +84,8 @@ def _start_delivery(opened: OpenedProject) -> None:
             env={**os.environ, "TOUCHLINE_HOME": str(home)},
             start_new_session=True,
         )
+    # The thread takes the end of the process; it goes on when this process ends first.
+    threading.Thread(target=process.wait, name="touchline_alert_delivery", daemon=True).start()
 
 
 @dataclass

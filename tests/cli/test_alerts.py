@@ -1,0 +1,111 @@
+"""Commands raise incidents, a process of its own delivers them, and people look at them and silence them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.alerts.builders import SECRET
+from tests.alerts.receivers import HttpReceiver, http_receiver
+from tests.cli.conftest import Cli, a_shop
+from touchline.cli.opening import OpenedProject, load_default, open_home
+from touchline.cli.processes.alerting import Watch
+from touchline.errors import SilenceInvalid, SourceFileMissing, TargetNotFound
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[HttpReceiver]:
+    with http_receiver() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, receiver: HttpReceiver) -> Iterator[Cli]:
+    """The shop with a webhook; its first training failed, since its table was away, and the second promoted."""
+    with a_shop(tmp_path_factory.mktemp("shop")) as cli, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOUCHLINE_WEBHOOK_NETWORKS", "127.0.0.1/32")
+        file = cli.place / "projects" / "shop" / "project.py"
+        text = file.read_text().replace("from touchline import (", "from touchline import (\n    Alerts, Webhook,")
+        webhook = f"Alerts(webhooks=[Webhook({receiver.url!r}, secret={SECRET!r})])"
+        file.write_text(text.replace("    clock=SampleClock", f"    alerts={webhook},\n    clock=SampleClock"))
+        table = cli.place / "visits.csv"
+        table.rename(cli.place / "away.csv")
+        with pytest.raises(SourceFileMissing):
+            cli.run("train")
+        (cli.place / "away.csv").rename(table)
+        cli.run("train")
+        yield cli
+
+
+def types_received(receiver: HttpReceiver, *needed: str) -> list[str]:
+    """The types of the events, once the needed ones have come; the process that delivers takes its time to start."""
+    deadline, types = time.monotonic() + 60, []
+    while not set(needed) <= set(types) and time.monotonic() < deadline:
+        time.sleep(0.05)
+        types = [json.loads(body)["type"] for _, body in list(receiver.posts)]
+    return types
+
+
+def test_a_failed_training_a_good_one_and_a_promotion_reach_the_receiver(shop: Cli, receiver: HttpReceiver) -> None:
+    types = types_received(receiver, "incident.opened", "incident.resolved", "model.promoted")
+    assert types.index("incident.opened") < types.index("incident.resolved")
+    assert types.count("model.promoted") == 1
+    (incident,) = [one for one in shop.json("alerts", "list", "--all") if one["cause"] == "training_failed"]
+    assert (incident["title"], incident["status"]) == ("training failed", "resolved")
+    shown = shop.run("alerts", "show", incident["id"])
+    assert "visits.csv" in shown
+    assert "webhook-1" in shown
+
+
+def test_damage_is_an_incident_until_it_is_mended(shop: Cli) -> None:
+    file = next((shop.place / "home" / "objects" / "shop" / "snapshots").rglob("*.parquet"))
+    content = file.read_bytes()
+    file.chmod(0o644)
+    file.write_bytes(b"rust")
+    shop.run("doctor", code=1)
+    assert "data_damage" in [one["cause"] for one in shop.json("alerts", "list")]
+    file.write_bytes(content)
+    shop.run("doctor")
+    assert shop.json("alerts", "list") == []
+
+
+def test_an_incident_is_silenced_with_a_reason_and_an_end(shop: Cli) -> None:
+    (incident,) = [one for one in shop.json("alerts", "list", "--all") if one["cause"] == "training_failed"]
+    words = ("alerts", "silence", incident["id"], "--reason", "known")
+    with pytest.raises(SilenceInvalid, match="it has no end"):
+        shop.run(*words)
+    with pytest.raises(SilenceInvalid, match="cannot be read"):
+        shop.run(*words, "--for", "soon")
+    assert shop.json(*words, "--for", "4h")["reason"] == "known"
+    assert [one["silence"]["reason"] for one in shop.json("alerts", "list", "--all") if one["silence"]] == ["known"]
+
+
+def test_a_test_message_says_where_it_arrived(shop: Cli, receiver: HttpReceiver) -> None:
+    assert shop.json("alerts", "test") == {"webhook-1": {"sent": True, "failure": None}}
+    receiver.statuses.append(500)
+    assert "answered 500" in shop.json("alerts", "test", code=1)["webhook-1"]["failure"]
+
+
+def test_check_and_deliver_say_what_they_did(shop: Cli) -> None:
+    assert "0 open incidents" in shop.run("alerts", "check")
+    assert "messages sent" in shop.run("alerts", "deliver")
+
+
+def test_the_watch_ends_when_it_is_told_to(shop: Cli) -> None:
+    home = open_home()
+    watch = Watch(home, [OpenedProject(home, load_default(home, str(shop.place / "projects" / "shop")))])
+    watch.stop.set()
+    watch.run()
+    watch.read_server()  # no server runs: nothing is observed
+    home.database.close()
+
+
+def test_without_declared_alerts_there_is_nobody_to_test(tmp_path: Path) -> None:
+    with a_shop(tmp_path) as cli, pytest.raises(TargetNotFound, match="declares no alerts"):
+        cli.run("alerts", "test")
