@@ -46,8 +46,11 @@ def a_shop(place: Path) -> Iterator[Cli]:
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
-    """The shop: ingested, trained and in Production, then newer data and a second version in Staging."""
+    """The shop: ingested, trained and in Production, then newer data and a refresh that waits in Staging."""
     with a_shop(tmp_path_factory.mktemp("shop")) as shop:
+        project = shop.place / "projects" / "shop" / "project.py"
+        text = project.read_text().replace("Project, SampleClock", "Project, Retrain, SampleClock")
+        project.write_text(text.replace("    clock=", '    retrain=Retrain(refresh="rollout"),\n    clock='))
         shop.run("train")
         shop.run("clock", "advance", "2024-06-06")
         shop.run("train")

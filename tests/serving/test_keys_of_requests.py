@@ -51,4 +51,5 @@ def test_a_null_or_unknown_key_is_taken_as_the_contract_says(
 def test_a_file_follows_the_same_rule_as_a_request() -> None:
     frame = pl.DataFrame({"home_team": ["A", None, "ewr"], "away_team": ["B", "B", None]})
     problems = score_frame(_release(), RATINGS, frame, now=NOW).frame["problem"].to_list()
-    assert problems == [None, None, "home_team: allowed is one of A, B"]
+    both = "home_team: allowed is one of A, B; away_team: missing; an entity key is needed"
+    assert problems == [None, None, both]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, func, insert, select, update
 
 from touchline.storage import Database
 from touchline.storage.tables import alert_deliveries, alert_messages
-from touchline.storage.ulids import ulid_at
+from touchline.storage.ulids import ulid_at, ulid_instant
 
 _M, _D = alert_messages.c, alert_deliveries.c
 MAX_ATTEMPTS: Final = 12
@@ -74,13 +74,18 @@ class Outbox:
         if connection.execute(select(_M.id).where(same)).first() is not None:
             return False
         row: dict[str, Any] = {**vars(message), "payload": dict(message.payload), "project": self._project}
-        row |= {"id": ulid_at(now), "created_at": now}
+        row |= {"id": self._next_id(connection, now), "created_at": now}
         connection.execute(insert(alert_messages).values(row))
         waiting = {"message_id": row["id"], "project": self._project, "status": "waiting", "attempts": 0}
         deliveries = [{**waiting, "target": target, "next_attempt_at": now} for target in sorted(targets)]
         if deliveries:
             connection.execute(insert(alert_deliveries), deliveries)
         return True
+
+    def _next_id(self, connection: Connection, now: datetime) -> str:
+        """An id above all others of the project: messages of one instant are delivered in the order of their events."""
+        newest = connection.execute(select(func.max(_M.id)).where(_M.project == self._project)).scalar()
+        return ulid_at(now if newest is None else max(now, ulid_instant(newest) + timedelta(milliseconds=1)))
 
     def claim(self, *, now: datetime) -> list[Delivery]:
         """The deliveries to try now, the oldest first; for `CLAIM` no other process gets them.

@@ -298,6 +298,6 @@ def _message(verdict: PerformanceVerdict) -> str:
         return f"No loss incident: {figures}.{coverage} Nothing to do."
     return (
         f"Loss incident since about {verdict.onset_on}, found on {verdict.incidents[-1][1]}: {figures}.{coverage} "
-        f"See the cause (touchline monitor cause); then mend the source, roll back (touchline rollback) or train again "
-        f"(touchline retrain)."
+        "See the cause (touchline monitor cause); then mend the source, roll back (touchline models rollback) or train "
+        "again (touchline retrain)."
     )
