@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from touchline.alerts import (
@@ -55,6 +55,7 @@ def check_alerts(project: Project, stores: Stores) -> tuple[str, ...]:
         "trainings": lambda: _report_trainings(alerting, stores),
         "the journal": lambda: report_journal(alerting, stores.journal.history(project.name)),
         "rollouts": lambda: report_rollouts(alerting, RolloutRecords(stores.database, project.name).read(limit=3)),
+        "loss": lambda: report_loss(alerting),
         "drift": lambda: _report_drift(alerting),
         "loss": lambda: _report_loss(alerting),
         "sources": lambda: _report_sources(alerting, project, stores),
@@ -156,6 +157,28 @@ def _report_drift(alerting: Alerting) -> None:
             cost="not measured: drift alone is no loss; compare predictions with outcomes",
             next_command=f"touchline monitor drift -p {alerting.project}",
             columns=tuple(column.name for column in verdict.drifted),
+        ),
+    )
+
+
+def report_loss(alerting: Alerting) -> None:
+    """The loss alarm of the newest performance check; before the first nothing is known."""
+    reports = PerformanceReports(alerting.database, alerting.project).newest(1)
+    if not reports:
+        return
+    verdict = reports[0]
+    incidents = verdict["incidents"]
+    is_open = bool(incidents) and incidents[-1][2] is None
+    report_state(
+        alerting,
+        Observation(
+            "loss",
+            is_wrong=is_open,
+            happened=verdict["message"],
+            since=datetime.fromisoformat(verdict["at"]),
+            certainty=f"a sequential alarm on {verdict['rows']} predictions with an outcome, {verdict['score']}",
+            cost="predictions are worse than on the test window, by what the message says",
+            next_command=f"touchline monitor cause -p {alerting.project}",
         ),
     )
 
