@@ -10,6 +10,8 @@ import orjson
 
 from tests.storage.children import start, wait_for_line
 from touchline.predictions.writer import LogStatus
+from touchline.serving.predicting.scored_row import Answered
+from touchline.serving.telemetry.exposition import exposition
 from touchline.serving.telemetry.metrics import Meter
 from touchline.serving.telemetry.worker_metrics import WorkerFigures
 
@@ -28,7 +30,7 @@ def _meter(answered: int) -> Meter:
     meter = Meter("shop")
     for _ in range(answered):
         meter.answered("/predict", 200, 0.002)
-        meter.predictions[1] += 1
+        meter.predictions[1, "production"] += 1
         meter.feature_reads["form", "home", "present"] += 1
     meter.swaps = 1
     return meter
@@ -52,15 +54,16 @@ def _another_worker(folder: Path) -> Iterator[None]:
 def test_the_figures_of_workers_add_up(tmp_path: Path) -> None:
     figures = WorkerFigures(tmp_path)
     with _another_worker(tmp_path):
+        figures.publish([_meter(2)], _log(1))
         (found,) = figures.meters([_meter(2)])
         assert found.requests == {("/predict", 200): 5}
-        assert found.durations["/predict"].cumulative()[-1] == ("+Inf", 5.0)
-        assert found.predictions == {1: 5}
+        assert found.durations["/predict",].cumulative()[-1] == ("+Inf", 5.0)
+        assert found.predictions == {(1, "production"): 5}
         assert found.feature_reads == {("form", "home", "present"): 5}
         assert found.swaps == 2
         assert figures.logs(_log(1)) == {"rows_in_memory": 8, "spool_bytes": 0, "refused": 0, "failing": 1}
     # It is dead now: what it counted still counts, so that no counter goes back; its log waits for nobody.
-    assert figures.meters([_meter(2)])[0].predictions == {1: 5}
+    assert figures.meters([_meter(2)])[0].predictions == {(1, "production"): 5}
     assert figures.logs(_log(1)) == {"rows_in_memory": 1, "spool_bytes": 0, "refused": 0, "failing": 0}
 
 
@@ -69,3 +72,31 @@ def test_a_worker_alone_tells_of_itself_and_writes_nothing(tmp_path: Path) -> No
     alone.publish([_meter(2)], _log(1))
     assert orjson.dumps(alone.meters([_meter(2)])[0].document()) == orjson.dumps(_meter(2).document())
     assert not list(tmp_path.iterdir())
+
+
+def test_two_workers_asked_in_turn_never_tell_less_than_before(tmp_path: Path) -> None:
+    """Each worker publishes when it is asked: what one has told, the other knows."""
+    workers = [WorkerFigures(tmp_path) for _ in range(2)]
+    workers[1]._own = "another.json"  # two workers in one process
+    meters, told = [_meter(0), _meter(0)], []
+    for turn in range(40):
+        meters[turn % 2].answered("/predict", 200, 0.001)
+        figures, meter = workers[turn // 2 % 2], meters[turn // 2 % 2]
+        figures.publish([meter], _log(0))
+        told.append(figures.meters([meter])[0].requests["/predict", 200])
+    assert told == sorted(told)
+
+
+def test_probabilities_and_rows_are_counted_by_version() -> None:
+    meter = Meter("shop")
+    answers = [Answered({"probabilities": {"no": 0.9, "yes": 0.1}}, b"", ()) for _ in range(3)]
+    meter.scored(7, answers)
+    document = orjson.loads(orjson.dumps(meter.document()))
+    together = Meter("shop")
+    together.add(document)
+    together.add(document)
+    text = exposition([together], []).decode()
+    assert 'touchline_predicted_probability_bucket{class="yes",le="0.1",project="shop",version="7"} 6.0' in text
+    assert 'touchline_predicted_probability_bucket{class="no",le="0.85",project="shop",version="7"} 0.0' in text
+    assert 'touchline_request_rows_sum{project="shop",version="7"} 6.0' in text
+    assert 'touchline_predictions_total{project="shop",variant="production",version="7"} 6.0' in text

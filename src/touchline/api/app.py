@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI
 
 from touchline.api import alerts, feature_store, freshness, model_health, push, rollouts, system_health
 from touchline.api.state import Api, project_name
+from touchline.api.stored_gauges import StoredGauges
 
 if TYPE_CHECKING:
     from touchline.automation import Stores
@@ -29,6 +30,7 @@ _ROUTERS = (
 def add_api(app: FastAPI, stores_at: Callable[[Clock], Stores], *, declared: Callable[[str], Project]) -> None:
     """Mount `/api` on the serving application: each route for the default project, and for every project by name."""
     app.state.api = Api(stores_at, app.state.serving, declared)
+    app.state.serving.stored_gauges = StoredGauges(app.state.api).read
     app.include_router(system_health.root, prefix="/api")
     for router in _ROUTERS:
         app.include_router(router, prefix="/api")

@@ -68,6 +68,13 @@ class PipelineRuns:
             for row in rows
         ]
 
+    def counts(self) -> dict[str, int]:
+        """The number of runs by status."""
+        runs = pipeline_runs.c
+        query = sa.select(runs.status, sa.func.count()).where(runs.project == self._project).group_by(runs.status)
+        with self._database.connect() as connection:
+            return {str(row[0]): int(row[1]) for row in connection.execute(query)}
+
     def version_of(self, training_key: str) -> int | None:
         """The model version that a run with this training key recorded, however that run ended."""
         has_key = pipeline_runs.c.detail["training_key"].as_string() == training_key

@@ -9,6 +9,7 @@ from touchline.ingest.ingest import ingest_anew as ingest_anew
 from touchline.ingest.ingest import ingest_source as ingest_source
 from touchline.ingest.ingest import lock_source as lock_source
 from touchline.ingest.manifests import Manifest as Manifest
+from touchline.ingest.manifests import last_ingests as last_ingests
 from touchline.ingest.manifests import raw_files as raw_files
 from touchline.ingest.manifests import read_ingests as read_ingests
 from touchline.ingest.manifests import read_log as read_log

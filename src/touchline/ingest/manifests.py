@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select
 
 from touchline.errors import ManifestNotFound
 from touchline.ingest.providers.base import RawFile
@@ -16,6 +16,15 @@ from touchline.storage import Database, DataStores
 from touchline.storage.tables import manifests
 
 Status = Literal["new", "unchanged", "rejected", "failed", "fallback"]
+
+
+def last_ingests(database: Database, project: str) -> dict[str, datetime]:
+    """The end of the last good ingest of each source that was ever ingested, without reading a snapshot."""
+    columns = manifests.c
+    newest = select(columns.source, func.max(columns.finished_at).label("at"))
+    good = newest.where(columns.project == project, columns.status.in_(["new", "unchanged"])).group_by(columns.source)
+    with database.connect() as connection:
+        return {row.source: row.at for row in connection.execute(good)}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from touchline.predictions.writer import LogLimits, PredictionLog
 from touchline.registry import LoadedRelease
 from touchline.serving.http.request_bodies import BodyReader
 from touchline.serving.releases.release_slot import OpenReader, ReleaseSlot, ReleaseSource
-from touchline.serving.telemetry.metrics import Meter
+from touchline.serving.telemetry.metrics import Gauge, Meter
 from touchline.serving.telemetry.worker_metrics import WorkerFigures
 from touchline.storage.ulids import Ulids
 
@@ -104,6 +104,7 @@ class Serving:
     meter: Meter = field(default_factory=lambda: Meter(""))
     ids: Ulids = field(default_factory=Ulids)
     figures: WorkerFigures = field(default_factory=lambda: WorkerFigures(None))
+    stored_gauges: Callable[[], Sequence[Gauge]] = tuple
     tracer: Tracer | None = None
     in_flight: int = 0
     lag_seconds: float = 0.0

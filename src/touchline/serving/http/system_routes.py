@@ -34,9 +34,11 @@ def system_router(serving: Serving) -> APIRouter:
         return health(serving)
 
     @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
-    async def get_metrics() -> Response:
+    def get_metrics() -> Response:  # in a thread: it reads files, and the database where `/api` is served
+        serving.figures.publish(serving.meters, serving.log.status())
+        gauges = [*_gauges(serving), *serving.stored_gauges()]
         return Response(
-            exposition(serving.figures.meters(serving.meters), _gauges(serving)),
+            exposition(serving.figures.meters(serving.meters), gauges),
             media_type="text/plain; version=0.0.4; charset=utf-8",
         )
 

@@ -10,10 +10,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from touchline.features import view_label
-from touchline.serving.telemetry.metrics import Gauge, Meter
+from touchline.serving.telemetry.metrics import Gauge, Histogram, Meter
 
 Counts = dict[tuple[Any, ...], int]
 CountsOf = Callable[[Meter], Counts]
+HistogramsOf = Callable[[Meter], Mapping[Any, Histogram]]
 
 
 def exposition(meters: Iterable[Meter], gauges: Iterable[Gauge]) -> bytes:
@@ -28,8 +29,8 @@ def _texts(counts: Mapping[Any, int]) -> Counts:
     return {key if isinstance(key, tuple) else (key,): count for key, count in list(counts.items())}
 
 
-def _predictions(meter: Meter) -> Counts:
-    return {(version, "production"): count for version, count in list(meter.predictions.items())}
+def _durations(meter: Meter) -> Mapping[Any, Histogram]:
+    return meter.durations
 
 
 def _feature_reads(meter: Meter) -> Counts:
@@ -43,8 +44,12 @@ class _Figures(Collector):
 
     def collect(self) -> Iterable[Metric]:
         yield self._counter("requests", "Requests answered", ("route", "status"), lambda m: _texts(m.requests))
-        yield self._histogram()
-        yield self._counter("predictions", "Rows scored", ("version", "variant"), _predictions)
+        yield self._histogram("request_seconds", "Time from the request to its answer", ("route",), _durations)
+        yield self._histogram("request_rows", "Rows of a request for predictions", ("version",), lambda m: m.rows)
+        yield self._histogram(
+            "predicted_probability", "Probabilities that were answered", ("version", "class"), lambda m: m.probabilities
+        )
+        yield self._counter("predictions", "Rows scored", ("version", "variant"), lambda m: _texts(m.predictions))
         yield self._counter("feature_reads", "Views read", ("view", "status"), _feature_reads)
         yield self._counter("outcomes", "Outcomes received", ("status",), lambda m: _texts(m.outcomes))
         yield self._counter("release_swaps", "Releases that took over", (), lambda m: {(): m.swaps})
@@ -59,13 +64,11 @@ class _Figures(Collector):
                 family.add_metric([meter.project, *map(str, values)], count)
         return family
 
-    def _histogram(self) -> Metric:
-        family = HistogramMetricFamily(
-            "touchline_request_seconds", "Time from the request to its answer", labels=["project", "route"]
-        )
+    def _histogram(self, name: str, text: str, labels: Sequence[str], histograms: HistogramsOf) -> Metric:
+        family = HistogramMetricFamily(f"touchline_{name}", text, labels=["project", *labels])
         for meter in self._meters:
-            for route, durations in list(meter.durations.items()):
-                family.add_metric([meter.project, route], durations.cumulative(), durations.seconds)
+            for values, histogram in list(histograms(meter).items()):
+                family.add_metric([meter.project, *map(str, values)], histogram.cumulative(), histogram.total)
         return family
 
     def _gauge_families(self) -> Iterable[Metric]:

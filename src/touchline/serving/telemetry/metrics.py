@@ -8,36 +8,45 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from touchline.serving.predicting.scored_row import Answered
 
 _COUNTS = ("requests", "predictions", "feature_reads", "outcomes")
+_HISTOGRAMS = ("durations", "rows", "probabilities")
 _TOTALS = ("swaps", "refused", "clients_gone")
-BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+ROWS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+PROBABILITIES = tuple(round(step / 20, 2) for step in range(1, 21))
+# Of more classes the series would be too many for Prometheus.
+_MOST_CLASSES = 20
 
 
 @dataclass
-class Durations:
-    """A histogram of durations: a count per bucket, and the sum."""
+class Histogram:
+    """Values by bucket, and their sum; a bucket's bound belongs to it."""
 
-    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
-    seconds: float = 0.0
+    bounds: tuple[float, ...] = SECONDS
+    counts: list[int] = field(default_factory=list)
+    total: float = 0.0
 
-    def add(self, seconds: float) -> None:
-        self.counts[bisect_left(BUCKETS, seconds)] += 1
-        self.seconds += seconds
+    def __post_init__(self) -> None:
+        self.counts = self.counts or [0] * (len(self.bounds) + 1)
 
-    def merge(self, counts: Sequence[int], seconds: float) -> None:
+    def add(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def merge(self, counts: Sequence[int], total: float) -> None:
         """Add what was counted elsewhere."""
         self.counts = [mine + other for mine, other in zip(self.counts, counts, strict=True)]
-        self.seconds += seconds
+        self.total += total
 
     def cumulative(self) -> list[tuple[str, float]]:
         total, found = 0, []
-        for bound, count in zip([*map(str, BUCKETS), "+Inf"], self.counts, strict=True):
+        for bound, count in zip([*map(str, self.bounds), "+Inf"], self.counts, strict=True):
             total += count
             found.append((bound, float(total)))
         return found
@@ -49,37 +58,50 @@ class Meter:
     def __init__(self, project: str) -> None:
         self.project = project
         self.requests: defaultdict[tuple[str, int], int] = defaultdict(int)
-        self.durations: defaultdict[str, Durations] = defaultdict(Durations)
-        self.predictions: defaultdict[int, int] = defaultdict(int)
+        self.durations: defaultdict[tuple[str], Histogram] = defaultdict(Histogram)
+        self.predictions: defaultdict[tuple[int, str], int] = defaultdict(int)
+        self.rows: defaultdict[tuple[int], Histogram] = defaultdict(lambda: Histogram(ROWS))
+        self.probabilities: defaultdict[tuple[int, str], Histogram] = defaultdict(lambda: Histogram(PROBABILITIES))
         self.feature_reads: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self.outcomes: defaultdict[str, int] = defaultdict(int)
         self.swaps = self.refused = self.clients_gone = 0
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         self.requests[route, status] += 1
-        self.durations[route].add(seconds)
+        self.durations[route,].add(seconds)
 
     def scored(self, version: int, answered: Sequence[Answered]) -> None:
-        self.predictions[version] += len(answered)
+        self.rows[version,].add(len(answered))
         for one in answered:
+            self.predictions[version, one.answer.get("variant", "production")] += 1
+            for name, probability in _few(one.answer.get("probabilities")):
+                self.probabilities[version, name].add(probability)
             for found in one.statuses:
                 self.feature_reads[found.view, found.prefix, found.status] += 1
 
     def document(self) -> dict[str, Any]:
         """The figures as JSON takes them."""
         counts = {name: list(getattr(self, name).items()) for name in _COUNTS}
-        durations = {route: [found.counts, found.seconds] for route, found in list(self.durations.items())}
-        return {**counts, "durations": durations, **{name: getattr(self, name) for name in _TOTALS}}
+        histograms = {
+            name: [[key, found.counts, found.total] for key, found in list(getattr(self, name).items())]
+            for name in _HISTOGRAMS
+        }
+        return {**counts, **histograms, **{name: getattr(self, name) for name in _TOTALS}}
 
     def add(self, document: Mapping[str, Any]) -> None:
         """Add the figures of another process."""
         for name in _COUNTS:
             for key, count in document[name]:
                 getattr(self, name)[tuple(key) if isinstance(key, list) else key] += count
-        for route, (counts, seconds) in document["durations"].items():
-            self.durations[route].merge(counts, seconds)
+        for name in _HISTOGRAMS:
+            for key, counts, total in document[name]:
+                getattr(self, name)[tuple(key)].merge(counts, total)
         for name in _TOTALS:
             setattr(self, name, getattr(self, name) + document[name])
+
+
+def _few(probabilities: Mapping[str, float] | None) -> Iterable[tuple[str, float]]:
+    return probabilities.items() if probabilities and len(probabilities) <= _MOST_CLASSES else ()
 
 
 @dataclass(frozen=True)

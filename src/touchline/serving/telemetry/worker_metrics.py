@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import orjson
@@ -33,25 +35,35 @@ class WorkerFigures:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._own = f"{os.getpid()}.json"
+        # A worker that is started later may get the process id of one that has ended, whose counts stay.
+        self._own = f"{sha256(this_process().encode()).hexdigest()[:16]}.json"
+        self._lock = Lock()
 
     def publish(self, meters: Sequence[Meter], log: LogStatus) -> None:
-        """Let the other workers know."""
+        """Write what this worker has counted, for itself and the others."""
         if self._folder is None:
             return
+        with self._lock:
+            self._write(self._folder, meters, log)
+
+    def _write(self, folder: Path, meters: Sequence[Meter], log: LogStatus) -> None:
         figures = {meter.project: meter.document() for meter in meters}
         document = {"process": this_process(), "meters": figures, "log": _log_document(log)}
-        part = self._folder / f"{self._own}.part"
+        part = folder / f"{self._own}.part"
         with suppress(OSError):  # a full disk: the figures are late
             part.write_bytes(orjson.dumps(document))
-            part.replace(self._folder / self._own)
+            part.replace(folder / self._own)
 
     def meters(self, own: Sequence[Meter]) -> list[Meter]:
-        """The figures of all workers together."""
+        """The figures of all workers together, as of what each published last.
+
+        `publish` comes before. This worker's own figures are read back as well, so that another worker that is asked a
+        moment later tells no less.
+        """
         together = {meter.project: Meter(meter.project) for meter in own}
-        for meter in own:
+        for meter in own if self._folder is None else ():
             together[meter.project].add(meter.document())
-        for document in self._others():
+        for document in self._published():
             for project, figures in document["meters"].items():
                 together[project].add(figures)
         return list(together.values())
@@ -59,15 +71,15 @@ class WorkerFigures:
     def logs(self, own: LogStatus) -> dict[str, int]:
         """The rows waiting in the logs of all live workers, and the number of workers whose log fails."""
         found = _log_document(own)
-        for document in self._others():
+        others = (document for document in self._published() if document["process"] != this_process())
+        for document in others:
             if not has_ended(document["process"]):
                 found = {name: value + document["log"][name] for name, value in found.items()}
         return found
 
-    def _others(self) -> Iterator[dict[str, Any]]:
+    def _published(self) -> Iterator[dict[str, Any]]:
         for path in self._folder.glob("*.json") if self._folder is not None else ():
-            if path.name != self._own:
-                yield orjson.loads(path.read_bytes())
+            yield orjson.loads(path.read_bytes())
 
 
 def _log_document(log: LogStatus) -> dict[str, int]:
