@@ -120,7 +120,7 @@ def renew_incidents(alerting: Alerting) -> list[Incident]:
     """Apply the time to incidents: escalate the overdue, tell what a silence or the cool-down held back."""
     with alerting.database.begin() as connection:
         told = []
-        for incident in alerting.records.unsettled(connection):
+        for incident in reversed(alerting.records.unsettled(connection)):  # the oldest first
             now = _forward(alerting.clock.wall(), incident)
             after = _speak(alerting, connection, _escalated(alerting, connection, incident, now=now), now=now)
             told += [after] if after.message_at != incident.message_at else []
