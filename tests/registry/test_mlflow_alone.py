@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import sysconfig
@@ -117,9 +118,13 @@ def test_mlflow_evaluates_the_model(registry: Registry, task: str, kind: str) ->
     record_version(registry, trained)
     frame = pandas.DataFrame(trained.training_set.frame.to_dicts()).dropna(subset=["label"])
     mlflow.set_tracking_uri(registry.tracking.uri)
-    with warnings.catch_warnings(), mlflow.start_run(experiment_id=_experiment(registry)):
-        warnings.simplefilter("ignore")
-        found = mlflow.models.evaluate(_place(registry), frame, targets="label", model_type=kind)
+    try:
+        with warnings.catch_warnings(), mlflow.start_run(experiment_id=_experiment(registry)):
+            warnings.simplefilter("ignore")
+            found = mlflow.models.evaluate(_place(registry), frame, targets="label", model_type=kind)
+    finally:
+        mlflow.set_tracking_uri(None)  # MLflow writes it into the environment, where later tests would read it
+    assert "MLFLOW_TRACKING_URI" not in os.environ
     expected = {"classifier": "accuracy_score", "regressor": "mean_absolute_error"}[kind]
     assert found.metrics["example_count"] == len(frame)
     assert 0 < found.metrics[expected] < (1.01 if kind == "classifier" else 10)
