@@ -15,7 +15,7 @@ from tests.rollout.life import Life
 from tests.serving.bundles import PROJECT
 from touchline.errors import RolloutRefused
 from touchline.predictions import Outcome, OutcomeRecords
-from touchline.rollout import Rollout
+from touchline.rollout import Guardrail, Rollout
 from touchline.storage.tables import model_versions
 
 
@@ -95,3 +95,15 @@ def test_a_value_that_is_no_number_does_not_count(tmp_path: Path) -> None:
     evidence = life.report().evidence
     assert (evidence.units, evidence.left_out.other_label) == (1, 1)
     assert np.isfinite(evidence.test.gain)  # type: ignore[union-attr]
+
+
+def test_a_canary_whose_guardrails_can_measure_nothing_is_not_promoted(tmp_path: Path) -> None:
+    life = Numbers(tmp_path)
+    guardrails = (Guardrail.calibration(),)  # of numbers there is no calibration
+    life.start(Rollout(mode="canary", unit="example_id", min_days=1, longest_days=10, guardrails=guardrails))
+    life.clock.instant += timedelta(days=5)
+    life.check()
+    assert life.ended is None
+    life.clock.instant += timedelta(days=6)
+    life.check()
+    assert (life.ended, life.done) == ("kept", [])

@@ -44,7 +44,7 @@ def test_a_unit_that_shares_outcomes_is_refused_from_the_log_and_ended_when_seen
     life = Life(tmp_path)
     same = {"project": PROJECT, "example_id": "match-7"}
     write_rows(life.database, [a_row(f"{n:026d}", **same, inputs={"x0": n}, request_id=f"r{n}") for n in range(2)])
-    refusal = "its unit, x0, shares outcomes: example match-7 was predicted for 2 units"
+    refusal = "its unit, x0, shares outcomes: example match-7 was predicted for several units"
     with pytest.raises(RolloutRefused, match=refusal):
         life.start(Rollout(mode="ab", unit="x0"))
     with pytest.raises(RolloutRefused, match="its unit, the request, shares outcomes"):

@@ -51,14 +51,14 @@ def verdict_of(rule: RolloutRule, evidence: RolloutEvidence, *, is_over: bool) -
         return "undecided", "all outcomes so far are of one version" if evidence.units else "no outcome so far"
     if evidence.harm is not None:
         harmful_at = evidence.harm.harmful_at
-        harmful = f"harm was shown after {harmful_at} {_units(rule)}"
-        return ("undecided", f"{evidence.units} {_units(rule)} so far") if harmful_at is None else ("better", harmful)
+        harmful = f"harm was shown after {harmful_at} {rule.unit_name}"
+        return ("undecided", f"{evidence.units} {rule.unit_name} so far") if harmful_at is None else ("better", harmful)
     if test.verdict != "undecided":
-        return test.verdict, f"both witnesses agreed after {test.decided_at} {_units(rule)}"
+        return test.verdict, f"both witnesses agreed after {test.decided_at} {rule.unit_name}"
     if is_over and evidence.end is not None and evidence.end.verdict != "undecided":
         end = evidence.end
         return end.verdict, f"the test at the end, {end.gain:.4f} from {end.low:.4f} to {end.high:.4f}"
-    return "undecided", f"{evidence.units} {_units(rule)} so far"
+    return "undecided", f"{evidence.units} {rule.unit_name} so far"
 
 
 def next_act(state: RolloutState, findings: Findings, now: datetime) -> Act | None:
@@ -124,11 +124,12 @@ def realised_gain(rule: RolloutRule, evidence: RolloutEvidence) -> str:
         return "no outcome has arrived"
     gain, low, high = evidence.harm.realised_gain(alpha=rule.alpha)
     bounds = f" (from {low:.4f} to {high:.4f})" if isfinite(low) else ""
-    return f"the realised gain in {rule.metric} is {gain:.4f}{bounds} on {evidence.units} {_units(rule)}"
+    return f"the realised gain in {rule.metric} is {gain:.4f}{bounds} on {evidence.units} {rule.unit_name}"
 
 
 def _canary_act(state: RolloutState, findings: Findings, now: datetime) -> Act | None:
-    are_shown = all(result.verdict == "harmless" for result in findings.guardrails)
+    verdicts = [result.verdict for result in findings.guardrails]
+    are_shown = bool(verdicts) and all(verdict == "harmless" for verdict in verdicts)
     if are_shown and _step_is_done(state, now):
         return _step_up(state, "every guardrail is shown to hold")
     if _is_over(state, now):
@@ -180,9 +181,3 @@ def _step_is_done(state: RolloutState, now: datetime) -> bool:
 
 def _is_over(state: RolloutState, now: datetime) -> bool:
     return now - state.experiment.started_at >= timedelta(days=state.rule.longest_days)
-
-
-def _units(rule: RolloutRule) -> str:
-    if rule.is_split:
-        return "units"
-    return "clusters" if rule.counts_clusters else "outcomes"

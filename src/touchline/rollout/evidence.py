@@ -10,15 +10,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from touchline.predictions import AssignedPrediction, ExperimentRecords
+from touchline.predictions import ExperimentRecords
 from touchline.rollout.losses import expected_losses, gains_of, largest_loss_of, losses_of
 from touchline.rollout.outcome_pairs import (
     FloatArray,
     LeftOut,
     OutcomePairs,
+    first_of_units,
     read_pairs,
     read_split,
     share_of,
+    shared_example,
 )
 from touchline.rollout.records import Experiment
 from touchline.rollout.rule import RolloutRule
@@ -104,14 +106,14 @@ def gather(database: Database, experiment: Experiment, now: datetime) -> Rollout
         found = _evidence(rule, pairs, _paired_test(rule, pairs))
         return replace(found, harm=_harm_test(rule, pairs)) if rule.mode == "holdout" else found
     assigned = ExperimentRecords(database, experiment.id).assigned()
-    pairs = read_split(database, experiment, now)
+    pairs = read_split(database, experiment, assigned, now)
     test = _split_test(rule, pairs) if rule.counts_outcomes else None
     outcomes = _ratio(list(zip(pairs.shares.tolist(), pairs.is_new.tolist(), strict=True)))
     return replace(
         _evidence(rule, pairs, test),
-        ratio=_ratio(_first_draws(assigned)),
+        ratio=_ratio([(share_of(one), one.variant == "candidate") for one in first_of_units(assigned)]),
         outcome_ratio=outcomes if rule.counts_outcomes else None,
-        shared_outcome=_shared_outcome(assigned),
+        shared_outcome=shared_example((one.example_key, one.unit) for one in assigned),
     )
 
 
@@ -226,14 +228,6 @@ _Draw = tuple[float, bool]
 """The planned share of the candidate, and whether the unit got it."""
 
 
-def _first_draws(assigned: Sequence[AssignedPrediction]) -> list[_Draw]:
-    """Units by the variant of their first prediction."""
-    first: dict[str, AssignedPrediction] = {}
-    for prediction in assigned:
-        first.setdefault(prediction.unit, prediction)
-    return [(share_of(one), one.variant == "candidate") for one in first.values()]
-
-
 def _ratio(drawn: Sequence[_Draw]) -> ArmRatio | None:
     """Units by variant; each planned share is a stage of the test."""
     if not drawn:
@@ -248,12 +242,3 @@ def _ratio(drawn: Sequence[_Draw]) -> ArmRatio | None:
     candidates = sum(arm for _, arm in drawn)
     planned = sum(share for share, _ in drawn) / len(drawn)  # over the steps at which the units came
     return ArmRatio(len(drawn) - candidates, candidates, planned, test.p_value, _RATIO_ALPHA)
-
-
-def _shared_outcome(assigned: Sequence[AssignedPrediction]) -> str | None:
-    """An example that several units asked for: its outcome is not one unit's own, so that units are not independent."""
-    units: dict[str, str] = {}
-    for prediction in assigned:
-        if units.setdefault(prediction.example_key, prediction.unit) != prediction.unit:
-            return prediction.example_key
-    return None

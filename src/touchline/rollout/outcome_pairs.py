@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import isfinite
@@ -96,16 +96,36 @@ def read_pairs(database: Database, experiment: Experiment, now: datetime) -> Out
     return _assemble(experiment, chosen, outcomes, left_out)
 
 
-def read_split(database: Database, experiment: Experiment, now: datetime) -> OutcomePairs:
+def read_split(
+    database: Database, experiment: Experiment, predictions: Sequence[AssignedPrediction], now: datetime
+) -> OutcomePairs:
     """The units of a split whose outcome counts now, each once, by its first prediction."""
-    predictions = ExperimentRecords(database, experiment.id).assigned()
+    first = first_of_units(predictions)
+    outcomes = _outcomes(database, experiment, first)
+    left_out = LeftOut(repeated=len(predictions) - len(first))
+    counted = _counted(experiment, first, outcomes, now, left_out)
+    return _assemble(experiment, counted, outcomes, left_out)
+
+
+def first_of_units(predictions: Sequence[AssignedPrediction]) -> list[AssignedPrediction]:
+    """The first prediction of each unit, in the order of the log."""
     first: dict[str, AssignedPrediction] = {}
     for prediction in predictions:
         first.setdefault(prediction.unit, prediction)
-    outcomes = _outcomes(database, experiment, list(first.values()))
-    left_out = LeftOut(repeated=len(predictions) - len(first))
-    counted = _counted(experiment, list(first.values()), outcomes, now, left_out)
-    return _assemble(experiment, counted, outcomes, left_out)
+    return list(first.values())
+
+
+def shared_example(requested: Iterable[tuple[str, str]]) -> str | None:
+    """An example that several units have requested, from (example, unit): its outcome is not one unit's own.
+
+    >>> shared_example([("match-1", "ann"), ("match-2", "ben"), ("match-1", "ben")])
+    'match-1'
+    """
+    units: dict[str, str] = {}
+    for example, unit in requested:
+        if units.setdefault(example, unit) != unit:
+            return example
+    return None
 
 
 def class_number(label: Label, classes: Sequence[str]) -> int | None:

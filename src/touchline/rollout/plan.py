@@ -10,7 +10,7 @@ import numpy as np
 
 from touchline.errors import RolloutRefused, TooFewClusters
 from touchline.predictions import OutcomeRecords
-from touchline.registry import ModelVersion, Registry, compared_predictions
+from touchline.registry import ComparedPredictions, ModelVersion, Registry
 from touchline.rollout.losses import expected_losses, gains_of, largest_loss_of, losses_of
 from touchline.rollout.rule import RolloutRule
 from touchline.rollout.spec import Rollout
@@ -58,12 +58,12 @@ class RolloutPlan:
         return {**asdict(self), "until": until}
 
 
-def make_plan(registry: Registry, version: ModelVersion, production: ModelVersion, rule: RolloutRule) -> RolloutPlan:
+def make_plan(registry: Registry, project: str, compared: ComparedPredictions | None, rule: RolloutRule) -> RolloutPlan:
     """The plan of a rollout, from the pairs that the gates compared and the outcomes of the last 90 days."""
     now = registry.clock.now()
-    received = OutcomeRecords(registry.database, version.project).count_of_predicted(since=now - _PAST)
+    received = OutcomeRecords(registry.database, project).count_of_predicted(since=now - _PAST)
     per_day = received / _PAST.days
-    past = None if rule.mode == "canary" else past_gains(registry, version, production, rule)
+    past = past_gains(compared, rule) if rule.counts_outcomes else None
     if past is not None:
         gains, rows_a_unit, inflation = past
         per_day /= rows_a_unit
@@ -81,14 +81,11 @@ def make_plan(registry: Registry, version: ModelVersion, production: ModelVersio
     return RolloutPlan(median, low, high, per_day, longest, found.chance, until, sentence)
 
 
-def past_gains(
-    registry: Registry, version: ModelVersion, production: ModelVersion, rule: RolloutRule
-) -> tuple[Gains, float, float] | None:
+def past_gains(compared: ComparedPredictions | None, rule: RolloutRule) -> tuple[Gains, float, float] | None:
     """Past gains a unit, rows a unit, and by how much a split needs more units than pairs.
 
     None where the gates have compared nothing.
     """
-    compared = compared_predictions(registry, version, production)
     if compared is None or not len(compared.labels):
         return None
     ours, theirs = compared.predictions, compared.production
@@ -100,7 +97,7 @@ def past_gains(
 
 
 def of_values(
-    registry: Registry, version: ModelVersion, production: ModelVersion, rule: RolloutRule, *, has_margin: bool
+    version: ModelVersion, compared: ComparedPredictions | None, rule: RolloutRule, *, has_margin: bool
 ) -> RolloutRule:
     """The rule with what numbers need: the range of outcomes, the spread of errors, a margin in the unit of the loss.
 
@@ -109,7 +106,6 @@ def of_values(
     """
     if rule.classes or not rule.counts_outcomes:
         return rule
-    compared = compared_predictions(registry, version, production)
     if compared is None or len(compared.labels) < MIN_CLUSTERS:
         raise RolloutRefused(
             version.project,
@@ -125,13 +121,12 @@ def of_values(
     return ranged if has_margin else replace(ranged, margin=Rollout.RELATIVE_MARGIN * loss or Rollout.MARGIN)
 
 
-def counts_each(registry: Registry, version: ModelVersion, production: ModelVersion, rule: RolloutRule) -> bool:
+def counts_each(compared: ComparedPredictions | None, rule: RolloutRule) -> bool:
     """Whether past gains within a cluster were uncorrelated, so that each outcome counts and not only each cluster.
 
     Decided before the start, from the pairs that the gates compared; without enough of them each cluster counts.
     """
-    compared = compared_predictions(registry, version, production) if rule.has_clusters else None
-    if compared is None or len(np.unique(compared.clusters)) < MIN_CLUSTERS:
+    if not rule.has_clusters or compared is None or len(np.unique(compared.clusters)) < MIN_CLUSTERS:
         return False
     gains = gains_of(rule, compared.predictions, compared.production, compared.labels)
     return within_day_correlation(gains, compared.clusters).is_uncorrelated
@@ -157,12 +152,12 @@ def _sentence(
     units: tuple[int | None, int | None, int | None], per_day: float, until: datetime | None, rule: RolloutRule
 ) -> str:
     median, low, high = units
-    what = "units" if rule.is_split else "clusters" if rule.counts_clusters else "outcomes"
-    rate = f"at {per_day:.3g} {what} a day, as in the last 90 days"
+    rate = f"at {per_day:.3g} {rule.unit_name} a day, as in the last 90 days"
     if median is None or until is None:
         return f"No decision is likely within {rule.longest_days:g} days {rate}."
     most = "beyond its end" if high is None else str(high)
-    return f"About {median} {what} (four times in five between {low} and {most}), until about {until:%Y-%m-%d} {rate}."
+    range_of = f"four times in five between {low} and {most}"
+    return f"About {median} {rule.unit_name} ({range_of}), until about {until:%Y-%m-%d} {rate}."
 
 
 def _unknown(rule: RolloutRule, is_uncompared: bool, received: int) -> str:

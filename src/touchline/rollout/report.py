@@ -173,7 +173,7 @@ def _sentence(state: RolloutState, evidence: RolloutEvidence, verdict: Verdict, 
         return f"{said}: {realised_gain(rule, evidence)}, {beside}.{_left_out(evidence)}"
     gain = evidence.test.gain
     by = f"{abs(gain):.4f} {'lower' if gain > 0 else 'higher'} {rule.metric}"
-    numbers = f"{by} than {theirs} on {evidence.units} {_unit_name(rule)}"
+    numbers = f"{by} than {theirs} on {evidence.units} {rule.unit_name}"
     return {
         "better": f"Better: {ours} has {numbers}; {why}.",
         "worse": f"Worse: {ours} has {numbers}; {why}.",
@@ -220,12 +220,6 @@ def _next_step(state: RolloutState, act: Act | None, needed: StillNeeded | None)
         return f"It goes on until {ends:%Y-%m-%d}; at the present rate no decision is likely before."
     high = f"{needed.high}" if needed.high is not None else "more than its longest duration allows"
     return (
-        f"About {needed.median} more {_unit_name(state.rule)} (four times in five between {needed.low} and {high}), "
+        f"About {needed.median} more {state.rule.unit_name} (four times in five between {needed.low} and {high}), "
         f"about until {needed.by:%Y-%m-%d}; at the latest until {ends:%Y-%m-%d}."
     )
-
-
-def _unit_name(rule: RolloutRule) -> str:
-    if rule.is_split:
-        return "units"
-    return "clusters" if rule.counts_clusters else "outcomes"

@@ -79,6 +79,13 @@ class RolloutRule:
         return self.has_clusters and not self.counts_each
 
     @property
+    def unit_name(self) -> str:
+        """The independent things that are counted, in words."""
+        if self.is_split:
+            return "units"
+        return "clusters" if self.counts_clusters else "outcomes"
+
+    @property
     def is_split(self) -> bool:
         return self.mode in ("ab", "canary")
 

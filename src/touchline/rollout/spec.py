@@ -7,6 +7,8 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from touchline.rollout.routing import Variant
+
 Share = Annotated[int, Field(strict=True, ge=1, le=100)]
 _LONGEST_DAYS: Final = 3650
 Mode = Literal["shadow", "ab", "canary"]
@@ -94,7 +96,7 @@ class Rollout(BaseModel):
     maturity: timedelta | None = None
     guardrails: tuple[Guardrail, ...] = (Guardrail.errors(), Guardrail.slow())
     on_sample_ratio: SampleRatioAction = "hold"
-    overrides: dict[str, Literal["candidate", "production"]] = Field(
+    overrides: dict[str, Variant] = Field(
         default_factory=dict, description="units of testers with their variant; they count for nothing"
     )
     holdout_days: float = Field(

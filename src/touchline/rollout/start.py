@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
 from touchline.errors import RolloutRefused, nearest
 from touchline.predictions import PredictionRecord, PredictionRecords
-from touchline.registry import LoadedRelease, ModelVersion, Registry, Releases, read_version
+from touchline.registry import LoadedRelease, ModelVersion, Registry, Releases, compared_predictions, read_version
+from touchline.rollout.outcome_pairs import shared_example
 from touchline.rollout.plan import RolloutPlan, counts_each, make_plan, of_values
 from touchline.rollout.records import Experiment, RolloutEvent, RolloutRecords, RolloutState
 from touchline.rollout.routing import RoutingMode
@@ -43,9 +42,10 @@ def start_rollout(
     rule = replace(rule, restarts=_earlier_starts(registry, version, rule))
     _validate_requests(version, rule, candidate, reference)
     _validate_unit(registry, version, rule)
-    rule = of_values(registry, version, production, rule, has_margin=declared.margin is not None)
-    rule = replace(rule, counts_each=counts_each(registry, version, production, rule))
-    plan = make_plan(registry, version, production, rule)
+    compared = compared_predictions(registry, version, production) if rule.counts_outcomes else None
+    rule = of_values(version, compared, rule, has_margin=declared.margin is not None)
+    rule = replace(rule, counts_each=counts_each(compared, rule))
+    plan = make_plan(registry, project, compared, rule)
     if plan.cannot_end:
         raise RolloutRefused(
             project,
@@ -62,7 +62,8 @@ def start_holdout(
 ) -> RolloutState:
     """Let the predecessor of a refresh that has gone live predict beside it for a while."""
     rule = rule_of(declared, predecessor, version, mode="holdout", maturity=starting.maturity)
-    rule = of_values(registry, version, predecessor, rule, has_margin=declared.margin is not None)
+    compared = compared_predictions(registry, version, predecessor)
+    rule = of_values(version, compared, rule, has_margin=declared.margin is not None)
     return _begin(registry, version.project, rule, None, starting)
 
 
@@ -227,27 +228,22 @@ def _validate_requests(
 
 def _validate_unit(registry: Registry, version: ModelVersion, rule: RolloutRule) -> None:
     """Refuse a split whose units share outcomes, as users who ask about the same match do."""
-    if rule.mode != "ab":
+    if rule.mode != "ab" or rule.unit == "example_id":
         return
     rows = PredictionRecords(registry.database, version.project).newest(_LOOKED_AT)
-    shared = shared_outcome(rows, rule.unit)
-    if shared is not None:
-        example, count = shared
+    example = shared_example(_requested(row, rule.unit) for row in rows if row.example_id is not None)
+    if example is not None:
         unit = rule.unit or "the request"
         raise RolloutRefused(
             version.project,
             version.version,
-            f"its unit, {unit}, shares outcomes: example {example} was predicted for {count} units, and both versions "
+            f"its unit, {unit}, shares outcomes: example {example} was predicted for several units, and both versions "
             "would be judged by the same outcome",
             "Declare mode='shadow', which compares pairs, or unit='example_id'",
         )
 
 
-def shared_outcome(rows: Sequence[PredictionRecord], unit: str | None) -> tuple[str, int] | None:
-    """An example that several units have asked for, and how many; None where each example belongs to one unit."""
-    units: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        if row.example_id is not None and unit != "example_id":
-            value = row.request_id if unit is None else {**row.inputs, **row.entity_keys}.get(unit)
-            units[row.example_id].add(str(value))
-    return next(((example, len(found)) for example, found in units.items() if len(found) > 1), None)
+def _requested(row: PredictionRecord, unit: str | None) -> tuple[str, str]:
+    """The example of a logged prediction and its unit, by default the request."""
+    value = row.request_id if unit is None else {**row.inputs, **row.entity_keys}.get(unit)
+    return str(row.example_id), str(value)

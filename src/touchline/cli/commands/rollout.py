@@ -11,6 +11,7 @@ from touchline import automation, errors, registry, rollout
 from touchline.cli.commands.promote import VersionArgument
 from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, actor, open_project, pipeline_context
 from touchline.cli.output import print_json, print_table
+from touchline.cli.processes.alerting import alerts_after
 from touchline.cli.processes.probe import probe_of
 from touchline.cli.rollout_picture import picture_of
 
@@ -74,7 +75,8 @@ def check(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     Example: touchline rollout check -p football
     """
     opened = open_project(project)
-    report = automation.check_running(pipeline_context(opened), probe_of(opened))
+    with alerts_after(opened):
+        report = automation.check_running(pipeline_context(opened), probe_of(opened))
     if report is None:
         print_json(None) if as_json else typer.echo(f"{opened.name}: no rollout runs")
         return
@@ -88,8 +90,9 @@ def approve(reason: ReasonOption = "", *, project: ProjectOption = None, as_json
     """
     opened = open_project(project)
     context = automation.rollout_context(pipeline_context(opened), probe_of(opened))
-    rollout.approve_step(context, actor=actor(), reason=reason)
-    report = rollout.check_rollout(context)
+    with alerts_after(opened):
+        rollout.approve_step(context, actor=actor(), reason=reason)
+        report = rollout.check_rollout(context)
     if report is not None:
         _print(report, as_json=as_json)
 
@@ -162,7 +165,9 @@ def _event_row(state: RolloutState, event: RolloutEvent) -> list[object]:
 def _steer(act: str, reason: str, project: str | None, *, as_json: bool) -> None:
     opened = open_project(project)
     context = automation.rollout_context(pipeline_context(opened), probe_of(opened))
-    _print(rollout.steer(context, act, actor=actor(), reason=reason), as_json=as_json)
+    with alerts_after(opened):
+        steered = rollout.steer(context, act, actor=actor(), reason=reason)
+    _print(steered, as_json=as_json)
 
 
 def _find(opened: OpenedProject, number: int | None) -> RolloutState | None:
