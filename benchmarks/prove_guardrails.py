@@ -8,10 +8,8 @@ binomial test at 0.1 %) ends the program with exit code 1. `make prove` runs it.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
-from time import perf_counter
 from typing import Final
 
 import numpy as np
@@ -31,6 +29,7 @@ from simulations.guardrails import (
     true_gain,
     until_miscalibrated,
 )
+from simulations.proof_parts import mark, run_parts
 from simulations.sequential import Case, better_often, erring, overconfident, sure
 from touchline.statistics import RateGuardrail, RateMonitor, SampleRatio
 
@@ -68,7 +67,7 @@ def low_traffic(runs: int) -> bool:
             for run in range(runs)
         )
         text = f"  errors {rate:.0%} for 2 %, share {share:.0%}, {bursts:.0%} of looks in a burst: aborted"
-        holds &= _mark(text, hits, runs, promise=0.01)
+        holds &= mark(text, hits, runs, promise=0.01)
     naive = sum(
         naive_alarm(np.random.default_rng([_SEED, run]), minutes=1440, share=0.5, rate=0.02) for run in range(runs)
     )
@@ -119,7 +118,7 @@ def latency(runs: int) -> bool:
         requests = float(np.median([state.total.new.trials for state in states]))
         text = f"  {slower:.2f} times as slow ({share:.1%} above the limit)"
         if share <= 0.03:
-            holds &= _mark(f"{text}: harmful; harmless {safe / runs:.1%}", hits, runs, promise=0.01)
+            holds &= mark(f"{text}: harmful; harmless {safe / runs:.1%}", hits, runs, promise=0.01)
         else:
             print(f"{text}: harmful {hits / runs:.1%}, after {requests:.0f} answers (median)", flush=True)
     return holds
@@ -135,7 +134,7 @@ def miscalibration(runs: int) -> bool:
             for run in range(runs)
         ]
         safe = verdicts.count("harmless") / runs
-        holds &= _mark(f"  {name}: harmful; harmless {safe:.1%}", verdicts.count("harmful"), runs, promise=0.01)
+        holds &= mark(f"  {name}: harmful; harmless {safe:.1%}", verdicts.count("harmful"), runs, promise=0.01)
     for shift in (0.06, 0.1, 0.2):
         few = min(runs, 200)
         found = [until_miscalibrated(np.random.default_rng([_SEED + 4, run]), shift=shift) for run in range(few)]
@@ -154,7 +153,7 @@ def harmed(runs: int) -> bool:
         hits, missed = int(np.isfinite(at).sum()), sum(is_missed for _, is_missed in found)
         text = f"  {name} ({mean:+.4f}), interval missed {missed / runs:.1%}: rolled back"
         if name in _EQUAL:
-            holds &= _mark(text, hits, runs)
+            holds &= mark(text, hits, runs)
         else:
             late = np.quantile(at, 0.9, method="higher")
             print(f"{text:<74}{hits / runs:6.1%}   median {np.median(at):.0f}, 90 % within {late:.0f} outcomes")
@@ -174,17 +173,11 @@ def sample_ratio(runs: int) -> bool:
         <= 0.01
         for run in range(runs)
     )
-    return _mark("  50 % for 50 %, 30,000 units: found", hits, runs, promise=0.01) and holds
+    return mark("  50 % for 50 %, 30,000 units: found", hits, runs, promise=0.01) and holds
 
 
 def _monitor() -> RateMonitor:
     return RateMonitor.start(RateGuardrail(margin=0.01))
-
-
-def _mark(text: str, hits: int, runs: int, *, promise: float = 0.05) -> bool:
-    is_broken = binomtest(hits, runs, promise, alternative="greater").pvalue < _DOUBT
-    print(f"{text:<74}{hits / runs:6.1%}   at most {promise:.0%}: {'BROKEN' if is_broken else 'ok'}", flush=True)
-    return not is_broken
 
 
 PARTS: Final[dict[str, Callable[[int], bool]]] = {
@@ -197,19 +190,5 @@ PARTS: Final[dict[str, Callable[[int], bool]]] = {
 }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=["all", *PARTS], default="all", help="one part of the proof")
-    parser.add_argument("--runs", type=int, default=2000, help="simulations of each kind")
-    requested = parser.parse_args()
-    holds = True
-    for name, part in PARTS.items():
-        if requested.only in ("all", name):
-            began = perf_counter()
-            holds &= part(requested.runs)
-            print(f"   {name}: {perf_counter() - began:.0f} s\n", flush=True)
-    return 0 if holds else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_parts(__doc__, PARTS))

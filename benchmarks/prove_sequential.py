@@ -7,17 +7,16 @@ A promise that fails (by a one-sided binomial test at 0.1 %) ends the program wi
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import sqrt
-from time import perf_counter
 from typing import Final
 
 import numpy as np
 from scipy.stats import binomtest
 
+from simulations.proof_parts import mark, run_parts
 from simulations.sequential import Case, better_often, erring, overconfident, split, split_by_user, sure
 from simulations.sequential_rules import Decision, decisions, fixed_size
 from touchline.statistics import (
@@ -118,11 +117,11 @@ def day_check(runs: int) -> bool:
     hits = int(sum(is_allowed and run.verdict == "better" for is_allowed, run in zip(allowed, results, strict=True)))
     anyway = sum(run.verdict == "better" for run in results)
     print(f"Equal, days in common, match by match: check passes in {allowed.mean():.1%}, promoted {anyway / runs:.1%}")
-    holds = _mark("  promoted, of the runs with a passed check", hits, max(int(allowed.sum()), 1))
+    holds = mark("  promoted, of the runs with a passed check", hits, max(int(allowed.sum()), 1))
     ends = [_at_end_by_match(case, run) for run in range(runs)]
     robust, plain = (sum(verdict == "better" for verdict in each) for each in zip(*ends, strict=True))
     text = f"  at the end alone, error robust to days (else {plain / runs:.1%})"
-    return _mark(text, robust, runs, promise=0.01) & holds
+    return mark(text, robust, runs, promise=0.01) & holds
 
 
 def _at_end_by_match(case: Case, run: int) -> tuple[Verdict, Verdict]:
@@ -145,7 +144,7 @@ def splits(runs: int) -> bool:
             if name == "much better":
                 print(f"{label:<66}{hits / runs:6.1%}   {_median(states)}", flush=True)
             else:
-                holds &= _mark(label, hits, runs)
+                holds &= mark(label, hits, runs)
     return holds
 
 
@@ -164,7 +163,7 @@ def clustered_splits(runs: int) -> bool:
             if name == "much better":
                 print(f"{label:<66}{hits / runs:6.1%}   {_median([mean for mean, _ in pairs])}", flush=True)
             else:
-                holds &= _mark(label, hits, runs)
+                holds &= mark(label, hits, runs)
     return holds
 
 
@@ -254,12 +253,6 @@ def _alone(results: Sequence[Decision]) -> str:
     return "  ".join(f"{rule} {np.mean([getattr(run, rule) for run in results]):6.1%}" for rule in rules)
 
 
-def _mark(text: str, hits: int, runs: int, *, promise: float = 0.05) -> bool:
-    is_broken = binomtest(hits, runs, promise, alternative="greater").pvalue < _DOUBT
-    print(f"{text:<66}{hits / runs:6.1%}   at most {promise:.0%}: {'BROKEN' if is_broken else 'ok'}", flush=True)
-    return not is_broken
-
-
 PARTS: Final[dict[str, Callable[[int], bool]]] = {
     "found": found,
     "promoted": promoted,
@@ -271,19 +264,5 @@ PARTS: Final[dict[str, Callable[[int], bool]]] = {
 }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=["all", *PARTS], default="all", help="one part of the proof")
-    parser.add_argument("--runs", type=int, default=2000, help="simulations of each kind")
-    requested = parser.parse_args()
-    holds = True
-    for name, part in PARTS.items():
-        if requested.only in ("all", name):
-            began = perf_counter()
-            holds &= part(requested.runs)
-            print(f"   {name}: {perf_counter() - began:.0f} s\n", flush=True)
-    return 0 if holds else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_parts(__doc__, PARTS))
