@@ -21,9 +21,15 @@ def a_report(**changes: Any) -> dict[str, Any]:
         "metrics": [metric, accuracy],
         "incidents": [["2026-02-20", "2026-02-27", None]],
         "alarm_limit": 0.72,
-        "estimate": {"score": "log_loss", "value": 0.8, "low": 0.75, "high": 0.85, "note": "an estimate"},
+        "estimate": an_estimate(fit=0.001),
     }
     return {**report, **changes}
+
+
+def an_estimate(*, fit: float) -> dict[str, Any]:
+    """The class shares have changed; whether they explain the probabilities is a question of `fit`."""
+    prior = {"before": [0.5, 0.5], "now": [0.8, 0.2], "p_value": 1e-6, "fit": fit, "rows": 300}
+    return {"score": "log_loss", "value": 0.8, "low": 0.75, "high": 0.85, "note": "an estimate", "prior": prior}
 
 
 def by_signal(report: dict[str, Any]) -> dict[str, Observation]:
@@ -37,6 +43,11 @@ def test_an_open_loss_incident_is_wrong_since_its_onset_and_says_what_it_costs()
     assert loss.next_command == "touchline monitor cause -p shop"
     ended = a_report(state="stable", incidents=[["2026-02-20", "2026-02-27", "2026-02-28"]])
     assert by_signal(ended)["loss"].is_wrong is False
+
+
+def test_a_loss_that_new_class_shares_explain_names_the_command_that_mends_it() -> None:
+    loss = by_signal(a_report(estimate=an_estimate(fit=0.4)))["loss"]
+    assert loss.next_command == "touchline monitor recalibrate -p shop"
 
 
 def test_a_limit_on_a_metric_counts_only_beyond_chance() -> None:

@@ -22,6 +22,9 @@ from touchline.automation.promotion import roll_back as roll_back
 from touchline.automation.prune import PrunedKind as PrunedKind
 from touchline.automation.prune import find_prunable as find_prunable
 from touchline.automation.prune import prune_data as prune_data
+from touchline.automation.recalibrate import Recalibrated as Recalibrated
+from touchline.automation.recalibrate import find_production_shift as find_production_shift
+from touchline.automation.recalibrate import recalibrate_production as recalibrate_production
 from touchline.automation.rollouts import Probe as Probe
 from touchline.automation.rollouts import begin_rollout as begin_rollout
 from touchline.automation.rollouts import check_running as check_running

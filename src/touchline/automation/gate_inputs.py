@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from touchline.automation.settled_rows import settled_rows_as_served
 from touchline.errors import NotComparable, failure_in_words
 from touchline.features import build_training_set, compute_view, read_training_set
 from touchline.ingest import read_snapshot
@@ -29,8 +30,14 @@ if TYPE_CHECKING:
 
 
 def gate_inputs(context: PipelineContext, version: ModelVersion, training_set: TrainingSet | None = None) -> GateInputs:
-    """The declared gates, and Production's predictions by its recipe or release on the version's own training set."""
+    """The declared gates, and Production's predictions by its recipe or release on the version's own training set.
+
+    A recalibrated version is compared on the settled predictions since the shift instead.
+    """
     families = declared_families(context.project.training)
+    if version.recalibrates is not None:
+        as_served = settled_rows_as_served(context.project, context.stores, version)
+        return GateInputs(context.project.gates, None, lambda _: families, as_served)
     material = material_of(context, version) if training_set is None else _material(context, training_set)
     gates = context.project.gates
     if material is None:

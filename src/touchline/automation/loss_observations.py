@@ -8,6 +8,7 @@ from typing import Any
 
 from touchline.alerts import Observation
 from touchline.alerts.signals import SIGNALS
+from touchline.statistics import PriorShift
 from touchline.training import LOWER_IS_BETTER
 
 
@@ -72,8 +73,13 @@ def _observation(project: str, signal: str, report: Mapping[str, Any], **facts: 
     if measured is not None and tested is not None:
         cost = f"{report['score']} {measured - tested:+.4g} a prediction against the test window"
     facts["since"] = facts.get("since") or datetime.fromisoformat(report["at"])
-    next_command = f"touchline monitor cause -p {project}"
+    next_command = f"touchline monitor {'recalibrate' if _is_prior_shift(report) else 'cause'} -p {project}"
     return Observation(signal, cost=cost, next_command=next_command, cause="loss", **facts)
+
+
+def _is_prior_shift(report: Mapping[str, Any]) -> bool:
+    estimate = report["estimate"]
+    return estimate is not None and PriorShift(**estimate["prior"]).is_shift()
 
 
 def _day(text: str) -> datetime:

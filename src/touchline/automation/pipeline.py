@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -197,14 +197,4 @@ def _promote(
     except GateFailed as refusal:
         return _Outcome(refusal=refusal)
     followed = follow_promotion(context, promotion.promoted, actor=decision.actor)
-    return _Outcome(_joined(promotion, followed.promotion), rollout=followed.message)
-
-
-def _joined(first: Promotion, second: Promotion | None) -> Promotion:
-    """Two moves of one version as one promotion, with the report of its gates."""
-    if second is None:
-        return first
-    promoted = replace(
-        second.promoted, changes=(*first.promoted.changes, *second.promoted.changes), report=first.promoted.report
-    )
-    return Promotion(promoted, (*first.dropped, *second.dropped), second.cleanup_failure)
+    return _Outcome(promotion.followed_by(followed.promotion), rollout=followed.message)

@@ -46,7 +46,7 @@ def explain_production_loss(project: Project, stores: Registry) -> CauseReport:
         now=stores.clock.now(),
     )
     settled = mature.at(mature.has_label)
-    onset = _onset(project, stores, production)
+    onset = open_incident_onset(project, stores, production)
     first = _day(onset) if onset else settled.days.max(initial=0) - _RECENT_DAYS
     before, since = settled.at(settled.days < first), settled.at(settled.days >= first)
     test = test_rows(project, stores, production)
@@ -70,7 +70,7 @@ def _too_few(rows: int) -> str:
     return f"{rows} of {_LEAST_ROWS} mature predictions with an outcome are there; wait for more."
 
 
-def _onset(project: Project, stores: Registry, production: ProductionRelease) -> str | None:
+def open_incident_onset(project: Project, stores: Registry, production: ProductionRelease) -> str | None:
     """The onset of the incident that the last performance check found open."""
     for verdict in PerformanceReports(stores.database, project.name).newest(1):
         incidents = verdict["incidents"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from touchline.automation.gate_inputs import gate_inputs
@@ -40,6 +40,14 @@ class Promotion:
     promoted: Promoted
     dropped: tuple[FeatureVersion, ...] = ()
     cleanup_failure: str | None = None
+
+    def followed_by(self, second: Promotion | None) -> Promotion:
+        """Two moves of one version as one promotion, with the report of its gates."""
+        if second is None:
+            return self
+        changes = (*self.promoted.changes, *second.promoted.changes)
+        promoted = replace(second.promoted, changes=changes, report=self.promoted.report)
+        return Promotion(promoted, (*self.dropped, *second.dropped), second.cleanup_failure)
 
 
 def promote_version(

@@ -29,8 +29,8 @@
         GateFailed, HistoryMoved, InvalidObjectKey, InvalidSample, LabelsAllEqual, LabelsUnusable,
         LeakageFound, LeaseHeld, LeaseLost, ModelDamaged, ModelMismatch, NoCandidateWorked, NotComparable,
         NotEvaluated, NotReproducible, NothingInProduction, NothingVaries, ObjectNotFound, OneClassOnly,
-        PortTaken, ProbeFailed, ProcessFailed, ProfileMismatch, ProviderFailed, ReleaseNotFound,
-        ReleaseTampered, RolloutConflict, ServerRefused, ServerUnreachable, SourceFileEmpty,
+        PortTaken, ProbeFailed, ProcessFailed, ProfileMismatch, ProviderFailed, RecalibrationRefused,
+        ReleaseNotFound, ReleaseTampered, RolloutConflict, ServerRefused, ServerUnreachable, SourceFileEmpty,
         SourceFileMissing, SourceFileUnreadable, StageConflict, StoredFileDamaged, TooFewClusters,
         TooFewExamples, TrackingMismatch, TrackingUnavailable, WebhookUnverified, WorkerLost
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from touchline.errors.base import TouchlineError, UsageError, nearest
 
-__all__ = ["DriftColumnUnknown", "InvalidSample", "ProfileMismatch", "TooFewClusters"]
+__all__ = ["DriftColumnUnknown", "InvalidSample", "ProfileMismatch", "RecalibrationRefused", "TooFewClusters"]
 
 
 class InvalidSample(TouchlineError):
@@ -26,6 +26,14 @@ class TooFewClusters(TouchlineError):
             f"{actual} clusters (such as match days) are too few to compare two models: {needed} are needed. "
             f"Wait for {self.missing} more, or evaluate on a longer test window."
         )
+
+
+class RecalibrationRefused(TouchlineError):
+    """New class shares do not explain what changed, or cannot be estimated."""
+
+    def __init__(self, project: str, version: int, reason: str, step: str) -> None:
+        self.project, self.version, self.reason = project, version, reason
+        super().__init__(f"{project} version {version} was not recalibrated: {reason}. {step}")
 
 
 class DriftColumnUnknown(UsageError):

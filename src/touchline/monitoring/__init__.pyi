@@ -33,6 +33,8 @@ from touchline.monitoring.performance_reports import PerformanceReports as Perfo
 from touchline.monitoring.release_drift import check_release_drift as check_release_drift
 from touchline.monitoring.report_page import MonitoringReport as MonitoringReport
 from touchline.monitoring.report_page import monitoring_page as monitoring_page
+from touchline.monitoring.share_shift import ShareShift as ShareShift
+from touchline.monitoring.share_shift import find_share_shift as find_share_shift
 from touchline.monitoring.spec import Drift as Drift
 from touchline.monitoring.spec import Monitoring as Monitoring
 from touchline.monitoring.spec import Performance as Performance

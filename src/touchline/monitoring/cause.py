@@ -87,7 +87,14 @@ class CauseReport:
         first = self.causes[0]
         more = ", then ".join(f"{cause.kind} {cause.name} ({cause.share:.0%})" for cause in self.causes[1:3])
         rest = f" Then {more}." if more else ""
-        return f"{change}{since}; {first.kind} {first.name} explains {first.share:.0%} of it ({first.detail}).{rest}"
+        step = " To recalibrate for new class shares: touchline monitor recalibrate." if self.names_class_shares else ""
+        explained = f"{first.kind} {first.name} explains {first.share:.0%} of it ({first.detail})"
+        return f"{change}{since}; {explained}.{rest}{step}"
+
+    @property
+    def names_class_shares(self) -> bool:
+        """Whether new class shares are among the causes that the sentence names."""
+        return any(cause.kind == "class shares" for cause in self.causes[:3])
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "message": self.message}

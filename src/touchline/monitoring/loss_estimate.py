@@ -84,11 +84,7 @@ def estimate_loss(score: str, reference: LabelledSample, current: OpenSample, *,
     rows are weighted by the density ratio, if open rows can be told from them.
     """
     even = np.ones(len(reference.labels))
-    calibrate = _calibrator(reference, even)
-    effect = _design_effect(score, reference, calibrate)
-    prior = estimate_prior_shift(
-        calibrate(current.probabilities), calibrate(reference.probabilities), reference.labels, design_effect=effect
-    )
+    prior, effect = prior_shift_between(score, reference, current)
     shift = _row_shift(reference, current, seed)
     is_weighted = shift.p_value <= _SHIFT_ALPHA and not prior.is_shift()
     method = _Method(score, shift.weights if is_weighted else even, prior if prior.is_shift() else None)
@@ -108,6 +104,20 @@ def estimate_loss(score: str, reference: LabelledSample, current: OpenSample, *,
         effective_rows=shift.effective_rows if is_weighted else float(len(even)),
         prior=prior,
     )
+
+
+def prior_shift_between(score: str, reference: LabelledSample, current: OpenSample) -> tuple[PriorShift, float]:
+    """The class shares of the labelled rows and of the current ones, and by how much clusters raise variances."""
+    calibrate = _calibrator(reference, np.ones(len(reference.labels)))
+    effect = _design_effect(score, reference, calibrate)
+    calibrated = calibrate(current.probabilities), calibrate(reference.probabilities)
+    return estimate_prior_shift(*calibrated, reference.labels, design_effect=effect), effect
+
+
+def calibrated_loss(score: str, sample: LabelledSample) -> float:
+    """The mean loss of the probabilities once they are calibrated on these rows: how well they tell classes apart."""
+    calibrate = _calibrator(sample, np.ones(len(sample.labels)))
+    return float(loss_rows(score, sample.labels, calibrate(sample.probabilities)).mean())
 
 
 @dataclass(frozen=True, eq=False)

@@ -136,8 +136,8 @@ def with_estimate(verdict: PerformanceVerdict, estimate: LossEstimate) -> Perfor
         )
         notes = (
             *notes,
-            f"Prior shift: the shares of the classes changed ({shares}) and explain the new probabilities. Calibrating "
-            "for the new shares mends it; a new training is not needed.",
+            f"Prior shift: the shares of the classes changed ({shares}) and explain the new probabilities. "
+            "Recalibrating for the new shares mends it: touchline monitor recalibrate. A new training is not needed.",
         )
     return replace(verdict, estimate=estimate, notes=notes, message=f"{verdict.message} {estimate.message}")
 

@@ -25,6 +25,9 @@ from touchline.registry.gates.promote import Promoted as Promoted
 from touchline.registry.gates.promote import mirror as mirror
 from touchline.registry.gates.promote import promote as promote
 from touchline.registry.gates.promote import rollback as rollback
+from touchline.registry.gates.recalibration import Recalibration as Recalibration
+from touchline.registry.gates.recalibration import read_recalibration as read_recalibration
+from touchline.registry.gates.recalibration import record_recalibration as record_recalibration
 from touchline.registry.gates.references import ComparedPredictions as ComparedPredictions
 from touchline.registry.gates.references import Refit as Refit
 from touchline.registry.gates.references import compared_predictions as compared_predictions

@@ -24,6 +24,7 @@ from touchline.training.evaluation.evaluate import metrics_with_intervals as met
 from touchline.training.evaluation.explanation import ColumnContributions as ColumnContributions
 from touchline.training.evaluation.explanation import explain as explain
 from touchline.training.fitting.blend import find_family as find_family
+from touchline.training.fitting.class_shares import ClassShares as ClassShares
 from touchline.training.fitting.conformal import PredictionInterval as PredictionInterval
 from touchline.training.fitting.model import Model as Model
 from touchline.training.fitting.recipe import Recipe as Recipe

@@ -8,16 +8,18 @@ from typing import Annotated
 import typer
 
 from touchline import automation, monitoring
-from touchline.cli.opening import JsonOption, ProjectOption, open_project
+from touchline.cli.commands.promote import print_promotion
+from touchline.cli.opening import JsonOption, ProjectOption, actor, open_project, pipeline_context
 from touchline.cli.output import print_json, print_table
 from touchline.cli.processes.alerting import alerts_after
+from touchline.contracts.instants import parse_instant_or_day
 
 group = typer.Typer(help="Checks of the model in Production.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     app.add_typer(group, name="monitor")
-    for command in (drift, performance, cause, report):
+    for command in (drift, performance, cause, recalibrate, report):
         group.command()(command)
 
 
@@ -86,6 +88,49 @@ def cause(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     if found.causes:
         rows = ([one.kind, one.name, f"{one.share:.0%}", one.detail] for one in found.causes)
         print_table("", ["kind", "name", "share explained", "detail"], rows)
+
+
+def recalibrate(
+    since: Annotated[
+        str | None, typer.Option("--since", help="First day of the new class shares; default: the onset of the loss.")
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Register the new version and promote it; needs --reason.")] = (
+        False
+    ),
+    reason: Annotated[str, typer.Option("--reason", help="Reason, for the journal.")] = "",
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Recalibrate Production for new class shares.
+
+    Without --apply it shows the shares that explain the newest predictions, and changes nothing. With --apply the same
+    model under these shares becomes a version of its own; it passes the gates and goes live as a refresh does.
+
+    Exit code 3 when a gate refuses the version.
+
+    Example: touchline monitor recalibrate -p football --apply --reason "fewer home wins without spectators"
+    """
+    opened = open_project(project)
+    first = None if since is None else parse_instant_or_day(since).date()
+    if not apply:
+        shift = automation.find_production_shift(opened.project, opened.stores, since=first)
+        print_json(shift.to_json()) if as_json else _print_shift(opened.name, shift)
+        return
+    with alerts_after(opened):
+        done = automation.recalibrate_production(pipeline_context(opened), actor=actor(), reason=reason, since=first)
+    if not as_json:
+        typer.echo(f"{opened.name}: {done.shift.message}")
+    print_promotion(done.promotion, as_json=as_json)
+    if done.message:
+        typer.echo(done.message, err=True)
+
+
+def _print_shift(name: str, shift: monitoring.ShareShift) -> None:
+    typer.echo(f"{name}: {shift.message}")
+    if shift.refusal is not None:
+        typer.echo(f"Recalibrating would be refused: {shift.refusal}.")
+        return
+    typer.echo(f"To do it: touchline monitor recalibrate -p {name} --since {shift.since_on} --apply --reason '...'")
 
 
 def report(

@@ -91,6 +91,7 @@ class Evidence:
     dependence: Dependence = "serial"
     threshold: float = 0.5
     refresh: RefreshEvidence | None = None
+    is_recalibration: bool = False
     changes: tuple[str, ...] = ()
 
     @property

@@ -24,11 +24,14 @@ def check_gates(gates: Sequence[Gate], evidence: Evidence) -> GateReport:
     """Run every gate, also after one has failed.
 
     For a refresh, a gate that improves on Production asks for no evidence of harm instead, and predictions near
-    Production's are a gate of their own.
+    Production's are a gate of their own. A recalibration moves predictions by design: it is checked for harm on settled
+    rows, whether a gate is declared for it or not.
     """
-    results = [check_gate(gate, evidence) for gate in gates]
     compared = [gate for gate in gates if gate.kind == "improves" and gate.over == "production"]
-    if compared and evidence.refresh is not None:
+    if evidence.is_recalibration and not compared:
+        gates = [*gates, Gate.improves("log_loss")]
+    results = [check_gate(gate, evidence) for gate in gates]
+    if compared and evidence.refresh is not None and not evidence.is_recalibration:
         results.append(check_difference(compared, evidence, evidence.refresh))
     return GateReport(tuple(results))
 

@@ -65,7 +65,7 @@ def gather_evidence(
     """
     frame = read_predictions(registry, version)
     compares = any(gate.kind == "improves" for gate in gates)
-    against = any(gate.kind == "improves" and gate.over == "production" for gate in gates)
+    against = version.is_recalibration or any(gate.kind == "improves" and gate.over == "production" for gate in gates)
     classes = version.classes
     compared = _compared(registry, version, production, frame, references if against else None)
     return Evidence(
@@ -78,6 +78,7 @@ def gather_evidence(
         production=compared.production,
         not_comparable=compared.not_comparable,
         refresh=compared.refresh,
+        is_recalibration=version.is_recalibration,
         changes=compared.changes,
         baseline=ReferenceModel("the constant baseline", prediction_matrix(frame, classes, "constant_")),
         named=_named(frame, classes, gates),

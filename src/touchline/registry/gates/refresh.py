@@ -62,6 +62,12 @@ def check_harm(gate: Gate, evidence: Evidence, refresh: RefreshEvidence) -> Gate
     margin = _margin(gate, float(theirs.mean()) if len(theirs) else 0.0)
     name = f"{gate.metric} of a refresh is not shown worse than Production's by more than {margin:.4g}"
     alpha = 1 - (gate.confidence or 0.95)
+    if not refresh.rows:
+        message = (
+            f"{gate.metric} is not shown worse than that of {reference.name} as served: there are no "
+            f"{evidence.rows_name} with an outcome that neither has learned from"
+        )
+        return GateResult(name, "refresh", True, message, allowed=margin, clusters=0, rows=0)
     try:
         # Whether Production with the margin added to its losses is surely better.
         measured = paired_comparison(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from touchline.features import TrainingSet
 from touchline.registry.gates.stored_predictions import labels_and_predictions, read_predictions, read_recipe
 from touchline.registry.journal.versions import ModelVersion, Registry
 from touchline.registry.release.manifest import ReleaseManifest
-from touchline.training import Family, Recipe, Task, Training, refit_on, split_again
+from touchline.training import ClassShares, Family, Recipe, Task, Training, refit_on, split_again
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ def reproduce(registry: Registry, version: ModelVersion, material: Material) -> 
     after = before.select("example_id").join(after, on="example_id", how="left", maintain_order="left")
     _, old = labels_and_predictions(before, version.classes)
     new = after.select(_names(version)).to_numpy()
+    if (shares := _class_shares(registry, version)) is not None:
+        new = shares.transform(new)
     apart = np.abs(old - new)
     return Reproduced(
         version=version,
@@ -70,6 +73,12 @@ def reproduce(registry: Registry, version: ModelVersion, material: Material) -> 
         gap=float(np.nanmax(apart)) if len(apart) else 0.0,
         changed=_changed(registry, version, material),
     )
+
+
+def _class_shares(registry: Registry, version: ModelVersion) -> ClassShares | None:
+    """The shares that a recalibrated version was corrected for, after its fit."""
+    record = json.loads(registry.objects.read(f"{version.object_key}/model/model.json"))
+    return ClassShares.from_json(record["shares"]) if record.get("shares") else None
 
 
 def _names(version: ModelVersion) -> list[str]:

@@ -48,7 +48,11 @@ class MetricValue:
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """One registered version and where it stands."""
+    """One registered version and where it stands.
+
+    `recalibrates` is the version whose model this one is, for other class shares; `created_at` is then that of its
+    training.
+    """
 
     project: str
     version: int
@@ -69,8 +73,13 @@ class ModelVersion:
     test_from: datetime | None = None
     test_to: datetime | None = None
     ticket: str | None = None
+    recalibrates: int | None = None
     stage: Stage = "None"
     release_id: str | None = None
+
+    @property
+    def is_recalibration(self) -> bool:
+        return self.recalibrates is not None
 
 
 def read_versions(registry: Registry, project: str) -> list[ModelVersion]:

@@ -146,8 +146,10 @@ def write_files(trained: Trained, folder: Path) -> RunDocuments:
     files = {f"code/{path}": data for path, data in code.items()}
     examples = StoredExamples(result.self_test.vectors, result.self_test.outputs, _transform_inputs(trained))
     files |= {f"{TRANSFORMS}/{name}.py": source for name, source in _portable_modules(trained, manifest, examples)}
-    files["profile.npz"] = _npz(**trained.result.profile.to_arrays())
-    files["examples.npz"] = _npz(vectors=examples.vectors, outputs=examples.outputs, **store_inputs(examples.inputs))
+    files["profile.npz"] = npz_bytes(**trained.result.profile.to_arrays())
+    files["examples.npz"] = npz_bytes(
+        vectors=examples.vectors, outputs=examples.outputs, **store_inputs(examples.inputs)
+    )
     files["examples.parquet"] = _examples(trained)
     files["contract.schema.json"] = to_json(request_schema(trained.project, trained.task, result.model.columns))
     files["lineage.json"] = to_json({**trained.training_set.lineage, "training_set": trained.training_set.hash})
@@ -155,7 +157,7 @@ def write_files(trained: Trained, folder: Path) -> RunDocuments:
     files["recipe.json"] = to_json(result.recipe.to_json())
     documents = RunDocuments(manifest, evaluation_record(result), _card_files(trained, manifest))
     files["evaluation.json"] = to_json(documents.evaluation)
-    files["predictions.parquet"] = _parquet(predictions_record(trained))
+    files["predictions.parquet"] = parquet_bytes(predictions_record(trained))
     files |= documents.card
     for path, data in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -291,7 +293,7 @@ def _examples(trained: Trained) -> bytes:
     model, self_test = trained.result.model, trained.result.self_test
     rows = pl.DataFrame(decode(model.columns, self_test.vectors), infer_schema_length=None)
     outputs = [pl.Series(f"output_{name}", self_test.outputs[:, place]) for place, name in enumerate(model.outputs)]
-    return _parquet(rows.with_columns(outputs))
+    return parquet_bytes(rows.with_columns(outputs))
 
 
 def _card_files(trained: Trained, manifest: ReleaseManifest) -> dict[str, bytes]:
@@ -326,13 +328,13 @@ def to_json(document: Any) -> bytes:
     ).encode()
 
 
-def _npz(**arrays: np.ndarray[Any, Any]) -> bytes:
+def npz_bytes(**arrays: np.ndarray[Any, Any]) -> bytes:
     buffer = BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 
-def _parquet(frame: pl.DataFrame) -> bytes:
+def parquet_bytes(frame: pl.DataFrame) -> bytes:
     buffer = BytesIO()
     frame.write_parquet(buffer, statistics=False)
     return buffer.getvalue()

@@ -194,7 +194,7 @@ class Tracking:
 
     def _new_run(self, experiment: str, run: RunLog) -> str:
         started_at = run.ended_at_ms - int(run.seconds * 1000)
-        tags = {**run.tags, **_SOURCE_TAGS, KEY_TAG: run.key, "mlflow.note.content": run.description}
+        tags = {**_SOURCE_TAGS, **run.tags, KEY_TAG: run.key, "mlflow.note.content": run.description}
         run_id = str(
             self.client.create_run(experiment, start_time=started_at, tags=tags, run_name=run.name).info.run_id
         )

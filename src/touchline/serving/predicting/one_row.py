@@ -37,7 +37,7 @@ def row_scorer(model: Scores, *, may_be_infinite: bool) -> ScoreRow:
 
 
 def _prepared(model: Model, predict_row: ScoreRow, *, may_be_infinite: bool) -> ScoreRow:
-    preparation, calibrator = model.preparation, model.calibrator
+    preparation = model.preparation
     unpack = Struct(f"<{len(model.columns)}d").unpack
 
     def by_row(row: bytes) -> list[float]:
@@ -55,14 +55,14 @@ def _prepared(model: Model, predict_row: ScoreRow, *, may_be_infinite: bool) -> 
     scorer: ScoreRow = by_prepared_row
     if preparation.keeps_finite_rows:
         scorer = by_finite_row if may_be_infinite else by_row
-    if calibrator.method == "none":
+    if not model.is_corrected:
         return scorer
 
-    def by_calibrated_row(row: bytes) -> list[float]:
-        outputs: list[float] = calibrator.transform(np.array([scorer(row)]))[0].tolist()
+    def by_corrected_row(row: bytes) -> list[float]:
+        outputs: list[float] = model.corrected(np.array([scorer(row)]))[0].tolist()
         return outputs
 
-    return by_calibrated_row
+    return by_corrected_row
 
 
 def _vectors(row: bytes) -> Vectors:

@@ -38,8 +38,10 @@ model_versions = Table(
     text("object_key"),
     instant("created_at"),
     text("ticket", null=True),
+    number("recalibrates", null=True),
     Index(None, "project", "run_id"),
 )
+"""`recalibrates` is the version whose model this one is, for other class shares."""
 
 version_metrics = Table(
     "version_metrics",

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from touchline.training.estimators.arrays import sigmoid, softmax, two_columns
 from touchline.training.estimators.lightgbm import Lightgbm
 from touchline.training.estimators.linear import Linear
-from touchline.training.fitting.calibration import Calibrator
 from touchline.training.fitting.model import Model
 
 Array = NDArray[np.float64]
@@ -66,7 +65,7 @@ def explain(model: Model, vectors: Array, background: Array, *, seed: int = 0) -
         contributions[:, origin] += by_matrix[:, place]
     if model.kind == "regression":
         return ColumnContributions(method, "output", columns, base, contributions)
-    slope, offset = _correction(model.calibrator)
+    slope, offset = _correction(model)
     return ColumnContributions(method, "score", columns, base * slope + offset, contributions * slope)
 
 
@@ -76,13 +75,16 @@ def has_exact_explanation(model: Model) -> bool:
     return isinstance(model.estimator, Lightgbm | Linear) and model.calibrator.method in corrections
 
 
-def _correction(calibrator: Calibrator) -> tuple[float, float]:
-    """The effect of a correction on the log-odds: a slope and an offset."""
+def _correction(model: Model) -> tuple[float, Array]:
+    """The effect of the corrections on the scores (log-odds where there are two classes): a slope and offsets."""
+    calibrator, shares = model.calibrator, model.shares
+    slope, offset = 1.0, 0.0
     if calibrator.method == "temperature":
-        return 1.0 / float(calibrator.arrays["temperature"][0]), 0.0
+        slope = 1.0 / float(calibrator.arrays["temperature"][0])
     if calibrator.method == "platt":
-        return float(calibrator.arrays["slopes"][0]), float(calibrator.arrays["offsets"][0])
-    return 1.0, 0.0
+        slope, offset = float(calibrator.arrays["slopes"][0]), float(calibrator.arrays["offsets"][0])
+    ratios = np.zeros(len(model.classes)) if shares is None else shares.log_ratios
+    return slope, offset + (ratios[1:] - ratios[0] if model.kind == "binary" else ratios)
 
 
 def _exact(model: Model, vectors: Array, background: Array) -> tuple[Literal["tree", "linear"], Array, Array]:

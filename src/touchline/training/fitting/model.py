@@ -1,4 +1,4 @@
-"""A model as it is served: preparation, estimator and calibrator, each a part of its own in a folder.
+"""A model as it is served: preparation, estimator, calibrator and class shares, each a part of its own in a folder.
 
 Restoring and predicting need NumPy and what the estimator's family says; no pickle anywhere.
 """
@@ -21,6 +21,7 @@ from touchline.training.estimators.arrays import read_arrays, write_arrays
 from touchline.training.estimators.base import Family, Fitted, Kind
 from touchline.training.fitting.blend import find_family
 from touchline.training.fitting.calibration import NO_CALIBRATION, Calibrator
+from touchline.training.fitting.class_shares import ClassShares
 from touchline.training.fitting.conformal import PredictionInterval
 from touchline.training.fitting.preparation import Preparation
 
@@ -32,7 +33,10 @@ _KINDS: tuple[Kind, ...] = ("binary", "multiclass", "regression")
 
 @dataclass(frozen=True)
 class Model:
-    """Vectors in, probabilities per class or values out; `interval` says how far a value may be off, where known."""
+    """Vectors in, probabilities per class or values out; `interval` says how far a value may be off, where known.
+
+    `shares` are given where the model was recalibrated for other class shares than those of its training.
+    """
 
     kind: Kind
     classes: tuple[str, ...]
@@ -43,6 +47,7 @@ class Model:
     calibrator: Calibrator = NO_CALIBRATION
     threshold: float = 0.5
     interval: PredictionInterval | None = None
+    shares: ClassShares | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -56,7 +61,17 @@ class Model:
                 f"a {self.family} model of {len(self.columns)} columns",
                 f"it was given vectors of shape {vectors.shape}",
             )
-        return self.calibrator.transform(self.estimator.predict(self.preparation.transform(vectors)))
+        return self.corrected(self.estimator.predict(self.preparation.transform(vectors)))
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether outputs of the estimator are corrected at all."""
+        return self.calibrator.method != "none" or self.shares is not None
+
+    def corrected(self, outputs: Array) -> Array:
+        """Outputs of the estimator [rows, outputs] as the model predicts them: calibrated, under its class shares."""
+        calibrated = self.calibrator.transform(outputs)
+        return calibrated if self.shares is None else self.shares.transform(calibrated)
 
     def export(self, folder: Path) -> None:
         """Write every part below `folder`, which is made."""
@@ -75,6 +90,7 @@ class Model:
                 "calibration": self.calibrator.method,
                 "threshold": self.threshold,
                 "interval": self.interval.to_json() if self.interval else None,
+                "shares": self.shares.to_json() if self.shares else None,
             },
         )
 
@@ -106,6 +122,7 @@ class Model:
             ),
             threshold=float(record["threshold"]),
             interval=PredictionInterval.from_json(record["interval"]) if record.get("interval") else None,
+            shares=ClassShares.from_json(record["shares"]) if record.get("shares") else None,
         )
 
 

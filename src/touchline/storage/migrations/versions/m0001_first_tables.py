@@ -200,10 +200,7 @@ sa.Table(
     _metadata,
     _text("project", key=True),
     _number("version", key=True),
-    _text("run_id"),
-    _text("name"),
-    _text("semantic_version"),
-    _text("training_set_hash"),
+    *(_text(name) for name in ("run_id", "name", "semantic_version", "training_set_hash")),
     _document("hashes"),
     _text("task"),
     _document("classes"),
@@ -215,6 +212,7 @@ sa.Table(
     _text("object_key"),
     _instant("created_at"),
     _text("ticket", null=True),
+    _number("recalibrates", null=True),
     sa.Index(None, "project", "run_id"),
 )
 sa.Table(
