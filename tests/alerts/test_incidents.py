@@ -49,6 +49,14 @@ def test_a_message_says_what_since_when_how_sure_its_cost_and_the_next_command(s
         assert part in message.text
 
 
+def test_a_message_tells_what_happened_upstream_until_the_incident_is_resolved(shop: Shop) -> None:
+    report_state(shop.alerting, stale(facts=("2026-02-19 06:00: source visits: 12 of 80 rows went to quarantine",)))
+    report_state(shop.alerting, Observation.well("stale_data", "visits"))
+    opened, resolved = shop.messages()
+    assert "Upstream: 2026-02-19 06:00: source visits: 12 of 80 rows went to quarantine" in opened.text
+    assert "Upstream" not in resolved.text
+
+
 def test_it_resolves_by_itself_and_says_so_in_the_same_thread(shop: Shop) -> None:
     report_state(shop.alerting, stale())
     shop.clock.pass_by(hours=3)

@@ -22,6 +22,7 @@ def a_report(**changes: Any) -> dict[str, Any]:
         "incidents": [["2026-02-20", "2026-02-27", None]],
         "alarm_limit": 0.72,
         "estimate": an_estimate(fit=0.001),
+        "facts": ["2026-02-19 06:00: source visits: the ingest ended as 'failed'"],
     }
     return {**report, **changes}
 
@@ -41,6 +42,7 @@ def test_an_open_loss_incident_is_wrong_since_its_onset_and_says_what_it_costs()
     assert (loss.is_wrong, loss.since) == (True, datetime(2026, 2, 20, tzinfo=UTC))
     assert loss.cost == "log_loss +0.15 a prediction against the test window"
     assert loss.next_command == "touchline monitor cause -p shop"
+    assert loss.facts == ("2026-02-19 06:00: source visits: the ingest ended as 'failed'",)
     ended = a_report(state="stable", incidents=[["2026-02-20", "2026-02-27", "2026-02-28"]])
     assert by_signal(ended)["loss"].is_wrong is False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -29,6 +29,7 @@ class Account:
     certainty: str
     cost: str
     next_command: str
+    facts: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, observation: Observation) -> Account:
@@ -39,6 +40,7 @@ class Account:
             certainty=observation.certainty,
             cost=observation.cost,
             next_command=observation.next_command,
+            facts=observation.facts,
         )
 
 
@@ -207,9 +209,13 @@ def _signal(incident: Incident, key: tuple[str, str]) -> ColumnElement[bool]:
 
 def _signal_of(row: RowMapping) -> IncidentSignal:
     values = {name: value for name, value in row.items() if name != "incident_id"}
-    return IncidentSignal(**cast(Any, {**values, "account": Account(**row["account"])}))
+    return IncidentSignal(**cast(Any, {**values, "account": _account(row["account"])}))
 
 
 def _sorted(signals: Sequence[IncidentSignal] | Any) -> tuple[IncidentSignal, ...]:
     order = sorted(signals, key=lambda one: (-severity_rank(one.severity), one.wrong_since, one.signal, one.subject))
     return tuple(order)
+
+
+def _account(document: Mapping[str, Any]) -> Account:
+    return Account(**{**document, "facts": tuple(document.get("facts", ()))})

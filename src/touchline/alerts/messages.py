@@ -67,6 +67,7 @@ def _lines(incident: Incident, kind: MessageKind, now: datetime) -> list[str]:
     lines.append(f"Since: {_since(incident, kind, account.since, now)}")
     for label, text in (("How sure", account.certainty), ("Cost", account.cost)):
         lines.append(f"{label}: {text or 'not measured'}")
+    lines += [f"Upstream: {fact}" for fact in account.facts if kind != "resolved"]
     if kind == "resolved":
         lines.append("Next: nothing; all signals of this incident are well again")
     elif account.next_command:

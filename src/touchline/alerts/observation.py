@@ -13,7 +13,7 @@ class Observation:
     `is_wrong` decides about a state; of a number it may be None, and the rule's limit decides from `value`. A `value`
     of None was not measured. `cause` groups: signals with one cause are one incident; empty, each subject of a signal
     is a cause. `happened`, `certainty` (how sure, with numbers), `cost` and `next_command` go into the message as they
-    are; `since` is the onset, in project time.
+    are, as do `facts` of what happened upstream; `since` is the onset, in project time.
     """
 
     signal: str
@@ -27,6 +27,7 @@ class Observation:
     next_command: str = ""
     cause: str = ""
     columns: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
 
     @property
     def cause_key(self) -> str:

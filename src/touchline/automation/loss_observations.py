@@ -29,6 +29,7 @@ def loss_observations(project: str, report: Mapping[str, Any]) -> Iterator[Obser
         since=_day(incident[0]) if incident else None,
         happened=report["message"],
         certainty="sequential test over days; at most one false alarm a year is expected",
+        facts=tuple(report["facts"]),
     )
     for metric in report["metrics"]:
         if metric["name"] in SIGNALS:
@@ -62,6 +63,7 @@ def _estimate(project: str, report: Mapping[str, Any], estimate: Mapping[str, An
         happened=f"the estimated {estimate['score']} of predictions without outcome is {estimate['value']:.4g}, above "
         f"the limit of {limit:.4g}",
         certainty=f"{low:.4g} to {estimate['high']:.4g}; {estimate['note']}",
+        facts=tuple(report["facts"]),
     )
 
 

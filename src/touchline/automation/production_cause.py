@@ -1,25 +1,35 @@
-"""The cause of a risen loss of the release in Production: its mature rows before and since the onset."""
+"""The cause of a risen loss of the release in Production: its rows before and since the onset, and upstream facts."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import date
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from touchline.automation.production_release import ProductionRelease, live_rows, open_production, test_rows
+from touchline.automation.production_release import (
+    ProductionRelease,
+    TestRows,
+    first_risen_day,
+    live_rows,
+    open_production,
+    test_rows,
+)
+from touchline.automation.upstream_facts import upstream_facts
 from touchline.monitoring import (
     CauseModel,
     CauseReport,
     DriftReports,
+    LabelledSample,
     LiveRows,
     LossWindow,
+    OpenSample,
     PerformanceReports,
     explain_loss,
     mature_rows,
 )
+from touchline.monitoring.loss_estimate import LEAST_ROWS, expected_classes
 from touchline.registry import Releases, declared_families
 from touchline.statistics import CategoryColumn
 
@@ -29,41 +39,65 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 _LEAST_ROWS = 100
-# Without an open incident, the newest days are compared with all before.
-_RECENT_DAYS = 30
 
 
 def explain_production_loss(project: Project, stores: Registry) -> CauseReport:
     """Explain the loss since the onset of the open incident (of the last 30 days where none is open).
 
-    It is compared with the mature rows before; where these are few, with the test rows in the profile's sample. Facts
-    of the last drift check stand beside the causes.
+    It is compared with the mature rows before; where these are few, with the test rows in the profile's sample. While
+    few rows since then have an outcome, the loss that is explained is the expected one. Upstream facts stand beside.
     """
     production = open_production(project, stores)
-    mature, _ = mature_rows(
-        live_rows(project, stores, production),
-        share=project.monitoring.performance.mature_share,
-        now=stores.clock.now(),
-    )
+    live, test = live_rows(project, stores, production), test_rows(project, stores, production)
+    share = project.monitoring.performance.mature_share
+    mature, _ = mature_rows(live, share=share, now=stores.clock.now())
     settled = mature.at(mature.has_label)
     onset = open_incident_onset(project, stores, production)
-    first = _day(onset) if onset else settled.days.max(initial=0) - _RECENT_DAYS
-    before, since = settled.at(settled.days < first), settled.at(settled.days >= first)
-    test = test_rows(project, stores, production)
-    score = test.window.score
-    if len(since) < _LEAST_ROWS:
-        return CauseReport(score, float("nan"), float("nan"), (), onset, (_too_few(len(since)),))
-    model, facts = _model(project, stores, production, score)
+    newest = settled if len(settled) >= _LEAST_ROWS else live
+    first = first_risen_day(newest, onset)
+    windows = _windows(production, test, live, settled, first)
+    facts = upstream_facts(project, stores, production, onset_on=onset)
+    if isinstance(windows, str):
+        score = test.window.score
+        return CauseReport(score, float("nan"), float("nan"), (), onset, (windows, *facts))
+    report = explain_loss(windows.before, windows.since, _model(project, stores, production, test.window.score))
+    return replace(report, onset_on=onset, facts=facts, is_estimated=windows.is_estimated)
+
+
+@dataclass(frozen=True, eq=False)
+class _Windows:
+    before: LossWindow
+    since: LossWindow
+    is_estimated: bool
+
+
+def _windows(
+    production: ProductionRelease, test: TestRows, live: LiveRows, settled: LiveRows, first: int
+) -> _Windows | str:
+    """The rows before and since the first day; what is missing, in words, where they are too few."""
     classes = production.release.read_manifest().classes
+    before, since = settled.at(settled.days < first), settled.at(settled.days >= first)
     reference = _window(before, classes)
     places = production.profile.sample_places
     if len(before) < _LEAST_ROWS and len(places) and production.profile.rows == len(test.labels):
         vectors = np.ascontiguousarray(production.profile.sample[:, : len(production.profile.features)])
         reference = LossWindow(vectors, test.predictions[places], _observed(test.labels[places], classes))
     if len(reference.vectors) < _LEAST_ROWS:
-        return CauseReport(score, float("nan"), float("nan"), (), onset, (_too_few(len(before)),))
-    report = explain_loss(reference, _window(since, classes), model)
-    return replace(report, onset_on=onset, facts=facts)
+        return _too_few(len(before))
+    if len(since) >= _LEAST_ROWS:
+        return _Windows(reference, _window(since, classes), False)
+    newest = live.at(live.days >= first)
+    if not classes or len(newest) < _LEAST_ROWS or len(test.labels) < LEAST_ROWS:
+        return _too_few(len(since))
+    labelled = LabelledSample(
+        np.vstack([test.predictions, before.predictions]),
+        np.concatenate([test.labels, before.labels]),
+        np.concatenate([test.window.days, before.days]),
+    )
+    expected = expected_classes(test.window.score, labelled, OpenSample(newest.predictions, newest.days))
+    known = newest.has_label
+    expected[known] = _observed(newest.labels[known], classes)
+    return _Windows(reference, LossWindow(newest.vectors, newest.predictions, expected), True)
 
 
 def _too_few(rows: int) -> str:
@@ -79,10 +113,6 @@ def open_incident_onset(project: Project, stores: Registry, production: Producti
     return None
 
 
-def _day(text: str) -> int:
-    return (date.fromisoformat(text) - date(1970, 1, 1)).days
-
-
 def _observed(labels: Array, classes: tuple[str, ...]) -> Array:
     return np.eye(len(classes))[labels.astype(np.int64)] if classes else labels[:, None]
 
@@ -91,9 +121,7 @@ def _window(rows: LiveRows, classes: tuple[str, ...]) -> LossWindow:
     return LossWindow(rows.vectors, rows.predictions, _observed(rows.labels, classes))
 
 
-def _model(
-    project: Project, stores: Registry, production: ProductionRelease, score: str
-) -> tuple[CauseModel, tuple[str, ...]]:
+def _model(project: Project, stores: Registry, production: ProductionRelease, score: str) -> CauseModel:
     families = declared_families(project.training)
     release = Releases(stores, lambda _: families).open(production.release.id)
     features = production.profile.features
@@ -103,7 +131,7 @@ def _model(
     }
     verdicts = DriftReports(stores.database, project.name).newest_with_enough_rows(production.release.id, 1)
     columns = verdicts[0].columns if verdicts else ()
-    model = CauseModel(
+    return CauseModel(
         score=score,
         columns=[column.name for column in features],
         predict=release.model.predict,
@@ -111,4 +139,3 @@ def _model(
         levels={column.name: column.levels for column in features if isinstance(column, CategoryColumn)},
         drifted=frozenset(column.name for column in columns if column.differs),
     )
-    return model, tuple(f"{column.name}: {column.facts}" for column in columns if column.facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from touchline.automation.production_release import (
     row_shape,
     test_rows,
 )
+from touchline.automation.upstream_facts import upstream_facts
 from touchline.monitoring import (
     LabelledSample,
     LiveRows,
@@ -54,6 +56,9 @@ def check_production_performance(project: Project, stores: Registry) -> Performa
     estimate = estimate_open_rows(production, live, test)
     if estimate is not None:
         verdict = with_estimate(verdict, estimate)
+    if verdict.is_risen:
+        facts = upstream_facts(project, stores, production, onset_on=verdict.onset_on)
+        verdict = replace(verdict, facts=facts)
     PerformanceReports(stores.database, project.name).add(verdict, wall=stores.clock.wall())
     return verdict
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from touchline.registry import Registry
 
 Array = NDArray[np.float64]
+EPOCH: Final = date(1970, 1, 1)
+# Where no incident says since when, the newest days are compared with all before.
+RECENT_DAYS: Final = 30
 _MICROSECONDS_A_DAY = 86_400_000_000
 
 
@@ -73,6 +76,13 @@ def test_rows(project: Project, stores: Registry, production: ProductionRelease)
         has_ordered_classes=project.task.ordered,
     )
     return TestRows(labels, predictions, window)
+
+
+def first_risen_day(live: LiveRows, onset: str | None) -> int:
+    """The day (since 1970) of the onset of an incident; without one, the first of the newest 30 days."""
+    if onset is not None:
+        return (date.fromisoformat(onset) - EPOCH).days
+    return int(live.days.max(initial=0)) - RECENT_DAYS + 1
 
 
 def row_shape(project: Project, production: ProductionRelease) -> RowShape:

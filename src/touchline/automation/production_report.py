@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def report_production(project: Project, stores: Registry) -> MonitoringReport:
-    """Check drift and performance, and explain the loss while an incident is open."""
+    """Check drift and performance, and explain a loss that has risen, or is estimated to."""
     drift = check_production_drift(project, stores)
     performance = check_production_performance(project, stores)
-    cause = explain_production_loss(project, stores) if performance.state == "degraded" else None
+    cause = explain_production_loss(project, stores) if performance.is_risen else None
     return MonitoringReport(project.name, performance, drift, cause)

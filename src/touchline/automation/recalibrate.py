@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from touchline.automation.production_cause import open_incident_onset
-from touchline.automation.production_release import ProductionRelease, TestRows, live_rows, open_production, test_rows
+from touchline.automation.production_release import (
+    EPOCH,
+    ProductionRelease,
+    TestRows,
+    first_risen_day,
+    live_rows,
+    open_production,
+    test_rows,
+)
 from touchline.automation.promotion import promote_version
 from touchline.automation.rollouts import follow_promotion, waiting_reason
-from touchline.automation.settled_rows import EPOCH
 from touchline.errors import ReasonMissing, RecalibrationRefused
 from touchline.monitoring import LabelledSample, LiveRows, ShareShift, find_share_shift
 from touchline.monitoring.loss_estimate import LEAST_ROWS, calibrated_loss
@@ -24,8 +31,6 @@ if TYPE_CHECKING:
     from touchline.project import Project
     from touchline.registry import Registry
 
-# The newest days are compared with all before, where no incident says since when.
-_RECENT_DAYS: Final = 30
 _ENOUGH_BEFORE: Final = 200
 # The share of the loss by which a model that has learned from rows may tell them apart better than one that has not.
 _CLOSER_FIT: Final = 0.02
@@ -90,7 +95,7 @@ def _find_shift(project: Project, stores: Registry, production: ProductionReleas
         step = "Train again (touchline retrain)."
         raise RecalibrationRefused(project.name, number, "a regression predicts no class shares", step)
     live, test = live_rows(project, stores, production), test_rows(project, stores, production)
-    first = _first_day(project, stores, production, live) if since is None else (since - EPOCH).days
+    first = first_risen_day(live, since.isoformat() if since else open_incident_onset(project, stores, production))
     current = live.at(live.days >= first)
     before = live.at(live.has_label & (live.days < first))
     since_on = (EPOCH + timedelta(days=first)).isoformat()
@@ -132,10 +137,3 @@ def _reference(
         np.concatenate([test.labels[rows], before.labels]),
         np.concatenate([test.window.days[rows], before.days]),
     )
-
-
-def _first_day(project: Project, stores: Registry, production: ProductionRelease, live: LiveRows) -> int:
-    onset = open_incident_onset(project, stores, production)
-    if onset is not None:
-        return (date.fromisoformat(onset) - EPOCH).days
-    return int(live.days.max(initial=0)) - _RECENT_DAYS + 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from touchline.automation.production_release import live_rows, open_production
+from touchline.automation.production_release import EPOCH, live_rows, open_production
 from touchline.errors import NotComparable
 from touchline.registry import ServedRows, read_recalibration
 from touchline.registry.gates.stored_predictions import output_names
@@ -16,8 +16,6 @@ from touchline.training import ClassShares
 if TYPE_CHECKING:
     from touchline.project import Project
     from touchline.registry import AsServed, ModelVersion, Registry
-
-EPOCH = date(1970, 1, 1)
 
 
 def settled_rows_as_served(project: Project, stores: Registry, version: ModelVersion) -> AsServed:

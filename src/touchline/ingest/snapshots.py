@@ -308,9 +308,15 @@ def columns_of(versions: pl.DataFrame) -> list[str]:
     return [name for name in versions.columns if name not in _OWN_COLUMNS]
 
 
+def stored_schema(snapshot: Snapshot) -> dict[str, pl.DataType]:
+    """The contract's columns of a stored snapshot with their types; its rows are not read."""
+    schema = snapshot.scan_ingested().collect_schema()
+    return {name: kind for name, kind in schema.items() if name not in _OWN_COLUMNS}
+
+
 def stored_columns(snapshot: Snapshot) -> list[str]:
     """The contract's columns of a stored snapshot; its rows are not read."""
-    return [name for name in snapshot.scan_ingested().collect_schema().names() if name not in _OWN_COLUMNS]
+    return list(stored_schema(snapshot))
 
 
 _OWN_COLUMNS = (EVENT, CREATED, MANIFEST, INGESTED, VERSION)

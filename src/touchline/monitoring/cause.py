@@ -64,7 +64,11 @@ class Cause:
 
 @dataclass(frozen=True)
 class CauseReport:
-    """The mean losses of both windows and their causes, the largest share first. Shares need not add up to 1."""
+    """The mean losses of both windows and their causes, the largest share first. Shares need not add up to 1.
+
+    `is_estimated`: outcomes of the newer window are not known yet, so that its loss is the expected one. `facts` say
+    what happened upstream around the onset.
+    """
 
     score: str
     before: float
@@ -72,13 +76,15 @@ class CauseReport:
     causes: tuple[Cause, ...]
     onset_on: str | None = None
     facts: tuple[str, ...] = ()
+    is_estimated: bool = False
 
     @property
     def message(self) -> str:
         """One sentence, with the next step."""
         if not (isfinite(self.before) and isfinite(self.after)):
             return f"Not enough data to explain a loss: {' '.join(self.facts)}"
-        change = f"{self.score} went from {self.before:.4g} to {self.after:.4g}"
+        what = f"estimated {self.score} (valid only without concept change)" if self.is_estimated else self.score
+        change = f"{what} went from {self.before:.4g} to {self.after:.4g}"
         since = f" since about {self.onset_on}" if self.onset_on else ""
         if self.after - self.before <= _SMALLEST_CHANGE:
             return f"Nothing to explain: {change}."

@@ -83,11 +83,10 @@ def estimate_loss(score: str, reference: LabelledSample, current: OpenSample, *,
     Where a change of the class shares explains the new probabilities (prior shift), it corrects them; else the labelled
     rows are weighted by the density ratio, if open rows can be told from them.
     """
-    even = np.ones(len(reference.labels))
     prior, effect = prior_shift_between(score, reference, current)
     shift = _row_shift(reference, current, seed)
     is_weighted = shift.p_value <= _SHIFT_ALPHA and not prior.is_shift()
-    method = _Method(score, shift.weights if is_weighted else even, prior if prior.is_shift() else None)
+    method = _method(score, prior, shift)
     expected, variance = method.expected(reference, current)
     spread = _calibration_spread(method, reference, current, seed)
     error = float(np.sqrt(variance.sum() / len(expected) ** 2 * effect + spread**2))
@@ -101,9 +100,15 @@ def estimate_loss(score: str, reference: LabelledSample, current: OpenSample, *,
         reference_loss=float(loss_rows(score, reference.labels, reference.probabilities).mean()),
         row_auc=shift.auc,
         is_weighted=is_weighted,
-        effective_rows=shift.effective_rows if is_weighted else float(len(even)),
+        effective_rows=shift.effective_rows if is_weighted else float(len(reference.labels)),
         prior=prior,
     )
+
+
+def expected_classes(score: str, reference: LabelledSample, current: OpenSample, *, seed: int = 7) -> Array:
+    """The probability of each class for each current row, calibrated as `estimate_loss` does: [rows, classes]."""
+    prior, _ = prior_shift_between(score, reference, current)
+    return _method(score, prior, _row_shift(reference, current, seed)).calibrated(reference, current)
 
 
 def prior_shift_between(score: str, reference: LabelledSample, current: OpenSample) -> tuple[PriorShift, float]:
@@ -132,10 +137,19 @@ class _Method:
         self, reference: LabelledSample, current: OpenSample, times: Array | float = 1.0
     ) -> tuple[Array, Array]:
         """Mean and variance of each open row's loss; `times` counts the labelled rows of a resample."""
+        return _expected_loss(self.score, self.calibrated(reference, current, times), current.probabilities)
+
+    def calibrated(self, reference: LabelledSample, current: OpenSample, times: Array | float = 1.0) -> Array:
+        """The probabilities of the open rows, calibrated on the labelled ones."""
         calibrated = _calibrator(reference, self.weights * times)(current.probabilities)
-        if self.prior is not None:
-            calibrated = with_prior(calibrated, self.prior.before, self.prior.now)
-        return _expected_loss(self.score, calibrated, current.probabilities)
+        return calibrated if self.prior is None else with_prior(calibrated, self.prior.before, self.prior.now)
+
+
+def _method(score: str, prior: PriorShift, shift: RowShift) -> _Method:
+    """New class shares where they explain the probabilities; else weights where the rows changed beyond chance."""
+    if prior.is_shift():
+        return _Method(score, np.ones(len(shift.weights)), prior)
+    return _Method(score, shift.weights if shift.p_value <= _SHIFT_ALPHA else np.ones(len(shift.weights)), None)
 
 
 def _row_shift(reference: LabelledSample, current: OpenSample, seed: int) -> RowShift:

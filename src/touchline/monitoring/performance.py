@@ -92,7 +92,8 @@ class PerformanceVerdict:
 
     `mature_after_seconds` is the age from which rows count (None: no label yet), `coverage` the share of rows of that
     age with a label, `young` the rows below it. `incidents` have the days of onset, alarm and end (None: open);
-    `alarm_level` is the evidence for a risen loss as a share of that of an alarm.
+    `alarm_level` is the evidence for a risen loss as a share of that of an alarm. `facts` are what happened upstream
+    around the onset of a risen loss.
     """
 
     at: datetime
@@ -116,6 +117,7 @@ class PerformanceVerdict:
     alarm_limit: float | None = None
     estimate: LossEstimate | None = None
     notes: tuple[str, ...] = field(default=())
+    facts: tuple[str, ...] = field(default=())
 
     def to_json(self) -> dict[str, Any]:
         """The document that `performance_reports` stores."""
@@ -125,6 +127,12 @@ class PerformanceVerdict:
     def onset_on(self) -> str | None:
         """The day since which the loss is above its limit, while an incident is open."""
         return self.incidents[-1][0] if self.incidents and self.incidents[-1][2] is None else None
+
+    @property
+    def is_risen(self) -> bool:
+        """Whether the loss has risen, or is estimated to, with its whole interval above the limit."""
+        limit, estimate = self.alarm_limit, self.estimate
+        return self.state == "degraded" or (limit is not None and estimate is not None and estimate.low > limit)
 
 
 def with_estimate(verdict: PerformanceVerdict, estimate: LossEstimate) -> PerformanceVerdict:

@@ -63,10 +63,8 @@ class ShareShift:
         text = f"class shares since {self.since_on}, from {self.prior.rows} predictions: {changes}."
         if self.loss is None:
             return f"{text} No settled prediction since then checks the estimate yet."
-        return (
-            f"{text} {self.loss.score} of {self.loss.rows} settled predictions since then: {self.loss.served_loss:.4g} as "
-            f"served, {self.loss.recalibrated_loss:.4g} recalibrated."
-        )
+        losses = f"{self.loss.served_loss:.4g} as served, {self.loss.recalibrated_loss:.4g} recalibrated"
+        return f"{text} {self.loss.score} of {self.loss.rows} settled predictions since then: {losses}."
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "message": self.message}

@@ -74,6 +74,8 @@ def show(incident: IncidentArgument, project: ProjectOption = None, *, as_json: 
         state = f"well again since {one.cleared_at:%Y-%m-%d %H:%M}" if one.cleared_at else "wrong"
         typer.echo(f"  {one.signal} {one.subject} ({state}): {one.account.happened}")
         typer.echo(f"    how sure: {one.account.certainty}; cost: {one.account.cost}; next: {one.account.next_command}")
+        for fact in one.account.facts:
+            typer.echo(f"    upstream: {fact}")
     if silenced:
         typer.echo(f"  silenced until {silenced.ends_at:%Y-%m-%d %H:%M} by {silenced.actor}: {silenced.reason}")
     rows = ([d.created_at, d.kind, d.target, d.status, d.attempts, d.sent_at, d.failure] for d in deliveries)

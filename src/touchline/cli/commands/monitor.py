@@ -67,6 +67,8 @@ def performance(project: ProjectOption = None, as_json: JsonOption = False) -> N
     typer.echo(f"{opened.name}: {verdict.message}")
     for note in verdict.notes:
         typer.echo(f"  {note}")
+    for fact in verdict.facts:
+        typer.echo(f"  upstream: {fact}")
     if verdict.metrics:
         rows = ([m.name, m.value, m.low, m.high, m.test, m.test_low, m.test_high] for m in verdict.metrics)
         print_table("", ["metric", "live", "low", "high", "test", "test low", "test high"], rows)
@@ -84,7 +86,7 @@ def cause(project: ProjectOption = None, as_json: JsonOption = False) -> None:
         return
     typer.echo(f"{opened.name}: {found.message}")
     for fact in found.facts:
-        typer.echo(f"  {fact}")
+        typer.echo(f"  upstream: {fact}")
     if found.causes:
         rows = ([one.kind, one.name, f"{one.share:.0%}", one.detail] for one in found.causes)
         print_table("", ["kind", "name", "share explained", "detail"], rows)
