@@ -32,7 +32,25 @@ def rows_of(opened: OpenedProject, *, yes: int, no: int) -> tuple[Array, Array]:
 def serve(opened: OpenedProject, vectors: Array, labels: Array, *, settled: int = 0) -> Array:
     """Log the answers of Production to these vectors on the days before now, the first ones with their outcome."""
     stores = opened.stores
-    release_id = read_version(stores, "shop", "Production").release_id or ""
+    with stores.database.begin() as connection:
+        connection.execute(sa.delete(predictions))
+        connection.execute(sa.delete(outcomes))
+    said = log(opened, vectors, version="Production")
+    records, now = OutcomeRecords(stores.database, "shop"), stores.clock.now()
+    for day in range(20):
+        places = [at for at in range(settled) if at * 20 // len(labels) == day]
+        known = [Outcome(("no", "yes")[int(labels[at])], f"live-{at}") for at in places]
+        # Outcomes come within a day.
+        records.record(known, source="api", now=now - timedelta(days=19 - day))
+    return said
+
+
+def log(
+    opened: OpenedProject, vectors: Array, *, version: str, role: str = "answer", variant: str = "production"
+) -> Array:
+    """Log what a version predicts for these vectors, in one role."""
+    stores = opened.stores
+    release_id = read_version(stores, "shop", version).release_id or ""
     said = Releases(stores).open(release_id).model.predict(vectors)
     rows = []
     for at, (vector, scores) in enumerate(zip(vectors, said, strict=True)):
@@ -44,8 +62,8 @@ def serve(opened: OpenedProject, vectors: Array, labels: Array, *, settled: int 
                 "request_id": "r",
                 "project": "shop",
                 "release_id": release_id,
-                "role": "answer",
-                "variant": "production",
+                "role": role,
+                "variant": variant,
                 "probability": 1.0,
                 "override": False,
                 "example_id": f"live-{at}",
@@ -59,9 +77,5 @@ def serve(opened: OpenedProject, vectors: Array, labels: Array, *, settled: int 
             }
         )
     with stores.database.begin() as connection:
-        connection.execute(sa.delete(predictions))
-        connection.execute(sa.delete(outcomes))
         connection.execute(predictions.insert(), rows)
-    known = [Outcome(("no", "yes")[int(label)], f"live-{at}") for at, label in enumerate(labels[:settled])]
-    OutcomeRecords(stores.database, "shop").record(known, source="api", now=stores.clock.now())
     return np.asarray(said)

@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -40,6 +42,52 @@ def test_two_workers_answer_on_one_port_and_end_when_asked(cli: Cli) -> None:
             os.kill(server.pid, signal.SIGTERM)
             printed, _ = server.communicate(timeout=60)
     assert printed.count("Started server process") == 2, printed
+
+
+@pytest.mark.services
+def test_no_count_is_lost_or_goes_back_while_a_worker_ends_and_another_takes_its_place(cli: Cli) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    command = [sys.executable, "-m", "touchline.cli.main", "serve", "--port", str(port), "--workers", "2"]
+    with subprocess.Popen(command, cwd=cli.place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_until_ready(url, server)
+            answered, scraped = 0, [_predictions(url)]
+            for _ in range(2):
+                answered += _ask(url, 15)
+                first = _workers(server.pid)
+                os.kill(first[0], signal.SIGTERM)
+                answered += _ask(url, 15)
+                scraped.append(_predictions(url))
+                wait_for(lambda ended=first[0]: ended not in _workers(server.pid), seconds=60)
+                wait_for(lambda: len(_workers(server.pid)) == 2, seconds=60)
+                _wait_until_ready(url, server)
+                scraped += [_predictions(url) for _ in range(5)]
+            answered += _ask(url, 10)
+            wait_for(lambda: scraped.append(_predictions(url)) or scraped[-1] >= answered, seconds=60)
+            scraped += [_predictions(url) for _ in range(10)]
+            assert scraped == sorted(scraped)
+            assert set(scraped[-10:]) == {answered}
+        finally:
+            os.kill(server.pid, signal.SIGTERM)
+            server.wait(timeout=60)
+
+
+def _ask(url: str, count: int) -> int:
+    """Ask over new connections; the number of answers. A worker that ends may refuse some."""
+    answered = 0
+    for _ in range(count):
+        with suppress(httpx.TransportError):
+            answered += httpx.post(f"{url}/predict", json={"customer": "c11"}, timeout=30).status_code == 200
+    return answered
+
+
+def _workers(pid: int) -> list[int]:
+    """The children of the server that serve: each listens; a helper of Python's own does not."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 @pytest.mark.services

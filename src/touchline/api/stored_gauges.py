@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
@@ -73,24 +73,22 @@ def project_gauges(database: Database, project: str, *, wall: datetime) -> Itera
 
 
 def _performance(database: Database, label: tuple[str, str]) -> Iterator[Gauge]:
-    """The loss on outcomes by variant and the estimated loss, of the newest performance report."""
+    """The loss by variant, on outcomes and estimated, of the newest performance report."""
     for report in monitoring.PerformanceReports(database, label[1]).newest(1):
-        score, text = report["score"], "Mean loss of settled predictions"
-        variants = [("all", report["metrics"])]
-        variants += [(group["value"], group["metrics"]) for group in report["groups"] if group["field"] == "variant"]
-        for variant, metrics in variants:
-            labels = (label, ("metric", score), ("variant", variant))
-            yield from (Gauge("live_loss", text, one["value"], labels) for one in metrics if one["name"] == score)
+        for variant in report["variants"]:
+            yield from _variant(variant, (label, ("metric", report["score"])))
         yield Gauge("loss_incident", "1 while the loss is above its limit", report["state"] == "degraded", (label,))
         yield Gauge("settled_rows", "Mature predictions with an outcome", report["rows"], (label,))
-        if (estimate := report["estimate"]) is not None:
-            yield from _estimate(estimate, (label, ("metric", estimate["score"])))
 
 
-def _estimate(estimate: dict[str, Any], labels: tuple[tuple[str, str], ...]) -> Iterator[Gauge]:
+def _variant(variant: Mapping[str, Any], labels: tuple[tuple[str, str], ...]) -> Iterator[Gauge]:
+    """The loss of a version in one role, on outcomes and estimated; what has too few rows has no series."""
+    labels += (("variant", variant["variant"]), ("role", variant["role"]), ("version", str(variant["version"])))
+    if variant["loss"] is not None:
+        yield Gauge("live_loss", "Mean loss of settled predictions", variant["loss"]["value"], labels)
     text = "Estimated mean loss of predictions without outcome, valid only without concept change"
-    for name, end in (("value", "value"), ("low", "low"), ("high", "high")):
-        yield Gauge("estimated_loss", text, estimate[name], (*labels, ("end", end)))
+    for end in ("value", "low", "high") if variant["estimate"] is not None else ():
+        yield Gauge("estimated_loss", text, variant["estimate"][end], (*labels, ("end", end)))
 
 
 def _drift(database: Database, label: tuple[str, str]) -> Iterator[Gauge]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from touchline.automation.production_release import (
     TestRows,
     live_rows,
     open_production,
+    open_version,
     row_shape,
     test_rows,
 )
@@ -24,11 +25,13 @@ from touchline.monitoring import (
     OpenSample,
     PerformanceReports,
     PerformanceVerdict,
+    VariantLoss,
     check_performance,
     estimate_loss,
     with_estimate,
 )
 from touchline.monitoring.loss_estimate import LEAST_ROWS
+from touchline.rollout import RolloutRecords
 
 if TYPE_CHECKING:
     from touchline.project import Project
@@ -38,29 +41,54 @@ if TYPE_CHECKING:
 _LONGEST = timedelta(days=400)
 # The loss of the newest predictions is estimated; older ones without an outcome may never get one.
 _OPEN_DAYS = 30
+Role = Literal["answer", "shadow"]
+_ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 
 def check_production_performance(project: Project, stores: Registry) -> PerformanceVerdict:
     """Evaluate the settled predictions of the release in Production, estimate the open ones, and store the verdict."""
     production = open_production(project, stores)
-    now = stores.clock.now()
-    live, test = live_rows(project, stores, production, since=now - _LONGEST), test_rows(project, stores, production)
-    verdict = check_performance(
-        live,
-        row_shape(project, production),
-        test.window,
-        rule=project.monitoring.performance,
-        release_id=production.release.id,
-        now=now,
-    )
-    estimate = estimate_open_rows(production, live, test)
-    if estimate is not None:
-        verdict = with_estimate(verdict, estimate)
+    verdict = _checked(project, stores, production, "answer")
+    verdict = replace(verdict, variants=_variants(project, stores, production, verdict))
     if verdict.is_risen:
         facts = upstream_facts(project, stores, production, onset_on=verdict.onset_on)
         verdict = replace(verdict, facts=facts)
     PerformanceReports(stores.database, project.name).add(verdict, wall=stores.clock.wall())
     return verdict
+
+
+def _checked(project: Project, stores: Registry, release: ProductionRelease, role: Role) -> PerformanceVerdict:
+    """The check of the rows that a release has in one role, with the estimate of those without an outcome."""
+    now = stores.clock.now()
+    live = live_rows(project, stores, release, since=now - _LONGEST, role=role)
+    test = test_rows(project, stores, release)
+    verdict = check_performance(
+        live,
+        row_shape(project, release),
+        test.window,
+        rule=project.monitoring.performance,
+        release_id=release.release.id,
+        now=now,
+    )
+    estimate = estimate_open_rows(release, live, test)
+    return verdict if estimate is None else with_estimate(verdict, estimate)
+
+
+def _variants(
+    project: Project, stores: Registry, production: ProductionRelease, verdict: PerformanceVerdict
+) -> tuple[VariantLoss, ...]:
+    """The answers of Production, and what both sides of the running rollout answer or predict beside an answer."""
+    variants = [VariantLoss.of("production", "answer", production.version.version, verdict)]
+    state = RolloutRecords(stores.database, project.name).running()
+    sides = {"production": state.rule.reference, "candidate": state.rule.candidate} if state else {}
+    for variant, side in sides.items():
+        for role in _ROLES:
+            if (side.release, role) == (production.release.id, "answer"):
+                continue
+            checked = _checked(project, stores, open_version(project, stores, side.version), role)
+            if checked.rows or checked.open or checked.young:
+                variants.append(VariantLoss.of(variant, role, side.version, checked))
+    return tuple(variants)
 
 
 def estimate_open_rows(production: ProductionRelease, live: LiveRows, test: TestRows) -> LossEstimate | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import polars as pl
@@ -50,10 +50,15 @@ class TestRows:
 
 def open_production(project: Project, stores: Registry) -> ProductionRelease:
     """The release in Production. Raises `VersionNotFound` or `ReleaseNotFound`."""
-    version = read_version(stores, project.name, "Production")
+    return open_version(project, stores, "Production")
+
+
+def open_version(project: Project, stores: Registry, reference: str | int) -> ProductionRelease:
+    """The release of a version. Raises `VersionNotFound` or `ReleaseNotFound`."""
+    version = read_version(stores, project.name, reference)
     release = Releases(stores).find(version.release_id or "")
     if release is None:
-        raise ReleaseNotFound(project.name, version.release_id or "of Production")
+        raise ReleaseNotFound(project.name, version.release_id or f"of {reference}")
     with np.load(release.path / "profile.npz", allow_pickle=False) as arrays:
         profile = Profile.from_arrays(arrays)
     return ProductionRelease(version, release, profile)
@@ -94,10 +99,15 @@ def row_shape(project: Project, production: ProductionRelease) -> RowShape:
 
 
 def live_rows(
-    project: Project, stores: Registry, production: ProductionRelease, *, since: datetime | None = None
+    project: Project,
+    stores: Registry,
+    production: ProductionRelease,
+    *,
+    since: datetime | None = None,
+    role: Literal["answer", "shadow"] = "answer",
 ) -> LiveRows:
     """The logged answers of the release, grouped by the declared slices (by category columns where none is)."""
-    shape = row_shape(project, production)
+    shape = replace(row_shape(project, production), role=role)
     rows = read_live_rows(
         stores.database, project.name, production.release.id, shape, now=stores.clock.now(), since=since
     )

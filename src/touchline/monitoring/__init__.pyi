@@ -26,6 +26,7 @@ from touchline.monitoring.loss_estimate import OpenSample as OpenSample
 from touchline.monitoring.loss_estimate import estimate_loss as estimate_loss
 from touchline.monitoring.performance import PerformanceVerdict as PerformanceVerdict
 from touchline.monitoring.performance import TestWindow as TestWindow
+from touchline.monitoring.performance import VariantLoss as VariantLoss
 from touchline.monitoring.performance import check_performance as check_performance
 from touchline.monitoring.performance import mature_rows as mature_rows
 from touchline.monitoring.performance import with_estimate as with_estimate

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,18 +71,19 @@ class LiveRows:
 
 @dataclass(frozen=True)
 class RowShape:
-    """The shape of the rows of a release: its task, the classes in order, and fields to group by."""
+    """The rows of a release: their role in the log, its task, the classes in order, and fields to group by."""
 
     kind: Kind
     classes: tuple[str, ...]
     width: int
     fields: tuple[str, ...] = ()
+    role: Literal["answer", "shadow"] = "answer"
 
 
 def read_live_rows(
     database: Database, project: str, release_id: str, shape: RowShape, *, now: datetime, since: datetime | None = None
 ) -> LiveRows:
-    """The answers of a release up to `now` (since an instant), with the newest outcomes known by then.
+    """The answers (or shadows) of a release up to `now` (since an instant), with the newest outcomes known by then.
 
     An outcome counts if it was received by `now`, so a clock that goes back only hides rows. A label that was known
     before the answer's cutoff is unusable. Raises `ProfileMismatch` for vectors or outputs of another shape.
@@ -89,11 +91,11 @@ def read_live_rows(
     records = PredictionRecords(database, project)
     answers = [
         answer
-        for batch in records.batches(since=since, until=now + timedelta(microseconds=1))
+        for batch in records.batches(since=since, until=now + timedelta(microseconds=1), roles=(shape.role,))
         for answer in batch
         if answer.release_id == release_id
     ]
-    last = {answer.example_key: answer for answer in answers}
+    last = {_key(answer): answer for answer in answers}
     rows = sorted(last.values(), key=lambda answer: (answer.cutoff, answer.prediction_id))
     outcomes = OutcomeRecords(database, project).observed(last.keys())
     labels, received, unusable = _labels(rows, outcomes, shape, now)
@@ -104,12 +106,17 @@ def read_live_rows(
         answered=np.array([row.answered_at.timestamp() for row in rows], dtype=np.float64),
         received=received,
         days=np.array([int(row.cutoff.timestamp() // _DAY.total_seconds()) for row in rows], dtype=np.int64),
-        clusters=tuple(row.cluster or row.example_key for row in rows),
+        clusters=tuple(row.cluster or _key(row) for row in rows),
         variants=tuple(row.variant for row in rows),
         fields={name: tuple(_field(row, name) for row in rows) for name in shape.fields},
         repeats=len(answers) - len(rows),
         unusable=unusable,
     )
+
+
+def _key(row: PredictionRecord) -> str:
+    """The id under which the row's outcome is stored; that of a shadow without an example is its answer's."""
+    return row.example_id or row.answer_id or row.prediction_id
 
 
 def with_categories(rows: LiveRows, profile: Profile, names: Sequence[str]) -> LiveRows:
@@ -128,7 +135,7 @@ def _labels(
     labels, received = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
     counts: Counter[str] = Counter()
     for place, row in enumerate(rows):
-        outcome = outcomes.get(row.example_key)
+        outcome = outcomes.get(_key(row))
         if outcome is None or outcome.received_at > now:
             continue
         label = None if outcome.label_timestamp < row.cutoff else _number(outcome, shape)

@@ -87,6 +87,29 @@ class DayLoss:
 
 
 @dataclass(frozen=True)
+class VariantLoss:
+    """The loss of one version in one role: what answered, and what predicted beside it in a rollout.
+
+    `variant` is `production` or `candidate`, as the log and the metrics of serving have it. `rows` are mature and have
+    an outcome; `open` have none. `loss` and `estimate` are None where too few rows are there.
+    """
+
+    variant: str
+    role: str
+    version: int
+    rows: int
+    open: int
+    loss: LiveMetric | None
+    estimate: LossEstimate | None
+
+    @classmethod
+    def of(cls, variant: str, role: str, version: int, verdict: PerformanceVerdict) -> VariantLoss:
+        """The figures of a check of the version's rows in that role."""
+        loss = next((metric for metric in verdict.metrics if metric.name == verdict.score), None)
+        return cls(variant, role, version, verdict.rows, verdict.open + verdict.young, loss, verdict.estimate)
+
+
+@dataclass(frozen=True)
 class PerformanceVerdict:
     """The result of a check.
 
@@ -111,6 +134,7 @@ class PerformanceVerdict:
     metrics: tuple[LiveMetric, ...] = ()
     calibration: tuple[OutputCalibration, ...] = ()
     groups: tuple[GroupPerformance, ...] = ()
+    variants: tuple[VariantLoss, ...] = ()
     trend: tuple[DayLoss, ...] = ()
     incidents: tuple[tuple[str, str, str | None], ...] = ()
     alarm_level: float = 0.0

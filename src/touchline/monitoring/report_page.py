@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from touchline.monitoring.cause import CauseReport
 from touchline.monitoring.drift import DriftVerdict
-from touchline.monitoring.performance import GroupPerformance, LiveMetric, PerformanceVerdict
+from touchline.monitoring.performance import GroupPerformance, LiveMetric, PerformanceVerdict, VariantLoss
 from touchline.training.card.card import Card, Figure, Section, Table
 from touchline.training.card.plots import svg_of
 
@@ -76,6 +76,8 @@ def _performance(verdict: PerformanceVerdict) -> list[Section]:
         )
         table = Table(("output", "predicted", "observed", "95 % interval"), rows)
         sections.append(Section("Calibration", (table,)))
+    if len(verdict.variants) > 1:
+        sections.append(Section("Versions of the rollout", (_variants(verdict.variants, verdict.score),)))
     if verdict.groups:
         sections.append(Section("Variants and slices", (_groups(verdict.groups, verdict.score),)))
     return sections
@@ -118,6 +120,17 @@ def _groups(groups: Sequence[GroupPerformance], score: str) -> Table:
         loss = next(metric for metric in group.metrics if metric.name == score)
         rows.append((group.field, group.value, str(group.rows), f"{loss.value:.4g}", _between(loss.low, loss.high)))
     return Table(("field", "value", "rows", score, "95 % interval"), tuple(rows))
+
+
+def _variants(variants: Sequence[VariantLoss], score: str) -> Table:
+    heads = ("version", "variant", "role", "rows", score, "95 % interval", "estimated")
+    rows = []
+    for one in variants:
+        loss, estimate = one.loss, one.estimate
+        measured = ("-", "") if loss is None else (f"{loss.value:.4g}", _between(loss.low, loss.high))
+        estimated = "-" if estimate is None else f"{estimate.value:.4g} {_between(estimate.low, estimate.high)}"
+        rows.append((str(one.version), one.variant, one.role, str(one.rows), *measured, estimated))
+    return Table(heads, tuple(rows))
 
 
 def _between(low: float | None, high: float | None) -> str:

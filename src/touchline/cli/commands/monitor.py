@@ -72,6 +72,19 @@ def performance(project: ProjectOption = None, as_json: JsonOption = False) -> N
     if verdict.metrics:
         rows = ([m.name, m.value, m.low, m.high, m.test, m.test_low, m.test_high] for m in verdict.metrics)
         print_table("", ["metric", "live", "low", "high", "test", "test low", "test high"], rows)
+    if len(verdict.variants) > 1:
+        losses = (
+            [
+                one.version,
+                one.variant,
+                one.role,
+                one.rows,
+                one.loss.value if one.loss else None,
+                one.estimate.value if one.estimate else None,
+            ]
+            for one in verdict.variants
+        )
+        print_table("", ["version", "variant", "role", "rows", verdict.score, "estimated"], losses)
 
 
 def cause(project: ProjectOption = None, as_json: JsonOption = False) -> None:

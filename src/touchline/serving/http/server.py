@@ -101,6 +101,8 @@ class Server:
             for slot in serving.slots.values():
                 await asyncio.to_thread(slot.stop)
             await asyncio.to_thread(serving.log.stop)
+            # What this worker has counted since it last published stays in the figures of the others.
+            await asyncio.to_thread(serving.figures.publish, serving.meters, serving.log.status())
 
 
 def create_app(
