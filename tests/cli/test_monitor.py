@@ -80,3 +80,11 @@ def test_the_report_begins_with_the_verdict_and_needs_nothing_beside_it(settled:
     assert "<h2>Metrics</h2>" in html
     assert "http-equiv" not in html
     assert "<script" not in html
+
+
+@pytest.mark.scale
+@pytest.mark.filterwarnings("ignore")
+def test_the_windows_of_a_drift_check_are_also_a_page_of_evidently(settled: Cli) -> None:
+    page = settled.place / "evidently.html"
+    assert settled.json("monitor", "drift", "-p", "shop", "--evidently", str(page))["rows"] == 120
+    assert '"column_name": "usual"' in page.read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ from touchline.automation.plan import RunPlan as RunPlan
 from touchline.automation.plan import plan_run as plan_run
 from touchline.automation.production_cause import explain_production_loss as explain_production_loss
 from touchline.automation.production_drift import check_production_drift as check_production_drift
+from touchline.automation.production_drift import production_drift_in_evidently as production_drift_in_evidently
 from touchline.automation.production_performance import check_production_performance as check_production_performance
 from touchline.automation.production_report import report_production as report_production
 from touchline.automation.promotion import Promotion as Promotion

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from touchline.automation.production_release import open_production
-from touchline.monitoring import DriftVerdict, check_release_drift
+from touchline.monitoring import DriftVerdict, check_release_drift, evidently_page, read_window
+from touchline.predictions import PredictionRecords
 
 if TYPE_CHECKING:
     from touchline.project import Project
@@ -23,3 +24,11 @@ def check_production_drift(project: Project, stores: Registry) -> DriftVerdict:
         rule=project.monitoring.drift,
         clock=stores.clock,
     )
+
+
+def production_drift_in_evidently(project: Project, stores: Registry, verdict: DriftVerdict) -> str:
+    """The windows of a check of Production as a page of Evidently. Raises `MissingDependency` and `InvalidSample`."""
+    production = open_production(project, stores)
+    records = PredictionRecords(stores.database, project.name)
+    current = read_window(records, production.release.id, production.profile, verdict.window)
+    return evidently_page(production.profile, current.matrix)

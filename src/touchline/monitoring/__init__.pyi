@@ -6,11 +6,13 @@ from touchline.monitoring.cause import explain_loss as explain_loss
 from touchline.monitoring.current import CurrentRows as CurrentRows
 from touchline.monitoring.current import Window as Window
 from touchline.monitoring.current import read_current as read_current
+from touchline.monitoring.current import read_window as read_window
 from touchline.monitoring.drift import ColumnVerdict as ColumnVerdict
 from touchline.monitoring.drift import DriftVerdict as DriftVerdict
 from touchline.monitoring.drift import check_drift as check_drift
 from touchline.monitoring.drift import explain_verdict as explain_verdict
 from touchline.monitoring.drift_reports import DriftReports as DriftReports
+from touchline.monitoring.evidently_report import evidently_page as evidently_page
 from touchline.monitoring.live_rows import LiveRows as LiveRows
 from touchline.monitoring.live_rows import RowShape as RowShape
 from touchline.monitoring.live_rows import read_live_rows as read_live_rows

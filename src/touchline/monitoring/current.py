@@ -60,15 +60,19 @@ def read_current(
 
     Where the reference has clusters and an answer names none, the day of its cutoff (UTC) is its cluster.
     """
-    until = first_ulid_letters(wall - _WRITTEN_BY)
-    answers, total = records.of_release(release_id, after=after, until=until, limit=MAX_ROWS)
+    return read_window(records, release_id, profile, Window(after, first_ulid_letters(wall - _WRITTEN_BY)))
+
+
+def read_window(records: PredictionRecords, release_id: str, profile: Profile, window: Window) -> CurrentRows:
+    """Read the answers of a window; the window of the result ends with the last answer that is there."""
+    answers, total = records.of_release(release_id, after=window.after, until=window.until, limit=MAX_ROWS)
     last_of_example = {answer.example_key: answer for answer in answers}
     rows = sorted(last_of_example.values(), key=lambda answer: answer.prediction_id)
     is_clustered = profile.clusters < profile.rows
     return CurrentRows(
         matrix=_matrix(rows, profile, release_id),
         clusters=tuple(row.cluster or f"{row.cutoff:%Y-%m-%d}" for row in rows) if is_clustered else None,
-        window=Window(after, answers[-1].prediction_id if answers else after),
+        window=Window(window.after, answers[-1].prediction_id if answers else window.after),
         repeats=len(answers) - len(rows),
         left_out=total - len(answers),
     )

@@ -28,17 +28,27 @@ def checks() -> None:
     """Checks of the model in Production."""
 
 
-def drift(project: ProjectOption = None, as_json: JsonOption = False) -> None:
+def drift(
+    evidently: Annotated[
+        Path | None, typer.Option("--evidently", help="Also write the same windows as a page of Evidently, FILE.html.")
+    ] = None,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Check the release in Production for drift.
 
     Compares the inputs and outputs of its logged predictions with those of the test rows of its training, and says
-    which rows, which window and which reference each number is of.
+    which rows, which window and which reference each number is of. A page of Evidently needs touchline[evidently], and
+    its verdicts are its own.
 
     Example: touchline monitor drift -p football
     """
     opened = open_project(project)
     with alerts_after(opened):
         verdict = automation.check_production_drift(opened.project, opened.stores)
+    if evidently is not None:
+        page = automation.production_drift_in_evidently(opened.project, opened.stores, verdict)
+        evidently.write_text(page, encoding="utf-8")
     if as_json:
         print_json(verdict.to_json())
         return
