@@ -17,6 +17,7 @@ from touchline.alerts.report import renew_incidents as renew_incidents
 from touchline.alerts.report import report_event as report_event
 from touchline.alerts.report import report_state as report_state
 from touchline.alerts.report import report_states as report_states
+from touchline.alerts.retention import prune_alerts as prune_alerts
 from touchline.alerts.rollout_events import report_rollouts as report_rollouts
 from touchline.alerts.serving_figures import ServingFigures as ServingFigures
 from touchline.alerts.serving_figures import observe_serving as observe_serving

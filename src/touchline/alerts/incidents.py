@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, insert, or_, select, true, update
 
 from touchline.alerts.observation import Observation
 from touchline.alerts.policy import MessageKind, Status, comes_back
@@ -184,6 +184,14 @@ class IncidentRecords:
             for one in incident.signals
         )
         return replace(incident, signals=_sorted(signals))
+
+    def drop_ended(self, connection: Connection, *, before: datetime, limit: int) -> list[str]:
+        """Delete incidents that ended before an instant, with their signals; their ids, the oldest first."""
+        ended = (_I.project == self._project) & (_I.status != "open") & (_I.resolved_at < before)
+        ids = list(connection.scalars(select(_I.id).where(ended).order_by(_I.id).limit(limit)))
+        connection.execute(delete(incident_signals).where(_S.incident_id.in_(ids)))
+        connection.execute(delete(incidents).where(_I.id.in_(ids)))
+        return ids
 
     def save(self, connection: Connection, incident: Incident) -> None:
         """Write what has changed of the incident itself."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, and_, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 
 from touchline.storage import Database
 from touchline.storage.tables import alert_deliveries, alert_messages
@@ -119,6 +119,18 @@ class Outbox:
         status = "failed" if is_last else "waiting"
         self._update(delivery, status=status, failure=failure[:500], next_attempt_at=now + wait_after(attempts))
         return is_last
+
+    def drop(self, connection: Connection, incident_ids: Collection[str], *, before: datetime, limit: int) -> int:
+        """Delete the messages of these incidents, and messages of none that are from before an instant; their number.
+
+        A delivery that still waits then is one to a target that is no longer declared.
+        """
+        is_old = _M.incident_id.is_(None) & (_M.created_at < before)
+        mine = select(_M.id).where(_M.project == self._project, or_(_M.incident_id.in_(incident_ids), is_old))
+        ids = list(connection.scalars(mine.order_by(_M.id).limit(limit)))
+        connection.execute(delete(alert_deliveries).where(_D.message_id.in_(ids)))
+        connection.execute(delete(alert_messages).where(_M.id.in_(ids)))
+        return len(ids)
 
     def has_waiting(self) -> bool:
         """Whether a message has not arrived yet."""

@@ -19,6 +19,7 @@ from touchline.alerts.silences import silences_now
 from touchline.alerts.spec import (
     DEFAULT_COOLDOWN,
     DEFAULT_ESCALATION,
+    DEFAULT_RETENTION,
     DEFAULT_RULES,
     Alerts,
     EventType,
@@ -53,8 +54,16 @@ class Alerting:
         return DEFAULT_ESCALATION if self.alerts is None else self.alerts.escalate_after
 
     @property
+    def retention(self) -> timedelta | None:
+        return DEFAULT_RETENTION if self.alerts is None else self.alerts.retention
+
+    @property
     def records(self) -> IncidentRecords:
         return IncidentRecords(self.database, self.project)
+
+    @property
+    def outbox(self) -> Outbox:
+        return Outbox(self.database, self.project)
 
 
 _LATER = timedelta(milliseconds=1)
@@ -177,7 +186,7 @@ def _speak(alerting: Alerting, connection: Connection, incident: Incident, *, no
             targets |= apprise_targets(alerting.alerts, incident.severity).keys()
             targets |= webhook_targets(alerting.alerts, _EVENTS[kind]).keys() if kind in _EVENTS else set()
         message = incident_message(incident, kind, now=now)
-        Outbox(alerting.database, alerting.project).put(connection, message, targets, now=now)
+        alerting.outbox.put(connection, message, targets, now=now)
     alerting.records.save(connection, incident)
     return incident
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from touchline.alerts.incidents import Incident
 from touchline.errors import SilenceInvalid
@@ -48,6 +48,11 @@ def silence_incident(
     with database.begin() as connection:
         connection.execute(insert(incident_silences).values(vars(silence)))
     return silence
+
+
+def drop_silences(connection: Connection, project: str, *, before: datetime) -> None:
+    """Delete the silences that ended before an instant."""
+    connection.execute(delete(incident_silences).where(_C.project == project, _C.ends_at < before))
 
 
 def silences_now(connection: Connection, project: str, *, now: datetime) -> dict[str, Silence]:

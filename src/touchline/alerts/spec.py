@@ -22,6 +22,9 @@ _UNITS = {"share": (None, "%"), "seconds": ("ms", "s"), "number": (None,)}
 
 DEFAULT_COOLDOWN: Final = timedelta(hours=1)
 DEFAULT_ESCALATION: Final = timedelta(hours=24)
+DEFAULT_RETENTION: Final = timedelta(days=400)
+# What happened within a day is known by its incident, so that it is reported once.
+_LEAST_RETENTION: Final = timedelta(days=7)
 
 EventType = Literal[
     "incident.opened",
@@ -163,7 +166,7 @@ class Alerts(BaseModel):
     `urls` are addresses of Apprise, such as `slack://…` or `mailto://…`; `${NAME}` in one stands for an environment
     variable. `escalate_to` are told about critical incidents alone. Between two messages about one incident lies at
     least `cooldown`, except where it grows worse or is resolved; an incident still open after `escalate_after` becomes
-    critical (None: never).
+    critical (None: never). Ended incidents are deleted with their messages `retention` after their end (None: never).
 
     >>> Alerts(["slack://token-a/token-b"])
     Alerts(slack://…)
@@ -178,6 +181,7 @@ class Alerts(BaseModel):
     escalate_to: tuple[SecretStr, ...] = ()
     cooldown: Annotated[timedelta, Field(ge=timedelta(0))] = DEFAULT_COOLDOWN
     escalate_after: Annotated[timedelta, Field(gt=timedelta(0))] | None = DEFAULT_ESCALATION
+    retention: Annotated[timedelta, Field(ge=_LEAST_RETENTION)] | None = DEFAULT_RETENTION
 
     def __init__(self, urls: str | SecretStr | Sequence[str | SecretStr] = (), /, **more: object) -> None:
         # One address becomes a list of one: errors carry their input, and as plain text it would hold the secret.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from touchline.alerts import (
     Alerting,
     Observation,
+    prune_alerts,
     renew_incidents,
     report_event,
     report_journal,
@@ -61,6 +62,7 @@ def check_alerts(project: Project, stores: Stores) -> tuple[str, ...]:
         "features": lambda: _report_features(alerting, project, stores),
         "skew": lambda: _report_skew(alerting, stores),
         "open incidents": lambda: renew_incidents(alerting),
+        "old incidents": lambda: prune_alerts(alerting),
     }
     failures = []
     for name, check in checks.items():
