@@ -54,7 +54,7 @@ def test_prior_shift_becomes_a_version_that_serves_the_old_answers_under_the_new
     assert np.allclose(release.model.predict(vectors), with_prior(said, before, now), atol=1e-12)
     assert release.lineage["recalibration"]["recalibrates"] == 1
     assert "Recalibration" in shop.run("models", "card", "2", "-p", "shop")
-    assert "2" in shop.run("models", "list", "-p", "shop")
+    assert "of version 1; class shares since" in shop.run("models", "show", "2", "-p", "shop")
     assert "all identical" in shop.run("models", "reproduce", "2", "-p", "shop")
     # The next one starts from what is served now, and finds nothing more to mend.
     serve(open_project("shop"), vectors, labels)
@@ -118,7 +118,9 @@ def test_a_recalibrated_release_is_served_traced_and_replayed(tmp_path: Path, mo
         assert said["probabilities"]["yes"] == pytest.approx(expected, abs=1e-12)
         records = PredictionRecords(opened.stores.database, "shop")
         until(lambda: records.counts(release_id=version.release_id).predictions > 0)
-        assert running.json("trace", said["prediction_id"])["version"] == 2
+        traced = running.json("trace", said["prediction_id"])
+        assert (traced["version"], traced["recalibrates"]) == (2, 1)
+        assert "the model of version 1 under new class shares" in running.run("trace", said["prediction_id"])
         replayed = running.json("replay", said["prediction_id"])
         assert replayed["output_matches"]
     finally:

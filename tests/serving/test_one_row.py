@@ -14,7 +14,7 @@ from touchline.registry import InputField
 from touchline.serving.predicting.one_row import row_scorer
 from touchline.serving.predicting.predict import Predictor
 from touchline.serving.predicting.scored_row import RequestContext
-from touchline.training import Model
+from touchline.training import ClassShares, Model
 from touchline.training.calibration_methods import CALIBRATION_METHODS, CalibrationMethod
 from touchline.training.fitting.calibration import fit_calibrator
 
@@ -28,11 +28,12 @@ def _calibrated(model: Model, method: CalibrationMethod) -> Model:
     return replace(model, calibrator=fit_calibrator(method, labels, model.predict(vectors)))
 
 
+@pytest.mark.parametrize("shares", [None, ClassShares((0.4, 0.6), (0.7, 0.3))])
 @pytest.mark.parametrize("method", CALIBRATION_METHODS)
 @pytest.mark.parametrize("family", ["lightgbm", "logistic"])
-def test_a_row_alone_scores_as_among_others(family: str, method: CalibrationMethod) -> None:
+def test_a_row_alone_scores_as_among_others(family: str, method: CalibrationMethod, shares: ClassShares | None) -> None:
     plain = a_model(family, rounds=20, num_leaves=7) if family == "lightgbm" else a_model(family)
-    model = _calibrated(plain, method)
+    model = replace(_calibrated(plain, method), shares=shares)
     score = row_scorer(model, may_be_infinite=True)
     vectors = np.random.default_rng(6).normal(size=(100, 4)) * 10
     vectors[::3, 1], vectors[::5, 2], vectors[::7, 3] = np.nan, np.inf, -np.inf

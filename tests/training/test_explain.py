@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tests.training.builders import NOW, a_frame, a_number_set, a_regression, a_task, a_training_set
-from touchline.training import Training, TrainingResult, train
+from touchline.statistics import with_prior
+from touchline.training import ClassShares, Model, Training, TrainingResult, train
 from touchline.training.calibration_methods import CALIBRATION_METHODS, CalibrationMethod
 from touchline.training.estimators.lightgbm import Lightgbm
 from touchline.training.evaluation.explanation import ColumnContributions, explain
@@ -52,8 +56,6 @@ def test_contributions_add_up_to_what_the_model_says(family: str, kind: str, met
 
 @pytest.mark.parametrize("method", CALIBRATION_METHODS)
 def test_a_corrected_model_is_explained_as_corrected(method: CalibrationMethod) -> None:
-    from dataclasses import replace
-
     from touchline.training.fitting.calibration import fit_calibrator
 
     result = trained("lightgbm")
@@ -61,6 +63,24 @@ def test_a_corrected_model_is_explained_as_corrected(method: CalibrationMethod) 
     model = replace(result.model, calibrator=fit_calibrator(method, labels, result.self_test.outputs))
     found = explain(model, result.self_test.vectors[:20], result.self_test.vectors, seed=1)
     np.testing.assert_allclose(found.outputs(), model.predict(result.self_test.vectors[:20]), atol=1e-9)
+
+
+@pytest.mark.parametrize("family", ["lightgbm", "logistic", "forest"])
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_a_model_under_new_class_shares_is_explained_and_restored_as_it_predicts(
+    family: str, kind: str, tmp_path: Path
+) -> None:
+    result = trained(family, kind)
+    shares = (0.8, 0.2) if kind == "binary" else (0.1, 0.2, 0.7)
+    before = (0.5, 0.5) if kind == "binary" else (0.4, 0.3, 0.3)
+    model = replace(result.model, shares=ClassShares(before, shares))
+    vectors = result.self_test.vectors[:20]
+    said = model.predict(vectors)
+    np.testing.assert_allclose(said, with_prior(result.model.predict(vectors), before, shares), atol=1e-12)
+    found = explain(model, vectors, result.self_test.vectors, seed=1)
+    np.testing.assert_allclose(found.outputs(), said, atol=1e-9)
+    model.export(tmp_path / "model")
+    np.testing.assert_array_equal(Model.restore(tmp_path / "model").predict(vectors), said)
 
 
 def test_what_drives_the_label_is_the_most_important() -> None:

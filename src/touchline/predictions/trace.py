@@ -66,6 +66,7 @@ class ViewTrace:
 class Trace:
     """The chain from a prediction to the files: release, version and run, training set, snapshots, files.
 
+    `recalibrates` is the version whose model the release is, under other class shares.
     A part that is no longer stored is None or empty.
     """
 
@@ -84,6 +85,7 @@ class Trace:
     version: int | None
     semantic_version: str | None
     run_id: str | None
+    recalibrates: int | None
     promoted_at: datetime | None
     promoted_by: str | None
     training_set_hash: str | None
@@ -117,6 +119,7 @@ def trace(registry: Registry, prediction_id: str) -> Trace:
         version=release.version if release else None,
         semantic_version=version.semantic_version if version else None,
         run_id=version.run_id if version else None,
+        recalibrates=version.recalibrates if version else None,
         promoted_at=promotion.at if promotion else None,
         promoted_by=promotion.actor if promotion else None,
         training_set_hash=version.training_set_hash if version else None,

@@ -90,6 +90,9 @@ def show(version: VersionArgument, project: ProjectOption = None, *, as_json: Js
     typer.echo(
         f"  trained {as_text(record.created_at)} UTC  MLflow run {record.run_id}  ticket {as_text(record.ticket)}"
     )
+    if record.is_recalibration:
+        document = registry.read_recalibration(opened.stores, record)
+        typer.echo(f"  model   of version {record.recalibrates}; {document['estimate']['message']}")
     period = f", {as_text(record.test_from)} to {as_text(record.test_to)} UTC" if record.test_from else ""
     typer.echo(f"  test    {record.rows} rows in {record.clusters} clusters{period}")
     for name, value in record.hashes.items():

@@ -247,6 +247,8 @@ def _print_trace(trace: Trace) -> None:
     typer.echo(f"  release    {trace.release_id}  digest {as_text(trace.release_digest)}")
     by = f"  in Production since {as_text(trace.promoted_at)} UTC by {trace.promoted_by}" if trace.promoted_at else ""
     typer.echo(f"  model      version {trace.version} ({trace.semantic_version})  MLflow run {trace.run_id}{by}")
+    if trace.recalibrates is not None:
+        typer.echo(f"             the model of version {trace.recalibrates} under new class shares")
     typer.echo(f"  training   set {trace.training_set_hash}  views {pairs_text(trace.feature_versions)}")
     for source in trace.sources:
         typer.echo(f"  snapshot   {source.source} {source.snapshot_hash}")
