@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from touchline.automation import PipelineRuns
+from touchline.automation import PipelineRuns, RunRecord, RunRequest
 from touchline.clock import FrozenClock
 from touchline.errors import LeaseLost
-from touchline.storage import Database, hold_lease
+from touchline.storage import Database, Lease, hold_lease
 from touchline.storage.tables import leases
 
 CLOCK = FrozenClock(datetime(2024, 1, 1, tzinfo=UTC))
@@ -25,10 +25,20 @@ def database(tmp_path: Path) -> Database:
     return database
 
 
+def _begun(runs: PipelineRuns, lease: Lease) -> RunRecord:
+    run, _ = runs.request(RunRequest(), clock=CLOCK)
+    return runs.begin(run, code_hash="c", lease=lease, clock=CLOCK)
+
+
+def _take_over(database: Database, lease: Lease) -> None:
+    with database.begin() as connection:
+        connection.execute(sa.update(leases).values(token=lease.token + 1, holder="b"))
+
+
 def test_a_version_is_found_by_its_training_key_even_if_the_run_failed(database: Database) -> None:
     runs = PipelineRuns(database, "shop")
     with hold_lease(database, "shop:pipeline", holder="a", ttl=TTL, clock=CLOCK) as lease:
-        record = runs.start("train", lease=lease, clock=CLOCK)
+        record = _begun(runs, lease)
         record.note({"training_key": "k", "version": 3})
         record.finish("failed", {"error": "killed"})
     assert runs.version_of("k") == 3
@@ -40,17 +50,52 @@ def test_only_a_finished_run_decides_what_was_declared_last(database: Database) 
     runs = PipelineRuns(database, "shop")
     with hold_lease(database, "shop:pipeline", holder="a", ttl=TTL, clock=CLOCK) as lease:
         for status, declared in (("done", "first"), ("refused", "second"), ("failed", "third")):
-            record = runs.start("train", lease=lease, clock=CLOCK)
+            record = _begun(runs, lease)
             record.note({"declaration": {"task": {"kind": declared}}})
             record.finish(status, {})
-        runs.start("train", lease=lease, clock=CLOCK).note({"declaration": {"task": {"kind": "fourth"}}})
+        _begun(runs, lease).note({"declaration": {"task": {"kind": "fourth"}}})
     assert runs.last_declaration() == {"task": {"kind": "second"}}
 
 
 def test_a_run_that_lost_its_lease_starts_no_further_step(database: Database) -> None:
     with hold_lease(database, "shop:pipeline", holder="a", ttl=TTL, clock=CLOCK) as lease:
-        record = PipelineRuns(database, "shop").start("train", lease=lease, clock=CLOCK)
-        with record.step("ingest"), database.begin() as connection:
-            connection.execute(sa.update(leases).values(token=lease.token + 1, holder="b"))
+        record = _begun(PipelineRuns(database, "shop"), lease)
+        with record.step("ingest"):
+            pass
+        _take_over(database, lease)
         with pytest.raises(LeaseLost, match="shop:pipeline"), record.step("train"):
             pytest.fail("a step started though another process holds the lease")
+
+
+def test_a_run_that_lost_its_lease_ends_neither_its_step_nor_itself(database: Database) -> None:
+    runs = PipelineRuns(database, "shop")
+    with hold_lease(database, "shop:pipeline", holder="a", ttl=TTL, clock=CLOCK) as lease:
+        record = _begun(runs, lease)
+        with pytest.raises(LeaseLost), record.step("train"):
+            _take_over(database, lease)
+        with pytest.raises(LeaseLost):
+            record.finish("done", {})
+    assert runs.find(record.id).status == "running"
+    assert [(step.status, step.output) for step in runs.steps(record.id)] == [("running", {})]
+
+
+def test_two_requests_with_one_key_are_one_run(database: Database) -> None:
+    runs = PipelineRuns(database, "shop")
+    first, is_new = runs.request(RunRequest(key="k"), clock=CLOCK)
+    again, is_new_again = runs.request(RunRequest(key="k", reason="other"), clock=CLOCK)
+    assert (is_new, is_new_again, again) == (True, False, first)
+    other, is_new_there = PipelineRuns(database, "bakery").request(RunRequest(key="k"), clock=CLOCK)
+    assert is_new_there
+    assert [run.id for run in runs.waiting()] == [first.id]
+    assert other.id != first.id
+
+
+def test_a_run_that_has_begun_waits_before_one_that_was_asked_for_earlier(database: Database) -> None:
+    runs = PipelineRuns(database, "shop")
+    earlier, _ = runs.request(RunRequest(), clock=CLOCK)
+    with hold_lease(database, "shop:pipeline", holder="a", ttl=TTL, clock=CLOCK) as lease:
+        record = _begun(runs, lease)
+    assert [run.id for run in runs.waiting()] == [record.id, earlier.id]
+    assert runs.end(earlier.id, "stopped", "no longer needed", clock=CLOCK)
+    assert not runs.end(earlier.id, "failed", "again", clock=CLOCK)
+    assert runs.find(earlier.id).failure == "no longer needed"

@@ -68,7 +68,7 @@ def project_gauges(database: Database, project: str, *, wall: datetime) -> Itera
     for status, count in runs.counts().items():
         yield Gauge("pipeline_runs", "Pipeline runs", count, (label, ("status", status)))
     for run in runs.finished_since(wall)[-1:]:
-        end, labels = run.finished_at.timestamp(), (label, ("status", run.status))
+        end, labels = run.ended_at.timestamp(), (label, ("status", run.status))
         yield Gauge("pipeline_run_finished_timestamp_seconds", "End of the newest pipeline run", end, labels)
 
 

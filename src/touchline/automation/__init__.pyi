@@ -8,6 +8,7 @@ from touchline.automation.ingest_sources import ingest_and_settle as ingest_and_
 from touchline.automation.integrity import find_damage as find_damage
 from touchline.automation.integrity import repair_damage as repair_damage
 from touchline.automation.pipeline import PipelineReport as PipelineReport
+from touchline.automation.pipeline import resume_pipeline as resume_pipeline
 from touchline.automation.pipeline import run_pipeline as run_pipeline
 from touchline.automation.plan import RunPlan as RunPlan
 from touchline.automation.plan import plan_run as plan_run
@@ -33,6 +34,18 @@ from touchline.automation.rollouts import end_overtaken_rollout as end_overtaken
 from touchline.automation.rollouts import follow_promotion as follow_promotion
 from touchline.automation.rollouts import rollout_context as rollout_context
 from touchline.automation.run_records import PipelineRuns as PipelineRuns
+from touchline.automation.run_records import Run as Run
+from touchline.automation.run_records import RunRecord as RunRecord
+from touchline.automation.run_records import RunRequest as RunRequest
+from touchline.automation.run_records import RunStep as RunStep
+from touchline.automation.schedule.facts import read_facts as read_facts
+from touchline.automation.schedule.records import ScheduleRecords as ScheduleRecords
+from touchline.automation.schedule.records import Tick as Tick
+from touchline.automation.schedule.triggers import Due as Due
+from touchline.automation.schedule.triggers import ProjectFacts as ProjectFacts
+from touchline.automation.schedule.triggers import due_jobs as due_jobs
+from touchline.automation.schedule.triggers import next_time as next_time
+from touchline.automation.schedule.triggers import times_between as times_between
 from touchline.automation.steps import PipelineContext as PipelineContext
 from touchline.automation.stores import Stores as Stores
 from touchline.automation.summary import ProductionSummary as ProductionSummary

@@ -18,7 +18,7 @@ from touchline.alerts import (
     report_states,
 )
 from touchline.automation.loss_observations import loss_observations
-from touchline.automation.run_records import FinishedRun, PipelineRuns
+from touchline.automation.run_records import PipelineRuns, Run
 from touchline.errors import TouchlineError, failure_in_words
 from touchline.features import read_skew_proof
 from touchline.features.vectors.served_view import view_keys
@@ -96,7 +96,7 @@ def _report_trainings(alerting: Alerting, stores: Stores) -> None:
     news_from = stores.clock.wall() - _NEWS
     runs = PipelineRuns(stores.database, alerting.project).finished_since(news_from)
     for run in runs:
-        if run.status != "failed" and run.finished_at > news_from:
+        if run.status != "failed" and run.ended_at > news_from:
             report_event(alerting, _training_done(alerting.project, run))
     if not runs:
         return
@@ -112,7 +112,7 @@ def _report_trainings(alerting: Alerting, stores: Stores) -> None:
             "training_failed",
             is_wrong=True,
             happened=f"the training started by {newest.trigger!r} failed: {newest.failure}",
-            since=newest.finished_at,
+            since=newest.ended_at,
             certainty=f"recorded: run {newest.id}",
             cost=f"no newer model; {stays}",
             next_command=f"touchline train -p {alerting.project}",
@@ -120,13 +120,13 @@ def _report_trainings(alerting: Alerting, stores: Stores) -> None:
     )
 
 
-def _training_done(project: str, run: FinishedRun) -> Observation:
+def _training_done(project: str, run: Run) -> Observation:
     result = "its version passed the gates" if run.status == "done" else "a gate refused its version"
     return Observation(
         "training_done",
         subject=run.trigger,
         happened=f"the training started by {run.trigger!r} is done: {result}",
-        since=run.finished_at,
+        since=run.ended_at,
         certainty=f"recorded: run {run.id}",
         cost="none",
         next_command=f"touchline models list -p {project}",

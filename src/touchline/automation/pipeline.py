@@ -1,28 +1,43 @@
-"""One pass from ingest to promotion in recorded steps; a step whose input did not change finds its earlier result."""
+"""One pass from ingest to promotion in recorded steps; a step whose input did not change finds its earlier result.
+
+The steps of a run are done again when it goes on after a kill, and each has its effect once: snapshots, histories and
+training sets are named by content, a training by its key, and the gates' verdict on a version stands in the journal,
+written in a transaction that the run's fencing token guards.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from touchline.automation import steps
 from touchline.automation.plan import require_sound
 from touchline.automation.promotion import Promotion, promote_version
 from touchline.automation.released_views import RenewedView, renew_released_views
-from touchline.automation.rollouts import check_running, follow_promotion, waiting_reason
-from touchline.automation.run_records import PipelineRuns, RunRecord
+from touchline.automation.rollouts import check_running, follow_promotion, rolls_out, waiting_reason
+from touchline.automation.run_records import (
+    MOST_ATTEMPTS,
+    WAITING,
+    PipelineRuns,
+    Run,
+    RunRecord,
+    RunRequest,
+    Status,
+)
 from touchline.automation.steps import PipelineContext
 from touchline.automation.training_key import training_key
-from touchline.errors import GateFailed
+from touchline.errors import GateFailed, LeaseLost, RunStopped
 from touchline.ingest import IngestReport
 from touchline.predictions import Settled
 from touchline.project import declared_state
 from touchline.registry import (
     Decision,
+    GateReport,
     ModelVersion,
     Promoted,
     Recorded,
@@ -30,13 +45,14 @@ from touchline.registry import (
     read_version,
     record_version,
 )
-from touchline.storage import hold_lease
+from touchline.storage import Lease, hold_lease
 from touchline.training import library_versions
 
 if TYPE_CHECKING:
     from touchline.features import TrainingSet
+    from touchline.registry import StageChange
 
-_LEASE_TTL = timedelta(minutes=10)
+PIPELINE_LEASE: Final = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -65,23 +81,80 @@ class PipelineReport:
 def run_pipeline(context: PipelineContext, *, trigger: str, actor: str, is_forced: bool = False) -> PipelineReport:
     """Ingest, compute features, train, apply the gates and promote; one run of a project at a time.
 
-    A training that would repeat an earlier one is done again only if `is_forced`. After a kill at any step the same
-    call continues from the finished steps. Raises `LeaseHeld` while another process runs the project's pipeline, and
-    `InvalidProject` before anything is done for a declaration with mistakes.
+    A training that would repeat an earlier one is done again only if `is_forced`. Raises `LeaseHeld` while another
+    process runs the project's pipeline, and `InvalidProject` before anything is done for a declaration with mistakes.
     """
     require_sound(context.loaded)
-    project, database = context.project.name, context.stores.database
+    with pipeline_lease(context, actor) as lease:
+        request = RunRequest("retrain", trigger, actor, is_forced=is_forced)
+        run, _ = _runs(context).request(request, clock=context.clock)
+        return _train_in(context, run, lease)
+
+
+def resume_pipeline(context: PipelineContext, run_id: str, *, actor: str) -> PipelineReport | None:
+    """Do a run that was asked for, or go on with one whose process died; None where it has ended meanwhile.
+
+    Raises `RunStopped` where the project's code is no longer that under which the run began, and where its processes
+    died `MOST_ATTEMPTS` times.
+    """
+    with pipeline_lease(context, actor) as lease:
+        run = _runs(context).find(run_id)
+        return _train_in(context, run, lease) if run.status in WAITING else None
+
+
+def pipeline_lease(context: PipelineContext, actor: str) -> AbstractContextManager[Lease]:
+    """The right to run the pipeline of a project; raises `LeaseHeld` while another process has it."""
     holder = f"{actor}@{socket.gethostname()}:{os.getpid()}"
-    with hold_lease(database, f"{project}:pipeline", holder=holder, ttl=_LEASE_TTL, clock=context.clock) as lease:
-        record = PipelineRuns(database, project).start(trigger, lease=lease, clock=context.clock)
-        record.note({"declaration": declared_state(context.project), "code_hash": context.loaded.code_hash})
-        try:
-            report = _run(context, record, actor=actor, is_forced=is_forced)
-        except BaseException as error:
+    name = pipeline_lease_name(context.project.name)
+    return hold_lease(context.stores.database, name, holder=holder, ttl=PIPELINE_LEASE, clock=context.clock)
+
+
+def pipeline_lease_name(project: str) -> str:
+    return f"{project}:pipeline"
+
+
+@contextmanager
+def carried_out(context: PipelineContext, run: Run, lease: Lease) -> Iterator[RunRecord]:
+    """Go on with a run around its work, which finishes the record; a failure is recorded and raised.
+
+    Raises `RunStopped` for a run that cannot go on.
+    """
+    _stop_if_hopeless(context, run)
+    record = _runs(context).begin(run, code_hash=context.loaded.code_hash, lease=lease, clock=context.clock)
+    try:
+        yield record
+    except LeaseLost:
+        raise  # another process goes on with the run
+    except BaseException as error:
+        with suppress(LeaseLost):
             record.finish("failed", {"error": f"{type(error).__name__}: {error}"})
-            raise
-        record.finish("refused" if report.refusal else "done", {"is_new": report.is_new})
+        raise
+
+
+def _train_in(context: PipelineContext, run: Run, lease: Lease) -> PipelineReport:
+    with carried_out(context, run, lease) as record:
+        require_sound(context.loaded)
+        record.note({"declaration": declared_state(context.project), "code_hash": context.loaded.code_hash})
+        report = _run(context, record, actor=run.actor, is_forced=run.is_forced)
+        refusal = {"refused": str(report.refusal)} if report.refusal else {}
+        record.finish("refused" if report.refusal else "done", {"is_new": report.is_new, **refusal})
     return report
+
+
+def _runs(context: PipelineContext) -> PipelineRuns:
+    return PipelineRuns(context.stores.database, context.project.name)
+
+
+def _stop_if_hopeless(context: PipelineContext, run: Run) -> None:
+    if run.code_hash is not None and run.code_hash != context.loaded.code_hash:
+        status: Status = "stopped"
+        reason = "the project's code changed since it began, and a run goes on only under the code that began it"
+    elif run.attempts >= MOST_ATTEMPTS:
+        status, reason = "failed", f"its process died {run.attempts} times without a word (killed, or out of memory)"
+    else:
+        return
+    _runs(context).end(run.id, status, reason, clock=context.clock)
+    raise RunStopped(context.project.name, run.id, reason)
 
 
 def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: bool) -> PipelineReport:
@@ -90,6 +163,7 @@ def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: 
         output |= {report.manifest.source: report.manifest.status for report in ingested}
     with record.step("features") as output:
         snapshots = steps.current_snapshots(context)
+        record.note({"snapshots": {name: snapshot.hash for name, snapshot in snapshots.items()}})
         histories = steps.compute_features(context, snapshots)
         output |= {name: history.hash for name, history in histories.items()}
     with record.step("settle") as output:
@@ -108,7 +182,8 @@ def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: 
         renewed = renew_released_views(context)
         output |= {f"{one.view} {one.feature_version}": one.failure or one.rows for one in renewed}
     with record.step("promote") as output:
-        outcome = _promote(context, version, Decision(actor, f"trigger: {record.trigger}"), training_set=training_set)
+        decision = Decision(actor, f"trigger: {record.trigger}", fence=record.require_lease)
+        outcome = _promote(context, version, decision, training_set=training_set, run=record.run)
         output |= outcome.document()
     return PipelineReport(
         run_id=record.id,
@@ -183,12 +258,13 @@ class _Outcome:
 
 
 def _promote(
-    context: PipelineContext, version: ModelVersion, decision: Decision, *, training_set: TrainingSet
+    context: PipelineContext, version: ModelVersion, decision: Decision, *, training_set: TrainingSet, run: Run
 ) -> _Outcome:
     """Promote a version that no gate has seen; a second comparison would spend the gates' alpha."""
     stores, project = context.stores, context.project.name
-    if version.stage != "None" or any(change.version == version.version for change in stores.journal.history(project)):
-        return _Outcome()
+    changes = [change for change in stores.journal.history(project) if change.version == version.version]
+    if version.stage != "None" or changes:
+        return _after_death(context, version, decision, newest=_of_this_run(run, changes))
     if (reason := waiting_reason(context)) is not None:
         return _Outcome(rollout=f"version {version.version} stays in None: {reason}")
     context.on_progress("gates")
@@ -198,3 +274,29 @@ def _promote(
         return _Outcome(refusal=refusal)
     followed = follow_promotion(context, promotion.promoted, actor=decision.actor)
     return _Outcome(promotion.followed_by(followed.promotion), rollout=followed.message)
+
+
+def _of_this_run(run: Run, changes: Sequence[StageChange]) -> StageChange | None:
+    """The newest change of a version, where an earlier attempt of this run wrote it before it died."""
+    if not changes or run.attempts < 2 or run.started_at is None or changes[-1].wall_at < run.started_at:
+        return None
+    return changes[-1]
+
+
+def _after_death(
+    context: PipelineContext, version: ModelVersion, decision: Decision, *, newest: StageChange | None
+) -> _Outcome:
+    """What the gates' recorded verdict says, and what had to follow it but did not before the process died."""
+    if newest is None or newest.gate_report is None:
+        return _Outcome()
+    report = GateReport.from_json(newest.gate_report)
+    if newest.from_stage == newest.to_stage:
+        project, overruled = context.project.name, report.can_be_overruled
+        return _Outcome(
+            refusal=GateFailed(project, version.version, newest.to_stage, report.failures, can_be_overruled=overruled)
+        )
+    promoted = Promoted(version, (newest,), report)
+    if version.stage != "Staging" or rolls_out(context, version):
+        return _Outcome(Promotion(promoted))
+    followed = follow_promotion(context, promoted, actor=decision.actor)
+    return _Outcome(Promotion(promoted).followed_by(followed.promotion), rollout=followed.message)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from touchline.automation.pipeline import pipeline_lease_name
 from touchline.features import FeatureHistories, StoredTrainingSets
 from touchline.ingest import StoredSnapshots, lock_source, raw_files
 from touchline.registry import read_versions
@@ -76,7 +77,7 @@ def _alone(context: PipelineContext) -> Iterator[None]:
     project, stores, clock = context.project.name, context.stores, context.clock
     holder = f"touchline data prune@{socket.gethostname()}:{os.getpid()}"
     with ExitStack() as stack:
-        pipeline = hold_lease(stores.database, f"{project}:pipeline", holder=holder, ttl=_LEASE_TTL, clock=clock)
+        pipeline = hold_lease(stores.database, pipeline_lease_name(project), holder=holder, ttl=_LEASE_TTL, clock=clock)
         stack.enter_context(pipeline)
         for source in context.project.sources:
             stack.enter_context(lock_source(source, project, stores, clock))

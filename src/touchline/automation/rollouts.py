@@ -105,6 +105,12 @@ def follow_promotion(context: PipelineContext, promoted: Promoted, *, actor: str
     return Followed(message=f"rollout {state.experiment.number} has begun: {state.events[0].message}")
 
 
+def rolls_out(context: PipelineContext, version: ModelVersion) -> bool:
+    """Whether a rollout of this version runs."""
+    state = RolloutRecords(context.stores.database, context.project.name).running()
+    return state is not None and state.rule.candidate.version == version.version
+
+
 def waiting_reason(context: PipelineContext) -> str | None:
     """Why a new version does not go to Staging now: a change is being rolled out, and would lose its evidence."""
     state = RolloutRecords(context.stores.database, context.project.name).running()

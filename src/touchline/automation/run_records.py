@@ -1,32 +1,86 @@
-"""The tables of pipeline runs and their steps: the only file that reads or writes them."""
+"""The tables of pipeline runs and their steps: the only file that reads or writes them.
+
+A run is asked for, then done in steps by whoever holds the lease of its project. Whoever dies leaves it `running`, and
+the next holder goes on with it. Each write of a run needs the fencing token that it goes on under, so a process that
+sleeps through its lease and wakes changes nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
 from touchline.clock import Clock
+from touchline.errors import LeaseLost, UnknownRun
 from touchline.storage import Database, Lease
 from touchline.storage.tables import pipeline_runs, pipeline_steps
 from touchline.storage.ulids import ulid_at
 
-Status = Literal["running", "done", "failed", "refused"]
+Status = Literal["queued", "running", "done", "refused", "failed", "stopped"]
+WAITING: Final = ("queued", "running")
+MOST_ATTEMPTS: Final = 3
+_RUNS, _STEPS = pipeline_runs.c, pipeline_steps.c
 
 
 @dataclass(frozen=True)
-class FinishedRun:
-    """A pipeline run that has ended; `failure` says why one failed."""
+class RunRequest:
+    """A run that is asked for. Two requests with one `key` are one run; without a key each is its own."""
+
+    job: str = "retrain"
+    trigger: str = "manual"
+    actor: str = "unknown"
+    reason: str = ""
+    key: str | None = None
+    is_forced: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recorded run. `failure` says why one failed or was stopped; `project_time` is when it was asked for."""
 
     id: str
+    job: str
     trigger: str
+    actor: str
+    reason: str
+    requested_at: datetime
+    project_time: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
     status: Status
-    finished_at: datetime
-    failure: str | None
+    attempts: int
+    code_hash: str | None
+    detail: Mapping[str, Any]
+
+    @property
+    def ended_at(self) -> datetime:
+        """When it ended; where it has not, when it was asked for."""
+        return self.finished_at or self.requested_at
+
+    @property
+    def failure(self) -> str | None:
+        return self.detail.get("error")
+
+    @property
+    def is_forced(self) -> bool:
+        return bool(self.detail.get("is_forced"))
+
+
+@dataclass(frozen=True)
+class RunStep:
+    """One step of a run in one attempt."""
+
+    name: str
+    attempt: int
+    status: Status
+    started_at: datetime
+    finished_at: datetime | None
+    output: Mapping[str, Any] = field(default_factory=dict)
 
 
 class PipelineRuns:
@@ -35,78 +89,153 @@ class PipelineRuns:
     def __init__(self, database: Database, project: str) -> None:
         self._database, self._project = database, project
 
-    def start(self, trigger: str, *, lease: Lease, clock: Clock) -> RunRecord:
-        """Record the start of a run, which holds the lease of its project."""
-        started_at = clock.wall()
-        run = {"id": ulid_at(started_at), "project": self._project, "trigger": trigger, "started_at": started_at}
+    def request(self, request: RunRequest, *, clock: Clock) -> tuple[Run, bool]:
+        """The run of this request, and whether the request made it."""
+        try:
+            with self._database.begin() as connection:
+                run_id = self.write_request(connection, request, clock=clock)
+        except sa.exc.IntegrityError:
+            earlier = self._one(_RUNS.request_key == request.key)
+            if earlier is None:
+                raise
+            return earlier, False
+        return self.find(run_id), True
+
+    def write_request(self, connection: sa.Connection, request: RunRequest, *, clock: Clock) -> str:
+        """`request` in a transaction of the caller's. Raises `IntegrityError` where the key has a run."""
+        at = clock.wall()
+        run_id = ulid_at(at)
+        row = {
+            "id": run_id,
+            "project": self._project,
+            "job": request.job,
+            "trigger": request.trigger,
+            "request_key": request.key or run_id,
+            "actor": request.actor,
+            "reason": request.reason,
+            "requested_at": at,
+            "project_time": clock.now(),
+            "status": "queued",
+            "attempts": 0,
+            "detail": {"is_forced": True} if request.is_forced else {},
+        }
+        connection.execute(sa.insert(pipeline_runs).values(row))
+        return run_id
+
+    def find(self, run_id: str) -> Run:
+        """A run by its id. Raises `UnknownRun`."""
+        run = self._one(_RUNS.id == run_id)
+        if run is None:
+            raise UnknownRun(self._project, run_id)
+        return run
+
+    def newest(self, limit: int = 20) -> list[Run]:
+        """The newest runs first."""
+        return self._read(_RUNS.id.desc(), limit=limit)
+
+    def waiting(self) -> list[Run]:
+        """The runs that are not ended, those that have begun first, then in the order of their requests."""
+        return self._read(_RUNS.status.desc(), _RUNS.id, where=_RUNS.status.in_(WAITING))
+
+    def steps(self, run_id: str) -> list[RunStep]:
+        """The steps of a run by attempt, in the order in which they began."""
+        query = sa.select(pipeline_steps).where(_STEPS.run_id == run_id).order_by(_STEPS.attempt, _STEPS.started_at)
+        with self._database.connect() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [RunStep(**{name: row[name] for name in RunStep.__dataclass_fields__}) for row in rows]
+
+    def begin(self, run: Run, *, code_hash: str, lease: Lease, clock: Clock) -> RunRecord:
+        """Go on with a run under the lease of its project. Raises `LeaseLost` where another process holds that."""
+        values: dict[str, Any] = {"status": "running", "attempts": run.attempts + 1, "token": lease.token}
+        values |= {"started_at": run.started_at or clock.wall(), "code_hash": code_hash}
         with self._database.begin() as connection:
-            connection.execute(sa.insert(pipeline_runs).values(**run, status="running", detail={}))
-        return RunRecord(self._database, str(run["id"]), trigger, lease=lease, clock=clock)
+            lease.require(connection)
+            connection.execute(sa.update(pipeline_runs).where(_RUNS.id == run.id).values(values))
+        return RunRecord(self._database, self.find(run.id), lease=lease, clock=clock)
+
+    def end(self, run_id: str, status: Status, error: str, *, clock: Clock) -> bool:
+        """End a run that nobody works on; False where it has ended by itself."""
+        run = self.find(run_id)
+        ended = {"status": status, "finished_at": clock.wall(), "detail": {**run.detail, "error": error}}
+        this_run = (_RUNS.id == run_id) & _RUNS.status.in_(WAITING)
+        with self._database.begin() as connection:
+            return connection.execute(sa.update(pipeline_runs).where(this_run).values(ended)).rowcount == 1
 
     def last_declaration(self) -> dict[str, dict[str, str]] | None:
-        """The declared state that the newest finished run recorded; None before the first."""
-        query = (
-            sa.select(pipeline_runs.c.detail)
-            .where(pipeline_runs.c.project == self._project, pipeline_runs.c.status.in_(["done", "refused"]))
-            .order_by(pipeline_runs.c.id.desc())
-            .limit(1)
-        )
-        with self._database.connect() as connection:
-            detail = connection.scalar(query)
-        return detail.get("declaration") if detail else None
+        """The declared state that the newest finished training recorded; None before the first."""
+        for run in self._read(_RUNS.id.desc(), where=_RUNS.status.in_(["done", "refused"])):
+            if "declaration" in run.detail:
+                declared: dict[str, dict[str, str]] = run.detail["declaration"]
+                return declared
+        return None
 
-    def finished_since(self, instant: datetime) -> list[FinishedRun]:
-        """The runs that ended after an instant of wall time and the newest one before, in the order of their starts."""
-        runs = pipeline_runs.c
-        mine = sa.select(pipeline_runs).where(runs.project == self._project, runs.finished_at.is_not(None))
+    def last_training_at(self) -> datetime | None:
+        """When the newest training that was not refused to begin was asked for, in project time."""
+        query = sa.select(sa.func.max(_RUNS.project_time)).where(_RUNS.project == self._project, _RUNS.job == "retrain")
         with self._database.connect() as connection:
-            later = list(connection.execute(mine.where(runs.finished_at > instant).order_by(runs.id)).mappings())
-            newest = mine.where(runs.finished_at <= instant).order_by(runs.id.desc()).limit(1)
-            rows = [*connection.execute(newest).mappings(), *later]
-        return [
-            FinishedRun(row["id"], row["trigger"], row["status"], row["finished_at"], row["detail"].get("error"))
-            for row in rows
-        ]
+            newest: datetime | None = connection.scalar(query)
+        return newest
+
+    def finished_since(self, instant: datetime) -> list[Run]:
+        """The trainings that ended after an instant of wall time and the newest one before, in the order of ids."""
+        trained = (_RUNS.job == "retrain") & _RUNS.finished_at.is_not(None)
+        later = self._read(_RUNS.id, where=trained & (_RUNS.finished_at > instant))
+        return [*self._read(_RUNS.id.desc(), where=trained & (_RUNS.finished_at <= instant), limit=1), *later]
 
     def counts(self) -> dict[str, int]:
         """The number of runs by status."""
-        runs = pipeline_runs.c
-        query = sa.select(runs.status, sa.func.count()).where(runs.project == self._project).group_by(runs.status)
+        query = sa.select(_RUNS.status, sa.func.count()).where(_RUNS.project == self._project).group_by(_RUNS.status)
         with self._database.connect() as connection:
             return {str(row[0]): int(row[1]) for row in connection.execute(query)}
 
     def version_of(self, training_key: str) -> int | None:
         """The model version that a run with this training key recorded, however that run ended."""
-        has_key = pipeline_runs.c.detail["training_key"].as_string() == training_key
-        query = sa.select(pipeline_runs.c.detail).where(pipeline_runs.c.project == self._project, has_key)
-        with self._database.connect() as connection:
-            for detail in connection.scalars(query.order_by(pipeline_runs.c.id.desc())):
-                if "version" in detail:
-                    return int(detail["version"])
+        for run in self._read(_RUNS.id.desc(), where=_RUNS.detail["training_key"].as_string() == training_key):
+            if "version" in run.detail:
+                return int(run.detail["version"])
         return None
+
+    def _one(self, condition: sa.ColumnElement[bool]) -> Run | None:
+        return next(iter(self._read(_RUNS.id, where=condition, limit=1)), None)
+
+    def _read(
+        self, *order: sa.ColumnElement[Any], where: sa.ColumnElement[bool] | None = None, limit: int | None = None
+    ) -> list[Run]:
+        columns = [_RUNS[name] for name in Run.__dataclass_fields__]
+        query = sa.select(*columns).where(_RUNS.project == self._project).order_by(*order).limit(limit)
+        if where is not None:
+            query = query.where(where)
+        with self._database.connect() as connection:
+            return [Run(**row) for row in connection.execute(query).mappings()]
 
 
 class RunRecord:
-    """Writes one pipeline run: each step is a row when it starts, updated when it ends."""
+    """Writes one attempt of a pipeline run: each step is a row when it starts, updated when it ends."""
 
-    def __init__(self, database: Database, run_id: str, trigger: str, *, lease: Lease, clock: Clock) -> None:
-        self.id, self.trigger = run_id, trigger
+    def __init__(self, database: Database, run: Run, *, lease: Lease, clock: Clock) -> None:
+        self.run, self.id, self.trigger = run, run.id, run.trigger
         self._database, self._lease, self._clock = database, lease, clock
-        self._detail: dict[str, Any] = {}
+        self._detail: dict[str, Any] = dict(run.detail)
+
+    def require_lease(self, connection: sa.Connection) -> None:
+        """Raise `LeaseLost` where another process has taken the run over: call it in the transaction that writes."""
+        self._lease.require(connection)
 
     @contextmanager
     def step(self, name: str) -> Iterator[dict[str, Any]]:
         """Record a step around its work, which fills the yielded output.
 
-        Raises `LeaseLost`, before the step starts, where another process has taken over the project's lease.
+        Raises `LeaseLost`, before the step starts and before it counts as done, where another process has taken over.
         """
         output: dict[str, Any] = {}
-        step = {"run_id": self.id, "name": name, "started_at": self._clock.wall()}
+        step = {"run_id": self.id, "attempt": self.run.attempts, "name": name, "started_at": self._clock.wall()}
         with self._database.begin() as connection:
             self._lease.require(connection)
             connection.execute(sa.insert(pipeline_steps).values(**step, status="running", output={}))
         try:
             yield output
+        except LeaseLost:
+            raise
         except BaseException as error:
             self._end_step(name, "failed", {**output, "error": f"{type(error).__name__}: {error}"})
             raise
@@ -124,10 +253,12 @@ class RunRecord:
 
     def _update(self, **values: Any) -> None:
         with self._database.begin() as connection:
-            connection.execute(sa.update(pipeline_runs).where(pipeline_runs.c.id == self.id).values(values))
+            self._lease.require(connection)
+            connection.execute(sa.update(pipeline_runs).where(_RUNS.id == self.id).values(values))
 
     def _end_step(self, name: str, status: Status, output: Mapping[str, Any]) -> None:
-        this_step = (pipeline_steps.c.run_id == self.id) & (pipeline_steps.c.name == name)
+        of_run = (_STEPS.run_id == self.id) & (_STEPS.attempt == self.run.attempts)
         values = {"finished_at": self._clock.wall(), "status": status, "output": dict(output)}
         with self._database.begin() as connection:
-            connection.execute(sa.update(pipeline_steps).where(this_step).values(values))
+            self._lease.require(connection)
+            connection.execute(sa.update(pipeline_steps).where(of_run & (_STEPS.name == name)).values(values))

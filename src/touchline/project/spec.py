@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from datetime import datetime
+from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -15,6 +15,7 @@ from touchline.errors import nearest
 from touchline.features import FeatureView
 from touchline.ingest import Source
 from touchline.monitoring import Monitoring
+from touchline.project.schedules import Daily, Retrain
 from touchline.registry import Gate
 from touchline.rollout import Rollout
 from touchline.training import Task, Training
@@ -32,34 +33,6 @@ class SampleClock(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     at: AwareDatetime
-
-
-class Retrain(BaseModel):
-    """The policy of retraining: a schedule, the events that start a run, and how a refresh takes over.
-
-    A refresh is Production's declaration and candidate on newer data. `refresh="live"`: it takes over once its gates
-    have passed, and its predecessor predicts beside it for the rollout's `holdout_days`, ready to take over again;
-    `refresh="rollout"`: it waits in Staging for a rollout.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    schedule: Annotated[str | None, Field(description="cron expression, five fields, UTC")] = None
-    only_if: Literal["drift", "new_data"] | None = None
-    on_drift: bool = False
-    on_degradation: bool = False
-    on_new_data: bool = False
-    max_age: timedelta | None = None
-    refresh: Literal["live", "rollout"] = "live"
-
-    @field_validator("schedule")
-    @classmethod
-    def _five_fields(cls, schedule: str | None) -> str | None:
-        if schedule is not None and len(schedule.split()) != 5:
-            raise ValueError(
-                f"{schedule!r} has {len(schedule.split())} fields; a cron expression has five, e.g. '0 0 * * 0'"
-            )
-        return schedule
 
 
 def is_project_name(name: str) -> bool:
@@ -80,6 +53,7 @@ class Project(BaseModel):
     gates: tuple[Gate, ...] = ()
     rollout: Rollout | None = None
     retrain: Retrain = Retrain()
+    daily: Daily | None = None
     monitoring: Monitoring = Field(default_factory=Monitoring)
     alerts: Alerts | None = None
     clock: SampleClock | None = None

@@ -7,9 +7,10 @@ aliases that the next call repairs; either way the same command carries on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from touchline.errors import EvidenceMoved, GateFailed, IllegalStageChange, ReasonMissing, TouchlineError
@@ -36,7 +37,8 @@ class Decision:
     """A request to change a stage: the actor and the reason.
 
     `now` skips the rollout and overrules gates that measured nothing, which needs a reason. `evidence` is the hash of
-    the evidence that the decision rests on, as `preview` gives it; None: whatever the evidence is.
+    the evidence that the decision rests on, as `preview` gives it; None: whatever the evidence is. `fence` is called in
+    the transaction that writes the decision, and raises where it may no longer be written.
     """
 
     actor: str
@@ -44,6 +46,7 @@ class Decision:
     ticket: str | None = None
     now: bool = False
     evidence: str | None = None
+    fence: Callable[[Connection], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,6 @@ class _Step:
     state: StageState
     release: Release
     report: GateReport | None = None
-    is_refresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,10 @@ class Promoted:
     report: GateReport | None = None
     release: Release | None = None
     unmirrored: str | None = None
-    is_refresh: bool = False
+
+    @property
+    def is_refresh(self) -> bool:
+        return self.report is not None and self.report.is_refresh
 
 
 def promote(
@@ -147,9 +152,9 @@ def _to_staging(
     registry: Registry, version: ModelVersion, state: StageState, decision: Decision, inputs: GateInputs
 ) -> Promoted:
     known = state.releases.get(version.version)
-    report, is_refresh = None, False
+    report = None
     if known is None:
-        report, is_refresh = _checked(registry, version, state, decision, inputs)
+        report = _checked(registry, version, state, decision, inputs)
         release = build_release(registry, version, inputs.families)
     else:
         # It passed its gates once; coming back is a person's decision, which the journal keeps.
@@ -158,7 +163,7 @@ def _to_staging(
         _require_evidence(version, decision, evidence_hash(version, state, inputs.gates, None))
         release = _proven(registry, version, state, inputs)
     moves = moves_to_staging(version, state, decision, report, release_id=release.id)
-    return _commit(registry, version, _Step(moves, state, release, report, is_refresh), decision)
+    return _commit(registry, version, _Step(moves, state, release, report), decision)
 
 
 def moves_to_staging(
@@ -204,20 +209,23 @@ def moves_to_production(
 
 def _checked(
     registry: Registry, version: ModelVersion, state: StageState, decision: Decision, inputs: GateInputs
-) -> tuple[GateReport, bool]:
-    """The report of gates that all passed, and whether it is of a refresh.
+) -> GateReport:
+    """The report of gates that all passed.
 
     A report of a gate that said no is written to the journal, then raised.
     """
     validate_run_files(registry.objects, version)
     evidence = read_evidence(registry, version, state, inputs)
     _require_evidence(version, decision, evidence_hash(version, state, inputs.gates, evidence))
-    report = check_gates(inputs.gates, evidence)
+    is_refresh = state.production is not None and not evidence.changes
+    report = replace(check_gates(inputs.gates, evidence), is_refresh=is_refresh)
     if is_promotable(report, decision):
-        return report, state.production is not None and not evidence.changes
+        return report
     stage: Stage = version.stage
     said_no = Move(version.version, stage, stage, "gates said no", decision.ticket, report.to_json())
-    registry.journal.append(version.project, [said_no], expected=state.sequence, actor=decision.actor)
+    registry.journal.append(
+        version.project, [said_no], expected=state.sequence, actor=decision.actor, fence=decision.fence
+    )
     mirror(registry, version.project)
     overruled = report.can_be_overruled
     raise GateFailed(version.project, version.version, stage, report.failures, can_be_overruled=overruled)
@@ -263,6 +271,8 @@ def _commit(registry: Registry, version: ModelVersion, step: _Step, decision: De
     project, expected = version.project, step.state.sequence
     try:
         with registry.database.begin() as connection:
+            if decision.fence is not None:
+                decision.fence(connection)
             Releases.record(connection, step.release, at=registry.clock.now())
             changes = registry.journal.write(connection, project, step.moves, expected=expected, actor=decision.actor)
     except IntegrityError as taken:
@@ -274,5 +284,4 @@ def _commit(registry: Registry, version: ModelVersion, step: _Step, decision: De
         step.report,
         step.release,
         unmirrored,
-        step.is_refresh,
     )

@@ -33,9 +33,10 @@ class GateResult:
 
 @dataclass(frozen=True)
 class GateReport:
-    """All gates of one promotion."""
+    """All gates of one promotion. `is_refresh`: the version is Production's recipe on newer data."""
 
     results: tuple[GateResult, ...]
+    is_refresh: bool = False
 
     @property
     def passed(self) -> bool:
@@ -51,8 +52,9 @@ class GateReport:
         return tuple(result.message for result in self.results if not result.passed)
 
     def to_json(self) -> dict[str, Any]:
-        return {"passed": self.passed, "gates": [asdict(result) for result in self.results]}
+        gates = [asdict(result) for result in self.results]
+        return {"passed": self.passed, "is_refresh": self.is_refresh, "gates": gates}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> GateReport:
-        return cls(tuple(GateResult(**gate) for gate in document["gates"]))
+        return cls(tuple(GateResult(**gate) for gate in document["gates"]), document["is_refresh"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -81,10 +81,23 @@ class Journal:
         """Which version stood where at an instant of project time; a change counts from its own instant on."""
         return state_after(change for change in self.history(project) if change.at <= instant)
 
-    def append(self, project: str, moves: Sequence[Move], *, expected: int, actor: str) -> list[StageChange]:
-        """Write the moves as one step after entry `expected`, or raise `StageConflict` and write nothing."""
+    def append(
+        self,
+        project: str,
+        moves: Sequence[Move],
+        *,
+        expected: int,
+        actor: str,
+        fence: Callable[[Connection], None] | None = None,
+    ) -> list[StageChange]:
+        """Write the moves as one step after entry `expected`, or raise `StageConflict` and write nothing.
+
+        `fence` is called in the same transaction, and raises where the step may no longer be written.
+        """
         try:
             with self._database.begin() as connection:
+                if fence is not None:
+                    fence(connection)
                 return self.write(connection, project, moves, expected=expected, actor=actor)
         except IntegrityError as taken:
             raise self.conflict(project, expected) from taken

@@ -14,6 +14,8 @@ from touchline.storage.tables.automation import drift_reports as drift_reports
 from touchline.storage.tables.automation import performance_reports as performance_reports
 from touchline.storage.tables.automation import pipeline_runs as pipeline_runs
 from touchline.storage.tables.automation import pipeline_steps as pipeline_steps
+from touchline.storage.tables.automation import schedule_events as schedule_events
+from touchline.storage.tables.automation import schedule_ticks as schedule_ticks
 from touchline.storage.tables.base import metadata as metadata
 from touchline.storage.tables.features import feature_histories as feature_histories
 from touchline.storage.tables.features import materializations as materializations

@@ -1,0 +1,54 @@
+"""What has happened to a project, read for its triggers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from touchline.automation.run_records import PipelineRuns
+from touchline.automation.schedule.records import ScheduleRecords
+from touchline.automation.schedule.triggers import ProjectFacts
+from touchline.ingest.snapshots import find_snapshot
+from touchline.monitoring import DriftReports, PerformanceReports
+from touchline.registry import read_version
+
+if TYPE_CHECKING:
+    from touchline.automation.stores import Stores
+    from touchline.project import Project
+
+
+def read_facts(project: Project, stores: Stores) -> ProjectFacts:
+    """The facts of a project now; the first call begins its schedule."""
+    database, name = stores.database, project.name
+    records = ScheduleRecords(database, name)
+    production = stores.journal.state(name).production
+    drift = next((one for one in DriftReports(database, name).newest(5) if one.has_enough_rows), None)
+    return ProjectFacts(
+        began_at=records.began_at(stores.clock),
+        ticks=records.newest_times(),
+        last_run_at=PipelineRuns(database, name).last_training_at(),
+        trained_at=None if production is None else read_version(stores, name, production).created_at,
+        drift_at=None if drift is None else drift.at,
+        is_drifted=drift is not None and bool(drift.drifted),
+        loss_incident_at=_loss_incident_at(project, stores),
+        data_at=_data_at(project, stores),
+    )
+
+
+def _loss_incident_at(project: Project, stores: Stores) -> datetime | None:
+    for report in PerformanceReports(stores.database, project.name).newest(1):
+        if report["state"] == "degraded":
+            at = datetime.fromisoformat(report["at"])
+            return at if at.tzinfo else at.replace(tzinfo=UTC)
+    return None
+
+
+def _data_at(project: Project, stores: Stores) -> datetime | None:
+    """The newest ingest of a snapshot that the newest training has not seen; None where it has seen them all."""
+    seen: dict[str, str] = {}
+    for run in PipelineRuns(stores.database, project.name).newest(50):
+        if run.job == "retrain" and "snapshots" in run.detail:
+            seen = run.detail["snapshots"]
+            break
+    found = (find_snapshot(project.name, source.name, stores) for source in project.sources)
+    return max((one.ingested_at for one in found if one and seen.get(one.source) != one.hash), default=None)
