@@ -32,7 +32,7 @@ from touchline.automation.run_records import (
 from touchline.automation.steps import PipelineContext
 from touchline.automation.training_key import training_key
 from touchline.errors import GateFailed, LeaseLost, RunStopped
-from touchline.ingest import IngestReport
+from touchline.ingest import IngestReport, Snapshot
 from touchline.predictions import Settled
 from touchline.project import declared_state
 from touchline.registry import (
@@ -162,8 +162,7 @@ def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: 
         ingested = steps.ingest_all(context)
         output |= {report.manifest.source: report.manifest.status for report in ingested}
     with record.step("features") as output:
-        snapshots = steps.current_snapshots(context)
-        record.note({"snapshots": {name: snapshot.hash for name, snapshot in snapshots.items()}})
+        snapshots = _noted_snapshots(context, record)
         histories = steps.compute_features(context, snapshots)
         output |= {name: history.hash for name, history in histories.items()}
     with record.step("settle") as output:
@@ -182,8 +181,7 @@ def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: 
         renewed = renew_released_views(context)
         output |= {f"{one.view} {one.feature_version}": one.failure or one.rows for one in renewed}
     with record.step("promote") as output:
-        decision = Decision(actor, f"trigger: {record.trigger}", fence=record.require_lease)
-        outcome = _promote(context, version, decision, training_set=training_set, run=record.run)
+        outcome = _promote(context, version, record, training_set=training_set)
         output |= outcome.document()
     return PipelineReport(
         run_id=record.id,
@@ -199,6 +197,13 @@ def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: 
         excluded=training_set.excluded,
         rollout=outcome.rollout,
     )
+
+
+def _noted_snapshots(context: PipelineContext, record: RunRecord) -> dict[str, Snapshot]:
+    """The newest snapshots, noted as what this run has seen."""
+    snapshots = steps.current_snapshots(context)
+    record.note({"snapshots": {name: snapshot.hash for name, snapshot in snapshots.items()}})
+    return snapshots
 
 
 def _version(
@@ -258,9 +263,11 @@ class _Outcome:
 
 
 def _promote(
-    context: PipelineContext, version: ModelVersion, decision: Decision, *, training_set: TrainingSet, run: Run
+    context: PipelineContext, version: ModelVersion, record: RunRecord, *, training_set: TrainingSet
 ) -> _Outcome:
     """Promote a version that no gate has seen; a second comparison would spend the gates' alpha."""
+    run = record.run
+    decision = Decision(run.actor, f"trigger: {run.trigger}", fence=record.require_lease)
     stores, project = context.stores, context.project.name
     changes = [change for change in stores.journal.history(project) if change.version == version.version]
     if version.stage != "None" or changes:

@@ -129,9 +129,9 @@ class PipelineRuns:
             raise UnknownRun(self._project, run_id)
         return run
 
-    def newest(self, limit: int = 20) -> list[Run]:
-        """The newest runs first."""
-        return self._read(_RUNS.id.desc(), limit=limit)
+    def newest(self, limit: int = 20, *, job: str | None = None) -> list[Run]:
+        """The newest runs first, of one job or of all."""
+        return self._read(_RUNS.id.desc(), where=None if job is None else _RUNS.job == job, limit=limit)
 
     def waiting(self) -> list[Run]:
         """The runs that are not ended, those that have begun first, then in the order of their requests."""
@@ -168,13 +168,6 @@ class PipelineRuns:
                 declared: dict[str, dict[str, str]] = run.detail["declaration"]
                 return declared
         return None
-
-    def last_training_at(self) -> datetime | None:
-        """When the newest training that was not refused to begin was asked for, in project time."""
-        query = sa.select(sa.func.max(_RUNS.project_time)).where(_RUNS.project == self._project, _RUNS.job == "retrain")
-        with self._database.connect() as connection:
-            newest: datetime | None = connection.scalar(query)
-        return newest
 
     def finished_since(self, instant: datetime) -> list[Run]:
         """The trainings that ended after an instant of wall time and the newest one before, in the order of ids."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from touchline.automation.run_records import PipelineRuns
+from touchline.automation.run_records import PipelineRuns, Run
 from touchline.automation.schedule.records import ScheduleRecords
 from touchline.automation.schedule.triggers import ProjectFacts
 from touchline.ingest.snapshots import find_snapshot
@@ -23,15 +24,16 @@ def read_facts(project: Project, stores: Stores) -> ProjectFacts:
     records = ScheduleRecords(database, name)
     production = stores.journal.state(name).production
     drift = next((one for one in DriftReports(database, name).newest(5) if one.has_enough_rows), None)
+    trainings = PipelineRuns(database, name).newest(20, job="retrain")
     return ProjectFacts(
         began_at=records.began_at(stores.clock),
         ticks=records.newest_times(),
-        last_run_at=PipelineRuns(database, name).last_training_at(),
+        last_run_at=trainings[0].project_time if trainings else None,
         trained_at=None if production is None else read_version(stores, name, production).created_at,
         drift_at=None if drift is None else drift.at,
         is_drifted=drift is not None and bool(drift.drifted),
         loss_incident_at=_loss_incident_at(project, stores),
-        data_at=_data_at(project, stores),
+        data_at=_data_at(project, stores, trainings),
     )
 
 
@@ -43,12 +45,8 @@ def _loss_incident_at(project: Project, stores: Stores) -> datetime | None:
     return None
 
 
-def _data_at(project: Project, stores: Stores) -> datetime | None:
+def _data_at(project: Project, stores: Stores, trainings: Sequence[Run]) -> datetime | None:
     """The newest ingest of a snapshot that the newest training has not seen; None where it has seen them all."""
-    seen: dict[str, str] = {}
-    for run in PipelineRuns(stores.database, project.name).newest(50):
-        if run.job == "retrain" and "snapshots" in run.detail:
-            seen = run.detail["snapshots"]
-            break
+    seen: dict[str, str] = next((run.detail["snapshots"] for run in trainings if "snapshots" in run.detail), {})
     found = (find_snapshot(project.name, source.name, stores) for source in project.sources)
     return max((one.ingested_at for one in found if one and seen.get(one.source) != one.hash), default=None)

@@ -40,4 +40,4 @@ from touchline.storage.tables.work import api_keys as api_keys
 from touchline.storage.tables.work import clocks as clocks
 from touchline.storage.tables.work import leases as leases
 
-HEAD = "0002"
+HEAD = "0003"

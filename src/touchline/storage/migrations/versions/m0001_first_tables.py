@@ -37,8 +37,8 @@ def _float(name: str, *, null: bool = False) -> sa.Column[Any]:
     return _column(name, sa.Double(), key=False, null=null)
 
 
-def _instant(name: str, *, key: bool = False, null: bool = False) -> sa.Column[Any]:
-    return _column(name, sa.DateTime(timezone=True), key=key, null=null)
+def _instant(name: str, *, null: bool = False) -> sa.Column[Any]:
+    return _column(name, sa.DateTime(timezone=True), key=False, null=null)
 
 
 def _document(name: str, *, null: bool = False) -> sa.Column[Any]:
@@ -362,64 +362,6 @@ sa.Table(
     sa.Index(None, "project", "key_text", "cutoff"),
 )
 sa.Table("settlements", _metadata, _text("project", key=True), _instant("settled_at"))
-sa.Table(
-    "pipeline_runs",
-    _metadata,
-    _text("id", key=True),
-    _text("project"),
-    _text("job"),
-    _text("trigger"),
-    _text("request_key"),
-    _text("actor"),
-    _text("reason"),
-    _instant("requested_at"),
-    _instant("project_time"),
-    _instant("started_at", null=True),
-    _instant("finished_at", null=True),
-    _text("status"),
-    _number("attempts"),
-    _number("token", null=True),
-    _text("code_hash", null=True),
-    _document("detail"),
-    sa.Index(None, "project", "requested_at"),
-    sa.Index(None, "project", "request_key", unique=True),
-)
-sa.Table(
-    "pipeline_steps",
-    _metadata,
-    _text("run_id", key=True),
-    _number("attempt", key=True),
-    _text("name", key=True),
-    _instant("started_at"),
-    _instant("finished_at", null=True),
-    _text("status"),
-    _document("output", null=True),
-    sa.ForeignKeyConstraint(["run_id"], ["pipeline_runs.id"]),
-)
-sa.Table(
-    "schedule_ticks",
-    _metadata,
-    _text("project", key=True),
-    _text("job", key=True),
-    _text("trigger", key=True),
-    _instant("scheduled_at", key=True),
-    _instant("decided_at"),
-    _text("verdict"),
-    _text("reason"),
-    _text("run_id", null=True),
-)
-sa.Table(
-    "schedule_events",
-    _metadata,
-    _text("project", key=True),
-    _number("sequence", key=True),
-    _text("job"),
-    _text("event"),
-    _instant("at"),
-    _instant("wall_at"),
-    _text("actor"),
-    _text("reason"),
-)
 for _reports in ("drift_reports", "performance_reports"):
     sa.Table(
         _reports,
