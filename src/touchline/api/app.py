@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
 
-from touchline.api import alerts, feature_store, freshness, model_health, push, rollouts, system_health
+from touchline.api import alerts, feature_store, freshness, model_health, push, rollouts, system_health, training_runs
 from touchline.api.state import Api, project_name
 from touchline.api.stored_gauges import StoredGauges
 
@@ -24,6 +24,7 @@ _ROUTERS = (
     push.router,
     rollouts.router,
     alerts.router,
+    training_runs.router,
 )
 
 

@@ -1,6 +1,9 @@
 from touchline.automation.alert_checks import alerting_of as alerting_of
 from touchline.automation.alert_checks import check_alerts as check_alerts
 from touchline.automation.alert_checks import report_damage as report_damage
+from touchline.automation.daily import DailyReport as DailyReport
+from touchline.automation.daily import resume_daily as resume_daily
+from touchline.automation.daily import run_daily as run_daily
 from touchline.automation.damage import Damage as Damage
 from touchline.automation.damage import Repair as Repair
 from touchline.automation.gate_inputs import material_of as material_of
@@ -38,7 +41,11 @@ from touchline.automation.run_records import Run as Run
 from touchline.automation.run_records import RunRecord as RunRecord
 from touchline.automation.run_records import RunRequest as RunRequest
 from touchline.automation.run_records import RunStep as RunStep
+from touchline.automation.schedule.decide import backfill as backfill
+from touchline.automation.schedule.decide import decide_due as decide_due
+from touchline.automation.schedule.decide import next_run as next_run
 from touchline.automation.schedule.facts import read_facts as read_facts
+from touchline.automation.schedule.records import Pause as Pause
 from touchline.automation.schedule.records import ScheduleRecords as ScheduleRecords
 from touchline.automation.schedule.records import Tick as Tick
 from touchline.automation.schedule.triggers import Due as Due

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 
 from touchline.clock import Clock
-from touchline.errors import LeaseLost, UnknownRun
+from touchline.errors import LeaseLost, RunWaits, UnknownRun
 from touchline.storage import Database, Lease
 from touchline.storage.tables import pipeline_runs, pipeline_steps
 from touchline.storage.ulids import ulid_at
@@ -89,10 +89,15 @@ class PipelineRuns:
     def __init__(self, database: Database, project: str) -> None:
         self._database, self._project = database, project
 
-    def request(self, request: RunRequest, *, clock: Clock) -> tuple[Run, bool]:
-        """The run of this request, and whether the request made it."""
+    def request(self, request: RunRequest, *, clock: Clock, is_only: bool = False) -> tuple[Run, bool]:
+        """The run of this request, and whether the request made it.
+
+        With `is_only`, raises `RunWaits` where another run of the job waits or goes on.
+        """
         try:
             with self._database.begin() as connection:
+                if is_only:
+                    self._require_only(connection, request)
                 run_id = self.write_request(connection, request, clock=clock)
         except sa.exc.IntegrityError:
             earlier = self._one(_RUNS.request_key == request.key)
@@ -187,6 +192,13 @@ class PipelineRuns:
             if "version" in run.detail:
                 return int(run.detail["version"])
         return None
+
+    def _require_only(self, connection: sa.Connection, request: RunRequest) -> None:
+        of_job = (_RUNS.project == self._project) & (_RUNS.job == request.job) & _RUNS.status.in_(WAITING)
+        query = sa.select(_RUNS.id, _RUNS.status, _RUNS.request_key).where(of_job).limit(1)
+        found = connection.execute(query).one_or_none()
+        if found is not None and found.request_key != request.key:
+            raise RunWaits(self._project, request.job, found.id, found.status)
 
     def _one(self, condition: sa.ColumnElement[bool]) -> Run | None:
         return next(iter(self._read(_RUNS.id, where=condition, limit=1)), None)

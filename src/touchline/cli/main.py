@@ -18,6 +18,7 @@ from touchline.cli.commands import (
     predictions,
     project,
     rollout,
+    schedule,
     serve,
     system,
     train,
@@ -31,7 +32,21 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for module in (project, data, features, train, models, rollout, serve, predictions, monitor, alerts, keys, system):
+for module in (
+    project,
+    data,
+    features,
+    train,
+    models,
+    rollout,
+    schedule,
+    serve,
+    predictions,
+    monitor,
+    alerts,
+    keys,
+    system,
+):
     module.register(app)
 
 

@@ -30,9 +30,10 @@
         LeakageFound, LeaseHeld, LeaseLost, ModelDamaged, ModelMismatch, NoCandidateWorked, NotComparable,
         NotEvaluated, NotReproducible, NothingInProduction, NothingVaries, ObjectNotFound, OneClassOnly,
         PortTaken, ProbeFailed, ProcessFailed, ProfileMismatch, ProviderFailed, RecalibrationRefused,
-        ReleaseNotFound, ReleaseTampered, RolloutConflict, RunStopped, ServerRefused, ServerUnreachable,
-        SourceFileEmpty, SourceFileMissing, SourceFileUnreadable, StageConflict, StoredFileDamaged,
-        TooFewClusters, TooFewExamples, TrackingMismatch, TrackingUnavailable, WebhookUnverified, WorkerLost
+        ReleaseNotFound, ReleaseTampered, RolloutConflict, RunStopped, RunWaits, ServerRefused,
+        ServerUnreachable, SourceFileEmpty, SourceFileMissing, SourceFileUnreadable, StageConflict,
+        StoredFileDamaged, TooFewClusters, TooFewExamples, TrackingMismatch, TrackingUnavailable,
+        WebhookUnverified, WorkerLost
 
 A message says what happened to which thing, the value found and the value allowed, and the next step.
 It is built in the class, so that every call site raises the same words; the facts stay as attributes.

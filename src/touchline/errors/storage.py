@@ -17,6 +17,7 @@ __all__ = [
     "LeaseLost",
     "ObjectNotFound",
     "RunStopped",
+    "RunWaits",
     "SchemaMismatch",
     "StoredFileDamaged",
     "UnknownRun",
@@ -124,6 +125,17 @@ class RunStopped(TouchlineError):
         self.project, self.run_id, self.reason = project, run_id, reason
         super().__init__(
             f"Run {run_id} of {project} was ended: {reason}. To start anew: touchline retrain -p {project}"
+        )
+
+
+class RunWaits(TouchlineError):
+    """A run of the same job waits or goes on; a second one would find nothing new."""
+
+    def __init__(self, project: str, job: str, run_id: str, status: str) -> None:
+        self.project, self.job, self.run_id, self.status = project, job, run_id, status
+        super().__init__(
+            f"{project}: run {run_id} ({job}) is {status}, and a second one would find nothing new. Wait for its end: "
+            f"touchline schedule show -p {project}"
         )
 
 

@@ -22,12 +22,14 @@ from touchline.errors import (
     ReleaseNotFound,
     RolloutConflict,
     RolloutNotRunning,
+    RunWaits,
     SchemaMismatch,
     SnapshotNotFound,
     TouchlineError,
     TrackingUnavailable,
     UnknownName,
     UnknownPrediction,
+    UnknownRun,
     UnreadableJson,
     UsageError,
     VersionNotFound,
@@ -64,7 +66,7 @@ class Conflict(Problem):
     status, slug, title = 409, "conflict", "The present state does not allow this"
 
 
-_CONFLICTS: Final = (RolloutConflict, RolloutNotRunning)
+_CONFLICTS: Final = (RolloutConflict, RolloutNotRunning, RunWaits)
 _NOT_FOUND: Final = (
     EntityNotFound,
     IncidentNotFound,
@@ -72,6 +74,7 @@ _NOT_FOUND: Final = (
     ReleaseNotFound,
     SnapshotNotFound,
     UnknownName,
+    UnknownRun,
     VersionNotFound,
     ViewNotFound,
 )

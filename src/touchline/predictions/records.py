@@ -162,6 +162,15 @@ class PredictionRecords:
         with self._database.connect() as connection:
             return LogCounts(*connection.execute(query).one())
 
+    def answered_examples(self, example_ids: Collection[str], *, release_id: str | None) -> set[str]:
+        """Those of these examples that a release has answered (any release, where it is None)."""
+        found: set[str] = set()
+        with self._database.connect() as connection:
+            for ids in slices(set(example_ids)):
+                asked = self._where(ANSWERS, _COLUMNS.example_id.in_(ids), *_of_release(release_id))
+                found |= set(connection.scalars(sa.select(_COLUMNS.example_id).where(asked)))
+        return found
+
     def batches(
         self, *, since: datetime | None, until: datetime, roles: Collection[str] = ANSWERS
     ) -> Iterator[list[PredictionRecord]]:

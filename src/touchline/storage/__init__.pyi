@@ -1,6 +1,7 @@
 from touchline.storage.database import Database as Database
 from touchline.storage.leases import Lease as Lease
 from touchline.storage.leases import hold_lease as hold_lease
+from touchline.storage.leases import lease_holder as lease_holder
 from touchline.storage.objects import ObjectStore as ObjectStore
 from touchline.storage.objects import open_objects as open_objects
 from touchline.storage.parts import Part as Part

@@ -66,6 +66,16 @@ def hold_lease(database: Database, name: str, *, holder: str, ttl: timedelta, cl
         _give_back(database, lease, now=clock.wall())
 
 
+def lease_holder(database: Database, name: str, *, now: datetime) -> str | None:
+    """Who holds a lease at an instant of wall time; None where it is free."""
+    with database.connect() as connection:
+        found = connection.execute(select(leases).where(leases.c.name == name)).one_or_none()
+    if found is None or found.expires_at <= now or has_ended(found.process):
+        return None
+    holder: str = found.holder
+    return holder
+
+
 def _take(database: Database, name: str, *, holder: str, ttl: timedelta, now: datetime) -> Lease:
     with database.begin() as connection:
         found = connection.execute(select(leases).where(leases.c.name == name)).one_or_none()

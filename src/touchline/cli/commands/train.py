@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from touchline import automation, registry
-from touchline.cli.opening import JsonOption, ProjectOption, actor, open_project, pipeline_context
+from touchline import automation, errors, registry
+from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, actor, open_project, pipeline_context
 from touchline.cli.output import print_json, print_table, progress
 from touchline.cli.processes.alerting import alerts_after
 
@@ -45,14 +45,30 @@ def train(is_forced: ForceOption = False, project: ProjectOption = None, *, as_j
     _run(project, trigger="train", is_forced=is_forced, as_json=as_json)
 
 
-def retrain(is_forced: ForceOption = False, project: ProjectOption = None, *, as_json: JsonOption = False) -> None:
+def retrain(
+    is_forced: ForceOption = False,
+    is_due: Annotated[bool, typer.Option("--due", help="Train only if the declared Retrain says that it is due.")] = (
+        False
+    ),
+    project: ProjectOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
     """Train again, as `train` does, recorded as started by hand.
+
+    With --due, as a cron job runs it: what the declared Retrain says is due is decided and done, and runs whose process
+    died are gone on with; exit code 0 where nothing is.
 
     Exit code 3 when a gate refuses the version.
 
     Example: touchline retrain -p football
     """
-    _run(project, trigger="manual", is_forced=is_forced, as_json=as_json)
+    if not is_due:
+        _run(project, trigger="manual", is_forced=is_forced, as_json=as_json)
+        return
+    if is_forced:
+        raise errors.InvalidSetting("--force", "with --due", "one trains whatever is due, the other only what is")
+    _run_due(open_project(project), as_json=as_json)
 
 
 def list_trainings(
@@ -130,6 +146,27 @@ def _run(project: str | None, *, trigger: str, is_forced: bool, as_json: bool) -
     _print_report(report, as_json=as_json)
     if report.refusal:
         raise report.refusal
+
+
+def _run_due(opened: OpenedProject, *, as_json: bool) -> None:
+    ticks = automation.decide_due(opened.project, opened.stores, actor=actor())
+    waiting = automation.PipelineRuns(opened.stores.database, opened.name).waiting()
+    runs = [run for run in waiting if run.job == "retrain"]
+    if not as_json:
+        for tick in ticks:
+            typer.echo(f"{tick.scheduled_at:%Y-%m-%d %H:%M} {tick.job} {tick.trigger}: {tick.verdict} ({tick.reason})")
+        if not runs:
+            typer.echo(f"{opened.name}: nothing to do")
+    refusals = []
+    for run in runs:
+        with progress(opened.name, quiet=as_json) as on_progress, alerts_after(opened):
+            context = pipeline_context(opened, on_progress)
+            report = automation.resume_pipeline(context, run.id, actor=actor())
+        if report is not None:
+            _print_report(report, as_json=as_json)
+            refusals += [report.refusal] if report.refusal else []
+    if refusals:
+        raise refusals[-1]
 
 
 def _print_report(report: PipelineReport, *, as_json: bool) -> None:

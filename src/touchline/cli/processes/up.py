@@ -51,7 +51,7 @@ def bring_up(
 
 
 def required_processes(home: Home, loaded: Sequence[LoadedProject]) -> list[supervisor.Process]:
-    """The API with its serving routes, the MLflow UI unless a server is set, and the watch of declared alerts."""
+    """The API with its serving routes, the MLflow UI unless a server is set, the watch of alerts, the scheduler."""
     settings = home.settings
     environment = {
         "TOUCHLINE_HOME": str(settings.home.absolute()),
@@ -64,6 +64,8 @@ def required_processes(home: Home, loaded: Sequence[LoadedProject]) -> list[supe
     if any(project.project.alerts for project in loaded):
         watch = (sys.executable, "-m", "touchline.cli.main", "alerts", "watch")
         processes.append(supervisor.Process("alerts", watch, environment))
+    schedule = (sys.executable, "-m", "touchline.cli.main", "schedule", "run")
+    processes.append(supervisor.Process("scheduler", schedule, environment))
     return processes
 
 

@@ -1,0 +1,148 @@
+"""`/training/automated`: ask for a training, and see what runs, ran and comes next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Header, Query
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from touchline import automation
+from touchline.api.state import ProjectOfRequest, RequestedProject
+from touchline.http.statuses import ACCEPTED
+
+router = APIRouter(tags=["automation"])
+_LOOK_SECONDS = 1.0
+
+
+class TrainingRequest(BaseModel):
+    """A training asked for by a person or a program."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    force: Annotated[bool, Field(description="train even if nothing changed")] = False
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
+class RunDocument(BaseModel):
+    """A run of the pipeline. `status`: queued, running, done, refused by a gate, failed, or stopped."""
+
+    id: str
+    job: str
+    trigger: str
+    actor: str
+    reason: str
+    status: str
+    attempts: int
+    requested_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    failure: str | None
+    version: int | None = Field(description="the model version that it recorded")
+
+    @classmethod
+    def of(cls, run: automation.Run) -> RunDocument:
+        known = {name: getattr(run, name) for name in cls.model_fields if name != "version"}
+        return cls(**known, version=run.detail.get("version"))
+
+
+class RunStepDocument(BaseModel):
+    """A step of a run, in one attempt."""
+
+    name: str
+    attempt: int
+    status: str
+    started_at: datetime
+    finished_at: datetime | None
+    output: dict[str, Any]
+
+
+class RunWithSteps(BaseModel):
+    """A run with its steps."""
+
+    run: RunDocument
+    steps: list[RunStepDocument]
+
+
+class AutomationStatus(BaseModel):
+    """What runs or waits, the newest runs, and when the next training is due."""
+
+    project: str
+    now: datetime
+    schedule: str | None
+    next_at: datetime | None
+    is_paused: bool
+    waiting: list[RunDocument]
+    newest: list[RunDocument]
+
+
+@router.post("/training/automated/run", status_code=ACCEPTED, summary="Ask for a training")
+def post_run(
+    project: ProjectOfRequest,
+    body: TrainingRequest,
+    idempotency_key: Annotated[str | None, Header(max_length=200, description="one key asks once")] = None,
+) -> RunDocument:
+    """A worker (`touchline up`, `touchline schedule run`) does it. 409 while another training waits or runs."""
+    request = automation.RunRequest(
+        trigger="manual",
+        actor="api",
+        reason=body.reason,
+        key=None if idempotency_key is None else f"api:{idempotency_key}",
+        is_forced=body.force,
+    )
+    run, _ = _runs(project).request(request, clock=project.slot, is_only=True)
+    return RunDocument.of(run)
+
+
+@router.get("/training/automated/status", summary="What trains, trained and comes next")
+def get_status(project: ProjectOfRequest, limit: Annotated[int, Query(ge=1, le=200)] = 20) -> AutomationStatus:
+    runs, policy, now = _runs(project), project.declared.retrain, project.now()
+    paused = automation.ScheduleRecords(project.stores.database, project.name).paused()
+    return AutomationStatus(
+        project=project.name,
+        now=now,
+        schedule=policy.schedule,
+        next_at=automation.next_time(policy, now),
+        is_paused="retrain" in paused,
+        waiting=[RunDocument.of(run) for run in runs.waiting()],
+        newest=[RunDocument.of(run) for run in runs.newest(limit)],
+    )
+
+
+@router.get("/training/runs/{run_id}", summary="A run with its steps")
+def get_run(project: ProjectOfRequest, run_id: str) -> RunWithSteps:
+    return _with_steps(_runs(project), run_id)
+
+
+@router.get("/training/runs/{run_id}/events", summary="A run while it goes on, as server-sent events")
+async def get_run_events(project: ProjectOfRequest, run_id: str) -> StreamingResponse:
+    """An event each time that the run or a step changes; the last one has `finished_at`."""
+    runs = _runs(project)
+    await run_in_threadpool(runs.find, run_id)
+    return StreamingResponse(_events(runs, run_id), media_type="text/event-stream")
+
+
+async def _events(runs: automation.PipelineRuns, run_id: str) -> AsyncIterator[bytes]:
+    before: RunWithSteps | None = None
+    while before is None or before.run.finished_at is None:
+        current = await run_in_threadpool(_with_steps, runs, run_id)
+        if current != before:
+            yield b"data: " + orjson.dumps(current.model_dump()) + b"\n\n"
+        before = current
+        if current.run.finished_at is None:
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _with_steps(runs: automation.PipelineRuns, run_id: str) -> RunWithSteps:
+    steps = [RunStepDocument(**vars(step)) for step in runs.steps(run_id)]
+    return RunWithSteps(run=RunDocument.of(runs.find(run_id)), steps=steps)
+
+
+def _runs(project: RequestedProject) -> automation.PipelineRuns:
+    return automation.PipelineRuns(project.stores.database, project.name)

@@ -1,0 +1,61 @@
+"""Decides what is due, once for all schedulers, and asks for the runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from touchline.automation.pipeline import pipeline_lease_name
+from touchline.automation.run_records import PipelineRuns, Run
+from touchline.automation.schedule.facts import read_facts
+from touchline.automation.schedule.records import ScheduleRecords, Tick
+from touchline.automation.schedule.triggers import Due, Job, due_jobs, times_between
+from touchline.storage import lease_holder
+
+if TYPE_CHECKING:
+    from touchline.automation.stores import Stores
+    from touchline.project import Project
+
+
+def decide_due(project: Project, stores: Stores, *, actor: str = "scheduler") -> list[Tick]:
+    """Record everything that is due now with the runs it asks for; what another scheduler has recorded is left out.
+
+    A job that is paused has nothing due. A time at which a run of the job still waits to begin asks for no second one.
+    """
+    records, runs = ScheduleRecords(stores.database, project.name), PipelineRuns(stores.database, project.name)
+    paused = records.paused()
+    ticks = []
+    for due in due_jobs(project, read_facts(project, stores), stores.clock.now()):
+        if due.job in paused:
+            continue
+        tick = records.decide(_without_second_run(due, runs), clock=stores.clock, actor=actor)
+        if tick is not None:
+            ticks.append(tick)
+    return ticks
+
+
+def backfill(project: Project, stores: Stores, job: Job, after: datetime, until: datetime, *, actor: str) -> list[Tick]:
+    """Ask for a run at each time of a job's schedule in (after, until] that was never decided."""
+    policy = project.retrain if job == "retrain" else project.daily
+    records = ScheduleRecords(stores.database, project.name)
+    if policy is None:
+        return []
+    dues = (Due(job, "schedule", at, f"backfill of {at:%Y-%m-%d %H:%M}") for at in times_between(policy, after, until))
+    decided = (records.decide(due, clock=stores.clock, actor=actor) for due in dues)
+    return [tick for tick in decided if tick is not None]
+
+
+def next_run(project: str, stores: Stores) -> Run | None:
+    """The run to do next: one whose process died first; None while one of the project goes on, or none waits."""
+    holder = lease_holder(stores.database, pipeline_lease_name(project), now=stores.clock.wall())
+    if holder is not None:
+        return None
+    return next(iter(PipelineRuns(stores.database, project).waiting()), None)
+
+
+def _without_second_run(due: Due, runs: PipelineRuns) -> Due:
+    waiting = [run for run in runs.waiting() if run.job == due.job and run.status == "queued"]
+    if not due.is_run or not waiting:
+        return due
+    return replace(due, is_run=False, reason=f"{due.reason}; run {waiting[0].id} waits already")

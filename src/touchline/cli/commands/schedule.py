@@ -1,0 +1,184 @@
+"""`touchline schedule`, `daily`: what is done by itself, when, and what was decided."""
+
+from __future__ import annotations
+
+import signal
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+import typer
+
+from touchline import automation, errors
+from touchline.cli.opening import (
+    JsonOption,
+    OpenedProject,
+    ProjectOption,
+    actor,
+    load_all,
+    open_home,
+    open_project,
+    pipeline_context,
+)
+from touchline.cli.output import print_json, print_table, progress
+from touchline.cli.processes.alerting import alerts_after
+from touchline.cli.processes.scheduling import Scheduling, predict_open, work_on
+from touchline.contracts.instants import parse_instant_or_day
+
+if TYPE_CHECKING:
+    from touchline.project import Daily, Retrain
+
+group = typer.Typer(help="What is done by itself: due times, pauses, runs.", no_args_is_help=True)
+Job = Literal["retrain", "daily"]
+JobArgument = Annotated[Job, typer.Argument(help="The job.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(daily)
+    app.add_typer(group, name="schedule")
+    for command in (show, pause, resume, run, backfill):
+        group.command()(command)
+    group.command(hidden=True)(work)
+
+
+def daily(project: ProjectOption = None, *, as_json: JsonOption = False) -> None:
+    """Do the work of a day: new data, features, outcomes, predictions of open examples, monitoring.
+
+    Open examples are predicted by the running server. Exit code 1 where a part could not be done; the rest is done.
+
+    Example: touchline daily -p football
+    """
+    opened = open_project(project)
+    with progress(opened.name, quiet=as_json) as on_progress, alerts_after(opened):
+        context = pipeline_context(opened, on_progress)
+        report = automation.run_daily(context, predict_open(opened), trigger="manual", actor=actor())
+    if as_json:
+        print_json(report)
+    else:
+        for one in report.ingested.reports:
+            typer.echo(f"{one.manifest.source}: {one.manifest.status}")
+        typer.echo(f"{report.predicted} open examples predicted")
+        for line in (*report.findings, *report.problems):
+            typer.echo(line)
+    if report.problems:
+        raise typer.Exit(1)
+
+
+def show(
+    limit: Annotated[int, typer.Option(min=1, help="Number of decisions and runs to list.")] = 10,
+    project: ProjectOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the schedule: next times, pauses, the newest decisions and runs.
+
+    Example: touchline schedule show -p football
+    """
+    opened = open_project(project)
+    stores, now = opened.stores, opened.clock.now()
+    records = automation.ScheduleRecords(stores.database, opened.name)
+    runs = automation.PipelineRuns(stores.database, opened.name)
+    paused = records.paused()
+    jobs = [_job_row(job, policy, paused.get(job), now) for job, policy in _policies(opened)]
+    if as_json:
+        print_json({"now": now, "jobs": jobs, "decisions": records.ticks(limit), "runs": runs.newest(limit)})
+        return
+    print_table(
+        f"schedule of {opened.name} at {now:%Y-%m-%d %H:%M} UTC", list(jobs[0]), (list(row.values()) for row in jobs)
+    )
+    ticks = ([one.scheduled_at, one.job, one.trigger, one.verdict, one.reason] for one in records.ticks(limit))
+    print_table("decisions", ["due at", "job", "trigger", "verdict", "reason"], ticks)
+    rows = ([one.id, one.job, one.trigger, one.status, one.attempts, one.failure] for one in runs.newest(limit))
+    print_table("runs", ["run", "job", "trigger", "status", "attempts", "failure"], rows)
+
+
+def pause(
+    job: JobArgument,
+    reason: Annotated[str, typer.Option("--reason", help="Reason, for the record.")] = "",
+    *,
+    project: ProjectOption = None,
+) -> None:
+    """Pause a job until it is resumed.
+
+    Example: touchline schedule pause retrain --reason "source is being moved" -p football
+    """
+    opened = open_project(project)
+    records = automation.ScheduleRecords(opened.stores.database, opened.name)
+    if records.pause(job, actor=actor(), reason=reason, clock=opened.clock):
+        typer.echo(f"{opened.name}: {job} is paused. To go on: touchline schedule resume {job} -p {opened.name}")
+    else:
+        before = records.paused()[job]
+        typer.echo(f"{opened.name}: {job} is paused already, by {before.actor}: {before.reason}")
+
+
+def resume(job: JobArgument, *, project: ProjectOption = None) -> None:
+    """Resume a paused job; the times that passed meanwhile count as one.
+
+    Example: touchline schedule resume retrain -p football
+    """
+    opened = open_project(project)
+    records = automation.ScheduleRecords(opened.stores.database, opened.name)
+    is_new = records.resume(job, actor=actor(), clock=opened.clock)
+    typer.echo(f"{opened.name}: {job} {'goes on' if is_new else 'was not paused'}")
+
+
+def run(
+    projects: Annotated[list[str] | None, typer.Argument(help="Projects to work for; default: all.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Do what is due and waits now, then end.")] = False,
+) -> None:
+    """Decide what is due and do it until the process is ended. `touchline up` runs it; several may run at once.
+
+    Example: touchline schedule run --once football
+    """
+    home = open_home()
+    scheduling = Scheduling(home, [OpenedProject(home, one) for one in load_all(home, projects or [])])
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: scheduling.stop.set())
+    if once:
+        typer.echo(f"{scheduling.look()} runs done")
+    else:
+        scheduling.run()
+
+
+def backfill(
+    job: JobArgument,
+    since: Annotated[str, typer.Option("--from", help="Beginning, such as 2026-01-01.")],
+    until: Annotated[str, typer.Option("--until", help="End; default: now.")] = "",
+    *,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask for a run at each time of the schedule that was never decided.
+
+    Example: touchline schedule backfill daily --from 2026-01-01 -p football
+    """
+    opened = open_project(project)
+    end = parse_instant_or_day(until) if until else opened.clock.now()
+    ticks = automation.backfill(opened.project, opened.stores, job, parse_instant_or_day(since), end, actor=actor())
+    if as_json:
+        print_json(ticks)
+    else:
+        typer.echo(f"{opened.name}: {len(ticks)} runs of {job} asked for")
+
+
+def work(
+    run_id: Annotated[str, typer.Argument(help="Id of a run that waits.")], *, project: ProjectOption = None
+) -> None:
+    """Do a run that waits, or go on with one whose process died."""
+    opened = open_project(project)
+    with alerts_after(opened):
+        context = pipeline_context(opened, lambda message: typer.echo(f"{run_id} {message}"))
+        report = work_on(opened, context, run_id, actor="scheduler")
+    refusal = getattr(report, "refusal", None)
+    if refusal is not None:
+        raise cast(errors.GateFailed, refusal)
+
+
+def _policies(opened: OpenedProject) -> list[tuple[Job, Retrain | Daily | None]]:
+    return [("retrain", opened.project.retrain), ("daily", opened.project.daily)]
+
+
+def _job_row(job: Job, policy: Retrain | Daily | None, pause: automation.Pause | None, now: datetime) -> dict[str, Any]:
+    upcoming = automation.next_time(policy, now) if policy else None
+    state = f"paused by {pause.actor}: {pause.reason}" if pause else "on" if upcoming else "no schedule"
+    schedule = f"{policy.schedule} ({policy.timezone})" if policy and policy.schedule else "-"
+    return {"job": job, "schedule": schedule, "next": upcoming, "state": state}

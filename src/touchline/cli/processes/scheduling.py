@@ -1,0 +1,172 @@
+"""The scheduler and worker: decides what is due and does the runs that wait, each in a process of its own.
+
+Several may run at once, on one machine or many: a due time is decided once by its row, a run is done by whoever holds
+the lease of its project, and a run whose process died is taken over. A process of its own for each run gives its memory
+back, and can be ended when it outgrows its limits.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from touchline import automation
+from touchline.cli.opening import Home, OpenedProject
+from touchline.cli.server_client import api_url, request_json
+from touchline.errors import LeaseHeld
+
+if TYPE_CHECKING:
+    from touchline.automation import Run
+    from touchline.predictions import OpenExample
+
+_log = logging.getLogger("touchline.schedule")
+_EVERY_SECONDS: Final = 2.0
+_WATCH_SECONDS: Final = 0.2
+_ROWS_AT_ONCE: Final = 500
+_GRACE_SECONDS: Final = 10.0
+
+
+def predict_open(opened: OpenedProject) -> Callable[[Sequence[OpenExample]], int]:
+    """Has the running server predict open examples, so that rollouts, the log and its metrics see them."""
+    url = f"{api_url(opened.home)}/projects/{opened.name}/predict"
+
+    def predict(examples: Sequence[OpenExample]) -> int:
+        answered = 0
+        for start in range(0, len(examples), _ROWS_AT_ONCE):
+            body = [{"example_id": one.example_id} for one in examples[start : start + _ROWS_AT_ONCE]]
+            answers = request_json(url, body=body, api_key=opened.home.settings.api_key)
+            answered += len(answers["predictions"])
+        return answered
+
+    return predict
+
+
+def work_on(opened: OpenedProject, context: automation.PipelineContext, run_id: str, *, actor: str) -> Any:
+    """Do or go on with a run in this process: its report; None where it has ended meanwhile."""
+    run = automation.PipelineRuns(opened.stores.database, opened.name).find(run_id)
+    if run.job == "daily":
+        return automation.resume_daily(context, run_id, predict_open(opened), actor=actor)
+    return automation.resume_pipeline(context, run_id, actor=actor)
+
+
+@dataclass
+class Scheduling:
+    """Decides and works for the projects of a home until `stop` is set."""
+
+    home: Home
+    projects: Sequence[OpenedProject]
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Look every two seconds."""
+        while not self.stop.is_set():
+            self.look()
+            self.stop.wait(_EVERY_SECONDS)
+
+    def look(self) -> int:
+        """One look at every project: decide, then do the runs that wait. The number of runs that were done."""
+        done = 0
+        for one in self.projects:
+            self._guarded(f"{one.name}: what is due", partial(automation.decide_due, one.project, one.stores))
+            while not self.stop.is_set() and self._guarded(f"{one.name}: a run", partial(self._work, one)):
+                done += 1
+        return done
+
+    def _work(self, opened: OpenedProject) -> bool:
+        """Do the next run of a project; False where none waits or another process works on it."""
+        run = automation.next_run(opened.name, opened.stores)
+        if run is None:
+            return False
+        _log.info("%s: run %s (%s, %s) begins, attempt %d", opened.name, run.id, run.job, run.trigger, run.attempts + 1)
+        ended = _RunProcess(opened, run).watch(self.stop)
+        if ended is not None:
+            _log.warning("%s: run %s: %s", opened.name, run.id, ended)
+        return automation.PipelineRuns(opened.stores.database, opened.name).find(run.id).status not in (
+            "queued",
+            "running",
+        )
+
+    def _guarded(self, what: str, act: Callable[[], Any]) -> Any:
+        try:
+            return act()
+        except LeaseHeld:
+            return None  # another process was faster
+        except Exception:  # noqa: BLE001  the schedule goes on whatever one project's code does
+            _log.exception("%s failed; tried again soon", what)
+            return None
+
+
+class _RunProcess:
+    """The process of one run, ended when it outgrows the limits of the project's `Retrain`."""
+
+    def __init__(self, opened: OpenedProject, run: Run) -> None:
+        self._opened, self._run, self._policy = opened, run, opened.project.retrain
+
+    def watch(self, stop: threading.Event) -> str | None:
+        """Wait for its end; what it was ended for, in words."""
+        home = self._opened.home.settings.home.absolute()
+        command = (sys.executable, "-m", "touchline.cli.main", "schedule", "work", self._run.id)
+        process = subprocess.Popen(
+            (*command, "-p", str(self._opened.loaded.folder)),
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "TOUCHLINE_HOME": str(home)},
+        )
+        began = time.monotonic()
+        try:
+            while process.poll() is None:
+                if stop.is_set():
+                    return "the scheduler ends; another goes on with it"
+                if (reason := self._outgrown(process.pid, time.monotonic() - began)) is not None:
+                    self._give_up(process, reason)
+                    return reason
+                time.sleep(_WATCH_SECONDS)
+        finally:
+            _end(process)
+        return None if process.returncode in (0, 3) else f"its process ended with {process.returncode}"
+
+    def _outgrown(self, pid: int, seconds: float) -> str | None:
+        limit = self._policy.time_limit
+        if seconds > limit.total_seconds():
+            return f"it outgrew its time limit of {limit} (Retrain(time_limit=))"
+        if self._policy.memory_limit is not None and (held := _memory_of(pid)) > self._policy.memory_limit:
+            return f"it held {held:,} bytes, above its limit of {self._policy.memory_limit:,} (Retrain(memory_limit=))"
+        return None
+
+    def _give_up(self, process: subprocess.Popen[bytes], reason: str) -> None:
+        _end(process)
+        runs = automation.PipelineRuns(self._opened.stores.database, self._opened.name)
+        runs.end(self._run.id, "failed", reason, clock=self._opened.clock)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_SECONDS)
+            return
+        process.kill()
+        process.wait()
+
+
+def _memory_of(pid: int) -> int:
+    """The resident bytes of a process, by Linux's `/proc`; 0 where there is none."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def outcome_code(run: Run) -> int:
+    """The exit code of a run that has ended: 0 done, 3 a gate said no, 1 failed or stopped."""
+    return {"done": 0, "refused": 3}.get(run.status, 1)
