@@ -19,6 +19,7 @@ from touchline.ingest import Source as Source
 from touchline.ingest import SqlTable as SqlTable
 from touchline.monitoring import Drift as Drift
 from touchline.monitoring import Monitoring as Monitoring
+from touchline.project import Daily as Daily
 from touchline.project import Project as Project
 from touchline.project import Retrain as Retrain
 from touchline.project import SampleClock as SampleClock

@@ -1,0 +1,127 @@
+"""Due times are decided once, however many schedulers there are, and become runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.api.builders import write_project
+from touchline.automation import (
+    Due,
+    PipelineRuns,
+    ScheduleRecords,
+    Stores,
+    backfill,
+    decide_due,
+    next_run,
+    read_facts,
+)
+from touchline.clock import FrozenClock
+from touchline.errors import ReasonMissing, UnknownName
+from touchline.features import open_online_store
+from touchline.project import Project, Retrain, load_project
+from touchline.registry import open_tracking
+from touchline.storage import Database, hold_lease, open_objects
+
+BEGAN = datetime(2024, 6, 1, tzinfo=UTC)
+DAILY_AT_4 = Retrain(schedule="0 4 * * *")
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Iterator[Stores]:
+    database = Database.open(f"sqlite:///{tmp_path / 'touchline.db'}")
+    database.migrate()
+    yield Stores(
+        database,
+        open_objects(tmp_path / "objects"),
+        FrozenClock(BEGAN),
+        lambda: open_online_store("sqlite", str(tmp_path / "online.db")),
+        lambda: open_tracking(f"sqlite:///{tmp_path / 'mlflow.db'}", artifacts=tmp_path / "artifacts"),
+    )
+    database.close()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    declared = load_project(write_project(tmp_path), base=tmp_path).project
+    return declared.model_copy(update={"retrain": DAILY_AT_4})
+
+
+def test_many_schedulers_decide_each_time_once(project: Project, stores: Stores) -> None:
+    decide_due(project, stores)
+    runs = PipelineRuns(stores.database, "shop")
+    for _ in range(12):
+        stores.clock.move_to(stores.clock.now() + timedelta(days=1))
+        with ThreadPoolExecutor(8) as schedulers:
+            decided = [
+                tick for ticks in schedulers.map(lambda _: decide_due(project, stores), range(8)) for tick in ticks
+            ]
+        assert len(decided) == 1
+        [waiting] = runs.waiting()
+        assert waiting.id == decided[0].run_id
+        runs.end(waiting.id, "done", "", clock=stores.clock)
+    times = sorted(tick.scheduled_at for tick in ScheduleRecords(stores.database, "shop").ticks(100))
+    assert times == [BEGAN + timedelta(days=day, hours=4) for day in range(12)]
+
+
+def test_a_time_at_which_a_run_waits_is_recorded_and_asks_for_no_second(project: Project, stores: Stores) -> None:
+    decide_due(project, stores)
+    stores.clock.move_to(BEGAN + timedelta(days=1))
+    [first] = decide_due(project, stores)
+    stores.clock.move_to(BEGAN + timedelta(days=2))
+    [second] = decide_due(project, stores)
+    assert (first.verdict, second.verdict, second.run_id) == ("run", "nothing", None)
+    assert f"run {first.run_id} waits already" in second.reason
+    assert len(PipelineRuns(stores.database, "shop").waiting()) == 1
+
+
+def test_a_paused_job_has_nothing_due_and_its_missed_times_count_as_one(project: Project, stores: Stores) -> None:
+    records = ScheduleRecords(stores.database, "shop")
+    assert records.pause("retrain", actor="ann", reason="moving", clock=stores.clock)
+    assert not records.pause("retrain", actor="bob", reason="again", clock=stores.clock)
+    stores.clock.move_to(BEGAN + timedelta(days=5))
+    assert decide_due(project, stores) == []
+    assert (records.paused()["retrain"].actor, records.paused()["retrain"].reason) == ("ann", "moving")
+    assert records.resume("retrain", actor="ann", clock=stores.clock)
+    [tick] = decide_due(project, stores)
+    assert tick.scheduled_at == BEGAN + timedelta(days=4, hours=4)
+
+
+def test_missed_times_are_run_one_by_one_when_a_person_asks(project: Project, stores: Stores) -> None:
+    decide_due(project, stores)
+    stores.clock.move_to(BEGAN + timedelta(days=5))
+    decide_due(project, stores)
+    until = stores.clock.now()
+    ticks = backfill(project, stores, "retrain", BEGAN, until, actor="ann")
+    assert [tick.scheduled_at for tick in ticks] == [BEGAN + timedelta(days=day, hours=4) for day in range(4)]
+    assert backfill(project, stores, "retrain", BEGAN, until, actor="ann") == []
+    assert backfill(project, stores, "daily", BEGAN, until, actor="ann") == []
+
+
+def test_nothing_is_to_be_done_while_the_pipeline_is_held(project: Project, stores: Stores) -> None:
+    backfill(project, stores, "retrain", BEGAN, BEGAN + timedelta(days=1), actor="ann")
+    with hold_lease(stores.database, "shop:pipeline", holder="a", ttl=timedelta(minutes=1), clock=stores.clock):
+        assert next_run("shop", stores) is None
+    waiting = next_run("shop", stores)
+    assert waiting is not None
+    assert waiting.trigger == "schedule"
+
+
+def test_wrong_words_are_refused(stores: Stores) -> None:
+    records = ScheduleRecords(stores.database, "shop")
+    with pytest.raises(UnknownName, match="retrian"):
+        records.pause("retrian", actor="ann", reason="x", clock=stores.clock)
+    with pytest.raises(ReasonMissing):
+        records.pause("retrain", actor="ann", reason="  ", clock=stores.clock)
+
+
+def test_a_time_that_was_decided_is_not_decided_again_by_another_clock(project: Project, stores: Stores) -> None:
+    records = ScheduleRecords(stores.database, "shop")
+    due = Due("retrain", "schedule", BEGAN, "now")
+    assert records.decide(due, clock=stores.clock) is not None
+    assert records.decide(due, clock=FrozenClock(BEGAN - timedelta(days=1))) is None
+    assert read_facts(project, stores).ticks == {("retrain", "schedule"): BEGAN}

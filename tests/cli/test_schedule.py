@@ -1,0 +1,175 @@
+"""What is done by itself: due times, taken-over runs, the day's work; and what a wrong word is answered."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Cli, a_shop
+from tests.test_loop import Shop, until
+from touchline.automation import PipelineRuns
+from touchline.clock import SystemClock
+from touchline.errors import InvalidInstant, InvalidSetting, ReasonMissing
+from touchline.predictions import OpenExampleRecords, PredictionRecords
+from touchline.storage import Database, lease_holder
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    shop = Shop(tmp_path)
+    yield shop
+    subprocess.run([*shop.command, "stop"], cwd=shop.place, env=shop.environment, capture_output=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    """The shop, ingested only."""
+    with a_shop(tmp_path_factory.mktemp("shop")) as shop:
+        shop.run("ingest")
+        yield shop
+
+
+def declare(place: Path, lines: str, names: str) -> None:
+    """Add lines to the shop's declaration."""
+    project = place / "projects" / "shop" / "project.py"
+    text = project.read_text().replace("Project, SampleClock", f"{names}, Project, SampleClock")
+    project.write_text(text.replace("    clock=", f"    {lines}\n    clock="))
+
+
+@contextmanager
+def a_scheduler(shop: Shop) -> Iterator[subprocess.Popen[bytes]]:
+    command = [*shop.command, "schedule", "run"]
+    with subprocess.Popen(command, cwd=shop.place, env=shop.environment, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def runs_of(shop: Shop) -> list[Any]:
+    database = shop.database()
+    try:
+        return PipelineRuns(database, "shop").newest()
+    finally:
+        database.close()
+
+
+def scheduled_and_done(shop: Shop) -> set[str]:
+    return {run.job for run in runs_of(shop) if (run.trigger, run.status) == ("schedule", "done")}
+
+
+def worker_of(shop: Shop) -> int:
+    """The process that works on the shop's run: the holder of the lease."""
+    database = shop.database()
+    until(lambda: _holder(database) is not None)
+    holder = _holder(database)
+    database.close()
+    assert holder is not None
+    return int(holder.rpartition(":")[2])
+
+
+def _holder(database: Database) -> str | None:
+    return lease_holder(database, "shop:pipeline", now=SystemClock().wall())
+
+
+def test_a_week_passes_with_nobody_touching_it(shop: Shop) -> None:
+    declare(shop.place, 'daily=Daily(schedule="0 5 * * *"),', "Daily")
+    shop.run("up")
+    shop.run("schedule", "show", "-p", "shop")
+    until(lambda: shop.json("schedule", "show", "-p", "shop")["jobs"][0]["state"] == "on")
+    shop.run("clock", "advance", "2024-06-02T06:00", "-p", "shop")
+    until(
+        lambda: (
+            {run.job for run in runs_of(shop) if run.status == "done" and run.trigger == "schedule"}
+            == {"retrain", "daily"}
+        )
+    )
+
+    shown = shop.json("schedule", "show", "-p", "shop")
+    decided = {(one["job"], one["scheduled_at"][:16]) for one in shown["decisions"]}
+    assert decided == {("retrain", "2024-06-02T00:00"), ("daily", "2024-06-02T05:00")}
+    database = shop.database()
+    examples = OpenExampleRecords(database, "shop").read()
+    until(lambda: len(PredictionRecords(database, "shop").newest(1000)) >= len(examples))
+    answers = {one.example_id: one for one in PredictionRecords(database, "shop").newest(1000)}
+    assert set(answers) >= {one.example_id for one in examples}
+    assert all(answers[one.example_id].cutoff <= one.cutoff for one in examples)
+    database.close()
+
+
+def test_a_run_whose_process_is_killed_is_taken_over_and_done_once(shop: Shop) -> None:
+    shop.run("schedule", "backfill", "retrain", "--from", "2024-05-20", "--until", "2024-05-26", "-p", "shop")
+    with a_scheduler(shop), a_scheduler(shop):
+        until(lambda: any(run.attempts == 1 for run in runs_of(shop)))
+        os.kill(worker_of(shop), signal.SIGKILL)
+        until(lambda: runs_of(shop)[0].status == "done")
+    [run] = runs_of(shop)
+    assert (run.attempts, run.trigger, run.failure) == (2, "schedule", None)
+    models = shop.json("models", "list", "-p", "shop")
+    assert [(one["version"], one["stage"]) for one in models] == [(1, "Production")]
+
+
+def test_a_run_that_outgrows_its_time_limit_is_ended_with_that_reason(shop: Shop) -> None:
+    declare(shop.place, "retrain=Retrain(time_limit=timedelta(seconds=1)),", "Retrain")
+    shop.run("schedule", "backfill", "retrain", "--from", "2024-05-20", "--until", "2024-05-26", "-p", "shop")
+    shop.run("schedule", "run", "--once", "shop")
+    [run] = runs_of(shop)
+    assert run.status == "failed"
+    assert run.failure == "it outgrew its time limit of 0:00:01 (Retrain(time_limit=))"
+    assert shop.json("models", "list", "-p", "shop") == []
+
+
+def test_a_run_goes_on_only_under_the_code_that_began_it(shop: Shop) -> None:
+    shop.run("schedule", "backfill", "retrain", "--from", "2024-05-20", "--until", "2024-05-26", "-p", "shop")
+    with a_scheduler(shop) as scheduler:
+        until(lambda: any(run.attempts == 1 for run in runs_of(shop)))
+        scheduler.send_signal(signal.SIGSTOP)
+        os.kill(worker_of(shop), signal.SIGKILL)
+        scheduler.kill()
+    project = shop.place / "projects" / "shop" / "project.py"
+    project.write_text(project.read_text().replace("> 50", "> 49"))
+    assert "the project's code changed since it began" in shop.run("retrain", "--due", "-p", "shop", code=1)
+    assert [run.status for run in runs_of(shop)] == ["stopped"]
+
+
+def test_nothing_is_due_is_said_and_is_no_failure(cli: Cli) -> None:
+    assert "nothing to do" in cli.run("retrain", "--due")
+    shown = cli.run("schedule", "show")
+    assert "0 0 * * 0 (UTC)" in shown
+    assert "2024-06-02" in shown
+    with pytest.raises(InvalidSetting, match="--force"):
+        cli.run("retrain", "--due", "--force")
+
+
+def test_a_paused_job_needs_a_reason_and_says_who_paused_it(cli: Cli) -> None:
+    with pytest.raises(ReasonMissing):
+        cli.run("schedule", "pause", "retrain")
+    assert "is paused" in cli.run("schedule", "pause", "retrain", "--reason", "source moves")
+    assert "paused already" in cli.run("schedule", "pause", "retrain", "--reason", "again")
+    assert "source moves" in cli.run("schedule", "show")
+    cli.run("clock", "advance", "2024-06-02T12:00")
+    assert "nothing to do" in cli.run("retrain", "--due")
+    assert "goes on" in cli.run("schedule", "resume", "retrain")
+    assert "was not paused" in cli.run("schedule", "resume", "retrain")
+    assert "version 1" in cli.run("retrain", "--due")
+    assert "nothing to do" in cli.run("retrain", "--due")
+
+
+def test_the_day_is_done_but_for_what_needs_a_server(cli: Cli) -> None:
+    printed = cli.run("daily", code=1)
+    assert "open examples were not predicted" in printed
+    assert "visits:" in printed
+
+
+def test_an_instant_that_cannot_be_read_is_answered_with_the_form(cli: Cli) -> None:
+    with pytest.raises(InvalidInstant, match="soon"):
+        cli.run("schedule", "backfill", "daily", "--from", "soon")
