@@ -86,6 +86,7 @@ def test_a_change_of_the_inputs_and_too_few_rows_are_refused_with_the_next_step(
 def test_the_same_estimate_is_the_same_version_which_only_a_person_brings_back(shop: Cli) -> None:
     opened = open_project("shop")
     serve(opened, *rows_of(opened, yes=60, no=540))
+    assert "mends it: touchline monitor recalibrate" in shop.run("monitor", "performance", "-p", "shop")
     shop.run("monitor", "recalibrate", "-p", "shop", "--apply", "--reason", "fewer buyers")
     shop.run("models", "rollback", "-p", "shop", "--reason", "a mistake")
     assert read_version(opened.stores, "shop", "Production").version == 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from touchline.automation.labelled_sample import labelled_sample
 from touchline.automation.production_release import (
     ProductionRelease,
     TestRows,
@@ -21,7 +23,6 @@ from touchline.monitoring import (
     CauseModel,
     CauseReport,
     DriftReports,
-    LabelledSample,
     LiveRows,
     LossWindow,
     OpenSample,
@@ -55,7 +56,13 @@ def explain_production_loss(project: Project, stores: Registry) -> CauseReport:
     onset = open_incident_onset(project, stores, production)
     newest = settled if len(settled) >= _LEAST_ROWS else live
     first = first_risen_day(newest, onset)
-    windows = _windows(production, test, live, settled, first)
+
+    def expected(before: LiveRows, newest: LiveRows) -> Array:
+        """The calibrated probabilities of the newest rows; vectors would only weight the labelled ones."""
+        labelled = replace(labelled_sample(project, stores, production, test, before), vectors=None)
+        return expected_classes(test.window.score, labelled, OpenSample(newest.predictions, newest.days))
+
+    windows = _windows(production, test, _Rows(live, settled, first), expected)
     facts = upstream_facts(project, stores, production, onset_on=onset)
     if isinstance(windows, str):
         score = test.window.score
@@ -71,11 +78,20 @@ class _Windows:
     is_estimated: bool
 
 
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """All rows, the settled ones among them, and the first day of the newer window."""
+
+    live: LiveRows
+    settled: LiveRows
+    first: int
+
+
 def _windows(
-    production: ProductionRelease, test: TestRows, live: LiveRows, settled: LiveRows, first: int
+    production: ProductionRelease, test: TestRows, rows: _Rows, expected: Callable[[LiveRows, LiveRows], Array]
 ) -> _Windows | str:
     """The rows before and since the first day; what is missing, in words, where they are too few."""
-    classes = production.release.read_manifest().classes
+    classes, settled, first = production.release.read_manifest().classes, rows.settled, rows.first
     before, since = settled.at(settled.days < first), settled.at(settled.days >= first)
     reference = _window(before, classes)
     places = production.profile.sample_places
@@ -86,18 +102,12 @@ def _windows(
         return _too_few(len(before))
     if len(since) >= _LEAST_ROWS:
         return _Windows(reference, _window(since, classes), False)
-    newest = live.at(live.days >= first)
+    newest = rows.live.at(rows.live.days >= first)
     if not classes or len(newest) < _LEAST_ROWS or len(test.labels) < LEAST_ROWS:
         return _too_few(len(since))
-    labelled = LabelledSample(
-        np.vstack([test.predictions, before.predictions]),
-        np.concatenate([test.labels, before.labels]),
-        np.concatenate([test.window.days, before.days]),
-    )
-    expected = expected_classes(test.window.score, labelled, OpenSample(newest.predictions, newest.days))
-    known = newest.has_label
-    expected[known] = _observed(newest.labels[known], classes)
-    return _Windows(reference, LossWindow(newest.vectors, newest.predictions, expected), True)
+    known, observed = newest.has_label, expected(before, newest)
+    observed[known] = _observed(newest.labels[known], classes)
+    return _Windows(reference, LossWindow(newest.vectors, newest.predictions, observed), True)
 
 
 def _too_few(rows: int) -> str:

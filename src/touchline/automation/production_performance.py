@@ -6,8 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-import numpy as np
-
+from touchline.automation.labelled_sample import labelled_sample
 from touchline.automation.production_release import (
     ProductionRelease,
     TestRows,
@@ -19,7 +18,6 @@ from touchline.automation.production_release import (
 )
 from touchline.automation.upstream_facts import upstream_facts
 from touchline.monitoring import (
-    LabelledSample,
     LiveRows,
     LossEstimate,
     OpenSample,
@@ -70,7 +68,7 @@ def _checked(project: Project, stores: Registry, release: ProductionRelease, rol
         release_id=release.release.id,
         now=now,
     )
-    estimate = estimate_open_rows(release, live, test)
+    estimate = estimate_open_rows(project, stores, release, live, test)
     return verdict if estimate is None else with_estimate(verdict, estimate)
 
 
@@ -91,24 +89,17 @@ def _variants(
     return tuple(variants)
 
 
-def estimate_open_rows(production: ProductionRelease, live: LiveRows, test: TestRows) -> LossEstimate | None:
+def estimate_open_rows(
+    project: Project, stores: Registry, release: ProductionRelease, live: LiveRows, test: TestRows
+) -> LossEstimate | None:
     """The estimate for the newest rows without an outcome; None for numbers, and where too few rows are there.
 
-    Labelled rows are the test rows of the profile's sample and the live rows that have an outcome.
+    Labelled rows are the test rows and the live rows that have an outcome.
     """
     is_open = ~live.has_label & (live.days > live.days.max(initial=0) - _OPEN_DAYS)
-    if production.version.task == "regression" or is_open.sum() < LEAST_ROWS or len(test.labels) < LEAST_ROWS:
+    if release.version.task == "regression" or is_open.sum() < LEAST_ROWS or len(test.labels) < LEAST_ROWS:
         return None
-    current, settled = live.at(is_open), live.at(live.has_label)
-    days = np.concatenate([test.window.days, settled.days])
-    labels = np.concatenate([test.labels, settled.labels])
-    predictions = np.vstack([test.predictions, settled.predictions])
-    profile, width = production.profile, len(production.profile.features)
-    places = profile.sample_places
-    if not len(places) or profile.rows != len(test.labels):
-        reference = LabelledSample(predictions, labels, days)
-        return estimate_loss(test.window.score, reference, OpenSample(current.predictions, current.days))
-    rows = np.concatenate([places, np.arange(len(test.labels), len(labels))])
-    vectors = np.vstack([profile.sample[:, :width], settled.vectors])
-    reference = LabelledSample(predictions[rows], labels[rows], days[rows], vectors)
-    return estimate_loss(test.window.score, reference, OpenSample(current.predictions, current.days, current.vectors))
+    current = live.at(is_open)
+    reference = labelled_sample(project, stores, release, test, live.at(live.has_label))
+    vectors = None if reference.vectors is None else current.vectors
+    return estimate_loss(test.window.score, reference, OpenSample(current.predictions, current.days, vectors))

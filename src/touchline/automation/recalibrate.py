@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from touchline.automation.labelled_sample import labelled_sample
 from touchline.automation.production_cause import open_incident_onset
 from touchline.automation.production_release import (
     EPOCH,
@@ -22,8 +23,8 @@ from touchline.automation.promotion import promote_version
 from touchline.automation.rollouts import follow_promotion, waiting_reason
 from touchline.errors import ReasonMissing, RecalibrationRefused
 from touchline.monitoring import LabelledSample, LiveRows, ShareShift, find_share_shift
-from touchline.monitoring.loss_estimate import LEAST_ROWS, calibrated_loss
-from touchline.registry import Decision, Recalibration, Releases, declared_families, record_recalibration
+from touchline.monitoring.loss_estimate import LEAST_ROWS
+from touchline.registry import Decision, Recalibration, declared_families, record_recalibration
 
 if TYPE_CHECKING:
     from touchline.automation.promotion import Promotion
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from touchline.registry import Registry
 
 _ENOUGH_BEFORE: Final = 200
-# The share of the loss by which a model that has learned from rows may tell them apart better than one that has not.
-_CLOSER_FIT: Final = 0.02
 
 
 @dataclass(frozen=True)
@@ -113,27 +112,8 @@ def _find_shift(project: Project, stores: Registry, production: ProductionReleas
 def _reference(
     project: Project, stores: Registry, production: ProductionRelease, test: TestRows, before: LiveRows
 ) -> LabelledSample:
-    """Rows from before the shift with what the release predicts of them: settled ones where they are enough.
-
-    Else test rows count too. The model that ships has learned from them, so its predictions of these rows stand for
-    those of new ones only where it tells their classes apart no better than the evaluation model, which has not.
-    """
+    """Rows from before the shift with what the release predicts of them: settled ones where they are enough."""
     counts = np.bincount(before.labels.astype(np.int64), minlength=len(production.version.classes))
     if len(before) >= _ENOUGH_BEFORE and counts.min() >= LEAST_ROWS:
         return LabelledSample(before.predictions, before.labels, before.days)
-    rows, predictions = np.arange(len(test.labels)), test.predictions
-    places, score = production.profile.sample_places, test.window.score
-    if len(places) and production.profile.rows == len(test.labels):
-        families = declared_families(project.training)
-        model = Releases(stores, lambda _: families).open(production.release.id).model
-        shipped = model.predict(np.ascontiguousarray(production.profile.sample[:, : len(production.profile.features)]))
-        labels, days = test.labels[places], test.window.days[places]
-        seen = calibrated_loss(score, LabelledSample(shipped, labels, days))
-        unseen = calibrated_loss(score, LabelledSample(test.predictions[places], labels, days))
-        if seen >= (1 - _CLOSER_FIT) * unseen:
-            rows, predictions = places, shipped
-    return LabelledSample(
-        np.vstack([predictions, before.predictions]),
-        np.concatenate([test.labels[rows], before.labels]),
-        np.concatenate([test.window.days[rows], before.days]),
-    )
+    return labelled_sample(project, stores, production, test, before)
