@@ -77,6 +77,24 @@ def test_other_rows_of_a_class_are_no_prior_shift_and_no_change_is_nothing_to_me
     assert "not shown to have changed" in str(found(live(*some_rows(1, 1000, BEFORE), settled=300)).refusal)
 
 
+def test_without_outcomes_inputs_that_moved_are_no_new_shares_and_outcomes_decide_where_they_are_there() -> None:
+    probabilities, labels = some_rows(0, 2000, BEFORE)
+    rng = np.random.default_rng(5)
+    vectors = np.log(probabilities[:, :1]) + rng.normal(size=(2000, 1))
+    reference = LabelledSample(probabilities, labels.astype(float), np.arange(2000), vectors)
+    new, new_labels = some_rows(1, 1000, NOW)
+    moved = np.log(new[:, :1]) + rng.normal(size=(1000, 1)) - 1.5
+    for settled, reason in ((0, "the inputs changed too"), (300, "None")):
+        rows = replace(live(new, new_labels, settled=settled), vectors=moved, days=np.arange(1000))
+        shift = find_share_shift("log_loss", reference, rows, CLASSES, since_on="2026-01-01")
+        assert reason in str(shift.refusal)
+
+
+def test_a_class_that_almost_vanished_is_not_recalibrated_away() -> None:
+    probabilities, labels = some_rows(1, 3000, np.array([0.0, 0.4, 0.6]))
+    assert "almost vanished" in str(found(live(probabilities, labels, settled=0)).refusal)
+
+
 def test_two_corrections_in_a_row_are_the_one_that_ends_with_the_later_shares() -> None:
     first = ClassShares((0.4, 0.3, 0.3), (0.2, 0.3, 0.5))
     second = ClassShares((0.2, 0.3, 0.5), (0.1, 0.1, 0.8))

@@ -182,6 +182,12 @@ IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
         lambda: statistics.estimate_prior_shift([[0.5, 0.5]], [[1.0]], [0]),
         lambda: statistics.estimate_prior_shift([[NAN, 0.5]], [[0.5, 0.5]] * 2, [0, 1]),
     ],
+    "rows_of_shares": [
+        lambda: statistics.rows_of_shares([], [0.5, 0.5]),
+        lambda: statistics.rows_of_shares([0, 2], [0.5, 0.5]),
+        lambda: statistics.rows_of_shares([0, 1], [NAN, 0.5]),
+        lambda: statistics.rows_of_shares([0, 0], [0.0, 1.0]),
+    ],
     "with_prior": [lambda: statistics.with_prior([[0.5, 0.5]], [0.0, 1.0], [0.5, 0.5])],
     "row_shift": [
         lambda: statistics.row_shift([[1.0]], [[1.0, 2.0]]),

@@ -115,5 +115,5 @@ def _reference(
     """Rows from before the shift with what the release predicts of them: settled ones where they are enough."""
     counts = np.bincount(before.labels.astype(np.int64), minlength=len(production.version.classes))
     if len(before) >= _ENOUGH_BEFORE and counts.min() >= LEAST_ROWS:
-        return LabelledSample(before.predictions, before.labels, before.days)
+        return LabelledSample(before.predictions, before.labels, before.days, before.vectors)
     return labelled_sample(project, stores, production, test, before)

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from touchline.monitoring.live_rows import LiveRows
 from touchline.monitoring.loss_estimate import LEAST_ROWS, LabelledSample, OpenSample, prior_shift_between
-from touchline.statistics import PriorShift
+from touchline.statistics import PriorShift, row_shift, rows_of_shares
 from touchline.training import ClassShares, loss_rows
 
 Array = NDArray[np.float64]
 _ALPHA: Final = 0.01
+_LEAST_OF_A_CLASS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,9 @@ def find_share_shift(
     observed = None
     if len(settled) >= LEAST_ROWS:
         observed = tuple((np.bincount(settled.labels.astype(np.int64), minlength=len(classes)) / len(settled)).tolist())
+    refusal = _refusal(prior, observed, len(settled), effect, current.predictions)
+    if refusal is None and observed is None:
+        refusal = _other_rows(prior, reference, current)
     return ShareShift(
         classes=tuple(classes),
         prior=prior,
@@ -86,7 +90,7 @@ def find_share_shift(
         settled=len(settled),
         observed=observed,
         loss=_loss(score, settled, prior),
-        refusal=_refusal(prior, observed, len(settled), effect, current.predictions),
+        refusal=refusal,
     )
 
 
@@ -103,6 +107,10 @@ def _refusal(
     prior: PriorShift, observed: tuple[float, ...] | None, settled: int, effect: float, predictions: Array
 ) -> str | None:
     has_shift = prior.p_value <= _ALPHA
+    least = min(prior.now) * prior.rows
+    if has_shift and least < _LEAST_OF_A_CLASS:
+        rarest = f"{min(prior.now):.2%} of {prior.rows} predictions"
+        return f"a class would have almost vanished ({rarest}), which new class shares alone hardly explain"
     if has_shift and prior.fit <= _ALPHA:
         return (
             f"new class shares alone do not explain the new probabilities (p = {prior.fit:.2g}): the inputs or their "
@@ -120,6 +128,24 @@ def _refusal(
     if not has_shift:
         return f"the class shares are not shown to have changed (p = {prior.p_value:.2g})"
     return None
+
+
+def _other_rows(prior: PriorShift, reference: LabelledSample, current: LiveRows) -> str | None:
+    """The reason where a classifier tells the newest rows from earlier ones of the same class shares.
+
+    Without outcomes, inputs that moved look like new class shares where they move the probabilities alike.
+    """
+    if reference.vectors is None:
+        return None
+    places = rows_of_shares(reference.labels, prior.now)
+    clusters = reference.clusters[places], current.days
+    shift = row_shift(reference.vectors[places], current.vectors, clusters=clusters)
+    if shift.p_value > _ALPHA:
+        return None
+    return (
+        f"the inputs changed too: a classifier tells the newest rows from earlier ones of the same class shares (AUC "
+        f"{shift.auc:.2f}, p = {shift.p_value:.2g}), and fewer than {LEAST_ROWS} outcomes are there to decide"
+    )
 
 
 def _contradiction(prior: PriorShift, observed: Array, settled: int, effect: float, predictions: Array) -> float:

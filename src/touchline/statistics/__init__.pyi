@@ -58,6 +58,7 @@ from touchline.statistics.predictive_power import number_levels as number_levels
 from touchline.statistics.predictive_power import separation as separation
 from touchline.statistics.prior_shift import PriorShift as PriorShift
 from touchline.statistics.prior_shift import estimate_prior_shift as estimate_prior_shift
+from touchline.statistics.prior_shift import rows_of_shares as rows_of_shares
 from touchline.statistics.prior_shift import with_prior as with_prior
 from touchline.statistics.profile import CategoryColumn as CategoryColumn
 from touchline.statistics.profile import NumberColumn as NumberColumn

@@ -79,6 +79,30 @@ def with_prior(probabilities: ArrayLike, before: ArrayLike, now: ArrayLike) -> F
     return np.asarray(weighted / weighted.sum(axis=1, keepdims=True))
 
 
+def rows_of_shares(labels: ArrayLike, shares: ArrayLike) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Places of rows whose classes have the given shares: of the class that gained most all, of others evenly in order.
+
+    >>> rows_of_shares([0, 1, 0, 1, 0, 1, 0, 1], [0.8, 0.2]).tolist()
+    [0, 2, 4, 6, 7]
+    """
+    codes, wanted = np.asarray(labels, dtype=np.int64), np.asarray(shares, dtype=np.float64)
+    if codes.ndim != 1 or not len(codes) or wanted.ndim != 1 or codes.min() < 0 or codes.max() >= len(wanted):
+        actual = f"labels of shape {codes.shape} and {wanted.size} shares"
+        raise InvalidSample("Rows of other shares", actual, "class numbers, at least one, and a share for each class")
+    before = np.bincount(codes, minlength=len(wanted)) / len(codes)
+    ratios = np.divide(wanted, before, out=np.zeros(len(wanted)), where=before > 0)
+    if not np.isfinite(ratios).all() or ratios.max() <= 0:
+        raise InvalidSample(
+            "Rows of other shares", f"shares {wanted.tolist()}", "a share above 0 for a class with rows"
+        )
+    is_chosen = np.zeros(len(codes), dtype=np.bool_)
+    for code, share in enumerate(ratios / ratios.max()):
+        places = np.flatnonzero(codes == code)
+        steps = np.floor(np.arange(len(places) + 1) * share + 1e-9)
+        is_chosen[places[np.diff(steps) > 0]] = True
+    return np.flatnonzero(is_chosen)
+
+
 def _checked(
     probabilities: ArrayLike, reference: ArrayLike, labels: ArrayLike
 ) -> tuple[FloatArray, FloatArray, np.ndarray[tuple[int], np.dtype[np.int64]]]:

@@ -25,11 +25,10 @@ from touchline.registry.gates.stored_predictions import (
     read_recipe,
 )
 from touchline.registry.journal.versions import ModelVersion, Registry
-from touchline.statistics import CategoryColumn, Profile, build_profile, cluster_codes
+from touchline.statistics import CategoryColumn, Profile, build_profile, cluster_codes, rows_of_shares
 from touchline.training import ClassShares, EvaluatedRows, Metric, metrics_with_intervals
 
 Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +55,7 @@ def recalibrated_rows(
     if not len(places) or profile.rows != frame.height:
         raise NotEvaluated(parent.project, parent.version, "places of its profile's rows among the test rows")
     labels = label_codes(frame, parent.classes)[places].astype(np.int64)
-    thinned = rows_of_shares(labels, np.array(shares.now))
+    thinned = rows_of_shares(labels, shares.now)
     frame = frame[places[thinned].tolist()]
     predictions = shares.transform(prediction_matrix(frame, parent.classes))
     names = output_names(parent.classes)
@@ -82,28 +81,12 @@ def recalibrated_rows(
     )
 
 
-def rows_of_shares(labels: Index, shares: Array) -> Index:
-    """Rows whose classes have the given shares: of the class that gained most all, of the others evenly over time.
-
-    >>> rows_of_shares(np.array([0, 1, 0, 1, 0, 1, 0, 1]), np.array([0.8, 0.2])).tolist()
-    [0, 2, 4, 6, 7]
-    """
-    before = np.bincount(labels, minlength=len(shares)) / max(len(labels), 1)
-    ratios = np.divide(shares, before, out=np.zeros(len(shares)), where=before > 0)
-    chosen = np.zeros(len(labels), dtype=np.bool_)
-    for code, share in enumerate(ratios / ratios.max()):
-        places = np.flatnonzero(labels == code)
-        steps = np.floor(np.arange(len(places) + 1) * share + 1e-9)
-        chosen[places[np.diff(steps) > 0]] = True
-    return np.flatnonzero(chosen)
-
-
 def _read_profile(registry: Registry, version: ModelVersion) -> Profile:
     with np.load(BytesIO(registry.objects.read(f"{version.object_key}/profile.npz")), allow_pickle=False) as arrays:
         return Profile.from_arrays(arrays)
 
 
-def _profile(before: Profile, rows: Index, outputs: Mapping[str, Array]) -> Profile:
+def _profile(before: Profile, rows: NDArray[np.int64], outputs: Mapping[str, Array]) -> Profile:
     return build_profile(
         before.sample[rows, : len(before.features)],
         names=[column.name for column in before.features],
