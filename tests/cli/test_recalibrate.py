@@ -13,7 +13,7 @@ from tests.cli.served_rows import rows_of, serve
 from tests.test_loop import Shop, until
 from touchline.automation.settled_rows import settled_rows_as_served
 from touchline.cli.opening import open_project
-from touchline.errors import NotComparable, ReasonMissing, RecalibrationRefused
+from touchline.errors import GateFailed, NotComparable, ReasonMissing, RecalibrationRefused
 from touchline.predictions import PredictionRecords
 from touchline.registry import Releases, read_recalibration, read_version, read_versions
 from touchline.statistics import with_prior
@@ -96,6 +96,17 @@ def test_the_same_estimate_is_the_same_version_which_only_a_person_brings_back(s
         settled_rows_as_served(opened.project, opened.stores, read_version(opened.stores, "shop", 2))(
             read_version(opened.stores, "shop", 2)
         )
+
+
+def test_a_training_on_rows_of_the_old_shares_does_not_undo_the_recalibration_unseen(shop: Cli) -> None:
+    serve(open_project("shop"), *rows_of(open_project("shop"), yes=60, no=540))
+    shop.run("monitor", "recalibrate", "-p", "shop", "--apply", "--reason", "fewer buyers")
+    shop.run("clock", "advance", "2024-06-06")
+    with pytest.raises(GateFailed, match="predictions differ from those of Production version 2 by"):
+        shop.run("train")
+    stores = open_project("shop").stores
+    assert read_version(stores, "shop", "3").recalibrates is None
+    assert read_version(stores, "shop", "Production").version == 2
 
 
 @pytest.mark.services
