@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import email
 import json
-import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from email import policy
-from typing import Any
 
 import httpx
 import pytest
@@ -20,21 +19,16 @@ from tests.serving.builders import on_loopback
 from touchline.cli.opening import OpenedProject, load_default, open_home
 from touchline.cli.processes.alerting import Watch, deliver
 from touchline.cli.processes.server import api_app
+from touchline.serving.telemetry.metrics import Meter
 
 pytestmark = [pytest.mark.services, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
-# One basket breaks the transform, another one makes it slow; no visit of the table has either.
+# One basket breaks the transform; no visit of the table has it.
 TRANSFORM = '''
-import numpy as np
-
-
 def weight(basket):
     """The basket's weight."""
     if (basket == 666).any():
         raise ArithmeticError("the scales are broken")
-    if (basket == 777).any():
-        for _ in range(400):
-            np.sort(np.arange(40_000.0)[::-1] % 997)
     return basket * 2
 '''
 
@@ -47,20 +41,17 @@ class Served:
     watch: Watch
     http: HttpReceiver
     smtp: SmtpReceiver
+    meter: Meter
 
     @property
     def opened(self) -> OpenedProject:
         return self.watch.projects[0]
 
-    def ask(self, count: int, basket: float) -> float:
-        """Ask for so many predictions; the seconds of the fastest."""
-        fastest = float("inf")
+    def ask(self, count: int, basket: float) -> None:
+        """Ask for so many predictions."""
         with httpx.Client(base_url=self.url, timeout=60) as client:
             for _ in range(count):
-                began = time.perf_counter()
                 client.post("/predict", json={"customer": "c11", "basket": basket})
-                fastest = min(fastest, time.perf_counter() - began)
-        return fastest
 
     def told(self) -> list[tuple[str, str]]:
         """What was delivered since the last call: the webhooks' types and signals, as many mails beside them."""
@@ -99,16 +90,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         mail = f"mailto://127.0.0.1:{smtp.port}?from=shop@example.org&to=ann@example.org&mode=insecure"
         events = ["incident.opened", "incident.resolved"]
         webhook = f"Webhook({http.url!r}, secret={SECRET!r}, events={events})"
-        rules = '"error_rate > 5 %", "p95 > 80 ms"'
+        rules = '"error_rate > 5 %", "p95 > 250 ms"'
         declare(shop, f"Alerts([{mail!r}], rules=[{rules}], webhooks=[{webhook}])")
         shop.run("train")
         folder = shop.place / "projects" / "shop"
-        with pytest.MonkeyPatch.context() as patch, on_server(folder) as url:
+        with pytest.MonkeyPatch.context() as patch, ExitStack() as running:
+            app = api_app(open_home(), [folder], "127.0.0.1", only_serving=True)
+            url = running.enter_context(on_loopback(app))
             patch.setenv("TOUCHLINE_WEBHOOK_NETWORKS", "127.0.0.1/32")
             patch.setenv("TOUCHLINE_PORT", url.rpartition(":")[2])
             home = open_home()
             watch = Watch(home, [OpenedProject(home, load_default(home, str(folder)))])
-            yield Served(url, watch, http, smtp)
+            (meter,) = [one for one in app.serving.meters if one.project == "shop"]
+            yield Served(url, watch, http, smtp, meter)
 
 
 @pytest.fixture
@@ -120,10 +114,6 @@ def served(server: Served) -> Served:
     return fresh
 
 
-def on_server(folder: Any) -> Any:
-    return on_loopback(api_app(open_home(), [folder], "127.0.0.1", only_serving=True))
-
-
 def test_errors_open_an_incident_that_is_told_and_resolves_by_itself(served: Served) -> None:
     served.ask(60, 666)
     assert served.told() == [("incident.opened", "error_rate")]
@@ -133,7 +123,9 @@ def test_errors_open_an_incident_that_is_told_and_resolves_by_itself(served: Ser
 
 
 def test_slow_answers_open_an_incident_that_is_told_and_resolves_by_itself(served: Served) -> None:
-    assert served.ask(60, 777) > 0.08, "the transform has to be slower than the rule allows"
+    # Counted as the server counts an answer: real slowness would depend on the machine, and is shed as overload.
+    for _ in range(60):
+        served.meter.answered("/predict", 200, 0.4)
     assert ("incident.opened", "p95") in served.told()
     served.ask(2500, 1.0)
     assert ("incident.resolved", "p95") in served.told()
