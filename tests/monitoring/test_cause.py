@@ -87,6 +87,24 @@ def test_a_loss_that_did_not_rise_has_no_cause() -> None:
     assert report.message.startswith("Nothing to explain")
 
 
+def test_chance_names_no_cause() -> None:
+    named = [explained(*some_rows(seed)).causes for seed in range(1, 21)]
+    assert sum(bool(causes) for causes in named) <= 3
+
+
+def test_a_drifted_column_is_named_although_chance_hides_its_rise() -> None:
+    hidden = 0
+    for seed in range(1, 21):
+        x, y = some_rows(seed)
+        x[: len(x) // 4, 2] = 0.0
+        report = explained(x, y, "c")
+        assert report.causes[0].name == "c"
+        if report.after < report.before:
+            hidden += 1
+            assert "no rise, although column c adds to the loss" in report.message
+    assert hidden
+
+
 def test_windows_of_other_columns_are_refused() -> None:
     with pytest.raises(InvalidSample, match="rows of 5 columns in both windows"):
         explained(np.zeros((3, 5))[:0], np.zeros(0, dtype=int))

@@ -4,13 +4,17 @@ A column (or the block of columns of one source) explains the change that is lef
 the reference: a model that does not use a broken column loses as much before as after. A column whose values are right
 and harder to predict explains the change that the reference has too, once it is weighted to the new values. Class
 shares are weighted in the same way. A slice explains the excess of its own rows, beyond its share of all rows.
+
+Loss differs between two samples by chance as well. Each explanation therefore counts with the lower end of its
+interval, corrected over the number of its rivals; that of a column that drifted counts as estimated. A change of the
+loss below its own standard error counts as that error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import isfinite
+from math import isfinite, sqrt
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -31,7 +35,8 @@ _UNDRIFTED: Final = 0.6
 _BLOCK_GAIN: Final = 0.05
 _SMALLEST_CHANGE: Final = 1e-9
 _SHARES_ALPHA: Final = 1e-3
-_ERRORS: Final = 2.0
+# The chance that any rival cause of a kind explains something where none does.
+_CHANCE: Final = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +91,11 @@ class CauseReport:
         what = f"estimated {self.score} (valid only without concept change)" if self.is_estimated else self.score
         change = f"{what} went from {self.before:.4g} to {self.after:.4g}"
         since = f" since about {self.onset_on}" if self.onset_on else ""
-        if self.after - self.before <= _SMALLEST_CHANGE:
+        if self.after - self.before <= _SMALLEST_CHANGE and not self.causes:
             return f"Nothing to explain: {change}."
+        if self.after - self.before <= _SMALLEST_CHANGE:
+            first = self.causes[0]
+            return f"{change}: no rise, although {first.kind} {first.name} adds to the loss ({first.detail})."
         if not self.causes:
             return f"No cause found: {change}{since}, evenly over columns and slices; train again (touchline retrain)."
         first = self.causes[0]
@@ -133,9 +141,11 @@ def explain_loss(reference: LossWindow, current: LossWindow, model: CauseModel, 
     old, new = reference.thinned(), current.thinned()
     losses = _losses(model.score, old, old.predictions), _losses(model.score, new, new.predictions)
     before, after = float(losses[0].mean()), float(losses[1].mean())
-    if after - before <= _SMALLEST_CHANGE:
+    error = sqrt(sum(float(side.var()) / len(side) for side in losses))
+    change = max(after - before, error)
+    if change <= _SMALLEST_CHANGE:
         return CauseReport(model.score, before, after, ())
-    comparison = _Comparison(model, old, new, losses, after - before, seed)
+    comparison = _Comparison(model, old, new, losses, change, seed)
     causes = [*comparison.columns(), *comparison.slices(), *comparison.class_shares()]
     named = sorted((cause for cause in causes if cause.share >= 0.1), key=lambda cause: -cause.share)
     return CauseReport(model.score, before, after, tuple(named[:10]))
@@ -151,6 +161,34 @@ def _losses(score: str, window: LossWindow, predictions: Array) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
+class _Excess:
+    """A part of the loss of each old and each new row: what matters is by how much its mean has grown."""
+
+    old: Array
+    new: Array
+
+    def __sub__(self, other: _Excess) -> _Excess:
+        return _Excess(self.old - other.old, self.new - other.new)
+
+    @property
+    def mean(self) -> float:
+        return float(self.new.mean() - self.old.mean())
+
+    def least(self, quantile: float) -> float:
+        """The lower end of the interval of the growth."""
+        return self.mean - quantile * sqrt(
+            float(self.new.var()) / len(self.new) + float(self.old.var()) / len(self.old)
+        )
+
+
+def _quantile(rivals: int) -> float:
+    """The normal quantile of a one-sided interval that holds for all rivals together (Bonferroni)."""
+    from scipy.stats import norm
+
+    return float(norm.isf(_CHANCE / max(1, rivals)))
+
+
+@dataclass(frozen=True, eq=False)
 class _Comparison:
     model: CauseModel
     old: LossWindow
@@ -161,42 +199,48 @@ class _Comparison:
 
     def columns(self) -> list[Cause]:
         """Each column, and each block that explains more than any one of its columns."""
-        causes = {name: self._column(place, name) for place, name in enumerate(self.model.columns)}
-        blocks = []
-        for name, members in self.model.blocks.items():
-            if len(members) < 2:
-                continue
-            places = [self.model.columns.index(member) for member in members]
-            share = self._share_left_out(places)
-            best = max(causes[member].share for member in members)
-            has_drifted = sum(member in self.model.drifted for member in members) >= 2
-            share *= 1.0 if has_drifted else _UNDRIFTED
-            if share > best + _BLOCK_GAIN:
-                detail = f"its {len(members)} columns are wrong together, or belong to other rows"
-                blocks.append(Cause("block", name, min(1.0, share), detail))
-        return [*causes.values(), *blocks]
+        excess = {name: self._excess_with([place]) for place, name in enumerate(self.model.columns)}
+        causes = [self._column(place, name, excess[name]) for place, name in enumerate(self.model.columns)]
+        return [*causes, *self._blocks(excess)]
 
-    def _column(self, place: int, name: str) -> Cause:
-        left_out = self._share_left_out([place])
-        harder = self._share_of_weights(self._cells(place))
-        factor = 1.0 if name in self.model.drifted else _UNDRIFTED
-        share = factor * max(left_out, harder, 0.0)
+    def _blocks(self, of_columns: Mapping[str, _Excess]) -> list[Cause]:
+        blocks = {name: members for name, members in self.model.blocks.items() if len(members) > 1}
+        quantile, causes = _quantile(len(blocks)), []
+        for name, members in blocks.items():
+            excess = self._excess_with([self.model.columns.index(member) for member in members])
+            best = max((of_columns[member] for member in members), key=lambda column: column.mean)
+            has_drifted = sum(member in self.model.drifted for member in members) >= 2
+            factor = 1.0 if has_drifted else _UNDRIFTED
+            gain = factor * (excess - best).least(quantile) / self.change
+            if gain > _BLOCK_GAIN:
+                share = factor * excess.least(quantile) / self.change
+                detail = f"its {len(members)} columns are wrong together, or belong to other rows"
+                causes.append(Cause("block", name, min(1.0, share), detail))
+        return causes
+
+    def _column(self, place: int, name: str, excess: _Excess) -> Cause:
+        has_drifted = name in self.model.drifted
+        # A column that drifted beyond chance has something to explain: the estimate counts, not its lower end.
+        quantile = 0.0 if has_drifted else _quantile(len(self.model.columns))
+        left_out = excess.least(quantile) / self.change
+        harder = self._share_of_weights(self._cells(place), quantile)
+        share = (1.0 if has_drifted else _UNDRIFTED) * max(left_out, harder, 0.0)
         detail = "its values are wrong, or mean something else" if left_out >= harder else "its values are harder ones"
         return Cause("column", name, min(1.0, share), detail)
 
-    def _share_left_out(self, places: Sequence[int]) -> float:
-        """1 minus the change in loss of a model without these columns, relative to the change with them."""
+    def _excess_with(self, places: Sequence[int]) -> _Excess:
+        """How much loss each row has more than by a model without these columns."""
         rng = np.random.default_rng([self.seed, *places])
-        means = []
-        for window in (self.old, self.new):
+        rows = []
+        for window, losses in zip((self.old, self.new), self.losses, strict=True):
             total = np.zeros_like(window.predictions)
             for _ in range(_DRAWS):
                 vectors = window.vectors.copy()
                 drawn = rng.integers(0, len(self.old.vectors), len(vectors))
                 vectors[:, list(places)] = self.old.vectors[drawn][:, list(places)]
                 total += self.model.predict(vectors)
-            means.append(float(_losses(self.model.score, window, total / _DRAWS).mean()))
-        return float(np.clip(1 - (means[1] - means[0]) / self.change, 0.0, 1.0))
+            rows.append(losses - _losses(self.model.score, window, total / _DRAWS))
+        return _Excess(rows[0], rows[1])
 
     def _cells(self, place: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The cell of each old and new row: levels, or eight bins of the reference; nulls are a cell."""
@@ -206,14 +250,19 @@ class _Comparison:
         edges = np.unique(np.nanquantile(old, np.arange(1, 8) / 8)) if np.isfinite(old).any() else np.empty(0)
         return _binned(old, edges), _binned(new, edges)
 
-    def _share_of_weights(self, cells: tuple[NDArray[np.int64], NDArray[np.int64]]) -> float:
-        """The change in loss of the reference if its cells had the new shares, relative to the change."""
-        size = int(max(part.max() for part in cells)) + 1
+    def _share_of_weights(self, cells: tuple[NDArray[np.int64], NDArray[np.int64]], quantile: float) -> float:
+        """The least change in loss of the reference if its cells had the new shares, relative to the change."""
+        losses, size = self.losses[0], int(max(part.max() for part in cells)) + 1
         before, after = (np.bincount(part, minlength=size) / len(part) for part in cells)
         weights = np.divide(after, before, out=np.zeros(size), where=before > 0)[cells[0]]
         if weights.sum() <= 0:
             return 0.0
-        return float(np.clip((np.average(self.losses[0], weights=weights) - self.losses[0].mean()) / self.change, 0, 1))
+        gain = float(np.average(losses, weights=weights) - losses.mean())
+        # Chance is in the losses of the reference, and in which rows fell into which cell on both sides.
+        parts = (weights / weights.sum() - 1 / len(losses)) * (losses - losses.mean())
+        of_cell = np.bincount(cells[0], weights=losses, minlength=size) / np.maximum(before * len(losses), 1)
+        shares = sum(float(of_cell[part].var()) / len(part) for part in cells)
+        return (gain - quantile * sqrt(float((parts**2).sum()) + shares)) / self.change
 
     def slices(self) -> list[Cause]:
         """The slice of each column that holds more of the excess loss than its share of the rows."""
@@ -244,8 +293,8 @@ class _Comparison:
         rows = float(after.mean())
         new, old = self.losses[1][after], self.losses[0][before]
         # The least excess that chance leaves: of many small slices one is always high.
-        error = float(np.sqrt(new.var() / len(new) + old.var() / len(old)))
-        share = (float(new.mean() - old.mean()) - _ERRORS * error) * rows / self.change
+        least = _Excess(old, new).least(_quantile(_BINS * len(self.model.columns)))
+        share = least * rows / self.change
         return (share - rows) / max(1 - rows, 1e-9) if rows < 0.95 else 0.0, rows, cell
 
     def class_shares(self) -> list[Cause]:
