@@ -109,3 +109,14 @@ def test_numbers_outside_of_the_reference_are_counted() -> None:
     rows[:3], rows[3], rows[4] = 7.0, np.nan, np.inf
     (column,) = check_columns(profile, rows)
     assert (column.out_of_range, column.nulls, column.reference_nulls) == (3, 2, 0.0)
+
+
+def test_nulls_and_numbers_out_of_range_are_counted_over_all_rows() -> None:
+    rng = np.random.default_rng(8)
+    profile = build_profile(some_rows(rng, 2000), names=NAMES, levels=LEVELS)
+    rows = np.clip(some_rows(rng, 200_001), -2, 2)
+    rows[1, 0], rows[2, 0], rows[5, 0], rows[4, 1], rows[7, 2] = np.nan, 1e6, np.inf, -5.0, -1
+    elo, goals, ground = check_columns(profile, rows)
+    assert (elo.nulls, elo.out_of_range, elo.rows) == (2, 1, 199_999)
+    assert (goals.nulls, goals.out_of_range) == (0, 1)
+    assert (ground.new_levels, ground.rows) == (1, 200_001)

@@ -30,6 +30,8 @@ _MOST_TESTED_ROWS = 100_000
 _VALUES_FOR_THREADS = 2_000_000
 # A cache line of 64 bytes holds the values of so many columns of a row.
 _COLUMNS_AT_ONCE = 8
+# So many rows at a time are counted: a few hundred columns of them fit into the caches of a core.
+_ROWS_AT_ONCE = 2_048
 
 
 @dataclass(frozen=True)
@@ -91,35 +93,66 @@ def inflation_of(profile: Profile, measured: tuple[float, ...], rows: int) -> In
 
 
 def _every_column(profile: Profile, rows: FloatArray) -> list[ColumnDrift]:
-    """The columns in groups that share the cache lines of the rows: each line is read once."""
+    """All rows are read once, as they lie in memory; only the tested ones are read column by column."""
+    threads = min(4, os.cpu_count() or 1) if rows.size >= _VALUES_FOR_THREADS else 1
+    tested = _tested(rows)
 
     def check(first: int) -> list[ColumnDrift]:
-        columns = np.ascontiguousarray(rows[:, first : first + _COLUMNS_AT_ONCE].T)
-        return [_independent_drift(profile, values, first + place) for place, values in enumerate(columns)]
+        columns = np.ascontiguousarray(tested[:, first : first + _COLUMNS_AT_ONCE].T)
+        places = range(first, first + len(columns))
+        return [
+            _independent_drift(profile, at, rows[:, at], values, int(nulls[at]), int(outside[at]))
+            for at, values in zip(places, columns, strict=True)
+        ]
 
-    starts = range(0, rows.shape[1], _COLUMNS_AT_ONCE)
-    threads = min(4, os.cpu_count() or 1) if rows.size >= _VALUES_FOR_THREADS else 1
     with ThreadPoolExecutor(threads) as pool:
-        return list(chain.from_iterable(map(check, starts) if threads == 1 else pool.map(check, starts)))
+        ranges = _ranges(profile)
+        parts = range(0, len(rows), _ROWS_AT_ONCE)
+        counted = pool.map(lambda first: _counted(rows[first : first + _ROWS_AT_ONCE], ranges), parts)
+        nulls, outside = np.sum(list(counted), axis=0)
+        return list(chain.from_iterable(pool.map(check, range(0, rows.shape[1], _COLUMNS_AT_ONCE))))
 
 
-def _independent_drift(profile: Profile, values: FloatArray, at: int) -> ColumnDrift:
+def _tested(rows: FloatArray) -> FloatArray:
+    """Rows (or values) evenly over time, at most as many as are tested."""
+    return rows[:: -(-len(rows) // _MOST_TESTED_ROWS)]
+
+
+def _ranges(profile: Profile) -> FloatArray:
+    """The smallest and the largest number of each column; infinite for categories and columns without a value."""
+    ends = [
+        (column.quantiles[0], column.quantiles[-1])
+        if isinstance(column, NumberColumn) and column.quantiles
+        else (-np.inf, np.inf)
+        for column in profile.columns
+    ]
+    return np.array(ends).T
+
+
+def _counted(rows: FloatArray, ranges: FloatArray) -> FloatArray:
+    """Of each column the nulls, and the finite values out of range: [2, columns]."""
+    is_there = np.isfinite(rows)
+    outside = ((rows < ranges[0]) | (rows > ranges[1])) & is_there
+    return np.array([len(rows) - np.count_nonzero(is_there, axis=0), np.count_nonzero(outside, axis=0)])
+
+
+def _independent_drift(
+    profile: Profile, at: int, values: FloatArray, tested: FloatArray, nulls: int, outside: int
+) -> ColumnDrift:
     column = profile.columns[at]
     inflation = inflation_of(profile, column.inflation, len(values))
     if isinstance(column, CategoryColumn):
-        before, after = level_counts(column, values)
-        p_value = chi_squared(before, after, inflation)
+        p_value = chi_squared(*level_counts(column, values), inflation)
         return replace(_effect(profile, at, values), p_value=p_value, inflation=inflation.factor)
-    reference = _sorted(profile.sample[:, at])
-    tested = _sorted(values[:: -(-len(values) // _MOST_TESTED_ROWS)])
+    reference, present = _sorted(profile.sample[:, at]), _sorted(tested)
     tests = []
-    if len(reference) and len(tested):
-        tests += [test(reference, tested, inflation) for test in (mann_whitney_sorted, kolmogorov_smirnov_sorted)]
-    drift = _number_effect(column, values, reference, tested, len(profile.sample))
-    if column.nulls or drift.nulls:
-        nulls = np.array([column.count, column.nulls], float), np.array([drift.rows, drift.nulls], float)
-        tests.append(chi_squared(*nulls, inflation_of(profile, column.null_inflation, len(values))))
-    return replace(drift, p_value=simes(tests), inflation=inflation.factor)
+    if len(reference) and len(present):
+        tests += [test(reference, present, inflation) for test in (mann_whitney_sorted, kolmogorov_smirnov_sorted)]
+    drift = _number_effect(column, (reference, present), len(profile.sample), rows=len(values) - nulls, nulls=nulls)
+    if column.nulls or nulls:
+        counts = np.array([column.count, column.nulls], float), np.array([drift.rows, nulls], float)
+        tests.append(chi_squared(*counts, inflation_of(profile, column.null_inflation, len(values))))
+    return replace(drift, out_of_range=outside, p_value=simes(tests), inflation=inflation.factor)
 
 
 def _effect(profile: Profile, at: int, values: FloatArray) -> ColumnDrift:
@@ -130,32 +163,24 @@ def _effect(profile: Profile, at: int, values: FloatArray) -> ColumnDrift:
         distance = float(np.abs(before / before.sum() - after / after.sum()).sum() / 2)
         drift = _without_tests(column, psi(before, after), distance, rows=len(values) - nulls, nulls=nulls)
         return replace(drift, new_levels=new_levels, reference_nulls=column.nulls / before.sum())
-    tested = _sorted(values[:: -(-len(values) // _MOST_TESTED_ROWS)])
-    return _number_effect(column, values, _sorted(profile.sample[:, at]), tested, len(profile.sample))
+    nulls, outside = _counted(values[:, None], _ranges(profile)[:, at : at + 1])[:, 0].astype(int).tolist()
+    samples = _sorted(profile.sample[:, at]), _sorted(_tested(values))
+    drift = _number_effect(column, samples, len(profile.sample), rows=len(values) - nulls, nulls=nulls)
+    return replace(drift, out_of_range=outside)
 
 
 def _number_effect(
-    column: NumberColumn, values: FloatArray, reference: FloatArray, tested: FloatArray, sample_rows: int
+    column: NumberColumn, samples: tuple[FloatArray, FloatArray], sample_rows: int, *, rows: int, nulls: int
 ) -> ColumnDrift:
-    """`reference` and `tested` are sorted and without nulls."""
-    nulls = len(values) - int(np.count_nonzero(np.isfinite(values)))
+    """`samples` are the tested values of the reference and of the new rows, sorted and without nulls."""
+    reference, tested = samples
     edges = inner_edges(reference)
-    tested_nulls = nulls / max(1, len(values) - nulls) * len(tested) if len(tested) else nulls
+    tested_nulls = nulls / max(1, rows) * len(tested) if len(tested) else nulls
     before = np.append(binned_sorted(reference, edges), sample_rows - len(reference))
     after = np.append(binned_sorted(tested, edges), tested_nulls)
     distance = wasserstein_sorted(reference, tested) / (column.std or 1.0)
-    outside = _out_of_range(column, tested if len(tested) == len(values) - nulls else values)
-    drift = _without_tests(column, psi(before, after), distance, rows=len(values) - nulls, nulls=nulls)
-    share = column.nulls / max(1, column.count + column.nulls)
-    return replace(drift, out_of_range=outside, reference_nulls=share)
-
-
-def _out_of_range(column: NumberColumn, values: FloatArray) -> int:
-    """The number of finite values beyond the smallest and the largest of the reference."""
-    if not column.quantiles:
-        return 0
-    is_outside = (values < column.quantiles[0]) | (values > column.quantiles[-1])
-    return int(np.count_nonzero(is_outside & np.isfinite(values)))
+    drift = _without_tests(column, psi(before, after), distance, rows=rows, nulls=nulls)
+    return replace(drift, reference_nulls=column.nulls / max(1, column.count + column.nulls))
 
 
 def _without_tests(column: Column, psi_value: float, distance: float, *, rows: int, nulls: int) -> ColumnDrift:
