@@ -41,6 +41,14 @@ def test_a_window_longer_than_any_measured_block_uses_the_last_growth() -> None:
     assert long > 5 * short
 
 
+def test_a_slow_rhythm_is_measured_in_long_blocks() -> None:
+    rows = np.random.default_rng(1).normal(size=14_400) + np.sin(2 * np.pi * np.arange(14_400) / 4_800)
+    measured = measure_inflation(rows[:, None])
+    length = 1_024
+    mean_of_block = np.sinc(length / 4_800) ** 2 / 2
+    assert measured[10] == pytest.approx((1 + length * mean_of_block) / 1.5, rel=0.25)
+
+
 def test_a_deflated_p_value_is_that_of_a_smaller_statistic() -> None:
     assert Inflation(4.0).p_value(2 * 0.0013498980316301) == pytest.approx(2 * 0.0668072012688581)
     assert Inflation(4.0).chi_squared_p_value(4 * 7.814727903251179, 3) == pytest.approx(0.05)

@@ -15,8 +15,11 @@ import numpy as np
 from touchline.errors import InvalidSample
 from touchline.statistics.samples import FloatArray, finite_sample
 
-# A length is measured on at least this many blocks; longer windows use the growth of the longest lengths.
+# Whether rows depend on each other is decided on lengths with at least this many blocks.
 _MIN_BLOCKS = 32
+# The inflation of dependent rows is measured up to lengths with this many blocks: ten batches are enough for a variance
+# with a t distribution (Schmeiser 1982), and a season shows in long blocks only. Longer windows continue the growth.
+_MIN_LONG_BLOCKS = 10
 # Rows count as independent unless the inflation of some length is this many standard errors above 1.
 _STANDARD_ERRORS = 4.0
 # Blocks that decide nothing: as many degrees of freedom as a normal distribution has.
@@ -67,7 +70,7 @@ def measure_inflation(scores: FloatArray) -> tuple[float, ...]:
     if variance <= 0 or len(series) < 2 * _MIN_BLOCKS:
         return ()
     inflation, is_dependent = [1.0], False
-    for power in range(1, int(log2(len(series) / _MIN_BLOCKS)) + 1):
+    for power in range(1, int(log2(len(series) / _MIN_LONG_BLOCKS)) + 1):
         length = 2**power
         blocks = len(series) // length
         means = centred[: blocks * length].reshape(blocks, length, -1).mean(axis=1)
@@ -75,7 +78,7 @@ def measure_inflation(scores: FloatArray) -> tuple[float, ...]:
         inflation.append(float(squares.mean()))
         # Counts of rare events have heavy tails: the error of their variance is measured, not assumed.
         error = max(float(squares.std()) / sqrt(blocks), sqrt(2 / blocks / series.shape[1]))
-        is_dependent |= inflation[-1] - 1 > _STANDARD_ERRORS * error
+        is_dependent |= blocks >= _MIN_BLOCKS and inflation[-1] - 1 > _STANDARD_ERRORS * error
     return tuple(inflation) if is_dependent else ()
 
 
