@@ -235,6 +235,7 @@ def _train(context: PipelineContext, training_set: TrainingSet, *, actor: str) -
         description=project.description,
         actor=actor,
         training=project.training,
+        has_card=context.options.has_diagnostics,
     )
     return record_version(context.stores, trained)
 

@@ -21,10 +21,10 @@
             InvalidInstant, InvalidOutcomeTime, InvalidProject, InvalidProjectName, InvalidPush,
             InvalidRequestField, InvalidSetting, KeyNotFound, KeyRequired, ManifestNotFound, MissingColumns,
             MissingDependency, NotAPair, NotPortable, NothingNamed, NothingToLearnFrom, ProjectExists,
-            ProjectNotFound, ReasonMissing, RepeatedKey, RolloutNotRunning, RolloutRefused, RunNotFound,
-            RunValueUnknown, SilenceInvalid, SnapshotNotFound, SnapshotPruned, SourceFormatNotRead,
-            TargetNeverVaries, TargetNotFound, TaskUnfit, UnknownName, UnknownPlugin, UnknownPrediction,
-            UnknownRun, UnknownScore, UnreadableJson, VersionNotFound, ViewNotFound
+            ProjectNotFound, ReasonMissing, RehearsalRefused, RepeatedKey, RolloutNotRunning, RolloutRefused,
+            RunNotFound, RunValueUnknown, SilenceInvalid, SnapshotNotFound, SnapshotPruned,
+            SourceFormatNotRead, TargetNeverVaries, TargetNotFound, TaskUnfit, UnknownName, UnknownPlugin,
+            UnknownPrediction, UnknownRun, UnknownScore, UnreadableJson, VersionNotFound, ViewNotFound
         BatchRejected, BudgetExceeded, ClassMissing, ColumnRetyped, ColumnsMismatch, DiskFull, EvidenceMoved,
         GateFailed, HistoryMoved, InvalidObjectKey, InvalidSample, LabelsAllEqual, LabelsUnusable,
         LeakageFound, LeaseHeld, LeaseLost, ModelDamaged, ModelMismatch, NoCandidateWorked, NotComparable,
@@ -46,6 +46,7 @@ from touchline.errors.features import *
 from touchline.errors.monitoring import *
 from touchline.errors.project import *
 from touchline.errors.registry import *
+from touchline.errors.rehearsal import *
 from touchline.errors.rollout import *
 from touchline.errors.serving import *
 from touchline.errors.settings import *

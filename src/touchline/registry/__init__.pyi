@@ -95,3 +95,4 @@ from touchline.registry.runs.tracking import Tracking as Tracking
 from touchline.registry.runs.tracking import adopt_artifacts as adopt_artifacts
 from touchline.registry.runs.tracking import is_server as is_server
 from touchline.registry.runs.tracking import open_tracking as open_tracking
+from touchline.registry.runs.untracked import UntrackedRuns as UntrackedRuns

@@ -24,6 +24,7 @@ from touchline.statistics import Profile, build_profile
 from touchline.training.data.checks import Finding, check_rows, excluded_examples, validate_no_leak
 from touchline.training.data.rows import Array, LabelledRows, labelled_rows
 from touchline.training.data.splits import Split, further_deals, latest_windows, make_split
+from touchline.training.evaluation.diagnostics import Diagnostics
 from touchline.training.evaluation.evaluate import EvaluatedRows, Evaluation, evaluate, evaluate_interval, output_names
 from touchline.training.fitting.blend import own_families
 from touchline.training.fitting.conformal import PredictionInterval, conformal_interval
@@ -80,7 +81,8 @@ def train(
     evaluation_model = _written_and_read(replace(_evaluation_fit(winner, context, split), interval=interval), winner)
     evaluation = _evaluate_on_test(evaluation_model, context, split, training_set.frame)
     on_progress(Progress("evaluating the model", 0.85))
-    diagnostics = inspect(Inspected(evaluation_model, winner, context, split), training_set.frame, slices=task.slices)
+    inspected = Inspected(evaluation_model, winner, context, split)
+    diagnostics = inspect(inspected, training_set.frame, slices=task.slices) if options.has_diagnostics else None
     on_progress(Progress("fitting on all known labels", 0.95))
     model = _written_and_read(replace(_shipping_fit(winner, context, split), interval=interval), winner)
     return TrainingResult(
@@ -89,7 +91,7 @@ def train(
         best_candidate=winner.recipe.candidate,
         rows=split,
         evaluation=evaluation,
-        diagnostics=diagnostics,
+        diagnostics=diagnostics or Diagnostics(),
         evaluation_model=evaluation_model,
         model=model,
         recipe=replace(winner.recipe, dropped=model.preparation.dropped),

@@ -12,6 +12,8 @@ def project_aliases(registry: Registry, project: str) -> list[str]:
     Raises `TrackingUnavailable` when MLflow stays away; the journal is right all the same, and the next
     call repairs the aliases.
     """
+    if not registry.tracking.has_registry:
+        return []
     projection = projection_of(registry.journal.state(project), read_versions(registry, project))
     return registry.tracking.attempt(lambda: _update(registry, project, projection))
 

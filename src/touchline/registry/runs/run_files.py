@@ -55,6 +55,7 @@ class Trained:
     """One training with what it was made from.
 
     `folder` holds the project's own code, `actor` is who asked for it, `training` is the declaration that was followed.
+    Without `has_card` no model card and no plots are written.
     """
 
     project: str
@@ -66,6 +67,7 @@ class Trained:
     description: str = ""
     actor: str = ""
     training: Training | None = None
+    has_card: bool = True
 
 
 def project_code(folder: Path | None) -> dict[str, bytes]:
@@ -298,6 +300,8 @@ def _examples(trained: Trained) -> bytes:
 
 def _card_files(trained: Trained, manifest: ReleaseManifest) -> dict[str, bytes]:
     """The model card before any gate has run: Markdown beside its plots, and one HTML page."""
+    if not trained.has_card:
+        return {}
     facts = CardFacts(trained.project, trained.description, hashes=manifest.hashes)
     # Read from the room here, so that matplotlib is loaded by the first card and not by every command.
     plots = training.plots(trained.result)

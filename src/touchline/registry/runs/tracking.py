@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -92,6 +92,8 @@ class LoggedRun:
 
 class Tracking:
     """One MLflow, embedded or a server. `artifacts` is the folder for files where MLflow runs embedded."""
+
+    has_registry: ClassVar[bool] = True
 
     def __init__(self, uri: str, *, artifacts: Path | None = None, patience: Sequence[float] = PATIENCE) -> None:
         if artifacts is None and not is_server(uri):

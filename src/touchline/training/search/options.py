@@ -1,4 +1,4 @@
-"""Options that change a training's duration and progress reports, never its result."""
+"""Options that change a training's duration and reports, never its model."""
 
 from __future__ import annotations
 
@@ -25,9 +25,12 @@ def ignore_progress(_: Progress) -> None:
 class TrainingOptions:
     """The progress callback, the folder of the searches (None: they are not stored), and the workers of the fits.
 
-    A stored search goes on after a stop, and the next one begins with the best settings of the last.
+    A stored search goes on after a stop, and the next one begins with the best settings of the last. Without
+    `has_diagnostics` the result has no tables, curves and attributions (SHAP), and its card is not written: for the
+    many trainings of a rehearsal.
     """
 
     on_progress: Callable[[Progress], None] = ignore_progress
     studies: Path | None = None
     workers: Workers = field(default_factory=open_local)
+    has_diagnostics: bool = True

@@ -1,0 +1,11 @@
+from touchline.rehearsal.apply import apply_policy as apply_policy
+from touchline.rehearsal.apply import journal_evidence as journal_evidence
+from touchline.rehearsal.policies import Policy as Policy
+from touchline.rehearsal.policies import find_policies as find_policies
+from touchline.rehearsal.policy_run import Steps as Steps
+from touchline.rehearsal.rehearse import Rehearsal as Rehearsal
+from touchline.rehearsal.rehearse import prepare as prepare
+from touchline.rehearsal.rehearse import rehearse as rehearse
+from touchline.rehearsal.report import build_report as build_report
+from touchline.rehearsal.report_page import report_page as report_page
+from touchline.rehearsal.yardstick import best_schedule as best_schedule

@@ -1,0 +1,114 @@
+"""The requests of a rehearsal: each open example is predicted at its cutoff, by the release that serving would use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+import orjson
+
+from touchline.automation import PipelineContext
+from touchline.features import FeatureReader, open_reader
+from touchline.predictions import OpenExample, OpenExampleRecords
+from touchline.predictions.database_writer import DatabaseWriter
+from touchline.registry import LoadedRelease, Releases, declared_families
+from touchline.rollout import RolloutRecords
+from touchline.serving import JournalReleases
+from touchline.serving.predicting.predict import Predictor
+from touchline.serving.predicting.scored_row import Answered, RequestContext
+from touchline.serving.releases.release_slot import ReleaseSlot
+from touchline.storage.ulids import first_ulid_letters
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The answer to one example: the version that answered, and its probabilities or value."""
+
+    example_id: str
+    version: int
+    output: tuple[float, ...]
+
+
+class OpenPredictor:
+    """Serving without HTTP: the slot that follows journal and rollouts, its predictor, and the log's own writer."""
+
+    def __init__(self, context: PipelineContext) -> None:
+        self._context = context
+        stores, project = context.stores, context.project
+        families = declared_families(project.training)
+        rollouts = RolloutRecords(stores.database, project.name)
+        source = JournalReleases(project.name, stores.journal, Releases(stores, lambda _: families), rollouts=rollouts)
+        self._slot = ReleaseSlot(project.name, source, stores.clock, self._open_reader)
+        self._lines: list[bytes] = []
+        self._slot.record = self._lines.append
+        self._writer = DatabaseWriter(stores.database)
+        self._records = OpenExampleRecords(stores.database, project.name)
+
+    def predict(self, until: datetime) -> list[Predicted]:
+        """Predict the open examples whose cutoff lies before an instant, each at its cutoff; the clock moves along."""
+        slot, clock = self._slot, self._context.clock
+        slot.head = None  # a rollout that was stopped below is followed again
+        slot.refresh()
+        if slot.current is None:
+            return []
+        predicted: list[Predicted] = []
+        coming = [one for one in self._records.read(after=clock.now()) if one.cutoff < until]
+        for cutoff, group in groupby(coming, key=lambda one: one.cutoff):
+            clock.move_to(cutoff)
+            slot.refresh()
+            predicted += self._predict_at(slot.current, cutoff, list(group))
+        slot.stop()
+        self._writer.write(self._lines)
+        self._lines.clear()
+        return predicted
+
+    def _predict_at(self, predictor: Predictor, cutoff: datetime, examples: list[OpenExample]) -> Iterator[Predicted]:
+        rows, _ = predictor.read_body(_body(predictor, examples), len(examples))
+        new_id = _ids_at(cutoff)
+        context = RequestContext(new_id(), None, cutoff, cutoff)
+        traffic = self._slot.traffic
+        if traffic is not None and traffic.routing.is_split:
+            answered = traffic.answer(rows, context, new_id)
+        else:
+            answered = predictor.answer(rows, context, new_id)
+        self._lines.extend(one.line for one in answered)
+        if traffic is not None and not traffic.routing.is_split:
+            traffic.shadow(rows, context, answered)
+        version = predictor.release.version
+        return (_predicted(example, one, version) for example, one in zip(examples, answered, strict=True))
+
+    def _open_reader(self, release: LoadedRelease) -> FeatureReader | None:
+        if not release.views:
+            return None
+        stores = self._context.stores
+        views = {view.name: view for view in self._context.project.feature_views}
+        return open_reader(release, online=stores.online, stores=stores, clock=stores.clock, declared=lambda: views)
+
+
+def _body(predictor: Predictor, examples: list[OpenExample]) -> bytes:
+    """The request that names these examples, with the keys and inputs that serving takes from them."""
+    fields = predictor.example_fields
+    return orjson.dumps(
+        [
+            {
+                **{name: value for name, value in {**one.inputs, **one.entity_keys}.items() if name in fields},
+                "example_id": one.example_id,
+                "cutoff": one.cutoff,
+            }
+            for one in examples
+        ]
+    )
+
+
+def _predicted(example: OpenExample, answered: Answered, version: int) -> Predicted:
+    answer = answered.answer
+    output = tuple(answer["probabilities"].values()) if "probabilities" in answer else (answer["value"],)
+    return Predicted(example.example_id, answered.version or version, output)
+
+
+def _ids_at(instant: datetime) -> Callable[[], str]:
+    """Ids that sort by project time and are the same in every run of a rehearsal."""
+    letters, numbers = first_ulid_letters(instant), iter(range(1, 10**9))
+    return lambda: f"{letters}{next(numbers):016d}"

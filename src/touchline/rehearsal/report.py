@@ -1,0 +1,233 @@
+"""The report of a rehearsal as a document: every policy beside the schedule that was the best in hindsight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from touchline.errors import TooFewClusters
+from touchline.registry.runs.run_files import to_json
+from touchline.rehearsal.yardstick import Schedule, best_schedule
+from touchline.statistics import paired_comparison
+
+if TYPE_CHECKING:
+    from touchline.rehearsal.rehearse import Rehearsal
+    from touchline.rehearsal.scores import PolicyScores
+
+Array = NDArray[np.float64]
+Result = tuple[Sequence[Mapping[str, Any]], "PolicyScores"]
+
+LEFT_OUT: Final = (
+    "model cards, plots, attributions (SHAP) and learning curves of trainings; MLflow runs; alerts; HTTP, and "
+    "guardrails on errors and response times. Predictions are made at the cutoff of each example. A row with columns "
+    "hidden until they are known counts as published as far ahead as its source allows."
+)
+# An alarm was right if the model trained then had a lower loss than what was served in the steps after it.
+_ALARM_STEPS: Final = 26
+_STEPS_A_YEAR_DAYS: Final = 365.25
+_SEED: Final = 14
+
+
+@dataclass(frozen=True)
+class PolicyReport:
+    """One policy: its mean loss, its regret in the sum of losses, and what it did."""
+
+    name: str
+    loss: float
+    regret: float
+    regret_of_never: float | None
+    seasons: Mapping[str, float]
+    weekly_regret: tuple[float, ...]
+    trainings: int
+    failed_trainings: int
+    changes_of_production: int
+    rollbacks: int
+    alarms: int
+    false_alarms: int
+    training_seconds: float
+    seconds: float
+    megabytes_first: float
+    megabytes_last: float
+    skew: float
+    unsettled: int
+
+
+def build_report(
+    rehearsal: Rehearsal, results: Mapping[str, Result], *, score: str, cost: float = 0.0
+) -> dict[str, Any]:
+    """The whole report as JSON values. `cost` is the loss that one retraining counts in the yardstick.
+
+    `hash` names the report: it covers everything but times and memory, which no two runs share.
+    """
+    pool = _pool(results)
+    scores = results[pool][1]
+    trained = np.isfinite(np.diagonal(scores.models))
+    has_steps = len(scores.rows) > 0
+    yardstick = best_schedule(scores.models, list(trained), cost=cost) if has_steps else Schedule((), 0.0)
+    optimum = _optimum(scores, yardstick)
+    policies = [_policy(rehearsal, name, result, results, scores, optimum) for name, result in results.items()]
+    rows = int(scores.rows.sum())
+    document: dict[str, Any] = {
+        "project": rehearsal.project,
+        "from": rehearsal.steps.first,
+        "to": rehearsal.steps.last,
+        "steps": len(scores.rows),
+        "step_days": rehearsal.steps.length.total_seconds() / 86400,
+        "first_prediction": rehearsal.steps.at(scores.first_step),
+        "predictions": rows,
+        "score": score,
+        "yardstick": {
+            "loss": yardstick.loss / max(rows, 1),
+            "retrainings": max(len(yardstick.steps) - 1, 0),
+            "at": [f"{rehearsal.steps.at(scores.first_step + step):%Y-%m-%d}" for step in yardstick.steps],
+            "cost": cost,
+            "models": int(trained.sum()),
+            "models_of": pool,
+        },
+        "policies": [asdict(policy) for policy in policies],
+        "left_out": LEFT_OUT,
+    }
+    document["recommendation"] = recommend(policies, results, score)
+    return document | {"hash": report_hash(document)}
+
+
+def report_hash(document: Mapping[str, Any]) -> str:
+    """The SHA-256 of a report without times and memory."""
+    measured = {"training_seconds", "seconds", "megabytes_first", "megabytes_last"}
+    policies = [{k: v for k, v in policy.items() if k not in measured} for policy in document["policies"]]
+    lasting = {key: value for key, value in document.items() if key != "hash"}
+    return sha256(to_json({**lasting, "policies": policies})).hexdigest()
+
+
+def _pool(results: Mapping[str, Result]) -> str:
+    """The policy that trained the most models, from which the yardstick chooses."""
+    return max(results, key=lambda name: int(np.isfinite(np.diagonal(results[name][1].models)).sum()))
+
+
+def _optimum(scores: PolicyScores, schedule: Schedule) -> Array:
+    """The losses of the best schedule by step."""
+    ends = [*schedule.steps[1:], len(scores.rows)]
+    parts = [scores.models[begin, begin:end] for begin, end in zip(schedule.steps, ends, strict=True)]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _policy(
+    rehearsal: Rehearsal,
+    name: str,
+    result: Result,
+    results: Mapping[str, Result],
+    pool: PolicyScores,
+    optimum: Array,
+) -> PolicyReport:
+    lines, scores = result
+    regret = float((scores.answers - optimum).sum())
+    never = float((results["never"][1].answers - optimum).sum()) if "never" in results else None
+    alarms = _alarms(lines[scores.first_step :])
+    return PolicyReport(
+        name=name,
+        loss=float(scores.answers.sum() / max(scores.rows.sum(), 1)),
+        regret=regret,
+        regret_of_never=regret / never if never else None,
+        seasons=_seasons(rehearsal, scores),
+        weekly_regret=tuple(np.cumsum(scores.answers - optimum).tolist()),
+        trainings=sum(line["trained"] is not None for line in lines),
+        failed_trainings=sum("failure" in line for line in lines),
+        changes_of_production=_changes(lines),
+        rollbacks=_rollbacks(lines),
+        alarms=len(alarms),
+        false_alarms=sum(_is_false(step, scores, pool) for step in alarms),
+        training_seconds=sum(line.get("training_seconds", 0.0) for line in lines),
+        seconds=sum(line["seconds"] for line in lines),
+        megabytes_first=lines[min(len(lines) - 1, scores.first_step + 5)]["megabytes"],
+        megabytes_last=lines[-1]["megabytes"],
+        skew=scores.skew,
+        unsettled=scores.unsettled,
+    )
+
+
+def _seasons(rehearsal: Rehearsal, scores: PolicyScores) -> dict[str, float]:
+    """The mean loss of each year, counted from the first step."""
+    first = rehearsal.steps.first
+    year_of = [
+        int((rehearsal.steps.at(scores.first_step + step) - first).days // _STEPS_A_YEAR_DAYS)
+        for step in range(len(scores.rows))
+    ]
+    seasons = {}
+    for year in sorted(set(year_of)):
+        mine = np.array(year_of) == year
+        if scores.rows[mine].sum():
+            start = first.year + year
+            seasons[f"{start}" if first.month == 1 else f"{start}/{(start + 1) % 100:02d}"] = float(
+                scores.answers[mine].sum() / scores.rows[mine].sum()
+            )
+    return seasons
+
+
+def _changes(lines: Sequence[Mapping[str, Any]]) -> int:
+    productions = [line["production"] for line in lines if line["production"] is not None]
+    return sum(before != after for before, after in pairwise(productions))
+
+
+def _rollbacks(lines: Sequence[Mapping[str, Any]]) -> int:
+    productions = [line["production"] for line in lines if line["production"] is not None]
+    return sum(after < before for before, after in pairwise(productions))
+
+
+def _alarms(lines: Sequence[Mapping[str, Any]]) -> list[int]:
+    """The steps at which drift or a risen loss was found and the step before had none."""
+    wrong = [line.get("drift") == "drift" or line.get("loss") == "degraded" for line in lines]
+    return [step for step, is_wrong in enumerate(wrong) if is_wrong and not (step and wrong[step - 1])]
+
+
+def _is_false(step: int, scores: PolicyScores, pool: PolicyScores) -> bool:
+    """Whether the model that could be trained at an alarm was no better than what was served afterwards."""
+    trained = [later for later in range(step, len(pool.rows)) if np.isfinite(pool.models[later, later])]
+    if not trained:
+        return False
+    begin = trained[0]
+    end = min(begin + _ALARM_STEPS, len(pool.rows))
+    return bool(np.nansum(pool.models[begin, begin:end]) >= scores.answers[begin:end].sum())
+
+
+def recommend(policies: Sequence[PolicyReport], results: Mapping[str, Result], score: str) -> str:
+    """One sentence: the statistical policy with the lowest loss, and whether that is more than chance."""
+    candidates = [policy for policy in policies if not policy.name.endswith("-naive")]
+    best = min(candidates or policies, key=lambda policy: (policy.loss, policy.trainings))
+    others = [policy for policy in policies if policy.name != best.name]
+    if not others:
+        return f"Only {best.name!r} was rehearsed: rehearse another policy to compare it with."
+    cheapest = min(candidates or policies, key=lambda policy: policy.trainings)
+    if cheapest.name == best.name:
+        return f"Use {best.name!r}: no rehearsed policy has a lower {score} ({best.loss:.4f}), and none trains less."
+    is_sure = _is_surely_better(results[best.name][1], results[cheapest.name][1])
+    figures = f"{score} {best.loss:.4f} against {cheapest.loss:.4f}"
+    if is_sure:
+        trainings = f"with {best.trainings} trainings"
+        return f"Use {best.name!r}: {figures} of {cheapest.name!r}, more than chance explains, {trainings}."
+    return (
+        f"Use {cheapest.name!r}, which trains least: {best.name!r} has the lowest loss, but {figures} is no more than "
+        "chance explains."
+    )
+
+
+def _is_surely_better(ours: PolicyScores, theirs: PolicyScores) -> bool:
+    """Whether the mean loss of a step is lower, with steps in time order as clusters."""
+    has_rows = ours.rows > 0
+    numbers = np.arange(int(has_rows.sum()), dtype=np.int64)
+    try:
+        measured = paired_comparison(
+            theirs.answers[has_rows] / ours.rows[has_rows],
+            ours.answers[has_rows] / ours.rows[has_rows],
+            numbers,
+            alpha=0.05,
+            seed=_SEED,
+        )
+    except TooFewClusters:
+        return False
+    return bool(measured.is_better)

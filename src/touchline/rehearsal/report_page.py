@@ -1,0 +1,106 @@
+"""The report of a rehearsal as a page that stands alone: recommendation, policies, course of the regret, seasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from touchline.training.card.card import Card, Figure, Section, Table
+from touchline.training.card.plots import svg_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
+
+Document = Mapping[str, Any]
+
+
+def report_page(document: Document) -> Card:
+    """The document of a rehearsal, which writes itself as HTML or Markdown."""
+    title = f"Rehearsal of {document['project']}: {document['from']:%Y-%m-%d} to {document['to']:%Y-%m-%d}"
+    return Card(
+        title,
+        (
+            Section("Recommendation", (document["recommendation"],)),
+            Section("Policies", (_policies(document), _yardstick(document))),
+            Section("Course", _course(document)),
+            Section("Loss by season", (_seasons(document),)),
+            Section("Alarms and cost", (_alarms(document),)),
+            Section("Left out", (document["left_out"], f"Report {document['hash']}")),
+        ),
+    )
+
+
+def _policies(document: Document) -> Table:
+    rows = [
+        (
+            policy["name"],
+            f"{policy['loss']:.4f}",
+            f"{policy['regret']:.1f}",
+            "-" if policy["regret_of_never"] is None else f"{policy['regret_of_never']:.0%}",
+            str(policy["trainings"]),
+            str(policy["changes_of_production"]),
+            str(policy["rollbacks"]),
+        )
+        for policy in sorted(document["policies"], key=lambda one: one["loss"])
+    ]
+    best = document["yardstick"]
+    rows.append(("best in hindsight", f"{best['loss']:.4f}", "0.0", "0%", str(best["retrainings"] + 1), "-", "-"))
+    heads = ("policy", document["score"], "regret", "of never's", "trainings", "changes of Production", "rollbacks")
+    return Table(heads, tuple(rows))
+
+
+def _yardstick(document: Document) -> str:
+    best = document["yardstick"]
+    return (
+        f"Regret is the sum of losses above the best schedule in hindsight, over {document['predictions']:,} "
+        f"predictions. That schedule chooses among the {best['models']} models of policy {best['models_of']!r} by "
+        f"their losses in every later step, and no policy could have known it. It retrains {best['retrainings']} times."
+    )
+
+
+def _course(document: Document) -> tuple[str | Figure, ...]:
+    if document["steps"] < 2:
+        return ("Fewer than two steps.",)
+    text = (
+        "The regret so far, by step: a policy that falls behind rises, one that answers as the best schedule is flat."
+    )
+    return text, Figure("regret.svg", svg_of("Regret", partial(_draw, document=document)))
+
+
+def _draw(figure: Canvas, *, document: Document) -> None:
+    axes = figure.add_subplot()
+    for policy in document["policies"]:
+        style = "--" if policy["name"].endswith("-naive") else "-"
+        axes.plot(range(document["steps"]), policy["weekly_regret"], style, linewidth=1.2, label=policy["name"])
+    axes.axhline(0, color="0.4", linewidth=0.8)
+    axes.set_xlabel(f"steps of {document['step_days']:g} days since {document['first_prediction']:%Y-%m-%d}")
+    axes.set_ylabel(f"sum of {document['score']} above the best schedule")
+    axes.legend(loc="best", fontsize=8)
+
+
+def _seasons(document: Document) -> Table:
+    names = list(dict.fromkeys(season for policy in document["policies"] for season in policy["seasons"]))
+    rows = tuple(
+        (season, *(_number(policy["seasons"].get(season)) for policy in document["policies"])) for season in names
+    )
+    return Table(("season", *(policy["name"] for policy in document["policies"])), rows)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _alarms(document: Document) -> Table:
+    rows = tuple(
+        (
+            policy["name"],
+            f"{policy['alarms']}, {policy['false_alarms']} false",
+            str(policy["failed_trainings"]),
+            f"{policy['training_seconds']:.0f} s",
+            f"{policy['seconds']:.0f} s",
+            f"{policy['megabytes_first']:.0f} to {policy['megabytes_last']:.0f} MB",
+        )
+        for policy in document["policies"]
+    )
+    return Table(("policy", "alarms", "failed trainings", "training", "in all", "memory"), rows)
