@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import multiprocessing
+import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING, Any
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from touchline.project import LoadedProject
 
 _LEAST_STEPS = 4
+_WATCH_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,8 @@ class Rehearsal:
 def prepare(
     loaded: LoadedProject, snapshots: Mapping[str, Snapshot], steps: Steps, names: Sequence[str], *, root: Path
 ) -> Rehearsal:
-    """The rehearsal of these snapshots below a folder; the same declaration, data and steps have the same place.
+    """The rehearsal of these snapshots below a folder; the same project code, version of touchline,
+    data and steps have the same place.
 
     Raises `RehearsalRefused` for an unknown policy and for too short a time.
     """
@@ -55,7 +63,12 @@ def prepare(
         raise RehearsalRefused(
             loaded.name, f"from {steps.first:%Y-%m-%d} to {steps.last:%Y-%m-%d} are {len(steps)} steps; give at least 4"
         )
-    parts = [loaded.code_hash, repr(steps), *(f"{name} {one.hash}" for name, one in sorted(snapshots.items()))]
+    parts = [
+        loaded.code_hash,
+        version("touchline"),
+        repr(steps),
+        *(f"{name} {one.hash}" for name, one in sorted(snapshots.items())),
+    ]
     folder = root / sha256("\n".join(parts).encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     for name, snapshot in snapshots.items():
@@ -77,7 +90,7 @@ def rehearse(
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:
         messages = manager.Queue()
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        with ProcessPoolExecutor(workers, context, _end_with_parent, (os.getpid(),)) as pool:
             waiting = {pool.submit(play_policy, rehearsal, name, messages.put) for name in rehearsal.policies}
             try:
                 _wait(waiting, messages, on_progress)
@@ -85,6 +98,17 @@ def rehearse(
                 pool.shutdown(cancel_futures=True, wait=False)
                 raise
     return {name: read_result(rehearsal, name) for name in rehearsal.policies}
+
+
+def _end_with_parent(parent: int) -> None:
+    """End this worker when its parent was killed: the next call would find its policy in progress."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="touchline-parent", daemon=True).start()
 
 
 def _wait(waiting: set[Future[None]], messages: Any, on_progress: Callable[[str], None]) -> None:
@@ -102,9 +126,28 @@ def _wait(waiting: set[Future[None]], messages: Any, on_progress: Callable[[str]
 def play_policy(rehearsal: Rehearsal, name: str, on_progress: Callable[[str], None]) -> None:
     """Play one policy in this process, from where it was stopped, and write its scores."""
     folder = rehearsal.policy_folder(name)
-    if (folder / "scores.npz").exists():
-        on_progress(f"{name}: finished before")
-        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with _held(rehearsal, name):
+        if (folder / "scores.npz").exists():
+            on_progress(f"{name}: finished before")
+            return
+        _play_to_the_end(rehearsal, name, on_progress)
+
+
+@contextmanager
+def _held(rehearsal: Rehearsal, name: str) -> Iterator[None]:
+    """One process at a time plays a policy; the system frees the lock of one that was killed."""
+    with (rehearsal.policy_folder(name) / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as held:
+            reason = f"another process rehearses policy {name!r} at this moment; wait for it, or stop it first"
+            raise RehearsalRefused(rehearsal.project, reason) from held
+        yield
+
+
+def _play_to_the_end(rehearsal: Rehearsal, name: str, on_progress: Callable[[str], None]) -> None:
+    folder = rehearsal.policy_folder(name)
     run = open_run(rehearsal, name)
     try:
         run.play(on_progress)

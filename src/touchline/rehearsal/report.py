@@ -205,8 +205,14 @@ def recommend(policies: Sequence[PolicyReport], results: Mapping[str, Result], s
     cheapest = min(candidates or policies, key=lambda policy: policy.trainings)
     if cheapest.name == best.name:
         return f"Use {best.name!r}: no rehearsed policy has a lower {score} ({best.loss:.4f}), and none trains less."
-    is_sure = _is_surely_better(results[best.name][1], results[cheapest.name][1])
     figures = f"{score} {best.loss:.4f} against {cheapest.loss:.4f}"
+    try:
+        is_sure = _is_surely_better(results[best.name][1], results[cheapest.name][1])
+    except TooFewClusters as few:
+        return (
+            f"No recommendation: {best.name!r} has the lowest loss ({figures} of {cheapest.name!r}), but {few.actual} "
+            f"steps are too few to tell it from chance; {few.needed} are needed."
+        )
     if is_sure:
         trainings = f"with {best.trainings} trainings"
         return f"Use {best.name!r}: {figures} of {cheapest.name!r}, more than chance explains, {trainings}."
@@ -217,17 +223,9 @@ def recommend(policies: Sequence[PolicyReport], results: Mapping[str, Result], s
 
 
 def _is_surely_better(ours: PolicyScores, theirs: PolicyScores) -> bool:
-    """Whether the mean loss of a step is lower, with steps in time order as clusters."""
+    """Whether the mean loss of a step is lower, with steps in time order as clusters. Raises `TooFewClusters`."""
     has_rows = ours.rows > 0
     numbers = np.arange(int(has_rows.sum()), dtype=np.int64)
-    try:
-        measured = paired_comparison(
-            theirs.answers[has_rows] / ours.rows[has_rows],
-            ours.answers[has_rows] / ours.rows[has_rows],
-            numbers,
-            alpha=0.05,
-            seed=_SEED,
-        )
-    except TooFewClusters:
-        return False
+    theirs_by_step, ours_by_step = (one.answers[has_rows] / ours.rows[has_rows] for one in (theirs, ours))
+    measured = paired_comparison(theirs_by_step, ours_by_step, numbers, alpha=0.05, seed=_SEED)
     return bool(measured.is_better)

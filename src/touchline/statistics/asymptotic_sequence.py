@@ -74,7 +74,8 @@ class AsymptoticSequence:
         >>> [round(bound, 3) for bound in sequence.bounds(0.05)]
         [0.169, 0.231]
         """
-        return self.mean - self.radius(alpha), self.mean + self.radius(alpha)
+        radius = self.radius(alpha)
+        return self.mean - radius, self.mean + radius
 
     def to_json(self) -> dict[str, Any]:
         """Values that `json` writes and reads without loss."""
@@ -95,12 +96,15 @@ def mixture_evidence(gaps: FloatArray, squares: FloatArray, counts: FloatArray, 
     return np.where(counts < MIN_UNITS, 0.0, log_evidence)
 
 
+@lru_cache(maxsize=4096)  # each look at a rollout draws its course anew, by the same counts
 def mixture_boundary(count: float, alpha: float, rho: float) -> float:
     """The boundary that a sum of units of variance 1 and mean 0 ever crosses with probability alpha."""
     open_probability("A sequence of bounds", "alpha", alpha)
     low, high, counts = -10.0, sqrt(2 * log(1 / alpha) + log1p(count / rho)), np.asarray(float(count))
     for _ in range(100):
         middle = (low + high) / 2
+        if middle in (low, high):  # no number lies between them
+            break
         is_below = float(_log_mixture(np.asarray(middle), counts, rho)) < log(1 / alpha)
         low, high = (middle, high) if is_below else (low, middle)
     return (low + high) / 2 * sqrt(count + rho)

@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -194,6 +195,11 @@ def _self_test(model: Model, rows: LabelledRows) -> SelfTest:
 
 def library_versions() -> dict[str, str]:
     """The installed versions of the libraries that can change the result of a training."""
+    return dict(_installed_versions())
+
+
+@cache
+def _installed_versions() -> dict[str, str]:
     versions = {}
     for name in _LIBRARIES:
         with suppress(PackageNotFoundError):

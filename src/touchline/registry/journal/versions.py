@@ -94,8 +94,12 @@ def read_version(registry: Registry, project: str, reference: str | int) -> Mode
 
     Raises `VersionNotFound`, which lists the versions there are; a URI that names another project means none of them.
     """
+    state = registry.journal.state(project)
+    number = _number(project, str(reference), {}, state)
+    if number is not None and (found := _find(registry, project, number)) is not None:
+        return _with_stage(found, state)  # without a look at all the others
     versions = {version.version: version for version in read_versions(registry, project)}
-    number = _number(project, str(reference), versions, registry.journal.state(project))
+    number = _number(project, str(reference), versions, state)
     if number is None or number not in versions:
         known = [f"{v.version} ({v.semantic_version}, {v.stage})" for v in versions.values()]
         raise VersionNotFound(project, str(reference), known)
@@ -121,6 +125,11 @@ def _number(project: str, text: str, versions: Mapping[int, ModelVersion], state
     return next((v.version for v in versions.values() if meant.kind == "stage" and v.stage == meant.value), None)
 
 
+def _find(registry: Registry, project: str, number: int) -> ModelVersion | None:
+    with registry.database.connect() as connection:
+        return next(_read(connection, project, number), None)
+
+
 def find_version(registry: Registry, project: str, object_key: str) -> int | None:
     """The number of the version whose files lie under this key; None if it was never recorded."""
     table = tables.model_versions
@@ -138,11 +147,13 @@ def add_version(
     Raises `TrackingMismatch` where another training has the number.
     """
     with registry.database.begin() as connection:
-        known = list(_read(connection, project))
-        version = new_version(known[0] if known else None)
-        if any(other.object_key == version.object_key for other in known):
+        table = tables.model_versions.c
+        mine = select(table.version).where(table.project == project)
+        newest = connection.scalar(mine.order_by(table.version.desc()).limit(1))
+        version = new_version(None if newest is None else next(_read(connection, project, newest)))
+        if connection.scalar(mine.where(table.object_key == version.object_key)) is not None:
             return
-        if any(other.version == number for other in known):
+        if connection.scalar(mine.where(table.version == number)) is not None:
             raise TrackingMismatch(project, number, registry.tracking.uri)
         columns = tables.model_versions.c.keys()
         row = {name: value for name, value in vars(version).items() if name in columns}
@@ -151,14 +162,17 @@ def add_version(
             connection.execute(insert(tables.version_metrics), metrics)
 
 
-def _read(connection: Connection, project: str) -> Iterator[ModelVersion]:
-    """The versions as they were recorded, newest first."""
+def _read(connection: Connection, project: str, number: int | None = None) -> Iterator[ModelVersion]:
+    """The versions as they were recorded, newest first; with `number` that one alone."""
     table, metrics = tables.model_versions, tables.version_metrics
     by_version: dict[int, dict[str, dict[str, MetricValue]]] = {}
-    for row in connection.execute(select(metrics).where(metrics.c.project == project)):
+    mine = metrics.c.project == project
+    mine = mine if number is None else mine & (metrics.c.version == number)
+    for row in connection.execute(select(metrics).where(mine)):
         models = by_version.setdefault(row.version, {"evaluated": {}, "constant": {}})
         models[row.model][row.metric] = MetricValue(row.value, row.low, row.high)
     query = select(table).where(table.c.project == project).order_by(table.c.version.desc())
+    query = query if number is None else query.where(table.c.version == number)
     for columns in connection.execute(query).mappings():
         models = by_version.get(columns["version"], {"evaluated": {}, "constant": {}})
         tuples = {name: tuple(columns[name]) for name in ("classes", "request_fields")}

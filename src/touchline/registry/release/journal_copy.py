@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from touchline.errors import StoredFileDamaged
 from touchline.registry.journal.stages import StageChange
-from touchline.registry.journal.versions import ModelVersion, Registry, add_version, read_versions
+from touchline.registry.journal.versions import ModelVersion, Registry, add_version, read_version
 from touchline.registry.release.digest import sha256_of
 from touchline.registry.release.releases import Release, Releases
 
@@ -48,9 +48,11 @@ def copy_changes(registry: Registry, project: str) -> None:
     history = registry.journal.history(project)
     if len(copied) == len(history):
         return
-    versions = {one.version: one for one in read_versions(registry, project)}
+    versions: dict[int, ModelVersion] = {}
     for change in history:
         if change.sequence not in copied:
+            if change.version not in versions:
+                versions[change.version] = read_version(registry, project, change.version)
             digest = Releases(registry).digest(change.release_id) if change.release_id else None
             _write(registry, ChangeCopy(change, versions[change.version], digest))
 

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tests.rehearsal.stream import CHANGE, STEPS, a_run, stream, write_project
+from touchline.rehearsal.policy_run import Steps
+from touchline.rehearsal.rehearse import Rehearsal, play_policy, read_result
+from touchline.rehearsal.report import build_report
+
+MEASURED = {"seconds", "megabytes", "training_seconds"}
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+def lines_of(place: Path, rows: pl.DataFrame | None = None, *, limit: int | None = None) -> list[dict[str, Any]]:
+    run = a_run(place, "weekly", rows=rows)
+    run.play(quiet, limit=limit)
+    run.close()
+    return [{name: value for name, value in line.items() if name not in MEASURED} for line in run.finished()]
+
+
+def a_rehearsal(place: Path, *policies: str) -> Rehearsal:
+    loaded = write_project(place)
+    folder = place / "rehearsal"
+    folder.mkdir(parents=True)
+    stream().write_parquet(folder / "events.parquet")
+    return Rehearsal(loaded.folder, "stream", STEPS, policies, folder)
+
+
+def report_of(rehearsal: Rehearsal) -> dict[str, Any]:
+    return build_report(
+        rehearsal, {name: read_result(rehearsal, name) for name in rehearsal.policies}, score="log_loss"
+    )
+
+
+def test_a_policy_that_retrains_wins_where_the_stream_changes(tmp_path: Path) -> None:
+    rehearsal = a_rehearsal(tmp_path, "never", "weekly")
+    for name in rehearsal.policies:
+        play_policy(rehearsal, name, quiet)
+    report = report_of(rehearsal)
+    never, weekly = report["policies"]
+    assert report["predictions"] == 98 * 10
+    assert (never["trainings"], never["changes_of_production"]) == (1, 0)
+    assert weekly["loss"] < never["loss"] - 0.1
+    assert 0 <= weekly["regret"] < never["regret"]
+    assert report["recommendation"].startswith("No recommendation: 'weekly' has the lowest loss (log_loss ")
+    assert "14 steps are too few" in report["recommendation"]
+    assert max(never["skew"], weekly["skew"]) < 1e-12
+
+
+def test_rows_after_an_instant_change_nothing_before_it(tmp_path: Path) -> None:
+    cut = STEPS.at(5)
+    is_later = pl.col("created_timestamp") > cut
+    other = stream().with_columns(
+        bought=pl.when(is_later).then(~pl.col("bought")).otherwise(pl.col("bought")),
+    )
+    lines, others = lines_of(tmp_path / "a", limit=8), lines_of(tmp_path / "b", other, limit=8)
+    assert lines[:6] == others[:6]
+    assert lines[7]["predictions"] != others[7]["predictions"]
+
+
+def test_inputs_of_events_that_lie_ahead_reach_no_training(tmp_path: Path) -> None:
+    cut = STEPS.at(3)
+    is_later = pl.col("at") > cut + timedelta(days=7)
+    other = stream().with_columns(x=pl.when(is_later).then(100 + pl.col("x")).otherwise(pl.col("x")))
+    lines, others = lines_of(tmp_path / "a", limit=4), lines_of(tmp_path / "b", other, limit=4)
+    assert lines == others
+
+
+def test_a_killed_rehearsal_goes_on_to_the_same_report(tmp_path: Path) -> None:
+    whole, killed = a_rehearsal(tmp_path / "whole", "weekly"), a_rehearsal(tmp_path / "killed", "weekly")
+    play_policy(whole, "weekly", quiet)
+    process = multiprocessing.get_context("spawn").Process(target=play_policy, args=(killed, "weekly", quiet))
+    process.start()
+    log, deadline = killed.policy_folder("weekly") / "steps.jsonl", time.monotonic() + 60
+    while not (log.exists() and log.read_bytes().count(b"\n") >= 4):  # the checkpoint of the third is written
+        assert time.monotonic() < deadline
+        assert process.is_alive()
+        time.sleep(0.01)
+    os.kill(int(process.pid or 0), signal.SIGKILL)
+    process.join()
+    before = log.read_bytes().splitlines()[:3]
+    play_policy(killed, "weekly", quiet)
+    assert log.read_bytes().splitlines()[:3] == before
+    assert report_of(killed)["hash"] == report_of(whole)["hash"]
+
+
+def test_a_finished_policy_is_not_played_again(tmp_path: Path) -> None:
+    rehearsal = a_rehearsal(tmp_path, "never")
+    play_policy(rehearsal, "never", quiet)
+    told: list[str] = []
+    play_policy(rehearsal, "never", told.append)
+    assert told == ["never: finished before"]
+
+
+def test_the_naive_rule_changes_production_where_the_mean_of_the_test_window_is_lower(tmp_path: Path) -> None:
+    run = a_run(tmp_path, "weekly-naive", steps=Steps(CHANGE, CHANGE + timedelta(days=42)))
+    run.play(quiet)
+    run.close()
+    lines = run.finished()
+    refused = [line for line in lines if line.get("refusal")]
+    assert refused
+    assert all("log_loss" in line["refusal"] and "above" in line["refusal"] for line in refused)
