@@ -226,6 +226,6 @@ def _is_surely_better(ours: PolicyScores, theirs: PolicyScores) -> bool:
     """Whether the mean loss of a step is lower, with steps in time order as clusters. Raises `TooFewClusters`."""
     has_rows = ours.rows > 0
     numbers = np.arange(int(has_rows.sum()), dtype=np.int64)
-    theirs_by_step, ours_by_step = (one.answers[has_rows] / ours.rows[has_rows] for one in (theirs, ours))
-    measured = paired_comparison(theirs_by_step, ours_by_step, numbers, alpha=0.05, seed=_SEED)
+    ours_by_step, theirs_by_step = (one.answers[has_rows] / ours.rows[has_rows] for one in (ours, theirs))
+    measured = paired_comparison(ours_by_step, theirs_by_step, numbers, alpha=0.05, seed=_SEED)
     return bool(measured.is_better)
