@@ -2,7 +2,7 @@
 
     python benchmarks/rehearse_football.py [--seasons 15] [--policy weekly --policy never] [--out FOLDER]
 
-The football project learns from 1985 on here, with a test window of two years, so that there is a model in 1994. The bars:
+The football project learns from 1985 on here, with a test window of two years, so that there is a model in 1994. Bars:
 15 seasons of the weekly policy in 10 minutes on two cores, memory that does not grow, and a regret of the declared
 policy that is at most a quarter of that of "never". They are printed beside what was measured; nothing is asserted.
 """

@@ -6,8 +6,7 @@ import pytest
 
 from tests.rehearsal.stream import write_project
 from touchline.errors import RehearsalRefused
-from touchline.project import load_project
-from touchline.project.spec import Retrain
+from touchline.project import Retrain, load_project
 from touchline.rehearsal.apply import apply_policy
 from touchline.rehearsal.policies import Policy
 

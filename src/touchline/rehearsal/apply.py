@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from touchline.errors import RehearsalRefused
-from touchline.project.spec import Retrain
+from touchline.project import Retrain
 from touchline.registry import Move
 
 if TYPE_CHECKING:

@@ -17,15 +17,17 @@ from touchline.automation import (
     PipelineReport,
     check_production_drift,
     check_production_performance,
+    decide_due,
     ingest_and_settle,
+    next_run,
+    resume_pipeline,
     run_pipeline,
 )
 from touchline.automation.promotion import move_to_production
-from touchline.errors import GateFailed, TouchlineError
-from touchline.monitoring import DriftReports, PerformanceReports
+from touchline.errors import TouchlineError
 from touchline.registry import Gate, read_version
 from touchline.rehearsal.history import HistoryProvider
-from touchline.rehearsal.policies import Monitored, Policy, due_reasons, is_scheduled
+from touchline.rehearsal.policies import Policy
 from touchline.rehearsal.predict_open import OpenPredictor
 from touchline.rehearsal.scratch_home import Checkpoints, RehearsalClock, open_scratch
 from touchline.rollout import Rollout
@@ -73,7 +75,6 @@ class PolicyRun:
         self._loaded = replace(loaded, project=_replayed(loaded.project, policy, providers))
         self.stores = open_scratch(folder, self.clock)
         self._predictor = OpenPredictor(self.context())
-        self._trained_at = self._last_training()
 
     def context(self, *, gates: tuple[Gate, ...] | None = None) -> PipelineContext:
         """The project in the scratch home; what nobody reads in a rehearsal is switched off."""
@@ -102,61 +103,48 @@ class PolicyRun:
     # --- one step ---
 
     def _play(self, now: datetime) -> dict[str, Any]:
-        """Ingest and settle, train where it is due, monitor, and predict what comes before the next step."""
+        """Ingest and settle, monitor, train where it is due, and predict what comes before the next step."""
         self.clock.move_to(now)
         line: dict[str, Any] = {"at": now.isoformat(), "trained": None}
-        monitored = self._monitored(has_new_data=False)
-        is_due_anyway = monitored.trained_at is None or is_scheduled(self.policy.retrain, now - monitored.trained_at)
-        if not is_due_anyway or self.policy.retrain.only_if is not None:
-            reports = ingest_and_settle(self.context(), self._loaded.project.sources).reports
-            line |= self._monitor()
-            monitored = self._monitored(has_new_data=any(one.manifest.status == "new" for one in reports))
-        reasons = due_reasons(self.policy.retrain, monitored, now=now)
-        if reasons:
-            line |= {"reasons": list(reasons), **self._train(reasons[0], now)}
-            if "drift" not in line:
-                line |= self._monitor()
-        line["production"] = self.stores.journal.state(self._loaded.name).production
-        line["stage_changes"] = self.stores.journal.head(self._loaded.name)
+        ingest_and_settle(self.context(), self._loaded.project.sources)
+        line |= self._monitor()
+        ticks = decide_due(self._loaded.project, self.stores, actor=ACTOR)
+        line["reasons"] = [tick.trigger for tick in ticks]
+        run = next_run(self._loaded.name, self.stores)
+        if self._production() is None:
+            line |= self._train(lambda: run_pipeline(self.context(gates=()), trigger="first", actor=ACTOR))
+        elif run is not None:
+            context = self.context(gates=self._gates())
+            line |= self._train(lambda: resume_pipeline(context, run.id, actor=ACTOR))
+        line["production"] = self._production()
         predicted = self._predictor.predict(now + self.steps.length)
         return line | {"predictions": [list(asdict(one).values()) for one in predicted]}
 
-    def _monitored(self, *, has_new_data: bool) -> Monitored:
-        database, name = self.stores.database, self._loaded.name
-        drift = next(iter(DriftReports(database, name).newest(1)), None)
-        loss = next(iter(PerformanceReports(database, name).newest(1)), None)
-        after = self._trained_at
-        return Monitored(
-            after,
-            has_drifted=drift is not None and drift.state == "drift" and after is not None and drift.at > after,
-            is_degraded=loss is not None and loss["state"] == "degraded",
-            has_new_data=has_new_data,
-        )
+    def _production(self) -> int | None:
+        return self.stores.journal.state(self._loaded.name).production
 
-    def _train(self, reason: str, now: datetime) -> dict[str, Any]:
+    def _train(self, pipeline: Callable[[], PipelineReport | None]) -> dict[str, Any]:
         began = time.perf_counter()
         try:
-            report = run_pipeline(self.context(gates=self._gates()), trigger=reason, actor=ACTOR)
+            report = pipeline()
         except TouchlineError as failure:  # as too few examples; production goes on with what it has
-            if self._trained_at is not None:
-                self._trained_at = now
             return {"failure": f"{type(failure).__name__}: {failure}", "training_seconds": time.perf_counter() - began}
-        self._trained_at = now
+        seconds = {"training_seconds": time.perf_counter() - began}
+        if report is None:
+            return seconds
         if self.policy.decisions == "naive":
             self._promote_at_once(report)
-        refusal = str(report.refusal) if isinstance(report.refusal, GateFailed) else None
-        trained = {"trained": report.version.version if report.is_new else None, "refusal": refusal}
-        return {**trained, "rollout": report.rollout, "training_seconds": time.perf_counter() - began}
+        refusal = str(report.refusal) if report.refusal is not None else None
+        trained = report.version.version if report.is_new else None
+        return {"trained": trained, "refusal": refusal, "rollout": report.rollout, **seconds}
 
     def _gates(self) -> tuple[Gate, ...] | None:
-        """The first version passes without gates, so that all policies begin alike; then the declared gates decide.
+        """None: the declared ones. The naive rule: the mean loss on the test window is at most Production's on its own.
 
-        The naive rule is a gate, too: the mean loss on the test window is at most that of Production on its own.
+        The first version has passed without gates, so that all policies begin alike.
         """
-        production = self.stores.journal.state(self._loaded.name).production
-        if production is None:
-            return ()
-        if self.policy.decisions == "statistical":
+        production = self._production()
+        if self.policy.decisions == "statistical" or production is None:
             return None
         version = read_version(self.stores, self._loaded.name, production)
         metric = self._loaded.project.training.score_for(self._loaded.project.task.kind)
@@ -169,16 +157,11 @@ class PolicyRun:
             move_to_production(self.context(), version.version, reason="its mean loss is lower")
 
     def _monitor(self) -> dict[str, Any]:
-        if self.stores.journal.state(self._loaded.name).production is None:
+        if self._production() is None:
             return {"drift": None, "loss": None}
         drift = check_production_drift(self._loaded.project, self.stores)
         loss = check_production_performance(self._loaded.project, self.stores)
         return {"drift": drift.state, "loss": loss.state}
-
-    def _last_training(self) -> datetime | None:
-        lines = [line for line in self.finished() if "training_seconds" in line]
-        done = [line for line in lines if "failure" not in line]
-        return datetime.fromisoformat(lines[-1]["at"]) if done else None
 
 
 def _source(project: Project, name: str) -> Any:
