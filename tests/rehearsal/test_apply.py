@@ -10,15 +10,17 @@ from touchline.project import Retrain, load_project
 from touchline.rehearsal.apply import apply_policy
 from touchline.rehearsal.policies import Policy
 
-DRIFT = Policy("drift", Retrain(on_drift=True), "statistical")
+DRIFT = Policy("drift", Retrain(schedule=None, on_drift=True), "statistical")
 
 
 def test_one_value_is_written_and_the_rest_stays_byte_for_byte(tmp_path: Path) -> None:
     path = write_project(tmp_path).folder / "project.py"
     path.write_bytes(path.read_bytes().replace(b"# every week", "# für jede Woche\r".encode()))
     before = path.read_bytes()
-    assert apply_policy(path, DRIFT, project="stream") == "retrain=Retrain(on_drift=True)"
-    assert path.read_bytes() == before.replace(b'Retrain(schedule="0 4 * * 1")', b"Retrain(on_drift=True)")
+    assert apply_policy(path, DRIFT, project="stream") == "retrain=Retrain(schedule=None, on_drift=True)"
+    assert path.read_bytes() == before.replace(
+        b'Retrain(schedule="0 4 * * 1")', b"Retrain(schedule=None, on_drift=True)"
+    )
     assert load_project(path.parent, base=tmp_path).project.retrain == DRIFT.retrain
 
 
@@ -34,7 +36,7 @@ def test_a_file_that_is_not_as_plain_is_left_alone_with_the_line_to_paste(tmp_pa
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
     before = path.read_bytes()
-    with pytest.raises(RehearsalRefused, match=r"To paste: retrain=Retrain\(on_drift=True\),"):
+    with pytest.raises(RehearsalRefused, match=r"To paste: retrain=Retrain\(schedule=None, on_drift=True\),"):
         apply_policy(path, DRIFT, project="stream")
     assert path.read_bytes() == before
 

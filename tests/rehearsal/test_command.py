@@ -39,6 +39,6 @@ def test_a_rehearsal_is_reported_and_its_policy_enters_the_declaration(tmp_path:
     assert json.loads((tmp_path / "out" / "report.json").read_text())["hash"] == report["hash"]
     assert (tmp_path / "out" / "report.html").read_text().startswith("<!doctype html>")
     applied = run(tmp_path, *words, "--apply", "drift")
-    assert "project.py: retrain=Retrain(on_drift=True)" in applied
+    assert "project.py: retrain=Retrain(schedule=None, on_drift=True)" in applied
     assert "nothing is in Production" in applied
-    assert load_project(project, base=tmp_path).project.retrain.on_drift
+    assert load_project(project, base=tmp_path).project.retrain.schedule is None

@@ -19,3 +19,8 @@ def test_every_policy_has_a_naive_twin_but_never(tmp_path: Path) -> None:
     assert names[:3] == ["never", "weekly", "weekly-naive"]
     assert "declared-naive" in names
     assert "never-naive" not in names
+
+
+def test_only_scheduled_policies_have_a_schedule(tmp_path: Path) -> None:
+    policies = find_policies(["never", "weekly", "drift", "degradation"], write_project(tmp_path).project)
+    assert [policy.name for policy in policies if policy.retrain.schedule is not None] == ["weekly"]

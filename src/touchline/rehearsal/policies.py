@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 Decisions = Literal["statistical", "naive"]
 
 _NAMED: Final = {
-    "never": Retrain(),
+    "never": Retrain(schedule=None),
     "weekly": Retrain(schedule="0 4 * * 1"),
-    "drift": Retrain(on_drift=True),
-    "degradation": Retrain(on_degradation=True),
+    "drift": Retrain(schedule=None, on_drift=True),
+    "degradation": Retrain(schedule=None, on_degradation=True),
 }
 _NAIVE: Final = "-naive"
 
