@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -27,6 +26,7 @@ from touchline.project import load_project
 from touchline.rehearsal.policies import Policy, find_policies
 from touchline.rehearsal.policy_run import PolicyRun, Steps
 from touchline.rehearsal.scores import PolicyScores, score_run
+from touchline.rehearsal.scratch_home import last_finished_step
 
 if TYPE_CHECKING:
     from touchline.ingest import Snapshot
@@ -88,15 +88,13 @@ def rehearse(
     A policy that fails ends the rehearsal with its error; the finished steps of all are kept.
     """
     context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager:
-        messages = manager.Queue()
-        with ProcessPoolExecutor(workers, context, _end_with_parent, (os.getpid(),)) as pool:
-            waiting = {pool.submit(play_policy, rehearsal, name, messages.put) for name in rehearsal.policies}
-            try:
-                _wait(waiting, messages, on_progress)
-            except BaseException:
-                pool.shutdown(cancel_futures=True, wait=False)
-                raise
+    with ProcessPoolExecutor(workers, context, _end_with_parent, (os.getpid(),)) as pool:
+        waiting = {pool.submit(play_policy, rehearsal, name) for name in rehearsal.policies}
+        try:
+            _wait(waiting, rehearsal, on_progress)
+        except BaseException:
+            pool.shutdown(cancel_futures=True, wait=False)
+            raise
     return {name: read_result(rehearsal, name) for name in rehearsal.policies}
 
 
@@ -111,19 +109,22 @@ def _end_with_parent(parent: int) -> None:
     threading.Thread(target=watch, name="touchline-parent", daemon=True).start()
 
 
-def _wait(waiting: set[Future[None]], messages: Any, on_progress: Callable[[str], None]) -> None:
+def _wait(waiting: set[Future[None]], rehearsal: Rehearsal, on_progress: Callable[[str], None]) -> None:
+    """Wait for all policies; their checkpoints say how far they are."""
+    told: dict[str, int] = {}
     while waiting:
-        done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+        done, waiting = wait(waiting, timeout=_WATCH_SECONDS, return_when=FIRST_COMPLETED)
         for one in done:
             one.result()
-        try:
-            while True:
-                on_progress(messages.get_nowait())
-        except Empty:
-            pass
+        for name in rehearsal.policies:
+            step = last_finished_step(rehearsal.policy_folder(name))
+            if step is not None and told.get(name) != step:
+                told[name] = step
+                instant = rehearsal.steps.at(step)
+                on_progress(f"{name}: {instant:%Y-%m-%d} ({step + 1} of {len(rehearsal.steps)})")
 
 
-def play_policy(rehearsal: Rehearsal, name: str, on_progress: Callable[[str], None]) -> None:
+def play_policy(rehearsal: Rehearsal, name: str, on_progress: Callable[[str], None] = lambda _: None) -> None:
     """Play one policy in this process, from where it was stopped, and write its scores."""
     folder = rehearsal.policy_folder(name)
     folder.mkdir(parents=True, exist_ok=True)

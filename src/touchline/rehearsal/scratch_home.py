@@ -18,6 +18,7 @@ from touchline.registry import UntrackedRuns, read_versions
 from touchline.storage import Database, open_objects
 
 _DATABASES = ("touchline.db", "online.db")
+_STATE = "checkpoint.json"
 
 
 @dataclass
@@ -59,7 +60,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, log: Path) -> None:
         self._folder, self._log = folder, log
-        self._state = folder / "checkpoint.json"
+        self._state = folder / _STATE
 
     def restore(self) -> dict[str, Any] | None:
         """Bring the home back to the last finished step; None where there is none."""
@@ -99,6 +100,14 @@ class Checkpoints:
         if not self._log.exists():
             return []
         return [json.loads(line) for line in self._log.read_bytes().splitlines()]
+
+
+def last_finished_step(folder: Path) -> int | None:
+    """The last finished step of the policy whose scratch home is in a folder; None before the first."""
+    try:
+        return int(json.loads((folder / _STATE).read_text())["step"])
+    except FileNotFoundError:
+        return None
 
 
 def _copy_database(source: Path, target: Path) -> None:
