@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -125,7 +125,8 @@ def prove(url: str, name: str, *, ticks: int, schedulers: int, kills: int) -> bo
                 workers[place] = subprocess.Popen(command)
                 killed += 1
             elif (holder := lease_holder(database, "proof:pipeline", now=datetime.now(UTC))) is not None:
-                takeovers.append(_sleep_through(database, int(holder.rpartition(":")[2])))
+                with suppress(ProcessLookupError):  # it has ended meanwhile
+                    takeovers.append(_sleep_through(database, int(holder.rpartition(":")[2])))
                 stopped += 1
     print(f"{name}: {ticks} times, {killed} processes killed, {stopped} stopped beyond their lease", end="; ")
     print(f"{time.perf_counter() - began:.0f} s")
@@ -133,16 +134,19 @@ def prove(url: str, name: str, *, ticks: int, schedulers: int, kills: int) -> bo
 
 
 def _sleep_through(database: Database, pid: int) -> float:
-    """Stop the holder of the lease until another process has it, then wake it; the seconds until then."""
-    try:
+    """Stop the holder of the lease until another process has it, then wake it; the seconds until then.
+
+    It is stopped outside a transaction that writes: one that sleeps in one keeps its locks from all others.
+    """
+    runs, mine = PipelineRuns(database, "proof"), f"proof:{pid}"
+    with database.begin() as connection:  # on SQLite this alone keeps writers out
+        if connection.dialect.name == "postgresql":
+            names = ", ".join(("leases", "pipeline_runs", "pipeline_steps", EFFECTS.name))
+            connection.execute(sa.text(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE"))
         os.kill(pid, signal.SIGSTOP)
-    except ProcessLookupError:
-        return 0.0
     began = time.monotonic()
-    mine = f"proof:{pid}"
-    while time.monotonic() - began < LEASE.total_seconds() + 5:
-        holder = lease_holder(database, "proof:pipeline", now=datetime.now(UTC))
-        if holder not in (None, mine):
+    while time.monotonic() - began < LEASE.total_seconds() + 5 and runs.waiting():
+        if lease_holder(database, "proof:pipeline", now=datetime.now(UTC)) not in (None, mine):
             break
         time.sleep(0.02)
     seconds = time.monotonic() - began

@@ -41,6 +41,7 @@ class Shop:
             **os.environ,
             "TOUCHLINE_HOME": str(place / "home"),
             "TOUCHLINE_PORT": str(self.port),
+            "TOUCHLINE_SCHEDULER": "false",  # what is due would be done beside the commands of a test
             "TOUCHLINE_MLFLOW_PORT": str(free_port()),
         }
 

@@ -63,6 +63,7 @@ class Settings(BaseModel):
     requests_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None, description="requests a second that each API key may send to each API process; default no limit"
     )
+    scheduler: bool = Field(True, description="whether `up` runs the scheduler; others may run elsewhere")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="lowest level that is logged")
     log_format: Literal["text", "json"] = Field("text", description="plain text, or one JSON document per line")
 

@@ -83,6 +83,7 @@ def _holder(database: Database) -> str | None:
 
 def test_a_week_passes_with_nobody_touching_it(shop: Shop) -> None:
     declare(shop.place, 'daily=Daily(schedule="0 5 * * *"),', "Daily")
+    shop.environment["TOUCHLINE_SCHEDULER"] = "true"
     shop.run("up")
     shop.run("schedule", "show", "-p", "shop")
     until(lambda: shop.json("schedule", "show", "-p", "shop")["jobs"][0]["state"] == "on")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,7 @@ group = typer.Typer(help="Trainings in MLflow: list, compare, find the best.", n
 
 FilterOption = Annotated[str, typer.Option("--filter", help='Such as "log_loss < 1.0 and candidate = lightgbm".')]
 ForceOption = Annotated[bool, typer.Option("--force", help="Train even if nothing changed.")]
+_WAIT_SECONDS = 600.0
 _METRICS = ("log_loss", "brier", "accuracy", "roc_auc", "pr_auc", "rmse", "mae")
 
 
@@ -142,10 +144,26 @@ def _run(project: str | None, *, trigger: str, is_forced: bool, as_json: bool) -
     with progress(opened.name, quiet=as_json) as on_progress:
         context = pipeline_context(opened, on_progress)
         with alerts_after(opened):
-            report = automation.run_pipeline(context, trigger=trigger, actor=actor(), is_forced=is_forced)
+            report = _after_others(
+                lambda: automation.run_pipeline(context, trigger=trigger, actor=actor(), is_forced=is_forced),
+                on_progress,
+            )
     _print_report(report, as_json=as_json)
     if report.refusal:
         raise report.refusal
+
+
+def _after_others(work: Callable[[], PipelineReport], on_progress: Callable[[str], None]) -> PipelineReport:
+    """Do the work once another process, as the scheduler, has ended its run of the pipeline. Raises `LeaseHeld`."""
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            return work()
+        except errors.LeaseHeld as held:
+            if time.monotonic() > deadline:
+                raise
+            on_progress(f"waiting for {held.holder} to end its run")
+            time.sleep(1)
 
 
 def _run_due(opened: OpenedProject, *, as_json: bool) -> None:

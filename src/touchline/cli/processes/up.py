@@ -64,8 +64,9 @@ def required_processes(home: Home, loaded: Sequence[LoadedProject]) -> list[supe
     if any(project.project.alerts for project in loaded):
         watch = (sys.executable, "-m", "touchline.cli.main", "alerts", "watch")
         processes.append(supervisor.Process("alerts", watch, environment))
-    schedule = (sys.executable, "-m", "touchline.cli.main", "schedule", "run")
-    processes.append(supervisor.Process("scheduler", schedule, environment))
+    if settings.scheduler:
+        schedule = (sys.executable, "-m", "touchline.cli.main", "schedule", "run")
+        processes.append(supervisor.Process("scheduler", schedule, environment))
     return processes
 
 
