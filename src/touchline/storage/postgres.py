@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
 
@@ -14,6 +14,8 @@ _TURN = 0x746F7563686C696E
 
 WRITE: dict[str, Any] = {"isolation_level": "READ COMMITTED", "postgresql_readonly": False}
 READ: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+IDLE_SECONDS: Final = BUSY_SECONDS - 5
 
 
 def engine_options() -> dict[str, Any]:
@@ -34,8 +36,12 @@ def change_counter(engine: Engine) -> Callable[[], int | None]:  # noqa: ARG001 
 
 
 def wait_for_turn(connection: Connection) -> None:
-    """Wait until no other `begin()` is open; the turn ends with the transaction."""
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_TURN})")
+    """Wait until no other `begin()` is open; the turn ends with the transaction.
+
+    The server ends the transaction of a process that stands still in it, before those that wait for it give up.
+    """
+    idle = f"set_config('idle_in_transaction_session_timeout', '{IDLE_SECONDS:.0f}s', true)"
+    connection.exec_driver_sql(f"SELECT {idle}, pg_advisory_xact_lock({_TURN})")
 
 
 def file_identity(_engine: Engine) -> tuple[int, int] | None:
