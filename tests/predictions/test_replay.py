@@ -195,7 +195,7 @@ def test_a_request_is_replayed_from_its_log_row_as_it_was_scored(
     release = a_release(inputs=INPUTS, columns=INPUT_COLUMNS, transforms=(parts,), model=Logit(), example=None)
     release = replace(release, manifest=replace(release.manifest, project=f"shop-{next(_NUMBERS)}"))
     predictor = Predictor(release, None)
-    checked, _ = predictor.read_body(orjson.dumps(rows), 10)
+    checked, _ = predictor.requests.read_body(orjson.dumps(rows), 10)
     answers = predictor.answer(checked, RequestContext("request", None, NOW, NOW), Ulids().next)
     DatabaseWriter(database).write([answer.line for answer in answers])
     report = replay_sample(some_stores(database, tmp_path), release.project, Sample(), open_release=lambda _: release)

@@ -45,13 +45,15 @@ class TwoVersions:
 
     folder: Path
     done: list[str] = field(default_factory=list)
+    candidate_columns: int = 4
 
     def __post_init__(self) -> None:
         self.database = a_database(self.folder)
         self.objects = open_objects(str(self.folder / "objects"))
         self.clock = FrozenClock(START)
         bundles = Bundles(self.database, self.objects)
-        self.releases = {version: bundles.keep(version, a_model(seed=version)) for version in (1, 2)}
+        columns = {1: 4, 2: self.candidate_columns}
+        self.releases = {n: bundles.keep(n, a_model(seed=n, columns=count)) for n, count in columns.items()}
         for version, stage in ((1, "Production"), (2, "Staging")):
             self.move(version, stage)
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
+from tests.predictions.builders import a_row, write_rows
 from tests.rollout.life import FloatArray, Life
+from tests.serving.bundles import PROJECT
 from touchline.errors import RolloutConflict, RolloutNotRunning
 from touchline.rollout import EventNote, Guardrail, Rollout, approve_step, steer
 
@@ -156,6 +158,25 @@ def test_a_step_that_needs_approval_waits_for_it(tmp_path: Path) -> None:
     assert life.ended is None
     assert "Promotion waits for a person" in life.report().next_step
     approve_step(life.context, actor="ann", reason="looked at it")
+    life.check()
+    assert life.ended == "promoted"
+
+
+def test_a_promotion_after_which_requests_need_a_new_field_waits_for_a_person(tmp_path: Path) -> None:
+    life = Life(tmp_path, candidate_columns=5)
+    state = life.start(SHADOW)
+    assert state.rule.new_fields == ("x4",)
+    assert "Requests without 'x4' are answered by Production" in state.events[0].message
+    lacking = {"experiment": state.experiment.id, "role": "incomplete", "variant": "candidate", "project": PROJECT}
+    write_rows(life.database, [a_row(f"{n:025d}x", **lacking) for n in range(3)])
+    for _ in range(20):
+        life.a_day(60, candidate=np.full(60, 0.8), production=np.full(60, 0.5), truth=np.full(60, 0.8))
+        life.check()
+    assert life.done == []
+    report = life.report()
+    assert "3 of requests that lack a field of the candidate" in report.sentence
+    assert report.next_step.startswith("Promotion, which refuses requests without 'x4' from then on, waits for a")
+    approve_step(life.context, actor="anna")
     life.check()
     assert life.ended == "promoted"
 

@@ -29,9 +29,10 @@ class Rollout(Shelf):
     """A shelf with a rollout."""
 
     routing: Routing | None = None
+    beside: tuple[str, ...] = ()
 
     def head(self) -> Head:
-        return replace(super().head(), routing=self.routing)
+        return replace(super().head(), routing=self.routing, beside=self.beside)
 
     def route(self, routing: Routing | None) -> None:
         self.routing, self.sequence = routing, self.sequence + 1
@@ -57,6 +58,7 @@ def a_rollout(folder: Path, routing: Routing, candidate: Any = NEW, production: 
     shelf = Rollout.of(production, candidate)
     assert isinstance(shelf, Rollout)
     shelf.routing = replace(routing, reference=production.id, candidate=candidate.id)
+    shelf.beside = (candidate.id,)
     with a_server(folder, shelf) as server:
         server.serving.slots["shop"].source = shelf  # type: ignore[attr-defined]  # for tests that move it
         yield server
@@ -143,14 +145,66 @@ def test_a_candidate_with_fewer_inputs_gets_what_it_knows(tmp_path: Path) -> Non
     assert answer["variant"] == "candidate"
 
 
+HEIGHT = InputField("height", {"type": "number", "minimum": 0})
+
+
 @pytest.mark.parametrize("mode", ["ab", "shadow"])
-def test_a_candidate_that_needs_what_no_request_has_fails_and_production_answers(tmp_path: Path, mode: str) -> None:
-    more = a_release(2, inputs=(*INPUTS, InputField("height", {"type": "number"})))
+def test_a_request_without_a_new_field_is_answered_by_production_and_left_out(tmp_path: Path, mode: str) -> None:
+    more = a_release(2, slope=0.3, inputs=(*INPUTS, HEIGHT))
     with a_rollout(tmp_path, a_routing(mode, share=100), more) as server:
-        answers = [server.client.post("/predict", json={"age": age}) for age in (30, 40)]
+        lacking = server.client.post("/predict", json={"age": 30}).json()
+        whole = server.client.post("/predict", json={"age": 40, "height": 1.8}).json()
         rows = logged(server, 4)
-    assert [answer.status_code for answer in answers] == [200, 200]
-    assert Counter((row.variant, row.role) for row in rows) == {("candidate", "failed"): 2, ("production", "answer"): 2}
+    assert (lacking["release"], lacking["candidate_lacks"]) == (OLD.id, ["height"])
+    assert "candidate_lacks" not in whole
+    assert whole["variant"] == ("candidate" if mode == "ab" else "production")
+    of_lacking = [row for row in rows if lacking["prediction_id"] in (row.prediction_id, row.answer_id)]
+    assert {(row.variant, row.role, row.experiment) for row in of_lacking} == {
+        ("production", "answer", None),
+        ("candidate", "incomplete", "e1"),
+    }
+    of_whole = [row for row in rows if row not in of_lacking]
+    assert sorted(row.role for row in of_whole) == ["answer", "shadow"]
+    assert {row.release_id: row.inputs.get("height") for row in of_whole} == {OLD.id: None, more.id: 1.8}
+
+
+def test_only_a_field_of_no_release_or_a_wrong_value_of_a_new_one_is_refused(tmp_path: Path) -> None:
+    more = a_release(2, inputs=(*INPUTS, HEIGHT))
+    with a_rollout(tmp_path, a_routing("shadow"), more) as server:
+        bodies: list[dict[str, object]] = [{"heigth": 1.8}, {"height": -1}, {"height": "tall"}, {"height": None}]
+        answers = [server.client.post("/predict", json={"age": 30, **body}) for body in bodies]
+        listed = server.client.post("/predict", json=[{"age": 30}, {"age": 30, "height": 2}, {"age": 3, "heigth": 1}])
+    assert [answer.status_code for answer in answers] == [422] * 4
+    assert "height" in answers[0].json()["errors"][0]["allowed"]
+    assert [problem["field"] for problem in listed.json()["errors"]] == ["2.heigth"]
+
+
+def test_a_new_field_whose_null_is_a_value_counts_as_given(tmp_path: Path) -> None:
+    nullable = InputField("height", {"anyOf": [{"type": "number"}, {"type": "null"}]})
+    with a_rollout(tmp_path, a_routing(share=100), a_release(2, inputs=(*INPUTS, nullable))) as server:
+        answers = [server.client.post("/predict", json={"age": 30, **row}).json() for row in ({"height": None}, {})]
+    assert [answer["variant"] for answer in answers] == ["candidate", "production"]
+
+
+def test_clients_that_send_the_fields_of_either_version_are_answered_after_the_decision(tmp_path: Path) -> None:
+    more = a_release(2, inputs=(INPUTS[0], HEIGHT))
+    shelf = Rollout.of(OLD, more)
+    assert isinstance(shelf, Rollout)
+    shelf.beside = (more.id,)
+    body = {"age": 30, "colour": "red", "height": 1.8}
+    with a_server(tmp_path, shelf) as server:
+        slot = server.serving.slots["shop"]
+        before = server.client.post("/predict", json=body).json()
+        shelf.beside = (OLD.id,)
+        shelf.promote(more.id)
+        wait_for(lambda: slot.current is not None and slot.current.release.id == more.id)
+        after = server.client.post("/predict", json=body).json()
+        shelf.beside = ()
+        shelf.sequence += 1
+        wait_for(lambda: slot.head is not None and slot.head.beside == ())
+        alone = server.client.post("/predict", json=body)
+    assert (before["release"], after["release"]) == (OLD.id, more.id)
+    assert [problem["field"] for problem in alone.json()["errors"]] == ["colour"]
 
 
 def test_a_prediction_of_the_candidate_is_explained_by_the_candidate(tmp_path: Path) -> None:

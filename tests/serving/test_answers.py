@@ -159,20 +159,20 @@ def test_a_whole_number_key_comes_as_number_or_digits_and_is_one_entity() -> Non
     release = a_match_release(views=tuple(replace(view, key_types=("int",)) for view in a_match_release().views))
     predictor = Predictor(release, None)
     for home, away in ((b"7", b'"007"'), (b"7.0", b"7"), (b'"7"', b'"7"')):
-        rows, _ = predictor.read_body(b'{"home_team": %s, "away_team": %s}' % (home, away), 1)
+        rows, _ = predictor.requests.read_body(b'{"home_team": %s, "away_team": %s}' % (home, away), 1)
         assert (rows[0]["home_team"], rows[0]["away_team"]) == ("7", "7")
-    rows, _ = predictor.read_body(b'{"home_team": "1610521604143693015", "away_team": 1610521604143693016}', 1)
+    rows, _ = predictor.requests.read_body(b'{"home_team": "1610521604143693015", "away_team": 1610521604143693016}', 1)
     assert (rows[0]["home_team"], rows[0]["away_team"]) == ("1610521604143693015", "1610521604143693016")
     for wrong in (b"7.5", b"1e16", b'"x"', b"true", b"9223372036854775808", b'"9223372036854775808"'):
         with pytest.raises(InvalidRequest, match="allowed: integer or string"):
-            predictor.read_body(b'{"home_team": %s, "away_team": 1}' % wrong, 1)
+            predictor.requests.read_body(b'{"home_team": %s, "away_team": 1}' % wrong, 1)
 
 
 def test_an_integer_beyond_64_bits_is_refused() -> None:
     predictor = Predictor(a_release(inputs=(InputField("age", {"type": "integer"}),)), None)
     with pytest.raises(InvalidRequest, match="age: Input should be less than"):
-        predictor.read_body(b'{"age": 9223372036854775808}', 1)
-    assert predictor.read_body(b'{"age": 9223372036854775807}', 1)[0][0]["age"] == 2**63 - 1
+        predictor.requests.read_body(b'{"age": 9223372036854775808}', 1)
+    assert predictor.requests.read_body(b'{"age": 9223372036854775807}', 1)[0][0]["age"] == 2**63 - 1
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_bulk_refuses_exactly_the_values_that_http_refuses(
 def _over_http(predictor: Predictor, value: Any) -> float | None:
     """The probability of the first class; None for a refused value."""
     try:
-        rows, _ = predictor.read_body(json.dumps({"value": value}).encode(), 1)
+        rows, _ = predictor.requests.read_body(json.dumps({"value": value}).encode(), 1)
         answer = predictor.answer(rows, RequestContext("r", None, NOW, NOW), lambda: "p")[0].answer
     except Problem:
         return None

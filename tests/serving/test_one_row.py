@@ -60,6 +60,6 @@ def test_one_row_is_answered_as_a_list_of_it_is() -> None:
     inputs = tuple(InputField(column.name, {"type": "number"}) for column in model.columns)
     release = a_release(columns=model.columns, model=model, classes=model.classes, inputs=inputs, example=None)
     predictor = Predictor(release, None)
-    rows, _ = predictor.read_body(b'{"x0": 0.25, "x1": -1, "x2": 3e-7, "x3": 1}', 1)
+    rows, _ = predictor.requests.read_body(b'{"x0": 0.25, "x1": -1, "x2": 3e-7, "x3": 1}', 1)
     alone, among = predictor.answer_one(rows[0], ASK, lambda: "p"), predictor.answer(rows, ASK, lambda: "p")[0]
     assert (alone.answer, alone.line) == (among.answer, among.line)

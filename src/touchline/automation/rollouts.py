@@ -34,7 +34,16 @@ Probe = Callable[[str], str]
 
 
 # Parts of a rule that the declaration does not say.
-_DECIDED_AT_START: Final = ("candidate", "reference", "counts_each", "restarts", "target", "bounds", "spread")
+_DECIDED_AT_START: Final = (
+    "candidate",
+    "reference",
+    "new_fields",
+    "counts_each",
+    "restarts",
+    "target",
+    "bounds",
+    "spread",
+)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from touchline.storage.tables import predictions
 
 ANSWERS: Final = ("answer",)
 # "failed": a variant of a rollout could not predict the row; "probe": a request that asked which release answers.
-EVERY_ROLE: Final = ("answer", "shadow", "failed", "probe")
+# "incomplete": it lacked a field of the candidate, and is not in the rollout.
+EVERY_ROLE: Final = ("answer", "shadow", "failed", "incomplete", "probe")
 
 _BATCH_ROWS = 20_000
 _COLUMNS = predictions.c

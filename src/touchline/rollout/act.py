@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from touchline.errors import RolloutNotRunning, TouchlineError
 from touchline.registry import Registry
-from touchline.rollout.decide import Act
+from touchline.rollout.decide import Act, waits_for_person
 from touchline.rollout.records import EventKind, EventNote, RolloutRecords, RolloutState
 from touchline.rollout.report import RolloutReport, report_on
 
@@ -72,7 +72,7 @@ def approve_step(context: RolloutContext, *, actor: str, reason: str = "") -> Ro
     if state is None:
         raise RolloutNotRunning(context.project, "approved", "does not run")
     report = _report(context, state)
-    if report.act is None or not report.act.is_upward or not state.rule.needs_approval:
+    if report.act is None or not waits_for_person(state, report.act):
         raise RolloutNotRunning(context.project, "approved", "has no step that waits for a person")
     note = EventNote(reason or f"approved by {actor}: {report.act.reason}", actor)
     return _report(context, records.add(state, "approve", note, clock=context.registry.clock))
@@ -124,7 +124,7 @@ def _ended_elsewhere(context: RolloutContext, state: RolloutState) -> tuple[Even
 def _is_allowed(report: RolloutReport, act: Act) -> bool:
     if not act.is_upward:
         return True
-    return report.status == "running" and (report.state.is_approved or not report.state.rule.needs_approval)
+    return report.status == "running" and (report.state.is_approved or not waits_for_person(report.state, act))
 
 
 def _do(context: RolloutContext, records: RolloutRecords, report: RolloutReport, act: Act, actor: str) -> RolloutState:

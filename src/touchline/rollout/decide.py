@@ -74,6 +74,14 @@ def next_act(state: RolloutState, findings: Findings, now: datetime) -> Act | No
     return _outcome_act(state, findings.evidence, now)
 
 
+def waits_for_person(state: RolloutState, act: Act) -> bool:
+    """Whether a person has to approve an act: each upward one where that is declared, and a promotion after which
+    requests without a new field are refused.
+    """
+    is_breaking = act.kind == "promote" and bool(state.rule.new_fields)
+    return act.is_upward and (state.rule.needs_approval or is_breaking)
+
+
 def _harm(state: RolloutState, findings: Findings) -> Act | None:
     """What ends or stops a rollout whatever its outcomes say."""
     breached = [result for result in findings.guardrails if result.verdict == "harmful"]

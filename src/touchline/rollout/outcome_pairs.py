@@ -44,7 +44,8 @@ class LeftOut:
 
     `open`: no outcome yet. `immature`: younger than the age at which predictions count. `early`: the outcome was known
     when the prediction was made. `other_label`: no class of the model. `repeated`: an earlier prediction of the same
-    example, or a later one of the same unit. `unfinished`: of a cluster that has open examples.
+    example, or a later one of the same unit. `unfinished`: of a cluster that has open examples. `incomplete`: of
+    requests that lack a field of the candidate.
     """
 
     open: int = 0
@@ -53,6 +54,7 @@ class LeftOut:
     other_label: int = 0
     repeated: int = 0
     unfinished: int = 0
+    incomplete: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def read_pairs(database: Database, experiment: Experiment, now: datetime) -> Out
     """
     predictions = ExperimentRecords(database, experiment.id).pairs()
     outcomes = _outcomes(database, experiment, predictions)
-    left_out = LeftOut()
+    left_out = LeftOut(incomplete=_incomplete(database, experiment))
     counted = _counted(experiment, predictions, outcomes, now, left_out)
     last = {one.prediction.example_key: one for one in counted}
     left_out.repeated += len(counted) - len(last)
@@ -102,7 +104,7 @@ def read_split(
     """The units of a split whose outcome counts now, each once, by its first prediction."""
     first = first_of_units(predictions)
     outcomes = _outcomes(database, experiment, first)
-    left_out = LeftOut(repeated=len(predictions) - len(first))
+    left_out = LeftOut(repeated=len(predictions) - len(first), incomplete=_incomplete(database, experiment))
     counted = _counted(experiment, first, outcomes, now, left_out)
     return _assemble(experiment, counted, outcomes, left_out)
 
@@ -162,6 +164,11 @@ def _label(label: Label, classes: Sequence[str]) -> float | None:
     if classes:
         return class_number(label, classes)
     return float(label) if isinstance(label, int | float) and isfinite(label) else None
+
+
+def _incomplete(database: Database, experiment: Experiment) -> int:
+    counts = ExperimentRecords(database, experiment.id).counts(slow_seconds=0.0)
+    return sum(one.rows for one in counts if one.role == "incomplete")
 
 
 def _outcomes(

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from touchline.errors import TooFewClusters
-from touchline.rollout.decide import Act, Findings, Verdict, next_act, realised_gain, verdict_of
+from touchline.rollout.decide import Act, Findings, Verdict, next_act, realised_gain, verdict_of, waits_for_person
 from touchline.rollout.evidence import RolloutEvidence, gather
 from touchline.rollout.guardrails import GuardrailResult, check_guardrails
 from touchline.rollout.records import RolloutEvent, RolloutState, Status
@@ -195,6 +195,7 @@ def _left_out(evidence: RolloutEvidence) -> str:
         "in a cluster with open examples": left.unfinished,
         "made after the outcome was stored": left.early,
         "with a label that is no class of the model": left.other_label,
+        "of requests that lack a field of the candidate": left.incomplete,
     }
     told = [f"{count} {what}" for what, count in parts.items() if count]
     corrected = f" Outcomes corrected afterwards: {evidence.corrected}." if evidence.corrected else ""
@@ -204,8 +205,11 @@ def _left_out(evidence: RolloutEvidence) -> str:
 def _next_step(state: RolloutState, act: Act | None, needed: StillNeeded | None) -> str:
     if state.status == "ended":
         return "Nothing: it has ended."
-    if act is not None and act.is_upward and state.rule.needs_approval and not state.is_approved:
+    if act is not None and waits_for_person(state, act) and not state.is_approved:
         what = "Promotion" if act.kind == "promote" else f"The step to {act.share} %"
+        if act.kind == "promote" and state.rule.new_fields:
+            fields = ", ".join(map(repr, state.rule.new_fields))
+            what += f", which refuses requests without {fields} from then on,"
         return f"{what} waits for a person ({act.reason}): touchline rollout approve"
     if act is not None and (not act.is_upward or state.status == "running"):
         return f"At the next check (touchline rollout check): {act.kind.replace('_', ' ')}, since {act.reason}."

@@ -29,11 +29,12 @@ class RolloutRule:
     """All that a verdict rests on; a rollout ends where one of these would change.
 
     `candidate` shall take over from `reference`. In a holdout it is the predecessor, which predicts beside the refresh
-    that has taken over. `counts_each`: past pairs of one cluster were uncorrelated, so that each outcome counts. Each
-    of `restarts`, earlier rollouts of the same two versions that have not decided, halves `alpha`; the share `reserved`
-    of it is kept for the end. `target` is the number of outcomes at which the asymptotic witness is narrowest,
-    `maturity_seconds` the age of a prediction that counts. Of numbers (no `classes`) outcomes count up to `bounds`, and
-    `spread` is the standard deviation of Production's errors.
+    that has taken over. A request without one of the `new_fields`, which the candidate needs and Production does not
+    know, is not in the rollout. `counts_each`: past pairs of one cluster were uncorrelated, so each counts. Each
+    of `restarts`, earlier rollouts of the same two versions that have not decided, halves `alpha`; the share
+    `reserved` of it is kept for the end. `target` is the number of outcomes at which the asymptotic witness is
+    narrowest, `maturity_seconds` the age of a prediction that counts. Of numbers (no `classes`) outcomes count up to
+    `bounds`, and `spread` is the standard deviation of Production's errors.
     """
 
     mode: RoutingMode
@@ -46,6 +47,7 @@ class RolloutRule:
     steps: tuple[int, ...] = (100,)
     needs: Literal["better", "not_worse"] = "better"
     needs_approval: bool = False
+    new_fields: tuple[str, ...] = ()
     counts_each: bool = False
     alpha: float = 0.05
     restarts: int = 0
@@ -120,6 +122,7 @@ class RolloutRule:
             "reference": Side(**stored["reference"]),
             "classes": tuple(stored["classes"]),
             "steps": tuple(stored["steps"]),
+            "new_fields": tuple(stored["new_fields"]),
             "bounds": tuple(stored["bounds"]),
             "guardrails": tuple(Guardrail(**guardrail) for guardrail in stored["guardrails"]),
         }

@@ -40,7 +40,8 @@ def start_rollout(
     _validate_task(version, production, rule)
     _validate_clusters(version, rule)
     rule = replace(rule, restarts=_earlier_starts(registry, version, rule))
-    _validate_requests(version, rule, candidate, reference)
+    _validate_requests(version, rule, reference)
+    rule = replace(rule, new_fields=_new_fields(candidate, reference))
     _validate_unit(registry, version, rule)
     compared = compared_predictions(registry, version, production) if rule.counts_outcomes else None
     rule = of_values(version, compared, rule, has_margin=declared.margin is not None)
@@ -122,6 +123,9 @@ def _begin(
     )
     share = rule.steps[0] if rule.is_split else 0
     message = plan.sentence if plan is not None else f"holdout of {rule.longest_days:g} days"
+    if rule.new_fields:
+        fields = ", ".join(map(repr, rule.new_fields))
+        message += f" Requests without {fields} are answered by Production and do not count."
     first = RolloutEvent(project, sequence + 1, number, "start", share, at, wall_at, starting.actor, message)
     return records.start(experiment, first)
 
@@ -203,20 +207,19 @@ def _validate_task(version: ModelVersion, production: ModelVersion, rule: Rollou
         )
 
 
-def _validate_requests(
-    version: ModelVersion, rule: RolloutRule, candidate: LoadedRelease, reference: LoadedRelease
-) -> None:
-    """Refuse a candidate that needs what requests for Production do not have, and a unit that is no field of them."""
-    fields = {*reference.entity_columns, *(column.name for column in reference.inputs), "example_id"}
+def _new_fields(candidate: LoadedRelease, reference: LoadedRelease) -> tuple[str, ...]:
+    """The fields that the candidate needs and requests for Production do not have."""
     needed = {*candidate.entity_columns, *(column.name for column in candidate.inputs if column.is_required)}
-    if lacking := sorted(needed - fields):
-        raise RolloutRefused(
-            version.project,
-            version.version,
-            f"it needs {', '.join(map(repr, lacking))}, which requests for Production do not have",
-            "Requests need it from its promotion on: tell the clients, then "
-            f"touchline models promote {version.version} --now --reason '...'",
-        )
+    return tuple(sorted(needed - _fields(reference)))
+
+
+def _fields(release: LoadedRelease) -> set[str]:
+    return {*release.entity_columns, *(column.name for column in release.inputs), "example_id"}
+
+
+def _validate_requests(version: ModelVersion, rule: RolloutRule, reference: LoadedRelease) -> None:
+    """Refuse a unit that is no field of the requests for Production."""
+    fields = _fields(reference)
     if rule.unit is not None and rule.unit not in fields:
         raise RolloutRefused(
             version.project,

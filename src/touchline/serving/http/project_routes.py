@@ -69,7 +69,7 @@ def project_router(serving: Serving, slot: ReleaseSlot, jobs: Jobs, *, prefix: s
     @router.get("/model-info", summary="The release in Production")
     async def get_model_info() -> dict[str, Any]:
         predictor = predictor_of(slot)
-        return {**model_info(predictor.release), "request": dict(predictor.models.properties)}
+        return {**model_info(predictor.release), "request": dict(predictor.requests.models.properties)}
 
     return router
 

@@ -49,7 +49,7 @@ async def answer_body(serving: Serving, slot: ReleaseSlot, body: bytes, correlat
     """The response to a request body, as JSON. A prediction that cannot be logged is refused."""
     predictor = _predictor_with_room(serving, slot)
     if len(body) <= _SMALL_BYTES and not may_name_examples(body):
-        rows, is_many = predictor.read_body(body, serving.limits.rows)
+        rows, is_many = predictor.requests.read_body(body, serving.limits.rows)
     else:
         rows, is_many = await asyncio.to_thread(read_rows, serving, predictor, body, serving.limits.rows)
     context = RequestContext(serving.ids.next(), correlation_id, slot.now(), slot.wall())
@@ -71,7 +71,7 @@ async def answer_body(serving: Serving, slot: ReleaseSlot, body: bytes, correlat
         answered = predictor.answer(rows, context, serving.ids.next)
     _record(serving, slot, predictor, answered)
     if traffic is not None and not traffic.routing.is_split:
-        traffic.shadow(rows, context, answered)
+        traffic.shadow(rows, context, answered, serving.ids.next)
     if is_many:
         return to_json({"predictions": [one.answer for one in answered]})
     return to_json(answered[0].answer)
@@ -83,18 +83,18 @@ def read_rows(serving: Serving, predictor: Predictor, body: bytes, most_rows: in
     Rows that need no completion are predicted while the metadata database is unreachable, too.
     """
     if not may_name_examples(body):
-        return predictor.read_body(body, most_rows)
+        return predictor.requests.read_body(body, most_rows)
     records = OpenExampleRecords(serving.database, predictor.release.project)
     examples: Examples = {}
     failure: BackendUnavailable | None = None
     try:
-        body, examples = complete_rows(body, predictor.example_fields, records)
+        body, examples = complete_rows(body, predictor.requests.example_fields, records)
     except BackendUnavailable as unavailable:
         failure = unavailable
     except TouchlineError as error:
         raise problem_of(error) from None
     try:
-        rows, is_many = predictor.read_body(body, most_rows)
+        rows, is_many = predictor.requests.read_body(body, most_rows)
     except InvalidRequest as refusal:
         if failure is not None:
             raise problem_of(failure) from failure

@@ -113,6 +113,10 @@ def _predictions(predictor: Predictor, title: str) -> Any:
         variant=(str, ...),
         cutoff=(datetime, ...),
         features=(dict[str, ViewFreshness], Field(description="by view, where features were looked up")),
+        candidate_lacks=(
+            list[str] | None,
+            Field(None, description="fields of a rollout's candidate that the request lacks: it is not in the rollout"),
+        ),
     )
     return prediction | create_model(f"{title}Predictions", predictions=(list[prediction], ...))  # type: ignore[valid-type]
 

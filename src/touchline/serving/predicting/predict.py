@@ -9,33 +9,28 @@ from typing import cast
 
 import numpy as np
 import orjson
-from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from touchline.contracts.json_text import canonical_json, may_repeat_a_key, parse_json
 from touchline.errors import (
     FeatureNotANumber,
     FeaturesExpired,
     InvalidEntityKey,
     InvalidView,
-    RepeatedKey,
     TouchlineError,
-    UnreadableJson,
 )
 from touchline.features import FeatureRows, RowPlan, view_label
 from touchline.features.vectors.columns import Vectors
 from touchline.http.problems import (
-    BatchTooLarge,
     FeaturesUnavailable,
     FieldProblem,
     InvalidRequest,
-    MalformedBody,
     Problem,
 )
 from touchline.http.statuses import problem_of
 from touchline.registry import LoadedRelease
 from touchline.serving.predicting.log_line import log_line_of
 from touchline.serving.predicting.one_row import row_scorer
-from touchline.serving.predicting.request_fields import RequestModels, explain, key_fields, request_models
+from touchline.serving.predicting.read_requests import RequestReader
+from touchline.serving.predicting.request_fields import RequestModels, key_fields, needs_value, request_models
 from touchline.serving.predicting.scored_row import (
     Answered,
     FeatureReads,
@@ -57,15 +52,15 @@ class Predictor:
     def __init__(self, release: LoadedRelease, reader: FeatureReads | None) -> None:
         self.release = release
         self.models: RequestModels = request_models(release)
+        self.requests = RequestReader(release)  # replaced as releases come and go beside this one
         self.reader = reader
         self._store = reader or _NoStore(release.project)
         self._one = self.models.row.__pydantic_validator__
-        self._many = TypeAdapter(list[self.models.row]).validator  # type: ignore[name-defined]
         self._plan = RowPlan(release.columns, release.transforms)
         self._score_row = row_scorer(release.model, may_be_infinite=bool(release.views or release.transforms))
         self._keys = key_fields(release)
         self._field_names = frozenset(self.models.row.model_fields)
-        self.example_fields = frozenset({*release.entity_columns, *(column.name for column in release.inputs)})
+        self._needs_value = needs_value(release)
         self._labels = [view_label(view.view, view.prefix) for view in release.views]
         self._log_line = log_line_of(release)
         self._origin = {
@@ -78,56 +73,6 @@ class Predictor:
     def warm_up(self) -> None:
         """Score a row of nulls, so that the first request does not pay for what is made on first use."""
         self.release.model.predict(np.full((1, len(self.release.columns)), np.nan))
-
-    # --- check ---
-
-    def read_body(self, body: bytes, most_rows: int) -> tuple[list[Row], bool]:
-        """The checked rows of a request body, and whether it was a list."""
-        try:
-            return self._read_body(canonical_json(body), most_rows)
-        except (RepeatedKey, UnreadableJson) as error:
-            raise problem_of(error) from None
-
-    def _read_body(self, body: bytes, most_rows: int) -> tuple[list[Row], bool]:
-        is_many = body.lstrip()[:1] == b"["
-        try:
-            models = self._many.validate_json(body) if is_many else [self._one.validate_json(body)]
-        except ValidationError as wrong:
-            raise self._explain(wrong, is_many) from None
-        if not models:
-            raise InvalidRequest([FieldProblem("", "the list is empty", None, f"1 to {most_rows} rows")])
-        if len(models) > most_rows:
-            raise BatchTooLarge(len(models), most_rows)
-        rows = [model.__dict__ for model in models]
-        if may_repeat_a_key(body, sum(map(_key_count, models))):
-            parse_json(body)  # refuses a repeated key
-        if self._keys:
-            self._validate_keys(models, is_many)
-        if b"\\u0000" in body:
-            _validate_texts(rows, is_many)
-        return rows, is_many
-
-    def _explain(self, wrong: ValidationError, is_many: bool) -> Exception:
-        first = wrong.errors(include_url=False, include_context=False)[0]
-        if first["type"] == "json_invalid":
-            return MalformedBody(f"{first['msg']}. Send one JSON object, or a list of them.")
-        return explain(wrong, self.models.properties, is_many=is_many)
-
-    def _validate_keys(self, models: Sequence[BaseModel], is_many: bool) -> None:
-        """Refuse rows without a key. A null is a key only where the contract allows it: its views are missing."""
-        problems = []
-        for index, model in enumerate(models):
-            row, given = model.__dict__, model.__pydantic_fields_set__
-            if row["features"] is not None:
-                continue
-            where = f"{index}." if is_many else ""
-            problems += [
-                FieldProblem(where + key.name, "missing field", None, key.allowed)
-                for key in self._keys
-                if row[key.name] is None and not (key.is_nullable and key.name in given)
-            ]
-        if problems:
-            raise InvalidRequest(problems[:50])
 
     # --- score ---
 
@@ -180,12 +125,27 @@ class Predictor:
     def adapt(self, row: Row) -> Row:
         """A row that another release has checked, checked for this one. Raises `ValidationError` where it does not fit.
 
-        Fields that this release does not know are left out.
+        Fields that this release does not know are left out. A null counts as no value unless this release needs one.
         """
-        known = {name: value for name, value in row.items() if name in self._field_names and value is not None}
+        known = {
+            name: value
+            for name, value in row.items()
+            if name in self._field_names and (value is not None or self._needs_value.get(name) is False)
+        }
         if known.get("features") is not None:
             known["features"] = known["features"].__dict__
         return dict(self._one.validate_json(orjson.dumps(known)).__dict__)
+
+    def lacking(self, row: Row) -> list[str]:
+        """The fields without which this release cannot predict a row, and which the row does not have."""
+        lacking = [
+            name
+            for name, is_needed in self._needs_value.items()
+            if name not in row or (is_needed and row[name] is None)
+        ]
+        if row.get("features") is None:
+            lacking += [key.name for key in self._keys if row.get(key.name) is None and not key.is_nullable]
+        return lacking
 
     def cutoffs(self, rows: Sequence[Row], context: RequestContext) -> list[datetime]:
         """The cutoff of each row."""
@@ -300,22 +260,7 @@ class _NoStore:
         return FeaturesUnavailable(self._project, "this server has no online store")
 
 
-def _key_count(model: BaseModel) -> int:
-    """The number of different keys in the JSON of a row, with those of `features`."""
-    nested = model.__dict__.get("features")
-    return len(model.__pydantic_fields_set__) + (len(nested.__pydantic_fields_set__) if nested is not None else 0)
-
-
 def _validate_finite(output: Sequence[float]) -> None:
     total = sum(output)
     if total - total != 0.0:  # NaN or infinite: an answer would be no JSON number
         raise InvalidRequest([FieldProblem("", "the model has no finite answer to these values", None, None)])
-
-
-def _validate_texts(rows: Sequence[Row], is_many: bool) -> None:
-    """PostgreSQL keeps no text with a NUL: what cannot be logged is not answered."""
-    for index, row in enumerate(rows):
-        for name, value in {**row, **(row["features"].__dict__ if row.get("features") else {})}.items():
-            if isinstance(value, str) and "\0" in value:
-                where = f"{index}.{name}" if is_many else name
-                raise InvalidRequest([FieldProblem(where, "has a NUL character", None, "text without NUL")])

@@ -97,15 +97,15 @@ def title_of(project: str) -> str:
     return "".join(part.title() for part in project.split("_"))
 
 
-def request_models(release: LoadedRelease) -> RequestModels:
-    """The request models of a release."""
+def request_models(release: LoadedRelease, beside: Sequence[LoadedRelease] = ()) -> RequestModels:
+    """The request models of a release, with the fields of the releases beside it, which a request may leave out."""
     clash = sorted(set(RESERVED) & {*release.entity_columns, *(column.name for column in release.inputs)})
     if clash:
         raise ValueError(f"{release.project}: {clash[0]!r} cannot be an input or a key; requests use that name")
     title = title_of(release.project)
     key_types = {key.name: key.type for key in key_fields(release)}
     keys: dict[str, Any] = {name: (kind, Field(description="entity key")) for name, kind in key_types.items()}
-    inputs = {column.name: _input(column) for column in release.inputs}
+    inputs = {column.name: _input(column) for column in release.inputs} | fields_beside(release, beside)
     extra = _extras(release)
     by_keys = _model(f"{title}Row", release, keys | inputs | extra)
     if not release.views:
@@ -119,6 +119,25 @@ def request_models(release: LoadedRelease) -> RequestModels:
         by_keys,
         _model(f"{title}RowByValues", release, optional_keys | inputs | extra | whole),
     )
+
+
+def fields_beside(release: LoadedRelease, beside: Sequence[LoadedRelease]) -> dict[str, Any]:
+    """The fields that other releases declare and this one does not, by name; of two that differ the first counts."""
+    own = {*RESERVED, *release.entity_columns, *(column.name for column in release.inputs)}
+    fields: dict[str, Any] = {}
+    for other in beside:
+        declared = {key.name: key.type for key in key_fields(other)}
+        declared |= {column.name: _input(column)[0] for column in other.inputs}
+        note = f"a field of version {other.version}, which is not in Production"
+        for name in declared.keys() - own - fields.keys():
+            fields[name] = (declared[name], Field(None, description=note))
+    return fields
+
+
+def needs_value(release: LoadedRelease) -> dict[str, bool]:
+    """The inputs that a request for a release must have, by name; False where their value may be null."""
+    declared = [declared_field(column) for column in release.inputs]
+    return {one.name: not one.is_nullable for one in declared if one.is_required and one.default is None}
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ Record = Callable[[bytes], None]
 class Traffic:
     """One rollout in this process. In a split a row is answered by the version that its unit is assigned to.
 
-    A candidate that fails costs no request: Production answers, and the failure is logged for the guardrails.
+    A candidate that fails costs no request: Production answers, and the failure is logged for the guardrails. A row
+    that lacks a field of the candidate is not in the rollout.
     """
 
     def __init__(self, routing: Routing, production: Predictor, candidate: Predictor, record: Record) -> None:
@@ -40,15 +41,21 @@ class Traffic:
         """The answers to the rows of a request in a split, each by the version of its unit."""
         return [self._answer(row, context, new_id) for row in rows]
 
-    def shadow(self, rows: Sequence[Row], context: RequestContext, answered: Sequence[Answered]) -> None:
+    def shadow(self, rows: Sequence[Row], context: RequestContext, answered: Sequence[Answered], new_id: NewId) -> None:
         """Let the candidate predict rows that Production has answered, later and in a thread of its own."""
         assert self.shadows is not None
         whole = Assignment("production", None, 1.0)
         for row, one in zip(rows, answered, strict=True):
-            if self._can_compare(row):
+            if lacking := self._lacking(row):
+                self._leave_out(row, context, one, lacking, new_id)
+            elif self._can_compare(row):
                 self._put_beside("candidate", row, context, self._tags(whole), one.answer["prediction_id"])
 
     def _answer(self, row: Row, context: RequestContext, new_id: NewId) -> Answered:
+        if lacking := self._lacking(row):
+            answered = self.production.answer_one(row, context, new_id)
+            self._leave_out(row, context, answered, lacking, new_id)
+            return answered
         assignment = assign(self.routing, self._unit_of(row, context))
         if not self._can_compare(row):
             assignment = Assignment("production", assignment.unit, 1.0, assignment.is_override)
@@ -98,6 +105,24 @@ class Traffic:
     def _can_compare(self, row: Row) -> bool:
         """Whether the candidate can predict the row: feature values given for other features say nothing to it."""
         return self._has_same_values or row.get("features") is None
+
+    def _lacking(self, row: Row) -> list[str]:
+        """The fields that the candidate needs and the row does not have."""
+        return [] if self._has_same_rows else self.candidate.lacking(row)
+
+    def _leave_out(
+        self, row: Row, context: RequestContext, answered: Answered, lacking: Sequence[str], new_id: NewId
+    ) -> None:
+        """Say in the answer and in the log that a row is not in the rollout.
+
+        Whether a row has the fields is known before its unit is drawn, so rows without them may be left out: the rows
+        that remain are drawn as planned, and compared on the same requests.
+        """
+        answered.answer["candidate_lacks"] = list(lacking)
+        tags = replace(self._tags(Assignment("candidate", None, 1.0)), role="incomplete")
+        tags.answer_id = answered.answer["prediction_id"]
+        text = f"the request has no {', '.join(lacking)}"
+        self._record(self.candidate.failure_line(row, context, tags, text, new_id))
 
     def _adapted(self, row: Row) -> Row:
         return row if self._has_same_rows else self.candidate.adapt(row)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from touchline.errors import ReleaseNotFound
-from touchline.registry import Journal, LoadedRelease, Releases
-from touchline.rollout import RolloutRecords, routing_in
+from touchline.registry import Journal, LoadedRelease, Releases, StageState
+from touchline.rollout import RolloutRecords, RolloutState, routing_in
 from touchline.serving.releases.release_slot import Head
 
 
@@ -46,7 +46,7 @@ class JournalReleases:
         rollout_sequence = self._rollouts.head() if self._rollouts else 0
         if (sequence, rollout_sequence) == (self._head.sequence, self._rollout_sequence):
             return self._head
-        running = self._rollouts.running() if self._rollouts and rollout_sequence else None
+        newest = self._rollouts.newest() if self._rollouts and rollout_sequence else None
         copied = self._newest_copy()
         state = self._journal.state(self._project)  # after the copies, which are written after their commit
         before = state.productions[-2] if len(state.productions) > 1 else None
@@ -55,7 +55,8 @@ class JournalReleases:
             state.releases.get(state.production) if state.production is not None else None,
             state.releases.get(before) if before is not None else None,
             max(0, copied - state.sequence),
-            routing_in(running, state) if running else None,
+            routing_in(newest, state) if newest and newest.end is None else None,
+            _beside(state, newest),
         )
         self._rollout_sequence = rollout_sequence
         return self._head
@@ -66,3 +67,15 @@ class JournalReleases:
         if release.project != self._project:
             raise ReleaseNotFound(self._project, release_id)
         return release
+
+
+def _beside(state: StageState, rollout: RolloutState | None) -> tuple[str, ...]:
+    """The releases whose fields a request may bring beside those of Production's.
+
+    They are the version in Staging and both versions of the newest rollout, also after its end: clients that send the
+    fields of one of them are not refused because a decision was made.
+    """
+    staging = state.releases.get(state.staging) if state.staging is not None else None
+    sides = (rollout.rule.candidate.release, rollout.rule.reference.release) if rollout else ()
+    production = state.releases.get(state.production) if state.production is not None else None
+    return tuple(dict.fromkeys(one for one in (staging, *sides) if one and one != production))

@@ -37,8 +37,8 @@ _LONGEST_RETRY_SECONDS = 60.0
 class Head:
     """The state of the journal: its newest entry, the release in Production and the one before.
 
-    `lost_changes` counts later entries that have a copy, but that the database does not have any more. `routing` is
-    that of the rollout that runs.
+    `beside` are the releases whose fields a request may bring too, `routing` is that of the rollout that runs.
+    `lost_changes` counts later entries that have a copy, but that the database does not have any more.
     """
 
     sequence: int
@@ -46,6 +46,7 @@ class Head:
     previous: str | None = None
     lost_changes: int = 0
     routing: Routing | None = None
+    beside: tuple[str, ...] = ()
 
 
 class ReleaseSource(Protocol):
@@ -99,6 +100,7 @@ class ReleaseSlot:
         self._source, self._clock, self._open_reader = source, clock, open_reader
         self._is_system_time = isinstance(clock, SystemClock)
         self._instant: datetime | None = None
+        self._read_by: tuple[str, ...] = ()  # the releases whose fields requests may have
         self._retry_at, self._retry_seconds = 0.0, _FIRST_RETRY_SECONDS
 
     def now(self) -> datetime:
@@ -186,12 +188,14 @@ class ReleaseSlot:
             return current is not None
         if current is not None and current.release.id == wanted:
             self.refused = None
+            self._read_beside(current, head)
             return False
         try:
             ready = self.find_loaded(wanted) or self._load(wanted)
         except Exception as wrong:  # noqa: BLE001  a bundle may fail in any way, and none may take the server down
             self._refuse(wanted, wrong)
             return False
+        self._read_beside(ready, head)
         # One assignment: a request sees the old release or the new one, never half of each.
         self.waiting = self._waiting_of(ready)
         self.current = ready
@@ -202,6 +206,21 @@ class ReleaseSlot:
         self.meter.swaps += 1
         _log.info("%s: release %s (version %d) answers", self.project, wanted, ready.release.version)
         return True
+
+    def _read_beside(self, predictor: Predictor, head: Head) -> None:
+        """Let requests of a release bring the fields of those beside it, too."""
+        wanted = (predictor.release.id, *head.beside)
+        if wanted == self._read_by:
+            return
+        releases = []
+        for release_id in head.beside:
+            try:
+                loaded = self.find_loaded(release_id)
+                releases.append(loaded.release if loaded else self._source.load(release_id))
+            except Exception as wrong:  # noqa: BLE001  a bundle may fail in any way, and none may take the server down
+                _log.warning("%s: requests cannot bring the fields of %s: %s", self.project, release_id, wrong)
+        predictor.requests = predictor.requests.beside([one for one in releases if one is not predictor.release])
+        self._read_by = wanted
 
     def _follow_rollout(self, routing: Routing | None) -> None:
         """Route requests as the rollout says. Where its reference does not answer, or its candidate does not load,
