@@ -45,7 +45,7 @@ class GuardrailResult:
     @property
     def message(self) -> str:
         """The verdict in words with its numbers."""
-        return f"{self.measured}; a margin of {self.guardrail.margin * 100:g} points is {_WORDS[self.verdict]}"
+        return f"{self.measured}; a margin of {self.guardrail.points} is {_WORDS[self.verdict]}"
 
 
 def check_guardrails(

@@ -11,6 +11,7 @@ from touchline.errors import TooFewClusters
 from touchline.rollout.decide import Act, Findings, Verdict, next_act, realised_gain, verdict_of, waits_for_person
 from touchline.rollout.evidence import RolloutEvidence, gather
 from touchline.rollout.guardrails import GuardrailResult, check_guardrails
+from touchline.rollout.outcome_pairs import LeftOut
 from touchline.rollout.records import RolloutEvent, RolloutState, Status
 from touchline.rollout.rule import RolloutRule
 from touchline.statistics import outcomes_needed
@@ -187,9 +188,9 @@ def _names(rule: RolloutRule) -> tuple[str, str]:
     return f"{role} {rule.candidate.version}", f"version {rule.reference.version}"
 
 
-def _left_out(evidence: RolloutEvidence) -> str:
-    left = evidence.left_out
-    parts = {
+def left_out_in_words(left: LeftOut) -> dict[str, int]:
+    """The predictions that do not count, or not yet, by the reason in words."""
+    return {
         "without an outcome yet": left.open,
         "too young to count": left.immature,
         "in a cluster with open examples": left.unfinished,
@@ -197,6 +198,10 @@ def _left_out(evidence: RolloutEvidence) -> str:
         "with a label that is no class of the model": left.other_label,
         "of requests that lack a field of the candidate": left.incomplete,
     }
+
+
+def _left_out(evidence: RolloutEvidence) -> str:
+    parts = left_out_in_words(evidence.left_out)
     told = [f"{count} {what}" for what, count in parts.items() if count]
     corrected = f" Outcomes corrected afterwards: {evidence.corrected}." if evidence.corrected else ""
     return (f" Predictions left out: {', '.join(told)}." if told else "") + corrected

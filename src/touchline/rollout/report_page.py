@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime, timedelta
 from functools import partial
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from touchline.rollout.evidence import CurvePoint
-from touchline.rollout.report import RolloutReport
+from touchline.rollout.report import RolloutReport, left_out_in_words
+from touchline.rollout.rule import Side
+from touchline.rollout.spec import Guardrail
 from touchline.training.card.card import Card, Figure, Section, Table
-from touchline.training.card.plots import svg_of
+from touchline.training.card.plots import set_log_counts, svg_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -19,9 +23,12 @@ if TYPE_CHECKING:
 def report_page(report: RolloutReport) -> Card:
     """The report of a rollout as a document that writes itself as HTML or Markdown."""
     rule, experiment = report.state.rule, report.state.experiment
-    title = f"Rollout {experiment.number} of {report.project}: version {rule.candidate.version}"
+    title = (
+        f"Rollout {experiment.number} of {report.project}: version {rule.candidate.version} beside version "
+        f"{rule.reference.version}"
+    )
     sections = [
-        Section("Verdict", (report.sentence, f"Next: {report.next_step}")),
+        Section("Verdict", _verdict(report)),
         Section("Course", _course(report)),
         Section("What it rests on", (_evidence(report),)),
         Section("Guardrails", tuple(result.message for result in report.guardrails) or ("None is declared.",)),
@@ -31,10 +38,27 @@ def report_page(report: RolloutReport) -> Card:
     return Card(title, tuple(sections))
 
 
+def _verdict(report: RolloutReport) -> tuple[str, ...]:
+    experiment, end = report.state.experiment, report.state.end
+    last_on = experiment.started_at + timedelta(days=experiment.rule.longest_days)
+    began = f"{experiment.rule.mode}, started {_instant(experiment.started_at)} by {experiment.actor}"
+    if end is not None:
+        verdict = report.state.verdict
+        numbers = () if verdict is None else (verdict.message,)
+        return f"{report.sentence.rstrip('.')}.", *numbers, f"Mode {began}, ended {_instant(end.at)}."
+    return (
+        report.sentence,
+        f"Next: {report.next_step}",
+        f"Mode {began}, {report.status}, until {last_on:%Y-%m-%d} at most.",
+    )
+
+
 def _course(report: RolloutReport) -> tuple[str | Figure, ...]:
     points = [point for point in report.evidence.curve if isfinite(point.low)]
     if len(points) < 2:
-        return ("Fewer than 30 units: the mean has no bounds yet.",)
+        if not report.state.rule.counts_outcomes:
+            return ("Guardrails decide a canary, not outcomes.",)
+        return ("The picture needs bounds of the mean, which begin at 30 units with an outcome.",)
     draw = partial(_draw, points=points, margin=report.state.rule.margin, metric=report.state.rule.metric)
     text = (
         "The mean gain of the candidate (reference minus candidate loss) with bounds that hold at every look. Above 0 "
@@ -51,9 +75,10 @@ def _draw(figure: Canvas, *, points: list[CurvePoint], margin: float, metric: st
     lows, highs = [point.low for point in points], [point.high for point in points]
     axes.fill_between(units, lows, highs, alpha=0.25, label="bounds over all looks")
     axes.plot(units, [point.gain for point in points], label="mean gain")
-    axes.set_xscale("log")
+    set_log_counts(axes)
     later = points[len(points) // 4 :]
     edge = 1.2 * max(max(abs(point.low), abs(point.high)) for point in later)
+    edge = max(edge, 2 * margin)  # identical predictions have bounds of nought
     axes.set_ylim(-edge, edge)
     axes.set_xlabel("units with an outcome")
     axes.set_ylabel(f"gain in {metric}")
@@ -68,9 +93,11 @@ def _evidence(report: RolloutReport) -> Table:
             ("loss of the candidate", f"{evidence.losses[0]:.4f}"),
             ("loss of the reference", f"{evidence.losses[1]:.4f}"),
         ]
-    rows += [
-        (f"left out: {name.replace('_', ' ')}", str(count)) for name, count in vars(evidence.left_out).items() if count
-    ]
+    left = {
+        **left_out_in_words(evidence.left_out),
+        "of an example or unit that counts already": evidence.left_out.repeated,
+    }
+    rows += [(f"left out: {reason}", str(count)) for reason, count in left.items() if count]
     if (ratio := evidence.ratio) is not None:
         split = f"{ratio.candidate} of {ratio.candidate + ratio.production}, {ratio.planned:.0%} planned"
         rows.append(("units of the candidate", f"{split} (p = {ratio.p_value:.2g})"))
@@ -87,9 +114,25 @@ def _events(report: RolloutReport) -> Table:
 
 
 def _rule(report: RolloutReport) -> Table:
-    rule: dict[str, Any] = report.state.rule.to_json()
-    rows = tuple((name.replace("_", " "), str(value)) for name, value in rule.items())
+    rule = report.state.rule
+    rows = tuple((part.name.replace("_", " "), _in_words(getattr(rule, part.name))) for part in fields(rule))
     return Table(("part", "value"), (*rows, ("hash", report.state.experiment.rule_hash)))
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Side):
+        return f"version {value.version}, release {value.release}"
+    if isinstance(value, Guardrail):
+        return value.describe()
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {part}" for name, part in value.items()) or "none"
+    if isinstance(value, tuple):
+        return "; ".join(map(_in_words, value)) or "none"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "none" if value is None else str(value)
 
 
 def _instant(instant: datetime | None) -> str:

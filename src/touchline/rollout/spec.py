@@ -21,7 +21,7 @@ class Guardrail(BaseModel):
     """A measure of the new version that may be worse by at most a margin, tested at every event.
 
     >>> Guardrail.errors(margin=0.01).describe()
-    'share of failed requests at most 1 points above that of Production'
+    'share of failed requests at most 1 point above that of Production'
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,9 +50,15 @@ class Guardrail(BaseModel):
     def describe(self) -> str:
         """The rule in words."""
         if self.kind == "calibration":
-            return f"predicted probabilities miss the frequency of each class by at most {self.margin * 100:g} points"
+            return f"predicted probabilities miss the frequency of each class by at most {self.points}"
         what = "failed requests" if self.kind == "errors" else f"requests slower than {self.milliseconds:g} ms"
-        return f"share of {what} at most {self.margin * 100:g} points above that of Production"
+        return f"share of {what} at most {self.points} above that of Production"
+
+    @property
+    def points(self) -> str:
+        """The margin in words."""
+        points = f"{self.margin * 100:g}"
+        return f"{points} point" if points == "1" else f"{points} points"
 
 
 class Rollout(BaseModel):

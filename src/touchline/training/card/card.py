@@ -25,9 +25,16 @@ _ETHICS: Final = (
     "decisions about people."
 )
 _STYLE: Final = (
-    "body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;margin:.5rem 0}th,td{border:1px solid #ccc;padding:.2rem .6rem;text-align:left}"
-    "th{background:#f2f2f2}svg{max-width:100%;height:auto}code{background:#f2f2f2;padding:0 .2rem}"
+    ":root{color-scheme:light dark;--text:#222;--page:#fff;--line:#ccc;--head:#f2f2f2}"
+    "@media screen and (prefers-color-scheme:dark){:root{--text:#ddd;--page:#161616;--line:#444;--head:#262626}}"
+    "body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:var(--text);"
+    "background:var(--page)}"
+    "table{border-collapse:collapse}th,td{border:1px solid var(--line);padding:.2rem .6rem;text-align:left;"
+    "vertical-align:top}td:last-child:not(:first-child){min-width:6rem}"
+    "th{background:var(--head)}code{background:var(--head);padding:0 .2rem}"
+    ".wide,figure{overflow-x:auto;margin:.5rem 0}"  # a phone scrolls what is wider, and the page stays in place
+    ".wide tr>:nth-child(5):last-child{min-width:16rem}"
+    "svg{max-width:100%;min-width:30rem;height:auto;background:#fff}"
 )
 
 
@@ -90,7 +97,8 @@ class Card:
             for section in self.sections
         )
         return (
-            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(self.title)}</title>'
+            f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{escape(self.title)}</title>'
             f"<style>{_STYLE}</style></head><body><h1>{escape(self.title)}</h1>{body}</body></html>\n"
         )
 
@@ -317,4 +325,4 @@ def _html(part: str | Table | Figure) -> str:
         return f"<figure>{part.svg}</figure>"
     heads = "".join(f"<th>{escape(head)}</th>" for head in part.heads)
     rows = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in part.rows)
-    return f"<table><tr>{heads}</tr>{rows}</table>"
+    return f'<div class="wide"><table><tr>{heads}</tr>{rows}</table></div>'

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay, PredictionErrorDisplay, RocCurveDisplay
 
 from touchline.training.evaluation.diagnostics import Attribution, Curve, ReliabilityBin
@@ -57,6 +57,14 @@ def svg_of(title: str, draw: Callable[[Figure], None]) -> str:
     with mpl.rc_context():
         _set_style()
         return _svg(title, draw)
+
+
+def set_log_counts(axes: Axes) -> None:
+    """A logarithmic horizontal axis of counts, with plain numbers: powers would stand there as formulas."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _set_style() -> None:
