@@ -65,7 +65,7 @@ class OpenPredictor:
         return predicted
 
     def _predict_at(self, predictor: Predictor, cutoff: datetime, examples: list[OpenExample]) -> Iterator[Predicted]:
-        rows, _ = predictor.read_body(_body(predictor, examples), len(examples))
+        rows, _ = predictor.requests.read_body(_body(predictor, examples), len(examples))
         new_id = _ids_at(cutoff)
         context = RequestContext(new_id(), None, cutoff, cutoff)
         traffic = self._slot.traffic
@@ -75,7 +75,7 @@ class OpenPredictor:
             answered = predictor.answer(rows, context, new_id)
         self._lines.extend(one.line for one in answered)
         if traffic is not None and not traffic.routing.is_split:
-            traffic.shadow(rows, context, answered)
+            traffic.shadow(rows, context, answered, new_id)
         version = predictor.release.version
         return (_predicted(example, one, version) for example, one in zip(examples, answered, strict=True))
 
@@ -89,7 +89,7 @@ class OpenPredictor:
 
 def _body(predictor: Predictor, examples: list[OpenExample]) -> bytes:
     """The request that names these examples, with the keys and inputs that serving takes from them."""
-    fields = predictor.example_fields
+    fields = predictor.requests.example_fields
     return orjson.dumps(
         [
             {
