@@ -42,7 +42,10 @@ Claim = Literal["better", "not_worse"]
 
 @dataclass
 class Year:
-    """What happened to Production in a year. `harmful` counts moves to a model worse by more than the margin."""
+    """What happened to Production in a year. `harmful` counts moves to a model worse by more than the margin.
+
+    `waited` counts refreshes that were left out while a change was rolled out.
+    """
 
     moves: int = 0
     harmful: int = 0
@@ -51,6 +54,7 @@ class Year:
     changes: int = 0
     refreshes: int = 0
     passed: int = 0
+    waited: int = 0
     rollbacks: int = 0
     false_rollbacks: int = 0
     loss: list[float] = field(default_factory=list)
@@ -60,7 +64,7 @@ class Year:
 
 @dataclass
 class Shadow:
-    """A change that predicts in shadow: its recipe, its newest fit and the evidence so far."""
+    """A change that predicts in shadow: its recipe, its model and the evidence so far."""
 
     columns: Columns
     model: Array
@@ -120,14 +124,15 @@ class Loop:
         return True
 
     def refresh(self, week: int, *, shuffled: bool = False) -> bool:
-        """Train Production's recipe again at the start of a week; whether it went live. A shadow is trained too."""
+        """Train Production's recipe again at the start of a week; whether it went live. Beside a rollout it waits."""
+        if self.shadow is not None:
+            self.year.waited += 1
+            return False
         stream, window = self.stream, self.stream.between(week - WINDOW, week)
         start = max(self.trained, week - TEST)
         fresh, newest = stream.between(start, week), stream.between(week - TEST, week)
         twin = stream.fit(stream.between(week - WINDOW, start), self.columns, shuffled=shuffled)
         model = stream.fit(window, self.columns, shuffled=shuffled)
-        if self.shadow is not None:
-            self.shadow.model = stream.fit(window, self.shadow.columns, shuffled=shuffled)
         evidence = _evidence(
             stream.y[newest],
             stream.predict(twin, newest),
@@ -213,26 +218,36 @@ class OtherRecipe:
         return year
 
 
-def drifting_world(world: World, claim: Claim, seed: int, run: int) -> Year:
-    """The same recipe every week, while the weights turn."""
-    stream, year = Stream(world, np.random.default_rng([seed, run])), Year()
-    loop = Loop(stream, year, FULL, claim)
-    never = loop.model
-    for number in range(WEEKS):
-        week = WINDOW + number
-        loop.refresh(week)
-        ungated = stream.fit(stream.between(week - WINDOW, week), FULL)
-        year.loss.append(stream.true_loss(loop.model, week))
-        year.ungated_loss.append(stream.true_loss(ungated, week))
-        year.stale_loss.append(stream.true_loss(never, week))
-        loop.live(week)
-    return year
+@dataclass(frozen=True)
+class DriftingWorld:
+    """The weights turn, and Production is refreshed every week; a `proposed` recipe is trained until it is live."""
+
+    start: Columns = FULL
+    proposed: Columns | None = None
+
+    def __call__(self, world: World, claim: Claim, seed: int, run: int) -> Year:
+        stream, year = Stream(world, np.random.default_rng([seed, run])), Year()
+        loop = Loop(stream, year, self.start, claim)
+        never = loop.model
+        for number in range(WEEKS):
+            week = WINDOW + number
+            if self.proposed is not None and loop.columns != self.proposed:
+                loop.change(week, self.proposed)
+            loop.refresh(week)
+            ungated = stream.fit(stream.between(week - WINDOW, week), loop.columns)
+            year.loss.append(stream.true_loss(loop.model, week))
+            year.ungated_loss.append(stream.true_loss(ungated, week))
+            year.stale_loss.append(stream.true_loss(never, week))
+            loop.live(week)
+        return year
 
 
 Simulation = Callable[[World, Claim, int, int], Year]
 BETTER_RECIPE = OtherRecipe(FULL, until_live=True)
 EQUAL_RECIPE = OtherRecipe(RIVAL, until_live=False, start=FULL)
 SKEWED_RECIPE = OtherRecipe(FULL, until_live=False)
+DRIFTING_WORLD = DriftingWorld()
+BETTER_BESIDE_DRIFT = DriftingWorld(PLAIN, proposed=FULL)
 
 
 def years(simulate: Simulation, world: World, *, runs: int, seed: int, claim: Claim = "not_worse") -> list[Year]:

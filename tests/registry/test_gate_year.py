@@ -6,16 +6,16 @@ import numpy as np
 from benchmarks.simulations.year import FULL, PLAIN, WINDOW, Stream, World
 from benchmarks.simulations.year_loop import (
     BETTER_RECIPE,
+    DRIFTING_WORLD,
     Loop,
     Year,
     changes_and_incidents,
-    drifting_world,
     years,
 )
 
 
 def test_a_drifting_world_is_followed_at_the_cost_of_refitting_without_gates() -> None:
-    (year,) = years(drifting_world, World(rows=60, drift=0.03), runs=1, seed=3)
+    (year,) = years(DRIFTING_WORLD, World(rows=60, drift=0.03), runs=1, seed=3)
     assert year.passed >= 0.95 * year.refreshes
     ungated, gated, stale = (np.mean(loss) for loss in (year.ungated_loss, year.loss, year.stale_loss))
     assert gated - ungated <= 0.1 * (stale - ungated)
@@ -51,3 +51,13 @@ def test_a_live_model_that_is_much_worse_is_rolled_back() -> None:
         loop.live(week)
     assert (year.rollbacks, year.false_rollbacks) == (1, 0)
     assert loop.model is predecessor
+
+
+def test_a_refresh_waits_while_a_change_is_rolled_out() -> None:
+    stream, year = Stream(World(rows=60, worth=0.04), np.random.default_rng(4)), Year()
+    loop = Loop(stream, year, PLAIN)
+    week = next(week for week in range(WINDOW, WINDOW + 52) if loop.change(week, FULL))
+    live = loop.model
+    assert not loop.refresh(week)
+    assert loop.model is live
+    assert (year.waited, year.refreshes) == (1, 0)
