@@ -12,7 +12,7 @@ from tests.rollout.life import Life
 from tests.serving.builders import FAST_LOG, on_loopback, wait_for
 from tests.serving.bundles import PROJECT
 from touchline.registry import Journal, Releases
-from touchline.rollout import GuardrailWatch, Rollout, RolloutState, end_overtaken
+from touchline.rollout import GuardrailWatch, Rollout, RolloutState, end_overtaken, steer
 from touchline.serving import JournalReleases, Limits, ServedProject, Server, ServerOptions, create_app
 from touchline.storage.ulids import ulid_at
 
@@ -101,3 +101,20 @@ def test_testers_count_in_no_guardrail(tmp_path: Path) -> None:
     same = {"project": PROJECT, "experiment": state.experiment.id, "variant": "candidate", "override": True}
     write_rows(life.database, [a_row(f"{n:026d}", **same, role="failed", unit="anna") for n in range(50)])
     assert GuardrailWatch(life.database, state.experiment).check()[0].verdict == "undecided"
+
+
+def test_requests_may_bring_the_fields_of_both_versions_from_staging_until_after_the_decision(tmp_path: Path) -> None:
+    life = Life(tmp_path, candidate_columns=5)
+    old, new = life.releases[1], life.releases[2]
+
+    def beside() -> tuple[str, ...]:
+        return JournalReleases(PROJECT, life.journal, Releases(life), rollouts=life.records).head().beside
+
+    assert beside() == (new,)  # in Staging, before its rollout
+    life.start(Rollout(mode="shadow"))
+    assert beside() == (new,)
+    steer(life.context, "abort", actor="ann", reason="wrong prices")
+    life.move(2, "Archived")
+    assert beside() == (new,)
+    life.move(2, "Production")
+    assert beside() == (old,)
