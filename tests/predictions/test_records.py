@@ -70,6 +70,7 @@ LOG_READS: dict[str, Read] = {
     "sample": lambda records, roles: records.sample(Sample(2), **roles),
     "of_release": lambda records, roles: _ids(records.of_release("one", until="9", limit=2, **roles).rows),
     "counts": lambda records, roles: records.counts(**roles),
+    "answered_examples": lambda records, roles: records.answered_examples(["e1", "e2"], release_id=None, **roles),
     "batches": lambda records, roles: [
         _ids(batch) for batch in records.batches(since=None, until=NOW + timedelta(days=1), **roles)
     ],

@@ -19,8 +19,7 @@ from touchline.storage import Database
 from touchline.storage.tables import predictions
 
 ANSWERS: Final = ("answer",)
-# "failed": a variant of a rollout could not predict the row; "probe": a request that asked which release answers.
-# "incomplete": it lacked a field of the candidate, and is not in the rollout.
+# "failed": a variant could not predict the row; "incomplete": the row lacks a field of the candidate; "probe": a test.
 EVERY_ROLE: Final = ("answer", "shadow", "failed", "incomplete", "probe")
 
 _BATCH_ROWS = 20_000
@@ -163,12 +162,14 @@ class PredictionRecords:
         with self._database.connect() as connection:
             return LogCounts(*connection.execute(query).one())
 
-    def answered_examples(self, example_ids: Collection[str], *, release_id: str | None) -> set[str]:
+    def answered_examples(
+        self, example_ids: Collection[str], *, release_id: str | None, roles: Collection[str] = ANSWERS
+    ) -> set[str]:
         """Those of these examples that a release has answered (any release, where it is None)."""
         found: set[str] = set()
         with self._database.connect() as connection:
             for ids in slices(set(example_ids)):
-                asked = self._where(ANSWERS, _COLUMNS.example_id.in_(ids), *_of_release(release_id))
+                asked = self._where(roles, _COLUMNS.example_id.in_(ids), *_of_release(release_id))
                 found |= set(connection.scalars(sa.select(_COLUMNS.example_id).where(asked)))
         return found
 
