@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -109,7 +109,12 @@ def _effect(database: Database, record: Any, run_id: str, step: str, token: int)
 
 def prove(url: str, name: str, *, ticks: int, schedulers: int, kills: int) -> bool:
     """Run the schedulers against kills and stops, then count; whether every promise holds."""
-    database, chance, began = Database.open(url), random.Random(7), time.perf_counter()
+    with closing(Database.open(url)) as database:
+        return _prove(database, url, name, ticks=ticks, schedulers=schedulers, kills=kills)
+
+
+def _prove(database: Database, url: str, name: str, *, ticks: int, schedulers: int, kills: int) -> bool:
+    chance, began = random.Random(7), time.perf_counter()
     database.migrate()
     with database.begin() as connection:
         _META.create_all(connection)

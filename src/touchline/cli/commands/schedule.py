@@ -163,7 +163,10 @@ def backfill(
 def work(
     run_id: Annotated[str, typer.Argument(help="Id of a run that waits.")], *, project: ProjectOption = None
 ) -> None:
-    """Do a run that waits, or go on with one whose process died."""
+    """Do a run that waits, or go on with one whose process died.
+
+    Example: touchline schedule work 01JD9Z0V8RQ6W3M4T7K2X5B1NC -p football
+    """
     opened = open_project(project)
     with alerts_after(opened):
         context = pipeline_context(opened, lambda message: typer.echo(f"{run_id} {message}"))
