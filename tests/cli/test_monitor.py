@@ -67,8 +67,11 @@ def test_performance_is_evaluated_beside_the_test_window(settled: Cli) -> None:
     assert "log_loss" in settled.run("monitor", "performance", "-p", "shop")
 
 
-def test_the_cause_says_what_is_missing_while_there_are_too_few_rows(settled: Cli) -> None:
-    assert "explain" in settled.run("monitor", "cause", "-p", "shop")
+def test_the_cause_says_that_no_column_explains_the_loss(settled: Cli) -> None:
+    settled.run("monitor", "performance", "-p", "shop")
+    printed = settled.run("monitor", "cause", "-p", "shop")
+    assert "No cause found: log_loss went from" in printed
+    assert "upstream: " in printed
 
 
 def test_the_report_begins_with_the_verdict_and_needs_nothing_beside_it(settled: Cli) -> None:

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
+import pickle
+import subprocess
+import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +27,14 @@ def lines_of(place: Path, rows: pl.DataFrame | None = None, *, limit: int | None
     run.play(quiet, limit=limit)
     run.close()
     return [{name: value for name, value in line.items() if name not in MEASURED} for line in run.finished()]
+
+
+_PLAY = """
+import pickle, sys
+from pathlib import Path
+from touchline.rehearsal.rehearse import play_policy
+play_policy(pickle.loads(Path(sys.argv[1]).read_bytes()), "weekly", lambda _: None)
+"""
 
 
 def a_rehearsal(place: Path, *policies: str) -> Rehearsal:
@@ -80,15 +88,16 @@ def test_inputs_of_events_that_lie_ahead_reach_no_training(tmp_path: Path) -> No
 def test_a_killed_rehearsal_goes_on_to_the_same_report(tmp_path: Path) -> None:
     whole, killed = a_rehearsal(tmp_path / "whole", "weekly"), a_rehearsal(tmp_path / "killed", "weekly")
     play_policy(whole, "weekly", quiet)
-    process = multiprocessing.get_context("spawn").Process(target=play_policy, args=(killed, "weekly", quiet))
-    process.start()
+    (tmp_path / "rehearsal.pickle").write_bytes(pickle.dumps(killed))
+    # A process with a path of its own: MLflow models that other tests load leave theirs in this one.
+    process = subprocess.Popen([sys.executable, "-c", _PLAY, str(tmp_path / "rehearsal.pickle")])
     log, deadline = killed.policy_folder("weekly") / "steps.jsonl", time.monotonic() + 60
     while not (log.exists() and log.read_bytes().count(b"\n") >= 4):  # the checkpoint of the third is written
         assert time.monotonic() < deadline
-        assert process.is_alive()
+        assert process.poll() is None
         time.sleep(0.01)
-    os.kill(int(process.pid or 0), signal.SIGKILL)
-    process.join()
+    process.kill()
+    process.wait()
     before = log.read_bytes().splitlines()[:3]
     play_policy(killed, "weekly", quiet)
     assert log.read_bytes().splitlines()[:3] == before
