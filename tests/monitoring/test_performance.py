@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
+from touchline.clock import FrozenClock, SystemClock
 from touchline.monitoring import (
     LiveRows,
     Performance,
@@ -84,7 +86,7 @@ def a_test_window(days: int = 120) -> TestWindow:
 
 
 def rows_of(database: Database, now: datetime) -> LiveRows:
-    return read_live_rows(database, "shop", "one", SHAPE, now=now)
+    return read_live_rows(database, "shop", "one", SHAPE, clock=FrozenClock(now))
 
 
 def a_check(database: Database, now: datetime, test: TestWindow | None = None, **rule: object) -> PerformanceVerdict:
@@ -103,6 +105,22 @@ def test_without_outcomes_there_is_no_verdict_yet(database: Database) -> None:
         60,
         None,
     )
+
+
+def test_answers_of_today_count_where_project_time_stands_still_in_the_past(database: Database) -> None:
+    log(database, range(30))
+    with database.begin() as connection:
+        connection.execute(sa.update(predictions).values(answered_at=datetime.now(UTC)))
+    verdict = a_check(database, day(31))
+    assert (verdict.state, verdict.rows, verdict.young) == ("stable", 600, 0)
+    assert len(rows_of(database, day(10) - timedelta(hours=1))) == 10 * A_DAY
+
+
+def test_answers_count_by_their_own_time_where_project_time_is_the_walls(database: Database) -> None:
+    log(database, range(3))
+    with database.begin() as connection:
+        connection.execute(sa.update(predictions).values(answered_at=datetime.now(UTC) + timedelta(hours=1)))
+    assert len(read_live_rows(database, "shop", "one", SHAPE, clock=SystemClock())) == 0
 
 
 def test_good_predictions_are_stable_beside_the_test_window(database: Database) -> None:

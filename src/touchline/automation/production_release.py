@@ -108,7 +108,5 @@ def live_rows(
 ) -> LiveRows:
     """The logged answers of the release, grouped by the declared slices (by category columns where none is)."""
     shape = replace(row_shape(project, production), role=role)
-    rows = read_live_rows(
-        stores.database, project.name, production.release.id, shape, now=stores.clock.now(), since=since
-    )
+    rows = read_live_rows(stores.database, project.name, production.release.id, shape, clock=stores.clock, since=since)
     return with_categories(rows, production.profile, project.monitoring.performance.slices)

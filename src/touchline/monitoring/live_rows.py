@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from touchline.clock import Clock, SystemClock
 from touchline.errors import ProfileMismatch
 from touchline.predictions import ObservedOutcome, OutcomeRecords, PredictionRecord, PredictionRecords
 from touchline.rollout import class_number
@@ -28,9 +29,9 @@ class LiveRows:
     """Answers in order of their cutoffs, one an example (the last one).
 
     `labels` are class numbers or values, NaN while open; `answered` and `received` (of the label, NaN while open) are
-    seconds since 1970, `days` the days of the cutoffs since 1970. `fields` holds texts by which rows can be grouped.
-    `repeats` counts earlier answers to the same example, `unusable` labels that are no
-    class, no number, or were known before the cutoff.
+    seconds since 1970 in project time, `days` the days of the cutoffs since 1970. `fields` holds texts by which rows
+    can be grouped. `repeats` counts earlier answers to the same example, `unusable` labels that are no class, no
+    number, or were known before the cutoff.
     """
 
     predictions: Array
@@ -81,18 +82,19 @@ class RowShape:
 
 
 def read_live_rows(
-    database: Database, project: str, release_id: str, shape: RowShape, *, now: datetime, since: datetime | None = None
+    database: Database, project: str, release_id: str, shape: RowShape, *, clock: Clock, since: datetime | None = None
 ) -> LiveRows:
-    """The answers (or shadows) of a release up to `now` (since an instant), with the newest outcomes known by then.
+    """The answers (or shadows) of a release up to now (since an instant), with the newest outcomes known by then.
 
-    An outcome counts if it was received by `now`, so a clock that goes back only hides rows. A label that was known
-    before the answer's cutoff is unusable. Raises `ProfileMismatch` for vectors or outputs of another shape.
+    Times are project time. The log has the wall's time of an answer: where project time stands still, as in a sample,
+    an answer counts as given at its cutoff. An outcome counts if it was received by now, so a clock that goes back only
+    hides rows. A label that was known before the answer's cutoff is unusable. Raises `ProfileMismatch` for vectors or
+    outputs of another shape.
     """
-    records = PredictionRecords(database, project)
+    now = clock.now()
     answers = [
         answer
-        for batch in records.batches(since=since, until=now + timedelta(microseconds=1), roles=(shape.role,))
-        for answer in batch
+        for answer in _answers(PredictionRecords(database, project), shape, clock, now, since)
         if answer.release_id == release_id
     ]
     last = {_key(answer): answer for answer in answers}
@@ -112,6 +114,21 @@ def read_live_rows(
         repeats=len(answers) - len(rows),
         unusable=unusable,
     )
+
+
+def _answers(
+    records: PredictionRecords, shape: RowShape, clock: Clock, now: datetime, since: datetime | None
+) -> Iterator[PredictionRecord]:
+    """The answers up to now, each with the project time at which it was given."""
+    roles, until = (shape.role,), now + timedelta(microseconds=1)
+    if isinstance(clock, SystemClock):
+        for batch in records.batches(since=since, until=until, roles=roles):
+            yield from batch
+        return
+    for batch in records.batches(since=None, until=max(until, clock.wall()), roles=roles):
+        for answer in batch:
+            if answer.cutoff < until and (since is None or answer.cutoff >= since):
+                yield replace(answer, answered_at=answer.cutoff)
 
 
 def _key(row: PredictionRecord) -> str:
