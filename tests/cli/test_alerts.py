@@ -14,7 +14,7 @@ from tests.alerts.receivers import HttpReceiver, http_receiver
 from tests.cli.conftest import Cli, a_shop
 from touchline.cli.opening import OpenedProject, load_default, open_home
 from touchline.cli.processes.alerting import Watch
-from touchline.errors import SilenceInvalid, SourceFileMissing, TargetNotFound
+from touchline.errors import IncidentNotFound, SilenceInvalid, SourceFileMissing, TargetNotFound
 
 pytestmark = pytest.mark.services
 
@@ -84,6 +84,14 @@ def test_an_incident_is_silenced_with_a_reason_and_an_end(shop: Cli) -> None:
         shop.run(*words, "--for", "soon")
     assert shop.json(*words, "--for", "4h")["reason"] == "known"
     assert [one["silence"]["reason"] for one in shop.json("alerts", "list", "--all") if one["silence"]] == ["known"]
+
+
+def test_an_incident_is_found_by_its_id_and_by_no_pattern(shop: Cli) -> None:
+    (incident,) = [one for one in shop.json("alerts", "list", "--all") if one["cause"] == "training_failed"]
+    assert shop.json("alerts", "show", incident["id"][-6:])["id"] == incident["id"]
+    for pattern in ("%", "_" * 26, f"%{incident['id'][-6:]}"):
+        with pytest.raises(IncidentNotFound, match="No incident"):
+            shop.run("alerts", "show", pattern)
 
 
 def test_a_test_message_says_where_it_arrived(shop: Cli, receiver: HttpReceiver) -> None:

@@ -104,7 +104,9 @@ class IncidentRecords:
         """The incident whose id begins or ends with `reference`. Raises `IncidentNotFound` unless it is one."""
         text = reference.strip().upper()
         with self._database.connect() as connection:
-            matches = self._read(connection, or_(_I.id.startswith(text), _I.id.endswith(text)), limit=2)
+            matches = self._read(
+                connection, or_(_I.id.startswith(text, autoescape=True), _I.id.endswith(text, autoescape=True)), limit=2
+            )
         if len(matches) != 1 or not text:
             raise IncidentNotFound(self._project, reference, len(matches))
         return matches[0]
