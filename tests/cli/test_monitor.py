@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from tests.cli.conftest import Cli
 from touchline.cli.opening import open_project
+from touchline.errors import FolderMissing, ReasonMissing, RecalibrationRefused
 from touchline.predictions import Outcome, OutcomeRecords
 from touchline.registry import read_version
 from touchline.storage.tables import predictions
@@ -74,6 +75,28 @@ def test_the_cause_says_that_no_column_explains_the_loss(settled: Cli) -> None:
     assert "upstream: " in printed
 
 
+def test_the_cause_says_what_is_missing_while_there_are_too_few_rows(settled: Cli) -> None:
+    with open_project("shop").stores.database.begin() as connection:
+        late = [f"monitored-{at}" for at in range(50, 120)]
+        connection.execute(sa.delete(predictions).where(predictions.c.example_id.in_(late)))
+    document = settled.json("monitor", "cause", "-p", "shop")
+    missing = "50 of 100 mature predictions with an outcome are there; wait for more."
+    assert (document["missing"], document["message"]) == (missing, f"Not enough data to explain a loss: {missing}")
+    assert missing not in document["facts"]
+
+
+def test_a_recalibration_without_predictions_says_so(settled: Cli) -> None:
+    with open_project("shop").stores.database.begin() as connection:
+        connection.execute(sa.delete(predictions))
+    with pytest.raises(RecalibrationRefused, match=r"recalibrated: 0 predictions and \d+ test rows are there"):
+        settled.run("monitor", "recalibrate", "-p", "shop")
+
+
+def test_a_loss_without_an_incident_asks_for_no_training(settled: Cli) -> None:
+    message = settled.json("monitor", "cause", "-p", "shop")["message"]
+    assert message.endswith("No loss incident is open: nothing to do.")
+
+
 def test_the_report_begins_with_the_verdict_and_needs_nothing_beside_it(settled: Cli) -> None:
     page = settled.place / "report.html"
     document = json.loads(settled.run("monitor", "report", "-p", "shop", "--out", str(page), "--json"))
@@ -91,3 +114,14 @@ def test_the_windows_of_a_drift_check_are_also_a_page_of_evidently(settled: Cli)
     page = settled.place / "evidently.html"
     assert settled.json("monitor", "drift", "-p", "shop", "--evidently", str(page))["rows"] == 120
     assert '"column_name": "usual"' in page.read_text(encoding="utf-8")
+
+
+def test_a_report_without_a_folder_is_refused_before_anything_is_checked(settled: Cli) -> None:
+    for out in (settled.place / "no" / "report.html", settled.place):
+        with pytest.raises(FolderMissing):
+            settled.run("monitor", "report", "-p", "shop", "--out", str(out))
+
+
+def test_a_blank_reason_is_no_reason(settled: Cli) -> None:
+    with pytest.raises(ReasonMissing):
+        settled.run("monitor", "recalibrate", "-p", "shop", "--apply", "--reason", "  ")

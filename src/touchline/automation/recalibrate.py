@@ -61,7 +61,7 @@ def recalibrate_production(
     Raises `RecalibrationRefused` where new class shares do not explain the change, `GateFailed` where a gate says no,
     `ReasonMissing` without a reason.
     """
-    if not reason:
+    if not reason.strip():
         raise ReasonMissing("Recalibrating Production")
     project, stores = context.project, context.stores
     production = open_production(project, stores)
@@ -99,8 +99,9 @@ def _find_shift(project: Project, stores: Registry, production: ProductionReleas
     before = live.at(live.has_label & (live.days < first))
     since_on = (EPOCH + timedelta(days=first)).isoformat()
     if len(current) < LEAST_ROWS or len(test.labels) < LEAST_ROWS:
+        start = f" since {since_on}" if len(live) else ""
         reason = (
-            f"{len(current)} predictions since {since_on} and {len(test.labels)} test rows are there, "
+            f"{len(current)} predictions{start} and {len(test.labels)} test rows are there, "
             f"{LEAST_ROWS} of each are needed"
         )
         step = f"Wait for more, or name an earlier day: touchline monitor recalibrate -p {project.name} --since DAY"

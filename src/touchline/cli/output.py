@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from touchline.contracts.json_text import exact_numbers
+from touchline.errors import FolderMissing
 
 _WIDE = 240
 
@@ -41,6 +42,12 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
         console.print(table)
     else:
         typer.echo(f"{title}: none yet")
+
+
+def require_folder(file: Path) -> None:
+    """Say before anything is computed that a file to write has no folder. Raises `FolderMissing`."""
+    if file.is_dir() or not file.parent.is_dir():
+        raise FolderMissing(file)
 
 
 def as_text(value: Any) -> str:

@@ -72,7 +72,7 @@ class CauseReport:
     """The mean losses of both windows and their causes, the largest share first. Shares need not add up to 1.
 
     `is_estimated`: outcomes of the newer window are not known yet, so that its loss is the expected one. `facts` say
-    what happened upstream around the onset.
+    what happened upstream around the onset. `missing` says what is not there yet where no loss can be explained.
     """
 
     score: str
@@ -82,12 +82,13 @@ class CauseReport:
     onset_on: str | None = None
     facts: tuple[str, ...] = ()
     is_estimated: bool = False
+    missing: str = ""
 
     @property
     def message(self) -> str:
         """One sentence, with the next step."""
         if not (isfinite(self.before) and isfinite(self.after)):
-            return f"Not enough data to explain a loss: {' '.join(self.facts)}"
+            return f"Not enough data to explain a loss: {self.missing}"
         what = f"estimated {self.score} (valid only without concept change)" if self.is_estimated else self.score
         change = f"{what} went from {self.before:.4g} to {self.after:.4g}"
         since = f" since about {self.onset_on}" if self.onset_on else ""
@@ -96,6 +97,8 @@ class CauseReport:
         if self.after - self.before <= _SMALLEST_CHANGE:
             first = self.causes[0]
             return f"{change}: no rise, although {first.kind} {first.name} adds to the loss ({first.detail})."
+        if not self.causes and not self.onset_on:
+            return f"No cause found: {change}, evenly over columns and slices. No loss incident is open: nothing to do."
         if not self.causes:
             return f"No cause found: {change}{since}, evenly over columns and slices; train again (touchline retrain)."
         first = self.causes[0]

@@ -19,7 +19,7 @@ from touchline.cli.commands.promote import (
 )
 from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, actor, open_project, pipeline_context
 from touchline.cli.option_groups import command_of
-from touchline.cli.output import as_text, print_json, print_table, progress
+from touchline.cli.output import as_text, print_json, print_table, progress, require_folder
 from touchline.cli.processes.alerting import alerts_after
 from touchline.cli.processes.probe import probe_of
 from touchline.contracts.instants import parse_instant_or_day
@@ -146,6 +146,8 @@ def card(
     Example: touchline models card Production --format html --out card.html -p football
     """
     opened = open_project(project)
+    if out is not None:
+        require_folder(out)
     document = registry.read_card(opened.stores, opened.name, version)
     text = document.html if form == "html" else document.markdown
     if out is None:

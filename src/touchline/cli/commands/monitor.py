@@ -10,7 +10,7 @@ import typer
 from touchline import automation, monitoring
 from touchline.cli.commands.promote import print_promotion
 from touchline.cli.opening import JsonOption, ProjectOption, actor, open_project, pipeline_context
-from touchline.cli.output import print_json, print_table
+from touchline.cli.output import print_json, print_table, require_folder
 from touchline.cli.processes.alerting import alerts_after
 from touchline.contracts.instants import parse_instant_or_day
 
@@ -44,6 +44,8 @@ def drift(
     Example: touchline monitor drift -p football
     """
     opened = open_project(project)
+    if evidently is not None:
+        require_folder(evidently)
     with alerts_after(opened):
         verdict = automation.check_production_drift(opened.project, opened.stores)
     if evidently is not None:
@@ -168,6 +170,7 @@ def report(
     Example: touchline monitor report -p football --out football.html
     """
     opened = open_project(project)
+    require_folder(out)
     with alerts_after(opened):
         found = automation.report_production(opened.project, opened.stores)
     out.write_text(monitoring.monitoring_page(found).to_html(), encoding="utf-8")

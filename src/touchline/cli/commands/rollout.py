@@ -10,7 +10,7 @@ import typer
 from touchline import automation, errors, registry, rollout
 from touchline.cli.commands.promote import VersionArgument
 from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, actor, open_project, pipeline_context
-from touchline.cli.output import print_json, print_table
+from touchline.cli.output import print_json, print_table, require_folder
 from touchline.cli.processes.alerting import alerts_after
 from touchline.cli.processes.probe import probe_of
 from touchline.cli.rollout_picture import picture_of
@@ -118,7 +118,7 @@ def abort(reason: ReasonOption = "", *, project: ProjectOption = None, as_json: 
 
     Example: touchline rollout abort --reason "wrong prices in the new data" -p football
     """
-    if not reason:
+    if not reason.strip():
         raise errors.ReasonMissing("Aborting a rollout")
     _steer("abort", reason, project, as_json=as_json)
 
@@ -149,6 +149,7 @@ def report(
     Example: touchline rollout report --out rollout.html -p football
     """
     opened = open_project(project)
+    require_folder(out)
     state = _find(opened, number)
     if state is None:
         raise errors.UnknownName("rollout", "newest", [])
