@@ -60,6 +60,15 @@ def test_outcomes_that_fit_confirm_it_and_the_message_has_both_losses() -> None:
     assert "log_loss of 300 settled predictions since then" in shift.message
 
 
+def test_the_message_warns_where_recalibration_does_not_lower_the_loss_of_settled_rows() -> None:
+    shift = found(live(*some_rows(1, 1500, NOW), settled=400))
+    assert shift.loss is not None
+    assert "does not lower" not in shift.message
+    higher = replace(shift, loss=replace(shift.loss, recalibrated_loss=shift.loss.served_loss + 0.1))
+    assert "does not lower it: find the cause first" in higher.message
+    assert "does not lower" not in replace(higher, refusal="the inputs changed").message
+
+
 def test_the_same_labels_turned_round_are_concept_change() -> None:
     probabilities, labels = some_rows(1, 1000, NOW)
     shift = found(live(probabilities, 2 - labels, settled=300))

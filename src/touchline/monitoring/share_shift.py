@@ -65,7 +65,10 @@ class ShareShift:
         if self.loss is None:
             return f"{text} No settled prediction since then checks the estimate yet."
         losses = f"{self.loss.served_loss:.4g} as served, {self.loss.recalibrated_loss:.4g} recalibrated"
-        return f"{text} {self.loss.score} of {self.loss.rows} settled predictions since then: {losses}."
+        text = f"{text} {self.loss.score} of {self.loss.rows} settled predictions since then: {losses}."
+        if self.refusal is None and self.loss.recalibrated_loss >= self.loss.served_loss:
+            return f"{text} Recalibrating does not lower it: find the cause first (touchline monitor cause)."
+        return text
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "message": self.message}
