@@ -91,7 +91,7 @@ def find_file(module: str, package: str) -> PackageFile | None:
 
 def global_names(node: ast.stmt | ast.expr) -> set[str]:
     """Names that a piece of code takes from its module. Annotations of functions do not count, those of fields do."""
-    copy = ast.parse(ast.unparse(node))
+    copy = parsed(ast.unparse(node))
     for found in ast.walk(copy):
         if isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef):
             found.returns = None
@@ -107,9 +107,20 @@ def global_names(node: ast.stmt | ast.expr) -> set[str]:
     return names
 
 
+def parsed(text: str) -> ast.Module:
+    """The tree of a source text.
+
+    Python 3.11 raises `SystemError` where a finalizer or another thread parses meanwhile (CPython's gh-106905).
+    """
+    try:
+        return ast.parse(text)
+    except SystemError:
+        return ast.parse(text)
+
+
 def code_text(node: ast.AST) -> str:
     """The hash input of a piece of code: without comments, layout and docstrings."""
-    copy = ast.parse(ast.unparse(node))
+    copy = parsed(ast.unparse(node))
     for found in ast.walk(copy):
         if not isinstance(found, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -129,7 +140,7 @@ def _read(module: str, package: str, path: Path) -> PackageFile | None:
 
 @lru_cache(256)
 def _parsed(module: str, package: str, path: Path, text: str) -> PackageFile:
-    return PackageFile(module, package, path, ast.parse(text))
+    return PackageFile(module, package, path, parsed(text))
 
 
 def _defined_names(statement: ast.stmt) -> set[str]:

@@ -23,6 +23,7 @@ from touchline.features.declaration.package_files import (
     global_names,
     is_within,
     package_of,
+    parsed,
 )
 
 _DECLARATIONS = "touchline.features."  # decorators whose arguments are part of the version by themselves
@@ -195,7 +196,7 @@ class ReachedCode:
 
         A version holds the arguments of such a declaration by themselves.
         """
-        copy = ast.parse(ast.unparse(node)).body[0]
+        copy = parsed(ast.unparse(node)).body[0]
         if isinstance(copy, ast.FunctionDef | ast.AsyncFunctionDef):
             values = self._values_of(file)
             copy.decorator_list = [found for found in copy.decorator_list if not _is_declaration(found, values)]
@@ -345,7 +346,7 @@ def _bare_function(node: ast.AST) -> ast.AST:
     """A function without its decorators: those that change it are reached as values around it."""
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         return node
-    copy = ast.parse(ast.unparse(node)).body[0]
+    copy = parsed(ast.unparse(node)).body[0]
     assert isinstance(copy, ast.FunctionDef | ast.AsyncFunctionDef)
     copy.decorator_list = []
     return copy
