@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from tests.cli.conftest import Cli, a_shop
 from tests.test_loop import Shop, until
-from touchline.automation import PipelineRuns
+from touchline.automation import PipelineRuns, RunRequest
 from touchline.clock import SystemClock
 from touchline.errors import InvalidInstant, InvalidSetting, ReasonMissing
 from touchline.predictions import OpenExampleRecords, PredictionRecords
 from touchline.storage import Database, lease_holder
+from touchline.storage.tables import schedule_events
 
 pytestmark = pytest.mark.services
 
@@ -65,6 +67,17 @@ def runs_of(shop: Shop) -> list[Any]:
 
 def scheduled_and_done(shop: Shop) -> set[str]:
     return {run.job for run in runs_of(shop) if (run.trigger, run.status) == ("schedule", "done")}
+
+
+def has_begun(shop: Shop) -> bool:
+    database = shop.database()
+    try:
+        with database.connect() as connection:
+            return bool(connection.scalar(sa.select(sa.func.count()).select_from(schedule_events)))
+    except sa.exc.OperationalError:  # no tables yet
+        return False
+    finally:
+        database.close()
 
 
 def worker_of(shop: Shop) -> int:
@@ -127,6 +140,24 @@ def test_a_run_that_outgrows_its_time_limit_is_ended_with_that_reason(shop: Shop
     assert run.status == "failed"
     assert run.failure == "it outgrew its time limit of 0:00:01 (Retrain(time_limit=))"
     assert shop.json("models", "list", "-p", "shop") == []
+
+
+def test_a_declaration_that_does_not_load_ends_its_run_instead_of_being_tried_for_ever(shop: Shop) -> None:
+    shop.run("clock", "show")
+    with a_scheduler(shop):
+        project = shop.place / "projects" / "shop" / "project.py"
+        until(lambda: has_begun(shop))  # so it has loaded the project
+        shop.run("schedule", "pause", "retrain", "--reason", "a run is asked for by hand", "-p", "shop")
+        sound = project.read_text()
+        project.write_text(sound.replace("Project(", "Projekt("))
+        database = shop.database()
+        PipelineRuns(database, "shop").request(RunRequest(), clock=SystemClock())
+        database.close()
+        until(lambda: runs_of(shop)[0].status == "failed")
+        project.write_text(sound)
+    [run] = runs_of(shop)
+    assert run.attempts == 0
+    assert "the declaration cannot be used (touchline plan -p shop)" in (run.failure or "")
 
 
 def test_a_run_goes_on_only_under_the_code_that_began_it(shop: Shop) -> None:

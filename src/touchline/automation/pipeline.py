@@ -31,7 +31,7 @@ from touchline.automation.run_records import (
 )
 from touchline.automation.steps import PipelineContext
 from touchline.automation.training_key import training_key
-from touchline.errors import GateFailed, LeaseLost, RunStopped
+from touchline.errors import GateFailed, LeaseLost, RunStopped, UnknownRun
 from touchline.ingest import IngestReport, Snapshot
 from touchline.predictions import Settled
 from touchline.project import declared_state
@@ -92,13 +92,15 @@ def run_pipeline(context: PipelineContext, *, trigger: str, actor: str, is_force
 
 
 def resume_pipeline(context: PipelineContext, run_id: str, *, actor: str) -> PipelineReport | None:
-    """Do a run that was asked for, or go on with one whose process died; None where it has ended meanwhile.
+    """Do a training that was asked for, or go on with one whose process died; None where it has ended meanwhile.
 
-    Raises `RunStopped` where the project's code is no longer that under which the run began, and where its processes
-    died `MOST_ATTEMPTS` times.
+    Raises `UnknownRun` for a run of another job, `RunStopped` where the project's code is no longer that under which
+    the run began, and where its processes died `MOST_ATTEMPTS` times.
     """
     with pipeline_lease(context, actor) as lease:
         run = _runs(context).find(run_id)
+        if run.job != "retrain":
+            raise UnknownRun(context.project.name, run_id)
         return _train_in(context, run, lease) if run.status in WAITING else None
 
 

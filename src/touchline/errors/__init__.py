@@ -40,6 +40,7 @@ It is built in the class, so that every call site raises the same words; the fac
 """
 
 from touchline.errors.alerts import *
+from touchline.errors.automation import *
 from touchline.errors.base import *
 from touchline.errors.data import *
 from touchline.errors.features import *

@@ -174,7 +174,8 @@ def _replayed(project: Project, policy: Policy, providers: Mapping[str, HistoryP
     rollout = project.rollout
     if policy.decisions == "naive":
         rollout = (rollout or Rollout()).model_copy(update={"holdout_days": 0.0})
-    return _with(project, sources=sources, retrain=policy.retrain, rollout=rollout, clock=None, alerts=None)
+    changed = {"sources": sources, "retrain": policy.retrain, "rollout": rollout}
+    return _with(project, **changed, daily=None, clock=None, alerts=None)  # each step does the day's work
 
 
 def _with(project: Project, **fields: Any) -> Project:

@@ -97,13 +97,10 @@ def _cron_tick(job: Job, policy: Retrain | Daily, facts: ProjectFacts, now: date
     since = max(facts.began_at, facts.ticks.get((job, "schedule"), facts.began_at))
     if now <= since:
         return None
-    zone = ZoneInfo(policy.timezone)
-    # The minute after `now`, since a search backwards leaves its start out.
-    newest = next(CronSim(policy.schedule, now.astimezone(zone) + timedelta(minutes=1), reverse=True)).astimezone(
-        now.tzinfo
-    )
-    if newest > now:
-        newest = next(CronSim(policy.schedule, now.astimezone(zone), reverse=True)).astimezone(now.tzinfo)
+    # The minute after that of `now`: a search backwards leaves its start out.
+    after = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    backwards = CronSim(policy.schedule, after.astimezone(ZoneInfo(policy.timezone)), reverse=True)
+    newest = next(backwards).astimezone(now.tzinfo)
     if newest <= since:
         return None
     return Due(job, "schedule", newest, f"{policy.schedule} ({policy.timezone})")

@@ -34,6 +34,7 @@ _EVERY_SECONDS: Final = 2.0
 _WATCH_SECONDS: Final = 0.2
 _ROWS_AT_ONCE: Final = 500
 _GRACE_SECONDS: Final = 10.0
+_WRONG_USAGE: Final = 2
 
 
 def predict_open(opened: OpenedProject) -> Callable[[Sequence[OpenExample]], int]:
@@ -91,10 +92,7 @@ class Scheduling:
         ended = _RunProcess(opened, run).watch(self.stop)
         if ended is not None:
             _log.warning("%s: run %s: %s", opened.name, run.id, ended)
-        return automation.PipelineRuns(opened.stores.database, opened.name).find(run.id).status not in (
-            "queued",
-            "running",
-        )
+        return automation.PipelineRuns(opened.stores.database, opened.name).find(run.id).finished_at is not None
 
     def _guarded(self, what: str, act: Callable[[], Any]) -> Any:
         try:
@@ -132,7 +130,19 @@ class _RunProcess:
                 time.sleep(_WATCH_SECONDS)
         finally:
             _end(process)
-        return None if process.returncode in (0, 3) else f"its process ended with {process.returncode}"
+        if process.returncode in (0, 3):
+            return None
+        reason = f"its process ended with {process.returncode}"
+        if process.returncode == _WRONG_USAGE and self._waits():
+            # Whoever tries again finds the same mistake; other codes may be of the moment, as a database that is away.
+            reason = f"{reason}: the declaration cannot be used (touchline plan -p {self._opened.name})"
+            self._give_up(process, reason)
+        return reason
+
+    def _waits(self) -> bool:
+        """Whether the run still waits, and nobody works on it."""
+        waiting = automation.next_run(self._opened.name, self._opened.stores)
+        return waiting is not None and waiting.id == self._run.id
 
     def _outgrown(self, pid: int, seconds: float) -> str | None:
         limit = self._policy.time_limit
@@ -165,8 +175,3 @@ def _memory_of(pid: int) -> int:
     except (OSError, IndexError, ValueError):
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def outcome_code(run: Run) -> int:
-    """The exit code of a run that has ended: 0 done, 3 a gate said no, 1 failed or stopped."""
-    return {"done": 0, "refused": 3}.get(run.status, 1)

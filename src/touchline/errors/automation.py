@@ -1,0 +1,36 @@
+"""Runs of the pipeline that were asked for."""
+
+from __future__ import annotations
+
+from touchline.errors.base import TouchlineError, UsageError
+
+__all__ = ["RunStopped", "RunWaits", "UnknownRun"]
+
+
+class UnknownRun(UsageError):
+    def __init__(self, project: str, run_id: str) -> None:
+        self.project, self.run_id = project, run_id
+        super().__init__(
+            f"Project {project!r} has no run {run_id!r}. To see its runs: touchline schedule show -p {project}"
+        )
+
+
+class RunStopped(TouchlineError):
+    """A run of the pipeline that cannot go on; it has been ended with this reason."""
+
+    def __init__(self, project: str, run_id: str, reason: str) -> None:
+        self.project, self.run_id, self.reason = project, run_id, reason
+        super().__init__(
+            f"Run {run_id} of {project} was ended: {reason}. To start anew: touchline retrain -p {project}"
+        )
+
+
+class RunWaits(TouchlineError):
+    """A run of the same job waits or goes on; a second one would find nothing new."""
+
+    def __init__(self, project: str, job: str, run_id: str, status: str) -> None:
+        self.project, self.job, self.run_id, self.status = project, job, run_id, status
+        super().__init__(
+            f"{project}: run {run_id} ({job}) is {status}, and a second one would find nothing new. Wait for its end: "
+            f"touchline schedule show -p {project}"
+        )
