@@ -31,9 +31,10 @@ from touchline.registry.release.transforms import TRANSFORMS, store_inputs
 from touchline.registry.runs.file_list import write_file_list
 from touchline.registry.runs.mlflow_copies import write_mlflow_hashes
 from touchline.registry.runs.record import Recorded
-from touchline.registry.runs.run_files import metric_record, npz_bytes, parquet_bytes, to_json
+from touchline.registry.runs.run_files import metric_record, npz_bytes, to_json
 from touchline.registry.runs.semantic_version import next_semantic_version
 from touchline.registry.runs.tracking import LoggedRun, RunLog
+from touchline.storage import parquet_bytes
 from touchline.training import Card, ClassShares, Family, Model, Section, Table
 
 _DOCUMENT: Final = "recalibration.json"

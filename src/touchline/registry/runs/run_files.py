@@ -31,6 +31,7 @@ from touchline.registry.release.transforms import (
     store_inputs,
     transform_modules,
 )
+from touchline.storage import parquet_bytes
 from touchline.training import (
     CardFacts,
     Metric,
@@ -335,10 +336,4 @@ def to_json(document: Any) -> bytes:
 def npz_bytes(**arrays: np.ndarray[Any, Any]) -> bytes:
     buffer = BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
-
-
-def parquet_bytes(frame: pl.DataFrame) -> bytes:
-    buffer = BytesIO()
-    frame.write_parquet(buffer, statistics=False)
     return buffer.getvalue()
