@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import signal
+
 from tests.storage.children import kill, start, wait_for_line
 from touchline.storage.process_identity import has_ended, this_process
 
@@ -21,6 +24,16 @@ def test_a_killed_process_has_ended() -> None:
     assert not has_ended(name)
     kill(child)
     assert has_ended(name)
+
+
+def test_a_killed_process_that_its_parent_has_not_noted_has_ended() -> None:
+    """As a scheduler that stands still leaves its worker, or a container whose first process waits for no other."""
+    child = start(NAME_YOURSELF)
+    name = wait_for_line(child)
+    os.kill(child.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert has_ended(name)
+    kill(child)
 
 
 def test_a_process_id_that_was_given_out_again_is_another_process() -> None:

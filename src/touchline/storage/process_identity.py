@@ -37,9 +37,11 @@ def _machine() -> str:
 
 
 def _began_at(pid: int) -> int | None:
+    """When a process began; None where there is none, or only what its parent has not taken note of (a zombie)."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    # The name in parentheses may hold spaces; start time is field 22, the 20th after it.
-    return int(status.rpartition(")")[2].split()[19])
+    # The name in parentheses may hold spaces; the state follows it, and start time is field 22, the 20th after it.
+    fields = status.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else int(fields[19])
