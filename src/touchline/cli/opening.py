@@ -80,7 +80,8 @@ class Home:
 
     @cached_property
     def objects(self) -> ObjectStore:
-        return storage.open_objects(self.settings.objects_url or str(self.folder / "objects"))
+        place = self.settings.objects_url or str(self.folder / "objects")
+        return storage.open_objects(place, cache=self.folder / "object_copies")
 
     @cached_property
     def tracking(self) -> Tracking:

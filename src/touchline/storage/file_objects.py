@@ -13,18 +13,15 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from touchline.errors import BackendUnavailable, DiskFull, InvalidObjectKey, ObjectNotFound
-from touchline.storage.objects import checked_key
+from touchline.errors import BackendUnavailable, DiskFull, ObjectNotFound
+from touchline.storage.objects import PARTIAL, checked_key
 from touchline.storage.ulids import Ulids
-
-_PARTIAL = ".partial"
-"""The folder of incomplete files: inside the root, since a rename does not cross disks."""
 
 
 class FileObjects:
     """Objects as files below `root`, each written aside, flushed to the disk, then renamed into place."""
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, *, cache: Path | None = None) -> None:  # noqa: ARG002  # its files are local
         path = unquote(urlsplit(place).path) if place.startswith("file://") else place
         self.root = Path(path).absolute()
         self._is_swept = False
@@ -57,7 +54,7 @@ class FileObjects:
         folder = prefix.rpartition("/")[0]
         start = self._path(folder) if folder else self.root
         found = (path.relative_to(self.root) for path in start.rglob("*") if path.is_file())
-        return sorted(key.as_posix() for key in found if key.parts[0] != _PARTIAL and key.as_posix().startswith(prefix))
+        return sorted(key.as_posix() for key in found if key.parts[0] != PARTIAL and key.as_posix().startswith(prefix))
 
     def delete(self, key: str) -> None:
         path = self._path(key)
@@ -71,15 +68,13 @@ class FileObjects:
         return path
 
     def _path(self, key: str) -> Path:
-        if checked_key(key).split("/")[0] == _PARTIAL:
-            raise InvalidObjectKey(key)
-        return self.root / key
+        return self.root / checked_key(key)
 
     def _put(self, path: Path, fill: Callable[[BinaryIO], object]) -> None:
         with self._failures_named(path):
             self._sweep()
             _make_folders(path.parent)
-            partial, file = _new_partial(self.root / _PARTIAL)
+            partial, file = _new_partial(self.root / PARTIAL)
             try:
                 with file:
                     fill(file)
@@ -95,8 +90,8 @@ class FileObjects:
         """Remove what killed writers left; a living writer holds a lock on its file."""
         if self._is_swept:
             return
-        _make_folders(self.root / _PARTIAL)
-        for left in (self.root / _PARTIAL).iterdir():
+        _make_folders(self.root / PARTIAL)
+        for left in (self.root / PARTIAL).iterdir():
             with suppress(FileNotFoundError, BlockingIOError), left.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 left.unlink()

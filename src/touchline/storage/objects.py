@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from touchline import plugins
 from touchline.errors import InvalidObjectKey
@@ -37,8 +37,10 @@ class ObjectStore(Protocol):
         """A file, or a folder of objects, that can be scanned where it is; raises `ObjectNotFound`."""
 
 
-def open_objects(place: str | Path) -> ObjectStore:
-    """The object store at a folder or a URL (`file:///srv/objects`; other schemes are backends by that name).
+def open_objects(place: str | Path, *, cache: Path | None = None) -> ObjectStore:
+    """The object store at a folder or a URL (`file:///srv/objects`, `s3://bucket/folder`): schemes are backends.
+
+    A remote store keeps local copies of what is scanned in `cache`.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -49,12 +51,16 @@ def open_objects(place: str | Path) -> ObjectStore:
     """
     scheme, found, _ = str(place).partition("://")
     backend = plugins.load("touchline.object_stores", scheme if found else "file")
-    return cast(ObjectStore, backend(str(place)))
+    return cast(ObjectStore, backend(str(place), cache=cache))
+
+
+PARTIAL: Final = ".partial"
+"""The folder of incomplete files in a store of files: inside its root, since a rename does not cross disks."""
 
 
 def checked_key(key: str) -> str:
-    """The key itself; raises `InvalidObjectKey` for one that could leave the store or name a folder."""
+    """The key itself; raises `InvalidObjectKey` for one that could leave the store, or names a folder or part of it."""
     parts = key.split("/")
-    if any(part in {"", ".", ".."} for part in parts) or "\\" in key or "\0" in key:
+    if parts[0] == PARTIAL or any(part in {"", ".", ".."} for part in parts) or "\\" in key or "\0" in key:
         raise InvalidObjectKey(key)
     return key

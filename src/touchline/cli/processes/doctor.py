@@ -19,6 +19,7 @@ from touchline.cli.processes import supervisor
 from touchline.cli.processes.ports import require_free
 from touchline.errors import AddressUnusable, PortTaken, TouchlineError, without_passwords
 from touchline.storage import sqlite_damage
+from touchline.storage.ulids import Ulids
 
 if TYPE_CHECKING:
     from touchline.automation import Damage, PipelineContext
@@ -46,7 +47,7 @@ def examine(home: Home, *, repairs: bool = False) -> list[CheckResult]:
     if any(result.mark == "wrong" for result in found):
         return [*found, *_ports(home)]
     projects_found = list(_projects(home, repairs=repairs))  # a repair may make the online store readable
-    return [*found, _online(home), *projects_found, *_ports(home)]
+    return [*found, _online(home), *_objects(home), *projects_found, *_ports(home)]
 
 
 def _python() -> CheckResult:
@@ -124,6 +125,24 @@ def _online(home: Home) -> CheckResult:
     except TouchlineError as failure:
         return CheckResult("wrong", "online store", str(failure))
     return CheckResult("ok", "online store", home.settings.online_store)
+
+
+def _objects(home: Home) -> Iterator[CheckResult]:
+    """Whether an object store outside the home takes an object and gives it back."""
+    place = home.settings.objects_url
+    if place is None:
+        return
+    key = f"doctor/{Ulids().next()}"
+    try:
+        home.objects.write(key, b"touchline doctor")
+        is_same = home.objects.read(key) == b"touchline doctor"
+        home.objects.delete(key)
+    except TouchlineError as failure:
+        yield CheckResult("wrong", "objects", str(failure))
+    else:
+        yield CheckResult(
+            "ok" if is_same else "wrong", "objects", place if is_same else f"{place} gave other bytes back"
+        )
 
 
 def _projects(home: Home, *, repairs: bool) -> Iterator[CheckResult]:
