@@ -223,3 +223,14 @@ def test_a_read_only_file_is_named_and_no_value_is_shown(tmp_path: Path) -> None
         write()
     assert "s3cret" not in str(raised.value)
     read_only.close()
+
+
+def test_a_database_of_scratch_does_not_wait_for_the_disk(tmp_path: Path) -> None:
+    flushed, scratch = (
+        Database.open(f"sqlite:///{tmp_path}/{name}.db", is_flushed=is_flushed)
+        for name, is_flushed in (("flushed", True), ("scratch", False))
+    )
+    for database, level in ((flushed, 2), (scratch, 0)):  # FULL and OFF
+        with database.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == level
+        database.close()

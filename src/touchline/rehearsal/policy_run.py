@@ -93,7 +93,7 @@ class PolicyRun:
             began = time.perf_counter()
             line = self._play(self.steps.at(number))
             line |= {"seconds": time.perf_counter() - began, "megabytes": _megabytes()}
-            self._checkpoints.write(number, self.clock.now(), line)
+            self._checkpoints.write(number, self.clock.now(), line, is_last=number + 1 == last)
             self._next_step = number + 1
             on_progress(f"{self.policy.name}: {self.steps.at(number):%Y-%m-%d} ({number + 1} of {len(self.steps)})")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import sqlite3
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,10 +16,13 @@ from touchline.automation import Stores
 from touchline.clock import Clock
 from touchline.features import open_online_store
 from touchline.registry import UntrackedRuns, read_versions
-from touchline.storage import Database, open_objects
+from touchline.storage import Database
+from touchline.storage.file_objects import FileObjects
 
 _DATABASES = ("touchline.db", "online.db")
 _STATE = "checkpoint.json"
+# So many times the length of a copy lie between two.
+_TIMES_A_COPY = 20
 
 
 @dataclass
@@ -38,9 +42,12 @@ class RehearsalClock:
 
 
 def open_scratch(folder: Path, clock: Clock) -> Stores:
-    """The stores of a scratch home; MLflow takes no part in it."""
+    """The stores of a scratch home; MLflow takes no part in it.
+
+    Nothing waits for the disk: all that a power cut costs is the rehearsal of this policy, see `Checkpoints`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    database = Database.open(f"sqlite:///{folder / 'touchline.db'}")
+    database = Database.open(f"sqlite:///{folder / 'touchline.db'}", is_flushed=False)
     database.migrate()
     online = open_online_store("sqlite", str(folder / "online.db"))
 
@@ -48,29 +55,36 @@ def open_scratch(folder: Path, clock: Clock) -> Stores:
         return max((one.version for one in read_versions(stores, project)), default=0)
 
     tracking = UntrackedRuns(newest_version)
-    stores = Stores(database, open_objects(str(folder / "objects")), clock, lambda: online, lambda: tracking)
+    stores = Stores(
+        database, FileObjects(str(folder / "objects"), is_flushed=False), clock, lambda: online, lambda: tracking
+    )
     return stores
 
 
 class Checkpoints:
     """Copies of a scratch home's databases and its log of steps, as they were after a finished step.
 
-    A kill in the middle of a step leaves files that no database names; the step is done again from the copy.
+    Copies are made so often that they take at most a twentieth of the time, and at the end. A kill leaves files that
+    no database names; the steps since the copy are done again. Files of before the machine's last start may be
+    incomplete, since nothing was flushed: then the policy begins anew.
     """
 
     def __init__(self, folder: Path, log: Path) -> None:
         self._folder, self._log = folder, log
         self._state = folder / _STATE
+        self._due_at = 0.0
 
     def restore(self) -> dict[str, Any] | None:
-        """Bring the home back to the last finished step; None where there is none."""
+        """Bring the home back to the last copy; None where there is none."""
         for name in _DATABASES:
             for end in ("", "-wal", "-shm"):
                 (self._folder / f"{name}{end}").unlink(missing_ok=True)
-        if not self._state.exists():
-            self._log.unlink(missing_ok=True)
+        state = self._state_of_this_boot()
+        if state is None:
+            for path in (self._state, self._log):
+                path.unlink(missing_ok=True)
+            shutil.rmtree(self._folder / "objects", ignore_errors=True)
             return None
-        state: dict[str, Any] = json.loads(self._state.read_text())
         for name in _DATABASES:
             copy = self._folder / f"{name}.{state['copy']}"
             if copy.exists():
@@ -79,21 +93,35 @@ class Checkpoints:
             log.truncate(state["log_bytes"])
         return state
 
-    def write(self, step: int, instant: datetime, line: dict[str, Any]) -> None:
-        """Add a finished step to the log, and make it the one to resume after."""
+    def write(self, step: int, instant: datetime, line: dict[str, Any], *, is_last: bool) -> None:
+        """Add a finished step to the log; where a copy is due or no step follows, make it the one to resume after."""
         with self._log.open("ab") as log:
             log.write(json.dumps(line).encode() + b"\n")
             log.flush()
-            os.fsync(log.fileno())
             size = log.tell()
-        copy = step % 2
+        began = time.monotonic()
+        if began < self._due_at and not is_last:
+            return
+        self._copy({"step": step, "instant": instant.isoformat(), "log_bytes": size, "boot": _boot()})
+        ended = time.monotonic()
+        self._due_at = ended + _TIMES_A_COPY * (ended - began)
+
+    def _copy(self, state: dict[str, Any]) -> None:
+        """Copy the databases beside the last copy, and then make the new one count."""
+        copy = 1 - (self._state_of_this_boot() or {"copy": 1})["copy"]
         for name in _DATABASES:
             if (self._folder / name).exists():
                 _copy_database(self._folder / name, self._folder / f"{name}.{copy}")
-        state = {"step": step, "instant": instant.isoformat(), "copy": copy, "log_bytes": size}
         fresh = self._state.with_suffix(".new")
-        fresh.write_text(json.dumps(state))
+        fresh.write_text(json.dumps({**state, "copy": copy}))
         fresh.replace(self._state)
+
+    def _state_of_this_boot(self) -> dict[str, Any] | None:
+        try:
+            state: dict[str, Any] = json.loads(self._state.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        return state if state["boot"] == _boot() else None
 
     def read(self) -> list[dict[str, Any]]:
         """The finished steps, oldest first."""
@@ -108,6 +136,12 @@ def last_finished_step(folder: Path) -> int | None:
         return int(json.loads((folder / _STATE).read_text())["step"])
     except FileNotFoundError:
         return None
+
+
+def _boot() -> str:
+    """What this start of the machine is called; empty where the system does not say."""
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.exists() else ""
 
 
 def _copy_database(source: Path, target: Path) -> None:

@@ -7,6 +7,7 @@ corrected by Patton, Politis & White (2009).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, log10, sqrt
 from typing import Literal
@@ -24,6 +25,8 @@ Dependence = Literal["serial", "none"]
 """Whether clusters that are neighbours in time may depend on each other, or every cluster is independent."""
 # Resamples are drawn in parts of about this many numbers, so that memory stays in the tens of megabytes.
 _PART_SIZE = 2_000_000
+# About so many of them are worked on together: they stay in the processor's cache, which halves the time.
+_CACHED_SIZE = 16_000
 
 
 @dataclass(frozen=True)
@@ -69,18 +72,41 @@ def optimal_block_length(series: FloatArray) -> float:
 
 def stationary_indices(rng: np.random.Generator, *, resamples: int, count: int, block_length: float) -> CodeArray:
     """The clusters of each resample, in order: an array of resamples × count."""
+    parts = list(_stationary_parts(rng, resamples, count, block_length))
+    return np.concatenate(parts) if parts else np.zeros((0, count), dtype=np.int64)
+
+
+def _stationary_parts(rng: np.random.Generator, resamples: int, count: int, block_length: float) -> Iterator[CodeArray]:
+    """`stationary_indices` in parts of some resamples each."""
     if resamples < 0 or count < 1 or not block_length > 0:
         drawn = f"{resamples} resamples of {count} clusters in blocks of {block_length:g}"
         raise InvalidSample("A bootstrap", drawn, "0 resamples or more, 1 cluster or more, a block length above 0")
+    few = max(1, _CACHED_SIZE // count)
     if block_length <= 1.0:
-        return rng.integers(0, count, (resamples, count))
+        chosen = rng.integers(0, count, (resamples, count))
+        yield from (chosen[at : at + few] for at in range(0, resamples, few))
+        return
     blocks = count / block_length
     lengths = rng.geometric(1 / block_length, (resamples, ceil(blocks + 8 * sqrt(blocks) + 12)))
     lengths[:, -1] = count  # whatever chance gave, the chain is long enough; the rest is cut off
-    taken = np.diff(np.minimum(np.cumsum(lengths, axis=1), count), axis=1, prepend=0).reshape(-1)
-    starts = np.repeat(rng.integers(0, count, taken.size), taken)
-    steps = np.arange(resamples * count) - np.repeat(np.cumsum(taken) - taken, taken)
-    return np.asarray((starts + steps) % count).reshape(resamples, count)
+    starts = rng.integers(0, count, lengths.shape)
+    for at in range(0, resamples, few):
+        yield _chained(lengths[at : at + few], starts[at : at + few], count)
+
+
+def _chained(lengths: CodeArray, starts: CodeArray, count: int) -> CodeArray:
+    """The clusters of blocks of these lengths from these starts on, around the circle: the first `count` of a row."""
+    ends = np.cumsum(lengths, axis=1)
+    used = int((ends < count).sum(axis=1).max()) + 1
+    begins = np.zeros((len(ends), used), dtype=np.int64)
+    begins[:, 1:] = ends[:, : used - 1]
+    is_block = begins < count
+    # Inside a block the cluster less its place is constant: the sum of the changes from block to block.
+    constants = (starts[:, :used] - begins)[is_block]
+    changes = np.zeros(len(ends) * count, dtype=np.int64)
+    changes[(begins + np.arange(len(ends))[:, None] * count)[is_block]] = np.diff(constants, prepend=0)
+    chosen = np.cumsum(changes).reshape(-1, count) + np.arange(count)
+    return np.subtract(chosen, count, out=chosen, where=chosen >= count)
 
 
 def studentize(
@@ -146,7 +172,11 @@ def _bootstrap_errors(
 def _resampled_errors(
     rng: np.random.Generator, errors: FloatArray, shares: FloatArray, block: float, width: int, resamples: int
 ) -> FloatArray:
-    chosen = stationary_indices(rng, resamples=resamples, count=len(errors), block_length=block)
+    parts = _stationary_parts(rng, resamples, len(errors), block)
+    return np.concatenate([_studentized(errors, shares, chosen, width) for chosen in parts])
+
+
+def _studentized(errors: FloatArray, shares: FloatArray, chosen: CodeArray, width: int) -> FloatArray:
     drawn, weights = errors[chosen], shares[chosen]
     means = drawn.sum(axis=1) / weights.sum(axis=1)
     spread = _robust_error(drawn - means[:, None] * weights, width)

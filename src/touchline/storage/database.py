@@ -46,8 +46,11 @@ class Database:
         self._dialect = _DIALECTS[engine.dialect.name]
 
     @classmethod
-    def open(cls, url: str) -> Database:
-        """The database at `url`; the folder of a SQLite file is made, its tables are not."""
+    def open(cls, url: str, *, is_flushed: bool = True) -> Database:
+        """The database at `url`; the folder of a SQLite file is made, its tables are not.
+
+        Unless `is_flushed`, a commit to SQLite does not wait for the disk: it survives a kill, but no power cut.
+        """
         parsed = _checked_url(url)
         dialect = _DIALECTS[parsed.get_backend_name()]
         try:
@@ -56,7 +59,7 @@ class Database:
             )
         except ModuleNotFoundError as missing:
             raise MissingDependency("PostgreSQL", missing.name or "psycopg", ["postgres"]) from missing
-        dialect.prepare(engine)
+        dialect.prepare(engine, is_flushed=is_flushed)
         return cls(engine)
 
     @property

@@ -19,11 +19,15 @@ from touchline.storage.ulids import Ulids
 
 
 class FileObjects:
-    """Objects as files below `root`, each written aside, flushed to the disk, then renamed into place."""
+    """Objects as files below `root`, each written aside, flushed to the disk, then renamed into place.
 
-    def __init__(self, place: str, *, cache: Path | None = None) -> None:  # noqa: ARG002  # its files are local
+    Unless `is_flushed`, nothing waits for the disk: an object survives a kill of its writer, but no power cut.
+    """
+
+    def __init__(self, place: str, *, cache: Path | None = None, is_flushed: bool = True) -> None:  # noqa: ARG002
         path = unquote(urlsplit(place).path) if place.startswith("file://") else place
         self.root = Path(path).absolute()
+        self._is_flushed = is_flushed
         self._is_swept = False
 
     def read(self, key: str) -> bytes:
@@ -73,29 +77,40 @@ class FileObjects:
     def _put(self, path: Path, fill: Callable[[BinaryIO], object]) -> None:
         with self._failures_named(path):
             self._sweep()
-            _make_folders(path.parent)
+            self._make_folders(path.parent)
             partial, file = _new_partial(self.root / PARTIAL)
             try:
                 with file:
                     fill(file)
                     file.flush()
-                    os.fsync(file.fileno())
+                    if self._is_flushed:
+                        os.fsync(file.fileno())
                     partial.replace(path)
             except BaseException:
                 partial.unlink(missing_ok=True)
                 raise
-            _flush_folder(path.parent)
+            if self._is_flushed:
+                _flush_folder(path.parent)
 
     def _sweep(self) -> None:
         """Remove what killed writers left; a living writer holds a lock on its file."""
         if self._is_swept:
             return
-        _make_folders(self.root / PARTIAL)
+        self._make_folders(self.root / PARTIAL)
         for left in (self.root / PARTIAL).iterdir():
             with suppress(FileNotFoundError, BlockingIOError), left.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 left.unlink()
         self._is_swept = True
+
+    def _make_folders(self, folder: Path) -> None:
+        """Make a folder whose name is on the disk before anything is put into it."""
+        if folder.is_dir():
+            return
+        self._make_folders(folder.parent)
+        folder.mkdir(exist_ok=True)
+        if self._is_flushed:
+            _flush_folder(folder.parent)
 
     @contextmanager
     def _failures_named(self, path: Path) -> Iterator[None]:
@@ -125,15 +140,6 @@ def _new_partial(folder: Path) -> tuple[Path, BinaryIO]:
 
 def _holds(path: Path, data: bytes) -> bool:
     return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
-
-
-def _make_folders(folder: Path) -> None:
-    """Make a folder whose name is on the disk before anything is put into it."""
-    if folder.is_dir():
-        return
-    _make_folders(folder.parent)
-    folder.mkdir(exist_ok=True)
-    _flush_folder(folder.parent)
 
 
 def _flush_folder(folder: Path) -> None:

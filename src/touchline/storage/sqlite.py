@@ -23,8 +23,8 @@ def engine_options() -> dict[str, Any]:
     return {"connect_args": {"timeout": BUSY_SECONDS}}
 
 
-def prepare(engine: Engine) -> None:
-    """Make the file's folder and set up each new connection."""
+def prepare(engine: Engine, *, is_flushed: bool) -> None:
+    """Make the file's folder and set up each new connection; commits wait for the disk only where `is_flushed`."""
     folder = Path(str(engine.url.database)).parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def prepare(engine: Engine) -> None:
             f"it cannot be made ({refused.strerror})",
             "Set TOUCHLINE_HOME to a folder you can write.",
         ) from refused
-    event.listen(engine, "connect", _set_up)
+    event.listen(engine, "connect", _set_up if is_flushed else _set_up_without_flush)
     event.listen(engine, "begin", _begin)
 
 
@@ -87,6 +87,11 @@ def _set_up(dbapi_connection: Any, _record: object) -> None:
     # FULL: a promotion or an acknowledged prediction survives a power cut, for one fsync a commit. NORMAL would not.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+def _set_up_without_flush(dbapi_connection: Any, record: object) -> None:
+    _set_up(dbapi_connection, record)
+    dbapi_connection.execute("PRAGMA synchronous=OFF")
 
 
 def _switch_to_wal(cursor: sqlite3.Cursor) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -64,11 +64,13 @@ def materialize(
     """
     keys = view_keys(history.project, view.name, view.feature_version)
     layout = view_layout(view)
+    last = _read_metadata(view, store, keys)
+    earlier = _history_of(view, history, last, histories) if last is not None and histories is not None else None
+    if last is not None and earlier is not None and _is_unchanged(history, last, layout, now):
+        return _materialized_again(view, history, last, store, now=now)
     rows_by_file = pl.concat(history.scan_parts())
     watermark = watermark_of(rows_by_file, now)
     entities = _count_entities(view, rows_by_file, now)
-    last = _read_metadata(view, store, keys)
-    earlier = _history_of(view, history, last, histories) if last is not None and histories is not None else None
     if last is None or earlier is None:
         changed = newest_rows(view, rows_by_file, now)
     else:
@@ -77,6 +79,25 @@ def materialize(
     rows = _with_progress(packed_rows(view, changed, layout, keys), len(changed), progress)
     written = store.write(rows, {keys.metadata: metadata.pack()})
     return Materialized(view.name, view.feature_version, entities, written, watermark)
+
+
+def _is_unchanged(history: FeatureHistory, last: ViewMetadata, layout: Layout, now: datetime) -> bool:
+    """Whether the last materialization was of this history, and none of its rows has become known since."""
+    materialized = instant_of(last.materialized)
+    if last.history != history.hash or last.layout_id != layout.id or now < materialized:
+        return False
+    later = pl.concat(history.scan_parts()).filter((materialized < _KNOWN_AT) & (now >= _KNOWN_AT))
+    return not later.select(pl.len()).collect().item()
+
+
+def _materialized_again(
+    view: FeatureView, history: FeatureHistory, last: ViewMetadata, store: OnlineStore, *, now: datetime
+) -> Materialized:
+    """The same history without a row that became known: only the instant of the materialization is new."""
+    keys = view_keys(history.project, view.name, view.feature_version)
+    store.write([], {keys.metadata: replace(last, materialized=micros(now)).pack()})
+    watermark = instant_of(last.watermark) if last.watermark else None
+    return Materialized(view.name, view.feature_version, last.rows, 0, watermark)
 
 
 def materialize_view(
