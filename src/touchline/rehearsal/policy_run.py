@@ -90,9 +90,10 @@ class PolicyRun:
         """Play the steps that are not finished, at most `limit` of them."""
         last = len(self.steps) if limit is None else min(len(self.steps), self._next_step + limit)
         for number in range(self._next_step, last):
-            began = time.perf_counter()
+            began, processor_began = time.perf_counter(), time.process_time()
             line = self._play(self.steps.at(number))
-            line |= {"seconds": time.perf_counter() - began, "megabytes": _megabytes()}
+            line |= {"seconds": time.perf_counter() - began, "processor_seconds": time.process_time() - processor_began}
+            line |= {"megabytes": _megabytes()}
             self._checkpoints.write(number, self.clock.now(), line, is_last=number + 1 == last)
             self._next_step = number + 1
             on_progress(f"{self.policy.name}: {self.steps.at(number):%Y-%m-%d} ({number + 1} of {len(self.steps)})")

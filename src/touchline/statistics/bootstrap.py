@@ -106,7 +106,8 @@ def _chained(lengths: CodeArray, starts: CodeArray, count: int) -> CodeArray:
     changes = np.zeros(len(ends) * count, dtype=np.int64)
     changes[(begins + np.arange(len(ends))[:, None] * count)[is_block]] = np.diff(constants, prepend=0)
     chosen = np.cumsum(changes).reshape(-1, count) + np.arange(count)
-    return np.subtract(chosen, count, out=chosen, where=chosen >= count)
+    np.subtract(chosen, count, out=chosen, where=chosen >= count)
+    return np.asarray(chosen)
 
 
 def studentize(
