@@ -16,7 +16,7 @@ from touchline.rehearsal.rehearse import Rehearsal, play_policy, read_result
 from touchline.rehearsal.report import build_report
 from touchline.rehearsal.scratch_home import last_finished_step
 
-MEASURED = {"seconds", "megabytes", "training_seconds"}
+MEASURED = {"seconds", "processor_seconds", "megabytes", "training_seconds"}
 
 
 def quiet(_: str) -> None:

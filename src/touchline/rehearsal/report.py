@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from touchline.errors import TooFewClusters
 from touchline.registry.runs.run_files import to_json
-from touchline.rehearsal.yardstick import Schedule, best_schedule
+from touchline.rehearsal.seasons import error_of_ratio, error_of_sum, season_name, season_of_steps, sums_by_season
+from touchline.rehearsal.yardstick import CrossFitted, Schedule, best_schedule, cross_fitted
 from touchline.statistics import paired_comparison
 
 if TYPE_CHECKING:
@@ -30,18 +31,27 @@ LEFT_OUT: Final = (
 )
 # An alarm was right if the model trained then had a lower loss than what was served in the steps after it.
 _ALARM_STEPS: Final = 26
-_STEPS_A_YEAR_DAYS: Final = 365.25
 _SEED: Final = 14
 
 
 @dataclass(frozen=True)
 class PolicyReport:
-    """One policy: its mean loss, its regret in the sum of losses, and what it did."""
+    """One policy: its mean loss, its regret in the sum of losses, and what it did.
+
+    An `_error` is a standard error from the differences between seasons, None where there is one season only. `gain`
+    is the sum of losses that `never` has more. The naive regret is that to the schedule whose realised loss is lowest.
+    """
 
     name: str
     loss: float
     regret: float
+    regret_error: float | None
     regret_of_never: float | None
+    regret_of_never_error: float | None
+    gain: float | None
+    gain_error: float | None
+    naive_regret: float
+    naive_regret_of_never: float | None
     seasons: Mapping[str, float]
     weekly_regret: tuple[float, ...]
     trainings: int
@@ -52,6 +62,7 @@ class PolicyReport:
     false_alarms: int
     training_seconds: float
     seconds: float
+    processor_seconds: float
     megabytes_first: float
     megabytes_last: float
     skew: float
@@ -68,10 +79,8 @@ def build_report(
     pool = _pool(results)
     scores = results[pool][1]
     trained = np.isfinite(np.diagonal(scores.models))
-    has_steps = len(scores.rows) > 0
-    yardstick = best_schedule(scores.models, list(trained), cost=cost) if has_steps else Schedule((), 0.0)
-    optimum = _optimum(scores, yardstick)
-    policies = [_policy(rehearsal, name, result, results, scores, optimum) for name, result in results.items()]
+    yardstick = _Yardstick.of(scores, list(trained), cost)
+    policies = [_policy(rehearsal, name, result, results, yardstick) for name, result in results.items()]
     rows = int(scores.rows.sum())
     document: dict[str, Any] = {
         "project": rehearsal.project,
@@ -83,9 +92,14 @@ def build_report(
         "predictions": rows,
         "score": score,
         "yardstick": {
-            "loss": yardstick.loss / max(rows, 1),
-            "retrainings": max(len(yardstick.steps) - 1, 0),
-            "at": [f"{rehearsal.steps.at(scores.first_step + step):%Y-%m-%d}" for step in yardstick.steps],
+            "loss": float(yardstick.fitted.losses.sum()) / max(rows, 1),
+            "retrainings": yardstick.fitted.retrainings,
+            "penalty": yardstick.fitted.penalty,
+            "at": [
+                f"{rehearsal.steps.at(scores.first_step + step):%Y-%m-%d}" for step in yardstick.fitted.schedule.steps
+            ],
+            "naive_loss": yardstick.naive.loss / max(rows, 1),
+            "naive_retrainings": max(len(yardstick.naive.steps) - 1, 0),
             "cost": cost,
             "models": int(trained.sum()),
             "models_of": pool,
@@ -99,7 +113,7 @@ def build_report(
 
 def report_hash(document: Mapping[str, Any]) -> str:
     """The SHA-256 of a report without times and memory."""
-    measured = {"training_seconds", "seconds", "megabytes_first", "megabytes_last"}
+    measured = {"training_seconds", "seconds", "processor_seconds", "megabytes_first", "megabytes_last"}
     policies = [{k: v for k, v in policy.items() if k not in measured} for policy in document["policies"]]
     lasting = {key: value for key, value in document.items() if key != "hash"}
     return sha256(to_json({**lasting, "policies": policies})).hexdigest()
@@ -110,40 +124,44 @@ def _pool(results: Mapping[str, Result]) -> str:
     return max(results, key=lambda name: int(np.isfinite(np.diagonal(results[name][1].models)).sum()))
 
 
-def _optimum(scores: PolicyScores, schedule: Schedule) -> Array:
-    """The losses of the best schedule by step."""
-    ends = [*schedule.steps[1:], len(scores.rows)]
-    parts = [scores.models[begin, begin:end] for begin, end in zip(schedule.steps, ends, strict=True)]
-    return np.concatenate(parts) if parts else np.zeros(0)
+@dataclass(frozen=True, eq=False)
+class _Yardstick:
+    """The models of the policy that trained the most, and the schedules that hindsight chooses among them."""
+
+    pool: PolicyScores
+    fitted: CrossFitted
+    naive: Schedule
+
+    @classmethod
+    def of(cls, pool: PolicyScores, trained: Sequence[bool], cost: float) -> _Yardstick:
+        if not len(pool.rows):
+            nothing = Schedule((), 0.0)
+            return cls(pool, CrossFitted(np.zeros(0), 0.0, 0.0, nothing), nothing)
+        fitted = cross_fitted(pool.folded_models, trained, cost=cost)
+        return cls(pool, fitted, best_schedule(pool.models, trained, cost=cost))
 
 
 def _policy(
-    rehearsal: Rehearsal,
-    name: str,
-    result: Result,
-    results: Mapping[str, Result],
-    pool: PolicyScores,
-    optimum: Array,
+    rehearsal: Rehearsal, name: str, result: Result, results: Mapping[str, Result], yardstick: _Yardstick
 ) -> PolicyReport:
     lines, scores = result
-    regret = float((scores.answers - optimum).sum())
-    never = float((results["never"][1].answers - optimum).sum()) if "never" in results else None
     alarms = _alarms(lines[scores.first_step :])
+    never = results["never"][1] if "never" in results else None
     return PolicyReport(
         name=name,
         loss=float(scores.answers.sum() / max(scores.rows.sum(), 1)),
-        regret=regret,
-        regret_of_never=regret / never if never else None,
+        **_regrets(season_of_steps(rehearsal.steps, scores.first_step, len(scores.rows)), scores, never, yardstick),
         seasons=_seasons(rehearsal, scores),
-        weekly_regret=tuple(np.cumsum(scores.answers - optimum).tolist()),
+        weekly_regret=tuple(np.cumsum(scores.answers - yardstick.fitted.losses).tolist()),
         trainings=sum(line["trained"] is not None for line in lines),
         failed_trainings=sum("failure" in line for line in lines),
         changes_of_production=_changes(lines),
         rollbacks=_rollbacks(lines),
         alarms=len(alarms),
-        false_alarms=sum(_is_false(step, scores, pool) for step in alarms),
+        false_alarms=sum(_is_false(step, scores, yardstick.pool) for step in alarms),
         training_seconds=sum(line.get("training_seconds", 0.0) for line in lines),
         seconds=sum(line["seconds"] for line in lines),
+        processor_seconds=sum(line["processor_seconds"] for line in lines),
         megabytes_first=lines[min(len(lines) - 1, scores.first_step + 5)]["megabytes"],
         megabytes_last=lines[-1]["megabytes"],
         skew=scores.skew,
@@ -151,22 +169,36 @@ def _policy(
     )
 
 
+def _regrets(
+    seasons: NDArray[np.int64], scores: PolicyScores, never: PolicyScores | None, yardstick: _Yardstick
+) -> dict[str, Any]:
+    """The regrets of a policy and its gain, with their standard errors."""
+    ours = sums_by_season(scores.answers - yardstick.fitted.losses, seasons)
+    naive = float(scores.answers.sum()) - yardstick.naive.loss
+    found: dict[str, Any] = {"regret": float(ours.sum()), "regret_error": error_of_sum(ours), "naive_regret": naive}
+    if never is None:
+        of_never = ("regret_of_never", "regret_of_never_error", "gain", "gain_error", "naive_regret_of_never")
+        return found | dict.fromkeys(of_never)
+    theirs = sums_by_season(never.answers - yardstick.fitted.losses, seasons)
+    naive_theirs = float(never.answers.sum()) - yardstick.naive.loss
+    return found | {
+        "regret_of_never": float(ours.sum() / theirs.sum()) if theirs.sum() > 0 else None,
+        "regret_of_never_error": error_of_ratio(ours, theirs) if theirs.sum() > 0 else None,
+        "gain": float((theirs - ours).sum()),
+        "gain_error": error_of_sum(theirs - ours),
+        "naive_regret_of_never": naive / naive_theirs if naive_theirs > 0 else None,
+    }
+
+
 def _seasons(rehearsal: Rehearsal, scores: PolicyScores) -> dict[str, float]:
     """The mean loss of each year, counted from the first step."""
-    first = rehearsal.steps.first
-    year_of = [
-        int((rehearsal.steps.at(scores.first_step + step) - first).days // _STEPS_A_YEAR_DAYS)
-        for step in range(len(scores.rows))
-    ]
-    seasons = {}
-    for year in sorted(set(year_of)):
-        mine = np.array(year_of) == year
-        if scores.rows[mine].sum():
-            start = first.year + year
-            seasons[f"{start}" if first.month == 1 else f"{start}/{(start + 1) % 100:02d}"] = float(
-                scores.answers[mine].sum() / scores.rows[mine].sum()
-            )
-    return seasons
+    season_of = season_of_steps(rehearsal.steps, scores.first_step, len(scores.rows))
+    sums, rows = (np.bincount(season_of, weights=values) for values in (scores.answers, scores.rows))
+    return {
+        season_name(rehearsal.steps, season): float(sums[season] / rows[season])
+        for season in range(len(rows))
+        if rows[season]
+    }
 
 
 def _changes(lines: Sequence[Mapping[str, Any]]) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
@@ -23,26 +25,44 @@ if TYPE_CHECKING:
     from touchline.registry import ModelVersion
 
 Array = NDArray[np.float64]
+FOLDS: Final = 8
+_FOLD_SEED: Final = 8
 
 
 @dataclass(frozen=True, eq=False)
 class PolicyScores:
-    """The losses of one policy. Steps are counted from the first one with a model in Production.
+    """The losses of one policy, by fold. Steps are counted from the first one with a model in Production.
 
-    `answers[w]` is the sum of the losses of the answers of step w, `rows[w]` their number. `models[i, w]` is the same
-    of the model trained at step i, NaN where none was or w < i. `unsettled` counts answers without a label at the end;
-    `skew` is the largest difference between a logged answer and what its model gives to the example afterwards.
+    `folded_answers[f, w]` is the sum of the losses of the answers of step w in fold f, `folded_rows[f, w]` their
+    number. `folded_models[f, i, w]` is the same of the model trained at step i, NaN where none was or w < i. Examples
+    of one cluster share a fold. `unsettled` counts answers without a label at the end; `skew` is the largest
+    difference between a logged answer and what its model gives to the example afterwards.
     """
 
     first_step: int
-    answers: Array
-    rows: NDArray[np.int64]
-    models: Array
+    folded_answers: Array
+    folded_rows: NDArray[np.int64]
+    folded_models: Array
     unsettled: int
     skew: float
 
+    @cached_property
+    def answers(self) -> Array:
+        """The sum of the losses of each step's answers."""
+        return np.asarray(self.folded_answers.sum(axis=0))
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """The number of each step's answers."""
+        return np.asarray(self.folded_rows.sum(axis=0))
+
+    @cached_property
+    def models(self) -> Array:
+        """The sum of the losses that the model of each step has in each later step."""
+        return np.asarray(self.folded_models.sum(axis=0))
+
     def write(self, path: Path) -> None:
-        fields = {name: np.asarray(value) for name, value in vars(self).items()}
+        fields = {field.name: np.asarray(getattr(self, field.name)) for field in dataclasses.fields(self)}
         with path.open("wb") as file:
             np.savez(file, allow_pickle=False, **fields)
 
@@ -51,9 +71,9 @@ class PolicyScores:
         with np.load(path, allow_pickle=False) as found:
             return cls(
                 int(found["first_step"]),
-                found["answers"],
-                found["rows"],
-                found["models"],
+                found["folded_answers"],
+                found["folded_rows"],
+                found["folded_models"],
                 int(found["unsettled"]),
                 float(found["skew"]),
             )
@@ -71,24 +91,42 @@ def score_run(context: PipelineContext, lines: Sequence[dict[str, Any]]) -> Poli
     settled = answers.at(is_settled)
     losses = loss_rows(score, _coded(context, labels[settled.places]), settled.outputs)
     count = len(lines)
-    models = np.full((count, count), np.nan)
+    cells = fold_of_examples(frame)[settled.places] * count + settled.steps
+    models = np.full((FOLDS, count, count), np.nan)
     picked, skew = frame[settled.places], 0.0
     for step, version in _trained_versions(context, lines):
         later = settled.steps >= step
         predictions = _predict(context, version, picked.filter(pl.Series(later)))
         found = loss_rows(score, _coded(context, labels[settled.places[later]]), predictions)
-        models[step, step:] = np.bincount(settled.steps[later] - step, weights=found, minlength=count - step)
+        models[:, step, step:] = _by_cell(cells[later], found, count)[:, step:]
         own = settled.versions[later] == version.version
         if own.any():
             skew = max(skew, float(np.abs(predictions[own] - settled.outputs[later][own]).max()))
     return PolicyScores(
         first,
-        np.bincount(settled.steps, weights=losses, minlength=count).astype(np.float64),
-        np.bincount(settled.steps, minlength=count).astype(np.int64),
+        _by_cell(cells, losses, count),
+        _by_cell(cells, np.ones(len(cells)), count).astype(np.int64),
         models,
         int((~is_settled).sum()),
         skew,
     )
+
+
+def fold_of_examples(frame: pl.DataFrame) -> NDArray[np.int64]:
+    """The fold of each example: of so many clusters that follow one another in time, each goes to another fold."""
+    names = frame["cluster"].cast(pl.String).fill_null(frame["example_id"].cast(pl.String))
+    clusters = pl.DataFrame({"name": names, "cutoff": frame["cutoff"]}).group_by("name").agg(pl.col("cutoff").min())
+    in_time = clusters.sort("cutoff", "name")["name"]
+    random = np.random.default_rng(_FOLD_SEED)
+    rounds = -(-len(in_time) // FOLDS)
+    folds = random.permuted(np.tile(np.arange(FOLDS), (rounds, 1)), axis=1).reshape(-1)
+    numbered = pl.DataFrame({"name": in_time, "fold": folds[: len(in_time)]})
+    return pl.DataFrame({"name": names}).join(numbered, on="name", how="left", maintain_order="left")["fold"].to_numpy()
+
+
+def _by_cell(cells: NDArray[np.int64], values: Array, count: int) -> Array:
+    """The sums by fold and step."""
+    return np.bincount(cells, weights=values, minlength=FOLDS * count).astype(np.float64).reshape(FOLDS, count)
 
 
 @dataclass(frozen=True, eq=False)

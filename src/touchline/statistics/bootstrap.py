@@ -83,8 +83,8 @@ def _stationary_parts(rng: np.random.Generator, resamples: int, count: int, bloc
         raise InvalidSample("A bootstrap", drawn, "0 resamples or more, 1 cluster or more, a block length above 0")
     few = max(1, _CACHED_SIZE // count)
     if block_length <= 1.0:
-        chosen = rng.integers(0, count, (resamples, count))
-        yield from (chosen[at : at + few] for at in range(0, resamples, few))
+        clusters = rng.integers(0, count, (resamples, count))
+        yield from (clusters[at : at + few] for at in range(0, resamples, few))
         return
     blocks = count / block_length
     lengths = rng.geometric(1 / block_length, (resamples, ceil(blocks + 8 * sqrt(blocks) + 12)))
@@ -105,9 +105,9 @@ def _chained(lengths: CodeArray, starts: CodeArray, count: int) -> CodeArray:
     constants = (starts[:, :used] - begins)[is_block]
     changes = np.zeros(len(ends) * count, dtype=np.int64)
     changes[(begins + np.arange(len(ends))[:, None] * count)[is_block]] = np.diff(constants, prepend=0)
-    chosen = np.cumsum(changes).reshape(-1, count) + np.arange(count)
-    np.subtract(chosen, count, out=chosen, where=chosen >= count)
-    return np.asarray(chosen)
+    clusters = np.cumsum(changes).reshape(-1, count) + np.arange(count)
+    np.subtract(clusters, count, out=clusters, where=clusters >= count)
+    return np.asarray(clusters)
 
 
 def studentize(
@@ -174,11 +174,11 @@ def _resampled_errors(
     rng: np.random.Generator, errors: FloatArray, shares: FloatArray, block: float, width: int, resamples: int
 ) -> FloatArray:
     parts = _stationary_parts(rng, resamples, len(errors), block)
-    return np.concatenate([_studentized(errors, shares, chosen, width) for chosen in parts])
+    return np.concatenate([_studentized(errors, shares, clusters, width) for clusters in parts])
 
 
-def _studentized(errors: FloatArray, shares: FloatArray, chosen: CodeArray, width: int) -> FloatArray:
-    drawn, weights = errors[chosen], shares[chosen]
+def _studentized(errors: FloatArray, shares: FloatArray, clusters: CodeArray, width: int) -> FloatArray:
+    drawn, weights = errors[clusters], shares[clusters]
     means = drawn.sum(axis=1) / weights.sum(axis=1)
     spread = _robust_error(drawn - means[:, None] * weights, width)
     with np.errstate(divide="ignore", invalid="ignore"):

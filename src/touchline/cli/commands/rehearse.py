@@ -96,13 +96,14 @@ def _write(document: dict[str, Any], folder: Path) -> Path:
 
 def _print(document: dict[str, Any], folder: Path) -> None:
     best = document["yardstick"]
-    names = ("name", "loss", "regret", "regret_of_never", "trainings", "changes_of_production", "rollbacks")
+    names = ("name", "loss", "gain", "regret", "regret_of_never", "trainings", "changes_of_production", "rollbacks")
     rows = [
         [*map(one.get, names), f"{one['alarms']} ({one['false_alarms']} false)", f"{one['seconds']:.0f} s"]
         for one in document["policies"]
     ]
-    rows.append(["best in hindsight", best["loss"], 0.0, 0.0, best["retrainings"] + 1, None, None, None, None])
-    heads = ["policy", document["score"], "regret", "of never's", "trainings", "changes", "rollbacks", "alarms", "time"]
+    rows.append(["best in hindsight", best["loss"], None, 0.0, 0.0, best["retrainings"] + 1, *[None] * 4])
+    heads = ["policy", document["score"], "gain", "regret", "of never's", "trainings", "changes", "rollbacks"]
+    heads += ["alarms", "time"]
     print_table(f"{document['predictions']:,} predictions in {document['steps']} steps", heads, rows)
     typer.echo(document["recommendation"])
     typer.echo(f"report: {folder / 'report.html'}")
