@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from tests.cli.conftest import Cli, a_shop
 from tests.test_loop import Shop, until
 from touchline.automation import PipelineRuns, RunRequest
+from touchline.automation.run_records import MOST_ATTEMPTS
 from touchline.clock import SystemClock
 from touchline.errors import InvalidInstant, InvalidSetting, ReasonMissing
 from touchline.predictions import OpenExampleRecords, PredictionRecords
@@ -132,6 +133,23 @@ def test_a_run_whose_process_is_killed_is_taken_over_and_done_once(shop: Shop) -
     assert [(one["version"], one["stage"]) for one in models] == [(1, "Production")]
 
 
+def test_an_orderly_end_gives_the_lease_back_and_counts_as_no_death(shop: Shop) -> None:
+    shop.run("schedule", "backfill", "retrain", "--from", "2024-05-20", "--until", "2024-05-26", "-p", "shop")
+    for attempt in range(1, MOST_ATTEMPTS + 2):
+        with a_scheduler(shop) as scheduler:
+            until(lambda attempt=attempt: runs_of(shop)[0].attempts == attempt and runs_of(shop)[0].detail)
+            scheduler.terminate()
+            scheduler.wait(timeout=60)
+        database = shop.database()
+        assert _holder(database) is None
+        database.close()
+    [run] = runs_of(shop)
+    assert (run.status, run.counted_attempts) == ("running", 0)
+    shop.run("retrain", "--due", "-p", "shop")
+    [run] = runs_of(shop)
+    assert (run.status, run.attempts, run.counted_attempts) == ("done", MOST_ATTEMPTS + 2, 1)
+
+
 def test_a_run_that_outgrows_its_time_limit_is_ended_with_that_reason(shop: Shop) -> None:
     declare(shop.place, "retrain=Retrain(time_limit=timedelta(seconds=1)),", "Retrain")
     shop.run("schedule", "backfill", "retrain", "--from", "2024-05-20", "--until", "2024-05-26", "-p", "shop")
@@ -201,8 +219,10 @@ def test_the_day_is_done_but_for_what_needs_a_server(tmp_path: Path) -> None:
         assert "0 open examples predicted" in cli.run("daily")  # nothing is in Production yet
         cli.run("train")
         printed = cli.run("daily", code=1)
-    assert "open examples were not predicted" in printed
-    assert "visits:" in printed
+        assert "open examples were not predicted" in printed
+        assert "visits:" in printed
+        (incident,) = [one for one in cli.json("alerts", "list") if one["cause"] == "daily_failed"]
+        assert "open examples were not predicted" in cli.run("alerts", "show", incident["id"])
 
 
 def test_an_instant_that_cannot_be_read_is_answered_with_the_form(cli: Cli) -> None:

@@ -36,6 +36,7 @@ SIGNALS: Final[dict[str, Signal]] = {
     "stale_data": Signal("stale data", "state"),
     "stale_features": Signal("stale features", "state"),
     "training_failed": Signal("training failed", "state"),
+    "daily_failed": Signal("day's work failed", "state"),
     "data_damage": Signal("damaged data", "state", "critical"),
     "error_rate": Signal("error rate", "share", "critical"),
     "feature_missing": Signal("missing features", "share"),

@@ -116,7 +116,7 @@ DEFAULT_RULES: Final = tuple(
         Rule,
         (
             *("loss", "skew", "data_damage", "error_rate > 5 %"),
-            *("stale_data", "stale_features", "training_failed", "rollback"),
+            *("stale_data", "stale_features", "training_failed", "daily_failed", "rollback"),
             *("rollout_stopped", "rollout_incident"),
         ),
     )

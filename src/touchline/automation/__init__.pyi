@@ -41,6 +41,7 @@ from touchline.automation.run_records import Run as Run
 from touchline.automation.run_records import RunRecord as RunRecord
 from touchline.automation.run_records import RunRequest as RunRequest
 from touchline.automation.run_records import RunStep as RunStep
+from touchline.automation.run_records import note_interruption as note_interruption
 from touchline.automation.schedule.decide import backfill as backfill
 from touchline.automation.schedule.decide import decide_due as decide_due
 from touchline.automation.schedule.decide import next_run as next_run

@@ -11,14 +11,13 @@ from touchline.alerts import (
     Observation,
     prune_alerts,
     renew_incidents,
-    report_event,
     report_journal,
     report_rollouts,
     report_state,
     report_states,
 )
 from touchline.automation.loss_observations import loss_observations
-from touchline.automation.run_records import PipelineRuns, Run
+from touchline.automation.run_alerts import report_daily_work, report_trainings
 from touchline.errors import TouchlineError, failure_in_words
 from touchline.features import read_skew_proof
 from touchline.features.vectors.served_view import view_keys
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 # A view that is refreshed half as often as declared, or past half its time to live, is stale.
 _LATE: Final = 2
 _OLD_SHARE: Final = 0.5
-_NEWS: Final = timedelta(days=1)
 
 
 def alerting_of(project: Project, stores: Stores) -> Alerting:
@@ -53,7 +51,8 @@ def check_alerts(project: Project, stores: Stores) -> tuple[str, ...]:
     """
     alerting = alerting_of(project, stores)
     checks: dict[str, Callable[[], object]] = {
-        "trainings": lambda: _report_trainings(alerting, stores),
+        "trainings": lambda: report_trainings(alerting, stores),
+        "the day's work": lambda: report_daily_work(alerting, stores),
         "the journal": lambda: report_journal(alerting, stores.journal.history(project.name)),
         "rollouts": lambda: report_rollouts(alerting, RolloutRecords(stores.database, project.name).read(limit=3)),
         "drift": lambda: _report_drift(alerting),
@@ -90,48 +89,6 @@ def report_damage(project: Project, stores: Stores, damages: Sequence[Damage]) -
         for damage in damages
     ]
     report_states(alerting_of(project, stores), "data_damage", observations)
-
-
-def _report_trainings(alerting: Alerting, stores: Stores) -> None:
-    news_from = stores.clock.wall() - _NEWS
-    runs = PipelineRuns(stores.database, alerting.project).finished_since(news_from)
-    for run in runs:
-        if run.status != "failed" and run.ended_at > news_from:
-            report_event(alerting, _training_done(alerting.project, run))
-    if not runs:
-        return
-    newest = runs[-1]
-    if newest.status != "failed":
-        report_state(alerting, Observation.well("training_failed"))
-        return
-    production = stores.journal.state(alerting.project).production
-    stays = "nothing is in Production" if production is None else f"Production stays at version {production}"
-    report_state(
-        alerting,
-        Observation(
-            "training_failed",
-            is_wrong=True,
-            happened=f"the training started by {newest.trigger!r} failed: {newest.failure}",
-            since=newest.ended_at,
-            certainty=f"recorded: run {newest.id}",
-            cost=f"no newer model; {stays}",
-            next_command=f"touchline train -p {alerting.project}",
-        ),
-    )
-
-
-def _training_done(project: str, run: Run) -> Observation:
-    result = "its version passed the gates" if run.status == "done" else "a gate refused its version"
-    return Observation(
-        "training_done",
-        subject=run.trigger,
-        happened=f"the training started by {run.trigger!r} is done: {result}",
-        since=run.ended_at,
-        certainty=f"recorded: run {run.id}",
-        cost="none",
-        next_command=f"touchline models list -p {project}",
-        cause=f"run:{run.id}",
-    )
 
 
 def _report_loss(alerting: Alerting) -> None:

@@ -127,6 +127,13 @@ def carried_out(context: PipelineContext, run: Run, lease: Lease) -> Iterator[Ru
         yield record
     except LeaseLost:
         raise  # another process goes on with the run
+    except SystemExit:  # SIGTERM
+        record.interrupt()
+        raise
+    except KeyboardInterrupt:
+        with suppress(LeaseLost):
+            record.finish("stopped", {"error": "a person stopped it (Ctrl-C)"})
+        raise
     except BaseException as error:
         with suppress(LeaseLost):
             record.finish("failed", {"error": f"{type(error).__name__}: {error}"})
@@ -151,8 +158,8 @@ def _stop_if_hopeless(context: PipelineContext, run: Run) -> None:
     if run.code_hash is not None and run.code_hash != context.loaded.code_hash:
         status: Status = "stopped"
         reason = "the project's code changed since it began, and a run goes on only under the code that began it"
-    elif run.attempts >= MOST_ATTEMPTS:
-        status, reason = "failed", f"its process died {run.attempts} times without a word (killed, or out of memory)"
+    elif (died := run.counted_attempts) >= MOST_ATTEMPTS:
+        status, reason = "failed", f"its process died {died} times without a word (killed, or out of memory)"
     else:
         return
     _runs(context).end(run.id, status, reason, clock=context.clock)

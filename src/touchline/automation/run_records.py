@@ -7,9 +7,9 @@ sleeps through its lease and wakes changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -22,14 +22,17 @@ from touchline.storage.tables import pipeline_runs, pipeline_steps
 from touchline.storage.ulids import ulid_at
 
 Status = Literal["queued", "running", "done", "refused", "failed", "stopped"]
-WAITING: Final = ("queued", "running")
+WAITING: Final[tuple[Status, ...]] = ("queued", "running")
 MOST_ATTEMPTS: Final = 3
 _RUNS, _STEPS = pipeline_runs.c, pipeline_steps.c
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A run that is asked for. Two requests with one `key` are one run; without a key each is its own."""
+    """A run that is asked for. Two requests with one `key` are one run; without a key each is its own.
+
+    `fork` names a run and a step: the new run takes over what that run found in the steps before.
+    """
 
     job: str = "retrain"
     trigger: str = "manual"
@@ -37,6 +40,13 @@ class RunRequest:
     reason: str = ""
     key: str | None = None
     is_forced: bool = False
+    fork: tuple[str, str] | None = None
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """What a new run of this request knows of itself."""
+        forced = {"is_forced": True} if self.is_forced else {}
+        return forced | ({"fork": {"run": self.fork[0], "step": self.fork[1]}} if self.fork else {})
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,17 @@ class Run:
     @property
     def failure(self) -> str | None:
         return self.detail.get("error")
+
+    @property
+    def counted_attempts(self) -> int:
+        """The attempts whose process was not ended in order."""
+        return self.attempts - len(self.detail.get("interrupted", []))
+
+    @property
+    def fork(self) -> tuple[str, str] | None:
+        """The run whose earlier steps it takes over, and the first step that it does itself."""
+        origin: dict[str, str] | None = self.detail.get("fork")
+        return None if origin is None else (origin["run"], origin["step"])
 
     @property
     def is_forced(self) -> bool:
@@ -122,7 +143,7 @@ class PipelineRuns:
             "project_time": clock.now(),
             "status": "queued",
             "attempts": 0,
-            "detail": {"is_forced": True} if request.is_forced else {},
+            "detail": request.detail,
         }
         connection.execute(sa.insert(pipeline_runs).values(row))
         return run_id
@@ -138,9 +159,14 @@ class PipelineRuns:
         """The newest runs first, of one job or of all."""
         return self._read(_RUNS.id.desc(), where=None if job is None else _RUNS.job == job, limit=limit)
 
-    def waiting(self) -> list[Run]:
+    def waiting(
+        self, limit: int | None = None, *, job: str | None = None, statuses: Sequence[Status] = WAITING
+    ) -> list[Run]:
         """The runs that are not ended, those that have begun first, then in the order of their requests."""
-        return self._read(_RUNS.status.desc(), _RUNS.id, where=_RUNS.status.in_(WAITING))
+        where = _RUNS.status.in_(statuses)
+        return self._read(
+            _RUNS.status.desc(), _RUNS.id, where=where if job is None else where & (_RUNS.job == job), limit=limit
+        )
 
     def steps(self, run_id: str) -> list[RunStep]:
         """The steps of a run by attempt, in the order in which they began."""
@@ -174,11 +200,14 @@ class PipelineRuns:
                 return declared
         return None
 
-    def finished_since(self, instant: datetime) -> list[Run]:
-        """The trainings that ended after an instant of wall time and the newest one before, in the order of ids."""
-        trained = (_RUNS.job == "retrain") & _RUNS.finished_at.is_not(None)
-        later = self._read(_RUNS.id, where=trained & (_RUNS.finished_at > instant))
-        return [*self._read(_RUNS.id.desc(), where=trained & (_RUNS.finished_at <= instant), limit=1), *later]
+    def finished_since(self, instant: datetime, *, job: str = "retrain") -> list[Run]:
+        """The runs of a job that ended after an instant of wall time and the newest one before, in the order of ids.
+
+        Those that were stopped are left out: they neither failed nor did their work.
+        """
+        ended = (_RUNS.job == job) & _RUNS.finished_at.is_not(None) & (_RUNS.status != "stopped")
+        later = self._read(_RUNS.id, where=ended & (_RUNS.finished_at > instant))
+        return [*self._read(_RUNS.id.desc(), where=ended & (_RUNS.finished_at <= instant), limit=1), *later]
 
     def counts(self) -> dict[str, int]:
         """The number of runs by status."""
@@ -214,6 +243,22 @@ class PipelineRuns:
             return [Run(**row) for row in connection.execute(query).mappings()]
 
 
+def note_interruption(database: Database, run: Run) -> bool:
+    """Note that the process of a run's attempt was ended in order, so that it is no death; False where another began.
+
+    The run waits for whoever goes on with it.
+    """
+    earlier = run.detail.get("interrupted", [])
+    detail = {**run.detail, "interrupted": sorted({*earlier, run.attempts})}
+    attempt = (_RUNS.id == run.id) & (_RUNS.attempts == run.attempts) & (_RUNS.status == "running")
+    of_steps = (_STEPS.run_id == run.id) & (_STEPS.attempt == run.attempts) & (_STEPS.status == "running")
+    with database.begin() as connection:
+        is_current = connection.execute(sa.update(pipeline_runs).where(attempt).values(detail=detail)).rowcount == 1
+        if is_current:
+            connection.execute(sa.update(pipeline_steps).where(of_steps).values(status="stopped"))
+    return is_current
+
+
 class RunRecord:
     """Writes one attempt of a pipeline run: each step is a row when it starts, updated when it ends."""
 
@@ -239,7 +284,7 @@ class RunRecord:
             connection.execute(sa.insert(pipeline_steps).values(**step, status="running", output={}))
         try:
             yield output
-        except LeaseLost:
+        except (LeaseLost, SystemExit):
             raise
         except BaseException as error:
             self._end_step(name, "failed", {**output, "error": f"{type(error).__name__}: {error}"})
@@ -255,6 +300,10 @@ class RunRecord:
         """Record the end of the run, and add to its detail."""
         self._detail |= detail
         self._update(finished_at=self._clock.wall(), status=status, detail=dict(self._detail))
+
+    def interrupt(self) -> None:
+        """Leave the run to whoever goes on with it: this process is ended in order."""
+        note_interruption(self._database, replace(self.run, detail=self._detail))
 
     def _update(self, **values: Any) -> None:
         with self._database.begin() as connection:

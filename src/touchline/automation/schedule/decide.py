@@ -51,11 +51,11 @@ def next_run(project: str, stores: Stores) -> Run | None:
     holder = lease_holder(stores.database, pipeline_lease_name(project), now=stores.clock.wall())
     if holder is not None:
         return None
-    return next(iter(PipelineRuns(stores.database, project).waiting()), None)
+    return next(iter(PipelineRuns(stores.database, project).waiting(1)), None)
 
 
 def _without_second_run(due: Due, runs: PipelineRuns) -> Due:
-    waiting = [run for run in runs.waiting() if run.job == due.job and run.status == "queued"]
-    if not due.is_run or not waiting:
+    queued = runs.waiting(1, job=due.job, statuses=["queued"]) if due.is_run else []
+    if not queued:
         return due
-    return replace(due, is_run=False, reason=f"{due.reason}; run {waiting[0].id} waits already")
+    return replace(due, is_run=False, reason=f"{due.reason}; run {queued[0].id} waits already")

@@ -21,7 +21,7 @@ from touchline.cli.opening import (
 )
 from touchline.cli.output import print_json, print_table, progress
 from touchline.cli.processes.alerting import alerts_after
-from touchline.cli.processes.scheduling import Scheduling, predict_open, work_on
+from touchline.cli.processes.scheduling import Scheduling, ended_in_order, predict_open, work_on
 from touchline.contracts.instants import parse_instant_or_day
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def daily(project: ProjectOption = None, *, as_json: JsonOption = False) -> None
     Example: touchline daily -p football
     """
     opened = open_project(project)
-    with progress(opened.name, quiet=as_json) as on_progress, alerts_after(opened):
+    with progress(opened.name, quiet=as_json) as on_progress, alerts_after(opened), ended_in_order():
         context = pipeline_context(opened, on_progress)
         report = automation.run_daily(context, predict_open(opened), trigger="manual", actor=actor())
     if as_json:
@@ -168,7 +168,7 @@ def work(
     Example: touchline schedule work 01JD9Z0V8RQ6W3M4T7K2X5B1NC -p football
     """
     opened = open_project(project)
-    with alerts_after(opened):
+    with alerts_after(opened), ended_in_order():
         context = pipeline_context(opened, lambda message: typer.echo(f"{run_id} {message}"))
         report = work_on(opened, context, run_id, actor="scheduler")
     refusal = getattr(report, "refusal", None)

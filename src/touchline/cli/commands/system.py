@@ -16,6 +16,7 @@ from touchline.cli.processes import doctor as installation
 from touchline.cli.processes import supervisor
 from touchline.cli.processes.alerting import alerts_after
 from touchline.cli.processes.ports import require_free
+from touchline.cli.processes.scheduling import ended_in_order
 from touchline.cli.processes.up import bring_up, mlflow_process
 from touchline.cli.summary import print_summary, summarize
 from touchline.errors import without_passwords
@@ -48,7 +49,7 @@ def up(
         if train or not _has_production(one):
             with progress(one.name) as on_progress:
                 context = pipeline_context(one, on_progress)
-                with alerts_after(one):
+                with alerts_after(one), ended_in_order():
                     report = automation.run_pipeline(context, trigger="up", actor=actor())
             refusals += [report.refusal] if report.refusal else []
     answering = [one.name for one in opened if _has_production(one)]

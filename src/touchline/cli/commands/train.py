@@ -12,6 +12,7 @@ from touchline import automation, errors, registry
 from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, actor, open_project, pipeline_context
 from touchline.cli.output import print_json, print_table, progress
 from touchline.cli.processes.alerting import alerts_after
+from touchline.cli.processes.scheduling import ended_in_order
 
 if TYPE_CHECKING:
     from touchline.automation import PipelineReport
@@ -143,7 +144,7 @@ def _run(project: str | None, *, trigger: str, is_forced: bool, as_json: bool) -
     opened = open_project(project)
     with progress(opened.name, quiet=as_json) as on_progress:
         context = pipeline_context(opened, on_progress)
-        with alerts_after(opened):
+        with alerts_after(opened), ended_in_order():
             report = _after_others(
                 lambda: automation.run_pipeline(context, trigger=trigger, actor=actor(), is_forced=is_forced),
                 on_progress,
@@ -177,7 +178,7 @@ def _run_due(opened: OpenedProject, *, as_json: bool) -> None:
             typer.echo(f"{opened.name}: nothing to do")
     refusals = []
     for run in runs:
-        with progress(opened.name, quiet=as_json) as on_progress, alerts_after(opened):
+        with progress(opened.name, quiet=as_json) as on_progress, alerts_after(opened), ended_in_order():
             context = pipeline_context(opened, on_progress)
             report = automation.resume_pipeline(context, run.id, actor=actor())
         if report is not None:

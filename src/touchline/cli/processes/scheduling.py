@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -50,6 +51,19 @@ def predict_open(opened: OpenedProject) -> Callable[[Sequence[OpenExample]], int
         return answered
 
     return predict
+
+
+@contextmanager
+def ended_in_order() -> Iterator[None]:
+    """Let SIGTERM end the block as an exception, so that a run gives its lease back and waits for whoever goes on.
+
+    Without it a process that is ended counts as one that died.
+    """
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def work_on(opened: OpenedProject, context: automation.PipelineContext, run_id: str, *, actor: str) -> Any:
@@ -123,6 +137,8 @@ class _RunProcess:
         try:
             while process.poll() is None:
                 if stop.is_set():
+                    _end(process)
+                    self._note_interruption()
                     return "the scheduler ends; another goes on with it"
                 if (reason := self._outgrown(process.pid, time.monotonic() - began)) is not None:
                     self._give_up(process, reason)
@@ -143,6 +159,13 @@ class _RunProcess:
         """Whether the run still waits, and nobody works on it."""
         waiting = automation.next_run(self._opened.name, self._opened.stores)
         return waiting is not None and waiting.id == self._run.id
+
+    def _note_interruption(self) -> None:
+        """Where the process was too busy to note it itself. One that died before is not noted as ended in order."""
+        database = self._opened.stores.database
+        run = automation.PipelineRuns(database, self._opened.name).find(self._run.id)
+        if run.attempts == self._run.attempts + 1:
+            automation.note_interruption(database, run)
 
     def _outgrown(self, pid: int, seconds: float) -> str | None:
         limit = self._policy.time_limit

@@ -27,6 +27,7 @@ pipeline_runs = Table(
     text("code_hash", null=True),
     document("detail"),
     Index(None, "project", "requested_at"),
+    Index(None, "project", "status", "id"),
     Index(None, "project", "request_key", unique=True),
 )
 """Runs that were asked for. `request_key` is unique: what asks twice with one key finds one run. `token` is the fencing

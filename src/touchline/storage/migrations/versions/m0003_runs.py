@@ -49,6 +49,7 @@ def _runs() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_pipeline_runs"),
     )
     op.create_index("ix_pipeline_runs_project_requested_at", "pipeline_runs", ["project", "requested_at"])
+    op.create_index("ix_pipeline_runs_project_status_id", "pipeline_runs", ["project", "status", "id"])
     op.create_index("ix_pipeline_runs_project_request_key", "pipeline_runs", ["project", "request_key"], unique=True)
     op.create_table(
         "pipeline_steps",
