@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from benchmarks.prove_automation import prove
+from benchmarks.prove_automation import Size, prove
 
 pytestmark = pytest.mark.services
 
 
 def test_on_sqlite(tmp_path: Path) -> None:
-    assert prove(f"sqlite:///{tmp_path / 'touchline.db'}", "SQLite", ticks=100, schedulers=3, kills=6)
+    assert prove(f"sqlite:///{tmp_path / 'touchline.db'}", "SQLite", Size(ticks=100, kills=6))
 
 
 def test_on_postgresql(postgres_url: str) -> None:
-    assert prove(postgres_url, "PostgreSQL", ticks=100, schedulers=3, kills=6)
+    assert prove(postgres_url, "PostgreSQL", Size(ticks=100, kills=6))
