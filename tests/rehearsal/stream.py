@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from touchline import Contract, Gate, Project, Retrain, Source, Training, classification, examples
+from touchline import Contract, Gate, Project, Retrain, Source, Training, Tune, classification, examples
 from touchline.ingest import CsvFiles
 
 
@@ -56,11 +56,12 @@ project = Project(
 """
 
 
-def write_project(place: Path) -> LoadedProject:
+def write_project(place: Path, tune: str = "") -> LoadedProject:
     """The project of the stream in a folder."""
     folder = place / "projects" / "stream"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "project.py").write_text(PROJECT)
+    text = PROJECT.replace("blend=False", f"blend=False, tune={tune}") if tune else PROJECT
+    (folder / "project.py").write_text(text)
     return load_project(folder, base=place)
 
 
@@ -84,8 +85,10 @@ def stream(*, days: int = 160, a_day: int = 10) -> pl.DataFrame:
     )
 
 
-def a_run(place: Path, policy: str, *, rows: pl.DataFrame | None = None, steps: Steps = STEPS) -> PolicyRun:
-    """A policy's run over the stream, in a folder of its own."""
-    loaded = write_project(place)
+def a_run(
+    place: Path, policy: str, *, rows: pl.DataFrame | None = None, steps: Steps = STEPS, tune: str = ""
+) -> PolicyRun:
+    """A policy's run over the stream, in a folder of its own; `tune` is written into the declared training."""
+    loaded = write_project(place, tune)
     histories = {"events": stream() if rows is None else rows}
     return PolicyRun(loaded, histories, find_policies([policy], loaded.project)[0], steps, place / "home" / policy)

@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from touchline.automation import steps
+from touchline.automation.kept_settings import search_record, with_kept_settings
 from touchline.automation.plan import require_sound
 from touchline.automation.promotion import Promotion, promote_version
 from touchline.automation.released_views import RenewedView, renew_released_views
@@ -182,6 +183,7 @@ def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: 
         training_set = steps.assemble_training_set(context, examples, snapshots=snapshots, histories=histories)
         excluded = {"excluded": dict(training_set.excluded)} if training_set.excluded else {}
         output |= {"hash": training_set.hash, "rows": training_set.frame.height, **excluded}
+    context = with_kept_settings(context, _runs(context))
     with record.step("train") as output:
         version, is_new = _version(context, record, training_set, actor=actor, is_forced=is_forced)
         output |= {"version": version.version, "is_new": is_new}
@@ -222,7 +224,7 @@ def _version(
     project, key = context.project, training_key(context.loaded, training_set.hash, library_versions())
     earlier = None if is_forced else PipelineRuns(context.stores.database, project.name).version_of(key)
     if earlier is None:
-        recorded = _train(context, training_set, actor=actor)
+        recorded = _train(context, record, training_set, actor=actor)
         version, is_new = recorded.version, recorded.is_new
     else:
         version, is_new = read_version(context.stores, project.name, earlier), False
@@ -231,8 +233,10 @@ def _version(
     return version, is_new
 
 
-def _train(context: PipelineContext, training_set: TrainingSet, *, actor: str) -> Recorded:
+def _train(context: PipelineContext, record: RunRecord, training_set: TrainingSet, *, actor: str) -> Recorded:
     result = steps.train_candidates(context, training_set)
+    if search := search_record(context.project.training, result):
+        record.note(search)
     context.on_progress("record the version in MLflow")
     project = context.project
     trained = Trained(

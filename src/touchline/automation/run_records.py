@@ -222,6 +222,11 @@ class PipelineRuns:
                 return int(run.detail["version"])
         return None
 
+    def last_search(self, declared: str) -> dict[str, Any] | None:
+        """The newest search of settings under this declared training that a run has noted."""
+        newest = self._read(_RUNS.id.desc(), where=_RUNS.detail["search"]["declared"].as_string() == declared, limit=1)
+        return dict(newest[0].detail["search"]) if newest else None
+
     def _require_only(self, connection: sa.Connection, request: RunRequest) -> None:
         of_job = (_RUNS.project == self._project) & (_RUNS.job == request.job) & _RUNS.status.in_(WAITING)
         query = sa.select(_RUNS.id, _RUNS.status, _RUNS.request_key).where(of_job).limit(1)

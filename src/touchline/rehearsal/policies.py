@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from pydantic import ValidationError
+
 from touchline.errors import RehearsalRefused, nearest
 from touchline.project import Retrain
+from touchline.training import Tune
 
 if TYPE_CHECKING:
     from touchline.project import Project
@@ -34,6 +37,20 @@ class Policy:
     name: str
     retrain: Retrain
     decisions: Decisions
+
+
+def searched_every(project: Project, period: str | None) -> Project:
+    """The project with this `Tune.every`; None leaves the declared one.
+
+    Raises `RehearsalRefused` for a text that is no length of time.
+    """
+    if period is None:
+        return project
+    try:
+        tune = Tune(**{**project.training.tune.model_dump(), "every": period})
+    except ValidationError as wrong:
+        raise RehearsalRefused(project.name, f"--search-every: {wrong.errors()[0]['msg']}") from wrong
+    return project.model_copy(update={"training": project.training.model_copy(update={"tune": tune})})
 
 
 def find_policies(names: Sequence[str], project: Project) -> tuple[Policy, ...]:

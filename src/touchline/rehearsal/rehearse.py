@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +23,7 @@ import polars as pl
 from touchline.automation.steps import ingest_all
 from touchline.errors import RehearsalRefused
 from touchline.project import load_project
-from touchline.rehearsal.policies import Policy, find_policies
+from touchline.rehearsal.policies import Policy, find_policies, searched_every
 from touchline.rehearsal.policy_run import PolicyRun, Steps
 from touchline.rehearsal.scores import PolicyScores, score_run
 from touchline.rehearsal.scratch_home import last_finished_step
@@ -38,27 +38,37 @@ _WATCH_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """A rehearsal of a project: its folder, its steps, the policies, and the folder of its scratch homes."""
+    """A rehearsal of a project: its folder, its steps, the policies, and the folder of its scratch homes.
+
+    `search_every` stands for the declared `Tune.every`.
+    """
 
     project_folder: Path
     project: str
     steps: Steps
     policies: tuple[str, ...]
     folder: Path
+    search_every: str | None = None
 
     def policy_folder(self, name: str) -> Path:
         return self.folder / name
 
 
 def prepare(
-    loaded: LoadedProject, snapshots: Mapping[str, Snapshot], steps: Steps, names: Sequence[str], *, root: Path
+    loaded: LoadedProject,
+    snapshots: Mapping[str, Snapshot],
+    steps: Steps,
+    names: Sequence[str],
+    *,
+    root: Path,
+    search_every: str | None = None,
 ) -> Rehearsal:
     """The rehearsal of these snapshots below a folder; the same project code, version of touchline,
     data and steps have the same place.
 
     Raises `RehearsalRefused` for an unknown policy and for too short a time.
     """
-    policies = find_policies(names, loaded.project)
+    policies = find_policies(names, searched_every(loaded.project, search_every))
     if len(steps) < _LEAST_STEPS:
         raise RehearsalRefused(
             loaded.name, f"from {steps.first:%Y-%m-%d} to {steps.last:%Y-%m-%d} are {len(steps)} steps; give at least 4"
@@ -67,6 +77,7 @@ def prepare(
         loaded.code_hash,
         version("touchline"),
         repr(steps),
+        search_every or "",
         *(f"{name} {one.hash}" for name, one in sorted(snapshots.items())),
     ]
     folder = root / sha256("\n".join(parts).encode()).hexdigest()[:16]
@@ -77,7 +88,8 @@ def prepare(
             fresh = path.with_suffix(".new")
             snapshot.read().write_parquet(fresh)
             fresh.replace(path)
-    return Rehearsal(loaded.folder, loaded.name, steps, tuple(policy.name for policy in policies), folder)
+    played = tuple(policy.name for policy in policies)
+    return Rehearsal(loaded.folder, loaded.name, steps, played, folder, search_every)
 
 
 def rehearse(
@@ -167,6 +179,7 @@ def _play_to_the_end(rehearsal: Rehearsal, name: str, on_progress: Callable[[str
 def open_run(rehearsal: Rehearsal, name: str) -> PolicyRun:
     """A policy's run, where it was stopped."""
     loaded = load_project(rehearsal.project_folder, base=rehearsal.project_folder.parent)
+    loaded = replace(loaded, project=searched_every(loaded.project, rehearsal.search_every))
     policy: Policy = find_policies([name], loaded.project)[0]
     histories = {
         source.name: pl.read_parquet(rehearsal.folder / f"{source.name}.parquet") for source in loaded.project.sources

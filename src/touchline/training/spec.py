@@ -123,6 +123,14 @@ class Tune(BaseModel):
     trials: Annotated[int, Field(ge=0)] = Field(default=0, description="settings tried per candidate; 0: none")
     seconds: Annotated[float, Field(gt=0)] | None = Field(default=None, description="for all searches together")
     windows: Annotated[int, Field(ge=1, le=20)] = Field(default=3, description="windows a setting is scored on")
+    every: str | timedelta | None = Field(
+        default=None, description="search again after so long; until then the settings found compete as they are"
+    )
+
+    @field_validator("every")
+    @classmethod
+    def _length_of_time(cls, every: str | timedelta | None) -> str | timedelta | None:
+        return validate_period(every) if isinstance(every, str) else every
 
     @property
     def is_on(self) -> bool:

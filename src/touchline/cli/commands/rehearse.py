@@ -38,6 +38,9 @@ class RehearseOptions:
     ] = None
     every: Annotated[int, typer.Option(min=1, max=31, help="Days from step to step.")] = 7
     cost: Annotated[float, typer.Option(min=0, help="Loss that a retraining counts in the best schedule.")] = 0.0
+    search_every: Annotated[
+        str | None, typer.Option(help="Length of time between searches of settings, such as 1y. Default: as declared.")
+    ] = None
     workers: Annotated[int, typer.Option(min=1, help="Policies that run at the same time.")] = 2
     out: Annotated[Path | None, typer.Option(help="Folder of report.html and report.json.")] = None
     apply: Annotated[str | None, typer.Option(help="Write this policy's Retrain into project.py.")] = None
@@ -72,7 +75,8 @@ def _prepared(opened: OpenedProject, options: RehearseOptions) -> Rehearsal:
     extra = [options.apply] if options.apply and options.policy else []
     names = [*(options.policy or []), *extra]
     root = opened.home.folder / "rehearsals" / opened.name
-    return rehearsal.prepare(opened.loaded, snapshots, steps, names, root=root)
+    every = options.search_every
+    return rehearsal.prepare(opened.loaded, snapshots, steps, names, root=root, search_every=every)
 
 
 def _instant(text: str) -> datetime:

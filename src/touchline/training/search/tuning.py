@@ -51,13 +51,17 @@ class TrialReport:
 
 @dataclass(frozen=True)
 class TuningReport:
-    """A search: how it was done, and every setting tried. `resumed` trials were done before this run."""
+    """A search: how it was done, and every setting tried. `resumed` trials were done before this run.
+
+    `best` are the parameters of the best setting before a fit settled any of them, such as a number of rounds.
+    """
 
     study: str
     sampler: str
     optuna: str
     trials: tuple[TrialReport, ...]
     resumed: int
+    best: Mapping[str, ParamValue] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,8 +98,9 @@ def tune(recipe: Recipe, family: Family, context: SearchContext, search: Search)
     if best is None:
         return Tuned(None, None, 0.0, report)
     out_of_fold = hunt.best[1].out_of_fold if hunt.best[0] == best.number else None
-    params = dict(best.user_attrs["params"])
-    return Tuned(replace(recipe, params={**recipe.params, **params}), out_of_fold, _seconds(best), report)
+    params = {**recipe.params, **best.user_attrs["params"]}
+    tuned = replace(recipe, params=params)
+    return Tuned(tuned, out_of_fold, _seconds(best), replace(report, best=params))
 
 
 @dataclass
