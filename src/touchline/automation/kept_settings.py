@@ -23,12 +23,12 @@ def with_kept_settings(context: PipelineContext, runs: PipelineRuns) -> Pipeline
     Recent is a search under the same declared training that is younger than `Tune.every`.
     """
     training, now = context.project.training, context.clock.now()
-    search = runs.last_search(_declared(training)) if training.tune.is_on and training.tune.every is not None else None
-    if search is None or training.tune.every is None:
+    if not training.tune.is_on or training.tune.every is None:
         return context
-    if datetime.fromisoformat(search["at"]) <= before(now, training.tune.every):
+    searches = [run.detail["search"] for run in runs.with_detail("search", "declared", value=_declared(training))]
+    if not searches or datetime.fromisoformat(searches[0]["at"]) <= before(now, training.tune.every):
         return context
-    kept = {"candidates": _candidates(context, search["settings"]), "tune": Tune()}
+    kept = {"candidates": _candidates(context, searches[0]["settings"]), "tune": Tune()}
     project = context.project.model_copy(update={"training": training.model_copy(update=kept)})
     return replace(context, loaded=replace(context.loaded, project=project))
 

@@ -183,8 +183,8 @@ def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: 
         training_set = steps.assemble_training_set(context, examples, snapshots=snapshots, histories=histories)
         excluded = {"excluded": dict(training_set.excluded)} if training_set.excluded else {}
         output |= {"hash": training_set.hash, "rows": training_set.frame.height, **excluded}
-    context = with_kept_settings(context, _runs(context))
     with record.step("train") as output:
+        context = with_kept_settings(context, _runs(context))
         version, is_new = _version(context, record, training_set, actor=actor, is_forced=is_forced)
         output |= {"version": version.version, "is_new": is_new}
     with record.step("materialize") as output:
@@ -192,8 +192,7 @@ def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: 
         renewed = renew_released_views(context)
         output |= {f"{one.view} {one.feature_version}": one.failure or one.rows for one in renewed}
     with record.step("promote") as output:
-        outcome = _promote(context, version, record, training_set=training_set)
-        output |= outcome.document()
+        output |= (outcome := _promote(context, version, record, training_set=training_set)).document()
     return PipelineReport(
         run_id=record.id,
         project=context.project.name,
@@ -222,7 +221,7 @@ def _version(
 ) -> tuple[ModelVersion, bool]:
     """The version of this training and whether it is new; an earlier run of the same training has it already."""
     project, key = context.project, training_key(context.loaded, training_set.hash, library_versions())
-    earlier = None if is_forced else PipelineRuns(context.stores.database, project.name).version_of(key)
+    earlier = None if is_forced else version_of_training(_runs(context), key)
     if earlier is None:
         recorded = _train(context, record, training_set, actor=actor)
         version, is_new = recorded.version, recorded.is_new
@@ -251,6 +250,12 @@ def _train(context: PipelineContext, record: RunRecord, training_set: TrainingSe
         has_card=context.options.has_diagnostics,
     )
     return record_version(context.stores, trained)
+
+
+def version_of_training(runs: PipelineRuns, training_key: str) -> int | None:
+    """The model version that a run with this training key recorded, however that run ended."""
+    found = (run.detail.get("version") for run in runs.with_detail("training_key", value=training_key))
+    return next((int(version) for version in found if version is not None), None)
 
 
 def _rollout_sentence(context: PipelineContext) -> str | None:

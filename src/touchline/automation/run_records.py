@@ -215,17 +215,12 @@ class PipelineRuns:
         with self._database.connect() as connection:
             return {str(row[0]): int(row[1]) for row in connection.execute(query)}
 
-    def version_of(self, training_key: str) -> int | None:
-        """The model version that a run with this training key recorded, however that run ended."""
-        for run in self._read(_RUNS.id.desc(), where=_RUNS.detail["training_key"].as_string() == training_key):
-            if "version" in run.detail:
-                return int(run.detail["version"])
-        return None
-
-    def last_search(self, declared: str) -> dict[str, Any] | None:
-        """The newest search of settings under this declared training that a run has noted."""
-        newest = self._read(_RUNS.id.desc(), where=_RUNS.detail["search"]["declared"].as_string() == declared, limit=1)
-        return dict(newest[0].detail["search"]) if newest else None
+    def with_detail(self, *path: str, value: str) -> list[Run]:
+        """The runs whose detail holds this text at a path of names, newest first."""
+        detail: Any = _RUNS.detail
+        for name in path:
+            detail = detail[name]
+        return self._read(_RUNS.id.desc(), where=detail.as_string() == value)
 
     def _require_only(self, connection: sa.Connection, request: RunRequest) -> None:
         of_job = (_RUNS.project == self._project) & (_RUNS.job == request.job) & _RUNS.status.in_(WAITING)
