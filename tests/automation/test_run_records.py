@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from touchline.automation import PipelineRuns, RunRecord, RunRequest
+from touchline.automation.pipeline import version_of_training
 from touchline.clock import FrozenClock
 from touchline.errors import LeaseLost
 from touchline.storage import Database, Lease, hold_lease
@@ -41,9 +42,9 @@ def test_a_version_is_found_by_its_training_key_even_if_the_run_failed(database:
         record = _begun(runs, lease)
         record.note({"training_key": "k", "version": 3})
         record.finish("failed", {"error": "killed"})
-    assert runs.version_of("k") == 3
-    assert runs.version_of("other") is None
-    assert PipelineRuns(database, "other").version_of("k") is None
+    assert version_of_training(runs, "k") == 3
+    assert version_of_training(runs, "other") is None
+    assert version_of_training(PipelineRuns(database, "other"), "k") is None
 
 
 def test_only_a_finished_run_decides_what_was_declared_last(database: Database) -> None:
