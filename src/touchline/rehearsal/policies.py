@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from touchline.errors import RehearsalRefused, nearest
 from touchline.project import Retrain
+from touchline.rollout import Rollout
 from touchline.training import Tune
 
 if TYPE_CHECKING:
@@ -24,19 +25,21 @@ _NAMED: Final = {
     "degradation": Retrain(schedule=None, on_degradation=True),
 }
 _NAIVE: Final = "-naive"
+_NOT_WORSE: Final = "-not-worse"
 
 
 @dataclass(frozen=True)
 class Policy:
     """When to train, and how a version goes live.
 
-    `statistical`: the declared gates and rollout decide. `naive`: the version whose mean loss on its own test window is
-    the lower one takes over at once.
+    `statistical`: the declared gates and `rollout` decide. `naive`: the version whose mean loss on its own test window
+    is the lower one takes over at once.
     """
 
     name: str
     retrain: Retrain
     decisions: Decisions
+    rollout: Rollout | None = None
 
 
 def searched_every(project: Project, period: str | None) -> Project:
@@ -54,13 +57,21 @@ def searched_every(project: Project, period: str | None) -> Project:
 
 
 def find_policies(names: Sequence[str], project: Project) -> tuple[Policy, ...]:
-    """The named policies, by default all; `declared` is the project's own, and `-naive` behind a name is naive."""
+    """The named policies, by default all but those with another rollout.
+
+    `declared` is the project's own. Behind a name, `-naive` decides by means, and `-not-worse` has the declared rollout
+    end once a version is shown to be not worse.
+    """
     known = {**_NAMED, "declared": project.retrain}
-    allowed = ["never", *(f"{name}{end}" for name in known if name != "never" for end in ("", _NAIVE))]
+    default = ["never", *(f"{name}{end}" for name in known if name != "never" for end in ("", _NAIVE))]
+    allowed = [*default, *(f"{name}{_NOT_WORSE}" for name in known if name != "never")]
     policies = []
-    for name in dict.fromkeys(names or allowed):
+    for name in dict.fromkeys(names or default):
         if name not in allowed:
             raise RehearsalRefused(project.name, f"there is no policy {name!r}. {nearest(name, allowed)}")
-        retrain = known[name.removesuffix(_NAIVE)]
-        policies.append(Policy(name, retrain, "naive" if name.endswith(_NAIVE) else "statistical"))
+        retrain = known[name.removesuffix(_NAIVE).removesuffix(_NOT_WORSE)]
+        rollout = project.rollout
+        if name.endswith(_NOT_WORSE):
+            rollout = (rollout or Rollout()).model_copy(update={"needs": "not_worse"})
+        policies.append(Policy(name, retrain, "naive" if name.endswith(_NAIVE) else "statistical", rollout))
     return tuple(policies)

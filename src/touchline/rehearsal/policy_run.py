@@ -176,7 +176,7 @@ def _source(project: Project, name: str) -> Any:
 def _replayed(project: Project, policy: Policy, providers: Mapping[str, HistoryProvider]) -> Project:
     """The declaration with rows from history and the policy's retraining; views and examples stay as they are."""
     sources = tuple(source.model_copy(update={"provider": providers[source.name]}) for source in project.sources)
-    rollout = project.rollout
+    rollout = policy.rollout
     if policy.decisions == "naive":
         rollout = (rollout or Rollout()).model_copy(update={"holdout_days": 0.0})
     changed = {"sources": sources, "retrain": policy.retrain, "rollout": rollout}

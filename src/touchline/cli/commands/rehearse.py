@@ -34,7 +34,9 @@ class RehearseOptions:
     last: Annotated[str, typer.Option("--to", help="End: a year, a month or a day.")]
     policy: Annotated[
         list[str] | None,
-        typer.Option(help="never, weekly, drift, degradation, declared; also ...-naive. Default: all."),
+        typer.Option(
+            help="never, weekly, drift, degradation, declared; also ...-naive (default: all) and ...-not-worse."
+        ),
     ] = None
     every: Annotated[int, typer.Option(min=1, max=31, help="Days from step to step.")] = 7
     cost: Annotated[float, typer.Option(min=0, help="Loss that a retraining counts in the best schedule.")] = 0.0
@@ -43,7 +45,7 @@ class RehearseOptions:
     ] = None
     workers: Annotated[int, typer.Option(min=1, help="Policies that run at the same time.")] = 2
     out: Annotated[Path | None, typer.Option(help="Folder of report.html and report.json.")] = None
-    apply: Annotated[str | None, typer.Option(help="Write this policy's Retrain into project.py.")] = None
+    apply: Annotated[str | None, typer.Option(help="Write this policy's Retrain and Rollout into project.py.")] = None
     project: ProjectOption = None
     as_json: JsonOption = False
 
@@ -115,7 +117,7 @@ def _print(document: dict[str, Any], folder: Path) -> None:
 
 def _apply(opened: OpenedProject, name: str, document: dict[str, Any], *, is_quiet: bool) -> None:
     policy = rehearsal.find_policies([name], opened.project)[0]
-    line = rehearsal.apply_policy(opened.loaded.folder / "project.py", policy, project=opened.name)
+    line = rehearsal.apply_policy(opened.loaded.folder / "project.py", policy, opened.project)
     is_journaled = rehearsal.journal_evidence(opened.stores, opened.name, policy, document)
     if not is_quiet:
         typer.echo(f"project.py: {line}")
