@@ -43,7 +43,7 @@ def a_rehearsal(place: Path, *policies: str) -> Rehearsal:
     folder = place / "rehearsal"
     folder.mkdir(parents=True)
     stream().write_parquet(folder / "events.parquet")
-    return Rehearsal(loaded.folder, "stream", STEPS, policies, folder)
+    return Rehearsal(loaded.folder, "stream", STEPS, policies, folder, loaded.code_hash)
 
 
 def report_of(rehearsal: Rehearsal) -> dict[str, Any]:

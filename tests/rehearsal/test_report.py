@@ -19,7 +19,7 @@ FIRST = datetime(2001, 7, 1, 4, tzinfo=UTC)
 
 def a_rehearsal(*policies: str) -> Rehearsal:
     steps = Steps(FIRST, FIRST + COUNT * timedelta(days=7))
-    return Rehearsal(Path("project"), "shop", steps, policies, Path("folder"))
+    return Rehearsal(Path("project"), "shop", steps, policies, Path("folder"), "code")
 
 
 def a_result(

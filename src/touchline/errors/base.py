@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from difflib import get_close_matches
+from typing import Any
 
 __all__ = ["TouchlineError", "UsageError", "failure_in_words", "nearest", "without_passwords"]
 
@@ -36,6 +37,16 @@ class TouchlineError(Exception):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(without_passwords(message))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as message and attributes, so that an error of a worker process reaches its parent as itself."""
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[TouchlineError], args: tuple[Any, ...], attributes: dict[str, Any]) -> TouchlineError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 def failure_in_words(failure: BaseException) -> str:

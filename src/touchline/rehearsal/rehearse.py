@@ -23,6 +23,7 @@ import polars as pl
 from touchline.automation.steps import ingest_all
 from touchline.errors import RehearsalRefused
 from touchline.project import load_project
+from touchline.registry import code_hash
 from touchline.rehearsal.policies import Policy, find_policies, searched_every
 from touchline.rehearsal.policy_run import PolicyRun, Steps
 from touchline.rehearsal.scores import PolicyScores, score_run
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from touchline.ingest import Snapshot
     from touchline.project import LoadedProject
 
+Result = tuple[list[dict[str, Any]], PolicyScores]
 _LEAST_STEPS = 4
 _WATCH_SECONDS = 1.0
 
@@ -48,6 +50,7 @@ class Rehearsal:
     steps: Steps
     policies: tuple[str, ...]
     folder: Path
+    code_hash: str
     search_every: str | None = None
 
     def policy_folder(self, name: str) -> Path:
@@ -66,8 +69,16 @@ def prepare(
     """The rehearsal of these snapshots below a folder; the same project code, version of touchline,
     data and steps have the same place.
 
-    Raises `RehearsalRefused` for an unknown policy and for too short a time.
+    Raises `RehearsalRefused` for an unknown policy, for too short a time, and for examples without a time.
     """
+    if not any(source.event_time for source in loaded.project.task.examples.sources):
+        named = " and ".join(repr(source.name) for source in loaded.project.task.examples.sources)
+        reason = f"the examples come from {named}, which declares no event_time, and a rehearsal goes through time"
+        raise RehearsalRefused(loaded.name, reason)
+    if steps.last <= steps.first:
+        raise RehearsalRefused(
+            loaded.name, f"--to {steps.last:%Y-%m-%d} is not after --from {steps.first:%Y-%m-%d}; exchange them"
+        )
     policies = find_policies(names, searched_every(loaded.project, search_every))
     if len(steps) < _LEAST_STEPS:
         raise RehearsalRefused(
@@ -89,12 +100,12 @@ def prepare(
             snapshot.read().write_parquet(fresh)
             fresh.replace(path)
     played = tuple(policy.name for policy in policies)
-    return Rehearsal(loaded.folder, loaded.name, steps, played, folder, search_every)
+    return Rehearsal(loaded.folder, loaded.name, steps, played, folder, loaded.code_hash, search_every)
 
 
 def rehearse(
     rehearsal: Rehearsal, *, workers: int = 2, on_progress: Callable[[str], None] = lambda _: None
-) -> dict[str, tuple[list[dict[str, Any]], PolicyScores]]:
+) -> dict[str, Result]:
     """Play every policy to its end; the lines of its steps and its scores by the policy's name.
 
     A policy that fails ends the rehearsal with its error; the finished steps of all are kept.
@@ -107,7 +118,21 @@ def rehearse(
         except BaseException:
             pool.shutdown(cancel_futures=True, wait=False)
             raise
-    return {name: read_result(rehearsal, name) for name in rehearsal.policies}
+    results = {name: read_result(rehearsal, name) for name in rehearsal.policies}
+    _require_predictions(rehearsal, results)
+    return results
+
+
+def _require_predictions(rehearsal: Rehearsal, results: Mapping[str, Result]) -> None:
+    """Raise `RehearsalRefused`, with the last failure of a training, where no policy has predicted anything."""
+    if any(scores.rows.sum() for _, scores in results.values()):
+        return
+    failures = [line["failure"] for lines, _ in results.values() for line in lines if "failure" in line]
+    first, last = (f"{instant:%Y-%m-%d}" for instant in (rehearsal.steps.first, rehearsal.steps.last))
+    why = f"the last training failed with: {failures[-1]}" if failures else "no example has its cutoff in that time"
+    raise RehearsalRefused(
+        rehearsal.project, f"from {first} to {last} no policy predicted an example that has a label by now; {why}"
+    )
 
 
 def _end_with_parent(parent: int) -> None:
@@ -164,6 +189,7 @@ def _play_to_the_end(rehearsal: Rehearsal, name: str, on_progress: Callable[[str
     run = open_run(rehearsal, name)
     try:
         run.play(on_progress)
+        _require_same_code(rehearsal)
         on_progress(f"{name}: evaluating its models")
         run.clock.move_to(rehearsal.steps.at(len(rehearsal.steps)))
         ingest_all(run.context())
@@ -176,9 +202,20 @@ def _play_to_the_end(rehearsal: Rehearsal, name: str, on_progress: Callable[[str
         path.unlink()
 
 
+def _require_same_code(rehearsal: Rehearsal) -> None:
+    """Raise `RehearsalRefused` where the project's files are no longer those that the rehearsal began with."""
+    if code_hash(rehearsal.project_folder) != rehearsal.code_hash:
+        raise RehearsalRefused(
+            rehearsal.project,
+            f"the code in {rehearsal.project_folder} was edited while the rehearsal ran, so that its policies would "
+            "not be rehearsed with the same project; start it again for the new code, or take the edit back to go on",
+        )
+
+
 def open_run(rehearsal: Rehearsal, name: str) -> PolicyRun:
     """A policy's run, where it was stopped."""
     loaded = load_project(rehearsal.project_folder, base=rehearsal.project_folder.parent)
+    _require_same_code(rehearsal)
     loaded = replace(loaded, project=searched_every(loaded.project, rehearsal.search_every))
     policy: Policy = find_policies([name], loaded.project)[0]
     histories = {
@@ -187,7 +224,7 @@ def open_run(rehearsal: Rehearsal, name: str) -> PolicyRun:
     return PolicyRun(loaded, histories, policy, rehearsal.steps, rehearsal.policy_folder(name))
 
 
-def read_result(rehearsal: Rehearsal, name: str) -> tuple[list[dict[str, Any]], PolicyScores]:
+def read_result(rehearsal: Rehearsal, name: str) -> Result:
     """The finished steps and the scores of a policy that has been played to its end."""
     folder = rehearsal.policy_folder(name)
     lines = [json.loads(line) for line in (folder / "steps.jsonl").read_bytes().splitlines()]
