@@ -201,7 +201,7 @@ def test_an_unchanged_answer_comes_from_the_cache(origin: Origin, house: House) 
 
 
 def test_requests_keep_the_pace(origin: Origin, fetch: Fetch) -> None:
-    origin.replies = [Reply(GAMES), Reply(GAMES), Reply([])]
+    origin.replies = [Reply(GAMES), Reply(GAMES[:1]), Reply([])]
     fetch(HttpTable(origin.url, pages=PageNumbers(), requests_per_second=4))
     assert fetch.pauses == [0.25, 0.25]
 
@@ -214,7 +214,7 @@ def test_pages_by_number_end_with_the_first_that_is_not_full(origin: Origin, fet
 
 
 def test_pages_by_link_header_by_path_and_by_cursor(origin: Origin, fetch: Fetch) -> None:
-    origin.replies = [Reply(GAMES, headers={"link": '</two>; rel="next", </one>; rel="prev"'}), Reply(GAMES)]
+    origin.replies = [Reply(GAMES, headers={"link": '</two>; rel="next", </one>; rel="prev"'}), Reply(GAMES[::-1])]
     assert fetch(HttpTable(f"{origin.url}/one", pages=NextLink())).frame.height == 4
     origin.replies = [Reply({"rows": GAMES, "next": "/two"}), Reply({"rows": GAMES, "next": None})]
     assert fetch(HttpTable(f"{origin.url}/one", records="rows", pages=NextLink(path="next"))).frame.height == 4

@@ -16,7 +16,7 @@ from touchline.ingest.providers.base import FetchContext, Fetched, RawFile, hash
 from touchline.ingest.providers.csv_text import CsvFormat, read_csv_text
 from touchline.ingest.providers.files import Prepare, stacked, with_columns_named
 from touchline.ingest.providers.http_client import Answer, PoliteClient, Politeness
-from touchline.ingest.providers.http_json import json_page, rows_of
+from touchline.ingest.providers.http_json import at_path, json_page, rows_of
 from touchline.ingest.providers.http_pages import Cursor, NextLink, PageNumbers
 
 _MOST_PAGES = 10_000
@@ -42,6 +42,7 @@ class HttpTable(BaseModel):
     headers: dict[str, str] = Field(default_factory=dict)
     header_variables: dict[str, str] = Field(default_factory=dict, description="header -> environment variable")
     records: str = ""
+    total: str = Field("", description="path to the number of all rows in a JSON answer; other counts are refused")
     pages: PageNumbers | NextLink | Cursor | None = None
     timeout_seconds: float = Field(30, gt=0)
     retries: int = Field(4, ge=0)
@@ -84,6 +85,7 @@ class HttpTable(BaseModel):
                 frames.append(frame)
                 broken.append(lines)
                 files.append(answer.file)
+                self._check_pages(answer, files, frames, client)
             frame = with_columns_named(stacked(frames, row_column=None), self, context.columns)
             message = client.message()
         return Fetched(
@@ -106,6 +108,22 @@ class HttpTable(BaseModel):
                 return
             url = following
         raise client.broken(f"it has more than {_MOST_PAGES} pages")
+
+    def _check_pages(
+        self, answer: Answer, files: list[RawFile], frames: list[pl.DataFrame], client: PoliteClient
+    ) -> None:
+        """Refuse a page that came before, and a last page with which the rows are not as many as the origin counts.
+
+        Half a table would otherwise take the place of the whole one.
+        """
+        if frames[-1].height and files[-1].sha256 in {file.sha256 for file in files[:-1]}:
+            raise client.broken(f"its page {len(files)} is the same as an earlier one")
+        if self.total and self._is_json(answer):
+            body = self._json(answer, client)
+            expected, rows = at_path(body, self.total), sum(frame.height for frame in frames)
+            is_last = self.pages is None or self._next(answer, len(files), client) is None
+            if not isinstance(expected, int) or (is_last and rows != expected):
+                raise client.broken(f"its pages have {rows} rows, and {self.total!r} is {expected}")
 
     def _next(self, answer: Answer, number: int, client: PoliteClient) -> str | None:
         body = self._json(answer, client) if self._is_json(answer) else None
