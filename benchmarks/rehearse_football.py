@@ -45,23 +45,40 @@ def football(place: Path) -> OpenedProject:
     return OpenedProject(Home(Settings(home=place / "home"), place), load_project(folder, base=place))
 
 
-def print_bars(report: dict[str, Any], seasons: int) -> None:
+def print_bars(report: dict[str, Any], *, bar_seconds: float | None = None) -> None:
     """What was measured, and the bars."""
     print(f"{report['predictions']:,} predictions in {report['steps']} steps; {report['recommendation']}")
     best = report["yardstick"]
-    print(f"  best in hindsight    {best['loss']:.4f}, {best['retrainings']} retrainings of {best['models']} models")
+    print(
+        f"  best in hindsight    {best['loss']:.4f}, {best['retrainings']:.1f} retrainings of {best['models']} models"
+    )
+    print(f"  the same, naively    {best['naive_loss']:.4f}, {best['naive_retrainings']} retrainings")
     for policy in report["policies"]:
-        share = "-" if policy["regret_of_never"] is None else f"{policy['regret_of_never']:.0%}"
         print(
-            f"  {policy['name']:20} {policy['loss']:.4f}, regret {policy['regret']:.2f} ({share} of never's; bar "
-            f"{BAR_REGRET:.0%}), {policy['trainings']} trainings, {policy['changes_of_production']} changes, "
-            f"{policy['alarms']} alarms ({policy['false_alarms']} false), skew {policy['skew']:.1e}"
+            f"  {policy['name']:20} {policy['loss']:.4f}, gain on never {_figure(policy, 'gain', '.1f')}, regret "
+            f"{_figure(policy, 'regret', '.1f')}, {_figure(policy, 'regret_of_never', '.0%')} of never's (bar "
+            f"{BAR_REGRET:.0%}), naively {policy['naive_regret']:.1f} ({_share(policy['naive_regret_of_never'])})"
         )
-        bar = BAR_SECONDS * seasons / BAR_SEASONS
         print(
-            f"  {'':20} {policy['seconds']:.0f} s (bar {bar:.0f} s for {seasons} seasons), memory "
+            f"  {'':20} {policy['trainings']} trainings, {policy['changes_of_production']} changes, "
+            f"{policy['rollbacks']} back, {policy['alarms']} alarms ({policy['false_alarms']} false), skew {policy['skew']:.1e}"
+        )
+        bar = f" (bar {bar_seconds:.0f} s)" if bar_seconds is not None else ""
+        print(
+            f"  {'':20} {policy['seconds']:.0f} s{bar}, {policy['processor_seconds']:.0f} s of a processor, memory "
             f"{policy['megabytes_first']:.0f} MB at first, {policy['megabytes_last']:.0f} MB in the end"
         )
+
+
+def _figure(policy: dict[str, Any], name: str, form: str) -> str:
+    value, error = policy[name], policy[f"{name}_error"]
+    if value is None:
+        return "-"
+    return f"{value:{form}}" if error is None else f"{value:{form}} ± {error:{form}}"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
 
 
 def main() -> int:
@@ -81,7 +98,7 @@ def main() -> int:
     began = time.perf_counter()
     report = build_report(prepared, rehearse(prepared, workers=2), score="log_loss")
     print(f"{time.perf_counter() - began:.0f} s in this call, two policies at a time")
-    print_bars(report, options.seasons)
+    print_bars(report, bar_seconds=BAR_SECONDS * options.seasons / BAR_SEASONS)
     if options.out is not None:
         options.out.write_text(report_page(report).to_html(), encoding="utf-8")
     return 0
