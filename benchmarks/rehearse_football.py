@@ -61,7 +61,8 @@ def print_bars(report: dict[str, Any], *, bar_seconds: float | None = None) -> N
         )
         print(
             f"  {'':20} {policy['trainings']} trainings, {policy['changes_of_production']} changes, "
-            f"{policy['rollbacks']} back, {policy['alarms']} alarms ({policy['false_alarms']} false), skew {policy['skew']:.1e}"
+            f"{policy['rollbacks']} back, {policy['alarms']} alarms ({policy['false_alarms']} false), "
+            f"skew {policy['skew']:.1e}"
         )
         bar = f" (bar {bar_seconds:.0f} s)" if bar_seconds is not None else ""
         print(
