@@ -3,8 +3,8 @@
     python benchmarks/rehearse_drift.py --data FOLDER/sea_0123_abrupto.csv.gz [--policy declared]
 
 The SEA concepts (Street & Kim 2001) in the files of the THU concept drift data sets: 40,000 rows, the concept changes
-at rows 10,000, 20,000 and 30,000, and a fifth of the labels is noise. The clock is made: every second row counts, twenty
-a day, and each outcome is known three days after its row. Nothing is asserted.
+at rows 10,000, 20,000 and 30,000, and a fifth of the labels is noise. The clock is made: every second row counts, at
+twenty a day, and each outcome is known three days after its row. Nothing is asserted.
 """
 
 from __future__ import annotations

@@ -25,9 +25,9 @@ Array = NDArray[np.float64]
 Result = tuple[Sequence[Mapping[str, Any]], "PolicyScores"]
 
 LEFT_OUT: Final = (
-    "model cards, plots, attributions (SHAP) and learning curves of trainings; MLflow runs; alerts; HTTP, and "
-    "guardrails on errors and response times. Predictions are made at the cutoff of each example. A row with columns "
-    "hidden until they are known counts as published as far ahead as its source allows."
+    "Left out by settings are model cards, plots, attributions (SHAP) and learning curves of trainings; MLflow runs; "
+    "alerts; HTTP, and guardrails on errors and response times. Predictions are made at the cutoff of each example. A "
+    "row with columns hidden until they are known counts as published as far ahead as its source allows."
 )
 # An alarm was right if the model trained then had a lower loss than what was served in the steps after it.
 _ALARM_STEPS: Final = 26

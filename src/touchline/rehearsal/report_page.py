@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 Document = Mapping[str, Any]
+# One for each policy; its naive twin has the same, dashed.
+_COLOURS = ("#222222", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c564b")
 
 
 def report_page(document: Document) -> Card:
@@ -26,7 +29,8 @@ def report_page(document: Document) -> Card:
             Section("Course", _course(document)),
             Section("Loss by season", (_seasons(document),)),
             Section("Alarms and cost", (_alarms(document),)),
-            Section("Left out", (document["left_out"], f"Report {document['hash']}")),
+            Section("Left out", (document["left_out"],)),
+            Section("Report", (f"Hash {document['hash']}",)),
         ),
     )
 
@@ -36,9 +40,9 @@ def _policies(document: Document) -> Table:
         (
             policy["name"],
             f"{policy['loss']:.4f}",
-            _with_error(policy["gain"], policy["gain_error"]),
+            "-" if policy["name"] == "never" else _with_error(policy["gain"], policy["gain_error"]),
             _with_error(policy["regret"], policy["regret_error"]),
-            _share(policy["regret_of_never"], policy["regret_of_never_error"]),
+            _share(policy["regret_of_never"], None if policy["name"] == "never" else policy["regret_of_never_error"]),
             _share(policy["naive_regret_of_never"], None),
             str(policy["trainings"]),
             str(policy["changes_of_production"]),
@@ -55,7 +59,7 @@ def _policies(document: Document) -> Table:
         "gain on never",
         "regret",
         "of never's",
-        "naively",
+        "the same, naive",
         "trainings",
         "changes of Production",
         "rollbacks",
@@ -66,13 +70,13 @@ def _policies(document: Document) -> Table:
 def _with_error(value: float | None, error: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.1f}" if error is None else f"{value:.1f} ± {error:.1f}"
+    return f"{value:.1f}" if error is None else f"{value:.1f}\u00a0±\u00a0{error:.1f}"
 
 
 def _share(value: float | None, error: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.0%}" if error is None else f"{value:.0%} ± {error:.0%}"
+    return f"{value:.0%}" if error is None else f"{value:.0%}\u00a0±\u00a0{error:.0%}"
 
 
 def _yardstick(document: Document) -> str:
@@ -83,7 +87,7 @@ def _yardstick(document: Document) -> str:
         f"policy could have known it. It is chosen on one half of the examples and evaluated on the other, in both "
         f"directions and over several halves, so that its loss is no luck; it retrains {best['retrainings']:.1f} times "
         f"in the mean. Chosen and evaluated on the same examples, which no policy can reach, it would have a loss of "
-        f"{best['naive_loss']:.4f} with {best['naive_retrainings']} retrainings ('naively'). ± is the standard error "
+        f"{best['naive_loss']:.4f} with {best['naive_retrainings']} retrainings (naive). ± is the standard error "
         "from the differences between seasons."
     )
 
@@ -98,14 +102,26 @@ def _course(document: Document) -> tuple[str | Figure, ...]:
 
 
 def _draw(figure: Canvas, *, document: Document) -> None:
+    figure.set_size_inches(8.6, 4.4)
     axes = figure.add_subplot()
+    first, days = document["first_prediction"], document["step_days"]
+    instants = [first + timedelta(days=days * step) for step in range(document["steps"])]
+    families = list(dict.fromkeys(policy["name"].removesuffix("-naive") for policy in document["policies"]))
     for policy in document["policies"]:
-        style = "--" if policy["name"].endswith("-naive") else "-"
-        axes.plot(range(document["steps"]), policy["weekly_regret"], style, linewidth=1.2, label=policy["name"])
+        family = policy["name"].removesuffix("-naive")
+        axes.plot(
+            instants,
+            policy["weekly_regret"],
+            "-" if policy["name"] == family else "--",
+            color=_COLOURS[families.index(family) % len(_COLOURS)],
+            linewidth=1.2,
+            label=policy["name"],
+        )
     axes.axhline(0, color="0.4", linewidth=0.8)
-    axes.set_xlabel(f"steps of {document['step_days']:g} days since {document['first_prediction']:%Y-%m-%d}")
     axes.set_ylabel(f"sum of {document['score']} above the best schedule")
-    axes.legend(loc="best", fontsize=8)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8)
+    figure.subplots_adjust(right=0.78)
+    figure.autofmt_xdate()
 
 
 def _seasons(document: Document) -> Table:
@@ -124,12 +140,24 @@ def _alarms(document: Document) -> Table:
     rows = tuple(
         (
             policy["name"],
-            f"{policy['alarms']}, {policy['false_alarms']} false",
+            str(policy["alarms"]),
+            str(policy["false_alarms"]),
             str(policy["failed_trainings"]),
             f"{policy['training_seconds']:.0f} s",
             f"{policy['seconds']:.0f} s",
+            f"{policy['processor_seconds']:.0f} s",
             f"{policy['megabytes_first']:.0f} to {policy['megabytes_last']:.0f} MB",
         )
         for policy in document["policies"]
     )
-    return Table(("policy", "alarms", "failed trainings", "training", "in all", "memory"), rows)
+    heads = (
+        "policy",
+        "alarms",
+        "false alarms",
+        "failed trainings",
+        "time of trainings",
+        "time in all",
+        "processor time",
+        "memory",
+    )
+    return Table(heads, rows)

@@ -91,7 +91,7 @@ def cross_fitted(folds: Array, trained: Sequence[bool], *, cost: float = 0.0) ->
     """
     every = folds.sum(axis=0)
     count = every.shape[1]
-    gain = np.nansum(every[0]) - best_schedule(every, trained, cost=cost).loss
+    gain = float(np.nansum(every[0])) - best_schedule(every, trained, cost=cost).loss
     halves = [(folds[list(ours)].sum(axis=0), folds[list(others)].sum(axis=0)) for ours, others in _splits(len(folds))]
     found = []
     for penalty in dict.fromkeys(share * max(gain, 0.0) for share in reversed(_SHARES)):

@@ -28,7 +28,7 @@ _STYLE: Final = (
     ":root{color-scheme:light dark;--text:#222;--page:#fff;--line:#ccc;--head:#f2f2f2}"
     "@media screen and (prefers-color-scheme:dark){:root{--text:#ddd;--page:#161616;--line:#444;--head:#262626}}"
     "body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:var(--text);"
-    "background:var(--page)}"
+    "background:var(--page);overflow-wrap:break-word}"
     "table{border-collapse:collapse}th,td{border:1px solid var(--line);padding:.2rem .6rem;text-align:left;"
     "vertical-align:top}td:last-child:not(:first-child){min-width:6rem}"
     "th{background:var(--head)}code{background:var(--head);padding:0 .2rem}"
