@@ -25,7 +25,7 @@ ALPHA = 0.05
 NAIVE_LOOK = 1000
 _MATCHES_A_DAY = 6.5
 # Never used while the rules were chosen.
-_SEED = 4200
+_SEED = 5200
 
 
 @dataclass(frozen=True)

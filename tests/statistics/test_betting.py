@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 from touchline.errors import InvalidSample
 from touchline.statistics import BettingProcess
 
-MULTIPLES, SHARES = [1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 2, 6], [1 / 8, 1 / 8, 2 / 8, 2 / 8, 1 / 8, 1 / 8]
+MULTIPLES, SHARES = [1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 2, 6], [1 / 10, 1 / 10, 2 / 10, 2 / 10, 1 / 10, 3 / 10]
 
 
 def test_capital_is_the_mixture_of_products_of_bets_by_hand() -> None:

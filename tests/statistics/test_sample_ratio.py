@@ -14,7 +14,7 @@ from touchline.errors import InvalidSample
 from touchline.statistics import SampleRatio
 
 
-def test_evidence_is_the_bayes_factor_of_the_mixture_and_of_six_faults() -> None:
+def test_evidence_is_the_bayes_factor_of_the_mixture_of_six_faults_and_of_one_look() -> None:
     arms = np.random.default_rng(1).choice(3, 500, p=[0.5, 0.3, 0.2])
     counts, shares = np.bincount(arms), np.array([0.6, 0.2, 0.2])
     planned = multinomial.logpmf(counts, 500, shares)
@@ -29,11 +29,12 @@ def test_evidence_is_the_bayes_factor_of_the_mixture_and_of_six_faults() -> None
         [0.6 + other * 0.75, 0.2 + other * 0.25, 0.2 - other],
     ]
     ratios = [exp(multinomial.logpmf(counts, 500, fault) - planned) for fault in faults]
-    expected = log((mixture + np.mean(ratios)) / 2)
+    look = np.mean([_rejected(*each, 4500) / _rejected(0, each[1], 5000) for each in zip(counts, shares, strict=True)])
+    expected = log((mixture + np.mean(ratios)) / 4 + look / 2)
     assert SampleRatio.start(shares.tolist()).update(arms).log_evidence == pytest.approx(expected, abs=1e-9)
 
 
-def test_evidence_of_two_arms_is_the_integral_over_shares_and_two_faults() -> None:
+def test_evidence_of_two_arms_is_the_integral_over_shares_with_two_faults_and_one_look() -> None:
     def ratio(share: float) -> float:
         return float((share / 0.5) ** 130 * ((1 - share) / 0.5) ** 70)
 
@@ -41,8 +42,25 @@ def test_evidence_of_two_arms_is_the_integral_over_shares_and_two_faults() -> No
         lambda share: beta.pdf(share, 312.5, 312.5) * ratio(share), 0.3, 0.8, points=[0.52], epsabs=0, epsrel=1e-12
     )
     state = SampleRatio.start([0.5, 0.5]).update([0] * 130 + [1] * 70)
-    expected = log((area + (ratio(0.525) + ratio(0.475)) / 2) / 2)
+    look = _rejected(130, 0.5, 4800) / _rejected(0, 0.5, 5000)
+    expected = log((area + (ratio(0.525) + ratio(0.475)) / 2) / 4 + look / 2)
     assert state.log_evidence == pytest.approx(expected, abs=1e-9)
+
+
+def _rejected(count: int, share: float, remaining: int) -> float:
+    """The chance that an arm ends in one of the tails of 0.25 % at 5,000 units."""
+    low, high = binom.ppf(0.0025, 5000, share), binom.isf(0.0025, 5000, share)
+    return float(binom.cdf(low - 1 - count, remaining, share) + binom.sf(high - count, remaining, share))
+
+
+def test_the_look_at_5000_units_finds_what_one_test_finds_and_stays() -> None:
+    found = SampleRatio.start([0.5, 0.5]).update([0, 1] * 2399 + [0] * 202)
+    before = SampleRatio.start([0.5, 0.5]).update([0, 1] * 2400 + [0] * 199)
+    assert found.p_value <= 0.01 < before.p_value
+    assert found.at_look == (2601, 2399)
+    later = SampleRatio.from_json(json.loads(json.dumps(found.to_json()))).update([0, 1] * 500)
+    assert later.p_value <= 0.01
+    assert later.log_evidence > log(100)
 
 
 def test_the_faults_of_a_very_small_share_are_shares() -> None:

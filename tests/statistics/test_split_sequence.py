@@ -62,14 +62,14 @@ def test_the_models_own_predictions_make_the_estimate_more_precise() -> None:
 
 def test_a_much_better_model_is_found() -> None:
     verdicts = [
-        SplitSequence.start(WitnessRule()).update(split(seed, 0.2, 1.2, units=6000)).witnesses.verdict
+        SplitSequence.start(WitnessRule(target=1000)).update(split(seed, 0.2, 1.2, units=6000)).witnesses.verdict
         for seed in range(15)
     ]
     assert verdicts.count("better") >= 12
 
 
 def test_equal_models_are_rarely_found_different() -> None:
-    rule = WitnessRule(alpha=0.1)
+    rule = WitnessRule(alpha=0.1, target=1000)
     verdicts = [
         SplitSequence.start(rule).update(split(s, 0.8, 0.8, units=1500, share=0.2)).witnesses.verdict
         for s in range(100)
@@ -80,7 +80,7 @@ def test_equal_models_are_rarely_found_different() -> None:
 
 def test_batches_and_a_stored_state_change_nothing() -> None:
     units = split(4, 0.2, 1.2, units=1500)
-    whole, state = (SplitSequence.start(WitnessRule(margin=0.05)) for _ in range(2))
+    whole, state = (SplitSequence.start(WitnessRule(margin=0.05, target=1000)) for _ in range(2))
     whole = whole.update(units)
     state = state.update(units.rows(0, 1))
     for first, end in ((1, 1), (1, 700), (700, 1500)):
@@ -93,7 +93,7 @@ def test_batches_and_a_stored_state_change_nothing() -> None:
 def test_a_bet_is_known_before_its_outcome() -> None:
     units = split(5, 0.2, 1.2, units=60)
     changed = replace(units, losses=np.r_[units.losses[:-1], LARGEST], is_new=np.r_[units.is_new[:-1], 1.0])
-    bets = [SplitSequence.start(WitnessRule()).update(each).witnesses.bets for each in (units, changed)]
+    bets = [SplitSequence.start(WitnessRule(target=1000)).update(each).witnesses.bets for each in (units, changed)]
     for claim in ("better", "worse"):
         assert bets[0][claim].bet_sums == bets[1][claim].bet_sums
         assert bets[0][claim].log_capitals != bets[1][claim].log_capitals
@@ -116,7 +116,7 @@ def test_units_that_say_nothing_are_refused(is_new: list[int], losses: list[floa
 def test_the_mean_of_a_cluster_is_one_unit() -> None:
     units, users = split(7, 0.3, 2.0), np.arange(4000) // 5
     state = SplitSequence.start(WitnessRule(target=300)).update(units, users)
-    single = SplitSequence.start(WitnessRule()).update(units)
+    single = SplitSequence.start(WitnessRule(target=1000)).update(units)
     assert (state.witnesses.count, single.witnesses.count) == (800, 4000)
     assert state.witnesses.gain == pytest.approx(single.witnesses.gain)
     assert state.witnesses.verdict == "better"
@@ -143,7 +143,7 @@ def test_users_with_a_common_gain_are_promoted_too_often_outcome_by_outcome_only
             np.arange(1500) // 10,
         )
         units = split_units(is_new, losses, 0.5, largest_loss=1.0)
-        promoted += SplitSequence.start(WitnessRule()).update(units, users).witnesses.verdict == "better"
-        by_outcome += SplitSequence.start(WitnessRule()).update(units).witnesses.verdict == "better"
+        promoted += SplitSequence.start(WitnessRule(target=1000)).update(units, users).witnesses.verdict == "better"
+        by_outcome += SplitSequence.start(WitnessRule(target=1000)).update(units).witnesses.verdict == "better"
     assert binomtest(promoted, runs, 0.05, alternative="greater").pvalue > 0.001
     assert by_outcome > 10

@@ -13,7 +13,9 @@ from touchline.rollout.spec import Guardrail, Metric, SampleRatioAction
 from touchline.statistics import HarmRule, WitnessRule
 
 # Changes with the statistics that decide, so that a running rollout is not decided by others than it began with.
-METHOD: Final = "two witnesses 1"
+METHOD: Final = "two witnesses 2"
+# The number of units at which the asymptotic witness is narrowest: outcomes, means of clusters, units of a split.
+_TARGETS: Final = (400, 150, 1000)
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,8 @@ class RolloutRule:
     that has taken over. A request without one of the `new_fields`, which the candidate needs and Production does not
     know, is not in the rollout. `counts_each`: past pairs of one cluster were uncorrelated, so each counts. Each
     of `restarts`, earlier rollouts of the same two versions that have not decided, halves `alpha`; the share
-    `reserved` of it is kept for the end. `target` is the number of outcomes at which the asymptotic witness is
-    narrowest, `maturity_seconds` the age of a prediction that counts. Of numbers (no `classes`) outcomes count up to
-    `bounds`, and `spread` is the standard deviation of Production's errors.
+    `reserved` of it is kept for the end. `maturity_seconds` is the age of a prediction that counts. Of numbers (no
+    `classes`) outcomes count up to `bounds`, and `spread` is the standard deviation of Production's errors.
     """
 
     mode: RoutingMode
@@ -55,7 +56,6 @@ class RolloutRule:
     margin: float = 0.01
     bounds: tuple[float, float] = (0.0, 1.0)
     spread: float = 1.0
-    target: int = 1000
     min_days: float = 7.0
     longest_days: float = 90.0
     maturity_seconds: float = 0.0
@@ -68,7 +68,9 @@ class RolloutRule:
     def witnesses(self) -> WitnessRule:
         """The rule of the sequential test; the reserved share of alpha decides at the end."""
         alpha = self.alpha / 2**self.restarts
-        return WitnessRule(alpha=alpha, margin=self.margin, target=self.target, reserved=self.reserved)
+        outcomes, clusters, units = _TARGETS
+        target = units if self.is_split else clusters if self.counts_clusters else outcomes
+        return WitnessRule(alpha=alpha, margin=self.margin, target=target, reserved=self.reserved)
 
     @property
     def harm(self) -> HarmRule:

@@ -18,9 +18,6 @@ from touchline.statistics.samples import open_probability
 from touchline.statistics.two_witnesses import MIN_EFFECTIVE_SIZE, payoffs
 
 _STATISTIC: Final = "A test of harm"
-# Below the 30 of a promotion: a rollback must be quick, and returns to a model that was good enough until now. With 10
-# a model that is worse often and much better rarely, equal on average, is rolled back in 6 % of simulated runs.
-_MIN_EFFECTIVE_SIZE: Final = 20
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class HarmTest:
     """The gains of the live model over its predecessor so far, and the outcome at which harm was shown first.
 
     Harm needs the two witnesses of `TwoWitnesses`, here for the one claim that the mean gain is below -margin, and an
-    effective size of 20.
+    effective size of 26.
     """
 
     rule: HarmRule
@@ -77,7 +74,7 @@ class HarmTest:
         size, sizes = self.size.update(gains.values, gains.square, gains.fourth)
         bets, path = self.bets.update(*payoffs("harmful", gains, self.rule.margin))
         ever = np.maximum(np.maximum.accumulate(path), self.bets.peak)
-        agreed = (ever >= level) & (below[0] >= level) & (sizes >= _MIN_EFFECTIVE_SIZE)
+        agreed = (ever >= level) & (below[0] >= level) & (sizes >= MIN_EFFECTIVE_SIZE)
         harmful_at = self.harmful_at
         if harmful_at is None and agreed.any():
             harmful_at = self.mean.count + int(agreed.argmax()) + 1
@@ -90,7 +87,7 @@ class HarmTest:
     def realised_gain(self, *, alpha: float = 0.05) -> tuple[float, float, float]:
         """The mean gain so far, and bounds that are ever wrong with probability alpha together.
 
-        Infinite below an effective size of 30, where losses that have not occurred yet may decide the mean.
+        Infinite below an effective size of 26, where losses that have not occurred yet may decide the mean.
         """
         open_probability(_STATISTIC, "alpha", alpha)
         if self.size.smaller < MIN_EFFECTIVE_SIZE:

@@ -17,8 +17,10 @@ from touchline.statistics.gains import Gains
 from touchline.statistics.samples import FloatArray, open_probability
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
-# Below this effective size the mean is decided by a few rare losses, and no limit theorem holds yet.
-MIN_EFFECTIVE_SIZE: Final = 30
+# Below this effective size the mean is decided by a few rare losses, and no limit theorem holds yet. A model that is
+# better in 98 % and much worse in 2 % (equal on average, errors in common) is found better in 4.0 % of simulated runs
+# from 26 on, in 6 % from 20 on; one that is better everywhere takes 217 outcomes, and 232 if 30 are asked for.
+MIN_EFFECTIVE_SIZE: Final = 26
 _CLAIMS: Final = ("better", "worse", "not_worse", "not_better")
 
 
@@ -33,7 +35,7 @@ class WitnessRule:
 
     alpha: float = 0.05
     margin: float | None = None
-    target: int = 1000
+    target: int = 400
     reserved: float = 0.2
 
     def __post_init__(self) -> None:
@@ -63,7 +65,7 @@ class TwoWitnesses:
     A claim needs both at `sequence_alpha`: a betting process that has ever reached 1/alpha, valid at any sample size,
     and an asymptotic sequence that says so at this look, valid for the mean where models differ from place to place.
     Alone, the process finds a model better that is better often and much worse rarely. The sequence alone finds gains
-    that rare losses have not yet disproved; it counts only from an effective size of 30.
+    that rare losses have not yet disproved; it counts only from an effective size of 26.
     """
 
     rule: WitnessRule
