@@ -23,7 +23,7 @@ from touchline.errors import (
 from touchline.features import ColumnSpec
 from touchline.features.vectors.columns import Vectors
 from touchline.registry import InputField, LoadedRelease
-from touchline.serving import PredictHere
+from touchline.serving import RouteContext
 
 pytestmark = pytest.mark.services
 
@@ -90,12 +90,12 @@ CASES = {
 }
 
 
-def _own_routes(here: PredictHere) -> APIRouter:
+def _own_routes(context: RouteContext) -> APIRouter:
     router = APIRouter()
 
     @router.post("/own")
     def post_own(row: dict[str, Any]) -> dict[str, Any]:
-        return here.predict([row])[0]
+        return context.predict([row])[0]
 
     return router
 

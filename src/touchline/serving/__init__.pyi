@@ -1,4 +1,4 @@
-from touchline.serving.http.respond import PredictHere as PredictHere
+from touchline.serving.http.route_context import RouteContext as RouteContext
 from touchline.serving.http.server import Server as Server
 from touchline.serving.http.server import create_app as create_app
 from touchline.serving.http.state import Limits as Limits

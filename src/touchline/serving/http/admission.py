@@ -14,6 +14,7 @@ from touchline.http.problems import BodyTooLarge, ForeignOrigin, NotAllowed, Not
 from touchline.serving.http.state import Serving
 
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
+_PROJECT_PREFIX = re.compile(r"^/projects/[^/]+(?=/)")
 _SCORING_PATH = re.compile(r"/api(/projects/[^/]+)?/(predict|explain|outcomes|score)")
 Headers = Mapping[bytes, bytes]
 
@@ -109,6 +110,8 @@ def role_needed(method: str, path: str) -> Role | None:
 
     >>> role_needed("GET", "/healthz"), role_needed("POST", "/projects/shop/predict")
     (None, 'scorer')
+    >>> role_needed("POST", "/projects/shop/api/x")
+    'operator'
     >>> role_needed("POST", "/api/x"), role_needed("POST", "/api/feature-store/push/predict")
     ('operator', 'operator')
     """
@@ -116,6 +119,7 @@ def role_needed(method: str, path: str) -> Role | None:
         return None
     if method in ("GET", "HEAD", "OPTIONS"):
         return "viewer"
+    path = _PROJECT_PREFIX.sub("", path)  # a project's own routes exist with and without it
     return "operator" if path.startswith("/api/") and not _SCORING_PATH.fullmatch(path) else "scorer"
 
 

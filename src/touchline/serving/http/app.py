@@ -31,8 +31,8 @@ from touchline.serving.http.jobs import Jobs
 from touchline.serving.http.openapi import FAILURES, document_of
 from touchline.serving.http.outcome_bodies import is_tag
 from touchline.serving.http.project_routes import project_router
-from touchline.serving.http.respond import PredictHere
 from touchline.serving.http.response_bodies import ReleaseBodies
+from touchline.serving.http.route_context import RouteContext
 from touchline.serving.http.state import ServedProject, Serving
 from touchline.serving.http.system_routes import system_router
 from touchline.serving.predicting.predict import Predictor
@@ -80,8 +80,8 @@ def _mount_own_routers(app: FastAPI, serving: Serving, projects: Sequence[Served
     """A project's routes at the root and under `/projects/NAME`; at the root the default project goes first."""
     for project in sorted(projects, key=lambda project: project.name != serving.default):
         for make in _routers(project):
-            here = PredictHere(serving, project.name)
-            router: APIRouter = make(here) if inspect.signature(make).parameters else make()
+            context = RouteContext(serving, project.name)
+            router: APIRouter = make(context) if inspect.signature(make).parameters else make()
             app.include_router(router, tags=[project.name])
             app.include_router(router, prefix=f"/projects/{project.name}", tags=[project.name], include_in_schema=False)
 

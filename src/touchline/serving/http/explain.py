@@ -15,6 +15,7 @@ from touchline.predictions import PredictionRecords
 from touchline.registry import LoadedRelease
 from touchline.serving.http.respond import predictor_of, read_rows
 from touchline.serving.http.state import Serving
+from touchline.serving.predicting.predict import Predictor
 from touchline.serving.predicting.scored_row import RequestContext
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.training import Model, explain
@@ -28,11 +29,26 @@ def explain_body(serving: Serving, slot: ReleaseSlot, body: bytes) -> dict[str, 
     logged = _logged(serving, slot, body)
     if logged is not None:
         return _explanations(*logged)[0]
-    rows, is_many = read_rows(serving, predictor, body, MOST_ROWS)
-    context = RequestContext("", None, slot.now(), slot.wall())
-    vectors, _ = predictor.vectors(rows, predictor.cutoffs(rows, context), predictor.rows_to_look_up(rows))
+    vectors, is_many = _vectors(serving, slot, predictor, body, MOST_ROWS)
     told = _explanations(predictor.release, vectors)
     return {"explanations": told} if is_many else told[0]
+
+
+def feature_values(serving: Serving, slot: ReleaseSlot, body: bytes) -> list[dict[str, Any]]:
+    """The value of each column of the model, for each row."""
+    predictor = predictor_of(slot)
+    vectors, _ = _vectors(serving, slot, predictor, body, serving.limits.rows)
+    return [dict(values) for values in decode(predictor.release.columns, vectors)]
+
+
+def _vectors(
+    serving: Serving, slot: ReleaseSlot, predictor: Predictor, body: bytes, most_rows: int
+) -> tuple[Vectors, bool]:
+    """The vectors of the rows of a body, and whether it was a list."""
+    rows, is_many = read_rows(serving, predictor, body, most_rows)
+    context = RequestContext("", None, slot.now(), slot.wall())
+    vectors, _ = predictor.vectors(rows, predictor.cutoffs(rows, context), predictor.rows_to_look_up(rows))
+    return vectors, is_many
 
 
 def _logged(serving: Serving, slot: ReleaseSlot, body: bytes) -> tuple[LoadedRelease, Vectors] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -136,17 +135,3 @@ def _record(serving: Serving, slot: ReleaseSlot, predictor: Predictor, answered:
         serving.log.record(one.line)
     for version in {one.version for one in answered}:
         slot.meter.scored(version or production, [one for one in answered if one.version == version])
-
-
-class PredictHere:
-    """Predictions for a project's own routes: the same checks, log and release as `/predict`."""
-
-    def __init__(self, serving: Serving, project: str) -> None:
-        self._serving, self.project = serving, project
-
-    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """A prediction for each row, as `/predict` gives them. A raised `Problem` becomes the response."""
-        serving, slot = self._serving, self._serving.slots[self.project]
-        body = json.dumps(list(rows), default=str).encode()  # orjson has no integers beyond 64 bits
-        new_id = Ulids().next  # a route of a project may run in a thread of its own
-        return answer(serving, slot, body, new_id, most_rows=serving.limits.rows)

@@ -32,7 +32,7 @@ def no_reader(release: LoadedRelease) -> None:
 class ServedProject:
     """One project to serve: where its releases come from, its clock, its online features and its own routes.
 
-    Each of the routers returns a FastAPI router; it may take one argument, the `ServedProject` name's `PredictHere`.
+    Each of the routers returns a FastAPI router; it may take one argument, the project's `RouteContext`.
     They are loaded with the other late routes, since loading them imports the project's code.
     `skew_proof` gives the last proof that what a release (by id) was served with is what history says. `start_check`
     starts a check of the running rollout in another process, and does not wait for it.
