@@ -32,6 +32,7 @@ from touchline import (
 from touchline.ingest import FrameProvider
 
 from . import transforms
+from .jackpot_routes import jackpots_router
 from .ratings import elo_after_each_match
 from .samples import bundesliga
 
@@ -178,4 +179,5 @@ project = Project(
     retrain=Retrain(schedule="0 4 * * 1", on_drift=True),
     monitoring=Monitoring(),
     clock=SampleClock(at="2009-04-15T00:00:00Z"),
+    routers=[jackpots_router],
 )

@@ -1,0 +1,140 @@
+"""Jackpots over HTTP, on the packaged matches: predicted, explained, settled; wrong requests are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.samples import SAMPLES, a_small_sample, trained
+from tests.serving.builders import on_loopback, wait_for
+from touchline.cli.processes.apps import create_full_app
+
+pytestmark = pytest.mark.services
+
+TWO = [
+    {"home_team": "Schalke 04", "away_team": "Energie Cottbus"},
+    {"home_team": "Werder Bremen", "away_team": "Hamburger SV"},
+]
+OUTCOMES = ("home", "draw", "away")
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    opened = a_small_sample("football", tmp_path_factory.mktemp("football"))
+    trained(opened)
+    app = create_full_app(opened.home, [SAMPLES["football"].folder], host="127.0.0.1")
+    with on_loopback(app) as url, httpx.Client(base_url=url, timeout=60) as client:
+        yield client
+
+
+def a_jackpot(client: httpx.Client, fixtures: list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
+    response = client.post("/api/jackpots", json={"fixtures": fixtures, **fields})
+    assert response.status_code == 200, response.text
+    return dict(response.json())
+
+
+def a_problem(client: httpx.Client, body: Any, path: str = "/api/jackpots") -> str:
+    response = client.post(path, json=body)
+    assert response.status_code == 422
+    return str(response.json())
+
+
+def test_the_chances_follow_from_the_probabilities_of_predict(client: httpx.Client) -> None:
+    jackpot = a_jackpot(client, TWO, budget=2, name="Derby")
+    predicted = client.post("/predict", json=TWO).json()["predictions"]
+    probabilities = [fixture["probabilities"] for fixture in jackpot["fixtures"]]
+    assert probabilities == [one["probabilities"] for one in predicted]
+    first, second = (sorted(own.values(), reverse=True) for own in probabilities)
+    assert jackpot["single"]["chance_of_all"] == pytest.approx(first[0] * second[0])
+    doubles = ((first[0] + first[1]) * second[0], first[0] * (second[0] + second[1]))
+    assert jackpot["best"]["chance_of_all"] == pytest.approx(max(doubles))
+    assert (jackpot["best"]["columns"], jackpot["best"]["cost"]) == (2, 2)
+    assert sum(jackpot["best"]["chances_of_right"]) == pytest.approx(1)
+    for fixture in jackpot["fixtures"]:
+        assert fixture["scores"]["over"]["2.5"] + fixture["scores"]["under"]["2.5"] == pytest.approx(1)
+    assert client.get(f"/projects/football/api/jackpots/{jackpot['id']}").json() == jackpot
+
+
+def test_contributions_sum_to_each_prediction(client: httpx.Client) -> None:
+    jackpot = a_jackpot(client, TWO)
+    document = client.get(f"/api/jackpots/{jackpot['id']}/contributions").json()
+    for fixture, explained in zip(jackpot["fixtures"], document["fixtures"], strict=True):
+        for outcome in OUTCOMES:
+            added = [one["adds"][outcome] for one in explained["outcomes"]["features"]]
+            total = explained["outcomes"]["base"][outcome] + sum(added)
+            assert total == pytest.approx(fixture["probabilities"][outcome], abs=1e-9)
+        for terms in explained["goals"].values():
+            log = terms.pop("log_expected_goals")
+            assert sum(terms.values()) == pytest.approx(log)
+
+
+def test_outcomes_settle_a_jackpot_and_count_in_the_history(client: httpx.Client) -> None:
+    jackpot = a_jackpot(client, TWO, budget=4)
+    assert jackpot["best"]["settlement"]["state"] == "open"
+    for fixture, picks in zip(jackpot["fixtures"], jackpot["best"]["picks"], strict=True):
+        _record(client, {"prediction_id": fixture["prediction_id"], "label": picks[-1]})
+    settled = client.get(f"/api/jackpots/{jackpot['id']}").json()
+    assert settled["best"]["settlement"]["state"] == "won"
+    assert settled["single"]["settlement"]["state"] == "lost"
+    newest = client.get("/api/jackpots", params={"limit": 1}).json()
+    assert newest["jackpots"] == [settled]
+    record = newest["record"]
+    assert (record["settled"], record["won"], record["fixtures_observed"], record["fixtures_right"]) == (1, 1, 2, 0)
+    assert record["expected_to_win"] == pytest.approx(settled["best"]["chance_of_all"])
+
+
+def _record(client: httpx.Client, outcome: dict[str, str]) -> None:
+    """The log writes a prediction within a second."""
+    wait_for(lambda: client.post("/outcomes", json=outcome).status_code == 200)
+
+
+def test_an_abandoned_match_is_declared_void(client: httpx.Client) -> None:
+    jackpot = a_jackpot(client, TWO)
+    path = f"/api/jackpots/{jackpot['id']}/void"
+    assert "a place from 0 to 1" in a_problem(client, {"fixtures": [2], "reason": "abandoned"}, path)
+    after = client.post(path, json={"fixtures": [0], "reason": "abandoned in the fog"}).json()
+    assert after["best"]["settlement"] | {"state": "open", "void": 1, "right": 1} == after["best"]["settlement"]
+    assert [fixture["outcome"] for fixture in after["fixtures"]] == ["void", None]
+    assert after["voided"] == [{"fixtures": [0], "reason": "abandoned in the fog"}]
+
+
+def test_a_team_without_history_and_odds_that_disagree_are_noted(client: httpx.Client) -> None:
+    odds = {"home": 30.0, "draw": 10.0, "away": 1.05}
+    promoted = {"home_team": "Bayern Muenchen", "away_team": "FC Promoted", "odds": odds}
+    fixture = a_jackpot(client, [promoted])["fixtures"][0]
+    notes = " ".join(fixture["notes"])
+    assert "team_strength:away has no history" in notes
+    assert "the odds disagree" in notes
+    assert sum(fixture["probabilities"].values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("fixtures", "fields", "expected"),
+    [
+        ([], {}, "fixtures"),
+        ([TWO[0], TWO[1], TWO[0]], {}, "is the same match as fixture 0"),
+        ([{"home_team": "Schalke 04", "away_team": "Schalke 04"}], {}, "a team plays itself"),
+        ([{"home_team": "Schalke 04"}], {}, "away_team"),
+        ([{**TWO[0], "odds": {"home": 0.9, "draw": 3.0, "away": 4.0}}], {}, "fixtures.0.odds.home"),
+        ([{**TWO[0], "odds": {"home": 1.9, "draw": 3.0}}], {}, "fixtures.0.odds.away"),
+        ([{**TWO[0], "wether": "rain"}], {}, "wether"),
+        (TWO, {"budget": 1, "stake": 2}, "buys no column"),
+        (TWO, {"budget": "NaN"}, "budget"),
+    ],
+)
+def test_a_request_that_does_not_fit_is_refused(
+    client: httpx.Client, fixtures: list[dict[str, Any]], fields: dict[str, Any], expected: str
+) -> None:
+    assert expected in a_problem(client, {"fixtures": fixtures, **fields})
+
+
+def test_limits_and_unknown_ids_of_the_history(client: httpx.Client) -> None:
+    assert client.get("/api/jackpots", params={"limit": 0}).status_code == 422
+    unknown = client.get("/api/jackpots/none/contributions")
+    assert (unknown.status_code, unknown.json()["detail"]) == (
+        404,
+        "Project football has no jackpot with the id 'none'.",
+    )

@@ -1,0 +1,51 @@
+"""A grid of scores agrees with the probabilities of the outcomes, whatever they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from projects.football.score_grid import goal_terms, reweighted, score_grid, score_markets
+
+rates = st.floats(0.2, 4.0)
+shares = st.lists(st.floats(0.01, 1.0), min_size=3, max_size=3)
+
+
+@given(rates, rates, shares)
+def test_the_scores_of_each_outcome_sum_to_its_probability(home: float, away: float, weights: list[float]) -> None:
+    wins, draws, losses = (weight / sum(weights) for weight in weights)
+    grid = reweighted(score_grid(home, away), {"home": wins, "draw": draws, "away": losses})
+    sums = [np.tril(grid, -1).sum(), np.trace(grid), np.triu(grid, 1).sum()]
+    assert sums == pytest.approx([wins, draws, losses], abs=1e-12)
+
+
+def test_reweighting_leaves_the_odds_between_scores_of_one_outcome() -> None:
+    grid = score_grid(1.6, 1.1)
+    after = reweighted(grid, {"home": 0.2, "draw": 0.3, "away": 0.5})
+    assert after[2, 0] / after[3, 1] == pytest.approx(grid[2, 0] / grid[3, 1])
+    assert (after >= 0).all()
+
+
+def test_markets_of_a_grid_by_hand() -> None:
+    grid = np.zeros((11, 11))
+    grid[0, 0], grid[1, 1], grid[2, 1], grid[0, 3] = 0.4, 0.3, 0.2, 0.1
+    markets = score_markets(grid, lines=(2.5,), most_scores=2)
+    assert markets.expected_goals == pytest.approx((0.3 + 0.4, 0.3 + 0.2 + 0.3))
+    assert markets.over == pytest.approx({"2.5": 0.3})
+    assert markets.both_score == pytest.approx(0.5)
+    assert markets.likeliest_scores == (("0:0", 0.4), ("1:1", 0.3))
+
+
+def test_without_correction_the_grid_is_the_product_of_two_poisson_distributions() -> None:
+    from scipy.stats import poisson
+
+    expected = np.outer(poisson.pmf(range(11), 1.6), poisson.pmf(range(11), 1.1))
+    assert score_grid(1.6, 1.1, rho=0.0) == pytest.approx(expected / expected.sum())
+
+
+def test_a_promoted_team_without_history_counts_as_an_average_one() -> None:
+    none, average = ({f"{side}_{what}": goals for side in ("home", "away") for what in ("attack", "defence")}
+                     for goals in (None, 1.43))  # fmt: skip
+    assert goal_terms(none)[0].rate == pytest.approx(goal_terms(average)[0].rate)
+    assert goal_terms({})[1].rate == goal_terms(none)[1].rate
