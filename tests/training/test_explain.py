@@ -36,6 +36,9 @@ def explained(result: TrainingResult) -> ColumnContributions:
 @pytest.mark.parametrize(
     ("family", "kind", "method"),
     [
+        ("catboost", "binary", "tree"),
+        ("catboost", "multiclass", "tree"),
+        ("catboost", "regression", "tree"),
         ("lightgbm", "binary", "tree"),
         ("lightgbm", "multiclass", "tree"),
         ("lightgbm", "regression", "tree"),

@@ -83,8 +83,8 @@ def test_periods_go_by_the_calendar() -> None:
 
 
 def test_a_regression_starts_with_a_linear_family_of_its_own() -> None:
-    assert [c.name for c in Training().candidates_for("regression")] == ["ridge", "lightgbm"]
-    assert [c.name for c in Training().candidates_for("binary")] == ["logistic", "lightgbm"]
+    assert [c.name for c in Training().candidates_for("regression")] == ["ridge", "lightgbm", "catboost"]
+    assert [c.name for c in Training().candidates_for("binary")] == ["logistic", "lightgbm", "catboost"]
 
 
 def test_tuning_is_off_unless_it_has_a_budget() -> None:

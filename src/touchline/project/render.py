@@ -279,9 +279,9 @@ def _task(inference: Inference) -> str:
 
 
 def _project(name: str, inference: Inference, inputs: Sequence[str]) -> str:
-    candidates = '["ridge", "lightgbm"]' if inference.task == "regression" else '["logistic", "lightgbm"]'
+    linear = "ridge" if inference.task == "regression" else "logistic"
     score = "mse" if inference.task == "regression" else "log_loss"
-    options = [f"candidates={candidates}", f"test={test_share(inference)}"]
+    options = [f'candidates=["{linear}", "lightgbm", "catboost"]', f"test={test_share(inference)}"]
     trusted = [leak.column for leak in inference.leaks if leak.column in inputs]
     if trusted:
         names = ", ".join(map(_quoted, trusted))

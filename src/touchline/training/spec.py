@@ -181,7 +181,9 @@ class Training(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    candidates: tuple[str | Candidate, ...] = Field(default=(), description="default: a linear family and lightgbm")
+    candidates: tuple[str | Candidate, ...] = Field(
+        default=(), description="default: a linear family, lightgbm and catboost"
+    )
     tune: Tune = Tune()
     split: Literal["auto", "time", "stratified", "grouped"] = "auto"
     test: float | str | timedelta = Field(default=0.2, description="the newest examples: a share, or a length of time")
@@ -267,6 +269,6 @@ class Training(BaseModel):
         return self.score or ("mse" if kind == "regression" else "log_loss")
 
     def candidates_for(self, kind: Kind) -> tuple[Candidate, ...]:
-        """The declared candidates, or a linear family and lightgbm."""
-        declared = self.candidates or (("ridge" if kind == "regression" else "logistic"), "lightgbm")
+        """The declared candidates, or a linear family, lightgbm and catboost."""
+        declared = self.candidates or (("ridge" if kind == "regression" else "logistic"), "lightgbm", "catboost")
         return tuple(Candidate(name=c, family=c) if isinstance(c, str) else c for c in declared)

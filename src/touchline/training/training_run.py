@@ -46,6 +46,7 @@ _LIBRARIES = (
     "scipy",
     "scikit-learn",
     "lightgbm",
+    "catboost",
     "xgboost",
     "xgboost-cpu",
     "torch",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # What predicting needs beside NumPy; the other families of touchline predict with NumPy alone.
 _LIBRARIES: Final = {"lightgbm": ("lightgbm",), "xgboost": ("xgboost",)}
-_NUMPY_ALONE: Final = frozenset({"blend", "forest", "logistic", "mlp", "ridge"})
+_NUMPY_ALONE: Final = frozenset({"blend", "catboost", "forest", "logistic", "mlp", "ridge"})
 _SKOPS: Final = ("skops", "scikit-learn")
 
 

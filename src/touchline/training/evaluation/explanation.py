@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.training.estimators.arrays import sigmoid, softmax, two_columns
+from touchline.training.estimators.catboost import Catboost
 from touchline.training.estimators.lightgbm import Lightgbm
 from touchline.training.estimators.linear import Linear
 from touchline.training.fitting.model import Model
@@ -72,7 +73,7 @@ def explain(model: Model, vectors: Array, background: Array, *, seed: int = 0) -
 def has_exact_explanation(model: Model) -> bool:
     """Whether the model's own arithmetic explains it; walking costs a hundred predictions and more per row."""
     corrections = {"none", "temperature", "platt"} if model.kind == "binary" else {"none", "temperature"}
-    return isinstance(model.estimator, Lightgbm | Linear) and model.calibrator.method in corrections
+    return isinstance(model.estimator, Catboost | Lightgbm | Linear) and model.calibrator.method in corrections
 
 
 def _correction(model: Model) -> tuple[float, Array]:
@@ -89,7 +90,7 @@ def _correction(model: Model) -> tuple[float, Array]:
 
 def _exact(model: Model, vectors: Array, background: Array) -> tuple[Literal["tree", "linear"], Array, Array]:
     matrix = model.preparation.transform(vectors)
-    if isinstance(model.estimator, Lightgbm):
+    if isinstance(model.estimator, Catboost | Lightgbm):
         found = model.estimator.contributions(matrix)
         return "tree", found[0, :, -1], found[:, :, :-1].transpose(0, 2, 1)
     assert isinstance(model.estimator, Linear)
