@@ -41,11 +41,11 @@ def test_a_snapshot_is_written_only_to_a_folder_that_exists(cli: Cli, tmp_path: 
     with pytest.raises(
         FolderMissing, match=r"The folder .*typo of visits.parquet does not exist. Make it first: mkdir -p"
     ):
-        cli.run("data", "checkout", snapshot, "--to", str(tmp_path / "typo" / "visits.parquet"))
+        cli.run("data", "checkout", snapshot, "--out", str(tmp_path / "typo" / "visits.parquet"))
     with pytest.raises(FolderMissing, match=r"is a folder. Name a file in it"):
-        cli.run("data", "checkout", snapshot, "--to", str(tmp_path))
+        cli.run("data", "checkout", snapshot, "--out", str(tmp_path))
     assert list(tmp_path.iterdir()) == []
-    cli.run("data", "checkout", snapshot, "--to", str(tmp_path / "visits.parquet"))
+    cli.run("data", "checkout", snapshot, "--out", str(tmp_path / "visits.parquet"))
 
 
 def test_a_wrong_name_is_answered_with_the_nearest(cli: Cli) -> None:

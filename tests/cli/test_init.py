@@ -30,7 +30,7 @@ def in_production(home: Cli, table: Path, target: str, *options: str) -> pl.Data
     home.run("init", "own", "--from", str(table), "--target", target, *options)
     home.run("plan", "-p", "own")
     home.run("train", "-p", "own")
-    scored = home.json("predict", "-p", "own", "--file", str(table), "--to", str(home.place / "out.csv"))
+    scored = home.json("predict", "-p", "own", "--file", str(table), "--out", str(home.place / "out.csv"))
     assert scored["refused"] == 0
     return pl.read_csv(scored["file"])
 

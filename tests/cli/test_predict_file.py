@@ -36,7 +36,7 @@ def test_a_file_gets_the_predictions_of_the_server(cli: Cli, tmp_path: Path) -> 
 def test_an_invalid_row_has_no_prediction_and_says_why(cli: Cli, tmp_path: Path) -> None:
     file, target = tmp_path / "requests.csv", tmp_path / "answers.parquet"
     file.write_text("customer,cutoff\nc1,2024-06-01T00:00:00Z\nc2,yesterday\n")
-    printed = cli.run("predict", "--file", str(file), "--to", str(target))
+    printed = cli.run("predict", "--file", str(file), "--out", str(target))
     assert "wrote 2 rows, 1 of them refused" in printed
     rows = pl.read_parquet(target)
     assert rows["p_yes"].is_null().to_list() == [False, True]

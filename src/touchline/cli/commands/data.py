@@ -163,7 +163,7 @@ def diff(
 
 def checkout(
     snapshot: Annotated[str, typer.Argument(help="Hash of the snapshot, or its first letters.")],
-    to: Annotated[Path, typer.Option("--to", help="Parquet file to write.")],
+    out: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
     *,
     source: OneSourceOption = None,
     project: ProjectOption = None,
@@ -171,16 +171,16 @@ def checkout(
 ) -> None:
     """Write any snapshot to a Parquet file.
 
-    Example: touchline data checkout 3f2a --to matches.parquet -p football
+    Example: touchline data checkout 3f2a --out matches.parquet -p football
     """
     opened = open_project(project)
     written = ingest.checkout(
-        _only_source(opened, source), to, project=opened.name, stores=opened.stores, hash=snapshot
+        _only_source(opened, source), out, project=opened.name, stores=opened.stores, hash=snapshot
     )
     if as_json:
         print_json(written)
     else:
-        typer.echo(f"wrote {written.rows} row versions of {written.hash[:12]} to {to}")
+        typer.echo(f"wrote {written.rows} row versions of {written.hash[:12]} to {out}")
 
 
 def freshness(project: ProjectOption = None, as_json: JsonOption = False) -> None:

@@ -47,7 +47,7 @@ def predict(
     fields: Annotated[list[str] | None, typer.Argument(help="Fields of the request, as name=value.")] = None,
     file: Annotated[Path | None, typer.Option("--file", help="CSV or Parquet file with one request per row.")] = None,
     *,
-    to: Annotated[Path | None, typer.Option("--to", help="File to write for --file; .csv or .parquet.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write for --file; .csv or .parquet.")] = None,
     key: Annotated[str | None, typer.Option("--key", help="API key; default: TOUCHLINE_API_KEY.")] = None,
     project: ProjectOption = None,
     as_json: JsonOption = False,
@@ -63,7 +63,7 @@ def predict(
     opened = open_project(project)
     if file is not None:
         with progress("predict", quiet=as_json) as on_progress:
-            scored = _score(opened, file, target=to, on_progress=on_progress)
+            scored = _score(opened, file, target=out, on_progress=on_progress)
         if as_json:
             print_json(scored)
         else:

@@ -26,7 +26,10 @@ _CHUNK = 50_000
 
 @dataclass(frozen=True)
 class Bulk:
-    """Answers in the order of the rows. A refused row has nulls and says why in `problem`."""
+    """Answers in the order of the rows. A refused row has nulls and says why in `problem`.
+
+    Of two classes, `score` is the probability of the second, under a name that does not depend on the project.
+    """
 
     frame: pl.DataFrame
     rows: int
@@ -108,6 +111,8 @@ def _score(release: LoadedRelease, reader: FeatureReads | None, frame: pl.DataFr
     problems.note(is_infinite, "the model has no finite answer to these values")
     names = [f"p_{name}" for name in release.classes] if release.kind != "regression" else ["value"]
     columns = {name: pl.Series(outputs[:, place]) for place, name in enumerate(names)}
+    if len(release.classes) == 2:
+        columns["score"] = pl.Series(outputs[:, 1])
     if release.interval is not None:
         half = release.interval.half_widths_of(outputs[:, 0])
         columns |= {"low": pl.Series(outputs[:, 0] - half), "high": pl.Series(outputs[:, 0] + half)}
