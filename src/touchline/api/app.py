@@ -7,12 +7,28 @@ from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
 
-from touchline.api import alerts, feature_store, freshness, model_health, push, rollouts, system_health, training_runs
+from touchline.api import (
+    alerts,
+    dashboard,
+    feature_store,
+    freshness,
+    model_health,
+    overview,
+    performance,
+    predictions,
+    push,
+    rollouts,
+    session,
+    system_health,
+    training_runs,
+    version_decisions,
+    versions,
+)
 from touchline.api.state import Api, project_name
 from touchline.api.stored_gauges import StoredGauges
 
 if TYPE_CHECKING:
-    from touchline.automation import Stores
+    from touchline.automation import PipelineContext, Stores
     from touchline.clock import Clock
     from touchline.project import Project
 
@@ -25,14 +41,37 @@ _ROUTERS = (
     rollouts.router,
     alerts.router,
     training_runs.router,
+    versions.router,
+    version_decisions.router,
+    predictions.router,
+    performance.router,
 )
+_ROOTS = (system_health.root, session.root, overview.root)
 
 
-def add_api(app: FastAPI, stores_at: Callable[[Clock], Stores], *, declared: Callable[[str], Project]) -> None:
-    """Mount `/api` on the serving application: each route for the default project, and for every project by name."""
-    app.state.api = Api(stores_at, app.state.serving, declared)
+def add_api(
+    app: FastAPI,
+    stores_at: Callable[[Clock], Stores],
+    *,
+    declared: Callable[[str], Project],
+    context: Callable[[str], PipelineContext],
+) -> None:
+    """Mount `/api` on the serving application: each route for the default project, and for every project by name.
+
+    The dashboard's files are served at `/`, where they are built.
+    """
+    app.state.api = Api(stores_at, app.state.serving, declared, context)
     app.state.serving.stored_gauges = StoredGauges(app.state.api).read
-    app.include_router(system_health.root, prefix="/api")
     for router in _ROUTERS:
         app.include_router(router, prefix="/api")
+    include_named_routes(app)
+    app.state.serving.start_page = dashboard.start_page
+    app.include_router(dashboard.router)
+
+
+def include_named_routes(app: FastAPI) -> None:
+    """The routes of the server, and those of a project under its name: all that the dashboard calls."""
+    for root in _ROOTS:
+        app.include_router(root, prefix="/api")
+    for router in _ROUTERS:
         app.include_router(router, prefix="/api/projects/{name}", dependencies=[Depends(project_name)])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from touchline.registry import ModelVersion, Registry
 
 router = APIRouter(tags=["models"])
+HealthStatus = Literal["ok", "degraded", "unavailable"]
 
 
 class MetricHealth(BaseModel):
@@ -68,7 +69,7 @@ class ModelHealth(BaseModel):
     """`unavailable`: no release is loaded; `degraded`: predictions are served, but a person should look."""
 
     project: str
-    status: Literal["ok", "degraded", "unavailable"]
+    status: HealthStatus
     reasons: list[str] = Field(description="reasons why the status is not ok")
     production: ProductionVersion | None
     staging: int | None = Field(description="version in Staging")
@@ -82,8 +83,8 @@ def get_model_health(project: ProjectOfRequest) -> ModelHealth:
     registry = project.stores
     production = _production(project, registry)
     drift = _drift(project)
-    reasons = _reasons(project, production, drift)
     state = registry.journal.state(project.name)
+    reasons = read_reasons(project)
     return ModelHealth(
         project=project.name,
         status="unavailable" if project.slot.current is None else "degraded" if reasons else "ok",
@@ -92,7 +93,7 @@ def get_model_health(project: ProjectOfRequest) -> ModelHealth:
         staging=state.staging,
         rollback=state.rollback,
         drift=drift,
-        log=_log(project),
+        log=read_log(project),
     )
 
 
@@ -120,11 +121,12 @@ def _production(project: RequestedProject, registry: Registry) -> ProductionVers
         test_rows=version.rows,
         test_from=version.test_from,
         test_to=version.test_to,
-        metrics=_metrics(version),
+        metrics=metrics_of(version),
     )
 
 
-def _metrics(version: ModelVersion) -> list[MetricHealth]:
+def metrics_of(version: ModelVersion) -> list[MetricHealth]:
+    """The test metrics of a version beside those of the constant baseline."""
     return [
         MetricHealth(
             name=name,
@@ -154,16 +156,18 @@ def _drift(project: RequestedProject) -> DriftHealth | None:
     )
 
 
-def _log(project: RequestedProject) -> LogHealth:
+def read_log(project: RequestedProject) -> LogHealth:
+    """The number of predictions and outcomes of a project."""
     database = project.stores.database
     counts = PredictionRecords(database, project.name).counts()
     return LogHealth(**counts._asdict(), outcomes=OutcomeRecords(database, project.name).count())
 
 
-def _reasons(project: RequestedProject, production: ProductionVersion | None, drift: DriftHealth | None) -> list[str]:
-    slot = project.slot
+def read_reasons(project: RequestedProject) -> list[str]:
+    """The reasons why a project is not healthy, each in a sentence."""
+    slot, drift = project.slot, _drift(project)
     reasons = []
-    if production is None:
+    if project.stores.journal.state(project.name).production is None:
         reasons.append(f"nothing is in Production: touchline train -p {project.name}")
     if slot.refused is not None:
         reasons.append(f"release {slot.refused.release_id} is refused: {slot.refused.reason}")

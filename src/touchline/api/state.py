@@ -14,8 +14,9 @@ from touchline.api.statistics_cache import StatisticsCache
 from touchline.errors import UnknownName
 
 if TYPE_CHECKING:
-    from touchline.automation import Stores
+    from touchline.automation import PipelineContext, Stores
     from touchline.clock import Clock
+    from touchline.http import Caller
     from touchline.project import Project
     from touchline.serving.http.state import Serving
     from touchline.serving.releases.release_slot import ReleaseSlot
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
 class Api:
     """The home's stores at a project's clock, the serving state of the process, and the projects' declarations.
 
+    `context` is that of a project's steps, for changes of stages.
+
     The first request for a declaration imports the project's code, and Polars with it, so it belongs in a thread.
     """
 
     stores_at: Callable[[Clock], Stores]
     serving: Serving
     declared: Callable[[str], Project]
+    context: Callable[[str], PipelineContext]
     statistics: StatisticsCache = field(default_factory=StatisticsCache)
 
 
@@ -48,6 +52,10 @@ class RequestedProject:
     @cached_property
     def stores(self) -> Stores:
         return self.api.stores_at(self.slot)
+
+    @property
+    def context(self) -> PipelineContext:
+        return self.api.context(self.name)
 
     @property
     def slot(self) -> ReleaseSlot:
@@ -76,9 +84,21 @@ def requested_project(request: Request) -> RequestedProject:
     return RequestedProject(api, name)
 
 
+def caller_of(request: Request) -> Caller:
+    """The holder of the API key of a request, as admission has found it."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+def actor_of(request: Request) -> str:
+    """Whose name stands beside a change in the journal."""
+    return caller_of(request).name or "api"
+
+
 def project_name(name: Annotated[str, Path(description="project")]) -> str:
     """The path parameter of each route with a project, so that the API's document has it."""
     return name
 
 
 ProjectOfRequest = Annotated[RequestedProject, Depends(requested_project)]
+ActorOfRequest = Annotated[str, Depends(actor_of)]

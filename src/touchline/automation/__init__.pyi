@@ -34,6 +34,7 @@ from touchline.automation.rollouts import Probe as Probe
 from touchline.automation.rollouts import begin_rollout as begin_rollout
 from touchline.automation.rollouts import check_running as check_running
 from touchline.automation.rollouts import end_overtaken_rollout as end_overtaken_rollout
+from touchline.automation.rollouts import follow_by_hand as follow_by_hand
 from touchline.automation.rollouts import follow_promotion as follow_promotion
 from touchline.automation.rollouts import rollout_context as rollout_context
 from touchline.automation.run_records import PipelineRuns as PipelineRuns

@@ -114,6 +114,17 @@ def follow_promotion(context: PipelineContext, promoted: Promoted, *, actor: str
     return Followed(message=f"rollout {state.experiment.number} has begun: {state.events[0].message}")
 
 
+def follow_by_hand(context: PipelineContext, promoted: Promoted, *, actor: str) -> list[str]:
+    """What a person's stage change does to rollouts, in words.
+
+    It ends the rollout whose version it has moved, and a promoted change begins its own.
+    """
+    messages = [end_overtaken_rollout(context)]
+    if promoted.changes:
+        messages.append(follow_promotion(context, promoted, actor=actor).message)
+    return [message for message in messages if message]
+
+
 def rolls_out(context: PipelineContext, version: ModelVersion) -> bool:
     """Whether a rollout of this version runs."""
     state = RolloutRecords(context.stores.database, context.project.name).running()

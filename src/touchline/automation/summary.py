@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from touchline.registry import ModelVersion, Registry
 
 _RARE = 0.2
+_METRIC_NAMES = {"log_loss": "log loss", "pr_auc": "PR AUC", "rmse": "RMSE"}
+_BASELINE_NAMES = {"log_loss": "base rates", "pr_auc": "base rate", "rmse": "mean"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,19 @@ class ProductionSummary:
     rows_name: str
     since: datetime | None
     clock: datetime | None
+
+    @property
+    def sentence(self) -> str:
+        """The version in Production and its metric in words: for `touchline up`, the API and the dashboard."""
+        if self.semantic_version is None:
+            return f"nothing in Production yet: touchline train -p {self.project}"
+        metric = ""
+        if self.metric is not None and self.value is not None:
+            baseline = f" ({_BASELINE_NAMES[self.metric]} {self.baseline:.3f})" if self.baseline is not None else ""
+            metric = f", {_METRIC_NAMES[self.metric]} {self.value:.3f}{baseline} on {self.rows} {self.rows_name}"
+        since = f" since {self.since:%Y-%m}" if self.since else ""
+        clock = f"; clock {self.clock:%Y-%m-%d}" if self.clock and self.since else ""
+        return f"{self.semantic_version} in Production{metric}{since}{clock}"
 
 
 def summarize_production(project: Project, stores: Registry) -> ProductionSummary:

@@ -18,9 +18,6 @@ from touchline.errors import ServerRefused
 if TYPE_CHECKING:
     from touchline.automation import ProductionSummary
 
-_METRIC_NAMES = {"log_loss": "log loss", "pr_auc": "PR AUC", "rmse": "RMSE"}
-_BASELINE_NAMES = {"log_loss": "base rates", "pr_auc": "base rate", "rmse": "mean"}
-
 
 @dataclass(frozen=True)
 class NextPrediction:
@@ -63,7 +60,7 @@ def print_summary(summary: Summary) -> None:
     typer.echo(f"touchline is up: API {summary.api}/docs · MLflow {summary.mlflow} · stop: make stop")
     width = max(len(line.project) for line in summary.projects)
     for line in summary.projects:
-        typer.echo(f"  {line.project:<{width}}  {_production_text(line)}")
+        typer.echo(f"  {line.project:<{width}}  {line.sentence}")
     prediction = summary.next
     if summary.note is not None:
         typer.echo(summary.note)
@@ -77,18 +74,6 @@ def print_summary(summary: Summary) -> None:
     body = json.dumps(dict(prediction.request), ensure_ascii=False)
     typer.echo(f"  its origin: touchline trace {prediction.prediction_id}")
     typer.echo(f"  request it again: curl -s {url} -d '{body}'")
-
-
-def _production_text(line: ProductionSummary) -> str:
-    if line.semantic_version is None:
-        return f"nothing in Production yet: touchline models list -p {line.project}"
-    metric = ""
-    if line.metric is not None and line.value is not None:
-        baseline = f" ({_BASELINE_NAMES[line.metric]} {line.baseline:.3f})" if line.baseline is not None else ""
-        metric = f"{_METRIC_NAMES[line.metric]} {line.value:.3f}{baseline} on {line.rows} {line.rows_name}"
-    since = f" since {line.since:%Y-%m}" if line.since else ""
-    clock = f"   clock {line.clock:%Y-%m-%d}" if line.clock and line.since else ""
-    return f"{line.semantic_version} in Production   {metric}{since}{clock}"
 
 
 def _next_prediction(home: Home, opened: Sequence[OpenedProject]) -> NextPrediction | None:

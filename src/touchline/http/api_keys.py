@@ -83,16 +83,17 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True)
 class Caller:
-    """The id and role of a key."""
+    """The id, role and name of a key. The name stands in the journal beside what its holder changes."""
 
     key_id: str
     role: Role
+    name: str = ""
 
     def may(self, needed: Role) -> bool:
         return _RANKS[self.role] >= _RANKS[needed]
 
 
-OPEN: Final = Caller("", "admin")
+OPEN: Final = Caller("", "admin", "local user")
 """The caller where no key was made yet and only this machine can ask."""
 
 
@@ -120,7 +121,11 @@ class KeyRing:
         except TouchlineError:
             self._watch.reset()
             raise
-        valid = {row.id: (row.key_hash.encode(), Caller(row.id, row.role)) for row in rows if row.revoked_at is None}
+        valid = {
+            row.id: (row.key_hash.encode(), Caller(row.id, row.role, row.name))
+            for row in rows
+            if row.revoked_at is None
+        }
         self._keys, self._any_made = valid, bool(rows)
 
     def caller(self, presented: str | None) -> Caller | None:

@@ -10,21 +10,28 @@ from touchline.errors import (
     DiskFull,
     EntityKeyMissing,
     EntityNotFound,
+    EvidenceMoved,
     FeatureNotANumber,
     FeaturesExpired,
+    GateFailed,
+    IllegalStageChange,
     IncidentNotFound,
     InvalidOutcomeTime,
     InvalidProject,
     InvalidPush,
     InvalidView,
+    NotComparable,
+    NotEvaluated,
     ObjectNotFound,
     OnlineStoreError,
+    ReleaseBroken,
     ReleaseNotFound,
     RolloutConflict,
     RolloutNotRunning,
     RunWaits,
     SchemaMismatch,
     SnapshotNotFound,
+    StageConflict,
     TouchlineError,
     TrackingUnavailable,
     UnknownName,
@@ -66,7 +73,18 @@ class Conflict(Problem):
     status, slug, title = 409, "conflict", "The present state does not allow this"
 
 
-_CONFLICTS: Final = (RolloutConflict, RolloutNotRunning, RunWaits)
+_CONFLICTS: Final = (
+    EvidenceMoved,
+    GateFailed,
+    IllegalStageChange,
+    NotComparable,
+    NotEvaluated,
+    ReleaseBroken,
+    RolloutConflict,
+    RolloutNotRunning,
+    RunWaits,
+    StageConflict,
+)
 _NOT_FOUND: Final = (
     EntityNotFound,
     IncidentNotFound,

@@ -208,9 +208,11 @@ class OutcomeRecords:
         return newest
 
 
-def read_settled(database: Database, project: str, *, limit: int = 20) -> list[SettledPrediction]:
-    """The newest answers of a project, newest first, each with its outcome if it has one."""
-    answers = PredictionRecords(database, project).newest(limit)
+def read_settled(
+    database: Database, project: str, *, limit: int = 20, before: str | None = None
+) -> list[SettledPrediction]:
+    """The newest answers of a project (below an id), newest first, each with its outcome if it has one."""
+    answers = PredictionRecords(database, project).newest(limit, before=before)
     outcomes_by_key = OutcomeRecords(database, project).newest({answer.example_key for answer in answers})
     return [_settled(answer, outcomes_by_key.get(answer.example_key)) for answer in answers]
 

@@ -121,9 +121,12 @@ class PredictionRecords:
             for row in self._read(PredictionRecord, self._where(roles, _COLUMNS.prediction_id.in_(ids)))
         ]
 
-    def newest(self, limit: int, *, roles: Collection[str] = ANSWERS) -> list[PredictionRecord]:
-        """The newest predictions, newest first."""
-        return self._read(PredictionRecord, self._where(roles), limit=limit, is_newest_first=True)
+    def newest(
+        self, limit: int, *, before: str | None = None, roles: Collection[str] = ANSWERS
+    ) -> list[PredictionRecord]:
+        """The newest predictions, of those with an id below `before` where it is given; newest first."""
+        older = () if before is None else (_COLUMNS.prediction_id < before,)
+        return self._read(PredictionRecord, self._where(roles, *older), limit=limit, newest=True)
 
     def sample(self, sample: Sample, *, roles: Collection[str] = ANSWERS) -> list[str]:
         """The ids of a random sample, oldest first."""
@@ -195,14 +198,9 @@ class PredictionRecords:
             connection.execute(statement, [{"id": prediction_id} for prediction_id in prediction_ids])
 
     def _read(
-        self,
-        kind: type[Row],
-        condition: sa.ColumnElement[bool],
-        *,
-        limit: int | None = None,
-        is_newest_first: bool = False,
+        self, kind: type[Row], condition: sa.ColumnElement[bool], *, limit: int | None = None, newest: bool = False
     ) -> list[Row]:
-        order = _COLUMNS.prediction_id.desc() if is_newest_first else _COLUMNS.prediction_id
+        order = _COLUMNS.prediction_id.desc() if newest else _COLUMNS.prediction_id
         with self._database.connect() as connection:
             return [kind(*row) for row in connection.execute(_select(kind, condition).order_by(order).limit(limit))]
 

@@ -46,6 +46,11 @@ class Replayed:
     def matches(self) -> bool:
         return self.output_matches and self.features != "different"
 
+    @property
+    def sentence(self) -> str:
+        """The verdict in words."""
+        return "The same prediction." if self.matches else f"A different prediction: {self.difference}."
+
 
 @dataclass(frozen=True)
 class ReplayReport:

@@ -93,6 +93,18 @@ class Trace:
     sources: tuple[SourceTrace, ...]
     outcome: StoredOutcome | None
 
+    @property
+    def sentence(self) -> str:
+        """The prediction, the version that made it and the outcome, in words."""
+        probabilities = self.output.get("probabilities") or {}
+        order = sorted(probabilities, key=probabilities.__getitem__, reverse=True)
+        parts = [f"{name} {probabilities[name]:.2f}" for name in order]
+        value = f"{self.output['value']:.4g}" if isinstance(self.output.get("value"), int | float) else "no value"
+        predicted = parts[0] + (f" ({', '.join(parts[1:])})" if parts[1:] else "") if parts else value
+        by = f"version {self.version} ({self.semantic_version})" if self.version else f"release {self.release_id}"
+        observed = "the outcome is open" if self.outcome is None else f"observed: {self.outcome.label}"
+        return f"Predicted {predicted}, by {by}; {observed}."
+
 
 def trace(registry: Registry, prediction_id: str) -> Trace:
     """The chain behind a logged prediction. Raises `UnknownPrediction`."""

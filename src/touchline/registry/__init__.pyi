@@ -1,3 +1,5 @@
+from touchline.registry.gates.acts import PossibleAct as PossibleAct
+from touchline.registry.gates.acts import possible_acts as possible_acts
 from touchline.registry.gates.as_served import AsServed as AsServed
 from touchline.registry.gates.as_served import ServedRows as ServedRows
 from touchline.registry.gates.as_served import predict_as_served as predict_as_served

@@ -74,6 +74,7 @@ def list_versions(project: ProjectOption = None, as_json: JsonOption = False) ->
     )
     columns = ["version", "semantic", "stage", "model", "trained", "test rows", *metrics]
     print_table(f"versions of {opened.name}", columns, rows)
+    typer.echo(opened.stores.journal.state(opened.name).sentence)
 
 
 def show(version: VersionArgument, project: ProjectOption = None, *, as_json: JsonOption = False) -> None:

@@ -228,13 +228,13 @@ def _replay_one(prediction_id: str, *, as_json: bool) -> None:
     if as_json:
         print_json({**vars(replayed), "matches": replayed.matches})
     else:
-        verdict = "the same prediction" if replayed.matches else f"a different prediction: {replayed.difference}"
-        typer.echo(f"{prediction_id}: {verdict}  {pairs_text(replayed.computed or {})}")
+        typer.echo(f"{prediction_id}: {replayed.sentence}  {pairs_text(replayed.computed or {})}")
     raise typer.Exit(0 if replayed.matches else 1)
 
 
 def _print_trace(trace: Trace) -> None:
     typer.echo(f"prediction {trace.prediction_id}  {trace.project}  answered {as_text(trace.answered_at)} UTC")
+    typer.echo(f"  {trace.sentence}")
     typer.echo(f"  output     {pairs_text(trace.output)}")
     request = pairs_text({**trace.entity_keys, **trace.inputs})
     by_entity = " (found by its entity)" if trace.example_source == "entity" else ""

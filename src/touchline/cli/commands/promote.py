@@ -68,11 +68,8 @@ def promote(options: PromoteOptions) -> None:
 
 
 def follow_by_hand(context: PipelineContext, promotion: Promotion) -> None:
-    """What a stage change does to rollouts: it ends the one whose version it has moved, and a change begins its own."""
-    messages = [automation.end_overtaken_rollout(context)]
-    if promotion.promoted.changes:
-        messages.append(automation.follow_promotion(context, promotion.promoted, actor=actor()).message)
-    for message in filter(None, messages):
+    """Let rollouts follow a stage change, and print what became of them."""
+    for message in automation.follow_by_hand(context, promotion.promoted, actor=actor()):
         typer.echo(message, err=True)
 
 

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from touchline import features, registry, rollout, serving
 from touchline import project as projects
-from touchline.cli.opening import Home, release_reader
+from touchline.cli.opening import Home, OpenedProject, pipeline_context, release_reader
 from touchline.serving.telemetry.open_telemetry import tracer_from_environment
 from touchline.serving.telemetry.worker_metrics import figures_folder
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from touchline.automation import PipelineContext
     from touchline.features import FeatureReader, FeatureView
-    from touchline.project import Project
+    from touchline.project import LoadedProject, Project
     from touchline.registry import LoadedRelease
     from touchline.serving import ServedProject, Server
 
@@ -33,16 +34,20 @@ class Declarations:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = {folder.name: folder for folder in folders}
-        self._loaded: dict[str, Project] = {}
+        self._loaded: dict[str, LoadedProject] = {}
         self._lock = Lock()
 
-    def of(self, name: str) -> Project:
+    def loaded(self, name: str) -> LoadedProject:
         """The project of that name. The first call imports its code, and Polars with it, so it belongs in a thread."""
         with self._lock:
             if name not in self._loaded:
                 folder = self._folders[name]
-                self._loaded[name] = projects.load_project(folder, base=folder).project
+                self._loaded[name] = projects.load_project(folder, base=folder)
             return self._loaded[name]
+
+    def of(self, name: str) -> Project:
+        """The declared project of that name."""
+        return self.loaded(name).project
 
     def views(self, name: str) -> Mapping[str, FeatureView]:
         return {view.name: view for view in self.of(name).feature_views}
@@ -63,10 +68,13 @@ def create_full_app(home: Home, folders: Sequence[Path], *, host: str) -> Server
     """The serving routes and `/api` in one process."""
     declarations = Declarations(folders)
 
+    def context(name: str) -> PipelineContext:
+        return pipeline_context(OpenedProject(home, declarations.loaded(name)))
+
     def extend(app: FastAPI) -> None:
         from touchline.api.app import add_api
 
-        add_api(app, home.stores, declared=declarations.of)
+        add_api(app, home.stores, declared=declarations.of, context=context)
 
     return _create_app(home, declarations, folders, host=host, extend=extend)
 

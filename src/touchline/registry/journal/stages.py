@@ -78,6 +78,23 @@ class StageState:
     productions: tuple[int, ...] = ()
     tickets: dict[int, str] = field(default_factory=dict)
 
+    @property
+    def sentence(self) -> str:
+        """Where the versions stand, in words.
+
+        >>> StageState(stages={1: "Archived", 2: "Production", 3: "Staging"}, productions=(1, 2)).sentence
+        'Version 2 is in Production, version 3 waits in Staging; a rollback returns to version 1.'
+        """
+        if self.production is None:
+            return "Nothing is in Production." + (f" Version {self.staging} waits in Staging." if self.staging else "")
+        waits = f", version {self.staging} waits in Staging" if self.staging is not None else ""
+        back = (
+            "there is nothing to roll back to"
+            if self.rollback is None
+            else (f"a rollback returns to version {self.rollback}")
+        )
+        return f"Version {self.production} is in Production{waits}; {back}."
+
     def stage(self, version: int) -> Stage:
         return self.stages.get(version, "None")
 

@@ -15,6 +15,8 @@ from touchline.serving.http.state import Serving
 
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
 _PROJECT_PREFIX = re.compile(r"^/projects/[^/]+(?=/)")
+# The dashboard's own files hold no data: they ask for a key, and read everything through /api.
+_DASHBOARD_PATHS = ("/ui/", "/assets/")
 _SCORING_PATH = re.compile(r"/api(/projects/[^/]+)?/(predict|explain|outcomes|score)")
 Headers = Mapping[bytes, bytes]
 
@@ -118,7 +120,7 @@ def role_needed(method: str, path: str) -> Role | None:
     if path in _OPEN_PATHS:
         return None
     if method in ("GET", "HEAD", "OPTIONS"):
-        return "viewer"
+        return None if path.startswith(_DASHBOARD_PATHS) else "viewer"
     path = _PROJECT_PREFIX.sub("", path)  # a project's own routes exist with and without it
     return "operator" if path.startswith("/api/") and not _SCORING_PATH.fullmatch(path) else "scorer"
 

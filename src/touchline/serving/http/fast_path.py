@@ -124,7 +124,7 @@ class Front:
             await send(message)
 
         try:
-            self.admission.admit(scope["method"], scope["path"], headers)
+            scope["state"]["caller"] = self.admission.admit(scope["method"], scope["path"], headers)
             if b"content-length" in headers or b"transfer-encoding" in headers:
                 receive = await self._with_body(scope, headers, receive)
         except ClientGone:

@@ -18,7 +18,7 @@ from touchline.serving.telemetry.worker_metrics import WorkerFigures
 from touchline.storage.ulids import Ulids
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from fastapi import FastAPI, Response
 
     from touchline.features import SkewProof
     from touchline.storage import Database
@@ -105,6 +105,7 @@ class Serving:
     ids: Ulids = field(default_factory=Ulids)
     figures: WorkerFigures = field(default_factory=lambda: WorkerFigures(None))
     stored_gauges: Callable[[], Sequence[Gauge]] = tuple
+    start_page: Callable[[], Response | None] = lambda: None
     tracer: Tracer | None = None
     in_flight: int = 0
     lag_seconds: float = 0.0

@@ -26,7 +26,7 @@ def system_router(serving: Serving) -> APIRouter:
     @router.get("/", include_in_schema=False)
     async def get_root(request: Request) -> Response:
         if "text/html" in request.headers.get("accept", ""):
-            return HTMLResponse(_PAGE)
+            return serving.start_page() or HTMLResponse(_PAGE)
         return JSONResponse(api_information(serving))
 
     @router.get("/health", summary="State of the server and its models")

@@ -1,0 +1,203 @@
+"""`/model/performance`, `/model/drift`, `/model/cause`: the newest checks of the model in Production."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from math import isfinite
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from touchline import automation, monitoring
+from touchline.api.state import ProjectOfRequest
+
+router = APIRouter(tags=["monitoring"])
+
+
+class Document(BaseModel):
+    """Part of a stored verdict."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class LiveMetricDocument(Document):
+    """A metric of settled predictions with its 95 % interval, beside the test window and the baseline."""
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    test: float | None
+    test_low: float | None
+    test_high: float | None
+    baseline: float | None
+
+
+class CalibrationDocument(Document):
+    """The mean probability of a class beside its observed share, with its interval."""
+
+    output: str
+    predicted: float
+    observed: float
+    low: float | None
+    high: float | None
+
+
+class DayLossDocument(Document):
+    """The mean loss of the mature rows of one day."""
+
+    day: str
+    rows: int
+    loss: float
+
+
+class LossEstimateDocument(Document):
+    """The expected loss of predictions without an outcome, with its interval."""
+
+    value: float
+    low: float
+    high: float
+    rows: int
+    note: str
+
+
+class IncidentDays(BaseModel):
+    """The days of onset, alarm and end of a risen loss; `ended_on` is null while it is open."""
+
+    onset_on: str
+    alarm_on: str
+    ended_on: str | None
+
+
+class PerformanceDocument(BaseModel):
+    """The newest check of settled predictions; `message` is its verdict, as `touchline monitor performance` has it."""
+
+    at: datetime
+    release_id: str
+    state: Literal["not_enough_data", "stable", "degraded"]
+    message: str
+    score: str
+    rows: int
+    young: int
+    open: int
+    coverage: float | None
+    mature_after_seconds: float | None
+    metrics: list[LiveMetricDocument]
+    calibration: list[CalibrationDocument]
+    trend: list[DayLossDocument]
+    incidents: list[IncidentDays]
+    alarm_limit: float | None
+    estimate: LossEstimateDocument | None
+    notes: list[str]
+    facts: list[str]
+
+    @field_validator("incidents", mode="before")
+    @classmethod
+    def name_days(cls, stored: list[Any]) -> list[Any]:
+        """Verdicts store an incident as a list of its three days."""
+        names = ("onset_on", "alarm_on", "ended_on")
+        return [dict(zip(names, one, strict=True)) if isinstance(one, list | tuple) else one for one in stored]
+
+
+class ModelPerformance(BaseModel):
+    """The newest check; null before the first. `sentence` is its verdict, or what to do to get one."""
+
+    project: str
+    sentence: str
+    performance: PerformanceDocument | None
+
+
+class DriftColumn(Document):
+    """One column of the newest rows against the reference."""
+
+    name: str
+    is_output: bool
+    drifted: bool
+    differs: bool
+    streak: int
+    p_adjusted: float
+    psi: float
+    distance: float
+    rows: int
+    nulls: int
+    facts: str
+
+
+class ModelDrift(BaseModel):
+    """The newest drift check, its columns by size of effect; `sentence` is its verdict, or what to do to get one."""
+
+    project: str
+    sentence: str
+    state: Literal["not_enough_data", "stable", "watch", "drift"] | None
+    at: datetime | None
+    rows: int | None
+    columns: list[DriftColumn]
+
+
+class CauseDocument(Document):
+    """One explanation of a risen loss, with the share that it explains."""
+
+    kind: str
+    name: str
+    share: float
+    detail: str
+
+
+class ModelCause(BaseModel):
+    """The causes of the change in loss, the largest share first."""
+
+    project: str
+    sentence: str
+    score: str
+    before: float | None
+    after: float | None
+    onset_on: str | None
+    is_estimated: bool
+    causes: list[CauseDocument]
+    facts: list[str] = Field(description="what happened upstream around the onset")
+
+
+@router.get("/model/performance", summary="The newest check of settled predictions: loss, calibration, incidents")
+def get_performance(project: ProjectOfRequest) -> ModelPerformance:
+    stored = monitoring.PerformanceReports(project.stores.database, project.name).newest(1)
+    if not stored:
+        sentence = f"The loss was never checked: touchline monitor performance -p {project.name}"
+        return ModelPerformance(project=project.name, sentence=sentence, performance=None)
+    document = PerformanceDocument.model_validate(stored[0])
+    return ModelPerformance(project=project.name, sentence=document.message, performance=document)
+
+
+@router.get("/model/drift", summary="The newest drift check, its columns ranked")
+def get_drift(project: ProjectOfRequest) -> ModelDrift:
+    reports = monitoring.DriftReports(project.stores.database, project.name).newest(1)
+    if not reports:
+        sentence = f"Drift was never checked: touchline monitor drift -p {project.name}"
+        return ModelDrift(project=project.name, sentence=sentence, state=None, at=None, rows=None, columns=[])
+    verdict = reports[0]
+    ranked = sorted(verdict.columns, key=lambda column: (not column.drifted, not column.differs, -column.psi))
+    return ModelDrift(
+        project=project.name,
+        sentence=verdict.message,
+        state=verdict.state,
+        at=verdict.at,
+        rows=verdict.rows,
+        columns=[DriftColumn.model_validate(column) for column in ranked],
+    )
+
+
+@router.get("/model/cause", summary="The causes of a risen loss")
+def get_cause(project: ProjectOfRequest) -> ModelCause:
+    """Computed now, from the newest settled predictions, which takes seconds."""
+    report = automation.explain_production_loss(project.declared, project.stores)
+    return ModelCause(
+        project=project.name,
+        sentence=report.message,
+        score=report.score,
+        before=report.before if isfinite(report.before) else None,
+        after=report.after if isfinite(report.after) else None,
+        onset_on=report.onset_on,
+        is_estimated=report.is_estimated,
+        causes=[CauseDocument.model_validate(cause) for cause in report.causes],
+        facts=list(report.facts),
+    )
