@@ -15,7 +15,7 @@ define run_each
 status=0; for file in $(1); do echo "== $$file"; .venv/bin/python "$$file" || status=1; done; exit $$status
 endef
 
-.PHONY: help setup setup-dev setup-all start stop logs train mlflow feature-stats test check bench prove test-scale lock
+.PHONY: help setup setup-dev setup-all start stop logs train mlflow feature-stats web test check bench prove test-scale lock
 
 help: ## List every target with what it does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ mlflow: setup ## Run MLflow's UI alone, over the runs so far
 feature-stats: setup ## Show feature views: rows, freshness, coverage (PROJECT=football)
 	@$(touchline) features stats --project $(PROJECT)
 
+web: setup ## Run the dashboard in development: port 5173, over the API on 8000
+	@tools/web dev
+
 setup-dev:
 	@tools/environment dev
 
@@ -48,6 +51,7 @@ setup-all:
 	@tools/environment all
 
 test: setup-dev ## Set up and run every test, with real servers that the tests start themselves
+	@tools/web test
 	@$(pytest) -q -n $(WORKERS) --dist worksteal
 
 check: setup-dev ## Format, lint, types, layers, sizes, imports and names
@@ -59,6 +63,7 @@ check: setup-dev ## Format, lint, types, layers, sizes, imports and names
 	.venv/bin/python tools/check_imports.py
 	.venv/bin/python tools/check_words.py
 	.venv/bin/python tools/draw_rooms.py --check
+	tools/web check
 
 bench: setup-dev ## Measure, beside the peers, and print ratios
 	@$(call run_each,$(filter-out benchmarks/prove_%,$(wildcard benchmarks/*.py)))

@@ -1,0 +1,37 @@
+"""A real browser: Chromium of the machine, else the one that Playwright installs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Playwright, sync_playwright
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+
+
+@contextmanager
+def running_browser() -> Iterator[Browser]:
+    """A browser without a window; the test is skipped where the machine has none."""
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-dev-shm-usage"]
+        browser = playwright.chromium.launch(executable_path=_executable(playwright), args=options)
+        yield browser
+        browser.close()
+
+
+def _executable(playwright: Playwright) -> str:
+    """The path of the browser: from `TOUCHLINE_TEST_BROWSER`, on the machine, or Playwright's own."""
+    own = playwright.chromium.executable_path
+    places = [os.environ.get("TOUCHLINE_TEST_BROWSER"), *map(shutil.which, _NAMES), own if Path(own).exists() else None]
+    executable = next(filter(None, places), None)
+    if executable is None:
+        pytest.skip(
+            "no Chromium for the journeys in the dashboard: apt install chromium, "
+            "or .venv/bin/playwright install chromium, or TOUCHLINE_TEST_BROWSER=/path"
+        )
+    return executable

@@ -1,0 +1,96 @@
+"""A shop with something in each place that the dashboard shows, and its server behind a real port."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+
+from tests.api.builders import NOW, a_home, train_shop
+from tests.serving.builders import on_loopback
+from touchline.alerts import Observation, report_state
+from touchline.automation import alerting_of, run_pipeline
+from touchline.cli.opening import OpenedProject, pipeline_context
+from touchline.cli.processes.apps import create_full_app
+from touchline.monitoring import PerformanceReports
+from touchline.monitoring.performance import DayLoss, LiveMetric, PerformanceVerdict
+from touchline.project import advance_clock, load_project
+
+CUSTOMERS = 5
+_STEERING = """gates=[Gate("accuracy", at_least=0.6), Gate.approval()],
+    retrain=Retrain(schedule="0 4 * * 1", refresh="rollout"),"""
+
+
+def build_shop(place: Path) -> None:
+    """Version 1 in Production, version 2 before its approval gate, a loss that has risen, an open incident."""
+    train_shop(place)
+    project = place / "projects" / "shop" / "project.py"
+    text = project.read_text().replace("Project, SampleClock", "Project, Retrain, SampleClock")
+    project.write_text(re.sub(r"gates=\[.*\],", _STEERING, text))
+    home = a_home(place)
+    opened = OpenedProject(home, load_project(project.parent, base=place))
+    advance_clock(opened.project, home.database, to=NOW + timedelta(days=2))
+    run_pipeline(pipeline_context(opened), trigger="train", actor="tests")
+    _add_loss_incident(opened)
+    home.database.close()
+
+
+def _add_loss_incident(opened: OpenedProject) -> None:
+    stores = opened.stores
+    release = stores.journal.state("shop").releases[1]
+    verdict = PerformanceVerdict(
+        at=stores.clock.now(),
+        release_id=release,
+        state="degraded",
+        message="The loss has risen: log_loss 0.913 since 2024-05-28, the limit is 0.700.",
+        score="log_loss",
+        rows=240,
+        young=8,
+        open=3,
+        unusable=0,
+        repeats=0,
+        coverage=0.98,
+        mature_after_seconds=3600.0,
+        metrics=(LiveMetric("log_loss", 0.913, 0.871, 0.955, 0.601, 0.56, 0.64, 0.69),),
+        trend=tuple(DayLoss(f"2024-05-{day}", 8, 0.6 if day < 28 else 0.9) for day in range(20, 32)),
+        incidents=(("2024-05-28", "2024-05-30", None),),
+        alarm_level=1.2,
+        alarm_limit=0.7,
+    )
+    PerformanceReports(stores.database, "shop").add(verdict, wall=stores.clock.wall())
+    observation = Observation(
+        "loss",
+        is_wrong=True,
+        value=0.913,
+        happened=verdict.message,
+        certainty="one false alarm a year",
+        cost="0.21 log_loss a prediction",
+        next_command="touchline retrain -p shop",
+    )
+    report_state(alerting_of(opened.project, stores), observation)
+
+
+@contextmanager
+def a_dashboard(place: Path) -> Iterator[str]:
+    """The address of the server of a shop."""
+    app = create_full_app(a_home(place), [place / "projects" / "shop"], host="127.0.0.1")
+    app.serving.limits = replace(app.serving.limits, lag_seconds=60.0)
+    with on_loopback(app) as address:
+        yield address
+
+
+def predict(address: str) -> list[str]:
+    """The ids of predictions for a few customers, once they are in the log."""
+    with httpx.Client(base_url=address, timeout=30) as client:
+        rows = [{"customer": f"c/{number}"} for number in range(CUSTOMERS)]
+        ids = [client.post("/predict", json=row).raise_for_status().json()["prediction_id"] for row in rows]
+        for _ in range(500):
+            logged = client.get("/api/predictions").json()["items"]
+            if len(logged) >= CUSTOMERS:
+                return ids
+    raise AssertionError(f"{len(logged)} of {CUSTOMERS} predictions are in the log")

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.dashboard.browser import running_browser
+from tests.dashboard.builders import a_dashboard, build_shop
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with running_browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def _built_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not (files("touchline.api") / "static" / "index.html").is_file():
+        pytest.skip("the dashboard is not built: tools/web build")
+    # The workers of a run share one: the first builds it, the others wait.
+    own = tmp_path_factory.getbasetemp()
+    place = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "dashboard"
+    with place.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not place.exists():
+            building = tmp_path_factory.mktemp("dashboard")
+            build_shop(building)
+            building.rename(place)
+    return place
+
+
+@pytest.fixture
+def place(tmp_path: Path, _built_shop: Path) -> Path:
+    """The folder of a shop of its own, for one test."""
+    return Path(shutil.copytree(_built_shop, tmp_path / "shop"))
+
+
+@pytest.fixture
+def address(place: Path) -> Iterator[str]:
+    with a_dashboard(place) as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """A page of the dashboard; the test fails if its console has an error."""
+    with browser.new_context(base_url=address, reduced_motion="reduce") as context:
+        opened = context.new_page()
+        opened.set_default_timeout(15_000)
+        errors: list[str] = []
+        opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        opened.on("pageerror", lambda error: errors.append(str(error)))
+        yield opened
+    assert errors == []

@@ -1,0 +1,75 @@
+"""What holds for every page: no serious fault for people who cannot see it well, and an answer for each state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.api.builders import a_home
+from tests.dashboard.builders import a_dashboard, predict
+from touchline.clock import SystemClock
+from touchline.http import make_key
+
+pytestmark = pytest.mark.services
+
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+PAGES = ("models", "health", "explain")
+
+
+def wait_until_loaded(page: Page) -> None:
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_text("Loading…")).to_have_count(0)
+
+
+def serious_faults(page: Page, options: dict[str, Any]) -> list[Any]:
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    results = page.evaluate("options => axe.run(document, {resultTypes: ['violations'], ...options})", options)
+    return [
+        (one["id"], [node["target"] for node in one["nodes"]])
+        for one in results["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+# Another theme has other colours, and nothing else.
+@pytest.mark.parametrize(("theme", "options"), [("light", {}), ("dark", {"runOnly": ["color-contrast"]})])
+def test_no_page_has_a_serious_fault(page: Page, address: str, theme: Any, options: dict[str, Any]) -> None:
+    prediction = predict(address)[0]
+    page.emulate_media(color_scheme=theme)
+    paths = ["/", *(f"/ui/shop/{name}" for name in PAGES)]
+    paths += [f"/ui/shop/explain?prediction={prediction}", "/ui/shop/models?version=2", "/ui/shop/nothing"]
+    faults = {}
+    for path in paths:
+        page.goto(path)
+        wait_until_loaded(page)
+        faults[path] = serious_faults(page, options)
+    assert faults == {path: [] for path in paths}
+
+
+def test_no_page_is_wider_than_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    for path in ["/", "/ui/shop/models?version=1", *(f"/ui/shop/{name}" for name in PAGES)]:
+        page.goto(path)
+        wait_until_loaded(page)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390, path
+
+
+def test_a_viewer_reads_everything_and_each_button_says_why_it_does_nothing(browser: Browser, place: Path) -> None:
+    home = a_home(place)
+    key = make_key(home.database, "Ada", "viewer", now=SystemClock().wall())
+    home.database.close()
+    with a_dashboard(place) as address, browser.new_context(base_url=address) as context:
+        page = context.new_page()
+        page.goto("/ui/shop/models?version=2")
+        page.get_by_label("API key").fill("tl_wrong")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_have_text("This key does not work: it is unknown or revoked.")
+        page.get_by_label("API key").fill(key)
+        page.get_by_role("button", name="Sign in").click()
+        approve = page.get_by_role("button", name="Approve", exact=True)
+        expect(approve).to_be_disabled()
+        expect(approve).to_have_accessible_description("Your key has the role viewer; a change needs operator.")
+        expect(page.get_by_text("Ada (viewer)")).to_be_visible()

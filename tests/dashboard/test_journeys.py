@@ -1,0 +1,124 @@
+"""Journeys through the dashboard in a real browser, each with the numbers of the API checked against the screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.dashboard.builders import predict
+
+pytestmark = pytest.mark.services
+
+
+def read(address: str, path: str) -> Any:
+    return httpx.get(f"{address}/api/{path}", timeout=30).raise_for_status().json()
+
+
+def test_the_first_look_has_the_sentences_and_the_counts_of_the_api(page: Page, address: str) -> None:
+    predict(address)
+    page.goto("/")
+    overview = read(address, "overview")
+    (shop,) = overview["projects"]
+    expect(page.get_by_test_id("verdict")).to_have_text(overview["sentence"])
+    expect(page.get_by_test_id("sentence-shop")).to_have_text(shop["sentence"])
+    expect(page.get_by_test_id("predictions-shop")).to_have_text(str(shop["log"]["predictions"]))
+    expect(page.get_by_role("listitem").filter(has_text=shop["incidents"][0]["title"])).to_be_visible()
+
+
+def test_a_prediction_shows_why_it_was_made_and_replays_to_itself(page: Page, address: str) -> None:
+    prediction = predict(address)[0]
+    page.goto("/ui/shop/explain")
+    page.get_by_role("link", name=prediction).click()
+    trace = read(address, f"predictions/{prediction}")
+    first = read(address, f"predictions/{prediction}/contributions")["contributions"][0]
+    expect(page.get_by_test_id("verdict")).to_have_text(trace["sentence"])
+    (added,) = first["adds"].values()
+    expect(page.get_by_test_id(f"adds-{first['column']}")).to_have_text(f"{added:+.4f}".rstrip("0"))
+    expect(page.get_by_text(trace["sources"][0]["snapshot_hash"][:12])).to_be_visible()
+    page.get_by_role("button", name="Compute it again").click()
+    expect(page.get_by_test_id("replay")).to_have_text("The same prediction.")
+
+
+def test_a_waiting_version_is_approved_promoted_and_rolled_back(page: Page, address: str) -> None:
+    page.goto("/ui/shop/models?version=2")
+    expect(page.get_by_role("table", name="Gates").get_by_text("failed")).to_be_visible()
+    change(page, "Approve", reason="reviewed", ticket="SHOP-7")
+    change(page, "Promote", reason="approved today")
+    expect(page.get_by_test_id("verdict")).to_contain_text("version 2 waits in Staging")
+    page.get_by_role("button", name="Promote", exact=True).click()
+    page.get_by_label("without a rollout").check()
+    confirm(page, reason="no rollout is declared")
+    assert read(address, "stages")["production"] == 2
+    change(page, "Roll back", reason="worse on Sunday")
+    stages = read(address, "stages")
+    assert (stages["production"], stages["rollback"]) == (1, None)
+    expect(page.get_by_test_id("verdict")).to_have_text(stages["sentence"])
+    journal = read(address, "stages/history")["items"]
+    assert ("approved", "SHOP-7") in {("approved", one["ticket"]) for one in journal if one["reason"] == "reviewed"}
+    assert {one["actor"] for one in journal[:3]} == {"local user"}
+    timeline = page.get_by_role("list", name="Stage changes, newest first")
+    expect(timeline.get_by_role("listitem")).to_have_count(len(journal))
+
+
+def test_a_loss_incident_shows_its_loss_its_limit_and_what_to_do(page: Page, address: str) -> None:
+    page.goto("/ui/shop/health")
+    performance = read(address, "model/performance")
+    expect(page.get_by_test_id("verdict")).to_have_text(performance["sentence"])
+    row = page.get_by_role("row").filter(has_text="log_loss")
+    expect(row).to_contain_text(str(performance["performance"]["metrics"][0]["value"]))
+    (incident,) = read(address, "alerts")
+    page.get_by_role("button", name=incident["title"], exact=True).click()
+    expect(page.get_by_text(incident["signals"][0]["next_command"])).to_be_visible()
+    page.get_by_role("button", name="Silence for 24 hours").click()
+    confirm(page, reason="the feed is being mended")
+    assert read(address, "alerts")[0]["silence"]["reason"] == "the feed is being mended"
+
+
+def test_the_keyboard_alone_finds_a_version_and_approves_it(page: Page, address: str) -> None:
+    page.goto("/")
+    expect(page.get_by_test_id("verdict")).to_be_visible()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("version 2")
+    expect(page.get_by_role("option", name="Version 2")).to_be_visible()
+    page.keyboard.press("Enter")
+    approve = page.get_by_role("button", name="Approve", exact=True)
+    expect(approve).to_be_enabled()
+    tab_until(page, "Approve")
+    page.keyboard.press("Enter")
+    tab_until(page, "Reason, for the journal")
+    page.keyboard.type("by keyboard")
+    tab_until(page, "Do it")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").filter(has_text="stays in None")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert read(address, "stages/history")["items"][0]["reason"] == "by keyboard"
+
+
+def change(page: Page, name: str, *, reason: str, ticket: str | None = None) -> None:
+    """Press a button, read what it will do, give the reason, do it."""
+    page.get_by_role("button", name=name, exact=True).click()
+    confirm(page, reason=reason, ticket=ticket)
+
+
+def confirm(page: Page, *, reason: str, ticket: str | None = None) -> None:
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason, for the journal").fill(reason)
+    if ticket is not None:
+        dialog.get_by_label("Ticket").fill(ticket)
+    dialog.get_by_role("button", name="Do it").click()
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_have_count(0)
+
+
+def tab_until(page: Page, name: str) -> None:
+    """Press Tab until the element with this name (its label or its text) has the focus."""
+    named = "() => (document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()"
+    for _ in range(80):
+        if page.evaluate(named) == name:
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not lead to {name!r}")

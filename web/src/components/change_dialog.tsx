@@ -1,0 +1,79 @@
+import { Dialog } from "@base-ui/react/dialog";
+import { useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, type ReactNode, useId, useState } from "react";
+import { problemOf } from "../api/problem";
+
+interface ChangeDialogProps {
+  title: string;
+  /** What the change will do, in words, before it does it. */
+  effect: ReactNode;
+  close: () => void;
+  /** Makes the change, and says what it did in lines. */
+  change: (reason: string, ticket: string | null) => Promise<string[]>;
+  hasTicket?: boolean;
+  isBlocked?: boolean;
+  children?: ReactNode;
+}
+
+/** Shows what a change will do, asks for the reason, makes it, and says what it did. */
+export function ChangeDialog({ title, effect, close, change, hasTicket = true, isBlocked = false, children }: ChangeDialogProps) {
+  const client = useQueryClient();
+  const [reason, setReason] = useState("");
+  const [ticket, setTicket] = useState("");
+  const [isBusy, setBusy] = useState(false);
+  const [done, setDone] = useState<string[]>();
+  const [failure, setFailure] = useState<string>();
+  const ids = { reason: useId(), ticket: useId() };
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    setBusy(true);
+    setFailure(undefined);
+    try {
+      setDone(await change(reason.trim(), ticket.trim() === "" ? null : ticket.trim()));
+      await client.invalidateQueries();
+    } catch (thrown) {
+      const { title: what, detail } = problemOf(thrown);
+      setFailure(`${what}. ${detail}`);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog.Root open onOpenChange={(isOpen) => !isOpen && close()}>
+      <Dialog.Portal>
+        <Dialog.Backdrop className="backdrop" />
+        <Dialog.Popup className="dialog">
+          <Dialog.Title>{title.charAt(0).toUpperCase() + title.slice(1)}</Dialog.Title>
+          {done === undefined ? (
+            <form onSubmit={(event) => void submit(event)}>
+              <Dialog.Description render={<div />}>{effect}</Dialog.Description>
+              {children}
+              <label htmlFor={ids.reason}>Reason, for the journal</label>
+              <textarea id={ids.reason} required maxLength={500} rows={2} value={reason} onChange={(event) => setReason(event.target.value)} />
+              {hasTicket && (
+                <>
+                  <label htmlFor={ids.ticket}>Ticket (optional)</label>
+                  <input id={ids.ticket} maxLength={200} value={ticket} onChange={(event) => setTicket(event.target.value)} />
+                </>
+              )}
+              {failure !== undefined && <p role="alert" className="failure">{failure}</p>}
+              <div className="buttons">
+                <button type="submit" className="main" disabled={isBusy || isBlocked || reason.trim() === ""}>
+                  {isBusy ? "Working…" : "Do it"}
+                </button>
+                <Dialog.Close>Cancel</Dialog.Close>
+              </div>
+            </form>
+          ) : (
+            <div role="status">
+              {done.map((line) => (
+                <p key={line}>{line}</p>
+              ))}
+              <Dialog.Close className="main">Close</Dialog.Close>
+            </div>
+          )}
+        </Dialog.Popup>
+      </Dialog.Portal>
+    </Dialog.Root>
+  );
+}

@@ -1,0 +1,55 @@
+import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import { problemOf } from "../api/problem";
+
+export function Loading() {
+  return (
+    <p className="state" role="status">
+      Loading…
+    </p>
+  );
+}
+
+/** Nothing is there yet: what to do for something to be. */
+export function Empty({ children }: { children: ReactNode }) {
+  return <p className="state empty">{children}</p>;
+}
+
+export function Failure({ error, retry }: { error: unknown; retry?: (() => void) | undefined }) {
+  const problem = problemOf(error);
+  return (
+    <div className="state failure" role="alert">
+      <strong>{problem.status === 403 ? "Your key may not see this" : problem.title}</strong>
+      <p>{problem.detail}</p>
+      {retry && (
+        <button type="button" onClick={retry}>
+          Try again
+        </button>
+      )}
+    </div>
+  );
+}
+
+export function NotFound() {
+  return (
+    <div className="state">
+      <h1>There is no such page</h1>
+      <p>
+        <Link to="/">Overview of all projects</Link>
+      </p>
+    </div>
+  );
+}
+
+/** The part of a query that a page shows. */
+export interface Queried<T> {
+  data: T | undefined;
+  error: unknown;
+  refetch: () => unknown;
+}
+
+/** What a query gave; loading and failure where it gave nothing. */
+export function Loaded<T>({ query, children }: { query: Queried<T>; children: (data: T) => ReactNode }) {
+  if (query.data !== undefined) return <>{children(query.data)}</>;
+  return query.error ? <Failure error={query.error} retry={() => void query.refetch()} /> : <Loading />;
+}

@@ -1,0 +1,71 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { api, answered, type Documents } from "../api/client";
+import { Empty, Failure, Loading } from "../components/states";
+import { Table } from "../components/table";
+import { Verdict } from "../components/verdict";
+import { instant } from "../format";
+import { PredictionDetail } from "./prediction_detail";
+import type { PageProps } from "./project_page";
+
+type Line = Documents["PredictionLine"];
+
+/** Why a prediction is what it is; without one chosen, the newest to choose from. */
+export function ExplainPage({ project, view }: PageProps) {
+  return view.prediction === undefined ? <PredictionList project={project} /> : <PredictionDetail project={project} prediction={view.prediction} />;
+}
+
+function PredictionList({ project }: { project: string }) {
+  const query = useInfiniteQuery({
+    queryKey: ["predictions", project],
+    queryFn: ({ pageParam }) => answered(api.GET("/api/projects/{name}/predictions", { params: { path: { name: project }, query: { before: pageParam } } })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_before ?? undefined,
+  });
+  if (query.error) return <Failure error={query.error} retry={() => void query.refetch()} />;
+  const first = query.data?.pages[0];
+  if (first === undefined) return <Loading />;
+  const rows = query.data?.pages.flatMap(({ items }) => items) ?? [];
+  return (
+    <>
+      <Verdict title={`Predictions of ${project}`} sentence={first.sentence} tone="plain" />
+      {rows.length === 0 ? (
+        <Empty>
+          Send one: curl -s {location.origin}/projects/{project}/predict -d '…'. The fields stand in <a href="/docs">/docs</a>.
+        </Empty>
+      ) : (
+        <PredictionTable project={project} rows={rows} />
+      )}
+      {query.hasNextPage && (
+        <button type="button" disabled={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
+          Older predictions
+        </button>
+      )}
+    </>
+  );
+}
+
+function PredictionTable({ project, rows }: { project: string; rows: Line[] }) {
+  return (
+    <Table
+      caption="Newest first; choose one to see why"
+      rows={rows}
+      keyOf={({ prediction_id }) => prediction_id}
+      columns={[
+        {
+          head: "Prediction",
+          cell: ({ prediction_id }) => (
+            <Link to="/ui/$project/$page" params={{ project, page: "explain" }} search={{ prediction: prediction_id }}>
+              {prediction_id}
+            </Link>
+          ),
+        },
+        { head: "About", cell: ({ entity_keys, example_id }) => Object.values(entity_keys).join(" – ") || (example_id ?? "") },
+        { head: "Predicted", cell: ({ predicted }) => predicted },
+        { head: "Observed", cell: ({ label }) => (label === null ? "open" : String(label)) },
+        { head: "Cutoff", cell: ({ cutoff }) => instant(cutoff) },
+        { head: "Answered (UTC)", cell: ({ answered_at }) => instant(answered_at) },
+      ]}
+    />
+  );
+}

@@ -1,0 +1,41 @@
+import { queries } from "../api/client";
+import { Empty, Loaded } from "../components/states";
+import { Table } from "../components/table";
+import { Badge } from "../components/verdict";
+import { count, decimal, instant } from "../format";
+
+const MOST = 15;
+
+/** Drift explains, it does not page: the columns by the size of their change. */
+export function DriftSection({ project }: { project: string }) {
+  const query = queries.useQuery("get", "/api/projects/{name}/model/drift", { params: { path: { name: project } } });
+  return (
+    <section>
+      <h2>Drift</h2>
+      <Loaded query={query}>
+        {({ sentence, columns, at, rows }) => (
+          <>
+            <p data-testid="drift">{sentence}</p>
+            {at === null && <Empty>A check compares the newest predictions with the test rows: touchline monitor drift -p {project}</Empty>}
+            {at !== null && columns.length > 0 && (
+              <Table
+                caption={`${columns.length} columns of ${count(rows)} rows, checked ${instant(at)}; the most changed first`}
+                rows={columns.slice(0, MOST)}
+                keyOf={({ name }) => name}
+                columns={[
+                  { head: "Column", cell: ({ name, is_output }) => (is_output ? `${name} (output)` : name) },
+                  { head: "Verdict", cell: ({ drifted, differs, streak }) => <Badge tone={drifted ? "bad" : differs ? "watch" : "plain"}>{drifted ? `drifted, ${streak} windows` : differs ? "differs" : "same"}</Badge> },
+                  { head: "PSI", cell: ({ psi }) => decimal(psi), isNumber: true },
+                  { head: "Distance", cell: ({ distance }) => decimal(distance), isNumber: true },
+                  { head: "p (adjusted)", cell: ({ p_adjusted }) => decimal(p_adjusted), isNumber: true },
+                  { head: "Facts", cell: ({ facts }) => facts },
+                ]}
+              />
+            )}
+            {columns.length > MOST && <p>{columns.length - MOST} more changed less: touchline monitor drift -p {project}</p>}
+          </>
+        )}
+      </Loaded>
+    </section>
+  );
+}

@@ -1,0 +1,32 @@
+import { type ComponentType, lazy, Suspense } from "react";
+import { Loading, NotFound } from "../components/states";
+import { projectRoute, type View } from "../router";
+import { PAGES, type PagePath } from "../shell/pages";
+
+export interface PageProps {
+  project: string;
+  view: View;
+  /** Changes the address: what is undefined leaves it. */
+  show: (change: Partial<View>) => void;
+}
+
+const COMPONENTS: Record<PagePath, ComponentType<PageProps>> = {
+  models: lazy(() => import("./models/models").then((found) => ({ default: found.ModelsPage }))),
+  health: lazy(() => import("./health").then((found) => ({ default: found.HealthPage }))),
+  explain: lazy(() => import("./explain").then((found) => ({ default: found.ExplainPage }))),
+};
+
+export function ProjectPage() {
+  const { project, page } = projectRoute.useParams();
+  const view = projectRoute.useSearch();
+  const navigate = projectRoute.useNavigate();
+  const known = PAGES.find(({ path }) => path === page);
+  if (known === undefined) return <NotFound />;
+  const Page = COMPONENTS[known.path];
+  const show = (change: Partial<View>) => void navigate({ search: (before) => ({ ...before, ...change }) });
+  return (
+    <Suspense fallback={<Loading />}>
+      <Page key={`${project}/${page}`} project={project} view={view} show={show} />
+    </Suspense>
+  );
+}

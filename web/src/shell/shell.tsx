@@ -1,0 +1,98 @@
+import { Link, Outlet, useParams } from "@tanstack/react-router";
+import { useEffect, useState } from "react";
+import { queries } from "../api/client";
+import { PAGES } from "./pages";
+import { Palette } from "./palette";
+import { Session, SignOut } from "./session";
+import { ThemeSwitch } from "./theme";
+
+/** What surrounds every page: the menu, the project, the search, who is signed in. */
+export function Shell() {
+  return (
+    <Session>
+      <a className="skip" href="#page">
+        To the page
+      </a>
+      <div className="shell">
+        <Menu />
+        <main id="page" tabIndex={-1}>
+          <Outlet />
+        </main>
+      </div>
+    </Session>
+  );
+}
+
+function Menu() {
+  const { data: projects = [] } = queries.useQuery("get", "/api/projects");
+  const params: { project?: string; page?: string } = useParams({ strict: false });
+  const project = params.project ?? projects.find((one) => one.is_default)?.name;
+  return (
+    <header className="menu">
+      <div className="brand">
+        <Link to="/">touchline</Link>
+        <SearchButton project={project} />
+      </div>
+      <nav aria-label="Pages">
+        <ul>
+          <li>
+            <Link to="/" activeOptions={{ exact: true }}>
+              Overview
+            </Link>
+          </li>
+        </ul>
+        {project !== undefined && <ProjectMenu project={project} projects={projects.map(({ name }) => name)} page={params.page ?? "models"} />}
+      </nav>
+      <div className="foot">
+        <ThemeSwitch />
+        <SignOut />
+      </div>
+    </header>
+  );
+}
+
+function ProjectMenu({ project, projects, page }: { project: string; projects: string[]; page: string }) {
+  return (
+    <>
+      <ul className="projects" aria-label="Projects">
+        {projects.map((name) => (
+          <li key={name}>
+            <Link to="/ui/$project/$page" params={{ project: name, page }} search={{}} className={name === project ? "current" : undefined} aria-current={name === project ? "true" : undefined}>
+              {name}
+            </Link>
+          </li>
+        ))}
+      </ul>
+      <ul aria-label={`Pages of ${project}`}>
+        {PAGES.map(({ path, title }) => (
+          <li key={path}>
+            <Link to="/ui/$project/$page" params={{ project, page: path }} search={{}} activeOptions={{ includeSearch: false }}>
+              {title}
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function SearchButton({ project }: { project: string | undefined }) {
+  const [isOpen, setOpen] = useState(false);
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey)) return;
+      event.preventDefault();
+      setOpen(true);
+    };
+    window.addEventListener("keydown", onKey);
+    return () => window.removeEventListener("keydown", onKey);
+  }, []);
+  return (
+    <>
+      <button type="button" className="search" onClick={() => setOpen(true)}>
+        Find <kbd>Ctrl K</kbd>
+      </button>
+      <Palette project={project} isOpen={isOpen} setOpen={setOpen} />
+    </>
+  );
+}
