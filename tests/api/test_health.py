@@ -9,8 +9,10 @@ import pytest
 from httpx import Client
 
 from tests.api.builders import NOW, a_client, a_home
+from touchline.automation import decide_due
 from touchline.http import make_key
 from touchline.monitoring import DriftVerdict, Window
+from touchline.project import advance_clock, load_project, project_clock
 from touchline.storage.tables import drift_reports
 
 pytestmark = pytest.mark.services
@@ -32,8 +34,26 @@ def test_the_scoped_form_says_what_the_unscoped_one_says_of_the_default_project(
 def test_every_part_that_works_is_ok(client: Client) -> None:
     answer = client.get("/api/system/health").json()
     assert (answer["status"], answer["project"]) == ("ok", "shop")
-    expected = {"database", "objects", "online store", "mlflow", "prediction log", "model shop"}
+    expected = {"database", "objects", "online store", "mlflow", "scheduler", "disk", "prediction log", "model shop"}
     assert parts(answer) == dict.fromkeys(expected, "ok")
+    again = client.get("/api/projects/shop/system/health").json()
+    assert [one["since"] for one in again["components"]] == [one["since"] for one in answer["components"]]
+    assert all(one["since"] for one in answer["components"])
+
+
+def test_due_work_that_nobody_does_degrades_the_scheduler_alone(shop: Path, client: Client) -> None:
+    home = a_home(shop)
+    project = load_project(shop / "projects" / "shop", base=shop).project
+    stores = home.stores(project_clock(project, home.database))
+    decide_due(project, stores)
+    advance_clock(project, home.database, to=NOW + timedelta(days=7))
+    answer = client.get("/api/system/health").json()
+    assert (answer["status"], parts(answer)["scheduler"], parts(answer)["database"]) == ("degraded", "degraded", "ok")
+    (scheduler,) = [one for one in answer["components"] if one["name"] == "scheduler"]
+    assert "retrain is due since 2024-06-02 00:00 and nobody has decided it" in scheduler["detail"]
+    decide_due(project, stores)
+    assert parts(client.get("/api/system/health").json())["scheduler"] == "ok"
+    home.database.close()
 
 
 def test_a_release_that_does_not_load_is_told_and_the_server_goes_on(shop: Path) -> None:
@@ -115,6 +135,7 @@ def test_reading_needs_a_viewer_and_pushing_an_operator(shop: Path) -> None:
 def test_a_declaration_that_cannot_be_loaded_is_its_authors_problem(shop: Path) -> None:
     (shop / "projects" / "shop" / "project.py").write_text("nonsense")
     with a_client(shop) as client:
-        assert client.get("/api/system/health").json()["status"] == "ok"
+        answer = client.get("/api/system/health").json()
+        assert {name for name, status in parts(answer).items() if status != "ok"} == {"scheduler"}
         answer = client.get("/api/data/freshness")
     assert (answer.status_code, answer.json()["type"]) == (500, "urn:touchline:problem:declaration-broken")

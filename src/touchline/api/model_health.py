@@ -1,9 +1,10 @@
-"""`/model/health`: the version in Production, its test metrics, and its last drift verdict."""
+"""`/model/health`: the version in Production, its test metrics, and its last drift and performance verdicts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
@@ -57,6 +58,22 @@ class DriftHealth(BaseModel):
     drifted: list[str]
 
 
+class PerformanceHealth(BaseModel):
+    """The newest performance report: the loss of the settled predictions of the release in Production."""
+
+    state: str
+    at: datetime
+    release: str
+    rows: int = Field(description="mature predictions with an outcome")
+    young: int = Field(description="predictions that are too young to count")
+    score: str = Field(description="name of the loss")
+    value: float | None
+    low: float | None
+    high: float | None
+    test: float | None = Field(description="its value in the test window")
+    message: str
+
+
 class LogHealth(BaseModel):
     """The number of logged predictions and of outcomes."""
 
@@ -75,6 +92,7 @@ class ModelHealth(BaseModel):
     staging: int | None = Field(description="version in Staging")
     rollback: int | None = Field(description="version that a rollback returns to")
     drift: DriftHealth | None
+    performance: PerformanceHealth | None
     log: LogHealth
 
 
@@ -82,7 +100,7 @@ class ModelHealth(BaseModel):
 def get_model_health(project: ProjectOfRequest) -> ModelHealth:
     registry = project.stores
     production = _production(project, registry)
-    drift = _drift(project)
+    drift, performance = _drift(project), _performance(project)
     state = registry.journal.state(project.name)
     reasons = read_reasons(project)
     return ModelHealth(
@@ -93,6 +111,7 @@ def get_model_health(project: ProjectOfRequest) -> ModelHealth:
         staging=state.staging,
         rollback=state.rollback,
         drift=drift,
+        performance=performance,
         log=read_log(project),
     )
 
@@ -156,6 +175,24 @@ def _drift(project: RequestedProject) -> DriftHealth | None:
     )
 
 
+def _performance(project: RequestedProject) -> PerformanceHealth | None:
+    from touchline.monitoring import PerformanceReports
+
+    reports = PerformanceReports(project.stores.database, project.name).newest(1)
+    if not reports:
+        return None
+    report = reports[0]
+    loss: Mapping[str, Any] = next((one for one in report["metrics"] if one["name"] == report["score"]), {})
+    return PerformanceHealth(
+        **{name: report[name] for name in ("state", "at", "rows", "young", "score", "message")},
+        release=report["release_id"],
+        value=loss.get("value"),
+        low=loss.get("low"),
+        high=loss.get("high"),
+        test=loss.get("test"),
+    )
+
+
 def read_log(project: RequestedProject) -> LogHealth:
     """The number of predictions and outcomes of a project."""
     database = project.stores.database
@@ -165,7 +202,7 @@ def read_log(project: RequestedProject) -> LogHealth:
 
 def read_reasons(project: RequestedProject) -> list[str]:
     """The reasons why a project is not healthy, each in a sentence."""
-    slot, drift = project.slot, _drift(project)
+    slot, drift, performance = project.slot, _drift(project), _performance(project)
     reasons = []
     if project.stores.journal.state(project.name).production is None:
         reasons.append(f"nothing is in Production: touchline train -p {project.name}")
@@ -177,4 +214,6 @@ def read_reasons(project: RequestedProject) -> list[str]:
         reasons.append(f"the database has lost its newest {slot.head.lost_changes} stage changes; see touchline doctor")
     if drift is not None and drift.state == "drift":
         reasons.append(drift.message)
+    if performance is not None and performance.state == "degraded":
+        reasons.append(performance.message)
     return reasons

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Path, Request
 
+from touchline.api.component_states import ComponentStates
 from touchline.api.statistics_cache import StatisticsCache
 from touchline.errors import UnknownName
 
@@ -36,6 +37,7 @@ class Api:
     declared: Callable[[str], Project]
     context: Callable[[str], PipelineContext]
     statistics: StatisticsCache = field(default_factory=StatisticsCache)
+    states: ComponentStates = field(default_factory=ComponentStates)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from importlib.metadata import version
+from shutil import disk_usage
 from time import perf_counter
 from typing import Annotated, Literal
 
@@ -11,24 +13,27 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
+from touchline import automation
 from touchline.api.state import Api, ProjectOfRequest, RequestedProject, api_of
 from touchline.registry import is_server
 
 router = APIRouter(tags=["system"])
 root = APIRouter(tags=["system"])
 _SERVER_SECONDS = 2.0
+_LITTLE_SPACE, _NO_SPACE = 1_000_000_000, 20_000_000
 
 Status = Literal["ok", "degraded", "unavailable"]
 
 
 class ComponentHealth(BaseModel):
-    """One component: its status, and its response time."""
+    """One component: its status, since when, and its response time."""
 
     name: str
     status: Status
     detail: str
     # Annotated, not `= Field(None, …)`, so that type checkers see that it is optional.
     seconds: Annotated[float | None, Field(description="response time")] = None
+    since: Annotated[datetime | None, Field(description="first seen in this status by this process, wall time")] = None
 
 
 class SystemHealth(BaseModel):
@@ -67,8 +72,14 @@ def get_system_health(project: ProjectOfRequest) -> SystemHealth:
         _timed("objects", lambda: _check_objects(project)),
         _timed("online store", lambda: _check_online(project)),
         _mlflow(project),
+        _scheduler(project),
+        _disk(api),
         _prediction_log(api),
         _model(project),
+    ]
+    components = [
+        one.model_copy(update={"since": api.states.since(project.name, one.name, one.status, at=project.wall())})
+        for one in components
     ]
     states = {component.status for component in components}
     worst: Status = "unavailable" if "unavailable" in states else "degraded" if "degraded" in states else "ok"
@@ -115,6 +126,29 @@ def _check_server(uri: str) -> str:
 
     httpx.get(f"{uri.rstrip('/')}/health", timeout=_SERVER_SECONDS).raise_for_status()
     return "answers"
+
+
+def _scheduler(project: RequestedProject) -> ComponentHealth:
+    """`degraded` where due work is left undone: predictions are answered all the same."""
+    started = perf_counter()
+    try:
+        state = automation.schedule_state(project.declared, project.stores)
+    except Exception as error:  # noqa: BLE001  health reports any failure and never fails itself
+        return ComponentHealth(name="scheduler", status="degraded", detail=f"{type(error).__name__}: {error}"[:500])
+    status: Status = "degraded" if state.problem else "ok"
+    detail, seconds = state.problem or state.sentence, perf_counter() - started
+    return ComponentHealth(name="scheduler", status=status, detail=detail, seconds=seconds)
+
+
+def _disk(api: Api) -> ComponentHealth:
+    """`unavailable` where a full disk refuses the prediction log its next rows."""
+    try:
+        folder = api.serving.log.folder  # made with the first row
+        free = disk_usage(folder if folder.exists() else folder.parent).free
+    except OSError as error:
+        return ComponentHealth(name="disk", status="unavailable", detail=str(error))
+    status: Status = "unavailable" if free < _NO_SPACE else "degraded" if free < _LITTLE_SPACE else "ok"
+    return ComponentHealth(name="disk", status=status, detail=f"{free / 1e9:.1f} GB free")
 
 
 def _prediction_log(api: Api) -> ComponentHealth:

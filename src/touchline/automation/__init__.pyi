@@ -46,6 +46,7 @@ from touchline.automation.run_records import note_interruption as note_interrupt
 from touchline.automation.schedule.decide import backfill as backfill
 from touchline.automation.schedule.decide import decide_due as decide_due
 from touchline.automation.schedule.decide import next_run as next_run
+from touchline.automation.schedule.decide import schedule_state as schedule_state
 from touchline.automation.schedule.facts import read_facts as read_facts
 from touchline.automation.schedule.records import Pause as Pause
 from touchline.automation.schedule.records import ScheduleRecords as ScheduleRecords

@@ -72,7 +72,7 @@ class PredictionLog:
 
     def __init__(self, folder: Path, writer: RowWriter, limits: LogLimits | None = None) -> None:
         self.limits = limits or LogLimits()
-        self._spool = Spool(folder)
+        self.folder, self._spool = folder, Spool(folder)
         self._writer = writer
         self._rows: deque[bytes] = deque()
         self._unwritten, self._unwritten_rows = b"", 0  # taken from memory, not yet in the spool

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from touchline.automation.pipeline import pipeline_lease_name
 from touchline.automation.run_records import PipelineRuns, Run
 from touchline.automation.schedule.facts import read_facts
 from touchline.automation.schedule.records import ScheduleRecords, Tick
-from touchline.automation.schedule.triggers import Due, Job, due_jobs, times_between
+from touchline.automation.schedule.triggers import Due, Job, due_jobs, next_time, times_between
 from touchline.storage import lease_holder
 
 if TYPE_CHECKING:
     from touchline.automation.stores import Stores
     from touchline.project import Project
+
+_LATE: Final = timedelta(minutes=15)
 
 
 def decide_due(project: Project, stores: Stores, *, actor: str = "scheduler") -> list[Tick]:
@@ -44,6 +46,33 @@ def backfill(project: Project, stores: Stores, job: Job, after: datetime, until:
     dues = (Due(job, "schedule", at, f"backfill of {at:%Y-%m-%d %H:%M}") for at in times_between(policy, after, until))
     decided = (records.decide(due, clock=stores.clock, actor=actor) for due in dues)
     return [tick for tick in decided if tick is not None]
+
+
+@dataclass(frozen=True)
+class ScheduleState:
+    """Whether due work is being done: `problem` says what was left undone for too long, and the next command."""
+
+    sentence: str
+    problem: str | None = None
+
+
+def schedule_state(project: Project, stores: Stores) -> ScheduleState:
+    """What the scheduler of a project does, from its records; writes nothing."""
+    records, runs = ScheduleRecords(stores.database, project.name), PipelineRuns(stores.database, project.name)
+    if not records.has_begun():
+        return ScheduleState("no scheduler has run yet")
+    now, wall, paused = stores.clock.now(), stores.clock.wall(), records.paused()
+    due = [one for one in due_jobs(project, read_facts(project, stores), now) if one.job not in paused]
+    late = [one for one in due if now - one.scheduled_at > _LATE]
+    if late:
+        since = f"{late[0].job} is due since {late[0].scheduled_at:%Y-%m-%d %H:%M} and nobody has decided it"
+        return ScheduleState(since, f"{since}: is a scheduler running? touchline up, or touchline schedule run")
+    waiting = runs.waiting(1)
+    if waiting and wall - waiting[0].requested_at > _LATE and next_run(project.name, stores) is not None:
+        since = f"run {waiting[0].id} waits since {waiting[0].requested_at:%Y-%m-%d %H:%M} and nobody works on it"
+        return ScheduleState(since, f"{since}: touchline up, or touchline schedule run")
+    at = next_time(project.retrain, now)
+    return ScheduleState(f"next training {at:%Y-%m-%d %H:%M}" if at else "no training on a schedule")
 
 
 def next_run(project: str, stores: Stores) -> Run | None:

@@ -63,6 +63,12 @@ class ScheduleRecords:
                 found = connection.scalar(query)
         return cast(datetime, found)
 
+    def has_begun(self) -> bool:
+        """Whether a scheduler has ever looked at this project."""
+        query = sa.select(sa.func.count()).where(_EVENTS.project == self._project, _EVENTS.event == "began")
+        with self._database.connect() as connection:
+            return bool(connection.scalar(query))
+
     def newest_times(self) -> dict[tuple[Job, Trigger], datetime]:
         """The newest decided time of each job and trigger."""
         query = sa.select(_TICKS.job, _TICKS.trigger, sa.func.max(_TICKS.scheduled_at))
