@@ -245,9 +245,8 @@ def _count(database: Database, size: Size, harm: Harm, *, is_server: bool) -> bo
     """Count by plain SQL what has happened."""
     longest = (max(size.lease, IDLE_SECONDS) if is_server else size.lease) + SPARE_SECONDS
     statuses = _rows(database, "SELECT status, count(*) FROM pipeline_runs GROUP BY status")
-    steps = _rows(
-        database, "SELECT name, count(DISTINCT run_id) FROM pipeline_steps WHERE status = 'done' GROUP BY name"
-    )
+    done = "SELECT name, count(DISTINCT run_id) FROM pipeline_steps WHERE status = 'done' GROUP BY name"
+    steps = dict(_rows(database, done))
     effects = _rows(database, "SELECT count(*), count(DISTINCT run_id || ' ' || step) FROM proof_effects")[0]
     changes = _rows(database, "SELECT count(*), count(DISTINCT reason) FROM stage_changes")[0]
     decided = _rows(database, "SELECT count(*), count(DISTINCT run_id) FROM schedule_ticks WHERE verdict = 'run'")[0]
