@@ -116,6 +116,21 @@ def test_every_public_read_takes_roles_and_answers_are_the_default() -> None:
             assert inspect.signature(getattr(kind, name)).parameters["roles"].default == ("answer",)
 
 
+def test_batches_are_of_one_release_and_of_cutoffs_where_these_are_given(database: Database) -> None:
+    days = [NOW + timedelta(days=day) for day in range(3)]
+    rows = [
+        a_row(f"{release}{day}", release_id=release, cutoff=cutoff)
+        for release in ("a", "b")
+        for day, cutoff in enumerate(days)
+    ]
+    write_rows(database, rows)
+    records, until = PredictionRecords(database, "shop"), NOW + timedelta(days=9)
+    found = records.batches(since=None, until=until, release_id="a", cutoffs=(days[1], days[2]))
+    assert [row.prediction_id for batch in found for row in batch] == ["a1"]
+    found = records.batches(since=None, until=until, release_id="b", cutoffs=(None, days[1]))
+    assert [row.prediction_id for batch in found for row in batch] == ["b0"]
+
+
 def test_outcomes_and_their_receipts_count_answers_alone(database: Database) -> None:
     write_rows(database, [*ANSWERS, *SHADOWS])
     records = OutcomeRecords(database, "shop")

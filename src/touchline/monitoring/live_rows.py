@@ -92,11 +92,7 @@ def read_live_rows(
     outputs of another shape.
     """
     now = clock.now()
-    answers = [
-        answer
-        for answer in _answers(PredictionRecords(database, project), shape, clock, now, since)
-        if answer.release_id == release_id
-    ]
+    answers = list(_answers(PredictionRecords(database, project), release_id, shape.role, clock, since))
     last = {_key(answer): answer for answer in answers}
     rows = sorted(last.values(), key=lambda answer: (answer.cutoff, answer.prediction_id))
     outcomes = OutcomeRecords(database, project).observed(last.keys())
@@ -117,18 +113,17 @@ def read_live_rows(
 
 
 def _answers(
-    records: PredictionRecords, shape: RowShape, clock: Clock, now: datetime, since: datetime | None
+    records: PredictionRecords, release_id: str, role: str, clock: Clock, since: datetime | None
 ) -> Iterator[PredictionRecord]:
-    """The answers up to now, each with the project time at which it was given."""
-    roles, until = (shape.role,), now + timedelta(microseconds=1)
+    """The answers of a release up to now, each with the project time at which it was given."""
+    roles, until = (role,), clock.now() + timedelta(microseconds=1)
     if isinstance(clock, SystemClock):
-        for batch in records.batches(since=since, until=until, roles=roles):
+        for batch in records.batches(since=since, until=until, roles=roles, release_id=release_id):
             yield from batch
         return
-    for batch in records.batches(since=None, until=max(until, clock.wall()), roles=roles):
-        for answer in batch:
-            if answer.cutoff < until and (since is None or answer.cutoff >= since):
-                yield replace(answer, answered_at=answer.cutoff)
+    ever, in_time = max(until, clock.wall()), (since, until)
+    for batch in records.batches(since=None, until=ever, roles=roles, release_id=release_id, cutoffs=in_time):
+        yield from (replace(answer, answered_at=answer.cutoff) for answer in batch)
 
 
 def _key(row: PredictionRecord) -> str:

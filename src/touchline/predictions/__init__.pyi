@@ -1,3 +1,9 @@
+from touchline.predictions.log_rows import AssignedPrediction as AssignedPrediction
+from touchline.predictions.log_rows import PairedPrediction as PairedPrediction
+from touchline.predictions.log_rows import PredictionRecord as PredictionRecord
+from touchline.predictions.log_rows import Sample as Sample
+from touchline.predictions.log_rows import ScoredExample as ScoredExample
+from touchline.predictions.log_rows import VariantCount as VariantCount
 from touchline.predictions.open_examples import OpenExample as OpenExample
 from touchline.predictions.open_examples import OpenExampleRecords as OpenExampleRecords
 from touchline.predictions.outcomes import Label as Label
@@ -9,14 +15,8 @@ from touchline.predictions.outcomes import SettledPrediction as SettledPredictio
 from touchline.predictions.outcomes import StoredOutcome as StoredOutcome
 from touchline.predictions.outcomes import read_settled as read_settled
 from touchline.predictions.records import EVERY_ROLE as EVERY_ROLE
-from touchline.predictions.records import AssignedPrediction as AssignedPrediction
 from touchline.predictions.records import ExperimentRecords as ExperimentRecords
-from touchline.predictions.records import PairedPrediction as PairedPrediction
-from touchline.predictions.records import PredictionRecord as PredictionRecord
 from touchline.predictions.records import PredictionRecords as PredictionRecords
-from touchline.predictions.records import Sample as Sample
-from touchline.predictions.records import ScoredExample as ScoredExample
-from touchline.predictions.records import VariantCount as VariantCount
 from touchline.predictions.replay import Replayed as Replayed
 from touchline.predictions.replay import ReplayReport as ReplayReport
 from touchline.predictions.replay import replay as replay

@@ -10,8 +10,9 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 
 from touchline.errors import InvalidOutcomeTime
+from touchline.predictions.log_rows import PredictionRecord
 from touchline.predictions.open_examples import OpenExampleRecords
-from touchline.predictions.records import PredictedExamples, PredictionRecord, PredictionRecords, slices
+from touchline.predictions.records import PredictedExamples, PredictionRecords, slices
 from touchline.storage import Database
 from touchline.storage.tables import outcomes
 

@@ -6,15 +6,25 @@ A read counts answers. Rows that a shadow version scored take part only where a 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 
 from touchline.errors import UnknownPrediction
+from touchline.predictions.log_rows import (
+    AssignedPrediction,
+    LogCounts,
+    PairedPrediction,
+    PredictionRecord,
+    ReleaseRows,
+    Sample,
+    ScoredExample,
+    VariantCount,
+    example_key,
+)
 from touchline.storage import Database
 from touchline.storage.tables import predictions
 
@@ -25,76 +35,6 @@ EVERY_ROLE: Final = ("answer", "shadow", "failed", "incomplete", "probe")
 _BATCH_ROWS = 20_000
 _COLUMNS = predictions.c
 _KEYS_AS_TEXT = sa.cast(_COLUMNS.entity_keys, sa.Text)  # as the log wrote them
-
-
-@dataclass(frozen=True)
-class ScoredExample:
-    """The vector and the output of one logged prediction. `vector` holds float64 numbers, little endian."""
-
-    prediction_id: str
-    example_id: str | None
-    cluster: str | None
-    cutoff: datetime
-    vector: bytes
-    output: Mapping[str, Any]
-
-    @property
-    def example_key(self) -> str:
-        """The id under which outcomes are stored. A prediction without an example is an example of its own."""
-        return example_key(self.example_id, self.prediction_id)
-
-    @property
-    def numbers(self) -> NDArray[np.float64]:
-        return np.frombuffer(self.vector, dtype="<f8")
-
-
-@dataclass(frozen=True)
-class PredictionRecord(ScoredExample):
-    """One row of the prediction log."""
-
-    example_source: str | None
-    request_id: str
-    project: str
-    release_id: str
-    role: str
-    experiment: str | None
-    salt: str | None
-    variant: str
-    probability: float
-    override: bool
-    unit: str | None
-    entity_keys: Mapping[str, str]
-    answered_at: datetime
-    views: Mapping[str, Mapping[str, Any]]
-    inputs: Mapping[str, Any]
-    threshold: float | None
-    correlation_id: str | None
-    answer_id: str | None
-    seconds: float | None
-
-
-class LogCounts(NamedTuple):
-    """The number of logged predictions, and the instant of the newest one."""
-
-    predictions: int
-    last_answered_at: datetime | None
-
-
-class ReleaseRows(NamedTuple):
-    """The newest predictions of a release, oldest first, and how many there are in all."""
-
-    rows: Sequence[ScoredExample]
-    total: int
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Which logged predictions to read: so many at random (None: all), of one release, answered since an instant."""
-
-    rows: int | None = 10_000
-    since: datetime | None = None
-    release_id: str | None = None
-    seed: int = 0
 
 
 Row = TypeVar("Row", bound=ScoredExample)
@@ -177,15 +117,26 @@ class PredictionRecords:
         return found
 
     def batches(
-        self, *, since: datetime | None, until: datetime, roles: Collection[str] = ANSWERS
+        self,
+        *,
+        since: datetime | None,
+        until: datetime,
+        roles: Collection[str] = ANSWERS,
+        release_id: str | None = None,
+        cutoffs: tuple[datetime | None, datetime | None] = (None, None),
     ) -> Iterator[list[PredictionRecord]]:
-        """The predictions answered in [since, until), oldest first, in batches that fit in memory."""
+        """The predictions answered in [since, until), oldest first, in batches that fit in memory.
+
+        Of one release, and with a cutoff from the first of `cutoffs` up to before the second, where these are given.
+        """
         # Joined to a text, the project cannot be looked up in an index whose rows would have to be sorted for each
         # batch: the ids come in order from the primary key.
         of_project = sa.true() if self._project is None else _COLUMNS.project.concat("") == self._project
-        condition = _where(None, roles, of_project, _COLUMNS.answered_at < until)
-        if since is not None:
-            condition &= _COLUMNS.answered_at >= since
+        condition = _where(None, roles, of_project, _COLUMNS.answered_at < until, *_of_release(release_id))
+        lower = ((_COLUMNS.answered_at, since), (_COLUMNS.cutoff, cutoffs[0]))
+        condition = sa.and_(condition, *(column >= instant for column, instant in lower if instant is not None))
+        if cutoffs[1] is not None:
+            condition &= _COLUMNS.cutoff < cutoffs[1]
         last = ""
         while rows := self._read(PredictionRecord, condition & (_COLUMNS.prediction_id > last), limit=_BATCH_ROWS):
             last = rows[-1].prediction_id
@@ -257,42 +208,6 @@ class PredictedExamples:
         return self._connection.execute(query).all()
 
 
-class PairedPrediction(NamedTuple):
-    """An answer and what the other variant of a rollout predicted for the same row."""
-
-    prediction_id: str
-    example_key: str
-    cluster: str | None
-    cutoff: datetime
-    answered_at: datetime
-    answer: Mapping[str, Any]
-    shadow: Mapping[str, Any]
-
-
-class AssignedPrediction(NamedTuple):
-    """An answer to a unit of a split; `shadow` is what the other variant predicted, if it did."""
-
-    prediction_id: str
-    example_key: str
-    cluster: str | None
-    cutoff: datetime
-    answered_at: datetime
-    unit: str
-    variant: str
-    probability: float
-    answer: Mapping[str, Any]
-    shadow: Mapping[str, Any] | None
-
-
-class VariantCount(NamedTuple):
-    """Rows of one variant and role of an experiment, and how many of them took longer than a limit."""
-
-    variant: str
-    role: str
-    rows: int
-    slow: int
-
-
 class ExperimentRecords:
     """Reads the logged predictions of one rollout by its id."""
 
@@ -360,15 +275,6 @@ _NAME_EXAMPLE = (
     .where(_COLUMNS.prediction_id == sa.bindparam("id"))
     .values(example_id=sa.bindparam("example"), example_source="entity", cluster=sa.bindparam("group"))
 )
-
-
-def example_key(example_id: str | None, prediction_id: str) -> str:
-    """The id under which the outcome of a prediction is stored.
-
-    >>> example_key("match-7", "01ARZ3NDEKTSV4RRFFQ69G5FAV"), example_key(None, "01ARZ3NDEKTSV4RRFFQ69G5FAV")
-    ('match-7', '01ARZ3NDEKTSV4RRFFQ69G5FAV')
-    """
-    return example_id or prediction_id
 
 
 def slices(values: Collection[str], size: int = 10_000) -> Iterator[list[str]]:

@@ -12,7 +12,8 @@ import numpy as np
 from touchline.errors import TouchlineError
 from touchline.features import LoggedVector, recompute
 from touchline.features.vectors.columns import Vectors
-from touchline.predictions.records import EVERY_ROLE, PredictionRecord, PredictionRecords, Sample
+from touchline.predictions.log_rows import PredictionRecord, Sample
+from touchline.predictions.records import EVERY_ROLE, PredictionRecords
 from touchline.predictions.verification import has_own_features, newest_histories
 from touchline.registry import LoadedRelease
 from touchline.storage import DataStores

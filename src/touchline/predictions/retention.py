@@ -11,8 +11,9 @@ from typing import Any
 
 import orjson
 
+from touchline.predictions.log_rows import PredictionRecord
 from touchline.predictions.partitions import drop_empty_months
-from touchline.predictions.records import EVERY_ROLE, PredictionRecord, PredictionRecords
+from touchline.predictions.records import EVERY_ROLE, PredictionRecords
 from touchline.storage import Database, ObjectStore
 from touchline.storage.ulids import Ulids
 

@@ -17,7 +17,8 @@ from touchline.features import (
     verify,
     write_skew_proof,
 )
-from touchline.predictions.records import PredictionRecord, PredictionRecords, Sample
+from touchline.predictions.log_rows import PredictionRecord, Sample
+from touchline.predictions.records import PredictionRecords
 from touchline.registry import LoadedRelease
 from touchline.storage import DataStores
 

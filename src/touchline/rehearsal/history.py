@@ -46,11 +46,11 @@ class HistoryProvider:
 
     def fetch(self, context: FetchContext) -> Fetched:
         now, before = context.clock.now(), self._brought
-        known = self._versions.filter(pl.col(CREATED) <= now)
+        later = pl.col(CREATED) > before if before is not None else True
+        known = self._versions.filter((pl.col(CREATED) <= now) & later)
         newest = known.unique(list(self._source.keys), keep="last", maintain_order=True)
         fixtures = self._fixtures.filter((pl.col(CREATED) > now) & (pl.col(EVENT) <= now + self._ahead))
         if before is not None:
-            newest = newest.filter(pl.col(CREATED) > before)
             fixtures = fixtures.filter(pl.col(EVENT) > before + self._ahead)
         frame = pl.concat([newest, fixtures.with_columns(self._hidden)]).select(self._columns)
         self._brought = now
