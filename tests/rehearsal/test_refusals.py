@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from tests.rehearsal.stream import START, STEPS, stream, write_project
 from touchline.errors import RehearsalRefused
 from touchline.project import LoadedProject, load_project
 from touchline.rehearsal.policy_run import Steps
-from touchline.rehearsal.rehearse import Rehearsal, play_policy, prepare, rehearse
+from touchline.rehearsal.rehearse import Rehearsal, play_policy, prepare, rehearse, threads_of_children
 
 
 def prepared(loaded: LoadedProject, place: Path, steps: Steps = STEPS, *policies: str) -> Rehearsal:
@@ -81,3 +84,13 @@ def test_two_processes_do_not_rehearse_one_policy(tmp_path: Path) -> None:
 
     play_policy(rehearsal, "never", in_between)
     assert refusals
+
+
+def test_the_processes_of_a_rehearsal_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("POLARS_MAX_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    code = "import os, polars; print(os.environ['OMP_NUM_THREADS'], polars.thread_pool_size())"
+    ask = [sys.executable, "-c", code]
+    with threads_of_children(1):
+        assert subprocess.run(ask, capture_output=True, text=True, check=True).stdout.split() == ["3", "1"]
+    assert "POLARS_MAX_THREADS" not in os.environ

@@ -29,6 +29,7 @@ from touchline.rehearsal.policies import Policy, find_policies, searched_every
 from touchline.rehearsal.policy_run import PolicyRun, Steps
 from touchline.rehearsal.scores import PolicyScores, score_run
 from touchline.rehearsal.scratch_home import last_finished_step
+from touchline.training.estimators.cores import usable_cores
 
 if TYPE_CHECKING:
     from touchline.ingest import Snapshot
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 Result = tuple[list[dict[str, Any]], PolicyScores]
 _LEAST_STEPS = 4
+_THREADS = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _WATCH_SECONDS = 1.0
 
 
@@ -112,7 +114,10 @@ def rehearse(
     A policy that fails ends the rehearsal with its error; the finished steps of all are kept.
     """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _end_with_parent, (os.getpid(),)) as pool:
+    with (
+        threads_of_children(max(1, usable_cores() // workers)),
+        ProcessPoolExecutor(workers, context, _end_with_parent, (os.getpid(),)) as pool,
+    ):
         waiting = {pool.submit(_play_in_worker, rehearsal, name) for name in rehearsal.policies}
         try:
             _wait(waiting, rehearsal, on_progress)
@@ -122,6 +127,21 @@ def rehearse(
     results = {name: read_result(rehearsal, name) for name in rehearsal.policies}
     _require_predictions(rehearsal, results)
     return results
+
+
+@contextmanager
+def threads_of_children(count: int) -> Iterator[None]:
+    """Let the libraries of processes that start in the block use so many threads, unless the caller has said how many.
+
+    They read it from the environment when they are loaded; more threads than cores would only wait for each other.
+    """
+    names = [name for name in _THREADS if name not in os.environ]
+    os.environ.update(dict.fromkeys(names, str(count)))
+    try:
+        yield
+    finally:
+        for name in names:
+            del os.environ[name]
 
 
 def _require_predictions(rehearsal: Rehearsal, results: Mapping[str, Result]) -> None:
