@@ -92,8 +92,8 @@ def test_a_killed_rehearsal_goes_on_to_the_same_report(tmp_path: Path) -> None:
     (tmp_path / "rehearsal.pickle").write_bytes(pickle.dumps(killed))
     # A process with a path of its own: MLflow models that other tests load leave theirs in this one.
     process = subprocess.Popen([sys.executable, "-c", _PLAY, str(tmp_path / "rehearsal.pickle")])
-    log, deadline = killed.policy_folder("weekly") / "steps.jsonl", time.monotonic() + 60
-    while (last_finished_step(log.parent) or 0) < 3:
+    log, deadline = killed.policy_folder("weekly") / "steps.jsonl", time.monotonic() + 240
+    while (last_finished_step(log.parent) or 0) < 1:
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.01)
