@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import combinations
 from math import sqrt
 from typing import TYPE_CHECKING, Annotated, Any
@@ -86,7 +86,7 @@ class Jackpots:
         """Predict the fixtures, find the tickets and store all of it."""
         _validate_fixtures(new.fixtures)
         rows = [fixture.row for fixture in new.fixtures]
-        predictions = self._context.predict(rows)
+        predictions = self._predict(rows)
         values = self._context.features(rows)
         fixtures = [_predicted(*three) for three in zip(new.fixtures, predictions, values, strict=True)]
         _note_shared_teams(fixtures)
@@ -104,6 +104,13 @@ class Jackpots:
             },
         }
         return self.find(self._jackpots.add(body, now=self._context.now()).id)
+
+    def _predict(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Raises `InvalidRequest` with the places of this request's fields."""
+        try:
+            return self._context.predict(rows)
+        except InvalidRequest as refusal:
+            raise InvalidRequest([replace(one, field=f"fixtures.{one.field}") for one in refusal.problems]) from None
 
     def find(self, jackpot_id: str) -> Jackpot:
         """The jackpot with the outcomes known now; those of a settled one are stored with it."""

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from touchline.errors import FeatureNotFound
+
 Array = NDArray[np.float64]
 
 OUTCOMES = ("home", "draw", "away")
@@ -28,6 +30,7 @@ DEFENCE = 0.45
 # The mean goals of a side, at which attack and defence add nothing.
 USUAL_GOALS = 1.43
 _LEAST_GOALS = 0.2
+_FEATURES = ("home_attack", "away_attack", "home_defence", "away_defence")
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,18 @@ class ScoreMarkets:
 def goal_terms(values: Mapping[str, Any]) -> tuple[GoalTerms, GoalTerms]:
     """The terms of home and away side, from the features of a match. A team without history is an average one.
 
+    Raises `FeatureNotFound` where the model that predicted has no such features.
+
     >>> home, away = goal_terms({"home_attack": 1.43, "away_attack": None, "home_defence": 1.43, "away_defence": 1.43})
     >>> round(home.rate, 2), round(away.rate, 2)
     (1.73, 1.17)
     """
-    return (
-        GoalTerms(LEVEL, HOME, _term(ATTACK, values.get("home_attack")), _term(DEFENCE, values.get("away_defence"))),
-        GoalTerms(LEVEL, 0.0, _term(ATTACK, values.get("away_attack")), _term(DEFENCE, values.get("home_defence"))),
-    )
+    missing = [name for name in _FEATURES if name not in values]
+    if missing:
+        raise FeatureNotFound(missing[0], values)
+    attack = [_term(ATTACK, values[name]) for name in _FEATURES[:2]]
+    defence = [_term(DEFENCE, values[name]) for name in _FEATURES[2:]]
+    return GoalTerms(LEVEL, HOME, attack[0], defence[1]), GoalTerms(LEVEL, 0.0, attack[1], defence[0])
 
 
 def _term(weight: float, goals: float | None) -> float:

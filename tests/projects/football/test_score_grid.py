@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from projects.football.score_grid import goal_terms, reweighted, score_grid, score_markets
 
+from touchline.errors import FeatureNotFound
+
 rates = st.floats(0.2, 4.0)
 shares = st.lists(st.floats(0.01, 1.0), min_size=3, max_size=3)
 
@@ -48,4 +50,8 @@ def test_a_promoted_team_without_history_counts_as_an_average_one() -> None:
     none, average = ({f"{side}_{what}": goals for side in ("home", "away") for what in ("attack", "defence")}
                      for goals in (None, 1.43))  # fmt: skip
     assert goal_terms(none)[0].rate == pytest.approx(goal_terms(average)[0].rate)
-    assert goal_terms({})[1].rate == goal_terms(none)[1].rate
+
+
+def test_features_of_another_model_are_no_average_team() -> None:
+    with pytest.raises(FeatureNotFound, match="'home_attack' is not declared"):
+        goal_terms({"home_elo": 1500.0})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from touchline.storage.tables import route_documents
 from touchline.storage.ulids import Ulids
 
 _COLUMNS = route_documents.c
+_ID = re.compile(r"[0-9A-Z]{26}")
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,10 @@ class RouteDocuments:
 
     def __init__(self, database: Database, project: str, kind: str) -> None:
         self._database, self._project, self._kind = database, project, kind
-        self._new_id = Ulids().next
 
     def add(self, body: Mapping[str, Any], *, now: datetime, about: str | None = None) -> RouteDocument:
         """Store a document."""
-        document = RouteDocument(self._new_id(), now, about, body)
+        document = RouteDocument(Ulids().next(), now, about, body)  # routes run in several threads
         row = {"project": self._project, "kind": self._kind, **vars(document)}
         with self._database.begin() as connection:
             connection.execute(sa.insert(route_documents), [row])
@@ -44,13 +45,19 @@ class RouteDocuments:
 
     def find(self, document_id: str) -> RouteDocument:
         """The document of that id. Raises `NotFound`."""
-        found = self._read(_COLUMNS.id == document_id, limit=1)
+        # PostgreSQL refuses some texts, such as one with a null character; none of them is an id.
+        found = self._read(_COLUMNS.id == document_id, limit=1) if _ID.fullmatch(document_id) else []
         if not found:
             raise NotFound(f"Project {self._project} has no {self._kind} with the id {document_id!r}.")
         return found[0]
 
     def newest(self, limit: int, *, before: str | None = None) -> list[RouteDocument]:
-        """The newest documents, newest first; with `before`, those older than the document of that id."""
+        """The newest documents, newest first; with `before`, those older than the document of that id.
+
+        Raises `NotFound` where `before` is no document of this kind.
+        """
+        if before is not None:
+            self.find(before)
         return self._read(sa.true() if before is None else _COLUMNS.id < before, limit=limit)
 
     def about(self, document_id: str) -> list[RouteDocument]:
