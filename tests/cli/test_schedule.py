@@ -18,7 +18,7 @@ from tests.test_loop import Shop, until
 from touchline.automation import PipelineRuns, RunRequest
 from touchline.automation.run_records import MOST_ATTEMPTS
 from touchline.clock import SystemClock
-from touchline.errors import InvalidInstant, InvalidSetting, ReasonMissing
+from touchline.errors import InvalidInstant, InvalidSetting, ReasonMissing, StepNotReached, UnknownName
 from touchline.predictions import OpenExampleRecords, PredictionRecords
 from touchline.storage import Database, lease_holder
 from touchline.storage.tables import schedule_events
@@ -198,6 +198,29 @@ def test_nothing_is_due_is_said_and_is_no_failure(cli: Cli) -> None:
     assert "2024-06-02" in shown
     with pytest.raises(InvalidSetting, match="--force"):
         cli.run("retrain", "--due", "--force")
+
+
+def test_a_fork_takes_over_the_data_of_a_run_and_trains_anew(tmp_path: Path) -> None:
+    with a_shop(tmp_path) as cli:
+        cli.run("train")
+        first = cli.json("schedule", "show")["runs"][0]
+        cli.run("clock", "advance", "2024-06-06")
+        cli.run("ingest")
+        with pytest.raises(UnknownName, match="tarin"):
+            cli.run("schedule", "fork", first["id"], "--from", "tarin")
+        forked = cli.json("schedule", "fork", first["id"], "--from", "train")
+        cli.run("retrain", "--due")
+        database = Database.open(f"sqlite:///{tmp_path / 'home' / 'touchline.db'}")
+        runs = PipelineRuns(database, "shop")
+        outputs = {run: {step.name: step.output for step in runs.steps(run)} for run in (first["id"], forked["id"])}
+        whole, fork = outputs[first["id"]], outputs[forked["id"]]
+        assert fork["training_set"]["hash"] == whole["training_set"]["hash"]
+        assert fork["settle"]["from_run"] == first["id"]
+        assert (whole["train"]["version"], fork["train"]["version"]) == (1, 2)
+        queued, _ = runs.request(RunRequest(), clock=SystemClock())
+        with pytest.raises(StepNotReached, match="it never finished ingest"):
+            cli.run("schedule", "fork", queued.id, "--from", "features")
+        database.close()
 
 
 def test_a_paused_job_needs_a_reason_and_says_who_paused_it(cli: Cli) -> None:

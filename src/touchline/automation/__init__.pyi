@@ -6,6 +6,7 @@ from touchline.automation.daily import resume_daily as resume_daily
 from touchline.automation.daily import run_daily as run_daily
 from touchline.automation.damage import Damage as Damage
 from touchline.automation.damage import Repair as Repair
+from touchline.automation.fork import fork_run as fork_run
 from touchline.automation.gate_inputs import material_of as material_of
 from touchline.automation.ingest_sources import ingest_and_settle as ingest_and_settle
 from touchline.automation.integrity import find_damage as find_damage

@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from touchline.automation import steps
+from touchline.automation.fork import Origin, read_origin
 from touchline.automation.kept_settings import search_record, with_kept_settings
 from touchline.automation.plan import require_sound
 from touchline.automation.promotion import Promotion, promote_version
@@ -50,7 +51,7 @@ from touchline.storage import Lease, hold_lease
 from touchline.training import library_versions
 
 if TYPE_CHECKING:
-    from touchline.features import TrainingSet
+    from touchline.features import FeatureHistory, TrainingSet
     from touchline.registry import StageChange
 
 PIPELINE_LEASE: Final = timedelta(minutes=2)
@@ -167,53 +168,86 @@ def _stop_if_hopeless(context: PipelineContext, run: Run) -> None:
     raise RunStopped(context.project.name, run.id, reason)
 
 
-def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: bool) -> PipelineReport:
+@dataclass(frozen=True)
+class _Material:
+    """What a training learns from, with the reports of how it came."""
+
+    ingested: tuple[IngestReport, ...]
+    histories: Mapping[str, FeatureHistory]
+    settled: Settled
+    training_set: TrainingSet
+
+
+def _gather(context: PipelineContext, record: RunRecord, origin: Origin) -> _Material:
+    """The steps up to the training set; those that a fork takes over are read again by what they found."""
     with record.step("ingest") as output:
-        ingested = steps.ingest_all(context)
+        ingested = () if origin.has("ingest") else steps.ingest_all(context)
         output |= {report.manifest.source: report.manifest.status for report in ingested}
+        output |= origin.output("ingest")
     with record.step("features") as output:
-        snapshots = _noted_snapshots(context, record)
+        snapshots = _noted_snapshots(context, record, origin)
         histories = steps.compute_features(context, snapshots)
         output |= {name: history.hash for name, history in histories.items()}
+        origin.require_same("features", output)
     with record.step("settle") as output:
         examples = steps.current_examples(context, snapshots)
-        settled = steps.settle(context, examples)
-        output |= {**asdict(settled), "rollout": _rollout_sentence(context)}
+        settled = origin.settled() or steps.settle(context, examples)
+        output |= origin.output("settle") or {**asdict(settled), "rollout": _rollout_sentence(context)}
     with record.step("training_set") as output:
-        training_set = steps.assemble_training_set(context, examples, snapshots=snapshots, histories=histories)
+        training_set = origin.training_set(context) or steps.assemble_training_set(
+            context, examples, snapshots=snapshots, histories=histories
+        )
         excluded = {"excluded": dict(training_set.excluded)} if training_set.excluded else {}
         output |= {"hash": training_set.hash, "rows": training_set.frame.height, **excluded}
+    return _Material(ingested, histories, settled, training_set)
+
+
+def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: bool) -> PipelineReport:
+    origin = read_origin(_runs(context), record.run)
+    material = _gather(context, record, origin)
     with record.step("train") as output:
         context = with_kept_settings(context, _runs(context))
-        version, is_new = _version(context, record, training_set, actor=actor, is_forced=is_forced)
+        version, is_new = _taken_version(context, record, origin) or _version(
+            context, record, material.training_set, actor=actor, is_forced=is_forced
+        )
         output |= {"version": version.version, "is_new": is_new}
     with record.step("materialize") as output:
-        output |= {done.view: done.written for done in steps.materialize_all(context, histories)}
+        output |= {done.view: done.written for done in steps.materialize_all(context, material.histories)}
         renewed = renew_released_views(context)
         output |= {f"{one.view} {one.feature_version}": one.failure or one.rows for one in renewed}
     with record.step("promote") as output:
-        output |= (outcome := _promote(context, version, record, training_set=training_set)).document()
+        outcome = _promote(context, version, record, training_set=material.training_set)
+        output |= outcome.document()
     return PipelineReport(
         run_id=record.id,
         project=context.project.name,
         trigger=record.trigger,
-        ingested=ingested,
-        settled=settled,
+        ingested=material.ingested,
+        settled=material.settled,
         version=read_version(context.stores, context.project.name, version.version),
         is_new=is_new,
         promotion=outcome.promotion.promoted if outcome.promotion else None,
         refusal=outcome.refusal,
         renewed=renewed,
-        excluded=training_set.excluded,
+        excluded=material.training_set.excluded,
         rollout=outcome.rollout,
     )
 
 
-def _noted_snapshots(context: PipelineContext, record: RunRecord) -> dict[str, Snapshot]:
-    """The newest snapshots, noted as what this run has seen."""
-    snapshots = steps.current_snapshots(context)
+def _noted_snapshots(context: PipelineContext, record: RunRecord, origin: Origin) -> dict[str, Snapshot]:
+    """The newest snapshots, or those of the run that this one is a fork of, noted as what this run has seen."""
+    snapshots = origin.snapshots(context) or steps.current_snapshots(context)
     record.note({"snapshots": {name: snapshot.hash for name, snapshot in snapshots.items()}})
     return snapshots
+
+
+def _taken_version(context: PipelineContext, record: RunRecord, origin: Origin) -> tuple[ModelVersion, bool] | None:
+    """The version that the run trained which this one is a fork of, where its training is taken over."""
+    if not origin.has("train"):
+        return None
+    version = read_version(context.stores, context.project.name, int(origin.output("train")["version"]))
+    record.note({"version": version.version})
+    return version, False
 
 
 def _version(

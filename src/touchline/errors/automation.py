@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from touchline.errors.base import TouchlineError, UsageError
 
-__all__ = ["RunStopped", "RunWaits", "UnknownRun"]
+__all__ = ["RunStopped", "RunWaits", "StepNotReached", "UnknownRun"]
 
 
 class UnknownRun(UsageError):
@@ -12,6 +14,17 @@ class UnknownRun(UsageError):
         self.project, self.run_id = project, run_id
         super().__init__(
             f"Project {project!r} has no run {run_id!r}. To see its runs: touchline schedule show -p {project}"
+        )
+
+
+class StepNotReached(UsageError):
+    """A fork from a step that the run never came to: nothing is there to take over."""
+
+    def __init__(self, run_id: str, step: str, missing: Sequence[str]) -> None:
+        self.run_id, self.step, self.missing = run_id, step, tuple(missing)
+        super().__init__(
+            f"Run {run_id} cannot be forked from {step}: it never finished {', '.join(missing)}. "
+            "Fork from an earlier step, or start anew: touchline retrain"
         )
 
 

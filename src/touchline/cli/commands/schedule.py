@@ -35,7 +35,7 @@ JobArgument = Annotated[Job, typer.Argument(help="The job.")]
 def register(app: typer.Typer) -> None:
     app.command()(daily)
     app.add_typer(group, name="schedule")
-    for command in (show, pause, resume, run, backfill):
+    for command in (show, pause, resume, run, backfill, fork):
         group.command()(command)
     group.command(hidden=True)(work)
 
@@ -158,6 +158,29 @@ def backfill(
         print_json(ticks)
     else:
         typer.echo(f"{opened.name}: {len(ticks)} runs of {job} asked for")
+
+
+def fork(
+    run_id: Annotated[str, typer.Argument(help="Id of a training, from `touchline schedule show`.")],
+    step: Annotated[str, typer.Option("--from", help="The first step to do anew.")],
+    project: ProjectOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask for a training that takes over the earlier steps of another one.
+
+    Data, features and the training set stay those of that run. A scheduler does it, or `touchline retrain --due`.
+
+    Example: touchline schedule fork 01JD9Z0V8RQ6W3M4T7K2X5B1NC --from train -p football
+    """
+    opened = open_project(project)
+    runs = automation.PipelineRuns(opened.stores.database, opened.name)
+    forked = automation.fork_run(runs, run_id, step, actor=actor(), clock=opened.clock)
+    if as_json:
+        print_json(forked)
+    else:
+        typer.echo(f"{opened.name}: run {forked.id} begins at {step} and takes over what run {run_id} found before")
+        typer.echo(f"Next, where no scheduler runs: touchline retrain --due -p {opened.name}")
 
 
 def work(
