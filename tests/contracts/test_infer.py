@@ -92,6 +92,7 @@ def test_words_for_null_are_found_where_they_keep_a_column_from_being_numbers() 
         ({"decision": "bought"}, "bought", "it is bought in another spelling", True),
         ({"seller": "null_unless_bought"}, "bought", "it is bought in another spelling", True),
         ({"call_duration": "noise"}, "bought", "its name says 'duration'", False),
+        ({"lead_profile": "noise", "tags": "noise"}, "bought", "its name says '(lead_profile|tags)'", False),
         ({"half": "half", "rest": "rest"}, "score", "score is a sum of half, rest", False),
         ({"twice": "twice"}, "score", "it is score in another spelling", True),
     ],

@@ -39,7 +39,9 @@ _PAIR_LEVELS = 40
 _MOSTLY_GIVEN = 0.8
 _NAMES = re.compile(
     r"(^|_)(after|post|final|outcome|result|resolution|resolved|closed|won|lost|cancell?ed|refund\w*|paid|"
-    r"duration|last_activity|last_notable|next|actual|realised|realized|delay|arr_time|arrived)(_|$)"
+    r"duration|last_activity|last_notable|next|actual|realised|realized|delay|arr_time|arrived|"
+    # The opinion of whoever works on a lead, a case or a loan, written while it is worked on.
+    r"(?:lead|deal|case|loan|ticket)_(?:quality|profile|grade|rating|score|stage|status)|tags)(_|$)"
 )
 
 Numbers = NDArray[np.float64]
