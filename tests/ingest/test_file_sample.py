@@ -11,6 +11,7 @@ import pytest
 from pydantic import Field
 
 from touchline.contracts import Contract, DateFormat
+from touchline.errors import SourceFileUnreadable
 from touchline.ingest import CsvFiles, ParquetFiles, Source, inspect_file, read_as_declared
 
 
@@ -47,6 +48,29 @@ def test_a_dot_that_may_group_thousands_is_named(tmp_path: Path, texts: list[str
     (tmp_path / "t.csv").write_text("x;name\n" + "\n".join(f"{text};a" for text in texts))
     named = [note for note in inspect_file(tmp_path / "t.csv").notes if "if its dot groups thousands" in note]
     assert [note.split()[0] for note in named] == ([example] if example else [])
+
+
+@pytest.mark.parametrize("line", ["sep=;\n", '"sep=;"\r\n'])
+def test_the_separator_line_that_excel_writes_is_no_header(tmp_path: Path, line: str) -> None:
+    (tmp_path / "t.csv").write_text(f"{line}id;x\n1;2\n")
+    sample = inspect_file(tmp_path / "t.csv")
+    assert sample.frame.to_dicts() == [{"id": "1", "x": "2"}]
+    assert sample.arguments == {"delimiter": ";"}
+
+
+def test_a_negative_number_in_brackets_is_a_number(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('profit,phone\n"(1,200.50)",(030) 12\n($35),(040) 7\n-4,1\n')
+    sample = inspect_file(tmp_path / "t.csv")
+    assert sample.frame["profit"].to_list() == ["-1200.50", "-35", "-4"]
+    assert list(sample.numbers) == ["profit"]
+    assert sample.frame["phone"][0] == "(030) 12"
+
+
+@pytest.mark.parametrize("values", [[[1], [2]], [{"a": 1}, {"a": 2}], [b"1", b"2"]])
+def test_a_column_that_holds_no_single_values_is_named(tmp_path: Path, values: list[object]) -> None:
+    pl.DataFrame({"x": [1, 2], "odd": values}).write_parquet(tmp_path / "t.parquet")
+    with pytest.raises(SourceFileUnreadable, match="its column 'odd' holds"):
+        inspect_file(tmp_path / "t.parquet")
 
 
 class Sale(Contract):

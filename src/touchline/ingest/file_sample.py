@@ -47,7 +47,7 @@ def inspect_file(path: Path) -> FileSample:
     """Read a Parquet file, or a delimited text whose delimiter and encoding are found out."""
     content = _content(path)
     if content.startswith(_PARQUET):
-        return FileSample(pl.read_parquet(path), "ParquetFiles", {})
+        return FileSample(_flat_table(path), "ParquetFiles", {})
     text = gunzipped(content, path.name, path.name)
     rows, inferred = _text_rows(text, path, CsvFiles.model_fields["null_values"].default)
     usual = {"delimiter": ",", "encoding": "utf-8"}
@@ -95,6 +95,18 @@ def _with_iso_times(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
         values = parse_column(spec, given, source.zone).values
         texts = values.dt.strftime("%Y-%m-%d" if spec.kind == "date" else "%Y-%m-%dT%H:%M:%S%.6fZ").alias(name)
         frame = frame.with_columns(texts.zip_with(values.is_not_null() | given.is_null(), given.cast(pl.String)))
+    return frame
+
+
+def _flat_table(path: Path) -> pl.DataFrame:
+    """The table of a Parquet file whose columns hold single values. Raises `SourceFileUnreadable` for others."""
+    frame = pl.read_parquet(path)
+    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested() or dtype in (pl.Binary, pl.Object)]
+    if nested:
+        reason = f"its column {nested[0]!r} holds {frame.schema[nested[0]]}, not single values"
+        raise SourceFileUnreadable(
+            path.stem, path.name, reason, "Write it without the column, or as columns of numbers or texts."
+        )
     return frame
 
 

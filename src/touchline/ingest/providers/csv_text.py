@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from touchline.ingest.providers.base import BROKEN_SCHEMA, no_broken_lines
 _DELIMITERS = (",", ";", "\t", "|")
 _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 _MANY_LINES = 20
+_SEPARATOR_LINE = re.compile(rb'\A"?sep=[,;\t|]"?\r?\n', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ def read_csv_text(content: bytes, form: CsvFormat, *, name: str, table: str) -> 
         text = text.replace(b"\r", b"\n")
     if not text.strip():
         raise SourceFileEmpty(table, name)
+    text = _without_separator_line(text)
     first_line = text[: text.find(b"\n") if b"\n" in text else len(text)].decode(errors="replace").rstrip("\r")
     delimiter = _delimiter(first_line, form, name=name, table=table)
     header = next(csv.reader([first_line], delimiter=delimiter))
@@ -75,8 +78,14 @@ def refuse_workbook(content: bytes, *, name: str, table: str) -> None:
 
 def delimiter_of(content: bytes, encoding: str) -> str:
     """The delimiter that a text's header shows."""
-    first_line = next(iter(content.decode(encoding).removeprefix("\ufeff").splitlines()), "")
+    text = _without_separator_line(content.decode(encoding).removeprefix("\ufeff").encode())
+    first_line = next(iter(text.decode().splitlines()), "")
     return _delimiter(first_line, CsvFormat(None, encoding, (), frozenset()), name="", table="")
+
+
+def _without_separator_line(text: bytes) -> bytes:
+    """The text without the line `sep=;` that Excel writes, and reads, before a header."""
+    return _SEPARATOR_LINE.sub(b"", text, count=1)
 
 
 def _as_utf8(content: bytes, encoding: str, *, name: str, table: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Numbers as people write them: `1.234,56`, `$ 1,200`, `12 %`. A style holds for a whole column."""
+"""Numbers as people write them: `1.234,56`, `$ 1,200`, `12 %`, `(350)`. A style holds for a whole column."""
 
 from __future__ import annotations
 
@@ -18,9 +18,14 @@ _GROUPED = {"1,234.56": r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$", "1.234,56": r"^[+-]?
 _UNGROUPED = {"1,234.56": r"^[+-]?\d+(\.\d+)?$", "1.234,56": r"^[+-]?\d+(,\d+)?$"}
 
 
+def _bare(texts: pl.Series) -> pl.Series:
+    """The texts without signs and blanks; accounts write a negative number in brackets: `(1,200)`."""
+    return texts.str.replace_all(_SIGNS, "").str.replace(r"^\(([\d.,]+)\)$", "-${1}")
+
+
 def plain_numbers(texts: pl.Series, style: NumberStyle) -> pl.Series:
     """The column in plain spelling (`1234.56`); a text that is no number in this style stays as it is."""
-    bare = texts.str.replace_all(_SIGNS, "")
+    bare = _bare(texts)
     thousands, decimal = (",", ".") if style == "1,234.56" else (".", ",")
     numbers = bare.str.replace_all(thousands, "", literal=True).str.replace(decimal, ".", literal=True)
     return numbers.zip_with(_fits(bare, style).fill_null(False), texts)
@@ -40,7 +45,7 @@ def infer_number_style(texts: pl.Series, *, is_decimal_comma: bool) -> NumberSty
     """
     given = texts.drop_nulls()
     given = given.filter(~given.is_in(list(_NO_NUMBER)))
-    bare = given.str.replace_all(_SIGNS, "")
+    bare = _bare(given)
     if given.is_empty() or (given.str.contains(_PLAIN).all() and not _has_thousands_dots(given, is_decimal_comma)):
         return None
     order: tuple[NumberStyle, ...] = get_args(NumberStyle)
@@ -52,7 +57,7 @@ def infer_number_style(texts: pl.Series, *, is_decimal_comma: bool) -> NumberSty
 
 def has_decimal_commas(texts: pl.Series) -> bool:
     """Whether the column can only be read with decimal commas: `3,5`, `1.234,56`."""
-    bare = texts.drop_nulls().str.replace_all(_SIGNS, "")
+    bare = _bare(texts.drop_nulls())
     return bare.len() > 0 and bool(_fits(bare, "1.234,56").all()) and not bool(_fits(bare, "1,234.56").all())
 
 
