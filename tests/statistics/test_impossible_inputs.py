@@ -49,6 +49,9 @@ IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
     "stationary_indices": [
         lambda: statistics.stationary_indices(np.random.default_rng(1), resamples=2, count=0, block_length=1.0),
         lambda: statistics.stationary_indices(np.random.default_rng(1), resamples=2, count=5, block_length=NAN),
+        lambda: statistics.stationary_indices(
+            np.random.default_rng(1), resamples=2, count=5, block_length=float("inf")
+        ),
         lambda: statistics.stationary_indices(np.random.default_rng(1), resamples=-1, count=5, block_length=2.0),
     ],
     "cluster_codes": [

@@ -114,6 +114,20 @@ def test_a_label_outside_the_declared_classes_is_shown() -> None:
         rows_of(frame)
 
 
+def test_rows_whose_values_occur_with_both_classes_are_examples_of_their_own() -> None:
+    frame = a_frame(1000, timed=False).with_row_index("place")
+    # Half of the leads left no trace: all their values are equal, and a fifth of them buys.
+    is_blank, buys = pl.col("place") % 2 == 0, pl.col("place") % 10 == 0
+    blank = {"signal": pl.lit(0.0), "noise": pl.lit(0.0), "group": pl.lit("a")}
+    blank["label"] = pl.when(buys).then(pl.lit("yes")).otherwise(pl.lit("no"))
+    made = [pl.when(is_blank).then(value).otherwise(name).alias(name) for name, value in blank.items()]
+    rows = rows_of(frame.with_columns(made).drop("place"))
+    split = make_split(rows, Training())
+    for part in (split.train, split.test):
+        labels = rows.labels[part][rows.vectors[part][:, 0] == 0.0]
+        assert 0.1 < labels.mean() < 0.3
+
+
 @given(st.integers(2, 5), st.integers(0, 20))
 def test_equal_rows_stay_on_one_side_of_a_random_split(copies: int, seed: int) -> None:
     frame = a_frame(120, timed=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil, log10, sqrt
+from math import ceil, inf, log10, sqrt
 from typing import Literal
 
 import numpy as np
@@ -78,9 +78,11 @@ def stationary_indices(rng: np.random.Generator, *, resamples: int, count: int, 
 
 def _stationary_parts(rng: np.random.Generator, resamples: int, count: int, block_length: float) -> Iterator[CodeArray]:
     """`stationary_indices` in parts of some resamples each."""
-    if resamples < 0 or count < 1 or not block_length > 0:
+    if resamples < 0 or count < 1 or not 0 < block_length < inf:
         drawn = f"{resamples} resamples of {count} clusters in blocks of {block_length:g}"
-        raise InvalidSample("A bootstrap", drawn, "0 resamples or more, 1 cluster or more, a block length above 0")
+        raise InvalidSample(
+            "A bootstrap", drawn, "0 resamples or more, 1 cluster or more, a finite block length above 0"
+        )
     few = max(1, _CACHED_SIZE // count)
     if block_length <= 1.0:
         clusters = rng.integers(0, count, (resamples, count))

@@ -7,6 +7,7 @@ cluster whole.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -251,14 +252,27 @@ def _deal(rows: LabelledRows, inside: Index, seed: int, *, grouped: bool) -> Ind
     for stratum in np.unique(strata):
         members = np.flatnonzero(strata == stratum)
         dealt[random.permutation(members)] = np.arange(len(members)) * _PARTS // len(members)
-    return dealt[_first_twins(rows.vectors[inside], strata)]
+    return dealt[_first_twins(rows.vectors[inside], labels, are_classes=rows.kind != "regression")]
 
 
-def _first_twins(vectors: NDArray[np.float64], strata: Index | NDArray[np.float64]) -> Index:
-    """For each row the place of the first row with the same values and stratum: equal rows stay on one side."""
-    first: dict[bytes, int] = {}
-    keys = (vector.tobytes() + stratum.tobytes() for vector, stratum in zip(vectors, strata, strict=True))
-    return np.array([first.setdefault(key, place) for place, key in enumerate(keys)], dtype=np.int64)
+def _first_twins(vectors: NDArray[np.float64], labels: NDArray[np.generic], *, are_classes: bool) -> Index:
+    """For each row the place of its first copy, a row with the same values and label: copies stay on one side.
+
+    Values that occur with several classes identify no row, so rows that share them are examples of their own. Dealt as
+    copies, all rows of one class among them would be on one side, and those of the other class on the other.
+    """
+    values = [vector.tobytes() for vector in vectors]
+    classes: dict[bytes, set[object]] = defaultdict(set)
+    for key, label in zip(values, labels.tolist(), strict=True):
+        classes[key].add(label)
+    first: dict[tuple[bytes, object], int] = {}
+    return np.array(
+        [
+            place if are_classes and len(classes[key]) > 1 else first.setdefault((key, label), place)
+            for place, (key, label) in enumerate(zip(values, labels.tolist(), strict=True))
+        ],
+        dtype=np.int64,
+    )
 
 
 def _parts(rows: LabelledRows, last: FitWindow, test: Index) -> tuple[SplitPart, ...]:
