@@ -26,7 +26,7 @@ def table_notes(inference: Inference, typed: pl.DataFrame, table: pl.DataFrame) 
     # A pair of columns that identifies a row tells about it; a number or an id does not.
     values = typed.drop(inference.key, strict=False) if len(inference.key) == 1 else typed
     if values.width and (repeated := values.height - values.n_unique()):
-        yield f"{repeated} rows repeat another row exactly; a random split keeps equal rows on one side"
+        yield f"{repeated} rows repeat another row exactly; a random split keeps equal rows of one class on one side"
     for field in fields.values():
         if field.kind == "str" and field.column in table.columns and (cells := find_dirty_cells(table[field.column])):
             yield cells.note(field.name)
