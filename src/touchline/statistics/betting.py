@@ -69,10 +69,15 @@ class BettingProcess:
         """Valid at any time: the reciprocal of the largest capital so far."""
         return exp(-max(self.peak, 0.0))
 
-    def projected(self, sums: FloatArray, squares: FloatArray) -> FloatArray:
-        """The log capital if further payoffs had these sums and sums of squares, at the average bets so far."""
-        bets = np.asarray(self.bet_sums) / max(self.count, 1)
-        growth = bets * sums[..., None] - bets**2 * squares[..., None] / 2
+    def projected(self, history: BettingProcess, units: FloatArray, deviations: FloatArray) -> FloatArray:
+        """The log capital after so many further units, if it grows as in the history.
+
+        `deviations` are the sums of payoffs above the history's mean. The growth itself counts, not the average bet
+        times the average payoff: bets are larger where more is won.
+        """
+        rates = np.asarray(history.log_capitals) / max(history.count, 1)
+        bets = np.asarray(history.bet_sums) / max(history.count, 1)
+        growth = rates * units[..., None] + bets * deviations[..., None]
         return np.asarray(np.logaddexp.reduce(np.asarray(self.log_capitals) + _LOG_SHARES + growth, axis=-1))
 
     def to_json(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import log
 from statistics import NormalDist
 from typing import Final
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.errors import InvalidSample, TooFewClusters
-from touchline.statistics.asymptotic_sequence import MIN_UNITS, AsymptoticSequence, mixture_evidence
+from touchline.statistics.asymptotic_sequence import MIN_UNITS, mixture_evidence
 from touchline.statistics.gains import Gains
 from touchline.statistics.samples import FloatArray
 from touchline.statistics.two_witnesses import MIN_EFFECTIVE_SIZE, TwoWitnesses, WitnessRule
@@ -53,11 +53,7 @@ def outcomes_needed(state: TwoWitnesses, *, longest: int, seed: int = 7) -> Outc
 def planned_outcomes(past: Gains, rule: WitnessRule, *, longest: int, seed: int = 7) -> OutcomesNeeded:
     """The units that a test needs which has not started, from past gains of the same models (such as 90 days)."""
     history = TwoWitnesses.start(rule).update(past)
-    # The plan starts with no evidence, and with the bets that the past would have made.
-    untouched = (0.0,) * len(history.bets["better"].log_capitals)
-    bets = {claim: replace(bet, log_capitals=untouched, peak=0.0) for claim, bet in history.bets.items()}
-    fresh = replace(history, mean=AsymptoticSequence(history.mean.rho), bets=bets)
-    return _needed(fresh, history, longest, seed)
+    return _needed(TwoWitnesses.start(rule), history, longest, seed)
 
 
 def _needed(state: TwoWitnesses, history: TwoWitnesses, longest: int, seed: int) -> OutcomesNeeded:
@@ -119,8 +115,8 @@ def _agrees(
     sign = 1.0 if claim in ("better", "not_worse") else -1.0
     margin = (state.rule.margin or 0.0) if claim.startswith("not") else 0.0
     level, variance = log(1 / state.rule.sequence_alpha), history.mean.deviation**2
-    square = variance + (sign * history.gain + margin) ** 2
-    capital = state.bets[claim].projected(sign * sums + margin * looks, square * looks)
+    deviations = sign * (sums - history.gain * looks)
+    capital = state.bets[claim].projected(history.bets[claim], looks, deviations)
     ever = np.maximum(np.maximum.accumulate(capital, axis=1), state.bets[claim].peak) >= level
     counts = state.count + looks
     gaps = sign * (state.gain * state.count + sums) / counts + margin
