@@ -20,6 +20,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from simulations.year import World
+from simulations.year_best import found_by_one_look
 from simulations.year_loop import (
     BETTER_BESIDE_DRIFT,
     BETTER_RECIPE,
@@ -56,8 +57,19 @@ def equal_and_skewed(runs: int) -> bool:
 
 
 def better_arrives(runs: int) -> bool:
-    """A recipe better by 0.01 reaches Production within 12 weeks in 80 % of the years."""
+    """A recipe better by 0.01 reaches Production within 12 weeks in 80 % of the years, where there are enough rows.
+
+    With few rows nothing could: beside the loop stands the best test that looks once, after the 12 weeks.
+    """
     holds = True
+    for rows in (60, 120, 200):
+        looks = [found_by_one_look(World(rows=rows), _SEED + 5, run, weeks=12, alpha=0.05) for run in range(runs)]
+        live, with_past = np.mean(looks, axis=0)
+        print(
+            f"better by 0.01, {rows} rows, one t-test at 5 % after 12 weeks: of all live outcomes {live:.1%}, with the "
+            f"gate's rows {with_past:.1%}",
+            flush=True,
+        )
     plan: tuple[tuple[int, Claim, bool], ...] = (
         (60, "not_worse", False),
         (120, "not_worse", False),
