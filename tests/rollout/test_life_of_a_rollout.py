@@ -162,6 +162,26 @@ def test_a_step_that_needs_approval_waits_for_it(tmp_path: Path) -> None:
     assert life.ended == "promoted"
 
 
+def test_the_approval_of_a_step_is_none_of_the_promotion_that_is_due_instead(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    split = Rollout(mode="ab", unit="example_id", steps=(40, 60, 100), min_days=2, longest_days=60, approval=True)
+    life.start(split)
+    days(life, 3, rows=60, new=0.0, old=0.6)
+    assert "The step to 60 % waits for a person" in life.report().next_step
+    approve_step(life.context, actor="ann", reason="  ")
+    for _ in range(12):
+        life.a_day(200, candidate=np.full(200, 0.8), production=np.full(200, 0.4), truth=np.full(200, 0.8))
+    life.check()
+    assert life.ended is None
+    assert "Promotion waits for a person" in life.report().next_step
+    approve_step(life.context, actor="ann", reason="now all")
+    life.check()
+    assert life.ended == "promoted"
+    state = life.records.newest()
+    assert state is not None
+    assert next(event.message for event in state.events if event.kind == "approve").startswith("approved by ann: ")
+
+
 def test_a_promotion_after_which_requests_need_a_new_field_waits_for_a_person(tmp_path: Path) -> None:
     life = Life(tmp_path, candidate_columns=5)
     state = life.start(SHADOW)

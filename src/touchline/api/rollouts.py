@@ -33,7 +33,7 @@ class RolloutLog(BaseModel):
 class Steering(BaseModel):
     """The reason of a change, for the log of decisions."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     reason: str = Field(min_length=1, max_length=500)
 

@@ -74,7 +74,8 @@ def approve_step(context: RolloutContext, *, actor: str, reason: str = "") -> Ro
     report = _report(context, state)
     if report.act is None or not waits_for_person(state, report.act):
         raise RolloutNotRunning(context.project, "approved", "has no step that waits for a person")
-    note = EventNote(reason or f"approved by {actor}: {report.act.reason}", actor)
+    what = {"act": report.act.kind, "share": report.act.share}
+    note = EventNote(reason.strip() or f"approved by {actor}: {report.act.reason}", actor, evidence=what)
     return _report(context, records.add(state, "approve", note, clock=context.registry.clock))
 
 
@@ -89,7 +90,7 @@ def steer(context: RolloutContext, act: str, *, actor: str, reason: str) -> Roll
         raise RolloutNotRunning(context.project, past, status)
     kinds: dict[str, EventKind] = {"pause": "pause", "resume": "resume", "abort": "aborted"}
     share = {"pause": 0, "resume": state.step}.get(act)
-    note = EventNote(reason or f"{past} by {actor}", actor, share)
+    note = EventNote(reason.strip() or f"{past} by {actor}", actor, share)
     after = records.add(state, kinds[act], note, clock=context.registry.clock)
     if act == "abort":
         after = _probed(context, records, after)
@@ -124,7 +125,8 @@ def _ended_elsewhere(context: RolloutContext, state: RolloutState) -> tuple[Even
 def _is_allowed(report: RolloutReport, act: Act) -> bool:
     if not act.is_upward:
         return True
-    return report.status == "running" and (report.state.is_approved or not waits_for_person(report.state, act))
+    is_approved = report.state.has_approved(act.kind, act.share) or not waits_for_person(report.state, act)
+    return report.status == "running" and is_approved
 
 
 def _do(context: RolloutContext, records: RolloutRecords, report: RolloutReport, act: Act, actor: str) -> RolloutState:

@@ -118,11 +118,10 @@ class RolloutState:
         states: dict[str, Status] = {"pause": "paused", "hold": "held"}
         return states.get(changes[-1], "running")
 
-    @property
-    def is_approved(self) -> bool:
-        """Whether a person has approved the next step."""
-        last = next(event.kind for event in reversed(self.events) if event.kind in ("start", "step", "approve"))
-        return last == "approve"
+    def has_approved(self, act: str, share: int) -> bool:
+        """Whether a person has approved this act; the approval of a step is none of a promotion that is due instead."""
+        last = next(event for event in reversed(self.events) if event.kind in ("start", "step", "approve"))
+        return last.kind == "approve" and last.evidence == {"act": act, "share": share}
 
     @property
     def end(self) -> RolloutEvent | None:

@@ -210,7 +210,7 @@ def _left_out(evidence: RolloutEvidence) -> str:
 def _next_step(state: RolloutState, act: Act | None, needed: StillNeeded | None) -> str:
     if state.status == "ended":
         return "Nothing: it has ended."
-    if act is not None and waits_for_person(state, act) and not state.is_approved:
+    if act is not None and waits_for_person(state, act) and not state.has_approved(act.kind, act.share):
         what = "Promotion" if act.kind == "promote" else f"The step to {act.share} %"
         if act.kind == "promote" and state.rule.new_fields:
             fields = ", ".join(map(repr, state.rule.new_fields))
