@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from math import exp
 from typing import Any, Final, Self
 
@@ -109,15 +110,20 @@ def _evidence_of_look(shares: FloatArray, counts: NDArray[np.int64]) -> FloatArr
     """The log of the chance that the one look rejects, given these units, over that before any unit; of all arms."""
     remaining = _LOOK - counts.sum(axis=1)
     ratios = np.zeros(len(counts))
-    for share, count in zip(shares, counts.T, strict=True):
-        numbers, everything = np.arange(_LOOK), np.full(_LOOK, _LOOK)
-        # Rejected: more than `most` units in the arm, or fewer than `fewest`.
-        most = int((_above(numbers, everything, share) > _TAIL).sum())
-        fewest = int((1 - _above(numbers, everything, share) <= _TAIL).sum())
-        at_start = _rejected(np.array([0]), np.array([_LOOK]), share, (fewest, most))
+    for share, count in zip(shares.tolist(), counts.T, strict=True):
+        fewest, most, at_start = _limits_of_look(share)
         ratios += _rejected(count, remaining, share, (fewest, most)) / at_start
     with np.errstate(divide="ignore"):  # no chance left to reject: no evidence of this kind
         return np.asarray(np.log(ratios / len(shares)))
+
+
+@lru_cache(maxsize=64)
+def _limits_of_look(share: float) -> tuple[int, int, float]:
+    """An arm is rejected with fewer units than the first number or more than the second; the chance of that."""
+    numbers, everything = np.arange(_LOOK), np.full(_LOOK, _LOOK)
+    above = _above(numbers, everything, share)
+    fewest, most = int((1 - above <= _TAIL).sum()), int((above > _TAIL).sum())
+    return fewest, most, float(_rejected(np.array([0]), np.array([_LOOK]), share, (fewest, most))[0])
 
 
 def _rejected(
