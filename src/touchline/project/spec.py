@@ -59,6 +59,12 @@ class Project(BaseModel):
     clock: SampleClock | None = None
     routers: tuple[Any, ...] = Field((), description="functions that return a FastAPI router for the server")
     description: str = ""
+    identity: dict[str, str] = Field(
+        default_factory=dict, description="columns of the examples' first source that a backtest shows, by shown name"
+    )
+    alternatives: dict[str, Task] = Field(
+        default_factory=dict, description="other tasks over the same views, which `touchline backtest` can take"
+    )
 
     @field_validator("name")
     @classmethod
