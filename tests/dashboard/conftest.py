@@ -8,10 +8,14 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.dashboard.browser import running_browser
 from tests.dashboard.builders import a_dashboard, build_shop
+
+# The tests of other workers share the cores. An expectation ends as soon as it is met.
+_WAIT_MILLISECONDS = 60_000
+expect.set_options(timeout=_WAIT_MILLISECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +57,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     """A page of the dashboard; the test fails if its console has an error."""
     with browser.new_context(base_url=address, reduced_motion="reduce") as context:
         opened = context.new_page()
-        opened.set_default_timeout(15_000)
+        opened.set_default_timeout(_WAIT_MILLISECONDS)
         errors: list[str] = []
         opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         opened.on("pageerror", lambda error: errors.append(str(error)))

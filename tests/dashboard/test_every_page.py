@@ -16,7 +16,7 @@ from touchline.http import make_key
 pytestmark = pytest.mark.services
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-PAGES = ("models", "health", "explain")
+PAGES = ("models", "health", "explain", "data", "features", "rollout", "alerts", "automation", "system")
 
 
 def wait_until_loaded(page: Page) -> None:

@@ -98,6 +98,32 @@ def test_the_keyboard_alone_finds_a_version_and_approves_it(page: Page, address:
     assert read(address, "stages/history")["items"][0]["reason"] == "by keyboard"
 
 
+def test_a_requested_training_stands_among_the_runs_with_its_reason(page: Page, address: str) -> None:
+    page.goto("/ui/shop/automation")
+    expect(page.get_by_test_id("verdict")).to_have_text(read(address, "training/automated/status")["sentence"])
+    change(page, "Train now", reason="a new season")
+    (run,) = read(address, "training/automated/status")["waiting"]
+    assert (run["reason"], run["actor"], run["status"]) == ("a new season", "local user", "queued")
+    expect(page.get_by_test_id("verdict")).to_contain_text("1 waiting for a worker")
+    page.get_by_role("button", name=f"retrain {run['id'][-6:]}").click()
+    expect(page.get_by_role("heading", name=run["id"])).to_contain_text("queued")
+    expect(page.get_by_role("button", name="Train now")).to_be_disabled()
+
+
+def test_data_features_and_system_have_the_numbers_of_the_api(page: Page, address: str) -> None:
+    page.goto("/ui/shop/data")
+    data = read(address, "data/freshness")
+    expect(page.get_by_test_id("verdict")).to_have_text(data["sentence"])
+    expect(page.get_by_role("table", name="Sources")).to_contain_text(str(data["sources"][0]["rows"]))
+    page.goto("/ui/shop/features?kind=customers&entity=c%2F1")
+    page.get_by_role("heading", name="spending").wait_for()
+    expect(page.get_by_test_id("verdict")).to_have_text(read(address, "feature-store/stats")["sentence"])
+    (values,) = read(address, "feature-store/customers/c/1")["views"]
+    expect(page.get_by_text(f"{values['values']['usual']:.4f}".rstrip("0"))).to_be_visible()
+    page.goto("/ui/shop/system")
+    expect(page.get_by_test_id("verdict")).to_have_text(read(address, "system/health")["sentence"])
+
+
 def change(page: Page, name: str, *, reason: str, ticket: str | None = None) -> None:
     """Press a button, read what it will do, give the reason, do it."""
     page.get_by_role("button", name=name, exact=True).click()

@@ -72,7 +72,9 @@ class FeatureStoreStats(BaseModel):
     """Every view of a project."""
 
     project: str
+    sentence: str
     now: datetime = Field(description="project time")
+    plurals: list[str] = Field(description="the kinds of entities")
     views: list[ViewStats]
 
 
@@ -116,7 +118,18 @@ def get_feature_store_stats(project: ProjectOfRequest) -> FeatureStoreStats:
     now, reads = project.now(), _reads(project)
     statistics = [_statistics(project, view, now=now) for view in project.declared.feature_views]
     views = [_view_stats(view, reads.get(view.view)) for view in statistics]
-    return FeatureStoreStats(project=project.name, now=now, views=views)
+    plurals = sorted({view.entity.plural for view in project.declared.feature_views})
+    return FeatureStoreStats(project=project.name, sentence=_sentence(views), now=now, plurals=plurals, views=views)
+
+
+def _sentence(views: list[ViewStats]) -> str:
+    """The verdict on all views: those without online rows, else that all have some."""
+    empty = [view.view for view in views if not view.online_rows]
+    if not views:
+        return "No feature view is declared: all values come with the requests."
+    if empty:
+        return f"Nothing is online for {', '.join(empty)}: touchline features materialize"
+    return f"All {len(views)} feature views are online, with {sum(view.online_rows for view in views)} rows."
 
 
 @router.get("/feature-store/{plural}", summary="The entities of a kind")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
 
 from touchline import ingest
 from touchline.api.state import ProjectOfRequest, RequestedProject
@@ -31,17 +32,54 @@ class DataFreshness(BaseModel):
     """Every source of a project."""
 
     project: str
+    sentence: str
     now: datetime = Field(description="project time")
     is_stale: bool
     sources: list[SourceFreshness]
 
 
+class IngestLine(BaseModel):
+    """One ingest: rows read, accepted, rejected and changed. Rejected rows are in quarantine with their reasons."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    source: str
+    finished_at: datetime
+    status: str
+    rows_in: int
+    accepted: int
+    rejected: int
+    added: int
+    changed: int
+    snapshot_hash: str | None
+    message: str
+
+
+@router.get("/data/ingests", summary="The newest ingests of all sources")
+def get_ingests(project: ProjectOfRequest, limit: Annotated[int, Query(ge=1, le=200)] = 30) -> list[IngestLine]:
+    log = ingest.read_log(project.stores.database, project.name, limit=limit)
+    return [IngestLine.model_validate(manifest) for manifest in log]
+
+
 @router.get("/data/freshness", summary="The age of each source's data")
 def get_data_freshness(project: ProjectOfRequest) -> DataFreshness:
     sources = _sources(project)
+    is_stale = any(source.is_stale for source in sources)
     return DataFreshness(
-        project=project.name, now=project.now(), is_stale=any(source.is_stale for source in sources), sources=sources
+        project=project.name, sentence=_sentence(sources), now=project.now(), is_stale=is_stale, sources=sources
     )
+
+
+def _sentence(sources: list[SourceFreshness]) -> str:
+    """The verdict on all sources: what is older than it may be, else that nothing is."""
+    missing = [source.source for source in sources if source.last_ingest_at is None]
+    stale = [source.source for source in sources if source.is_stale and source.last_ingest_at is not None]
+    if missing:
+        return f"Never ingested: {', '.join(missing)}. Ingest them: touchline ingest"
+    if stale:
+        return f"Older than they may be: {', '.join(stale)}. Ingest them: touchline ingest"
+    return f"All {len(sources)} sources are as fresh as declared." if sources else "No source is declared."
 
 
 def _sources(project: RequestedProject) -> list[SourceFreshness]:

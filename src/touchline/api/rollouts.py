@@ -2,25 +2,84 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from touchline import rollout
-from touchline.api.state import ProjectOfRequest
+from touchline.api.state import ActorOfRequest, ProjectOfRequest, RequestedProject
 from touchline.rollout import RolloutContext
 
 router = APIRouter(tags=["rollout"])
 
 
+class GainPoint(BaseModel):
+    """The gain of the candidate after so many units, with its confidence sequence."""
+
+    units: int
+    gain: float
+    low: float
+    high: float
+
+
+class GuardrailDocument(BaseModel):
+    """A limit that ends the rollout when it is broken."""
+
+    rule: str
+    verdict: str
+    message: str
+
+
+class NeededDocument(BaseModel):
+    """Further units until a verdict: the median, and the range of four futures in five."""
+
+    median: int | None
+    low: int | None
+    high: int | None
+    by: datetime | None
+
+
+class RolloutEventDocument(BaseModel):
+    """One entry of the log of decisions; `at` is project time."""
+
+    sequence: int
+    kind: str
+    share: int
+    actor: str
+    message: str
+    at: datetime
+
+
+class RolloutStateDocument(BaseModel):
+    """A rollout with its verdict in a sentence and its next step, and what they rest on."""
+
+    model_config = ConfigDict(extra="allow")
+
+    number: int
+    status: Literal["running", "paused", "held", "ended"]
+    verdict: str
+    sentence: str
+    next_step: str
+    share: int = Field(description="percentage of the candidate")
+    started_at: datetime
+    started_by: str
+    units: int
+    gain: float | None
+    curve: list[GainPoint]
+    guardrails: list[GuardrailDocument]
+    needed: NeededDocument | None
+    sample_ratio: dict[str, Any] | None
+    events: list[RolloutEventDocument]
+
+
 class RolloutDocument(BaseModel):
-    """The newest rollout of a project; null before the first."""
+    """The newest rollout of a project; null before the first. `sentence` is its verdict, or that there is none."""
 
     project: str
-    rollout: dict[str, Any] | None = Field(
-        description="verdict, sentence, next_step, share, rule, curve, guardrails, sample ratio, outcomes still needed"
-    )
+    sentence: str
+    rollout: RolloutStateDocument | None
 
 
 class RolloutLog(BaseModel):
@@ -43,9 +102,9 @@ def get_rollout(project: ProjectOfRequest) -> RolloutDocument:
     stores = project.stores
     state = rollout.RolloutRecords(stores.database, project.name).newest()
     if state is None:
-        return RolloutDocument(project=project.name, rollout=None)
-    report = rollout.report_on(stores.database, project.name, state, project.now())
-    return RolloutDocument(project=project.name, rollout=report.to_json())
+        sentence = "No version was rolled out yet: one begins when a change passes its gates."
+        return RolloutDocument(project=project.name, sentence=sentence, rollout=None)
+    return _report(project, rollout.report_on(stores.database, project.name, state, project.now()))
 
 
 @router.get("/rollout/history", summary="The log of decisions on rollouts")
@@ -56,15 +115,21 @@ def get_rollout_history(project: ProjectOfRequest) -> RolloutLog:
 
 @router.post("/rollout/{act}", summary="Approve, pause, resume or abort the rollout that runs")
 def post_rollout(
-    project: ProjectOfRequest, act: Literal["approve", "pause", "resume", "abort"], body: Steering
+    project: ProjectOfRequest,
+    actor: ActorOfRequest,
+    act: Literal["approve", "pause", "resume", "abort"],
+    body: Steering,
 ) -> RolloutDocument:
     """An approved step is taken by the next check, within a minute."""
     context = RolloutContext(project.stores, project.name)
     if act == "approve":
-        report = rollout.approve_step(context, actor="api", reason=body.reason)
-    else:
-        report = rollout.steer(context, act, actor="api", reason=body.reason)
-    return RolloutDocument(project=project.name, rollout=report.to_json())
+        return _report(project, rollout.approve_step(context, actor=actor, reason=body.reason))
+    return _report(project, rollout.steer(context, act, actor=actor, reason=body.reason))
+
+
+def _report(project: RequestedProject, report: rollout.RolloutReport) -> RolloutDocument:
+    document = RolloutStateDocument.model_validate(report.to_json())
+    return RolloutDocument(project=project.name, sentence=report.sentence, rollout=document)
 
 
 def _document(state: rollout.RolloutState) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class SystemHealth(BaseModel):
     """`degraded`: predictions are answered, but a person should look; `unavailable`: none are answered."""
 
     status: Status
+    sentence: str
     version: str
     project: str
     components: list[ComponentHealth]
@@ -83,7 +84,19 @@ def get_system_health(project: ProjectOfRequest) -> SystemHealth:
     ]
     states = {component.status for component in components}
     worst: Status = "unavailable" if "unavailable" in states else "degraded" if "degraded" in states else "ok"
-    return SystemHealth(status=worst, version=version("touchline"), project=project.name, components=components)
+    return SystemHealth(
+        status=worst,
+        sentence=_sentence(components),
+        version=version("touchline"),
+        project=project.name,
+        components=components,
+    )
+
+
+def _sentence(components: list[ComponentHealth]) -> str:
+    """The verdict on all components: those that do not work, else that all do."""
+    wrong = [f"{one.name} is {one.status}: {one.detail}" for one in components if one.status != "ok"]
+    return f"{'; '.join(wrong)}." if wrong else f"All {len(components)} components work."
 
 
 def _timed(name: str, check: Callable[[], str]) -> ComponentHealth:

@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from touchline import automation
-from touchline.api.state import ProjectOfRequest, RequestedProject
+from touchline.api.state import ActorOfRequest, ProjectOfRequest, RequestedProject
 from touchline.http.statuses import ACCEPTED
 
 router = APIRouter(tags=["automation"])
@@ -74,6 +74,7 @@ class AutomationStatus(BaseModel):
     """What runs or waits, the newest runs, and when the next training is due."""
 
     project: str
+    sentence: str
     now: datetime
     schedule: str | None
     next_at: datetime | None
@@ -85,13 +86,14 @@ class AutomationStatus(BaseModel):
 @router.post("/training/automated/run", status_code=ACCEPTED, summary="Ask for a training")
 def post_run(
     project: ProjectOfRequest,
+    actor: ActorOfRequest,
     body: TrainingRequest,
     idempotency_key: Annotated[str | None, Header(max_length=200, description="one key asks once")] = None,
 ) -> RunDocument:
     """A worker (`touchline up`, `touchline schedule run`) does it. 409 while another training waits or runs."""
     request = automation.RunRequest(
         trigger="manual",
-        actor="api",
+        actor=actor,
         reason=body.reason,
         key=None if idempotency_key is None else f"api:{idempotency_key}",
         is_forced=body.force,
@@ -104,13 +106,15 @@ def post_run(
 def get_status(project: ProjectOfRequest, limit: Annotated[int, Query(ge=1, le=200)] = 20) -> AutomationStatus:
     runs, policy, now = _runs(project), project.declared.retrain, project.now()
     paused = automation.ScheduleRecords(project.stores.database, project.name).paused()
+    waiting, next_at = runs.waiting(), automation.next_time(policy, now)
     return AutomationStatus(
         project=project.name,
+        sentence=automation.schedule_sentence(waiting, next_at, is_paused="retrain" in paused),
         now=now,
         schedule=policy.schedule,
-        next_at=automation.next_time(policy, now),
+        next_at=next_at,
         is_paused="retrain" in paused,
-        waiting=[RunDocument.of(run) for run in runs.waiting()],
+        waiting=[RunDocument.of(run) for run in waiting],
         newest=[RunDocument.of(run) for run in runs.newest(limit)],
     )
 

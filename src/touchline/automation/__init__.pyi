@@ -60,4 +60,5 @@ from touchline.automation.schedule.triggers import times_between as times_betwee
 from touchline.automation.steps import PipelineContext as PipelineContext
 from touchline.automation.stores import Stores as Stores
 from touchline.automation.summary import ProductionSummary as ProductionSummary
+from touchline.automation.summary import schedule_sentence as schedule_sentence
 from touchline.automation.summary import summarize_production as summarize_production

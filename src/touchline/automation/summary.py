@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from touchline.errors import VersionNotFound
 from touchline.registry import read_version
 
 if TYPE_CHECKING:
+    from touchline.automation.run_records import Run
     from touchline.project import Project
     from touchline.registry import ModelVersion, Registry
 
@@ -70,6 +72,20 @@ def summarize_production(project: Project, stores: Registry) -> ProductionSummar
         since=version.test_from if is_timed else None,
         clock=clock,
     )
+
+
+def schedule_sentence(waiting: Sequence[Run], next_at: datetime | None, *, is_paused: bool) -> str:
+    """What runs or waits, and when the next training is due, in words; `next_at` is project time."""
+    running = [run for run in waiting if run.status == "running"]
+    parts = [f"{run.job} runs since {run.started_at:%Y-%m-%d %H:%M} UTC" for run in running if run.started_at]
+    if len(waiting) > len(running):
+        parts.append(f"{len(waiting) - len(running)} waiting for a worker")
+    parts = parts or ["Nothing runs"]
+    if is_paused:
+        due = "the schedule is paused: touchline schedule resume"
+    else:
+        due = f"the next training is due {next_at:%Y-%m-%d %H:%M}" if next_at else "no schedule is declared"
+    return f"{', '.join(parts)}; {due}."
 
 
 def _first_metric(version: ModelVersion) -> str | None:

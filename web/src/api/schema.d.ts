@@ -109,6 +109,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/projects/{name}/data/ingests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The newest ingests of all sources */
+        get: operations["get_ingests_api_projects__name__data_ingests_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/projects/{name}/feature-store/{plural}": {
         parameters: {
             query?: never;
@@ -679,6 +696,8 @@ export interface components {
             project: string;
             /** Schedule */
             schedule: string | null;
+            /** Sentence */
+            sentence: string;
             /** Waiting */
             waiting: components["schemas"]["RunDocument"][];
         };
@@ -825,6 +844,8 @@ export interface components {
             now: string;
             /** Project */
             project: string;
+            /** Sentence */
+            sentence: string;
             /** Sources */
             sources: components["schemas"]["SourceFreshness"][];
         };
@@ -1039,8 +1060,15 @@ export interface components {
              * @description project time
              */
             now: string;
+            /**
+             * Plurals
+             * @description the kinds of entities
+             */
+            plurals: string[];
             /** Project */
             project: string;
+            /** Sentence */
+            sentence: string;
             /** Views */
             views: components["schemas"]["ViewStats"][];
         };
@@ -1053,6 +1081,20 @@ export interface components {
             name: string;
             /** Sha256 */
             sha256: string;
+        };
+        /**
+         * GainPoint
+         * @description The gain of the candidate after so many units, with its confidence sequence.
+         */
+        GainPoint: {
+            /** Gain */
+            gain: number;
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /** Units */
+            units: number;
         };
         /**
          * GateDocument
@@ -1081,6 +1123,18 @@ export interface components {
             passed: boolean;
             /** Rows */
             rows: number | null;
+        };
+        /**
+         * GuardrailDocument
+         * @description A limit that ends the rollout when it is broken.
+         */
+        GuardrailDocument: {
+            /** Message */
+            message: string;
+            /** Rule */
+            rule: string;
+            /** Verdict */
+            verdict: string;
         };
         /** HTTPValidationError */
         HTTPValidationError: {
@@ -1188,6 +1242,37 @@ export interface components {
             status: "open" | "resolved" | "event";
             /** Title */
             title: string;
+        };
+        /**
+         * IngestLine
+         * @description One ingest: rows read, accepted, rejected and changed. Rejected rows are in quarantine with their reasons.
+         */
+        IngestLine: {
+            /** Accepted */
+            accepted: number;
+            /** Added */
+            added: number;
+            /** Changed */
+            changed: number;
+            /**
+             * Finished At
+             * Format: date-time
+             */
+            finished_at: string;
+            /** Id */
+            id: string;
+            /** Message */
+            message: string;
+            /** Rejected */
+            rejected: number;
+            /** Rows In */
+            rows_in: number;
+            /** Snapshot Hash */
+            snapshot_hash: string | null;
+            /** Source */
+            source: string;
+            /** Status */
+            status: string;
         };
         /**
          * IngestOfPrediction
@@ -1408,6 +1493,20 @@ export interface components {
             to_stage: "None" | "Staging" | "Production" | "Archived";
             /** Version */
             version: number;
+        };
+        /**
+         * NeededDocument
+         * @description Further units until a verdict: the median, and the range of four futures in five.
+         */
+        NeededDocument: {
+            /** By */
+            by: string | null;
+            /** High */
+            high: number | null;
+            /** Low */
+            low: number | null;
+            /** Median */
+            median: number | null;
         };
         /**
          * OutcomeOfPrediction
@@ -1818,18 +1917,35 @@ export interface components {
         };
         /**
          * RolloutDocument
-         * @description The newest rollout of a project; null before the first.
+         * @description The newest rollout of a project; null before the first. `sentence` is its verdict, or that there is none.
          */
         RolloutDocument: {
             /** Project */
             project: string;
+            rollout: components["schemas"]["RolloutStateDocument"] | null;
+            /** Sentence */
+            sentence: string;
+        };
+        /**
+         * RolloutEventDocument
+         * @description One entry of the log of decisions; `at` is project time.
+         */
+        RolloutEventDocument: {
+            /** Actor */
+            actor: string;
             /**
-             * Rollout
-             * @description verdict, sentence, next_step, share, rule, curve, guardrails, sample ratio, outcomes still needed
+             * At
+             * Format: date-time
              */
-            rollout: {
-                [key: string]: unknown;
-            } | null;
+            at: string;
+            /** Kind */
+            kind: string;
+            /** Message */
+            message: string;
+            /** Sequence */
+            sequence: number;
+            /** Share */
+            share: number;
         };
         /**
          * RolloutLog
@@ -1842,6 +1958,54 @@ export interface components {
             rollouts: {
                 [key: string]: unknown;
             }[];
+        };
+        /**
+         * RolloutStateDocument
+         * @description A rollout with its verdict in a sentence and its next step, and what they rest on.
+         */
+        RolloutStateDocument: {
+            /** Curve */
+            curve: components["schemas"]["GainPoint"][];
+            /** Events */
+            events: components["schemas"]["RolloutEventDocument"][];
+            /** Gain */
+            gain: number | null;
+            /** Guardrails */
+            guardrails: components["schemas"]["GuardrailDocument"][];
+            needed: components["schemas"]["NeededDocument"] | null;
+            /** Next Step */
+            next_step: string;
+            /** Number */
+            number: number;
+            /** Sample Ratio */
+            sample_ratio: {
+                [key: string]: unknown;
+            } | null;
+            /** Sentence */
+            sentence: string;
+            /**
+             * Share
+             * @description percentage of the candidate
+             */
+            share: number;
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at: string;
+            /** Started By */
+            started_by: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "running" | "paused" | "held" | "ended";
+            /** Units */
+            units: number;
+            /** Verdict */
+            verdict: string;
+        } & {
+            [key: string]: unknown;
         };
         /**
          * RunDocument
@@ -2084,6 +2248,8 @@ export interface components {
             components: components["schemas"]["ComponentHealth"][];
             /** Project */
             project: string;
+            /** Sentence */
+            sentence: string;
             /**
              * Status
              * @enum {string}
@@ -2428,6 +2594,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DataFreshness"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_ingests_api_projects__name__data_ingests_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description project */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IngestLine"][];
                 };
             };
             /** @description Validation Error */

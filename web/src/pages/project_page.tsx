@@ -14,6 +14,12 @@ const COMPONENTS: Record<PagePath, ComponentType<PageProps>> = {
   models: lazy(() => import("./models/models").then((found) => ({ default: found.ModelsPage }))),
   health: lazy(() => import("./health").then((found) => ({ default: found.HealthPage }))),
   explain: lazy(() => import("./explain").then((found) => ({ default: found.ExplainPage }))),
+  data: lazy(() => import("./data").then((found) => ({ default: found.DataPage }))),
+  features: lazy(() => import("./features").then((found) => ({ default: found.FeaturesPage }))),
+  rollout: lazy(() => import("./rollout").then((found) => ({ default: found.RolloutPage }))),
+  alerts: lazy(() => import("./alerts").then((found) => ({ default: found.AlertsPage }))),
+  automation: lazy(() => import("./automation").then((found) => ({ default: found.AutomationPage }))),
+  system: lazy(() => import("./system").then((found) => ({ default: found.SystemPage }))),
 };
 
 export function ProjectPage() {

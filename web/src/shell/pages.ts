@@ -3,6 +3,12 @@ export const PAGES = [
   { path: "models", title: "Models" },
   { path: "health", title: "Health" },
   { path: "explain", title: "Explain" },
+  { path: "data", title: "Data" },
+  { path: "features", title: "Features" },
+  { path: "rollout", title: "Rollout" },
+  { path: "alerts", title: "Alerts" },
+  { path: "automation", title: "Automation" },
+  { path: "system", title: "System" },
 ] as const;
 
 export type PagePath = (typeof PAGES)[number]["path"];

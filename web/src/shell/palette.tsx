@@ -1,8 +1,9 @@
 import { Dialog } from "@base-ui/react/dialog";
+import { useQueries } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type KeyboardEvent, useState } from "react";
 import { queries } from "../api/client";
-import { type Target, targetsFor } from "./targets";
+import { type Known, type Target, targetsFor } from "./targets";
 
 interface PaletteProps {
   project: string | undefined;
@@ -78,5 +79,18 @@ function useTargets(project: string | undefined, text: string): Target[] {
   const params = { path: { name: project ?? "" } };
   const enabled = project !== undefined;
   const { data: versions } = queries.useQuery("get", "/api/projects/{name}/models", { params }, { enabled });
-  return targetsFor(text, { projects: projects.map(({ name }) => name), project, versions: versions?.items ?? [], entities: [] });
+  return targetsFor(text, { projects: projects.map(({ name }) => name), project, versions: versions?.items ?? [], entities: useEntities(project) });
+}
+
+/** The entities of every kind; of a kind with more, the first thousand. */
+function useEntities(project: string | undefined): Known["entities"] {
+  const enabled = project !== undefined;
+  const params = { path: { name: project ?? "" } };
+  const { data: stats } = queries.useQuery("get", "/api/projects/{name}/feature-store/stats", { params }, { enabled });
+  const lists = useQueries({
+    queries: (stats?.plurals ?? []).map((plural) =>
+      queries.queryOptions("get", "/api/projects/{name}/feature-store/{plural}", { params: { path: { name: project ?? "", plural }, query: { limit: 1000 } } }),
+    ),
+  });
+  return lists.flatMap(({ data }) => (data?.items ?? []).map((item) => ({ kind: data?.plural ?? "", key: (data?.join_keys ?? []).map((name) => String(item[name])).join(",") })));
 }
