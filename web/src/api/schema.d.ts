@@ -788,7 +788,7 @@ export interface components {
         };
         /**
          * ComponentHealth
-         * @description One component: its status, and its response time.
+         * @description One component: its status, since when, and its response time.
          */
         ComponentHealth: {
             /** Detail */
@@ -800,6 +800,11 @@ export interface components {
              * @description response time
              */
             seconds?: number | null;
+            /**
+             * Since
+             * @description first seen in this status by this process, wall time
+             */
+            since?: string | null;
             /**
              * Status
              * @enum {string}
@@ -1441,6 +1446,7 @@ export interface components {
         ModelHealth: {
             drift: components["schemas"]["DriftHealth"] | null;
             log: components["schemas"]["LogHealth"];
+            performance: components["schemas"]["PerformanceHealth"] | null;
             production: components["schemas"]["ProductionVersion"] | null;
             /** Project */
             project: string;
@@ -1578,6 +1584,49 @@ export interface components {
             /** Trend */
             trend: components["schemas"]["DayLossDocument"][];
             /** Young */
+            young: number;
+        };
+        /**
+         * PerformanceHealth
+         * @description The newest performance report: the loss of the settled predictions of the release in Production.
+         */
+        PerformanceHealth: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** High */
+            high: number | null;
+            /** Low */
+            low: number | null;
+            /** Message */
+            message: string;
+            /** Release */
+            release: string;
+            /**
+             * Rows
+             * @description mature predictions with an outcome
+             */
+            rows: number;
+            /**
+             * Score
+             * @description name of the loss
+             */
+            score: string;
+            /** State */
+            state: string;
+            /**
+             * Test
+             * @description its value in the test window
+             */
+            test: number | null;
+            /** Value */
+            value: number | null;
+            /**
+             * Young
+             * @description predictions that are too young to count
+             */
             young: number;
         };
         /**
