@@ -92,6 +92,16 @@ def test_gone_410_is_final(database: Database) -> None:
     assert shop.messages()[0].status == "failed"
 
 
+@pytest.mark.parametrize(("status", "outcome"), [(410, "failed"), (500, "pending")])
+def test_gone_410_is_final_through_apprise_too(database: Database, status: int, outcome: str) -> None:
+    with http_receiver(status) as receiver:
+        shop = Shop(database, Alerts([receiver.url.replace("http://", "json://")]))
+        report_state(shop.alerting, stale())
+        deliver(shop)
+    assert shop.messages()[0].status == outcome
+    assert "410" in str(shop.messages()[0].failure) or status != 410
+
+
 def test_a_receiver_that_hangs_holds_up_neither_the_others_nor_the_next_pass(database: Database) -> None:
     with http_receiver(hangs=True) as slow, http_receiver() as fast:
         shop = with_webhook(database, slow.url, fast.url)

@@ -40,7 +40,7 @@ def test_a_message_says_what_since_when_how_sure_its_cost_and_the_next_command(s
     (message,) = shop.messages()
     for part in (
         "Warning incident: source visits was last ingested 9 days ago.",
-        "Since: 2026-02-20 12:00 UTC",
+        "Since: 2026-02-20 12:00 UTC (project time); the incident was opened at 2026-03-01 12:00 UTC (wall time)",
         "How sure: certain",
         "Cost: old rows",
         "Next: touchline ingest -p shop",

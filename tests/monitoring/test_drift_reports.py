@@ -10,7 +10,15 @@ import pytest
 
 from touchline.clock import FrozenClock
 from touchline.errors import ProfileMismatch
-from touchline.monitoring import Drift, DriftReports, DriftVerdict, check_release_drift, read_current
+from touchline.monitoring import (
+    Drift,
+    DriftReports,
+    DriftVerdict,
+    MonitoringReport,
+    check_release_drift,
+    monitoring_page,
+    read_current,
+)
 from touchline.predictions import PredictionRecords
 from touchline.statistics import Profile, build_profile
 from touchline.storage import Database
@@ -83,6 +91,19 @@ def test_a_shift_is_drift_in_the_second_window_and_never_by_asking_twice(databas
         "not_enough_data",
         "watch",
     ]
+
+
+def test_a_check_of_too_few_rows_does_not_hide_the_last_verdict(database: Database) -> None:
+    reports = DriftReports(database, "football")
+    assert reports.last_verdict() is None
+    log(database, 0, 300, shift=1)
+    watch = a_check(database)
+    small = a_check(database)
+    assert small.state == "not_enough_data"
+    assert reports.last_verdict() == watch
+    report = MonitoringReport("football", drift=small, last_drift=watch)
+    assert report.sentence.endswith(f"The last drift check with enough rows (2024-05-01): {watch.message}")
+    assert "Drift at the last check with enough rows, 2024-05-01 00:00 UTC" in monitoring_page(report).to_html()
 
 
 def test_answers_that_reach_the_log_late_are_judged_with_their_window(database: Database) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from touchline.alerts.channels import DeliveryFailed, Notice, with_secrets
 from touchline.errors import MissingDependency, without_passwords
 
 _MAIL: Final = ("mailto", "mailtos")
+# Every service of Apprise writes the status of an answer at the end of its complaint.
+_GONE: Final = re.compile(r"\berror=410\b")
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class AppriseChannel:
             is_sent = service.notify(body=note.text, title=note.title, notify_type=kind)
         if not is_sent:
             reason = complaints[0] if complaints else "the service took no message, and gave no reason"
-            raise DeliveryFailed(_without_parts(reason, address))
+            is_gone = bool(complaints) and all(_GONE.search(line) for line in complaints)
+            raise DeliveryFailed(_without_parts(reason, address), is_final=is_gone)
 
 
 def _threaded(address: str, thread: str) -> str:

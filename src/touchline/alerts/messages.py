@@ -80,15 +80,19 @@ def _lines(incident: Incident, kind: MessageKind, now: datetime) -> list[str]:
 
 
 def _since(incident: Incident, kind: MessageKind, onset: str | None, now: datetime) -> str:
-    """The onset, if it is known, and how long the incident has been or was open."""
-    began = datetime.fromisoformat(onset) if onset else incident.opened_at
-    text = f"{began:%Y-%m-%d %H:%M} UTC"
+    """The onset in project time, if it is known, and the wall times between which the incident is or was open.
+
+    The two clocks differ where project time stands still or is simulated, so that each instant names its clock.
+    """
+    began = f"{datetime.fromisoformat(onset):%Y-%m-%d %H:%M} UTC (project time)" if onset else ""
+    opened = f"{incident.opened_at:%Y-%m-%d %H:%M} UTC (wall time)"
     if incident.status == "event":
-        return text
+        return began or opened
     end = incident.resolved_at if kind == "resolved" and incident.resolved_at else now
-    return (
-        f"{text}; the incident {'was' if kind == 'resolved' else 'has been'} open for {_span(end - incident.opened_at)}"
-    )
+    verb = "was" if kind == "resolved" else "has been"
+    if not began:
+        return f"{opened}, when the incident was opened; it {verb} open for {_span(end - incident.opened_at)}"
+    return f"{began}; the incident was opened at {opened} and {verb} open for {_span(end - incident.opened_at)}"
 
 
 def _span(span: timedelta) -> str:

@@ -161,10 +161,10 @@ def metrics_of(version: ModelVersion) -> list[MetricHealth]:
 def _drift(project: RequestedProject) -> DriftHealth | None:
     from touchline.monitoring import DriftReports
 
-    reports = DriftReports(project.stores.database, project.name).newest(1)
-    if not reports:
+    reports = DriftReports(project.stores.database, project.name)
+    verdict = reports.last_verdict() or next(iter(reports.newest(1)), None)
+    if verdict is None:
         return None
-    verdict = reports[0]
     return DriftHealth(
         state=verdict.state,
         at=verdict.at,

@@ -92,9 +92,12 @@ def _variant(variant: Mapping[str, Any], labels: tuple[tuple[str, str], ...]) ->
 
 
 def _drift(database: Database, label: tuple[str, str]) -> Iterator[Gauge]:
-    for verdict in monitoring.DriftReports(database, label[1]).newest(1):
-        yield Gauge("drifted_columns", "Columns that drifted, at the newest check", len(verdict.drifted), (label,))
-        yield Gauge("drift_rows", "Rows of the newest drift check", verdict.rows, (label,))
-        for column in verdict.columns:
-            labels = (label, ("column", column.name))
-            yield Gauge("drift_psi", "Population stability index of a column", column.psi, labels)
+    """The newest verdict with enough rows: a later check of too few says nothing, so it ends no drift."""
+    verdict = monitoring.DriftReports(database, label[1]).last_verdict()
+    if verdict is None:
+        return
+    yield Gauge("drifted_columns", "Columns that drifted, at the newest check", len(verdict.drifted), (label,))
+    yield Gauge("drift_rows", "Rows of the newest drift check", verdict.rows, (label,))
+    for column in verdict.columns:
+        labels = (label, ("column", column.name))
+        yield Gauge("drift_psi", "Population stability index of a column", column.psi, labels)

@@ -80,7 +80,6 @@ def report_damage(project: Project, stores: Stores, damages: Sequence[Damage]) -
             subject=damage.what,
             is_wrong=True,
             happened=f"{damage.what}: {damage.problem}",
-            since=stores.clock.wall(),
             certainty="certain: the stored bytes differ from their digest, or are missing",
             cost="what depends on it cannot be computed, served or traced",
             next_command="touchline doctor --repair" if damage.repair else damage.remedy,

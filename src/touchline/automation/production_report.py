@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from touchline.automation.production_cause import explain_production_loss
 from touchline.automation.production_drift import check_production_drift
 from touchline.automation.production_performance import check_production_performance
-from touchline.monitoring import MonitoringReport
+from touchline.monitoring import DriftReports, MonitoringReport
 
 if TYPE_CHECKING:
     from touchline.project import Project
@@ -19,4 +19,5 @@ def report_production(project: Project, stores: Registry) -> MonitoringReport:
     drift = check_production_drift(project, stores)
     performance = check_production_performance(project, stores)
     cause = explain_production_loss(project, stores) if performance.is_risen else None
-    return MonitoringReport(project.name, performance, drift, cause)
+    last = None if drift.has_enough_rows else DriftReports(stores.database, project.name).last_verdict()
+    return MonitoringReport(project.name, performance, drift, cause, last)

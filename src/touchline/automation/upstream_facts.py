@@ -146,4 +146,5 @@ def _entered(change: StageChange, before: ModelVersion | None, version: ModelVer
 
 def _drift_facts(project: str, stores: Registry, production: ProductionRelease) -> Iterator[str]:
     for verdict in DriftReports(stores.database, project).newest_with_enough_rows(production.release.id, 1):
-        yield from (f"{column.name}: {column.facts}" for column in verdict.columns if column.facts)
+        checked = f"drift check of {verdict.at:%Y-%m-%d %H:%M} UTC"
+        yield from (f"{checked}: {column.name}: {column.facts}" for column in verdict.columns if column.facts)

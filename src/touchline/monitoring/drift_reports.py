@@ -24,6 +24,14 @@ class DriftReports:
         """The latest verdicts, newest first."""
         return self._read(limit, true())
 
+    def last_verdict(self) -> DriftVerdict | None:
+        """The newest verdict with enough rows on the release that was checked last; None where it has none."""
+        mine = select(_COLUMNS.release_id).where(_COLUMNS.project == self._project)
+        with self._database.connect() as connection:
+            release_id = connection.scalar(mine.order_by(_COLUMNS.id.desc()).limit(1))
+        verdicts = [] if release_id is None else self.newest_with_enough_rows(release_id, 1)
+        return verdicts[0] if verdicts else None
+
     def newest_with_enough_rows(self, release_id: str, limit: int) -> list[DriftVerdict]:
         """The latest verdicts on a release that had enough rows, newest first."""
         has_enough_rows = _COLUMNS.verdict["state"].as_string() != "not_enough_data"

@@ -22,12 +22,16 @@ _MOST_COLUMNS = 40
 
 @dataclass(frozen=True)
 class MonitoringReport:
-    """The checks of one release at one time; a check that was not run is None."""
+    """The checks of one release at one time; a check that was not run is None.
+
+    `last_drift` is the last drift verdict with enough rows, where the drift check of this report had too few.
+    """
 
     project: str
     performance: PerformanceVerdict | None = None
     drift: DriftVerdict | None = None
     cause: CauseReport | None = None
+    last_drift: DriftVerdict | None = None
 
     @property
     def sentence(self) -> str:
@@ -35,11 +39,19 @@ class MonitoringReport:
         if self.performance is not None and self.performance.state != "not_enough_data":
             return self.performance.message
         messages = [check.message for check in (self.performance, self.drift) if check is not None]
+        if self.last_drift is not None:
+            last = self.last_drift
+            messages.append(f"The last drift check with enough rows ({last.at:%Y-%m-%d}): {last.message}")
         return " ".join(messages) or "Nothing was checked."
 
     def to_json(self) -> Mapping[str, Any]:
         """The document, the verdict sentence first."""
-        checks = {"performance": self.performance, "drift": self.drift, "cause": self.cause}
+        checks = {
+            "performance": self.performance,
+            "drift": self.drift,
+            "last_drift": self.last_drift,
+            "cause": self.cause,
+        }
         documents = {name: None if check is None else check.to_json() for name, check in checks.items()}
         return {"verdict": self.sentence, "project": self.project, **documents}
 
@@ -53,6 +65,9 @@ def monitoring_page(report: MonitoringReport) -> Card:
         sections += _performance(report.performance)
     if report.drift is not None:
         sections.append(Section("Drift", _drift(report.drift)))
+    if report.last_drift is not None:
+        title = f"Drift at the last check with enough rows, {report.last_drift.at:%Y-%m-%d %H:%M} UTC"
+        sections.append(Section(title, _drift(report.last_drift)))
     return Card(f"Monitoring of {report.project}", tuple(sections))
 
 

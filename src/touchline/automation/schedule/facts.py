@@ -23,7 +23,7 @@ def read_facts(project: Project, stores: Stores) -> ProjectFacts:
     database, name = stores.database, project.name
     records = ScheduleRecords(database, name)
     production = stores.journal.state(name).production
-    drift = next((one for one in DriftReports(database, name).newest(5) if one.has_enough_rows), None)
+    drift = DriftReports(database, name).last_verdict()
     trainings = PipelineRuns(database, name).newest(20, job="retrain")
     return ProjectFacts(
         began_at=records.began_at(stores.clock),
