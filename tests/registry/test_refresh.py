@@ -109,6 +109,26 @@ def test_too_few_rows_show_no_harm_and_say_so() -> None:
     assert "in 20 clusters, are too few to show harm (30 clusters are needed)" in result.message
 
 
+@pytest.mark.parametrize(
+    ("worse_by", "rows", "passes", "part"),
+    [
+        (0.006, 400, False, "log_loss on 400 settled matches is higher by"),  # a refresh may be worse by this much
+        (-0.05, 400, True, "log_loss on 400 settled matches is lower by"),
+        (0.006, 20, True, "20 settled matches, 30 are needed"),
+    ],
+)
+def test_a_recalibration_whose_loss_rises_on_settled_rows_is_refused_within_the_margin_of_a_refresh(
+    worse_by: float, rows: int, passes: bool, part: str
+) -> None:
+    refresh = a_refresh(worse_by=worse_by, rows=rows)
+    assert check_gates([Gate.improves("log_loss")], refresh).passed
+    recalibration = dataclasses.replace(refresh, is_recalibration=True)
+    for declared in ([Gate.improves("log_loss")], [Gate.improves("accuracy")], []):
+        report = check_gates(declared, recalibration)
+        assert report.passed == passes
+        assert part in report.results[-1].message
+
+
 def test_a_refresh_meets_the_baseline_at_the_full_alpha() -> None:
     over = Gate.improves("log_loss", over="baseline")
     result = check_gates([over], dataclasses.replace(an_evidence(skill=0.2, look=NO_LOOK), refresh=a_refresh().refresh))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from touchline.errors import TooFewClusters
 from touchline.registry.gates.evidence import Evidence, ReferenceModel, losses
-from touchline.registry.gates.refresh import check_difference, check_harm
+from touchline.registry.gates.refresh import check_difference, check_harm, check_recalibration
 from touchline.registry.gates.report import GateReport, GateResult
 from touchline.registry.gates.spec import Gate
 from touchline.statistics import Comparison, paired_comparison
@@ -24,11 +24,11 @@ def check_gates(gates: Sequence[Gate], evidence: Evidence) -> GateReport:
     """Run every gate, also after one has failed.
 
     For a refresh, a gate that improves on Production asks for no evidence of harm instead, and predictions near
-    Production's are a gate of their own. A recalibration moves predictions by design: it is checked for harm on settled
-    rows, whether a gate is declared for it or not.
+    Production's are a gate of their own. A recalibration moves predictions by design: its log loss on settled
+    rows must not be higher than Production's, whether a gate is declared for it or not.
     """
     compared = [gate for gate in gates if gate.kind == "improves" and gate.over == "production"]
-    if evidence.is_recalibration and not compared:
+    if evidence.is_recalibration and all(gate.metric != "log_loss" for gate in compared):
         gates = [*gates, Gate.improves("log_loss")]
     results = [check_gate(gate, evidence) for gate in gates]
     if compared and evidence.refresh is not None and not evidence.is_recalibration:
@@ -131,7 +131,8 @@ def _improves(gate: Gate, evidence: Evidence) -> GateResult:
         message = f"{gate.metric} was not compared: {evidence.not_comparable}"
         return GateResult(gate.describe(), "improves", False, message, is_comparable=False)
     if gate.over == "production" and evidence.refresh is not None:
-        return check_harm(gate, evidence, evidence.refresh)
+        check = check_recalibration if evidence.is_recalibration and gate.metric == "log_loss" else check_harm
+        return check(gate, evidence, evidence.refresh)
     reference = _reference_of(gate, evidence)
     if reference is None:
         return GateResult(gate.describe(), "improves", False, _nobody(gate, evidence))

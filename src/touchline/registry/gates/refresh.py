@@ -23,6 +23,8 @@ _SEED: Final = 20
 # The share of Production's loss that a refresh may be worse by where the unit of the loss is the project's own.
 _RELATIVE_MARGIN: Final = 0.02
 _UNITS: Final = ("mae", "mse", "rmse")
+# The settled rows from which a recalibration has to lower, or at least hold, the mean loss; fewer decide by chance.
+_SETTLED_ROWS: Final = 30
 
 
 def recipe_changes(
@@ -92,6 +94,31 @@ def check_harm(gate: Gate, evidence: Evidence, refresh: RefreshEvidence) -> Gate
         clusters=measured.clusters,
         rows=refresh.rows,
     )
+
+
+def check_recalibration(gate: Gate, evidence: Evidence, refresh: RefreshEvidence) -> GateResult:
+    """Whether the mean loss of the settled rows is not higher than Production's; no margin is allowed.
+
+    A recalibration has no other reason than this loss, so that a rise which chance could explain refuses it as well.
+    Fewer than 30 rows decide nothing, and that passes: the result says so.
+    """
+    reference, rows = refresh.production, refresh.rows
+    ours = losses(gate.metric, refresh.labels, refresh.predictions, threshold=evidence.threshold)
+    theirs = losses(gate.metric, refresh.labels, reference.predictions, threshold=reference.threshold)
+    name = f"{gate.metric} of a recalibration is not higher than Production's on settled rows"
+    if rows < _SETTLED_ROWS:
+        message = (
+            f"{gate.metric} was not compared with that of {reference.name} as served: {rows} settled "
+            f"{evidence.rows_name}, {_SETTLED_ROWS} are needed"
+        )
+        return GateResult(name, "refresh", True, message, allowed=0.0, rows=rows)
+    rise = float(ours.mean() - theirs.mean())
+    way = "higher" if rise > 0 else "lower" if rise < 0 else "different"
+    message = (
+        f"{gate.metric} on {rows} settled {evidence.rows_name} is {way} by {abs(rise):.4f} than that of "
+        f"{reference.name} as served"
+    )
+    return GateResult(name, "refresh", rise <= 0, message, number=rise, allowed=0.0, rows=rows)
 
 
 def check_difference(gates: Sequence[Gate], evidence: Evidence, refresh: RefreshEvidence) -> GateResult:
