@@ -206,6 +206,7 @@ def test_columns_of_a_date_become_the_time_of_a_row_and_the_split_is_by_time(tmp
     written = write_project("shop", data=tmp_path / "t.csv", target="sales", base=tmp_path)
     project = load_project("shop", base=tmp_path).project
     assert (project.sources[0].event_time, project.task.inputs) == ("row_time", ("year", "month", "day", "promo"))
+    assert {"year", "month", "day", "row_time_trend"} < set(project.monitoring.drift.ignore)
     assert any(note.startswith("year, month, day are joined to row_time") for note in written.notes)
     [calendar] = project.task.on_demand
     columns = {name: np.array([getattr(day, name) for day in days], dtype=float) for name in ("year", "month", "day")}
@@ -246,6 +247,9 @@ def test_calendar_columns_are_computed_from_the_time_of_a_row(tmp_path: Path) ->
     write_project("meter", data=tmp_path / "t.csv", target="load", base=tmp_path)
     project = load_project("meter", base=tmp_path).project
     assert project.task.inputs == ("when", "promo")
+    # Time moves on by itself: no drift check counts its columns.
+    assert {"when", "when_hour", "when_weekend"} < set(project.monitoring.drift.ignore)
+    assert "promo" not in project.monitoring.drift.ignore
     [calendar] = project.task.on_demand
     computed = calendar({"when": np.array([time.timestamp() for time in times])})
     assert np.round(computed["when_hour"], 6).tolist() == [time.hour for time in times]

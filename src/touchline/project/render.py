@@ -51,12 +51,7 @@ def render_transforms(inference: Inference) -> str | None:
     assert inference.event_time is not None
     parts = inference.time_parts
     days = _days_of_parts(parts) if parts else f'    days = columns["{inference.event_time}"] / 86_400\n'
-    names = {field.name for field in inference.fields}
-    prefix = inference.event_time.strip("_")
-    while any(name.startswith(f"{prefix}_") for name in names):
-        prefix += "_"
-    chosen = (["trend"] if parts else []) + list(inference.cycles)
-    outputs = "".join(f'        "{prefix}_{name}": {value},\n' for cycle in chosen for name, value in _CALENDAR[cycle])
+    outputs = "".join(f'        "{name}": {value},\n' for name, value in _calendar_outputs(inference).items())
     has_names = parts is not None and parts.has_month_names
     head = _TRANSFORMS_OF_NAMES if has_names else _TRANSFORMS
     return f"{head}{days}    return {{\n{outputs}    }}\n"
@@ -117,6 +112,27 @@ def _days_of_parts(parts: TimeParts) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _calendar_outputs(inference: Inference) -> dict[str, str]:
+    """The columns that the calendar gives, with their source; none where the table has no calendar."""
+    if not calendar_inputs(inference):
+        return {}
+    assert inference.event_time is not None
+    prefix = inference.event_time.strip("_")
+    while any(field.name.startswith(f"{prefix}_") for field in inference.fields):
+        prefix += "_"
+    chosen = (["trend"] if inference.time_parts else []) + list(inference.cycles)
+    return {f"{prefix}_{name}": value for cycle in chosen for name, value in _CALENDAR[cycle]}
+
+
+def _columns_of_time(inference: Inference) -> list[str]:
+    """The model columns that move on with time by themselves, so that their change is no drift.
+
+    A column that never varies is dropped by a training, and a drift rule may not name it.
+    """
+    inputs = [name for name in calendar_inputs(inference) if inference.field(name).distinct > 1]
+    return [*inputs, *_calendar_outputs(inference)]
+
+
 def calendar_inputs(inference: Inference) -> tuple[str, ...]:
     """The model columns that the calendar is computed from; none where the table has no time, or no calendar."""
     if inference.event_time is None:
@@ -172,7 +188,7 @@ def _imports(inference: Inference, sample: FileSample) -> str:
     }
     ours["touchline.ingest"] = (sample.kind,)
     if calendar_inputs(inference):
-        ours["touchline"] += ("on_demand",)
+        ours["touchline"] += ("Drift", "Monitoring", "on_demand")
     wanted = {**ours, "polars": ()}
     for module, names in contract_imports(inference).items():
         wanted[module] = tuple(dict.fromkeys((*wanted.get(module, ()), *names)))
@@ -299,7 +315,23 @@ def _project(name: str, inference: Inference, inputs: Sequence[str]) -> str:
             *(f"        {option}," for option in options),
             "    ),",
             f"    gates=[{', '.join(gates)}],",
+            *_monitoring(inference),
             ")",
             "",
         ]
     )
+
+
+def _monitoring(inference: Inference) -> list[str]:
+    if not (names := _columns_of_time(inference)):
+        return []
+    return [
+        "    # Time goes on in every window: its columns are no drift.",
+        "    monitoring=Monitoring(",
+        "        drift=Drift(",
+        "            ignore=(",
+        *(f"                {_quoted(name)}," for name in names),
+        "            )",
+        "        )",
+        "    ),",
+    ]
