@@ -92,7 +92,7 @@ def test_gone_410_is_final(database: Database) -> None:
     assert shop.messages()[0].status == "failed"
 
 
-@pytest.mark.parametrize(("status", "outcome"), [(410, "failed"), (500, "pending")])
+@pytest.mark.parametrize(("status", "outcome"), [(410, "failed"), (500, "waiting")])
 def test_gone_410_is_final_through_apprise_too(database: Database, status: int, outcome: str) -> None:
     with http_receiver(status) as receiver:
         shop = Shop(database, Alerts([receiver.url.replace("http://", "json://")]))
