@@ -19,7 +19,7 @@ from touchline import plugins
 from touchline.training.estimators.base import GROUP, Family, FitRequest, Fitted, Kind, Params
 from touchline.training.fitting.curved_target import PREFIX, CurvedTargetFamily, inner_name
 from touchline.training.fitting.preparation import Preparation
-from touchline.training.metrics.losses import Labels, loss_rows
+from touchline.training.metrics.losses import CLASSIFICATION_LOSSES, FEW_ROWS, Labels, loss_rows, surprise_loss
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 NAME: Final = "blend"
-# Below the first, equal weights count as much as so many rows.
-_ENOUGH_ROWS: Final = 1000
+# On few rows, equal weights count as much as so many rows.
 _ROWS_OF_EQUAL: Final = 100
 _STEPS: Final = 40
 
@@ -123,12 +122,20 @@ def own_families(family: Family) -> Mapping[str, Family]:
 def blend_weights(score: str, labels: Labels, predictions: Sequence[Array]) -> Array:
     """Weights, summing to 1, under which the mean prediction has the lowest score on these rows.
 
-    Few rows say little about weights, which are drawn towards equal ones there.
+    Few rows say little about weights, which are drawn towards equal ones there. Of two or more classes they count one
+    surprise more than was seen.
     """
+    is_few = len(labels) < FEW_ROWS
+    surprises = 1 if is_few and score in CLASSIFICATION_LOSSES else 0
+
+    def mean_loss(said: Array) -> float:
+        seen = float(loss_rows(score, labels, said).sum())
+        return (seen + (surprise_loss(score, said) if surprises else 0.0)) / (len(labels) + surprises)
+
     total, counts = np.zeros_like(predictions[0]), np.zeros(len(predictions))
     best = np.inf
     for step in range(1, _STEPS + 1):
-        losses = [float(loss_rows(score, labels, (total + said) / step).mean()) for said in predictions]
+        losses = [mean_loss((total + said) / step) for said in predictions]
         chosen = int(np.argmin(losses))
         if losses[chosen] >= best and step > len(predictions):
             break
@@ -136,6 +143,6 @@ def blend_weights(score: str, labels: Labels, predictions: Sequence[Array]) -> A
         total = total + predictions[chosen]
         counts[chosen] += 1
     weights: Array = counts / counts.sum()
-    if len(labels) >= _ENOUGH_ROWS:
+    if not is_few:
         return weights
     return (len(labels) * weights + _ROWS_OF_EQUAL / len(weights)) / (len(labels) + _ROWS_OF_EQUAL)

@@ -23,6 +23,9 @@ _SMALLEST: Final = 1e-12
 _PARTS: Final = 5
 # Isotonic steps need data; below this it follows noise.
 _ISOTONIC_ROWS: Final = 1000
+# Ten events for each fitted number (Peduzzi et al. 1996). The events that bound a correction are the rows whose label
+# was not the likeliest class: with few of them any sharpening looks like a gain, and the next one costs all of it.
+_SURPRISES_PER_NUMBER: Final = 10
 
 
 def _logit(probabilities: Array) -> Array:
@@ -122,17 +125,26 @@ def choose_calibration(
     """The method whose log loss is lowest on parts it was not fitted on; `none` unless the gain exceeds its error."""
     if len(np.unique(labels)) < 2 or len(labels) < 10 * _PARTS:
         return "none"
+    surprises = int((probabilities.argmax(axis=1) != labels).sum())
     plain = log_loss_rows(labels, probabilities)
     best: CalibrationMethod = "none"
     best_gain = 0.0
     for method in methods:
         if method == "none" or (method == "isotonic" and len(labels) < _ISOTONIC_ROWS):
             continue
+        if surprises < _SURPRISES_PER_NUMBER * _numbers(method, probabilities.shape[1]):
+            continue
         gains = plain - log_loss_rows(labels, corrected_by_others(method, labels, probabilities, seed=seed))
         error = gains.std() / np.sqrt(len(gains))
         if gains.mean() > max(best_gain, error):
             best, best_gain = method, float(gains.mean())
     return best
+
+
+def _numbers(method: CalibrationMethod, classes: int) -> int:
+    """How many numbers a correction fits; isotonic steps are as many as the rows support."""
+    columns = 1 if classes == 2 else classes
+    return {"temperature": 1, "platt": 2 * columns}.get(method, 1)
 
 
 def corrected_by_others(

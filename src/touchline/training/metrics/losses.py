@@ -16,6 +16,9 @@ Labels = NDArray[np.int64] | NDArray[np.float64]
 # A probability of exactly 0 for what happened would cost infinity; scikit-learn clips at the same place.
 _SMALLEST: Final = float(np.finfo(np.float64).eps)
 
+FEW_ROWS: Final = 1000
+"""Below so many evaluated rows, chance decides much of what a comparison of models sees."""
+
 
 def one_hot(labels: Labels, classes: int) -> Array:
     """Rows of zeros with a one at the label's place."""
@@ -71,3 +74,16 @@ def loss_rows(name: str, labels: Labels, predictions: Array) -> Array:
     if name not in known:
         raise UnknownScore(name, sorted(known))
     return known[name](labels, predictions)
+
+
+def surprise_loss(name: str, probabilities: Array) -> float:
+    """The mean loss of these rows if each had another class than the likeliest, by the model's own probabilities.
+
+    One more such row is added to those that were seen, as in Laplace's rule of succession: on few rows a model that is
+    sure and has met no surprise yet looks better than it is, and its next surprise costs it this much.
+    """
+    likeliest = probabilities.argmax(axis=1)
+    others = np.where(one_hot(likeliest, probabilities.shape[1]) > 0, 0.0, np.clip(probabilities, _SMALLEST, 1.0))
+    shares = others / others.sum(axis=1, keepdims=True)
+    losses = [loss_rows(name, np.full(len(probabilities), c), probabilities) for c in range(probabilities.shape[1])]
+    return float((shares * np.stack(losses, axis=1)).sum(axis=1).mean())

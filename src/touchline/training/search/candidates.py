@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from touchline.errors import BudgetExceeded, CandidateUnfit, MissingDependency, WorkerLost
 from touchline.plugins import load, names
+from touchline.training.data.rows import LabelledRows
 from touchline.training.estimators.base import GROUP, Deadline, Family, Kind, ParamValue
 from touchline.training.evaluation.evaluate import EvaluatedRows, point_metrics
 from touchline.training.fitting.calibration import (
@@ -24,7 +25,7 @@ from touchline.training.fitting.calibration import (
 from touchline.training.fitting.fit import OutOfFold, fit_out_of_fold
 from touchline.training.fitting.recipe import Recipe
 from touchline.training.fitting.thresholds import choose_threshold
-from touchline.training.metrics.losses import loss_rows
+from touchline.training.metrics.losses import FEW_ROWS, loss_rows, surprise_loss
 from touchline.training.search.context import SearchContext
 from touchline.training.search.time_limit import run_within
 from touchline.training.search.tuning import TuningReport
@@ -167,12 +168,20 @@ def contender_of(
         corrected = corrected_by_others(method, labels, said, seed=recipe.seed)
     threshold = choose_threshold(context.training.threshold, rows.labels, corrected)
     recipe = replace(recipe, calibration=calibrator.method, threshold=threshold)
-    losses = loss_rows(context.training.score_for(rows.kind), rows.labels, corrected)
+    losses = _compared_losses(context.training.score_for(rows.kind), rows, corrected)
     score = float(losses.mean())
     metrics = point_metrics(EvaluatedRows.of(rows, threshold=threshold, seed=recipe.seed), corrected)
     seconds = time.perf_counter() - began
     report = CandidateReport(recipe.candidate, recipe.params, metrics, seconds, None, calibrator.method, score)
     return Contender(recipe, family, score, calibrator, out_of_fold, losses, report)
+
+
+def _compared_losses(score: str, rows: LabelledRows, predictions: Array) -> Array:
+    """The loss of each row; on few rows of a classification with one surprise more than was seen."""
+    losses = loss_rows(score, rows.labels, predictions)
+    if rows.kind == "regression" or len(losses) >= FEW_ROWS:
+        return losses
+    return np.append(losses, surprise_loss(score, predictions))
 
 
 def best_of(contenders: Sequence[Contender]) -> Contender:
