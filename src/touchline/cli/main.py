@@ -10,6 +10,7 @@ import typer
 from touchline import errors
 from touchline.cli.commands import (
     alerts,
+    backtest,
     data,
     features,
     keys,
@@ -42,6 +43,7 @@ for module in (
     rollout,
     schedule,
     rehearse,
+    backtest,
     serve,
     predictions,
     monitor,

@@ -14,15 +14,15 @@
         UsageError
             InvalidView
                 LooksAhead
-            AddressUnusable, CandidateUnfit, ClassesUnordered, ClockNotFrozen, ClockRunsForward,
-            ColumnUnknown, DriftColumnUnknown, EntityKeyMissing, EntityNotFound, FeatureNotANumber,
-            FeatureNotFound, FeatureTypeMoved, FolderMissing, FolderNotEmpty, IllegalStageChange,
-            IncidentNotFound, InvalidContract, InvalidEntityKey, InvalidEntityRows, InvalidFilter,
-            InvalidInstant, InvalidOutcomeTime, InvalidProject, InvalidProjectName, InvalidPush,
-            InvalidRequestField, InvalidSetting, KeyNotFound, KeyRequired, ManifestNotFound, MissingColumns,
-            MissingDependency, NotAPair, NotPortable, NothingNamed, NothingToLearnFrom, ProjectExists,
-            ProjectNotFound, ReasonMissing, RehearsalRefused, RepeatedKey, RolloutNotRunning, RolloutRefused,
-            RunNotFound, RunValueUnknown, SilenceInvalid, SnapshotNotFound, SnapshotPruned,
+            AddressUnusable, BacktestRefused, CandidateUnfit, ClassesUnordered, ClockNotFrozen,
+            ClockRunsForward, ColumnUnknown, DriftColumnUnknown, EntityKeyMissing, EntityNotFound,
+            FeatureNotANumber, FeatureNotFound, FeatureTypeMoved, FolderMissing, FolderNotEmpty,
+            IllegalStageChange, IncidentNotFound, InvalidContract, InvalidEntityKey, InvalidEntityRows,
+            InvalidFilter, InvalidInstant, InvalidOutcomeTime, InvalidProject, InvalidProjectName,
+            InvalidPush, InvalidRequestField, InvalidSetting, KeyNotFound, KeyRequired, ManifestNotFound,
+            MissingColumns, MissingDependency, NotAPair, NotPortable, NothingNamed, NothingToLearnFrom,
+            ProjectExists, ProjectNotFound, ReasonMissing, RehearsalRefused, RepeatedKey, RolloutNotRunning,
+            RolloutRefused, RunNotFound, RunValueUnknown, SilenceInvalid, SnapshotNotFound, SnapshotPruned,
             SourceFormatNotRead, StepNotReached, TargetNeverVaries, TargetNotFound, TaskUnfit, UnknownName,
             UnknownPlugin, UnknownPrediction, UnknownRun, UnknownScore, UnreadableJson, VersionNotFound,
             ViewNotFound

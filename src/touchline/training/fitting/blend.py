@@ -128,9 +128,9 @@ def blend_weights(score: str, labels: Labels, predictions: Sequence[Array]) -> A
     is_few = len(labels) < FEW_ROWS
     surprises = 1 if is_few and score in CLASSIFICATION_LOSSES else 0
 
-    def mean_loss(said: Array) -> float:
-        seen = float(loss_rows(score, labels, said).sum())
-        return (seen + (surprise_loss(score, said) if surprises else 0.0)) / (len(labels) + surprises)
+    def mean_loss(predictions: Array) -> float:
+        seen = float(loss_rows(score, labels, predictions).sum())
+        return (seen + (surprise_loss(score, predictions) if surprises else 0.0)) / (len(labels) + surprises)
 
     total, counts = np.zeros_like(predictions[0]), np.zeros(len(predictions))
     best = np.inf

@@ -1,0 +1,75 @@
+"""`touchline backtest`: walk-forward predictions over history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from touchline import errors, rehearsal
+from touchline.cli.opening import JsonOption, ProjectOption, load_default, open_home
+from touchline.cli.option_groups import command_of
+from touchline.cli.output import print_json, progress
+from touchline.contracts.instants import parse_instant_or_day
+from touchline.rehearsal.backtest import Period
+
+
+def register(app: typer.Typer) -> None:
+    app.command("backtest")(command_of(BacktestOptions, backtest))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BacktestOptions:
+    """The options of `touchline backtest`."""
+
+    first: Annotated[str, typer.Option("--from", help="First day to predict.")]
+    last: Annotated[str, typer.Option("--to", help="The day after the last one.")]
+    out: Annotated[Path, typer.Option(help="CSV or Parquet file to write, one row an example.")]
+    data: Annotated[Path | None, typer.Option(help="Folder of the source's files; default: the declared rows.")] = None
+    refit: Annotated[Period, typer.Option(help="How often the model is fitted again.")] = "weekly"
+    with_odds: Annotated[bool, typer.Option("--with-odds", help="The alternative task `with_odds`.")] = False
+    alternative: Annotated[str | None, typer.Option(help="Another alternative task of the declaration.")] = None
+    project: ProjectOption = None
+    as_json: JsonOption = False
+
+
+def backtest(options: BacktestOptions) -> None:
+    """Predict the past as it would have been predicted, with a model that is fitted again each period.
+
+    The model of a period learns from the labels known at its start; features are as of each example's cutoff. The home
+    is not changed.
+
+    Example: touchline backtest -p football --from 2008-08-01 --to 2009-06-01 --out predictions.csv
+    """
+    loaded = load_default(open_home(), options.project)
+    if options.out.suffix not in (".csv", ".parquet"):
+        raise errors.BacktestRefused(loaded.name, f"--out {options.out} ends neither in .csv nor in .parquet")
+    if not options.out.absolute().parent.is_dir():
+        raise errors.FolderMissing(options.out.absolute())
+    request = rehearsal.Backtest(
+        first=_day(options.first),
+        last=_day(options.last),
+        refit=options.refit,
+        data=options.data,
+        alternative="with_odds" if options.with_odds else options.alternative,
+    )
+    with progress(loaded.name, quiet=options.as_json) as on_progress:
+        result = rehearsal.backtest(loaded, request, on_progress=on_progress)
+    if options.out.suffix == ".csv":
+        result.rows.write_csv(options.out)
+    else:
+        result.rows.write_parquet(options.out)
+    summary = {"rows": result.rows.height, "fits": result.fits, "candidate": result.candidate, **result.losses}
+    if options.as_json:
+        print_json(summary)
+        return
+    typer.echo(f"{result.rows.height:,} rows in {options.out}: {result.candidate}, fitted {result.fits} times")
+    for name, value in result.losses.items():
+        typer.echo(f"{name} {value:.4f}")
+
+
+def _day(text: str) -> datetime:
+    return parse_instant_or_day(text).astimezone(UTC)

@@ -1,0 +1,206 @@
+"""Walk-forward predictions: the declared features and candidates over history, fitted again each period.
+
+At the first day the candidates compete on the labels known by then. At the start of every period the winner's recipe is
+fitted on the labels known at that instant, and predicts the examples whose cutoff lies in the period. Features are
+joined point in time, so a row depends on nothing after its cutoff. No gate decides: `touchline rehearse` has those.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+import polars as pl
+
+from touchline.automation import PipelineContext, steps
+from touchline.errors import BacktestRefused
+from touchline.features import TrainingSet, frame_vectors
+from touchline.ingest import DataFolder
+from touchline.registry import declared_families
+from touchline.rehearsal.scratch_home import RehearsalClock, open_scratch
+from touchline.training import TrainingOptions, train
+from touchline.training.data.rows import labelled_rows
+from touchline.training.data.splits import latest_windows
+from touchline.training.fitting.blend import find_family
+from touchline.training.fitting.fit import fit_recipe
+
+if TYPE_CHECKING:
+    from touchline.project import LoadedProject, Project
+    from touchline.training.fitting.recipe import Recipe
+
+Period = Literal["daily", "weekly", "monthly", "never"]
+_DAYS: Final[dict[Period, int]] = {"daily": 1, "weekly": 7}
+# So much later than the end a label may come in; rows after the end are not predicted.
+_AFTER: Final = timedelta(days=400)
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """What to predict: examples with a cutoff from `first` up to, not including, `last`, and how often to fit."""
+
+    first: datetime
+    last: datetime
+    refit: Period = "weekly"
+    data: Path | None = None
+    alternative: str | None = None
+
+
+@dataclass(frozen=True)
+class BacktestResult:
+    """One row an example in order of cutoff, and what produced them."""
+
+    rows: pl.DataFrame
+    candidate: str
+    fits: int
+    losses: Mapping[str, float] = field(default_factory=dict)
+
+
+def backtest(
+    loaded: LoadedProject, request: Backtest, *, on_progress: Callable[[str], None] = lambda _: None
+) -> BacktestResult:
+    """Run a backtest in a scratch home. Raises `BacktestRefused` for what cannot be run, with the reason."""
+    if request.first >= request.last:
+        raise BacktestRefused(
+            loaded.name, f"--from {request.first:%Y-%m-%d} is not before --to {request.last:%Y-%m-%d}"
+        )
+    project = _with_alternative(_with_data(loaded.project, request.data), request.alternative)
+    with tempfile.TemporaryDirectory(prefix="touchline-backtest-") as place:
+        stores = open_scratch(Path(place), RehearsalClock(request.last + _AFTER))
+        context = PipelineContext(
+            replace(loaded, project=project), stores, on_progress, TrainingOptions(has_diagnostics=False)
+        )
+        try:
+            training_set, identities = _prepared(context)
+        finally:
+            stores.database.close()
+    return _walked(project, training_set, identities, request, on_progress)
+
+
+def _with_data(project: Project, folder: Path | None) -> Project:
+    if folder is None:
+        return project
+    readers = [source.name for source in project.sources if isinstance(source.provider, DataFolder)]
+    if not readers:
+        raise BacktestRefused(project.name, "no source reads a folder: give one the provider DataFolder to use --data")
+    sources = tuple(
+        source.model_copy(update={"provider": source.provider.at(folder)}) if source.name in readers else source
+        for source in project.sources
+    )
+    return project.model_copy(update={"sources": sources})
+
+
+def _with_alternative(project: Project, name: str | None) -> Project:
+    if name is None:
+        return project
+    if name not in project.alternatives:
+        known = ", ".join(sorted(project.alternatives)) or "none"
+        raise BacktestRefused(project.name, f"it declares no alternative task {name!r}; declared: {known}")
+    return project.model_copy(update={"task": project.alternatives[name]})
+
+
+def _prepared(context: PipelineContext) -> tuple[TrainingSet, pl.DataFrame]:
+    """The training set of all examples, and the source's columns that identify each, by example."""
+    steps.ingest_all(context)
+    snapshots = steps.current_snapshots(context)
+    histories = steps.compute_features(context, snapshots)
+    examples = steps.current_examples(context, snapshots)
+    training_set = steps.assemble_training_set(context, examples, snapshots=snapshots, histories=histories)
+    source = context.project.task.examples.sources[0]
+    columns = context.project.identity
+    rows = snapshots[source.name].scan().collect()
+    missing = [name for name in columns.values() if name not in rows.columns]
+    if missing:
+        raise BacktestRefused(
+            context.project.name, f"`identity` names {missing[0]!r}, which {source.name!r} does not have"
+        )
+    key = pl.concat_str([pl.col(name).cast(pl.String) for name in source.keys], separator="|").alias("example_id")
+    return training_set, rows.select(key, **{shown: pl.col(name) for shown, name in columns.items()})
+
+
+def _walked(
+    project: Project,
+    training_set: TrainingSet,
+    identities: pl.DataFrame,
+    request: Backtest,
+    on_progress: Callable[[str], None],
+) -> BacktestResult:
+    task, training = project.task, project.training
+    wanted = training_set.frame.filter((pl.col("cutoff") >= request.first) & (pl.col("cutoff") < request.last))
+    if wanted.is_empty():
+        raise BacktestRefused(project.name, "no example has its cutoff between --from and --to")
+    on_progress("choosing a candidate on what was known at the first day")
+    options = TrainingOptions(has_diagnostics=False)
+    known = _before(training_set, request.first)
+    chosen = train(task, training, known, now=request.first, options=options).recipe
+    predicted, fits = [], 0
+    for start, end in _periods(request):
+        rows = wanted.filter((pl.col("cutoff") >= start) & (pl.col("cutoff") < end))
+        if rows.is_empty():
+            continue
+        on_progress(f"{start:%Y-%m-%d}: {rows.height} examples")
+        predicted.append(_predict(project, chosen, training_set, rows, now=start))
+        fits += 1
+    table = pl.concat(predicted).join(identities, on="example_id", how="left", maintain_order="left")
+    shown = [*project.identity, *(name for name in table.columns if name not in project.identity)]
+    return BacktestResult(table.select(shown).drop("label"), chosen.candidate, fits, _losses(table))
+
+
+def _before(training_set: TrainingSet, now: datetime) -> TrainingSet:
+    """The examples with a cutoff before an instant: later ones have no part in a choice made then."""
+    return replace(training_set, frame=training_set.frame.filter(pl.col("cutoff") < now))
+
+
+def _predict(
+    project: Project, recipe: Recipe, training_set: TrainingSet, rows: pl.DataFrame, *, now: datetime
+) -> pl.DataFrame:
+    """The recipe fitted on the labels known at `now`, and its predictions of these rows."""
+    training = project.training
+    learned = recipe.select(labelled_rows(project.task, _before(training_set, now), now=now))
+    windows = latest_windows(learned, training, windows=training.tune.windows if training.tune.is_on else 1)
+    model = fit_recipe(recipe, find_family(recipe.family, declared_families(training)), learned, windows)
+    columns = [column for column in training_set.columns if column.name in recipe.columns]
+    values = model.predict(frame_vectors(columns, rows))
+    # Of two classes the probability of the second says both.
+    names = list(learned.classes)[1:] if len(learned.classes) == 2 else list(learned.classes) or ["value"]
+    places = [1] if len(learned.classes) == 2 else range(values.shape[1])
+    return rows.select(pl.col("example_id").cast(pl.String), "cutoff", pl.col("label").cast(pl.String)).with_columns(
+        pl.Series(name, np.asarray(values[:, place])) for name, place in zip(names, places, strict=True)
+    )
+
+
+def _periods(request: Backtest) -> Iterator[tuple[datetime, datetime]]:
+    """Periods from the first day on; the last is cut at the end."""
+    start, number = request.first, 0
+    while start < request.last:
+        number += 1
+        end = min(_period_start(request, number), request.last)
+        yield start, end
+        start = end
+
+
+def _period_start(request: Backtest, number: int) -> datetime:
+    """When a period begins; the first has number 0. Months begin on the day of the first, at most the 28th."""
+    if request.refit == "never":
+        return request.last
+    if request.refit in _DAYS:
+        return request.first + timedelta(days=_DAYS[request.refit] * number)
+    year, month = divmod(request.first.year * 12 + request.first.month - 1 + number, 12)
+    return request.first.replace(year=year, month=month + 1, day=min(request.first.day, 28))
+
+
+def _losses(table: pl.DataFrame) -> dict[str, float]:
+    """The mean log loss of the examples whose label is known."""
+    settled = table.filter(pl.col("label").is_not_null())
+    names = [name for name in settled.columns if settled[name].dtype == pl.Float64]
+    if settled.is_empty() or names == ["value"]:
+        return {}
+    if len(names) == 1:
+        given = pl.when(pl.col("label") == names[0]).then(pl.col(names[0])).otherwise(1 - pl.col(names[0]))
+    else:
+        given = pl.coalesce(pl.when(pl.col("label") == name).then(pl.col(name)) for name in names)
+    return {"log_loss": float(settled.select(-given.clip(1e-15, 1).log().mean()).item())}
