@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pickle
 import pkgutil
 import textwrap
 
@@ -57,3 +58,9 @@ def test_every_error_is_exported_by_its_file_and_by_the_package() -> None:
         }
         assert classes == set(loaded.__all__) - {"failure_in_words", "nearest", "without_passwords"}
         assert all(getattr(errors, name) is getattr(loaded, name) for name in loaded.__all__)
+
+
+def test_a_request_s_problem_reaches_another_process_as_itself() -> None:
+    problem = InvalidRequest([FieldProblem("unit", "is missing", None, "text")])
+    again = pickle.loads(pickle.dumps(problem))
+    assert (type(again), str(again), again.document()) == (InvalidRequest, str(problem), problem.document())

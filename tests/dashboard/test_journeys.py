@@ -25,7 +25,7 @@ def test_the_first_look_has_the_sentences_and_the_counts_of_the_api(page: Page, 
     expect(page.get_by_test_id("verdict")).to_have_text(overview["sentence"])
     expect(page.get_by_test_id("sentence-shop")).to_have_text(shop["sentence"])
     expect(page.get_by_test_id("predictions-shop")).to_have_text(str(shop["log"]["predictions"]))
-    expect(page.get_by_role("listitem").filter(has_text=shop["incidents"][0]["title"])).to_be_visible()
+    expect(page.get_by_role("link", name=shop["incidents"][0]["title"], exact=True)).to_be_visible()
 
 
 def test_a_prediction_shows_why_it_was_made_and_replays_to_itself(page: Page, address: str) -> None:

@@ -61,6 +61,13 @@ def test_nothing_after_the_cutoff_changes_a_row(shop: Callable[[], LoadedProject
     assert not after.filter(~early).equals(before.filter(~early))
 
 
+def test_rows_from_long_after_the_last_day_are_no_fault(shop: Callable[[], LoadedProject]) -> None:
+    before = backtest(shop(), WEEKS).rows
+    with Path("visits.csv").open("a") as file:
+        file.write("late,2031-02-03T10:00:00Z,c1,50.00\n")
+    assert backtest(shop(), WEEKS).rows.equals(before)
+
+
 def test_the_same_backtest_gives_the_same_rows(shop: Callable[[], LoadedProject]) -> None:
     assert backtest(shop(), WEEKS).rows.equals(backtest(shop(), WEEKS).rows)
 

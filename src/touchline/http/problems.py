@@ -44,6 +44,10 @@ class Problem(Exception):
         self.members = dict(members or {})
         super().__init__(detail)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by its attributes, so that a worker process's problem reaches its parent as itself."""
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
     def document(self, correlation_id: str | None = None) -> dict[str, Any]:
         actual: dict[str, Any] = {
             "type": f"urn:touchline:problem:{self.slug}",
@@ -58,6 +62,12 @@ class Problem(Exception):
 
     def body(self, correlation_id: str | None = None) -> bytes:
         return orjson.dumps(self.document(correlation_id), default=str)
+
+
+def _rebuilt(kind: type[Problem], args: tuple[Any, ...], attributes: dict[str, Any]) -> Problem:
+    problem = kind.__new__(kind, *args)
+    problem.__dict__.update(attributes)
+    return problem
 
 
 class InvalidRequest(Problem):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 Period = Literal["daily", "weekly", "monthly", "never"]
 _DAYS: Final[dict[Period, int]] = {"daily": 1, "weekly": 7}
-# So much later than the end a label may come in; rows after the end are not predicted.
-_AFTER: Final = timedelta(days=400)
+# The stores' clock stands after every row of the history; what a model may know is decided per period.
+_AFTER_ALL: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def backtest(
         )
     project = _with_alternative(_with_data(loaded.project, request.data), request.alternative)
     with tempfile.TemporaryDirectory(prefix="touchline-backtest-") as place:
-        stores = open_scratch(Path(place), RehearsalClock(request.last + _AFTER))
+        stores = open_scratch(Path(place), RehearsalClock(_AFTER_ALL))
         context = PipelineContext(
             replace(loaded, project=project), stores, on_progress, TrainingOptions(has_diagnostics=False)
         )
