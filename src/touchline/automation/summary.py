@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from touchline.errors import VersionNotFound
-from touchline.registry import read_version
+from touchline.registry import read_version, read_versions
 
 if TYPE_CHECKING:
     from touchline.automation.run_records import Run
@@ -36,12 +36,14 @@ class ProductionSummary:
     rows_name: str
     since: datetime | None
     clock: datetime | None
+    has_versions: bool = True
 
     @property
     def sentence(self) -> str:
         """The version in Production and its metric in words: for `touchline up`, the API and the dashboard."""
         if self.semantic_version is None:
-            return f"nothing in Production yet: touchline train -p {self.project}"
+            command = "models list" if self.has_versions else "train"
+            return f"nothing in Production yet: touchline {command} -p {self.project}"
         metric = ""
         if self.metric is not None and self.value is not None:
             baseline = f" ({_BASELINE_NAMES[self.metric]} {self.baseline:.3f})" if self.baseline is not None else ""
@@ -58,7 +60,8 @@ def summarize_production(project: Project, stores: Registry) -> ProductionSummar
     try:
         version = read_version(stores, name, "Production")
     except VersionNotFound:
-        return ProductionSummary(name, None, None, None, None, 0, rows_name, None, clock)
+        has_versions = bool(read_versions(stores, name))
+        return ProductionSummary(name, None, None, None, None, 0, rows_name, None, clock, has_versions)
     metric = _first_metric(version)
     is_timed = any(source.event_time for source in project.task.examples.sources)
     return ProductionSummary(
