@@ -18,7 +18,8 @@ _WAIT_MILLISECONDS = 60_000
 expect.set_options(timeout=_WAIT_MILLISECONDS)
 
 
-@pytest.fixture(scope="session")
+# Playwright runs an event loop in this thread while a browser is open, which tests of other files could not bear.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with running_browser() as opened:
         yield opened
