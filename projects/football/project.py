@@ -29,15 +29,18 @@ from touchline import (
     on_demand,
     row_check,
 )
-from touchline.ingest import FrameProvider
+from touchline.ingest import DataFolder, FrameProvider
 
 from . import transforms
 from .jackpot_routes import jackpots_router
 from .ratings import elo_after_each_match
 from .samples import bundesliga
+from .season_files import read_seasons
+from .strengths import weekly_strengths
 
 # Until 1995 a win gave two points; the balance of home and away wins has moved since the sixties, too.
 FIRST_SEASON_TO_LEARN_FROM = 1995
+FIRST_SEASON_OF_STRENGTHS = FIRST_SEASON_TO_LEARN_FROM - 3
 
 
 class Match(Contract):
@@ -46,22 +49,31 @@ class Match(Contract):
     match_id: str
     kickoff: datetime
     season: int = Field(ge=1963, le=2100)
-    round: int = Field(ge=1, le=60)
+    round: int | None = Field(None, ge=1, le=60)
+    division: str = Field(min_length=1)
+    date_text: str | None = Field(None, description="the date as the source spells it")
     home_team: str = Field(min_length=1)
     away_team: str = Field(min_length=1)
     home_goals: int | None = Field(None, ge=0, le=30)
     away_goals: int | None = Field(None, ge=0, le=30)
+    home_shots: int | None = Field(None, ge=0, le=99)
+    away_shots: int | None = Field(None, ge=0, le=99)
+    home_on_target: int | None = Field(None, ge=0, le=99)
+    away_on_target: int | None = Field(None, ge=0, le=99)
+    home_odds: float | None = Field(None, gt=1)
+    draw_odds: float | None = Field(None, gt=1)
+    away_odds: float | None = Field(None, gt=1)
 
     @row_check
     def a_team_does_not_play_itself(cls) -> pl.Expr:
         return pl.col("home_team") != pl.col("away_team")
 
     @dataset_check
-    def a_season_has_at_most_20_teams(cls, matches: pl.DataFrame) -> str | None:
-        teams = matches.group_by("season").agg(teams=pl.col("home_team").n_unique()).filter(pl.col("teams") > 20)
-        if teams.is_empty():
-            return None
-        return f"season {teams['season'][0]} has {teams['teams'][0]} teams; a misspelt name makes one too many"
+    def a_division_has_at_most_24_teams(cls, matches: pl.DataFrame) -> str | None:
+        counted = matches.group_by("division", "season").agg(teams=pl.col("home_team").n_unique())
+        for division, season, teams in counted.filter(pl.col("teams") > 24).sort("division", "season").iter_rows():
+            return f"{division} has {teams} teams in season {season}; a misspelt name makes one too many"
+        return None
 
 
 matches = Source(
@@ -70,8 +82,15 @@ matches = Source(
     key="match_id",
     event_time="kickoff",
     known_after=timedelta(hours=2),
-    hidden_until_known=("home_goals", "away_goals"),
-    provider=FrameProvider(bundesliga),
+    hidden_until_known=(
+        "home_goals",
+        "away_goals",
+        "home_shots",
+        "away_shots",
+        "home_on_target",
+        "away_on_target",
+    ),
+    provider=DataFolder(read_seasons, variable="FOOTBALL_DATA", otherwise=FrameProvider(bundesliga)),
 )
 
 team = Entity(name="team", plural="teams", join_keys=["team"])
@@ -132,6 +151,24 @@ def _by_team(games: pl.DataFrame) -> pl.LazyFrame:
     return pl.concat([side("home", "away"), side("away", "home")])
 
 
+@feature_view(entity=team, source=matches, ttl=timedelta(days=400))
+def team_goals(matches: pl.LazyFrame) -> pl.LazyFrame:
+    """Attack and defence of each team by a Dixon-Coles model that is fitted each week on the matches before it."""
+    played = matches.filter(pl.col("season") >= FIRST_SEASON_OF_STRENGTHS)
+    return weekly_strengths(_with_results(played).collect()).lazy()
+
+
+def _with_results(matches: pl.LazyFrame) -> pl.LazyFrame:
+    return matches.filter(pl.col("home_goals").is_not_null() & pl.col("away_goals").is_not_null())
+
+
+goal_model = on_demand(
+    inputs=[
+        *("home_scoring_home", "away_scoring_away", "home_conceding", "away_conceding", "home_rho"),
+        *("home_chances_home", "away_chances_away", "home_chances_against", "away_chances_against"),
+    ]
+)(transforms.goal_model)
+
 gaps = on_demand(inputs=["home_elo", "away_elo", "home_attack", "home_defence", "away_attack", "away_defence"])(
     transforms.gaps
 )
@@ -146,6 +183,9 @@ def fixtures(matches: pl.LazyFrame) -> pl.LazyFrame:
         "home_team",
         "away_team",
         "season",
+        "home_odds",
+        "draw_odds",
+        "away_odds",
         example_id="match_id",
         cutoff="kickoff",
         label=outcome.when(home < away).then(pl.lit("away")),
@@ -163,21 +203,32 @@ result = classification(
         team_strength.on("away_team", prefix="away"),
         team_form.on("home_team", prefix="home"),
         team_form.on("away_team", prefix="away"),
+        team_goals.on("home_team", prefix="home"),
+        team_goals.on("away_team", prefix="away"),
     ],
-    on_demand=[gaps],
+    on_demand=[gaps, goal_model],
+)
+odds = ("home_odds", "draw_odds", "away_odds")
+result_with_odds = result.model_copy(
+    update={
+        "inputs": (*result.inputs, *odds),
+        "on_demand": (*result.on_demand, on_demand(inputs=list(odds))(transforms.market)),
+    }
 )
 
 project = Project(
     name="football",
     description="Home win, draw or away win in the Bundesliga, from what was known at kick-off",
     sources=[matches],
-    feature_views=[team_strength, team_form],
+    feature_views=[team_strength, team_form, team_goals],
     task=result,
     training=Training(candidates=["logistic", "lightgbm"], test="5y"),
     gates=[Gate("accuracy", at_least=0.45), Gate.improves("log_loss", confidence=0.95)],
     rollout=Rollout(mode="shadow", cluster=True, metric="log_loss", min_days=7),
     retrain=Retrain(schedule="0 4 * * 1", on_drift=True),
     monitoring=Monitoring(),
+    identity={"Div": "division", "Date": "date_text", "HomeTeam": "home_team", "AwayTeam": "away_team"},
+    alternatives={"with_odds": result_with_odds},
     clock=SampleClock(at="2009-04-15T00:00:00Z"),
     routers=[jackpots_router],
 )

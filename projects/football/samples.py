@@ -27,6 +27,7 @@ def _as_matches(table: pl.DataFrame) -> pl.DataFrame:
     # Fixtures are rescheduled, so season and the two teams, not the date, identify a match.
     return table.select(
         match_id=pl.format("{}-{}-{}", "Year", _slug("HomeTeam"), _slug("AwayTeam")),
+        division=pl.lit("D1"),
         kickoff=pl.col("Date").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC"),
         season=pl.col("Year").cast(pl.Int64),
         round=pl.col("Round").cast(pl.Int64),

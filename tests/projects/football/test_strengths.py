@@ -1,0 +1,113 @@
+"""Strengths of teams: recovered from generated matches, by an independent likelihood, and from the past alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.optimize import minimize
+
+from touchline.project import load_project
+
+load_project("projects/football", base=Path(__file__).parents[3])
+from touchline_projects.football.goal_model import GoalModel, Matches, Prior, outcome_probabilities  # noqa: E402
+from touchline_projects.football.strengths import weekly_strengths  # noqa: E402
+
+TEAMS = 8
+
+
+def generated(seed: int, rounds: int = 20) -> Matches:
+    """Every pair at both grounds, so many times over, with goals from known strengths."""
+    random = np.random.default_rng(seed)
+    attack = np.linspace(-0.4, 0.4, TEAMS)
+    pairs = [(h, a) for _ in range(rounds) for h in range(TEAMS) for a in range(TEAMS) if h != a]
+    home, away = np.array(pairs).T
+    scored = (
+        random.poisson(np.exp(0.4 + attack[home] - attack[away] / 2)),
+        random.poisson(np.exp(0.1 + attack[away] - attack[home] / 2)),
+    )
+    day = np.sort(random.uniform(0, 300, len(pairs)))
+    return Matches(home, away, np.zeros(len(pairs), dtype=np.int64), *(one.astype(float) for one in scored), day)
+
+
+def test_a_fit_is_the_maximum_that_a_general_optimizer_finds() -> None:
+    matches, prior = generated(1, rounds=2), Prior(half_life_days=100, ridge=5)
+    model = GoalModel(TEAMS, 1, prior)
+    for _ in range(3):
+        model.fit(matches, day=301.0)
+    weights = 0.5 ** ((301.0 - matches.day) / 100)
+
+    def loss(x: np.ndarray) -> float:
+        level, home, attack, defence = x[0], x[1], x[4 : 4 + TEAMS], x[4 + TEAMS :]
+        total = 0.25 * (x[2] ** 2 + x[3] ** 2) + 2.5 * (attack**2).sum() + 2.5 * (defence**2).sum()
+        for sides, goals, extra in (
+            ((matches.home, matches.away), matches.home_scored, home),
+            ((matches.away, matches.home), matches.away_scored, 0.0),
+        ):
+            log_rate = level + extra + x[2] + attack[sides[0]] - x[3] - defence[sides[1]]
+            total += (weights * (np.exp(log_rate) - goals * log_rate)).sum()
+        return float(total)
+
+    best = minimize(loss, np.zeros(4 + 2 * TEAMS), method="L-BFGS-B", options={"maxiter": 5000, "ftol": 1e-14})
+    assert model.attack == pytest.approx(best.x[2] + best.x[4 : 4 + TEAMS], abs=2e-3)
+    assert model.defence == pytest.approx(best.x[3] + best.x[4 + TEAMS :], abs=2e-3)
+    assert model.home_advantage == pytest.approx(best.x[1], abs=2e-3)
+
+
+def test_the_strengths_that_made_the_goals_are_found() -> None:
+    model = GoalModel(TEAMS, 1, Prior(half_life_days=10_000, ridge=1))
+    model.fit(generated(2, rounds=60), day=301.0)
+    assert model.home_advantage == pytest.approx(0.3, abs=0.08)
+    assert model.attack - model.attack.mean() == pytest.approx(np.linspace(-0.4, 0.4, TEAMS), abs=0.12)
+
+
+def test_outcomes_are_the_sums_of_independent_poisson_goals() -> None:
+    random = np.random.default_rng(3)
+    home, away = random.poisson(1.6, 400_000), random.poisson(1.1, 400_000)
+    [found] = outcome_probabilities(np.array([1.6]), np.array([1.1]), 0.0)
+    assert found == pytest.approx([(home > away).mean(), (home == away).mean(), (home < away).mean()], abs=0.003)
+    [draws_more] = outcome_probabilities(np.array([1.6]), np.array([1.1]), -0.1)
+    assert draws_more[1] > found[1]
+
+
+def league(seed: int, weeks: int) -> pl.DataFrame:
+    random, start = np.random.default_rng(seed), datetime(2020, 1, 4, 15, tzinfo=UTC)
+    rows = []
+    for week in range(weeks):
+        order = random.permutation(TEAMS)
+        for home, away in zip(order[::2], order[1::2], strict=True):
+            at = start + timedelta(days=7 * week)
+            rows.append(("D1", at, f"t{home}", f"t{away}", int(random.poisson(1.5)), int(random.poisson(1.1))))
+    names = ["division", "event_timestamp", "home_team", "away_team", "home_goals", "away_goals"]
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def test_a_row_rests_on_earlier_matches_alone() -> None:
+    matches = league(4, 30)
+    changed = matches.with_columns(
+        home_goals=pl.when(pl.col("event_timestamp") >= datetime(2020, 5, 1, tzinfo=UTC))
+        .then(9)
+        .otherwise("home_goals")
+    )
+    before, after = weekly_strengths(matches), weekly_strengths(changed)
+    early = pl.col("event_timestamp") <= datetime(2020, 5, 1, tzinfo=UTC)
+    assert before.filter(early).equals(after.filter(early))
+    assert not before.equals(after)
+    assert before.filter(early).height > 100
+
+
+def test_a_promoted_team_has_the_strength_that_it_showed_below() -> None:
+    """The second division's best teams beat its others by far; who goes up meets the first with what was seen there."""
+    random = np.random.default_rng(5)
+    second = [(h, a) for _ in range(20) for h in range(8, 12) for a in range(8, 12) if h != a]
+    first = [(h, a) for _ in range(20) for h in range(4) for a in range(4) if h != a]
+    home, away = np.array(first + second).T
+    division = np.array([0] * len(first) + [1] * len(second))
+    scored = random.poisson(np.where(home == 8, 3.0, 1.3)).astype(float)
+    matches = Matches(home, away, division, scored, random.poisson(1.0, len(home)).astype(float), np.zeros(len(home)))
+    model = GoalModel(12, 2, Prior())
+    model.fit(matches, day=1.0)
+    assert model.attack[8] > model.attack[9:12].max() + 0.3
