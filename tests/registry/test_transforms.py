@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tests.registry.builders import a_trained, sign_again
 from touchline.errors import NotPortable, TransformBroken
 from touchline.features import OnDemand
+from touchline.project import load_project
 from touchline.registry import Registry, build_release, load_release, read_version, record_version
 from touchline.registry.release.manifest import OnDemandCode
 from touchline.registry.release.transforms import locate_transform, release_transforms, transform_modules
@@ -184,3 +185,12 @@ def _with_vectors_of(trained: Any, *, factor: float) -> Any:
     vectors[:, columns.index("gap")] *= factor
     self_test = replace(trained.result.self_test, vectors=vectors, outputs=trained.result.model.predict(vectors))
     return replace(trained, result=replace(trained.result, self_test=self_test))
+
+
+def test_a_transform_is_found_after_its_project_was_loaded_again() -> None:
+    place = Path(__file__).parents[2]
+    [first, *_] = load_project("projects/football", base=place).project.task.on_demand
+    again = load_project("projects/football", base=place).project.task.on_demand[0]
+    assert again.function is not first.function
+    assert locate_transform(first) == locate_transform(again)
+    assert transform_modules([first]) == transform_modules([again])

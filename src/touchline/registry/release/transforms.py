@@ -55,7 +55,8 @@ def locate_transform(transform: OnDemand) -> tuple[str, str]:
     for holder in (function, getattr(function, "func", None), type(function)):
         module = sys.modules.get(getattr(holder, "__module__", None) or "")
         if module is not None and getattr(module, "__file__", None) is not None:
-            for name, value in vars(module).items():
+            # A function's own globals are its module's, also where the project was loaded again since.
+            for name, value in getattr(holder, "__globals__", vars(module)).items():
                 if value is function:
                     return module.__name__, name
     raise NotPortable(transform.name, "is not a function at the top level of a module")
