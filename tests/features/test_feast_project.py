@@ -39,7 +39,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = apply_to_feast(
         opened.project, repository, stores=opened.stores, clock=opened.clock, on_progress=lambda _: None
     )
-    assert (done.views, done.entities, done.service) == (("team_strength", "team_form"), ("team",), "football")
+    assert (done.views, done.entities, done.service) == (
+        ("team_strength", "team_form", "team_goals"),
+        ("team",),
+        "football",
+    )
     return done.folder
 
 
