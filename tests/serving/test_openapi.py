@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.serving.builders import (
@@ -97,6 +97,8 @@ def test_the_routes_answer_as_the_fast_path_does(both: _Both) -> None:
 
     @settings(max_examples=150, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(PATHS), BODIES, TYPES)
+    @example("/predict", b'{"age": 3}', "application/json")
+    @example("/predict", b'{"home_team": "A", "away_team": "Z"}', "application/json")
     def check(path: str, body: bytes, media_type: str | None) -> None:
         fast = _response(both.fast, "POST", path, body, media_type)
         assert _response(both.routes, "POST", path, body, media_type) == fast
