@@ -26,7 +26,6 @@ _NEWTON_STEPS = 12
 _TOLERANCE = 1e-3
 # The means of divisions are hardly shrunk.
 _DIVISION_RIDGE = 0.5
-_GOALS = 11
 
 
 @dataclass(frozen=True)
@@ -206,29 +205,3 @@ def _rho_slopes(home: Array, away: Array, home_rate: Array, away_rate: Array) ->
     ):
         slopes = np.where((home == h) & (away == a), value, slopes)
     return slopes
-
-
-def outcome_probabilities(home_rate: Array, away_rate: Array, rho: Array | float) -> Array:
-    """Probabilities of home win, draw and away win, one row a match."""
-    return _outcomes(score_grid(home_rate, away_rate, rho))
-
-
-def score_grid(home_rate: Array, away_rate: Array, rho: Array | float) -> Array:
-    """Probabilities of the scores 0:0 to 10:10, shape (matches, 11, 11); each sums to 1."""
-    goals = np.arange(_GOALS)
-    log_factorial = np.concatenate([[0.0], np.log(np.arange(1, _GOALS)).cumsum()])
-    home = np.exp(goals * np.log(home_rate)[:, None] - home_rate[:, None] - log_factorial)
-    away = np.exp(goals * np.log(away_rate)[:, None] - away_rate[:, None] - log_factorial)
-    grid = home[:, :, None] * away[:, None, :]
-    rho = np.broadcast_to(np.asarray(rho, dtype=np.float64), home_rate.shape)
-    grid[:, 0, 0] *= np.maximum(1 - home_rate * away_rate * rho, 0.0)
-    grid[:, 0, 1] *= np.maximum(1 + home_rate * rho, 0.0)
-    grid[:, 1, 0] *= np.maximum(1 + away_rate * rho, 0.0)
-    grid[:, 1, 1] *= np.maximum(1 - rho, 0.0)
-    return np.asarray(grid / grid.sum(axis=(1, 2), keepdims=True))
-
-
-def _outcomes(grid: Array) -> Array:
-    home = np.tril(np.ones((_GOALS, _GOALS)), -1)
-    wins, losses = (grid * home).sum(axis=(1, 2)), (grid * home.T).sum(axis=(1, 2))
-    return np.stack([wins, 1.0 - wins - losses, losses], axis=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, lgamma, log
+from math import exp, log
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from touchline.errors import FeatureNotFound
 
+from .poisson_scores import GOALS, score_probabilities
+
 Array = NDArray[np.float64]
 
 OUTCOMES = ("home", "draw", "away")
-GOALS = 11
 RHO = -0.05
 # Poisson regression of the goals of 1995/96 to 2003/04 on what `team_strength` knew (2,754 matches).
 LEVEL = 0.16
@@ -81,17 +82,7 @@ def _term(weight: float, goals: float | None) -> float:
 
 def score_grid(home_rate: float, away_rate: float, rho: float = RHO) -> Array:
     """Probabilities of the scores 0:0 to 10:10, by home and away goals; they sum to 1."""
-    grid = np.outer(_poisson(home_rate), _poisson(away_rate))
-    grid[0, 0] *= max(1 - home_rate * away_rate * rho, 0.0)
-    grid[0, 1] *= max(1 + home_rate * rho, 0.0)
-    grid[1, 0] *= max(1 + away_rate * rho, 0.0)
-    grid[1, 1] *= 1 - rho
-    return np.asarray(grid / grid.sum())
-
-
-def _poisson(rate: float) -> Array:
-    goals = np.arange(GOALS)
-    return np.exp(goals * log(rate) - rate - np.array([lgamma(goal + 1) for goal in goals]))
+    return np.asarray(score_probabilities(np.array([home_rate]), np.array([away_rate]), rho)[0])
 
 
 def reweighted(grid: Array, probabilities: Mapping[str, float]) -> Array:

@@ -7,8 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from .poisson_scores import outcome_probabilities
 
-def gaps(columns: Mapping[str, NDArray[np.float64]]) -> Mapping[str, NDArray[np.float64]]:
+Array = NDArray[np.float64]
+
+
+def gaps(columns: Mapping[str, Array]) -> Mapping[str, Array]:
     """The differences between the two sides, home minus away."""
     return {
         "elo_gap": columns["home_elo"] - columns["away_elo"],
@@ -16,7 +20,7 @@ def gaps(columns: Mapping[str, NDArray[np.float64]]) -> Mapping[str, NDArray[np.
     }
 
 
-def goal_model(columns: Mapping[str, NDArray[np.float64]]) -> Mapping[str, NDArray[np.float64]]:
+def goal_model(columns: Mapping[str, Array]) -> Mapping[str, Array]:
     """The log-odds of home and away win against a draw by the Dixon-Coles model, on goals and on goals with chances."""
     rho = columns["home_rho"]
     goals = _log_odds(
@@ -32,25 +36,13 @@ def goal_model(columns: Mapping[str, NDArray[np.float64]]) -> Mapping[str, NDArr
     return {"dc_home": goals[0], "dc_away": goals[1], "dc_chances_home": chances[0], "dc_chances_away": chances[1]}
 
 
-def market(columns: Mapping[str, NDArray[np.float64]]) -> Mapping[str, NDArray[np.float64]]:
+def market(columns: Mapping[str, Array]) -> Mapping[str, Array]:
     """The market's log-odds of home and away win against a draw; its margin falls out of the ratios."""
     home, draw, away = (columns[f"{name}_odds"] for name in ("home", "draw", "away"))
     return {"market_home": np.log(draw / home), "market_away": np.log(draw / away)}
 
 
-def _log_odds(
-    log_home: NDArray[np.float64], log_away: NDArray[np.float64], rho: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    goals = np.arange(11)
-    log_factorial = np.concatenate([[0.0], np.log(np.arange(1, 11)).cumsum()])
-    home_rate, away_rate = np.exp(np.clip(log_home, -4, 3)), np.exp(np.clip(log_away, -4, 3))
-    home = np.exp(goals * np.log(home_rate)[:, None] - home_rate[:, None] - log_factorial)
-    away = np.exp(goals * np.log(away_rate)[:, None] - away_rate[:, None] - log_factorial)
-    grid = home[:, :, None] * away[:, None, :]
-    grid[:, 0, 0] *= 1 - home_rate * away_rate * rho
-    grid[:, 0, 1] *= 1 + home_rate * rho
-    grid[:, 1, 0] *= 1 + away_rate * rho
-    grid[:, 1, 1] *= 1 - rho
-    wins, losses = np.tril(grid, -1).sum(axis=(1, 2)), np.triu(grid, 1).sum(axis=(1, 2))
-    draws = np.trace(grid, axis1=1, axis2=2)
+def _log_odds(log_home: Array, log_away: Array, rho: Array) -> tuple[Array, Array]:
+    rates = (np.exp(np.clip(each, -4, 3)) for each in (log_home, log_away))
+    wins, draws, losses = outcome_probabilities(*rates, rho).T
     return np.log(wins / draws), np.log(losses / draws)

@@ -72,6 +72,44 @@ def test_the_same_backtest_gives_the_same_rows(shop: Callable[[], LoadedProject]
     assert backtest(shop(), WEEKS).rows.equals(backtest(shop(), WEEKS).rows)
 
 
+def test_a_corrected_row_is_shown_once_and_numbers_that_identify_are_no_probabilities(
+    shop: Callable[[], LoadedProject],
+) -> None:
+    Path("visits_later.csv").write_text("visit_id,at,customer,spent\n143-8,2024-05-20T08:00:00Z,c1,12.50\n")
+    text = Path("projects/shop/project.py").read_text().replace('CsvFiles("visits.csv")', 'CsvFiles("visits*.csv")')
+    Path("projects/shop/project.py").write_text(text.replace('"who": "customer"', '"who": "customer", "paid": "spent"'))
+    result = backtest(shop(), WEEKS)
+    assert result.rows.filter(pl.col("visit") == "143-8")["paid"].to_list() == [12.5]
+    assert result.rows.height == 21 * 10 == result.rows["example_id"].n_unique()
+    assert 0 < result.losses["log_loss"] < 0.7
+
+
+def test_a_level_of_a_later_row_changes_nothing(shop: Callable[[], LoadedProject]) -> None:
+    text = Path("projects/shop/project.py").read_text()
+    text = text.replace('example_id="visit_id"', '"till", example_id="visit_id"')
+    text = text.replace("features=[spending", 'inputs=["till"], features=[spending')
+    Path("projects/shop/project.py").write_text(
+        text.replace("    customer: str\n", "    customer: str\n    till: str\n")
+    )
+    lines = Path("visits.csv").read_text().splitlines()
+    rows = [f"{line},{'east' if place % 3 else 'west'}" for place, line in enumerate(lines[1:])]
+    Path("visits.csv").write_text("\n".join([f"{lines[0]},till", *rows]) + "\n")
+    before = backtest(shop(), WEEKS).rows
+    late = [f"{line.rsplit(',', 1)[0]},annex" if line.split(",")[1] >= "2024-05-18" else line for line in rows]
+    Path("visits.csv").write_text("\n".join([f"{lines[0]},till", *late]) + "\n")
+    after = backtest(shop(), WEEKS).rows
+    early = pl.col("cutoff") < datetime(2024, 5, 18, tzinfo=UTC)
+    assert after.filter(early).equals(before.filter(early))
+
+
+def test_an_example_that_is_no_row_of_the_source_cannot_be_named(shop: Callable[[], LoadedProject]) -> None:
+    text = Path("projects/shop/project.py").read_text()
+    renamed = 'example_id=pl.format("visit {}", "visit_id")'
+    Path("projects/shop/project.py").write_text(text.replace('example_id="visit_id"', renamed))
+    with pytest.raises(BacktestRefused, match=r"`identity` needs the key of 'visits' as example_id; example 'visit "):
+        backtest(shop(), WEEKS)
+
+
 @pytest.mark.parametrize(
     ("request_", "message"),
     [

@@ -85,3 +85,15 @@ def test_an_isotonic_correction_never_promises_certainty() -> None:
 def test_no_correction_returns_what_it_is_given() -> None:
     said = two_columns(sigmoid(np.linspace(-3, 3, 7)))
     assert Calibrator("none", {}).transform(said) is said
+
+
+@pytest.mark.parametrize("surprises", [2, 40])
+def test_only_enough_surprises_make_a_correction(surprises: int) -> None:
+    """A cautious model of rows that are nearly separable: each row without a surprise asks for more certainty."""
+    labels = np.tile([0, 1], 100).astype(np.int64)
+    probabilities = np.where(np.eye(2)[labels] > 0, 0.55, 0.45)
+    wrong = np.arange(surprises)
+    probabilities[wrong] = probabilities[wrong][:, ::-1]
+    found = choose_calibration(labels, probabilities, ["temperature"], seed=1)
+    # With 40 surprises in 200 rows the shares are 80 % against the 55 % that the model gives.
+    assert found == ("none" if surprises == 2 else "temperature")

@@ -45,6 +45,15 @@ def test_weights_of_a_blend_are_drawn_towards_equal_ones_where_rows_are_few() ->
     assert (weights(100), weights(2000)) == ([0.75, 0.25], [1.0, 0.0])
 
 
+def test_a_model_that_is_sure_and_has_met_no_surprise_counts_one_where_rows_are_few() -> None:
+    def best(rows: int) -> int:
+        labels = np.arange(rows) % 2
+        cautious, sure = (np.where(labels[:, None] == [0, 1], share, 1 - share) for share in (0.9, 0.9999))
+        return int(np.argmax(blend_weights("log_loss", labels, [cautious, sure])))
+
+    assert (best(20), best(2000)) == (0, 1)
+
+
 def a_contender(name: str, losses: Array, *members: Recipe) -> Contender:
     recipe = Recipe(name, name, {}, ("x",), 7, members=members)
     out_of_fold = OutOfFold(np.arange(len(losses)), losses, {}, ())

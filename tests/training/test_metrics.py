@@ -17,7 +17,7 @@ from touchline.training import Costs
 from touchline.training.estimators.arrays import softmax
 from touchline.training.evaluation.evaluate import EvaluatedRows, metrics_with_intervals, point_metrics
 from touchline.training.fitting.thresholds import choose_threshold, threshold_rule
-from touchline.training.metrics.losses import loss_rows, rps_rows
+from touchline.training.metrics.losses import loss_rows, rps_rows, surprise_loss
 from touchline.training.metrics.point_metrics import calibration_error, classification_metrics, regression_metrics
 from touchline.training.metrics.ranking import precision_at_share
 
@@ -239,3 +239,11 @@ def test_a_rare_class_is_not_decided_at_one_half_in_silence() -> None:
     assert "only 4.0% are positive" in threshold_rule("auto", labels, 2)
     assert (choose_threshold("auto", 1 - labels, p), threshold_rule("auto", 1 - labels, 2)) == (0.5, "")
     assert choose_threshold(0.5, labels, p) == 0.5
+
+
+def test_the_price_of_a_surprise_is_the_expected_loss_of_the_other_classes() -> None:
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.02, 0.98, 0.0]])
+    first = (0.2 * -np.log(0.2) + 0.1 * -np.log(0.1)) / 0.3
+    assert surprise_loss("log_loss", probabilities[:1]) == pytest.approx(first)
+    assert surprise_loss("log_loss", probabilities) == pytest.approx((first - np.log(0.02)) / 2, rel=1e-6)
+    assert surprise_loss("brier", np.array([[0.9, 0.1]])) == pytest.approx(0.81)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Any
 
-__all__ = ["TouchlineError", "UsageError", "failure_in_words", "nearest", "without_passwords"]
+__all__ = ["PickledByAttributes", "TouchlineError", "UsageError", "failure_in_words", "nearest", "without_passwords"]
 
 
 def nearest(name: str, allowed: Collection[str]) -> str:
@@ -32,21 +32,24 @@ def without_passwords(text: str) -> str:
     return _QUERY.sub(r"\1***", _PASSWORD.sub(r"\1***", text)) if "://" in text else text
 
 
-class TouchlineError(Exception):
+class PickledByAttributes(Exception):
+    """An exception that another process rebuilds from its message and attributes, whatever its constructor takes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[PickledByAttributes], args: tuple[Any, ...], attributes: dict[str, Any]) -> PickledByAttributes:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
+
+
+class TouchlineError(PickledByAttributes):
     """Base of every error touchline raises on purpose. Passwords in addresses are hidden in every message."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(without_passwords(message))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled as message and attributes, so that an error of a worker process reaches its parent as itself."""
-        return _rebuilt, (type(self), self.args, self.__dict__)
-
-
-def _rebuilt(kind: type[TouchlineError], args: tuple[Any, ...], attributes: dict[str, Any]) -> TouchlineError:
-    error = kind.__new__(kind, *args)
-    error.__dict__.update(attributes)
-    return error
 
 
 def failure_in_words(failure: BaseException) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from touchline.errors import PickledByAttributes
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -29,7 +31,7 @@ class FieldProblem:
         return {name: value for name, value in members.items() if value is not None or name == "field"}
 
 
-class Problem(Exception):
+class Problem(PickledByAttributes):
     """A request that fails, with the reason."""
 
     status = 500
@@ -43,10 +45,6 @@ class Problem(Exception):
         self.headers = dict(headers or {})
         self.members = dict(members or {})
         super().__init__(detail)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled by its attributes, so that a worker process's problem reaches its parent as itself."""
-        return _rebuilt, (type(self), self.args, self.__dict__)
 
     def document(self, correlation_id: str | None = None) -> dict[str, Any]:
         actual: dict[str, Any] = {
@@ -62,12 +60,6 @@ class Problem(Exception):
 
     def body(self, correlation_id: str | None = None) -> bytes:
         return orjson.dumps(self.document(correlation_id), default=str)
-
-
-def _rebuilt(kind: type[Problem], args: tuple[Any, ...], attributes: dict[str, Any]) -> Problem:
-    problem = kind.__new__(kind, *args)
-    problem.__dict__.update(attributes)
-    return problem
 
 
 class InvalidRequest(Problem):

@@ -14,20 +14,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-import numpy as np
 import polars as pl
 
 from touchline.automation import PipelineContext, steps
 from touchline.errors import BacktestRefused
 from touchline.features import TrainingSet, frame_vectors
+from touchline.features.offline.history import newest_rows_of_source
 from touchline.ingest import DataFolder
 from touchline.registry import declared_families
 from touchline.rehearsal.scratch_home import RehearsalClock, open_scratch
-from touchline.training import TrainingOptions, train
-from touchline.training.data.rows import labelled_rows
-from touchline.training.data.splits import latest_windows
-from touchline.training.fitting.blend import find_family
-from touchline.training.fitting.fit import fit_recipe
+from touchline.training import TrainingOptions, fit_as_known, train
 
 if TYPE_CHECKING:
     from touchline.project import LoadedProject, Project
@@ -111,15 +107,18 @@ def _prepared(context: PipelineContext) -> tuple[TrainingSet, pl.DataFrame]:
     examples = steps.current_examples(context, snapshots)
     training_set = steps.assemble_training_set(context, examples, snapshots=snapshots, histories=histories)
     source = context.project.task.examples.sources[0]
-    columns = context.project.identity
-    rows = snapshots[source.name].scan().collect()
-    missing = [name for name in columns.values() if name not in rows.columns]
+    rows = newest_rows_of_source(source, snapshots[source.name].scan_ingested().collect()).collect()
+    return training_set, _identities(context.project, rows)
+
+
+def _identities(project: Project, rows: pl.DataFrame) -> pl.DataFrame:
+    """The declared columns of each row of the examples' first source, by the example's id."""
+    source, shown = project.task.examples.sources[0], project.identity
+    missing = [name for name in shown.values() if name not in rows.columns]
     if missing:
-        raise BacktestRefused(
-            context.project.name, f"`identity` names {missing[0]!r}, which {source.name!r} does not have"
-        )
-    key = pl.concat_str([pl.col(name).cast(pl.String) for name in source.keys], separator="|").alias("example_id")
-    return training_set, rows.select(key, **{shown: pl.col(name) for shown, name in columns.items()})
+        raise BacktestRefused(project.name, f"`identity` names {missing[0]!r}, which {source.name!r} does not have")
+    key = pl.concat_str([pl.col(name).cast(pl.String) for name in source.keys], separator="|")
+    return rows.select(example_id=key, **{name: pl.col(column) for name, column in shown.items()})
 
 
 def _walked(
@@ -145,31 +144,49 @@ def _walked(
         on_progress(f"{start:%Y-%m-%d}: {rows.height} examples")
         predicted.append(_predict(project, chosen, training_set, rows, now=start))
         fits += 1
-    table = pl.concat(predicted).join(identities, on="example_id", how="left", maintain_order="left")
-    shown = [*project.identity, *(name for name in table.columns if name not in project.identity)]
-    return BacktestResult(table.select(shown).drop("label"), chosen.candidate, fits, _losses(table))
+    table = pl.concat(predicted)
+    rows = _with_identities(project, table.drop("label"), identities)
+    return BacktestResult(rows, chosen.candidate, fits, _losses(table))
+
+
+def _with_identities(project: Project, table: pl.DataFrame, identities: pl.DataFrame) -> pl.DataFrame:
+    """The identifying columns before the others. Raises `BacktestRefused` for an example that is no row's key."""
+    if not project.identity:
+        return table
+    unknown = table.join(identities, on="example_id", how="anti")
+    if unknown.height:
+        name, source = unknown["example_id"][0], project.task.examples.sources[0].name
+        reason = f"`identity` needs the key of {source!r} as example_id; example {name!r} is no key of it"
+        raise BacktestRefused(project.name, reason)
+    joined = table.join(identities, on="example_id", how="left", validate="m:1", maintain_order="left")
+    return joined.select(*project.identity, *table.columns)
 
 
 def _before(training_set: TrainingSet, now: datetime) -> TrainingSet:
-    """The examples with a cutoff before an instant: later ones have no part in a choice made then."""
-    return replace(training_set, frame=training_set.frame.filter(pl.col("cutoff") < now))
+    """The examples with a cutoff before an instant, and the levels that they have: later ones have no part in a fit."""
+    frame = training_set.frame.filter(pl.col("cutoff") < now)
+    columns = tuple(
+        replace(column, levels=tuple(frame[column.name].cast(pl.String).drop_nulls().unique().sort()))
+        if column.kind == "category"
+        else column
+        for column in training_set.columns
+    )
+    return replace(training_set, frame=frame, columns=columns)
 
 
 def _predict(
     project: Project, recipe: Recipe, training_set: TrainingSet, rows: pl.DataFrame, *, now: datetime
 ) -> pl.DataFrame:
     """The recipe fitted on the labels known at `now`, and its predictions of these rows."""
-    training = project.training
-    learned = recipe.select(labelled_rows(project.task, _before(training_set, now), now=now))
-    windows = latest_windows(learned, training, windows=training.tune.windows if training.tune.is_on else 1)
-    model = fit_recipe(recipe, find_family(recipe.family, declared_families(training)), learned, windows)
-    columns = [column for column in training_set.columns if column.name in recipe.columns]
-    values = model.predict(frame_vectors(columns, rows))
+    families = declared_families(project.training)
+    known = _before(training_set, now)
+    model = fit_as_known(recipe, project.task, project.training, known, now=now, families=families)
+    values = model.predict(frame_vectors(model.columns, rows))
     # Of two classes the probability of the second says both.
-    names = list(learned.classes)[1:] if len(learned.classes) == 2 else list(learned.classes) or ["value"]
-    places = [1] if len(learned.classes) == 2 else range(values.shape[1])
+    names = list(model.classes)[-1:] if len(model.classes) == 2 else list(model.classes) or ["value"]
+    columns = values[:, -len(names) :]
     return rows.select(pl.col("example_id").cast(pl.String), "cutoff", pl.col("label").cast(pl.String)).with_columns(
-        pl.Series(name, np.asarray(values[:, place])) for name, place in zip(names, places, strict=True)
+        pl.Series(name, columns[:, place]) for place, name in enumerate(names)
     )
 
 
@@ -194,9 +211,9 @@ def _period_start(request: Backtest, number: int) -> datetime:
 
 
 def _losses(table: pl.DataFrame) -> dict[str, float]:
-    """The mean log loss of the examples whose label is known."""
+    """The mean log loss of the examples whose label is known; the columns after the third are probabilities."""
     settled = table.filter(pl.col("label").is_not_null())
-    names = [name for name in settled.columns if settled[name].dtype == pl.Float64]
+    names = settled.columns[3:]
     if settled.is_empty() or names == ["value"]:
         return {}
     if len(names) == 1:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from hashlib import md5, sha256
 from pathlib import Path
-from tempfile import gettempdir
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -54,7 +54,7 @@ class BucketObjects:
         self.place = place.rstrip("/")
         self._store: Any = _open(self.place)
         name = sha256(self.place.encode()).hexdigest()[:16]
-        self._folder = (cache or Path(gettempdir()) / f"touchline-{os.getuid()}") / name
+        self._folder = (cache or Path(mkdtemp(prefix="touchline-"))) / name
         self._cache = FileObjects(str(self._folder))
         self._fetched = 0
 

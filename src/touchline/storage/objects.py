@@ -40,7 +40,7 @@ class ObjectStore(Protocol):
 def open_objects(place: str | Path, *, cache: Path | None = None) -> ObjectStore:
     """The object store at a folder or a URL (`file:///srv/objects`, `s3://bucket/folder`): schemes are backends.
 
-    A remote store keeps local copies of what is scanned in `cache`.
+    A remote store keeps local copies of what is scanned in `cache`, by default in a new temporary folder.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:

@@ -33,6 +33,7 @@ from touchline.training.metrics.losses import loss_rows as loss_rows
 from touchline.training.metrics.point_metrics import LOWER_IS_BETTER as LOWER_IS_BETTER
 from touchline.training.metrics.point_metrics import decide as decide
 from touchline.training.refit import HeldOut as HeldOut
+from touchline.training.refit import fit_as_known as fit_as_known
 from touchline.training.refit import refit as refit
 from touchline.training.refit import refit_on as refit_on
 from touchline.training.refit import refit_without as refit_without

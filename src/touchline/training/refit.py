@@ -10,12 +10,13 @@ import numpy as np
 import polars as pl
 
 from touchline.features import TrainingSet
-from touchline.training.data.rows import labelled_rows
+from touchline.training.data.rows import LabelledRows, labelled_rows
 from touchline.training.data.splits import Split, latest_windows, make_split
 from touchline.training.estimators.base import Family
 from touchline.training.evaluation.evaluate import predictions_frame
 from touchline.training.fitting.blend import find_family
 from touchline.training.fitting.fit import fit_recipe
+from touchline.training.fitting.model import Model
 from touchline.training.fitting.recipe import Recipe
 from touchline.training.result import TrainingResult
 from touchline.training.spec import Task, Training
@@ -85,7 +86,26 @@ def refit_without(
     names = set(held_out.examples)
     is_held_out = np.array([name in names for name in rows.ids], dtype=np.bool_)
     learned, later = rows.at(np.flatnonzero(~is_held_out)), rows.at(np.flatnonzero(is_held_out))
-    training = held_out.training
-    windows = latest_windows(learned, training, windows=training.tune.windows if training.tune.is_on else 1)
-    model = fit_recipe(recipe, find_family(recipe.family, families), learned, windows)
+    model = _fit_for_release(recipe, learned, held_out.training, families)
     return predictions_frame(later, model.predict(later.vectors), training_set.frame)
+
+
+def fit_as_known(
+    recipe: Recipe,
+    task: Task,
+    training: Training,
+    training_set: TrainingSet,
+    *,
+    now: datetime,
+    families: Mapping[str, Family] | None = None,
+) -> Model:
+    """The recipe fitted as for a release on the labels that are known at `now`."""
+    rows = recipe.select(labelled_rows(task, training_set, now=now))
+    return _fit_for_release(recipe, rows, training, families)
+
+
+def _fit_for_release(
+    recipe: Recipe, rows: LabelledRows, training: Training, families: Mapping[str, Family] | None
+) -> Model:
+    windows = latest_windows(rows, training, windows=training.tune.windows if training.tune.is_on else 1)
+    return fit_recipe(recipe, find_family(recipe.family, families), rows, windows)

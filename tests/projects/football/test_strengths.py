@@ -13,7 +13,8 @@ from scipy.optimize import minimize
 from touchline.project import load_project
 
 load_project("projects/football", base=Path(__file__).parents[3])
-from touchline_projects.football.goal_model import GoalModel, Matches, Prior, outcome_probabilities  # noqa: E402
+from touchline_projects.football.goal_model import GoalModel, Matches, Prior  # noqa: E402
+from touchline_projects.football.poisson_scores import outcome_probabilities  # noqa: E402
 from touchline_projects.football.strengths import weekly_strengths  # noqa: E402
 
 TEAMS = 8

@@ -49,6 +49,8 @@ def backtest(options: BacktestOptions) -> None:
         raise errors.BacktestRefused(loaded.name, f"--out {options.out} ends neither in .csv nor in .parquet")
     if not options.out.absolute().parent.is_dir():
         raise errors.FolderMissing(options.out.absolute())
+    if options.with_odds and options.alternative not in (None, "with_odds"):
+        raise errors.BacktestRefused(loaded.name, "--with-odds and --alternative name two tasks; write one of them")
     request = rehearsal.Backtest(
         first=_day(options.first),
         last=_day(options.last),
