@@ -90,6 +90,8 @@ def test_the_next_version_waits_in_staging_for_its_rollout(two: Registry) -> Non
         promote(two, "p", 2, ANN)
     with pytest.raises(ReasonMissing, match=r"Skipping the rollout \(--now\) needs a reason"):
         promote(two, "p", 2, Decision("ann", now=True))
+    with pytest.raises(ReasonMissing):
+        promote(two, "p", 2, Decision("ann", "  \n", now=True))
     promote(two, "p", 2, NOW_BECAUSE)
     assert aliases(two) == {"production": 2, "rollback": 1}
     assert stage_tags(two) == {1: "Archived", 2: "Production"}

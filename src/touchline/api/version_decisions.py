@@ -31,7 +31,7 @@ Act = Literal["approve", "reject", "demote"]
 class DecisionBody(BaseModel):
     """The reason of a change and its ticket, for the journal."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     reason: str = Field(min_length=1, max_length=500)
     ticket: str | None = Field(default=None, max_length=200)

@@ -48,6 +48,9 @@ class Decision:
     evidence: str | None = None
     fence: Callable[[Connection], None] | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", self.reason.strip())  # blanks are no reason
+
 
 @dataclass(frozen=True)
 class GateInputs:
