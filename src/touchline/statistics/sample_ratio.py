@@ -16,7 +16,9 @@ from touchline.statistics.samples import FloatArray, finite_sample
 
 # The weight of the prior in units: 625 expects faults of about two points of share, which show in some 10,000 units.
 _CONCENTRATION: Final = 625.0
-# A quarter of the capital bets on faults of this many standard deviations of one unit: 2.5 points at a share of 50 %.
+# A twentieth of the capital expects faults of any size, such as an arm that gets nothing: its prior weighs a unit an arm.
+_ANY_FAULT: Final = 0.05
+# A quarter of the rest bets on faults of this many standard deviations of one unit: 2.5 points at a share of 50 %.
 _FAULT: Final = 0.05
 # Half of it bets on one look at this many units of a stage, whose test rejects in each tail with this probability.
 _LOOK: Final = 5000
@@ -31,7 +33,8 @@ class SampleRatio:
     the planned shares. A quarter of the weight is on faults of one size in one arm, up or down, and half on the chance,
     given the units so far, that one test at 5,000 units rejects, over the same chance before the first unit: a
     martingale too. Of 48 % in place of 50 % the mixture alone finds a third within 5,000 units at 1 %, with the sizes
-    40 %, with all three 53 %; the best test that looks once finds 60 %. A planned share that moves (the steps of a
+    40 %, with all three 53 %; the best test that looks once finds 60 %. A twentieth is a mixture over shares of any
+    kind, so that an arm of 50 % that gets nothing shows within 20 units. A planned share that moves (the steps of a
     rollout) starts another stage: the evidence of stages multiplies. The p-value holds at any time.
     """
 
@@ -95,15 +98,21 @@ class SampleRatio:
 
 def _evidence(shares: FloatArray, counts: NDArray[np.int64], at_look: tuple[int, ...] | None) -> FloatArray:
     """The log evidence against the planned shares after each row of counts, an arm in each column."""
-    from scipy.special import gammaln
-
-    prior = shares * _CONCENTRATION
-    parts = gammaln(prior + counts) - gammaln(prior) - counts * np.log(shares)
-    mixture = parts.sum(axis=1) + gammaln(_CONCENTRATION) - gammaln(_CONCENTRATION + counts.sum(axis=1))
+    mixture, any_fault = _mixture(shares, counts, _CONCENTRATION), _mixture(shares, counts, float(len(shares)))
     faults = np.logaddexp.reduce(counts @ np.log(_faulty_shares(shares) / shares).T, axis=1) - np.log(2 * len(shares))
     seen = counts if at_look is None else np.where(counts.sum(axis=1)[:, None] < _LOOK, counts, at_look)
     with_sizes = np.logaddexp(mixture, faults) - np.log(2)
-    return np.asarray(np.logaddexp(with_sizes, _evidence_of_look(shares, seen)) - np.log(2))
+    expected = np.logaddexp(with_sizes, _evidence_of_look(shares, seen)) - np.log(2)
+    return np.asarray(np.logaddexp(expected + np.log(1 - _ANY_FAULT), any_fault + np.log(_ANY_FAULT)))
+
+
+def _mixture(shares: FloatArray, counts: NDArray[np.int64], concentration: float) -> FloatArray:
+    """The log evidence of a Dirichlet prior around the planned shares that weighs so many units."""
+    from scipy.special import gammaln
+
+    prior = shares * concentration
+    parts = gammaln(prior + counts) - gammaln(prior) - counts * np.log(shares)
+    return np.asarray(parts.sum(axis=1) + gammaln(concentration) - gammaln(concentration + counts.sum(axis=1)))
 
 
 def _evidence_of_look(shares: FloatArray, counts: NDArray[np.int64]) -> FloatArray:
