@@ -16,7 +16,7 @@ from touchline.statistics.samples import FloatArray, finite_sample
 
 # The weight of the prior in units: 625 expects faults of about two points of share, which show in some 10,000 units.
 _CONCENTRATION: Final = 625.0
-# A twentieth of the capital expects faults of any size, such as an arm that gets nothing: its prior weighs a unit an arm.
+# A twentieth of the capital expects faults of any size, such as an arm that gets nothing: a prior of a unit an arm.
 _ANY_FAULT: Final = 0.05
 # A quarter of the rest bets on faults of this many standard deviations of one unit: 2.5 points at a share of 50 %.
 _FAULT: Final = 0.05
