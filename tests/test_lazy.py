@@ -17,3 +17,10 @@ def test_a_submodule_never_hides_an_exported_name(first: str) -> None:
     code = f"import {first}; from touchline import examples, on_demand; print(callable(examples), callable(on_demand))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["True", "True"]
+
+
+def test_the_command_line_loads_nothing_heavy_before_it_knows_its_command() -> None:
+    heavy = {"polars", "numpy", "sqlalchemy", "pydantic", "httpx", "scipy", "mlflow", "fastapi"}
+    code = f"import sys, touchline.cli.main; print(*sorted({heavy} & set(sys.modules)))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == []

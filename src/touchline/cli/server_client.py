@@ -10,7 +10,6 @@ from touchline import errors
 from touchline.cli.opening import Home, OpenedProject
 from touchline.errors import without_passwords
 from touchline.http.statuses import NEEDS_KEY
-from touchline.settings import validated_key
 
 _EVERY_INTERFACE = ("127.0.0.1", "0.0.0.0", "::", "::1")
 
@@ -44,6 +43,8 @@ def request_json(url: str, *, body: Any = None, api_key: str | None = None) -> A
 
 def predict_one(opened: OpenedProject, fields: Sequence[str], *, api_key: str | None) -> dict[str, Any]:
     """The response to one request, typed as name=value pairs; each value is read by its field's schema."""
+    from touchline.settings import validated_key
+
     try:
         key = validated_key(api_key) if api_key else opened.home.settings.api_key
     except ValueError as wrong:

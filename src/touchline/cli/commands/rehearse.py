@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from touchline import errors, rehearsal
+from touchline import errors, ingest, rehearsal
 from touchline.cli.opening import JsonOption, ProjectOption, open_project
 from touchline.cli.option_groups import command_of
 from touchline.cli.output import print_json, print_table, progress
-from touchline.ingest import read_snapshot
 
 if TYPE_CHECKING:
     from touchline.cli.opening import OpenedProject
@@ -73,7 +72,7 @@ def rehearse(options: RehearseOptions) -> None:
 def _prepared(opened: OpenedProject, options: RehearseOptions) -> Rehearsal:
     steps = rehearsal.Steps(_instant(options.first), _instant(options.last), timedelta(days=options.every))
     sources = opened.project.sources
-    snapshots = {source.name: read_snapshot(opened.name, source.name, opened.stores) for source in sources}
+    snapshots = {source.name: ingest.read_snapshot(opened.name, source.name, opened.stores) for source in sources}
     extra = [options.apply] if options.apply and options.policy else []
     names = [*(options.policy or []), *extra]
     root = opened.home.folder / "rehearsals" / opened.name

@@ -12,7 +12,6 @@ import typer
 from touchline import automation
 from touchline.cli.opening import JsonOption, OpenedProject, actor, load_all, open_home, pipeline_context
 from touchline.cli.output import print_json, print_table, progress
-from touchline.cli.processes import doctor as installation
 from touchline.cli.processes import supervisor
 from touchline.cli.processes.alerting import alerts_after
 from touchline.cli.processes.ports import require_free
@@ -135,7 +134,9 @@ def doctor(
 
     Example: touchline doctor --repair
     """
-    findings = installation.examine(open_home(), repairs=repair)
+    from touchline.cli.processes.doctor import examine
+
+    findings = examine(open_home(), repairs=repair)
     if as_json:
         print_json(findings)
     else:
