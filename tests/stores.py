@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 
 from touchline.automation import Stores
 from touchline.clock import Clock
 from touchline.features import open_online_store
-from touchline.registry import Tracking
+from touchline.registry import Tracking, open_tracking
 from touchline.storage import Database, ObjectStore, open_objects
 
 
@@ -31,3 +35,21 @@ def all_stores(database: Database, folder: Path, *, clock: Clock, tracking: Trac
     return Stores(
         database, objects, clock, lambda: open_online_store("sqlite", str(folder / "online.db")), lambda: tracking
     )
+
+
+@cache
+def empty_mlflow() -> Path:
+    """A database with MLflow's tables, which take MLflow seconds to make: made once a process, to be copied."""
+    folder = Path(mkdtemp(prefix="touchline-mlflow-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    tracking = open_tracking(f"sqlite:///{folder / 'mlflow.db'}", artifacts=folder / "artifacts")
+    tracking.attempt(lambda: tracking.client.search_experiments())
+    return folder / "mlflow.db"
+
+
+def with_mlflow_tables(home: Path) -> Path:
+    """The home, made where it is missing, with MLflow's tables where it had none."""
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "mlflow.db").exists():
+        shutil.copy(empty_mlflow(), home / "mlflow.db")
+    return home

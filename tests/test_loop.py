@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.shop import write_shop
+from tests.stores import with_mlflow_tables
 from touchline.clock import SystemClock
 from touchline.predictions import OpenExampleRecords
 from touchline.registry import Journal, load_release
@@ -34,7 +36,7 @@ def free_port() -> int:
 class Shop:
     """A checkout with the shop's project, its own home and its own ports."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, *, is_fresh: bool = False) -> None:
         self.place, self.port = place, free_port()
         write_shop(place)
         self.environment = {
@@ -44,6 +46,9 @@ class Shop:
             "TOUCHLINE_SCHEDULER": "false",  # what is due would be done beside the commands of a test
             "TOUCHLINE_MLFLOW_PORT": str(free_port()),
         }
+        if not is_fresh:  # MLflow's tables and its server take seconds each
+            tables = with_mlflow_tables(place / "home") / "mlflow.db"
+            self.environment["TOUCHLINE_MLFLOW_TRACKING_URI"] = f"sqlite:///{tables}"
 
     @property
     def command(self) -> list[str]:
@@ -74,22 +79,37 @@ class Shop:
         return Database.open(f"sqlite:///{self.place / 'home' / 'touchline.db'}")
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    shop = Shop(tmp_path)
+@contextmanager
+def a_shop(place: Path, *, is_fresh: bool = False) -> Iterator[Shop]:
+    """The shop, whose processes end with the block."""
+    shop = Shop(place, is_fresh=is_fresh)
     yield shop
     subprocess.run([*shop.command, "stop"], cwd=shop.place, env=shop.environment, capture_output=True, timeout=60)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    with a_shop(tmp_path) as shop:
+        yield shop
+
+
+@pytest.fixture
+def fresh_shop(tmp_path: Path) -> Iterator[Shop]:
+    """The shop where nothing is made yet, with MLflow's server."""
+    with a_shop(tmp_path, is_fresh=True) as shop:
+        yield shop
 
 
 def until(condition: Callable[[], bool], *, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"it did not happen within {seconds:g} s"
-        time.sleep(0.01)
+        time.sleep(0.03)
 
 
 @pytest.mark.services
-def test_from_a_file_to_an_answer_that_can_be_traced_replayed_and_settled(shop: Shop) -> None:
+def test_from_a_file_to_an_answer_that_can_be_traced_replayed_and_settled(fresh_shop: Shop) -> None:
+    shop = fresh_shop
     summary = shop.json("up")
     assert summary["projects"][0]["semantic_version"] == "1.0.0"
     visits = {customer: shop.next_visit(customer) for customer in ("c11", "c2")}

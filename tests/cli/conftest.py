@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.shop import write_shop
+from tests.stores import with_mlflow_tables
 from touchline.cli.main import app
 from touchline.errors import TouchlineError
 
@@ -40,7 +41,7 @@ def a_shop(place: Path) -> Iterator[Cli]:
     write_shop(place)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
-        patch.setenv("TOUCHLINE_HOME", str(place / "home"))
+        patch.setenv("TOUCHLINE_HOME", str(with_mlflow_tables(place / "home")))
         yield Cli(place)
 
 

@@ -8,16 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.registry.builders import a_registry, a_trained
-from touchline.registry import Registry, open_tracking, record_version
+from tests.stores import empty_mlflow
+from touchline.registry import Registry, record_version
 from touchline.storage import Database
 
 
 @pytest.fixture(scope="session")
-def _empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    tracking = open_tracking(f"sqlite:///{path}", artifacts=path.parent / "artifacts")
-    tracking.attempt(lambda: tracking.client.search_experiments())
-    return path
+def _empty_mlflow() -> Path:
+    return empty_mlflow()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import packages_distributions, version
+from functools import cache
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
@@ -63,11 +64,14 @@ def _library_of(family: str) -> tuple[str, ...]:
     return () if family in _NUMPY_ALONE else _SKOPS
 
 
+@cache
 def _pinned(module: str) -> str:
     """The installed distribution of a module, which may have another name (`xgboost-cpu`)."""
-    names = packages_distributions().get(module, [module])
-    name = module if module in names else names[0]
-    return f"{name}=={version(name)}"
+    try:
+        return f"{module}=={version(module)}"
+    except PackageNotFoundError:  # the files of every package are read: a third of a second
+        names = packages_distributions().get(module, [module])
+        return f"{names[0]}=={version(names[0])}"
 
 
 def signature(model: Model) -> ModelSignature:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +38,7 @@ def write_code(model: Path, folder: Path) -> tuple[Path, Path]:
     loader.write_text(_LOADER.format(families=families), encoding="utf-8")
     source = Path(str(touchline.__file__)).parent
     own = [place.partition(":")[0] for place in families.values() if place != pyfunc.READ_BY_SKOPS]
-    for path in _imported_files([pyfunc.__name__, *own]):
+    for path in _imported_files(pyfunc.__name__, *own):
         target = folder / "code" / _PACKAGE / path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
@@ -50,8 +51,10 @@ def _place(family: str) -> str:
     return place if place is not None and place.startswith(f"{_PACKAGE}.") else pyfunc.READ_BY_SKOPS
 
 
-def _imported_files(modules: list[str]) -> set[Path]:
+@cache
+def _imported_files(*named: str) -> frozenset[Path]:
     """The files of these modules of touchline and of all that they import, with the packages they lie in."""
+    modules = list(named)
     seen: set[str] = set()
     files: set[Path] = set()
     while modules:
@@ -69,7 +72,7 @@ def _imported_files(modules: list[str]) -> set[Path]:
             continue  # its names are imported when they are used
         for imported, name in file.imports(file.tree):
             modules += _modules_of(imported, name)
-    return files
+    return frozenset(files)
 
 
 def _modules_of(module: str, name: str | None) -> Iterator[str]:
@@ -79,5 +82,10 @@ def _modules_of(module: str, name: str | None) -> Iterator[str]:
         return
     file = find_file(module, _PACKAGE)
     stub = file.path.with_suffix(".pyi") if file is not None else None
-    exported: Mapping[str, str] = stub_names(stub) if stub is not None and stub.exists() else {}
+    exported: Mapping[str, str] = _exported(stub) if stub is not None and stub.exists() else {}
     yield exported.get(name, f"{module}.{name}")
+
+
+@cache
+def _exported(stub: Path) -> Mapping[str, str]:
+    return stub_names(stub)
