@@ -36,8 +36,8 @@ import sqlalchemy as sa
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.servers import running_postgres
-from touchline.automation.pipeline import carried_out
-from touchline.automation.run_records import PipelineRuns
+from touchline.automation.runs.pipeline import carried_out
+from touchline.automation.runs.records import PipelineRuns
 from touchline.automation.schedule.records import ScheduleRecords
 from touchline.automation.schedule.triggers import Due, times_between
 from touchline.clock import FrozenClock, SystemClock

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.rehearse_football import print_bars
 
-from touchline.automation.steps import current_snapshots, ingest_all
+from touchline.automation.runs.steps import current_snapshots, ingest_all
 from touchline.cli.opening import Home, OpenedProject, pipeline_context
 from touchline.project import load_project
 from touchline.rehearsal import Rehearsal, Steps, build_report, prepare, rehearse, report_page

@@ -20,7 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from touchline.automation.steps import current_snapshots, ingest_all
+from touchline.automation.runs.steps import current_snapshots, ingest_all
 from touchline.cli.opening import Home, OpenedProject, pipeline_context
 from touchline.project import load_project
 from touchline.rehearsal import Steps, build_report, prepare, rehearse, report_page

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.rehearsal.stream import STEPS, a_run
-from touchline.automation.run_records import PipelineRuns
+from touchline.automation.runs.records import PipelineRuns
 from touchline.registry import read_version
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from touchline.alerts import Observation, Rule
-from touchline.automation.loss_observations import loss_observations
+from touchline.automation.alert_checks.loss_observations import loss_observations
 
 
 def a_report(**changes: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.automation.test_promotion import Shop
 from touchline.automation import ingest_and_settle, run_pipeline
-from touchline.automation.ingest_sources import Ingested
+from touchline.automation.runs.ingest_sources import Ingested
 from touchline.cli.opening import pipeline_context
 from touchline.features import FeatureReader
 from touchline.predictions import OpenExampleRecords

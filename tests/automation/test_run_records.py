@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from touchline.automation import PipelineRuns, RunRecord, RunRequest
-from touchline.automation.pipeline import version_of_training
+from touchline.automation.runs.pipeline import version_of_training
 from touchline.clock import FrozenClock
 from touchline.errors import LeaseLost
 from touchline.storage import Database, Lease, hold_lease

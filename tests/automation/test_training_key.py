@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.builders import write_project
-from touchline.automation.training_key import training_key
+from touchline.automation.runs.training_key import training_key
 from touchline.project import LoadedProject, load_project
 from touchline.training import library_versions
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 import numpy as np
 import sqlalchemy as sa
 
-from touchline.automation.production_release import open_production
-from touchline.automation.production_release import test_rows as read_test_rows
+from touchline.automation.production.release import open_production
+from touchline.automation.production.release import test_rows as read_test_rows
 from touchline.cli.opening import OpenedProject
 from touchline.predictions import Outcome, OutcomeRecords
 from touchline.registry import Releases, read_version

@@ -11,7 +11,7 @@ import pytest
 from tests.cli.conftest import Cli, a_shop
 from tests.cli.served_rows import rows_of, serve
 from tests.test_loop import Shop, until
-from touchline.automation.settled_rows import settled_rows_as_served
+from touchline.automation.production.settled_rows import settled_rows_as_served
 from touchline.cli.opening import open_project
 from touchline.errors import GateFailed, NotComparable, ReasonMissing, RecalibrationRefused
 from touchline.predictions import PredictionRecords

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from tests.cli.conftest import Cli, a_shop
 from tests.test_loop import Shop, until
 from touchline.automation import PipelineRuns, RunRequest
-from touchline.automation.run_records import MOST_ATTEMPTS
+from touchline.automation.runs.records import MOST_ATTEMPTS
 from touchline.clock import SystemClock
 from touchline.errors import InvalidInstant, InvalidSetting, ReasonMissing, StepNotReached, UnknownName
 from touchline.predictions import OpenExampleRecords, PredictionRecords

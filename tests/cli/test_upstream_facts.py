@@ -12,8 +12,8 @@ import pytest
 
 from tests.cli.conftest import Cli, a_shop
 from tests.cli.served_rows import rows_of, serve
-from touchline.automation.production_release import open_production
-from touchline.automation.upstream_facts import upstream_facts
+from touchline.automation.production.release import open_production
+from touchline.automation.production.upstream_facts import upstream_facts
 from touchline.cli.opening import open_project
 from touchline.errors import SourceFileMissing
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
 
-from touchline.automation import PipelineContext, steps
+from touchline.automation import PipelineContext
+from touchline.automation.runs import steps
 from touchline.errors import BacktestRefused
 from touchline.features import TrainingSet, frame_vectors
 from touchline.features.offline.history import newest_rows_of_source

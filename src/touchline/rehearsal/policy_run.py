@@ -24,7 +24,7 @@ from touchline.automation import (
     resume_pipeline,
     run_pipeline,
 )
-from touchline.automation.promotion import move_to_production
+from touchline.automation.promotion.promote import move_to_production
 from touchline.errors import TouchlineError
 from touchline.registry import Gate, read_version
 from touchline.rehearsal.history import HistoryProvider

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from touchline.automation.steps import ingest_all
+from touchline.automation.runs.steps import ingest_all
 from touchline.errors import RehearsalRefused
 from touchline.project import load_project
 from touchline.registry import code_hash

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from touchline.automation import steps
+from touchline.automation.runs import steps
 from touchline.features import frame_vectors
 from touchline.registry import declared_families, read_version
 from touchline.training import loss_rows

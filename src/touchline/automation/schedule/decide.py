@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from touchline.automation.pipeline import pipeline_lease_name
-from touchline.automation.run_records import PipelineRuns, Run
+from touchline.automation.runs.pipeline import pipeline_lease_name
+from touchline.automation.runs.records import PipelineRuns, Run
 from touchline.automation.schedule.facts import read_facts
 from touchline.automation.schedule.records import ScheduleRecords, Tick
 from touchline.automation.schedule.triggers import Due, Job, due_jobs, next_time, times_between

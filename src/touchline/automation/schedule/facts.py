@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from touchline.automation.run_records import PipelineRuns, Run
+from touchline.automation.runs.records import PipelineRuns, Run
 from touchline.automation.schedule.records import ScheduleRecords
 from touchline.automation.schedule.triggers import ProjectFacts
 from touchline.ingest.snapshots import find_snapshot

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import sqlalchemy as sa
 
-from touchline.automation.run_records import PipelineRuns, RunRequest
+from touchline.automation.runs.records import PipelineRuns, RunRequest
 from touchline.automation.schedule.triggers import JOBS, Due, Job, Trigger
 from touchline.errors import ReasonMissing, UnknownName
 from touchline.storage.tables import schedule_events, schedule_ticks

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from touchline.automation.labelled_sample import labelled_sample
-from touchline.automation.production_release import (
+from touchline.automation.production.labelled_sample import labelled_sample
+from touchline.automation.production.release import (
     ProductionRelease,
     TestRows,
     first_risen_day,
@@ -18,7 +18,7 @@ from touchline.automation.production_release import (
     open_production,
     test_rows,
 )
-from touchline.automation.upstream_facts import upstream_facts
+from touchline.automation.production.upstream_facts import upstream_facts
 from touchline.monitoring import (
     CauseModel,
     CauseReport,

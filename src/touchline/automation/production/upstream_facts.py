@@ -11,14 +11,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from touchline.automation.production_release import RECENT_DAYS
+from touchline.automation.production.release import RECENT_DAYS
 from touchline.ingest import all_snapshots, read_log
 from touchline.ingest.snapshots import stored_schema
 from touchline.monitoring import DriftReports
 from touchline.registry import read_versions
 
 if TYPE_CHECKING:
-    from touchline.automation.production_release import ProductionRelease
+    from touchline.automation.production.release import ProductionRelease
     from touchline.ingest import Manifest, Snapshot, Source
     from touchline.project import Project
     from touchline.registry import ModelVersion, Registry, StageChange

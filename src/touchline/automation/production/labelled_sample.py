@@ -12,7 +12,7 @@ from touchline.monitoring.loss_estimate import calibrated_loss
 from touchline.registry import Releases, declared_families
 
 if TYPE_CHECKING:
-    from touchline.automation.production_release import ProductionRelease, TestRows
+    from touchline.automation.production.release import ProductionRelease, TestRows
     from touchline.monitoring import LiveRows
     from touchline.project import Project
     from touchline.registry import Registry

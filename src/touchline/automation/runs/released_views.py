@@ -13,7 +13,7 @@ from touchline.project import load_released_code
 from touchline.registry import Releases
 
 if TYPE_CHECKING:
-    from touchline.automation.steps import PipelineContext
+    from touchline.automation.runs.steps import PipelineContext
     from touchline.features import FeatureView
     from touchline.registry import Release
 

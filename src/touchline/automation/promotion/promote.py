@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from touchline.automation.gate_inputs import gate_inputs
+from touchline.automation.promotion.gate_inputs import gate_inputs
 from touchline.errors import BackendUnavailable, OnlineStoreError
 from touchline.features import drop_unused_versions
 from touchline.registry import (
@@ -23,7 +23,7 @@ from touchline.registry import (
 )
 
 if TYPE_CHECKING:
-    from touchline.automation.steps import PipelineContext
+    from touchline.automation.runs.steps import PipelineContext
     from touchline.features import TrainingSet
 
 FeatureVersion = tuple[str, str]

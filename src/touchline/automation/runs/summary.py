@@ -11,7 +11,7 @@ from touchline.errors import VersionNotFound
 from touchline.registry import read_version, read_versions
 
 if TYPE_CHECKING:
-    from touchline.automation.run_records import Run
+    from touchline.automation.runs.records import Run
     from touchline.project import Project
     from touchline.registry import ModelVersion, Registry
 

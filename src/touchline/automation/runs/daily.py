@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from touchline.automation.ingest_sources import Ingested, ingest_and_settle
-from touchline.automation.pipeline import carried_out, pipeline_lease
-from touchline.automation.production_drift import check_production_drift
-from touchline.automation.production_performance import check_production_performance
-from touchline.automation.run_records import WAITING, PipelineRuns, Run, RunRequest
+from touchline.automation.production.drift import check_production_drift
+from touchline.automation.production.performance import check_production_performance
+from touchline.automation.runs.ingest_sources import Ingested, ingest_and_settle
+from touchline.automation.runs.pipeline import carried_out, pipeline_lease
+from touchline.automation.runs.records import WAITING, PipelineRuns, Run, RunRequest
 from touchline.errors import TouchlineError, failure_in_words
 from touchline.predictions import OpenExample, OpenExampleRecords, PredictionRecords
 from touchline.project import Daily
 
 if TYPE_CHECKING:
-    from touchline.automation.steps import PipelineContext
+    from touchline.automation.runs.steps import PipelineContext
     from touchline.storage import Lease
 
 Predict = Callable[[Sequence[OpenExample]], int]

@@ -16,8 +16,8 @@ from touchline.alerts import (
     report_state,
     report_states,
 )
-from touchline.automation.loss_observations import loss_observations
-from touchline.automation.run_alerts import report_daily_work, report_trainings
+from touchline.automation.alert_checks.loss_observations import loss_observations
+from touchline.automation.alert_checks.run_alerts import report_daily_work, report_trainings
 from touchline.errors import TouchlineError, failure_in_words
 from touchline.features import read_skew_proof
 from touchline.features.vectors.served_view import view_keys
@@ -27,8 +27,8 @@ from touchline.monitoring import DriftReports, PerformanceReports
 from touchline.rollout import RolloutRecords
 
 if TYPE_CHECKING:
-    from touchline.automation.damage import Damage
     from touchline.automation.stores import Stores
+    from touchline.automation.upkeep.damage import Damage
     from touchline.features import FeatureView
     from touchline.ingest import Freshness
     from touchline.project import Project

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from touchline.automation.labelled_sample import labelled_sample
-from touchline.automation.production_cause import open_incident_onset
-from touchline.automation.production_release import (
+from touchline.automation.production.cause import open_incident_onset
+from touchline.automation.production.labelled_sample import labelled_sample
+from touchline.automation.production.release import (
     EPOCH,
     ProductionRelease,
     TestRows,
@@ -19,16 +19,16 @@ from touchline.automation.production_release import (
     open_production,
     test_rows,
 )
-from touchline.automation.promotion import promote_version
-from touchline.automation.rollouts import follow_promotion, waiting_reason
+from touchline.automation.promotion.promote import promote_version
+from touchline.automation.promotion.rollouts import follow_promotion, waiting_reason
 from touchline.errors import ReasonMissing, RecalibrationRefused
 from touchline.monitoring import LabelledSample, LiveRows, ShareShift, find_share_shift
 from touchline.monitoring.loss_estimate import LEAST_ROWS
 from touchline.registry import Decision, Recalibration, declared_families, record_recalibration
 
 if TYPE_CHECKING:
-    from touchline.automation.promotion import Promotion
-    from touchline.automation.steps import PipelineContext
+    from touchline.automation.promotion.promote import Promotion
+    from touchline.automation.runs.steps import PipelineContext
     from touchline.project import Project
     from touchline.registry import Registry
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from touchline.automation.promotion import Promotion, move_to_production, roll_back
+from touchline.automation.promotion.promote import Promotion, move_to_production, roll_back
 from touchline.errors import RolloutRefused
 from touchline.registry import Decision, Releases, declared_families, read_version
 from touchline.rollout import (
@@ -25,7 +25,7 @@ from touchline.rollout import (
 )
 
 if TYPE_CHECKING:
-    from touchline.automation.steps import PipelineContext
+    from touchline.automation.runs.steps import PipelineContext
     from touchline.registry import ModelVersion, Promoted
     from touchline.rollout import RolloutReport
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from touchline.automation.settled_rows import settled_rows_as_served
+from touchline.automation.production.settled_rows import settled_rows_as_served
 from touchline.errors import NotComparable, failure_in_words
 from touchline.features import build_training_set, compute_view, read_training_set
 from touchline.ingest import read_snapshot
@@ -22,7 +22,7 @@ from touchline.registry import (
 )
 
 if TYPE_CHECKING:
-    from touchline.automation.steps import PipelineContext
+    from touchline.automation.runs.steps import PipelineContext
     from touchline.features import TrainingSet
     from touchline.project import Project
     from touchline.registry import AsServed, ModelVersion, Refit, Release, ServedRows

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from touchline.automation.damage import Damage, Repair
-from touchline.automation.registry_damage import (
+from touchline.automation.runs.released_views import outdated_views, released_view
+from touchline.automation.upkeep.damage import Damage, Repair
+from touchline.automation.upkeep.registry_damage import (
     find_journal_damage,
     find_release_damage,
     find_run_damage,
     find_training_set_damage,
 )
-from touchline.automation.released_views import outdated_views, released_view
 from touchline.errors import OnlineStoreUnavailable, OnlineValuesAhead, StoredFileDamaged, failure_in_words
 from touchline.features import (
     FeatureHistories,
@@ -32,7 +32,7 @@ from touchline.registry import find_mlflow_damage, read_versions
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from touchline.automation.steps import PipelineContext
+    from touchline.automation.runs.steps import PipelineContext
     from touchline.ingest import Source
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from touchline.automation.production_release import EPOCH, live_rows, open_production
+from touchline.automation.production.release import EPOCH, live_rows, open_production
 from touchline.errors import NotComparable
 from touchline.registry import ServedRows, read_recalibration
 from touchline.registry.gates.stored_predictions import output_names

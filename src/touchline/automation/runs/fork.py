@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from touchline.automation.run_records import PipelineRuns, Run, RunRequest
+from touchline.automation.runs.records import PipelineRuns, Run, RunRequest
 from touchline.errors import RunStopped, StepNotReached, UnknownName, UnknownRun
 from touchline.features.offline.training_set import TrainingSet, read_training_set
 from touchline.ingest import Snapshot, read_snapshot
 from touchline.predictions import Settled
 
 if TYPE_CHECKING:
-    from touchline.automation.steps import PipelineContext
+    from touchline.automation.runs.steps import PipelineContext
     from touchline.clock import Clock
 
 TRAINING_STEPS: Final = ("ingest", "features", "settle", "training_set", "train", "materialize", "promote")

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from touchline.automation.pipeline import pipeline_lease_name
+from touchline.automation.runs.pipeline import pipeline_lease_name
 from touchline.features import FeatureHistories, StoredTrainingSets
 from touchline.ingest import StoredSnapshots, lock_source, raw_files
 from touchline.registry import read_versions
 from touchline.storage import hold_lease
 
 if TYPE_CHECKING:
-    from touchline.automation.steps import PipelineContext
+    from touchline.automation.runs.steps import PipelineContext
 
 _LEASE_TTL: Final = timedelta(minutes=10)
 _FOLDERS: Final = ("snapshots", "history", "training_sets", "raw", "quarantine")

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from touchline.automation.labelled_sample import labelled_sample
-from touchline.automation.production_release import (
+from touchline.automation.production.labelled_sample import labelled_sample
+from touchline.automation.production.release import (
     ProductionRelease,
     TestRows,
     live_rows,
@@ -16,7 +16,7 @@ from touchline.automation.production_release import (
     row_shape,
     test_rows,
 )
-from touchline.automation.upstream_facts import upstream_facts
+from touchline.automation.production.upstream_facts import upstream_facts
 from touchline.monitoring import (
     LiveRows,
     LossEstimate,

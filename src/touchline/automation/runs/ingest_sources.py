@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from touchline.automation import steps
-from touchline.automation.released_views import RenewedView, renew_released_views
-from touchline.automation.rollouts import check_running
+from touchline.automation.promotion.rollouts import check_running
+from touchline.automation.runs import steps
+from touchline.automation.runs.released_views import RenewedView, renew_released_views
 from touchline.errors import SnapshotNotFound
 
 if TYPE_CHECKING:
-    from touchline.automation.steps import PipelineContext
+    from touchline.automation.runs.steps import PipelineContext
     from touchline.ingest import IngestReport, Source
     from touchline.predictions import Settled
 

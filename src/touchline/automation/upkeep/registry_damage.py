@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from touchline.automation import steps
-from touchline.automation.damage import Damage
+from touchline.automation.runs import steps
+from touchline.automation.upkeep.damage import Damage
 from touchline.errors import NotEvaluated, ObjectNotFound, StoredFileDamaged, TouchlineError
 from touchline.features import read_training_set
 from touchline.registry import (
@@ -28,7 +28,7 @@ from touchline.registry import (
 )
 
 if TYPE_CHECKING:
-    from touchline.automation.steps import PipelineContext
+    from touchline.automation.runs.steps import PipelineContext
     from touchline.registry import ModelVersion
 
 _FROM_BACKUP = "Restore it from a backup, or train again: touchline train --force."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from touchline.automation.production_release import open_production
+from touchline.automation.production.release import open_production
 from touchline.monitoring import DriftVerdict, check_release_drift, evidently_page, read_window
 from touchline.predictions import PredictionRecords
 

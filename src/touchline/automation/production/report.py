@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from touchline.automation.production_cause import explain_production_loss
-from touchline.automation.production_drift import check_production_drift
-from touchline.automation.production_performance import check_production_performance
+from touchline.automation.production.cause import explain_production_loss
+from touchline.automation.production.drift import check_production_drift
+from touchline.automation.production.performance import check_production_performance
 from touchline.monitoring import DriftReports, MonitoringReport
 
 if TYPE_CHECKING:

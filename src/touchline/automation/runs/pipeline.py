@@ -15,14 +15,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from touchline.automation import steps
-from touchline.automation.fork import Origin, read_origin
-from touchline.automation.kept_settings import search_record, with_kept_settings
-from touchline.automation.plan import require_sound
-from touchline.automation.promotion import Promotion, promote_version
-from touchline.automation.released_views import RenewedView, renew_released_views
-from touchline.automation.rollouts import check_running, follow_promotion, rolls_out, waiting_reason
-from touchline.automation.run_records import (
+from touchline.automation.promotion.promote import Promotion, promote_version
+from touchline.automation.promotion.rollouts import check_running, follow_promotion, rolls_out, waiting_reason
+from touchline.automation.runs import steps
+from touchline.automation.runs.fork import Origin, read_origin
+from touchline.automation.runs.kept_settings import search_record, with_kept_settings
+from touchline.automation.runs.plan import require_sound
+from touchline.automation.runs.records import (
     MOST_ATTEMPTS,
     WAITING,
     PipelineRuns,
@@ -31,8 +30,9 @@ from touchline.automation.run_records import (
     RunRequest,
     Status,
 )
-from touchline.automation.steps import PipelineContext
-from touchline.automation.training_key import training_key
+from touchline.automation.runs.released_views import RenewedView, renew_released_views
+from touchline.automation.runs.steps import PipelineContext
+from touchline.automation.runs.training_key import training_key
 from touchline.errors import GateFailed, LeaseLost, RunStopped, UnknownRun
 from touchline.ingest import IngestReport, Snapshot
 from touchline.predictions import Settled

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from touchline.alerts import Alerting, Observation, report_event, report_state
-from touchline.automation.run_records import PipelineRuns, Run
+from touchline.automation.runs.records import PipelineRuns, Run
 
 if TYPE_CHECKING:
     from touchline.automation.stores import Stores

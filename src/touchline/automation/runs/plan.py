@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from touchline.automation.released_views import outdated_views
-from touchline.automation.run_records import PipelineRuns
+from touchline.automation.runs.records import PipelineRuns
+from touchline.automation.runs.released_views import outdated_views
 from touchline.errors import InvalidProject, ObjectNotFound, ReleaseTampered
 from touchline.ingest import check_source_columns
 from touchline.project import dry_run, plan_changes
 from touchline.registry import Releases
 
 if TYPE_CHECKING:
-    from touchline.automation.steps import PipelineContext
+    from touchline.automation.runs.steps import PipelineContext
     from touchline.project import LoadedProject, Plan
 
 

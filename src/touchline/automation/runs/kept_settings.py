@@ -12,8 +12,8 @@ from touchline.training import Candidate, Tune
 from touchline.training.periods import before
 
 if TYPE_CHECKING:
-    from touchline.automation.run_records import PipelineRuns
-    from touchline.automation.steps import PipelineContext
+    from touchline.automation.runs.records import PipelineRuns
+    from touchline.automation.runs.steps import PipelineContext
     from touchline.training import Training, TrainingResult
 
 
