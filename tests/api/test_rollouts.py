@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from touchline.api.rollouts import Steering
-from touchline.api.version_decisions import DecisionBody, PromotionBody
+from touchline.api.models.rollouts import Steering
+from touchline.api.models.version_decisions import DecisionBody, PromotionBody
 
 
 @pytest.mark.parametrize("body", [Steering, DecisionBody, PromotionBody])

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from tests.features.builders import a_view, stored_history
-from touchline.api.statistics_cache import StatisticsCache
+from touchline.api.features.statistics_cache import StatisticsCache
 from touchline.features import FeatureHistory, ViewStatistics
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from httpx import Client
 
-from touchline.api.stored_gauges import project_gauges
+from touchline.api.operations.stored_gauges import project_gauges
 from touchline.monitoring import DriftReports, DriftVerdict, Window
 from touchline.storage import Database
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.served_rows import log, rows_of, serve
-from touchline.api.stored_gauges import project_gauges
+from touchline.api.operations.stored_gauges import project_gauges
 from touchline.cli.opening import open_project
 from touchline.rollout import EventNote, RolloutRecords
 

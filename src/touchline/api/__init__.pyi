@@ -1,3 +1,3 @@
-from touchline.api.online_values import OnlineValues as OnlineValues
-from touchline.api.online_values import entity_keys as entity_keys
-from touchline.api.online_values import read_online as read_online
+from touchline.api.features.online_values import OnlineValues as OnlineValues
+from touchline.api.features.online_values import entity_keys as entity_keys
+from touchline.api.features.online_values import read_online as read_online

@@ -7,25 +7,12 @@ from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
 
-from touchline.api import (
-    alerts,
-    dashboard,
-    feature_store,
-    freshness,
-    model_health,
-    overview,
-    performance,
-    predictions,
-    push,
-    rollouts,
-    session,
-    system_health,
-    training_runs,
-    version_decisions,
-    versions,
-)
+from touchline.api import dashboard, session
+from touchline.api.features import feature_store, freshness, push
+from touchline.api.models import model_health, overview, performance, predictions, rollouts, version_decisions, versions
+from touchline.api.operations import alerts, system_health, training_runs
+from touchline.api.operations.stored_gauges import StoredGauges
 from touchline.api.state import Api, project_name
-from touchline.api.stored_gauges import StoredGauges
 
 if TYPE_CHECKING:
     from touchline.automation import PipelineContext, Stores

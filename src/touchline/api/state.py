@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Path, Request
 
-from touchline.api.component_states import ComponentStates
-from touchline.api.statistics_cache import StatisticsCache
+from touchline.api.features.statistics_cache import StatisticsCache
+from touchline.api.operations.component_states import ComponentStates
 from touchline.errors import UnknownName
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from touchline import alerts, automation, rollout
 from touchline.alerts.signals import Severity
-from touchline.api.model_health import HealthStatus, LogHealth, read_log, read_reasons
+from touchline.api.models.model_health import HealthStatus, LogHealth, read_log, read_reasons
 from touchline.api.state import Api, RequestedProject, api_of
 
 root = APIRouter(tags=["system"])

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from touchline import registry
-from touchline.api.model_health import MetricHealth, metrics_of
+from touchline.api.models.model_health import MetricHealth, metrics_of
 from touchline.api.state import ProjectOfRequest
 from touchline.contracts.instants import ZONED, parse_instant
 from touchline.registry import Stage

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from touchline import features, registry
-from touchline.api.online_values import OnlineValues, Value, read_online
+from touchline.api.features.online_values import OnlineValues, Value, read_online
 from touchline.api.state import ProjectOfRequest, RequestedProject
 from touchline.contracts.json_text import exact_numbers
 from touchline.errors import UnknownName

@@ -9,8 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from touchline import automation, registry
-from touchline.api.state import ActorOfRequest, ProjectOfRequest, RequestedProject
-from touchline.api.versions import (
+from touchline.api.models.versions import (
     ChangeDocument,
     GateDocument,
     StagesNow,
@@ -18,6 +17,7 @@ from touchline.api.versions import (
     change_documents,
     stages_of,
 )
+from touchline.api.state import ActorOfRequest, ProjectOfRequest, RequestedProject
 from touchline.registry import Stage
 
 if TYPE_CHECKING:
