@@ -71,6 +71,12 @@ class Voided(BaseModel):
     reason: str = Field(min_length=3, max_length=500)
 
 
+class VoidedBy(Voided):
+    """Void fixtures, and the name of the API key that declared them void."""
+
+    actor: str
+
+
 class Scores(BaseModel):
     """Goals of a match, in agreement with its probabilities."""
 
@@ -127,7 +133,7 @@ class Jackpot(BaseModel):
     fixtures: list[PredictedFixture]
     single: TicketBody
     best: TicketBody
-    voided: list[Voided] = []
+    voided: list[VoidedBy] = []
 
 
 class TrackRecord(BaseModel):

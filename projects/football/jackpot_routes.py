@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from touchline.http.callers import ActorOfRequest
 from touchline.http.problems import FieldProblem, InvalidRequest
 
 from .contributions import goal_contributions, probability_contributions
@@ -26,6 +27,7 @@ from .jackpot_bodies import (
     TicketBody,
     TrackRecord,
     Voided,
+    VoidedBy,
 )
 from .jackpots import VOID, Ticket, best_ticket, chances_of_right, implied_probabilities, settle
 from .score_grid import OUTCOMES, goal_terms, reweighted, score_grid, score_markets
@@ -63,8 +65,8 @@ def jackpots_router(context: RouteContext) -> APIRouter:
         return jackpots.find(jackpot_id)
 
     @router.post("/api/jackpots/{jackpot_id}/void", summary="Declare abandoned or moved matches void")
-    def post_void(jackpot_id: str, body: Voided) -> Jackpot:
-        return jackpots.void(jackpot_id, body)
+    def post_void(jackpot_id: str, actor: ActorOfRequest, body: Voided) -> Jackpot:
+        return jackpots.void(jackpot_id, body, actor=actor)
 
     @router.get("/api/jackpots/{jackpot_id}/contributions", summary="Why each probability is what it is")
     def get_contributions(jackpot_id: str) -> Contributions:
@@ -116,7 +118,7 @@ class Jackpots:
         """The jackpot with the outcomes known now; those of a settled one are stored with it."""
         document = self._jackpots.find(jackpot_id)
         jackpot = Jackpot.model_validate({**document.body, "id": document.id, "created_at": document.created_at})
-        jackpot.voided = [Voided.model_validate(one.body) for one in self._voids.about(jackpot_id)]
+        jackpot.voided = [VoidedBy.model_validate(one.body) for one in self._voids.about(jackpot_id)]
         outcomes = self._newest_outcomes(jackpot)
         for fixture, outcome in zip(jackpot.fixtures, outcomes, strict=True):
             fixture.outcome = outcome
@@ -136,14 +138,14 @@ class Jackpots:
             self._outcomes.add(known, now=self._context.now(), about=jackpot.id)
         return [known.get(fixture.prediction_id) for fixture in jackpot.fixtures]
 
-    def void(self, jackpot_id: str, voided: Voided) -> Jackpot:
+    def void(self, jackpot_id: str, voided: Voided, *, actor: str) -> Jackpot:
         """Declare fixtures void. Raises `InvalidRequest` for a place that the jackpot does not have."""
         fixtures = self.find(jackpot_id).fixtures
         wrong = [place for place in voided.fixtures if place >= len(fixtures)]
         if wrong:
             allowed = f"a place from 0 to {len(fixtures) - 1}"
             raise InvalidRequest([FieldProblem("fixtures", "is no place of a fixture", wrong[0], allowed)])
-        self._voids.add(voided.model_dump(mode="json"), now=self._context.now(), about=jackpot_id)
+        self._voids.add({**voided.model_dump(mode="json"), "actor": actor}, now=self._context.now(), about=jackpot_id)
         return self.find(jackpot_id)
 
     def history(self, limit: int, before: str | None) -> History:

@@ -31,15 +31,22 @@ def test_incidents_are_listed_shown_and_silenced(client: Client, incident: str) 
     assert listed["signals"][0]["happened"] == "visits is old"
     assert client.get(f"/api/alerts/{incident[-6:]}").json()["id"] == incident
     end = SystemClock().wall() + timedelta(hours=4)
-    body = {"reason": "known", "actor": "ann", "ends_at": end.isoformat()}
+    body = {"reason": "known", "ends_at": end.isoformat()}
     silenced = client.post(f"/api/projects/shop/alerts/{incident}/silence", json=body)
-    assert silenced.json()["silence"]["reason"] == "known"
+    silence = silenced.json()["silence"]
+    assert (silence["reason"], silence["actor"]) == ("known", "local user")
 
 
 def test_a_wrong_request_is_refused_with_the_reason(client: Client, incident: str) -> None:
     assert client.get("/api/alerts/ZZZZZZ9").status_code == 404
-    body = {"reason": "known", "actor": "ann", "ends_at": "2020-01-01T00:00:00Z"}
+    body = {"reason": "known", "ends_at": "2020-01-01T00:00:00Z"}
     refused = client.post(f"/api/alerts/{incident}/silence", json=body)
     assert refused.status_code == 422
     assert "is not after now" in refused.text
     assert client.post(f"/api/alerts/{incident}/silence", json={"reason": "known"}).status_code == 422
+
+
+def test_nobody_silences_in_the_name_of_another(client: Client, incident: str) -> None:
+    end = (SystemClock().wall() + timedelta(hours=4)).isoformat()
+    refused = client.post(f"/api/alerts/{incident}/silence", json={"reason": "known", "ends_at": end, "actor": "ann"})
+    assert (refused.status_code, client.get("/api/alerts").json()[0]["silence"]) == (422, None)

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from touchline.api.state import caller_of
 from touchline.http import Role
+from touchline.http.callers import caller_of
 
 root = APIRouter(tags=["system"])
 

@@ -17,7 +17,6 @@ from touchline.errors import UnknownName
 if TYPE_CHECKING:
     from touchline.automation import PipelineContext, Stores
     from touchline.clock import Clock
-    from touchline.http import Caller
     from touchline.project import Project
     from touchline.serving.http.state import Serving
     from touchline.serving.releases.release_slot import ReleaseSlot
@@ -86,21 +85,9 @@ def requested_project(request: Request) -> RequestedProject:
     return RequestedProject(api, name)
 
 
-def caller_of(request: Request) -> Caller:
-    """The holder of the API key of a request, as admission has found it."""
-    caller: Caller = request.state.caller
-    return caller
-
-
-def actor_of(request: Request) -> str:
-    """Whose name stands beside a change in the journal."""
-    return caller_of(request).name or "api"
-
-
 def project_name(name: Annotated[str, Path(description="project")]) -> str:
     """The path parameter of each route with a project, so that the API's document has it."""
     return name
 
 
 ProjectOfRequest = Annotated[RequestedProject, Depends(requested_project)]
-ActorOfRequest = Annotated[str, Depends(actor_of)]

@@ -105,7 +105,7 @@ def test_an_abandoned_match_is_declared_void(client: httpx.Client) -> None:
     after = client.post(path, json={"fixtures": [0], "reason": "abandoned in the fog"}).json()
     assert after["best"]["settlement"] | {"state": "open", "void": 1, "right": 1} == after["best"]["settlement"]
     assert [fixture["outcome"] for fixture in after["fixtures"]] == ["void", None]
-    assert after["voided"] == [{"fixtures": [0], "reason": "abandoned in the fog"}]
+    assert after["voided"] == [{"fixtures": [0], "reason": "abandoned in the fog", "actor": "local user"}]
 
 
 def test_a_team_without_history_and_odds_that_disagree_are_noted(client: httpx.Client) -> None:

@@ -2181,11 +2181,9 @@ export interface components {
         };
         /**
          * SilenceBody
-         * @description Who wants no messages, why, and until when.
+         * @description Why no messages are wanted, and until when. Who wants that is the holder of the API key.
          */
         SilenceBody: {
-            /** Actor */
-            actor: string;
             /**
              * Ends At
              * Format: date-time

@@ -58,7 +58,7 @@ function IncidentDetail({ project, incident }: { project: string; incident: Inci
   const query = queries.useQuery("get", "/api/projects/{name}/alerts/{incident}", { params: { path: { name: project, incident: incident.id } } });
   const silence = async (reason: string): Promise<string[]> => {
     const ends_at = new Date(Date.now() + SILENCE_HOURS * 3_600_000).toISOString();
-    const done = await answered(api.POST("/api/projects/{name}/alerts/{incident}/silence", { params: { path: { name: project, incident: incident.id } }, body: { reason, ends_at, actor: session.name } }));
+    const done = await answered(api.POST("/api/projects/{name}/alerts/{incident}/silence", { params: { path: { name: project, incident: incident.id } }, body: { reason, ends_at } }));
     return [`No messages about this cause until ${instant(done.silence?.ends_at)} UTC.`];
   };
   return (

@@ -9,7 +9,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from touchline import rollout
-from touchline.api.state import ActorOfRequest, ProjectOfRequest, RequestedProject
+from touchline.api.state import ProjectOfRequest, RequestedProject
+from touchline.http.callers import ActorOfRequest
 from touchline.rollout import RolloutContext
 
 router = APIRouter(tags=["rollout"])

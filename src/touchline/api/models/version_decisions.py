@@ -17,7 +17,8 @@ from touchline.api.models.versions import (
     change_documents,
     stages_of,
 )
-from touchline.api.state import ActorOfRequest, ProjectOfRequest, RequestedProject
+from touchline.api.state import ProjectOfRequest, RequestedProject
+from touchline.http.callers import ActorOfRequest
 from touchline.registry import Stage
 
 if TYPE_CHECKING:

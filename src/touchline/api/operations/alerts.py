@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from touchline import alerts
 from touchline.alerts.policy import Status
 from touchline.alerts.signals import Severity
 from touchline.api.state import ProjectOfRequest, RequestedProject
+from touchline.http.callers import ActorOfRequest
 
 router = APIRouter(tags=["alerts"])
 IncidentId = Annotated[str, Path(description="id of the incident, or the end of it")]
@@ -74,11 +75,12 @@ class IncidentPage(IncidentState):
 
 
 class SilenceBody(BaseModel):
-    """Who wants no messages, why, and until when."""
+    """Why no messages are wanted, and until when. Who wants that is the holder of the API key."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     reason: str = Field(min_length=1, max_length=500)
     ends_at: AwareDatetime
-    actor: str = Field(min_length=1, max_length=100)
 
 
 @router.get("/alerts", summary="The incidents of a project, newest first")
@@ -101,11 +103,13 @@ def get_alert(project: ProjectOfRequest, incident: IncidentId) -> IncidentPage:
 
 
 @router.post("/alerts/{incident}/silence", summary="Send no messages about an incident's cause until an end")
-def post_silence(project: ProjectOfRequest, incident: IncidentId, body: SilenceBody) -> IncidentState:
+def post_silence(
+    project: ProjectOfRequest, actor: ActorOfRequest, incident: IncidentId, body: SilenceBody
+) -> IncidentState:
     """It also holds for the same cause when it is resolved and comes back. The newest silence counts."""
     stored, now = _records(project).find(incident), project.wall()
     alerts.silence_incident(
-        project.stores.database, stored, actor=body.actor, reason=body.reason, ends_at=body.ends_at, now=now
+        project.stores.database, stored, actor=actor, reason=body.reason, ends_at=body.ends_at, now=now
     )
     return _state(stored, _silences(project))
 

@@ -14,7 +14,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from touchline import automation
-from touchline.api.state import ActorOfRequest, ProjectOfRequest, RequestedProject
+from touchline.api.state import ProjectOfRequest, RequestedProject
+from touchline.http.callers import ActorOfRequest
 from touchline.http.statuses import ACCEPTED
 
 router = APIRouter(tags=["automation"])
