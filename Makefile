@@ -15,7 +15,7 @@ define run_each
 status=0; for file in $(1); do echo "== $$file"; .venv/bin/python "$$file" || status=1; done; exit $$status
 endef
 
-.PHONY: help setup setup-dev setup-all start stop logs train mlflow feature-stats web test check bench prove test-scale lock
+.PHONY: help setup setup-dev setup-all start stop logs train mlflow feature-stats web test check check-deploy bench prove test-scale lock
 
 help: ## List every target with what it does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,7 +54,7 @@ test: setup-dev ## Set up and run every test, with real servers that the tests s
 	@tools/web test
 	@$(pytest) -q -n $(WORKERS) --dist worksteal
 
-check: setup-dev ## Format, lint, types, layers, sizes, imports and names
+check: setup-dev ## Format, lint, types, layers, sizes, imports, names and deployment files
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
 	.venv/bin/mypy
@@ -64,6 +64,10 @@ check: setup-dev ## Format, lint, types, layers, sizes, imports and names
 	.venv/bin/python tools/check_words.py
 	.venv/bin/python tools/draw_rooms.py --check
 	tools/web check
+	.venv/bin/python tools/check_deploy.py
+
+check-deploy: setup-dev ## Check rules, dashboards, manifests and workflows; a tool that is missing is a failure
+	.venv/bin/python tools/check_deploy.py --strict
 
 bench: setup-dev ## Measure, beside the peers, and print ratios
 	@$(call run_each,$(filter-out benchmarks/prove_%,$(wildcard benchmarks/*.py)))

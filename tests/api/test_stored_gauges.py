@@ -18,6 +18,7 @@ AT = datetime(2024, 6, 1, tzinfo=UTC)
 def test_the_figures_of_a_trained_shop_are_exported(client: Client) -> None:
     text = client.get("/metrics").text
     assert 'touchline_source_age_seconds{project="shop",source="visits"}' in text
+    assert 'touchline_source_max_age_seconds{project="shop",source="visits"} 604800.0' in text
     assert 'touchline_pipeline_runs{project="shop",status="done"} 1.0' in text
     assert 'touchline_open_incidents{project="shop",severity="critical"} 0.0' in text
     assert 'touchline_pipeline_run_finished_timestamp_seconds{project="shop",status="done"}' in text

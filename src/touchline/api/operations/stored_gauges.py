@@ -43,7 +43,10 @@ class StoredGauges:
                     self.gauges = [
                         gauge
                         for name, slot in self.api.serving.slots.items()
-                        for gauge in project_gauges(self.api.stores_at(slot).database, name, wall=slot.wall())
+                        for gauge in (
+                            *project_gauges(self.api.stores_at(slot).database, name, wall=slot.wall()),
+                            *source_limits(name, self.api.declared(name).sources),
+                        )
                     ]
                 except TouchlineError as failure:
                     _log.warning("the stored figures of /metrics are not renewed: %s", failure)
@@ -70,6 +73,14 @@ def project_gauges(database: Database, project: str, *, wall: datetime) -> Itera
     for run in runs.finished_since(wall)[-1:]:
         end, labels = run.ended_at.timestamp(), (label, ("status", run.status))
         yield Gauge("pipeline_run_finished_timestamp_seconds", "End of the newest pipeline run", end, labels)
+
+
+def source_limits(project: str, sources: Sequence[ingest.Source]) -> Iterator[Gauge]:
+    """The declared `max_age` of each source that has one."""
+    for source in sources:
+        if source.max_age is not None:
+            labels, seconds = (("project", project), ("source", source.name)), source.max_age.total_seconds()
+            yield Gauge("source_max_age_seconds", "Longest time between two ingests, as declared", seconds, labels)
 
 
 def _performance(database: Database, label: tuple[str, str]) -> Iterator[Gauge]:

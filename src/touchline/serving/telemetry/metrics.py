@@ -17,7 +17,7 @@ from touchline.serving.predicting.scored_row import Answered
 _COUNTS = ("requests", "predictions", "feature_reads", "outcomes")
 _HISTOGRAMS = ("durations", "rows", "probabilities")
 _TOTALS = ("swaps", "refused", "clients_gone")
-SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 ROWS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 PROBABILITIES = tuple(round(step / 20, 2) for step in range(1, 21))
 # Of more classes the series would be too many for Prometheus.

@@ -1,0 +1,176 @@
+"""Check the files of production with the tools of their own kind: rules, dashboards and what else is deployed.
+
+    python tools/check_deploy.py [--strict] [NAME...]
+
+The tools of requirements/deploy.lock are installed into build/deploy-tools on the first run. promtool and amtool come
+with the machine (apt install prometheus prometheus-alertmanager). Without them their checks are left out, which is
+printed, and with --strict is a failure.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+DEPLOY = ROOT / "deploy"
+TOOLS = ROOT / "build" / "deploy-tools"
+LOCK = ROOT / "requirements" / "deploy.lock"
+
+
+class ToolMissing(Exception):
+    """A tool that the package index does not have, and the machine neither."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the named checks, else all; the exit code is 1 if one failed, or with --strict was left out."""
+    names = [name for name in arguments if not name.startswith("-")] or list(CHECKS)
+    if unknown := set(names) - set(CHECKS):
+        print(f"no check is called {', '.join(sorted(unknown))}; allowed: {', '.join(CHECKS)}")
+        return 2
+    install_tools()
+    failed, left_out = 0, 0
+    for name in names:
+        try:
+            problems = list(CHECKS[name]())
+        except ToolMissing as missing:
+            print(f"{name}: LEFT OUT, {missing}")
+            left_out += 1
+            continue
+        for problem in problems:
+            print(f"{name}: {problem}")
+        failed += bool(problems)
+        print(f"{name}: {len(problems)} problems")
+    return int(bool(failed or (left_out and "--strict" in arguments)))
+
+
+def install_tools() -> None:
+    """Make build/deploy-tools hold what the lock pins; a stamp says that it does."""
+    stamp = TOOLS / "installed"
+    if stamp.exists() and stamp.read_bytes() == LOCK.read_bytes():
+        return
+    print("Installing what requirements/deploy.lock pins")
+    subprocess.run([sys.executable, "-m", "venv", "--clear", TOOLS], check=True)
+    uv = Path(sys.executable).with_name("uv")
+    install = [uv, "pip", "install", "--python", TOOLS / "bin" / "python"]
+    if not uv.exists():
+        install = [TOOLS / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check"]
+    subprocess.run([*install, "--quiet", "--require-hashes", "-r", LOCK], check=True)
+    stamp.write_bytes(LOCK.read_bytes())
+
+
+def tool(name: str) -> str:
+    """The path of a tool of the lock, or of the machine."""
+    own = TOOLS / "bin" / name
+    found = str(own) if own.exists() else shutil.which(name)
+    if found is None:
+        raise ToolMissing(f"this machine has no {name}")
+    return found
+
+
+def problems_of(command: Sequence[str | Path], *, cwd: Path = ROOT, **environment: str) -> Iterator[str]:
+    """What a tool prints, if it does not succeed."""
+    ended = subprocess.run(
+        command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    if ended.returncode:
+        yield f"{Path(command[0]).name} ended with {ended.returncode}\n{(ended.stdout + ended.stderr).strip()}"
+
+
+def check_rules() -> Iterator[str]:
+    """The rules parse, fire in their unit tests, and each alert has a unit test in which it fires."""
+    promtool, folder = tool("promtool"), DEPLOY / "prometheus"
+    yield from problems_of([promtool, "check", "rules", folder / "rules.yml"])
+    yield from problems_of([promtool, "test", "rules", folder / "rules_test.yml"])
+    yield from problems_of([promtool, "check", "config", "--syntax-only", folder / "prometheus.yml"])
+    tests = (folder / "rules_test.yml").read_text()
+    for alert in re.findall(r"alert: (\w+)", (folder / "rules.yml").read_text()):
+        if not re.search(rf"alertname: {alert}\n\s+exp_alerts:\n", tests):
+            yield f"no unit test sees {alert} fire"
+
+
+def check_alertmanager() -> Iterator[str]:
+    """The routes parse. Before 0.26 a receiver had no `url_file`: an older amtool is given an address in its place."""
+    amtool, file = tool("amtool"), DEPLOY / "prometheus" / "alertmanager.yml"
+    text = file.read_text()
+    version = subprocess.run([amtool, "--version"], capture_output=True, text=True, check=True)
+    numbers = re.search(r"version (\d+)\.(\d+)", version.stdout + version.stderr)
+    if numbers and (int(numbers[1]), int(numbers[2])) < (0, 26):
+        text = re.sub(r"url_file: \S+", "url: http://127.0.0.1/", text)
+    with tempfile.TemporaryDirectory() as folder:
+        (copy := Path(folder) / "alertmanager.yml").write_text(text)
+        yield from problems_of([amtool, "check-config", copy])
+    alerts = set(re.findall(r"alert: (\w+)", (DEPLOY / "prometheus" / "rules.yml").read_text()))
+    for named in re.findall(r'alertname="(\w+)"', text):
+        if named not in alerts:
+            yield f"a route names the alert {named}, which no rule has"
+
+
+def check_dashboards() -> Iterator[str]:
+    """Each expression is one that Prometheus parses."""
+    expressions = [
+        # Grafana puts the chosen projects in the place of the variable.
+        (f"{file.name}, {panel['title']!r}", target["expr"].replace("$project", ".*"))
+        for file in sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
+        for panel in json.loads(file.read_text())["panels"]
+        for target in panel.get("targets", ())
+    ]
+    yield from problems_of([TOOLS / "bin" / "python", "-c", _PARSE, json.dumps(expressions)])
+
+
+_PARSE = """
+import json, promql_parser, sys
+for place, expression in json.loads(sys.argv[1]):
+    try:
+        promql_parser.parse(expression)
+    except ValueError as wrong:
+        sys.exit(f"{place}: {wrong}")
+"""
+
+
+def check_node_series() -> Iterator[str]:
+    """Series of node-exporter that rules and dashboards read are those of the exporter itself."""
+    exporter = tool("prometheus-node-exporter")
+    figures = subprocess.run(
+        [sys.executable, "-c", _SCRAPE, exporter], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    exported = set(re.findall(r"^(node_\w+)", figures, re.MULTILINE))
+    for file in [DEPLOY / "prometheus" / "rules.yml", *(DEPLOY / "grafana" / "dashboards").glob("*.json")]:
+        for name in sorted(set(re.findall(r"\bnode_\w+", file.read_text())) - exported):
+            yield f"{file.name} reads {name}, which node-exporter does not export"
+
+
+_SCRAPE = """
+import socket, subprocess, sys, time, urllib.request
+with socket.socket() as spare:
+    spare.bind(("127.0.0.1", 0))
+    port = spare.getsockname()[1]
+command = [sys.argv[1], f"--web.listen-address=127.0.0.1:{port}"]
+with subprocess.Popen(command, stderr=subprocess.DEVNULL) as exporter:
+    try:
+        for _ in range(300):
+            try:
+                print(urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode())
+                break
+            except OSError:
+                time.sleep(0.1)
+    finally:
+        exporter.terminate()
+"""
+
+CHECKS: dict[str, Callable[[], Iterator[str]]] = {
+    "rules": check_rules,
+    "alertmanager": check_alertmanager,
+    "dashboards": check_dashboards,
+    "node-series": check_node_series,
+}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
