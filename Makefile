@@ -6,6 +6,8 @@ pytest := .venv/bin/python -m pytest
 PROJECT ?= football
 # Two workers are the size the tests are made for; more cores: make test WORKERS=8
 WORKERS ?= 2
+# The order of tests and what they draw are those of this number: another run of other draws is make test SEED=2
+SEED ?= 1
 SAMPLES := football leads
 # Not in the locks: which build is right depends on the machine, such as make test-scale TORCH=torch==2.13.0+cpu
 TORCH ?= torch==2.13.0
@@ -52,7 +54,7 @@ setup-all:
 
 test: setup-dev ## Set up and run every test, with real servers that the tests start themselves
 	@tools/web test
-	@$(pytest) -q -n $(WORKERS) --dist worksteal
+	@$(pytest) -q -n $(WORKERS) --dist worksteal --randomly-seed=$(SEED)
 
 check: setup-dev ## Format, lint, types, layers, sizes, imports, names and deployment files
 	.venv/bin/ruff format --check
