@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    # How long a busy machine takes is no rule of ours. The same code gets the same examples; thorough runs get new ones.
+    # How long a busy machine takes is no rule of ours. The same code gets the same examples; thorough is new.
     settings.register_profile("touchline", deadline=None, derandomize=True)
     settings.register_profile("thorough", deadline=None, max_examples=1000)
     settings.load_profile(config.getoption("--hypothesis-profile") or "touchline")

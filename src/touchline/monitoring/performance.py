@@ -250,7 +250,10 @@ def _alarm(
 ) -> tuple[AlarmState | None, float | None, tuple[str, ...]]:
     test_days = len(np.unique(test.days))
     if test_days < MIN_DAYS:
-        note = f"No alarm: the test window has {test_days} days, {MIN_DAYS} are needed to know how much days differ."
+        note = (
+            f"No loss alarm is possible: the test window has {test_days} days, {MIN_DAYS} are needed to know how much "
+            'days differ. Train with a longer test window, or a rule of your own such as Rule("log_loss > 0.8").'
+        )
         return None, None, (note,)
     reference: LossReference = loss_reference(test.losses, test.days, tolerance=rule.tolerance)
     _, losses, counts = _by_day(rows, test)
@@ -326,6 +329,8 @@ def _message(verdict: PerformanceVerdict) -> str:
     tested = "" if score.test is None else f", {score.test:.4g} in the test window"
     figures = f"{verdict.score} {score.value:.4g}{between} on {verdict.rows} mature predictions{tested}"
     coverage = "" if verdict.coverage is None else f" {verdict.coverage:.0%} of mature predictions have an outcome."
+    if verdict.alarm_limit is None:
+        return f"{verdict.notes[0]} Measured: {figures}.{coverage}"
     if verdict.state == "stable":
         return f"No loss incident: {figures}.{coverage} Nothing to do."
     return (
