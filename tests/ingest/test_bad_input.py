@@ -274,29 +274,6 @@ def test_events_before_now_are_taken_whatever_their_age(house: House) -> None:
     assert timedelta(0) < NOW - house.versions()[1][3]
 
 
-def test_an_encoding_is_inferred_from_the_whole_file(tmp_path: Path) -> None:
-    rows = "x,name\n" + "".join(f"{n},abc\n" for n in range(5000))
-    late = (rows + "1,M\u00fcller\n").encode()
-    cases = {
-        "utf-8": late,
-        "cp1252": late.decode().encode("latin-1"),
-        "latin-1": rows.encode() + b"1,\x81\n",
-        "utf-16": late.decode().encode("utf-16"),
-        "utf-16-le": late.decode().encode("utf-16-le"),
-    }
-    for encoding, content in cases.items():
-        (tmp_path / "t.csv").write_bytes(content)
-        sample = inspect_file(tmp_path / "t.csv")
-        assert sample.frame.columns == ["x", "name"]
-        assert sample.arguments.get("encoding", "utf-8") == encoding
-
-
-def test_mixed_encodings_are_refused_with_the_line(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_bytes("x,name\n1,Müller\n".encode() + "2,Müller\n".encode("latin-1"))
-    with pytest.raises(SourceFileUnreadable, match=r"it mixes UTF-8 with another encoding \(first in line 3\)"):
-        inspect_file(tmp_path / "t.csv")
-
-
 @pytest.mark.parametrize(
     ("content", "kind"),
     [

@@ -66,6 +66,28 @@ def test_a_negative_number_in_brackets_is_a_number(tmp_path: Path) -> None:
     assert sample.frame["phone"][0] == "(030) 12"
 
 
+@pytest.mark.parametrize(
+    ("texts", "numbers"),
+    [
+        (["USD 1,200.50", "USD 30"], ["1200.50", "30"]),
+        (["1.200,50 EUR", "30,00 EUR"], ["1200.50", "30.00"]),
+        (["1\u2019200.50", "30.25"], ["1200.50", "30.25"]),
+        (["1\u202f200,5", "30,25"], ["1200.5", "30.25"]),
+        (["12,34,567.00", "1,23,456.50"], ["1234567.00", "123456.50"]),
+        (["\u22123.5", "7"], ["-3.5", "7"]),
+        (["12.50-", "7.25"], ["-12.50", "7.25"]),
+    ],
+)
+def test_numbers_are_read_as_people_write_them(tmp_path: Path, texts: list[str], numbers: list[str]) -> None:
+    (tmp_path / "t.csv").write_text("n;v\n" + "".join(f"{text};a\n" for text in texts), encoding="utf-8")
+    assert inspect_file(tmp_path / "t.csv").frame["n"].to_list() == numbers
+
+
+def test_a_western_encoding_is_said_with_a_text_that_shows_it(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("x,city\n1,Köln\n".encode("cp1252"))
+    assert inspect_file(tmp_path / "t.csv").notes[0].startswith("the file is read as cp1252, as in 'Köln'")
+
+
 @pytest.mark.parametrize("values", [[[1], [2]], [{"a": 1}, {"a": 2}], [b"1", b"2"]])
 def test_a_column_that_holds_no_single_values_is_named(tmp_path: Path, values: list[object]) -> None:
     pl.DataFrame({"x": [1, 2], "odd": values}).write_parquet(tmp_path / "t.parquet")
@@ -110,3 +132,59 @@ def test_a_new_name_may_be_the_old_one_of_another_column(tmp_path: Path) -> None
     assert read_as_declared(tmp_path / "t.csv", [a_source(provider)]).to_dicts() == [{"b": "1", "c": "2"}]
     (tmp_path / "t.csv").write_text("b,c\n1,2\n")
     assert read_as_declared(tmp_path / "t.csv", [a_source(provider)]).columns == ["b", "c"]
+
+
+def test_an_encoding_is_inferred_from_the_whole_file(tmp_path: Path) -> None:
+    rows = "x,name\n" + "".join(f"{n},abc\n" for n in range(5000))
+    late = (rows + "1,M\u00fcller\n").encode()
+    cases = {
+        "utf-8": late,
+        "cp1252": late.decode().encode("latin-1"),
+        "utf-16": late.decode().encode("utf-16"),
+        "utf-16-le": late.decode().encode("utf-16-le"),
+        "utf-32": late.decode().encode("utf-32"),
+    }
+    for encoding, content in cases.items():
+        (tmp_path / "t.csv").write_bytes(content)
+        sample = inspect_file(tmp_path / "t.csv")
+        assert sample.frame.columns == ["x", "name"]
+        assert sample.arguments.get("encoding", "utf-8") == encoding
+
+
+@pytest.mark.parametrize(
+    ("word", "encoding"), [("Москва", "cp1251"), ("北京", "gb18030"), ("東京", "cp932"), ("Köln", "cp437")]
+)
+def test_an_encoding_that_cannot_be_told_is_refused_instead_of_read_as_another(
+    tmp_path: Path, word: str, encoding: str
+) -> None:
+    words = [word, "Zürich" if encoding == "cp437" else word]
+    (tmp_path / "t.csv").write_bytes("".join(["x,name\n", *(f"1,{each}\n" for each in words)]).encode(encoding))
+    with pytest.raises(
+        SourceFileUnreadable, match=r"neither UTF-8 nor a Western European encoding \(first in line 2\)"
+    ):
+        inspect_file(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("Sales of 2024\n\nx,y\n1,2\n3,4\n", "3 of its 3 lines do not fit its first line"),
+        ("# by a tool\n# on monday\nx,y\n1,2\n3,4\n", "3 of its 4 lines do not fit its first line"),
+        ('"x","y"\n"1",1,2\n"2",3,4\n', "R's row names too"),
+        ("x,y\n1,a\0b\n", "line 2 holds a zero byte"),
+        ("<html><table><tr><td>1</td></tr>", "it is an HTML page"),
+        ('{"x": 1, "y": 2}\n{"x": 3, "y": 4}\n', "it is JSON"),
+    ],
+)
+def test_a_file_whose_first_line_is_no_header_is_refused_with_the_reason(
+    tmp_path: Path, content: str, found: str
+) -> None:
+    (tmp_path / "t.csv").write_text(content)
+    with pytest.raises(SourceFileUnreadable, match=found):
+        inspect_file(tmp_path / "t.csv")
+
+
+def test_mixed_encodings_are_refused_with_the_line(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("x,name\n1,Müller\n".encode() + "2,Müller\n".encode("latin-1"))
+    with pytest.raises(SourceFileUnreadable, match=r"it mixes UTF-8 with another encoding \(first in line 3\)"):
+        inspect_file(tmp_path / "t.csv")

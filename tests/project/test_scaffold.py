@@ -19,6 +19,7 @@ from touchline.errors import (
     SourceFileEmpty,
     SourceFileMissing,
     TargetNeverVaries,
+    TargetNotClasses,
 )
 from touchline.project import load_project, write_project
 
@@ -160,6 +161,14 @@ def test_a_target_without_two_values_is_refused_with_the_reason(
     with pytest.raises(error, match=message):
         write_project("one", data=tmp_path / "t.csv", target="y", base=tmp_path)
     assert not (tmp_path / "projects").exists()
+
+
+def test_a_target_of_texts_that_are_neither_numbers_nor_classes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,price\n" + "".join(f"{n % 7},{n * 1.5}K\n" for n in range(100)))
+    with pytest.raises(TargetNotClasses, match=r"100 different texts in 100 rows \('0.0K', '1.5K', '3.0K', …\)"):
+        write_project("t", data=tmp_path / "t.csv", target="price", base=tmp_path)
+    with pytest.raises(NothingToLearnFrom, match=r"Left out: price: it identifies a row\."):
+        write_project("t", data=tmp_path / "t.csv", target="x", base=tmp_path)
 
 
 def test_a_project_that_cannot_be_planned_leaves_nothing_behind(tmp_path: Path) -> None:

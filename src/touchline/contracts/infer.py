@@ -15,16 +15,33 @@ from touchline.contracts.contract import Contract
 from touchline.contracts.fields import Kind
 from touchline.contracts.leakage import SuspectedLeak, suspected_leaks
 from touchline.contracts.table_notes import table_notes
-from touchline.contracts.table_times import NO_EVENT, NO_ID, TIME_NAMES, Cycle, TimeParts, cycles_of, find_time_parts
+from touchline.contracts.table_times import (
+    END_NAMES,
+    NO_EVENT,
+    TIME_NAMES,
+    Cycle,
+    TimeParts,
+    cycles_of,
+    find_time_parts,
+    may_be_instants,
+)
 from touchline.contracts.value_kinds import InferredKind, infer_kind, spelt_nulls
 from touchline.errors import ColumnUnknown, TaskUnfit
 
-_KEY_NAMES = re.compile(r"(^|_)(id|key|number|no|uuid|code|instant)$", re.IGNORECASE)
+_KEY_NAMES = re.compile(r"(^|_)(id|key|number|no|uuid|code|instant)$|nummer$|(^|_|n)nr$", re.IGNORECASE)
 _ROW_NAMES = re.compile(
-    r"^(column(_\d+)?|rownames?|row_?(number|id|index|no)?|index|unnamed.*|x1|obs|nr|serial|ref|reference|account|"
+    r"^(column(_\d+)?|rownames?|row_?(number|id|index|no)?|index|level_\d+|unnamed.*|x1|obs|nr|serial|ref|reference|account|"
     r"customer|client|member|user|patient|passenger|order|invoice|ticket|transaction|case|record)$"
 )
 _ID = re.compile(r"(^|_)(id|uuid|guid|key)$|(user|customer|client|member|account|order|product|item|store|patient)id$")
+# Who or what several rows are about, where it is a whole number of many values.
+_SUBJECT = re.compile(
+    r"^(subject|respondent|participant|household|person|patient|customer|client|member|user|account|level_0|pid|"
+    r"case_?id|kunde|patient_?nr)$|nummer$|(^|_|n)nr$"
+)
+_MANY_SUBJECTS = 10
+# A shorter run of whole numbers in order is a cycle, such as that of weekdays.
+_LEAST_COUNT = 20
 _ENOUGH_ROWS = 20
 # `date: date | None = None` would name itself.
 ROW_NUMBER = "row_number"
@@ -162,15 +179,38 @@ def _field(name: str, column: pl.Series, kind: InferredKind) -> InferredField:
 def _identity(name: str, kind: InferredKind) -> Identity | None:
     """Whole numbers that differ in every row and count it, are in order or are named like an id; ids that repeat."""
     values = kind.values
-    if kind.kind not in ("int", "str") or kind.levels or values.len() < 2 or NO_ID.search(name):
+    if kind.kind not in ("int", "str") or kind.levels or values.drop_nulls().len() < 2:
         return None
+    if kind.kind == "int" and may_be_instants(name, int(values.min()), int(values.max())):  # type: ignore[arg-type]
+        return None
+    if kind.kind == "int" and _ROW_NAMES.search(name) and _counts_again(values):
+        return "row"
     if kind.kind == "str" or values.null_count() or values.n_unique() < values.len():
-        return "repeated" if _ID.search(name) and values.drop_nulls().n_unique() > 2 else None
+        return "repeated" if _is_about_several(name, kind) else None
     least, most = int(values.min()), int(values.max())  # type: ignore[arg-type]  # whole numbers
     has_no_gap = most - least + 1 == values.len()
     is_ordered = values.len() >= _ENOUGH_ROWS and (values.is_sorted() or values.is_sorted(descending=True))
     is_named = _ROW_NAMES.search(name) or _KEY_NAMES.search(name) or _ID.search(name)
     return "row" if has_no_gap or is_ordered or is_named else None
+
+
+def _is_about_several(name: str, kind: InferredKind) -> bool:
+    """Whether the name says that the values, which repeat, identify what a row is about."""
+    distinct = kind.values.drop_nulls().n_unique()
+    if kind.kind == "int" and _SUBJECT.search(name):
+        return distinct >= _MANY_SUBJECTS
+    return bool(_ID.search(name)) and distinct > 2
+
+
+def _counts_again(values: pl.Series) -> bool:
+    """Whether the numbers count up, and begin again several times: the row index of files put one below the other."""
+    steps = values.diff().drop_nulls()
+    restarts = values.gather((steps != 1).arg_true() + 1)
+    return (
+        values.null_count() == 0
+        and 0 < restarts.len() <= values.len() // _LEAST_COUNT
+        and bool((restarts == values[0]).all())
+    )
 
 
 def _names(columns: Collection[str]) -> dict[str, str]:
@@ -214,7 +254,7 @@ def _key(typed: pl.DataFrame, fields: dict[str, InferredField], target: str | No
     named = [name for name in unique if _KEY_NAMES.search(name) or name.endswith("id")]
     if named or counted or unique:
         # A number or an instant may be unique by chance; one that does not sound like a key is not taken for one.
-        texts = [name for name in unique if fields[name].kind == "str"]
+        texts = [name for name in unique if fields[name].kind == "str" and not TIME_NAMES.search(name)]
         return tuple((named or counted or texts)[:1])
     return _pair(typed, fields, [name for name in usable if fields[name].kind in ("str", "date", "datetime")])
 
@@ -243,8 +283,9 @@ def _event_time(fields: dict[str, InferredField], target: str | None) -> str | N
     times = [f for f in fields.values() if f.kind in ("date", "datetime") and not f.nullable and f.name != target]
     events = [field for field in times if not NO_EVENT.search(field.name)]
     named = [field for field in events if TIME_NAMES.search(field.name)]
-    chosen = (named or events)[:1]
-    return chosen[0].name if chosen else None
+    chosen = named or events
+    begins = [field for field in chosen if not END_NAMES.search(field.name)]
+    return next((field.name for field in (*begins, *chosen)), None)
 
 
 def _task(target: InferredField) -> Literal["binary", "multiclass", "regression"]:

@@ -31,9 +31,15 @@ _ISO_NAIVE = (
     "%Y-%m-%d",
 )
 _ISO_AWARE = tuple(f"{form}%#z" for form in _ISO_NAIVE[:-1])
-_MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y")
-_TRUE = ("true", "t", "yes", "y", "1")
-_FALSE = ("false", "f", "no", "n", "0")
+_MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%Y", "%b-%y", "%b %y")
+# As spreadsheets and forms write them in English, German, French, Spanish, Italian, Portuguese and Russian.
+TRUE_WORDS = frozenset(
+    {"true", "t", "yes", "y", "1", "1.0", "on", "ja", "j", "wahr", "oui", "vrai"}
+    | {"si", "sí", "sì", "sim", "verdadero", "verdadeiro", "vero", "да"}
+)
+FALSE_WORDS = frozenset(
+    {"false", "f", "no", "n", "0", "0.0", "off", "nein", "falsch", "non", "faux"} | {"não", "nao", "falso", "нет"}
+)
 _WORDS: dict[Kind, str] = {
     "bool": "true or false",
     "int": "a whole number",
@@ -79,6 +85,11 @@ def normalized(texts: pl.Series) -> pl.Series:
     return texts if is_ascii else texts.str.normalize("NFC")
 
 
+def plain_words(texts: pl.Series) -> pl.Series:
+    """The texts without blanks around them, in lower case, and in NFKC: letters of full width are letters."""
+    return texts.str.normalize("NFKC").str.strip_chars().str.to_lowercase()
+
+
 def expectation(spec: FieldSpec) -> str:
     """The rule that a value which fails to parse breaks, in words."""
     if spec.formats:
@@ -122,9 +133,9 @@ def _float_from_text(_spec: FieldSpec, raw: pl.Series, _zone: str) -> pl.Series:
 
 
 def _bool_from_text(_spec: FieldSpec, raw: pl.Series, _zone: str) -> pl.Series:
-    words = raw.str.strip_chars().str.to_lowercase()
-    known = words.is_in([*_TRUE, *_FALSE])
-    return words.is_in(list(_TRUE)).zip_with(known.fill_null(False), pl.Series([None], dtype=pl.Boolean))
+    words = plain_words(raw)
+    known = words.is_in([*TRUE_WORDS, *FALSE_WORDS])
+    return words.is_in(list(TRUE_WORDS)).zip_with(known.fill_null(False), pl.Series([None], dtype=pl.Boolean))
 
 
 def _same_text(_spec: FieldSpec, raw: pl.Series, _zone: str) -> pl.Series:

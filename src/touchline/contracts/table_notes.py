@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from touchline.contracts.dirty_cells import find_dirty_cells
-from touchline.contracts.table_times import NO_EVENT, NO_ID
+from touchline.contracts.table_times import NO_EVENT, TIME_NAMES, may_be_instants
 
 if TYPE_CHECKING:
     from touchline.contracts.infer import Inference, InferredField
@@ -32,16 +33,25 @@ def table_notes(inference: Inference, typed: pl.DataFrame, table: pl.DataFrame) 
             yield cells.note(field.name)
         if field.name != inference.target:
             yield from _column_notes(field, inference)
+        if field.kind == "str" and field.column in table.columns and _may_be_time(field.name, table[field.column]):
+            yield (
+                f"{field.name} is read as text, though its name says a time: {table[field.column].drop_nulls()[0]!r} "
+                "is no spelling of one that init knows; make it a date or an instant (prepare=, or Annotated[date, "
+                "DateFormat(...)]) and name it as event_time if a row became known then"
+            )
 
 
 def _column_notes(field: InferredField, inference: Inference) -> Iterator[str]:
     if field.kind in ("date", "datetime") and NO_EVENT.search(field.name):
         yield f"{field.name} is not taken as the time of a row: its name says another thing"
     if field.levels and len(field.levels) != len({_bare(level) for level in field.levels}):
-        yield f"levels of {field.name} differ by case or blanks alone: {_alike(field.levels)}; are they one level?"
+        yield (
+            f"levels of {field.name} differ by case, blanks or a dot at the end alone: {_alike(field.levels)}; are "
+            "they one level?"
+        )
     if field.kind != "int" or field.identity or field.levels or inference.event_time:
         return
-    if NO_ID.search(field.name):
+    if field.least is not None and may_be_instants(field.name, int(field.least), int(str(field.most))):
         yield (
             f"{field.name} looks like a time and is read as a number: if a row became known then, make it a date or "
             "an instant (prepare=) and name it as event_time, so that the split is by time"
@@ -51,7 +61,15 @@ def _column_notes(field: InferredField, inference: Inference) -> Iterator[str]:
 
 
 def _bare(level: object) -> str:
-    return "".join(str(level).casefold().split())
+    plain = unicodedata.normalize("NFKC", str(level)).casefold()
+    return "".join(plain.split()).rstrip(".") or plain
+
+
+def _may_be_time(name: str, column: pl.Series) -> bool:
+    """Whether texts with a year in them stand below the name of a time."""
+    given = column.drop_nulls()
+    has_years = given.len() > 0 and bool(given.str.contains(r"(19|20)\d\d").all())
+    return has_years and bool(TIME_NAMES.search(name)) and not NO_EVENT.search(name)
 
 
 def _alike(levels: Iterable[object]) -> str:
@@ -82,4 +100,4 @@ def _target_notes(target: InferredField, column: pl.Series, task: str | None) ->
     if target.kind == "bool":
         yield f"{', '.join(spellings)} of {target.name} are read as true and false"
     elif target.levels and (alike := _alike(spellings)):
-        yield f"{alike} of {target.name} differ by case or blanks alone: are they one class?"
+        yield f"{alike} of {target.name} differ by case, blanks or a dot at the end alone: are they one class?"

@@ -16,20 +16,45 @@ TIME_NAMES = re.compile(r"(date|time|day|_at|timestamp|created|kick_?off|start|m
 # Dates that are attributes of a person or a contract, not the moment when the row became known.
 NO_EVENT = re.compile(r"birth|dob|born|expir|due|deadline|valid_|until|maturity|end_date|hired")
 # Whole numbers in order that are a time, not an id.
-NO_ID = re.compile(r"(^|_)(year|yr|epoch|unix|timestamp|ts|time)")
+NO_ID = re.compile(r"(^|_)(year|yr|jahr|ann[eé]e|año|anio|anno|epoch|unix|timestamp|ts|time)")
+# The end of what a row is about: where a table has another time, a row is known from that one on.
+END_NAMES = re.compile(
+    r"(^|_)(drop_?off|clos(?:ed|ing)|end(?:ed)?|finish(?:ed)?|complet(?:ed|ion)|arriv(?:ed|al)|landed|return(?:ed)?|"
+    r"resolved|deliver(?:ed|y)|shipped|shipping|ship|cancell?ed|paid|last|updated|modified)(_|$)"
+)
 
-# Columns of one time have one prefix, such as that of `arrival_date_year` and `arrival_date_month`.
-_PARTS = {
-    "year": re.compile(r"(?P<prefix>(?:.*_)?)(year|yr)"),
-    "month": re.compile(r"(?P<prefix>(?:.*_)?)(month|mon|mnth)"),
-    "day": re.compile(r"(?P<prefix>(?:.*_)?)(day_of_month|day|dom|mday)"),
-    "hour": re.compile(r"(?P<prefix>(?:.*_)?)(hour|hr)"),
+# Columns of one time share what stands around the part: `arrival_date_year` and `arrival_date_month`, `yr_sold` and
+# `mo_sold`.
+_WORDS = {
+    "year": "year|yr|jahr|ann[eé]e|año|anio|anno",
+    "month": "month|mon|mnth|mo|monat|mois|mes|mese",
+    "day": "day_of_month|day|dom|mday|tag|jour|d[ií]a|giorno",
+    "hour": "hour|hr|stunde|heure|hora|ora",
 }
+_PARTS = {part: re.compile(rf"(?P<prefix>(?:.*_)?)(?:{words})(?P<suffix>(?:_.*)?)") for part, words in _WORDS.items()}
 MONTH_NAMES = tuple(month_name[place].lower() for place in range(1, 13))
 _MONTH_WORDS = {word for name in MONTH_NAMES for word in (name, name[:3])}
 _ALLOWED = {"year": (1700, 2200), "month": (1, 12), "day": (1, 31), "hour": (0, 23)}
 # A shorter stretch of a cycle looks like a trend.
 _SPANS = {"season": timedelta(days=360), "week": timedelta(days=21), "day": timedelta(days=3)}
+
+
+# Whole numbers that are a day or an instant: days since 1900 of a spreadsheet from 1954 on, 20210331, and seconds,
+# milliseconds and microseconds since 1970 from 1990 on.
+_INSTANTS = (
+    *((20_000, 80_000), (19_000_101, 21_001_231), (630_000_000, 4_200_000_000)),
+    *((630_000_000_000, 4_200_000_000_000), (630_000_000_000_000, 4_200_000_000_000_000)),
+)
+
+
+def may_be_instants(name: str, least: int, most: int) -> bool:
+    """Whether whole numbers are a time by the name of their column, which may hold the years alone, or by their size.
+
+    >>> may_be_instants("when", 1_614_589_500, 1_629_000_000), may_be_instants("day", 1, 31)
+    (True, False)
+    """
+    in_range = any(low <= least and most <= high for low, high in _INSTANTS)
+    return bool(NO_ID.search(name)) or (in_range and bool(TIME_NAMES.search(name)))
 
 
 @dataclass(frozen=True)
@@ -67,10 +92,10 @@ def find_time_parts(table: pl.DataFrame) -> TimeParts | None:
     name = "row_time"
     while name in table.columns:
         name += "_2"
-    prefixes = [match["prefix"] for column in table.columns if (match := _PARTS["year"].fullmatch(column))]
-    for prefix in sorted(prefixes, key=len):
-        columns = _parts_below(prefix, table)
-        if NO_EVENT.search(prefix) or len(columns) < 2:
+    frames = [match.groups() for column in table.columns if (match := _PARTS["year"].fullmatch(column))]
+    for frame in sorted(frames, key=lambda around: len("".join(around))):
+        columns = _parts_within(frame, table)
+        if NO_EVENT.search("_".join(frame)) or len(columns) < 2:
             continue
         parts = TimeParts(name, columns, len(columns) == 4, table[columns[1]].dtype == pl.String)
         times = parts.values(table)
@@ -79,12 +104,12 @@ def find_time_parts(table: pl.DataFrame) -> TimeParts | None:
     return None
 
 
-def _parts_below(prefix: str, table: pl.DataFrame) -> tuple[str, ...]:
-    """The columns of one prefix, from the year on as far as there are parts."""
+def _parts_within(frame: tuple[str, ...], table: pl.DataFrame) -> tuple[str, ...]:
+    """The columns of one prefix and suffix, from the year on as far as there are parts."""
     found: list[str] = []
     for part, pattern in _PARTS.items():
         matches = {column: pattern.fullmatch(column) for column in table.columns}
-        named = [column for column, match in matches.items() if match and match["prefix"] == prefix]
+        named = [column for column, match in matches.items() if match and match.groups() == frame]
         fitting = [column for column in named if column not in found and _is_part(table[column], part)]
         if not fitting:
             break

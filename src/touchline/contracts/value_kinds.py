@@ -7,20 +7,30 @@ from dataclasses import dataclass
 import polars as pl
 
 from touchline.contracts.fields import FieldSpec, Kind
-from touchline.contracts.parse import parse_column
+from touchline.contracts.parse import FALSE_WORDS, TRUE_WORDS, parse_column, plain_words
+from touchline.contracts.table_times import TIME_NAMES
 
 _SPELT_NULLS = ("?", "-", "--", ".", "N/A", "n/a", "None", "none", "NULL", "nan", "#N/A", "missing", "unknown")
 _DAYS = (
     *("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%d/%m/%y", "%m/%d/%y", "%Y%m%d"),
     *("%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%y", "%Y-%m", "%Y/%m", "%m/%Y"),
+    *("%a %b %d %Y", "%a, %d %b %Y", "%A, %B %d, %Y", "%A, %d %B %Y", "%b %Y", "%B %Y", "%b-%Y", "%b-%y", "%b %y"),
 )
 # One file may write the year in two ways; the long form is tried first.
 _MIXED_DAYS = tuple((form.replace("%y", "%Y"), form) for form in ("%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%m-%y"))
-_TRUE_WORDS = {"true", "t", "yes", "y"}
-_FALSE_WORDS = {"false", "f", "no", "n"}
 # No whole number of the contract has more digits: longer ones are names.
 _LONGEST_NUMBER = 18
-_TIMES = ("%H:%M", "%H:%M:%S")
+_TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
+_INSTANTS = (
+    *("%Y%m%dT%H%M", "%Y%m%dT%H%M%S", "%Y%m%dT%H%M%SZ", "%d/%b/%Y:%H:%M:%S", "%d/%b/%Y:%H:%M:%S %z"),
+    *("%a %b %d %H:%M:%S %Y", "%a, %d %b %Y %H:%M:%S %z", "%a, %d %b %Y %H:%M:%S GMT"),
+)
+# Digits alone are a time where the name of the column says so.
+_DIGIT_TIMES: tuple[tuple[Kind, str, str], ...] = (
+    ("date", "%Y%m%d", r"^(19|20)\d{6}$"),
+    ("datetime", "%Y%m%d%H%M", r"^(19|20)\d{10}$"),
+    ("datetime", "%Y%m%d%H%M%S", r"^(19|20)\d{12}$"),
+)
 _MOST_LEVELS = 50
 _MOST_CLASSES = 20
 
@@ -65,6 +75,8 @@ def infer_kind(column: pl.Series, *, is_target: bool, task: str | None = None) -
     given = values.drop_nulls()
     if given.is_empty():
         return InferredKind("str", values)
+    if not is_target and (written := _digit_time(values)) is not None:
+        return written
     for kind in ("int", "float"):
         if _is_code(given):
             break
@@ -95,11 +107,11 @@ def _of_typed(column: pl.Series, *, is_target: bool, task: str | None) -> Inferr
 
 def _is_boolean(given: pl.Series, *, is_target: bool) -> bool:
     """True and false in any spelling; a target of two spellings keeps them as its classes."""
-    words = set(given.str.to_lowercase().unique())
+    words = set(plain_words(given).unique())
     if not is_target:
         return words <= {"true", "false"}
-    both = words & _TRUE_WORDS and words & _FALSE_WORDS
-    return given.n_unique() > 2 and bool(both) and words <= _TRUE_WORDS | _FALSE_WORDS
+    both = words & TRUE_WORDS and words & FALSE_WORDS
+    return given.n_unique() > 2 and bool(both) and words <= TRUE_WORDS | FALSE_WORDS
 
 
 def _are_classes(distinct: pl.Series, rows: int) -> bool:
@@ -127,7 +139,7 @@ def _is_code(given: pl.Series) -> bool:
 
 def _time(values: pl.Series) -> InferredKind | None:
     sample = values.drop_nulls().head(1)
-    if not sample.str.contains(r"\d{1,4}[-/.T]?\d{1,2}|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{2}").any():
+    if not sample.str.contains(r"\d{1,4}[-/.T]?\d{1,2}|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{2}|[A-Za-z]{3,9}[- ]\d{2}").any():
         return None
     fits = [form for form in _DAYS if _fits(_spec("date", form), values)]
     if fits:
@@ -143,10 +155,21 @@ def _time(values: pl.Series) -> InferredKind | None:
             return InferredKind("date", parsed, formats=forms)
     if _fits(_spec("datetime"), values):
         return InferredKind("datetime", parse_column(_spec("datetime"), values, "UTC").values)
-    for form in (f"{day} {time}" for day in _DAYS for time in _TIMES):
+    for form in (*_INSTANTS, *(f"{day} {time}" for day in _DAYS for time in _TIMES)):
         if _fits(_spec("datetime", form), values):
             spec = _spec("datetime", form)
             return InferredKind("datetime", parse_column(spec, values, "UTC").values, formats=(form,))
+    return None
+
+
+def _digit_time(values: pl.Series) -> InferredKind | None:
+    """A day or an instant written in digits alone, such as 20210331, in a column named like a time."""
+    if not TIME_NAMES.search(values.name.lower()):
+        return None
+    for kind, form, pattern in _DIGIT_TIMES:
+        spec = _spec(kind, form)
+        if values.drop_nulls().str.contains(pattern).all() and _fits(spec, values):
+            return InferredKind(kind, parse_column(spec, values, "UTC").values, formats=(form,))
     return None
 
 
@@ -160,7 +183,11 @@ def _text(values: pl.Series, *, is_target: bool) -> InferredKind:
     levels = values.drop_nulls().unique().sort()
     most = _MOST_CLASSES if is_target else min(_MOST_LEVELS, max(2, values.len() // 20))
     if 1 < levels.len() <= most or (is_target and levels.len() == 1):
-        return InferredKind("str", values, levels=tuple(levels.to_list()))
+        names = levels.to_list()
+        words = plain_words(levels).to_list()
+        if is_target and len(words) == 2 and words[0] in TRUE_WORDS and words[1] in FALSE_WORDS:
+            names.reverse()  # of two classes the second is the positive one
+        return InferredKind("str", values, levels=tuple(names))
     return InferredKind("str", values)
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "ServerRefused",
     "ServerUnreachable",
     "TargetNeverVaries",
+    "TargetNotClasses",
     "TaskUnfit",
     "UnknownName",
 ]
@@ -50,9 +51,25 @@ class InvalidProjectName(UsageError):
 
 
 class NothingToLearnFrom(UsageError):
-    def __init__(self, name: str, target: str, leaks: Sequence[str]) -> None:
-        suspected = f" Suspected of giving {target!r} away: {', '.join(leaks)}." if leaks else ""
-        super().__init__(f"{name}: no column is left to predict {target!r} from.{suspected} Add columns to the file.")
+    """`left_out` says of each other column why it is no input."""
+
+    def __init__(self, name: str, target: str, left_out: Mapping[str, str], notes: Sequence[str] = ()) -> None:
+        reasons = "; ".join(f"{column}: {reason}" for column, reason in left_out.items())
+        found = f" Left out: {reasons}." if reasons else f" {target!r} is the only column that was found."
+        super().__init__(
+            f"{name}: no column is left to predict {target!r} from.{found} Add columns to the file, or correct these "
+            "(columns are separated by a comma, a semicolon, a tab or |)." + "".join(f" {note}." for note in notes)
+        )
+
+
+class TargetNotClasses(UsageError):
+    def __init__(self, target: str, distinct: int, rows: int, examples: Sequence[str]) -> None:
+        self.target, self.distinct, self.rows = target, distinct, rows
+        super().__init__(
+            f"Column {target!r} has {distinct} different texts in {rows} rows ({', '.join(map(repr, examples))}, …): "
+            "too many for classes, and they are no numbers. Write numbers without units and suffixes, or merge the "
+            "texts into classes; say --task classification if each is a class."
+        )
 
 
 class TargetNeverVaries(UsageError):

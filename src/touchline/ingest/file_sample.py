@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from touchline.ingest.spec import Source
 
 _WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
-_ACCENTED = re.compile(rb"[\xc3-\xf4][\x80-\xbf]+")
+_LONG_BOMS = (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
+_UNUSED_IN_CP1252 = b"\x81\x8d\x8f\x90\x9d"
+# Letters with accents stand alone or in pairs in Western texts.
+_WESTERN_RUN = 2
 _PARQUET = b"PAR1"
 
 
@@ -55,7 +59,7 @@ def inspect_file(path: Path) -> FileSample:
     numbers = _number_styles(rows.frame)
     plain = with_plain_numbers(rows.frame, numbers)
     unsure = {column.name: ambiguous_dots(column) for column in rows.frame.iter_columns() if column.name not in numbers}
-    notes = (*_notes(rows, numbers), *_unsure_notes(unsure))
+    notes = (*_encoding_notes(rows.frame, arguments), *_notes(rows, numbers), *_unsure_notes(unsure))
     return FileSample(plain, "CsvFiles", arguments, notes, numbers)
 
 
@@ -134,24 +138,62 @@ def _number_styles(frame: pl.DataFrame) -> dict[str, NumberStyle]:
 
 
 def _encoding(text: bytes, name: str) -> str:
-    """UTF-16 only with its mark or zero bytes, UTF-8 where all of it is, else the Western single-byte encoding."""
+    """UTF-16 and UTF-32 only with a mark or zero bytes, UTF-8 where all of it is, else the Western one-byte encoding.
+
+    Raises `SourceFileUnreadable` for texts that are neither: no rule tells the encodings of other scripts apart.
+    """
+    if text.startswith(_LONG_BOMS):
+        return "utf-32"
     if text.startswith(_WIDE_BOMS):
         return "utf-16"
-    if b"\0" in text[:1000]:
+    begin = text[:1000]
+    if begin.count(b"\0") >= len(begin) // 4 > 0:
         return "utf-16-le" if text[1:2] == b"\0" else "utf-16-be"
+    if b"\0" in text:
+        line = text.count(b"\n", 0, text.index(b"\0")) + 1
+        raise SourceFileUnreadable(Path(name).stem, name, f"line {line} holds a zero byte", "Remove it.")
     try:
         text.decode("utf-8")
     except UnicodeDecodeError as wrong:
-        if _ACCENTED.search(text):
-            line = text.count(b"\n", 0, wrong.start) + 1
-            reason = f"it mixes UTF-8 with another encoding (first in line {line})"
-            raise SourceFileUnreadable(Path(name).stem, name, reason, "Write it again in one encoding.") from wrong
-        try:
-            text.decode("cp1252")
-        except UnicodeDecodeError:
-            return "latin-1"
+        _validate_western(text, name, wrong)
+        # The bytes that cp1252 leaves out are control characters in latin-1: such a text is neither.
         return "cp1252"
     return "utf-8"
+
+
+def _validate_western(text: bytes, name: str, wrong: UnicodeDecodeError) -> None:
+    runs = _BEYOND_ASCII.findall(text)
+    others = [run for run in runs if not _is_utf8(run)]
+    line = text.count(b"\n", 0, wrong.start) + 1
+    is_unused = any(byte in _UNUSED_IN_CP1252 for run in others for byte in run)
+    if is_unused or 2 * sum(len(run) > _WESTERN_RUN for run in others) > len(others):
+        raise SourceFileUnreadable(
+            Path(name).stem,
+            name,
+            f"it is neither UTF-8 nor a Western European encoding (first in line {line})",
+            "Save it as UTF-8, for example with `iconv -f ENCODING -t UTF-8` (Cyrillic: CP1251, Chinese: GB18030, "
+            "Japanese: CP932).",
+        ) from wrong
+    if len(others) < len(runs):
+        reason = f"it mixes UTF-8 with another encoding (first in line {line})"
+        raise SourceFileUnreadable(Path(name).stem, name, reason, "Write it again in one encoding.") from wrong
+
+
+def _is_utf8(run: bytes) -> bool:
+    try:
+        run.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _encoding_notes(frame: pl.DataFrame, arguments: Mapping[str, str]) -> Iterator[str]:
+    """The encoding that was found where it is one byte a letter, with a text that shows whether it is right."""
+    if arguments.get("encoding") != "cp1252":
+        return
+    texts = (text for column in frame.iter_columns() for text in (column.name, *column.drop_nulls().unique()))
+    example = next((text for text in texts if not text.isascii()), "")
+    yield f"the file is read as {arguments['encoding']}, as in {example!r}; correct encoding= if letters are wrong"
 
 
 def _unsure_notes(examples: Mapping[str, str | None]) -> Iterator[str]:

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from touchline.contracts import infer_contract
-from touchline.errors import InvalidProjectName, NothingToLearnFrom, ProjectExists, SourceFileEmpty, TargetNeverVaries
+from touchline.errors import (
+    InvalidProjectName,
+    NothingToLearnFrom,
+    ProjectExists,
+    SourceFileEmpty,
+    TargetNeverVaries,
+    TargetNotClasses,
+)
 from touchline.ingest import inspect_file
 from touchline.project.load import load_project
 from touchline.project.plan import plan_changes
@@ -21,6 +28,11 @@ from touchline.training import LEAST_EXAMPLES, RARE
 
 if TYPE_CHECKING:
     from touchline.contracts import Inference, TaskType
+
+
+# Texts of which each has fewer rows are names, or numbers that init cannot read.
+_MOST_CLASSES = 20
+_ROWS_OF_A_CLASS = 5
 
 
 @dataclass(frozen=True)
@@ -54,9 +66,13 @@ def write_project(name: str, *, data: Path, target: str, base: Path, task: TaskT
     if label.distinct < 2:
         value = label.least or next(iter(map(str, label.levels)), None)
         raise TargetNeverVaries(target, value, inference.rows - label.nulls)
+    if task is None and label.kind == "str" and label.distinct > max(_MOST_CLASSES, inference.rows / _ROWS_OF_A_CLASS):
+        examples = sample.frame[target].drop_nulls().unique(maintain_order=True).head(3).to_list()
+        raise TargetNotClasses(target, label.distinct, inference.rows - label.nulls, examples)
     inputs = input_columns(inference)
     if not inputs:
-        raise NothingToLearnFrom(name, target, [leak.column for leak in inference.leaks])
+        dirty = [note for note in inference.notes if "is read as text" in note]
+        raise NothingToLearnFrom(name, target, columns_left_out(inference), dirty)
     path = os.path.relpath(data.absolute(), base)
     text = render_project(name, inference, sample, path=path, inputs=inputs, left_out=columns_left_out(inference))
     _write(file, text, render_transforms(inference), base=base)

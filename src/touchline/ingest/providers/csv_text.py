@@ -17,6 +17,10 @@ from touchline.ingest.providers.base import BROKEN_SCHEMA, no_broken_lines
 _DELIMITERS = (",", ";", "\t", "|")
 _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 _MANY_LINES = 20
+_OTHER_TEXTS = {
+    "an HTML page": re.compile(rb"<(!doctype|html|head|table|\?xml)"),
+    "JSON": re.compile(rb'[\[{]\s*("[^"]*"\s*:|\{|\[)'),
+}
 _SEPARATOR_LINE = re.compile(rb'\A"?sep=[,;\t|]"?\r?\n', re.IGNORECASE)
 
 
@@ -62,6 +66,7 @@ def read_csv_text(content: bytes, form: CsvFormat, *, name: str, table: str) -> 
             table, name, f"its header names {repeated[0]!r} {header.count(repeated[0])} times", "Name each column once."
         )
     rows = _read(text, header, delimiter, form.null_values, name=name, table=table)
+    _validate_header(header, rows, name=name, table=table)
     frame = _cleaned(rows.frame, form.null_values)
     unused = [header[place] for place in nameless if frame[header[place]].null_count() == frame.height]
     return CsvRows(frame.drop(unused), rows.broken, len(unused))
@@ -74,6 +79,10 @@ def refuse_workbook(content: bytes, *, name: str, table: str) -> None:
     if kind is not None:
         kind = "an Excel workbook (.xlsx)" if b"xl/" in content else kind
         raise SourceFileUnreadable(table, name, f"it is {kind}, not text", "Save the sheet as CSV.")
+    begin = content[:200].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    for kind, pattern in _OTHER_TEXTS.items():
+        if pattern.match(begin):
+            raise SourceFileUnreadable(table, name, f"it is {kind}, not delimited text", "Save its table as CSV.")
 
 
 def delimiter_of(content: bytes, encoding: str) -> str:
@@ -147,6 +156,19 @@ def _read(
         return _read_line_by_line(text, header, delimiter, null_values, name=name, table=table)
     blank = pl.all_horizontal(pl.all().is_null())
     return CsvRows(frame.filter(~blank) if frame[header[0]].null_count() else frame, no_broken_lines())
+
+
+def _validate_header(header: list[str], rows: CsvRows, *, name: str, table: str) -> None:
+    """Raise where most lines do not fit the first one: a title, or a header that lacks a name."""
+    if rows.broken.height > rows.frame.height + 1:
+        shown = ", ".join(map(repr, header[:5]))
+        raise SourceFileUnreadable(
+            table,
+            name,
+            f"{rows.broken.height} of its {rows.broken.height + rows.frame.height} lines do not fit its first line, "
+            f"which is taken for the header ({shown}): {rows.broken['value'][0]}",
+            "Remove titles and comments above the header, and name each column in it (R's row names too).",
+        )
 
 
 def _has_short_lines(text: bytes, width: int, delimiter: str) -> bool:

@@ -10,17 +10,26 @@ import polars as pl
 NumberStyle = Literal["1,234.56", "1.234,56"]
 
 _NO_NUMBER = ("-", "--", "?", ".", "N/A", "n/a", "#N/A", "None", "none", "nan", "missing", "unknown")
-_SIGNS = r"[$€£¥%\s\u00a0']"
+# Signs of currencies and shares, their letters, and the blanks and apostrophes that group thousands.
+_SIGNS = (
+    r"[$€£¥₹%\s\u00a0\u2009\u202f'’]|^(?:USD|EUR|GBP|CHF|JPY|CNY|INR|SEK|NOK|DKK|PLN|CZK|CAD|AUD|BRL|Rs\.?|R\$|kr)"
+    r"|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|SEK|NOK|DKK|PLN|CZK|CAD|AUD|BRL|kr)$"
+)
 _PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 # A dot that can only be a decimal point: not before exactly three digits, or after a nought.
 _DECIMALS = r"\.(\d{0,2}|\d{4,})$|^[+-]?0*\.|[eE]"
-_GROUPED = {"1,234.56": r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$", "1.234,56": r"^[+-]?\d{1,3}(\.\d{3})+(,\d+)?$"}
+# In India the groups above thousands have two digits: 12,34,567.
+_GROUPED = {
+    "1,234.56": r"^[+-]?(\d{1,3}(,\d{3})+|\d{1,2}(,\d{2})+,\d{3})(\.\d+)?$",
+    "1.234,56": r"^[+-]?\d{1,3}(\.\d{3})+(,\d+)?$",
+}
 _UNGROUPED = {"1,234.56": r"^[+-]?\d+(\.\d+)?$", "1.234,56": r"^[+-]?\d+(,\d+)?$"}
 
 
 def _bare(texts: pl.Series) -> pl.Series:
-    """The texts without signs and blanks; accounts write a negative number in brackets: `(1,200)`."""
-    return texts.str.replace_all(_SIGNS, "").str.replace(r"^\(([\d.,]+)\)$", "-${1}")
+    """The texts without signs and blanks; accounts write a negative number as `(1,200)` or `1,200-`."""
+    bare = texts.str.replace_all(_SIGNS, "").str.replace("^[−–]", "-")
+    return bare.str.replace(r"^\(([\d.,]+)\)$", "-${1}").str.replace(r"^([\d.,]+)[-−]$", "-${1}")
 
 
 def plain_numbers(texts: pl.Series, style: NumberStyle) -> pl.Series:
