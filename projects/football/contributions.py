@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .score_grid import OUTCOMES, goal_terms, reweighted, score_grid, score_markets
+from .score_grid import OUTCOMES, goal_forecast, score_markets
 
 _NODES = 32
 
@@ -58,10 +58,11 @@ def goal_contributions(values: Mapping[str, Any], probabilities: Mapping[str, fl
 
     `agreement` is the change that makes the scores agree with the predicted probabilities of the outcomes.
     """
-    sides = goal_terms(values)
-    grid = reweighted(score_grid(*(terms.rate for terms in sides)), probabilities)
+    forecast = goal_forecast(values)
+    sides = (forecast.home, forecast.away)
+    expected_goals = score_markets(forecast.grid(probabilities)).expected_goals
     found = {}
-    for side, terms, goals in zip(("home", "away"), sides, score_markets(grid).expected_goals, strict=True):
+    for side, terms, goals in zip(("home", "away"), sides, expected_goals, strict=True):
         named = asdict(terms)
         found[side] = {**named, "agreement": log(goals) - sum(named.values()), "log_expected_goals": log(goals)}
     return found

@@ -30,7 +30,7 @@ from .jackpot_bodies import (
     VoidedBy,
 )
 from .jackpots import VOID, Ticket, best_ticket, chances_of_right, implied_probabilities, settle
-from .score_grid import OUTCOMES, goal_terms, reweighted, score_grid, score_markets
+from .score_grid import OUTCOMES, goal_forecast, score_markets
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -236,8 +236,7 @@ def _note_shared_teams(fixtures: Sequence[PredictedFixture]) -> None:
 
 
 def _scores(values: Mapping[str, Any], probabilities: Mapping[str, float]) -> Scores:
-    grid = reweighted(score_grid(*(terms.rate for terms in goal_terms(values))), probabilities)
-    markets = score_markets(grid)
+    markets = score_markets(goal_forecast(values).grid(probabilities))
     return Scores(
         expected_goals=dict(zip(("home", "away"), markets.expected_goals, strict=True)),
         over=dict(markets.over),

@@ -165,7 +165,8 @@ def _with_results(matches: pl.LazyFrame) -> pl.LazyFrame:
 
 goal_model = on_demand(
     inputs=[
-        *("home_scoring_home", "away_scoring_away", "home_conceding", "away_conceding", "home_rho"),
+        *("home_goal_level", "home_goal_home", "home_goal_attack", "away_goal_attack"),
+        *("home_goal_defence", "away_goal_defence", "home_rho"),
         *("home_chances_home", "away_chances_away", "home_chances_against", "away_chances_against"),
     ]
 )(transforms.goal_model)
@@ -216,6 +217,8 @@ result_with_odds = result.model_copy(
         "on_demand": (*result.on_demand, on_demand(inputs=list(odds))(transforms.market)),
     }
 )
+# One number for all teams of a country, which moves slowly: no column of a match.
+OF_A_COUNTRY = tuple(f"{side}_{name}" for side in ("home", "away") for name in ("goal_level", "goal_home", "rho"))
 
 project = Project(
     name="football",
@@ -227,8 +230,12 @@ project = Project(
     gates=[Gate("accuracy", at_least=0.45), Gate.improves("log_loss", confidence=0.95)],
     rollout=Rollout(mode="shadow", cluster=True, metric="log_loss", min_days=7),
     retrain=Retrain(schedule="0 4 * * 1", on_drift=True),
-    # One number for all teams, which moves slowly: no column of a match.
-    monitoring=Monitoring(drift=Drift(ignore=("home_rho", "away_rho"))),
+    # One number for all teams of a country, which moves slowly: no column of a match.
+    monitoring=Monitoring(
+        drift=Drift(
+            ignore=[f"{side}_{name}" for side in ("home", "away") for name in ("goal_level", "goal_home", "rho")]
+        )
+    ),
     identity={"Div": "division", "Date": "date_text", "HomeTeam": "home_team", "AwayTeam": "away_team"},
     alternatives={"with_odds": result_with_odds},
     clock=SampleClock(at="2009-04-15T00:00:00Z"),

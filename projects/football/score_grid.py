@@ -1,8 +1,9 @@
 """Probabilities of scores that agree with the probabilities of home win, draw and away win.
 
-The expected goals of a side are exp(level + home advantage + attack + defence), as in Maher (1982); the low scores are
-corrected as by Dixon and Coles (1997). The grid is then reweighted: all scores of one outcome by the same factor, so
-that the outcomes have the probabilities that the model gives, and over/under and both-score agree with them.
+The expected goals of a side are exp(level + home advantage + attack - defence of the other side), with the terms of the
+goal model (`goal_model.py`) that the view `team_goals` has; the low scores are corrected as by Dixon and Coles (1997).
+The grid is then reweighted: all scores of one outcome by the same factor, so that the outcomes have the probabilities
+that the release gives, and over/under and both-score agree with them.
 """
 
 from __future__ import annotations
@@ -22,21 +23,13 @@ from .poisson_scores import GOALS, score_probabilities
 Array = NDArray[np.float64]
 
 OUTCOMES = ("home", "draw", "away")
-RHO = -0.05
-# Poisson regression of the goals of 1995/96 to 2003/04 on what `team_strength` knew (2,754 matches).
-LEVEL = 0.16
-HOME = 0.39
-ATTACK = 0.54
-DEFENCE = 0.45
-# The mean goals of a side, at which attack and defence add nothing.
-USUAL_GOALS = 1.43
-_LEAST_GOALS = 0.2
-_FEATURES = ("home_attack", "away_attack", "home_defence", "away_defence")
+# Where neither team has history: 1.2 goals away, 1.6 at home.
+_USUAL = {"goal_level": log(1.2), "goal_home": log(1.6 / 1.2), "goal_attack": 0.0, "goal_defence": 0.0, "rho": -0.05}
 
 
 @dataclass(frozen=True)
 class GoalTerms:
-    """The terms of the log of one side's expected goals. `defence` is the other side's."""
+    """The terms of the log of one side's expected goals. `defence` is the other side's: a strong one is below 0."""
 
     level: float
     home: float
@@ -50,6 +43,19 @@ class GoalTerms:
 
 
 @dataclass(frozen=True)
+class GoalForecast:
+    """The terms of both sides, and the correction of low scores."""
+
+    home: GoalTerms
+    away: GoalTerms
+    rho: float
+
+    def grid(self, probabilities: Mapping[str, float]) -> Array:
+        """Probabilities of the scores, by home and away goals, that sum to the probabilities of the outcomes."""
+        return reweighted(score_grid(self.home.rate, self.away.rate, self.rho), probabilities)
+
+
+@dataclass(frozen=True)
 class ScoreMarkets:
     """What a grid says about the goals of a match."""
 
@@ -59,28 +65,41 @@ class ScoreMarkets:
     likeliest_scores: tuple[tuple[str, float], ...]
 
 
-def goal_terms(values: Mapping[str, Any]) -> tuple[GoalTerms, GoalTerms]:
-    """The terms of home and away side, from the features of a match. A team without history is an average one.
+def goal_forecast(values: Mapping[str, Any]) -> GoalForecast:
+    """The goal model's forecast from the features of a match.
 
-    Raises `FeatureNotFound` where the model that predicted has no such features.
+    A team without history is an average one, at the level of the other team's country. Raises `FeatureNotFound` where
+    the model that predicted has no such features.
 
-    >>> home, away = goal_terms({"home_attack": 1.43, "away_attack": None, "home_defence": 1.43, "away_defence": 1.43})
-    >>> round(home.rate, 2), round(away.rate, 2)
-    (1.73, 1.17)
+    >>> known = {"goal_level": 0.2, "goal_home": 0.3, "goal_attack": 0.1, "goal_defence": 0.4, "rho": -0.05}
+    >>> new = dict.fromkeys(known)
+    >>> sides = {"home": known, "away": new}
+    >>> forecast = goal_forecast({f"{side}_{name}": value for side in sides for name, value in sides[side].items()})
+    >>> round(forecast.home.rate, 2), round(forecast.away.rate, 2)
+    (1.82, 0.82)
     """
-    missing = [name for name in _FEATURES if name not in values]
-    if missing:
-        raise FeatureNotFound(missing[0], values)
-    attack = [_term(ATTACK, values[name]) for name in _FEATURES[:2]]
-    defence = [_term(DEFENCE, values[name]) for name in _FEATURES[2:]]
-    return GoalTerms(LEVEL, HOME, attack[0], defence[1]), GoalTerms(LEVEL, 0.0, attack[1], defence[0])
+    for side in ("home", "away"):
+        for name in _USUAL:
+            if f"{side}_{name}" not in values:
+                raise FeatureNotFound(f"{side}_{name}", values)
+
+    def shared(name: str) -> float:
+        found = (values[f"{side}_{name}"] for side in ("home", "away"))
+        return next((float(value) for value in found if value is not None), _USUAL[name])
+
+    def own(side: str, name: str) -> float:
+        value = values[f"{side}_{name}"]
+        return _USUAL[name] if value is None else float(value)
+
+    level = shared("goal_level")
+    return GoalForecast(
+        GoalTerms(level, shared("goal_home"), own("home", "goal_attack"), -own("away", "goal_defence")),
+        GoalTerms(level, 0.0, own("away", "goal_attack"), -own("home", "goal_defence")),
+        shared("rho"),
+    )
 
 
-def _term(weight: float, goals: float | None) -> float:
-    return 0.0 if goals is None else weight * log(max(goals, _LEAST_GOALS) / USUAL_GOALS)
-
-
-def score_grid(home_rate: float, away_rate: float, rho: float = RHO) -> Array:
+def score_grid(home_rate: float, away_rate: float, rho: float) -> Array:
     """Probabilities of the scores 0:0 to 10:10, by home and away goals; they sum to 1."""
     return np.asarray(score_probabilities(np.array([home_rate]), np.array([away_rate]), rho)[0])
 

@@ -23,9 +23,10 @@ _GOALS_SHARE: Final = 0.4
 SCHEMA: Final = {
     "team": pl.String,
     "event_timestamp": pl.Datetime("us", "UTC"),
-    "scoring_home": pl.Float64,
-    "scoring_away": pl.Float64,
-    "conceding": pl.Float64,
+    "goal_level": pl.Float64,
+    "goal_home": pl.Float64,
+    "goal_attack": pl.Float64,
+    "goal_defence": pl.Float64,
     "rho": pl.Float64,
     "chances_home": pl.Float64,
     "chances_away": pl.Float64,
@@ -34,11 +35,12 @@ SCHEMA: Final = {
 
 
 def weekly_strengths(matches: pl.DataFrame, prior: Prior | None = None) -> pl.DataFrame:
-    """One row a team and week: what it scores at home and away, what it lets in, and rho, on the log scale.
+    """One row a team and week: the terms of the log of expected goals (`goal_model`), and rho.
 
     `matches` are played ones in time order with division, teams, goals, shots where known, and `event_timestamp`. A row
     is stamped with the start of the week for which the model was fitted, and rests on earlier matches alone. The
-    `chances_` columns are of the same model on goals and shots together; without shots they equal the others.
+    `chances_` columns, sums of such terms, are of the same model on goals and shots together; without shots on goals
+    alone.
     """
     countries = matches.group_by(pl.col("division").str.replace(r"\d+$", ""))
     # The matrices are small: further threads would only wait for one another.
@@ -71,9 +73,10 @@ def _of_country(rows: pl.DataFrame, prior: Prior) -> pl.DataFrame:
 def _rows(models: list[GoalModel], names: list[str], is_seen: np.ndarray, week: float) -> pl.DataFrame:
     goals, chances = models[0], models[-1]
     values = {
-        "scoring_home": goals.intercept + goals.home_advantage + goals.attack,
-        "scoring_away": goals.intercept + goals.attack,
-        "conceding": goals.defence,
+        "goal_level": np.full(len(names), goals.intercept),
+        "goal_home": np.full(len(names), goals.home_advantage),
+        "goal_attack": goals.attack,
+        "goal_defence": goals.defence,
         "rho": np.full(len(names), goals.rho),
         "chances_home": chances.intercept + chances.home_advantage + chances.attack,
         "chances_away": chances.intercept + chances.attack,

@@ -22,10 +22,10 @@ def gaps(columns: Mapping[str, Array]) -> Mapping[str, Array]:
 
 def goal_model(columns: Mapping[str, Array]) -> Mapping[str, Array]:
     """The log-odds of home and away win against a draw by the Dixon-Coles model, on goals and on goals with chances."""
-    rho = columns["home_rho"]
+    rho, level = columns["home_rho"], columns["home_goal_level"]
     goals = _log_odds(
-        columns["home_scoring_home"] - columns["away_conceding"],
-        columns["away_scoring_away"] - columns["home_conceding"],
+        level + columns["home_goal_home"] + columns["home_goal_attack"] - columns["away_goal_defence"],
+        level + columns["away_goal_attack"] - columns["home_goal_defence"],
         rho,
     )
     chances = _log_odds(

@@ -110,7 +110,8 @@ def test_a_changed_unit_in_football(tmp_path: Path) -> None:
     assert (incident.cause, {one.cause for one in later_ones} <= {"loss"}) == ("drift", True)
     account = incident.signals[0].account
     named = set(account.happened.replace("(", " ").split())
-    assert named & {f"{side}_{what}" for side in ("home", "away") for what in ("attack", "defence", "conceding")}
+    columns = ("attack", "defence", "goal_attack", "goal_defence", "chances_against")
+    assert named & {f"{side}_{what}" for side in ("home", "away") for what in columns}
     assert "outside of the range of the reference" in account.happened
     assert account.next_command == "touchline monitor drift -p football"
     _, retraining = days.runs("retrain")

@@ -50,7 +50,9 @@ def test_contributions_in_probabilities_stay_as_they_are() -> None:
 
 
 def test_the_terms_of_goals_sum_to_the_log_of_the_expected_goals() -> None:
-    values = {"home_attack": 2.1, "home_defence": 0.9, "away_attack": 1.0, "away_defence": 1.9}
+    home = {"goal_level": 0.2, "goal_home": 0.3, "goal_attack": 0.4, "goal_defence": 0.3, "rho": -0.05}
+    away = {**home, "goal_attack": -0.3, "goal_defence": -0.2}
+    values = {f"{side}_{name}": value for side, own in (("home", home), ("away", away)) for name, value in own.items()}
     probabilities = {"home": 0.6, "draw": 0.25, "away": 0.15}
     found = goal_contributions(values, probabilities)
     assert found["home"]["attack"] > 0 > found["away"]["attack"]
@@ -59,5 +61,5 @@ def test_the_terms_of_goals_sum_to_the_log_of_the_expected_goals() -> None:
     logs = [terms[side].pop("log_expected_goals") for side in ("home", "away")]
     assert [sum(own.values()) for own in terms.values()] == pytest.approx(logs)
     rates = [sum(own[name] for name in ("level", "home", "attack", "defence")) for own in terms.values()]
-    grid = reweighted(score_grid(*map(exp, rates)), probabilities)
+    grid = reweighted(score_grid(*map(exp, rates), -0.05), probabilities)
     assert [exp(log) for log in logs] == pytest.approx(score_markets(grid).expected_goals)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from projects.football.score_grid import goal_terms, reweighted, score_grid, score_markets
+from projects.football.score_grid import goal_forecast, reweighted, score_grid, score_markets
+from projects.football.transforms import goal_model
 
 from touchline.errors import FeatureNotFound
 
@@ -17,13 +18,13 @@ shares = st.lists(st.floats(0.01, 1.0), min_size=3, max_size=3)
 @given(rates, rates, shares)
 def test_the_scores_of_each_outcome_sum_to_its_probability(home: float, away: float, weights: list[float]) -> None:
     wins, draws, losses = (weight / sum(weights) for weight in weights)
-    grid = reweighted(score_grid(home, away), {"home": wins, "draw": draws, "away": losses})
+    grid = reweighted(score_grid(home, away, -0.05), {"home": wins, "draw": draws, "away": losses})
     sums = [np.tril(grid, -1).sum(), np.trace(grid), np.triu(grid, 1).sum()]
     assert sums == pytest.approx([wins, draws, losses], abs=1e-12)
 
 
 def test_reweighting_leaves_the_odds_between_scores_of_one_outcome() -> None:
-    grid = score_grid(1.6, 1.1)
+    grid = score_grid(1.6, 1.1, -0.05)
     after = reweighted(grid, {"home": 0.2, "draw": 0.3, "away": 0.5})
     assert after[2, 0] / after[3, 1] == pytest.approx(grid[2, 0] / grid[3, 1])
     assert (after >= 0).all()
@@ -46,12 +47,37 @@ def test_without_correction_the_grid_is_the_product_of_two_poisson_distributions
     assert score_grid(1.6, 1.1, rho=0.0) == pytest.approx(expected / expected.sum())
 
 
-def test_a_promoted_team_without_history_counts_as_an_average_one() -> None:
-    none, average = ({f"{side}_{what}": goals for side in ("home", "away") for what in ("attack", "defence")}
-                     for goals in (None, 1.43))  # fmt: skip
-    assert goal_terms(none)[0].rate == pytest.approx(goal_terms(average)[0].rate)
+def values(home: dict[str, float | None], away: dict[str, float | None]) -> dict[str, float | None]:
+    return {f"{side}_{name}": value for side, own in (("home", home), ("away", away)) for name, value in own.items()}
+
+
+KNOWN = {"goal_level": 0.1, "goal_home": 0.25, "goal_attack": 0.2, "goal_defence": -0.1, "rho": -0.08}
+
+
+def test_expected_goals_are_those_of_the_goal_model() -> None:
+    """The grid that the release's transform sums to outcomes, from the same columns."""
+    other = {**KNOWN, "goal_attack": -0.3, "goal_defence": 0.15}
+    forecast = goal_forecast(values(KNOWN, other))
+    assert forecast.home.rate == pytest.approx(np.exp(0.1 + 0.25 + 0.2 - 0.15))
+    assert forecast.away.rate == pytest.approx(np.exp(0.1 - 0.3 + 0.1))
+    columns = {name: np.array([value]) for name, value in values(KNOWN, other).items()}
+    chances = dict.fromkeys(
+        [f"{side}_chances_{what}" for side in ("home", "away") for what in ("home", "away", "against")], np.zeros(1)
+    )
+    transformed = goal_model(columns | chances)
+    grid = score_grid(forecast.home.rate, forecast.away.rate, forecast.rho)
+    assert transformed["dc_home"][0] == pytest.approx(np.log(np.tril(grid, -1).sum() / np.trace(grid)))
+    assert transformed["dc_away"][0] == pytest.approx(np.log(np.triu(grid, 1).sum() / np.trace(grid)))
+
+
+def test_a_promoted_team_without_history_is_an_average_team_of_its_opponent_s_country() -> None:
+    none: dict[str, float | None] = dict.fromkeys(KNOWN)
+    average = {**KNOWN, "goal_attack": 0.0, "goal_defence": 0.0}
+    assert goal_forecast(values(KNOWN, none)) == goal_forecast(values(KNOWN, average))
+    assert goal_forecast(values(none, KNOWN)) == goal_forecast(values(average, KNOWN))
+    assert goal_forecast(values(none, none)).home.rate == pytest.approx(1.6)
 
 
 def test_features_of_another_model_are_no_average_team() -> None:
-    with pytest.raises(FeatureNotFound, match="'home_attack' is not declared"):
-        goal_terms({"home_elo": 1500.0})
+    with pytest.raises(FeatureNotFound, match="'home_goal_level' is not declared"):
+        goal_forecast({"home_elo": 1500.0})
