@@ -23,8 +23,10 @@ from touchline.predictions import (
     settle_outcomes,
 )
 from touchline.predictions.database_writer import DatabaseWriter
+from touchline.predictions.drain_processes import DrainThread
 from touchline.predictions.partitions import drop_empty_months
-from touchline.predictions.writer import PredictionLog, RowsRefused
+from touchline.predictions.spool_drain import RowsRefused
+from touchline.predictions.writer import PredictionLog
 from touchline.registry import Releases
 from touchline.serving.predicting.log_line import sql_instant
 from touchline.serving.predicting.predict import Predictor
@@ -125,7 +127,7 @@ def test_a_row_that_cannot_be_kept_is_told_from_an_absence(store: Database, tmp_
     good, bad = _lines("A"), [_lines("A")[0].replace(b'"vector":"', b'"vector":"zz')]
     with pytest.raises(RowsRefused):
         DatabaseWriter(store).write([*good, *bad])
-    log = PredictionLog(tmp_path, DatabaseWriter(store))
+    log = PredictionLog(tmp_path, DrainThread(tmp_path, DatabaseWriter(store)))
     log.start()
     for line in [*good, *bad]:
         log.record(line)

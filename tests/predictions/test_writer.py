@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -11,10 +13,32 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.serving.builders import FAST_LOG, a_database, wait_for
+from tests.serving.builders import FAST_LOG, NOW, a_database, a_release, wait_for
 from touchline.predictions.database_writer import DatabaseWriter
+from touchline.predictions.drain_processes import DrainChild, DrainThread
 from touchline.predictions.spool import Spool, read_segment, segments
-from touchline.predictions.writer import LogLimits, PredictionLog, RowsRefused
+from touchline.predictions.spool_drain import DrainLimits, RowsRefused, SpoolDrain, is_drained, read_drain_status
+from touchline.predictions.writer import LogLimits, PredictionLog
+from touchline.serving.predicting.predict import Predictor
+from touchline.serving.predicting.scored_row import RequestContext
+
+_A_PARENT = """
+import os, signal, sys, time
+from pathlib import Path
+from touchline.predictions.drain_processes import DrainChild
+from touchline.predictions.spool_drain import is_drained
+from touchline.predictions.writer import LogLimits, PredictionLog
+from touchline.storage import Database
+
+root = Path(sys.argv[1])
+limits = LogLimits(flush_seconds=0.005, hand_over_seconds=600)
+log = PredictionLog(root, DrainChild(root, Database.open(sys.argv[2])), limits)
+log.start()
+log.record(sys.argv[3].encode())
+while not (is_drained(root) and log.status().spooled):
+    time.sleep(0.01)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 class Memory:
@@ -36,8 +60,15 @@ def _rows(count: int) -> list[bytes]:
     return [orjson.dumps({"prediction_id": f"p{index}"}) for index in range(count)]
 
 
+def _line() -> str:
+    """A row of the log as a request makes it, with the id p1."""
+    row = {"age": 40, "colour": None, "cutoff": None, "example_id": None}
+    context = RequestContext("request", None, NOW, NOW)
+    return Predictor(a_release(), None).answer_one(row, context, lambda: "p1").line.decode()
+
+
 def _started(folder: Path, sink: Memory, limits: LogLimits = FAST_LOG) -> PredictionLog:
-    log = PredictionLog(folder, sink, limits)
+    log = PredictionLog(folder, DrainThread(folder, sink, limits.drain), limits)
     log.start()
     return log
 
@@ -50,7 +81,7 @@ def test_every_row_arrives_once(tmp_path: Path) -> None:
     wait_for(lambda: len(sink.rows) == 1000)
     log.stop()
     assert sink.writes == 1000
-    assert not list(tmp_path.iterdir())
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
 def test_rows_that_wait_for_a_slow_database_are_counted_and_bounded(tmp_path: Path) -> None:
@@ -136,38 +167,88 @@ def test_the_database_tells_a_wrong_row_from_its_own_absence(tmp_path: Path, lin
 def test_what_a_dead_worker_left_is_taken_over(tmp_path: Path) -> None:
     dead = Spool(tmp_path)
     dead.append(b'{"prediction_id": "p1"}\n{"prediction_id": "p2"}\n{"predict')
-    dead.close_segment()
     assert dead._lock is not None
-    import os
-
-    os.close(dead._lock)  # as the kernel does when a process dies
+    assert dead._open is not None
+    os.close(dead._open)  # as the kernel does when a process dies
+    os.close(dead._lock)
     sink = Memory()
     log = _started(tmp_path, sink)
     wait_for(lambda: set(sink.rows) == {"p1", "p2"})
+    wait_for(lambda: read_drain_status(tmp_path).torn_bytes == 9)
     log.stop()
+    assert not dead.has_segments
 
 
 def test_the_rows_of_other_workers_count_while_they_wait_and_no_longer(tmp_path: Path) -> None:
     other = Spool(tmp_path)
     other.append(b'{"prediction_id": "1"}\n' * 50)
     other.close_segment()
-    log = PredictionLog(tmp_path, Memory(), FAST_LOG)
+    log = PredictionLog(tmp_path, DrainThread(tmp_path, Memory(), FAST_LOG.drain), FAST_LOG)
     assert log.status().spool_bytes == 50 * len(b'{"prediction_id": "1"}\n')
-    for segment in tmp_path.glob("*/*.jsonl"):  # the other worker gives them to the database
-        segment.unlink()
     log.start()
     wait_for(lambda: log.status().spool_bytes == 0)
     log.stop()
     other.close()
 
 
-def test_what_a_living_worker_has_is_left_alone(tmp_path: Path) -> None:
-    alive = Spool(tmp_path)
+def test_the_segment_that_a_living_worker_writes_is_left_alone(tmp_path: Path) -> None:
+    alive, sink = Spool(tmp_path), Memory()
     alive.append(b'{"prediction_id": "p1"}\n')
+    drain = SpoolDrain(tmp_path, sink)
+    assert drain.drain()
+    assert not sink.rows
+    alive.append(b'{"prediction_id": "p2"}\n')
     alive.close_segment()
-    with Spool(tmp_path).orphans() as found:
-        assert found == []
+    alive.append(b'{"prediction_id": "p3"}\n')
+    assert drain.drain()
+    assert set(sink.rows) == {"p1", "p2"}
     alive.close()
+    assert drain.drain()
+    assert set(sink.rows) == {"p1", "p2", "p3"}
+
+
+def test_one_drain_at_a_time_and_the_next_takes_over(tmp_path: Path) -> None:
+    sinks = [Memory(), Memory()]
+    first = DrainThread(tmp_path, sinks[0], FAST_LOG.drain)
+    first.ensure()
+    wait_for(lambda: is_drained(tmp_path))
+    second, is_ending = SpoolDrain(tmp_path, sinks[1], FAST_LOG.drain), threading.Event()
+    second.run_unless_drained(is_ending)  # returns at once
+    first.stop(5)
+    assert not is_drained(tmp_path)
+    spool = Spool(tmp_path)
+    spool.append(b'{"prediction_id": "p1"}\n')
+    spool.close()
+    is_ending.set()
+    second.run_unless_drained(is_ending)
+    assert [set(sink.rows) for sink in sinks] == [set(), {"p1"}]
+
+
+def test_a_child_writes_what_waits_and_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    """Without a scheduler. The parent records rows that its log has not handed over, and dies of SIGKILL."""
+    database = a_database(tmp_path)
+    parent = subprocess.Popen([sys.executable, "-c", _A_PARENT, str(tmp_path / "spool"), database.url, _line()])
+    assert parent.wait(60) == -9
+    wait_for(lambda: not is_drained(tmp_path / "spool") and not list(tmp_path.glob("spool/*/*.jsonl")), seconds=60)
+    with database.connect() as connection:
+        assert connection.exec_driver_sql("SELECT prediction_id FROM predictions").scalars().all() == ["p1"]
+    database.close()
+
+
+def test_a_child_is_not_started_where_another_process_drains(tmp_path: Path) -> None:
+    database = a_database(tmp_path)
+    other = DrainThread(tmp_path / "spool", DatabaseWriter(database), DrainLimits())
+    other.ensure()
+    wait_for(lambda: is_drained(tmp_path / "spool"))
+    child = DrainChild(tmp_path / "spool", database)
+    child.ensure()
+    assert child._child is None
+    other.stop(5)
+    child.ensure()
+    assert child._child is not None
+    child.stop(60)
+    assert child._child.returncode == 0
+    database.close()
 
 
 def test_a_spool_that_cannot_be_written_keeps_rows_in_memory(tmp_path: Path) -> None:

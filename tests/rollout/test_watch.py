@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.predictions.builders import a_row, write_rows
 from tests.rollout.life import Life
-from tests.serving.builders import FAST_LOG, on_loopback, wait_for
+from tests.serving.builders import FAST_LOG, drain_here, on_loopback, wait_for
 from tests.serving.bundles import PROJECT
 from touchline.registry import Journal, Releases
 from touchline.rollout import GuardrailWatch, Rollout, RolloutState, end_overtaken, steer
@@ -22,7 +22,7 @@ CANARY = Rollout(mode="canary", unit="example_id", steps=(50, 100), min_days=1)
 @contextmanager
 def a_server(life: Life) -> Iterator[Server]:
     releases = JournalReleases(PROJECT, Journal(life.database, life.clock), Releases(life), rollouts=life.records)
-    options = ServerOptions(Limits(poll_seconds=0.02, lag_seconds=60.0), FAST_LOG)
+    options = ServerOptions(Limits(poll_seconds=0.02, lag_seconds=60.0), FAST_LOG, drains=drain_here)
     project = ServedProject(PROJECT, releases, life.clock)
     app = create_app([project], database=life.database, spool=life.folder / "spool", options=options)
     with on_loopback(app):

@@ -21,13 +21,16 @@ from touchline.clock import FrozenClock
 from touchline.features import ColumnSpec, FeatureRows, RowPlan, ServedView, ViewStatus
 from touchline.features.vectors.columns import Vectors
 from touchline.predictions import LogLimits
+from touchline.predictions.database_writer import DatabaseWriter
+from touchline.predictions.drain_processes import DrainThread
+from touchline.predictions.spool_drain import DrainLimits
 from touchline.registry import InputField, LoadedRelease, ReleaseManifest
 from touchline.serving import Head, Limits, ServedProject, ServerOptions, create_app
 from touchline.serving.http.state import Serving, Tracer
 from touchline.storage import Database
 
 NOW = datetime(2009, 4, 15, tzinfo=UTC)
-FAST_LOG = LogLimits(flush_seconds=0.005, hand_over_seconds=0.01, max_backoff_seconds=0.05)
+FAST_LOG = LogLimits(flush_seconds=0.005, hand_over_seconds=0.01, drain=DrainLimits(0.005, 0.05))
 
 
 @dataclass(frozen=True)
@@ -182,6 +185,11 @@ def a_database(folder: Path) -> Database:
     return Database.open(f"sqlite:///{path}")
 
 
+def drain_here(root: Path, database: Database, limits: DrainLimits) -> DrainThread:
+    """A drain in this process: a child for each of many small servers would take seconds."""
+    return DrainThread(root, DatabaseWriter(database), limits)
+
+
 @contextmanager
 def a_server(
     folder: Path,
@@ -199,7 +207,9 @@ def a_server(
         [project],
         database=database,
         spool=folder / "spool",
-        options=ServerOptions(limits or Limits(poll_seconds=0.01, lag_seconds=60.0), FAST_LOG, tracer),
+        options=ServerOptions(
+            limits or Limits(poll_seconds=0.01, lag_seconds=60.0), FAST_LOG, tracer, drains=drain_here
+        ),
         **address,
     )
     with on_loopback(app) as url, httpx.Client(base_url=url, timeout=30) as client:

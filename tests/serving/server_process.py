@@ -20,6 +20,7 @@ from tests.serving.bundles import PROJECT, Registry
 from touchline.clock import SystemClock
 from touchline.features import FeatureReader, open_online_store
 from touchline.predictions import LogLimits
+from touchline.predictions.spool_drain import DrainLimits
 from touchline.registry import LoadedRelease
 from touchline.serving import ServedProject, Server, ServerOptions, create_app
 from touchline.storage import Database, open_objects
@@ -37,7 +38,7 @@ def make() -> Server:
         [ServedProject(PROJECT, stores.source(), clock, _open_reader, is_store_remote="SERVER_REDIS" in os.environ)],
         database=database,
         spool=home / "spool",
-        options=ServerOptions(log_limits=LogLimits(max_backoff_seconds=0.5)),
+        options=ServerOptions(log_limits=LogLimits(drain=DrainLimits(max_backoff_seconds=0.5))),
     )
 
 

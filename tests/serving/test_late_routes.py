@@ -12,7 +12,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.serving.builders import FAST_LOG, NOW, Shelf, a_database, a_release, on_loopback
+from tests.serving.builders import FAST_LOG, NOW, Shelf, a_database, a_release, drain_here, on_loopback
 from touchline.clock import FrozenClock
 from touchline.serving import Limits, ServedProject, ServerOptions, create_app
 
@@ -23,7 +23,7 @@ ROW = {"age": 30, "colour": "red"}
 def _asked(folder: Path, extend: Callable[[FastAPI], None]) -> Iterator[httpx.Client]:
     database = a_database(folder)
     project = ServedProject("shop", Shelf.of(a_release()), FrozenClock(NOW))
-    options = ServerOptions(Limits(poll_seconds=0.01, lag_seconds=60.0), FAST_LOG, extend=extend)
+    options = ServerOptions(Limits(poll_seconds=0.01, lag_seconds=60.0), FAST_LOG, extend=extend, drains=drain_here)
     app = create_app([project], database=database, spool=folder / "spool", options=options)
     with on_loopback(app) as url, httpx.Client(base_url=url, timeout=30) as client:
         yield client

@@ -1,12 +1,11 @@
 """Writes rows of the prediction log to its table: in batches, each row once, with the example that a row is about.
 
-Requests need the interpreter, so this uses little of it. PostgreSQL gets a batch as one JSON text and parses it. The
-JSON functions of SQLite cost five times as much as an insert: its rows are parsed here, with a pause every few rows.
+PostgreSQL gets a batch as one JSON text and parses it. The JSON functions of SQLite cost five times as much as an
+insert: its rows are parsed here.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -16,7 +15,7 @@ import sqlalchemy as sa
 
 from touchline.predictions.open_examples import POSTGRES_COLUMNS, POSTGRES_EXAMPLES, ExamplesOfRows
 from touchline.predictions.partitions import MonthPartitions
-from touchline.predictions.writer import RowsRefused
+from touchline.predictions.spool_drain import RowsRefused
 from touchline.storage import Database
 
 _TEXTS = ("prediction_id", "request_id", "project", "release_id", "role", "variant", "probability", "override")
@@ -55,7 +54,7 @@ class DatabaseWriter:
 
     def _write(self, lines: Sequence[bytes]) -> None:
         if self._database.engine.dialect.name != "postgresql":
-            rows = _parse(lines)
+            rows: Rows = [orjson.loads(line) for line in lines]
             with self._database.append() as connection:
                 _insert(connection, rows)
             return
@@ -72,16 +71,8 @@ def _is_fault_of_rows(wrong: sa.exc.DBAPIError) -> bool:
     return str(state)[:2] in ("22", "23") if state is not None else isinstance(wrong, sa.exc.IntegrityError)
 
 
-def _parse(lines: Sequence[bytes]) -> Rows:
-    rows: Rows = []
-    for start in range(0, len(lines), _ROWS_AT_ONCE):
-        rows += [orjson.loads(line) for line in lines[start : start + _ROWS_AT_ONCE]]
-        time.sleep(0)
-    return rows
-
-
 def _insert(connection: sa.Connection, rows: Rows) -> None:
-    """Insert into SQLite, many rows a statement: each statement releases the interpreter and has to wait for it."""
+    """Insert into SQLite, many rows a statement."""
     examples = ExamplesOfRows(connection, rows)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         part = rows[start : start + _ROWS_AT_ONCE]

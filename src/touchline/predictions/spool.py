@@ -1,8 +1,9 @@
 """Prediction rows on disk until the database has them.
 
 A worker owns a folder of numbered segments and holds an exclusive lock on it while it lives. Rows are appended to the
-open segment. Closed segments wait for the database and are deleted once it has committed them. A line without its
-newline was cut off by a kill and is no row. A worker that finds the folder of a dead worker takes it over.
+open segment, which is locked too: a segment that can be locked is closed, or its worker is dead. The drain of the
+machine deletes closed segments once the database has committed them. A line without its newline was cut off by a kill
+and is no row.
 """
 
 from __future__ import annotations
@@ -10,29 +11,25 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-import orjson
 
 from touchline.storage.ulids import Ulids
 
 _LOCK = "lock"
 _SUFFIX = ".jsonl"
-_REFUSED = "refused.jsonl"  # rows that the database can never take
 
 
 class Spool:
-    """The segments of this worker. Used by one thread for writing and another for draining."""
+    """The segments of this worker, written by one thread."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._folder = root / Ulids().next()
         self._number = 0
         self._open: int | None = None
-        self._open_path: Path | None = None
         self._lock: int | None = None
 
     def append(self, lines: bytes) -> None:
@@ -44,95 +41,62 @@ class Spool:
         while view:
             view = view[os.write(self._open, view) :]
 
-    def close_segment(self) -> Path | None:
-        """Hand the open segment to the drainer; None when nothing was written since the last one."""
+    def close_segment(self) -> None:
+        """Hand the open segment over to the drain."""
         if self._open is None:
-            return None
-        path, self._open_path = self._open_path, None
+            return
         handle, self._open = self._open, None
         try:
             with suppress(OSError):  # a full disk: the rows are still in memory
                 os.fsync(handle)
         finally:
             os.close(handle)
-        return path
 
-    def closed(self) -> list[Path]:
-        """Own segments that wait for the database, oldest first."""
-        return [path for path in segments(self._folder) if path != self._open_path]
-
-    def bytes_of_others(self) -> int:
-        """Size of the segments of all other workers, dead or alive."""
-        total = 0
-        for path in self.root.glob(f"*/*{_SUFFIX}"):
-            with suppress(FileNotFoundError):
-                total += path.stat().st_size if path.parent != self._folder else 0
-        return total
-
-    def has(self, path: Path) -> bool:
-        """Whether a segment is this worker's own."""
-        return path.parent == self._folder
-
-    def oldest_seconds(self) -> float:
-        """How long ago the oldest waiting segment of this worker was closed."""
-        for path in self.closed():
-            with suppress(FileNotFoundError):
-                return max(0.0, time.time() - path.stat().st_mtime)
-        return 0.0
+    @property
+    def has_segments(self) -> bool:
+        """Whether a segment of this worker waits for the database."""
+        return bool(segments(self._folder))
 
     def close(self) -> None:
-        """Release the folder; the next worker drains segments that remain."""
+        """Release the folder; segments that remain wait for the drain."""
         self.close_segment()
         if self._lock is not None:
-            if not segments(self._folder):
-                _remove(self._folder)
+            if not self.has_segments:
+                remove_folder(self._folder)
             os.close(self._lock)
             self._lock = None
 
     def _start_segment(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
         if self._lock is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
             self._lock = lock_folder(self._folder)
         self._number += 1
         path = self._folder / f"{self._number:08d}{_SUFFIX}"
-        self._open_path = path  # set before the file exists, so that the drainer never takes it for a closed one
-        self._open = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-
-    def set_aside(self, line: bytes, reason: str) -> Path:
-        """Store a row that the database can never take, on disk before this returns; the path of its file."""
-        path = self.root / _REFUSED
-        record = orjson.dumps({"reason": reason, "line": line.decode(errors="replace")}) + b"\n"
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        part = path.with_suffix(".part")
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(handle, record)
-            os.fsync(handle)
-        finally:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.replace(path)  # locked before it has its name: the drain never takes it for a closed one
+        except BaseException:
             os.close(handle)
-        return path
-
-    @contextmanager
-    def orphans(self) -> Iterator[list[Path]]:
-        """Folders of dead workers, locked during the block, so that two workers never drain the same one."""
-        locked: list[tuple[Path, int]] = []
-        folders = self.root.iterdir() if self.root.is_dir() else iter(())
-        for folder in sorted(folders):
-            if folder != self._folder and (handle := lock_folder(folder)) is not None:
-                locked.append((folder, handle))
-        try:
-            yield [folder for folder, _ in locked]
-        finally:
-            for folder, handle in locked:
-                if not segments(folder):
-                    _remove(folder)
-                os.close(handle)
+            raise
+        self._open = handle
 
 
 @dataclass(frozen=True)
 class Segment:
     """The whole lines of one segment, and the number of bytes of a cut-off line at its end."""
 
-    lines: Sequence[bytes]
+    lines: list[bytes]
     torn_bytes: int
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """The rows that wait for the database, of all workers: their bytes, and the age of the oldest segment."""
+
+    size: int = 0
+    oldest_seconds: float = 0.0
 
 
 def read_segment(path: Path) -> Segment:
@@ -143,9 +107,53 @@ def read_segment(path: Path) -> Segment:
 
 def segments(folder: Path) -> list[Path]:
     """The segments in a folder, oldest first; none where it goes away meanwhile."""
-    with suppress(FileNotFoundError):
-        return sorted(folder.glob(f"*{_SUFFIX}"))
+    with suppress(OSError):
+        return sorted(path for path in folder.iterdir() if path.suffix == _SUFFIX)
     return []
+
+
+def worker_folders(root: Path) -> list[Path]:
+    """The folders of all workers, dead or alive, oldest first."""
+    with suppress(OSError):
+        return sorted(Path(entry.path) for entry in os.scandir(root) if entry.is_dir())
+    return []
+
+
+def read_backlog(root: Path) -> Backlog:
+    """What waits in the spools of all workers."""
+    size, oldest = 0, None
+    for folder in worker_folders(root):
+        for path in segments(folder):
+            with suppress(OSError):
+                found = path.stat()
+                size += found.st_size
+                oldest = found.st_mtime if oldest is None else min(oldest, found.st_mtime)
+    return Backlog(size, 0.0 if oldest is None else max(0.0, time.time() - oldest))
+
+
+@contextmanager
+def closed_segment(path: Path) -> Iterator[bool]:
+    """Hold a segment; False while its worker writes to it, and where it is gone."""
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except OSError:
+        yield False
+        return
+    try:
+        yield lock_file(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_empty_folders(root: Path) -> None:
+    """Remove the folders of dead workers that hold nothing more."""
+    for folder in worker_folders(root):
+        if not segments(folder) and (handle := lock_folder(folder)) is not None:
+            with suppress(OSError):
+                for part in folder.glob("*.part"):
+                    part.unlink()  # a worker that died before its first row
+                remove_folder(folder)
+            os.close(handle)
 
 
 def lock_folder(folder: Path) -> int | None:
@@ -154,12 +162,10 @@ def lock_folder(folder: Path) -> int | None:
         handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    return handle
+    if lock_file(handle):
+        return handle
+    os.close(handle)
+    return None
 
 
 def release_folder(handle: int) -> None:
@@ -167,7 +173,17 @@ def release_folder(handle: int) -> None:
     os.close(handle)
 
 
-def _remove(folder: Path) -> None:
+def remove_folder(folder: Path) -> None:
+    """Remove the folder of a worker whose lock is held, if it is empty."""
     with suppress(OSError):
         (folder / _LOCK).unlink(missing_ok=True)
         folder.rmdir()
+
+
+def lock_file(handle: int) -> bool:
+    """Lock an open file for this process alone; False while another holds it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

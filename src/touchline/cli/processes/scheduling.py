@@ -25,6 +25,8 @@ from touchline import automation
 from touchline.cli.opening import Home, OpenedProject
 from touchline.cli.server_client import api_url, request_json
 from touchline.errors import LeaseHeld
+from touchline.predictions.database_writer import DatabaseWriter
+from touchline.predictions.drain_processes import DrainThread
 
 if TYPE_CHECKING:
     from touchline.automation import Run
@@ -83,10 +85,13 @@ class Scheduling:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        """Look every two seconds."""
+        """Look every two seconds, and drain the spools of the serving processes of this home meanwhile."""
+        drain = DrainThread(self.home.folder / "spool", DatabaseWriter(self.home.database))
+        drain.ensure()
         while not self.stop.is_set():
             self.look()
             self.stop.wait(_EVERY_SECONDS)
+        drain.stop(_GRACE_SECONDS)
 
     def look(self) -> int:
         """One look at every project: decide, then do the runs that wait. The number of runs that were done."""

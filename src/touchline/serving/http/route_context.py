@@ -20,7 +20,7 @@ from touchline.serving.http.state import Serving
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.storage.ulids import Ulids
 
-_LOG_WAITS = 20
+_LOG_WAITS = 40
 _LOG_WAIT_SECONDS = 0.1
 
 
@@ -57,7 +57,7 @@ class RouteContext:
     def explain(self, prediction_id: str) -> dict[str, Any]:
         """The explanation of a logged prediction, as `/explain` gives it. Raises `UnknownPrediction`.
 
-        A new prediction reaches the database within a second, and this waits for it.
+        A new prediction reaches the database within two seconds, and this waits for it.
         """
         body = orjson.dumps({"prediction_id": prediction_id})
         for _ in range(_LOG_WAITS):

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from touchline.errors import TouchlineError
 from touchline.http.api_keys import KeyRing, is_loopback, require_key
-from touchline.predictions.database_writer import DatabaseWriter
 from touchline.predictions.writer import PredictionLog
 from touchline.serving.http.admission import Admission
 from touchline.serving.http.deferred_app import LateRoutes
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("touchline.serving")
 _TICK_SECONDS = 0.05
 _IDLE_TICK_SECONDS = 0.5
-# The log's threads have little to do; a request must not wait for their turn to end.
+# The log's thread has little to do; a request must not wait for its turn to end.
 _SWITCH_SECONDS = 0.001
 
 
@@ -122,7 +121,7 @@ def create_app(
     require_key(database, host)
     options = options or ServerOptions()
     slots = {project.name: _slot(project) for project in projects}
-    log = PredictionLog(spool, DatabaseWriter(database), options.log_limits)
+    log = PredictionLog(spool, options.drains(spool, database, options.log_limits.drain), options.log_limits)
     for slot in slots.values():
         slot.record = log.record
     figures = WorkerFigures(options.figures)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from touchline.clock import Clock
 from touchline.http.correlation import TraceContext
+from touchline.predictions.drain_processes import DrainChild, Drains
+from touchline.predictions.spool_drain import DrainLimits
 from touchline.predictions.writer import LogLimits, PredictionLog
 from touchline.registry import LoadedRelease
 from touchline.serving.http.request_bodies import BodyReader
@@ -83,6 +85,7 @@ class ServerOptions:
     """The options of a server; the defaults suit most.
 
     `extend` adds routes to the FastAPI application. `figures` is the folder by which workers share what they count.
+    `drains` says who moves logged rows to the database where no other process of the machine does.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -90,6 +93,7 @@ class ServerOptions:
     tracer: Tracer | None = None
     extend: Callable[[FastAPI], None] | None = None
     figures: Path | None = None
+    drains: Callable[[Path, Database, DrainLimits], Drains] = DrainChild
 
 
 @dataclass

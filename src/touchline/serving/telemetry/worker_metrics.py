@@ -74,12 +74,17 @@ class WorkerFigures:
         others = (document for document in self._published() if document["process"] != this_process())
         for document in others:
             if not has_ended(document["process"]):
-                found = {name: value + document["log"][name] for name, value in found.items()}
+                for name in _OF_A_WORKER:
+                    found[name] += document["log"][name]
         return found
 
     def _published(self) -> Iterator[dict[str, Any]]:
         for path in self._folder.glob("*.json") if self._folder is not None else ():
             yield orjson.loads(path.read_bytes())
+
+
+# The other figures are those of the spools of all workers already.
+_OF_A_WORKER = ("rows_in_memory", "failing")
 
 
 def _log_document(log: LogStatus) -> dict[str, int]:
