@@ -1,11 +1,12 @@
 """Policies of retraining over a stream whose concept changes abruptly three times, with outcomes that come days late.
 
-    python benchmarks/rehearse_drift.py --data FOLDER/sea_0123_abrupto.csv.gz [--policy declared]
+    python benchmarks/rehearse_drift.py --data FOLDER/sea_0123_abrupto.csv.gz [--policy declared] [--recent]
 
 The SEA concepts (Street & Kim 2001) in the files of the THU concept drift data sets: 40,000 rows, the concept changes
 at rows 10,000, 20,000 and 30,000, and a fifth of the labels is noise. The clock is made: every fourth row counts, at
 fourteen a day, and each outcome is known three days after its row. The concepts are linear, so logistic regression is
-the only candidate. Nothing is asserted.
+the only candidate; with `--recent` it chooses in each fit how far back it learns (`Candidate(recent=True)`). Other
+streams of the same form (columns `X1…` and `class`, as `mixed_0101_abrupto`) do as well. Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -38,16 +39,18 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from touchline import Contract, Gate, Project, Retrain, Rollout, Source, Training, classification, examples
+from touchline import Candidate, Contract, Gate, Project, Retrain, Rollout, Source, Training, classification, examples
 from touchline.ingest import ParquetFiles
+
+
+INPUTS = NAMES
+CANDIDATES = [Candidate(name="logistic", family="logistic", recent=RECENT)]
 
 
 class Row(Contract):
     row_id: str
     at: datetime
-    x1: float
-    x2: float
-    x3: float
+COLUMNS
     positive: bool | None = None
 
 
@@ -60,15 +63,15 @@ rows = Source(
 @examples(source=rows)
 def each_row(rows: pl.LazyFrame) -> pl.LazyFrame:
     return rows.select(
-        "x1", "x2", "x3", example_id="row_id", cutoff="at", label="positive", label_timestamp="event_timestamp",
+        *INPUTS, example_id="row_id", cutoff="at", label="positive", label_timestamp="event_timestamp",
         cluster=pl.col("at").dt.strftime("%Y-%m-%d"),
     )
 
 
 project = Project(
     name="sea", sources=[rows],
-    task=classification(examples=each_row, classes=[False, True], inputs=["x1", "x2", "x3"]),
-    training=Training(candidates=["logistic"], test="60d", blend=False),
+    task=classification(examples=each_row, classes=[False, True], inputs=INPUTS),
+    training=Training(candidates=CANDIDATES, test="60d", blend=False),
     gates=[Gate.improves("log_loss", confidence=0.95)],
     rollout=Rollout(mode="shadow", cluster=True, metric="log_loss", min_days=7),
     retrain=Retrain(schedule="0 4 * * 1", on_drift=True, on_degradation=True),
@@ -76,20 +79,27 @@ project = Project(
 """
 
 
-def stream(place: Path, data: Path, *, rows_a_day: int, every: int) -> tuple[OpenedProject, int]:
+def declaration(columns: list[str], rows: Path, *, is_recent: bool) -> str:
+    """The text of the project."""
+    text = (
+        PROJECT.lstrip().replace("ROWS", str(rows)).replace("NAMES", repr(columns)).replace("RECENT", repr(is_recent))
+    )
+    return text.replace("COLUMNS", "\n".join(f"    {name}: float" for name in columns))
+
+
+def stream(place: Path, options: argparse.Namespace) -> tuple[OpenedProject, int]:
     """The project in a folder of its own, ingested, and the number of its days."""
-    rows = pl.read_csv(data).gather_every(every)
+    rows, rows_a_day = pl.read_csv(options.data).gather_every(options.keep_every), options.rows_a_day
+    columns = [name.lower() for name in rows.columns if name != "class"]
     folder = place / "projects" / "sea"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "project.py").write_text(PROJECT.lstrip().replace("ROWS", str(place / "rows.parquet")))
+    (folder / "project.py").write_text(declaration(columns, place / "rows.parquet", is_recent=options.recent))
     number = pl.int_range(pl.len())
     minutes = (number // rows_a_day) * 1440 + 480 + (number % rows_a_day) * 10
     rows.select(
         row_id=number.cast(pl.String).str.zfill(6),
         at=pl.lit(START) + pl.duration(minutes=minutes),
-        x1="X1",
-        x2="X2",
-        x3="X3",
+        **{name: name.upper() for name in columns},
         positive=pl.col("class") > 0.5,
     ).write_parquet(place / "rows.parquet")
     opened = OpenedProject(Home(Settings(home=place / "home"), place), load_project(folder, base=place))
@@ -99,7 +109,7 @@ def stream(place: Path, data: Path, *, rows_a_day: int, every: int) -> tuple[Ope
 
 def prepared(place: Path, options: argparse.Namespace, names: list[str]) -> Rehearsal:
     """The rehearsal from the day on which a first model can be trained."""
-    opened, days = stream(place, options.data, rows_a_day=options.rows_a_day, every=options.keep_every)
+    opened, days = stream(place, options)
     first = START.replace(hour=4) + timedelta(days=LEARN_DAYS)
     steps = Steps(first, START + timedelta(days=days))
     snapshots = current_snapshots(pipeline_context(opened))
@@ -111,6 +121,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/drift/sea_0123_abrupto.csv.gz"))
     parser.add_argument("--rows-a-day", type=int, default=14)
     parser.add_argument("--keep-every", type=int, default=4, help="of so many rows one is kept")
+    parser.add_argument("--recent", action="store_true", help="the candidate chooses how far back it learns")
     parser.add_argument("--policy", action="append", default=[])
     parser.add_argument("--place", type=Path, help="a folder that a later call continues in")
     parser.add_argument("--workers", type=int, default=2)

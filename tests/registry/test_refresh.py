@@ -251,3 +251,11 @@ def test_a_refresh_that_cannot_be_compared_needs_a_person(registry: Registry) ->
         promote(registry, "p", 2, ANN, inputs=GateInputs(GATES))
     with pytest.raises(GateFailed, match=r"cannot be compared with Production version 1: its release is gone.*--now"):
         promote(registry, "p", 2, ANN, inputs=GateInputs(GATES, as_served=impossible))
+
+
+def test_predictions_far_from_productions_pass_where_the_refresh_is_shown_better() -> None:
+    report = check_gates(GATES, a_refresh(worse_by=-0.2, shift=0.2))
+    assert report.passed
+    assert "it is shown better on 400 matches that neither has learned from" in report.results[2].message
+    few = check_gates(GATES, a_refresh(worse_by=-0.2, shift=0.2, rows=20))
+    assert not few.passed

@@ -56,12 +56,12 @@ project = Project(
 """
 
 
-def write_project(place: Path, tune: str = "") -> LoadedProject:
+def write_project(place: Path, tune: str = "", test: str = "14d") -> LoadedProject:
     """The project of the stream in a folder."""
     folder = place / "projects" / "stream"
     folder.mkdir(parents=True, exist_ok=True)
     text = PROJECT.replace("blend=False", f"blend=False, tune={tune}") if tune else PROJECT
-    (folder / "project.py").write_text(text)
+    (folder / "project.py").write_text(text.replace("14d", test))
     return load_project(folder, base=place)
 
 
@@ -86,9 +86,15 @@ def stream(*, days: int = 160, a_day: int = 10) -> pl.DataFrame:
 
 
 def a_run(
-    place: Path, policy: str, *, rows: pl.DataFrame | None = None, steps: Steps = STEPS, tune: str = ""
+    place: Path,
+    policy: str,
+    *,
+    rows: pl.DataFrame | None = None,
+    steps: Steps = STEPS,
+    tune: str = "",
+    test: str = "14d",
 ) -> PolicyRun:
-    """A policy's run over the stream, in a folder of its own; `tune` is written into the declared training."""
-    loaded = write_project(place, tune)
+    """A policy's run over the stream, in a folder of its own; `tune` and `test` go into the declared training."""
+    loaded = write_project(place, tune, test)
     histories = {"events": stream() if rows is None else rows}
     return PolicyRun(loaded, histories, find_policies([policy], loaded.project)[0], steps, place / "home" / policy)

@@ -251,8 +251,8 @@ def _alarm(
     test_days = len(np.unique(test.days))
     if test_days < MIN_DAYS:
         note = (
-            f"No loss alarm is possible: the test window has {test_days} days, {MIN_DAYS} are needed to know how much "
-            'days differ. Train with a longer test window, or a rule of your own such as Rule("log_loss > 0.8").'
+            f"The test window has {test_days} days, {MIN_DAYS} are needed to know how much days differ: declare a "
+            "longer one (Training(test=)) and train again."
         )
         return None, None, (note,)
     reference: LossReference = loss_reference(test.losses, test.days, tolerance=rule.tolerance)
@@ -330,7 +330,7 @@ def _message(verdict: PerformanceVerdict) -> str:
     figures = f"{verdict.score} {score.value:.4g}{between} on {verdict.rows} mature predictions{tested}"
     coverage = "" if verdict.coverage is None else f" {verdict.coverage:.0%} of mature predictions have an outcome."
     if verdict.alarm_limit is None:
-        return f"{verdict.notes[0]} Measured: {figures}.{coverage}"
+        return f"No alarm can be raised: {figures}.{coverage} {' '.join(verdict.notes)}"
     if verdict.state == "stable":
         return f"No loss incident: {figures}.{coverage} Nothing to do."
     return (

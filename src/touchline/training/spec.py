@@ -150,6 +150,10 @@ class Candidate(BaseModel):
     columns: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="only so many, those that predict the label best, each alone; chosen anew in each fit"
     )
+    recent: bool = Field(
+        default=False,
+        description="learn from the newest rows alone where they clearly predict better; chosen in each fit",
+    )
 
     @field_validator("family")
     @classmethod

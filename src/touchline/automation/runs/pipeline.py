@@ -21,6 +21,7 @@ from touchline.automation.runs import steps
 from touchline.automation.runs.fork import Origin, read_origin
 from touchline.automation.runs.kept_settings import search_record, with_kept_settings
 from touchline.automation.runs.plan import require_sound
+from touchline.automation.runs.recent_candidates import with_recent_candidates
 from touchline.automation.runs.records import (
     MOST_ATTEMPTS,
     WAITING,
@@ -53,6 +54,7 @@ from touchline.training import library_versions
 if TYPE_CHECKING:
     from touchline.features import FeatureHistory, TrainingSet
     from touchline.registry import StageChange
+    from touchline.training import Training
 
 PIPELINE_LEASE: Final = timedelta(minutes=2)
 
@@ -146,7 +148,7 @@ def _train_in(context: PipelineContext, run: Run, lease: Lease) -> PipelineRepor
     with carried_out(context, run, lease) as record:
         require_sound(context.loaded)
         record.note({"declaration": declared_state(context.project), "code_hash": context.loaded.code_hash})
-        report = _run(context, record, actor=run.actor, is_forced=run.is_forced)
+        report = _run(context, record, is_forced=run.is_forced)
         refusal = {"refused": str(report.refusal)} if report.refusal else {}
         record.finish("refused" if report.refusal else "done", {"is_new": report.is_new, **refusal})
     return report
@@ -202,13 +204,14 @@ def _gather(context: PipelineContext, record: RunRecord, origin: Origin) -> _Mat
     return _Material(ingested, histories, settled, training_set)
 
 
-def _run(context: PipelineContext, record: RunRecord, *, actor: str, is_forced: bool) -> PipelineReport:
+def _run(context: PipelineContext, record: RunRecord, *, is_forced: bool) -> PipelineReport:
     origin = read_origin(_runs(context), record.run)
     material = _gather(context, record, origin)
     with record.step("train") as output:
-        context = with_kept_settings(context, _runs(context))
+        declared = context.project.training
+        context = with_recent_candidates(with_kept_settings(context, _runs(context)), record)
         version, is_new = _taken_version(context, record, origin) or _version(
-            context, record, material.training_set, actor=actor, is_forced=is_forced
+            context, record, material.training_set, declared=declared, is_forced=is_forced
         )
         output |= {"version": version.version, "is_new": is_new}
     with record.step("materialize") as output:
@@ -251,13 +254,13 @@ def _taken_version(context: PipelineContext, record: RunRecord, origin: Origin) 
 
 
 def _version(
-    context: PipelineContext, record: RunRecord, training_set: TrainingSet, *, actor: str, is_forced: bool
+    context: PipelineContext, record: RunRecord, training_set: TrainingSet, *, declared: Training, is_forced: bool
 ) -> tuple[ModelVersion, bool]:
     """The version of this training and whether it is new; an earlier run of the same training has it already."""
     project, key = context.project, training_key(context.loaded, training_set.hash, library_versions())
     earlier = None if is_forced else version_of_training(_runs(context), key)
     if earlier is None:
-        recorded = _train(context, record, training_set, actor=actor)
+        recorded = _train(context, record, training_set, declared)
         version, is_new = recorded.version, recorded.is_new
     else:
         version, is_new = read_version(context.stores, project.name, earlier), False
@@ -266,7 +269,8 @@ def _version(
     return version, is_new
 
 
-def _train(context: PipelineContext, record: RunRecord, training_set: TrainingSet, *, actor: str) -> Recorded:
+def _train(context: PipelineContext, record: RunRecord, training_set: TrainingSet, declared: Training) -> Recorded:
+    """Train, and record the version under the declaration: candidates that a run adds are no other declaration."""
     result = steps.train_candidates(context, training_set)
     if search := search_record(context.project.training, result):
         record.note(search)
@@ -279,8 +283,8 @@ def _train(context: PipelineContext, record: RunRecord, training_set: TrainingSe
         result,
         context.loaded.folder,
         description=project.description,
-        actor=actor,
-        training=project.training,
+        actor=record.run.actor,
+        training=declared,
         has_card=context.options.has_diagnostics,
     )
     return record_version(context.stores, trained)

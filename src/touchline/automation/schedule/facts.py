@@ -37,6 +37,14 @@ def read_facts(project: Project, stores: Stores) -> ProjectFacts:
     )
 
 
+def read_change(project: Project, stores: Stores) -> str | None:
+    """The change that the newest checks of Production find: `drift` or `loss`; None where they find none."""
+    if _loss_incident_at(project, stores) is not None:
+        return "loss"
+    drift = DriftReports(stores.database, project.name).last_verdict()
+    return "drift" if drift is not None and drift.drifted else None
+
+
 def _loss_incident_at(project: Project, stores: Stores) -> datetime | None:
     for report in PerformanceReports(stores.database, project.name).newest(1):
         if report["state"] == "degraded":

@@ -25,6 +25,7 @@ from touchline.training.fitting.calibration import NO_CALIBRATION, Calibrator, f
 from touchline.training.fitting.category_means import CATEGORIES, SETTING, Categories, prepare_for_trees
 from touchline.training.fitting.model import Model
 from touchline.training.fitting.preparation import Preparation, fit_preparation, no_preparation
+from touchline.training.fitting.recent_rows import recent_rows
 from touchline.training.fitting.recipe import Recipe
 
 Array = NDArray[np.float64]
@@ -59,8 +60,23 @@ def fit_estimator(
     """Preparation and estimator of the recipe on these rows; early stopping looks at `validation` where given."""
     if recipe.members:
         return no_preparation(rows.columns), _fit_members(recipe, family, rows)
+    if recipe.is_recent:
+        recipe, rows = _recent(recipe, family, rows, deadline)
     with library_threads(recipe.threads):
         return _fit_one(recipe, family, rows, validation, deadline)
+
+
+def _recent(
+    recipe: Recipe, family: Family, rows: LabelledRows, deadline: Deadline | None
+) -> tuple[Recipe, LabelledRows]:
+    """The rows that the fit learns from, and the recipe that learns from all rows it is given."""
+    plain = replace(recipe, is_recent=False)
+
+    def predict(fit: LabelledRows, held: LabelledRows) -> Array:
+        preparation, fitted = fit_estimator(plain, family, fit, deadline=deadline)
+        return fitted.predict(preparation.transform(held.vectors))
+
+    return plain, rows.at(recent_rows(rows, predict))
 
 
 def _fit_one(

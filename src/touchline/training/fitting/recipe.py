@@ -16,7 +16,8 @@ from touchline.training.estimators.base import ParamValue
 class Recipe:
     """The settings to fit one candidate. `columns` are its model columns, in order.
 
-    `most_columns` of these are used where it is given, chosen in each fit. A blend has `members`, each with a weight,
+    `most_columns` of these are used where it is given, chosen in each fit. With `is_recent` each fit also chooses how
+    far back it learns. A blend has `members`, each with a weight,
     and no settings of its own.
     """
 
@@ -34,6 +35,7 @@ class Recipe:
     members: tuple[Recipe, ...] = ()
     weights: tuple[float, ...] = ()
     most_columns: int | None = None
+    is_recent: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -51,6 +53,7 @@ class Recipe:
             "members": [member.to_json() for member in self.members],
             "weights": list(self.weights),
             "most_columns": self.most_columns,
+            "is_recent": self.is_recent,
         }
 
     @classmethod

@@ -94,6 +94,7 @@ def recipe_of(candidate: Candidate, family: Family, context: SearchContext) -> R
         class_weight=candidate.class_weight,
         smote=candidate.smote,
         most_columns=candidate.columns,
+        is_recent=candidate.recent,
         threads=context.threads,
     )
 

@@ -57,6 +57,7 @@ def study_name(recipe: Recipe, context: SearchContext) -> str:
     for window in context.windows:
         digest.update(window.fit.tobytes() + window.validation.tobytes())
     settled = [recipe.family, recipe.columns, recipe.seed, recipe.class_weight, recipe.smote, recipe.most_columns]
+    settled += [True] if recipe.is_recent else []
     settled.append(context.fixed(recipe))
     digest.update(repr([settled, context.training.score_for(context.rows.kind)]).encode())
     return f"{recipe.candidate}-{digest.hexdigest()[:16]}"
