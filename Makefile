@@ -17,7 +17,10 @@ define run_each
 status=0; for file in $(1); do echo "== $$file"; .venv/bin/python "$$file" || status=1; done; exit $$status
 endef
 
-.PHONY: help setup setup-dev setup-all start stop logs train mlflow feature-stats web test check check-deploy bench prove test-scale lock
+# The Compose stack, with whichever engine the machine has
+compose := $(shell command -v docker > /dev/null && echo docker compose || echo docker-compose)
+
+.PHONY: help setup setup-dev setup-all start stop logs up down ps images image-check train mlflow feature-stats web test check check-deploy bench prove test-scale lock
 
 help: ## List every target with what it does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,8 +34,23 @@ start: setup ## Load real data, train, promote and serve both samples; API on 80
 stop: ## End the processes that start left running
 	@if [ -x $(touchline) ]; then $(touchline) stop; else echo "nothing runs: there is no environment yet"; fi
 
-logs: ## Follow the logs of the running processes
-	@$(touchline) logs --follow
+up: setup-dev ## Build the images and start the Compose stack (copy .env.example to .env first)
+	@$(compose) config --quiet && tools/images wheel && $(compose) up --build --detach --wait
+
+down: ## End the Compose stack; its volumes stay
+	@$(compose) down
+
+ps: ## List the containers of the Compose stack, or the processes that start left running
+	@if [ -n "$$($(compose) ps --quiet 2> /dev/null)" ]; then $(compose) ps; else $(touchline) doctor; fi
+
+logs: ## Follow the logs of the Compose stack where it runs, else of the processes that start left running
+	@if [ -n "$$($(compose) ps --quiet 2> /dev/null)" ]; then $(compose) logs --follow; else $(touchline) logs --follow; fi
+
+images: setup-dev ## Build the images of serving and of the control plane
+	@tools/images build
+
+image-check: setup-dev ## Build the serving image with buildah, look into it, run it (PYTHON_TAR=a root file system)
+	@tools/images check
 
 train: setup ## Train and compare candidates (PROJECT=football)
 	@$(touchline) train --project $(PROJECT)

@@ -165,11 +165,50 @@ with subprocess.Popen(command, stderr=subprocess.DEVNULL) as exporter:
         exporter.terminate()
 """
 
+
+def check_images() -> Iterator[str]:
+    """The Dockerfile and the scripts of the images by their linters."""
+    yield from problems_of([tool("hadolint"), DEPLOY / "images" / "Dockerfile"])
+    scripts = [*DEPLOY.rglob("*.sh"), *(ROOT / "tools" / name for name in ("environment", "images", "lock", "web"))]
+    yield from problems_of([tool("shellcheck"), *scripts])
+
+
+_REQUIRED = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "GRAFANA_PASSWORD", "ALERT_WEBHOOK_URL")
+
+
+def check_compose() -> Iterator[str]:
+    """Compose takes the file; a missing secret stops it with its name; images are pinned, read-only and watched."""
+    compose = [tool("docker-compose"), "--file", ROOT / "docker-compose.yml", "config"]
+    given = dict.fromkeys(_REQUIRED, "x")
+    yield from problems_of([*compose, "--quiet"], **given)
+    for name in _REQUIRED:
+        message = "".join(problems_of([*compose, "--quiet"], **{**given, name: ""}))
+        if f"variable {name} is missing" not in message:
+            yield f"without {name} it says: {message or 'nothing'}"
+    shown = subprocess.run([*compose, "--format", "json"], env={**os.environ, **given}, capture_output=True, check=True)
+    for name, service in json.loads(shown.stdout)["services"].items():
+        if not re.search(r":v?\d+\.\d+\.\d+|:\d+\.\d+-", service["image"]):
+            yield f"{name}: the image {service['image']} is not pinned"
+        if not service.get("read_only"):
+            yield f"{name}: its root file system can be written to"
+        if service.get("restart") != "no" and "test" not in service.get("healthcheck", {}) and "build" not in service:
+            yield f"{name} has no health check"
+
+
+def check_proxy() -> Iterator[str]:
+    """The Caddyfile of the Compose stack."""
+    file = DEPLOY / "compose" / "Caddyfile"
+    yield from problems_of([tool("caddyserver"), "validate", "--adapter", "caddyfile", "--config", file])
+
+
 CHECKS: dict[str, Callable[[], Iterator[str]]] = {
     "rules": check_rules,
     "alertmanager": check_alertmanager,
     "dashboards": check_dashboards,
     "node-series": check_node_series,
+    "images": check_images,
+    "compose": check_compose,
+    "proxy": check_proxy,
 }
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@ from touchline.project.clocks import advance_clock as advance_clock
 from touchline.project.clocks import clock_of as clock_of
 from touchline.project.clocks import project_clock as project_clock
 from touchline.project.dry_run import dry_run as dry_run
+from touchline.project.folders import find_projects as find_projects
 from touchline.project.load import LoadedProject as LoadedProject
-from touchline.project.load import find_projects as find_projects
 from touchline.project.load import load_project as load_project
 from touchline.project.load import load_released_code as load_released_code
 from touchline.project.plan import Plan as Plan

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module, invalidate_caches
 from pathlib import Path
@@ -18,11 +17,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from touchline.errors import InvalidProject, ProjectNotFound, TouchlineError, nearest
+from touchline.project.folders import PROJECT_FILE, find_project
 from touchline.project.spec import Project
 from touchline.registry import code_hash
 
 _PACKAGE = "touchline_projects"
-_FILE = "project.py"
 
 
 @dataclass(frozen=True)
@@ -38,34 +37,25 @@ class LoadedProject:
         return self.project.name
 
 
-def find_projects(places: Sequence[str], *, base: Path) -> list[Path]:
-    """The project folders of these names or folders; without any, all of `base/projects`.
-
-    A `base` that is a project folder counts as one.
-    """
-    if places:
-        return [_folder_of(place, base=base) for place in places]
-    if (base / _FILE).is_file():
-        return [base]
-    return sorted(file.parent for file in (base / "projects").glob(f"*/{_FILE}"))
-
-
 def load_project(place: str | Path, *, base: Path) -> LoadedProject:
     """The checked project of a folder or a name.
 
     Raises `ProjectNotFound`, or `InvalidProject` with the file, the line, the field and the nearest valid name.
     """
-    folder = place.absolute() if isinstance(place, Path) else _folder_of(place, base=base)
+    folder = place.absolute() if isinstance(place, Path) else find_project(place, base=base)
     module = _import(folder, folder.name)
     project = getattr(module, "project", None)
     if not isinstance(project, Project):
         raise InvalidProject(
-            folder / _FILE, None, "it declares no `project`", "End the file with: project = Project(name=..., ...)"
+            folder / PROJECT_FILE,
+            None,
+            "it declares no `project`",
+            "End the file with: project = Project(name=..., ...)",
         )
     if project.name != folder.name:
         # The server identifies a project by its folder, since it imports its code only where it must.
         raise InvalidProject(
-            folder / _FILE,
+            folder / PROJECT_FILE,
             None,
             f"it declares the project {project.name!r} in the folder {folder.name!r}",
             f"Name both alike: Project(name={folder.name!r}, ...)",
@@ -83,7 +73,7 @@ def load_released_code(folder: Path, *, project: str, release: str) -> Project:
         sys.dont_write_bytecode = writes_bytecode
     declared = getattr(module, "project", None)
     if not isinstance(declared, Project):
-        raise InvalidProject(folder / _FILE, None, "it declares no `project`", "Promote a version trained anew.")
+        raise InvalidProject(folder / PROJECT_FILE, None, "it declares no `project`", "Promote a version trained anew.")
     _name_versions(declared)
     return declared
 
@@ -94,18 +84,8 @@ def _name_versions(project: Project) -> list[str]:
     return [*views, project.task.examples.version, *(transform.version for transform in project.task.on_demand)]
 
 
-def _folder_of(place: str, *, base: Path) -> Path:
-    for candidate in (base / place, base / "projects" / place):
-        if (candidate / _FILE).is_file():
-            return candidate.absolute()
-    if (base / _FILE).is_file() and base.name == place:
-        return base.absolute()
-    names = [file.parent.name for file in (base / "projects").glob(f"*/{_FILE}")]
-    raise ProjectNotFound(place, base, names)
-
-
 def _import(folder: Path, package: str) -> ModuleType:
-    if not (folder / _FILE).is_file():
+    if not (folder / PROJECT_FILE).is_file():
         raise ProjectNotFound(str(folder), folder.parent, [])
     invalidate_caches()
     root = sys.modules.setdefault(_PACKAGE, ModuleType(_PACKAGE))
@@ -125,7 +105,10 @@ def _import(folder: Path, package: str) -> ModuleType:
     except Exception as error:
         line = _line_in(error, folder)
         raise InvalidProject(
-            folder / _FILE, line, f"{type(error).__name__}: {error}", "Correct that line and run the command again."
+            folder / PROJECT_FILE,
+            line,
+            f"{type(error).__name__}: {error}",
+            "Correct that line and run the command again.",
         ) from error
 
 
@@ -142,7 +125,7 @@ def _invalid_project(error: ValidationError, folder: Path) -> InvalidProject:
         value = "" if is_secret or not _is_plain(first["input"]) or not field else f", found {first['input']!r}"
         problem = f"{place}: {first['msg'].removeprefix('Value error, ')}{value}"
         step = "Correct it and run the command again."
-    return InvalidProject(folder / _FILE, _line_in(error, folder), problem, step)
+    return InvalidProject(folder / PROJECT_FILE, _line_in(error, folder), problem, step)
 
 
 def _is_plain(value: object) -> bool:

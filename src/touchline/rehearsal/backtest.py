@@ -10,9 +10,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -23,6 +23,7 @@ from touchline.features import TrainingSet, frame_vectors
 from touchline.features.offline.history import newest_rows_of_source
 from touchline.ingest import DataFolder
 from touchline.registry import declared_families
+from touchline.rehearsal.periods import Period, period_start
 from touchline.rehearsal.scratch_home import RehearsalClock, open_scratch
 from touchline.training import TrainingOptions, fit_as_known, train
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from touchline.project import LoadedProject, Project
     from touchline.training.fitting.recipe import Recipe
 
-Period = Literal["daily", "weekly", "monthly", "never"]
-_DAYS: Final[dict[Period, int]] = {"daily": 1, "weekly": 7}
 # The stores' clock stands after every row of the history; what a model may know is decided per period.
 _AFTER_ALL: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -196,19 +195,9 @@ def _periods(request: Backtest) -> Iterator[tuple[datetime, datetime]]:
     start, number = request.first, 0
     while start < request.last:
         number += 1
-        end = min(_period_start(request, number), request.last)
+        end = min(period_start(request.refit, request.first, request.last, number), request.last)
         yield start, end
         start = end
-
-
-def _period_start(request: Backtest, number: int) -> datetime:
-    """When a period begins; the first has number 0. Months begin on the day of the first, at most the 28th."""
-    if request.refit == "never":
-        return request.last
-    if request.refit in _DAYS:
-        return request.first + timedelta(days=_DAYS[request.refit] * number)
-    year, month = divmod(request.first.year * 12 + request.first.month - 1 + number, 12)
-    return request.first.replace(year=year, month=month + 1, day=min(request.first.day, 28))
 
 
 def _losses(table: pl.DataFrame) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from touchline.cli.opening import JsonOption, ProjectOption, load_default, open_
 from touchline.cli.option_groups import command_of
 from touchline.cli.output import print_json, progress
 from touchline.contracts.instants import parse_instant_or_day
+from touchline.rehearsal.periods import Period
 
 
 def register(app: typer.Typer) -> None:
@@ -28,9 +29,7 @@ class BacktestOptions:
     last: Annotated[str, typer.Option("--to", help="The day after the last one.")]
     out: Annotated[Path, typer.Option(help="CSV or Parquet file to write, one row an example.")]
     data: Annotated[Path | None, typer.Option(help="Folder of the source's files; default: the declared rows.")] = None
-    refit: Annotated[
-        Literal["daily", "weekly", "monthly", "never"], typer.Option(help="How often the model is fitted again.")
-    ] = "weekly"
+    refit: Annotated[Period, typer.Option(help="How often the model is fitted again.")] = "weekly"
     with_odds: Annotated[bool, typer.Option("--with-odds", help="The alternative task `with_odds`.")] = False
     alternative: Annotated[str | None, typer.Option(help="Another alternative task of the declaration.")] = None
     project: ProjectOption = None

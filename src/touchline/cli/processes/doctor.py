@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from touchline import automation, registry
 from touchline import project as projects
-from touchline import registry
-from touchline.automation import find_damage, repair_damage, report_damage
 from touchline.cli.opening import Home, OpenedProject, pipeline_context
 from touchline.cli.processes import supervisor
 from touchline.cli.processes.ports import require_free
@@ -170,7 +169,7 @@ def _state(home: Home, loaded: LoadedProject, *, repairs: bool) -> Iterator[Chec
     context = pipeline_context(OpenedProject(home, loaded))
     tried: set[str] = set()
     try:
-        for repair in repair_damage(context) if repairs else ():
+        for repair in automation.repair_damage(context) if repairs else ():
             tried.add(repair.damage.what)
             if repair.failure is None:
                 text = f"{_sentence(repair.damage.problem)} Repaired: {repair.result}"
@@ -178,7 +177,7 @@ def _state(home: Home, loaded: LoadedProject, *, repairs: bool) -> Iterator[Chec
             else:
                 text = f"{_sentence(repair.damage.problem)} The repair failed: {repair.failure}"
                 yield CheckResult("wrong", repair.damage.what, text)
-        damages = find_damage(context)
+        damages = automation.find_damage(context)
     except (TouchlineError, SQLAlchemyError, OSError) as failure:
         yield CheckResult("wrong", f"state of {loaded.name}", str(failure))
         return
@@ -196,7 +195,7 @@ def _state(home: Home, loaded: LoadedProject, *, repairs: bool) -> Iterator[Chec
 def _alert(context: PipelineContext, damages: Sequence[Damage]) -> CheckResult | None:
     """Make the damage an incident, or resolve the one of damage that is gone; a note where that was not possible."""
     try:
-        report_damage(context.project, context.stores, damages)
+        automation.report_damage(context.project, context.stores, damages)
     except TouchlineError as failure:
         return CheckResult("note", f"alerts of {context.project.name}", f"the damage is no incident yet: {failure}")
     return None
