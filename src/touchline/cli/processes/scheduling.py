@@ -21,12 +21,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from touchline import automation
+from touchline import automation, predictions
 from touchline.cli.opening import Home, OpenedProject
 from touchline.cli.server_client import api_url, request_json
 from touchline.errors import LeaseHeld
-from touchline.predictions.database_writer import DatabaseWriter
-from touchline.predictions.drain_processes import DrainThread
 
 if TYPE_CHECKING:
     from touchline.automation import Run
@@ -86,7 +84,7 @@ class Scheduling:
 
     def run(self) -> None:
         """Look every two seconds, and drain the spools of the serving processes of this home meanwhile."""
-        drain = DrainThread(self.home.folder / "spool", DatabaseWriter(self.home.database))
+        drain = predictions.DrainThread(self.home.folder / "spool", predictions.DatabaseWriter(self.home.database))
         drain.ensure()
         while not self.stop.is_set():
             self.look()
