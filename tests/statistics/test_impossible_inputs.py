@@ -191,12 +191,19 @@ IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
         lambda: statistics.rows_of_shares([0, 1], [NAN, 0.5]),
         lambda: statistics.rows_of_shares([0, 0], [0.0, 1.0]),
     ],
-    "with_prior": [lambda: statistics.with_prior([[0.5, 0.5]], [0.0, 1.0], [0.5, 0.5])],
+    "with_prior": [
+        lambda: statistics.with_prior([[0.5, 0.5]], [0.0, 1.0], [0.5, 0.5]),
+        lambda: statistics.with_prior([[np.nan, 0.5]], [0.5, 0.5], [0.1, 0.9]),
+        lambda: statistics.with_prior([[0.5, 0.5]], [0.5, 0.5], [0.0, 0.0]),
+    ],
     "row_shift": [
         lambda: statistics.row_shift([[1.0]], [[1.0, 2.0]]),
         lambda: statistics.row_shift(np.empty((0, 1)), [[1.0]]),
     ],
-    "fisher": [lambda: statistics.fisher((-1, 5), (1, 5))],
+    "fisher": [
+        lambda: statistics.fisher((-1, 5), (1, 5)),
+        lambda: statistics.fisher((1,), (1, 5)),  # type: ignore[arg-type]  # the mistake
+    ],
     "measure_inflation": [
         lambda: statistics.measure_inflation(np.array([[1.0], [NAN]])),
         lambda: statistics.measure_inflation(np.empty((0, 1))),

@@ -86,6 +86,20 @@ def test_a_table_that_cannot_be_learned_from_is_refused_with_a_reason(
         train(a_task(), Training(candidates=("logistic",)), a_training_set(change(a_frame(200))), now=NOW)
 
 
+@pytest.mark.parametrize("known", [("a",), ("a", "c"), ("b", "c")])
+def test_a_fit_on_rows_that_lack_a_class_gives_it_a_small_probability(known: tuple[str, ...]) -> None:
+    classes = ("a", "b", "c")
+    rows = labelled_rows(a_task(classes), a_training_set(a_frame(300, classes=classes)), now=NOW)
+    rows = rows.at(np.flatnonzero(np.isin(np.array(classes)[rows.labels.astype(int)], known)))
+    family = plugins.load("touchline.estimators", "logistic")
+    recipe = Recipe("logistic", "logistic", family.defaults("multiclass"), tuple(c.name for c in rows.columns), 7, 1)
+    probabilities = fit_recipe(recipe, family, rows, ()).predict(rows.vectors)
+    absent = [place for place, name in enumerate(classes) if name not in known]
+    assert 0 < probabilities[:, absent].mean() < 2 / len(rows)
+    shares = [float(np.mean(rows.labels == place)) for place in range(3)]
+    assert probabilities.mean(axis=0) == pytest.approx(shares, abs=0.02)
+
+
 def test_a_class_that_only_the_test_window_lacks_is_named_in_the_card() -> None:
     classes = ("a", "b", "c")
     frame = a_frame(400, classes=classes)

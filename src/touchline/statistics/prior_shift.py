@@ -75,6 +75,8 @@ def with_prior(probabilities: ArrayLike, before: ArrayLike, now: ArrayLike) -> F
     old, new = np.asarray(before, dtype=np.float64), np.asarray(now, dtype=np.float64)
     if given.ndim != 2 or old.shape != (given.shape[1],) or new.shape != old.shape or (old <= 0).any():
         raise InvalidSample("New shares", f"shares {old.tolist()} and {new.tolist()}", "a share above 0 for each class")
+    if not np.isfinite(given).all() or not np.isfinite([old, new]).all() or (new < 0).any() or not new.any():
+        raise InvalidSample("New shares", "NaN, infinite or negative values", "probabilities, and shares of 0 or more")
     weighted = np.clip(given, _SMALLEST, 1) * (new / old)
     return np.asarray(weighted / weighted.sum(axis=1, keepdims=True))
 

@@ -92,6 +92,9 @@ def fisher(reference: tuple[int, int], current: tuple[int, int]) -> float:
     from scipy.stats import fisher_exact
 
     table = [counts("Fisher's exact test", sample).astype(np.int64) for sample in (reference, current)]
+    if len(table[0]) != 2 or len(table[1]) != 2:
+        compared = f"{len(table[0])} and {len(table[1])} counts"
+        raise InvalidSample("Fisher's exact test", compared, "two counts in each sample: rows with it and without it")
     return float(min(1.0, fisher_exact(table).pvalue))
 
 
