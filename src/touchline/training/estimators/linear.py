@@ -61,16 +61,16 @@ def _restore(folder: Path) -> Linear:
 
 
 def _with_absent_classes(
-    coefficients: Array, intercepts: Array, known: NDArray[np.int64], request: FitRequest
+    coefficients: Array, intercepts: Array, present: NDArray[np.int64], request: FitRequest
 ) -> Linear:
     """The classes that the rows have as fitted; each other one about as probable as one half of a row (Jeffreys)."""
-    if len(known) == 2:  # scikit-learn gives the log-odds of the second
+    if len(present) == 2:  # scikit-learn gives the log-odds of the second
         coefficients, intercepts = np.vstack([0 * coefficients, coefficients]), np.append(0.0, intercepts)
     scores = request.fit.matrix @ coefficients.T + intercepts
     level = float(np.log(np.exp(scores - scores.max()).sum(axis=1)).mean() + scores.max())
     whole = np.zeros((request.classes, coefficients.shape[1]))
     offsets = np.full(request.classes, level + np.log(0.5 / len(scores)))
-    whole[known], offsets[known] = coefficients, intercepts
+    whole[present], offsets[present] = coefficients, intercepts
     if request.classes == 2:
         return _linear(whole[1:] - whole[:1], offsets[1:] - offsets[:1], "sigmoid")
     return _linear(whole, offsets, "softmax")
@@ -98,16 +98,16 @@ class LogisticFamily:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
-        known = np.unique(request.fit.labels).astype(np.int64)
-        if len(known) == 1:
-            return _with_absent_classes(np.zeros((1, request.fit.matrix.shape[1])), np.zeros(1), known, request)
+        present = np.unique(request.fit.labels).astype(np.int64)
+        if len(present) == 1:
+            return _with_absent_classes(np.zeros((1, request.fit.matrix.shape[1])), np.zeros(1), present, request)
         estimator = LogisticRegression(C=float(request.params["strength"]), max_iter=500)
         with warnings.catch_warnings():
             # Near the optimum is good enough: the score of a fit matters, not its gradient.
             warnings.simplefilter("ignore", ConvergenceWarning)
             estimator.fit(request.fit.matrix, request.fit.labels, sample_weight=request.fit.weights)
-        if len(known) < request.classes:
-            return _with_absent_classes(estimator.coef_, estimator.intercept_, known, request)
+        if len(present) < request.classes:
+            return _with_absent_classes(estimator.coef_, estimator.intercept_, present, request)
         link: Link = "sigmoid" if request.classes == 2 else "softmax"
         return _linear(estimator.coef_, estimator.intercept_, link)
 
