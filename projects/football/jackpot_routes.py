@@ -31,6 +31,7 @@ from .jackpot_bodies import (
 )
 from .jackpots import VOID, Ticket, best_ticket, chances_of_right, implied_probabilities, settle
 from .score_grid import OUTCOMES, goal_forecast, score_markets
+from .team_names import TeamNames, read_team_names
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -83,14 +84,15 @@ class Jackpots:
         self._jackpots = context.documents("jackpot")
         self._voids = context.documents("jackpot void")
         self._outcomes = context.documents("jackpot outcomes")
+        self._names = read_team_names()
 
     def add(self, new: NewJackpot) -> Jackpot:
         """Predict the fixtures, find the tickets and store all of it."""
-        _validate_fixtures(new.fixtures)
-        rows = [fixture.row for fixture in new.fixtures]
+        rows = [_with_known_names(fixture.row, self._names) for fixture in new.fixtures]
+        _validate_fixtures(rows)
         predictions = self._predict(rows)
         values = self._context.features(rows)
-        fixtures = [_predicted(*three) for three in zip(new.fixtures, predictions, values, strict=True)]
+        fixtures = [_predicted(*four) for four in zip(new.fixtures, rows, predictions, values, strict=True)]
         _note_shared_teams(fixtures)
         probabilities = [fixture.probabilities for fixture in fixtures]
         tickets = {
@@ -171,14 +173,23 @@ class Jackpots:
         )
 
 
-def _validate_fixtures(fixtures: Sequence[Fixture]) -> None:
+def _with_known_names(row: Mapping[str, Any], names: TeamNames) -> dict[str, Any]:
+    """The row with each team by its name in the project, where `team_names.csv` has the spelling."""
+    known = dict(row)
+    for side in ("home_team", "away_team"):
+        if isinstance(known.get(side), str):
+            known[side] = names.team_of_any_country(known[side]) or known[side]
+    return known
+
+
+def _validate_fixtures(rows: Sequence[Mapping[str, Any]]) -> None:
     """Raise `InvalidRequest` for a match that occurs twice, or of a team against itself."""
     problems, places = [], {}
-    for place, fixture in enumerate(fixtures):
-        teams = [fixture.row.get(f"{side}_team") for side in ("home", "away")]
+    for place, row in enumerate(rows):
+        teams = [row.get(f"{side}_team") for side in ("home", "away")]
         if teams[0] is not None and teams[0] == teams[1]:
             problems.append(FieldProblem(f"fixtures.{place}", "a team plays itself", teams[0], "two different teams"))
-        key = repr(sorted(fixture.row.items(), key=repr))
+        key = repr(sorted(row.items(), key=repr))
         if key in places:
             message = f"is the same match as fixture {places[key]}"
             problems.append(FieldProblem(f"fixtures.{place}", message, None, "each match once"))
@@ -187,11 +198,13 @@ def _validate_fixtures(fixtures: Sequence[Fixture]) -> None:
         raise InvalidRequest(problems)
 
 
-def _predicted(fixture: Fixture, prediction: Mapping[str, Any], values: Mapping[str, Any]) -> PredictedFixture:
+def _predicted(
+    fixture: Fixture, row: Mapping[str, Any], prediction: Mapping[str, Any], values: Mapping[str, Any]
+) -> PredictedFixture:
     probabilities = {outcome: prediction["probabilities"][outcome] for outcome in OUTCOMES}
     market = implied_probabilities(fixture.odds.model_dump()) if fixture.odds else None
     return PredictedFixture(
-        request=fixture.row,
+        request=dict(row),
         prediction_id=prediction["prediction_id"],
         cutoff=prediction["cutoff"],
         probabilities=probabilities,

@@ -30,13 +30,13 @@ from touchline import (
     on_demand,
     row_check,
 )
-from touchline.ingest import DataFolder, FrameProvider
+from touchline.ingest import FrameProvider
 
 from . import transforms
 from .jackpot_routes import jackpots_router
 from .ratings import elo_after_each_match
 from .samples import bundesliga
-from .season_files import read_seasons
+from .season_files import SeasonFolder, read_seasons
 from .strengths import weekly_strengths
 
 # Until 1995 a win gave two points; the balance of home and away wins has moved since the sixties, too.
@@ -48,13 +48,16 @@ class Match(Contract):
     """One match; the goals are null until it has been played."""
 
     match_id: str
-    kickoff: datetime
+    kickoff: datetime = Field(description="the start of the day where the source has no time")
+    known_at: datetime | None = Field(None, description="where the kick-off has no time, the end of its day")
     season: int = Field(ge=1963, le=2100)
     round: int | None = Field(None, ge=1, le=60)
     division: str = Field(min_length=1)
     date_text: str | None = Field(None, description="the date as the source spells it")
     home_team: str = Field(min_length=1)
     away_team: str = Field(min_length=1)
+    home_text: str | None = Field(None, description="the team as the source spells it")
+    away_text: str | None = Field(None, description="the team as the source spells it")
     home_goals: int | None = Field(None, ge=0, le=30)
     away_goals: int | None = Field(None, ge=0, le=30)
     home_shots: int | None = Field(None, ge=0, le=99)
@@ -64,6 +67,9 @@ class Match(Contract):
     home_odds: float | None = Field(None, gt=1)
     draw_odds: float | None = Field(None, gt=1)
     away_odds: float | None = Field(None, gt=1)
+    home_538: float | None = Field(None, gt=0, lt=1, description="FiveThirtyEight's probability")
+    draw_538: float | None = Field(None, gt=0, lt=1)
+    away_538: float | None = Field(None, gt=0, lt=1)
 
     @row_check
     def a_team_does_not_play_itself(cls) -> pl.Expr:
@@ -83,6 +89,7 @@ matches = Source(
     key="match_id",
     event_time="kickoff",
     known_after=timedelta(hours=2),
+    known_at="known_at",
     hidden_until_known=(
         "home_goals",
         "away_goals",
@@ -91,7 +98,7 @@ matches = Source(
         "home_on_target",
         "away_on_target",
     ),
-    provider=DataFolder(read_seasons, variable="FOOTBALL_DATA", otherwise=FrameProvider(bundesliga)),
+    provider=SeasonFolder(read_seasons, variable="FOOTBALL_DATA", otherwise=FrameProvider(bundesliga)),
 )
 
 team = Entity(name="team", plural="teams", join_keys=["team"])
@@ -165,8 +172,8 @@ def _with_results(matches: pl.LazyFrame) -> pl.LazyFrame:
 
 goal_model = on_demand(
     inputs=[
-        *("home_goal_level", "home_goal_home", "home_goal_attack", "away_goal_attack"),
-        *("home_goal_defence", "away_goal_defence", "home_rho"),
+        *(f"{side}_{name}" for side in ("home", "away") for name in ("goal_level", "goal_home", "rho")),
+        *(f"{side}_{name}" for side in ("home", "away") for name in ("goal_attack", "goal_defence")),
         *("home_chances_home", "away_chances_away", "home_chances_against", "away_chances_against"),
     ]
 )(transforms.goal_model)
@@ -174,6 +181,10 @@ goal_model = on_demand(
 gaps = on_demand(inputs=["home_elo", "away_elo", "home_attack", "home_defence", "away_attack", "away_defence"])(
     transforms.gaps
 )
+
+
+odds = ("home_odds", "draw_odds", "away_odds")
+of_538 = ("home_538", "draw_538", "away_538")
 
 
 @examples(source=matches)
@@ -185,9 +196,8 @@ def fixtures(matches: pl.LazyFrame) -> pl.LazyFrame:
         "home_team",
         "away_team",
         "season",
-        "home_odds",
-        "draw_odds",
-        "away_odds",
+        *odds,
+        *of_538,
         example_id="match_id",
         cutoff="kickoff",
         label=outcome.when(home < away).then(pl.lit("away")),
@@ -210,15 +220,22 @@ result = classification(
     ],
     on_demand=[gaps, goal_model],
 )
-odds = ("home_odds", "draw_odds", "away_odds")
 result_with_odds = result.model_copy(
     update={
         "inputs": (*result.inputs, *odds),
         "on_demand": (*result.on_demand, on_demand(inputs=list(odds))(transforms.market)),
     }
 )
+
 # One number for all teams of a country, which moves slowly: no column of a match.
 OF_A_COUNTRY = tuple(f"{side}_{name}" for side in ("home", "away") for name in ("goal_level", "goal_home", "rho"))
+
+result_with_538 = result.model_copy(
+    update={
+        "inputs": (*result.inputs, *of_538),
+        "on_demand": (gaps, on_demand(inputs=[*goal_model.inputs, *of_538])(transforms.pooled_forecasts)),
+    }
+)
 
 project = Project(
     name="football",
@@ -230,14 +247,9 @@ project = Project(
     gates=[Gate("accuracy", at_least=0.45), Gate.improves("log_loss", confidence=0.95)],
     rollout=Rollout(mode="shadow", cluster=True, metric="log_loss", min_days=7),
     retrain=Retrain(schedule="0 4 * * 1", on_drift=True),
-    # One number for all teams of a country, which moves slowly: no column of a match.
-    monitoring=Monitoring(
-        drift=Drift(
-            ignore=[f"{side}_{name}" for side in ("home", "away") for name in ("goal_level", "goal_home", "rho")]
-        )
-    ),
-    identity={"Div": "division", "Date": "date_text", "HomeTeam": "home_team", "AwayTeam": "away_team"},
-    alternatives={"with_odds": result_with_odds},
+    monitoring=Monitoring(drift=Drift(ignore=OF_A_COUNTRY)),
+    identity={"Div": "division", "Date": "date_text", "HomeTeam": "home_text", "AwayTeam": "away_text"},
+    alternatives={"with_odds": result_with_odds, "with_538": result_with_538},
     clock=SampleClock(at="2009-04-15T00:00:00Z"),
     routers=[jackpots_router],
 )

@@ -33,6 +33,8 @@ def _as_matches(table: pl.DataFrame) -> pl.DataFrame:
         round=pl.col("Round").cast(pl.Int64),
         home_team="HomeTeam",
         away_team="AwayTeam",
+        home_text="HomeTeam",
+        away_text="AwayTeam",
         home_goals=pl.col("HomeGoals").cast(pl.Int64),
         away_goals=pl.col("AwayGoals").cast(pl.Int64),
     )

@@ -2,19 +2,23 @@
 
 The layout has changed over the years: dates are dd/mm/yy or dd/mm/yyyy, a kick-off time exists since 2019/20, the
 market's mean odds are `BbAvH` up to 2018/19 and `AvgH` since, old files have nameless trailing columns and lines of
-commas.
+commas. FiveThirtyEight's forecasts may lie beside them (`forecasts_538.py`).
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 
 import polars as pl
 
-from touchline.ingest import RawFile
+from touchline.ingest import DataFolder, FetchContext, Fetched, RawFile
+
+from .forecasts_538 import Note, with_forecasts
+from .team_names import FILE_NAME, TeamNames, country_of, read_team_names
 
 # The mean of the market before kick-off; where it is missing, one bookmaker.
 _OPENING = (("AvgH", "AvgD", "AvgA"), ("BbAvH", "BbAvD", "BbAvA"), ("PSH", "PSD", "PSA"), ("B365H", "B365D", "B365A"))
@@ -30,10 +34,13 @@ SCHEMA = {
     "match_id": pl.String,
     "division": pl.String,
     "kickoff": pl.Datetime("us", "UTC"),
+    "known_at": pl.Datetime("us", "UTC"),
     "date_text": pl.String,
     "season": pl.Int64,
     "home_team": pl.String,
     "away_team": pl.String,
+    "home_text": pl.String,
+    "away_text": pl.String,
     **dict.fromkeys(_COUNTS, pl.Int64),
     "home_odds": pl.Float64,
     "draw_odds": pl.Float64,
@@ -41,11 +48,26 @@ SCHEMA = {
 }
 
 
-def read_seasons(folder: Path) -> tuple[pl.DataFrame, tuple[RawFile, ...]]:
-    """One row a match of every CSV file of a folder, and the files. Raises `FileNotFoundError` where there is none."""
-    paths = sorted(path for path in folder.glob("*.csv") if path.is_file())
+@dataclass(frozen=True)
+class SeasonFolder(DataFolder):
+    """A folder of these files; the report of the ingest says which names did not match and where sources differ."""
+
+    def fetch(self, context: FetchContext) -> Fetched:
+        notes: list[str] = []
+        plain = DataFolder(
+            lambda folder: read_seasons(folder, notes.append), self.variable, self.otherwise, self.folder
+        )
+        fetched = plain.fetch(context)
+        return replace(fetched, message="; ".join(filter(None, [fetched.message, *notes])))
+
+
+def read_seasons(folder: Path, note: Note = lambda _: None) -> tuple[pl.DataFrame, tuple[RawFile, ...]]:
+    """One row a match of every CSV file of a folder, and the files. Raises `FileNotFoundError` where there is none.
+
+    Teams have the names of `team_names.csv`; a spelling that no line has is a team of its own.
+    """
     tables, files = [], []
-    for path in paths:
+    for path in sorted(path for path in folder.glob("*.csv") if path.is_file()):
         content = path.read_bytes()
         rows = list(_rows(content))
         if rows and {"Div", "Date", "HomeTeam", "AwayTeam"} <= rows[0].keys():
@@ -53,10 +75,53 @@ def read_seasons(folder: Path) -> tuple[pl.DataFrame, tuple[RawFile, ...]]:
             files.append(RawFile.of(path.name, content))
     if not tables:
         raise FileNotFoundError(f"{folder} has no CSV file with the columns Div, Date, HomeTeam and AwayTeam")
-    # Where teams meet at one ground twice in a season, the second match has the number 2.
+    own = [path for path in [folder / FILE_NAME] if path.is_file()]
+    files += [RawFile.at(path) for path in own]
+    matches, names = _named(pl.concat(tables), read_team_names(*own))
+    matches, more = with_forecasts(_numbered(_once(matches, note)), folder, names, note)
+    return matches, (*files, *more)
+
+
+def _named(matches: pl.DataFrame, names: TeamNames) -> tuple[pl.DataFrame, TeamNames]:
+    """The matches with the teams' names beside the spellings, and the names with those of these teams."""
+    spelled = pl.concat([matches.select("division", team=column) for column in ("home_team", "away_team")]).unique()
+    names = names.with_teams(
+        zip(country_of(spelled["division"]), spelled["team"], strict=True) if spelled.height else ()
+    )
+    texts = matches.with_columns(home_text="home_team", away_text="away_team")
+    return names.matched(texts, "home_team", "away_team"), names
+
+
+def _once(matches: pl.DataFrame, note: Note) -> pl.DataFrame:
+    """Each match once, where several files have it; the first file counts where they differ."""
+    game = ["division", pl.col("kickoff").dt.date().alias("day"), "home_team", "away_team"]
+    again = matches.filter(pl.struct(game).is_first_distinct().not_())
+    if again.is_empty():
+        return matches
+    first = matches.filter(pl.struct(game).is_first_distinct())
+    pairs = first.with_columns(game[1]).join(
+        again.with_columns(game[1]), on=["division", "day", "home_team", "away_team"], suffix="_again"
+    )
+    differ = pairs.filter(
+        pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_again")) for name in ("home_goals", "away_goals"))
+    )
+    if differ.height:
+        row = differ.row(0, named=True)
+        note(
+            f"two files have other scores of {differ.height} matches (first: {row['date_text']} {row['home_text']} - "
+            f"{row['away_text']}, {row['home_goals']}:{row['away_goals']} and {row['home_goals_again']}:"
+            f"{row['away_goals_again']}); the first file by name counts"
+        )
+    note(f"{again.height} matches stand in two files and count once")
+    return first
+
+
+def _numbered(matches: pl.DataFrame) -> pl.DataFrame:
+    """Where teams meet at one ground twice in a season, the second match has the number 2."""
+    names = pl.format("{}-{}-{}-{}", "division", "season", "home_text", "away_text")
     times = pl.int_range(pl.len()).over("match_id", order_by="kickoff") + 1
     numbered = pl.when(times > 1).then(pl.format("{}-{}", "match_id", times)).otherwise("match_id")
-    return pl.concat(tables).with_columns(match_id=numbered), tuple(files)
+    return matches.with_columns(match_id=names).with_columns(match_id=numbered)
 
 
 def _rows(content: bytes) -> Iterator[dict[str, str]]:
@@ -84,17 +149,17 @@ def _matches(rows: list[dict[str, str]]) -> pl.DataFrame:
         table.with_columns(day=day)
         .with_columns(season=first_year.cast(pl.Int64))
         .select(
-            match_id=pl.format("{}-{}-{}-{}", "Div", "season", "HomeTeam", "AwayTeam"),
+            match_id=pl.lit(None),  # once it is known how often the teams meet
             division="Div",
-            # Without a time the whole day is unknown: noon, as football-data.co.uk gives no zone either.
-            kickoff=pl.col("day")
-            .cast(pl.Datetime("us"))
-            .dt.offset_by(pl.format("{}m", _minutes(clock)))
-            .dt.replace_time_zone("UTC"),
+            kickoff=_instant(pl.format("{}m", _minutes(clock).fill_null(0))),
+            # Without a time the match may be at any hour: predicted at the start of its day, known at the end.
+            known_at=pl.when(_minutes(clock).is_null()).then(_instant(pl.lit("1d"))),
             date_text="Date",
             season="season",
             home_team="HomeTeam",
             away_team="AwayTeam",
+            home_text="HomeTeam",
+            away_text="AwayTeam",
             **{ours: _number(table, theirs).cast(pl.Int64, strict=False) for ours, theirs in _COUNTS.items()},
             home_odds=pl.coalesce(three[0] for three in odds),
             draw_odds=pl.coalesce(three[1] for three in odds),
@@ -110,11 +175,17 @@ def _from_year_1000(day: pl.Expr) -> pl.Expr:
 
 
 def _minutes(clock: pl.Expr) -> pl.Expr:
+    """Minutes since midnight; null where the file has no such time."""
     parts = clock.str.split(":")
     minutes = parts.list.get(0, null_on_oob=True).cast(pl.Int64, strict=False) * 60 + parts.list.get(
         1, null_on_oob=True
     ).cast(pl.Int64, strict=False)
-    return minutes.fill_null(12 * 60)
+    return pl.when(minutes.is_between(0, 24 * 60 - 1)).then(minutes)
+
+
+def _instant(offset: pl.Expr) -> pl.Expr:
+    """So long after the start of the day. football-data.co.uk gives no zone: UTC."""
+    return pl.col("day").cast(pl.Datetime("us")).dt.offset_by(offset).dt.replace_time_zone("UTC")
 
 
 def _odds(table: pl.DataFrame, name: str) -> pl.Expr:

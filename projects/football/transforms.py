@@ -21,19 +21,47 @@ def gaps(columns: Mapping[str, Array]) -> Mapping[str, Array]:
 
 
 def goal_model(columns: Mapping[str, Array]) -> Mapping[str, Array]:
-    """The log-odds of home and away win against a draw by the Dixon-Coles model, on goals and on goals with chances."""
-    rho, level = columns["home_rho"], columns["home_goal_level"]
-    goals = _log_odds(
-        level + columns["home_goal_home"] + columns["home_goal_attack"] - columns["away_goal_defence"],
-        level + columns["away_goal_attack"] - columns["home_goal_defence"],
-        rho,
-    )
+    """The log-odds of home and away win against a draw by the Dixon-Coles model, on goals and on goals with chances.
+
+    A team without history is an average one, at the level of the other team's country; without both there is no value.
+    Without a value on chances the one on goals counts.
+    """
+    level, home, rho = (_either(columns, name) for name in ("goal_level", "goal_home", "rho"))
+    attack, defence = (_sides(columns, name) for name in ("goal_attack", "goal_defence"))
+    goals = _log_odds(level + home + attack[0] - defence[1], level + attack[1] - defence[0], rho)
     chances = _log_odds(
         columns["home_chances_home"] - columns["away_chances_against"],
         columns["away_chances_away"] - columns["home_chances_against"],
         rho,
     )
+    chances = [np.where(np.isnan(own), other, own) for own, other in zip(chances, goals, strict=True)]
     return {"dc_home": goals[0], "dc_away": goals[1], "dc_chances_home": chances[0], "dc_chances_away": chances[1]}
+
+
+def pooled_forecasts(columns: Mapping[str, Array]) -> Mapping[str, Array]:
+    """The means of the Dixon-Coles log-odds and FiveThirtyEight's; without a forecast the former alone.
+
+    The mean is fixed, not learned: there are few forecasts at first, and a mean of two is hard to beat.
+    """
+    home, draw, away = (columns[f"{name}_538"] for name in ("home", "draw", "away"))
+    other = {"home": np.log(home / draw), "away": np.log(away / draw)}
+    return {
+        f"pooled_{name.removeprefix('dc_')}": np.where(
+            np.isnan(other[name.rsplit("_", 1)[1]]), own, (own + other[name.rsplit("_", 1)[1]]) / 2
+        )
+        for name, own in goal_model(columns).items()
+    }
+
+
+def _either(columns: Mapping[str, Array], name: str) -> Array:
+    """One number for all teams of a country: the home team's, else the away team's."""
+    return np.where(np.isnan(columns[f"home_{name}"]), columns[f"away_{name}"], columns[f"home_{name}"])
+
+
+def _sides(columns: Mapping[str, Array], name: str) -> tuple[Array, Array]:
+    """Of the home and the away team, 0 where it has none."""
+    home, away = (np.where(np.isnan(own), 0.0, own) for own in (columns[f"home_{name}"], columns[f"away_{name}"]))
+    return home, away
 
 
 def market(columns: Mapping[str, Array]) -> Mapping[str, Array]:

@@ -64,6 +64,13 @@ def test_the_chances_follow_from_the_probabilities_of_predict(client: httpx.Clie
     assert client.get(f"/projects/football/api/jackpots/{jackpot['id']}").json() == jackpot
 
 
+def test_a_team_is_known_by_the_spellings_of_other_sources(client: httpx.Client) -> None:
+    other = [{"home_team": "Werder Bremen", "away_team": "Hamburg"}]
+    fixtures = [a_jackpot(client, fixtures)["fixtures"][0] for fixtures in (TWO[1:], other)]
+    assert fixtures[0]["request"] == fixtures[1]["request"] == TWO[1]
+    assert fixtures[0]["probabilities"] == fixtures[1]["probabilities"]
+
+
 def test_contributions_sum_to_each_prediction(client: httpx.Client) -> None:
     jackpot = a_jackpot(client, TWO)
     document = client.get(f"/api/jackpots/{jackpot['id']}/contributions").json()
@@ -124,6 +131,7 @@ def test_a_team_without_history_and_odds_that_disagree_are_noted(client: httpx.C
         ([], {}, "fixtures"),
         ([TWO[0], TWO[1], TWO[0]], {}, "is the same match as fixture 0"),
         ([{"home_team": "Schalke 04", "away_team": "Schalke 04"}], {}, "a team plays itself"),
+        ([{"home_team": "Bayern Munich", "away_team": "Bayern Muenchen"}], {}, "a team plays itself"),
         ([{"home_team": "Schalke 04"}], {}, "fixtures.0.away_team"),
         ([{**TWO[0], "odds": {"home": 0.9, "draw": 3.0, "away": 4.0}}], {}, "fixtures.0.odds.home"),
         ([{**TWO[0], "odds": {"home": 1.9, "draw": 3.0}}], {}, "fixtures.0.odds.away"),

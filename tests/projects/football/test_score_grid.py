@@ -51,6 +51,7 @@ def values(home: dict[str, float | None], away: dict[str, float | None]) -> dict
     return {f"{side}_{name}": value for side, own in (("home", home), ("away", away)) for name, value in own.items()}
 
 
+CHANCES = [f"{side}_chances_{what}" for side in ("home", "away") for what in ("home", "away", "against")]
 KNOWN = {"goal_level": 0.1, "goal_home": 0.25, "goal_attack": 0.2, "goal_defence": -0.1, "rho": -0.08}
 
 
@@ -61,10 +62,7 @@ def test_expected_goals_are_those_of_the_goal_model() -> None:
     assert forecast.home.rate == pytest.approx(np.exp(0.1 + 0.25 + 0.2 - 0.15))
     assert forecast.away.rate == pytest.approx(np.exp(0.1 - 0.3 + 0.1))
     columns = {name: np.array([value]) for name, value in values(KNOWN, other).items()}
-    chances = dict.fromkeys(
-        [f"{side}_chances_{what}" for side in ("home", "away") for what in ("home", "away", "against")], np.zeros(1)
-    )
-    transformed = goal_model(columns | chances)
+    transformed = goal_model(columns | dict.fromkeys(CHANCES, np.zeros(1)))
     grid = score_grid(forecast.home.rate, forecast.away.rate, forecast.rho)
     assert transformed["dc_home"][0] == pytest.approx(np.log(np.tril(grid, -1).sum() / np.trace(grid)))
     assert transformed["dc_away"][0] == pytest.approx(np.log(np.triu(grid, 1).sum() / np.trace(grid)))
@@ -76,6 +74,12 @@ def test_a_promoted_team_without_history_is_an_average_team_of_its_opponent_s_co
     assert goal_forecast(values(KNOWN, none)) == goal_forecast(values(KNOWN, average))
     assert goal_forecast(values(none, KNOWN)) == goal_forecast(values(average, KNOWN))
     assert goal_forecast(values(none, none)).home.rate == pytest.approx(1.6)
+    chances = dict.fromkeys(CHANCES, np.array([np.nan]))
+    promoted, usual = (
+        goal_model(chances | {name: np.array([value], float) for name, value in values(KNOWN, other).items()})
+        for other in (none, average)
+    )
+    assert promoted == usual
 
 
 def test_features_of_another_model_are_no_average_team() -> None:

@@ -38,9 +38,14 @@ def matches(tmp_path: Path) -> pl.DataFrame:
 
 
 def test_dates_of_both_forms_and_times_are_read(matches: pl.DataFrame) -> None:
-    kickoffs = [(2005, 8, 13, 12, 0), (2006, 5, 7, 12, 0), (2019, 8, 2, 20, 30)]
+    kickoffs = [(2005, 8, 13, 0, 0), (2006, 5, 7, 0, 0), (2019, 8, 2, 20, 30)]
     assert matches["kickoff"].to_list()[:3] == [datetime(*one, tzinfo=UTC) for one in kickoffs]
     assert matches["date_text"].to_list()[:3] == ["13/08/05", "07/05/06", "02/08/2019"]
+
+
+def test_a_match_without_a_time_of_day_is_known_only_the_next_day(matches: pl.DataFrame) -> None:
+    known = [datetime(2005, 8, 14, tzinfo=UTC), datetime(2006, 5, 8, tzinfo=UTC), None, None, None]
+    assert matches["known_at"].to_list() == known
 
 
 def test_a_season_that_ends_in_summer_keeps_its_year_and_repeated_pairs_their_own_id(matches: pl.DataFrame) -> None:
