@@ -7,6 +7,6 @@ const API = process.env["TOUCHLINE_API"] ?? "http://127.0.0.1:8000";
 export default defineConfig({
   plugins: [react(), bundleBudget({ firstViewKb: 200, allKb: 350 })],
   build: { outDir: "../src/touchline/api/static", emptyOutDir: true, reportCompressedSize: false },
-  server: { port: 5173, strictPort: true, proxy: { "/api": { target: API, changeOrigin: true } } },
+  server: { port: 5173, strictPort: true, proxy: { "/api": { target: API, changeOrigin: true }, "/projects": { target: API, changeOrigin: true } } },
   test: { include: ["src/**/*.test.ts"] },
 });

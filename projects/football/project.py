@@ -31,8 +31,10 @@ from touchline import (
     row_check,
 )
 from touchline.ingest import FrameProvider
+from touchline.project import Page
 
 from . import transforms
+from .jackpot_page import jackpots_page
 from .jackpot_routes import jackpots_router
 from .ratings import elo_after_each_match
 from .samples import bundesliga
@@ -252,4 +254,5 @@ project = Project(
     alternatives={"with_odds": result_with_odds, "with_538": result_with_538},
     clock=SampleClock(at="2009-04-15T00:00:00Z"),
     routers=[jackpots_router],
+    pages=[Page(path="jackpots", title="Jackpots", content=jackpots_page)],
 )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
@@ -22,6 +22,16 @@ def running_browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=_executable(playwright), args=options)
         yield browser
         browser.close()
+
+
+def tab_until(page: Page, name: str) -> None:
+    """Press Tab until the element with this name (its label or its text) has the focus."""
+    named = "() => (document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()"
+    for _ in range(80):
+        if page.evaluate(named) == name:
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not lead to {name!r}")
 
 
 def _executable(playwright: Playwright) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.builders import predict
+from tests.dashboard.browser import tab_until
+from tests.dashboard.builders import REHEARSAL, predict
 
 pytestmark = pytest.mark.services
 
@@ -50,7 +52,7 @@ def test_a_waiting_version_is_approved_promoted_and_rolled_back(page: Page, addr
     expect(page.get_by_test_id("verdict")).to_contain_text("version 2 waits in Staging")
     page.get_by_role("button", name="Promote", exact=True).click()
     page.get_by_label("without a rollout").check()
-    confirm(page, reason="no rollout is declared")
+    confirm(page, reason="no rollout is needed")
     assert read(address, "stages")["production"] == 2
     change(page, "Roll back", reason="worse on Sunday")
     stages = read(address, "stages")
@@ -63,7 +65,7 @@ def test_a_waiting_version_is_approved_promoted_and_rolled_back(page: Page, addr
     expect(timeline.get_by_role("listitem")).to_have_count(len(journal))
 
 
-def test_a_loss_incident_shows_its_loss_its_limit_and_what_to_do(page: Page, address: str) -> None:
+def test_a_loss_incident_shows_its_cause_is_silenced_and_leads_to_a_training(page: Page, address: str) -> None:
     page.goto("/ui/shop/health")
     performance = read(address, "model/performance")
     expect(page.get_by_test_id("verdict")).to_have_text(performance["sentence"])
@@ -74,7 +76,60 @@ def test_a_loss_incident_shows_its_loss_its_limit_and_what_to_do(page: Page, add
     expect(page.get_by_text(incident["signals"][0]["next_command"])).to_be_visible()
     page.get_by_role("button", name="Silence for 24 hours").click()
     confirm(page, reason="the feed is being mended")
-    assert read(address, "alerts")[0]["silence"]["reason"] == "the feed is being mended"
+    silence = read(address, "alerts")[0]["silence"]
+    assert (silence["reason"], silence["actor"]) == ("the feed is being mended", "local user")
+    page.get_by_role("button", name="Explain the loss").click()
+    expect(page.get_by_test_id("cause")).to_have_text(read(address, "model/cause")["sentence"])
+    page.get_by_role("link", name="Train again").click()
+    change(page, "Train now", reason="the loss has risen")
+    (run,) = read(address, "training/automated/status")["waiting"]
+    assert (run["reason"], run["actor"]) == ("the loss has risen", "local user")
+
+
+def test_a_rollout_is_paused_and_by_keyboard_resumed(page: Page, address: str) -> None:
+    for act in ("decision/approve", "promote"):
+        done = httpx.post(f"{address}/api/models/2/{act}", json={"reason": "reviewed"}, timeout=60)
+        assert done.is_success, done.text
+    page.goto("/ui/shop/rollout")
+    rollout = read(address, "rollout")
+    assert rollout["rollout"]["status"] == "running"
+    expect(page.get_by_test_id("verdict")).to_have_text(rollout["sentence"])
+    change(page, "Pause", reason="a holiday")
+    paused = read(address, "rollout")
+    assert paused["rollout"]["status"] == "paused"
+    expect(page.get_by_test_id("verdict")).to_have_text(paused["sentence"])
+    events = page.get_by_role("list", name="Log of decisions").get_by_role("listitem")
+    expect(events).to_have_count(len(paused["rollout"]["events"]))
+    expect(events.filter(has_text="a holiday")).to_contain_text("local user")
+    tab_until(page, "Resume")
+    page.keyboard.press("Enter")
+    tab_until(page, "Reason, for the journal")
+    page.keyboard.type("back at work")
+    tab_until(page, "Do it")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog").get_by_role("status")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(events.filter(has_text="back at work")).to_have_count(1)
+    assert read(address, "rollout")["rollout"]["status"] == "running"
+
+
+def test_two_trainings_are_compared_and_a_rehearsal_shows_its_policies(page: Page, address: str) -> None:
+    page.goto("/ui/shop/runs")
+    expect(page.get_by_test_id("verdict")).to_have_text(read(address, "trainings")["sentence"])
+    page.get_by_label("version 1").check()
+    page.get_by_label("version 2").check()
+    compared = read(address, "trainings/comparison?version=1&version=2")
+    expect(page.get_by_test_id("comparison")).to_have_text(compared["sentence"])
+    curve = compared["trainings"][1]["learning_curve"]
+    table = page.get_by_role("table", name="Learning curve", exact=True)
+    expect(table).to_contain_text(f"{curve[-1]['score']:.4f}".rstrip("0"))
+    run = page.get_by_role("link", name=compared["trainings"][0]["summary"]["run_id"][:8])
+    expect(run).to_have_attribute("href", re.compile(compared["mlflow_url"]))
+    page.goto("/ui/shop/rehearsal")
+    expect(page.get_by_test_id("verdict")).to_have_text(REHEARSAL["recommendation"])
+    weekly = page.get_by_role("row").filter(has=page.get_by_role("cell", name="weekly", exact=True))
+    expect(weekly).to_contain_text("68.6 ± 2.5")
+    expect(weekly).to_contain_text("108.7 ± 1.5")
 
 
 def test_the_keyboard_alone_finds_a_version_and_approves_it(page: Page, address: str) -> None:
@@ -138,13 +193,3 @@ def confirm(page: Page, *, reason: str, ticket: str | None = None) -> None:
     dialog.get_by_role("button", name="Do it").click()
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_have_count(0)
-
-
-def tab_until(page: Page, name: str) -> None:
-    """Press Tab until the element with this name (its label or its text) has the focus."""
-    named = "() => (document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()"
-    for _ in range(80):
-        if page.evaluate(named) == name:
-            return
-        page.keyboard.press("Tab")
-    raise AssertionError(f"Tab does not lead to {name!r}")

@@ -13,9 +13,12 @@ export interface View {
   entity?: string;
   at?: string;
   before?: string;
+  compare?: string;
+  rehearsal?: string;
+  item?: string;
 }
 
-const NAMES = ["version", "prediction", "incident", "run", "source", "kind", "entity", "at", "before"] as const;
+const NAMES = ["version", "prediction", "incident", "run", "source", "kind", "entity", "at", "before", "compare", "rehearsal", "item"] as const;
 
 function viewOf(search: Record<string, unknown>): View {
   const given = NAMES.filter((name) => search[name] !== undefined && search[name] !== "");

@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
 
-from touchline.api import dashboard, session
+from touchline.api import dashboard, project_pages, session
 from touchline.api.features import feature_store, freshness, push
-from touchline.api.models import model_health, overview, performance, predictions, rollouts, version_decisions, versions
-from touchline.api.operations import alerts, system_health, training_runs
+from touchline.api.models import (
+    model_health,
+    overview,
+    performance,
+    predictions,
+    rollouts,
+    trainings,
+    version_decisions,
+    versions,
+)
+from touchline.api.operations import alerts, rehearsals, system_health, training_runs
 from touchline.api.operations.stored_gauges import StoredGauges
 from touchline.api.state import Api, project_name
 
@@ -32,6 +41,9 @@ _ROUTERS = (
     version_decisions.router,
     predictions.router,
     performance.router,
+    trainings.router,
+    rehearsals.router,
+    project_pages.router,
 )
 _ROOTS = (system_health.root, session.root, overview.root)
 
@@ -42,12 +54,13 @@ def add_api(
     *,
     declared: Callable[[str], Project],
     context: Callable[[str], PipelineContext],
+    mlflow_url: str,
 ) -> None:
     """Mount `/api` on the serving application: each route for the default project, and for every project by name.
 
     The dashboard's files are served at `/`, where they are built.
     """
-    app.state.api = Api(stores_at, app.state.serving, declared, context)
+    app.state.api = Api(stores_at, app.state.serving, declared, context, mlflow_url)
     app.state.serving.stored_gauges = StoredGauges(app.state.api).read
     for router in _ROUTERS:
         app.include_router(router, prefix="/api")

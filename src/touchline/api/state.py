@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Path, Request
 
 from touchline.api.features.statistics_cache import StatisticsCache
+from touchline.api.models.distributions import DistributionCache
 from touchline.api.operations.component_states import ComponentStates
 from touchline.errors import UnknownName
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 class Api:
     """The home's stores at a project's clock, the serving state of the process, and the projects' declarations.
 
-    `context` is that of a project's steps, for changes of stages.
+    `context` is that of a project's steps, for changes of stages; `mlflow_url` the address of the MLflow UI.
 
     The first request for a declaration imports the project's code, and Polars with it, so it belongs in a thread.
     """
@@ -35,8 +36,10 @@ class Api:
     serving: Serving
     declared: Callable[[str], Project]
     context: Callable[[str], PipelineContext]
+    mlflow_url: str
     statistics: StatisticsCache = field(default_factory=StatisticsCache)
     states: ComponentStates = field(default_factory=ComponentStates)
+    distributions: DistributionCache = field(default_factory=DistributionCache)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from touchline.automation.alert_checks.checks import report_damage as report_dam
 from touchline.automation.production.cause import explain_production_loss as explain_production_loss
 from touchline.automation.production.drift import check_production_drift as check_production_drift
 from touchline.automation.production.drift import production_drift_in_evidently as production_drift_in_evidently
+from touchline.automation.production.drift import read_production_distributions as read_production_distributions
 from touchline.automation.production.performance import check_production_performance as check_production_performance
 from touchline.automation.production.report import report_production as report_production
 from touchline.automation.promotion.gate_inputs import material_of as material_of

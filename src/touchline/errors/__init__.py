@@ -21,11 +21,11 @@
             InvalidFilter, InvalidInstant, InvalidOutcomeTime, InvalidProject, InvalidProjectName,
             InvalidPush, InvalidRequestField, InvalidSetting, KeyNotFound, KeyRequired, ManifestNotFound,
             MissingColumns, MissingDependency, NotAPair, NotPortable, NothingNamed, NothingToLearnFrom,
-            ProjectExists, ProjectNotFound, ReasonMissing, RehearsalRefused, RepeatedKey, RolloutNotRunning,
-            RolloutRefused, RunNotFound, RunValueUnknown, SilenceInvalid, SnapshotNotFound, SnapshotPruned,
-            SourceFormatNotRead, StepNotReached, TargetNeverVaries, TargetNotClasses, TargetNotFound,
-            TaskUnfit, UnknownName, UnknownPlugin, UnknownPrediction, UnknownRun, UnknownScore,
-            UnreadableJson, VersionNotFound, ViewNotFound
+            ProjectExists, ProjectNotFound, ReasonMissing, RehearsalNotFound, RehearsalRefused, RepeatedKey,
+            RolloutNotRunning, RolloutRefused, RunNotFound, RunValueUnknown, SilenceInvalid, SnapshotNotFound,
+            SnapshotPruned, SourceFormatNotRead, StepNotReached, TargetNeverVaries, TargetNotClasses,
+            TargetNotFound, TaskUnfit, UnknownName, UnknownPlugin, UnknownPrediction, UnknownRun,
+            UnknownScore, UnreadableJson, VersionNotFound, ViewNotFound
         BatchRejected, BudgetExceeded, ClassMissing, ColumnRetyped, ColumnsMismatch, DiskFull, EvidenceMoved,
         GateFailed, HistoryMoved, InvalidObjectKey, InvalidSample, LabelsAllEqual, LabelsUnusable,
         LeakageFound, LeaseHeld, LeaseLost, ModelDamaged, ModelMismatch, NoCandidateWorked, NotComparable,

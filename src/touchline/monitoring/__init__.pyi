@@ -7,6 +7,9 @@ from touchline.monitoring.current import CurrentRows as CurrentRows
 from touchline.monitoring.current import Window as Window
 from touchline.monitoring.current import read_current as read_current
 from touchline.monitoring.current import read_window as read_window
+from touchline.monitoring.distributions import Distributions as Distributions
+from touchline.monitoring.distributions import distributions_of as distributions_of
+from touchline.monitoring.distributions import read_distributions as read_distributions
 from touchline.monitoring.drift import ColumnVerdict as ColumnVerdict
 from touchline.monitoring.drift import DriftVerdict as DriftVerdict
 from touchline.monitoring.drift import check_drift as check_drift

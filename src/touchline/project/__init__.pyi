@@ -7,6 +7,15 @@ from touchline.project.folders import find_projects as find_projects
 from touchline.project.load import LoadedProject as LoadedProject
 from touchline.project.load import load_project as load_project
 from touchline.project.load import load_released_code as load_released_code
+from touchline.project.pages import FormField as FormField
+from touchline.project.pages import FormPart as FormPart
+from touchline.project.pages import FormRows as FormRows
+from touchline.project.pages import IntervalRow as IntervalRow
+from touchline.project.pages import IntervalsPart as IntervalsPart
+from touchline.project.pages import Page as Page
+from touchline.project.pages import PageContent as PageContent
+from touchline.project.pages import TablePart as TablePart
+from touchline.project.pages import TextPart as TextPart
 from touchline.project.plan import Plan as Plan
 from touchline.project.plan import PlannedChange as PlannedChange
 from touchline.project.plan import declared_state as declared_state

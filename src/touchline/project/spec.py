@@ -15,6 +15,7 @@ from touchline.errors import nearest
 from touchline.features import FeatureView
 from touchline.ingest import Source
 from touchline.monitoring import Monitoring
+from touchline.project.pages import Page
 from touchline.project.schedules import Daily, Retrain
 from touchline.registry import Gate
 from touchline.rollout import Rollout
@@ -58,6 +59,7 @@ class Project(BaseModel):
     alerts: Alerts | None = None
     clock: SampleClock | None = None
     routers: tuple[Any, ...] = Field((), description="functions that return a FastAPI router for the server")
+    pages: tuple[Page, ...] = Field((), description="pages that the project adds to the dashboard")
     description: str = ""
     identity: dict[str, str] = Field(
         default_factory=dict, description="columns of the examples' first source that a backtest shows, by shown name"
@@ -79,6 +81,7 @@ class Project(BaseModel):
     def _parts_fit(self) -> Self:
         _unique("sources", (source.name for source in self.sources))
         _unique("feature_views", (view.name for view in self.feature_views))
+        _unique("pages", (page.path for page in self.pages))
         self._views_read_declared_sources()
         self._task_uses_declared_parts()
         self._gates_name_declared_baselines()

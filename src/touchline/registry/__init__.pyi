@@ -6,6 +6,7 @@ from touchline.registry.gates.as_served import predict_as_served as predict_as_s
 from touchline.registry.gates.compare import PairedDifference as PairedDifference
 from touchline.registry.gates.compare import VersionComparison as VersionComparison
 from touchline.registry.gates.compare import compare_versions as compare_versions
+from touchline.registry.gates.compare import recipe_settings as recipe_settings
 from touchline.registry.gates.decide import approve as approve
 from touchline.registry.gates.decide import demote as demote
 from touchline.registry.gates.decide import reject as reject
@@ -41,6 +42,7 @@ from touchline.registry.gates.reproduce import Reproduced as Reproduced
 from touchline.registry.gates.reproduce import refitter as refitter
 from touchline.registry.gates.reproduce import reproduce as reproduce
 from touchline.registry.gates.spec import Gate as Gate
+from touchline.registry.gates.stored_predictions import read_evaluation as read_evaluation
 from touchline.registry.gates.stored_predictions import read_predictions as read_predictions
 from touchline.registry.gates.stored_predictions import read_recipe as read_recipe
 from touchline.registry.gates.version_card import VersionCard as VersionCard

@@ -10,4 +10,5 @@ from touchline.rehearsal.rehearse import prepare as prepare
 from touchline.rehearsal.rehearse import rehearse as rehearse
 from touchline.rehearsal.report import build_report as build_report
 from touchline.rehearsal.report_page import report_page as report_page
+from touchline.rehearsal.report_records import RehearsalRecords as RehearsalRecords
 from touchline.rehearsal.yardstick import best_schedule as best_schedule

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
+from playwright.sync_api import expect
 
+from tests.dashboard.browser import running_browser, tab_until
 from tests.samples import SAMPLES, a_small_sample, trained
 from tests.serving.builders import on_loopback, wait_for
 from touchline.cli.processes.apps import create_full_app
@@ -153,6 +155,34 @@ def test_limits_and_unknown_ids_of_the_history(client: httpx.Client) -> None:
         404,
         "Project football has no jackpot with the id 'none'.",
     )
+
+
+def test_a_jackpot_is_entered_on_its_page_by_keyboard_alone(client: httpx.Client) -> None:
+    with running_browser() as browser, browser.new_context(base_url=str(client.base_url)) as context:
+        page, errors = context.new_page(), []
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.goto("/ui/football/jackpots")
+        tab_until(page, "Name")
+        page.keyboard.type("By hand")
+        for label, text in (("Home team", "Schalke 04"), ("Away team", "Energie Cottbus"), ("Odds home", "1.5")):
+            tab_until(page, label)
+            page.keyboard.type(text)
+        for label, price in (("Odds draw", "4"), ("Odds away", "7")):
+            tab_until(page, label)
+            page.keyboard.type(price)
+        tab_until(page, "Predict and store")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("link", name="0. Schalke 04 – Energie Cottbus")).to_be_visible()
+        jackpot = client.get("/api/jackpots").json()["jackpots"][0]
+        shown = client.get("/api/projects/football/pages/jackpots", params={"item": jackpot["id"]}).json()["content"]
+        expect(page.get_by_test_id("verdict")).to_have_text(shown["sentence"])
+        assert (jackpot["name"], jackpot["budget"], bool(jackpot["fixtures"][0]["market"])) == ("By hand", 8, True)
+        fixtures = page.get_by_role("table", name="Fixtures; choose one")
+        for probability in jackpot["fixtures"][0]["probabilities"].values():
+            expect(fixtures).to_contain_text(f"{probability:.4f}".rstrip("0"))
+        page.get_by_role("link", name="All of Jackpots").click()
+        expect(page.get_by_role("link", name="By hand")).to_be_visible()
+        assert errors == []
 
 
 @pytest.mark.parametrize("kind", ["positive", "negative"])

@@ -36,3 +36,11 @@ export async function answered<T extends Record<string | number, unknown>, O, M 
   if (error !== undefined || data === undefined) throw error ?? new Error("The server gave no answer.");
   return data as NonNullable<FetchResponse<T, O, M>["data"]>;
 }
+
+/** Sends a form of a project's own page to the project's own route, which the document of the API does not have. */
+export async function sendToOwnRoute(project: string, route: string, body: unknown): Promise<Record<string, unknown>> {
+  const path = `/projects/${encodeURIComponent(project)}${route}` as never;
+  const { data, error } = await api.request("post" as never, path, { body } as never);
+  if (error !== undefined || data === undefined) throw error ?? new Error("The server gave no answer.");
+  return data as Record<string, unknown>;
+}

@@ -217,6 +217,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/projects/{name}/model/distributions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Each column in the reference and in the newest checked window */
+        get: operations["get_distributions_api_projects__name__model_distributions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/projects/{name}/model/drift": {
         parameters: {
             query?: never;
@@ -373,6 +390,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/projects/{name}/pages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The pages that the project adds to the dashboard */
+        get: operations["get_pages_api_projects__name__pages_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{name}/pages/{page}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of the project: its verdict and its parts */
+        get: operations["get_page_api_projects__name__pages__page__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/projects/{name}/predictions": {
         parameters: {
             query?: never;
@@ -436,6 +487,40 @@ export interface paths {
         };
         /** Compute a prediction again, and compare */
         get: operations["get_replay_api_projects__name__predictions__prediction_id__replay_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{name}/rehearsals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rehearsals of the project, newest first */
+        get: operations["get_rehearsals_api_projects__name__rehearsals_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{name}/rehearsals/{rehearsal}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The report of a rehearsal */
+        get: operations["get_rehearsal_api_projects__name__rehearsals__rehearsal__get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -643,6 +728,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/projects/{name}/trainings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The trainings that recorded a version, newest first */
+        get: operations["get_trainings_api_projects__name__trainings_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{name}/trainings/comparison": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Trainings side by side: metrics, settings, candidates, learning curves */
+        get: operations["get_comparison_api_projects__name__trainings_comparison_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/session": {
         parameters: {
             query?: never;
@@ -702,6 +821,23 @@ export interface components {
             waiting: components["schemas"]["RunDocument"][];
         };
         /**
+         * BestSchedule
+         * @description The best schedule in hindsight, which no policy could have known.
+         */
+        BestSchedule: {
+            /**
+             * At
+             * @description days on which it retrains
+             */
+            at: string[];
+            /** Loss */
+            loss: number;
+            /** Models Of */
+            models_of: string;
+            /** Retrainings */
+            retrainings: number;
+        };
+        /**
          * CalibrationDocument
          * @description The mean probability of a class beside its observed share, with its interval.
          */
@@ -716,6 +852,22 @@ export interface components {
             output: string;
             /** Predicted */
             predicted: number;
+        };
+        /**
+         * CandidateScore
+         * @description A candidate on the validation rows. `error` says why it has no score.
+         */
+        CandidateScore: {
+            /** Calibration */
+            calibration: string;
+            /** Error */
+            error: string | null;
+            /** Name */
+            name: string;
+            /** Score */
+            score: number | null;
+            /** Seconds */
+            seconds: number | null;
         };
         /**
          * CauseDocument
@@ -888,6 +1040,38 @@ export interface components {
             /** Messages */
             messages: string[];
             stages: components["schemas"]["StagesNow"];
+        };
+        /**
+         * DifferentSetting
+         * @description A setting of the recipe that is not the same in all of them; the values in the order of the trainings.
+         */
+        DifferentSetting: {
+            /** Name */
+            name: string;
+            /** Values */
+            values: (string | null)[];
+        };
+        /**
+         * DistributionDocument
+         * @description One column then (reference) and now (the checked window): the share of rows in each bin or level.
+         */
+        DistributionDocument: {
+            /** Edges */
+            edges: number[];
+            /** Is Output */
+            is_output: boolean;
+            /** Levels */
+            levels: string[];
+            /** Name */
+            name: string;
+            /** Now */
+            now: number[];
+            /** Nulls Now */
+            nulls_now: number;
+            /** Nulls Then */
+            nulls_then: number;
+            /** Then */
+            then: number[];
         };
         /**
          * DriftColumn
@@ -1086,6 +1270,86 @@ export interface components {
             name: string;
             /** Sha256 */
             sha256: string;
+        };
+        /**
+         * FormField
+         * @description One field. A name with dots is a field within a document, such as `odds.home`.
+         *
+         *     `numbers` are whole numbers with commas between them. `entities` names the kind of entity (its plural) whose keys
+         *     are offered; others may be entered too.
+         */
+        FormField: {
+            /** Entities */
+            entities: string | null;
+            /**
+             * Is Required
+             * @default false
+             */
+            is_required: boolean;
+            /**
+             * Kind
+             * @default text
+             * @enum {string}
+             */
+            kind: "text" | "number" | "numbers" | "flag";
+            /** Label */
+            label: string;
+            /** Name */
+            name: string;
+            /**
+             * Value
+             * @description what it holds at first
+             */
+            value: string | number | boolean | null;
+        };
+        /**
+         * FormPart
+         * @description A form that is sent to one of the project's own routes, such as `/api/orders`.
+         *
+         *     Empty fields are left out of the body. `item` names the field of the response whose item is shown next.
+         */
+        FormPart: {
+            /** Button */
+            button: string;
+            /**
+             * Effect
+             * @description what sending it does, in words
+             */
+            effect: string;
+            /**
+             * Fields
+             * @default []
+             */
+            fields: components["schemas"]["FormField"][];
+            /** Item */
+            item: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "form";
+            /** Route */
+            route: string;
+            rows: components["schemas"]["FormRows"] | null;
+            /** Title */
+            title: string;
+        };
+        /**
+         * FormRows
+         * @description A list of documents in the body: one row of fields each, with buttons to add and to remove one.
+         */
+        FormRows: {
+            /** Fields */
+            fields: components["schemas"]["FormField"][];
+            /** Label */
+            label: string;
+            /**
+             * Most
+             * @default 60
+             */
+            most: number;
+            /** Name */
+            name: string;
         };
         /**
          * GainPoint
@@ -1297,6 +1561,49 @@ export interface components {
             raw_hash: string;
         };
         /**
+         * IntervalRow
+         * @description One value; `mark` is a value to compare it with.
+         */
+        IntervalRow: {
+            /** High */
+            high: number | null;
+            /** Label */
+            label: string;
+            /** Low */
+            low: number | null;
+            /** Mark */
+            mark: number | null;
+            /** Value */
+            value: number | null;
+        };
+        /**
+         * IntervalsPart
+         * @description Values on one scale, with their intervals where they have any.
+         */
+        IntervalsPart: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "intervals";
+            /** Mark Name */
+            mark_name: string | null;
+            /** Rows */
+            rows: components["schemas"]["IntervalRow"][];
+            /** Title */
+            title: string;
+        };
+        /**
+         * LearningPointDocument
+         * @description The test score of the same recipe, fitted on so many training rows.
+         */
+        LearningPointDocument: {
+            /** Rows */
+            rows: number;
+            /** Score */
+            score: number | null;
+        };
+        /**
          * LiveMetricDocument
          * @description A metric of settled predictions with its 95 % interval, beside the test window and the baseline.
          */
@@ -1422,6 +1729,18 @@ export interface components {
             sentence: string;
         };
         /**
+         * ModelDistributions
+         * @description Distributions then and now, those of the largest drift first; `sentence` says what they count.
+         */
+        ModelDistributions: {
+            /** Columns */
+            columns: components["schemas"]["DistributionDocument"][];
+            /** Project */
+            project: string;
+            /** Sentence */
+            sentence: string;
+        };
+        /**
          * ModelDrift
          * @description The newest drift check, its columns by size of effect; `sentence` is its verdict, or what to do to get one.
          */
@@ -1538,6 +1857,46 @@ export interface components {
             projects: components["schemas"]["ProjectOverview"][];
             /** Sentence */
             sentence: string;
+        };
+        /**
+         * PageContent
+         * @description What a page shows now: its verdict in one sentence, then its parts.
+         */
+        PageContent: {
+            /**
+             * Parts
+             * @default []
+             */
+            parts: (components["schemas"]["TextPart"] | components["schemas"]["TablePart"] | components["schemas"]["IntervalsPart"] | components["schemas"]["FormPart"])[];
+            /** Sentence */
+            sentence: string;
+            /**
+             * Tone
+             * @default plain
+             * @enum {string}
+             */
+            tone: "good" | "watch" | "bad" | "plain";
+        };
+        /**
+         * PageDocument
+         * @description A page with what it shows now.
+         */
+        PageDocument: {
+            content: components["schemas"]["PageContent"];
+            /** Path */
+            path: string;
+            /** Title */
+            title: string;
+        };
+        /**
+         * PageLink
+         * @description A page of the project: the end of its address, and its title.
+         */
+        PageLink: {
+            /** Path */
+            path: string;
+            /** Title */
+            title: string;
         };
         /**
          * PerformanceDocument
@@ -1938,6 +2297,137 @@ export interface components {
             present: number;
         };
         /**
+         * RehearsalDocument
+         * @description The report of a rehearsal.
+         */
+        RehearsalDocument: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * First
+             * Format: date-time
+             * @description the first step
+             */
+            first: string;
+            /**
+             * First Prediction
+             * Format: date-time
+             */
+            first_prediction: string;
+            /** Hash */
+            hash: string;
+            /** Id */
+            id: string;
+            /**
+             * Last
+             * Format: date-time
+             */
+            last: string;
+            /** Left Out */
+            left_out: string;
+            /** Policies */
+            policies: string[];
+            /** Predictions */
+            predictions: number;
+            /** Recommendation */
+            recommendation: string;
+            /** Results */
+            results: components["schemas"]["RehearsedPolicy"][];
+            /** Score */
+            score: string;
+            /** Step Days */
+            step_days: number;
+            yardstick: components["schemas"]["BestSchedule"];
+        };
+        /**
+         * RehearsalLine
+         * @description A rehearsal with its recommendation.
+         */
+        RehearsalLine: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * First
+             * Format: date-time
+             * @description the first step
+             */
+            first: string;
+            /** Id */
+            id: string;
+            /**
+             * Last
+             * Format: date-time
+             */
+            last: string;
+            /** Policies */
+            policies: string[];
+            /** Predictions */
+            predictions: number;
+            /** Recommendation */
+            recommendation: string;
+        };
+        /**
+         * RehearsalList
+         * @description Rehearsals, newest first; `sentence` is the recommendation of the newest, or how to get one.
+         */
+        RehearsalList: {
+            /** Items */
+            items: components["schemas"]["RehearsalLine"][];
+            /** Project */
+            project: string;
+            /** Sentence */
+            sentence: string;
+        };
+        /**
+         * RehearsedPolicy
+         * @description One policy: its loss, its regret to the best schedule in hindsight, what it did, year by year.
+         */
+        RehearsedPolicy: {
+            /** Alarms */
+            alarms: number;
+            /** Changes Of Production */
+            changes_of_production: number;
+            /** Failed Trainings */
+            failed_trainings: number;
+            /** False Alarms */
+            false_alarms: number;
+            /** Gain */
+            gain: number | null;
+            /** Gain Error */
+            gain_error: number | null;
+            /** Loss */
+            loss: number;
+            /** Name */
+            name: string;
+            /** Regret */
+            regret: number;
+            /** Regret Error */
+            regret_error: number | null;
+            /** Regret Of Never */
+            regret_of_never: number | null;
+            /** Rollbacks */
+            rollbacks: number;
+            /** Seasons */
+            seasons: {
+                [key: string]: number;
+            };
+            /** Seconds */
+            seconds: number;
+            /** Trainings */
+            trainings: number;
+            /**
+             * Weekly Regret
+             * @description the sum so far, by step
+             */
+            weekly_regret: number[];
+        };
+        /**
          * ReplayDocument
          * @description The prediction computed again, from its release and its features.
          */
@@ -2304,6 +2794,107 @@ export interface components {
             status: "ok" | "degraded" | "unavailable";
             /** Version */
             version: string;
+        };
+        /**
+         * TablePart
+         * @description Rows of a table.
+         *
+         *     The first cell of a row leads to the item of this page in `items`, or to the explanation of the prediction in
+         *     `predictions`, where the row has one.
+         */
+        TablePart: {
+            /** Columns */
+            columns: string[];
+            /**
+             * Empty
+             * @description what to do where it has no row
+             * @default Nothing yet.
+             */
+            empty: string;
+            /**
+             * Items
+             * @default []
+             */
+            items: (string | null)[];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "table";
+            /**
+             * Predictions
+             * @default []
+             */
+            predictions: (string | null)[];
+            /** Rows */
+            rows: (string | number | boolean | null)[][];
+            /** Title */
+            title: string;
+        };
+        /**
+         * TextPart
+         * @description A paragraph.
+         */
+        TextPart: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "text";
+            /** Text */
+            text: string;
+        };
+        /**
+         * TrainingComparison
+         * @description Trainings side by side. Of two, `sentence` is the verdict of `touchline models compare`.
+         */
+        TrainingComparison: {
+            /** Mlflow Url */
+            mlflow_url: string;
+            /** Project */
+            project: string;
+            /**
+             * Score
+             * @description what the candidates were chosen by
+             */
+            score: string;
+            /** Sentence */
+            sentence: string;
+            /** Settings */
+            settings: components["schemas"]["DifferentSetting"][];
+            /** Trainings */
+            trainings: components["schemas"]["TrainingDocument"][];
+        };
+        /**
+         * TrainingDocument
+         * @description One training: its version, its candidates, and how its score depends on the number of training rows.
+         */
+        TrainingDocument: {
+            /** Candidates */
+            candidates: components["schemas"]["CandidateScore"][];
+            /** Learning Curve */
+            learning_curve: components["schemas"]["LearningPointDocument"][];
+            /** Seconds */
+            seconds: number | null;
+            summary: components["schemas"]["VersionSummary"];
+        };
+        /**
+         * TrainingPage
+         * @description Trainings, newest first. `next_before` is null at the end; `mlflow_url` is the address of the MLflow UI.
+         */
+        TrainingPage: {
+            /** Items */
+            items: components["schemas"]["VersionSummary"][];
+            /** Mlflow Url */
+            mlflow_url: string;
+            /** Next Before */
+            next_before: number | null;
+            /** Project */
+            project: string;
+            /** Sentence */
+            sentence: string;
+            /** Total */
+            total: number;
         };
         /**
          * TrainingRequest
@@ -2866,6 +3457,38 @@ export interface operations {
             };
         };
     };
+    get_distributions_api_projects__name__model_distributions_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description project */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelDistributions"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     get_drift_api_projects__name__model_drift_get: {
         parameters: {
             query?: never;
@@ -3181,6 +3804,75 @@ export interface operations {
             };
         };
     };
+    get_pages_api_projects__name__pages_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description project */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageLink"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_page_api_projects__name__pages__page__get: {
+        parameters: {
+            query?: {
+                /** @description the one thing that the page is to show */
+                item?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description project */
+                name: string;
+                /** @description the path that the project declares */
+                page: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageDocument"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     get_predictions_api_projects__name__predictions_get: {
         parameters: {
             query?: {
@@ -3306,6 +3998,73 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ReplayDocument"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_rehearsals_api_projects__name__rehearsals_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description project */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RehearsalList"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_rehearsal_api_projects__name__rehearsals__rehearsal__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description project */
+                name: string;
+                rehearsal: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RehearsalDocument"];
                 };
             };
             /** @description Validation Error */
@@ -3684,6 +4443,77 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_trainings_api_projects__name__trainings_get: {
+        parameters: {
+            query?: {
+                /** @description only versions below this number */
+                before?: number | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description project */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingPage"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_comparison_api_projects__name__trainings_comparison_get: {
+        parameters: {
+            query: {
+                /** @description versions to compare */
+                version: string[];
+            };
+            header?: never;
+            path: {
+                /** @description project */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingComparison"];
                 };
             };
             /** @description Validation Error */

@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { LongTable } from "./long_table";
 
 export interface Column<Row> {
   head: string;
@@ -8,40 +9,57 @@ export interface Column<Row> {
   isText?: boolean;
 }
 
-interface TableProps<Row> {
+export interface TableProps<Row> {
   caption: string;
   columns: Column<Row>[];
   rows: readonly Row[];
   keyOf: (row: Row) => string | number;
   isMarked?: (row: Row) => boolean;
+  /** Called when the last row of a long table comes into view. */
+  onEnd?: (() => void) | undefined;
 }
 
-export function Table<Row>({ caption, columns, rows, keyOf, isMarked }: TableProps<Row>) {
+/** More rows than this scroll within the page, and only those in view are drawn. */
+const MOST_DRAWN = 60;
+
+export function Table<Row>(props: TableProps<Row>) {
+  if (props.rows.length > MOST_DRAWN) return <LongTable {...props} />;
+  const { caption, columns, rows, keyOf, isMarked } = props;
   return (
     <div className="table" role="region" aria-label={caption} tabIndex={0}>
       <table>
         <caption>{caption}</caption>
-        <thead>
-          <tr>
-            {columns.map(({ head, isNumber }) => (
-              <th key={head} scope="col" className={isNumber ? "number" : undefined}>
-                {head}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <Head columns={columns} />
         <tbody>
           {rows.map((row) => (
             <tr key={keyOf(row)} className={isMarked?.(row) ? "marked" : undefined}>
-              {columns.map(({ head, cell, isNumber, isText }) => (
-                <td key={head} className={isNumber ? "number" : isText ? "text" : undefined}>
-                  {cell(row)}
-                </td>
-              ))}
+              <Cells row={row} columns={columns} />
             </tr>
           ))}
         </tbody>
       </table>
     </div>
   );
+}
+
+export function Head<Row>({ columns }: { columns: Column<Row>[] }) {
+  return (
+    <thead>
+      <tr>
+        {columns.map(({ head, isNumber }) => (
+          <th key={head} scope="col" className={isNumber ? "number" : undefined}>
+            {head}
+          </th>
+        ))}
+      </tr>
+    </thead>
+  );
+}
+
+export function Cells<Row>({ row, columns }: { row: Row; columns: Column<Row>[] }) {
+  return columns.map(({ head, cell, isNumber, isText }) => (
+    <td key={head} className={isNumber ? "number" : isText ? "text" : undefined}>
+      {cell(row)}
+    </td>
+  ));
 }

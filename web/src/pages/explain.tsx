@@ -34,7 +34,7 @@ function PredictionList({ project }: { project: string }) {
           Send one: curl -s {location.origin}/projects/{project}/predict -d '…'. The fields stand in <a href="/docs">/docs</a>.
         </Empty>
       ) : (
-        <PredictionTable project={project} rows={rows} />
+        <PredictionTable project={project} rows={rows} onEnd={query.hasNextPage ? () => void query.fetchNextPage() : undefined} />
       )}
       {query.hasNextPage && (
         <button type="button" disabled={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
@@ -45,11 +45,12 @@ function PredictionList({ project }: { project: string }) {
   );
 }
 
-function PredictionTable({ project, rows }: { project: string; rows: Line[] }) {
+function PredictionTable({ project, rows, onEnd }: { project: string; rows: Line[]; onEnd: (() => void) | undefined }) {
   return (
     <Table
       caption="Newest first; choose one to see why"
       rows={rows}
+      onEnd={onEnd}
       keyOf={({ prediction_id }) => prediction_id}
       columns={[
         {

@@ -9,7 +9,7 @@ import { DriftSection } from "./health_drift";
 import { IncidentList } from "./incident_list";
 import type { PageProps } from "./project_page";
 
-const TimeChart = lazy(() => import("../components/time_chart").then((found) => ({ default: found.TimeChart })));
+const LineChart = lazy(() => import("../components/line_chart").then((found) => ({ default: found.LineChart })));
 type Performance = Documents["PerformanceDocument"];
 const TONES: Record<Performance["state"], Tone> = { not_enough_data: "plain", stable: "good", degraded: "bad" };
 
@@ -47,7 +47,7 @@ function Maturity({ performance }: { performance: Performance }) {
 
 function Loss({ performance }: { performance: Performance }) {
   const { trend, score, alarm_limit, estimate, metrics } = performance;
-  const days = useMemo(() => trend.map(({ day }) => day), [trend]);
+  const days = useMemo(() => trend.map(({ day }) => Date.parse(day) / 1000), [trend]);
   const series = useMemo(() => [{ name: score, values: trend.map(({ loss }) => loss) }], [trend, score]);
   const limit = useMemo(() => (alarm_limit === null ? undefined : { name: "limit", value: alarm_limit }), [alarm_limit]);
   const estimated = estimate === null ? [] : [{ label: "estimated, no outcome yet", value: estimate.value, low: estimate.low, high: estimate.high, mark: alarm_limit }];
@@ -59,7 +59,7 @@ function Loss({ performance }: { performance: Performance }) {
       {estimate !== null && <p>{estimate.note}.</p>}
       {days.length > 1 && (
         <Suspense fallback={<Loading />}>
-          <TimeChart title={`${score} by day`} days={days} series={series} limit={limit} />
+          <LineChart title={`${score} by day`} x={days} series={series} limit={limit} />
         </Suspense>
       )}
       {metrics.length > 0 && (

@@ -1,10 +1,46 @@
 import { queries } from "../api/client";
+import { Histogram } from "../components/histogram";
 import { Empty, Loaded } from "../components/states";
 import { Table } from "../components/table";
 import { Badge } from "../components/verdict";
 import { count, decimal, instant } from "../format";
 
 const MOST = 15;
+const MOST_PICTURES = 12;
+
+/** The columns with the largest change, in the reference and in the newest checked window. */
+function Distributions({ project }: { project: string }) {
+  const query = queries.useQuery("get", "/api/projects/{name}/model/distributions", { params: { path: { name: project } } });
+  return (
+    <>
+      <h3>Distributions then and now</h3>
+      <Loaded query={query}>
+        {({ sentence, columns }) => (
+          <>
+            <p data-testid="distributions">
+              {sentence} <span className="key then">then</span> <span className="key now">now</span>
+            </p>
+            <div className="histograms">
+              {columns.slice(0, MOST_PICTURES).map((column) => (
+                <Histogram key={column.name} column={column} />
+              ))}
+            </div>
+            {columns.length > MOST_PICTURES && (
+              <details>
+                <summary>{columns.length - MOST_PICTURES} columns that changed less</summary>
+                <div className="histograms">
+                  {columns.slice(MOST_PICTURES).map((column) => (
+                    <Histogram key={column.name} column={column} />
+                  ))}
+                </div>
+              </details>
+            )}
+          </>
+        )}
+      </Loaded>
+    </>
+  );
+}
 
 /** Drift explains, it does not page: the columns by the size of their change. */
 export function DriftSection({ project }: { project: string }) {
@@ -32,6 +68,7 @@ export function DriftSection({ project }: { project: string }) {
                 ]}
               />
             )}
+            {at !== null && <Distributions project={project} />}
             {columns.length > MOST && <p>{columns.length - MOST} more changed less: touchline monitor drift -p {project}</p>}
           </>
         )}

@@ -1,3 +1,4 @@
+import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, answered, type Documents, queries } from "../api/client";
 import { ChangeDialog } from "../components/change_dialog";
@@ -86,7 +87,10 @@ function IncidentDetail({ project, incident }: { project: string; incident: Inci
           Silence for {SILENCE_HOURS} hours
         </button>
       )}
-      {session.refusal !== null && <small> {session.refusal}</small>}
+      {session.refusal !== null && <small> {session.refusal}</small>}{" "}
+      <Link to="/ui/$project/$page" params={{ project, page: "automation" }} search={{}}>
+        Train again
+      </Link>
       {isSilencing && <ChangeDialog title="Silence this cause" effect={`No messages about it are sent for ${SILENCE_HOURS} hours, also when it comes back. Checks go on.`} hasTicket={false} close={() => setSilencing(false)} change={silence} />}
       <Loaded query={query}>
         {({ messages }) =>

@@ -1,5 +1,5 @@
 import { type ComponentType, lazy, Suspense } from "react";
-import { Loading, NotFound } from "../components/states";
+import { Loading } from "../components/states";
 import { projectRoute, type View } from "../router";
 import { PAGES, type PagePath } from "../shell/pages";
 
@@ -19,16 +19,20 @@ const COMPONENTS: Record<PagePath, ComponentType<PageProps>> = {
   rollout: lazy(() => import("./rollout").then((found) => ({ default: found.RolloutPage }))),
   alerts: lazy(() => import("./alerts").then((found) => ({ default: found.AlertsPage }))),
   automation: lazy(() => import("./automation").then((found) => ({ default: found.AutomationPage }))),
+  runs: lazy(() => import("./runs/runs").then((found) => ({ default: found.RunsPage }))),
+  rehearsal: lazy(() => import("./rehearsal").then((found) => ({ default: found.RehearsalPage }))),
   system: lazy(() => import("./system").then((found) => ({ default: found.SystemPage }))),
 };
+
+/** A page that touchline does not know is one that the project declares, or none. */
+const OwnPage = lazy(() => import("./own/own_page").then((found) => ({ default: found.OwnPage })));
 
 export function ProjectPage() {
   const { project, page } = projectRoute.useParams();
   const view = projectRoute.useSearch();
   const navigate = projectRoute.useNavigate();
   const known = PAGES.find(({ path }) => path === page);
-  if (known === undefined) return <NotFound />;
-  const Page = COMPONENTS[known.path];
+  const Page = known === undefined ? OwnPage : COMPONENTS[known.path];
   const show = (change: Partial<View>) => void navigate({ search: (before) => ({ ...before, ...change }) });
   return (
     <Suspense fallback={<Loading />}>

@@ -59,7 +59,7 @@ function RolloutState({ project, rollout }: { project: string; rollout: Rollout 
         />
       )}
       <h2>Log of decisions</h2>
-      <ol className="timeline">
+      <ol className="timeline" aria-label="Log of decisions">
         {rollout.events.map((event) => (
           <li key={event.sequence}>
             {instant(event.at)} <strong>{event.kind}</strong> at {event.share} %, by {event.actor}: {event.message}

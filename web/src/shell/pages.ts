@@ -1,5 +1,6 @@
 /** The pages of a project, in the order of the menu. */
 export const PAGES = [
+  { path: "runs", title: "Runs" },
   { path: "models", title: "Models" },
   { path: "health", title: "Health" },
   { path: "explain", title: "Explain" },
@@ -8,6 +9,7 @@ export const PAGES = [
   { path: "rollout", title: "Rollout" },
   { path: "alerts", title: "Alerts" },
   { path: "automation", title: "Automation" },
+  { path: "rehearsal", title: "Rehearsal" },
   { path: "system", title: "System" },
 ] as const;
 

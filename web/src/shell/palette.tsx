@@ -79,7 +79,8 @@ function useTargets(project: string | undefined, text: string): Target[] {
   const params = { path: { name: project ?? "" } };
   const enabled = project !== undefined;
   const { data: versions } = queries.useQuery("get", "/api/projects/{name}/models", { params }, { enabled });
-  return targetsFor(text, { projects: projects.map(({ name }) => name), project, versions: versions?.items ?? [], entities: useEntities(project) });
+  const { data: pages = [] } = queries.useQuery("get", "/api/projects/{name}/pages", { params }, { enabled });
+  return targetsFor(text, { pages, projects: projects.map(({ name }) => name), project, versions: versions?.items ?? [], entities: useEntities(project) });
 }
 
 /** The entities of every kind; of a kind with more, the first thousand. */

@@ -52,19 +52,21 @@ function Menu() {
 }
 
 function ProjectMenu({ project, projects, page }: { project: string; projects: string[]; page: string }) {
+  const { data: own = [] } = queries.useQuery("get", "/api/projects/{name}/pages", { params: { path: { name: project } } }, { staleTime: Infinity, refetchInterval: false });
+  const pageThere = PAGES.some(({ path }) => path === page) ? page : "models";
   return (
     <>
       <ul className="projects" aria-label="Projects">
         {projects.map((name) => (
           <li key={name}>
-            <Link to="/ui/$project/$page" params={{ project: name, page }} search={{}} className={name === project ? "current" : undefined} aria-current={name === project ? "true" : undefined}>
+            <Link to="/ui/$project/$page" params={{ project: name, page: name === project ? page : pageThere }} search={{}} className={name === project ? "current" : undefined} aria-current={name === project ? "true" : undefined}>
               {name}
             </Link>
           </li>
         ))}
       </ul>
       <ul aria-label={`Pages of ${project}`}>
-        {PAGES.map(({ path, title }) => (
+        {[...PAGES, ...own].map(({ path, title }) => (
           <li key={path}>
             <Link to="/ui/$project/$page" params={{ project, page: path }} search={{}} activeOptions={{ includeSearch: false }}>
               {title}

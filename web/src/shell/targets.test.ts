@@ -5,6 +5,7 @@ const KNOWN: Known = {
   projects: ["shop", "leads"],
   project: "shop",
   versions: [{ version: 12, semantic_version: "1.2.0", stage: "Staging", name: "logistic" }],
+  pages: [{ path: "orders", title: "Orders" }],
   entities: [{ kind: "customers", key: "c7" }],
 };
 
@@ -20,6 +21,10 @@ it("finds a version by number, stage or name", () => {
 it("finds an entity and a page of another project", () => {
   expect(targetsFor("c7", KNOWN)[0]?.search).toEqual({ kind: "customers", entity: "c7" });
   expect(targetsFor("health leads", KNOWN)[0]).toMatchObject({ project: "leads", page: "health" });
+});
+
+it("finds a page that the project declares", () => {
+  expect(targetsFor("orders", KNOWN)[0]).toMatchObject({ project: "shop", page: "orders" });
 });
 
 it("shows pages of the present project first, and nothing for a text that fits nothing", () => {

@@ -15,6 +15,8 @@ export interface Known {
   project: string | undefined;
   versions: { version: number; semantic_version: string; stage: string; name: string }[];
   entities: { kind: string; key: string }[];
+  /** The pages that the present project declares. */
+  pages: { path: string; title: string }[];
 }
 
 const MOST = 12;
@@ -36,9 +38,9 @@ function fitting(targets: Target[], words: string): Target[] {
   return fits.sort((one, other) => Number(other.label.toLowerCase().startsWith(words)) - Number(one.label.toLowerCase().startsWith(words)));
 }
 
-function pageTargets({ projects, project }: Known): Target[] {
+function pageTargets({ projects, project, pages: own }: Known): Target[] {
   const ordered = [...projects].sort((one, other) => Number(other === project) - Number(one === project));
-  const pages = ordered.flatMap((name) => PAGES.map(({ path, title }) => ({ label: title, hint: `page of ${name}`, project: name, page: path, search: {} })));
+  const pages = ordered.flatMap((name) => [...PAGES, ...(name === project ? own : [])].map(({ path, title }) => ({ label: title, hint: `page of ${name}`, project: name, page: path, search: {} })));
   return [{ label: "Overview", hint: "all projects", project: null, page: "", search: {} }, ...pages];
 }
 

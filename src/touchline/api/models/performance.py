@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from math import isfinite
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from touchline import automation, monitoring
 from touchline.api.state import ProjectOfRequest
+from touchline.monitoring.drift import ColumnVerdict
 
 router = APIRouter(tags=["monitoring"])
 
@@ -135,6 +137,27 @@ class ModelDrift(BaseModel):
     columns: list[DriftColumn]
 
 
+class DistributionDocument(Document):
+    """One column then (reference) and now (the checked window): the share of rows in each bin or level."""
+
+    name: str
+    is_output: bool
+    edges: list[float]
+    levels: list[str]
+    then: list[float]
+    now: list[float]
+    nulls_then: float
+    nulls_now: float
+
+
+class ModelDistributions(BaseModel):
+    """Distributions then and now, those of the largest drift first; `sentence` says what they count."""
+
+    project: str
+    sentence: str
+    columns: list[DistributionDocument]
+
+
 class CauseDocument(Document):
     """One explanation of a risen loss, with the share that it explains."""
 
@@ -175,14 +198,29 @@ def get_drift(project: ProjectOfRequest) -> ModelDrift:
         sentence = f"Drift was never checked: touchline monitor drift -p {project.name}"
         return ModelDrift(project=project.name, sentence=sentence, state=None, at=None, rows=None, columns=[])
     verdict = reports[0]
-    ranked = sorted(verdict.columns, key=lambda column: (not column.drifted, not column.differs, -column.psi))
     return ModelDrift(
         project=project.name,
         sentence=verdict.message,
         state=verdict.state,
         at=verdict.at,
         rows=verdict.rows,
-        columns=[DriftColumn.model_validate(column) for column in ranked],
+        columns=[DriftColumn.model_validate(column) for column in ranked(verdict.columns)],
+    )
+
+
+@router.get("/model/distributions", summary="Each column in the reference and in the newest checked window")
+def get_distributions(project: ProjectOfRequest) -> ModelDistributions:
+    reports = monitoring.DriftReports(project.stores.database, project.name).newest(1)
+    if not reports:
+        sentence = f"Drift was never checked: touchline monitor drift -p {project.name}"
+        return ModelDistributions(project=project.name, sentence=sentence, columns=[])
+    found = project.api.distributions.get(project, reports[0])
+    places = {column.name: place for place, column in enumerate(ranked(reports[0].columns))}
+    columns = sorted(found.columns, key=lambda column: places.get(column.name, len(places)))
+    return ModelDistributions(
+        project=project.name,
+        sentence=f"Then: {found.rows_then:,} test rows. Now: the newest {found.rows_now:,} predictions of the check.",
+        columns=[DistributionDocument.model_validate(column) for column in columns],
     )
 
 
@@ -201,3 +239,8 @@ def get_cause(project: ProjectOfRequest) -> ModelCause:
         causes=[CauseDocument.model_validate(cause) for cause in report.causes],
         facts=list(report.facts),
     )
+
+
+def ranked(columns: Sequence[ColumnVerdict]) -> list[ColumnVerdict]:
+    """The columns by the size of their effect, those with a verdict of drift first."""
+    return sorted(columns, key=lambda column: (not column.drifted, not column.differs, -column.psi))

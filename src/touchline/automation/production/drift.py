@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from touchline.automation.production.release import open_production
-from touchline.monitoring import DriftVerdict, check_release_drift, evidently_page, read_window
+from touchline.monitoring import (
+    Distributions,
+    DriftVerdict,
+    check_release_drift,
+    evidently_page,
+    read_distributions,
+    read_window,
+)
 from touchline.predictions import PredictionRecords
 
 if TYPE_CHECKING:
@@ -24,6 +31,13 @@ def check_production_drift(project: Project, stores: Registry) -> DriftVerdict:
         rule=project.monitoring.drift,
         clock=stores.clock,
     )
+
+
+def read_production_distributions(project: Project, stores: Registry, verdict: DriftVerdict) -> Distributions:
+    """The columns in the reference of Production and in the window of a check."""
+    production = open_production(project, stores)
+    records = PredictionRecords(stores.database, project.name)
+    return read_distributions(records, production.release.id, production.profile, verdict.window)
 
 
 def production_drift_in_evidently(project: Project, stores: Registry, verdict: DriftVerdict) -> str:

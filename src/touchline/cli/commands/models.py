@@ -123,14 +123,7 @@ def compare(
     print_table("test window", columns, ([name, *map(_interval, pair)] for name, pair in comparison.metrics.items()))
     rows = [[name, *pair] for name, pair in {**comparison.hashes, **comparison.recipe}.items() if pair[0] != pair[1]]
     print_table("hashes and settings that differ", columns, rows)
-    if comparison.paired is None:
-        typer.echo(f"No paired comparison: {comparison.note}.")
-        return
-    paired = comparison.paired
-    typer.echo(
-        f"{paired.metric}: {paired.difference:+.4f} (95 % from {paired.low:+.4f} to {paired.high:+.4f}, "
-        f"p = {paired.p_value:.3f}) {comparison.note}; below 0 version {comparison.first.version} is better."
-    )
+    typer.echo(comparison.sentence)
 
 
 def card(

@@ -64,6 +64,7 @@ def rehearse(options: RehearseOptions) -> None:
     score = opened.project.training.score_for(opened.project.task.kind)
     document = rehearsal.build_report(prepared, results, score=score, cost=options.cost)
     folder = _write(document, options.out or prepared.folder)
+    rehearsal.RehearsalRecords(opened.stores.database, opened.name).add(document, wall=opened.clock.wall())
     print_json(document) if options.as_json else _print(document, folder)
     if options.apply is not None:
         _apply(opened, options.apply, document, is_quiet=options.as_json)

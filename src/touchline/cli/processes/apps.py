@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from touchline import features, registry, rollout, serving
 from touchline import project as projects
 from touchline.cli.opening import Home, OpenedProject, pipeline_context, release_reader
+from touchline.cli.server_client import mlflow_url
 from touchline.serving.telemetry.open_telemetry import tracer_from_environment
 from touchline.serving.telemetry.worker_metrics import figures_folder
 
@@ -74,7 +75,7 @@ def create_full_app(home: Home, folders: Sequence[Path], *, host: str) -> Server
     def extend(app: FastAPI) -> None:
         from touchline.api.app import add_api
 
-        add_api(app, home.stores, declared=declarations.of, context=context)
+        add_api(app, home.stores, declared=declarations.of, context=context, mlflow_url=mlflow_url(home))
 
     return _create_app(home, declarations, folders, host=host, extend=extend)
 

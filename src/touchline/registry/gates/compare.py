@@ -42,6 +42,18 @@ class VersionComparison:
     paired: PairedDifference | None
     note: str
 
+    @property
+    def sentence(self) -> str:
+        """The verdict: which of the two is better on the rows that both have predicted, or why nobody can tell."""
+        if self.paired is None:
+            return f"No paired comparison: {self.note}."
+        paired = self.paired
+        interval = f"95 % from {paired.low:+.4f} to {paired.high:+.4f}, p = {paired.p_value:.3f}"
+        better = self.first if paired.difference < 0 else self.second
+        is_sure = paired.low > 0 or paired.high < 0
+        verdict = f"version {better.version} is better" if is_sure else "chance explains the difference"
+        return f"{paired.metric}: {paired.difference:+.4f} ({interval}) {self.note}: {verdict}."
+
 
 def compare_versions(registry: Registry, project: str, first: str | int, second: str | int) -> VersionComparison:
     """Metrics, hashes and recipes side by side, and a paired comparison on the test rows they share."""
@@ -58,8 +70,13 @@ def compare_versions(registry: Registry, project: str, first: str | int, second:
     )
 
 
+def recipe_settings(registry: Registry, version: ModelVersion) -> dict[str, str]:
+    """The settings of a version's recipe by name, as text."""
+    return _flat(read_recipe(registry, version).to_json())
+
+
 def _recipe_differences(registry: Registry, a: ModelVersion, b: ModelVersion) -> dict[str, tuple[str, str]]:
-    ours, theirs = _flat(read_recipe(registry, a).to_json()), _flat(read_recipe(registry, b).to_json())
+    ours, theirs = recipe_settings(registry, a), recipe_settings(registry, b)
     names = sorted({*ours, *theirs})
     return {name: (ours.get(name, ""), theirs.get(name, "")) for name in names if ours.get(name) != theirs.get(name)}
 

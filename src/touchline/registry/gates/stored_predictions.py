@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -31,6 +31,15 @@ def read_predictions(registry: Registry, version: ModelVersion) -> pl.DataFrame:
 def read_recipe(registry: Registry, version: ModelVersion) -> Recipe:
     """The recipe of a version."""
     return Recipe.from_json(json.loads(registry.objects.read(f"{version.object_key}/recipe.json")))
+
+
+def read_evaluation(registry: Registry, version: ModelVersion) -> Mapping[str, Any]:
+    """The evaluation of a version as its card shows it: candidates, metrics, learning curve."""
+    try:
+        stored: Mapping[str, Any] = json.loads(registry.objects.read(f"{version.object_key}/evaluation.json"))
+    except ObjectNotFound as missing:
+        raise NotEvaluated(version.project, version.version, "evaluation") from missing
+    return stored
 
 
 def dependence_of(frame: pl.DataFrame) -> Dependence:

@@ -34,6 +34,7 @@ from touchline.storage.tables.registry import stage_changes as stage_changes
 from touchline.storage.tables.registry import test_looks as test_looks
 from touchline.storage.tables.registry import training_sets as training_sets
 from touchline.storage.tables.registry import version_metrics as version_metrics
+from touchline.storage.tables.rehearsal import rehearsal_reports as rehearsal_reports
 from touchline.storage.tables.rollout import rollout_events as rollout_events
 from touchline.storage.tables.rollout import rollouts as rollouts
 from touchline.storage.tables.routes import route_documents as route_documents
@@ -41,4 +42,4 @@ from touchline.storage.tables.work import api_keys as api_keys
 from touchline.storage.tables.work import clocks as clocks
 from touchline.storage.tables.work import leases as leases
 
-HEAD = "0004"
+HEAD = "0005"

@@ -15,7 +15,7 @@ const FIRST_METRICS = ["log_loss", "rmse", "pr_auc", "accuracy"];
 
 /** Versions: what is live, what waits, on which numbers; and the changes that a person may make. */
 export function ModelsPage({ project, view, show }: PageProps) {
-  const params = { path: { name: project }, query: view.before === undefined ? {} : { before: Number(view.before) } };
+  const params = { path: { name: project }, query: { limit: 200, ...(view.before === undefined ? {} : { before: Number(view.before) }) } };
   const query = queries.useQuery("get", "/api/projects/{name}/models", { params });
   return (
     <Loaded query={query}>
