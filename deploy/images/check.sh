@@ -26,6 +26,9 @@ echo "== wheels"
 mkdir -p build/wheels
 .venv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
     --python-version 3.11 --dest build/wheels --requirement requirements/serving.lock
+# Python below 3.11.3, such as Debian's, needs this one too; pip downloads for the Python that it runs on.
+.venv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --dest build/wheels \
+    "$(sed -n 's/^\(async-timeout==[^ ]*\).*/\1/p' requirements/serving.lock)"
 
 echo "== build"
 buildah bud --pull-never --format docker --network host --target serving --tag touchline-check-serving \

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,9 +16,15 @@ from touchline.cli.processes import supervisor
 from touchline.cli.processes.alerting import alerts_after
 from touchline.cli.processes.ports import require_free
 from touchline.cli.processes.scheduling import ended_in_order
-from touchline.cli.processes.up import bring_up, mlflow_process
+from touchline.cli.processes.up import bring_up, mlflow_process, required_processes
 from touchline.cli.summary import print_summary, summarize
 from touchline.errors import without_passwords
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from touchline.cli.opening import Home
+    from touchline.project import LoadedProject
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +36,12 @@ def up(
     projects: Annotated[list[str] | None, typer.Argument(help="Projects to serve; default: all.")] = None,
     *,
     train: Annotated[bool, typer.Option("--train", help="Ingest and train every project first.")] = False,
+    systemd: Annotated[
+        Path | None, typer.Option(help="Write units of systemd and a Caddyfile into this folder, and start nothing.")
+    ] = None,
+    domain: Annotated[
+        str, typer.Option(help="Name of the server in the Caddyfile of --systemd.")
+    ] = "touchline.example",
     as_json: JsonOption = False,
 ) -> None:
     """Run the API and MLflow in the background.
@@ -38,10 +50,15 @@ def up(
     is, whatever has changed in its declaration: train it with `touchline train`, or all projects with --train. A
     project whose version a gate refuses has nothing in Production; the others are served.
 
+    With --systemd, files that let systemd run the same processes are written instead, with a Caddyfile for TLS.
+
     Example: touchline up football leads
     """
     home = open_home()
     loaded = load_all(home, projects or [])
+    if systemd is not None:
+        _write_units(home, loaded, systemd, domain)
+        return
     opened = [OpenedProject(home, one) for one in loaded]
     refusals = []
     for one in opened:
@@ -58,6 +75,24 @@ def up(
     print_json(summary) if as_json else print_summary(summary)
     for refusal in refusals:
         typer.echo(str(refusal), err=True)
+
+
+def _write_units(home: Home, loaded: Sequence[LoadedProject], folder: Path, domain: str) -> None:
+    from touchline.cli.processes.systemd_units import Installation, caddyfile, unit_files
+
+    environment_file = Path("/etc/touchline/environment")
+    installation = Installation(actor(), home.base.absolute(), home.settings.home.absolute(), environment_file)
+    files = unit_files(required_processes(home, loaded), installation)
+    files["Caddyfile"] = caddyfile(domain, port=home.settings.port)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+        typer.echo(folder / name)
+    typer.echo(
+        f"Next: sudo cp {folder}/touchline* /etc/systemd/system/ && sudo systemctl enable --now touchline.target"
+    )
+    typer.echo(f"      sudo cp {folder}/Caddyfile /etc/caddy/Caddyfile && sudo systemctl reload caddy")
+    typer.echo(f"      passwords and addresses of stores: {environment_file}, lines of NAME=value, mode 0600")
 
 
 def _has_production(opened: OpenedProject) -> bool:
