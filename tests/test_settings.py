@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from touchline.errors import InvalidSetting, TouchlineError
@@ -72,3 +74,31 @@ def test_the_messages_of_stores_that_are_away_show_no_password() -> None:
     for raised in (redis, mlflow):
         assert "127.0.0.1:1" in str(raised.value)
         assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["TOUCHLINE_DATABASE_URL", "DATABASE_URL"])
+def test_a_setting_is_read_from_the_file_that_its_variable_names(tmp_path: Path, name: str) -> None:
+    secret = tmp_path / "url"
+    secret.write_text("postgresql://ops:s3cret@db/touchline\n")
+    settings = Settings.from_environment({f"{name}_FILE": str(secret)})
+    assert settings.database_url == "postgresql://ops:s3cret@db/touchline"
+    with pytest.raises(InvalidSetting, match=f"{name} is set, too; set one of them"):
+        Settings.from_environment({f"{name}_FILE": str(secret), name: "sqlite:///x.db"})
+
+
+@pytest.mark.parametrize(("content", "message"), [(None, "cannot be read"), ("\n", "is empty")])
+def test_a_secret_file_that_has_no_secret_stops_the_start(tmp_path: Path, content: str | None, message: str) -> None:
+    secret = tmp_path / "key"
+    if content is not None:
+        secret.write_text(content)
+    with pytest.raises(InvalidSetting, match=f"TOUCHLINE_API_KEY_FILE .*{message}"):
+        Settings.from_environment({"TOUCHLINE_API_KEY_FILE": str(secret)})
+
+
+def test_a_secret_is_in_no_text_of_the_settings_and_no_error() -> None:
+    settings = Settings.from_environment({"TOUCHLINE_API_KEY": "k3y", "TOUCHLINE_BACKUP_PASSWORD": "p4ss"})
+    assert "k3y" not in repr(settings)
+    assert "p4ss" not in repr(settings)
+    with pytest.raises(InvalidSetting) as refused:
+        Settings.from_environment({"TOUCHLINE_API_KEY": "two words"})
+    assert "two words" not in str(refused.value)

@@ -1,7 +1,8 @@
 """Deployment settings: the values that differ between machines.
 
 Every setting is an environment variable `TOUCHLINE_<NAME>`; `MLFLOW_TRACKING_URI`, `REDIS_URL`,
-`DATABASE_URL` and `CORS_ORIGINS` are read when the `TOUCHLINE_` form is absent.
+`DATABASE_URL` and `CORS_ORIGINS` are read when the `TOUCHLINE_` form is absent. `<VARIABLE>_FILE` names a file
+with the value instead, as Docker and Kubernetes mount secrets.
 """
 
 from __future__ import annotations
@@ -15,15 +16,19 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from touchline.errors import InvalidSetting, without_passwords
+from touchline.errors import InvalidSetting, failure_in_words, without_passwords
 
 _PREFIX = "TOUCHLINE_"
+_FILE = "_FILE"
 _ALIASES = {
     "mlflow_tracking_uri": "MLFLOW_TRACKING_URI",
     "redis_url": "REDIS_URL",
     "database_url": "DATABASE_URL",
     "cors_origins": "CORS_ORIGINS",
 }
+SECRETS = frozenset({"api_key", "backup_password"})
+"""Settings whose value is never shown, logged or stored."""
+
 # Set by the tests and by tools around touchline; never a deployment setting.
 _NOT_SETTINGS = ("TOUCHLINE_TEST_", "TOUCHLINE_WORKER_FIGURES")
 
@@ -63,6 +68,10 @@ class Settings(BaseModel):
     requests_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None, description="requests a second that each API key may send to each API process; default no limit"
     )
+    backup_to: str | None = Field(None, description="folder or bucket for backups; the scheduler makes one a day")
+    backup_also_to: str | None = Field(None, description="a second place for the same backups")
+    backup_password: str | None = Field(None, repr=False, description="encrypts backups (restic); default plain files")
+    backup_hour: Annotated[int, Field(ge=0, le=23)] = Field(2, description="hour of the daily backup, in UTC")
     scheduler: bool = Field(True, description="whether `up` runs the scheduler; others may run elsewhere")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="lowest level that is logged")
     log_format: Literal["text", "json"] = Field("text", description="plain text, or one JSON document per line")
@@ -76,7 +85,7 @@ class Settings(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0])
-            actual = "set" if name == "api_key" else without_passwords(repr(first["input"]))
+            actual = "set" if name in SECRETS else without_passwords(repr(first["input"]))
             raise InvalidSetting(_PREFIX + name.upper(), actual, first["msg"].removeprefix("Value error, ")) from None
 
     @field_validator("api_key")
@@ -145,7 +154,28 @@ def validated_address(url: str, schemes: Collection[str]) -> str:
     return url
 
 
+def _with_files(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment with the content of each file that a `..._FILE` variable of a setting names."""
+    names = {_PREFIX + field.upper() for field in Settings.model_fields} | set(_ALIASES.values())
+    values = dict(environment)
+    for variable in sorted(f"{name}{_FILE}" for name in names):
+        path = values.pop(variable, "")
+        if not path:
+            continue
+        name = variable.removesuffix(_FILE)
+        if values.get(name):
+            raise InvalidSetting(variable, path, f"{name} is set, too; set one of them")
+        try:
+            values[name] = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as failure:
+            raise InvalidSetting(variable, path, f"the file cannot be read ({failure_in_words(failure)})") from failure
+        if not values[name]:
+            raise InvalidSetting(variable, path, "the file is empty")
+    return values
+
+
 def _collect(environment: Mapping[str, str]) -> dict[str, object]:
+    environment = _with_files(environment)
     values: dict[str, object] = {}
     for field, alias in _ALIASES.items():
         if environment.get(alias):

@@ -58,6 +58,7 @@ from touchline.automation.schedule.triggers import times_between as times_betwee
 from touchline.automation.stores import Stores as Stores
 from touchline.automation.upkeep.damage import Damage as Damage
 from touchline.automation.upkeep.damage import Repair as Repair
+from touchline.automation.upkeep.integrity import fill_online_values as fill_online_values
 from touchline.automation.upkeep.integrity import find_damage as find_damage
 from touchline.automation.upkeep.integrity import repair_damage as repair_damage
 from touchline.automation.upkeep.prune import PrunedKind as PrunedKind

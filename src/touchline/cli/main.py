@@ -11,6 +11,7 @@ from touchline import errors
 from touchline.cli.commands import (
     alerts,
     backtest,
+    backup,
     data,
     features,
     keys,
@@ -49,6 +50,7 @@ for module in (
     monitor,
     alerts,
     keys,
+    backup,
     system,
 ):
     module.register(app)

@@ -14,27 +14,27 @@
         UsageError
             InvalidView
                 LooksAhead
-            AddressUnusable, BacktestRefused, CandidateUnfit, ClassesUnordered, ClockNotFrozen,
-            ClockRunsForward, ColumnUnknown, DriftColumnUnknown, EntityKeyMissing, EntityNotFound,
-            FeatureNotANumber, FeatureNotFound, FeatureTypeMoved, FolderMissing, FolderNotEmpty,
-            IllegalStageChange, IncidentNotFound, InvalidContract, InvalidEntityKey, InvalidEntityRows,
-            InvalidFilter, InvalidInstant, InvalidOutcomeTime, InvalidProject, InvalidProjectName,
-            InvalidPush, InvalidRequestField, InvalidSetting, KeyNotFound, KeyRequired, ManifestNotFound,
-            MissingColumns, MissingDependency, NotAPair, NotPortable, NothingNamed, NothingToLearnFrom,
-            ProjectExists, ProjectNotFound, ReasonMissing, RehearsalNotFound, RehearsalRefused, RepeatedKey,
-            RolloutNotRunning, RolloutRefused, RunNotFound, RunValueUnknown, SilenceInvalid, SnapshotNotFound,
-            SnapshotPruned, SourceFormatNotRead, StepNotReached, TargetNeverVaries, TargetNotClasses,
-            TargetNotFound, TaskUnfit, UnknownName, UnknownPlugin, UnknownPrediction, UnknownRun,
-            UnknownScore, UnreadableJson, VersionNotFound, ViewNotFound
-        BatchRejected, BudgetExceeded, ClassMissing, ColumnRetyped, ColumnsMismatch, DiskFull, EvidenceMoved,
-        GateFailed, HistoryMoved, InvalidObjectKey, InvalidSample, LabelsAllEqual, LabelsUnusable,
-        LeakageFound, LeaseHeld, LeaseLost, ModelDamaged, ModelMismatch, NoCandidateWorked, NotComparable,
-        NotEvaluated, NotReproducible, NothingInProduction, NothingVaries, ObjectNotFound, OneClassOnly,
-        PortTaken, ProbeFailed, ProcessFailed, ProfileMismatch, ProviderFailed, RecalibrationRefused,
-        ReleaseNotFound, ReleaseTampered, RolloutConflict, RunStopped, RunWaits, ServerRefused,
-        ServerUnreachable, SourceFileEmpty, SourceFileMissing, SourceFileUnreadable, StageConflict,
-        StoredFileDamaged, TooFewClusters, TooFewExamples, TrackingMismatch, TrackingUnavailable,
-        WebhookUnverified, WorkerLost
+            AddressUnusable, BacktestRefused, BackupNotFound, BackupRefused, CandidateUnfit, ClassesUnordered,
+            ClockNotFrozen, ClockRunsForward, ColumnUnknown, DriftColumnUnknown, EntityKeyMissing,
+            EntityNotFound, FeatureNotANumber, FeatureNotFound, FeatureTypeMoved, FolderMissing,
+            FolderNotEmpty, IllegalStageChange, IncidentNotFound, InvalidContract, InvalidEntityKey,
+            InvalidEntityRows, InvalidFilter, InvalidInstant, InvalidOutcomeTime, InvalidProject,
+            InvalidProjectName, InvalidPush, InvalidRequestField, InvalidSetting, KeyNotFound, KeyRequired,
+            ManifestNotFound, MissingColumns, MissingDependency, NotAPair, NotPortable, NothingNamed,
+            NothingToLearnFrom, ProjectExists, ProjectNotFound, ReasonMissing, RehearsalNotFound,
+            RehearsalRefused, RepeatedKey, RolloutNotRunning, RolloutRefused, RunNotFound, RunValueUnknown,
+            SilenceInvalid, SnapshotNotFound, SnapshotPruned, SourceFormatNotRead, StepNotReached,
+            TargetNeverVaries, TargetNotClasses, TargetNotFound, TaskUnfit, UnknownName, UnknownPlugin,
+            UnknownPrediction, UnknownRun, UnknownScore, UnreadableJson, VersionNotFound, ViewNotFound
+        BackupDamaged, BackupFailed, BatchRejected, BudgetExceeded, ClassMissing, ColumnRetyped,
+        ColumnsMismatch, CopyDiffers, DiskFull, EvidenceMoved, GateFailed, HistoryMoved, InvalidObjectKey,
+        InvalidSample, LabelsAllEqual, LabelsUnusable, LeakageFound, LeaseHeld, LeaseLost, ModelDamaged,
+        ModelMismatch, NoCandidateWorked, NotComparable, NotEvaluated, NotReproducible, NothingInProduction,
+        NothingVaries, ObjectNotFound, OneClassOnly, PortTaken, ProbeFailed, ProcessFailed, ProfileMismatch,
+        ProviderFailed, RecalibrationRefused, ReleaseNotFound, ReleaseTampered, RolloutConflict, RunStopped,
+        RunWaits, ServerRefused, ServerUnreachable, SourceFileEmpty, SourceFileMissing, SourceFileUnreadable,
+        StageConflict, StoredFileDamaged, TooFewClusters, TooFewExamples, TrackingMismatch,
+        TrackingUnavailable, WebhookUnverified, WorkerLost
 
 A message says what happened to which thing, the value found and the value allowed, and the next step.
 It is built in the class, so that every call site raises the same words; the facts stay as attributes.
@@ -42,6 +42,7 @@ It is built in the class, so that every call site raises the same words; the fac
 
 from touchline.errors.alerts import *
 from touchline.errors.automation import *
+from touchline.errors.backup import *
 from touchline.errors.base import *
 from touchline.errors.data import *
 from touchline.errors.features import *

@@ -80,6 +80,7 @@ from touchline.registry.release.releases import Releases as Releases
 from touchline.registry.release.transforms import transform_modules as transform_modules
 from touchline.registry.runs.aliases import project_aliases as project_aliases
 from touchline.registry.runs.embedded_files import database_file as database_file
+from touchline.registry.runs.embedded_files import rewrite_addresses as rewrite_addresses
 from touchline.registry.runs.file_list import damaged_files as damaged_files
 from touchline.registry.runs.file_list import find_file_list as find_file_list
 from touchline.registry.runs.file_list import write_file_list as write_file_list
@@ -95,6 +96,7 @@ from touchline.registry.runs.record import Recorded as Recorded
 from touchline.registry.runs.record import record_version as record_version
 from touchline.registry.runs.run_files import Trained as Trained
 from touchline.registry.runs.run_files import code_hash as code_hash
+from touchline.registry.runs.run_files import project_code as project_code
 from touchline.registry.runs.tracking import Tracking as Tracking
 from touchline.registry.runs.tracking import adopt_artifacts as adopt_artifacts
 from touchline.registry.runs.tracking import is_server as is_server

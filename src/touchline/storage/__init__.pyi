@@ -1,3 +1,6 @@
+from touchline.storage.copy_tables import TableCopy as TableCopy
+from touchline.storage.copy_tables import copy_tables as copy_tables
+from touchline.storage.copy_tables import count_rows as count_rows
 from touchline.storage.database import Database as Database
 from touchline.storage.leases import Lease as Lease
 from touchline.storage.leases import hold_lease as hold_lease
@@ -11,7 +14,10 @@ from touchline.storage.parts import open_part as open_part
 from touchline.storage.parts import parts_of as parts_of
 from touchline.storage.parts import scan_parts as scan_parts
 from touchline.storage.parts import write_part as write_part
+from touchline.storage.sqlite import copy_sqlite as copy_sqlite
+from touchline.storage.sqlite import fold_log as fold_log
 from touchline.storage.sqlite import sqlite_damage as sqlite_damage
+from touchline.storage.sqlite import sqlite_file as sqlite_file
 from touchline.storage.stores import ROW_GROUP as ROW_GROUP
 from touchline.storage.stores import DataStores as DataStores
 from touchline.storage.stores import parquet_bytes as parquet_bytes

@@ -48,6 +48,31 @@ def sqlite_damage(path: Path) -> str | None:
     return None if found == "ok" else " ".join(found.split())
 
 
+def sqlite_file(engine: Engine) -> Path | None:
+    """The file of a SQLite database; None for a server."""
+    return Path(str(engine.url.database)) if engine.dialect.name == "sqlite" else None
+
+
+def copy_sqlite(source: Path, target: Path) -> None:
+    """Copy a database as it is at one instant, while others write to it (SQLite's online backup).
+
+    The copy is one file: nothing of it lies in a log beside it.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as original,
+        closing(sqlite3.connect(target)) as copy,
+    ):
+        original.backup(copy)
+    fold_log(target)
+
+
+def fold_log(path: Path) -> None:
+    """Write what lies in the log of a database that nobody has open into its file."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+
+
 def file_identity(engine: Engine) -> tuple[int, int] | None:
     """Device and inode of the database file; None while there is none."""
     try:

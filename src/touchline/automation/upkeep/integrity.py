@@ -79,6 +79,11 @@ def repair_damage(context: PipelineContext) -> Iterator[Repair]:
             yield Repair(damage, None, failure_in_words(failure))
 
 
+def fill_online_values(context: PipelineContext) -> list[str]:
+    """Fill the views whose online values are missing or older than their histories, as after a restore."""
+    return [f"{one.what}: {one.repair()}" for one in _online(context) if one.repair is not None]
+
+
 def _sources(context: PipelineContext) -> Iterator[Damage]:
     for source in context.project.sources:
         snapshots = all_snapshots(context.project.name, source.name, context.stores)

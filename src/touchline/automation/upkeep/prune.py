@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from touchline.automation.runs.pipeline import pipeline_lease_name
+from touchline.backup import BACKUP_LEASE
 from touchline.features import FeatureHistories, StoredTrainingSets
 from touchline.ingest import StoredSnapshots, lock_source, raw_files
 from touchline.registry import read_versions
@@ -73,10 +74,12 @@ def prune_data(context: PipelineContext, *, older_than: timedelta) -> list[Prune
 
 @contextmanager
 def _alone(context: PipelineContext) -> Iterator[None]:
-    """Holds what an ingest and a training hold, since their new files have no record yet."""
+    """Holds what an ingest, a training and a backup hold, since their new files have no record yet."""
     project, stores, clock = context.project.name, context.stores, context.clock
     holder = f"touchline data prune@{socket.gethostname()}:{os.getpid()}"
     with ExitStack() as stack:
+        backup = hold_lease(stores.database, BACKUP_LEASE, holder=holder, ttl=_LEASE_TTL, clock=clock)
+        stack.enter_context(backup)  # a backup copies the files that its copy of the database names
         pipeline = hold_lease(stores.database, pipeline_lease_name(project), holder=holder, ttl=_LEASE_TTL, clock=clock)
         stack.enter_context(pipeline)
         for source in context.project.sources:

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Literal
 
@@ -13,9 +14,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from touchline import automation, registry
 from touchline import project as projects
+from touchline.backup import open_place, read_record
 from touchline.cli.opening import Home, OpenedProject, pipeline_context
 from touchline.cli.processes import supervisor
 from touchline.cli.processes.ports import require_free
+from touchline.clock import SystemClock
 from touchline.errors import AddressUnusable, PortTaken, TouchlineError, without_passwords
 from touchline.storage import sqlite_damage
 from touchline.storage.ulids import Ulids
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 _SUPPORTED = ((3, 11), (3, 13))
 _LITTLE_SPACE_BYTES = 1_000_000_000
 _PROBE_BYTES = 1_000_000
+_OLD_BACKUP = timedelta(hours=49)  # one that was missed is no fault yet
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def examine(home: Home, *, repairs: bool = False) -> list[CheckResult]:
     if any(result.mark == "wrong" for result in found):
         return [*found, *_ports(home)]
     projects_found = list(_projects(home, repairs=repairs))  # a repair may make the online store readable
-    return [*found, _online(home), *_objects(home), *projects_found, *_ports(home)]
+    return [*found, _online(home), *_objects(home), *_backup(home), *projects_found, *_ports(home)]
 
 
 def _python() -> CheckResult:
@@ -142,6 +146,29 @@ def _objects(home: Home) -> Iterator[CheckResult]:
         yield CheckResult(
             "ok" if is_same else "wrong", "objects", place if is_same else f"{place} gave other bytes back"
         )
+
+
+def _backup(home: Home) -> Iterator[CheckResult]:
+    """How old the newest backup is, and whether the place of the settings has it."""
+    settings, record = home.settings, read_record(home.objects)
+    if settings.backup_to is None:
+        if record is None:
+            yield CheckResult("note", "backup", "there is none yet: set TOUCHLINE_BACKUP_TO, see docs/backup.md")
+        return
+    try:
+        names = open_place(settings.backup_to, password=settings.backup_password).names()
+    except TouchlineError as failure:
+        yield CheckResult("wrong", "backup", str(failure))
+        return
+    if record is None or record.name not in names:
+        yield CheckResult("wrong", "backup", f"{settings.backup_to} has no set of this home: touchline backup create")
+        return
+    age = SystemClock().wall() - record.created_at
+    is_old = age > _OLD_BACKUP
+    hours = f"the newest set {record.name} is {age.total_seconds() / 3600:.0f} hours old"
+    yield CheckResult(
+        "wrong" if is_old else "ok", "backup", hours + (": look into the scheduler's log" if is_old else "")
+    )
 
 
 def _projects(home: Home, *, repairs: bool) -> Iterator[CheckResult]:

@@ -17,12 +17,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from touchline import automation, predictions
 from touchline.cli.opening import Home, OpenedProject
+from touchline.cli.processes.daily_backup import DailyBackup
 from touchline.cli.server_client import api_url, request_json
 from touchline.errors import LeaseHeld
 
@@ -82,14 +83,20 @@ class Scheduling:
     projects: Sequence[OpenedProject]
     stop: threading.Event = field(default_factory=threading.Event)
 
+    @cached_property
+    def _backups(self) -> DailyBackup:
+        return DailyBackup(self.home)
+
     def run(self) -> None:
         """Look every two seconds, and drain the spools of the serving processes of this home meanwhile."""
         drain = predictions.DrainThread(self.home.folder / "spool", predictions.DatabaseWriter(self.home.database))
         drain.ensure()
         while not self.stop.is_set():
+            self._guarded("the backup of the day", self._backups.look)
             self.look()
             self.stop.wait(_EVERY_SECONDS)
         drain.stop(_GRACE_SECONDS)
+        self._backups.end()
 
     def look(self) -> int:
         """One look at every project: decide, then do the runs that wait. The number of runs that were done."""

@@ -28,7 +28,7 @@ def adopt_files(database: Path, artifacts: Path) -> int:
     if before == place:
         return 0
     with exclusive(artifacts):
-        changed = _rewrite(database, before, place) if before is not None and database.exists() else 0
+        changed = rewrite_addresses(database, before, place) if before is not None and database.exists() else 0
         note.write_text(place + "\n")
     return changed
 
@@ -68,7 +68,7 @@ def exclusive(artifacts: Path) -> Iterator[None]:
         yield
 
 
-def _rewrite(database: Path, before: str, after: str) -> int:
+def rewrite_addresses(database: Path, before: str, after: str) -> int:
     """Replace the start of every text in the database that is an address below `before`."""
     changed = 0
     with closing(sqlite3.connect(database)) as connection, connection:

@@ -1,0 +1,71 @@
+"""Make a backup: stage a set, write it to every place, delete the sets that are too old."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from touchline.backup.capture import BACKUP_LEASE, HomeState, MlflowFiles, staged_home, staged_mlflow
+from touchline.backup.record import write_record
+from touchline.storage import hold_lease
+
+if TYPE_CHECKING:
+    from touchline.backup.places import BackupPlace
+    from touchline.backup.retention import Retention
+    from touchline.clock import Clock
+
+_LEASE_TTL: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class CreatedBackup:
+    """A set that all places have; `removed` names the sets that were too old, by place."""
+
+    name: str
+    removed: Mapping[str, Sequence[str]]
+
+
+def back_up_home(
+    state: HomeState,
+    places: Sequence[BackupPlace],
+    retention: Retention,
+    *,
+    clock: Clock,
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> CreatedBackup:
+    """Back up a home while it runs. Raises `LeaseHeld` while another backup or `data prune` runs."""
+    now = clock.wall()
+    holder = f"touchline backup@{socket.gethostname()}:{os.getpid()}"
+    lease = hold_lease(state.database, BACKUP_LEASE, holder=holder, ttl=_LEASE_TTL, clock=clock)
+    with lease, staged_home(state, now=now, on_progress=on_progress) as folder:
+        created = _push(folder, places, retention, now, on_progress)
+    write_record(state.objects, created.name, now, [place.label for place in places])
+    return created
+
+
+def back_up_mlflow(
+    mlflow: MlflowFiles, places: Sequence[BackupPlace], retention: Retention, *, scratch: Path, now: datetime
+) -> CreatedBackup:
+    """Back up an MLflow that touchline does not manage; the set is staged in the folder `scratch`."""
+    with staged_mlflow(mlflow, scratch=scratch, now=now) as folder:
+        return _push(folder, places, retention, now, lambda _: None)
+
+
+def _push(
+    folder: Path,
+    places: Sequence[BackupPlace],
+    retention: Retention,
+    now: datetime,
+    on_progress: Callable[[str], None],
+) -> CreatedBackup:
+    name = f"{now:%Y%m%dT%H%M%SZ}"
+    for place in places:
+        on_progress(f"write to {place.label}")
+        place.push(folder, name)
+    on_progress("delete old sets")
+    return CreatedBackup(name, {place.label: place.forget(retention) for place in places})

@@ -1,0 +1,76 @@
+"""Backup places: where sets are stored, and which kind a place is.
+
+A new place is a restic repository (encrypted, deduplicated) where a password is set, else a plain store of files
+(deduplicated, not encrypted). An existing place stays what it is.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from touchline.backup.plain_place import PlainPlace
+from touchline.backup.restic_place import ResticPlace
+from touchline.backup.retention import Retention
+from touchline.errors import BackupRefused
+from touchline.storage import ObjectStore, open_objects
+
+
+class BackupPlace(Protocol):
+    """Sets by name, oldest first."""
+
+    @property
+    def label(self) -> str:
+        """The address and the kind, without a password."""
+
+    def push(self, folder: Path, name: str) -> None:
+        """Store the set in a folder, whole or not at all."""
+
+    def fetch(self, name: str, target: Path) -> None:
+        """Write the files of a set into an empty folder. Raises `BackupDamaged` or `BackupFailed`."""
+
+    def names(self) -> Mapping[str, datetime]:
+        """The sets and their times, oldest first."""
+
+    def forget(self, retention: Retention) -> list[str]:
+        """Delete the sets that the retention does not keep, and the files that no other set has; their names."""
+
+
+def open_place(address: str, *, password: str | None) -> BackupPlace:
+    """The backup place at a folder or a bucket. Raises `BackupRefused` where it cannot be used as it is."""
+    objects = open_objects(address)
+    is_plain = bool(objects.list("sets/"))
+    is_restic = objects.exists("config")
+    if is_plain and password is not None:
+        raise BackupRefused(
+            f"Backup place {address} holds unencrypted sets, and TOUCHLINE_BACKUP_PASSWORD is set: sets would be "
+            "written that are not encrypted. Name another place, or unset the password."
+        )
+    if is_restic or (password is not None and not is_plain):
+        return _restic(address, password, is_new=not is_restic)
+    _require_own(objects, address)
+    return PlainPlace(address, objects)
+
+
+def _restic(address: str, password: str | None, *, is_new: bool) -> ResticPlace:
+    if password is None:
+        raise BackupRefused(f"Backup place {address} is encrypted: set TOUCHLINE_BACKUP_PASSWORD, or ..._FILE.")
+    binary = shutil.which("restic")
+    if binary is None:
+        raise BackupRefused(
+            f"Backup place {address} needs restic, which is not on the PATH: install it (apt install restic). Without "
+            "TOUCHLINE_BACKUP_PASSWORD a new place is a plain folder, which is not encrypted."
+        )
+    return ResticPlace(address, binary=binary, password=password, is_new=is_new)
+
+
+def _require_own(objects: ObjectStore, address: str) -> None:
+    """A folder with other files is no place: retention deletes what no set refers to."""
+    strangers = [key for key in objects.list() if not key.startswith(("sets/", "files/"))]
+    if strangers:
+        raise BackupRefused(
+            f"Backup place {address} has other files ({strangers[0]} …). Name an empty folder or an earlier place."
+        )
