@@ -28,7 +28,6 @@ from touchline.predictions.partitions import drop_empty_months
 from touchline.predictions.spool_drain import RowsRefused
 from touchline.predictions.writer import PredictionLog
 from touchline.registry import Releases
-from touchline.serving.predicting.log_line import sql_instant
 from touchline.serving.predicting.predict import Predictor
 from touchline.serving.predicting.scored_row import RequestContext
 from touchline.storage import Database, open_objects
@@ -93,9 +92,8 @@ def test_a_row_finds_an_example_only_if_that_was_open_at_its_cutoff(store: Datab
     lines = []
     for number, cutoff in enumerate(cutoffs):
         row = orjson.loads(line)
-        row |= {"prediction_id": f"{number}{row['prediction_id']}", "cutoff": f"{cutoff:%Y-%m-%d %H:%M:%S.%f}"}
+        row |= {"prediction_id": f"{number}{row['prediction_id']}", "cutoff": cutoff.isoformat()}
         lines.append(orjson.dumps(row))
-    assert set(orjson.loads(line)["cutoff"]) >= set("-:. ")
     DatabaseWriter(store).write(lines)
     with store.connect() as connection:
         rows = connection.scalars(sa.select(predictions.c.example_id).order_by(predictions.c.prediction_id)).all()
@@ -110,10 +108,10 @@ def test_a_row_finds_the_only_open_example_with_its_inputs(store: Database) -> N
     with store.begin() as connection:
         OpenExampleRecords(store, "shop").replace(connection, examples, now=NOW)
     (line,) = _lines("A")
-    assert line.count(b'"inputs":"{}"') == 1
-    inputs = [b'"{}"', b'"{\\"odds\\":2}"', b'"{\\"odds\\":3}"', b'"{\\"odds\\":1.5,\\"other\\":true}"']
+    assert line.count(b'"inputs":{}') == 1
+    inputs = [b"{}", b'{"odds":2}', b'{"odds":3}', b'{"odds":1.5,"other":true}']
     lines = [
-        line.replace(b'"inputs":"{}"', b'"inputs":' + given).replace(b'"prediction_id":"', b'"prediction_id":"%d' % n)
+        line.replace(b'"inputs":{}', b'"inputs":' + given).replace(b'"prediction_id":"', b'"prediction_id":"%d' % n)
         for n, given in enumerate(inputs)
     ]
     DatabaseWriter(store).write(lines)
@@ -148,7 +146,7 @@ def _dated(line: bytes, at: datetime) -> bytes:
     """The line under an id of that time, answered then."""
     found = orjson.loads(line)
     found["prediction_id"] = first_ulid_letters(at) + found["prediction_id"][10:]
-    found["answered_at"] = sql_instant(at)
+    found["answered_at"] = at.isoformat()
     return orjson.dumps(found)
 
 

@@ -26,6 +26,7 @@ from touchline.predictions.drain_processes import DrainThread
 from touchline.predictions.spool_drain import DrainLimits
 from touchline.registry import InputField, LoadedRelease, ReleaseManifest
 from touchline.serving import Head, Limits, ServedProject, ServerOptions, create_app
+from touchline.serving.http.predict_protocol import PredictProtocol
 from touchline.serving.http.state import Serving, Tracer
 from touchline.storage import Database
 
@@ -220,7 +221,7 @@ def a_server(
 @contextmanager
 def on_loopback(app: Any) -> Iterator[str]:
     """The app behind a real server on a spare port; its address."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False, http=PredictProtocol))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     wait_for(lambda: server.started)

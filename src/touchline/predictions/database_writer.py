@@ -7,6 +7,7 @@ insert: its rows are parsed here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -54,7 +55,7 @@ class DatabaseWriter:
 
     def _write(self, lines: Sequence[bytes]) -> None:
         if self._database.engine.dialect.name != "postgresql":
-            rows: Rows = [orjson.loads(line) for line in lines]
+            rows = [_read_line(line) for line in lines]
             with self._database.append() as connection:
                 _insert(connection, rows)
             return
@@ -69,6 +70,25 @@ def _is_fault_of_rows(wrong: sa.exc.DBAPIError) -> bool:
     """True if the rows are the cause and not the database: data exceptions and broken constraints."""
     state = getattr(wrong.orig, "sqlstate", None)
     return str(state)[:2] in ("22", "23") if state is not None else isinstance(wrong, sa.exc.IntegrityError)
+
+
+def _read_line(line: bytes) -> dict[str, Any]:
+    """A line of the log as SQLite stores it: documents and instants as text."""
+    row: dict[str, Any] = orjson.loads(line)
+    for name in _DOCUMENTS:
+        row[name] = orjson.dumps(row[name]).decode()
+    for name in _INSTANTS:
+        row[name] = sql_instant(datetime.fromisoformat(row[name]))
+    return row
+
+
+def sql_instant(instant: datetime) -> str:
+    """An instant as SQLite stores it: UTC, microseconds, no zone.
+
+    >>> sql_instant(datetime(2009, 4, 15, tzinfo=UTC))
+    '2009-04-15 00:00:00.000000'
+    """
+    return instant.astimezone(UTC).isoformat(" ", "microseconds")[:26]
 
 
 def _insert(connection: sa.Connection, rows: Rows) -> None:
@@ -95,7 +115,7 @@ def _sqlite_insert(rows: int) -> str:
 _POSTGRES_VALUES = (
     {name: f"value->>'{name}'" for name in _COLUMNS}
     | {name: f"(value->>'{name}')\\:\\:json" for name in _DOCUMENTS}
-    | {name: f"((value->>'{name}') || '+00')\\:\\:timestamptz" for name in _INSTANTS}
+    | {name: f"(value->>'{name}')\\:\\:timestamptz" for name in _INSTANTS}
     | {name: f"(value->>'{name}')\\:\\:float8" for name in ("probability", "threshold", "seconds")}
     | {"override": "(value->>'override')\\:\\:boolean", "vector": "decode(value->>'vector', 'hex')"}
     | POSTGRES_COLUMNS

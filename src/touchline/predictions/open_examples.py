@@ -217,8 +217,8 @@ POSTGRES_EXAMPLES = f"""LEFT JOIN LATERAL (
            OR (value->>'example_id' IS NULL
                AND value->>'entity_keys' <> '{{}}'
                AND o.key_text = value->>'entity_keys'
-               AND o.cutoff >= ((value->>'cutoff') || '+00')\\:\\:timestamptz
-               AND (o.open_since IS NULL OR o.open_since <= ((value->>'cutoff') || '+00')\\:\\:timestamptz)
+               AND o.cutoff >= (value->>'cutoff')\\:\\:timestamptz
+               AND (o.open_since IS NULL OR o.open_since <= (value->>'cutoff')\\:\\:timestamptz)
                AND NOT EXISTS (
                    SELECT 1 FROM jsonb_each(o.inputs\\:\\:jsonb) stored
                    JOIN jsonb_each((rows.value->>'inputs')\\:\\:jsonb) given USING (key)

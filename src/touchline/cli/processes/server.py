@@ -27,13 +27,13 @@ def run_api(
     """Serve until a signal ends the process; running requests are answered first."""
     import uvicorn
 
-    from touchline.serving.http.connection_timeout import TimedProtocol
+    from touchline.serving.http.predict_protocol import PredictProtocol
     from touchline.serving.telemetry.log_format import log_config
     from touchline.serving.telemetry.worker_metrics import ENVIRONMENT
 
     settings = home.settings
     options: dict[str, Any] = {"host": host, "port": port, "access_log": False}
-    options["http"] = TimedProtocol
+    options["http"] = PredictProtocol
     options["timeout_graceful_shutdown"] = _DRAIN_SECONDS
     options["log_level"] = settings.log_level.lower()
     options["log_config"] = log_config(settings.log_level, settings.log_format)

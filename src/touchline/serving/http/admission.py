@@ -107,6 +107,7 @@ def is_this_machine(host: str) -> bool:
         return False
 
 
+@lru_cache(256)
 def role_needed(method: str, path: str) -> Role | None:
     """The least role for a request; None where everybody may ask.
 

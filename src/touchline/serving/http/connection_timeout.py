@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 10.0
 
 
-class TimedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn chooses the class when it is loaded
+class TimedProtocol(HttpToolsProtocol):
     """uvicorn's protocol; a request head has `head_seconds` from its first byte, the first one from the connection."""
 
     head_seconds = HEAD_SECONDS

@@ -8,20 +8,21 @@ Everything else goes on to FastAPI.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from time import monotonic, perf_counter, time_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
 from touchline.contracts.json_text import canonical_json, parse_json
 from touchline.errors import TouchlineError
-from touchline.http.correlation import correlation_of, trace_context
+from touchline.http.correlation import PROBE_ID, correlation_of, trace_context
 from touchline.http.problems import InternalError, MethodNotAllowed, Problem, respond
 from touchline.http.statuses import CLIENT_GONE, is_server_error, problem_of_any
 from touchline.serving.http.admission import Admission, Headers
 from touchline.serving.http.probes import PROBES, Probe
 from touchline.serving.http.request_bodies import ClientGone, replayed
-from touchline.serving.http.respond import answer_body
+from touchline.serving.http.respond import answer_body, answer_now, read_now
 from touchline.serving.http.state import Serving
 from touchline.serving.releases.release_slot import ReleaseSlot
 
@@ -44,6 +45,55 @@ class Front:
         self._second = self._lines = self._untold = 0
         self._predict = {f"/projects/{name}/predict": slot for name, slot in serving.slots.items()}
         self._predict["/predict"] = serving.slots[serving.default]
+        self.slots_by_url = {path.encode(): slot for path, slot in self._predict.items()}
+        self._default_headers: list[tuple[bytes, bytes]] = []
+        self._default_head = b""
+
+    def head_of(self, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+        """The lines of uvicorn's own headers, which it replaces once a second."""
+        if default_headers is not self._default_headers:
+            self._default_head = b"".join(b"%s: %s\r\n" % header for header in default_headers)
+            self._default_headers = default_headers
+        return self._default_head
+
+    def answer_at_once(
+        self, slot: ReleaseSlot, url: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes
+    ) -> tuple[int, bytes, bytes] | None:
+        """Status, lines of headers and body of the response to `POST /predict`; None where it has to wait for a thing.
+
+        The same as `__call__` for the requests of one row, without ASGI.
+        """
+        serving = self.serving
+        started = perf_counter()
+        predictor = slot.current
+        if predictor is None or serving.tracer is not None:
+            return None
+        row = read_now(slot, predictor, body)
+        if row is None:
+            return None
+        named = dict(headers)
+        correlation_id = correlation_of(named) or serving.ids.next()
+        if correlation_id == PROBE_ID:
+            return None
+        status, has_failed = 200, False
+        try:
+            self.admission.admit("POST", "/predict", named)
+            if isinstance(row, Problem):
+                raise row
+            answer = answer_now(serving, slot, predictor, row, correlation_id)
+            head = b"content-type: application/json\r\ncontent-length: %d\r\nx-correlation-id: %s\r\n\r\n" % (
+                len(answer),
+                correlation_id.encode(),
+            )
+        except Exception as wrong:  # noqa: BLE001  one request's fault must not become another's
+            problem, has_failed = problem_of_any(wrong, correlation_id), True
+            status, (headers, answer) = problem.status, _problem_parts(problem, correlation_id)
+            head = b"".join([*(b"%s: %s\r\n" % header for header in headers), b"\r\n"])
+        seconds = perf_counter() - started
+        slot.meter.answered("/predict", status, seconds)
+        if has_failed or seconds > serving.limits.slow_seconds or _access.isEnabledFor(logging.DEBUG):
+            self._log_request("POST", url.decode(), "/predict", status, seconds, correlation_id)
+        return status, head, answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -70,9 +120,7 @@ class Front:
             serving.in_flight -= 1
         seconds = perf_counter() - started
         (slot.meter if slot else serving.meter).answered(route, status, seconds)
-        is_worth_it = is_server_error(status) or seconds > serving.limits.slow_seconds
-        if _access.isEnabledFor(logging.DEBUG) or (is_worth_it and self._may_write_down()):
-            self._write_down(scope, route, status, seconds, correlation_id)
+        self._log_request(scope["method"], scope["path"], route, status, seconds, correlation_id)
         if serving.tracer is not None:
             attributes = {
                 "http.request.method": scope["method"],
@@ -173,34 +221,43 @@ class Front:
         self._untold += 1
         return False
 
-    def _write_down(self, scope: Scope, route: str, status: int, seconds: float, correlation_id: str) -> None:
+    def _log_request(
+        self, method: str, path: str, route: str, status: int, seconds: float, correlation_id: str
+    ) -> None:
+        """Log a request that failed or was slow; each one at the level DEBUG."""
+        is_worth_it = is_server_error(status) or seconds > self.serving.limits.slow_seconds
+        if not (_access.isEnabledFor(logging.DEBUG) or (is_worth_it and self._may_write_down())):
+            return
         level = logging.WARNING if is_server_error(status) else logging.INFO
         facts = {
-            "method": scope["method"],
-            "path": scope["path"],
+            "method": method,
+            "path": path,
             "route": route,
             "status": status,
             "milliseconds": round(seconds * 1000, 3),
             "correlation_id": correlation_id,
         }
-        _access.log(level, "%s %s %d", scope["method"], scope["path"], status, extra={"facts": facts})
+        _access.log(level, "%s %s %d", method, path, status, extra={"facts": facts})
 
 
 async def _send_problem(send: Send, problem: Problem, correlation_id: str) -> None:
+    headers, body = _problem_parts(problem, correlation_id)
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _problem_parts(problem: Problem, correlation_id: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """The headers and the body of a problem document."""
     response = respond(problem, correlation_id)
     headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
-    await _send(send, response.status, headers, response.body, correlation_id)
+    return [*headers, *_own_headers(response.body, correlation_id)], response.body
+
+
+def _own_headers(body: bytes, correlation_id: str) -> list[tuple[bytes, bytes]]:
+    return [(b"content-length", str(len(body)).encode()), (b"x-correlation-id", correlation_id.encode())]
 
 
 async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes, correlation_id: str) -> None:
-    start: dict[str, Any] = {
-        "type": "http.response.start",
-        "status": status,
-        "headers": [
-            *headers,
-            (b"content-length", str(len(body)).encode()),
-            (b"x-correlation-id", correlation_id.encode()),
-        ],
-    }
-    await send(start)
+    marked = [*headers, *_own_headers(body, correlation_id)]
+    await send({"type": "http.response.start", "status": status, "headers": marked})
     await send({"type": "http.response.body", "body": body})

@@ -8,9 +8,10 @@ from typing import Any
 
 import orjson
 
+from touchline.contracts.json_text import has_unicode_escape
 from touchline.errors import BackendUnavailable, TouchlineError
 from touchline.http.correlation import PROBE_ID
-from touchline.http.problems import InvalidRequest, NoRelease, Overloaded
+from touchline.http.problems import InvalidRequest, NoRelease, Overloaded, Problem
 from touchline.http.statuses import problem_of
 from touchline.predictions import OpenExampleRecords
 from touchline.serving.http.state import Serving
@@ -28,7 +29,7 @@ from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.storage.ulids import Ulids
 
 # Larger bodies and batches are read and scored in a thread, so that a small request does not wait behind them.
-_SMALL_BYTES = 16 * 1024
+SMALL_BYTES = 16 * 1024
 _FEW_ROWS = 32
 
 
@@ -44,10 +45,38 @@ def predictor_of(slot: ReleaseSlot) -> Predictor:
     raise NoRelease(slot.project, "no version is in Production. Train and promote one: touchline train, models promote")
 
 
+def read_now(slot: ReleaseSlot, predictor: Predictor, body: bytes) -> Row | Problem | None:
+    """The checked row of a request that needs no thread, no batch and no second version, or the problem with it.
+
+    None for all other requests: large ones, lists, those that name an example, and all during a rollout.
+    """
+    if slot.waiting is not None or slot.traffic is not None:
+        return None
+    if len(body) > SMALL_BYTES or not body.startswith(b"{") or has_unicode_escape(body):
+        return None
+    try:
+        row = predictor.requests.read_one(body)
+    except Problem as problem:
+        return None if may_name_examples(body) else problem
+    return row if row["example_id"] is None else None
+
+
+def answer_now(
+    serving: Serving, slot: ReleaseSlot, predictor: Predictor, row: Row, correlation_id: str | None
+) -> bytes:
+    """The response to such a request, as JSON, of the predictor that has checked it."""
+    _require_room(serving)
+    context = RequestContext(serving.ids.next(), correlation_id, slot.now(), slot.wall())
+    answered = predictor.answer_one(row, context, serving.ids.next)
+    serving.log.record(answered.line)
+    slot.meter.scored(predictor.release.version, (answered,))
+    return to_json(answered.answer)
+
+
 async def answer_body(serving: Serving, slot: ReleaseSlot, body: bytes, correlation_id: str | None) -> bytes:
     """The response to a request body, as JSON. A prediction that cannot be logged is refused."""
     predictor = _predictor_with_room(serving, slot)
-    if len(body) <= _SMALL_BYTES and not may_name_examples(body):
+    if len(body) <= SMALL_BYTES and not may_name_examples(body):
         rows, is_many = predictor.requests.read_body(body, serving.limits.rows)
     else:
         rows, is_many = await asyncio.to_thread(read_rows, serving, predictor, body, serving.limits.rows)
@@ -118,9 +147,13 @@ def to_json(document: Mapping[str, Any]) -> bytes:
 
 def _predictor_with_room(serving: Serving, slot: ReleaseSlot) -> Predictor:
     predictor = predictor_of(slot)
+    _require_room(serving)
+    return predictor
+
+
+def _require_room(serving: Serving) -> None:
     if not serving.log.has_room:
         raise Overloaded("The prediction log is full because its disk and database are away.", retry_after_seconds=5)
-    return predictor
 
 
 def _traffic_of(slot: ReleaseSlot, predictor: Predictor) -> Traffic | None:

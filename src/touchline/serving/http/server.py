@@ -53,13 +53,13 @@ class Server:
         self._watches = watches
         self._keys, self._jobs = keys, jobs
         self._routes = LateRoutes(make_routes)
-        self._front = Front(self._routes, serving, Admission(serving, keys))
+        self.front = Front(self._routes, serving, Admission(serving, keys))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
-            await self._front(scope, receive, send)
+            await self.front(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """ASGI's lifespan: what has to run from the start to the end of the process."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from touchline.contracts.json_text import canonical_json, parse_json
+from touchline.contracts.json_text import canonical_json, has_unicode_escape, parse_json
 from touchline.http.problems import FieldProblem, InvalidRequest
 from touchline.predictions import OpenExample, OpenExampleRecords
 from touchline.serving.predicting.scored_row import Row
@@ -18,7 +18,7 @@ Examples = Mapping[str, OpenExample | None]
 
 def may_name_examples(body: bytes) -> bool:
     """Whether a request body can have the field `example_id`."""
-    return b"example_id" in body or b"\\u" in body
+    return b"example_id" in body or has_unicode_escape(body)
 
 
 def complete_rows(body: bytes, fields: Collection[str], records: OpenExampleRecords) -> tuple[bytes, Examples]:

@@ -40,9 +40,6 @@ def _prepared(model: Model, predict_row: ScoreRow, *, may_be_infinite: bool) -> 
     preparation = model.preparation
     unpack = Struct(f"<{len(model.columns)}d").unpack
 
-    def by_row(row: bytes) -> list[float]:
-        return predict_row(row)
-
     def by_prepared_row(row: bytes) -> list[float]:
         return predict_row(preparation.transform(_vectors(row)).tobytes())
 
@@ -54,7 +51,7 @@ def _prepared(model: Model, predict_row: ScoreRow, *, may_be_infinite: bool) -> 
 
     scorer: ScoreRow = by_prepared_row
     if preparation.keeps_finite_rows:
-        scorer = by_finite_row if may_be_infinite else by_row
+        scorer = by_finite_row if may_be_infinite else predict_row
     if not model.is_corrected:
         return scorer
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from touchline.contracts.json_text import canonical_json, may_repeat_a_key, parse_json
+from touchline.contracts.json_text import canonical_json, has_unicode_escape, is_plain, may_repeat_a_key, parse_json
 from touchline.errors import RepeatedKey, UnreadableJson
 from touchline.http.problems import BatchTooLarge, FieldProblem, InvalidRequest, MalformedBody
 from touchline.http.statuses import problem_of
@@ -48,6 +48,21 @@ class RequestReader:
         except (RepeatedKey, UnreadableJson) as error:
             raise problem_of(error) from None
 
+    def read_one(self, body: bytes) -> Row:
+        """The checked row of a body that is one JSON object; what is not plain is read as by `read_body`."""
+        if not is_plain(body):
+            return self.read_body(body, 1)[0][0]
+        try:
+            model = self._one.validate_json(body)
+        except ValidationError:
+            return self.read_body(body, 1)[0][0]  # which says why
+        if self._beside or may_repeat_a_key(body, _key_count(model)):
+            return self.read_body(body, 1)[0][0]
+        if self._keys:
+            self._validate_keys([model], is_many=False)
+        row: Row = model.__dict__
+        return row
+
     def _read_body(self, body: bytes, most_rows: int) -> tuple[list[Row], bool]:
         is_many = body.lstrip()[:1] == b"["
         try:
@@ -63,7 +78,7 @@ class RequestReader:
             parse_json(body)  # refuses a repeated key
         if self._keys:
             self._validate_keys(models, is_many)
-        if b"\\u0000" in body:
+        if has_unicode_escape(body) and b"\\u0000" in body:
             _validate_texts(rows, is_many)
         if self._beside:
             rows = [self._without_absent(model) for model in models]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from touchline.features import FeatureRows, ViewStatus
 
@@ -13,8 +13,7 @@ Row = dict[str, Any]
 Statuses = tuple[ViewStatus, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RequestContext:
+class RequestContext(NamedTuple):
     """The values shared by all rows of one request."""
 
     request_id: str

@@ -1,0 +1,161 @@
+"""Answers a prediction as soon as its bytes have arrived, within uvicorn's protocol.
+
+A request through ASGI costs a scope, a task, an event and two messages: as much as checking, scoring and logging a row.
+A row that needs no waiting is answered in the callback that read it. All other requests take uvicorn's way: batches,
+rollouts, models that batch, other routes, bodies that arrive late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from touchline.serving.http.connection_timeout import TimedProtocol
+from touchline.serving.http.fast_path import Front
+from touchline.serving.http.respond import SMALL_BYTES
+
+if TYPE_CHECKING:
+    from touchline.serving.releases.release_slot import ReleaseSlot
+
+# Many clients send head and body in two packets; one that takes longer is read by uvicorn, under its limits.
+_BODY_SECONDS = 0.05
+
+
+class PredictProtocol(TimedProtocol):
+    """uvicorn's protocol; a request that `Front.answer_at_once` can answer makes no ASGI call."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._front = _front_of(self.app) if not self.root_path and self.limit_concurrency is None else None
+        self._slots: dict[bytes, ReleaseSlot] = {} if self._front is None else self._front.slots_by_url
+        self._slot: ReleaseSlot | None = None  # of the prediction whose body is being read
+        self._body: bytes = b""
+        self._body_timer: asyncio.TimerHandle | None = None
+        self._answered_at = 0.0  # when the last request was answered at once; 0 while another one is read
+        self._idle_timer: asyncio.TimerHandle | None = None
+
+    # --- the connection ---
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._slot is not None and self._body_timer is None:
+            self._body_timer = self.loop.call_later(_BODY_SECONDS, self._pass_on)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._slot = None
+        for timer in (self._body_timer, self._idle_timer):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        self._pass_on()
+        super().shutdown()
+
+    def _is_answering(self) -> bool:
+        return self._slot is not None or self._answered_at > 0 or super()._is_answering()
+
+    # --- the parser's callbacks ---
+
+    def on_message_begin(self) -> None:
+        self._answered_at = 0.0
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+
+    def on_headers_complete(self) -> None:
+        slot = self._slots.get(self.url)
+        if slot is not None and self._may_answer_at_once():
+            self._slot, self._body = slot, b""
+        else:
+            self._begin_cycle()
+
+    def on_body(self, body: bytes) -> None:
+        if self._slot is None:
+            super().on_body(body)
+        else:
+            self._body = self._body + body if self._body else body
+            if len(self._body) > SMALL_BYTES:
+                self._pass_on()
+
+    def on_message_complete(self) -> None:
+        slot = self._slot
+        if slot is None:
+            super().on_message_complete()
+            return
+        assert self._front is not None
+        response = self._front.answer_at_once(slot, self.url, self.headers, self._body)
+        if response is None:
+            self._pass_on()
+            super().on_message_complete()
+            return
+        self._slot = None
+        self._stop_body_timer()
+        status, head, body = response
+        self.transport.write(
+            b"".join((STATUS_LINE[status], self._front.head_of(self.server_state.default_headers), head, body))
+        )
+        self.server_state.total_requests += 1
+        self._answered_at = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
+
+    def _may_answer_at_once(self) -> bool:
+        """Whether nothing is special about the request, and no response is under way before it."""
+        parser = self.parser
+        return (
+            parser.get_method() == b"POST"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and not self.expect_100_continue
+            and parser.get_http_version() == "1.1"
+            and not super()._is_answering()
+            and not self.flow.write_paused
+        )
+
+    def _begin_cycle(self) -> None:
+        url, headers, is_waiting = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, is_waiting
+        self.headers += headers
+        super().on_headers_complete()
+
+    def _pass_on(self) -> None:
+        """Let uvicorn go on with the request that is being read."""
+        self._stop_body_timer()
+        if self._slot is None:
+            return
+        self._slot, body = None, self._body
+        self._begin_cycle()
+        if body:
+            super().on_body(body)
+
+    def _stop_body_timer(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
+
+    def _close_if_idle(self) -> None:
+        """Close a connection that has been idle since it was answered at once, as uvicorn does after its responses.
+
+        One timer a connection: one for each response costs more than reading its request.
+        """
+        self._idle_timer = None
+        if self._answered_at == 0.0:
+            return
+        left = self._answered_at + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._idle_timer = self.loop.call_later(left, self._close_if_idle)
+        elif not self.transport.is_closing():
+            self.transport.close()
+
+
+def _front_of(app: Any) -> Front | None:
+    """The application's own outermost layer; None where another one stands before it, such as CORS."""
+    while isinstance(app, ProxyHeadersMiddleware):
+        app = app.app
+    front = getattr(app, "front", None)
+    return front if isinstance(front, Front) else None
