@@ -9,7 +9,7 @@ from tests.training.builders import NOW, a_frame, a_task, a_training_set
 from touchline.training.data.rows import LabelledRows, labelled_rows
 from touchline.training.data.splits import FitWindow
 from touchline.training.estimators.lightgbm import LIGHTGBM
-from touchline.training.fitting.blend import blend_weights
+from touchline.training.fitting.blend import blend_weights, pool_for, pooled
 from touchline.training.fitting.calibration import NO_CALIBRATION
 from touchline.training.fitting.fit import Array, OutOfFold, fit_out_of_fold
 from touchline.training.fitting.recipe import Recipe
@@ -54,11 +54,35 @@ def test_a_model_that_is_sure_and_has_met_no_surprise_counts_one_where_rows_are_
     assert (best(20), best(2000)) == (0, 1)
 
 
-def a_contender(name: str, losses: Array, *members: Recipe) -> Contender:
-    recipe = Recipe(name, name, {}, ("x",), 7, members=members)
+def a_contender(name: str, losses: Array, *members: Recipe, pool: str = "mean") -> Contender:
+    recipe = Recipe(name, name, {"pool": pool}, ("x",), 7, members=members)
     out_of_fold = OutOfFold(np.arange(len(losses)), losses, {}, ())
     report = CandidateReport(name, {}, {}, 0.0, None)
     return Contender(recipe, LIGHTGBM, float(losses.mean()), NO_CALIBRATION, out_of_fold, losses, report)
+
+
+def test_a_blend_of_few_rows_loses_no_more_than_its_members_on_average_and_is_sharper_than_their_mean() -> None:
+    random = np.random.default_rng(4)
+    labels = random.integers(3, size=60)
+    members = [random.dirichlet((0.3, 0.3, 0.3), size=60) for _ in range(3)]
+    weights = [0.5, 0.3, 0.2]
+    blend = pooled(members, weights, pool_for("log_loss", 60))
+    losses = np.array([log_loss_rows(labels, each) for each in members])
+    assert (log_loss_rows(labels, blend) <= np.array(weights) @ losses + 1e-12).all()
+    odds = np.log(blend[:, 0] / blend[:, 1])
+    np.testing.assert_allclose(odds, sum(w * np.log(m[:, 0] / m[:, 1]) for w, m in zip(weights, members, strict=True)))
+    assert blend.max(axis=1).mean() > pooled(members, weights, "mean").max(axis=1).mean()
+    assert (pool_for("log_loss", 2000), pool_for("mse", 60)) == ("mean", "mean")
+
+
+def test_a_blend_of_probabilities_comes_first_unless_it_is_clearly_beaten() -> None:
+    losses = np.random.default_rng(2).random(100)
+    noise = np.random.default_rng(3).normal(size=100)
+    first = a_contender("logistic", losses)
+    close = a_contender("blend", losses + 0.01 + 0.3 * noise - 0.3 * noise.mean(), first.recipe, pool="log")
+    worse = a_contender("blend", losses + 0.3, first.recipe, pool="log")
+    assert first_of_the_best([first, close]) is close
+    assert first_of_the_best([first, worse]) is first
 
 
 def test_the_first_declared_wins_unless_it_is_clearly_beaten_and_a_blend_comes_second() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.training.builders import NOW, a_frame, a_task, a_training_set
 from touchline.training import Candidate, Model, Training, TrainingOptions, TrainingResult, Tune, train
@@ -90,18 +91,24 @@ def test_a_blend_of_candidates_competes_and_is_restored_as_it_was() -> None:
     assert all(report.error is None for report in result.candidates)
 
 
-def test_a_blend_is_the_weighted_mean_of_its_members_also_when_restored(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pool", ["mean", "log"])
+def test_a_blend_is_the_weighted_mean_of_its_members_also_when_restored(tmp_path: Path, pool: str) -> None:
     rows = labelled_rows(a_task(), a_training_set(), now=NOW)
     columns = tuple(column.name for column in rows.columns)
     members = tuple(
         Recipe(name, name, find_family(name).defaults("binary") | {"rounds": 20}, columns, seed=seed)
         for name, seed in (("logistic", 1), ("lightgbm", 1), ("lightgbm", 2))
     )
-    recipe = Recipe("blend", "blend", {}, columns, seed=1, members=members, weights=(0.5, 0.25, 0.25))
+    weights = (0.5, 0.25, 0.25)
+    recipe = Recipe("blend", "blend", {"pool": pool}, columns, seed=1, members=members, weights=weights)
     fitted = fit_recipe(Recipe.from_json(recipe.to_json()), BlendFamily(), rows, ())
     fitted.export(tmp_path / "model")
     alone = [fit_recipe(member, find_family(member.family), rows, ()).predict(rows.vectors) for member in members]
-    expected = 0.5 * alone[0] + 0.25 * alone[1] + 0.25 * alone[2]
+    if pool == "mean":
+        expected = 0.5 * alone[0] + 0.25 * alone[1] + 0.25 * alone[2]
+    else:
+        products = alone[0] ** 0.5 * alone[1] ** 0.25 * alone[2] ** 0.25
+        expected = products / products.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(fitted.predict(rows.vectors), expected, rtol=1e-12)
     np.testing.assert_array_equal(Model.restore(tmp_path / "model").predict(rows.vectors), fitted.predict(rows.vectors))
 

@@ -57,6 +57,6 @@ def _members(model: Path, folder: Path) -> Iterator[tuple[str, Path]]:
         yield str(record["family"]), folder
         if (folder / "members.json").exists():
             members = json.loads((folder / "members.json").read_text(encoding="utf-8"))
-            yield from ((str(member["family"]), folder / str(place)) for place, member in enumerate(members))
+            yield from ((str(each["family"]), folder / str(place)) for place, each in enumerate(members["members"]))
     except (OSError, ValueError, KeyError, TypeError):
         return  # what is damaged is named by who restores it

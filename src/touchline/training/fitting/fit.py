@@ -20,7 +20,7 @@ from touchline.training.data.rows import LabelledRows
 from touchline.training.data.splits import FitWindow
 from touchline.training.estimators.base import Deadline, Family, FitRequest, FitRows, Fitted, ParamValue
 from touchline.training.estimators.cores import library_threads, usable_cores
-from touchline.training.fitting.blend import Blend, BlendFamily, Member
+from touchline.training.fitting.blend import Blend, BlendFamily, Member, pool_of
 from touchline.training.fitting.calibration import NO_CALIBRATION, Calibrator, fit_calibrator
 from touchline.training.fitting.category_means import CATEGORIES, SETTING, Categories, prepare_for_trees
 from touchline.training.fitting.model import Model
@@ -129,7 +129,7 @@ def _fit_members(recipe: Recipe, family: Family, rows: LabelledRows) -> Fitted:
         return Member(member.family, *fit_estimator(member, own, rows), weight)
 
     with ThreadPoolExecutor(max(1, usable_cores() // recipe.threads)) as pool:
-        return Blend(tuple(pool.map(fitted, recipe.members, recipe.weights)))
+        return Blend(tuple(pool.map(fitted, recipe.members, recipe.weights)), pool_of(recipe.params))
 
 
 def fit_out_of_fold(

@@ -15,6 +15,7 @@ from touchline.plugins import load, names
 from touchline.training.data.rows import LabelledRows
 from touchline.training.estimators.base import GROUP, Deadline, Family, Kind, ParamValue
 from touchline.training.evaluation.evaluate import EvaluatedRows, point_metrics
+from touchline.training.fitting.blend import pool_of
 from touchline.training.fitting.calibration import (
     NO_CALIBRATION,
     Calibrator,
@@ -191,14 +192,17 @@ def best_of(contenders: Sequence[Contender]) -> Contender:
 
 
 def first_of_the_best(contenders: Sequence[Contender]) -> Contender:
-    """The first declared, else a blend, else another, that the best does not beat by two standard errors.
+    """Of the contenders that the best does not beat by two standard errors the safest.
 
     On few rows the rest of the order is chance, and a large model that wins by chance is overconfident on other rows.
+    A blend of probabilities loses no more than its members do on average, row by row, and comes first; a blend of
+    numbers comes after the first declared.
     """
     best = best_of(contenders)
     blends = [contender for contender in contenders if contender.recipe.members]
-    by_simplicity = [contenders[0], *blends, *contenders]
-    return next(contender for contender in by_simplicity if not clearly_better(best, contender, errors=2.0))
+    logs = [blend for blend in blends if pool_of(blend.recipe.params) == "log"]
+    by_safety = [*logs, contenders[0], *blends, *contenders]
+    return next(contender for contender in by_safety if not clearly_better(best, contender, errors=2.0))
 
 
 def clearly_better(one: Contender, other: Contender, *, errors: float = 1.0) -> bool:

@@ -13,7 +13,7 @@ from touchline.training.data.balance import IMBALANCED, imbalance
 from touchline.training.data.rows import LabelledRows
 from touchline.training.estimators.base import Deadline, Family, ParamValue
 from touchline.training.estimators.cores import usable_cores
-from touchline.training.fitting.blend import NAME, BlendFamily, blend_weights, own_families
+from touchline.training.fitting.blend import NAME, POOL, BlendFamily, blend_weights, own_families, pool_for, pooled
 from touchline.training.fitting.category_means import SETTING
 from touchline.training.fitting.curved_target import CurvedTargetFamily, has_long_tail
 from touchline.training.fitting.fit import OutOfFold
@@ -200,7 +200,8 @@ class _Competition:
         self.options.on_progress(Progress("blending", 0.78))
         labels = self.context.rows.labels[self.contenders[0].out_of_fold.rows]
         member_predictions = [contender.out_of_fold.predictions for contender in self.contenders]
-        weights = blend_weights(self.context.training.score_for(self.context.rows.kind), labels, member_predictions)
+        score = self.context.training.score_for(self.context.rows.kind)
+        weights = blend_weights(score, labels, member_predictions, pool_for(score, len(labels)))
         used = {place: float(weight) for place, weight in enumerate(weights) if weight > 0}
         members = [self.contenders[place] for place in used]
         bags = self.budget.bags(members, [member for member in members if has_chance(member)])
@@ -216,15 +217,16 @@ class _Competition:
 def _blend(
     contenders: Sequence[Contender], context: SearchContext, members: Sequence[tuple[Recipe, float]], began: float
 ) -> Contender:
-    """The weighted mean of the contenders, evaluated on rows that its weights were not found on."""
+    """The contenders together, evaluated on rows that their weights were not found on."""
     first = contenders[0].out_of_fold
     labels = context.rows.labels[first.rows]
     member_predictions = [contender.out_of_fold.predictions for contender in contenders]
     score = context.training.score_for(context.rows.kind)
+    pool = pool_for(score, len(labels))
     recipe = Recipe(
         candidate=NAME,
         family=NAME,
-        params={},
+        params={POOL: pool},
         columns=contenders[0].recipe.columns,
         seed=context.training.seed,
         threads=context.threads,
@@ -235,8 +237,8 @@ def _blend(
     half = np.arange(len(labels)) % 2 == 0
     honest = np.empty_like(member_predictions[0])
     for rows in (half, ~half):
-        outcome = blend_weights(score, labels[~rows], [each[~rows] for each in member_predictions])
-        honest[rows] = np.tensordot(outcome, np.stack([each[rows] for each in member_predictions]), axes=1)
+        weights = blend_weights(score, labels[~rows], [each[~rows] for each in member_predictions], pool)
+        honest[rows] = pooled([each[rows] for each in member_predictions], weights, pool)
     out_of_fold = OutOfFold(first.rows, honest, {}, first.windows)
     return contender_of(recipe, BlendFamily(families), context, out_of_fold, began)
 
