@@ -9,7 +9,7 @@ from tests.training.builders import NOW, a_frame, a_task, a_training_set
 from touchline.training.data.rows import LabelledRows, labelled_rows
 from touchline.training.data.splits import FitWindow
 from touchline.training.estimators.lightgbm import LIGHTGBM
-from touchline.training.fitting.blend import blend_weights, pool_for, pooled
+from touchline.training.fitting.blend import Pool, blend_weights, pool_for, pooled
 from touchline.training.fitting.calibration import NO_CALIBRATION
 from touchline.training.fitting.fit import Array, OutOfFold, fit_out_of_fold
 from touchline.training.fitting.recipe import Recipe
@@ -36,13 +36,14 @@ def test_noise_does_not_look_better_than_the_base_rate_by_the_moment_of_the_stop
     assert losses.mean() >= np.log(2)
 
 
-def test_weights_of_a_blend_are_drawn_towards_equal_ones_where_rows_are_few() -> None:
-    def weights(rows: int) -> list[float]:
+def test_weights_of_a_blend_are_drawn_towards_equal_ones_or_the_first_where_rows_are_few() -> None:
+    def weights(rows: int, pool: Pool) -> list[float]:
         labels = np.arange(rows) % 2
         good = np.where(labels[:, None] == [0, 1], 0.9, 0.1)
-        return [round(float(weight), 3) for weight in blend_weights("log_loss", labels, [good, good[:, ::-1]])]
+        return [round(float(weight), 3) for weight in blend_weights("log_loss", labels, [good[:, ::-1], good], pool)]
 
-    assert (weights(100), weights(2000)) == ([0.75, 0.25], [1.0, 0.0])
+    assert (weights(100, "mean"), weights(2000, "mean")) == ([0.25, 0.75], [0.0, 1.0])
+    assert (weights(100, "log"), weights(2000, "log")) == ([0.5, 0.5], [0.0, 1.0])
 
 
 def test_a_model_that_is_sure_and_has_met_no_surprise_counts_one_where_rows_are_few() -> None:

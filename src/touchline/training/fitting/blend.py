@@ -31,8 +31,8 @@ NAME: Final = "blend"
 POOL: Final = "pool"
 Pool = Literal["mean", "log"]
 _SMALLEST: Final = 1e-12
-# On few rows, equal weights count as much as so many rows.
-_ROWS_OF_EQUAL: Final = 100
+# On few rows, the weights that they are drawn towards count as much as so many rows.
+_ROWS_OF_PRIOR: Final = 100
 _STEPS: Final = 40
 
 
@@ -156,8 +156,9 @@ def pool_for(score: str, rows: int) -> Pool:
 def blend_weights(score: str, labels: Labels, predictions: Sequence[Array], pool: Pool = "mean") -> Array:
     """Weights, summing to 1, under which the pooled prediction has the lowest score on these rows.
 
-    Few rows say little about weights, which are drawn towards equal ones there. Of two or more classes they count one
-    surprise more than was seen.
+    Few rows say little about weights, which are drawn there towards the first candidate alone in a pool of logarithms,
+    where one member that is sure and wrong costs most, and towards equal weights in a mean. Of two or more classes few
+    rows count one surprise more than was seen.
     """
     is_few = len(labels) < FEW_ROWS
     surprises = 1 if is_few and score in CLASSIFICATION_LOSSES else 0
@@ -180,4 +181,5 @@ def blend_weights(score: str, labels: Labels, predictions: Sequence[Array], pool
     weights: Array = counts / counts.sum()
     if not is_few:
         return weights
-    return (len(labels) * weights + _ROWS_OF_EQUAL / len(weights)) / (len(labels) + _ROWS_OF_EQUAL)
+    prior = np.eye(len(weights))[0] if pool == "log" else np.full(len(weights), 1 / len(weights))
+    return np.asarray((len(labels) * weights + _ROWS_OF_PRIOR * prior) / (len(labels) + _ROWS_OF_PRIOR))

@@ -195,8 +195,8 @@ def first_of_the_best(contenders: Sequence[Contender]) -> Contender:
     """Of the contenders that the best does not beat by two standard errors the safest.
 
     On few rows the rest of the order is chance, and a large model that wins by chance is overconfident on other rows.
-    A blend of probabilities loses no more than its members do on average, row by row, and comes first; a blend of
-    numbers comes after the first declared.
+    A blend of probabilities is the first declared as far as few rows speak for nothing else, and comes first; a blend
+    of numbers comes after the first declared.
     """
     best = best_of(contenders)
     blends = [contender for contender in contenders if contender.recipe.members]
