@@ -36,7 +36,7 @@ def with_forecasts(
     if not paths:
         return matches.with_columns(pl.lit(None, pl.Float64).alias(name) for name in PROBABILITIES), []
     forecasts = pl.concat([_read(path) for path in paths], how="diagonal")
-    forecasts = forecasts.filter(pl.col("division").is_in(matches["division"].unique().to_list()))
+    forecasts = _of_these_seasons(forecasts, matches)
     unmatched = names.unmatched(forecasts, *_TEAMS)
     if unmatched:
         more = f" and {len(unmatched) - _MOST_NAMED} more" if len(unmatched) > _MOST_NAMED else ""
@@ -60,6 +60,19 @@ def _read(path: Path) -> pl.DataFrame:
         # Published with four digits; what adds up to less than 0.98 or more than 1.02 is no forecast.
         **{name: pl.when((total - 1).abs() < 0.02).then(each / total) for name, each in number.items()},
     ).drop_nulls(["division", "day"])
+
+
+def _of_these_seasons(forecasts: pl.DataFrame, matches: pl.DataFrame) -> pl.DataFrame:
+    """The forecasts for the divisions and between the first and last days of the seasons that the folder has."""
+    day = pl.col("kickoff").dt.date()
+    days = matches.group_by("division", "season").agg(first=day.min(), last=day.max())
+    return forecasts.join_where(
+        days,
+        pl.col("division") == pl.col("division_season"),
+        pl.col("day") >= pl.col("first"),
+        pl.col("day") <= pl.col("last"),
+        suffix="_season",
+    ).select(forecasts.columns)
 
 
 def _joined(matches: pl.DataFrame, forecasts: pl.DataFrame, note: Note) -> pl.DataFrame:

@@ -186,6 +186,7 @@ gaps = on_demand(inputs=["home_elo", "away_elo", "home_attack", "home_defence", 
 
 
 odds = ("home_odds", "draw_odds", "away_odds")
+market_probabilities = ("implied_home", "implied_draw", "implied_away")
 of_538 = ("home_538", "draw_538", "away_538")
 
 
@@ -193,6 +194,7 @@ of_538 = ("home_538", "draw_538", "away_538")
 def fixtures(matches: pl.LazyFrame) -> pl.LazyFrame:
     """Matches to learn from and to predict: known up to kick-off, settled at the final whistle."""
     home, away = pl.col("home_goals"), pl.col("away_goals")
+    overround = sum((1 / pl.col(name) for name in odds), pl.lit(0.0))
     outcome = pl.when(home > away).then(pl.lit("home")).when(home == away).then(pl.lit("draw"))
     return matches.filter(pl.col("season") >= FIRST_SEASON_TO_LEARN_FROM).select(
         "home_team",
@@ -200,6 +202,8 @@ def fixtures(matches: pl.LazyFrame) -> pl.LazyFrame:
         "season",
         *odds,
         *of_538,
+        # The market's opening odds without their margin.
+        **{implied: 1 / pl.col(name) / overround for implied, name in zip(market_probabilities, odds, strict=True)},
         example_id="match_id",
         cutoff="kickoff",
         label=outcome.when(home < away).then(pl.lit("away")),
@@ -245,7 +249,12 @@ project = Project(
     sources=[matches],
     feature_views=[team_strength, team_form, team_goals],
     task=result,
-    training=Training(candidates=["logistic", "lightgbm"], test="5y"),
+    training=Training(
+        candidates=["logistic", "lightgbm"],
+        test="5y",
+        baselines={"market": market_probabilities, "538": of_538},
+        leak_margins={"market": 0.002},
+    ),
     gates=[Gate("accuracy", at_least=0.45), Gate.improves("log_loss", confidence=0.95)],
     rollout=Rollout(mode="shadow", cluster=True, metric="log_loss", min_days=7),
     retrain=Retrain(schedule="0 4 * * 1", on_drift=True),

@@ -231,6 +231,7 @@ project = Project(
         test="1y",
         validation="3y",
         baselines={"market": ["market_away", "market_home"]},
+        leak_margins={"market": 0.002},
     ),
     gates=[Gate("accuracy", at_least=0.52), Gate.improves("log_loss", confidence=0.95)],
     rollout=Rollout(mode="ab", cluster=True, metric="log_loss", min_days=7),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import log
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +14,7 @@ from tests.shop import write_shop
 from touchline.errors import BacktestRefused
 from touchline.project import LoadedProject, load_project
 from touchline.rehearsal import Backtest, backtest
+from touchline.rehearsal.baseline_comparison import compare_with_baselines
 
 FIRST, LAST = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 22, tzinfo=UTC)
 WEEKS = Backtest(FIRST, LAST)
@@ -100,6 +102,40 @@ def test_a_level_of_a_later_row_changes_nothing(shop: Callable[[], LoadedProject
     after = backtest(shop(), WEEKS).rows
     early = pl.col("cutoff") < datetime(2024, 5, 18, tzinfo=UTC)
     assert after.filter(early).equals(before.filter(early))
+
+
+def test_a_gain_over_a_baseline_that_is_too_good_is_called_a_leak(shop: Callable[[], LoadedProject]) -> None:
+    """The shop's buyers are known exactly, so that a coin is beaten by far."""
+    path = Path("projects/shop/project.py")
+    text = path.read_text().replace(
+        'example_id="visit_id"', 'heads=pl.lit(0.5), tails=pl.lit(0.5), example_id="visit_id"'
+    )
+    path.write_text(text.replace("Training(", 'Training(baselines={"coin": ["heads", "tails"]}, ', 1))
+    plain = backtest(shop(), WEEKS)
+    [found] = plain.comparisons
+    difference = plain.losses["log_loss"] - log(2)
+    assert (found.rows, found.difference) == (210, pytest.approx(difference))
+    assert not found.is_suspected_leak
+    path.write_text(path.read_text().replace("Training(", 'Training(leak_margins={"coin": 0.002}, ', 1))
+    [suspected] = backtest(shop(), WEEKS).comparisons
+    assert suspected.difference == found.difference
+    assert f"SUSPECTED LEAK: better than coin by {-difference:.4f}, more than 0.002" in suspected.describe()
+
+
+def test_the_difference_to_a_baseline_has_an_error_over_clusters_and_missing_values_do_not_count() -> None:
+    predicted = pl.DataFrame(
+        {"example_id": ["1", "2", "3", "4"], "label": ["a", "b", "b", None], "b": [0.2, 0.6, 0.7, 0.5]}
+    )
+    examples = pl.DataFrame(
+        {"example_id": ["1", "2", "3", "4"], "cluster": ["x", "x", "y", "y"], "b0": [0.5, 0.5, None, 0.5]}
+    ).with_columns(a0=1 - pl.col("b0"))
+    [found] = compare_with_baselines(
+        predicted, examples, classes=("a", "b"), baselines={"coin": ("a0", "b0"), "none": ("?",)}, leak_margins={}
+    )
+    first, second = log(0.5 / 0.8), log(0.5 / 0.6)
+    assert (found.baseline, found.rows, found.difference) == ("coin", 2, pytest.approx((first + second) / 2))
+    # One cluster: its sum of deviations is nought.
+    assert found.standard_error == pytest.approx(0)
 
 
 def test_an_example_that_is_no_row_of_the_source_cannot_be_named(shop: Callable[[], LoadedProject]) -> None:

@@ -85,6 +85,7 @@ class Project(BaseModel):
         self._views_read_declared_sources()
         self._task_uses_declared_parts()
         self._gates_name_declared_baselines()
+        self._margins_name_declared_baselines()
         if self.rollout is not None and self.rollout.metric == "rps" and not self.task.ordered:
             raise ValueError("the rollout's metric is 'rps', and the task's classes have no order (ordered=True)")
         return self
@@ -122,6 +123,14 @@ class Project(BaseModel):
                 raise ValueError(
                     f"gate {gate.describe()!r} compares with {gate.over!r}, which the training's `baselines` do not "
                     f"name. {nearest(gate.over, baselines)}"
+                )
+
+    def _margins_name_declared_baselines(self) -> None:
+        for name in self.training.leak_margins:
+            if name not in self.training.baselines:
+                raise ValueError(
+                    f"`leak_margins` names {name!r}, which the training's `baselines` do not name. "
+                    f"{nearest(name, self.training.baselines)}"
                 )
 
     def frozen_at(self) -> datetime | None:

@@ -23,6 +23,7 @@ from touchline.features import TrainingSet, frame_vectors
 from touchline.features.offline.history import newest_rows_of_source
 from touchline.ingest import DataFolder
 from touchline.registry import declared_families
+from touchline.rehearsal.baseline_comparison import BaselineComparison, compare_with_baselines
 from touchline.rehearsal.periods import Period, period_start
 from touchline.rehearsal.scratch_home import RehearsalClock, open_scratch
 from touchline.training import TrainingOptions, fit_as_known, train
@@ -54,6 +55,7 @@ class BacktestResult:
     candidate: str
     fits: int
     losses: Mapping[str, float] = field(default_factory=dict)
+    comparisons: tuple[BaselineComparison, ...] = ()
 
 
 def backtest(
@@ -146,7 +148,14 @@ def _walked(
         fits += 1
     table = pl.concat(predicted)
     rows = _with_identities(project, table.drop("label"), identities)
-    return BacktestResult(rows, chosen.candidate, fits, _losses(table))
+    comparisons = compare_with_baselines(
+        table,
+        wanted,
+        classes=task.classes,
+        baselines=training.baselines if task.classes else {},
+        leak_margins=training.leak_margins,
+    )
+    return BacktestResult(rows, chosen.candidate, fits, _losses(table), comparisons)
 
 
 def _with_identities(project: Project, table: pl.DataFrame, identities: pl.DataFrame) -> pl.DataFrame:

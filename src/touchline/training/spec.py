@@ -215,6 +215,11 @@ class Training(BaseModel):
         description="name to the columns of the examples that hold its probabilities in class order, or its number; "
         "a column that the task's `inputs` do not list is for this comparison alone",
     )
+    leak_margins: Mapping[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="baseline to the largest gain in log loss over it that is plausible; a backtest that claims more "
+        "reports a suspected leak",
+    )
     blend: bool = Field(default=True, description="an average of the candidates competes too")
     bags: Annotated[int, Field(ge=1, le=20)] = Field(default=1, description="fits of each member of a blend, by seed")
     learning_curve: bool = Field(default=True, description="fit the winner on parts of the training rows too")

@@ -18,6 +18,7 @@ SEASON = (
     "D1,26/08/16,Bayern Munich,Werder Bremen,6,0\n"
     "D1,27/08/16,FC Koln,Darmstadt,2,0\n"
     "D1,30/08/16,Hamburg,Ingolstadt,1,1\n"
+    "D1,01/10/16,Darmstadt,Werder Bremen,2,2\n"
 )
 FORECASTS = (
     "season,date,league_id,team1,team2,prob1,prob2,probtie,score1,score2\n"
@@ -52,10 +53,10 @@ def test_forecasts_of_another_source_stand_beside_the_matches_and_nothing_is_los
     notes: list[str] = []
     matches, files = read_seasons(write(tmp_path, D1_1617=SEASON, spi_matches=FORECASTS), notes.append)
     assert [file.name for file in files] == ["D1_1617.csv", "spi_matches.csv"]
-    assert matches["home_team"].to_list() == ["Bayern Muenchen", "1. FC Koeln", "Hamburger SV"]
-    assert matches["home_text"].to_list() == ["Bayern Munich", "FC Koln", "Hamburg"]
-    assert matches["home_538"].to_list() == pytest.approx([0.8, 0.5, None])
-    assert matches["home_goals"].to_list() == [6, 2, 1]
+    assert matches["home_team"].to_list() == ["Bayern Muenchen", "1. FC Koeln", "Hamburger SV", "Darmstadt 98"]
+    assert matches["home_text"].to_list() == ["Bayern Munich", "FC Koln", "Hamburg", "Darmstadt"]
+    assert matches["home_538"].to_list() == pytest.approx([0.8, 0.5, None, None])
+    assert matches["home_goals"].to_list() == [6, 2, 1, 2]
     assert "D 'FC Ingolstad 04' (1 rows, nearest: 'Ingolstadt')" in notes[0]
     assert "1 of 3 forecasts have no match of their teams within 3 days" in notes[1]
     assert "first: 2016-08-27 1. FC Koeln - Darmstadt 98, 2:0 and 2:1); the season's file counts" in notes[2]
@@ -68,7 +69,7 @@ def test_a_person_adds_a_spelling_in_the_folder(tmp_path: Path) -> None:
     folder = write(tmp_path, D1_1617=SEASON, spi_matches=FORECASTS, team_names=aliases)
     matches, _ = read_seasons(folder, notes.append)
     # A day later in the other source: still the same match.
-    assert matches["home_538"].to_list() == pytest.approx([0.8, 0.5, 0.4])
+    assert matches["home_538"].to_list() == pytest.approx([0.8, 0.5, 0.4, None])
     assert not any("spelled" in note for note in notes)
     write(tmp_path, team_names="country,team,spelling\nD,Augsburg,Hamburg\n")
     with pytest.raises(ValueError, match="'Hamburg' means Hamburger SV and Augsburg"):
@@ -79,14 +80,14 @@ def test_a_match_in_two_files_counts_once_and_other_scores_are_named(tmp_path: P
     notes: list[str] = []
     again = SEASON.replace("Werder Bremen,6,0", "Werder Bremen,5,0").replace("Bayern Munich", "Bayern München")
     matches, _ = read_seasons(write(tmp_path, a=SEASON, b=again), notes.append)
-    assert matches.height == 3
+    assert matches.height == 4
     assert matches["home_goals"][0] == 6
     assert "other scores of 1 matches (first: 26/08/16 Bayern Munich - Werder Bremen, 6:0 and 5:0)" in notes[0]
-    assert notes[1] == "3 matches stand in two files and count once"
+    assert notes[1] == "4 matches stand in two files and count once"
 
 
 def test_figures_that_are_no_probabilities_are_no_forecast(tmp_path: Path) -> None:
     odd = FORECASTS.replace("0.8,0.05,0.15,6", "0.8,0.5,0.15,6").replace("0.5,0.25,0.25", ",,")
     matches, _ = read_seasons(write(tmp_path, D1_1617=SEASON, spi_matches=odd))
-    assert matches["home_538"].to_list() == [None, None, None]
+    assert matches["home_538"].to_list() == [None] * 4
     assert matches.schema["home_538"] == pl.Float64

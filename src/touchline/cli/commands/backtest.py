@@ -64,13 +64,18 @@ def backtest(options: BacktestOptions) -> None:
         result.rows.write_csv(options.out)
     else:
         result.rows.write_parquet(options.out)
-    summary = {"rows": result.rows.height, "fits": result.fits, "candidate": result.candidate, **result.losses}
+    summary = {
+        **{"rows": result.rows.height, "fits": result.fits, "candidate": result.candidate, **result.losses},
+        "baselines": [one.as_record() for one in result.comparisons],
+    }
     if options.as_json:
         print_json(summary)
         return
     typer.echo(f"{result.rows.height:,} rows in {options.out}: {result.candidate}, fitted {result.fits} times")
     for name, value in result.losses.items():
         typer.echo(f"{name} {value:.4f}")
+    for comparison in result.comparisons:
+        typer.echo(comparison.describe())
 
 
 def _day(text: str) -> datetime:

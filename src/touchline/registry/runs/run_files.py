@@ -48,7 +48,7 @@ Array = NDArray[np.float64]
 _CODE: Final = frozenset({".py", ".yaml", ".yml", ".toml"})
 _LARGEST_CODE: Final = 1_000_000
 # Fields of a declared training that change no model.
-_WITHOUT_EFFECT: Final = {"threads", "learning_curve", "trusted", "baselines"}
+_WITHOUT_EFFECT: Final = {"threads", "learning_curve", "trusted", "baselines", "leak_margins"}
 
 
 @dataclass(frozen=True)
