@@ -141,10 +141,10 @@ def retrain_through_a_kill(production: ProductionSet) -> bool:
 def _run(production: ProductionSet, run_id: str) -> dict[str, object]:
     headers = {"X-API-Key": production.key("viewer")}
     url = f"{production.url('control')}/api/training/runs/{run_id}"
-    document: dict[str, object] = json.loads(
+    document: dict[str, dict[str, object]] = json.loads(
         urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30).read()
     )
-    return document
+    return document["run"]
 
 
 def _has_child(pid: int) -> bool:

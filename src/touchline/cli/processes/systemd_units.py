@@ -105,7 +105,7 @@ def _escaped(text: str) -> str:
 def caddyfile(domain: str, *, port: int) -> str:
     """A reverse proxy with TLS: the certificate of a public name comes and is renewed by itself (Let's Encrypt)."""
     return f"""\
-# Predictions, /api and the dashboard of touchline by HTTPS.
+# HTTPS for predictions, /api and the dashboard.
 # MLflow's own UI stays on this machine: ssh -L 5000:localhost:5000 USER@HOST
 {domain} {{
 	encode zstd gzip
