@@ -229,7 +229,9 @@ class ProductionSet:
 
     def start_watch(self) -> None:
         """The proxy of Compose, Prometheus with its rules, Alertmanager with its routes."""
-        caddy = shutil.which("caddy") or str(ROOT / "build" / "deploy-tools" / "bin" / "caddyserver")
+        # The version of Compose; 2.6 of Debian answers 503 for seconds once a replica is away.
+        packaged = ROOT / "build" / "deploy-tools" / "bin" / "caddyserver"
+        caddy = str(packaged) if packaged.exists() else shutil.which("caddy") or "caddy"
         text = (ROOT / "deploy" / "compose" / "Caddyfile").read_text()
         replicas = f"to 127.0.0.1:{self.port('serving-1')} 127.0.0.1:{self.port('serving-2')}"
         text = re.sub(r"dynamic a serving 8000 \{[^}]*\}", replicas, text)
