@@ -1,6 +1,6 @@
 """How fast predictions are served, beside FastAPI, MLflow, MLServer and BentoML, on the same model.
 
-    python benchmarks/serving.py [speed] [peers] [features] [workers] [shadow] [bulk]
+    python benchmarks/serving.py [floor] [speed] [peers] [features] [workers] [shadow] [bulk]
                                  [--envs FOLDER] [--seconds 4] [--rounds 3]
 
 Without a part, all run. One LightGBM model of 30 features and 300 trees; wrk on loopback, one thread; each peer in an
@@ -23,8 +23,9 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -71,23 +72,21 @@ class Field:
             json.load(answer)
 
     def touchline(self, *, workers: int = 1, home: str = "home", script: str = "row.lua", name: str = "") -> Rival:
-        return self._uvicorn(
-            f"touchline, {name or f'{workers} worker' + 's' * (workers > 1)}",
-            ["serving_app:make", "--factory", "--workers", str(workers)],
-            script,
-            ready="/readyz",
-            environment={"BENCH_HOME": str(self.folder / home)},
-        )
+        label = f"touchline, {name or f'{workers} worker' + 's' * (workers > 1)}"
+        command = [sys.executable, str(PEERS / "serving_start.py"), "{port}", str(workers)]
+        environment = {"BENCH_HOME": str(self.folder / home), "PYTHONPATH": str(PEERS)}
+        return Rival(label, command, "/predict", self.folder / script, "/readyz", environment)
+
+    def bare(self, *, script: str = "row.lua") -> Rival:
+        return self._uvicorn("bare uvicorn", ["serving_bare:app"], script, ready="/")
 
     def constant(self) -> Rival:
         return self._uvicorn("FastAPI, a constant", ["serving_constant:app"], "row.lua", ready="/openapi.json")
 
-    def _uvicorn(
-        self, name: str, what: Sequence[str], script: str, *, ready: str, environment: dict[str, str] | None = None
-    ) -> Rival:
+    def _uvicorn(self, name: str, what: Sequence[str], script: str, *, ready: str) -> Rival:
         options = ["--port", "{port}", "--no-access-log", "--log-level", "warning", "--app-dir", str(PEERS)]
         command = [sys.executable, "-m", "uvicorn", *what, *options]
-        return Rival(name, command, "/predict", self.folder / script, ready, environment or {})
+        return Rival(name, command, "/predict", self.folder / script, ready)
 
     def peers(self) -> list[Rival]:
         return [self._mlflow("signed"), self._mlflow("unsigned"), self._mlserver(), self._bentoml()]
@@ -146,7 +145,7 @@ def compare(rivals: Sequence[Rival], options: argparse.Namespace) -> tuple[list[
             for server, found in zip(servers, speeds, strict=True):
                 found.append(wrk(server, connections=MANY, seconds=options.seconds))
         for server, found in zip(servers, speeds, strict=True):
-            say(server.rival.name, found, f"{server.memory_mb:4.0f} MB")
+            say(server.rival.name, found, f"{server.memory_mb:4.0f} MB  {typical(found).cpu_micros:.1f} µs CPU")
     return speeds, servers
 
 
@@ -164,6 +163,62 @@ def target(what: str, value: float, limit: float, *, at_least: bool, unit: str =
     kept = value >= limit if at_least else value <= limit
     bound = "at least" if at_least else "at most"
     print(f"    {what}: {value:.2f}{unit}, {bound} {limit:g}{unit}: {'kept' if kept else 'MISSED'}", flush=True)
+
+
+def floor(field: Field) -> None:
+    """Beside an ASGI application that reads the body and answers a constant; servers on core 1, wrk on core 0.
+
+    The processor time of a request is that of the server's process. Logged rows are moved into the database on core 0,
+    as by the scheduler of `touchline up`.
+    """
+    write_keyed_home(field)
+    for name, ours in (
+        ("by value", field.touchline()),
+        ("by key", field.touchline(home="keyed", script="key.lua", name="by key")),
+    ):
+        script = ours.script.name
+        rivals = [_on_core_1(one) for one in (field.bare(script=script), field.constant(), ours)]
+        if name == "by key":
+            del rivals[1]  # it takes feature values
+        os.sched_setaffinity(0, {0})
+        with _draining(Path(ours.environment["BENCH_HOME"])):
+            speeds, _ = compare(rivals, field.options)
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+        bare, mine = typical(speeds[0]), typical(speeds[-1])
+        limit = 0.4 if name == "by value" else 0.2
+        target(f"{name}: of the bare requests a second", mine.per_second / bare.per_second, limit, at_least=True)
+        target(f"{name}: bare processor time, of ours", bare.cpu_micros / mine.cpu_micros, limit, at_least=True)
+        if name == "by value":
+            target("times the constant app's p99", mine.p99 / typical(speeds[1]).p99, 3, at_least=False)
+
+
+@contextmanager
+def _draining(home: Path) -> Iterator[None]:
+    from touchline.predictions.database_writer import DatabaseWriter
+    from touchline.predictions.drain_processes import DrainThread
+    from touchline.storage import Database
+
+    database = Database.open(f"sqlite:///{home / 'touchline.db'}")
+    drain = DrainThread(home / "spool", DatabaseWriter(database))
+    drain.ensure()
+    try:
+        yield
+    finally:
+        drain.stop(30)
+        database.close()
+
+
+def _on_core_1(rival: Rival) -> Rival:
+    return replace(rival, command=["taskset", "-c", "1", *rival.command])
+
+
+def write_keyed_home(field: Field) -> None:
+    """The same release by entity key, and a script that asks for every entity."""
+    if (field.folder / "keyed").exists():
+        return
+    make_home(field.folder / "keyed", is_keyed=True)
+    customers = np.random.default_rng(10).permutation(ENTITIES).tolist()
+    write_lua(field.folder / "key.lua", [json.dumps({"customer_id": f"c{number}"}) for number in customers])
 
 
 def speed(field: Field) -> None:
@@ -204,9 +259,7 @@ def peers(field: Field) -> None:
 
 def features(field: Field) -> None:
     """The same release by entity key, from SQLite, and with the values in the request. Every entity is asked for."""
-    make_home(field.folder / "keyed", is_keyed=True)
-    customers = np.random.default_rng(10).permutation(ENTITIES).tolist()
-    write_lua(field.folder / "key.lua", [json.dumps({"customer_id": f"c{number}"}) for number in customers])
+    write_keyed_home(field)
     field.write("values.lua", lambda row: {"features": dict(zip(field.names, row, strict=True))})
     by_key = field.touchline(home="keyed", script="key.lua", name="by key")
     by_values = field.touchline(home="keyed", script="values.lua", name="its values given")
@@ -269,6 +322,7 @@ def bulk(field: Field) -> None:
 
 
 PARTS: dict[str, Callable[[Field], None]] = {
+    "floor": floor,
     "speed": speed,
     "peers": peers,
     "features": features,

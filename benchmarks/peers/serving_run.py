@@ -46,6 +46,12 @@ class Running:
         """Resident memory of its largest process: the worker."""
         return max(_resident(pid) for pid in _family(self.process.pid)) / 1e3
 
+    @property
+    def cpu_seconds(self) -> float:
+        """User and system time of the started process and its threads, without its children."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 @dataclass(frozen=True)
 class Speed:
@@ -55,6 +61,7 @@ class Speed:
     p50: float
     p99: float
     errors: int
+    cpu_micros: float = 0.0  # user and system time of the started process a request
 
 
 def spare_port() -> int:
@@ -94,6 +101,7 @@ def started(rival: Rival, *, seconds: float = 120) -> Iterator[Running]:
 def wrk(server: Running, *, connections: int, seconds: int) -> Speed:
     """One run of wrk."""
     address = f"http://127.0.0.1:{server.port}{server.rival.path}"
+    before = server.cpu_seconds
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "--latency", "-s"]
     told = subprocess.run(
         [*command, str(server.rival.script), address], capture_output=True, text=True, check=True
@@ -101,9 +109,11 @@ def wrk(server: Running, *, connections: int, seconds: int) -> Speed:
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
     lost = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", told)
     errors = (int(bad[1]) if bad else 0) + (sum(map(int, lost.groups())) if lost else 0)
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", told)
+    rate, count = re.search(r"Requests/sec:\s+([\d.]+)", told), re.search(r"(\d+) requests in", told)
     assert rate is not None, told
-    return Speed(float(rate[1]), _milliseconds(told, "50%"), _milliseconds(told, "99%"), errors)
+    assert count is not None, told
+    micros = (server.cpu_seconds - before) / int(count[1]) * 1e6
+    return Speed(float(rate[1]), _milliseconds(told, "50%"), _milliseconds(told, "99%"), errors, micros)
 
 
 def typical(speeds: Sequence[Speed]) -> Speed:
@@ -113,6 +123,7 @@ def typical(speeds: Sequence[Speed]) -> Speed:
         statistics.median(speed.p50 for speed in speeds),
         statistics.median(speed.p99 for speed in speeds),
         sum(speed.errors for speed in speeds),
+        statistics.median(speed.cpu_micros for speed in speeds),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
+from time import monotonic
 
 from touchline.errors import OnlineStoreUnavailable
 from touchline.features.online.base import StoredSize
@@ -22,6 +23,7 @@ _WRITE = (
 )
 _WRITE_METADATA = "INSERT INTO packed (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 _FEW = 200
+_LOOK_SECONDS = 0.05
 _MOST_VARIABLES = 30_000  # SQLite binds at most 32,766
 
 
@@ -37,7 +39,7 @@ class SqliteOnlineStore:
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         try:
-            connection = self._connection()
+            connection = self._reading_connection()
             if len(keys) <= _FEW:
                 return list(connection.execute(_select_few(len(keys)), keys).fetchone()) if keys else []
             values: dict[bytes, bytes] = {}
@@ -124,9 +126,19 @@ class SqliteOnlineStore:
             self._opened.append(connection)
         return connection
 
+    def _reading_connection(self) -> sqlite3.Connection:
+        """The same for reads, which look at the file only now and then: a look costs as much as a read."""
+        now = monotonic()
+        if now < getattr(self._local, "looked_until", 0.0):
+            connection: sqlite3.Connection = self._local.connection
+            return connection
+        connection = self._connection()
+        self._local.looked_until = now + _LOOK_SECONDS
+        return connection
+
     def _inode(self) -> int:
         try:
-            return os.stat(self._path).st_ino  # noqa: PTH116  half the time of Path.stat, in every read
+            return os.stat(self._path).st_ino  # noqa: PTH116  half the time of Path.stat
         except FileNotFoundError:
             return -1
 

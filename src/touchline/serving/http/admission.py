@@ -69,12 +69,13 @@ class Admission:
         A page whose name was pointed at this machine (DNS rebinding) sends its own name as Host; a page that posts a
         form or text across sites sends its Origin (OWASP, Cross-Site Request Forgery Prevention).
         """
-        host = headers.get(b"host", b"localhost").decode("latin-1")
-        if not is_this_machine(host):
-            raise ForeignOrigin("Host", host, "a name of this machine, such as localhost")
+        given = headers.get(b"host", b"localhost")
+        if not is_this_machine(given):
+            raise ForeignOrigin("Host", given.decode("latin-1"), "a name of this machine, such as localhost")
         origin = headers.get(b"origin")
         if origin is None or method in ("GET", "HEAD", "OPTIONS"):
             return
+        host = given.decode("latin-1")
         name = origin.decode("latin-1")
         if not {name, "*"} & set(self._serving.limits.origins) and _host_of(name) != host:
             raise ForeignOrigin("Origin", name, "this server's own, or one of CORS_ORIGINS")
@@ -95,14 +96,14 @@ _NOBODY = Caller("", "viewer")
 
 
 @lru_cache(64)
-def is_this_machine(host: str) -> bool:
+def is_this_machine(host: bytes) -> bool:
     """Whether a Host header names this machine. Cached: every request has the same few.
 
-    >>> is_this_machine("localhost:8000"), is_this_machine("[::1]:8000"), is_this_machine("evil.example")
+    >>> is_this_machine(b"localhost:8000"), is_this_machine(b"[::1]:8000"), is_this_machine(b"evil.example")
     (True, True, False)
     """
     try:
-        return is_loopback(urlsplit(f"//{host}").hostname or "")
+        return is_loopback(urlsplit(f"//{host.decode('latin-1')}").hostname or "")
     except ValueError:  # no host at all, such as "[" alone
         return False
 

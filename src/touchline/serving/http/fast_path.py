@@ -22,7 +22,7 @@ from touchline.http.statuses import CLIENT_GONE, is_server_error, problem_of_any
 from touchline.serving.http.admission import Admission, Headers
 from touchline.serving.http.probes import PROBES, Probe
 from touchline.serving.http.request_bodies import ClientGone, replayed
-from touchline.serving.http.respond import answer_body, answer_now, read_now
+from touchline.serving.http.respond import SMALL_BYTES, answer_body, answer_now, read_now
 from touchline.serving.http.state import Serving
 from touchline.serving.releases.release_slot import ReleaseSlot
 
@@ -46,6 +46,7 @@ class Front:
         self._predict = {f"/projects/{name}/predict": slot for name, slot in serving.slots.items()}
         self._predict["/predict"] = serving.slots[serving.default]
         self.slots_by_url = {path.encode(): slot for path, slot in self._predict.items()}
+        self._most_bytes_at_once = min(SMALL_BYTES, serving.limits.body_bytes)
         self._default_headers: list[tuple[bytes, bytes]] = []
         self._default_head = b""
 
@@ -66,7 +67,7 @@ class Front:
         serving = self.serving
         started = perf_counter()
         predictor = slot.current
-        if predictor is None or serving.tracer is not None:
+        if predictor is None or serving.tracer is not None or len(body) > self._most_bytes_at_once:
             return None
         row = read_now(slot, predictor, body)
         if row is None:

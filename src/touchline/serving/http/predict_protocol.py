@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from touchline.serving.http.connection_timeout import TimedProtocol
 from touchline.serving.http.fast_path import Front
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Many clients send head and body in two packets; one that takes longer is read by uvicorn, under its limits.
 _BODY_SECONDS = 0.05
+# Requests with one of these take uvicorn's way.
+_SPECIAL_HEADERS = frozenset((b"connection", b"expect", b"transfer-encoding", b"upgrade"))
 
 
 class PredictProtocol(TimedProtocol):
@@ -32,7 +34,7 @@ class PredictProtocol(TimedProtocol):
         self._front = _front_of(self.app) if not self.root_path and self.limit_concurrency is None else None
         self._slots: dict[bytes, ReleaseSlot] = {} if self._front is None else self._front.slots_by_url
         self._slot: ReleaseSlot | None = None  # of the prediction whose body is being read
-        self._body: bytes = b""
+        self._body, self._is_special = b"", False
         self._body_timer: asyncio.TimerHandle | None = None
         self._answered_at = 0.0  # when the last request was answered at once; 0 while another one is read
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -40,7 +42,12 @@ class PredictProtocol(TimedProtocol):
     # --- the connection ---
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        HttpToolsProtocol.data_received(self, data)
+        if self._answered_at:  # as most: nothing of another request has arrived
+            if self._head_timer is not None:
+                self._stop_timer()
+            return
+        self._follow_head()
         if self._slot is not None and self._body_timer is None:
             self._body_timer = self.loop.call_later(_BODY_SECONDS, self._pass_on)
 
@@ -63,8 +70,17 @@ class PredictProtocol(TimedProtocol):
     def on_message_begin(self) -> None:
         self._answered_at = 0.0
         self.url = b""
+        self._is_special = False
         self.expect_100_continue = False
         self.headers = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name in _SPECIAL_HEADERS:
+            self._is_special = True
+            super().on_header(name, value)
+        else:
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         slot = self._slots.get(self.url)
@@ -93,7 +109,8 @@ class PredictProtocol(TimedProtocol):
             super().on_message_complete()
             return
         self._slot = None
-        self._stop_body_timer()
+        if self._body_timer is not None:
+            self._stop_body_timer()
         status, head, body = response
         self.transport.write(
             b"".join((STATUS_LINE[status], self._front.head_of(self.server_state.default_headers), head, body))
@@ -105,14 +122,11 @@ class PredictProtocol(TimedProtocol):
 
     def _may_answer_at_once(self) -> bool:
         """Whether nothing is special about the request, and no response is under way before it."""
-        parser = self.parser
         return (
-            parser.get_method() == b"POST"
-            and parser.should_keep_alive()
-            and not parser.should_upgrade()
-            and not self.expect_100_continue
-            and parser.get_http_version() == "1.1"
-            and not super()._is_answering()
+            not self._is_special
+            and self.parser.get_method() == b"POST"
+            and self.parser.should_keep_alive()  # HTTP/1.1, since no header says so
+            and (self.cycle is None or self.cycle.response_complete)
             and not self.flow.write_paused
         )
 

@@ -48,11 +48,11 @@ def predictor_of(slot: ReleaseSlot) -> Predictor:
 def read_now(slot: ReleaseSlot, predictor: Predictor, body: bytes) -> Row | Problem | None:
     """The checked row of a request that needs no thread, no batch and no second version, or the problem with it.
 
-    None for all other requests: large ones, lists, those that name an example, and all during a rollout.
+    None for all other requests: lists, those that name an example, and all during a rollout.
     """
     if slot.waiting is not None or slot.traffic is not None:
         return None
-    if len(body) > SMALL_BYTES or not body.startswith(b"{") or has_unicode_escape(body):
+    if not body.startswith(b"{") or has_unicode_escape(body):
         return None
     try:
         row = predictor.requests.read_one(body)
@@ -66,7 +66,7 @@ def answer_now(
 ) -> bytes:
     """The response to such a request, as JSON, of the predictor that has checked it."""
     _require_room(serving)
-    context = RequestContext(serving.ids.next(), correlation_id, slot.now(), slot.wall())
+    context = RequestContext(serving.ids.next(), correlation_id, *slot.instants())
     answered = predictor.answer_one(row, context, serving.ids.next)
     serving.log.record(answered.line)
     slot.meter.scored(predictor.release.version, (answered,))

@@ -9,7 +9,7 @@ import orjson
 
 from touchline.features import view_label
 from touchline.registry import LoadedRelease
-from touchline.serving.predicting.scored_row import RequestContext, ScoredRow
+from touchline.serving.predicting.scored_row import RequestContext, Row, ScoredRow
 
 # A row that no rollout has assigned: Production answers.
 _UNASSIGNED = {"role": "answer", "variant": "production", "probability": 1.0, "override": False}
@@ -24,7 +24,7 @@ def log_line_of(release: LoadedRelease) -> LogLine:
     set; the vector is hexadecimal. The process that drains the spool makes the columns of the database of a line.
     """
     keys = sorted(release.entity_columns)
-    inputs = tuple(column.name for column in release.inputs)
+    inputs_of = _inputs_reader(release)
     labels = [view_label(view.view, view.prefix) for view in release.views]
     same = {
         "project": release.project,
@@ -46,7 +46,7 @@ def log_line_of(release: LoadedRelease) -> LogLine:
                 "example_id": row["example_id"],
                 "entity_keys": {name: row[name] for name in keys if row[name] is not None} if keys else {},
                 "views": _views(labels, scored) if scored.statuses else {},
-                "inputs": {name: row[name] for name in inputs},
+                "inputs": inputs_of(row),
                 "output": output,
             }
         )
@@ -54,6 +54,23 @@ def log_line_of(release: LoadedRelease) -> LogLine:
         return first + document[1:]
 
     return log_line
+
+
+def _inputs_reader(release: LoadedRelease) -> Callable[[Row], Row]:
+    """A function that takes the inputs of a release from a row; a copy without what else is in it costs a third."""
+    names = tuple(column.name for column in release.inputs)
+    others = tuple(sorted({"cutoff", "example_id"} if not release.views else {"cutoff", "example_id", "features"}))
+    others += tuple(name for name in release.entity_columns if name not in names)
+
+    def inputs_of(row: Row) -> Row:
+        if len(row) != len(names) + len(others):  # a row of a rollout may have the other version's fields
+            return {name: row[name] for name in names}
+        inputs = row.copy()
+        for name in others:
+            del inputs[name]
+        return inputs
+
+    return inputs_of
 
 
 def _start(same: Mapping[str, Any], assignment: Mapping[str, Any]) -> bytes:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from touchline.clock import Clock, SystemClock
@@ -111,6 +111,13 @@ class ReleaseSlot:
 
     def wall(self) -> datetime:
         return self._clock.wall()
+
+    def instants(self) -> tuple[datetime, datetime]:
+        """Project time and wall time, of one look at the clock where they are the same."""
+        if self._is_system_time:
+            instant = datetime.now(UTC)
+            return instant, instant
+        return self.now(), self.wall()
 
     def move_to(self, instant: datetime) -> None:
         """Move a clock that stands still, for all processes."""
