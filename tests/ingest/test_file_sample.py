@@ -118,6 +118,18 @@ def test_a_declared_file_has_the_names_nulls_numbers_and_days_of_its_source(tmp_
     ]
 
 
+class Member(Contract):
+    size: int
+    is_open: bool | None = None
+
+
+def test_a_boolean_is_read_from_a_file_to_predict_as_it_is_ingested(tmp_path: Path) -> None:
+    source = Source(name="members", contract=Member, key="size", provider=CsvFiles("*"))
+    (tmp_path / "t.csv").write_text("size,is_open\n1,Yes\n2,off\n3,\n4,perhaps\n5,1\n")
+    rows = read_as_declared(tmp_path / "t.csv", [source])
+    assert rows["is_open"].to_list() == ["true", "false", None, "perhaps", "true"]
+
+
 def test_numbers_that_are_declared_as_plain_are_never_reread(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("price,size\n2.810,1\n624,2\n")
     assert inspect_file(tmp_path / "t.csv").numbers == {"price": "1.234,56"}

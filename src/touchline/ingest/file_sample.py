@@ -66,8 +66,8 @@ def inspect_file(path: Path) -> FileSample:
 def read_as_declared(path: Path, sources: Sequence[Source]) -> pl.DataFrame:
     """The rows of a file under the names of the contracts, its nulls, numbers and times read as the sources declare.
 
-    Times are in ISO spelling; a value that is none stays as it is. `prepare` is not run: it may need columns that rows
-    to predict lack.
+    Times are in ISO spelling, booleans true or false; a value that is none stays as it is. `prepare` is not run: it may
+    need columns that rows to predict lack.
     """
     content = _content(path)
     if content.startswith(_PARQUET):
@@ -80,7 +80,7 @@ def read_as_declared(path: Path, sources: Sequence[Source]) -> pl.DataFrame:
         styles = {name: style for provider in declared for name, style in provider.numbers.items()}
         frame = with_plain_numbers(rows.frame, styles if declared else _number_styles(rows.frame))
     for source in sources:
-        frame = _with_iso_times(_with_contract_names(frame, source), source)
+        frame = _with_plain_values(_with_contract_names(frame, source), source)
     return frame
 
 
@@ -91,13 +91,17 @@ def _with_contract_names(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
     return frame.rename({old: new for old, new in used.items() if new not in frame.columns or new in used})
 
 
-def _with_iso_times(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
+def _with_plain_values(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
+    """Times in ISO spelling, and booleans, which a source may write as yes and no, as true and false."""
     for name, spec in compile_contract(source.contract).fields.items():
-        if name not in frame.columns or spec.kind not in ("date", "datetime"):
+        if name not in frame.columns or spec.kind not in ("date", "datetime", "bool"):
             continue
         given = frame[name]
         values = parse_column(spec, given, source.zone).values
-        texts = values.dt.strftime("%Y-%m-%d" if spec.kind == "date" else "%Y-%m-%dT%H:%M:%S%.6fZ").alias(name)
+        if spec.kind == "bool":
+            texts = values.cast(pl.String).alias(name)
+        else:
+            texts = values.dt.strftime("%Y-%m-%d" if spec.kind == "date" else "%Y-%m-%dT%H:%M:%S%.6fZ").alias(name)
         frame = frame.with_columns(texts.zip_with(values.is_not_null() | given.is_null(), given.cast(pl.String)))
     return frame
 
