@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 import re
 import unicodedata
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from touchline.contracts import (
     infer_contract,
     render_contract,
 )
-from touchline.errors import ColumnUnknown
+from touchline.errors import ColumnUnknown, TaskUnfit
 
 ROWS = 200
 
@@ -262,6 +262,13 @@ def test_an_id_that_repeats_is_marked(name: str, as_text: bool) -> None:
 def test_a_subject_with_a_number_that_repeats_is_marked(name: str) -> None:
     assert list(identities(**{name: [300 + n // 10 for n in range(400)]}).values()) == ["repeated"]
     assert list(identities(**{name: [n % 4 for n in range(400)]}).values()) == [None]
+
+
+@pytest.mark.parametrize("target", [date(2024, 1, 1), datetime(2024, 1, 1, tzinfo=UTC)])
+def test_a_time_is_no_target(target: date) -> None:
+    frame = pl.DataFrame({"x": [1.5] * 60, "y": [target + timedelta(days=n) for n in range(60)]})
+    with pytest.raises(TaskUnfit, match="'y' cannot be the target of a regression, which predicts numbers"):
+        infer_contract(frame, name="t", target="y")
 
 
 @pytest.mark.parametrize("name", ["", "index", "Unnamed: 0", "level_1"])

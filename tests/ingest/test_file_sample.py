@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -93,6 +93,26 @@ def test_a_column_that_holds_no_single_values_is_named(tmp_path: Path, values: l
     pl.DataFrame({"x": [1, 2], "odd": values}).write_parquet(tmp_path / "t.parquet")
     with pytest.raises(SourceFileUnreadable, match="its column 'odd' holds"):
         inspect_file(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        (pl.Series([timedelta(hours=1)] * 2), "holds Duration"),
+        (pl.Series([time(9, 30)] * 2), "holds Time"),
+        (pl.Series([2**63, 2**63 + 1], dtype=pl.UInt64), "holds whole numbers beyond 2\\^63"),
+    ],
+)
+def test_a_column_of_a_type_that_no_contract_has_is_named(tmp_path: Path, values: pl.Series, found: str) -> None:
+    pl.DataFrame({"x": [1, 2], "odd": values}).write_parquet(tmp_path / "t.parquet")
+    with pytest.raises(SourceFileUnreadable, match=f"its column 'odd' {found}"):
+        inspect_file(tmp_path / "t.parquet")
+
+
+def test_levels_of_parquet_are_texts(tmp_path: Path) -> None:
+    levels = pl.Series(["a", "b"], dtype=pl.Enum(["a", "b", "c"]))
+    pl.DataFrame({"one": levels, "two": levels.cast(pl.Categorical)}).write_parquet(tmp_path / "t.parquet")
+    assert inspect_file(tmp_path / "t.parquet").frame.dtypes == [pl.String, pl.String]
 
 
 class Sale(Contract):

@@ -30,8 +30,8 @@ from touchline.errors import ColumnUnknown, TaskUnfit
 
 _KEY_NAMES = re.compile(r"(^|_)(id|key|number|no|uuid|code|instant)$|nummer$|(^|_|n)nr$", re.IGNORECASE)
 _ROW_NAMES = re.compile(
-    r"^(column(_\d+)?|rownames?|row_?(number|id|index|no)?|index|level_\d+|unnamed.*|x1|obs|nr|serial|ref|reference|account|"
-    r"customer|client|member|user|patient|passenger|order|invoice|ticket|transaction|case|record)$"
+    r"^(column(_\d+)?|rownames?|row_?(number|id|index|no)?|index|(index_)?level_\d+|unnamed.*|x1|obs|nr|serial|ref|"
+    r"reference|account|customer|client|member|user|patient|passenger|order|invoice|ticket|transaction|case|record)$"
 )
 _ID = re.compile(r"(^|_)(id|uuid|guid|key)$|(user|customer|client|member|account|order|product|item|store|patient)id$")
 # Who or what several rows are about, where it is a whole number of many values.
@@ -302,8 +302,9 @@ def _with_unknown_labels(fields: Sequence[InferredField], target: str | None) ->
 def _task_of(target: InferredField, requested: TaskType | None) -> Literal["binary", "multiclass", "regression"]:
     """The task of the target. Raises `TaskUnfit` where it cannot have the one that a person asks for."""
     task = _task(target)
-    if requested is not None and (task == "regression") != (requested == "regression"):
-        raise TaskUnfit(target.name, requested, target.kind, target.distinct)
+    is_time = target.kind in ("date", "datetime")
+    if is_time or (requested is not None and (task == "regression") != (requested == "regression")):
+        raise TaskUnfit(target.name, requested or task, target.kind, target.distinct)
     return task
 
 

@@ -68,7 +68,7 @@ def _bare(level: object) -> str:
 def _may_be_time(name: str, column: pl.Series) -> bool:
     """Whether texts with a year in them stand below the name of a time."""
     given = column.drop_nulls()
-    has_years = given.len() > 0 and bool(given.str.contains(r"(19|20)\d\d").all())
+    has_years = given.len() > 0 and given.dtype == pl.String and bool(given.str.contains(r"(19|20)\d\d").all())
     return has_years and bool(TIME_NAMES.search(name)) and not NO_EVENT.search(name)
 
 

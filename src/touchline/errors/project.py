@@ -88,7 +88,7 @@ class TaskUnfit(UsageError):
         needed = "numbers" if task == "regression" else "classes"
         super().__init__(
             f"Column {target!r} cannot be the target of a {task}, which predicts {needed}: it is of type {kind} with "
-            f"{distinct} different values. Leave --task out, or bring the column as {needed}."
+            f"{distinct} different values. Bring the column as {needed}, or name another --task or --target."
         )
 
 

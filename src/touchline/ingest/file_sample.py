@@ -34,6 +34,7 @@ _UNUSED_IN_CP1252 = b"\x81\x8d\x8f\x90\x9d"
 # Letters with accents stand alone or in pairs in Western texts.
 _WESTERN_RUN = 2
 _PARQUET = b"PAR1"
+_WIDE_NUMBERS = (pl.UInt64, pl.Int128, pl.UInt128)
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,14 @@ def _flat_table(path: Path) -> pl.DataFrame:
         raise SourceFileUnreadable(
             path.stem, path.name, reason, "Write it without the column, or as columns of numbers or texts."
         )
-    return frame
+    for name, dtype in frame.schema.items():
+        if dtype in (pl.Duration, pl.Time):
+            reason, step = f"its column {name!r} holds {dtype}", "Write it as a number of seconds, or as text."
+            raise SourceFileUnreadable(path.stem, path.name, reason, step)
+        if dtype in _WIDE_NUMBERS and frame[name].cast(pl.Int64, strict=False).null_count() > frame[name].null_count():
+            reason, step = f"its column {name!r} holds whole numbers beyond 2^63", "Write them as text."
+            raise SourceFileUnreadable(path.stem, path.name, reason, step)
+    return frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
 
 
 def _content(path: Path) -> bytes:
