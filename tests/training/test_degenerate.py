@@ -69,6 +69,7 @@ def test_each_family_fitted_on_columns_that_do_not_vary_gives_the_share_of_each_
     )
     share = float(np.mean(rows.labels == 1))
     assert model.predict(data.vectors())[:, 1] == pytest.approx(np.full(100, share), abs=0.02)
+    assert model.predict(data.vectors()[:0]).shape == (0, 2)
 
 
 @pytest.mark.parametrize(

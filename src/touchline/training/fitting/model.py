@@ -61,6 +61,8 @@ class Model:
                 f"a {self.family} model of {len(self.columns)} columns",
                 f"it was given vectors of shape {vectors.shape}",
             )
+        if not len(vectors):
+            return np.zeros((0, len(self.classes) or 1))
         return self.corrected(self.estimator.predict(self.preparation.transform(vectors)))
 
     @property
