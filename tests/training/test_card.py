@@ -20,6 +20,7 @@ def trained() -> TrainingResult:
 CLASS_PLOTS = (
     "roc",
     "precision_recall",
+    "gains",
     "confusion_matrix",
     "calibration",
     "learning_curve",
@@ -34,6 +35,7 @@ SECTIONS = """
 ## Evaluation data
 ## Training data
 ## Quantitative analyses
+### Gain and lift
 ### Calibration
 ### Performance by subgroup
 ### Feature attributions

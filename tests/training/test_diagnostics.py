@@ -7,7 +7,10 @@ import polars as pl
 import pytest
 
 from tests.training.builders import NOW, QUICK, a_frame, a_number_set, a_regression, a_task, a_training_set
+from touchline.features import ColumnSpec
 from touchline.training import Training, TrainingResult, train
+from touchline.training.data.rows import LabelledRows
+from touchline.training.evaluation.diagnostics import classification_tables
 
 
 def trained(rows: int = 2000, **changes: object) -> TrainingResult:
@@ -41,6 +44,32 @@ def test_curves_end_where_they_must() -> None:
     assert (curves["roc yes"].x[0], curves["roc yes"].y[0]) == (0.0, 0.0)
     assert (curves["roc yes"].x[-1], curves["roc yes"].y[-1]) == (1.0, 1.0)
     assert curves["pr yes"].x[-1] == 1.0
+    for end in (0, -1):
+        assert (curves["gain yes"].x[end], curves["gain yes"].y[end]) == (float(end != 0), float(end != 0))
+
+
+def test_a_gain_is_the_share_of_the_class_among_the_likeliest() -> None:
+    """Four of ten happen; the three likeliest hold two of them, and two rows with one probability count together."""
+    happened = np.array([1, 0, 1, 0, 1, 0, 0, 1, 0, 0])
+    predicted = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.5, 0.4, 0.3, 0.2, 0.1])
+    numbers = np.arange(10)
+    rows = LabelledRows(
+        kind="binary",
+        classes=("no", "yes"),
+        columns=(ColumnSpec("score", "number"),),
+        vectors=predicted[:, None],
+        labels=happened,
+        ids=tuple(map(str, numbers)),
+        cutoffs=numbers,
+        known_at=numbers,
+        clusters=numbers,
+        places=numbers,
+        unlabelled=0,
+    )
+    curve = classification_tables(rows, np.stack([1 - predicted, predicted], axis=1), threshold=0.5).curves["gain yes"]
+    found = dict(zip([round(share, 6) for share in curve.x], curve.y, strict=True))
+    assert (found[0.1], found[0.3], found[0.6], found[1.0]) == (0.25, 0.5, 0.75, 1.0)
+    assert 0.5 not in found
 
 
 def test_slices_are_evaluated_apart() -> None:

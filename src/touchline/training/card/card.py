@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Final
 
+import numpy as np
+
 from touchline.training.evaluation.diagnostics import SliceReport
 from touchline.training.evaluation.evaluate import EvaluatedInterval, Metric
 from touchline.training.result import TrainingResult
@@ -20,6 +22,7 @@ _SPLITS: Final = {
     "grouped": "at random by cluster: a cluster is in one part only",
 }
 _SLICE_METRICS: Final = ("log_loss", "accuracy", "f1", "ece", "rmse", "mae", "r2")
+_SHARES_TAKEN: Final = (0.05, 0.1, 0.2, 0.3, 0.5)
 _ETHICS: Final = (
     "The project declares no ethical considerations. Compare the performance by subgroup before you use the model for "
     "decisions about people."
@@ -114,6 +117,7 @@ def build_card(result: TrainingResult, facts: CardFacts, plots: Mapping[str, str
         Section("Evaluation data", (_evaluation_data(result),)),
         Section("Training data", _training_data(result, facts)),
         Section("Quantitative analyses", _quality(result, figures)),
+        Section("Gain and lift", _gains(result, figures), level=3),
         Section("Calibration", _calibration(result, figures), level=3),
         Section("Performance by subgroup", _slices(result), level=3),
         Section("Feature attributions", _attributions(result, figures), level=3),
@@ -247,6 +251,20 @@ def _slice_table(reports: Sequence[SliceReport]) -> Table:
         (f"{r.name} = {r.value}", str(r.rows), *(_with_interval(r.metrics[name]) for name in names)) for r in reports
     )
     return Table(("subgroup", "examples", *names), rows)
+
+
+def _gains(result: TrainingResult, figures: Mapping[str, Figure]) -> tuple[str | Table | Figure, ...]:
+    """The share of the positive class among the examples with the highest scores, of two classes."""
+    classes = result.model.classes
+    curve = result.diagnostics.curves.get(f"gain {classes[-1]}") if len(classes) == 2 else None
+    if curve is None:
+        return ()
+    found = np.interp(_SHARES_TAKEN, curve.x, curve.y)
+    rows = tuple(
+        (f"{share:.0%}", f"{gain:.1%}", f"{gain / share:.2f}") for share, gain in zip(_SHARES_TAKEN, found, strict=True)
+    )
+    text = f"Test examples in order of their probability of {classes[-1]}, the likeliest first."
+    return (text, Table(("examples taken", "of the class found", "lift"), rows), *_existing(figures, "gains"))
 
 
 def _calibration(result: TrainingResult, figures: Mapping[str, Figure]) -> tuple[str | Figure, ...]:

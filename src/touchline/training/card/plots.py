@@ -38,6 +38,7 @@ def plots(result: TrainingResult) -> dict[str, str]:
     drawings: tuple[tuple[str, str, bool, Callable[[Figure, TrainingResult], None]], ...] = (
         ("roc", "ROC curve", bool(_curves(result, "roc")), _draw_roc),
         ("precision_recall", "Precision-recall curve", bool(_curves(result, "pr")), _draw_precision_recall),
+        ("gains", "Cumulative gain and lift", bool(_curves(result, "gain")), _draw_gains),
         ("confusion_matrix", "Confusion matrix", 0 < len(diagnostics.confusion) <= _LARGEST_GRID, _draw_confusion),
         ("calibration", "Calibration", bool(diagnostics.reliability), _draw_calibration),
         ("residuals", "Residuals", bool(diagnostics.residuals), _draw_residuals),
@@ -149,6 +150,21 @@ def _draw_precision_recall(figure: Figure, result: TrainingResult) -> None:
         display.plot(ax=axes, name=name[:_LONGEST_CLASS])
     axes.set(xlabel="recall", ylabel="precision")
     _add_legend(figure, axes, "lower left")
+
+
+def _draw_gains(figure: Figure, result: TrainingResult) -> None:
+    figure.set_size_inches(9.0, 4.2)
+    gain, lift = figure.subplots(1, 2)
+    figure.subplots_adjust(left=0.08, right=0.98, bottom=0.13, wspace=0.22)
+    for name, curve in _curves(result, "gain").items():
+        taken, found = np.array(curve.x[1:]), np.array(curve.y[1:])
+        gain.plot([0.0, *taken], [0.0, *found], label=name[:_LONGEST_CLASS])
+        lift.plot(taken, found / taken, label=name[:_LONGEST_CLASS])
+    gain.plot([0, 1], [0, 1], color="grey", linestyle="--", label="random order")
+    lift.axhline(1.0, color="grey", linestyle="--")
+    gain.set(xlabel="share of examples, likeliest first", ylabel="share of the class that is found")
+    lift.set(xlabel="share of examples, likeliest first", ylabel="lift", ylim=(0, None))
+    gain.legend(loc="lower right")
 
 
 def _draw_confusion(figure: Figure, result: TrainingResult) -> None:

@@ -49,7 +49,10 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Curve:
-    """Points of a curve; for ROC x is the false alarm rate and y recall, for PR x is recall and y precision."""
+    """Points of a curve; for ROC x is the false alarm rate and y recall, for PR x is recall and y precision.
+
+    For a cumulative gain x is the share of the examples that is taken, the likeliest first, and y recall.
+    """
 
     x: tuple[float, ...]
     y: tuple[float, ...]
@@ -114,6 +117,7 @@ def classification_tables(rows: LabelledRows, predicted: Array, *, threshold: fl
         if 0 < observed[:, place].sum() < len(labels):
             curves |= {f"roc {name}": _roc(observed[:, place], predicted[:, place])}
             curves |= {f"pr {name}": _pr(observed[:, place], predicted[:, place])}
+            curves |= {f"gain {name}": _gain(observed[:, place], predicted[:, place])}
     return Diagnostics(
         confusion=tuple(tuple(int(cell) for cell in row) for row in cells),
         classes=tuple(_class_report(name, place, cells) for place, name in enumerate(rows.classes)),
@@ -170,6 +174,11 @@ def _roc(observed: Array, predicted: Array) -> Curve:
 def _pr(observed: Array, predicted: Array) -> Curve:
     hits, called = _steps(observed, predicted)
     return Curve(tuple((hits / observed.sum()).tolist()), tuple((hits / called).tolist()))
+
+
+def _gain(observed: Array, predicted: Array) -> Curve:
+    hits, called = _steps(observed, predicted)
+    return Curve((0.0, *(called / len(observed)).tolist()), (0.0, *(hits / observed.sum()).tolist()))
 
 
 def residual_bins(rows: LabelledRows, predicted: Array) -> tuple[ReliabilityBin, ...]:
