@@ -100,6 +100,22 @@ def test_a_row_rests_on_earlier_matches_alone() -> None:
     assert before.filter(early).height > 100
 
 
+def test_in_a_season_s_break_the_last_strengths_hold_and_after_it_they_go_on() -> None:
+    matches = league(6, 20)
+    back = datetime(2020, 7, 1, tzinfo=UTC)
+    shifted = matches.with_columns(
+        event_timestamp=pl.when(pl.col("event_timestamp") >= datetime(2020, 3, 10, tzinfo=UTC))
+        .then(pl.col("event_timestamp") + timedelta(days=120))
+        .otherwise("event_timestamp")
+    )
+    found = weekly_strengths(shifted)
+    last_before = datetime(2020, 3, 12, tzinfo=UTC)
+    assert found["event_timestamp"].is_between(last_before, back, closed="right").sum() == 0
+    assert found.filter(pl.col("event_timestamp") > back)["team"].n_unique() == TEAMS
+    values = found.drop("team", "event_timestamp").to_numpy()
+    assert np.isfinite(values).all()
+
+
 def test_a_promoted_team_has_the_strength_that_it_showed_below() -> None:
     """The second division's best teams beat its others by far; who goes up meets the first with what was seen there."""
     random = np.random.default_rng(5)
