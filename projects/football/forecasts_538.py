@@ -66,13 +66,17 @@ def _of_these_seasons(forecasts: pl.DataFrame, matches: pl.DataFrame) -> pl.Data
     """The forecasts for the divisions and between the first and last days of the seasons that the folder has."""
     day = pl.col("kickoff").dt.date()
     days = matches.group_by("division", "season").agg(first=day.min(), last=day.max())
-    return forecasts.join_where(
-        days,
-        pl.col("division") == pl.col("division_season"),
-        pl.col("day") >= pl.col("first"),
-        pl.col("day") <= pl.col("last"),
-        suffix="_season",
-    ).select(forecasts.columns)
+    return (
+        forecasts.join_where(
+            days,
+            pl.col("division") == pl.col("division_season"),
+            pl.col("day") >= pl.col("first"),
+            pl.col("day") <= pl.col("last"),
+            suffix="_season",
+        )
+        .select(forecasts.columns)
+        .unique(maintain_order=True)
+    )
 
 
 def _joined(matches: pl.DataFrame, forecasts: pl.DataFrame, note: Note) -> pl.DataFrame:
