@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from tests.api.builders import NOW, a_home, train_shop
-from tests.serving.builders import on_loopback
+from tests.serving.builders import on_loopback, wait_for
 from touchline.alerts import Observation, report_state
 from touchline.automation import alerting_of, check_production_drift, run_pipeline
 from touchline.cli.opening import OpenedProject, pipeline_context
@@ -122,8 +122,6 @@ def predict(address: str) -> list[str]:
     with httpx.Client(base_url=address, timeout=30) as client:
         rows = [{"customer": f"c/{number}"} for number in range(CUSTOMERS)]
         ids = [client.post("/predict", json=row).raise_for_status().json()["prediction_id"] for row in rows]
-        for _ in range(500):
-            logged = client.get("/api/predictions").json()["items"]
-            if len(logged) >= CUSTOMERS:
-                return ids
-    raise AssertionError(f"{len(logged)} of {CUSTOMERS} predictions are in the log")
+        # Another process may hold the lease on the log, until it has ended.
+        wait_for(lambda: len(client.get("/api/predictions").json()["items"]) >= CUSTOMERS, seconds=60)
+        return ids

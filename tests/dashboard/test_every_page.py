@@ -55,9 +55,9 @@ def test_no_page_has_a_serious_fault(page: Page, address: str) -> None:
     assert faults == {path: [] for path in paths}
 
 
-def test_no_page_is_wider_than_a_phone(page: Page) -> None:
+def test_no_page_is_wider_than_a_phone(page: Page, address: str) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
-    details = ("models?version=1", "runs?compare=1,2")
+    details = ("models?version=1", "runs?compare=1,2", f"explain?prediction={predict(address)[0]}")
     for path in ["/", *(f"/ui/shop/{name}" for name in (*details, *PAGES))]:
         page.goto(path)
         wait_until_loaded(page)

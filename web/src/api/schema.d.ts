@@ -2891,6 +2891,11 @@ export interface components {
             next_before: number | null;
             /** Project */
             project: string;
+            /**
+             * Score
+             * @description what the candidates were chosen by
+             */
+            score: string;
             /** Sentence */
             sentence: string;
             /** Total */

@@ -48,8 +48,20 @@ export interface Queried<T> {
   refetch: () => unknown;
 }
 
+interface LoadedProps<T> {
+  query: Queried<T>;
+  /** Of a whole page: its title, while there is nothing else to show. */
+  title?: string;
+  children: (data: T) => ReactNode;
+}
+
 /** What a query gave; loading and failure where it gave nothing. */
-export function Loaded<T>({ query, children }: { query: Queried<T>; children: (data: T) => ReactNode }) {
+export function Loaded<T>({ query, title, children }: LoadedProps<T>) {
   if (query.data !== undefined) return <>{children(query.data)}</>;
-  return query.error ? <Failure error={query.error} retry={() => void query.refetch()} /> : <Loading />;
+  return (
+    <>
+      {title !== undefined && <h1>{title}</h1>}
+      {query.error ? <Failure error={query.error} retry={() => void query.refetch()} /> : <Loading />}
+    </>
+  );
 }

@@ -9,7 +9,7 @@ export function AlertsPage({ project, view, show }: PageProps) {
   const params = { path: { name: project }, query: { only_open: true } };
   const query = queries.useQuery("get", "/api/projects/{name}/alerts", { params });
   return (
-    <Loaded query={query}>
+    <Loaded query={query} title={`Alerts of ${project}`}>
       {(open) => (
         <>
           <Verdict title={`Alerts of ${project}`} sentence={open.length === 0 ? "No incident is open." : `${open.length} open: ${open.map(({ title }) => title).join(", ")}.`} tone={open.length === 0 ? "good" : "bad"} />

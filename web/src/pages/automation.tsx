@@ -15,7 +15,7 @@ const TONES: Record<string, Tone> = { done: "good", running: "watch", queued: "w
 export function AutomationPage({ project, view, show }: PageProps) {
   const query = queries.useQuery("get", "/api/projects/{name}/training/automated/status", { params: { path: { name: project } } }, { refetchInterval: 5_000 });
   return (
-    <Loaded query={query}>
+    <Loaded query={query} title={`Automation of ${project}`}>
       {(status) => (
         <>
           <Verdict title={`Automation of ${project}`} sentence={status.sentence} tone={status.is_paused ? "watch" : "good"}>
@@ -49,7 +49,7 @@ function Runs({ runs, chosen, show }: { runs: Documents["RunDocument"][]; chosen
           ),
         },
         { head: "Status", cell: ({ status }) => <Badge tone={TONES[status] ?? "plain"}>{status}</Badge> },
-        { head: "Trigger", cell: ({ trigger, actor, reason }) => `${trigger}, ${actor}${reason ? `: ${reason}` : ""}` },
+        { head: "Trigger", cell: ({ trigger, actor, reason }) => `${trigger}, ${actor}${reason ? `: ${reason}` : ""}`, isText: true },
         { head: "Asked for (UTC)", cell: ({ requested_at }) => instant(requested_at) },
         { head: "Ended", cell: ({ finished_at }) => instant(finished_at) },
         { head: "Version", cell: ({ version }) => version ?? "", isNumber: true },

@@ -11,7 +11,7 @@ export function DataPage({ project }: PageProps) {
   const query = queries.useQuery("get", "/api/projects/{name}/data/freshness", { params });
   const ingests = queries.useQuery("get", "/api/projects/{name}/data/ingests", { params });
   return (
-    <Loaded query={query}>
+    <Loaded query={query} title={`Data of ${project}`}>
       {({ sentence, is_stale, sources }) => (
         <>
           <Verdict title={`Data of ${project}`} sentence={sentence} tone={is_stale ? "watch" : "good"} />

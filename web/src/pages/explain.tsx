@@ -22,16 +22,22 @@ function PredictionList({ project }: { project: string }) {
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_before ?? undefined,
   });
-  if (query.error) return <Failure error={query.error} retry={() => void query.refetch()} />;
   const first = query.data?.pages[0];
-  if (first === undefined) return <Loading />;
+  if (first === undefined || query.error) {
+    return (
+      <>
+        <h1>Predictions of {project}</h1>
+        {query.error ? <Failure error={query.error} retry={() => void query.refetch()} /> : <Loading />}
+      </>
+    );
+  }
   const rows = query.data?.pages.flatMap(({ items }) => items) ?? [];
   return (
     <>
       <Verdict title={`Predictions of ${project}`} sentence={first.sentence} tone="plain" />
       {rows.length === 0 ? (
         <Empty>
-          Send one: curl -s {location.origin}/projects/{project}/predict -d '…'. The fields stand in <a href="/docs">/docs</a>.
+          A version in Production predicts: see the page Models. Send a request: curl -s {location.origin}/projects/{project}/predict -d '…'. The fields stand in <a href="/docs">/docs</a>.
         </Empty>
       ) : (
         <PredictionTable project={project} rows={rows} onEnd={query.hasNextPage ? () => void query.fetchNextPage() : undefined} />

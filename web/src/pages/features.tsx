@@ -6,12 +6,13 @@ import { anyValue, count, decimal, duration, instant } from "../format";
 import type { PageProps } from "./project_page";
 
 type ViewStats = Documents["ViewStats"];
+const MOST_MODELS = 4;
 
 /** The feature views: what is online, how its values are distributed, and the values of one entity. */
 export function FeaturesPage({ project, view, show }: PageProps) {
   const query = queries.useQuery("get", "/api/projects/{name}/feature-store/stats", { params: { path: { name: project } } });
   return (
-    <Loaded query={query}>
+    <Loaded query={query} title={`Features of ${project}`}>
       {({ sentence, views, plurals }) => (
         <>
           <Verdict title={`Features of ${project}`} sentence={sentence} tone={views.every(({ online_rows }) => online_rows > 0) ? "good" : "watch"} />
@@ -39,7 +40,7 @@ function ViewTable({ views }: { views: ViewStats[] }) {
         { head: "History", cell: ({ history_rows }) => count(history_rows), isNumber: true },
         { head: "Complete up to", cell: ({ watermark }) => instant(watermark) },
         { head: "Materialized", cell: ({ materialized_at }) => instant(materialized_at) },
-        { head: "Used by versions", cell: ({ models }) => models.join(", ") },
+        { head: "Used by versions", cell: ({ models }) => (models.length > MOST_MODELS ? `${models.slice(-MOST_MODELS).join(", ")} and ${models.length - MOST_MODELS} more` : models.join(", ")) },
         { head: "Version", cell: ({ feature_version }) => feature_version },
       ]}
     />

@@ -17,7 +17,7 @@ const TONES: Record<Performance["state"], Tone> = { not_enough_data: "plain", st
 export function HealthPage({ project, view, show }: PageProps) {
   const query = queries.useQuery("get", "/api/projects/{name}/model/performance", { params: { path: { name: project } } });
   return (
-    <Loaded query={query}>
+    <Loaded query={query} title={`Health of ${project}`}>
       {({ sentence, performance }) => (
         <>
           <Verdict title={`Health of ${project}`} sentence={sentence} tone={performance === null ? "plain" : TONES[performance.state]}>
@@ -120,7 +120,7 @@ function Cause({ project }: { project: string }) {
                   columns={[
                     { head: "Cause", cell: ({ kind, name }) => `${kind} ${name}` },
                     { head: "Explains", cell: (one) => share(one.share), isNumber: true },
-                    { head: "Detail", cell: ({ detail }) => detail },
+                    { head: "Detail", cell: ({ detail }) => detail, isText: true },
                   ]}
                 />
               )}

@@ -64,7 +64,7 @@ export function DriftSection({ project }: { project: string }) {
                   { head: "PSI", cell: ({ psi }) => decimal(psi), isNumber: true },
                   { head: "Distance", cell: ({ distance }) => decimal(distance), isNumber: true },
                   { head: "p (adjusted)", cell: ({ p_adjusted }) => decimal(p_adjusted), isNumber: true },
-                  { head: "Facts", cell: ({ facts }) => facts },
+                  { head: "Facts", cell: ({ facts }) => facts, isText: true },
                 ]}
               />
             )}

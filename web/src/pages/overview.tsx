@@ -10,7 +10,7 @@ const WORDS: Record<Documents["ProjectOverview"]["status"], string> = { ok: "hea
 export function OverviewPage() {
   const query = queries.useQuery("get", "/api/overview");
   return (
-    <Loaded query={query}>
+    <Loaded query={query} title="Overview">
       {({ sentence, projects }) => (
         <>
           <Verdict title="Overview" sentence={sentence} tone={worstOf(projects)} />

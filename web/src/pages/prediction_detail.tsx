@@ -15,7 +15,7 @@ export function PredictionDetail({ project, prediction }: { project: string; pre
   const trace = queries.useQuery("get", "/api/projects/{name}/predictions/{prediction_id}", { params }, once);
   const contributions = queries.useQuery("get", "/api/projects/{name}/predictions/{prediction_id}/contributions", { params }, once);
   return (
-    <Loaded query={trace}>
+    <Loaded query={trace} title={`Prediction ${prediction}`}>
       {(found) => (
         <>
           <Verdict title={`Prediction ${found.prediction_id}`} sentence={found.sentence} tone="plain">

@@ -15,7 +15,7 @@ const DAY_SECONDS = 86_400;
 export function RehearsalPage({ project, view, show }: PageProps) {
   const query = queries.useQuery("get", "/api/projects/{name}/rehearsals", { params: { path: { name: project } } });
   return (
-    <Loaded query={query}>
+    <Loaded query={query} title={`Rehearsal of ${project}`}>
       {({ sentence, items }) => {
         const chosen = view.rehearsal ?? items[0]?.id;
         return (

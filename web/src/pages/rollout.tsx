@@ -24,7 +24,7 @@ type ActName = keyof typeof ACTS;
 export function RolloutPage({ project }: PageProps) {
   const query = queries.useQuery("get", "/api/projects/{name}/rollout", { params: { path: { name: project } } });
   return (
-    <Loaded query={query}>
+    <Loaded query={query} title={`Rollout of ${project}`}>
       {({ sentence, rollout }) => (
         <>
           <Verdict title={`Rollout of ${project}`} sentence={sentence} tone={rollout === null ? "plain" : TONES[rollout.status]}>

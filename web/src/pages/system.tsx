@@ -11,7 +11,7 @@ const TONES: Record<Documents["SystemHealth"]["status"], Tone> = { ok: "good", d
 export function SystemPage({ project }: PageProps) {
   const query = queries.useQuery("get", "/api/projects/{name}/system/health", { params: { path: { name: project } } });
   return (
-    <Loaded query={query}>
+    <Loaded query={query} title="System">
       {({ sentence, status, version, components }) => (
         <>
           <Verdict title="System" sentence={sentence} tone={TONES[status]}>

@@ -25,6 +25,7 @@ class TrainingPage(BaseModel):
     project: str
     sentence: str
     mlflow_url: str
+    score: str = Field(description="what the candidates were chosen by")
     total: int
     next_before: int | None
     items: list[VersionSummary]
@@ -88,6 +89,7 @@ def get_trainings(
         project=project.name,
         sentence=_sentence(project, versions),
         mlflow_url=project.api.mlflow_url,
+        score=_score(project),
         total=len(versions),
         next_before=items[-1].version if len(rest) > limit else None,
         items=items,

@@ -116,7 +116,8 @@ def _check_database(project: RequestedProject) -> str:
 
 def _check_objects(project: RequestedProject) -> str:
     current = project.slot.current
-    project.stores.objects.exists(f"{project.name}/releases/{current.release.id if current else ''}/release.json")
+    release_id = current.release.id if current else "none"
+    project.stores.objects.exists(f"{project.name}/releases/{release_id}/release.json")
     return "answers"
 
 

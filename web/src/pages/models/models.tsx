@@ -18,7 +18,7 @@ export function ModelsPage({ project, view, show }: PageProps) {
   const params = { path: { name: project }, query: { limit: 200, ...(view.before === undefined ? {} : { before: Number(view.before) }) } };
   const query = queries.useQuery("get", "/api/projects/{name}/models", { params });
   return (
-    <Loaded query={query}>
+    <Loaded query={query} title={`Models of ${project}`}>
       {({ stages, items, total, next_before }) => (
         <>
           <Verdict title={`Models of ${project}`} sentence={stages.sentence} tone={stages.production === null ? "bad" : stages.staging === null ? "good" : "watch"} />

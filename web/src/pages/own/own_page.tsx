@@ -11,6 +11,8 @@ import { FormSection } from "./form_section";
 
 type Part = Documents["PageContent"]["parts"][number];
 type TableDocument = Documents["TablePart"];
+/** A cell with more letters is a sentence. */
+const SENTENCE = 40;
 
 /** A page that the project declares, drawn from generic parts. */
 export function OwnPage({ project, view, show }: PageProps) {
@@ -81,7 +83,7 @@ function TableSection({ part, project, page }: { part: TableDocument; project: s
       caption={part.title}
       rows={places}
       keyOf={(row) => row}
-      columns={part.columns.map((head, column) => ({ head, cell: (row: number) => cell(row, column), isNumber: part.rows.every((values) => typeof values[column] === "number" || values[column] === null) }))}
+      columns={part.columns.map((head, column) => ({ head, cell: (row: number) => cell(row, column), isNumber: part.rows.every((values) => typeof values[column] === "number" || values[column] === null), isText: part.rows.some((values) => String(values[column] ?? "").length > SENTENCE) }))}
     />
   );
 }

@@ -18,8 +18,8 @@ export function RunsPage({ project, view, show }: PageProps) {
     show({ compare: next.length > 0 ? next.join(",") : undefined });
   };
   return (
-    <Loaded query={query}>
-      {({ sentence, items, total, next_before, mlflow_url }) => (
+    <Loaded query={query} title={`Runs of ${project}`}>
+      {({ sentence, items, total, next_before, mlflow_url, score }) => (
         <>
           <Verdict title={`Runs of ${project}`} sentence={sentence} tone="plain">
             <p className="facts">
@@ -28,7 +28,7 @@ export function RunsPage({ project, view, show }: PageProps) {
           </Verdict>
           {total === 0 && <Empty>Train the first model: touchline train -p {project}, or Train now on the page Automation.</Empty>}
           {chosen.length > 0 ? <Comparison project={project} versions={chosen} /> : total > 0 && <p>Choose one training to see its candidates and its learning curve; two to have their difference tested.</p>}
-          {items.length > 0 && <TrainingTable versions={items} chosen={chosen} toggle={toggle} mlflow={mlflow_url} />}
+          {items.length > 0 && <TrainingTable versions={items} chosen={chosen} toggle={toggle} mlflow={mlflow_url} metric={score} />}
           {next_before !== null && (
             <button type="button" onClick={() => show({ before: String(next_before) })}>
               Older trainings
@@ -45,10 +45,11 @@ interface TrainingTableProps {
   chosen: string[];
   toggle: (version: string) => void;
   mlflow: string;
+  /** What the candidates are chosen by. */
+  metric: string;
 }
 
-function TrainingTable({ versions, chosen, toggle, mlflow }: TrainingTableProps) {
-  const metric = versions[0]?.metrics[0]?.name;
+function TrainingTable({ versions, chosen, toggle, mlflow, metric }: TrainingTableProps) {
   const valueOf = ({ metrics }: Version) => metrics.find(({ name }) => name === metric);
   return (
     <Table
@@ -67,7 +68,7 @@ function TrainingTable({ versions, chosen, toggle, mlflow }: TrainingTableProps)
         },
         { head: "Stage", cell: ({ stage }) => <Badge tone={stage === "Production" ? "good" : stage === "Staging" ? "watch" : "plain"}>{stage}</Badge> },
         { head: "Chosen", cell: ({ name }) => name },
-        { head: metric ?? "metric", cell: (one) => decimal(valueOf(one)?.value), isNumber: true },
+        { head: metric, cell: (one) => decimal(valueOf(one)?.value), isNumber: true },
         { head: "95 %", cell: (one) => interval(valueOf(one)?.low, valueOf(one)?.high) },
         { head: "Test rows", cell: ({ rows }) => count(rows), isNumber: true },
         { head: "Test window", cell: ({ test_from, test_to }) => (test_from ? `${day(test_from)} to ${day(test_to)}` : "no time") },
