@@ -66,7 +66,8 @@ def multiply_predictions(place: Path, count: int) -> None:
             connection.execute(sa.text(fill), given)
             outcome = (
                 "INSERT INTO outcomes (project, example_id, revision, label, label_timestamp, received_at, source) "
-                "SELECT 'shop', 'copy-' || :block || '-' || value, 1, '\"yes\"', :at, :at, 'copy' FROM numbers WHERE value % 2"
+                "SELECT 'shop', 'copy-' || :block || '-' || value, 1, '\"yes\"', :at, :at, 'copy' "
+                "FROM numbers WHERE value % 2"
             )
             connection.execute(sa.text(outcome), given)
     home.database.close()

@@ -1,5 +1,5 @@
 import { Link, Outlet, useParams } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { queries } from "../api/client";
 import { PAGES } from "./pages";
 import { Palette } from "./palette";
@@ -23,9 +23,17 @@ export function Shell() {
   );
 }
 
+/** On a phone the menu is one line: the page that is shown comes into view. */
+function useCurrentInView(page: string | undefined) {
+  const place = useRef<HTMLElement>(null);
+  useEffect(() => place.current?.querySelector("a.active")?.scrollIntoView({ inline: "center", block: "nearest" }), [page]);
+  return place;
+}
+
 function Menu() {
   const { data: projects = [] } = queries.useQuery("get", "/api/projects");
   const params: { project?: string; page?: string } = useParams({ strict: false });
+  const nav = useCurrentInView(params.page);
   const project = params.project ?? projects.find((one) => one.is_default)?.name;
   return (
     <header className="menu">
@@ -33,7 +41,7 @@ function Menu() {
         <Link to="/">touchline</Link>
         <SearchButton project={project} />
       </div>
-      <nav aria-label="Pages">
+      <nav aria-label="Pages" ref={nav}>
         <ul>
           <li>
             <Link to="/" activeOptions={{ exact: true }}>
