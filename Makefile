@@ -20,7 +20,7 @@ endef
 # The Compose stack, with whichever engine the machine has
 compose := $(shell command -v docker > /dev/null && echo docker compose || echo docker-compose)
 
-.PHONY: help setup setup-dev setup-all start stop logs up down ps images image-check train mlflow feature-stats web test check check-deploy bench prove test-scale lock
+.PHONY: help setup setup-dev setup-all start stop logs up down ps images image-check train mlflow feature-stats web test check check-deploy coverage model-check retrain publish deploy notify bench prove test-scale lock
 
 help: ## List every target with what it does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,26 @@ check: setup-dev ## Format, lint, types, layers, sizes, imports, names and deplo
 
 check-deploy: setup-dev ## Check rules, dashboards, manifests and workflows; a tool that is missing is a failure
 	.venv/bin/python tools/check_deploy.py --strict
+
+coverage: setup-dev ## Run every test with coverage: 90 % of all lines, every line of joins, gates, routing and journal
+	@tools/web test
+	@$(pytest) -q -n $(WORKERS) --dist worksteal -p pytest_cov --cov=touchline --cov-report=json:build/coverage.json
+	@.venv/bin/python tools/check_coverage.py build/coverage.json
+
+model-check: setup ## Plan, train and gate a declaration in a scratch home (PROJECT=football)
+	@tools/pipeline model-check $(PROJECT)
+
+retrain: setup ## Train if drift or the schedule says so (PROJECT=football, FORCE=yes: in any case)
+	@tools/pipeline retrain $(PROJECT) $(FORCE)
+
+publish: ## Push, sign and describe the images (REGISTRY, VERSION)
+	@tools/pipeline publish $(REGISTRY) $(VERSION)
+
+deploy: ## Apply an overlay to the cluster of kubectl (OVERLAY, REGISTRY, VERSION; DRY_RUN=yes prints it)
+	@tools/pipeline deploy $(OVERLAY) $(REGISTRY) $(VERSION)
+
+notify: ## Post a message to NOTIFY_URL (MESSAGE)
+	@tools/pipeline notify "$(MESSAGE)"
 
 bench: setup-dev ## Measure, beside the peers, and print ratios
 	@$(call run_each,$(filter-out benchmarks/prove_%,$(wildcard benchmarks/*.py)))

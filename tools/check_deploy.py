@@ -169,7 +169,10 @@ with subprocess.Popen(command, stderr=subprocess.DEVNULL) as exporter:
 def check_images() -> Iterator[str]:
     """The Dockerfile and the scripts of the images by their linters."""
     yield from problems_of([tool("hadolint"), DEPLOY / "images" / "Dockerfile"])
-    scripts = [*DEPLOY.rglob("*.sh"), *(ROOT / "tools" / name for name in ("environment", "images", "lock", "web"))]
+    scripts = [
+        *DEPLOY.rglob("*.sh"),
+        *(ROOT / "tools" / name for name in ("environment", "images", "lock", "pipeline", "web")),
+    ]
     yield from problems_of([tool("shellcheck"), *scripts])
 
 
@@ -247,6 +250,21 @@ def check_kubernetes() -> Iterator[str]:
         yield from problems_of([*dockerfile, "--compact", "--quiet", "--skip-download", "--skip-check", "CKV_DOCKER_7"])
 
 
+def check_workflows() -> Iterator[str]:
+    """Workflows fit GitHub's schema; each command is a target of the Makefile, or installs what a machine lacks."""
+    files = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    yield from problems_of([tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *files])
+    yield from problems_of([tool("pre-commit"), "validate-config", ROOT / ".pre-commit-config.yaml"])
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for file in files:
+        for command in re.findall(r"run: (.+)$", file.read_text(), re.MULTILINE):
+            named = re.fullmatch(r'make ([a-z-]+)( [A-Z]+=("[^"$]*(\$[A-Z]+[^"$]*)*"|[a-z]+))*', command)
+            if named and named[1] not in targets:
+                yield f"{file.name} runs make {named[1]}, which the Makefile does not have"
+            elif not named and not command.startswith("sudo apt-get update && sudo apt-get install --yes "):
+                yield f"{file.name} runs {command!r}: let it be a target of the Makefile"
+
+
 CHECKS: dict[str, Callable[[], Iterator[str]]] = {
     "rules": check_rules,
     "alertmanager": check_alertmanager,
@@ -257,6 +275,7 @@ CHECKS: dict[str, Callable[[], Iterator[str]]] = {
     "proxy": check_proxy,
     "systemd": check_systemd,
     "kubernetes": check_kubernetes,
+    "workflows": check_workflows,
 }
 
 if __name__ == "__main__":
