@@ -80,6 +80,17 @@ def test_a_pushed_value_is_online_and_in_the_history_at_once(client: Client) -> 
     assert client.post("/predict", json={"customer": "new"}).json()["features"]["spending"]["status"] == "present"
 
 
+def test_the_nan_of_pandas_is_null_when_it_is_pushed(client: Client) -> None:
+    body = b'{"rows": [{"customer": "new", "usual": NaN, "last_visit": NaN, "event_timestamp": NaN}]}'
+    json = {"content-type": "application/json"}
+    pushed = client.post("/api/features/spending", content=body, headers=json)
+    assert pushed.status_code == 200, pushed.text
+    (view,) = client.get("/api/feature-store/customers/new").json()["views"]
+    assert (view["status"], view["values"]) == ("present", {"usual": None, "last_visit": None})
+    nobody = client.post("/api/features/spending", content=body.replace(b'"new"', b"NaN"), headers=json)
+    assert nobody.status_code == 422
+
+
 @pytest.mark.parametrize(
     ("view", "row", "status", "says"),
     [

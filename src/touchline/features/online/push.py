@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -80,11 +81,11 @@ def _checked_row(
     unknown = [name for name in row if name not in types and name != "event_timestamp"]
     if unknown:
         raise InvalidPush.unknown(view.name, number, unknown[0], list(types))
+    row = {name: _read_value(value, types.get(name)) for name, value in row.items()}
     for key in view.join_keys:
         if row.get(key) is None:
             raise InvalidPush(view.name, number, key, None, "given")
     instants = [name for name, kind in types.items() if kind == "timestamp" and row.get(name) is not None]
-    row = {name: _read_value(value, types.get(name)) for name, value in row.items()}
     row |= {name: _instant(view.name, number, name, row[name]) for name in instants}
     for name, kind in types.items():
         if row.get(name) is not None and not _fits(row[name], kind):
@@ -98,7 +99,9 @@ def _checked_row(
 
 
 def _read_value(value: Any, kind: str | None) -> Any:
-    """Text in NFC; a whole number that comes as digits, or as 3.0, as a number."""
+    """Text in NFC; a whole number that comes as digits, or as 3.0, as a number; NaN, as pandas writes null, as null."""
+    if isinstance(value, float) and isnan(value):
+        return None
     if kind == "int" and isinstance(value, str) and value.removeprefix("-").isdecimal():
         return int(value)
     if kind == "int" and isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_EXACT:
