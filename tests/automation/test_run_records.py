@@ -12,6 +12,7 @@ from touchline.automation import PipelineRuns, RunRecord, RunRequest
 from touchline.automation.runs.pipeline import version_of_training
 from touchline.clock import FrozenClock
 from touchline.errors import LeaseLost
+from touchline.rehearsal.scratch_home import RehearsalClock
 from touchline.storage import Database, Lease, hold_lease
 from touchline.storage.tables import leases
 
@@ -100,3 +101,10 @@ def test_a_run_that_has_begun_waits_before_one_that_was_asked_for_earlier(databa
     assert runs.end(earlier.id, "stopped", "no longer needed", clock=CLOCK)
     assert not runs.end(earlier.id, "failed", "again", clock=CLOCK)
     assert runs.find(earlier.id).failure == "no longer needed"
+
+
+def test_runs_of_one_instant_have_an_order_the_days_work_first(database: Database) -> None:
+    runs, clock = PipelineRuns(database, "shop"), RehearsalClock(CLOCK.now())
+    for job in ("retrain", "daily") * 4:
+        runs.request(RunRequest(job), clock=clock)
+    assert [run.job for run in runs.waiting()] == ["daily"] * 4 + ["retrain"] * 4

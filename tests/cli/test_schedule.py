@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -150,13 +151,23 @@ def test_an_orderly_end_gives_the_lease_back_and_counts_as_no_death(shop: Shop) 
     assert (run.status, run.attempts, run.counted_attempts) == ("done", MOST_ATTEMPTS + 2, 1)
 
 
-def test_a_run_that_outgrows_its_time_limit_is_ended_with_that_reason(shop: Shop) -> None:
-    declare(shop.place, "retrain=Retrain(time_limit=timedelta(seconds=1)),", "Retrain")
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ("time_limit=timedelta(seconds=1)", r"it outgrew its time limit of 0:00:01 \(Retrain\(time_limit=\)\)"),
+        (
+            "memory_limit=1_000_000",
+            r"it held [\d,]{9,} bytes, above its limit of 1,000,000 \(Retrain\(memory_limit=\)\)",
+        ),
+    ],
+)
+def test_a_run_that_outgrows_its_limit_is_ended_with_that_reason(shop: Shop, limit: str, reason: str) -> None:
+    declare(shop.place, f"retrain=Retrain({limit}),", "Retrain")
     shop.run("schedule", "backfill", "retrain", "--from", "2024-05-20", "--until", "2024-05-26", "-p", "shop")
     shop.run("schedule", "run", "--once", "shop")
     [run] = runs_of(shop)
     assert run.status == "failed"
-    assert run.failure == "it outgrew its time limit of 0:00:01 (Retrain(time_limit=))"
+    assert re.fullmatch(reason, run.failure or "")
     assert shop.json("models", "list", "-p", "shop") == []
 
 

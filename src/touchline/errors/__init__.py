@@ -26,7 +26,7 @@
             SilenceInvalid, SnapshotNotFound, SnapshotPruned, SourceFormatNotRead, StepNotReached,
             TargetNeverVaries, TargetNotClasses, TargetNotFound, TaskUnfit, UnknownName, UnknownPlugin,
             UnknownPrediction, UnknownRun, UnknownScore, UnreadableJson, VersionNotFound, ViewNotFound
-        BackupDamaged, BackupFailed, BatchRejected, BudgetExceeded, ClassMissing, ColumnRetyped,
+        BackupDamaged, BackupFailed, BatchRejected, BudgetExceeded, ClassMissing, CodeChanged, ColumnRetyped,
         ColumnsMismatch, CopyDiffers, DiskFull, EvidenceMoved, GateFailed, HistoryMoved, InvalidObjectKey,
         InvalidSample, LabelsAllEqual, LabelsUnusable, LeakageFound, LeaseHeld, LeaseLost, ModelDamaged,
         ModelMismatch, NoCandidateWorked, NotComparable, NotEvaluated, NotReproducible, NothingInProduction,

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from touchline.errors.base import TouchlineError, UsageError, nearest
 
 __all__ = [
+    "CodeChanged",
     "EvidenceMoved",
     "FolderNotEmpty",
     "GateFailed",
@@ -114,6 +115,17 @@ class NotComparable(TouchlineError):
         self.version, self.production, self.reason = version, production, reason
         super().__init__(
             f"version {version} cannot be compared with Production version {production}: {reason.rstrip('.')}"
+        )
+
+
+class CodeChanged(TouchlineError):
+    """A project's folder was edited while its training went on."""
+
+    def __init__(self, project: str, folder: str) -> None:
+        self.project, self.folder = project, folder
+        super().__init__(
+            f"{folder} was edited while the training of {project} went on, so its files are not the code that trained. "
+            f"No version was recorded; train with the code of now: touchline train -p {project}"
         )
 
 

@@ -286,6 +286,7 @@ def _train(context: PipelineContext, record: RunRecord, training_set: TrainingSe
         actor=record.run.actor,
         training=declared,
         has_card=context.options.has_diagnostics,
+        code_hash=context.loaded.code_hash,
     )
     return record_version(context.stores, trained)
 

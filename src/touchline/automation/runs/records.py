@@ -162,11 +162,13 @@ class PipelineRuns:
     def waiting(
         self, limit: int | None = None, *, job: str | None = None, statuses: Sequence[Status] = WAITING
     ) -> list[Run]:
-        """The runs that are not ended, those that have begun first, then in the order of their requests."""
+        """The runs that are not ended, those that have begun first, then in the order of their requests.
+
+        Of one instant the day's work comes first: ids of one millisecond have no order, and open examples cannot wait.
+        """
         where = _RUNS.status.in_(statuses)
-        return self._read(
-            _RUNS.status.desc(), _RUNS.id, where=where if job is None else where & (_RUNS.job == job), limit=limit
-        )
+        order = (_RUNS.status.desc(), _RUNS.requested_at, _RUNS.job, _RUNS.id)
+        return self._read(*order, where=where if job is None else where & (_RUNS.job == job), limit=limit)
 
     def steps(self, run_id: str) -> list[RunStep]:
         """The steps of a run by attempt, in the order in which they began."""

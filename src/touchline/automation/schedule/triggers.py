@@ -53,11 +53,12 @@ class Due:
 
 
 def due_jobs(project: Project, facts: ProjectFacts, now: datetime) -> list[Due]:
-    """Every job that is due at `now`. A clock that went back has nothing due until it passes the newest decision."""
-    due = list(_due_trainings(project.retrain, facts, now))
-    if project.daily is not None and (tick := _cron_tick("daily", project.daily, facts, now)) is not None:
-        due.append(tick)
-    return due
+    """Every job that is due at `now`, the day's work before a training, which may take hours.
+
+    A clock that went back has nothing due until it passes the newest decision.
+    """
+    daily = None if project.daily is None else _cron_tick("daily", project.daily, facts, now)
+    return [*([daily] if daily else []), *_due_trainings(project.retrain, facts, now)]
 
 
 def next_time(policy: Retrain | Daily, after: datetime) -> datetime | None:

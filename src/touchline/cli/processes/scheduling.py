@@ -202,9 +202,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _memory_of(pid: int) -> int:
-    """The resident bytes of a process, by Linux's `/proc`; 0 where there is none."""
+    """The resident bytes of a process and of those it started, by Linux's `/proc`; 0 where there is none."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        children = [int(one) for task in Path(f"/proc/{pid}/task").iterdir() for one in _children(task)]
     except (OSError, IndexError, ValueError):
         return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    return pages * os.sysconf("SC_PAGE_SIZE") + sum(map(_memory_of, children))
+
+
+def _children(task: Path) -> list[str]:
+    try:
+        return (task / "children").read_text().split()
+    except OSError:  # the thread has ended, or this kernel does not tell
+        return []

@@ -25,7 +25,6 @@ from touchline.registry.runs.run_files import (
     RunDocuments,
     Trained,
     hashes_of,
-    project_code,
     to_json,
     write_files,
 )
@@ -68,7 +67,7 @@ def record_version(registry: Registry, trained: Trained) -> Recorded:
 
 def run_key(trained: Trained) -> str:
     """Names a training by what went into it and when."""
-    hashes = hashes_of(trained, project_code(trained.folder))
+    hashes = hashes_of(trained, trained.code())
     return short_hash([trained.project, hashes, trained.result.trained_at.isoformat()])
 
 

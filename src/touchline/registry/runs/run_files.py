@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from touchline import training
-from touchline.errors import NotPortable
+from touchline.errors import CodeChanged, NotPortable
 from touchline.features import ServedView, TrainingSet, decode
 from touchline.features.declaration.code_versions import short_hash
 from touchline.registry.release.digest import sha256_of
@@ -56,7 +56,8 @@ class Trained:
     """One training with what it was made from.
 
     `folder` holds the project's own code, `actor` is who asked for it, `training` is the declaration that was followed.
-    Without `has_card` no model card and no plots are written.
+    `code_hash` is that of the code that was loaded; None: whatever the folder holds is taken for it. Without `has_card`
+    no model card and no plots are written.
     """
 
     project: str
@@ -69,6 +70,14 @@ class Trained:
     actor: str = ""
     training: Training | None = None
     has_card: bool = True
+    code_hash: str | None = None
+
+    def code(self) -> dict[str, bytes]:
+        """The project's own code. Raises `CodeChanged` where the folder no longer holds the code that trained."""
+        code = project_code(self.folder)
+        if self.code_hash is not None and hash_of_code(code) != self.code_hash:
+            raise CodeChanged(self.project, str(self.folder))
+        return code
 
 
 def project_code(folder: Path | None) -> dict[str, bytes]:
@@ -142,7 +151,7 @@ class RunDocuments:
 
 def write_files(trained: Trained, folder: Path) -> RunDocuments:
     """Write the files of the run below `folder`."""
-    code = project_code(trained.folder)
+    code = trained.code()
     manifest = _manifest(trained, hashes_of(trained, code))
     result = trained.result
     result.model.export(folder / "model")
