@@ -20,6 +20,7 @@ from touchline.automation import (
     alerting_of,
     check_alerts,
     find_damage,
+    find_symptoms,
     promote_version,
     report_damage,
     resume_pipeline,
@@ -219,3 +220,19 @@ def test_a_release_that_changes_in_staging_does_not_follow(place: Place) -> None
     report_damage(context.project, context.stores, find_damage(context))
     require_untouched(context)
     assert state.releases[2] in happened(context)
+
+
+def test_a_playbook_names_the_changed_schema_and_how_the_newest_training_differs(place: Place) -> None:
+    field = "    spent: float | None = Field(None, ge=0)"
+    place.edit(field, f"{field}\n    till: int = 1")
+    place.edit("at_least=0.6", "at_least=0.999")
+    context = place.context(LATER)
+    retrain(context)
+    found = {one.subject: one for one in find_symptoms(context.project, context.stores)}
+    schema, release = found["source visits"], found["release"]
+    assert "the schema changed since version 1 was trained: column till is new" in schema.happened
+    assert (schema.next_command, schema.is_wrong) == ("touchline plan -p shop", True)
+    assert "version 1 is in Production and version 2 is the newest: its gates said no: accuracy" in release.happened
+    assert "source visits: snapshot" in release.happened
+    assert "another code" in release.happened
+    assert (release.next_command, release.is_wrong) == ("touchline models compare 1 2 -p shop", False)

@@ -1,6 +1,8 @@
 from touchline.automation.alert_checks.checks import alerting_of as alerting_of
 from touchline.automation.alert_checks.checks import check_alerts as check_alerts
 from touchline.automation.alert_checks.checks import report_damage as report_damage
+from touchline.automation.playbooks.symptoms import Symptom as Symptom
+from touchline.automation.playbooks.symptoms import find_symptoms as find_symptoms
 from touchline.automation.production.cause import explain_production_loss as explain_production_loss
 from touchline.automation.production.drift import check_production_drift as check_production_drift
 from touchline.automation.production.drift import production_drift_in_evidently as production_drift_in_evidently

@@ -314,6 +314,17 @@ def stored_schema(snapshot: Snapshot) -> dict[str, pl.DataType]:
     return {name: kind for name, kind in schema.items() if name not in _OWN_COLUMNS}
 
 
+def schema_changes(before: Snapshot, after: Snapshot) -> list[str]:
+    """The differences between the schemas of two snapshots in words; none where a snapshot's files are gone."""
+    if not before.parts or not after.parts:
+        return []
+    old, new = stored_schema(before), stored_schema(after)
+    changes = [f"column {name} is new" for name in new if name not in old]
+    changes += [f"column {name} is gone" for name in old if name not in new]
+    retyped = [name for name in old if name in new and new[name] != old[name]]
+    return changes + [f"column {name} was {old[name]} and is {new[name]}" for name in retyped]
+
+
 def stored_columns(snapshot: Snapshot) -> list[str]:
     """The contract's columns of a stored snapshot; its rows are not read."""
     return list(stored_schema(snapshot))

@@ -18,6 +18,7 @@ from touchline.storage.sqlite import copy_sqlite as copy_sqlite
 from touchline.storage.sqlite import fold_log as fold_log
 from touchline.storage.sqlite import sqlite_damage as sqlite_damage
 from touchline.storage.sqlite import sqlite_file as sqlite_file
+from touchline.storage.sqlite_lock import find_lock as find_lock
 from touchline.storage.stores import ROW_GROUP as ROW_GROUP
 from touchline.storage.stores import DataStores as DataStores
 from touchline.storage.stores import parquet_bytes as parquet_bytes

@@ -119,7 +119,12 @@ def _report_drift(alerting: Alerting) -> None:
 
 
 def _report_sources(alerting: Alerting, project: Project, stores: Stores) -> None:
-    observations = [
+    report_states(alerting, "stale_data", source_observations(project, stores))
+
+
+def source_observations(project: Project, stores: Stores) -> list[Observation]:
+    """Each source whose data is older than declared."""
+    return [
         Observation(
             "stale_data",
             subject=fresh.source,
@@ -136,7 +141,6 @@ def _report_sources(alerting: Alerting, project: Project, stores: Stores) -> Non
         )
         for fresh, age, limit in _stale_sources(project, stores)
     ]
-    report_states(alerting, "stale_data", observations)
 
 
 def _stale_sources(project: Project, stores: Stores) -> Iterator[tuple[Freshness, timedelta, timedelta]]:
@@ -150,11 +154,13 @@ def _stale_sources(project: Project, stores: Stores) -> Iterator[tuple[Freshness
 
 
 def _report_features(alerting: Alerting, project: Project, stores: Stores) -> None:
+    report_states(alerting, "stale_features", feature_observations(project, stores))
+
+
+def feature_observations(project: Project, stores: Stores) -> list[Observation]:
+    """Each view whose values in the online store are too old."""
     stale = frozenset(fresh.source for fresh, _, _ in _stale_sources(project, stores))
-    observations = [
-        observation for view in project.feature_views if (observation := _stale_view(project, stores, view, stale))
-    ]
-    report_states(alerting, "stale_features", observations)
+    return [observation for view in project.feature_views if (observation := _stale_view(project, stores, view, stale))]
 
 
 def _stale_view(project: Project, stores: Stores, view: FeatureView, stale: frozenset[str]) -> Observation | None:

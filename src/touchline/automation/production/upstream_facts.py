@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from touchline.automation.production.release import RECENT_DAYS
 from touchline.ingest import all_snapshots, read_log
-from touchline.ingest.snapshots import stored_schema
+from touchline.ingest.snapshots import schema_changes
 from touchline.monitoring import DriftReports
 from touchline.registry import read_versions
 
@@ -111,14 +111,7 @@ def _ingest_facts(manifest: Manifest) -> Iterator[_Fact]:
 
 
 def _schema_facts(before: Snapshot, after: Snapshot) -> Iterator[_Fact]:
-    if not before.parts or not after.parts:  # pruned: its files are gone
-        return
-    old, new = stored_schema(before), stored_schema(after)
-    changes = [f"column {name} is new" for name in new if name not in old]
-    changes += [f"column {name} is gone" for name in old if name not in new]
-    retyped = [name for name in old if name in new and new[name] != old[name]]
-    changes += [f"column {name} was {old[name]} and is {new[name]}" for name in retyped]
-    if changes:
+    if changes := schema_changes(before, after):
         yield _Fact(after.created_at, f"source {after.source}: the schema changed: {', '.join(changes)}")
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -17,6 +16,8 @@ from touchline import project as projects
 from touchline.backup import open_place, read_record
 from touchline.cli.opening import Home, OpenedProject, pipeline_context
 from touchline.cli.processes import supervisor
+from touchline.cli.processes.check_result import CheckResult
+from touchline.cli.processes.playbooks import disk_result, locked_database, playbooks
 from touchline.cli.processes.ports import require_free
 from touchline.clock import SystemClock
 from touchline.errors import AddressUnusable, PortTaken, TouchlineError, without_passwords
@@ -25,28 +26,17 @@ from touchline.storage.ulids import Ulids
 
 if TYPE_CHECKING:
     from touchline.automation import Damage, PipelineContext
-    from touchline.project import LoadedProject
 
 _SUPPORTED = ((3, 11), (3, 13))
-_LITTLE_SPACE_BYTES = 1_000_000_000
 _PROBE_BYTES = 1_000_000
 _OLD_BACKUP = timedelta(hours=49)  # one that was missed is no fault yet
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """The result of one check."""
-
-    mark: Literal["ok", "note", "wrong"]
-    what: str
-    actual: str
 
 
 def examine(home: Home, *, repairs: bool = False) -> list[CheckResult]:
     """Check everything that a command needs, each finding with the next step; with `repairs`, rebuild what can be."""
     found = [_python(), *_folder(home), *_lost_database(home, repairs=repairs)]
     if not any(result.mark == "wrong" for result in found):
-        found += _database(home)
+        found += [*locked_database(home)] or _database(home)
     if any(result.mark == "wrong" for result in found):
         return [*found, *_ports(home)]
     projects_found = list(_projects(home, repairs=repairs))  # a repair may make the online store readable
@@ -71,7 +61,7 @@ def _folder(home: Home) -> Iterator[CheckResult]:
     except OSError as error:
         yield CheckResult("wrong", "home", f"{folder}: {error.strerror}; set TOUCHLINE_HOME to a writable folder")
         return
-    yield CheckResult("ok" if free > _LITTLE_SPACE_BYTES else "note", "home", f"{folder}, {free / 1e9:.1f} GB free")
+    yield disk_result(folder, free)
 
 
 def _lost_database(home: Home, *, repairs: bool) -> Iterator[CheckResult]:
@@ -188,12 +178,14 @@ def _projects(home: Home, *, repairs: bool) -> Iterator[CheckResult]:
             yield CheckResult("wrong", f"project {folder.name}", str(error))
         else:
             yield CheckResult("ok", f"project {loaded.name}", str(folder))
-            yield from _state(home, loaded, repairs=repairs)
+            context = pipeline_context(OpenedProject(home, loaded))
+            yield from _state(context, repairs=repairs)
+            yield from playbooks(home, context)
 
 
-def _state(home: Home, loaded: LoadedProject, *, repairs: bool) -> Iterator[CheckResult]:
+def _state(context: PipelineContext, *, repairs: bool) -> Iterator[CheckResult]:
     """The stored state of a project, compared with its digests."""
-    context = pipeline_context(OpenedProject(home, loaded))
+    name = context.project.name
     tried: set[str] = set()
     try:
         for repair in automation.repair_damage(context) if repairs else ():
@@ -206,12 +198,12 @@ def _state(home: Home, loaded: LoadedProject, *, repairs: bool) -> Iterator[Chec
                 yield CheckResult("wrong", repair.damage.what, text)
         damages = automation.find_damage(context)
     except (TouchlineError, SQLAlchemyError, OSError) as failure:
-        yield CheckResult("wrong", f"state of {loaded.name}", str(failure))
+        yield CheckResult("wrong", f"state of {name}", str(failure))
         return
     if (note := _alert(context, damages)) is not None:
         yield note
     if not damages:
-        yield CheckResult("ok", f"state of {loaded.name}", "every stored file is what was written")
+        yield CheckResult("ok", f"state of {name}", "every stored file is what was written")
     for damage in damages:
         step = damage.remedy
         if damage.repair is not None:
