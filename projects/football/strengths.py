@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -55,18 +56,20 @@ def weekly_strengths(matches: pl.DataFrame, prior: Prior | None = None) -> pl.Da
 def _of_country(rows: pl.DataFrame, prior: Prior) -> pl.DataFrame:
     names = sorted(set(rows["home_team"]) | set(rows["away_team"]))
     divisions = sorted(set(rows["division"]))
-    goals = _matches(rows, names, divisions, goals_share=1.0)
-    chances = _matches(rows, names, divisions, goals_share=_GOALS_SHARE)
-    has_shots = bool((goals.home_scored != chances.home_scored).any())
+    goals = _matches(rows, names, divisions)
+    worth = replace(goals, home_scored=_shots_worth(rows, "home"), away_scored=_shots_worth(rows, "away"))
+    has_shots = bool(np.isfinite(worth.home_scored + worth.away_scored).any())
     models = [GoalModel(len(names), len(divisions), prior) for _ in range(2 if has_shots else 1)]
     weeks = np.arange(np.floor(goals.day[0] / WEEK) * WEEK + WEEK, goals.day[-1] + WEEK, WEEK)
     tables = []
     for week in weeks:
         first = week - _WINDOW_DAYS
         if len(goals.before(week, since=week - WEEK)):  # else nothing was played: the last row still holds
-            for model, observed in zip(models, (goals, chances), strict=False):
-                model.fit(observed.before(week, since=first), day=float(week))
-            tables.append(_rows(models, names, _seen(goals.before(week, since=first), len(names)), float(week)))
+            played = goals.before(week, since=first)
+            models[0].fit(played, day=float(week))
+            if has_shots:
+                models[1].fit(_blended(played, worth.before(week, since=first)), day=float(week))
+            tables.append(_rows(models, names, _seen(played, len(names)), float(week)))
     return pl.concat(tables) if tables else pl.DataFrame(schema=SCHEMA)
 
 
@@ -93,23 +96,46 @@ def _seen(matches: Matches, teams: int) -> np.ndarray:
     return seen
 
 
-def _matches(rows: pl.DataFrame, names: list[str], divisions: list[str], *, goals_share: float) -> Matches:
+def _blended(goals: Matches, worth: Matches) -> Matches:
+    """The goals blended with what shots were worth, where they are known.
+
+    The worth of shots is brought to the level of the goals of the same matches: what a source counts as a shot on
+    target differs between countries, and has changed over the years.
+    """
+    is_known = np.isfinite(worth.home_scored + worth.away_scored)
+    total = (worth.home_scored + worth.away_scored)[is_known].sum()
+    if not total > 0:
+        return goals
+    level = (goals.home_scored + goals.away_scored)[is_known].sum() / total
+
+    def blend(scored: np.ndarray, shots: np.ndarray) -> np.ndarray:
+        return np.where(is_known, _GOALS_SHARE * scored + (1 - _GOALS_SHARE) * level * shots, scored)
+
+    return replace(
+        goals,
+        home_scored=blend(goals.home_scored, worth.home_scored),
+        away_scored=blend(goals.away_scored, worth.away_scored),
+    )
+
+
+def _matches(rows: pl.DataFrame, names: list[str], divisions: list[str]) -> Matches:
     place = {name: number for number, name in enumerate(names)}
     kind = {name: number for number, name in enumerate(divisions)}
     return Matches(
         home=np.array([place[name] for name in rows["home_team"]], dtype=np.int64),
         away=np.array([place[name] for name in rows["away_team"]], dtype=np.int64),
         division=np.array([kind[name] for name in rows["division"]], dtype=np.int64),
-        home_scored=_scored(rows, "home", goals_share),
-        away_scored=_scored(rows, "away", goals_share),
+        home_scored=rows["home_goals"].cast(pl.Float64).to_numpy(),
+        away_scored=rows["away_goals"].cast(pl.Float64).to_numpy(),
         day=(rows["event_timestamp"].dt.epoch("us").to_numpy() / 86_400e6),
     )
 
 
-def _scored(rows: pl.DataFrame, side: str, goals_share: float) -> np.ndarray:
-    goals = rows[f"{side}_goals"].cast(pl.Float64).to_numpy()
-    if goals_share == 1.0 or f"{side}_on_target" not in rows.columns:
-        return goals
-    on_target, shots = (rows[f"{side}_{what}"].cast(pl.Float64).to_numpy() for what in ("on_target", "shots"))
-    worth = _PER_SHOT_ON_TARGET * on_target + _PER_OTHER_SHOT * np.maximum(shots - on_target, 0)
-    return np.where(np.isnan(worth), goals, goals_share * goals + (1 - goals_share) * worth)
+def _shots_worth(rows: pl.DataFrame, side: str) -> np.ndarray:
+    """The goals that a side's shots are usually worth; NaN where they are not known."""
+    if f"{side}_on_target" not in rows.columns:
+        return np.full(rows.height, np.nan)
+    on_target, shots = (
+        rows[f"{side}_{what}"].cast(pl.Float64).fill_null(np.nan).to_numpy() for what in ("on_target", "shots")
+    )
+    return np.asarray(_PER_SHOT_ON_TARGET * on_target + _PER_OTHER_SHOT * np.maximum(shots - on_target, 0))

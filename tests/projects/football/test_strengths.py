@@ -100,6 +100,24 @@ def test_a_row_rests_on_earlier_matches_alone() -> None:
     assert before.filter(early).height > 100
 
 
+def test_shots_that_a_source_counts_otherwise_leave_the_level_of_the_goals() -> None:
+    """On target twice as often by another definition, with the same shots: the same strengths."""
+    matches = league(7, 30)
+    random = np.random.default_rng(8)
+    shots = {f"{side}_on_target": random.poisson(4.5, matches.height) for side in ("home", "away")}
+    counted = matches.with_columns(**{name: pl.Series(values) for name, values in shots.items()})
+    counted = counted.with_columns(home_shots="home_on_target", away_shots="away_on_target")
+    twice = counted.with_columns(pl.col(name) * 2 for name in [*shots, "home_shots", "away_shots"])
+    one, other = weekly_strengths(counted), weekly_strengths(twice)
+    assert one["chances_home"].to_numpy() == pytest.approx(other["chances_home"].to_numpy(), abs=1e-6)
+    assert not one["chances_home"].equals(one["goal_level"] + one["goal_home"] + one["goal_attack"])
+    rates = (
+        np.exp(one[-TEAMS:]["chances_home"]).mean(),
+        np.exp(one[-TEAMS:]["goal_level"] + one[-TEAMS:]["goal_home"]).mean(),
+    )
+    assert rates[0] == pytest.approx(rates[1], rel=0.1)
+
+
 def test_in_a_season_s_break_the_last_strengths_hold_and_after_it_they_go_on() -> None:
     matches = league(6, 20)
     back = datetime(2020, 7, 1, tzinfo=UTC)
