@@ -81,14 +81,26 @@ def test_a_replica_answers_with_only_its_group(shop: Path) -> None:
                     return False
 
             wait_for(is_ready, seconds=120)
-            now = client.post("/predict", json={"customer": "c/1"})
-            earlier = client.post("/predict", json={"customer": "c/1", "cutoff": "2024-05-20T00:00:00Z"})
-            explained = client.post("/explain", json={"customer": "c/1"})
+            now = _answered(client, "/predict")
+            earlier = _answered(client, "/predict", cutoff="2024-05-20T00:00:00Z")
+            explained = _answered(client, "/explain")
             assert [one.status_code for one in (now, earlier, explained)] == [200, 200, 200], log.read_text()
             assert now.json()["probabilities"] != earlier.json()["probabilities"]
     finally:
         replica.send_signal(signal.SIGTERM)
         replica.wait(60)
+
+
+def _answered(client: httpx.Client, path: str, **body: str) -> httpx.Response:
+    """The response, once the server is not busy: the first history that it reads imports Polars."""
+    responses: list[httpx.Response] = []
+
+    def is_answered() -> bool:
+        responses.append(client.post(path, json={"customer": "c/1", **body}))
+        return responses[-1].status_code != 503
+
+    wait_for(is_answered, seconds=120)
+    return responses[-1]
 
 
 def _locked() -> set[str]:
