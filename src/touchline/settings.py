@@ -68,6 +68,10 @@ class Settings(BaseModel):
     requests_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None, description="requests a second that each API key may send to each API process; default no limit"
     )
+    release_keys: Path | None = Field(None, description="folder of the keys that sign releases; default in the home")
+    release_signatures: Literal["checked", "required"] = Field(
+        "checked", description="whether a release without a signature is refused; a wrong signature always is"
+    )
     backup_to: str | None = Field(None, description="folder or bucket for backups; the scheduler makes one a day")
     backup_also_to: str | None = Field(None, description="a second place for the same backups")
     backup_password: str | None = Field(None, repr=False, description="encrypts backups (restic); default plain files")

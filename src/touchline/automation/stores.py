@@ -12,7 +12,7 @@ from touchline.registry.journal.journal import Journal
 if TYPE_CHECKING:
     from touchline.clock import Clock
     from touchline.features import OnlineStore
-    from touchline.registry import Tracking
+    from touchline.registry import ReleaseKeys, Tracking
     from touchline.storage import Database, ObjectStore
 
 
@@ -28,6 +28,7 @@ class Stores:
     clock: Clock
     open_online: Callable[[], OnlineStore]
     open_tracking: Callable[[], Tracking]
+    signing: ReleaseKeys | None = None
 
     @cached_property
     def online(self) -> OnlineStore:

@@ -72,6 +72,8 @@ def staged_home(state: HomeState, *, now: datetime, on_progress: Callable[[str],
             left_out.append(f"MLflow at {state.settings['mlflow_tracking_uri']}: a server is backed up where it runs")
         on_progress("copy the files")
         _copy_objects(state.objects, folder / "home" / "objects")
+        for key in sorted((state.folder / "keys").glob("*.pub.pem")):  # no private key: a restored home makes its own
+            _link_or_copy(key, folder / "home" / "keys" / key.name)
         _write_declaration(state, folder)
         backup = BackupSet(
             id=f"{now:%Y%m%dT%H%M%SZ}",
@@ -169,7 +171,6 @@ def _copy_objects(objects: ObjectStore, target: Path) -> None:
     """Every object. Local files are linked where the disk allows it, since they never change."""
     for key in objects.list():
         copy = target / key
-        copy.parent.mkdir(parents=True, exist_ok=True)
         try:
             _link_or_copy(objects.local_path(key), copy)
         except ObjectNotFound as gone:
@@ -179,6 +180,7 @@ def _copy_objects(objects: ObjectStore, target: Path) -> None:
 
 
 def _link_or_copy(source: Path, copy: Path) -> None:
+    copy.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, copy)
     except OSError:  # another disk, or one without links

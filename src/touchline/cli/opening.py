@@ -112,9 +112,18 @@ class Home:
             return None
         return features.open_online_store("sqlite", str(self.folder / "online_copy.db"))
 
+    @property
+    def signing(self) -> registry.ReleaseKeys:
+        """The keys that releases are signed with and verified by."""
+        settings = self.settings
+        folder = settings.release_keys or self.folder / "keys"
+        return registry.ReleaseKeys(folder, is_required=settings.release_signatures == "required")
+
     def stores(self, clock: Clock) -> automation.Stores:
         """The home's stores with a project's clock."""
-        return automation.Stores(self.database, self.objects, clock, lambda: self.online, lambda: self.tracking)
+        return automation.Stores(
+            self.database, self.objects, clock, lambda: self.online, lambda: self.tracking, self.signing
+        )
 
 
 @dataclass(frozen=True)
@@ -156,7 +165,9 @@ def open_project(place: str | None) -> OpenedProject:
 
 def open_releases(home: Home) -> registry.Releases:
     """The releases of a home, with the estimators that the code of each project brings."""
-    return registry.Releases(home, lambda name: registry.declared_families(load_default(home, name).project.training))
+    return registry.Releases(
+        home, lambda name: registry.declared_families(load_default(home, name).project.training), home.signing
+    )
 
 
 def open_version(opened: OpenedProject, version: str) -> LoadedRelease:

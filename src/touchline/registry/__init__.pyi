@@ -77,6 +77,7 @@ from touchline.registry.release.manifest import ReleaseManifest as ReleaseManife
 from touchline.registry.release.releases import Families as Families
 from touchline.registry.release.releases import Release as Release
 from touchline.registry.release.releases import Releases as Releases
+from touchline.registry.release.signature import ReleaseKeys as ReleaseKeys
 from touchline.registry.release.transforms import transform_modules as transform_modules
 from touchline.registry.runs.aliases import project_aliases as project_aliases
 from touchline.registry.runs.embedded_files import database_file as database_file

@@ -13,7 +13,6 @@ from touchline import project as projects
 from touchline.cli.opening import Home, JsonOption, OpenedProject, open_home, pipeline_context
 from touchline.cli.output import print_json, print_table, progress
 from touchline.clock import SystemClock
-from touchline.settings import SECRETS, Settings
 
 if TYPE_CHECKING:
     from touchline.training import Family
@@ -175,6 +174,8 @@ def _print_created(created: backup.CreatedBackup, *, as_json: bool) -> None:
 
 
 def _state(home: Home) -> backup.HomeState:
+    from touchline.settings import SECRETS
+
     settings = home.settings
     shown = {
         field: errors.without_passwords(str(value)) if isinstance(value, str) else value
@@ -196,6 +197,8 @@ def _families_of(restored: backup.Restored) -> registry.Families:
 
 def _filled(restored: backup.Restored, folder: Path) -> list[str]:
     """What was put into the online store of the restored home; in words where that was not possible."""
+    from touchline.settings import Settings
+
     home = Home(Settings.model_validate({"home": restored.home}), folder.parent.parent)
     try:
         loaded = projects.load_project(folder, base=home.base)

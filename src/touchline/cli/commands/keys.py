@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     group.command("make")(make)
     group.command("list")(list_all)
     group.command("revoke")(revoke)
+    group.command("rotate-release")(rotate_release)
 
 
 def make(
@@ -62,3 +63,12 @@ def revoke(
     """
     http.revoke_key(open_home().database, key_id, now=SystemClock().wall())
     print_json({"revoked": key_id}) if as_json else typer.echo(f"{key_id} is revoked")
+
+
+def rotate_release(as_json: JsonOption = False) -> None:
+    """Begin a new key that signs releases. Releases that the old key signed stay valid.
+
+    Example: touchline keys rotate-release
+    """
+    public = open_home().signing.rotate()
+    print_json({"public_key": public}) if as_json else typer.echo(f"releases are signed by a new key: {public}")

@@ -118,7 +118,9 @@ def _served_project(home: Home, declarations: Declarations, name: str) -> Served
         releases=serving.JournalReleases(
             name,
             registry.Journal(home.database, clock),
-            registry.Releases(home, lambda project: registry.declared_families(declarations.of(project).training)),
+            registry.Releases(
+                home, lambda project: registry.declared_families(declarations.of(project).training), home.signing
+            ),
             rollouts=rollout.RolloutRecords(home.database, name),
             newest_copy=lambda: registry.newest_copy(home.objects, name),
         ),

@@ -262,7 +262,7 @@ def _reason(decision: Decision, report: GateReport | None) -> str:
 
 def _proven(registry: Registry, version: ModelVersion, state: StageState, inputs: GateInputs) -> Release:
     """The version's release on record, verified and self-tested before anything points to it."""
-    releases = Releases(registry, inputs.families)
+    releases = Releases(registry, inputs.families, registry.signing)
     release = releases.find(state.releases.get(version.version, ""))
     if release is None:
         return build_release(registry, version, inputs.families)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from touchline.clock import Clock
+    from touchline.registry.release.signature import ReleaseKeys
     from touchline.registry.runs.tracking import Tracking
     from touchline.storage import Database, ObjectStore
 
@@ -35,6 +36,8 @@ class Registry(Protocol):
     def clock(self) -> Clock: ...
     @property
     def journal(self) -> Journal: ...
+    @property
+    def signing(self) -> ReleaseKeys | None: ...
 
 
 @dataclass(frozen=True)

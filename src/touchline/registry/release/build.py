@@ -11,6 +11,7 @@ from touchline.errors import NotEvaluated
 from touchline.registry.journal.versions import ModelVersion, Registry
 from touchline.registry.release.digest import DIGEST_FILE, digest_of, file_hashes
 from touchline.registry.release.manifest import ReleaseManifest
+from touchline.registry.release.ml_bom import BOM_FILE, ml_bom
 from touchline.registry.release.releases import Families, Release, Releases, no_families
 from touchline.registry.release.transforms import TRANSFORMS
 
@@ -52,11 +53,14 @@ def _assemble(registry: Registry, version: ModelVersion, folder: Path) -> str:
         version=version.version,
         semantic_version=version.semantic_version,
         run_id=version.run_id,
-        files=file_hashes(folder),
     )
+    (folder / BOM_FILE).write_bytes(ml_bom(manifest))
+    manifest = dataclasses.replace(manifest, files=file_hashes(folder))
     (folder / "release.json").write_bytes(manifest.to_bytes())
     digest = digest_of(file_hashes(folder))
     (folder / DIGEST_FILE).write_text(digest + "\n", encoding="ascii")
+    if registry.signing is not None:
+        registry.signing.sign(folder, f"{version.project}-{version.version}")
     return digest
 
 

@@ -9,6 +9,8 @@ from typing import Final
 
 # Written last, so that a folder without it is a build that was cut off. It is no part of what it names.
 DIGEST_FILE: Final = "DIGEST"
+# Signs all other files, `DIGEST` too; it is no part of what the digest names.
+SIGNATURE_FILE: Final = "model.sig"
 
 
 def sha256_of(data: bytes) -> str:
@@ -16,10 +18,11 @@ def sha256_of(data: bytes) -> str:
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below a folder but `DIGEST`, by its path."""
+    """SHA-256 of every file below a folder but `DIGEST` and the signature, by its path."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     found = {path.relative_to(folder).as_posix(): sha256_of(path.read_bytes()) for path in files}
     found.pop(DIGEST_FILE, None)
+    found.pop(SIGNATURE_FILE, None)
     return found
 
 

@@ -17,6 +17,7 @@ from touchline.registry.release.manifest import ReleaseManifest
 from touchline.storage import DataStores, tables
 
 if TYPE_CHECKING:
+    from touchline.registry.release.signature import ReleaseKeys
     from touchline.training import Family
 
 Families = Callable[[str], Mapping[str, "Family"]]
@@ -50,10 +51,13 @@ def no_families(project: str) -> Mapping[str, Family]:  # noqa: ARG001  one sign
 
 
 class Releases:
-    """The releases of a home. `families` is called only for a release whose estimator no package brings."""
+    """The releases of a home. `families` is called only for a release whose estimator no package brings.
 
-    def __init__(self, stores: DataStores, families: Families = no_families) -> None:
-        self._stores, self._families = stores, families
+    With `keys`, a release is loaded only where its signature is one of theirs.
+    """
+
+    def __init__(self, stores: DataStores, families: Families = no_families, keys: ReleaseKeys | None = None) -> None:
+        self._stores, self._families, self._keys = stores, families, keys
 
     def find(self, release_id: str) -> Release | None:
         """The record of a release, or None."""
@@ -85,6 +89,8 @@ class Releases:
 
     def load(self, folder: Path, *, project: str, digest: str) -> LoadedRelease:
         """The release in a folder, whether it is on record yet or not."""
+        if self._keys is not None:
+            self._keys.verify(folder)
         try:
             return load_release(folder, digest=digest)
         except UnknownPlugin:
