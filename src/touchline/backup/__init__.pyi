@@ -5,6 +5,9 @@ from touchline.backup.capture import MlflowFiles as MlflowFiles
 from touchline.backup.create import CreatedBackup as CreatedBackup
 from touchline.backup.create import back_up_home as back_up_home
 from touchline.backup.create import back_up_mlflow as back_up_mlflow
+from touchline.backup.move import ObjectsCopy as ObjectsCopy
+from touchline.backup.move import move_database as move_database
+from touchline.backup.move import move_objects as move_objects
 from touchline.backup.places import BackupPlace as BackupPlace
 from touchline.backup.places import open_place as open_place
 from touchline.backup.record import BackupRecord as BackupRecord

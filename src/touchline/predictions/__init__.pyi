@@ -16,6 +16,7 @@ from touchline.predictions.outcomes import Receipt as Receipt
 from touchline.predictions.outcomes import SettledPrediction as SettledPrediction
 from touchline.predictions.outcomes import StoredOutcome as StoredOutcome
 from touchline.predictions.outcomes import read_settled as read_settled
+from touchline.predictions.partitions import prepare_months as prepare_months
 from touchline.predictions.records import EVERY_ROLE as EVERY_ROLE
 from touchline.predictions.records import ExperimentRecords as ExperimentRecords
 from touchline.predictions.records import PredictionRecords as PredictionRecords

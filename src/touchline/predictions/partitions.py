@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -23,6 +23,7 @@ _TABLE = "predictions"
 _MONTH = re.compile(rf"{_TABLE}_(\d{{4}})_(\d{{2}})")
 _ID = b'"prediction_id":"'
 _ID_LETTERS = 26
+_DAY_LETTERS = 5  # of an id: its first 25 bits of time, some 9 hours
 _MONTHS = (
     "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
     f"WHERE i.inhparent = '{_TABLE}'::regclass ORDER BY c.relname"
@@ -35,6 +36,11 @@ class MonthPartitions:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: set[datetime] = set()
+
+    def create_for(self, prediction_ids: Iterable[str]) -> None:
+        """Create the months of these ids, before rows go to the default partition."""
+        for month in sorted({_month_of(ulid_instant(one)) for one in prediction_ids}):
+            self._create(month)
 
     def prepare(self, lines: Sequence[bytes]) -> None:
         """Create the months of the first and the last of these rows, if they do not exist."""
@@ -59,6 +65,16 @@ class MonthPartitions:
                     connection.exec_driver_sql(attach)
         except sa.exc.IntegrityError:
             _log.warning("no partition %s: the default partition has rows of that month already", name)
+
+
+def prepare_months(source: Database, target: Database) -> None:
+    """Give a PostgreSQL database the months of the predictions that another database has."""
+    if target.engine.dialect.name != "postgresql":
+        return
+    months = sa.text(f"SELECT min(prediction_id) FROM {_TABLE} GROUP BY substr(prediction_id, 1, :letters)")
+    with source.connect() as connection:
+        ids = list(connection.execute(months, {"letters": _DAY_LETTERS}).scalars())
+    MonthPartitions(target).create_for(ids)
 
 
 def drop_empty_months(database: Database, *, before: datetime) -> list[str]:

@@ -14,6 +14,7 @@ from touchline.cli.opening import JsonOption, OpenedProject, actor, load_all, op
 from touchline.cli.output import print_json, print_table, progress
 from touchline.cli.processes import supervisor
 from touchline.cli.processes.alerting import alerts_after
+from touchline.cli.processes.moving import move_home
 from touchline.cli.processes.ports import require_free
 from touchline.cli.processes.scheduling import ended_in_order
 from touchline.cli.processes.up import bring_up, mlflow_process, required_processes
@@ -142,17 +143,39 @@ def mlflow() -> None:
     os.execvpe(process.command[0], process.command, {**os.environ, **process.environment})
 
 
-def migrate(as_json: JsonOption = False) -> None:
-    """Update the metadata database to this version's schema.
+def migrate(
+    to: Annotated[str | None, typer.Option("--to", help="Move the rows into this empty PostgreSQL database.")] = None,
+    objects_to: Annotated[
+        str | None, typer.Option("--objects-to", help="Move the objects into this empty bucket or folder.")
+    ] = None,
+    redis_to: Annotated[str | None, typer.Option("--redis-to", help="Fill this Redis with the online values.")] = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Update the metadata database to this version's schema, or move the home to servers.
 
-    Example: touchline migrate
+    With --to, --objects-to or --redis-to the state is copied from the present stores to these; each table and object is
+    counted and hashed on both sides. Stop touchline first. The old stores stay as they are; the last lines are the
+    settings to go on with.
+
+    Example: touchline migrate --to postgresql://touchline@db/touchline --objects-to s3://models/touchline
     """
     home = open_home()
-    home.database.migrate()
+    targets = {"database_url": to, "objects_url": objects_to, "redis_url": redis_to}
+    if not any(targets.values()):
+        home.database.migrate()
+        if as_json:
+            print_json({"database": without_passwords(home.settings.database), "migrated": True})
+        else:
+            typer.echo("the metadata database has the schema of this version")
+        return
+    with progress("migrate", quiet=as_json) as on_progress:
+        moved = move_home(home, {name: address for name, address in targets.items() if address}, on_progress)
     if as_json:
-        print_json({"database": without_passwords(home.settings.database), "migrated": True})
-    else:
-        typer.echo("the metadata database has the schema of this version")
+        print_json(moved)
+        return
+    for line in moved.lines:
+        typer.echo(line)
 
 
 def doctor(

@@ -1,0 +1,73 @@
+"""`touchline migrate --to`: a home moves from its present stores to others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from touchline import automation, backup, storage
+from touchline.cli.opening import Home, OpenedProject, load_all, pipeline_context
+from touchline.cli.processes import supervisor
+from touchline.errors import BackupRefused, without_passwords
+
+if TYPE_CHECKING:
+    from touchline.backup import ObjectsCopy
+    from touchline.storage import TableCopy
+
+
+@dataclass(frozen=True)
+class MovedHome:
+    """What was copied, and the settings that name the new stores (passwords are hidden)."""
+
+    tables: tuple[TableCopy, ...]
+    objects: ObjectsCopy | None
+    online: tuple[str, ...]
+    settings: Mapping[str, str]
+
+    @property
+    def lines(self) -> list[str]:
+        """The report for people."""
+        rows = sum(one.rows for one in self.tables)
+        lines = [f"{len(self.tables)} tables, {rows:,} rows: counts and digests are equal"] if self.tables else []
+        if self.objects is not None:
+            size = f"{self.objects.size / 1e6:,.1f} MB"
+            lines.append(f"{self.objects.objects:,} objects, {size}: read back, digest {self.objects.digest[:12]}")
+        settings = [f"  {name}={value}" for name, value in self.settings.items()]
+        return [*lines, *self.online, "go on with these settings:", *settings]
+
+
+def move_home(home: Home, targets: Mapping[str, str], on_progress: Callable[[str], None]) -> MovedHome:
+    """Copy the state to the stores that `targets` names by setting. Raises `BackupRefused` while touchline runs."""
+    from touchline.settings import Settings
+
+    if supervisor.running(home.settings.home) is not None:
+        raise BackupRefused("touchline runs: what is written meanwhile would not be moved. Stop it: touchline stop")
+    more = {"online_store": "redis"} if "redis_url" in targets else {}
+    settings = Settings.model_validate({**home.settings.model_dump(), **targets, **more})
+    tables: tuple[TableCopy, ...] = ()
+    objects: ObjectsCopy | None = None
+    if "database_url" in targets:
+        target = storage.Database.open(str(settings.database_url))
+        try:
+            tables = tuple(backup.move_database(home.database, target, on_progress=on_progress))
+        finally:
+            target.close()
+    if "objects_url" in targets:
+        store = storage.open_objects(str(settings.objects_url))
+        objects = backup.move_objects(home.objects, store, on_progress=on_progress)
+    online = tuple(_filled(Home(settings, home.base))) if "redis_url" in targets else ()
+    named = {f"TOUCHLINE_{name.upper()}": without_passwords(value) for name, value in {**targets, **more}.items()}
+    return MovedHome(tables, objects, online, named)
+
+
+def _filled(home: Home) -> list[str]:
+    """Fill the online store of the moved home from the histories of every project."""
+    try:
+        return [
+            line
+            for loaded in load_all(home, [])
+            for line in automation.fill_online_values(pipeline_context(OpenedProject(home, loaded)))
+        ]
+    finally:
+        home.database.close()
