@@ -26,6 +26,17 @@ from touchline.serving import ServedProject, Server, ServerOptions, create_app
 from touchline.storage import Database, open_objects
 
 _CHECKOUT = Path(__file__).parents[2]
+# As `touchline serve` starts it.
+_SERVE = """
+import sys
+import uvicorn
+from touchline.serving.http.predict_protocol import PredictProtocol
+
+options = {"http": PredictProtocol, "access_log": False, "log_level": "error", "timeout_graceful_shutdown": 5}
+options["timeout_worker_healthcheck"] = 60
+port, workers = map(int, sys.argv[1:])
+uvicorn.run("tests.serving.server_process:make", factory=True, port=port, workers=workers, app_dir=".", **options)
+"""
 
 
 def make() -> Server:
@@ -71,15 +82,12 @@ def a_process(home: Path, *, workers: int = 1, **where: str) -> Iterator[Process
     with socket.socket() as spare:
         spare.bind(("127.0.0.1", 0))
         port = spare.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "tests.serving.server_process:make", "--factory", "--port", str(port)]
-    options = ["--workers", str(workers), "--no-access-log", "--log-level", "error", "--timeout-graceful-shutdown", "5"]
+    command = [sys.executable, "-c", _SERVE, str(port), str(workers)]
     environment = {**os.environ, "SERVER_HOME": str(home), "OMP_NUM_THREADS": "1"}
     environment |= {f"SERVER_{name.upper()}": url for name, url in where.items()}
     started = time.monotonic()
     with (home / "server.log").open("ab") as log:
-        child = subprocess.Popen(
-            [*command, *options], cwd=_CHECKOUT, env=environment, stderr=log, start_new_session=True
-        )
+        child = subprocess.Popen(command, cwd=_CHECKOUT, env=environment, stderr=log, start_new_session=True)
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(lambda: _is_ready(address), seconds=60)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 _DRAIN_SECONDS = 10
+# A worker answers uvicorn's check once it has imported everything; after its 5 s a busy machine would never get there.
+_START_SECONDS = 60
 _PARENT_SECONDS = 1.0
 
 
@@ -35,6 +37,7 @@ def run_api(
     options: dict[str, Any] = {"host": host, "port": port, "access_log": False}
     options["http"] = PredictProtocol
     options["timeout_graceful_shutdown"] = _DRAIN_SECONDS
+    options["timeout_worker_healthcheck"] = _START_SECONDS
     options["log_level"] = settings.log_level.lower()
     options["log_config"] = log_config(settings.log_level, settings.log_format)
     if workers == 1:
@@ -93,4 +96,7 @@ def api_app(home: Home, folders: Sequence[Path], host: str, *, only_serving: boo
     from starlette.middleware.cors import CORSMiddleware
 
     # Around the whole application, since the fast path of /predict runs before FastAPI's middleware.
-    return CORSMiddleware(app, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
+    around = CORSMiddleware(app, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
+    # It leaves requests without an Origin as they are, and the protocol answers no other at once.
+    around.front = app.front  # type: ignore[attr-defined]
+    return around

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 # Many clients send head and body in two packets; one that takes longer is read by uvicorn, under its limits.
 _BODY_SECONDS = 0.05
-# Requests with one of these take uvicorn's way.
-_SPECIAL_HEADERS = frozenset((b"connection", b"expect", b"transfer-encoding", b"upgrade"))
+# Requests with one of these take uvicorn's way; those of browsers are the application's middleware's too.
+_SPECIAL_HEADERS = frozenset((b"connection", b"expect", b"origin", b"transfer-encoding", b"upgrade"))
 
 
 class PredictProtocol(TimedProtocol):
@@ -168,7 +168,7 @@ class PredictProtocol(TimedProtocol):
 
 
 def _front_of(app: Any) -> Front | None:
-    """The application's own outermost layer; None where another one stands before it, such as CORS."""
+    """The application's own outermost layer; None where something unknown stands before it."""
     while isinstance(app, ProxyHeadersMiddleware):
         app = app.app
     front = getattr(app, "front", None)

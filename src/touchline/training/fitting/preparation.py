@@ -119,7 +119,10 @@ class Preparation:
         """The estimator's matrix, one row per vector."""
         if self.layout == "vectors":
             return vectors
-        finite = np.where(np.abs(vectors) <= LARGEST, vectors, np.nan)
+        is_finite = np.abs(vectors) <= LARGEST
+        if self.keeps_finite_rows and is_finite.all():
+            return np.ascontiguousarray(vectors)
+        finite = np.where(is_finite, vectors, np.nan)
         positions, middles, means, scales, flagging = self._middles
         numbers = finite[:, positions]
         blocks = [numbers]
