@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from touchline.ingest import CsvFiles, HttpTable, ParquetFiles, SqlTable
+from touchline.ingest import CsvFiles, DeltaTable, HttpTable, ParquetFiles, SqlTable
 
 _DOCS = Path(__file__).parents[2] / "docs" / "providers.md"
 
 
-@pytest.mark.parametrize("provider", [CsvFiles, ParquetFiles, SqlTable, HttpTable])
+@pytest.mark.parametrize("provider", [CsvFiles, ParquetFiles, SqlTable, DeltaTable, HttpTable])
 def test_each_option_of_a_provider_is_in_the_docs(provider: type[CsvFiles]) -> None:
     common, *sections = _DOCS.read_text().split("\n## ")
     (section,) = [text for text in sections if text.startswith(f"`{provider.__name__}")]
