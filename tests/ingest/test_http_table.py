@@ -305,3 +305,29 @@ def test_a_frozen_project_still_counts_by_wall_time(origin: Origin, house: House
     house.ingest(a_source(provider=HttpTable(origin.url, daily_requests=9)), now=day(1, month=3))
     days = {before, f"{datetime.now(UTC):%Y-%m-%d}"}
     assert sum(requests_used(house.database, PROJECT, "games", one) for one in days) == 1
+
+
+@pytest.mark.parametrize("way", ["redirect", "link"])
+def test_keys_do_not_follow_to_another_host(
+    origin: Origin, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setenv("API_TOKEN", "t0ken")
+    monkeypatch.setenv("API_KEY", "k3y")
+    elsewhere = origin.url.replace("127.0.0.1", "localhost") + "/other"
+    first = {
+        "redirect": Reply(status=302, headers={"location": elsewhere}),
+        "link": Reply(CSV, headers={"content-type": "text/csv", "link": f'<{elsewhere}>; rel="next"'}),
+    }[way]
+    second = CSV.replace("a,", "c,").replace("b,", "d,")
+    origin.replies = [first, Reply(second, headers={"content-type": "text/csv"})]
+    table = HttpTable(
+        f"{origin.url}/games",
+        header_variables={"x-api-key": "API_TOKEN"},
+        param_variables={"key": "API_KEY"},
+        pages=NextLink() if way == "link" else None,
+    )
+    fetch(table)
+    (path, own), (other_path, other) = origin.asked
+    assert ("key=k3y" in path, own["x-api-key"]) == (True, "t0ken")
+    assert "k3y" not in other_path
+    assert "x-api-key" not in other

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -46,17 +47,52 @@ class Answer:
     from_cache: bool
 
 
+@dataclass(frozen=True)
+class Credentials:
+    """Headers and parameters that only the declared address's own host may see, over the same scheme and port.
+
+    A redirect or a link to the next page may lead to another one.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    params: str = ""
+
+    def belong_to(self, url: httpx.URL | str) -> bool:
+        """Whether the address is one of the declared host."""
+        import httpx
+
+        own, other = httpx.URL(self.url), httpx.URL(url)
+        return (own.scheme, own.host, own.port) == (other.scheme, other.host, other.port)
+
+    def withhold(self, request: httpx.Request) -> None:
+        """Take the headers from a request that goes elsewhere."""
+        if not self.belong_to(request.url):
+            for name in self.headers:
+                request.headers.pop(name, None)
+
+
 class PoliteClient:
     """GET requests of one fetch."""
 
     def __init__(
-        self, context: FetchContext, politeness: Politeness, headers: dict[str, str], timeout_seconds: float
+        self,
+        context: FetchContext,
+        politeness: Politeness,
+        credentials: Credentials,
+        *,
+        headers: Mapping[str, str],
+        timeout_seconds: float,
     ) -> None:
         import httpx
 
-        self._context, self._politeness = context, politeness
-        agent = {"user-agent": "touchline"}
-        self._client = httpx.Client(headers={**agent, **headers}, timeout=timeout_seconds, follow_redirects=True)
+        self._context, self._politeness, self._credentials = context, politeness, credentials
+        self._client = httpx.Client(
+            headers={"user-agent": "touchline", **headers, **credentials.headers},
+            timeout=timeout_seconds,
+            follow_redirects=True,
+            event_hooks={"request": [credentials.withhold]},
+        )
         self._last_request_at: datetime | None = None
         self._used_today = 0
         self._cached = 0
@@ -70,11 +106,12 @@ class PoliteClient:
     ) -> None:
         self._client.close()
 
-    def get(self, url: str, *, secret: str = "", use_cache: bool = True) -> Answer:
-        """The page at `url`. `secret` parameters are sent with it, and neither stored nor shown."""
+    def get(self, url: str, *, use_cache: bool = True) -> Answer:
+        """The page at `url`. The parameters of the credentials are sent with it, and neither stored nor shown."""
         import httpx
 
         cached = read_cached(self._context, url) if use_cache else None
+        secret = self._credentials.params if self._credentials.belong_to(url) else ""
         delay = f"{url}{'&' if '?' in url else '?'}{secret}" if secret else url
         response = self._get_with_retries(delay, cached.conditions() if cached else {})
         if response.status_code == httpx.codes.NOT_MODIFIED and cached is not None:

@@ -15,7 +15,7 @@ from touchline.errors import RepeatedKey, SourceFileEmpty, SourceUnavailable, Un
 from touchline.ingest.providers.base import FetchContext, Fetched, RawFile, hash_of_files, no_broken_lines
 from touchline.ingest.providers.csv_text import CsvFormat, read_csv_text
 from touchline.ingest.providers.files import Prepare, stacked, with_columns_named
-from touchline.ingest.providers.http_client import Answer, PoliteClient, Politeness
+from touchline.ingest.providers.http_client import Answer, Credentials, PoliteClient, Politeness
 from touchline.ingest.providers.http_json import at_path, json_page, rows_of
 from touchline.ingest.providers.http_pages import Cursor, NextLink, PageNumbers
 
@@ -79,8 +79,12 @@ class HttpTable(BaseModel):
             daily_requests=self.daily_requests,
         )
         secrets = self._from_environment(self.header_variables, context)
-        with PoliteClient(context, politeness, {**self.headers, **secrets}, self.timeout_seconds) as client:
-            for answer in self._answers(client, context):
+        hidden = urlencode(self._from_environment(self.param_variables, context))
+        credentials = Credentials(self.url, secrets, hidden)
+        with PoliteClient(
+            context, politeness, credentials, headers=self.headers, timeout_seconds=self.timeout_seconds
+        ) as client:
+            for answer in self._answers(client):
                 frame, lines = self._rows(answer, client, context)
                 frames.append(frame)
                 broken.append(lines)
@@ -92,16 +96,15 @@ class HttpTable(BaseModel):
             frame, tuple(files), hash_of_files(tuple(files)), client.request_count, message, pl.concat(broken)
         )
 
-    def _answers(self, client: PoliteClient, context: FetchContext) -> Iterator[Answer]:
+    def _answers(self, client: PoliteClient) -> Iterator[Answer]:
         """The pages, one after the other; a row-less page ends a numbered sequence."""
-        hidden = self._from_environment(self.param_variables, context)
         url = _with_params(self.url, self.params)
         # An unchanged answer (304) may leave out the header that names the next page.
         in_body = not isinstance(self.pages, NextLink) or self.pages.path is not None
         if isinstance(self.pages, PageNumbers):
             url = _with_params(url, self.pages.params(0))
         for number in range(1, _MOST_PAGES + 1):
-            answer = client.get(url, secret=urlencode(hidden), use_cache=in_body)
+            answer = client.get(url, use_cache=in_body)
             yield answer
             following = None if self.pages is None else self._next(answer, number, client)
             if following is None:
