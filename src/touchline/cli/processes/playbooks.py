@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.engine import make_url
 
-from touchline.automation import find_symptoms
+from touchline import automation
 from touchline.cli.processes import supervisor
 from touchline.cli.processes.check_result import CheckResult
 from touchline.cli.server_client import api_url, request_json
@@ -48,7 +48,7 @@ def locked_database(home: Home) -> Iterator[CheckResult]:
 def playbooks(home: Home, context: PipelineContext) -> Iterator[CheckResult]:
     """What the records of a project and its running server show."""
     yield from _served_release(home, context)
-    for symptom in find_symptoms(context.project, context.stores):
+    for symptom in automation.find_symptoms(context.project, context.stores):
         text = f"{symptom.happened.rstrip('.')}. Next: {symptom.next_command}"
         yield CheckResult("wrong" if symptom.is_wrong else "note", f"{context.project.name}: {symptom.subject}", text)
 
