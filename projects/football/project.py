@@ -12,6 +12,7 @@ import polars as pl
 from pydantic import Field
 
 from touchline import (
+    Candidate,
     Contract,
     Drift,
     Entity,
@@ -250,7 +251,8 @@ project = Project(
     feature_views=[team_strength, team_form, team_goals],
     task=result,
     training=Training(
-        candidates=["logistic", "lightgbm"],
+        # On 2010/11 to 2013/14 (4,264 matches) five columns have a log loss that is 0.0036 below that of all columns.
+        candidates=[Candidate(name="forecasts", family="logistic", columns=5), "logistic", "lightgbm"],
         test="5y",
         baselines={"market": market_probabilities, "538": of_538},
         leak_margins={"market": 0.002},
