@@ -69,6 +69,7 @@ LOG_READS: dict[str, Read] = {
     "newest": lambda records, roles: _ids(records.newest(2, **roles)),
     "sample": lambda records, roles: records.sample(Sample(2), **roles),
     "of_release": lambda records, roles: _ids(records.of_release("one", until="9", limit=2, **roles).rows),
+    "newest_of_release": lambda records, roles: _ids(records.newest_of_release("one", until="9", limit=2, **roles)),
     "counts": lambda records, roles: records.counts(**roles),
     "answered_examples": lambda records, roles: records.answered_examples(["e1", "e2"], release_id=None, **roles),
     "batches": lambda records, roles: [

@@ -63,11 +63,18 @@ def read_current(
     return read_window(records, release_id, profile, Window(after, first_ulid_letters(wall - _WRITTEN_BY)))
 
 
-def read_window(
-    records: PredictionRecords, release_id: str, profile: Profile, window: Window, *, most: int = MAX_ROWS
-) -> CurrentRows:
-    """Read the newest answers of a window; the window of the result ends with the last answer that is there."""
-    answers, total = records.of_release(release_id, after=window.after, until=window.until, limit=most)
+def read_newest(
+    records: PredictionRecords, release_id: str, profile: Profile, window: Window, *, most: int
+) -> FloatArray:
+    """The newest answers of a window in the profile's columns, one for each example (the last)."""
+    answers = records.newest_of_release(release_id, after=window.after, until=window.until, limit=most)
+    last_of_example = {answer.example_key: answer for answer in answers}
+    return _matrix(sorted(last_of_example.values(), key=lambda answer: answer.prediction_id), profile, release_id)
+
+
+def read_window(records: PredictionRecords, release_id: str, profile: Profile, window: Window) -> CurrentRows:
+    """Read the answers of a window; the window of the result ends with the last answer that is there."""
+    answers, total = records.of_release(release_id, after=window.after, until=window.until, limit=MAX_ROWS)
     last_of_example = {answer.example_key: answer for answer in answers}
     rows = sorted(last_of_example.values(), key=lambda answer: answer.prediction_id)
     is_clustered = profile.clusters < profile.rows

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from touchline.monitoring.current import Window, read_window
+from touchline.monitoring.current import Window, read_newest
 from touchline.predictions import PredictionRecords
 from touchline.statistics import NumberColumn, Profile
 
@@ -47,7 +47,7 @@ class Distributions:
 
 def read_distributions(records: PredictionRecords, release_id: str, profile: Profile, window: Window) -> Distributions:
     """The distributions of a checked window beside those of the release's reference sample."""
-    now = read_window(records, release_id, profile, window, most=_MOST_ROWS).matrix
+    now = read_newest(records, release_id, profile, window, most=_MOST_ROWS)
     return distributions_of(profile, now)
 
 

@@ -191,7 +191,8 @@ class OutcomeRecords:
 
     def count(self) -> int:
         """The number of examples that have an outcome."""
-        query = sa.select(sa.func.count(sa.distinct(outcomes.c.example_id))).where(outcomes.c.project == self._project)
+        first = sa.and_(outcomes.c.project == self._project, outcomes.c.revision == 1)
+        query = sa.select(sa.func.count()).select_from(outcomes).where(first)
         with self._database.connect() as connection:
             return connection.scalar(query) or 0
 

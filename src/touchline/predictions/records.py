@@ -85,11 +85,17 @@ class PredictionRecords:
     ) -> ReleaseRows:
         """The newest predictions of a release with ids above `after`, up to and including `until`."""
         condition = self._where(roles, *_of_release(release_id), *_ids_between(after, until))
-        query = _select(ScoredExample, condition).order_by(_COLUMNS.prediction_id.desc()).limit(limit)
+        rows = self.newest_of_release(release_id, after=after, until=until, limit=limit, roles=roles)
         with self._database.connect() as connection:
             total = connection.scalar(sa.select(sa.func.count()).select_from(predictions).where(condition)) or 0
-            rows = [ScoredExample(*row) for row in connection.execute(query)]
-        return ReleaseRows(rows[::-1], total)
+        return ReleaseRows(rows, total)
+
+    def newest_of_release(
+        self, release_id: str, *, after: str = "", until: str, limit: int, roles: Collection[str] = ANSWERS
+    ) -> list[ScoredExample]:
+        """As the rows of `of_release`, without counting those that are left out."""
+        condition = self._where(roles, *_of_release(release_id), *_ids_between(after, until))
+        return self._read(ScoredExample, condition, limit=limit, newest=True)[::-1]
 
     def counts(
         self,
@@ -101,9 +107,11 @@ class PredictionRecords:
     ) -> LogCounts:
         """The number of predictions, of one release and between two ids where these are given."""
         condition = self._where(roles, *_of_release(release_id), *_ids_between(after, until))
-        query = sa.select(sa.func.count(), sa.func.max(_COLUMNS.answered_at)).where(condition)
+        # Each of the two has an index of its own; together they would read the whole of the larger one.
+        rows = sa.select(sa.func.count()).select_from(predictions).where(condition)
+        newest = sa.select(sa.func.max(_COLUMNS.answered_at)).where(condition)
         with self._database.connect() as connection:
-            return LogCounts(*connection.execute(query).one())
+            return LogCounts(connection.scalar(rows) or 0, connection.scalar(newest))
 
     def answered_examples(
         self, example_ids: Collection[str], *, release_id: str | None, roles: Collection[str] = ANSWERS

@@ -26,7 +26,10 @@ export function Shell() {
 /** On a phone the menu is one line: the page that is shown comes into view. */
 function useCurrentInView(page: string | undefined) {
   const place = useRef<HTMLElement>(null);
-  useEffect(() => place.current?.querySelector("a.active")?.scrollIntoView({ inline: "center", block: "nearest" }), [page]);
+  useEffect(() => {
+    // Newer browsers return a promise here, which is no clean-up of an effect.
+    place.current?.querySelector("a.active")?.scrollIntoView({ inline: "center", block: "nearest" });
+  }, [page]);
   return place;
 }
 

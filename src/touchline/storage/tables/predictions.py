@@ -37,6 +37,7 @@ predictions = Table(
     text("answer_id", null=True),
     real("seconds", null=True),
     Index(None, "project", "role", "answered_at"),
+    Index(None, "project", "role", "prediction_id"),
     Index(None, "project", "example_id"),
     Index(
         "ix_predictions_experiment",
