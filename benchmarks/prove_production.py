@@ -17,6 +17,7 @@ import argparse
 import http.client
 import json
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -261,6 +262,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=6.0)
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the parts are ended, too
     with tempfile.TemporaryDirectory(prefix="touchline-production-") as folder:
         place = Path(folder)
         place.chmod(0o755)
