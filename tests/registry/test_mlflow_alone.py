@@ -147,3 +147,17 @@ def test_the_training_set_of_a_run_can_be_read(registry: Registry) -> None:
     (given,) = registry.tracking.client.get_run(recorded.version.run_id).inputs.dataset_inputs
     assert Path(mlflow.data.get_source(given.dataset).load()).read_bytes() == b"bytes"
     assert isinstance(trained.training_set.frame, pl.DataFrame)
+
+
+def test_loading_a_model_leaves_the_package_that_is_loaded_first_on_the_path(two: Registry) -> None:
+    import mlflow
+
+    def copies() -> list[str]:
+        return [place for place in sys.path if (Path(place) / "touchline").is_dir()]
+
+    before, path = copies(), list(sys.path)
+    try:
+        mlflow.pyfunc.load_model(_place(two))
+        assert copies() == before
+    finally:
+        sys.path[:] = path

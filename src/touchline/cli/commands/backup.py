@@ -126,8 +126,8 @@ def restore(
 ) -> None:
     """Restore a backup into a new folder, as a home with embedded stores.
 
-    The state is in .touchline below it, the declarations in projects. The online store is filled from the feature
-    histories. To go on with servers: touchline migrate --to. Nothing is ever overwritten.
+    The state is in its folder .touchline, the declarations in projects. The online store is filled from the feature
+    histories. To go on with servers, use `touchline migrate --to`. Nothing is ever overwritten.
 
     Example: touchline backup restore --from /mnt/backups/touchline --into /srv/touchline
     """

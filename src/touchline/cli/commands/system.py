@@ -154,9 +154,9 @@ def migrate(
 ) -> None:
     """Update the metadata database to this version's schema, or move the home to servers.
 
-    With --to, --objects-to or --redis-to the state is copied from the present stores to these; each table and object is
-    counted and hashed on both sides. Stop touchline first. The old stores stay as they are; the last lines are the
-    settings to go on with.
+    With --to, --objects-to or --redis-to the state is copied from the present stores to these; each table and
+    object is counted and hashed on both sides. End the processes first (`touchline stop`). The old stores stay as
+    they are; the last lines are the settings to go on with.
 
     Example: touchline migrate --to postgresql://touchline@db/touchline --objects-to s3://models/touchline
     """

@@ -140,12 +140,13 @@ def _objects(home: Home) -> Iterator[CheckResult]:
 
 def _backup(home: Home) -> Iterator[CheckResult]:
     """How old the newest backup is, and whether the place of the settings has it."""
-    settings, record = home.settings, read_record(home.objects)
-    if settings.backup_to is None:
-        if record is None:
-            yield CheckResult("note", "backup", "there is none yet: set TOUCHLINE_BACKUP_TO, see docs/backup.md")
-        return
+    settings = home.settings
     try:
+        record = read_record(home.objects)
+        if settings.backup_to is None:
+            if record is None:
+                yield CheckResult("note", "backup", "there is none yet: set TOUCHLINE_BACKUP_TO, see docs/backup.md")
+            return
         names = open_place(settings.backup_to, password=settings.backup_password).names()
     except TouchlineError as failure:
         yield CheckResult("wrong", "backup", str(failure))
@@ -179,8 +180,10 @@ def _projects(home: Home, *, repairs: bool) -> Iterator[CheckResult]:
         else:
             yield CheckResult("ok", f"project {loaded.name}", str(folder))
             context = pipeline_context(OpenedProject(home, loaded))
-            yield from _state(context, repairs=repairs)
-            yield from playbooks(home, context)
+            state = list(_state(context, repairs=repairs))
+            yield from state
+            if not any(result.mark == "wrong" for result in state):  # records of damaged files cannot be read
+                yield from playbooks(home, context)
 
 
 def _state(context: PipelineContext, *, repairs: bool) -> Iterator[CheckResult]:

@@ -7,6 +7,7 @@ It needs MLflow, NumPy, pandas and the library of its estimator; `standalone_cod
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
 PREDICTION: Final = "prediction"
 PROBABILITIES: Final = "probabilities"
 READ_BY_SKOPS: Final = "skops"
+
+
+def keep_own_package() -> None:
+    """Take copies of this package off the module path where all of it is loaded already.
+
+    MLflow puts a model's `code/` first on the path, and processes that this one starts would find the copy alone.
+    """
+    here = Path(__file__)
+    own, inside = here.parents[3], here.relative_to(here.parents[3])
+    sys.path[:] = [place for place in sys.path if Path(place) == own or not (Path(place) / inside).is_file()]
 
 
 def mlflow_model(families: Mapping[str, str]) -> PythonModel:

@@ -25,8 +25,9 @@ _LOADER: Final = '''"""Loads the model in `artifacts/model`."""
 
 from mlflow.models import set_model
 
-from touchline.registry.runs.pyfunc import mlflow_model
+from touchline.registry.runs.pyfunc import keep_own_package, mlflow_model
 
+keep_own_package()
 set_model(mlflow_model({families!r}))
 '''
 
