@@ -71,7 +71,7 @@ def breach(options: argparse.Namespace) -> bool:  # noqa: ARG001
                 time.sleep(max(0.0, began + sent / REQUESTS_A_SECOND - time.monotonic()))
             seconds = time.monotonic() - began
     words = f"aborted after {sent} requests in {seconds:.1f} s, {failed} of them without an answer"
-    return promise(words, sent <= MOST_EVENTS and failed == 0)
+    return promise(words, 0 < sent <= MOST_EVENTS and failed == 0)
 
 
 def quiet(options: argparse.Namespace) -> bool:

@@ -80,6 +80,7 @@ def swaps(home: Path, options: argparse.Namespace) -> bool:
             oldest = max([oldest, *(came - at for came in old)])
     holds = promise(f"{len(load.answers):,} answers over {SWAPS} swaps, {len(load.failures)} failed", not load.failures)
     holds &= promise(f"the last old answer {oldest:.2f} s after its swap, bound {SWAP_BOUND_SECONDS:g} s", oldest < 2.0)
+    wait_for(lambda: not list((home / "spool").glob("*/*.jsonl")), seconds=30)  # the process that drains ends last
     missing = {found for _, found, _ in load.answers} - logged(registry.database)
     holds &= promise(f"{len(missing)} of them not in the log", not missing)
     report = replay_sample(registry, PROJECT, Sample(REPLAYS), open_release=Releases(registry).open)

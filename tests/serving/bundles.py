@@ -60,9 +60,13 @@ class Registry:
         journal.append(PROJECT, moves, expected=state.sequence, actor="test")
 
     def start_rollout(self, mode: RoutingMode, *, share: int = 0) -> Experiment:
-        """A rollout of version 2 beside version 1, in Production."""
+        """A rollout of version 2, which goes to Staging, beside version 1, in Production."""
         with self.database.connect() as connection:
             found = {row.version: row.id for row in connection.execute(sa.select(releases))}
+        journal = Journal(self.database, SystemClock())
+        state = journal.state(PROJECT)
+        staging = Move(2, state.stage(2), "Staging", "test", release_id=found[2])
+        journal.append(PROJECT, [staging], expected=state.sequence, actor="test")
         rule = RolloutRule(mode, Side(2, found[2]), Side(1, found[1]), CLASSES, guardrails=(Guardrail.errors(),))
         now, project = datetime.now(UTC), PROJECT
         experiment = Experiment(project, 1, f"experiment-{mode}", "salt", rule, rule.hash, None, now, now, "test", "")
