@@ -19,6 +19,22 @@ def read(address: str, path: str) -> Any:
     return httpx.get(f"{address}/api/{path}", timeout=30).raise_for_status().json()
 
 
+def press(page: Page, name: str) -> None:
+    """Reach an element by Tab and press Enter."""
+    tab_until(page, name)
+    page.keyboard.press("Enter")
+
+
+def change_by_keyboard(page: Page, name: str, *, reason: str) -> None:
+    """Press a button that asks for a reason, give it, and close the dialog when it is done."""
+    press(page, name)
+    tab_until(page, "Reason, for the journal")
+    page.keyboard.type(reason)
+    press(page, "Do it")
+    expect(page.get_by_role("dialog").get_by_role("status")).to_be_visible()
+    page.keyboard.press("Escape")
+
+
 def test_the_first_look_has_the_sentences_and_the_counts_of_the_api(page: Page, address: str) -> None:
     predict(address)
     page.goto("/")
@@ -30,17 +46,17 @@ def test_the_first_look_has_the_sentences_and_the_counts_of_the_api(page: Page, 
     expect(page.get_by_role("link", name=shop["incidents"][0]["title"], exact=True)).to_be_visible()
 
 
-def test_a_prediction_shows_why_it_was_made_and_replays_to_itself(page: Page, address: str) -> None:
+def test_the_keyboard_alone_finds_why_a_prediction_was_made_and_replays_it(page: Page, address: str) -> None:
     prediction = predict(address)[0]
     page.goto("/ui/shop/explain")
-    page.get_by_role("link", name=prediction).click()
+    press(page, prediction)
     trace = read(address, f"predictions/{prediction}")
     first = read(address, f"predictions/{prediction}/contributions")["contributions"][0]
     expect(page.get_by_test_id("verdict")).to_have_text(trace["sentence"])
     (added,) = first["adds"].values()
     expect(page.get_by_test_id(f"adds-{first['column']}")).to_have_text(f"{added:+.4f}".rstrip("0"))
     expect(page.get_by_text(trace["sources"][0]["snapshot_hash"][:12])).to_be_visible()
-    page.get_by_role("button", name="Compute it again").click()
+    press(page, "Compute it again")
     expect(page.get_by_test_id("replay")).to_have_text("The same prediction.")
 
 
@@ -54,7 +70,7 @@ def test_a_waiting_version_is_approved_promoted_and_rolled_back(page: Page, addr
     page.get_by_label("without a rollout").check()
     confirm(page, reason="no rollout is needed")
     assert read(address, "stages")["production"] == 2
-    change(page, "Roll back", reason="worse on Sunday")
+    change_by_keyboard(page, "Roll back", reason="worse on Sunday")
     stages = read(address, "stages")
     assert (stages["production"], stages["rollback"]) == (1, None)
     expect(page.get_by_test_id("verdict")).to_have_text(stages["sentence"])
@@ -65,28 +81,27 @@ def test_a_waiting_version_is_approved_promoted_and_rolled_back(page: Page, addr
     expect(timeline.get_by_role("listitem")).to_have_count(len(journal))
 
 
-def test_a_loss_incident_shows_its_cause_is_silenced_and_leads_to_a_training(page: Page, address: str) -> None:
+def test_the_keyboard_alone_reads_a_loss_incident_silences_it_and_asks_for_a_training(page: Page, address: str) -> None:
     page.goto("/ui/shop/health")
     performance = read(address, "model/performance")
     expect(page.get_by_test_id("verdict")).to_have_text(performance["sentence"])
     row = page.get_by_role("row").filter(has_text="log_loss")
     expect(row).to_contain_text(str(performance["performance"]["metrics"][0]["value"]))
     (incident,) = read(address, "alerts")
-    page.get_by_role("button", name=incident["title"], exact=True).click()
+    press(page, incident["title"])
     expect(page.get_by_text(incident["signals"][0]["next_command"])).to_be_visible()
-    page.get_by_role("button", name="Silence for 24 hours").click()
-    confirm(page, reason="the feed is being mended")
+    change_by_keyboard(page, "Silence for 24 hours", reason="the feed is being mended")
     silence = read(address, "alerts")[0]["silence"]
     assert (silence["reason"], silence["actor"]) == ("the feed is being mended", "local user")
-    page.get_by_role("button", name="Explain the loss").click()
+    press(page, "Explain the loss")
     expect(page.get_by_test_id("cause")).to_have_text(read(address, "model/cause")["sentence"])
-    page.get_by_role("link", name="Train again").click()
-    change(page, "Train now", reason="the loss has risen")
+    press(page, "Train again")
+    change_by_keyboard(page, "Train now", reason="the loss has risen")
     (run,) = read(address, "training/automated/status")["waiting"]
     assert (run["reason"], run["actor"]) == ("the loss has risen", "local user")
 
 
-def test_a_rollout_is_paused_and_by_keyboard_resumed(page: Page, address: str) -> None:
+def test_the_keyboard_alone_pauses_a_rollout_and_resumes_it(page: Page, address: str) -> None:
     for act in ("decision/approve", "promote"):
         done = httpx.post(f"{address}/api/models/2/{act}", json={"reason": "reviewed"}, timeout=60)
         assert done.is_success, done.text
@@ -94,21 +109,14 @@ def test_a_rollout_is_paused_and_by_keyboard_resumed(page: Page, address: str) -
     rollout = read(address, "rollout")
     assert rollout["rollout"]["status"] == "running"
     expect(page.get_by_test_id("verdict")).to_have_text(rollout["sentence"])
-    change(page, "Pause", reason="a holiday")
+    change_by_keyboard(page, "Pause", reason="a holiday")
     paused = read(address, "rollout")
     assert paused["rollout"]["status"] == "paused"
     expect(page.get_by_test_id("verdict")).to_have_text(paused["sentence"])
     events = page.get_by_role("list", name="Log of decisions").get_by_role("listitem")
     expect(events).to_have_count(len(paused["rollout"]["events"]))
     expect(events.filter(has_text="a holiday")).to_contain_text("local user")
-    tab_until(page, "Resume")
-    page.keyboard.press("Enter")
-    tab_until(page, "Reason, for the journal")
-    page.keyboard.type("back at work")
-    tab_until(page, "Do it")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("dialog").get_by_role("status")).to_be_visible()
-    page.keyboard.press("Escape")
+    change_by_keyboard(page, "Resume", reason="back at work")
     expect(events.filter(has_text="back at work")).to_have_count(1)
     assert read(address, "rollout")["rollout"]["status"] == "running"
 
