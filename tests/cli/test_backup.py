@@ -19,7 +19,7 @@ from touchline.backup.capture import staged_home
 from touchline.cli.opening import open_home, open_project
 from touchline.cli.processes.daily_backup import DailyBackup
 from touchline.clock import SystemClock
-from touchline.errors import BackupDamaged, BackupNotFound, BackupRefused
+from touchline.errors import BackupDamaged, BackupNotFound, BackupRefused, OnlineStoreUnavailable
 
 pytestmark = pytest.mark.services
 
@@ -163,3 +163,30 @@ def test_the_scheduler_makes_the_backup_of_the_day_once(
     again.look()
     assert again.wait() is None
     assert {one["what"]: one["mark"] for one in shop.json("doctor")}["backup"] == "ok"
+
+
+@pytest.mark.parametrize("password", [None, "secret"])
+def test_an_mlflow_does_not_push_the_sets_of_a_home_out_of_their_place(
+    shop: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, password: str | None
+) -> None:
+    if password is not None:
+        if shutil.which("restic") is None:
+            pytest.skip("restic is not installed")
+        monkeypatch.setenv("TOUCHLINE_BACKUP_PASSWORD", password)
+    home, place = shop.place / "home", str(tmp_path / "backups")
+    shop.run("backup", "create", "--to", place)
+    with pytest.raises(BackupRefused, match="of kind 'home', and this one is of kind 'mlflow'"):
+        shop.run("backup", "mlflow", str(home / "mlflow.db"), str(home / "mlartifacts"), "--to", place)
+    assert len(shop.json("backup", "list", "--from", place)) == 1
+
+
+def test_addresses_and_folders_that_cannot_be_are_refused_in_one_line(shop: Cli, tmp_path: Path) -> None:
+    with pytest.raises(BackupRefused, match="an address starts with one of sqlite://"):
+        shop.run("migrate", "--to", "mysql://a@b/x")
+    with pytest.raises(OnlineStoreUnavailable):
+        shop.run("migrate", "--redis-to", "redis://127.0.0.1:1/0")
+    place, file = str(tmp_path / "backups"), tmp_path / "a-file"
+    shop.run("backup", "create", "--to", place)
+    file.touch()
+    with pytest.raises(BackupRefused, match="cannot be made"):
+        shop.run("backup", "restore", "--from", place, "--into", str(file))

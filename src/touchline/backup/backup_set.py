@@ -45,6 +45,11 @@ class BackupSet:
     files: Mapping[str, StoredFile]
 
     @property
+    def kind(self) -> str:
+        """`home`, or `mlflow` of an MLflow alone: sets of one place are of one kind, as old ones make room for new."""
+        return "mlflow" if self.schema is None else "home"
+
+    @property
     def size(self) -> int:
         """Bytes of all files."""
         return sum(file.size for file in self.files.values())

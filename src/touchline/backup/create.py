@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from touchline.backup.backup_set import MANIFEST, BackupSet
 from touchline.backup.capture import BACKUP_LEASE, HomeState, MlflowFiles, staged_home, staged_mlflow
 from touchline.backup.record import write_record
+from touchline.errors import BackupRefused
 from touchline.storage import hold_lease
 
 if TYPE_CHECKING:
@@ -64,6 +66,13 @@ def _push(
     on_progress: Callable[[str], None],
 ) -> CreatedBackup:
     name = f"{now:%Y%m%dT%H%M%SZ}"
+    kind = BackupSet.from_bytes((folder / MANIFEST).read_bytes(), place=name).kind
+    for place in places:
+        if place.kind() not in (None, kind):
+            raise BackupRefused(
+                f"{place.label} has backups of kind {place.kind()!r}, and this one is of kind {kind!r}: old sets make "
+                "room for new ones, whatever they hold. Name another place."
+            )
     for place in places:
         on_progress(f"write to {place.label}")
         place.push(folder, name)

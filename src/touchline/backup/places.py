@@ -35,6 +35,9 @@ class BackupPlace(Protocol):
     def names(self) -> Mapping[str, datetime]:
         """The sets and their times, oldest first."""
 
+    def kind(self) -> str | None:
+        """What its sets are of, by the newest one (`BackupSet.kind`); None where there is none."""
+
     def forget(self, retention: Retention) -> list[str]:
         """Delete the sets that the retention does not keep, and the files that no other set has; their names."""
 

@@ -59,6 +59,10 @@ class PlainPlace:
     def names(self) -> Mapping[str, datetime]:
         return {name: _instant(name) for name in sorted(self._keys())}
 
+    def kind(self) -> str | None:
+        names = list(self.names())
+        return BackupSet.from_bytes(self._manifest(names[-1]), place=names[-1]).kind if names else None
+
     def forget(self, retention: Retention) -> list[str]:
         keys = self._keys()
         expired = expired_sets(list(self.names().items()), retention)

@@ -11,11 +11,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from touchline.backup.backup_set import MANIFEST, BackupSet
 from touchline.backup.retention import Retention
 from touchline.errors import BackupFailed, BackupNotFound, without_passwords
 
 _TAG: Final = "touchline"
 _SET_TAG: Final = "set="
+_KIND_TAG: Final = "kind="
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class ResticPlace:
         if self.is_new and not self._is_there():
             self._run("init")
         # Relative to the set, so that it can be restored anywhere; one host, so that any machine finds the set before.
-        tags = ("--tag", _TAG, "--tag", f"{_SET_TAG}{name}")
+        kind = BackupSet.from_bytes((folder / MANIFEST).read_bytes(), place=name).kind
+        tags = ("--tag", _TAG, "--tag", f"{_SET_TAG}{name}", "--tag", f"{_KIND_TAG}{kind}")
         self._run("backup", "--quiet", "--host", _TAG, "--ignore-inode", *tags, ".", folder=folder)
 
     def fetch(self, name: str, target: Path) -> None:
@@ -47,6 +50,11 @@ class ResticPlace:
     def names(self) -> Mapping[str, datetime]:
         return {name: datetime.strptime(name, "%Y%m%dT%H%M%S%z") for name in sorted(self._snapshots())}
 
+    def kind(self) -> str | None:
+        newest = max(self._stored(), key=lambda one: str(one["time"]), default=None)
+        tags = newest.get("tags", ()) if newest else ()
+        return next((tag.removeprefix(_KIND_TAG) for tag in tags if tag.startswith(_KIND_TAG)), None)
+
     def forget(self, retention: Retention) -> list[str]:
         before = self._snapshots()
         limits = {"daily": retention.daily, "weekly": retention.weekly, "monthly": retention.monthly}
@@ -55,11 +63,13 @@ class ResticPlace:
         after = self._snapshots()
         return [name for name in sorted(before) if name not in after]
 
-    def _snapshots(self) -> dict[str, str]:
+    def _stored(self) -> list[dict[str, Any]]:
         if self.is_new and not self._is_there():
-            return {}
-        found: list[dict[str, Any]] = json.loads(self._run("snapshots", "--json", "--tag", _TAG) or "[]")
-        names = [(one, tag) for one in found for tag in one.get("tags", ()) if tag.startswith(_SET_TAG)]
+            return []
+        return list(json.loads(self._run("snapshots", "--json", "--tag", _TAG) or "[]"))
+
+    def _snapshots(self) -> dict[str, str]:
+        names = [(one, tag) for one in self._stored() for tag in one.get("tags", ()) if tag.startswith(_SET_TAG)]
         return {tag.removeprefix(_SET_TAG): str(one["id"]) for one, tag in names}
 
     def _is_there(self) -> bool:

@@ -58,7 +58,10 @@ def fetched_set(place: BackupPlace, name: str | None, *, beside: Path) -> Iterat
     names = place.names()
     if name is None and not names:
         raise BackupNotFound(place.label, "newest", names)
-    beside.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        beside.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as failure:
+        raise BackupRefused(f"{beside.parent} cannot be made: {failure.strerror}. Name another folder.") from failure
     with TemporaryDirectory(dir=beside.parent, prefix=f".{beside.name}-restoring-") as scratch:
         folder = Path(scratch)
         place.fetch(name or list(names)[-1], folder)

@@ -39,12 +39,20 @@ class MovedHome:
 
 def move_home(home: Home, targets: Mapping[str, str], on_progress: Callable[[str], None]) -> MovedHome:
     """Copy the state to the stores that `targets` names by setting. Raises `BackupRefused` while touchline runs."""
+    from pydantic import ValidationError
+
     from touchline.settings import Settings
 
     if supervisor.running(home.settings.home) is not None:
         raise BackupRefused("touchline runs: what is written meanwhile would not be moved. Stop it: touchline stop")
     more = {"online_store": "redis"} if "redis_url" in targets else {}
-    settings = Settings.model_validate({**home.settings.model_dump(), **targets, **more})
+    try:
+        settings = Settings.model_validate({**home.settings.model_dump(), **targets, **more})
+    except ValidationError as wrong:
+        reasons = "; ".join(str(one["msg"]).removeprefix("Value error, ") for one in wrong.errors())
+        raise BackupRefused(f"the state was not moved: {reasons}") from None
+    if "redis_url" in targets:
+        Home(settings, home.base).main_online.read([b"touchline move"])  # raises where nothing answers
     tables: tuple[TableCopy, ...] = ()
     objects: ObjectsCopy | None = None
     if "database_url" in targets:

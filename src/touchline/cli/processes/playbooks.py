@@ -61,7 +61,10 @@ def _served_release(home: Home, context: PipelineContext) -> Iterator[CheckResul
     try:
         info = request_json(f"{api_url(home)}/projects/{name}/model-info", api_key=home.settings.api_key)
     except (ServerRefused, ServerUnreachable) as failure:
-        yield CheckResult("note", f"{name}: release", f"the server did not say what it serves: {failure}")
+        needs_key = isinstance(failure, ServerRefused) and failure.needs_key
+        step = "" if needs_key else ". Next: touchline logs; touchline stop; touchline up"
+        text = f"the server did not say what it serves: {str(failure).rstrip('.')}{step}"
+        yield CheckResult("note" if needs_key else "wrong", f"{name}: release", text)
         return
     served, expected = info["release"], state.releases.get(state.production)
     if served != expected:

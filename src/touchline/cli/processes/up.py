@@ -14,7 +14,7 @@ from touchline.cli.opening import Home
 from touchline.cli.processes import supervisor
 from touchline.cli.processes.ports import require_free, validate_host
 from touchline.cli.server_client import api_url, mlflow_url
-from touchline.errors import ProcessFailed
+from touchline.errors import ProcessFailed, ServerRefused
 
 if TYPE_CHECKING:
     import httpx
@@ -96,12 +96,30 @@ def wait_until_ready(home: Home, answering: Collection[str], on_progress: Callab
 
     def answers(response: httpx.Response) -> bool:
         projects = response.json().get("projects", {})
-        return response.is_success or (len(answering) < len(projects) and all(projects.get(one) for one in answering))
+        if response.is_success or (len(answering) < len(projects) and all(projects.get(one) for one in answering)):
+            return True
+        require_no_refusal(api_url(home), answering)
+        return False
 
     _wait(f"{api_url(home)}/readyz", "api", answers, home=settings.home, on_progress=on_progress)
     if settings.mlflow_tracking_uri is None:
         url = f"{mlflow_url(home)}/health"
         _wait(url, "mlflow", lambda response: response.is_success, home=settings.home, on_progress=on_progress)
+
+
+def require_no_refusal(address: str, answering: Collection[str]) -> None:
+    """Raise `ServerRefused` where the server has no release of one of these projects and says that it refused one.
+
+    It tries a refused release again only when the journal moves, so waiting brings nothing.
+    """
+    import httpx
+
+    models = httpx.get(f"{address}/health", timeout=5).json().get("models", {})
+    for name in answering:
+        state = models.get(name, {})
+        if state.get("release") is None and "refused" in state:
+            text = f"{name}: {state['refused']['reason']} Next: touchline doctor --repair; touchline stop; touchline up"
+            raise ServerRefused(f"{address}/readyz", httpx.codes.SERVICE_UNAVAILABLE, text, needs_key=False)
 
 
 def _wait(
