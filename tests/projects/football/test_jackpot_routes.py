@@ -161,7 +161,10 @@ def test_a_jackpot_is_entered_on_its_page_by_keyboard_alone(client: httpx.Client
     with running_browser() as browser, browser.new_context(base_url=str(client.base_url)) as context:
         page, errors = context.new_page(), []
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.set_viewport_size({"width": 390, "height": 800})
         page.goto("/ui/football/jackpots")
+        expect(page.get_by_label("Home team")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
         tab_until(page, "Name")
         page.keyboard.type("By hand")
         for label, text in (("Home team", "Schalke 04"), ("Away team", "Energie Cottbus"), ("Odds home", "1.5")):
