@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from touchline.backup.backup_set import MANIFEST, BackupSet
 from touchline.backup.capture import BACKUP_LEASE, HomeState, MlflowFiles, staged_home, staged_mlflow
 from touchline.backup.record import write_record
 from touchline.errors import BackupRefused
@@ -41,6 +40,7 @@ def back_up_home(
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> CreatedBackup:
     """Back up a home while it runs. Raises `LeaseHeld` while another backup or `data prune` runs."""
+    _require_kind("home", places)
     now = clock.wall()
     holder = f"touchline backup@{socket.gethostname()}:{os.getpid()}"
     lease = hold_lease(state.database, BACKUP_LEASE, holder=holder, ttl=_LEASE_TTL, clock=clock)
@@ -54,8 +54,20 @@ def back_up_mlflow(
     mlflow: MlflowFiles, places: Sequence[BackupPlace], retention: Retention, *, scratch: Path, now: datetime
 ) -> CreatedBackup:
     """Back up an MLflow that touchline does not manage; the set is staged in the folder `scratch`."""
+    _require_kind("mlflow", places)
     with staged_mlflow(mlflow, scratch=scratch, now=now) as folder:
         return _push(folder, places, retention, now, lambda _: None)
+
+
+def _require_kind(kind: str, places: Sequence[BackupPlace]) -> None:
+    """Refuse a place with sets of another kind, before anything is copied."""
+    for place in places:
+        stored = place.kind()
+        if stored not in (None, kind):
+            raise BackupRefused(
+                f"{place.label} has backups of kind {stored!r}, and this one is of kind {kind!r}: old sets make "
+                "room for new ones, whatever they hold. Name another place."
+            )
 
 
 def _push(
@@ -66,13 +78,6 @@ def _push(
     on_progress: Callable[[str], None],
 ) -> CreatedBackup:
     name = f"{now:%Y%m%dT%H%M%SZ}"
-    kind = BackupSet.from_bytes((folder / MANIFEST).read_bytes(), place=name).kind
-    for place in places:
-        if place.kind() not in (None, kind):
-            raise BackupRefused(
-                f"{place.label} has backups of kind {place.kind()!r}, and this one is of kind {kind!r}: old sets make "
-                "room for new ones, whatever they hold. Name another place."
-            )
     for place in places:
         on_progress(f"write to {place.label}")
         place.push(folder, name)

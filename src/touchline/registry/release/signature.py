@@ -72,7 +72,6 @@ class ReleaseKeys:
         return max(self.folder.glob(_PUBLIC), key=lambda path: path.stat().st_mtime_ns)
 
     def _private_pem(self) -> bytes:
-
         path = self.folder / _PRIVATE
         if path.exists():
             return path.read_bytes()
@@ -97,7 +96,6 @@ class ReleaseKeys:
 
     def _public_keys(self) -> Iterator[tuple[str, EllipticCurvePublicKey]]:
         """The trusted public keys by the hash that a signature names them with."""
-
         for path in sorted(self.folder.glob(_PUBLIC)):
             key = serialization.load_pem_public_key(path.read_bytes())
             if isinstance(key, ec.EllipticCurvePublicKey):
@@ -105,7 +103,6 @@ class ReleaseKeys:
 
 
 def _signed(folder: Path, name: str, private_pem: bytes) -> bytes:
-
     key = serialization.load_pem_private_key(private_pem, None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     payload = json.dumps(_statement(folder, name), sort_keys=True).encode()
@@ -126,7 +123,6 @@ def _signed(folder: Path, name: str, private_pem: bytes) -> bytes:
 
 
 def _verify(folder: Path, file: Path, keys: dict[str, EllipticCurvePublicKey]) -> None:
-
     try:
         bundle = json.loads(file.read_bytes())
         envelope = bundle["dsseEnvelope"]
@@ -180,7 +176,6 @@ def _file_hashes(folder: Path) -> dict[str, str]:
 
 
 def _public_pem(key: EllipticCurvePublicKey) -> bytes:
-
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
