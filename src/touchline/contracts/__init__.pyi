@@ -7,10 +7,10 @@ from touchline.contracts.contract import Contract as Contract
 from touchline.contracts.contract import DateFormat as DateFormat
 from touchline.contracts.contract import dataset_check as dataset_check
 from touchline.contracts.contract import row_check as row_check
-from touchline.contracts.infer import Inference as Inference
-from touchline.contracts.infer import InferredField as InferredField
-from touchline.contracts.infer import TaskType as TaskType
 from touchline.contracts.infer import infer_contract as infer_contract
+from touchline.contracts.inference import Inference as Inference
+from touchline.contracts.inference import InferredField as InferredField
+from touchline.contracts.inference import TaskType as TaskType
 from touchline.contracts.leakage import SUSPICIOUS_POWER as SUSPICIOUS_POWER
 from touchline.contracts.leakage import SuspectedLeak as SuspectedLeak
 from touchline.contracts.rejected_rows import REJECTED_SCHEMA as REJECTED_SCHEMA

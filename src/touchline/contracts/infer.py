@@ -6,20 +6,19 @@ import keyword
 import re
 import unicodedata
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import polars as pl
 
 from touchline.contracts.contract import Contract
-from touchline.contracts.fields import Kind
-from touchline.contracts.leakage import SuspectedLeak, suspected_leaks
+from touchline.contracts.inference import Identity, Inference, InferredField, TaskType
+from touchline.contracts.leakage import suspected_leaks
 from touchline.contracts.table_notes import table_notes
 from touchline.contracts.table_times import (
     END_NAMES,
     NO_EVENT,
     TIME_NAMES,
-    Cycle,
     TimeParts,
     cycles_of,
     find_time_parts,
@@ -48,63 +47,6 @@ ROW_NUMBER = "row_number"
 _TYPES = {"date", "datetime", "int", "float", "str", "bool"}
 _EXAMPLE_COLUMNS = {"example_id", "cutoff", "label", "label_timestamp", "cluster"}
 _RESERVED = {"event_timestamp", "created_timestamp", ROW_NUMBER, *_TYPES, *_EXAMPLE_COLUMNS, *dir(Contract)}
-
-
-TaskType = Literal["classification", "regression"]
-Identity = Literal["row", "repeated"]
-"""A column that identifies instead of describing: each row, or the one that several rows are about."""
-
-
-@dataclass(frozen=True)
-class InferredField:
-    """One column: its name in the contract, its spelling in the file, and what its values look like."""
-
-    name: str
-    column: str
-    kind: Kind
-    nullable: bool
-    nulls: int
-    distinct: int
-    least: str | None
-    most: str | None
-    is_negative: bool
-    levels: tuple[str | int, ...]
-    formats: tuple[str, ...]
-    identity: Identity | None = None
-
-
-@dataclass(frozen=True)
-class Inference:
-    """All that `touchline init` knows about a table.
-
-    `key` is the row number (`row_number` is True) when no column identifies a row. `ambiguous_dates` are columns whose
-    days and months could be the other way round. `null_values` are spellings of null beside the usual ones.
-    `time_parts` are columns that make up the event time together; `cycles` are those that the time goes through, and
-    `days` how many days have rows (0 without a time).
-    """
-
-    contract_name: str
-    rows: int
-    fields: tuple[InferredField, ...]
-    rename: dict[str, str]
-    key: tuple[str, ...]
-    row_number: bool
-    event_time: str | None
-    time_parts: TimeParts | None
-    cycles: tuple[Cycle, ...]
-    days: int
-    target: str | None
-    task: Literal["binary", "multiclass", "regression"] | None
-    classes: tuple[str | int | bool, ...]
-    leaks: tuple[SuspectedLeak, ...]
-    ambiguous_dates: tuple[str, ...]
-    null_values: tuple[str, ...]
-    notes: tuple[str, ...]
-    positive_share: float | None
-
-    def field(self, name: str) -> InferredField:
-        """The field of that contract name."""
-        return next(field for field in self.fields if field.name == name)
 
 
 def infer_contract(

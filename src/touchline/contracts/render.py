@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from touchline.contracts.infer import ROW_NUMBER, Inference, InferredField
+from touchline.contracts.infer import ROW_NUMBER
+from touchline.contracts.inference import Inference, InferredField
 
 _WIDTH = 100
 _TYPES = {"bool": "bool", "int": "int", "float": "float", "str": "str", "datetime": "datetime", "date": "date"}

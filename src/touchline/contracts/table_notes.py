@@ -12,7 +12,7 @@ from touchline.contracts.dirty_cells import find_dirty_cells
 from touchline.contracts.table_times import NO_EVENT, TIME_NAMES, may_be_instants
 
 if TYPE_CHECKING:
-    from touchline.contracts.infer import Inference, InferredField
+    from touchline.contracts.inference import Inference, InferredField
 
 _FEW_OF_A_CLASS = 5
 _ENOUGH_ROWS = 50

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from touchline.api.state import RequestedProject
     from touchline.monitoring import Distributions, DriftVerdict
 
 
@@ -17,15 +17,13 @@ class DistributionCache:
         self._entries: dict[str, tuple[DriftVerdict, Distributions]] = {}
         self._lock = Lock()
 
-    def get(self, project: RequestedProject, verdict: DriftVerdict) -> Distributions:
-        """The distributions of the window of a check, which never changes."""
+    def get(self, project: str, verdict: DriftVerdict, read: Callable[[], Distributions]) -> Distributions:
+        """The distributions of the window of a check, which never changes; `read` computes them the first time."""
         with self._lock:
-            entry = self._entries.get(project.name)
+            entry = self._entries.get(project)
         if entry and entry[0] == verdict:
             return entry[1]
-        from touchline import automation
-
-        found = automation.read_production_distributions(project.declared, project.stores, verdict)
+        found = read()
         with self._lock:
-            self._entries[project.name] = (verdict, found)
+            self._entries[project] = (verdict, found)
         return found

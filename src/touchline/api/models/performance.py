@@ -214,7 +214,11 @@ def get_distributions(project: ProjectOfRequest) -> ModelDistributions:
     if not reports:
         sentence = f"Drift was never checked: touchline monitor drift -p {project.name}"
         return ModelDistributions(project=project.name, sentence=sentence, columns=[])
-    found = project.api.distributions.get(project, reports[0])
+    found = project.api.distributions.get(
+        project.name,
+        reports[0],
+        lambda: automation.read_production_distributions(project.declared, project.stores, reports[0]),
+    )
     places = {column.name: place for place, column in enumerate(ranked(reports[0].columns))}
     columns = sorted(found.columns, key=lambda column: places.get(column.name, len(places)))
     return ModelDistributions(

@@ -43,7 +43,7 @@ class DeclaredEntity(Protocol):
 
 
 class DeclaredView(Protocol):
-    """A feature view, as Feast's objects are made from it."""
+    """A feature view, as Feast's objects and the served view are made from it."""
 
     @property
     def name(self) -> str: ...
@@ -59,10 +59,12 @@ class DeclaredView(Protocol):
     def description(self) -> str: ...
     @property
     def feature_version(self) -> str: ...
+    @property
+    def fallback(self) -> Fallback: ...
 
 
 class DeclaredJoin(Protocol):
-    """A view joined to examples, as a Feast feature service is made from it."""
+    """A view joined to examples, as a Feast feature service and the served view are made from it."""
 
     @property
     def view(self) -> DeclaredView: ...

@@ -13,7 +13,7 @@ from touchline.errors import InvalidEntityKey
 from touchline.features.vectors.packed_row import Layout
 
 if TYPE_CHECKING:
-    from touchline.features.declaration.view import ViewJoin
+    from touchline.features.declaration.types import DeclaredJoin
 
 METADATA_PREFIX = b"tlm:"
 _SEPARATOR = "\x1f"
@@ -35,7 +35,7 @@ class ServedView:
     fallback: str = "null"
 
     @classmethod
-    def of(cls, project: str, join: ViewJoin) -> ServedView:
+    def of(cls, project: str, join: DeclaredJoin) -> ServedView:
         """The served form of a declared join."""
         view = join.view
         return cls(
@@ -44,7 +44,7 @@ class ServedView:
             feature_version=view.feature_version,
             prefix=join.prefix,
             request_columns=join.example_columns,
-            join_keys=view.join_keys,
+            join_keys=view.entity.join_keys,
             key_types=tuple(view.key_types.values()),
             features=tuple((feature.name, feature.dtype) for feature in view.features),
             ttl_seconds=None if view.ttl is None else view.ttl.total_seconds(),
