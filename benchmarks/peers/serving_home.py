@@ -45,12 +45,16 @@ def text_of(model: Model) -> str:
     return text
 
 
-def write_lua(path: Path, bodies: Sequence[str]) -> None:
-    """A script by which wrk posts one body after another, so that no server answers one row from its caches."""
+def write_lua(path: Path, bodies: Sequence[str], *, pause_ms: int = 0) -> None:
+    """A script by which wrk posts one body after another, so that no server answers one row from its caches.
+
+    Each connection pauses between its requests, for twice `pause_ms` at most.
+    """
+    pause = f"delay = function() return math.random(0, {2 * pause_ms}) end\n" if pause_ms else ""
     listed = ",\n".join(json.dumps(body) for body in bodies)
     path.write_text(
         f'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\nlocal bodies = {{\n{listed}\n}}\n'
         "local requests, at = {}, 0\n"
         "init = function() for i, body in ipairs(bodies) do requests[i] = wrk.format(nil, nil, nil, body) end end\n"
-        "request = function() at = at % #requests + 1; return requests[at] end\n"
+        "request = function() at = at % #requests + 1; return requests[at] end\n" + pause
     )

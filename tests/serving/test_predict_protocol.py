@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
 import socket
 from collections.abc import Iterator
-from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import pytest
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from tests.serving.builders import FAST_LOG, NOW, Shelf, a_database, a_release, drain_here, wait_for
-from touchline.clock import FrozenClock
-from touchline.serving import Limits, ServedProject, ServerOptions, create_app
-from touchline.serving.http.predict_protocol import PredictProtocol
+from tests.serving.builders import Shelf, a_release
+from tests.serving.two_ways import Counted, read_response, request_bytes, responses, two_ways
 
-_KEEP_ALIVE_SECONDS = 1
 _ROW = b'{"age": 40, "colour": "red"}'
 _BODIES = [
     _ROW,
@@ -38,81 +28,23 @@ _BODIES = [
 ]
 
 
-class Counted(PredictProtocol):
-    """Counts the requests that take uvicorn's way."""
-
-    passed_on = 0
-
-    def _begin_cycle(self) -> None:
-        Counted.passed_on += 1
-        super()._begin_cycle()
-
-
 @pytest.fixture(scope="module")
 def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
-    """One application behind both protocols: ours, then uvicorn's own."""
-    folder: Path = tmp_path_factory.mktemp("protocol")
-    database = a_database(folder)
-    project = ServedProject("shop", Shelf({"a": a_release()}, "a"), FrozenClock(NOW))
-    options = ServerOptions(Limits(poll_seconds=0.05, lag_seconds=60.0), FAST_LOG, drains=drain_here)
-    app = create_app([project], database=database, spool=folder / "spool", options=options)
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    servers, threads = [], []
-    for listener, protocol in zip(listeners, (Counted, HttpToolsProtocol), strict=True):
-        lifespan: Any = "on" if not servers else "off"
-        config = uvicorn.Config(
-            app, http=protocol, lifespan=lifespan, log_level="error", timeout_keep_alive=_KEEP_ALIVE_SECONDS
-        )
-        servers.append(uvicorn.Server(config))
-        threads.append(Thread(target=servers[-1].run, kwargs={"sockets": [listener]}))
-        threads[-1].start()
-        wait_for(lambda: servers[-1].started)
-    yield listeners[0].getsockname()[1], listeners[1].getsockname()[1]
-    for server, thread in zip(reversed(servers), reversed(threads), strict=True):
-        server.should_exit = True
-        thread.join()
-    database.close()
-
-
-def _request(body: bytes, *headers: bytes, path: bytes = b"/predict", version: bytes = b"1.1") -> bytes:
-    lines = [b"POST %s HTTP/%s" % (path, version), b"Host: localhost", b"Content-Length: %d" % len(body), *headers]
-    return b"\r\n".join([*lines, b"", body])
-
-
-def _responses(port: int, packets: list[bytes], count: int = 1) -> list[tuple[int, dict[str, str], Any]]:
-    """The responses to bytes that are sent packet by packet: status, headers and document without what is random."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for packet in packets:
-            connection.sendall(packet)
-        stream = connection.makefile("rb")
-        return [_response(stream) for _ in range(count)]
-
-
-def _response(stream: Any) -> tuple[int, dict[str, str], Any]:
-    status = int(stream.readline().split()[1])
-    headers = {}
-    while line := stream.readline().strip():
-        name, _, value = line.decode().partition(": ")
-        headers[name] = value
-    if status == 100:
-        return status, headers, None
-    document = stream.read(int(headers["content-length"])).decode()
-    for name in ("date", "x-correlation-id", "content-length"):
-        assert headers.pop(name)
-    return status, headers, json.loads(re.sub('"(prediction_id|correlation_id)":"[^"]*"', '"id":""', document))
+    """The ports of one application: behind our protocol, then behind uvicorn's own."""
+    with two_ways(tmp_path_factory.mktemp("protocol"), Shelf({"a": a_release()}, "a")) as both:
+        yield both.ports
 
 
 @pytest.mark.parametrize(("body", "passed_on"), [(_ROW, 0), (b'{"age": 140}', 0), (b"[%s]" % _ROW, 1)])
 def test_a_single_row_makes_no_asgi_call(ports: tuple[int, int], body: bytes, passed_on: int) -> None:
     before = Counted.passed_on
-    _responses(ports[0], [_request(body)])
+    responses(ports[0], [request_bytes(body)])
     assert Counted.passed_on - before == passed_on
 
 
 @pytest.mark.parametrize("body", _BODIES)
-def test_both_ways_give_the_same_response(ports: tuple[int, int], body: bytes) -> None:
-    ours, theirs = (_responses(port, [_request(body)]) for port in ports)
+def test_both_ways_give_the_sameread_response(ports: tuple[int, int], body: bytes) -> None:
+    ours, theirs = (responses(port, [request_bytes(body)]) for port in ports)
     assert ours == theirs
 
 
@@ -121,24 +53,24 @@ def test_both_ways_give_the_same_response(ports: tuple[int, int], body: bytes) -
     [(b"Origin: https://evil.example",), (b"Connection: close",), (b"X-Correlation-ID: mine", b"X-Api-Key: none")],
 )
 def test_headers_have_the_same_effect_on_both_ways(ports: tuple[int, int], headers: tuple[bytes, ...]) -> None:
-    ours, theirs = (_responses(port, [_request(_ROW, *headers)]) for port in ports)
+    ours, theirs = (responses(port, [request_bytes(_ROW, *headers)]) for port in ports)
     assert ours == theirs
 
 
 def test_a_request_may_arrive_in_any_packets(ports: tuple[int, int]) -> None:
-    request = _request(_ROW)
+    request = request_bytes(_ROW)
     head = request[: -len(_ROW)]
-    whole = _responses(ports[0], [request])
+    whole = responses(ports[0], [request])
     assert whole[0][0] == 200
-    assert _responses(ports[0], [head, _ROW]) == whole
-    assert _responses(ports[0], [bytes([byte]) for byte in request]) == whole
+    assert responses(ports[0], [head, _ROW]) == whole
+    assert responses(ports[0], [bytes([byte]) for byte in request]) == whole
     chunked = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     parts = [chunked, b"5\r\n%s\r\n" % _ROW[:5], b"%x\r\n%s\r\n0\r\n\r\n" % (len(_ROW) - 5, _ROW[5:])]
-    assert _responses(ports[0], parts) == whole
+    assert responses(ports[0], parts) == whole
 
 
 def test_a_late_body_is_read_by_uvicorn(ports: tuple[int, int]) -> None:
-    request = _request(_ROW)
+    request = request_bytes(_ROW)
     with socket.create_connection(("127.0.0.1", ports[0]), timeout=20) as connection:
         connection.sendall(request[:-5])
         connection.settimeout(0.2)
@@ -146,35 +78,42 @@ def test_a_late_body_is_read_by_uvicorn(ports: tuple[int, int]) -> None:
             connection.recv(1)
         connection.settimeout(20)
         connection.sendall(request[-5:])
-        assert _response(connection.makefile("rb"))[0] == 200
+        assert read_response(connection.makefile("rb"))[0] == 200
 
 
 def test_pipelined_requests_are_answered_in_their_order(ports: tuple[int, int]) -> None:
     probe = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    packet = _request(_ROW) + probe + _request(b'{"age": 999}') + probe + _request(b"[%s]" % _ROW) + _request(_ROW)
+    packet = (
+        request_bytes(_ROW)
+        + probe
+        + request_bytes(b'{"age": 999}')
+        + probe
+        + request_bytes(b"[%s]" % _ROW)
+        + request_bytes(_ROW)
+    )
     for port in ports:
-        found = _responses(port, [packet], count=6)
+        found = responses(port, [packet], count=6)
         assert [status for status, _, _ in found] == [200, 200, 422, 200, 200, 200]
         assert "predictions" in found[4][2]
         assert "probabilities" in found[5][2]
 
 
 def test_a_client_that_waits_for_permission_gets_it(ports: tuple[int, int]) -> None:
-    request = _request(_ROW, b"Expect: 100-continue")
+    request = request_bytes(_ROW, b"Expect: 100-continue")
     head = request[: -len(_ROW)]
     for port in ports:
         with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
             connection.sendall(head)
             stream = connection.makefile("rb")
-            assert _response(stream)[0] == 100
+            assert read_response(stream)[0] == 100
             connection.sendall(_ROW)
-            assert _response(stream)[0] == 200
+            assert read_response(stream)[0] == 200
 
 
 def test_an_idle_connection_is_closed_and_a_busy_one_is_not(ports: tuple[int, int]) -> None:
     with socket.create_connection(("127.0.0.1", ports[0]), timeout=20) as connection:
         stream = connection.makefile("rb")
         for _ in range(3):
-            connection.sendall(_request(_ROW))
-            assert _response(stream)[0] == 200
+            connection.sendall(request_bytes(_ROW))
+            assert read_response(stream)[0] == 200
         assert stream.read(1) == b""

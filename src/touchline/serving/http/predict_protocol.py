@@ -1,8 +1,8 @@
 """Answers a prediction as soon as its bytes have arrived, within uvicorn's protocol.
 
 A request through ASGI costs a scope, a task, an event and two messages: as much as checking, scoring and logging a row.
-A row that needs no waiting is answered in the callback that read it. All other requests take uvicorn's way: batches,
-rollouts, models that batch, other routes, bodies that arrive late.
+A row that needs no waiting is answered in the callback that read it, also while a rollout runs. All other requests take
+uvicorn's way: batches, models that batch, other routes, bodies that arrive late.
 """
 
 from __future__ import annotations

@@ -46,11 +46,11 @@ def predictor_of(slot: ReleaseSlot) -> Predictor:
 
 
 def read_now(slot: ReleaseSlot, predictor: Predictor, body: bytes) -> Row | Problem | None:
-    """The checked row of a request that needs no thread, no batch and no second version, or the problem with it.
+    """The checked row of a request that needs no thread and no batch, or the problem with it.
 
-    None for all other requests: lists, those that name an example, and all during a rollout.
+    None for all other requests: lists, and those that name an example.
     """
-    if slot.waiting is not None or slot.traffic is not None:
+    if slot.waiting is not None:
         return None
     if not body.startswith(b"{") or has_unicode_escape(body):
         return None
@@ -67,9 +67,10 @@ def answer_now(
     """The response to such a request, as JSON, of the predictor that has checked it."""
     _require_room(serving)
     context = RequestContext(serving.ids.next(), correlation_id, *slot.instants())
-    answered = predictor.answer_one(row, context, serving.ids.next)
+    traffic = _traffic_of(slot, predictor)
+    answered = (predictor if traffic is None else traffic).answer_one(row, context, serving.ids.next)
     serving.log.record(answered.line)
-    slot.meter.scored(predictor.release.version, (answered,))
+    slot.meter.scored(answered.version or predictor.release.version, (answered,))
     return to_json(answered.answer)
 
 

@@ -9,35 +9,38 @@ import orjson
 
 from touchline.features import view_label
 from touchline.registry import LoadedRelease
-from touchline.serving.predicting.scored_row import RequestContext, Row, ScoredRow
+from touchline.serving.predicting.scored_row import RequestContext, RolloutTags, Row, ScoredRow
 
 # A row that no rollout has assigned: Production answers.
 _UNASSIGNED = {"role": "answer", "variant": "production", "probability": 1.0, "override": False}
 
-LogLine = Callable[[ScoredRow, dict[str, Any], RequestContext, str], bytes]
 
+class LogLines:
+    """The lines of one release in the log.
 
-def log_line_of(release: LoadedRelease) -> LogLine:
-    """The function that writes one release's lines.
-
-    What is the same in all of them is written once. The entity keys are sorted, so that their text names the entity
-    set; the vector is hexadecimal. The process that drains the spool makes the columns of the database of a line.
+    What is the same in all of them is written once. `facts` are those of the row whichever version predicts it: they
+    are written once for the answer and for the prediction beside it. The entity keys are sorted, so that their text
+    names the entity set; the vector is hexadecimal. The process that drains the spool makes the columns of the
+    database of a line.
     """
-    keys = sorted(release.entity_columns)
-    inputs_of = _inputs_reader(release)
-    labels = [view_label(view.view, view.prefix) for view in release.views]
-    same = {
-        "project": release.project,
-        "release_id": release.id,
-        "threshold": release.manifest.threshold,
-    }
-    start = _start(same, _UNASSIGNED)
 
-    def log_line(scored: ScoredRow, output: dict[str, Any], context: RequestContext, prediction_id: str) -> bytes:
-        row = scored.row
+    def __init__(self, release: LoadedRelease) -> None:
+        self._keys = sorted(release.entity_columns)
+        self._inputs_of = _inputs_reader(release)
+        self._fields = frozenset({*_fields_beside_inputs(release), *(column.name for column in release.inputs)})
+        self._labels = [view_label(view.view, view.prefix) for view in release.views]
+        self._same = {"project": release.project, "release_id": release.id, "threshold": release.manifest.threshold}
+        self._start = self._started(_UNASSIGNED)
+
+    def start(self, tags: RolloutTags | None) -> bytes:
+        """The start of a line: the release, and how the row was assigned."""
+        return self._start if tags is None else self._started(tags.columns())
+
+    def facts(self, scored: ScoredRow, context: RequestContext) -> bytes:
+        """The middle of a line. Raises `JSONEncodeError` for a value that no line can hold."""
+        row, keys = scored.row, self._keys
         document = orjson.dumps(
             {
-                "prediction_id": prediction_id,
                 "request_id": context.request_id,
                 "correlation_id": context.correlation_id,
                 "cutoff": scored.cutoff,
@@ -45,22 +48,55 @@ def log_line_of(release: LoadedRelease) -> LogLine:
                 "vector": scored.vector.hex(),
                 "example_id": row["example_id"],
                 "entity_keys": {name: row[name] for name in keys if row[name] is not None} if keys else {},
-                "views": _views(labels, scored) if scored.statuses else {},
-                "inputs": inputs_of(row),
-                "output": output,
+                "views": _views(self._labels, scored) if scored.statuses else {},
+                "inputs": self._inputs_of(row),
             }
         )
-        first = start if scored.tags is None else _start(same, scored.tags.columns())
-        return first + document[1:]
+        return document[1:-1]
 
-    return log_line
+    def failure(
+        self,
+        row: Row,
+        context: RequestContext,
+        tags: RolloutTags,
+        failure: str,
+        prediction_id: str,
+        *,
+        answer_id: str | None = None,
+    ) -> bytes:
+        """The line of a row that this release could not predict; `answer_id` names the answer that it is beside."""
+        known = {**dict.fromkeys(self._fields), **row}  # it may have been refused for the lack of a field
+        facts = self.facts(ScoredRow(known, row["cutoff"] or context.now, b"", (), []), context)
+        start, output = self.start(tags), {"error": failure[:500]}
+        if answer_id is None:
+            return answer_line(start, prediction_id, facts, output)
+        return line_beside(start, prediction_id, answer_id, facts, output)
+
+    def _started(self, assignment: Mapping[str, Any]) -> bytes:
+        return orjson.dumps({**self._same, **assignment})[:-1] + b","
+
+
+def answer_line(start: bytes, prediction_id: str, facts: bytes, output: Mapping[str, Any]) -> bytes:
+    """The line of an answer."""
+    return b'%s"prediction_id":"%s",%s,"output":%s}' % (start, prediction_id.encode(), facts, orjson.dumps(output))
+
+
+def line_beside(start: bytes, prediction_id: str, answer_id: str, facts: bytes, output: Mapping[str, Any]) -> bytes:
+    """The line of a prediction beside an answer, which it names."""
+    return answer_line(b'%s"answer_id":"%s",' % (start, answer_id.encode()), prediction_id, facts, output)
+
+
+def _fields_beside_inputs(release: LoadedRelease) -> tuple[str, ...]:
+    """The fields of a checked row that are no inputs."""
+    inputs = {column.name for column in release.inputs}
+    reserved = ("cutoff", "example_id", "features") if release.views else ("cutoff", "example_id")
+    return (*reserved, *(name for name in release.entity_columns if name not in inputs))
 
 
 def _inputs_reader(release: LoadedRelease) -> Callable[[Row], Row]:
     """A function that takes the inputs of a release from a row; a copy without what else is in it costs a third."""
     names = tuple(column.name for column in release.inputs)
-    others = tuple(sorted({"cutoff", "example_id"} if not release.views else {"cutoff", "example_id", "features"}))
-    others += tuple(name for name in release.entity_columns if name not in names)
+    others = _fields_beside_inputs(release)
 
     def inputs_of(row: Row) -> Row:
         if len(row) != len(names) + len(others):  # a row of a rollout may have the other version's fields
@@ -71,10 +107,6 @@ def _inputs_reader(release: LoadedRelease) -> Callable[[Row], Row]:
         return inputs
 
     return inputs_of
-
-
-def _start(same: Mapping[str, Any], assignment: Mapping[str, Any]) -> bytes:
-    return orjson.dumps({**same, **assignment})[:-1] + b","
 
 
 def _views(labels: Sequence[str], scored: ScoredRow) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from time import perf_counter
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import orjson
@@ -27,7 +27,7 @@ from touchline.http.problems import (
 )
 from touchline.http.statuses import problem_of
 from touchline.registry import LoadedRelease
-from touchline.serving.predicting.log_line import log_line_of
+from touchline.serving.predicting.log_line import LogLines, answer_line
 from touchline.serving.predicting.one_row import row_scorer
 from touchline.serving.predicting.read_requests import RequestReader
 from touchline.serving.predicting.request_fields import RequestModels, key_fields, needs_value, request_models
@@ -62,7 +62,7 @@ class Predictor:
         self._field_names = frozenset(self.models.row.model_fields)
         self._needs_value = needs_value(release)
         self._labels = [view_label(view.view, view.prefix) for view in release.views]
-        self._log_line = log_line_of(release)
+        self.lines = LogLines(release)
         self._origin = {
             "project": release.project,
             "release": release.id,
@@ -102,25 +102,18 @@ class Predictor:
             tags.seconds = perf_counter() - started
         return self._answered(ScoredRow(row, cutoff, vector, statuses, output, tags), context, new_id())
 
-    def beside(
-        self, rows: Sequence[Row], contexts: Sequence[RequestContext], tags: Sequence[RolloutTags], new_id: NewId
-    ) -> list[bytes]:
-        """The log lines of rows that another release has answered, of any requests; `tags` says which answers."""
+    def encode_beside(self, rows: Sequence[Row], contexts: Sequence[RequestContext]) -> tuple[Vectors, list[bytes]]:
+        """The vectors of rows of any requests that another release has answered, and their facts for the log."""
         cutoffs = [row["cutoff"] or context.now for row, context in zip(rows, contexts, strict=True)]
         vectors, statuses = self.vectors(rows, cutoffs, self.rows_to_look_up(rows))
-        outputs = self.release.model.predict(vectors).tolist()
-        lines = []
-        for i, output in enumerate(outputs):
-            _validate_finite(output)
-            scored = ScoredRow(rows[i], cutoffs[i], vectors[i].tobytes(), statuses[i], output, tags[i])
-            lines.append(self._log_line(scored, self.release.output(output), contexts[i], new_id()))
-        return lines
+        scored = (ScoredRow(rows[i], cutoffs[i], vectors[i].tobytes(), statuses[i], []) for i in range(len(rows)))
+        return vectors, [self.lines.facts(one, context) for one, context in zip(scored, contexts, strict=True)]
 
-    def failure_line(self, row: Row, context: RequestContext, tags: RolloutTags, failure: str, new_id: NewId) -> bytes:
-        """The log line of a row that this release could not predict."""
-        known = {**dict.fromkeys(self._field_names), **row}  # it may have been refused for the lack of a field
-        scored = ScoredRow(known, row["cutoff"] or context.now, b"", (), [], tags)
-        return self._log_line(scored, {"error": failure[:500]}, context, new_id())
+    def score_beside(self, vectors: Vectors) -> list[dict[str, Any]]:
+        """What this release predicts of vectors, as the log states it."""
+        outputs = self.release.model.predict(vectors)
+        _validate_finite(outputs.ravel().tolist())
+        return [self.release.output(output) for output in outputs.tolist()]
 
     def adapt(self, row: Row) -> Row:
         """A row that another release has checked, checked for this one. Raises `ValidationError` where it does not fit.
@@ -238,10 +231,11 @@ class Predictor:
         if scored.tags is not None:
             answer["variant"] = scored.tags.variant
         try:
-            line = self._log_line(scored, said, context, prediction_id)
+            facts = self.lines.facts(scored, context)
         except orjson.JSONEncodeError as wrong:  # a field of any type, with an integer beyond 64 bits
             raise InvalidRequest([FieldProblem("", str(wrong), None, "values that the log can keep")]) from wrong
-        return Answered(answer, line, scored.statuses)
+        line = answer_line(self.lines.start(scored.tags), prediction_id, facts, said)
+        return Answered(answer, line, scored.statuses, scored.vector, facts)
 
 
 class _NoStore:

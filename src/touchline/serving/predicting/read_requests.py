@@ -56,11 +56,11 @@ class RequestReader:
             model = self._one.validate_json(body)
         except ValidationError:
             return self.read_body(body, 1)[0][0]  # which says why
-        if self._beside or may_repeat_a_key(body, _key_count(model)):
+        if may_repeat_a_key(body, _key_count(model)):
             return self.read_body(body, 1)[0][0]
         if self._keys:
             self._validate_keys([model], is_many=False)
-        row: Row = model.__dict__
+        row: Row = self._without_absent(model) if self._beside else model.__dict__
         return row
 
     def _read_body(self, body: bytes, most_rows: int) -> tuple[list[Row], bool]:

@@ -33,7 +33,6 @@ class RolloutTags:
     probability: float
     override: bool = False
     role: str = "answer"
-    answer_id: str | None = None
     seconds: float | None = None
 
     def columns(self) -> dict[str, Any]:
@@ -65,12 +64,15 @@ class ScoredRow:
 class Answered:
     """The answer to one row, its line for the log, and how its views were found.
 
-    `version` is the model version that answered, where that is not Production's.
+    `version` is the model version that answered, where that is not Production's. `vector` and `facts` are what another
+    version needs to predict the same row: the model's vector and the middle of the line.
     """
 
     answer: dict[str, Any]
     line: bytes
     statuses: Statuses
+    vector: bytes = b""
+    facts: bytes = b""
     version: int | None = None
 
 

@@ -29,8 +29,11 @@ class Traffic:
         self.routing, self.production, self.candidate = routing, production, candidate
         self._record = record
         self._has_same_rows = _take_the_same_rows(candidate, production)
+        has_same_vectors = self._has_same_rows and _make_the_same_vectors(candidate, production)
         self._has_same_values = production.release.view_columns == candidate.release.view_columns
-        self.shadows = ShadowQueue(record) if routing.has_shadow else None
+        self.shadows = ShadowQueue(record, has_same_vectors=has_same_vectors) if routing.has_shadow else None
+        self._whole = self._tags(Assignment("production", None, 1.0))  # of rows that no share divides
+        self._beside_whole = replace(self._whole, variant="candidate", role="shadow")
 
     def close(self) -> None:
         """End the thread of the shadow after what it has in hand."""
@@ -41,15 +44,27 @@ class Traffic:
         """The answers to the rows of a request in a split, each by the version of its unit."""
         return [self._answer(row, context, new_id) for row in rows]
 
+    def answer_one(self, row: Row, context: RequestContext, new_id: NewId) -> Answered:
+        """The answer to a request of one row, in a split or beside a shadow."""
+        if self.routing.is_split:
+            return self._answer(row, context, new_id)
+        answered = self.production.answer_one(row, context, new_id)
+        self._shadow(row, context, answered, new_id)
+        return answered
+
     def shadow(self, rows: Sequence[Row], context: RequestContext, answered: Sequence[Answered], new_id: NewId) -> None:
         """Let the candidate predict rows that Production has answered, later and in a thread of its own."""
-        assert self.shadows is not None
-        whole = Assignment("production", None, 1.0)
         for row, one in zip(rows, answered, strict=True):
-            if lacking := self._lacking(row):
-                self._leave_out(row, context, one, lacking, new_id)
-            elif self._can_compare(row):
-                self._put_beside("candidate", row, context, self._tags(whole), one.answer["prediction_id"])
+            self._shadow(row, context, one, new_id)
+
+    def _shadow(self, row: Row, context: RequestContext, answered: Answered, new_id: NewId) -> None:
+        assert self.shadows is not None
+        if lacking := self._lacking(row):
+            self._leave_out(row, context, answered, lacking, new_id)
+        elif self._can_compare(row):
+            self.shadows.put(
+                Beside(self.candidate, row, context, self._beside_whole, answered, self._adapt_for(self.candidate))
+            )
 
     def _answer(self, row: Row, context: RequestContext, new_id: NewId) -> Answered:
         if lacking := self._lacking(row):
@@ -69,11 +84,11 @@ class Traffic:
                 tags = self._tags(assignment)
             else:
                 answered.version = self.candidate.release.version
-                self._put_beside("production", row, context, tags, answered.answer["prediction_id"])
+                self._put_beside(self.production, row, context, tags, answered)
                 return answered
         answered = self._answer_by_production(row, context, tags, new_id)
         if self._can_compare(row) and assignment.probability < 1:
-            self._put_beside("candidate", row, context, tags, answered.answer["prediction_id"])
+            self._put_beside(self.candidate, row, context, tags, answered)
         return answered
 
     def _answer_by_production(self, row: Row, context: RequestContext, tags: RolloutTags, new_id: NewId) -> Answered:
@@ -119,21 +134,24 @@ class Traffic:
         that remain are drawn as planned, and compared on the same requests.
         """
         answered.answer["candidate_lacks"] = list(lacking)
-        tags = replace(self._tags(Assignment("candidate", None, 1.0)), role="incomplete")
-        tags.answer_id = answered.answer["prediction_id"]
-        text = f"the request has no {', '.join(lacking)}"
-        self._record(self.candidate.failure_line(row, context, tags, text, new_id))
+        tags = replace(self._whole, variant="candidate", role="incomplete")
+        text, answer_id = f"the request has no {', '.join(lacking)}", answered.answer["prediction_id"]
+        self._record(self.candidate.lines.failure(row, context, tags, text, new_id(), answer_id=answer_id))
 
     def _adapted(self, row: Row) -> Row:
         return row if self._has_same_rows else self.candidate.adapt(row)
 
-    def _put_beside(self, variant: str, row: Row, context: RequestContext, tags: RolloutTags, answer_id: str) -> None:
+    def _adapt_for(self, predictor: Predictor) -> Callable[[Row], Row] | None:
+        return self.candidate.adapt if predictor is self.candidate and not self._has_same_rows else None
+
+    def _put_beside(
+        self, predictor: Predictor, row: Row, context: RequestContext, tags: RolloutTags, answered: Answered
+    ) -> None:
         if self.shadows is None:
             return
-        predictor = self.candidate if variant == "candidate" else self.production
-        beside = replace(tags, variant=variant, role="shadow", answer_id=answer_id, seconds=None)
-        adapt = self.candidate.adapt if variant == "candidate" and not self._has_same_rows else None
-        self.shadows.put(Beside(predictor, row, context, beside, adapt))
+        variant = "candidate" if predictor is self.candidate else "production"
+        beside = replace(tags, variant=variant, role="shadow", seconds=None)
+        self.shadows.put(Beside(predictor, row, context, beside, answered, self._adapt_for(predictor)))
 
     def _log_failure(
         self,
@@ -146,7 +164,7 @@ class Traffic:
     ) -> None:
         failed = replace(tags, role="failed")
         text = f"{type(failure).__name__}: {failure}"
-        self._record(predictor.failure_line(row, context, failed, text, new_id))
+        self._record(predictor.lines.failure(row, context, failed, text, new_id()))
 
 
 def _take_the_same_rows(candidate: Predictor, production: Predictor) -> bool:
@@ -156,4 +174,16 @@ def _take_the_same_rows(candidate: Predictor, production: Predictor) -> bool:
         ours.contract == theirs.contract
         and ours.entity_columns == theirs.entity_columns
         and candidate.models.properties == production.models.properties
+    )
+
+
+def _make_the_same_vectors(candidate: Predictor, production: Predictor) -> bool:
+    """Whether the vector that one version makes of a row is the other's: the same columns, views and transforms."""
+    ours, theirs = candidate.release, production.release
+    return (
+        ours.columns == theirs.columns
+        and ours.views == theirs.views
+        and ours.manifest.inputs == theirs.manifest.inputs
+        and ours.manifest.on_demand == theirs.manifest.on_demand
+        and len(ours.transforms) == len(theirs.transforms) == len(ours.manifest.on_demand)
     )

@@ -27,6 +27,8 @@ _ROW_MAJOR: Final = 1
 _ALL_ROUNDS: Final = -1
 # Up to here, row after row on the prepared fast path beats setting up a batch.
 _FEW_ROWS: Final = 16
+# Above, more threads pay. Below, they take the cores from the requests that are answered meanwhile.
+_ROWS_OF_ONE_THREAD: Final = 1000
 
 
 def _library_path() -> Path:
@@ -157,7 +159,7 @@ class LightgbmModel:
             what,
             0,
             _ALL_ROUNDS,
-            b"",
+            b"num_threads=1" if len(rows) <= _ROWS_OF_ONE_THREAD else b"",
             ctypes.byref(length),
             found.ctypes.data,
         )
