@@ -1,10 +1,11 @@
 """Prove what a rollout promises to traffic: sticky cohorts in the declared share, fast aborts, no accidental ones.
 
-    python benchmarks/prove_rollout.py [cohorts] [breach] [quiet] [--units 1000000] [--runs 2000]
+    python benchmarks/prove_rollout.py [cohorts] [breach] [quiet] [rollback]
+                                       [--units 1000000] [--runs 2000] [--requests 100000]
 
-Without a part, all run. `breach` is a server whose candidate fails every request, at 100 requests a second; `quiet`
-simulates a day of 3 requests a minute in which both versions fail equally often. A broken promise ends the program with
-exit code 1.
+Without a part, all run. `breach` is a server whose candidate begins to fail, at 100 requests a second; `quiet`
+simulates a day of 3 requests a minute in which both versions fail equally often; `rollback` moves Production under
+load. A broken promise ends the program with exit code 1.
 """
 
 from __future__ import annotations
@@ -22,13 +23,19 @@ from scipy.stats import binomtest, chisquare
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.serving.bundles import Registry, a_model, a_request
+from tests.serving.builders import wait_for
+from tests.serving.bundles import FAMILIES, PROJECT, STRICT, Registry, a_model, a_request
+from tests.serving.load import under_load
 from tests.serving.server_process import a_process
-from touchline.rollout import Routing, assign, place
+from touchline.rollout import RolloutRecords, Routing, assign, place
+from touchline.rollout.routing import RoutingMode
 from touchline.statistics import RateCount, RateGuardrail, compare_rates
+from touchline.training import Family
 
 STEPS = (10, 25, 50, 100)
-REQUESTS_A_SECOND, MOST_EVENTS = 100, 200
+REQUESTS_A_SECOND, HEALTHY, MOST_EVENTS = 100, 400, 200
+FAR = 90.0  # standard deviations from the rows that the candidate has learned from
+MOVES, MOST_SECONDS = 10, 2.0
 REQUESTS_A_DAY, FAILURE_RATE = 3 * 60 * 24, 0.01
 
 
@@ -56,22 +63,78 @@ def cohorts(options: argparse.Namespace) -> bool:
     return promise(f"{lost} of 100,000 units left the candidate from 10 to 25 %", lost == 0) and fits
 
 
+def a_rollout(home: Path, mode: RoutingMode, *, candidate: str | Family) -> tuple[Registry, list[str]]:
+    """A home with a rollout of version 2 that has just begun, and the releases of both versions."""
+    registry = Registry.open(home)
+    models = (a_model(), a_model(candidate, seed=2))
+    ids = [registry.keep(at, one, example=a_request(), families=FAMILIES) for at, one in enumerate(models, start=1)]
+    registry.promote(1, ids[0])
+    registry.start_rollout(mode, share=0 if mode == "shadow" else 50)
+    return registry, ids
+
+
+class Paced:
+    """A client that sends 100 requests a second."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self.client, self.began = client, time.monotonic()
+        self.sent = self.failed = 0
+
+    def send(self, row: dict[str, float]) -> None:
+        self.sent += 1
+        self.failed += self.client.post("/predict", json=row).status_code != 200
+        time.sleep(max(0.0, self.began + self.sent / REQUESTS_A_SECOND - time.monotonic()))
+
+    def is_rollout_running(self) -> bool:
+        return "rollout" in self.client.get("/health").json()["models"][PROJECT]
+
+
 def breach(options: argparse.Namespace) -> bool:  # noqa: ARG001
-    """A candidate that fails every request is out of the traffic within 200 requests, and costs no answer."""
+    """A candidate that begins to raise for every second request, or for every one, is aborted, and costs no answer."""
+    return all([_breach("canary", 0.5), _breach("ab", 1.0), _breach("shadow", 0.5)])
+
+
+def _breach(mode: RoutingMode, failing: float) -> bool:
+    rng, fine, foul = np.random.default_rng(7), a_request(), {**a_request(), "x0": FAR}
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        registry = Registry.open(home)
-        registry.promote(1, registry.keep(1, a_model(columns=4), example=a_request()))
-        registry.keep(2, a_model(columns=5, seed=2), example=a_request(5))  # it needs a field that no request has
-        registry.start_rollout("canary", share=50)
-        with a_process(home) as server, httpx.Client(base_url=server.address) as client:
-            sent, failed, began = 0, 0, time.monotonic()
-            while "rollout" in client.get("/health").json()["models"]["bench"] and sent < 20 * MOST_EVENTS:
-                sent, failed = sent + 1, failed + (client.post("/predict", json=a_request()).status_code != 200)
-                time.sleep(max(0.0, began + sent / REQUESTS_A_SECOND - time.monotonic()))
-            seconds = time.monotonic() - began
-    words = f"aborted after {sent} requests in {seconds:.1f} s, {failed} of them without an answer"
-    return promise(words, 0 < sent <= MOST_EVENTS and failed == 0)
+        registry, _ = a_rollout(Path(folder), mode, candidate=STRICT)
+        with a_process(Path(folder)) as server, httpx.Client(base_url=server.address) as client:
+            paced = Paced(client)
+            for _ in range(HEALTHY):
+                paced.send(fine)
+            was_running = paced.is_rollout_running()
+            before = paced.sent
+            while paced.is_rollout_running() and paced.sent < before + 20 * MOST_EVENTS:
+                paced.send(foul if rng.random() < failing else fine)
+            events = paced.sent - before
+        said = RolloutRecords(registry.database, PROJECT).newest()
+        registry.database.close()
+    is_aborted = said is not None and said.events[-1].kind == "aborted"
+    words = f"{mode}, {failing:.0%} of the rows are too far: aborted after {events} requests, {paced.failed} of"
+    holds = was_running and is_aborted and 0 < events <= MOST_EVENTS and paced.failed == 0
+    return promise(f"{words} {paced.sent:,} without an answer", holds)
+
+
+def rollback(options: argparse.Namespace) -> bool:
+    """Promotions and rollbacks under load while a shadow predicts beside every other Production."""
+    oldest = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        registry, ids = a_rollout(Path(folder), "shadow", candidate="logistic")
+        with a_process(Path(folder)) as server, under_load(server.address, a_request(), connections=8) as load:
+            for move in range(MOVES):
+                due = options.requests * (move + 1) // MOVES
+                wait_for(lambda due=due: len(load.answers) >= due or load.failures, seconds=900)
+                version = 2 - move % 2
+                registry.promote(version, ids[version - 1])
+                at = time.time()
+                wait_for(lambda to=version: {found for _, _, found in load.answers[-200:]} == {to}, seconds=60)
+                oldest = max(
+                    [oldest, *(came - at for came, _, found in load.answers if came > at and found != version)]
+                )
+        registry.database.close()
+    words = f"{len(load.answers):,} answers over {MOVES} moves, {len(load.failures)} failed"
+    holds = promise(words, not load.failures)
+    return promise(f"the last old answer {oldest:.2f} s after its move", oldest < MOST_SECONDS) and holds
 
 
 def quiet(options: argparse.Namespace) -> bool:
@@ -92,7 +155,12 @@ def quiet(options: argparse.Namespace) -> bool:
     return promise(f"{options.runs} days of 3 requests a minute: {share:.2%} aborted (at most 1 %)", p_value > 0.001)
 
 
-PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {"cohorts": cohorts, "breach": breach, "quiet": quiet}
+PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
+    "cohorts": cohorts,
+    "breach": breach,
+    "quiet": quiet,
+    "rollback": rollback,
+}
 
 
 def main() -> int:
@@ -100,6 +168,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="what to prove; all without")
     parser.add_argument("--units", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--requests", type=int, default=100_000)
     options = parser.parse_args()
     holds = True
     for name in options.parts or PARTS:

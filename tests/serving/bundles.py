@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from touchline.clock import SystemClock
 from touchline.features import ColumnSpec, OnlineStore, ServedView
@@ -25,12 +26,46 @@ from touchline.serving import JournalReleases
 from touchline.storage import Database, ObjectStore, open_objects
 from touchline.storage.tables import model_versions, releases
 from touchline.training import Family, Model
-from touchline.training.estimators.base import FitRequest, FitRows
+from touchline.training.estimators.base import FitRequest, FitRows, Fitted, Params
+from touchline.training.estimators.linear import LogisticFamily
 from touchline.training.fitting.model import find_family
 from touchline.training.fitting.preparation import fit_preparation
 
 PROJECT = "bench"
 CLASSES = ("no", "yes")
+
+
+@dataclass(frozen=True)
+class Strict:
+    """A fitted estimator that raises for values far outside its training rows, as a careful person's might."""
+
+    fitted: Fitted
+    settled: Params = field(default_factory=dict)
+
+    def predict(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        if (np.abs(matrix) > _FAR).any():
+            raise ValueError(f"a value is more than {_FAR} standard deviations from the training rows")
+        return self.fitted.predict(matrix)
+
+    def export(self, folder: Path) -> None:
+        self.fitted.export(folder)
+
+
+class StrictFamily(LogisticFamily):
+    """A family that only this project has."""
+
+    name = "strict"
+
+    def fit(self, request: FitRequest) -> Fitted:
+        return Strict(super().fit(request))
+
+    def restore(self, folder: Path) -> Fitted:
+        return Strict(super().restore(folder))
+
+
+_FAR = 20
+STRICT = StrictFamily()
+FAMILIES: dict[str, Family] = {STRICT.name: STRICT}
 
 
 @dataclass(frozen=True)
@@ -48,7 +83,7 @@ class Registry:
 
     def source(self) -> JournalReleases:
         journal, rollouts = Journal(self.database, SystemClock()), RolloutRecords(self.database, PROJECT)
-        return JournalReleases(PROJECT, journal, Releases(self), rollouts=rollouts)
+        return JournalReleases(PROJECT, journal, Releases(self, lambda _: FAMILIES), rollouts=rollouts)
 
     def promote(self, version: int, release: str) -> None:
         """Put a version into Production and the one that was there into the archive."""
