@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from tests.training.builders import NOW, START, a_frame, a_regression, a_task, a_training_set
-from touchline.training import Candidate, Recipe, Training, train
+from touchline.training import Candidate, Recipe, Training, loss_rows, train
 from touchline.training.data.rows import labelled_rows
 from touchline.training.fitting.recent_rows import recent_rows
 
@@ -78,3 +78,17 @@ def test_numbers_are_compared_by_their_squared_error() -> None:
     data = frame(turned=450)
     numbers = a_training_set(data.with_columns(label=a_frame(900)["signal"]))
     assert train(a_regression(), training, numbers, now=NOW).best_candidate == "recent"
+
+
+def test_probabilities_are_corrected_by_rows_from_after_the_change() -> None:
+    """Fits from before the change predict the other class after it: a correction learned there takes all sureness."""
+    turned = 400
+    data = frame(rows=2_000, turned=turned)
+    recent = Candidate(name="recent", family="logistic", recent=True)
+    training = Training(candidates=(recent,), test=0.1, calibration=("platt", "temperature"), blend=False)
+    rows = labelled_rows(TASK, a_training_set(data, ("signal",)), now=NOW)
+    result = train(TASK, training, a_training_set(data, ("signal",)), now=NOW)
+    assert result.recipe.calibration != "none"
+    newest = rows.at(np.arange(2_000 - 100, 2_000))
+    losses = loss_rows("log_loss", newest.labels, result.model.predict(newest.vectors))
+    assert losses.mean() < 0.55  # the base rate alone has 0.69

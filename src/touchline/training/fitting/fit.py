@@ -21,11 +21,16 @@ from touchline.training.data.splits import FitWindow
 from touchline.training.estimators.base import Deadline, Family, FitRequest, FitRows, Fitted, ParamValue
 from touchline.training.estimators.cores import library_threads, usable_cores
 from touchline.training.fitting.blend import Blend, BlendFamily, Member, pool_of
-from touchline.training.fitting.calibration import NO_CALIBRATION, Calibrator, fit_calibrator
+from touchline.training.fitting.calibration import (
+    NO_CALIBRATION,
+    Calibrator,
+    choose_calibration,
+    fit_calibrator,
+)
 from touchline.training.fitting.category_means import CATEGORIES, SETTING, Categories, prepare_for_trees
 from touchline.training.fitting.model import Model
 from touchline.training.fitting.preparation import Preparation, fit_preparation, no_preparation
-from touchline.training.fitting.recent_rows import recent_rows
+from touchline.training.fitting.recent_rows import newer_parts, recent_rows
 from touchline.training.fitting.recipe import Recipe
 
 Array = NDArray[np.float64]
@@ -58,25 +63,28 @@ def fit_estimator(
     deadline: Deadline | None = None,
 ) -> tuple[Preparation, Fitted]:
     """Preparation and estimator of the recipe on these rows; early stopping looks at `validation` where given."""
+    if recipe.looks_back:
+        rows = rows.at(_learned_rows(recipe, family, rows, deadline))
+        recipe = recipe.on_all_rows()
     if recipe.members:
         return no_preparation(rows.columns), _fit_members(recipe, family, rows)
-    if recipe.is_recent:
-        recipe, rows = _recent(recipe, family, rows, deadline)
     with library_threads(recipe.threads):
         return _fit_one(recipe, family, rows, validation, deadline)
 
 
-def _recent(
-    recipe: Recipe, family: Family, rows: LabelledRows, deadline: Deadline | None
-) -> tuple[Recipe, LabelledRows]:
-    """The rows that the fit learns from, and the recipe that learns from all rows it is given."""
-    plain = replace(recipe, is_recent=False)
+def _learned_rows(recipe: Recipe, family: Family, rows: LabelledRows, deadline: Deadline | None = None) -> Index:
+    """The rows that a recipe learns from which chooses how far back; of a blend its heaviest such member chooses."""
+    recent = [
+        (weight, member) for weight, member in zip(recipe.weights, recipe.members, strict=True) if member.is_recent
+    ]
+    chooser = max(recent, key=lambda one: one[0])[1] if recent else recipe
+    own = family.family_of(chooser.family) if recent and isinstance(family, BlendFamily) else family
 
     def predict(fit: LabelledRows, held: LabelledRows) -> Array:
-        preparation, fitted = fit_estimator(plain, family, fit, deadline=deadline)
+        preparation, fitted = fit_estimator(chooser.on_all_rows(), own, fit, deadline=deadline)
         return fitted.predict(preparation.transform(held.vectors))
 
-    return plain, rows.at(recent_rows(rows, predict))
+    return recent_rows(rows, predict)
 
 
 def _fit_one(
@@ -200,11 +208,17 @@ def fit_recipe(
     """The recipe's model on all rows, or on those that `on` numbers.
 
     Where the recipe corrects probabilities, the correction is fitted on predictions for the validation rows of
-    `windows`, unless one is given.
+    `windows`, unless one is given. Where it learns from the newest rows alone, the correction comes from these: in the
+    windows, fits from before a change predict rows from after it.
     """
-    if calibrator is None:
+    learned = rows if on is None else rows.at(on)
+    stretch = _learned_rows(recipe, family, learned) if recipe.looks_back else None
+    if stretch is not None and len(stretch) < len(learned):
+        recipe, learned = recipe.on_all_rows(), learned.at(stretch)
+        calibrator = _correction_within(recipe, family, learned)
+    elif calibrator is None:
         calibrator = _fit_correction(recipe, family, rows, windows)
-    preparation, fitted = fit_estimator(recipe, family, rows if on is None else rows.at(on))
+    preparation, fitted = fit_estimator(recipe.on_all_rows(), family, learned)
     return Model(
         kind=rows.kind,
         classes=rows.classes,
@@ -215,6 +229,22 @@ def fit_recipe(
         calibrator=calibrator,
         threshold=recipe.threshold,
     )
+
+
+def _correction_within(recipe: Recipe, family: Family, rows: LabelledRows) -> Calibrator:
+    """The correction from a stretch of rows: each part of its newer half, predicted by a fit on the rows before.
+
+    Whether it is worth correcting is decided here again, since these rows are fewer.
+    """
+    if recipe.calibration == "none":
+        return NO_CALIBRATION
+    windows = newer_parts(rows)
+    if not windows:
+        return NO_CALIBRATION
+    outputs = np.concatenate([_predicted(recipe, family, rows, window) for window in windows])
+    labels = np.concatenate([rows.labels[window.validation] for window in windows]).astype(np.int64)
+    method = choose_calibration(labels, outputs, (recipe.calibration,), seed=recipe.seed)
+    return fit_calibrator(method, labels, outputs)
 
 
 def _fit_correction(recipe: Recipe, family: Family, rows: LabelledRows, windows: Sequence[FitWindow]) -> Calibrator:

@@ -7,12 +7,14 @@ the same recipe learns from everything while nothing changes, and each new fit f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from touchline.training.data.rows import LabelledRows
+from touchline.training.data.splits import FitWindow
 from touchline.training.metrics.losses import loss_rows
 
 Array = NDArray[np.float64]
@@ -26,6 +28,8 @@ _LEAST_HALF: Final = 60
 _SHORTER: Final = 2 / 3
 # By so many standard errors a stretch must be better than all rows; about ten stretches are tried.
 _ERRORS: Final = 2.5
+# The newer half of a stretch is predicted in so many parts.
+_PARTS: Final = 2
 
 
 def recent_rows(rows: LabelledRows, predict: Predict) -> Index:
@@ -58,6 +62,25 @@ def _best_stretch(rows: LabelledRows, predict: Predict) -> Index:
         if errors > best_errors:
             best, best_errors = np.flatnonzero(rows.cutoffs >= begins), errors
     return best
+
+
+def newer_parts(rows: LabelledRows) -> tuple[FitWindow, ...]:
+    """The newer half of rows in parts in time order, each with the rows whose labels were known before it.
+
+    Parts that nothing can be fitted for are left out.
+    """
+    if rows.cutoffs.min(initial=0) == rows.cutoffs.max(initial=0):
+        return ()
+    ordered = np.sort(rows.cutoffs)
+    half = len(ordered) // 2
+    edges = [int(ordered[half + (len(ordered) - half) * part // _PARTS]) for part in range(_PARTS)]
+    found = []
+    for start, end in pairwise([*edges, int(ordered[-1]) + 1]):
+        known = np.flatnonzero((rows.cutoffs < start) & (rows.known_at <= start))
+        held = np.flatnonzero((rows.cutoffs >= start) & (rows.cutoffs < end))
+        if len(held) and _can_fit(rows, known):
+            found.append(FitWindow(known, held))
+    return tuple(found)
 
 
 def _stretches(cutoffs: Index) -> Iterator[tuple[int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from touchline.errors import ModelMismatch
@@ -17,8 +17,8 @@ class Recipe:
     """The settings to fit one candidate. `columns` are its model columns, in order.
 
     `most_columns` of these are used where it is given, chosen in each fit. With `is_recent` each fit also chooses how
-    far back it learns. A blend has `members`, each with a weight,
-    and no settings of its own.
+    far back it learns; a blend learns from one stretch. A blend has `members`, each with a weight, and no settings of
+    its own.
     """
 
     candidate: str
@@ -36,6 +36,15 @@ class Recipe:
     weights: tuple[float, ...] = ()
     most_columns: int | None = None
     is_recent: bool = False
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether its fits choose how far back they learn; those of a blend where one of its members does."""
+        return self.is_recent or any(member.is_recent for member in self.members)
+
+    def on_all_rows(self) -> Recipe:
+        """The same recipe, which learns from all rows that it is given."""
+        return replace(self, is_recent=False, members=tuple(member.on_all_rows() for member in self.members))
 
     def to_json(self) -> dict[str, Any]:
         return {
