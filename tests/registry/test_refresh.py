@@ -129,6 +129,15 @@ def test_a_recalibration_whose_loss_rises_on_settled_rows_is_refused_within_the_
         assert part in report.results[-1].message
 
 
+def test_few_clusters_after_a_change_show_a_gain_but_not_where_there_is_none() -> None:
+    """Ten days of twenty rows, on which Production says less than the refresh, or as much."""
+    days = np.arange(200) // 20
+    report = check_gates(GATES, a_refresh(worse_by=-0.6, shift=0.2, rows=200, clusters=days))
+    assert report.passed
+    assert "shown better on the newest 120 matches in 6 clusters that neither has learned" in report.results[2].message
+    assert not check_gates(GATES, a_refresh(shift=0.2, rows=200, clusters=days)).passed
+
+
 def test_a_refresh_meets_the_baseline_at_the_full_alpha() -> None:
     over = Gate.improves("log_loss", over="baseline")
     result = check_gates([over], dataclasses.replace(an_evidence(skill=0.2, look=NO_LOOK), refresh=a_refresh().refresh))
@@ -153,7 +162,7 @@ def inputs(registry: Registry, version: ModelVersion, rows: int, *, learned: int
     def as_served(production: ModelVersion) -> ServedRows:
         ids = None if learned is None else [f"e{i}" for i in range(learned)]
         material = Material(a_task(), DAILY, training_set)
-        return predict_as_served(registry, version, production, material, learned=ids, families=lambda _: {})
+        return predict_as_served(registry, version, production, material, learned=ids)
 
     return GateInputs(GATES, as_served=as_served)
 

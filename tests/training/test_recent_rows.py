@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import polars as pl
 import pytest
 
 from tests.training.builders import NOW, START, a_frame, a_regression, a_task, a_training_set
-from touchline.training import Candidate, Recipe, Training, loss_rows, train
+from touchline.training import Candidate, HeldOut, Recipe, Training, loss_rows, refit_forward, refit_without, train
 from touchline.training.data.rows import labelled_rows
 from touchline.training.fitting.recent_rows import recent_rows
+from touchline.training.refit import parts_in_time
 
 TASK = a_task()
 
@@ -92,3 +95,29 @@ def test_probabilities_are_corrected_by_rows_from_after_the_change() -> None:
     newest = rows.at(np.arange(2_000 - 100, 2_000))
     losses = loss_rows("log_loss", newest.labels, result.model.predict(newest.vectors))
     assert losses.mean() < 0.55  # the base rate alone has 0.69
+
+
+def test_fits_ahead_of_each_part_have_met_a_change_that_one_fit_without_the_rows_has_not() -> None:
+    data = frame(turned=450)
+    training_set = a_training_set(data, ("signal",))
+    training = Training(candidates=("logistic",), test=0.1, calibration=("none",), blend=False)
+    recipe = train(TASK, training, training_set, now=NOW).recipe
+    held_out = HeldOut([f"e{place}" for place in range(450, 900)], training)
+    recent = dataclasses.replace(recipe, is_recent=True)
+    blind = refit_without(recent, TASK, training_set, held_out, now=NOW)
+    ahead = refit_forward(recent, TASK, training_set, held_out, now=NOW)
+    assert sorted(ahead["example_id"]) == sorted(blind["example_id"])
+    newest = pl.col("example_id").is_in([f"e{place}" for place in range(750, 900)])
+    wrong = (pl.col("p_yes") - (pl.col("label") == "yes").cast(pl.Float64)).abs().mean()
+    first, second = (one.filter(newest).select(wrong).item() for one in (blind, ahead))
+    assert first > 0.6
+    assert second < 0.35
+
+
+def test_the_newest_parts_are_the_shortest_and_each_row_is_in_one() -> None:
+    cutoffs, clusters = np.arange(3_000), np.arange(3_000) // 10
+    parts = parts_in_time(cutoffs, clusters)
+    assert np.concatenate(parts).tolist() == cutoffs.tolist()
+    sizes = [len(part) for part in parts]
+    assert sizes[-1] <= 50 < sizes[1]
+    assert len(parts) < 20

@@ -46,6 +46,8 @@ from touchline.statistics.label_delays import delay_distribution as delay_distri
 from touchline.statistics.label_delays import maturity_age as maturity_age
 from touchline.statistics.multiplicity import benjamini_hochberg as benjamini_hochberg
 from touchline.statistics.multiplicity import simes as simes
+from touchline.statistics.newest_gain import NewestGain as NewestGain
+from touchline.statistics.newest_gain import gain_on_newest as gain_on_newest
 from touchline.statistics.outcomes_needed import OutcomesNeeded as OutcomesNeeded
 from touchline.statistics.outcomes_needed import outcomes_needed as outcomes_needed
 from touchline.statistics.outcomes_needed import planned_outcomes as planned_outcomes

@@ -35,6 +35,7 @@ from touchline.training.metrics.point_metrics import decide as decide
 from touchline.training.refit import HeldOut as HeldOut
 from touchline.training.refit import fit_as_known as fit_as_known
 from touchline.training.refit import refit as refit
+from touchline.training.refit import refit_forward as refit_forward
 from touchline.training.refit import refit_on as refit_on
 from touchline.training.refit import refit_without as refit_without
 from touchline.training.refit import split_again as split_again

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from touchline.features import TrainingSet
+from touchline.statistics import cluster_codes
 from touchline.training.data.rows import LabelledRows, labelled_rows
 from touchline.training.data.splits import Split, latest_windows, make_split
 from touchline.training.estimators.base import Family
@@ -20,6 +24,10 @@ from touchline.training.fitting.model import Model
 from touchline.training.fitting.recipe import Recipe
 from touchline.training.result import TrainingResult
 from touchline.training.spec import Task, Training
+
+# Held out rows are predicted in parts: the rows of a part at least, and the number of parts that short.
+_PART_ROWS: Final = 50
+_NEWEST_PARTS: Final = 6
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,59 @@ def refit_without(
     learned, later = rows.at(np.flatnonzero(~is_held_out)), rows.at(np.flatnonzero(is_held_out))
     model = _fit_for_release(recipe, learned, held_out.training, families)
     return predictions_frame(later, model.predict(later.vectors), training_set.frame)
+
+
+def refit_forward(
+    recipe: Recipe,
+    task: Task,
+    training_set: TrainingSet,
+    held_out: HeldOut,
+    *,
+    now: datetime,
+    families: Mapping[str, Family] | None = None,
+) -> pl.DataFrame:
+    """Predictions of the held out rows, each by the recipe as it would have been released shortly before it.
+
+    The rows are divided in time order, and a fit before each part learns all labels that were known by then, of held
+    out rows too. So these fits meet a change of the world as releases do. The frame is that of `refit_without`.
+    """
+    rows = recipe.select(labelled_rows(task, training_set, now=now))
+    names = set(held_out.examples)
+    is_held_out = np.array([name in names for name in rows.ids], dtype=np.bool_)
+    later = np.flatnonzero(is_held_out)
+    frames = []
+    for part in parts_in_time(rows.cutoffs[later], rows.clusters[later]):
+        held = rows.at(later[part])
+        known = np.flatnonzero((rows.known_at <= held.cutoffs.min()) & (rows.cutoffs < held.cutoffs.min()))
+        model = _fit_for_release(recipe, rows.at(known), held_out.training, families)
+        frames.append(predictions_frame(held, model.predict(held.vectors), training_set.frame))
+    return pl.concat(frames)
+
+
+def parts_in_time(cutoffs: NDArray[np.int64], clusters: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """The places of rows in parts of whole clusters, oldest first: the newest ones of 50 rows, older ones longer.
+
+    The lengths double after the newest parts, so that many rows need few fits.
+    """
+    codes = cluster_codes(clusters, len(clusters), at=cutoffs)
+    order, sizes = np.lexsort((cutoffs, codes)), np.bincount(codes)
+    small, filled = [0], 0
+    for place, size in enumerate(sizes.tolist()):
+        if filled >= _PART_ROWS:
+            small.append(place)
+            filled = 0
+        filled += size
+    edges = np.concatenate([[0], np.cumsum(sizes)])[[*_spaced(small), len(sizes)]]
+    return [order[begin:end] for begin, end in pairwise(edges.tolist())]
+
+
+def _spaced(starts: list[int]) -> list[int]:
+    """The first start, the newest ones, and ever fewer between them."""
+    back, picked = 1, []
+    while back < len(starts):
+        picked.append(starts[-back])
+        back += 1 if back < _NEWEST_PARTS else back // 2
+    return [starts[0], *reversed(picked)]
 
 
 def fit_as_known(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -71,8 +72,14 @@ def _as_served(context: PipelineContext, version: ModelVersion, material: Materi
         name, stores = context.project.name, context.stores
         before = read_training_set(production.training_set_hash, project=name, stores=stores)
         learned = None if before is None else before.frame["example_id"].cast(pl.String).to_list()
+        compared = [gate for gate in context.project.gates if gate.kind == "improves" and gate.over == "production"]
         return predict_as_served(
-            stores, version, production, material, learned=learned, families=lambda _: material.families or {}
+            stores,
+            version,
+            production,
+            material,
+            learned=learned,
+            difference=min((gate.difference for gate in compared), default=inf),
         )
 
     return as_served

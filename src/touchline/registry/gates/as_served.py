@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 import polars as pl
 
 from touchline.errors import NotComparable, TouchlineError
 from touchline.features import frame_vectors
+from touchline.registry.gates.distance import label_spread, mean_distance
 from touchline.registry.gates.reproduce import Material
-from touchline.registry.gates.stored_predictions import output_names, read_predictions, read_recipe
+from touchline.registry.gates.stored_predictions import (
+    output_names,
+    prediction_matrix,
+    read_predictions,
+    read_recipe,
+)
 from touchline.registry.journal.versions import ModelVersion, Registry
 from touchline.registry.release.families import families_of
 from touchline.registry.release.loaded_release import LoadedRelease
-from touchline.registry.release.releases import Families, Releases
-from touchline.training import HeldOut, Model, labelled_rows, refit_without
+from touchline.registry.release.releases import Releases
+from touchline.training import Family, HeldOut, Model, labelled_rows, refit_forward, refit_without
 
 _NEWEST: Final = 500
 
@@ -25,8 +32,8 @@ _NEWEST: Final = 500
 class ServedRows:
     """Predictions of a refresh and, in columns that begin with `production_`, of Production's release.
 
-    `fresh` holds labelled rows that neither has learned from, in order of time; the refresh is represented by a fit
-    that has not learned from them either. `newest` holds the newest rows, predicted by the two models that ship.
+    `fresh` holds labelled rows that neither has learned from, in order of time; the refresh is represented by fits
+    that have not learned from them either. `newest` holds the newest rows, predicted by the two models that ship.
     """
 
     fresh: pl.DataFrame
@@ -44,38 +51,48 @@ def predict_as_served(
     material: Material,
     *,
     learned: Collection[str] | None,
-    families: Families,
+    difference: float = inf,
 ) -> ServedRows:
     """Predict the rows that a refresh is compared on.
 
     `learned` holds the examples of Production's training set; of these, a row is fresh where its label became known
-    after that training. None: the training set is gone, and rows count by the time of their label alone.
+    after that training. None: the training set is gone, and rows count by the time of their label alone. Where the
+    predictions of the newest rows differ by more than `difference`, the fresh rows are predicted by a row of fits, each
+    with what was known shortly before: after a change of the world, one fit without the fresh rows has not met it.
     """
-    frame = material.training_set.frame
+    frame, families = material.training_set.frame, material.families or {}
     newest = frame.sort("cutoff", maintain_order=True).tail(_NEWEST)
     try:
         served_model = _production_release(registry, production, families)
-        fresh = _fresh_predictions(registry, version, production, material, learned)
         own = _shipping_model(registry, version, families)
+        newest_rows = newest.select("example_id").with_columns(
+            *_predict(own, newest, ""), *_predict(served_model, newest, "production_")
+        )
+        is_far = _distance(registry, newest_rows, version) > difference
+        fresh = _fresh_predictions(registry, version, production, material, learned, is_far=is_far)
     except TouchlineError as failure:
         raise NotComparable(version.version, production.version, str(failure)) from failure
     rows = frame.with_columns(pl.col("example_id").cast(pl.String))
     fresh_rows = fresh.select("example_id").join(rows, on="example_id", how="left", maintain_order="left")
     return ServedRows(
         fresh.with_columns(_predict(served_model, fresh_rows, "production_")),
-        newest.select("example_id").with_columns(
-            *_predict(own, newest, ""), *_predict(served_model, newest, "production_")
-        ),
+        newest_rows,
     )
 
 
-def _production_release(registry: Registry, production: ModelVersion, families: Families) -> LoadedRelease:
-    return Releases(registry, families).open(production.release_id or "")
+def _distance(registry: Registry, newest: pl.DataFrame, version: ModelVersion) -> float:
+    spread = label_spread(read_predictions(registry, version), version.classes)
+    ours, theirs = (prediction_matrix(newest, version.classes, prefix) for prefix in ("", "production_"))
+    return mean_distance(ours, theirs, spread)
 
 
-def _shipping_model(registry: Registry, version: ModelVersion, families: Families) -> Model:
+def _production_release(registry: Registry, production: ModelVersion, families: Mapping[str, Family]) -> LoadedRelease:
+    return Releases(registry, lambda _: families).open(production.release_id or "")
+
+
+def _shipping_model(registry: Registry, version: ModelVersion, families: Mapping[str, Family]) -> Model:
     folder = registry.objects.local_path(f"{version.object_key}/model")
-    return Model.restore(folder, families_of(folder, families(version.project)))
+    return Model.restore(folder, families_of(folder, families))
 
 
 def _predict(model: LoadedRelease | Model, frame: pl.DataFrame, prefix: str) -> list[pl.Series]:
@@ -92,8 +109,10 @@ def _fresh_predictions(
     production: ModelVersion,
     material: Material,
     learned: Collection[str] | None,
+    *,
+    is_far: bool,
 ) -> pl.DataFrame:
-    """Predictions of the rows that Production has not learned from, by a fit of the refresh that has not either.
+    """Predictions of the rows that Production has not learned from, by fits of the refresh that have not either.
 
     The evaluation fit serves where Production has seen nothing of the test window. Where it has, that fit would be at a
     disadvantage: it knows less of the newest past. Then the recipe is fitted on all but the fresh rows.
@@ -108,9 +127,10 @@ def _fresh_predictions(
         if known_at > trained_at or (known is not None and name not in known)
     }
     stored = evaluated.filter(pl.col("example_id").is_in(list(fresh)))
-    if stored.height == evaluated.height or not fresh:
+    if not fresh or (stored.height == evaluated.height and not is_far):
         return stored.select("example_id", "cutoff", "cluster", "label", *output_names(version.classes))
-    refitted = refit_without(
+    fit_again = refit_forward if is_far else refit_without
+    refitted = fit_again(
         read_recipe(registry, version),
         material.task,
         material.training_set,

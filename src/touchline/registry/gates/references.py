@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from touchline.errors import NotComparable, NotEvaluated
 from touchline.registry.gates.as_served import AsServed, ServedRows
+from touchline.registry.gates.distance import label_spread
 from touchline.registry.gates.evidence import ReferenceModel, RefreshEvidence
 from touchline.registry.gates.stored_predictions import (
     Array,
@@ -102,7 +103,6 @@ def _refresh_evidence(
     registry: Registry, version: ModelVersion, production: ModelVersion, rows: ServedRows
 ) -> RefreshEvidence:
     classes, fresh = version.classes, rows.fresh
-    labels = label_codes(read_predictions(registry, version), classes)
     return RefreshEvidence(
         labels=label_codes(fresh, classes),
         predictions=prediction_matrix(fresh, classes),
@@ -115,7 +115,7 @@ def _refresh_evidence(
         dependence=dependence_of(fresh),
         newest=prediction_matrix(rows.newest, classes),
         newest_production=prediction_matrix(rows.newest, classes, "production_"),
-        spread=1.0 if classes else float(np.std(labels)) or 1.0,
+        spread=label_spread(read_predictions(registry, version), classes),
     )
 
 

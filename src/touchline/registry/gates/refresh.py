@@ -6,17 +6,17 @@ on rows that neither has learned from, and its predictions of the newest rows st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
-import numpy as np
-
 from touchline.errors import TooFewClusters
+from touchline.registry.gates.distance import mean_distance
 from touchline.registry.gates.evidence import Evidence, RefreshEvidence, losses
 from touchline.registry.gates.report import GateResult
 from touchline.registry.gates.spec import Gate
 from touchline.registry.journal.versions import ModelVersion
-from touchline.statistics import Comparison, paired_comparison
+from touchline.statistics import Comparison, Gains, Loss, gain_on_newest, paired_comparison, paired_gains
 from touchline.training import Recipe
 
 _SEED: Final = 20
@@ -25,6 +25,8 @@ _RELATIVE_MARGIN: Final = 0.02
 _UNITS: Final = ("mae", "mse", "rmse")
 # The settled rows from which a recalibration has to lower, or at least hold, the mean loss; fewer decide by chance.
 _SETTLED_ROWS: Final = 30
+# The scores whose gain on a row lies in a range that is known before its outcome.
+_RANGED: Final[Mapping[str, Loss]] = {"log_loss": "log_loss", "brier": "brier", "rps": "rps"}
 
 
 def recipe_changes(
@@ -124,8 +126,8 @@ def check_recalibration(gate: Gate, evidence: Evidence, refresh: RefreshEvidence
 def check_difference(gates: Sequence[Gate], evidence: Evidence, refresh: RefreshEvidence) -> GateResult:
     """Whether the predictions of the newest rows stay near Production's; a person may overrule a no.
 
-    After a change of the world they cannot, so a refresh that is shown better on rows that neither has learned from
-    passes as well.
+    After a change of the world they cannot, so a refresh that is shown better on rows that neither has learned from,
+    on all of them or on the newest ones, passes as well.
     """
     limit = min(gate.difference for gate in gates)
     unit = "" if refresh.spread == 1.0 else " standard deviations of the labels"
@@ -134,36 +136,43 @@ def check_difference(gates: Sequence[Gate], evidence: Evidence, refresh: Refresh
     where = f"on average on the newest {len(refresh.newest)} {evidence.rows_name}"
     message = f"predictions differ from those of {refresh.production.name} by {measured:.3f}{unit} {where}"
     passed = measured <= limit
-    if not passed and all(_is_shown_better(gate, evidence, refresh) for gate in gates):
-        message += f", and it is shown better on {refresh.rows} {evidence.rows_name} that neither has learned from"
+    shown = [] if passed else [_shown_better(gate, evidence, refresh) for gate in gates]
+    if shown and all(shown):
+        message += f", and it is shown better on {shown[0]} that neither has learned from"
         return GateResult(name, "difference", True, message, number=measured, allowed=limit)
     if not passed:
         message += f", more than the gate's {limit:g}: a person has to look at them"
     return GateResult(name, "difference", passed, message, number=measured, allowed=limit, is_comparable=passed)
 
 
-def _is_shown_better(gate: Gate, evidence: Evidence, refresh: RefreshEvidence) -> bool:
-    reference, alpha = refresh.production, 1 - (gate.confidence or 0.95)
+def _shown_better(gate: Gate, evidence: Evidence, refresh: RefreshEvidence) -> str | None:
+    """The rows, in words, on which the refresh is shown better; None where it is not.
+
+    All rows or the newest ones show it, each way at half of the gate's risk.
+    """
+    reference, alpha = refresh.production, (1 - (gate.confidence or 0.95)) / 2
     ours = losses(gate.metric, refresh.labels, refresh.predictions, threshold=evidence.threshold)
     theirs = losses(gate.metric, refresh.labels, reference.predictions, threshold=reference.threshold)
-    try:
-        return paired_comparison(
-            ours, theirs, refresh.clusters, alpha=alpha, seed=_SEED, dependence=refresh.dependence
-        ).is_better
-    except TooFewClusters:
-        return False
+    with suppress(TooFewClusters):
+        dependence = refresh.dependence
+        if paired_comparison(ours, theirs, refresh.clusters, alpha=alpha, seed=_SEED, dependence=dependence).is_better:
+            return f"{refresh.rows} {evidence.rows_name}"
+    gains = _gains(gate, refresh)
+    newest = None if gains is None else gain_on_newest(gains, refresh.clusters, alpha=alpha)
+    return None if newest is None else f"the newest {newest.rows} {evidence.rows_name} in {newest.clusters} clusters"
+
+
+def _gains(gate: Gate, refresh: RefreshEvidence) -> Gains | None:
+    """The gain of each row with its range; None where rows have no time, or the metric has no such range."""
+    theirs = refresh.production.predictions
+    if refresh.dependence == "none" or not refresh.rows or gate.metric not in _RANGED:
+        return None
+    return paired_gains(refresh.predictions, theirs, refresh.labels, loss=_RANGED[gate.metric])
 
 
 def prediction_difference(refresh: RefreshEvidence) -> float:
-    """The mean distance of the two predictions of a row: of probabilities the total variation, of values absolute.
-
-    Values are measured in standard deviations of the labels.
-    """
-    apart = np.abs(refresh.newest - refresh.newest_production)
-    if not len(apart):
-        return 0.0
-    by_row = apart.sum(axis=1) / 2 if apart.shape[1] > 1 else apart[:, 0]
-    return float(by_row.mean() / refresh.spread)
+    """The mean distance of the two predictions of the newest rows."""
+    return mean_distance(refresh.newest, refresh.newest_production, refresh.spread)
 
 
 def _margin(gate: Gate, production_loss: float) -> float:
