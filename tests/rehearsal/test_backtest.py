@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import log
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from tests.shop import write_shop
 from touchline.errors import BacktestRefused
 from touchline.project import LoadedProject, load_project
-from touchline.rehearsal import Backtest, backtest
+from touchline.rehearsal import Backtest, backtest, remove_finished_periods
 from touchline.rehearsal.baseline_comparison import compare_with_baselines
 
 FIRST, LAST = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 22, tzinfo=UTC)
@@ -72,6 +73,45 @@ def test_rows_from_long_after_the_last_day_are_no_fault(shop: Callable[[], Loade
 
 def test_the_same_backtest_gives_the_same_rows(shop: Callable[[], LoadedProject]) -> None:
     assert backtest(shop(), WEEKS).rows.equals(backtest(shop(), WEEKS).rows)
+
+
+class Interrupted(Exception):
+    """Ends a backtest where a kill would."""
+
+
+def _end_at(day: str) -> Callable[[str], None]:
+    def on_progress(message: str) -> None:
+        if message.startswith(day):
+            raise Interrupted
+
+    return on_progress
+
+
+def test_an_interrupted_backtest_continues_after_its_last_finished_period(
+    shop: Callable[[], LoadedProject], tmp_path: Path
+) -> None:
+    request, messages = replace(WEEKS, progress_folder=tmp_path / "out.csv.partial"), list[str]()
+    with pytest.raises(Interrupted):
+        backtest(shop(), request, on_progress=_end_at("2024-05-15"))
+    resumed = backtest(shop(), request, on_progress=messages.append)
+    assert (resumed.fits, resumed.reused) == (3, 2)
+    assert resumed.rows.equals(backtest(shop(), WEEKS).rows)
+    assert not any(message.startswith("choosing") for message in messages)
+    (tmp_path / "out.csv.partial" / "note.txt").write_text("of a person")
+    remove_finished_periods(tmp_path / "out.csv.partial")
+    assert [path.name for path in (tmp_path / "out.csv.partial").iterdir()] == ["note.txt"]
+
+
+def test_finished_periods_of_other_data_or_other_refits_are_not_used(
+    shop: Callable[[], LoadedProject], tmp_path: Path
+) -> None:
+    request = replace(WEEKS, progress_folder=tmp_path / "partial")
+    assert backtest(shop(), request).reused == 0
+    assert backtest(shop(), replace(request, last=datetime(2024, 5, 15, tzinfo=UTC))).reused == 2
+    assert backtest(shop(), replace(request, refit="never")).reused == 0
+    lines = Path("visits.csv").read_text().splitlines()
+    Path("visits.csv").write_text("\n".join(lines[:-1]) + "\n")
+    assert backtest(shop(), replace(request, refit="never")).reused == 0
 
 
 def test_a_corrected_row_is_shown_once_and_numbers_that_identify_are_no_probabilities(

@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,15 +20,17 @@ import polars as pl
 
 from touchline.automation import PipelineContext
 from touchline.automation.runs import steps
+from touchline.automation.runs.training_key import training_key
 from touchline.errors import BacktestRefused
 from touchline.features import TrainingSet, frame_vectors
 from touchline.features.offline.history import newest_rows_of_source
 from touchline.ingest import DataFolder
 from touchline.registry import declared_families
 from touchline.rehearsal.baseline_comparison import BaselineComparison, compare_with_baselines
+from touchline.rehearsal.finished_periods import FinishedPeriods
 from touchline.rehearsal.periods import Period, period_start
 from touchline.rehearsal.scratch_home import RehearsalClock, open_scratch
-from touchline.training import TrainingOptions, fit_as_known, train
+from touchline.training import TrainingOptions, fit_as_known, library_versions, train
 
 if TYPE_CHECKING:
     from touchline.project import LoadedProject, Project
@@ -38,13 +42,18 @@ _AFTER_ALL: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Backtest:
-    """What to predict: examples with a cutoff from `first` up to, not including, `last`, and how often to fit."""
+    """What to predict: examples with a cutoff from `first` up to, not including, `last`, and how often to fit.
+
+    Finished periods are stored in `progress_folder`, and the same backtest continues there after an interruption. Remove
+    them with `remove_finished_periods` when the rows are safe.
+    """
 
     first: datetime
     last: datetime
     refit: Period = "weekly"
     data: Path | None = None
     alternative: str | None = None
+    progress_folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,7 @@ class BacktestResult:
     rows: pl.DataFrame
     candidate: str
     fits: int
+    reused: int = 0
     losses: Mapping[str, float] = field(default_factory=dict)
     comparisons: tuple[BaselineComparison, ...] = ()
 
@@ -76,7 +86,16 @@ def backtest(
             training_set, identities = _prepared(context)
         finally:
             stores.database.close()
-    return _walked(project, training_set, identities, request, on_progress)
+        finished = FinishedPeriods(
+            request.progress_folder or Path(place) / "finished", _progress_key(context.loaded, training_set, request)
+        )
+        return _walked(context, training_set, identities, request, finished)
+
+
+def _progress_key(loaded: LoadedProject, training_set: TrainingSet, request: Backtest) -> str:
+    """A hash of all that decides a period's predictions; `last` does not."""
+    training = training_key(loaded, training_set.hash, library_versions())
+    return sha256(f"{training} {request.first.isoformat()} {request.refit}".encode()).hexdigest()
 
 
 def _with_data(project: Project, folder: Path | None) -> Project:
@@ -124,28 +143,26 @@ def _identities(project: Project, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _walked(
-    project: Project,
+    context: PipelineContext,
     training_set: TrainingSet,
     identities: pl.DataFrame,
     request: Backtest,
-    on_progress: Callable[[str], None],
+    finished: FinishedPeriods,
 ) -> BacktestResult:
+    project = context.project
     task, training = project.task, project.training
     wanted = training_set.frame.filter((pl.col("cutoff") >= request.first) & (pl.col("cutoff") < request.last))
     if wanted.is_empty():
         raise BacktestRefused(project.name, "no example has its cutoff between --from and --to")
-    on_progress("choosing a candidate on what was known at the first day")
-    options = TrainingOptions(has_diagnostics=False)
-    known = _before(training_set, request.first)
-    chosen = train(task, training, known, now=request.first, options=options).recipe
-    predicted, fits = [], 0
+    chosen = finished.recipe(lambda: _chosen(context, training_set, request.first))
+    predicted = []
     for start, end in _periods(request):
         rows = wanted.filter((pl.col("cutoff") >= start) & (pl.col("cutoff") < end))
         if rows.is_empty():
             continue
-        on_progress(f"{start:%Y-%m-%d}: {rows.height} examples")
-        predicted.append(_predict(project, chosen, training_set, rows, now=start))
-        fits += 1
+        context.on_progress(f"{start:%Y-%m-%d}: {rows.height} examples")
+        predict = partial(_predict, project, chosen, training_set, rows, now=start)
+        predicted.append(finished.period(start, end, predict))
     table = pl.concat(predicted)
     rows = _with_identities(project, table.drop("label"), identities)
     comparisons = compare_with_baselines(
@@ -155,7 +172,14 @@ def _walked(
         baselines=training.baselines if task.classes else {},
         leak_margins=training.leak_margins,
     )
-    return BacktestResult(rows, chosen.candidate, fits, _losses(table), comparisons)
+    return BacktestResult(rows, chosen.candidate, len(predicted), finished.reused, _losses(table), comparisons)
+
+
+def _chosen(context: PipelineContext, training_set: TrainingSet, first: datetime) -> Recipe:
+    """The recipe that wins on the labels known at the first day."""
+    context.on_progress("choosing a candidate on what was known at the first day")
+    project, options = context.project, TrainingOptions(has_diagnostics=False)
+    return train(project.task, project.training, _before(training_set, first), now=first, options=options).recipe
 
 
 def _with_identities(project: Project, table: pl.DataFrame, identities: pl.DataFrame) -> pl.DataFrame:

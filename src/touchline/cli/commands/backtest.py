@@ -40,7 +40,8 @@ def backtest(options: BacktestOptions) -> None:
     """Predict the past as it would have been predicted, with a model that is fitted again each period.
 
     The model of a period learns from the labels known at its start; features are as of each example's cutoff. The home
-    is not changed.
+    is not changed. Finished periods are stored beside --out, in OUT.partial, until the end: the same command continues
+    there after an interruption.
 
     Example: touchline backtest -p football --from 2008-08-01 --to 2009-06-01 --out predictions.csv
     """
@@ -51,12 +52,14 @@ def backtest(options: BacktestOptions) -> None:
         raise errors.FolderMissing(options.out.absolute())
     if options.with_odds and options.alternative not in (None, "with_odds"):
         raise errors.BacktestRefused(loaded.name, "--with-odds and --alternative name two tasks; write one of them")
+    progress_folder = options.out.with_name(f"{options.out.name}.partial")
     request = rehearsal.Backtest(
         first=_day(options.first),
         last=_day(options.last),
         refit=options.refit,
         data=options.data,
         alternative="with_odds" if options.with_odds else options.alternative,
+        progress_folder=progress_folder,
     )
     with progress(loaded.name, quiet=options.as_json) as on_progress:
         result = rehearsal.backtest(loaded, request, on_progress=on_progress)
@@ -64,14 +67,17 @@ def backtest(options: BacktestOptions) -> None:
         result.rows.write_csv(options.out)
     else:
         result.rows.write_parquet(options.out)
+    rehearsal.remove_finished_periods(progress_folder)
     summary = {
-        **{"rows": result.rows.height, "fits": result.fits, "candidate": result.candidate, **result.losses},
+        **{"rows": result.rows.height, "fits": result.fits, "reused": result.reused, "candidate": result.candidate, **result.losses},
         "baselines": [one.as_record() for one in result.comparisons],
     }
     if options.as_json:
         print_json(summary)
         return
     typer.echo(f"{result.rows.height:,} rows in {options.out}: {result.candidate}, fitted {result.fits} times")
+    if result.reused:
+        typer.echo(f"{result.reused} of {result.fits} periods were finished by an earlier, interrupted backtest")
     for name, value in result.losses.items():
         typer.echo(f"{name} {value:.4f}")
     for comparison in result.comparisons:
