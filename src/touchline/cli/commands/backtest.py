@@ -69,7 +69,13 @@ def backtest(options: BacktestOptions) -> None:
         result.rows.write_parquet(options.out)
     rehearsal.remove_finished_periods(progress_folder)
     summary = {
-        **{"rows": result.rows.height, "fits": result.fits, "reused": result.reused, "candidate": result.candidate, **result.losses},
+        **{
+            "rows": result.rows.height,
+            "fits": result.fits,
+            "reused": result.reused,
+            "candidate": result.candidate,
+            **result.losses,
+        },
         "baselines": [one.as_record() for one in result.comparisons],
     }
     if options.as_json:
