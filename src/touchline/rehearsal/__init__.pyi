@@ -1,6 +1,7 @@
 from touchline.rehearsal.apply import apply_policy as apply_policy
 from touchline.rehearsal.apply import journal_evidence as journal_evidence
 from touchline.rehearsal.backtest import Backtest as Backtest
+from touchline.rehearsal.backtest import BacktestResult as BacktestResult
 from touchline.rehearsal.backtest import backtest as backtest
 from touchline.rehearsal.finished_periods import remove_finished_periods as remove_finished_periods
 from touchline.rehearsal.policies import Policy as Policy

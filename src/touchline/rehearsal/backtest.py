@@ -44,8 +44,8 @@ _AFTER_ALL: Final = datetime(2200, 1, 1, tzinfo=UTC)
 class Backtest:
     """What to predict: examples with a cutoff from `first` up to, not including, `last`, and how often to fit.
 
-    Finished periods are stored in `progress_folder`, and the same backtest continues there after an interruption. Remove
-    them with `remove_finished_periods` when the rows are safe.
+    Finished periods are stored in `progress_folder`, and the same backtest continues there after an interruption.
+    Remove them with `remove_finished_periods` when the rows are safe.
     """
 
     first: datetime
@@ -154,7 +154,7 @@ def _walked(
     wanted = training_set.frame.filter((pl.col("cutoff") >= request.first) & (pl.col("cutoff") < request.last))
     if wanted.is_empty():
         raise BacktestRefused(project.name, "no example has its cutoff between --from and --to")
-    chosen = finished.recipe(lambda: _chosen(context, training_set, request.first))
+    chosen = finished.recipe(lambda: _choose_recipe(context, training_set, request.first))
     predicted = []
     for start, end in _periods(request):
         rows = wanted.filter((pl.col("cutoff") >= start) & (pl.col("cutoff") < end))
@@ -175,7 +175,7 @@ def _walked(
     return BacktestResult(rows, chosen.candidate, len(predicted), finished.reused, _losses(table), comparisons)
 
 
-def _chosen(context: PipelineContext, training_set: TrainingSet, first: datetime) -> Recipe:
+def _choose_recipe(context: PipelineContext, training_set: TrainingSet, first: datetime) -> Recipe:
     """The recipe that wins on the labels known at the first day."""
     context.on_progress("choosing a candidate on what was known at the first day")
     project, options = context.project, TrainingOptions(has_diagnostics=False)

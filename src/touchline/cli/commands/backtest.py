@@ -68,18 +68,14 @@ def backtest(options: BacktestOptions) -> None:
     else:
         result.rows.write_parquet(options.out)
     rehearsal.remove_finished_periods(progress_folder)
-    summary = {
-        **{
-            "rows": result.rows.height,
-            "fits": result.fits,
-            "reused": result.reused,
-            "candidate": result.candidate,
-            **result.losses,
-        },
-        "baselines": [one.as_record() for one in result.comparisons],
-    }
+    _report(options, result)
+
+
+def _report(options: BacktestOptions, result: rehearsal.BacktestResult) -> None:
     if options.as_json:
-        print_json(summary)
+        counts = {"rows": result.rows.height, "fits": result.fits, "reused": result.reused}
+        baselines = [one.as_record() for one in result.comparisons]
+        print_json({**counts, "candidate": result.candidate, **result.losses, "baselines": baselines})
         return
     typer.echo(f"{result.rows.height:,} rows in {options.out}: {result.candidate}, fitted {result.fits} times")
     if result.reused:
