@@ -29,6 +29,8 @@ _COUNTS = {
     "away_shots": "AS",
     "home_on_target": "HST",
     "away_on_target": "AST",
+    "home_corners": "HC",
+    "away_corners": "AC",
 }
 SCHEMA = {
     "match_id": pl.String,

@@ -16,32 +16,29 @@ WEEK: Final = 7.0
 # Older matches would weigh less than an eighth.
 _WINDOW_DAYS: Final = 1100.0
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-# Shares of shots that are goals: on target, and off it. least squares on Europe's leagues, 2005/06 to 2014/15.
-_PER_SHOT_ON_TARGET: Final = 0.25
-_PER_OTHER_SHOT: Final = 0.01
-# How much of what a side has scored is goals; the rest is what its shots were worth.
-_GOALS_SHARE: Final = 0.4
+# What is counted, and the half-life in days: chosen on E0, D1 and SP1 of 2010/11 to 2015/16.
+MEASURES: Final = {
+    "targets": ("on_target", 365.0),
+    "recent_targets": ("on_target", 120.0),
+    "other_shots": ("off_target", 250.0),
+    "corners": ("corners", 250.0),
+}
+_GOALS: Final = "goals"
 SCHEMA: Final = {
     "team": pl.String,
     "event_timestamp": pl.Datetime("us", "UTC"),
-    "goal_level": pl.Float64,
-    "goal_home": pl.Float64,
-    "goal_attack": pl.Float64,
-    "goal_defence": pl.Float64,
-    "rho": pl.Float64,
-    "chances_home": pl.Float64,
-    "chances_away": pl.Float64,
-    "chances_against": pl.Float64,
+    **dict.fromkeys(["goal_level", "goal_home", "goal_attack", "goal_defence", "rho"], pl.Float64),
+    **{f"{measure}_{ground}": pl.Float64 for measure in MEASURES for ground in ("home", "away")},
 }
 
 
 def weekly_strengths(matches: pl.DataFrame, prior: Prior | None = None) -> pl.DataFrame:
-    """One row a team and week: the terms of the log of expected goals (`goal_model`), and rho.
+    """One row a team and week: the terms of the log of expected goals (`goal_model`), rho, and strengths by measure.
 
-    `matches` are played ones in time order with division, teams, goals, shots where known, and `event_timestamp`. A row
-    is stamped with the start of the week for which the model was fitted, and rests on earlier matches alone. The
-    `chances_` columns, sums of such terms, are of the same model on goals and shots together; without shots on goals
-    alone.
+    `matches` are played ones in time order with division, teams, goals, shots and corners where known, and
+    `event_timestamp`. A row is stamped with the start of the week for which the models were fitted, and rests on
+    earlier matches alone. `targets_home` is the sum of attack, defence and home advantage by the same model on shots on
+    target, `targets_away` the sum without home advantage. A match without a count counts with its goals.
     """
     countries = matches.group_by(pl.col("division").str.replace(r"\d+$", ""))
     # The matrices are small: further threads would only wait for one another.
@@ -57,37 +54,41 @@ def _of_country(rows: pl.DataFrame, prior: Prior) -> pl.DataFrame:
     names = sorted(set(rows["home_team"]) | set(rows["away_team"]))
     divisions = sorted(set(rows["division"]))
     goals = _matches(rows, names, divisions)
-    worth = replace(goals, home_scored=_shots_worth(rows, "home"), away_scored=_shots_worth(rows, "away"))
-    has_shots = bool(np.isfinite(worth.home_scored + worth.away_scored).any())
-    models = [GoalModel(len(names), len(divisions), prior) for _ in range(2 if has_shots else 1)]
+    counts = _known_counts(rows, goals)
+    # A measure that no match has is that of goals; models of one measure and half-life are the same.
+    kinds = {name: (what if what in counts else _GOALS, half) for name, (what, half) in MEASURES.items()}
+    models = {
+        (what, half): GoalModel(len(names), len(divisions), replace(prior, half_life_days=half))
+        for what, half in {(_GOALS, prior.half_life_days), *kinds.values()}
+    }
     weeks = np.arange(np.floor(goals.day[0] / WEEK) * WEEK + WEEK, goals.day[-1] + WEEK, WEEK)
     tables = []
     for week in weeks:
-        first = week - _WINDOW_DAYS
         if len(goals.before(week, since=week - WEEK)):  # else nothing was played: the last row still holds
+            first = week - _WINDOW_DAYS
             played = goals.before(week, since=first)
-            models[0].fit(played, day=float(week))
-            if has_shots:
-                models[1].fit(_blended(played, worth.before(week, since=first)), day=float(week))
-            tables.append(_rows(models, names, _seen(played, len(names)), float(week)))
+            at_level = {what: _at_level(played, counts[what].before(week, since=first)) for what in counts}
+            for (what, _), model in models.items():
+                model.fit(at_level.get(what, played), day=float(week))
+            strengths = {name: models[kind] for name, kind in kinds.items()}
+            table = _rows(models[_GOALS, prior.half_life_days], strengths, names, float(week))
+            tables.append(table.filter(pl.Series(_seen(played, len(names)))))
     return pl.concat(tables) if tables else pl.DataFrame(schema=SCHEMA)
 
 
-def _rows(models: list[GoalModel], names: list[str], is_seen: np.ndarray, week: float) -> pl.DataFrame:
-    goals, chances = models[0], models[-1]
+def _rows(goals: GoalModel, strengths: dict[str, GoalModel], names: list[str], week: float) -> pl.DataFrame:
     values = {
         "goal_level": np.full(len(names), goals.intercept),
         "goal_home": np.full(len(names), goals.home_advantage),
         "goal_attack": goals.attack,
         "goal_defence": goals.defence,
         "rho": np.full(len(names), goals.rho),
-        "chances_home": chances.intercept + chances.home_advantage + chances.attack,
-        "chances_away": chances.intercept + chances.attack,
-        "chances_against": chances.defence,
     }
+    for name, model in strengths.items():
+        values[f"{name}_away"] = model.attack + model.defence
+        values[f"{name}_home"] = values[f"{name}_away"] + model.home_advantage
     stamp = _EPOCH + timedelta(days=week)
-    table = pl.DataFrame({"team": names, "event_timestamp": [stamp] * len(names), **values}, schema=SCHEMA)
-    return table.filter(pl.Series(is_seen))
+    return pl.DataFrame({"team": names, "event_timestamp": [stamp] * len(names), **values}, schema=SCHEMA)
 
 
 def _seen(matches: Matches, teams: int) -> np.ndarray:
@@ -96,25 +97,20 @@ def _seen(matches: Matches, teams: int) -> np.ndarray:
     return seen
 
 
-def _blended(goals: Matches, worth: Matches) -> Matches:
-    """The goals blended with what shots were worth, where they are known.
+def _at_level(goals: Matches, counts: Matches) -> Matches:
+    """The counts at the level of the goals of the same matches, and the goals where there is no count.
 
-    The worth of shots is brought to the level of the goals of the same matches: what a source counts as a shot on
-    target differs between countries, and has changed over the years.
+    What a source counts as a shot on target differs between countries, and has changed over the years.
     """
-    is_known = np.isfinite(worth.home_scored + worth.away_scored)
-    total = (worth.home_scored + worth.away_scored)[is_known].sum()
+    is_known = np.isfinite(counts.home_scored + counts.away_scored)
+    total = (counts.home_scored + counts.away_scored)[is_known].sum()
     if not total > 0:
         return goals
     level = (goals.home_scored + goals.away_scored)[is_known].sum() / total
-
-    def blend(scored: np.ndarray, shots: np.ndarray) -> np.ndarray:
-        return np.where(is_known, _GOALS_SHARE * scored + (1 - _GOALS_SHARE) * level * shots, scored)
-
     return replace(
         goals,
-        home_scored=blend(goals.home_scored, worth.home_scored),
-        away_scored=blend(goals.away_scored, worth.away_scored),
+        home_scored=np.where(is_known, level * counts.home_scored, goals.home_scored),
+        away_scored=np.where(is_known, level * counts.away_scored, goals.away_scored),
     )
 
 
@@ -131,11 +127,20 @@ def _matches(rows: pl.DataFrame, names: list[str], divisions: list[str]) -> Matc
     )
 
 
-def _shots_worth(rows: pl.DataFrame, side: str) -> np.ndarray:
-    """The goals that a side's shots are usually worth; NaN where they are not known."""
-    if f"{side}_on_target" not in rows.columns:
-        return np.full(rows.height, np.nan)
-    on_target, shots = (
-        rows[f"{side}_{what}"].cast(pl.Float64).fill_null(np.nan).to_numpy() for what in ("on_target", "shots")
-    )
-    return np.asarray(_PER_SHOT_ON_TARGET * on_target + _PER_OTHER_SHOT * np.maximum(shots - on_target, 0))
+def _known_counts(rows: pl.DataFrame, goals: Matches) -> dict[str, Matches]:
+    """What each side did by measure, NaN where it is not known; measures that no match has are left out."""
+
+    def counts(side: str, what: str) -> np.ndarray:
+        if what == "off_target":
+            return np.maximum(counts(side, "shots") - counts(side, "on_target"), 0)
+        name = f"{side}_{what}"
+        if name not in rows.columns:
+            return np.full(rows.height, np.nan)
+        return rows[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+    both = {what: (counts("home", what), counts("away", what)) for what, _ in MEASURES.values()}
+    return {
+        what: replace(goals, home_scored=home, away_scored=away)
+        for what, (home, away) in both.items()
+        if np.isfinite(home + away).any()
+    }

@@ -11,6 +11,11 @@ from .poisson_scores import outcome_probabilities
 
 Array = NDArray[np.float64]
 
+# The measures of `strengths.py`, which a release does not carry.
+MEASURES = ("targets", "recent_targets", "other_shots", "corners")
+# The log of the odds of a home against an away win for each unit of the gap, by Dixon-Coles at 2.7 goals a match.
+_LOG_ODDS_PER_GAP = 1.7
+
 
 def gaps(columns: Mapping[str, Array]) -> Mapping[str, Array]:
     """The differences between the two sides, home minus away."""
@@ -21,34 +26,35 @@ def gaps(columns: Mapping[str, Array]) -> Mapping[str, Array]:
 
 
 def goal_model(columns: Mapping[str, Array]) -> Mapping[str, Array]:
-    """The log-odds of home and away win against a draw by the Dixon-Coles model, on goals and on goals with chances.
+    """The log-odds of home and away win against a draw by the Dixon-Coles model, and how far home is above away.
 
-    A team without history is an average one, at the level of the other team's country; without both there is no value.
-    Without a value on chances the one on goals counts.
+    The gaps are log ratios of expected goals, of expected shots on target and so on. A team without history is an
+    average one, at the level of the other team's country; without both there is no value. Without a value by a measure
+    the one by goals counts.
     """
     level, home, rho = (_either(columns, name) for name in ("goal_level", "goal_home", "rho"))
     attack, defence = (_sides(columns, name) for name in ("goal_attack", "goal_defence"))
-    goals = _log_odds(level + home + attack[0] - defence[1], level + attack[1] - defence[0], rho)
-    chances = _log_odds(
-        columns["home_chances_home"] - columns["away_chances_against"],
-        columns["away_chances_away"] - columns["home_chances_against"],
-        rho,
-    )
-    chances = [np.where(np.isnan(own), other, own) for own, other in zip(chances, goals, strict=True)]
-    return {"dc_home": goals[0], "dc_away": goals[1], "dc_chances_home": chances[0], "dc_chances_away": chances[1]}
+    rates = level + home + attack[0] - defence[1], level + attack[1] - defence[0]
+    log_odds = _log_odds(*rates, rho)
+    by_goals = rates[0] - rates[1]
+    gaps_ = {name: columns[f"home_{name}_home"] - columns[f"away_{name}_away"] for name in MEASURES}
+    return {
+        "dc_home": log_odds[0],
+        "dc_away": log_odds[1],
+        **{f"{name}_gap": np.where(np.isnan(gap), by_goals, gap) for name, gap in gaps_.items()},
+    }
 
 
 def pooled_forecasts(columns: Mapping[str, Array]) -> Mapping[str, Array]:
-    """The means of the Dixon-Coles log-odds and FiveThirtyEight's; without a forecast the former alone.
+    """The means of the values of `goal_model` and FiveThirtyEight's; without a forecast the former alone.
 
     The mean is fixed, not learned: there are few forecasts at first, and a mean of two is hard to beat.
     """
     home, draw, away = (columns[f"{name}_538"] for name in ("home", "draw", "away"))
-    other = {"home": np.log(home / draw), "away": np.log(away / draw)}
+    gap = np.log(home / away) / _LOG_ODDS_PER_GAP
+    other = {"dc_home": np.log(home / draw), "dc_away": np.log(away / draw)}
     return {
-        f"pooled_{name.removeprefix('dc_')}": np.where(
-            np.isnan(other[name.rsplit("_", 1)[1]]), own, (own + other[name.rsplit("_", 1)[1]]) / 2
-        )
+        f"pooled_{name}": np.where(np.isnan(gap), own, (own + other.get(name, gap)) / 2)
         for name, own in goal_model(columns).items()
     }
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from projects.football.score_grid import goal_forecast, reweighted, score_grid, score_markets
-from projects.football.transforms import goal_model
+from projects.football.transforms import MEASURES, goal_model, pooled_forecasts
 
 from touchline.errors import FeatureNotFound
 
@@ -51,7 +51,7 @@ def values(home: dict[str, float | None], away: dict[str, float | None]) -> dict
     return {f"{side}_{name}": value for side, own in (("home", home), ("away", away)) for name, value in own.items()}
 
 
-CHANCES = [f"{side}_chances_{what}" for side in ("home", "away") for what in ("home", "away", "against")]
+COUNTS = [f"{side}_{measure}_{side}" for side in ("home", "away") for measure in MEASURES]
 KNOWN = {"goal_level": 0.1, "goal_home": 0.25, "goal_attack": 0.2, "goal_defence": -0.1, "rho": -0.08}
 
 
@@ -62,7 +62,7 @@ def test_expected_goals_are_those_of_the_goal_model() -> None:
     assert forecast.home.rate == pytest.approx(np.exp(0.1 + 0.25 + 0.2 - 0.15))
     assert forecast.away.rate == pytest.approx(np.exp(0.1 - 0.3 + 0.1))
     columns = {name: np.array([value]) for name, value in values(KNOWN, other).items()}
-    transformed = goal_model(columns | dict.fromkeys(CHANCES, np.zeros(1)))
+    transformed = goal_model(columns | dict.fromkeys(COUNTS, np.zeros(1)))
     grid = score_grid(forecast.home.rate, forecast.away.rate, forecast.rho)
     assert transformed["dc_home"][0] == pytest.approx(np.log(np.tril(grid, -1).sum() / np.trace(grid)))
     assert transformed["dc_away"][0] == pytest.approx(np.log(np.triu(grid, 1).sum() / np.trace(grid)))
@@ -74,12 +74,25 @@ def test_a_promoted_team_without_history_is_an_average_team_of_its_opponent_s_co
     assert goal_forecast(values(KNOWN, none)) == goal_forecast(values(KNOWN, average))
     assert goal_forecast(values(none, KNOWN)) == goal_forecast(values(average, KNOWN))
     assert goal_forecast(values(none, none)).home.rate == pytest.approx(1.6)
-    chances = dict.fromkeys(CHANCES, np.array([np.nan]))
+    counts = dict.fromkeys(COUNTS, np.array([np.nan]))
     promoted, usual = (
-        goal_model(chances | {name: np.array([value], float) for name, value in values(KNOWN, other).items()})
+        goal_model(counts | {name: np.array([value], float) for name, value in values(KNOWN, other).items()})
         for other in (none, average)
     )
     assert promoted == usual
+    assert promoted["targets_gap"] == pytest.approx(0.25 + 0.2 - 0.1)
+
+
+def test_forecasts_of_538_are_pooled_where_there_are_any() -> None:
+    other = {**KNOWN, "goal_attack": -0.3, "goal_defence": 0.15}
+    columns = {name: np.full(2, value) for name, value in values(KNOWN, other).items()}
+    columns |= {name: np.full(2, 0.7 if name.startswith("home") else 0.1) for name in COUNTS}
+    forecasts = {"home": [0.5, np.nan], "draw": [0.3, np.nan], "away": [0.2, np.nan]}
+    pooled = pooled_forecasts(columns | {f"{name}_538": np.array(value) for name, value in forecasts.items()})
+    own = goal_model(columns)
+    assert pooled["pooled_dc_home"] == pytest.approx([(own["dc_home"][0] + np.log(0.5 / 0.3)) / 2, own["dc_home"][1]])
+    # A gap of log ratios has the odds of 538 against each other; 0.6 by shots on target.
+    assert pooled["pooled_targets_gap"] == pytest.approx([(0.6 + np.log(0.5 / 0.2) / 1.7) / 2, 0.6])
 
 
 def test_features_of_another_model_are_no_average_team() -> None:

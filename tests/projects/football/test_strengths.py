@@ -100,22 +100,52 @@ def test_a_row_rests_on_earlier_matches_alone() -> None:
     assert before.filter(early).height > 100
 
 
-def test_shots_that_a_source_counts_otherwise_leave_the_level_of_the_goals() -> None:
-    """On target twice as often by another definition, with the same shots: the same strengths."""
-    matches = league(7, 30)
-    random = np.random.default_rng(8)
-    shots = {f"{side}_on_target": random.poisson(4.5, matches.height) for side in ("home", "away")}
-    counted = matches.with_columns(**{name: pl.Series(values) for name, values in shots.items()})
-    counted = counted.with_columns(home_shots="home_on_target", away_shots="away_on_target")
-    twice = counted.with_columns(pl.col(name) * 2 for name in [*shots, "home_shots", "away_shots"])
-    one, other = weekly_strengths(counted), weekly_strengths(twice)
-    assert one["chances_home"].to_numpy() == pytest.approx(other["chances_home"].to_numpy(), abs=1e-6)
-    assert not one["chances_home"].equals(one["goal_level"] + one["goal_home"] + one["goal_attack"])
-    rates = (
-        np.exp(one[-TEAMS:]["chances_home"]).mean(),
-        np.exp(one[-TEAMS:]["goal_level"] + one[-TEAMS:]["goal_home"]).mean(),
+def counted(matches: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """The matches with shots and corners that have nothing to do with the goals."""
+    random = np.random.default_rng(seed)
+    means = {"on_target": 4.5, "shots": 12.0, "corners": 5.0}
+    return matches.with_columns(
+        pl.Series(f"{side}_{what}", random.poisson(mean, matches.height))
+        for side in ("home", "away")
+        for what, mean in means.items()
     )
-    assert rates[0] == pytest.approx(rates[1], rel=0.1)
+
+
+def test_shots_that_a_source_counts_otherwise_are_the_same_strengths() -> None:
+    """On target twice as often by another definition."""
+    matches = counted(league(7, 30), 8)
+    twice = matches.with_columns(
+        pl.col(f"{side}_{what}") * 2 for side in ("home", "away") for what in ("on_target", "shots")
+    )
+    one, other = weekly_strengths(matches), weekly_strengths(twice)
+    for name in ("targets_home", "recent_targets_away", "other_shots_home", "corners_away"):
+        assert one[name].to_numpy() == pytest.approx(other[name].to_numpy(), abs=1e-6)
+    assert not one["targets_away"].equals(one["goal_attack"] + one["goal_defence"])
+
+
+def test_without_counts_a_measure_is_that_of_goals() -> None:
+    matches = league(7, 30)
+    none = matches.with_columns(pl.lit(None, pl.Int64).alias(f"{side}_on_target") for side in ("home", "away"))
+    for found in (weekly_strengths(matches), weekly_strengths(none)):
+        by_goals = (found["goal_attack"] + found["goal_defence"]).to_numpy()
+        assert found["targets_away"].to_numpy() == pytest.approx(by_goals)
+        assert found["targets_home"].to_numpy() == pytest.approx(by_goals + found["goal_home"].to_numpy())
+
+
+def test_news_moves_the_recent_strength_more() -> None:
+    matches = counted(league(9, 40), 10)
+    late = pl.col("event_timestamp") > datetime(2020, 8, 1, tzinfo=UTC)
+    changed = matches.with_columns(
+        pl.when(late & (pl.col(f"{side}_team") == "t0"))
+        .then(15)
+        .otherwise(f"{side}_on_target")
+        .alias(f"{side}_on_target")
+        for side in ("home", "away")
+    )
+    team = weekly_strengths(changed).filter(pl.col("team") == "t0")
+    before = team.filter(pl.col("event_timestamp") <= datetime(2020, 8, 1, tzinfo=UTC))[-1]
+    gains = {name: team[name][-1] - before[name][0] for name in ("targets_away", "recent_targets_away")}
+    assert gains["recent_targets_away"] > 1.1 * gains["targets_away"] > 0
 
 
 def test_in_a_season_s_break_the_last_strengths_hold_and_after_it_they_go_on() -> None:
