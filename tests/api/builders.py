@@ -13,7 +13,7 @@ from httpx import Client
 
 from tests.serving.builders import on_loopback
 from tests.stores import with_mlflow_tables
-from touchline.automation import run_pipeline
+from touchline.automation import ingest_and_settle, run_pipeline
 from touchline.cli.opening import Home, OpenedProject, pipeline_context
 from touchline.cli.processes.apps import create_full_app
 from touchline.project import load_project
@@ -116,6 +116,16 @@ def train_shop(place: Path) -> None:
     home = a_home(place)
     opened = OpenedProject(home, load_project(write_project(place), base=place))
     run_pipeline(pipeline_context(opened), trigger="train", actor="tests")
+    home.database.close()
+
+
+def ingest_again(place: Path, lines: list[str]) -> None:
+    """Ingest the visits with these lines in place of those of the same id, or as new ones."""
+    by_id = {line.partition(",")[0]: line for line in [*(place / "visits.csv").read_text().splitlines(), *lines]}
+    (place / "visits.csv").write_text("\n".join(by_id.values()) + "\n")
+    home = a_home(place)
+    opened = OpenedProject(home, load_project(place / "projects" / "shop", base=place))
+    ingest_and_settle(pipeline_context(opened), opened.project.sources)
     home.database.close()
 
 

@@ -58,13 +58,15 @@ REHEARSAL = {
 
 
 def build_shop(place: Path) -> None:
-    """Version 1 in Production, version 2 before its approval gate, a risen loss with its incident, a rehearsal."""
+    """Version 1 in Production, version 2 before its approval gate, a rejected row, a risen loss with its incident."""
     train_shop(place)
     project = place / "projects" / "shop" / "project.py"
     text = project.read_text().replace("Project, SampleClock", _IMPORTS)
     project.write_text(re.sub(r"gates=\[.*\],", _STEERING, text))
     home = a_home(place)
     opened = OpenedProject(home, load_project(project.parent, base=place))
+    with (place / "visits.csv").open("a") as visits:
+        visits.write("bad-1,2024-05-31T08:00:00Z,c/1,two,4.5\n")
     advance_clock(opened.project, home.database, to=NOW + timedelta(days=2))
     run_pipeline(pipeline_context(opened), trigger="train", actor="tests")
     _add_loss_incident(opened)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.api.builders import a_home
 from tests.dashboard.builders import a_dashboard, predict
 from touchline.clock import SystemClock
-from touchline.http import make_key
+from touchline.http import key_history, make_key
 
 pytestmark = pytest.mark.services
 
@@ -71,12 +72,49 @@ def test_a_viewer_reads_everything_and_each_button_says_why_it_does_nothing(brow
     with a_dashboard(place) as address, browser.new_context(base_url=address) as context:
         page = context.new_page()
         page.goto("/ui/shop/models?version=2")
-        page.get_by_label("API key").fill("tl_wrong")
+        page.get_by_label("API key", exact=True).fill("tl_wrong")
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("alert")).to_have_text("This key does not work: it is unknown or revoked.")
-        page.get_by_label("API key").fill(key)
+        page.get_by_label("API key", exact=True).fill(key)
         page.get_by_role("button", name="Sign in").click()
         approve = page.get_by_role("button", name="Approve", exact=True)
         expect(approve).to_be_disabled()
         expect(approve).to_have_accessible_description("Your key has the role viewer; a change needs operator.")
         expect(page.get_by_text("Ada (viewer)")).to_be_visible()
+        page.goto("/ui/shop/system")
+        keys = page.get_by_role("region", name="API keys")
+        expect(keys.get_by_role("alert")).to_contain_text("Your key may not see this")
+
+
+def test_an_admin_revokes_a_key_with_a_reason_and_is_asked_to_sign_in_when_the_own_key_ends(
+    browser: Browser, place: Path
+) -> None:
+    home, now = a_home(place), SystemClock().wall()
+    admin, _ = (make_key(home.database, name, "admin", now=now) for name in ("Grace", "Kim"))
+    with a_dashboard(place) as address, browser.new_context(base_url=address) as context:
+        page = context.new_page()
+        page.goto("/ui/shop/system")
+        page.get_by_label("API key", exact=True).fill(admin)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("cell", name="Grace (this one)")).to_be_visible()
+        page.get_by_role("button", name="rotate the key of Kim").click()
+        page.get_by_label("Reason, for the journal").fill("every quarter")
+        page.get_by_role("button", name="Do it").click()
+        new = page.get_by_role("dialog").get_by_text(re.compile("^tl_"))
+        expect(new).to_be_visible()
+        text = new.inner_text()
+        page.get_by_role("button", name="Close").click()
+        expect(page.get_by_role("cell", name="Kim", exact=True)).to_have_count(2)
+        assert text not in page.content()
+        page.get_by_role("button", name="revoke the key of Grace").click()
+        expect(page.get_by_role("dialog")).to_contain_text("you are signed out")
+        page.get_by_label("Reason, for the journal").fill("lost laptop")
+        page.get_by_role("button", name="Do it").click()
+        expect(page.get_by_label("API key", exact=True)).to_be_visible()
+        page.get_by_label("API key", exact=True).fill(text)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_text("Journal of the keys").click()
+        journal = page.get_by_role("list", name="Changes of keys, newest first")
+        expect(journal.get_by_text("lost laptop")).to_be_visible()
+    assert {one.reason for one in key_history(home.database)} >= {"every quarter", "lost laptop"}
+    home.database.close()

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.dashboard.browser import tab_until
-from tests.dashboard.builders import REHEARSAL, predict
+from tests.dashboard.builders import CUSTOMERS, REHEARSAL, predict
 
 pytestmark = pytest.mark.services
 
@@ -178,13 +178,34 @@ def test_data_features_and_system_have_the_numbers_of_the_api(page: Page, addres
     data = read(address, "data/freshness")
     expect(page.get_by_test_id("verdict")).to_have_text(data["sentence"])
     expect(page.get_by_role("table", name="Sources")).to_contain_text(str(data["sources"][0]["rows"]))
+    page.get_by_role("button", name="1 refused rows of visits").click()
+    quarantine = read(address, "data/sources/visits/quarantine")
+    expect(page.get_by_test_id("quarantine")).to_have_text(quarantine["sentence"])
+    rejected = page.get_by_role("table", name="Rejected rows as they came").get_by_role("row").nth(1)
+    expect(rejected).to_contain_text(quarantine["rows"][0]["rule"])
+    expect(rejected).to_contain_text("bad-1")
+    contract = read(address, "data/sources/visits")["contract"]
+    columns = page.get_by_role("region", name="Contract of visits").get_by_role("row")
+    expect(columns).to_have_count(len(contract["columns"]) + 1)
+    expect(columns.filter(has_text="branch")).to_contain_text("branch is a whole number; branch is not null")
+    page.get_by_role("region", name="Snapshots of visits").get_by_role("button").first.click()
+    newest = read(address, "data/sources/visits")["snapshots"][0]["hash"]
+    changes = read(address, f"data/sources/visits/changes/{newest}")
+    expect(page.get_by_test_id("changes")).to_have_text(changes["sentence"])
     page.goto("/ui/shop/features?kind=customers&entity=c%2F1")
     page.get_by_role("heading", name="spending").wait_for()
     expect(page.get_by_test_id("verdict")).to_have_text(read(address, "feature-store/stats")["sentence"])
     (values,) = read(address, "feature-store/customers/c/1")["views"]
     expect(page.get_by_text(f"{values['values']['usual']:.4f}".rstrip("0"))).to_be_visible()
+    expect(page.get_by_test_id("skew")).to_have_text(read(address, "model/skew")["sentence"])
+    predict(address)
+    page.get_by_role("button", name="Check now").click()
+    expect(page.get_by_test_id("skew")).to_contain_text(f"{CUSTOMERS} of {CUSTOMERS} served vectors match history")
     page.goto("/ui/shop/system")
     expect(page.get_by_test_id("verdict")).to_have_text(read(address, "system/health")["sentence"])
+    expect(page.get_by_test_id("keys")).to_have_text(read(address, "keys")["sentence"])
+    predict_row = page.get_by_role("row").filter(has=page.get_by_role("cell", name="/predict", exact=True))
+    expect(predict_row).to_contain_text(str(CUSTOMERS))
 
 
 def change(page: Page, name: str, *, reason: str, ticket: str | None = None) -> None:

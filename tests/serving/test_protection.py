@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from tests.serving.builders import NOW, Server, Shelf, a_database, a_release, a_server, wait_for
 from touchline.errors import KeyNotFound, KeyRequired, MissingDependency
 from touchline.http import list_keys, make_key, revoke_key
-from touchline.http.api_keys import KeyRing
 from touchline.http.correlation import correlation_of, trace_context
+from touchline.http.key_ring import KeyRing
 from touchline.serving import Limits
 from touchline.serving.http.admission import Admission
 from touchline.serving.http.fast_path import Front

@@ -9,6 +9,8 @@ export interface View {
   incident?: string;
   run?: string;
   source?: string;
+  ingest?: string;
+  snapshot?: string;
   kind?: string;
   entity?: string;
   at?: string;
@@ -18,7 +20,7 @@ export interface View {
   item?: string;
 }
 
-const NAMES = ["version", "prediction", "incident", "run", "source", "kind", "entity", "at", "before", "compare", "rehearsal", "item"] as const;
+const NAMES = ["version", "prediction", "incident", "run", "source", "ingest", "snapshot", "kind", "entity", "at", "before", "compare", "rehearsal", "item"] as const;
 
 function viewOf(search: Record<string, unknown>): View {
   const given = NAMES.filter((name) => search[name] !== undefined && search[name] !== "");

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from fastapi import Depends, FastAPI
 
 from touchline.api import dashboard, project_pages, session
-from touchline.api.features import feature_store, freshness, push
+from touchline.api.data import freshness, stored_sources
+from touchline.api.features import feature_store, push, skew
 from touchline.api.models import (
     model_health,
     overview,
@@ -19,7 +20,7 @@ from touchline.api.models import (
     version_decisions,
     versions,
 )
-from touchline.api.operations import alerts, rehearsals, system_health, training_runs
+from touchline.api.operations import alerts, keys, rehearsals, request_figures, system_health, training_runs
 from touchline.api.operations.stored_gauges import StoredGauges
 from touchline.api.state import Api, project_name
 
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 
 _ROUTERS = (
     system_health.router,
+    request_figures.router,
     freshness.router,
+    stored_sources.router,
+    skew.router,
     model_health.router,
     feature_store.router,
     push.router,
@@ -45,7 +49,7 @@ _ROUTERS = (
     rehearsals.router,
     project_pages.router,
 )
-_ROOTS = (system_health.root, session.root, overview.root)
+_ROOTS = (system_health.root, session.root, overview.root, keys.root)
 
 
 def add_api(

@@ -7,6 +7,8 @@ from touchline.contracts.contract import Contract as Contract
 from touchline.contracts.contract import DateFormat as DateFormat
 from touchline.contracts.contract import dataset_check as dataset_check
 from touchline.contracts.contract import row_check as row_check
+from touchline.contracts.describe import DescribedContract as DescribedContract
+from touchline.contracts.describe import describe_contract as describe_contract
 from touchline.contracts.infer import infer_contract as infer_contract
 from touchline.contracts.inference import Inference as Inference
 from touchline.contracts.inference import InferredField as InferredField

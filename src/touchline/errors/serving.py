@@ -14,6 +14,7 @@ __all__ = [
     "InvalidOutcomeTime",
     "KeyNotFound",
     "KeyRequired",
+    "LastAdminKey",
     "MissingColumns",
     "NothingInProduction",
     "ReleaseNotFound",
@@ -87,6 +88,17 @@ class KeyNotFound(UsageError):
         self.key_id = key_id
         super().__init__(
             f"There is no valid API key {key_id}; it was never made or is revoked already. See: touchline keys list"
+        )
+
+
+class LastAdminKey(UsageError):
+    """The only key that may still change keys over HTTP."""
+
+    def __init__(self, key_id: str) -> None:
+        self.key_id = key_id
+        super().__init__(
+            f"{key_id} is the only valid key with the role admin: without it, no key could be changed over HTTP. "
+            "Make another admin key first, or revoke it on the server: touchline keys revoke"
         )
 
 

@@ -1,7 +1,11 @@
 from touchline.http.api_keys import ApiKey as ApiKey
-from touchline.http.api_keys import Caller as Caller
+from touchline.http.api_keys import KeyDecision as KeyDecision
 from touchline.http.api_keys import Role as Role
+from touchline.http.api_keys import key_history as key_history
+from touchline.http.api_keys import keys_sentence as keys_sentence
 from touchline.http.api_keys import list_keys as list_keys
 from touchline.http.api_keys import make_key as make_key
 from touchline.http.api_keys import require_key as require_key
 from touchline.http.api_keys import revoke_key as revoke_key
+from touchline.http.api_keys import rotate_key as rotate_key
+from touchline.http.key_ring import Caller as Caller

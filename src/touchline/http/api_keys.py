@@ -1,64 +1,166 @@
-"""API keys: made once, kept as a hash, checked against a copy in memory."""
+"""API keys: made once, kept as a hash, rotated and revoked with a reason in a journal of their own."""
 
 from __future__ import annotations
 
-import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from ipaddress import ip_address
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import sqlalchemy as sa
 
-from touchline.errors import KeyNotFound, KeyRequired, TouchlineError
+from touchline.errors import KeyNotFound, KeyRequired, LastAdminKey
 from touchline.storage import Database
-from touchline.storage.tables import api_keys
+from touchline.storage.tables import api_keys, key_changes
 from touchline.storage.ulids import Ulids
 
 Role = Literal["viewer", "scorer", "operator", "admin"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)  # each may do all that the ones before it may
-_RANKS: Final = {role: rank for rank, role in enumerate(ROLES)}
+_SOON: Final = timedelta(days=14)
+_USE_EVERY: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A key as it is listed: never the secret."""
+    """A key as it is listed: never the secret. `last_used_at` is exact to a minute."""
 
     id: str
     name: str
     role: Role
     created_at: datetime
+    last_used_at: datetime | None
+    expires_at: datetime | None
     revoked_at: datetime | None
 
+    def state(self, now: datetime) -> Literal["valid", "expired", "revoked"]:
+        """Whether a request with it is answered at `now`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "valid"
 
-def make_key(database: Database, name: str, role: Role, *, now: datetime) -> str:
+
+@dataclass(frozen=True)
+class StoredKey(ApiKey):
+    """A key with the hash of its text, for those who check requests."""
+
+    key_hash: str
+
+
+@dataclass(frozen=True)
+class KeyDecision:
+    """Who changes a key, and why: both stand in the journal of the keys."""
+
+    actor: str = "local user"
+    reason: str = ""
+
+
+_LOCAL: Final = KeyDecision()
+
+
+@dataclass(frozen=True)
+class KeyChange:
+    """One line of the journal of the keys. It is appended to, and never changed."""
+
+    id: str
+    key_id: str
+    act: Literal["made", "rotated", "revoked"]
+    at: datetime
+    actor: str
+    reason: str
+
+
+def make_key(
+    database: Database,
+    name: str,
+    role: Role,
+    *,
+    now: datetime,
+    lasts: timedelta | None = None,
+    by: KeyDecision = _LOCAL,
+) -> str:
     """A new key. This is the only time its text is known; the database keeps a hash."""
-    key_id = Ulids().next()
-    text = f"tl_{key_id}_{secrets.token_urlsafe(32)}"
     with database.begin() as connection:
-        connection.execute(
-            sa.insert(api_keys).values(id=key_id, name=name, role=role, key_hash=_hash(text), created_at=now)
-        )
+        key_id, text = _insert(connection, name, role, now=now, lasts=lasts)
+        _note(connection, key_id, "made", now=now, by=by)
     return text
 
 
-def revoke_key(database: Database, key_id: str, *, now: datetime) -> None:
+def rotate_key(database: Database, key_id: str, *, now: datetime, overlap: timedelta, by: KeyDecision) -> str:
+    """A new key of the same name, role and lifetime; the old one works for `overlap` more. Raises `KeyNotFound`."""
+    with database.begin() as connection:
+        old = _valid_key(connection, key_id, now)
+        lasts = None if old.expires_at is None else old.expires_at - old.created_at
+        new_id, text = _insert(connection, old.name, old.role, now=now, lasts=lasts)
+        ends = now + overlap if old.expires_at is None else min(now + overlap, old.expires_at)
+        connection.execute(sa.update(api_keys).where(api_keys.c.id == key_id).values(expires_at=ends))
+        _note(connection, key_id, "rotated", now=now, by=by)
+        _note(connection, new_id, "made", now=now, by=KeyDecision(by.actor, f"in place of {key_id}: {by.reason}"))
+    return text
+
+
+def revoke_key(database: Database, key_id: str, *, now: datetime, by: KeyDecision = _LOCAL) -> None:
     """The key stops working within a second; raises `KeyNotFound`."""
     change = sa.update(api_keys).where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
     with database.begin() as connection:
         if connection.execute(change.values(revoked_at=now)).rowcount == 0:
             raise KeyNotFound(key_id)
+        _note(connection, key_id, "revoked", now=now, by=by)
+
+
+def require_other_admin(database: Database, key_id: str, *, now: datetime) -> None:
+    """Raise `LastAdminKey` for the only key that can still change keys over HTTP."""
+    admins = [key.id for key in list_keys(database) if key.role == "admin" and key.state(now) == "valid"]
+    if admins == [key_id]:
+        raise LastAdminKey(key_id)
+
+
+def record_use(database: Database, key_id: str, *, now: datetime) -> None:
+    """Store that a key was used; several processes together write at most once a minute."""
+    column = api_keys.c.last_used_at
+    is_old = sa.or_(column.is_(None), column < now - _USE_EVERY)
+    with database.begin() as connection:
+        connection.execute(sa.update(api_keys).where(api_keys.c.id == key_id, is_old).values(last_used_at=now))
 
 
 def list_keys(database: Database) -> list[ApiKey]:
     """All keys ever made, oldest first."""
-    columns = [api_keys.c[name] for name in ApiKey.__dataclass_fields__]
     with database.connect() as connection:
-        rows = connection.execute(sa.select(*columns).order_by(api_keys.c.id)).mappings()
-        return [ApiKey(**row) for row in rows]
+        return _keys(connection)
+
+
+def stored_keys(database: Database) -> list[StoredKey]:
+    """The same with their hashes."""
+    with database.connect() as connection:
+        return [StoredKey(**row) for row in connection.execute(sa.select(api_keys)).mappings()]
+
+
+def key_history(database: Database, *, limit: int = 50) -> list[KeyChange]:
+    """The newest changes of keys, newest first."""
+    newest = sa.select(key_changes).order_by(key_changes.c.id.desc()).limit(limit)
+    with database.connect() as connection:
+        return [KeyChange(**row) for row in connection.execute(newest).mappings()]
+
+
+def keys_sentence(keys: Sequence[ApiKey], now: datetime) -> str:
+    """The verdict on the keys: how many are valid, and which of them somebody should look at.
+
+    >>> keys_sentence([], datetime(2024, 6, 1))
+    'No API key was made: requests from this machine need none.'
+    """
+    if not keys:
+        return "No API key was made: requests from this machine need none."
+    valid = [key for key in keys if key.state(now) == "valid"]
+    if not valid:
+        return "No API key is valid any more: every request is refused. Make one: touchline keys make NAME --role admin"
+    ending = [key.name for key in valid if key.expires_at is not None and key.expires_at <= now + _SOON]
+    unused = [key.name for key in valid if key.last_used_at is None]
+    parts = [f"{len(valid)} valid {'key' if len(valid) == 1 else 'keys'}"]
+    parts += [f"never used: {', '.join(unused)}"] if unused else []
+    parts += [f"to be rotated within {_SOON.days} days: {', '.join(ending)}"] if ending else []
+    return "; ".join(parts) + "."
 
 
 def require_key(database: Database, host: str) -> None:
@@ -81,65 +183,37 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-@dataclass(frozen=True)
-class Caller:
-    """The id, role and name of a key. The name stands in the journal beside what its holder changes."""
-
-    key_id: str
-    role: Role
-    name: str = ""
-
-    def may(self, needed: Role) -> bool:
-        return _RANKS[self.role] >= _RANKS[needed]
-
-
-OPEN: Final = Caller("", "admin", "local user")
-"""The caller where no key was made yet and only this machine can ask."""
-
-
-class KeyRing:
-    """The valid keys in memory. `refresh` reads the database, requests do not."""
-
-    def __init__(self, database: Database, *, is_open: bool) -> None:
-        self._database, self._watch = database, database.watch()
-        self._may_be_open = is_open
-        self._keys: Mapping[str, tuple[bytes, Caller]] = {}
-        self._any_made = True  # closed until the first refresh has looked
-
-    @property
-    def is_open(self) -> bool:
-        """Whether requests need no key: none was ever made, and only this machine can ask."""
-        return self._may_be_open and not self._any_made
-
-    def refresh(self) -> None:
-        """Read the keys again if the database may have changed."""
-        if not self._watch.may_have_changed():
-            return
-        try:
-            with self._database.connect() as connection:
-                rows = connection.execute(sa.select(api_keys)).all()
-        except TouchlineError:
-            self._watch.reset()
-            raise
-        valid = {
-            row.id: (row.key_hash.encode(), Caller(row.id, row.role, row.name))
-            for row in rows
-            if row.revoked_at is None
-        }
-        self._keys, self._any_made = valid, bool(rows)
-
-    def caller(self, presented: str | None) -> Caller | None:
-        """The client of this key; None for a wrong key."""
-        if self.is_open:
-            return OPEN
-        if presented is None:
-            return None
-        key_id = presented[3:29] if presented.startswith("tl_") else ""
-        # An unknown id is compared too, so that the time says nothing about which ids exist.
-        expected, caller = self._keys.get(key_id, (b"0" * 64, None))
-        return caller if hmac.compare_digest(_hash(presented).encode(), expected) else None
-
-
-def _hash(text: str) -> str:
+def key_hash(text: str) -> str:
+    """The hash under which a key is stored."""
     # The secret has 256 bits of chance: a slow hash would protect nothing that a fast one does not.
     return sha256(text.encode()).hexdigest()
+
+
+def _insert(
+    connection: sa.Connection, name: str, role: Role, *, now: datetime, lasts: timedelta | None
+) -> tuple[str, str]:
+    """The id and the text of a new key."""
+    key_id = Ulids().next()
+    text = f"tl_{key_id}_{secrets.token_urlsafe(32)}"
+    row: dict[str, Any] = {"id": key_id, "name": name, "role": role, "key_hash": key_hash(text), "created_at": now}
+    row["expires_at"] = None if lasts is None else now + lasts
+    connection.execute(sa.insert(api_keys).values(row))
+    return key_id, text
+
+
+def _note(connection: sa.Connection, key_id: str, act: str, *, now: datetime, by: KeyDecision) -> None:
+    row = {"id": Ulids().next(), "key_id": key_id, "act": act, "at": now, "actor": by.actor, "reason": by.reason}
+    connection.execute(sa.insert(key_changes).values(row))
+
+
+def _valid_key(connection: sa.Connection, key_id: str, now: datetime) -> ApiKey:
+    found = next((key for key in _keys(connection) if key.id == key_id), None)
+    if found is None or found.state(now) != "valid":
+        raise KeyNotFound(key_id)
+    return found
+
+
+def _keys(connection: sa.Connection) -> list[ApiKey]:
+    columns = [api_keys.c[name] for name in ApiKey.__dataclass_fields__]
+    rows = connection.execute(sa.select(*columns).order_by(api_keys.c.id)).mappings()
+    return [ApiKey(**row) for row in rows]

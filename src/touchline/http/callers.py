@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from touchline.http.api_keys import Caller
+from touchline.http.key_ring import Caller
 
 
 def caller_of(request: Request) -> Caller:

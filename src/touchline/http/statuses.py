@@ -20,8 +20,12 @@ from touchline.errors import (
     InvalidProject,
     InvalidPush,
     InvalidView,
+    KeyNotFound,
+    LastAdminKey,
+    ManifestNotFound,
     NotComparable,
     NotEvaluated,
+    NothingInProduction,
     ObjectNotFound,
     OnlineStoreError,
     RehearsalNotFound,
@@ -78,8 +82,10 @@ _CONFLICTS: Final = (
     EvidenceMoved,
     GateFailed,
     IllegalStageChange,
+    LastAdminKey,
     NotComparable,
     NotEvaluated,
+    NothingInProduction,
     ReleaseBroken,
     RolloutConflict,
     RolloutNotRunning,
@@ -89,6 +95,8 @@ _CONFLICTS: Final = (
 _NOT_FOUND: Final = (
     EntityNotFound,
     IncidentNotFound,
+    KeyNotFound,
+    ManifestNotFound,
     ObjectNotFound,
     RehearsalNotFound,
     ReleaseNotFound,
@@ -142,6 +150,11 @@ def _field_problem(error: TouchlineError) -> FieldProblem:
         return FieldProblem("label_timestamp", str(error).rstrip("."), error.given.isoformat(), None)
     field = "body" if isinstance(error, (EntityKeyMissing, InvalidPush)) else ""
     return FieldProblem(getattr(error, "key", field), str(error).rstrip("."), None, None)
+
+
+def is_refusal(status: int) -> bool:
+    """Whether the request was at fault."""
+    return 400 <= status < 500
 
 
 def is_server_error(status: int) -> bool:

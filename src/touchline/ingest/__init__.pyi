@@ -34,6 +34,7 @@ from touchline.ingest.snapshots import StoredSnapshots as StoredSnapshots
 from touchline.ingest.snapshots import all_snapshots as all_snapshots
 from touchline.ingest.snapshots import current_rows as current_rows
 from touchline.ingest.snapshots import later_ingests as later_ingests
+from touchline.ingest.snapshots import list_snapshots as list_snapshots
 from touchline.ingest.snapshots import read_snapshot as read_snapshot
 from touchline.ingest.snapshots import rows_known_at as rows_known_at
 from touchline.ingest.source_columns import ColumnFindings as ColumnFindings

@@ -61,6 +61,14 @@ class SnapshotDiff:
         return self.before.hash == self.after.hash
 
     @property
+    def sentence(self) -> str:
+        """What changed, in numbers."""
+        return (
+            f"{self.before.hash[:12]} → {self.after.hash[:12]}: {self.rows_before} → {self.rows_after} rows, "
+            f"{self.rows_added} added, {self.rows_removed} removed, {self.rows_changed} changed"
+        )
+
+    @property
     def schema_changed(self) -> bool:
         """Whether the columns differ."""
         return bool(self.columns_added or self.columns_removed or self.retyped)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from touchline.errors import FolderMissing
+from touchline.errors import FolderMissing, ManifestNotFound
 from touchline.ingest.event_times import EVENT
 from touchline.ingest.manifests import Manifest, read_log, read_manifest
 from touchline.ingest.quarantine import BrokenRule, broken_rules, read_quarantine
@@ -57,6 +57,19 @@ class QuarantineView:
     rules: tuple[BrokenRule, ...]
     rows: pl.DataFrame
 
+    def sentence(self, source: str) -> str:
+        """The verdict on the rejected rows of a source."""
+        if self.manifest is None:
+            return f"No row of {source} was ever rejected."
+        rejected, at = self.manifest.rejected, self.manifest.finished_at
+        if not rejected:
+            return f"The ingest {self.manifest.id} of {at:%Y-%m-%d %H:%M} UTC rejected no row."
+        broken = f"{len(self.rules)} rules" if len(self.rules) > 1 else "one rule"
+        of_all = f"{rejected} of {self.manifest.rows_in} rows of {source}"
+        if not self.rules:
+            return f"{of_all} were rejected on {at:%Y-%m-%d %H:%M} UTC. They are not stored: {self.manifest.message}"
+        return f"{of_all} were rejected on {at:%Y-%m-%d %H:%M} UTC: they break {broken}."
+
 
 @dataclass(frozen=True)
 class Freshness:
@@ -99,9 +112,11 @@ def show_snapshot(
 
 
 def show_quarantine(project: str, source: str, *, stores: DataStores, manifest_id: str | None = None) -> QuarantineView:
-    """The rejected rows of one ingest, by default of the last that rejected any."""
+    """The rejected rows of one ingest, by default of the last that rejected any; raises `ManifestNotFound`."""
     if manifest_id is not None:
         manifest: Manifest | None = read_manifest(stores.database, manifest_id)
+        if manifest is None or (manifest.project, manifest.source) != (project, source):
+            raise ManifestNotFound(manifest_id)
     else:
         log = read_log(stores.database, project, source, limit=200)
         manifest = next((entry for entry in log if entry.rejected), None)

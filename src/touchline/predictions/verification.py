@@ -27,9 +27,10 @@ _SEED = 7
 
 @dataclass(frozen=True)
 class VerifiedRelease:
-    """The skew report of a release. `given` counts answers whose request brought its own feature values."""
+    """The skew proof of a release with its report. `given` counts answers whose request brought its own values."""
 
     release: str
+    proof: SkewProof
     report: SkewReport
     given: int
 
@@ -60,7 +61,7 @@ def verify_features(
     )
     proof = SkewProof.of(report, project=release.project, release=release.id, verified_at=at)
     write_skew_proof(proof, stores.objects)
-    return VerifiedRelease(release.id, report, len(rows) - len(checked))
+    return VerifiedRelease(release.id, proof, report, len(rows) - len(checked))
 
 
 def has_own_features(row: PredictionRecord, release: LoadedRelease) -> bool:

@@ -4,6 +4,60 @@
  */
 
 export interface paths {
+    "/api/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The API keys, without their secrets */
+        get: operations["get_keys_api_keys_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys/{key_id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke a key
+         * @description It stops working within a second, and cannot be made valid again. The last admin key is not revoked here.
+         */
+        post: operations["post_revocation_api_keys__key_id__revoke_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys/{key_id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replace a key by a new one */
+        post: operations["post_rotation_api_keys__key_id__rotate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/overview": {
         parameters: {
             query?: never;
@@ -118,6 +172,57 @@ export interface paths {
         };
         /** The newest ingests of all sources */
         get: operations["get_ingests_api_projects__name__data_ingests_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{name}/data/sources/{source}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A source: its contract and its snapshots */
+        get: operations["get_source_api_projects__name__data_sources__source__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{name}/data/sources/{source}/changes/{snapshot}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A snapshot against the one before it */
+        get: operations["get_changes_api_projects__name__data_sources__source__changes__snapshot__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{name}/data/sources/{source}/quarantine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rejected rows of an ingest, with their reasons */
+        get: operations["get_quarantine_api_projects__name__data_sources__source__quarantine_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -279,6 +384,27 @@ export interface paths {
         get: operations["get_performance_api_projects__name__model_performance_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{name}/model/skew": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Served features against offline features */
+        get: operations["get_skew_api_projects__name__model_skew_get"];
+        put?: never;
+        /**
+         * Check logged features against their histories now
+         * @description The result is the release's newest proof, which metrics and alerts use too.
+         */
+        post: operations["post_skew_api_projects__name__model_skew_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -654,6 +780,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/projects/{name}/system/requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Requests by route, their latency, and what waits */
+        get: operations["get_request_figures_api_projects__name__system_requests_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/projects/{name}/training/automated/run": {
         parameters: {
             query?: never;
@@ -838,6 +981,18 @@ export interface components {
             retrainings: number;
         };
         /**
+         * BrokenRuleDocument
+         * @description A rule, the number of rows that break it, and the first value that does.
+         */
+        BrokenRuleDocument: {
+            /** First Value */
+            first_value: string | null;
+            /** Rows */
+            rows: number;
+            /** Rule */
+            rule: string;
+        };
+        /**
          * CalibrationDocument
          * @description The mean probability of a class beside its observed share, with its interval.
          */
@@ -884,6 +1039,20 @@ export interface components {
             share: number;
         };
         /**
+         * CellChange
+         * @description One value that differs.
+         */
+        CellChange: {
+            /** After */
+            after: string | null;
+            /** Before */
+            before: string | null;
+            /** Column */
+            column: string;
+            /** Key */
+            key: string;
+        };
+        /**
          * ChangeDocument
          * @description One entry of the journal. `at` is project time, `wall_at` wall time.
          */
@@ -925,6 +1094,18 @@ export interface components {
             wall_at: string;
         };
         /**
+         * ColumnChange
+         * @description A column with values that differ; `distance` between the distributions is 0 to 1.
+         */
+        ColumnChange: {
+            /** Changed */
+            changed: number;
+            /** Distance */
+            distance: number;
+            /** Name */
+            name: string;
+        };
+        /**
          * ColumnContribution
          * @description The value of one column, and its addition to each output.
          */
@@ -962,6 +1143,53 @@ export interface components {
              * @enum {string}
              */
             status: "ok" | "degraded" | "unavailable";
+        };
+        /**
+         * ContractCheckDocument
+         * @description A check of single rows or of the whole table, as its author named it.
+         */
+        ContractCheckDocument: {
+            /** About */
+            about: string;
+            /** Name */
+            name: string;
+            /**
+             * Scope
+             * @enum {string}
+             */
+            scope: "row" | "table";
+        };
+        /**
+         * ContractColumnDocument
+         * @description One column of a contract, with its rules in the words that the quarantine uses.
+         */
+        ContractColumnDocument: {
+            /** Default */
+            default: string | null;
+            /** Description */
+            description: string;
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string;
+            /** Nullable */
+            nullable: boolean;
+            /** Rules */
+            rules: string[];
+        };
+        /**
+         * ContractDocument
+         * @description What a row of a source looks like.
+         */
+        ContractDocument: {
+            /** About */
+            about: string;
+            /** Checks */
+            checks: components["schemas"]["ContractCheckDocument"][];
+            /** Columns */
+            columns: components["schemas"]["ContractColumnDocument"][];
+            /** Name */
+            name: string;
         };
         /**
          * Contributions
@@ -1592,6 +1820,107 @@ export interface components {
             rows: components["schemas"]["IntervalRow"][];
             /** Title */
             title: string;
+        };
+        /**
+         * KeyChangeDocument
+         * @description A line of the journal of the keys.
+         */
+        KeyChangeDocument: {
+            /**
+             * Act
+             * @enum {string}
+             */
+            act: "made" | "rotated" | "revoked";
+            /** Actor */
+            actor: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Id */
+            id: string;
+            /** Key Id */
+            key_id: string;
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * KeyDocument
+         * @description A key: whose it is, what it may do, and when it was used. The server knows no secret, only its hash.
+         */
+        KeyDocument: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Expires At */
+            expires_at: string | null;
+            /** Id */
+            id: string;
+            /**
+             * Is Own
+             * @description the key of this request
+             */
+            is_own: boolean;
+            /**
+             * Last Used At
+             * @description exact to a minute; null: never
+             */
+            last_used_at: string | null;
+            /** Name */
+            name: string;
+            /** Revoked At */
+            revoked_at: string | null;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "scorer" | "operator" | "admin";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "valid" | "expired" | "revoked";
+        };
+        /**
+         * KeyList
+         * @description All keys, oldest first. `refusal` says why the holder of this key may not change them; null: they may.
+         */
+        KeyList: {
+            /**
+             * Changes
+             * @description newest first
+             */
+            changes: components["schemas"]["KeyChangeDocument"][];
+            /** Keys */
+            keys: components["schemas"]["KeyDocument"][];
+            /** Refusal */
+            refusal: string | null;
+            /** Sentence */
+            sentence: string;
+        };
+        /**
+         * KeyReason
+         * @description Why a key is changed. Who changes it is the holder of the request's key.
+         */
+        KeyReason: {
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * KeyRotation
+         * @description The old key works for `overlap_hours` more, so that its clients can take the new one.
+         */
+        KeyRotation: {
+            /**
+             * Overlap Hours
+             * @default 24
+             */
+            overlap_hours: number;
+            /** Reason */
+            reason: string;
         };
         /**
          * LearningPointDocument
@@ -2279,6 +2608,27 @@ export interface components {
             view: string;
         };
         /**
+         * QuarantineDocument
+         * @description The rejected rows of one ingest. `ingest` is null where no row was ever rejected.
+         */
+        QuarantineDocument: {
+            /** Finished At */
+            finished_at: string | null;
+            /** Ingest */
+            ingest: string | null;
+            /** Rows */
+            rows: components["schemas"]["RejectedRow"][];
+            /** Rules */
+            rules: components["schemas"]["BrokenRuleDocument"][];
+            /** Sentence */
+            sentence: string;
+            /**
+             * Total
+             * @description broken rules over all rows; `rows` has the first of them
+             */
+            total: number;
+        };
+        /**
          * ReadStats
          * @description Reads of this process since its release was loaded, by status.
          */
@@ -2428,6 +2778,25 @@ export interface components {
             weekly_regret: number[];
         };
         /**
+         * RejectedRow
+         * @description A row that broke a rule: the value, and the record as it came.
+         */
+        RejectedRow: {
+            /** Column */
+            column: string;
+            /** Record */
+            record: string;
+            /**
+             * Row
+             * @description position in the batch, from 0
+             */
+            row: number;
+            /** Rule */
+            rule: string;
+            /** Value */
+            value: string | null;
+        };
+        /**
          * ReplayDocument
          * @description The prediction computed again, from its release and its features.
          */
@@ -2453,6 +2822,44 @@ export interface components {
             prediction_id: string;
             /** Sentence */
             sentence: string;
+        };
+        /**
+         * RequestFigures
+         * @description The requests that all workers of this server have answered, and what waits in them now.
+         */
+        RequestFigures: {
+            /**
+             * In Flight
+             * @description requests being answered by this worker
+             */
+            in_flight: number;
+            /**
+             * Lag Seconds
+             * @description how long a request waits before this worker begins it
+             */
+            lag_seconds: number;
+            /**
+             * Routes
+             * @description the busiest first
+             */
+            routes: components["schemas"]["RouteTraffic"][];
+            /**
+             * Rows In Memory
+             * @description predictions that are not in the spool yet
+             */
+            rows_in_memory: number;
+            /** Sentence */
+            sentence: string;
+            /**
+             * Spool Bytes
+             * @description predictions on disk that are not in the database yet
+             */
+            spool_bytes: number;
+            /**
+             * Waiting Seconds
+             * @description how long the oldest of them has waited
+             */
+            waiting_seconds: number;
         };
         /**
          * RolloutDocument
@@ -2545,6 +2952,41 @@ export interface components {
             verdict: string;
         } & {
             [key: string]: unknown;
+        };
+        /**
+         * RotatedKey
+         * @description The text of the new key. It is given once: the server stores only its hash.
+         */
+        RotatedKey: {
+            /** Key */
+            key: string;
+            keys: components["schemas"]["KeyList"];
+        };
+        /**
+         * RouteTraffic
+         * @description One route since the start of the server. Quantiles are read from the buckets of its histogram.
+         */
+        RouteTraffic: {
+            /**
+             * Failed
+             * @description statuses from 500
+             */
+            failed: number;
+            /** P50 Seconds */
+            p50_seconds: number | null;
+            /** P95 Seconds */
+            p95_seconds: number | null;
+            /** P99 Seconds */
+            p99_seconds: number | null;
+            /**
+             * Refused
+             * @description statuses 400 to 499
+             */
+            refused: number;
+            /** Requests */
+            requests: number;
+            /** Route */
+            route: string;
         };
         /**
          * RunDocument
@@ -2696,6 +3138,145 @@ export interface components {
             ends_at: string;
             /** Reason */
             reason: string;
+        };
+        /**
+         * SkewDocument
+         * @description The newest proof of the release in use. `verified_at` is null where it was never checked.
+         */
+        SkewDocument: {
+            /** Checked */
+            checked: number;
+            /** Columns */
+            columns: components["schemas"]["SkewedColumn"][];
+            /**
+             * Fallback Rows
+             * @description answered by a fall-back: not counted
+             */
+            fallback_rows: number;
+            /** Mismatched */
+            mismatched: number;
+            /**
+             * Mismatches
+             * @description the first of them
+             */
+            mismatches: components["schemas"]["SkewedValue"][];
+            /** Release */
+            release: string | null;
+            /** Sentence */
+            sentence: string;
+            /**
+             * Upper Bound
+             * @description the skew rate is at most this, one-sided at 95 %
+             */
+            upper_bound: number;
+            /**
+             * Verified At
+             * @description wall time
+             */
+            verified_at: string | null;
+        };
+        /**
+         * SkewedColumn
+         * @description A feature, and the number of checked vectors in which it was served with another value.
+         */
+        SkewedColumn: {
+            /** Column */
+            column: string;
+            /** Vectors */
+            vectors: number;
+        };
+        /**
+         * SkewedValue
+         * @description One value as served and as history gives it; null: no value.
+         */
+        SkewedValue: {
+            /** Column */
+            column: string;
+            /** Offline Value */
+            offline_value: number | null;
+            /** Prediction Id */
+            prediction_id: string;
+            /** Served Value */
+            served_value: number | null;
+        };
+        /**
+         * SkewSample
+         * @description How many logged predictions to check, drawn at random.
+         */
+        SkewSample: {
+            /**
+             * Sample
+             * @default 1000
+             */
+            sample: number;
+        };
+        /**
+         * SnapshotChange
+         * @description A snapshot against the one before it; `before` is null for the first.
+         */
+        SnapshotChange: {
+            /** After */
+            after: string;
+            /** Before */
+            before: string | null;
+            /** Columns */
+            columns: components["schemas"]["ColumnChange"][];
+            /** Examples */
+            examples: components["schemas"]["CellChange"][];
+            /** Sentence */
+            sentence: string;
+        };
+        /**
+         * SnapshotLine
+         * @description One state of a source's table.
+         */
+        SnapshotLine: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Hash */
+            hash: string;
+            /**
+             * Rows
+             * @description row versions
+             */
+            rows: number;
+            /** Sequence */
+            sequence: number;
+        };
+        /**
+         * SourceDocument
+         * @description A source as declared: its key and times, its contract, and the newest snapshots.
+         */
+        SourceDocument: {
+            contract: components["schemas"]["ContractDocument"];
+            /** Event Time */
+            event_time: string | null;
+            /** Keys */
+            keys: string[];
+            /**
+             * Known After Seconds
+             * @description how long after its event a row is known
+             */
+            known_after_seconds: number;
+            /**
+             * Known At
+             * @description the column that says when a row was known
+             */
+            known_at: string | null;
+            /**
+             * Max Rejected Share
+             * @description a batch with a larger share of rejected rows is refused whole
+             */
+            max_rejected_share: number;
+            /** Snapshots */
+            snapshots: components["schemas"]["SnapshotLine"][];
+            /** Source */
+            source: string;
+            /** Zone */
+            zone: string;
         };
         /**
          * SourceFreshness
@@ -3070,6 +3651,98 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    get_keys_api_keys_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyList"];
+                };
+            };
+        };
+    };
+    post_revocation_api_keys__key_id__revoke_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of the key, as the list has it */
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyReason"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyList"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    post_rotation_api_keys__key_id__rotate_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of the key, as the list has it */
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyRotation"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RotatedKey"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     get_overview_api_overview_get: {
         parameters: {
             query?: never;
@@ -3271,6 +3944,114 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["IngestLine"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_source_api_projects__name__data_sources__source__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description project */
+                name: string;
+                /** @description a declared source */
+                source: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SourceDocument"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_changes_api_projects__name__data_sources__source__changes__snapshot__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description project */
+                name: string;
+                /** @description hash of the snapshot, or its beginning */
+                snapshot: string;
+                /** @description a declared source */
+                source: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnapshotChange"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_quarantine_api_projects__name__data_sources__source__quarantine_get: {
+        parameters: {
+            query?: {
+                /** @description an ingest; default: the newest with rejected rows */
+                ingest?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description project */
+                name: string;
+                /** @description a declared source */
+                source: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuarantineDocument"];
                 };
             };
             /** @description Validation Error */
@@ -3577,6 +4358,74 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelPerformance"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_skew_api_projects__name__model_skew_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description project */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SkewDocument"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    post_skew_api_projects__name__model_skew_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description project */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SkewSample"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SkewDocument"];
                 };
             };
             /** @description Validation Error */
@@ -4309,6 +5158,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SystemHealth"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_request_figures_api_projects__name__system_requests_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description project */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestFigures"];
                 };
             };
             /** @description Validation Error */

@@ -34,6 +34,7 @@ export function ChangeDialog({ title, effect, close, change, hasTicket = true, i
     } catch (thrown) {
       const { title: what, detail } = problemOf(thrown);
       setFailure(`${what}. ${detail}`);
+      await client.invalidateQueries();
     } finally {
       setBusy(false);
     }

@@ -14,14 +14,14 @@ const COMPONENTS: Record<PagePath, ComponentType<PageProps>> = {
   models: lazy(() => import("./models/models").then((found) => ({ default: found.ModelsPage }))),
   health: lazy(() => import("./health").then((found) => ({ default: found.HealthPage }))),
   explain: lazy(() => import("./explain").then((found) => ({ default: found.ExplainPage }))),
-  data: lazy(() => import("./data").then((found) => ({ default: found.DataPage }))),
-  features: lazy(() => import("./features").then((found) => ({ default: found.FeaturesPage }))),
+  data: lazy(() => import("./data/data").then((found) => ({ default: found.DataPage }))),
+  features: lazy(() => import("./features/features").then((found) => ({ default: found.FeaturesPage }))),
   rollout: lazy(() => import("./rollout").then((found) => ({ default: found.RolloutPage }))),
   alerts: lazy(() => import("./alerts").then((found) => ({ default: found.AlertsPage }))),
   automation: lazy(() => import("./automation").then((found) => ({ default: found.AutomationPage }))),
   runs: lazy(() => import("./runs/runs").then((found) => ({ default: found.RunsPage }))),
   rehearsal: lazy(() => import("./rehearsal").then((found) => ({ default: found.RehearsalPage }))),
-  system: lazy(() => import("./system").then((found) => ({ default: found.SystemPage }))),
+  system: lazy(() => import("./system/system").then((found) => ({ default: found.SystemPage }))),
 };
 
 /** A page that touchline does not know is one that the project declares, or none. */

@@ -1,7 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useContext, useState } from "react";
 import { type Documents, queries, storeKey, storedKey } from "../api/client";
-import { problemOf } from "../api/problem";
+import { type Problem, problemOf } from "../api/problem";
 import { Failure, Loading, type Queried } from "../components/states";
 
 const Current = createContext<Documents["Session"] | null>(null);
@@ -16,11 +16,30 @@ export function useSession(): Documents["Session"] {
 /** Its children once the server knows who asks; the sign-in where it needs a key. */
 export function Session({ children }: { children: ReactNode }) {
   const query: Queried<Documents["Session"]> = queries.useQuery("get", "/api/session");
-  if (query.data) return <Current value={query.data}>{children}</Current>;
-  if (!query.error) return <Loading />;
-  const problem = problemOf(query.error);
-  if (problem.status === 401) return <SignIn />;
+  const problem = query.error ? problemOf(query.error) : undefined;
+  if (problem?.status === 401) return <SignIn />;
+  if (query.data) {
+    return (
+      <Current value={query.data}>
+        {problem !== undefined && <Away problem={problem} retry={() => void query.refetch()} />}
+        {children}
+      </Current>
+    );
+  }
+  if (problem === undefined) return <Loading />;
   return <Failure error={query.error} retry={() => void query.refetch()} />;
+}
+
+/** The server went away while a page was open: its numbers are those of before. */
+function Away({ problem, retry }: { problem: Problem; retry: () => void }) {
+  return (
+    <p className="notice" role="alert">
+      {problem.title}: the numbers below are from before. {problem.detail}{" "}
+      <button type="button" onClick={retry}>
+        Try again
+      </button>
+    </p>
+  );
 }
 
 export function SignOut() {

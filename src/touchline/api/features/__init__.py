@@ -1,1 +1,1 @@
-"""Routes about data: the feature store, values of one entity, pushed values, and the age of sources."""
+"""Routes about features: the feature store, values of one entity, pushed values, and skew."""

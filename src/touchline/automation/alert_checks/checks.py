@@ -200,7 +200,7 @@ def _report_skew(alerting: Alerting, stores: Stores) -> None:
         Observation(
             "skew",
             is_wrong=proof.mismatched > 0,
-            happened=f"{proof.mismatched} of {proof.checked} served vectors differ from history ({columns})",
+            happened=f"{proof.sentence}; columns: {columns}" if columns else proof.sentence,
             since=proof.verified_at,
             certainty=f"computed again from history; at most {proof.upper_bound:.2%} of all (95 %)",
             cost="these predictions were made from other values than the model was trained on",

@@ -145,10 +145,7 @@ def diff(
     if as_json:
         print_json(delta)
         return
-    typer.echo(
-        f"{delta.before.hash[:12]} → {delta.after.hash[:12]}: {delta.rows_before} → {delta.rows_after} rows, "
-        f"{delta.rows_added} added, {delta.rows_removed} removed, {delta.rows_changed} changed"
-    )
+    typer.echo(delta.sentence)
     for name in delta.columns_added:
         typer.echo(f"+ column {name}")
     for name in delta.columns_removed:
@@ -221,10 +218,10 @@ def quarantine(
     if as_json:
         print_json({"manifest": rejected.manifest, "rules": rejected.rules, "rows": rejected.rows.to_dicts()})
         return
+    typer.echo(rejected.sentence(name))
     if rejected.manifest is None:
-        typer.echo(f"{opened.name}.{name}: no row was ever rejected")
         return
-    typer.echo(f"ingest {rejected.manifest.id} of {as_text(rejected.manifest.finished_at)}")
+    typer.echo(f"ingest {rejected.manifest.id}")
     rules = ([r.rule, r.rows, r.first_row, r.first_value] for r in rejected.rules)
     print_table("broken rules", ["rule", "rows", "first row", "first value"], rules)
     rows = (list(row.values()) for row in rejected.rows.head(20).iter_rows(named=True))

@@ -219,10 +219,7 @@ def verify(
             {**vars(report), "mismatched": report.mismatched, "release": checked.release, "given": checked.given}
         )
     else:
-        typer.echo(
-            f"{opened.name} {checked.release}: {report.matched} of {report.checked} vectors match, "
-            f"{report.mismatched} mismatches; skew rate at most {report.upper_bound:.3%} (95 %)"
-        )
+        typer.echo(checked.proof.sentence)
         typer.echo(
             f"  not counted: {report.fallback_rows} answered by a fall-back, {checked.given} with values of the request"
         )

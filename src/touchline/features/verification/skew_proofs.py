@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from touchline.errors import ObjectNotFound
+from touchline.features.verification.mismatch import Mismatch
 
 if TYPE_CHECKING:
     from touchline.features.verification.verify import SkewReport
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SkewProof:
-    """Of `checked` served vectors `mismatched` differ from history; the rate is at most `upper_bound` (95 %)."""
+    """Of `checked` served vectors `mismatched` differ from history; the rate is at most `upper_bound` (95 %).
+
+    `by_column` counts vectors by the feature that differs; `mismatches` are the first of them.
+    """
 
     project: str
     release: str
@@ -27,6 +31,7 @@ class SkewProof:
     fallback_rows: int
     upper_bound: float
     by_column: Mapping[str, int]
+    mismatches: tuple[Mismatch, ...] = ()
 
     @classmethod
     def of(cls, report: SkewReport, *, project: str, release: str, verified_at: datetime) -> SkewProof:
@@ -40,12 +45,23 @@ class SkewProof:
             fallback_rows=report.fallback_rows,
             upper_bound=report.upper_bound,
             by_column=dict(report.by_column),
+            mismatches=report.mismatches,
         )
 
     @property
     def skew_rate(self) -> float:
         """The share of served vectors that differ; 0 where none was checked."""
         return self.mismatched / self.checked if self.checked else 0.0
+
+    @property
+    def sentence(self) -> str:
+        """The verdict on served against offline features."""
+        if not self.checked:
+            return f"{self.release}: no logged vector could be checked against history."
+        return (
+            f"{self.release}: {self.checked - self.mismatched} of {self.checked} served vectors match history, "
+            f"{self.mismatched} differ; skew rate at most {self.upper_bound:.3%} (95 %)"
+        )
 
 
 def write_skew_proof(proof: SkewProof, objects: ObjectStore) -> None:
@@ -60,7 +76,9 @@ def read_skew_proof(project: str, release: str, objects: ObjectStore) -> SkewPro
         document = json.loads(objects.read(_key(project, release)))
     except ObjectNotFound:
         return None
-    return SkewProof(**{**document, "verified_at": datetime.fromisoformat(document["verified_at"])})
+    verified_at = datetime.fromisoformat(document["verified_at"])
+    mismatches = tuple(Mismatch(**one) for one in document["mismatches"])
+    return SkewProof(**{**document, "verified_at": verified_at, "mismatches": mismatches})
 
 
 def _key(project: str, release: str) -> str:

@@ -25,6 +25,7 @@ from touchline.features.offline.training_set import frame_vectors
 from touchline.features.vectors.columns import ColumnSpec, Vectors
 from touchline.features.vectors.served_view import ServedView
 from touchline.features.vectors.watermark import micros
+from touchline.features.verification.mismatch import Mismatch
 from touchline.statistics import clopper_pearson
 
 Int64s = NDArray[np.int64]
@@ -71,16 +72,6 @@ class LoggedVector:
             views=views,
             vector=np.frombuffer(row["vector"], dtype="<f8"),
         )
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """One feature that was served with another value than history gives."""
-
-    prediction_id: str
-    column: str
-    logged_value: float
-    offline: float
 
 
 @dataclass(frozen=True)

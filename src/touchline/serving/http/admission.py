@@ -9,7 +9,8 @@ from functools import lru_cache
 from time import monotonic
 from urllib.parse import urlsplit
 
-from touchline.http.api_keys import Caller, KeyRing, Role, is_loopback
+from touchline.http.api_keys import Role, is_loopback
+from touchline.http.key_ring import Caller, KeyRing
 from touchline.http.problems import BodyTooLarge, ForeignOrigin, NotAllowed, NotAuthenticated, Overloaded, RateLimited
 from touchline.serving.http.state import Serving
 
@@ -17,6 +18,7 @@ _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
 _PROJECT_PREFIX = re.compile(r"^/projects/[^/]+(?=/)")
 # The dashboard's own files hold no data: they ask for a key, and read everything through /api.
 _DASHBOARD_PATHS = ("/ui/", "/assets/")
+_KEYS_PATH = re.compile(r"/api/keys(/|$)")
 _SCORING_PATH = re.compile(r"/api(/projects/[^/]+)?/(predict|explain|outcomes|score)")
 Headers = Mapping[bytes, bytes]
 
@@ -118,9 +120,13 @@ def role_needed(method: str, path: str) -> Role | None:
     'operator'
     >>> role_needed("POST", "/api/x"), role_needed("POST", "/api/feature-store/push/predict")
     ('operator', 'operator')
+    >>> role_needed("GET", "/api/keys"), role_needed("POST", "/api/keys/x/revoke")
+    ('operator', 'admin')
     """
     if path in _OPEN_PATHS:
         return None
+    if _KEYS_PATH.match(path):
+        return "operator" if method in ("GET", "HEAD", "OPTIONS") else "admin"
     if method in ("GET", "HEAD", "OPTIONS"):
         return None if path.startswith(_DASHBOARD_PATHS) else "viewer"
     path = _PROJECT_PREFIX.sub("", path)  # a project's own routes exist with and without it

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from touchline.errors import TouchlineError
-from touchline.http.api_keys import KeyRing, is_loopback, require_key
+from touchline.http.api_keys import is_loopback, require_key
+from touchline.http.key_ring import KeyRing
 from touchline.predictions.writer import PredictionLog
 from touchline.serving.http.admission import Admission
 from touchline.serving.http.deferred_app import LateRoutes
@@ -178,6 +179,8 @@ async def _watch(serving: Serving, keys: KeyRing, watches: Sequence[RolloutWatch
         for watch in watches:
             watch.look()
         serving.figures.publish(serving.meters, serving.log.status())
+        with suppress(TouchlineError):
+            keys.record_uses()
 
     while True:
         await asyncio.to_thread(look)

@@ -44,6 +44,24 @@ class Histogram:
         self.counts = [mine + other for mine, other in zip(self.counts, counts, strict=True)]
         self.total += total
 
+    def quantile(self, share: float) -> float | None:
+        """The value below which this share lies, on a straight line within its bucket; None of no values.
+
+        Values above the last bound count as the last bound.
+
+        >>> seconds = Histogram((1.0, 2.0), [1, 1, 0])
+        >>> seconds.quantile(0.5), seconds.quantile(0.75), Histogram().quantile(0.5)
+        (1.0, 1.5, None)
+        """
+        wanted, below, lower = share * sum(self.counts), 0, 0.0
+        if not any(self.counts):
+            return None
+        for bound, count in zip(self.bounds, self.counts, strict=False):
+            if count and below + count >= wanted:
+                return lower + (bound - lower) * (wanted - below) / count
+            below, lower = below + count, bound
+        return self.bounds[-1]
+
     def cumulative(self) -> list[tuple[str, float]]:
         total, found = 0, []
         for bound, count in zip([*map(str, self.bounds), "+Inf"], self.counts, strict=True):

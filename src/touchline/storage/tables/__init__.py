@@ -40,6 +40,7 @@ from touchline.storage.tables.rollout import rollouts as rollouts
 from touchline.storage.tables.routes import route_documents as route_documents
 from touchline.storage.tables.work import api_keys as api_keys
 from touchline.storage.tables.work import clocks as clocks
+from touchline.storage.tables.work import key_changes as key_changes
 from touchline.storage.tables.work import leases as leases
 
 HEAD = "0005"

@@ -28,6 +28,20 @@ api_keys = Table(
     text("role"),
     text("key_hash"),
     instant("created_at"),
+    instant("last_used_at", null=True),
+    instant("expires_at", null=True),
     instant("revoked_at", null=True),
     Index(None, "key_hash", unique=True),
 )
+
+key_changes = Table(
+    "key_changes",
+    metadata,
+    text("id", key=True),
+    text("key_id"),
+    text("act"),
+    instant("at"),
+    text("actor"),
+    text("reason"),
+)
+"""The journal of API keys: append only, in wall time."""

@@ -1,13 +1,15 @@
-import { type Documents, queries } from "../api/client";
-import { Loaded } from "../components/states";
-import { Table } from "../components/table";
-import { Badge, type Tone, Verdict } from "../components/verdict";
-import { duration } from "../format";
-import type { PageProps } from "./project_page";
+import { type Documents, queries } from "../../api/client";
+import { Loaded } from "../../components/states";
+import { Table } from "../../components/table";
+import { Badge, type Tone, Verdict } from "../../components/verdict";
+import { duration } from "../../format";
+import type { PageProps } from "../project_page";
+import { ApiKeys } from "./keys";
+import { Requests } from "./requests";
 
 const TONES: Record<Documents["SystemHealth"]["status"], Tone> = { ok: "good", degraded: "watch", unavailable: "bad" };
 
-/** The parts of the system, each with its state and its response time. */
+/** The parts of the system with their response times, the latency of requests, what waits, and the API keys. */
 export function SystemPage({ project }: PageProps) {
   const query = queries.useQuery("get", "/api/projects/{name}/system/health", { params: { path: { name: project } } });
   return (
@@ -28,6 +30,8 @@ export function SystemPage({ project }: PageProps) {
               { head: "In words", cell: ({ detail }) => detail, isText: true },
             ]}
           />
+          <Requests project={project} />
+          <ApiKeys />
         </>
       )}
     </Loaded>

@@ -1,9 +1,10 @@
-import { type Documents, queries } from "../api/client";
-import { Empty, Loaded } from "../components/states";
-import { Table } from "../components/table";
-import { Badge, Verdict } from "../components/verdict";
-import { anyValue, count, decimal, duration, instant } from "../format";
-import type { PageProps } from "./project_page";
+import { type Documents, queries } from "../../api/client";
+import { Empty, Loaded } from "../../components/states";
+import { Table } from "../../components/table";
+import { Badge, Verdict } from "../../components/verdict";
+import { anyValue, count, decimal, duration, instant } from "../../format";
+import type { PageProps } from "../project_page";
+import { Skew } from "./skew";
 
 type ViewStats = Documents["ViewStats"];
 const MOST_MODELS = 4;
@@ -13,10 +14,11 @@ export function FeaturesPage({ project, view, show }: PageProps) {
   const query = queries.useQuery("get", "/api/projects/{name}/feature-store/stats", { params: { path: { name: project } } });
   return (
     <Loaded query={query} title={`Features of ${project}`}>
-      {({ sentence, views, plurals }) => (
+      {({ sentence, views, plurals, now }) => (
         <>
           <Verdict title={`Features of ${project}`} sentence={sentence} tone={views.every(({ online_rows }) => online_rows > 0) ? "good" : "watch"} />
-          {views.length > 0 && <ViewTable views={views} />}
+          {views.length > 0 && <ViewTable views={views} now={now} />}
+          <Skew project={project} />
           {views.map((one) => (
             <Distributions key={one.view} view={one} />
           ))}
@@ -27,7 +29,7 @@ export function FeaturesPage({ project, view, show }: PageProps) {
   );
 }
 
-function ViewTable({ views }: { views: ViewStats[] }) {
+function ViewTable({ views, now }: { views: ViewStats[]; now: string }) {
   return (
     <Table
       caption="Feature views"
@@ -39,6 +41,7 @@ function ViewTable({ views }: { views: ViewStats[] }) {
         { head: "Online", cell: ({ online_rows }) => count(online_rows), isNumber: true },
         { head: "History", cell: ({ history_rows }) => count(history_rows), isNumber: true },
         { head: "Complete up to", cell: ({ watermark }) => instant(watermark) },
+        { head: "Age", cell: ({ watermark }) => (watermark === null ? "–" : duration((Date.parse(now) - Date.parse(watermark)) / 1000)), isNumber: true },
         { head: "Materialized", cell: ({ materialized_at }) => instant(materialized_at) },
         { head: "Used by versions", cell: ({ models }) => (models.length > MOST_MODELS ? `${models.slice(-MOST_MODELS).join(", ")} and ${models.length - MOST_MODELS} more` : models.join(", ")) },
         { head: "Version", cell: ({ feature_version }) => feature_version },
