@@ -42,6 +42,26 @@ def test_the_declared_schema_is_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(configuration()).get_heads() == [tables.HEAD]
 
 
+@pytest.mark.parametrize("revision", ["0004", "0005"])
+def test_a_database_of_an_earlier_schema_gets_the_declared_tables(any_url: str, revision: str) -> None:
+    database = Database.open(any_url)
+    with database.begin() as connection:
+        earlier = configuration()
+        earlier.attributes["connection"] = connection
+        command.upgrade(earlier, revision)
+    database.migrate()
+    with database.begin() as connection:
+        context = MigrationContext.configure(connection, opts={"include_name": is_no_partition})
+        assert compare_metadata(context, tables.metadata) == []
+    database.close()
+
+
+def test_an_index_that_came_by_the_first_migration_is_left_as_it_is(database: Database) -> None:
+    _set_revision(database, "0005")
+    database.migrate()
+    database.require_head()
+
+
 def test_migrating_again_changes_nothing(any_database: Database) -> None:
     any_database.migrate()
     assert any_database.revision() == tables.HEAD

@@ -338,7 +338,6 @@ sa.Table(
     _text("answer_id", null=True),
     _float("seconds", null=True),
     sa.Index(None, "project", "role", "answered_at"),
-    sa.Index(None, "project", "role", "prediction_id"),
     sa.Index(None, "project", "example_id"),
     sa.Index(
         "ix_predictions_experiment",
