@@ -40,7 +40,7 @@ def running_redis() -> Iterator[str]:
 
 
 @contextmanager
-def running_postgres() -> Iterator[str]:
+def running_postgres(*, fsync: str = "off") -> Iterator[str]:
     """The address of a PostgreSQL server; its user may make databases."""
     user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
     with _own_folder(user=user) as folder:
@@ -50,7 +50,7 @@ def running_postgres() -> Iterator[str]:
         _run([str(binaries / "initdb"), "-D", str(data), *made], user=user, folder=folder)
 
         def command(port: int) -> list[str]:
-            settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(folder), "fsync": "off"}
+            settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(folder), "fsync": fsync}
             options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
             return [str(binaries / "postgres"), "-D", str(data), "-p", str(port), *options]
 

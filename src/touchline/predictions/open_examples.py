@@ -211,25 +211,31 @@ def _read_rows(
 
 
 POSTGRES_EXAMPLES = f"""LEFT JOIN LATERAL (
-    SELECT min(o.example_id) AS example_id, min(o.cluster) AS cluster FROM {open_examples.name} o
-    WHERE o.project = value->>'project'
-      AND (o.example_id = value->>'example_id'
-           OR (value->>'example_id' IS NULL
-               AND value->>'entity_keys' <> '{{}}'
-               AND o.key_text = value->>'entity_keys'
-               AND o.cutoff >= (value->>'cutoff')\\:\\:timestamptz
-               AND (o.open_since IS NULL OR o.open_since <= (value->>'cutoff')\\:\\:timestamptz)
-               AND NOT EXISTS (
-                   SELECT 1 FROM jsonb_each(o.inputs\\:\\:jsonb) stored
-                   JOIN jsonb_each((rows.value->>'inputs')\\:\\:jsonb) given USING (key)
-                   WHERE stored.value <> given.value)))
+    SELECT min(o.example_id) AS example_id, min(o.cluster) AS cluster FROM (
+        SELECT example_id, cluster FROM {open_examples.name}
+        WHERE project = rows.project AND example_id = rows.example_id
+        UNION ALL
+        SELECT example_id, cluster FROM {open_examples.name}
+        WHERE project = rows.project
+            AND rows.example_id IS NULL
+            AND rows.entity_keys\\:\\:text <> '{{}}'
+            AND key_text = rows.entity_keys\\:\\:text
+            AND cutoff >= rows.cutoff
+            AND (open_since IS NULL OR open_since <= rows.cutoff)
+            AND NOT EXISTS (
+                SELECT 1 FROM jsonb_each(inputs\\:\\:jsonb) stored
+                JOIN jsonb_each(rows.inputs\\:\\:jsonb) given USING (key)
+                WHERE stored.value <> given.value)) o
     HAVING count(*) = 1) AS open_example ON true"""
-"""The same as SQL: a join that gives `open_example` of the log row `rows.value`, a JSON object."""
+"""The same as SQL: a join that gives `open_example` of a log row `rows`, whose documents are of type json.
+
+Two lookups, each by an index: with one condition of both, every row read all open examples of its project.
+"""
 
 POSTGRES_COLUMNS = {
-    "example_id": "coalesce(value->>'example_id', open_example.example_id)",
+    "example_id": "coalesce(rows.example_id, open_example.example_id)",
     "example_source": (
-        "CASE WHEN value->>'example_id' IS NOT NULL THEN 'request' "
+        "CASE WHEN rows.example_id IS NOT NULL THEN 'request' "
         "WHEN open_example.example_id IS NOT NULL THEN 'entity' END"
     ),
     "cluster": "open_example.cluster",
