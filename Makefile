@@ -20,7 +20,7 @@ endef
 # The Compose stack, with whichever engine the machine has
 compose := $(shell command -v docker > /dev/null && echo docker compose || echo docker-compose)
 
-.PHONY: help setup setup-dev setup-all start stop logs up down ps images image-check train mlflow feature-stats web test check check-deploy coverage model-check retrain publish deploy notify bench prove test-scale lock
+.PHONY: help setup setup-dev setup-all start stop logs up down ps images image-check train mlflow feature-stats web test check check-deploy audit coverage model-check retrain publish deploy notify bench prove test-scale lock
 
 help: ## List every target with what it does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,7 +74,7 @@ test: setup-dev ## Set up and run every test, with real servers that the tests s
 	@tools/web test
 	@$(pytest) -q -n $(WORKERS) --dist worksteal --randomly-seed=$(SEED)
 
-check: setup-dev ## Format, lint, types, layers, sizes, imports, names and deployment files
+check: setup-dev ## Format, lint, types, layers, sizes, imports, names, security, licences and deployment files
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
 	.venv/bin/mypy
@@ -84,7 +84,11 @@ check: setup-dev ## Format, lint, types, layers, sizes, imports, names and deplo
 	.venv/bin/python tools/check_words.py
 	.venv/bin/python tools/draw_rooms.py --check
 	tools/web check
+	.venv/bin/python tools/check_security.py
 	.venv/bin/python tools/check_deploy.py
+
+audit: setup-dev ## Look every pinned package up among known vulnerabilities; one that is skipped is a failure
+	@.venv/bin/python tools/check_security.py audit npm-audit
 
 check-deploy: setup-dev ## Check rules, dashboards, manifests and workflows; a tool that is missing is a failure
 	.venv/bin/python tools/check_deploy.py --strict

@@ -26,28 +26,38 @@ _TRIES = 3  # another process can take a spare port before the test uses it
 
 
 @contextmanager
-def running_redis() -> Iterator[str]:
-    """The address of a Redis or Valkey server that keeps nothing on disk."""
+def running_redis(*settings: str) -> Iterator[str]:
+    """The address of a Redis or Valkey server that keeps nothing on disk; with `--tls-…` it speaks TLS alone."""
     binary = redis_binary()
+    is_tls = any(setting.startswith("--tls") for setting in settings)
     with _own_folder(user=None) as folder:
 
         def command(port: int) -> list[str]:
-            options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-            return [str(binary), *options, "--dir", str(folder)]
+            ports = ["--port", "0", "--tls-port", str(port)] if is_tls else ["--port", str(port)]
+            options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+            return [str(binary), *ports, *options, "--dir", str(folder), *settings]
 
-        with _running(command, folder, user=None, answers=_redis_answers) as port:
-            yield f"redis://127.0.0.1:{port}"
+        with _running(command, folder, user=None, answers=_accepts if is_tls else _redis_answers) as port:
+            yield f"{'rediss' if is_tls else 'redis'}://127.0.0.1:{port}"
 
 
 @contextmanager
-def running_postgres(*, fsync: str = "off") -> Iterator[str]:
-    """The address of a PostgreSQL server; its user may make databases."""
+def running_postgres(*, fsync: str = "off", is_standby: bool = False, access: str = "") -> Iterator[str]:
+    """The address of a PostgreSQL server; its user may make databases. A standby follows nobody and takes no write.
+
+    `access` is a line of pg_hba.conf that comes before those that trust everybody.
+    """
     user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
     with _own_folder(user=user) as folder:
         binaries = postgres_binaries(folder, user=user)
         data = folder / "data"
         made = ["-A", "trust", "-U", "touchline", "--no-sync", "-E", "UTF8", "--locale=C"]
         _run([str(binaries / "initdb"), "-D", str(data), *made], user=user, folder=folder)
+
+        if is_standby:
+            (data / "standby.signal").touch()
+        hba = data / "pg_hba.conf"
+        hba.write_text(f"{access}\n{hba.read_text()}")
 
         def command(port: int) -> list[str]:
             settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(folder), "fsync": fsync}

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.servers import spare_port
 from tests.shop import write_shop
 
 pytestmark = pytest.mark.services
@@ -70,3 +71,22 @@ def test_doctor_names_a_bucket_that_does_not_take_an_object(bucket: str, tmp_pat
     settings = {"TOUCHLINE_OBJECTS_URL": bucket, "AWS_SECRET_ACCESS_KEY": "wrong"}
     for command in ("doctor", "ingest"):
         assert "the service refused these credentials" in _touchline(place, settings, command, code=1)
+
+
+def test_doctor_names_each_server_that_is_down_with_the_next_step(tmp_path: Path) -> None:
+    place, port = _machine(tmp_path / "first"), spare_port()
+    settings = {
+        "TOUCHLINE_DATABASE_URL": f"postgresql://touchline:a-secret@127.0.0.1:{port}/touchline",
+        "TOUCHLINE_ONLINE_STORE": "redis",
+        "TOUCHLINE_REDIS_URL": f"redis://:a-secret@127.0.0.1:{port}/0",
+        "TOUCHLINE_MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}",
+    }
+    without_database = {**settings, "TOUCHLINE_DATABASE_URL": ""}
+    printed = _touchline(place, settings, "doctor", code=1) + _touchline(place, without_database, "doctor", code=1)
+    for words in (
+        "Check that the server runs and that TOUCHLINE_DATABASE_URL is right",
+        "Start the server, or correct TOUCHLINE_MLFLOW_TRACKING_URI",
+        "Check that it runs and that its address and password are right",
+    ):
+        assert words in " ".join(printed.split())
+    assert "a-secret" not in printed

@@ -10,9 +10,10 @@ import psycopg
 import pytest
 from sqlalchemy import func, insert, select
 
+from tests.servers import running_postgres
 from tests.storage.children import kill, start, wait_for_line
 from touchline.errors import BackendUnavailable, DatabaseBusy
-from touchline.storage import Database, tables
+from touchline.storage import Database, tables, validate_writable
 
 WRITE_FOREVER = """
 import sys
@@ -130,3 +131,33 @@ def test_a_killed_writer_leaves_whole_transactions(any_database: Database) -> No
         assert {count for _, count in pairs} == {2}
         last = max(count for count, _ in pairs) + 1
         assert last > committed
+
+
+@pytest.mark.services
+def test_a_standby_and_a_refused_password_are_told_with_the_next_step() -> None:
+    with running_postgres(is_standby=True, access="host all locked 127.0.0.1/32 scram-sha-256") as url:
+        database = Database.open(url)
+        with pytest.raises(BackendUnavailable, match=r"during recovery\. It is a standby: name the primary"):
+            database.migrate()
+        database.close()
+        locked = Database.open(url.replace("touchline@", "locked:a-secret@"))
+        with pytest.raises(BackendUnavailable, match="Correct user and password in TOUCHLINE_DATABASE_URL") as refused:
+            locked.revision()
+        assert "a-secret" not in str(refused.value)
+        locked.close()
+
+
+def test_a_user_who_may_only_read_is_told_so(postgres_url: str) -> None:
+    owner = Database.open(postgres_url)
+    owner.migrate()
+    validate_writable(owner)
+    owner.close()
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute("CREATE ROLE only_reads LOGIN IN ROLE pg_read_all_data")
+        try:
+            reader = Database.open(postgres_url.replace("touchline@", "only_reads@"))
+            with pytest.raises(BackendUnavailable, match="Make the user of TOUCHLINE_DATABASE_URL the owner"):
+                validate_writable(reader)
+            reader.close()
+        finally:
+            server.execute("DROP ROLE only_reads")

@@ -159,7 +159,7 @@ class OnlineStoreUnavailable(OnlineStoreError):
         self.store = store
         what = f"did not answer within {waited_seconds:g} s" if waited_seconds else "cannot be read"
         super().__init__(
-            f"Online store {store} {what}: {reason}. Check that it runs and that its address is right; "
+            f"Online store {store} {what}: {reason}. Check that it runs and that its address and password are right; "
             "touchline doctor looks for damage."
         )
 

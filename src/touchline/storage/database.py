@@ -164,6 +164,12 @@ class Database:
             raise named from failure
 
 
+def validate_writable(database: Database) -> None:
+    """Raise `BackendUnavailable` where the database takes no write: a standby, a file of another user."""
+    with database.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
+
+
 def _checked_url(url: str) -> URL:
     try:
         parsed = make_url(url)

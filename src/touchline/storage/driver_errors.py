@@ -15,6 +15,17 @@ _SQLITE_STEPS = {
 }
 _POSTGRES_BUSY = {"55P03", "40P01", "57014"}  # lock_not_available, deadlock_detected, query_canceled
 _POSTGRES_FULL = {"53100"}
+_POSTGRES_REFUSALS = {"25006", "42501"}  # read_only_sql_transaction, insufficient_privilege
+# A refused connection has no state: the server's words are all there is.
+_POSTGRES_STEPS = {
+    "password authentication failed": "Correct user and password in TOUCHLINE_DATABASE_URL, or in its _FILE.",
+    "no password supplied": "Write user and password into TOUCHLINE_DATABASE_URL, or into its _FILE.",
+    "no pg_hba.conf entry": "Allow this machine, user and database in the server's pg_hba.conf.",
+    "does not exist": "Correct TOUCHLINE_DATABASE_URL, or create it on the server (createdb, createuser).",
+    "during recovery": "It is a standby: name the primary in TOUCHLINE_DATABASE_URL.",
+    "read-only": "It is a standby or was set read-only: name the primary in TOUCHLINE_DATABASE_URL.",
+    "permission denied": "Make the user of TOUCHLINE_DATABASE_URL the owner of the database.",
+}
 _POSTGRES_STEP = "Check that the server runs and that TOUCHLINE_DATABASE_URL is right, then run the command again."
 
 
@@ -35,6 +46,8 @@ def storage_failure(failure: DBAPIError, database: str, *, is_write: bool) -> To
         if code.startswith("SQLITE_READONLY") and not is_write and not is_begin:
             return None
         return _sqlite_failure(code, str(failure.orig), database)
+    if getattr(failure.orig, "sqlstate", None) == "25006" and not is_write:  # read_only_sql_transaction
+        return None
     return _postgres_failure(failure, database)
 
 
@@ -55,8 +68,10 @@ def _postgres_failure(failure: DBAPIError, database: str) -> TouchlineError | No
         return DatabaseBusy(database, BUSY_SECONDS)
     if state in _POSTGRES_FULL:
         return DiskFull("the transaction", database)
-    is_connection = failure.connection_invalidated or state is None or state[:2] in {"08", "28", "3D", "53", "57"}
-    if type(failure.orig).__name__ == "OperationalError" or is_connection:
+    is_refused = state in _POSTGRES_REFUSALS or "during recovery" in str(failure.orig)
+    is_lost = failure.connection_invalidated or state is None or state[:2] in {"08", "28", "3D", "53", "57"}
+    if type(failure.orig).__name__ == "OperationalError" or is_refused or is_lost:
         reason = " ".join(str(failure.orig).split())
-        return BackendUnavailable(database, reason, _POSTGRES_STEP)
+        step = next((step for words, step in _POSTGRES_STEPS.items() if words in reason), _POSTGRES_STEP)
+        return BackendUnavailable(database, reason, step)
     return None

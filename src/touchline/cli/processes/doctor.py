@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from touchline import automation, registry
+from touchline import automation
 from touchline import project as projects
 from touchline.backup import open_place, read_record
 from touchline.cli.opening import Home, OpenedProject, pipeline_context
 from touchline.cli.processes import supervisor
+from touchline.cli.processes.backend_checks import database_checks, object_checks, online_checks
 from touchline.cli.processes.check_result import CheckResult
 from touchline.cli.processes.playbooks import disk_result, locked_database, playbooks
 from touchline.cli.processes.ports import require_free
 from touchline.clock import SystemClock
-from touchline.errors import AddressUnusable, PortTaken, TouchlineError, without_passwords
-from touchline.storage import sqlite_damage
-from touchline.storage.ulids import Ulids
+from touchline.errors import AddressUnusable, PortTaken, TouchlineError
 
 if TYPE_CHECKING:
     from touchline.automation import Damage, PipelineContext
@@ -36,11 +35,13 @@ def examine(home: Home, *, repairs: bool = False) -> list[CheckResult]:
     """Check everything that a command needs, each finding with the next step; with `repairs`, rebuild what can be."""
     found = [_python(), *_folder(home), *_lost_database(home, repairs=repairs)]
     if not any(result.mark == "wrong" for result in found):
-        found += [*locked_database(home)] or _database(home)
+        found += [*locked_database(home)] or database_checks(home)
     if any(result.mark == "wrong" for result in found):
-        return [*found, *_ports(home)]
+        is_home_usable = not any(result.mark == "wrong" for result in found if result.what == "home")
+        others = [*online_checks(home), *object_checks(home)] if is_home_usable else []
+        return [*found, *others, *_ports(home)]
     projects_found = list(_projects(home, repairs=repairs))  # a repair may make the online store readable
-    return [*found, _online(home), *_objects(home), *_backup(home), *projects_found, *_ports(home)]
+    return [*found, *online_checks(home), *object_checks(home), *_backup(home), *projects_found, *_ports(home)]
 
 
 def _python() -> CheckResult:
@@ -74,68 +75,6 @@ def _lost_database(home: Home, *, repairs: bool) -> Iterator[CheckResult]:
     home.begin_database()
     text = "a new one was begun. Predictions, outcomes and API keys are lost; make keys again: touchline keys make"
     yield CheckResult("note", "database", text)
-
-
-def _database(home: Home) -> Iterator[CheckResult]:
-    where = without_passwords(home.settings.database)
-    try:
-        home.database.migrate()
-        problem = home.database.find_damage()
-    except TouchlineError as error:
-        yield CheckResult("wrong", "database", str(error))
-        return
-    except SQLAlchemyError as error:
-        problem = str(error.__cause__ or error)
-    if problem is None:
-        yield CheckResult("ok", "database", where)
-    else:
-        yield CheckResult("wrong", "database", f"{where} is damaged: {problem}; it must come from a backup")
-    yield from _tracking(home)
-
-
-def _tracking(home: Home) -> Iterator[CheckResult]:
-    tracking = home.settings.tracking_uri
-    file = registry.database_file(tracking)
-    if file is None or not (file.exists() or _has_runs(home)):
-        return  # a server of its own, or nothing was trained yet
-    is_lost = not file.exists() or file.stat().st_size == 0
-    damage = "it is missing or empty, although runs were recorded" if is_lost else sqlite_damage(file)
-    if damage is None:
-        yield CheckResult("ok", "MLflow", tracking)
-    else:
-        step = "restore it from a backup; training needs it, serving and the journal do not"
-        yield CheckResult("wrong", "MLflow", f"{tracking} is damaged: {damage}; {step}")
-
-
-def _has_runs(home: Home) -> bool:
-    return any(path.is_dir() for path in (home.folder / "mlartifacts").glob("*"))
-
-
-def _online(home: Home) -> CheckResult:
-    """Whether the online store answers."""
-    try:
-        home.main_online.read([b"touchline doctor"])
-    except TouchlineError as failure:
-        return CheckResult("wrong", "online store", str(failure))
-    return CheckResult("ok", "online store", home.settings.online_store)
-
-
-def _objects(home: Home) -> Iterator[CheckResult]:
-    """Whether an object store outside the home takes an object and gives it back."""
-    place = home.settings.objects_url
-    if place is None:
-        return
-    key = f"doctor/{Ulids().next()}"
-    try:
-        home.objects.write(key, b"touchline doctor")
-        is_same = home.objects.read(key) == b"touchline doctor"
-        home.objects.delete(key)
-    except TouchlineError as failure:
-        yield CheckResult("wrong", "objects", str(failure))
-    else:
-        yield CheckResult(
-            "ok" if is_same else "wrong", "objects", place if is_same else f"{place} gave other bytes back"
-        )
 
 
 def _backup(home: Home) -> Iterator[CheckResult]:

@@ -35,6 +35,9 @@ class OnlineStore(Protocol):
     def size(self, prefix: bytes) -> StoredSize:
         """The number and size of rows whose key begins with a prefix."""
 
+    def find_faults(self) -> list[str]:
+        """Settings that lose values or refuse them, each with its next step; `OnlineStoreUnavailable` as `read`."""
+
     def close(self) -> None:
         """Close all connections."""
 

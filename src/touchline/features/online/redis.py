@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from touchline.errors import OnlineStoreUnavailable
 from touchline.features.online.base import StoredSize
+from touchline.features.online.redis_faults import server_faults
 from touchline.features.online.redis_reads import RedisReads
 from touchline.features.vectors.packed_row import STAMPS_AT, STAMPS_LENGTH
 
@@ -105,6 +106,12 @@ class RedisOnlineStore:
         except (redis.RedisError, OSError) as wrong:
             raise self._unavailable(wrong) from wrong
         return StoredSize(rows, total)
+
+    def find_faults(self) -> list[str]:
+        try:
+            return list(server_faults(self._writer))
+        except (redis.RedisError, OSError) as wrong:
+            raise self._unavailable(wrong) from wrong
 
     def close(self) -> None:
         self._reads.close()

@@ -98,6 +98,10 @@ class SqliteOnlineStore:
             return str(wrong)
         return None if found == "ok" else str(found)
 
+    def find_faults(self) -> list[str]:
+        """None: a file has no settings. `find_damage` looks into it."""
+        return []
+
     def set_aside(self) -> Path:
         """Move a damaged file out of the way, with its log; the next use makes a new one."""
         self.close()

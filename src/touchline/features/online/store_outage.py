@@ -94,6 +94,9 @@ class MirroredStore:
     def size(self, prefix: bytes) -> StoredSize:
         return self.store.size(prefix)
 
+    def find_faults(self) -> list[str]:
+        return self.store.find_faults()
+
     def close(self) -> None:
         self.store.close()
         self.copy.close()
