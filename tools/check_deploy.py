@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -90,6 +91,10 @@ def check_rules() -> Iterator[str]:
     yield from problems_of([promtool, "check", "rules", folder / "rules.yml"])
     yield from problems_of([promtool, "test", "rules", folder / "rules_test.yml"])
     yield from problems_of([promtool, "check", "config", "--syntax-only", folder / "prometheus.yml"])
+    operator = (DEPLOY / "kubernetes" / "base" / "rules.yaml").read_text()
+    groups = (folder / "rules.yml").read_text().partition("groups:")[2]
+    if textwrap.indent(groups, "  ") not in operator:
+        yield "deploy/kubernetes/base/rules.yaml has other groups than deploy/prometheus/rules.yml"
     tests = (folder / "rules_test.yml").read_text()
     for alert in re.findall(r"alert: (\w+)", (folder / "rules.yml").read_text()):
         if not re.search(rf"alertname: {alert}\n\s+exp_alerts:\n", tests):
@@ -176,7 +181,7 @@ def check_images() -> Iterator[str]:
     yield from problems_of([tool("shellcheck"), *scripts])
 
 
-_REQUIRED = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "GRAFANA_PASSWORD", "ALERT_WEBHOOK_URL")
+_REQUIRED = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "GRAFANA_PASSWORD", "BACKUP_PASSWORD", "ALERT_WEBHOOK_URL")
 
 
 def check_compose() -> Iterator[str]:
@@ -220,7 +225,7 @@ def check_systemd() -> Iterator[str]:
 
 
 # Kinds of other projects, whose schemas kubernetes-validate does not have.
-_FOREIGN = {"ServiceMonitor", "Gateway", "HTTPRoute"}
+_FOREIGN = {"ServiceMonitor", "PrometheusRule", "Gateway", "HTTPRoute"}
 # Policies that are not kept, and why: digests of images and the pull by them are set by the workflow cd, which builds
 # them (43, 15); the base image is a pinned argument (DOCKER_7); secrets come as variables, from references (35);
 # PostgreSQL's and Redis' images have the user 999 (40).
