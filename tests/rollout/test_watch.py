@@ -118,3 +118,17 @@ def test_requests_may_bring_the_fields_of_both_versions_from_staging_until_after
     assert beside() == (new,)
     life.move(2, "Production")
     assert beside() == (old,)
+
+
+def test_rows_that_no_shadow_could_predict_are_an_incident_once(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.start(Rollout(mode="shadow"))
+    with a_server(life) as server:
+        slot = server.serving.slots[PROJECT]
+        traffic = wait_for(lambda: slot.traffic)
+        traffic.shadows.left_out = 3
+        wait_for(lambda: life.records.newest().events[-1].kind == "incident")  # type: ignore[union-attr]
+        traffic.shadows.left_out = 9
+    events = life.records.newest().events  # type: ignore[union-attr]
+    assert [event.kind for event in events] == ["start", "incident"]
+    assert "3 rows have no prediction beside their answer" in events[-1].message

@@ -31,6 +31,10 @@ class LateRoutes:
             raise InternalError
         await self._app(scope, receive, send)
 
+    async def wait(self) -> None:
+        """Wait until the application is made, or cannot be."""
+        await self._made.wait()
+
     async def live(self) -> None:
         """Make the application, and run whatever its routers start and end, until `end`."""
         try:

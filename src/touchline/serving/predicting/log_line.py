@@ -67,13 +67,18 @@ class LogLines:
         """The line of a row that this release could not predict; `answer_id` names the answer that it is beside."""
         known = {**dict.fromkeys(self._fields), **row}  # it may have been refused for the lack of a field
         facts = self.facts(ScoredRow(known, row["cutoff"] or context.now, b"", (), []), context)
-        start, output = self.start(tags), {"error": failure[:500]}
+        start, output = self.start(tags), error_output(failure)
         if answer_id is None:
             return answer_line(start, prediction_id, facts, output)
         return line_beside(start, prediction_id, answer_id, facts, output)
 
     def _started(self, assignment: Mapping[str, Any]) -> bytes:
         return orjson.dumps({**self._same, **assignment})[:-1] + b","
+
+
+def error_output(failure: str) -> dict[str, Any]:
+    """What stands in place of the output of a prediction that failed."""
+    return {"error": failure[:500]}
 
 
 def answer_line(start: bytes, prediction_id: str, facts: bytes, output: Mapping[str, Any]) -> bytes:

@@ -17,9 +17,9 @@ from typing import Final
 import numpy as np
 
 from touchline.features.vectors.columns import Vectors
-from touchline.serving.predicting.log_line import line_beside
+from touchline.serving.predicting.log_line import error_output, line_beside
 from touchline.serving.predicting.predict import Predictor
-from touchline.serving.predicting.scored_row import Answered, RequestContext, RolloutTags, Row
+from touchline.serving.predicting.scored_row import RequestContext, RolloutTags, Row
 from touchline.storage.ulids import Ulids
 
 _log = logging.getLogger("touchline.serving")
@@ -35,28 +35,34 @@ _PAUSE_SECONDS: Final = 0.05
 
 
 @dataclass(slots=True)
-class Beside:
-    """A row to predict beside its answer. `adapt` checks it for the predictor, where its fields are others."""
+class Unencoded:
+    """A row whose vector is not that of its answer. `adapt` checks it for the other version, if its fields differ."""
 
-    predictor: Predictor
     row: Row
     context: RequestContext
-    tags: RolloutTags
-    answered: Answered
     adapt: Callable[[Row], Row] | None
 
-    @property
-    def answer_id(self) -> str:
-        """The id of the answer."""
-        name: str = self.answered.answer["prediction_id"]
-        return name
+
+@dataclass(slots=True)
+class Beside:
+    """A row to predict beside its answer, from the vector and the facts of that, or from the row itself.
+
+    It holds few objects: those that wait are looked at whenever Python collects garbage.
+    """
+
+    predictor: Predictor
+    tags: RolloutTags
+    answer_id: str
+    vector: bytes
+    facts: bytes
+    unencoded: Unencoded | None
 
 
 class ShadowQueue:
     """Rows that wait for the version that did not answer them.
 
     `left_out` counts rows that came while the queue was full. A row that cannot be predicted is logged as failed.
-    `has_same_vectors` says that each version's vector of a row is the other's.
+    `has_same_vectors`: every row comes with its vector, since each version's vector of a row is the other's.
     """
 
     def __init__(self, record: Callable[[bytes], None], *, has_same_vectors: bool = False) -> None:
@@ -153,17 +159,20 @@ class ShadowQueue:
 
     def _encoded(self, batch: Sequence[Beside]) -> tuple[Vectors, Sequence[bytes]]:
         if self._has_same_vectors:
-            vectors = np.frombuffer(b"".join(one.answered.vector for one in batch), dtype="<f8")
-            return vectors.reshape(len(batch), -1), [one.answered.facts for one in batch]
-        rows = [one.row if one.adapt is None else one.adapt(one.row) for one in batch]
-        return batch[0].predictor.encode_beside(rows, [one.context for one in batch])
+            vectors = np.frombuffer(b"".join([one.vector for one in batch]), dtype="<f8")
+            return vectors.reshape(len(batch), -1), [one.facts for one in batch]
+        given = [one.unencoded for one in batch if one.unencoded is not None]
+        rows = [one.row if one.adapt is None else one.adapt(one.row) for one in given]
+        return batch[0].predictor.encode_beside(rows, [one.context for one in given])
 
     def _log_failure(self, one: Beside, failure: Exception) -> None:
-        failed = replace(one.tags, role="failed")
-        text = f"{type(failure).__name__}: {failure}"
+        lines, failed = one.predictor.lines, replace(one.tags, role="failed")
+        text, new_id, given = f"{type(failure).__name__}: {failure}", self._new_id(), one.unencoded
         try:
-            self._record(
-                one.predictor.lines.failure(one.row, one.context, failed, text, self._new_id(), answer_id=one.answer_id)
-            )
+            if given is None:
+                line = line_beside(lines.start(failed), new_id, one.answer_id, one.facts, error_output(text))
+            else:
+                line = lines.failure(given.row, given.context, failed, text, new_id, answer_id=one.answer_id)
+            self._record(line)
         except Exception:  # noqa: BLE001  a value that no line can hold; the thread goes on
             _log.exception("a failed prediction beside an answer could not be logged")

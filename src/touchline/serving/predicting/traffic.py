@@ -11,7 +11,7 @@ from touchline.http.statuses import is_server_error
 from touchline.rollout import Assignment, Routing, assign
 from touchline.serving.predicting.predict import NewId, Predictor
 from touchline.serving.predicting.scored_row import Answered, RequestContext, RolloutTags, Row
-from touchline.serving.predicting.shadow import Beside, ShadowQueue
+from touchline.serving.predicting.shadow import Beside, ShadowQueue, Unencoded
 
 _log = logging.getLogger("touchline.serving")
 
@@ -29,9 +29,10 @@ class Traffic:
         self.routing, self.production, self.candidate = routing, production, candidate
         self._record = record
         self._has_same_rows = _take_the_same_rows(candidate, production)
-        has_same_vectors = self._has_same_rows and _make_the_same_vectors(candidate, production)
+        self._has_same_vectors = self._has_same_rows and _make_the_same_vectors(candidate, production)
         self._has_same_values = production.release.view_columns == candidate.release.view_columns
-        self.shadows = ShadowQueue(record, has_same_vectors=has_same_vectors) if routing.has_shadow else None
+        shadows = ShadowQueue(record, has_same_vectors=self._has_same_vectors) if routing.has_shadow else None
+        self.shadows = shadows
         self._whole = self._tags(Assignment("production", None, 1.0))  # of rows that no share divides
         self._beside_whole = replace(self._whole, variant="candidate", role="shadow")
 
@@ -58,13 +59,10 @@ class Traffic:
             self._shadow(row, context, one, new_id)
 
     def _shadow(self, row: Row, context: RequestContext, answered: Answered, new_id: NewId) -> None:
-        assert self.shadows is not None
         if lacking := self._lacking(row):
             self._leave_out(row, context, answered, lacking, new_id)
         elif self._can_compare(row):
-            self.shadows.put(
-                Beside(self.candidate, row, context, self._beside_whole, answered, self._adapt_for(self.candidate))
-            )
+            self._put_beside(self.candidate, row, context, self._beside_whole, answered)
 
     def _answer(self, row: Row, context: RequestContext, new_id: NewId) -> Answered:
         if lacking := self._lacking(row):
@@ -84,11 +82,11 @@ class Traffic:
                 tags = self._tags(assignment)
             else:
                 answered.version = self.candidate.release.version
-                self._put_beside(self.production, row, context, tags, answered)
+                self._put_beside(self.production, row, context, self._tags_beside(tags, "production"), answered)
                 return answered
         answered = self._answer_by_production(row, context, tags, new_id)
         if self._can_compare(row) and assignment.probability < 1:
-            self._put_beside(self.candidate, row, context, tags, answered)
+            self._put_beside(self.candidate, row, context, self._tags_beside(tags, "candidate"), answered)
         return answered
 
     def _answer_by_production(self, row: Row, context: RequestContext, tags: RolloutTags, new_id: NewId) -> Answered:
@@ -117,6 +115,9 @@ class Traffic:
             override=assignment.is_override,
         )
 
+    def _tags_beside(self, tags: RolloutTags, variant: str) -> RolloutTags:
+        return replace(tags, variant=variant, role="shadow", seconds=None)
+
     def _can_compare(self, row: Row) -> bool:
         """Whether the candidate can predict the row: feature values given for other features say nothing to it."""
         return self._has_same_values or row.get("features") is None
@@ -141,17 +142,17 @@ class Traffic:
     def _adapted(self, row: Row) -> Row:
         return row if self._has_same_rows else self.candidate.adapt(row)
 
-    def _adapt_for(self, predictor: Predictor) -> Callable[[Row], Row] | None:
-        return self.candidate.adapt if predictor is self.candidate and not self._has_same_rows else None
-
     def _put_beside(
         self, predictor: Predictor, row: Row, context: RequestContext, tags: RolloutTags, answered: Answered
     ) -> None:
         if self.shadows is None:
             return
-        variant = "candidate" if predictor is self.candidate else "production"
-        beside = replace(tags, variant=variant, role="shadow", seconds=None)
-        self.shadows.put(Beside(predictor, row, context, beside, answered, self._adapt_for(predictor)))
+        unencoded = None
+        if not self._has_same_vectors:
+            is_adapted = predictor is self.candidate and not self._has_same_rows
+            unencoded = Unencoded(row, context, self.candidate.adapt if is_adapted else None)
+        answer_id: str = answered.answer["prediction_id"]
+        self.shadows.put(Beside(predictor, tags, answer_id, answered.vector, answered.facts, unencoded))
 
     def _log_failure(
         self,

@@ -9,6 +9,7 @@ from typing import Final
 
 from touchline.errors import RolloutConflict, TouchlineError
 from touchline.rollout import EventNote, GuardrailResult, GuardrailWatch, RolloutRecords, RolloutState
+from touchline.serving.predicting.shadow import ShadowQueue
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.storage import Database
 
@@ -17,6 +18,8 @@ _log = logging.getLogger("touchline.serving.releases.rollout_watch")
 # Between checks: after new outcomes, and without any, for what time alone decides.
 _OUTCOMES_SECONDS: Final = 60.0
 _LONGEST_SECONDS: Final = 600.0
+# Of the time, for guardrails: under much traffic a look takes longer, and is taken less often.
+_SHARE_OF_TIME: Final = 0.1
 
 
 class RolloutWatch:
@@ -32,6 +35,9 @@ class RolloutWatch:
         self._guardrails: GuardrailWatch | None = None
         self._told = ""
         self._outcomes, self._checked_at = 0, time.monotonic()
+        self._guardrails_due_at = 0.0
+        self._shadows: ShadowQueue | None = None
+        self._left_out_limit = 1
 
     def look(self) -> None:
         """One look; a database that is away is tried again at the next one."""
@@ -71,12 +77,32 @@ class RolloutWatch:
     def _look_at(self, state: RolloutState) -> None:
         if self._guardrails is None or self._guardrails.experiment.id != state.experiment.id:
             self._guardrails = GuardrailWatch(self._database, state.experiment)
-        if state.rule.mode != "holdout":
-            for result in self._guardrails.check(self._slot.wall()):
-                if result.verdict == "harmful":
-                    self._abort(state, result)
-                    return
+        if state.rule.mode != "holdout" and time.monotonic() >= self._guardrails_due_at:
+            began = time.monotonic()
+            results = self._guardrails.check(self._slot.wall())
+            self._guardrails_due_at = began + (time.monotonic() - began) / _SHARE_OF_TIME
+            breach = next((result for result in results if result.verdict == "harmful"), None)
+            if breach is not None:
+                self._abort(state, breach)
+                return
+        self._record_left_out(state)
         self._request_check()
+
+    def _record_left_out(self, state: RolloutState) -> None:
+        """Record rows that no shadow could predict: the first one, and each time they are ten times as many."""
+        traffic = self._slot.traffic
+        shadows = None if traffic is None else traffic.shadows
+        if shadows is not self._shadows:
+            self._shadows, self._left_out_limit = shadows, 1
+        if shadows is None or shadows.left_out < self._left_out_limit:
+            return
+        left_out = shadows.left_out
+        message = (
+            f"{left_out} rows have no prediction beside their answer and count for nothing: the version that predicts "
+            "beside is slower than the requests arrive"
+        )
+        self._records.add(state, "incident", EventNote(message, "server"), clock=self._slot)
+        self._left_out_limit = 10 * left_out
 
     def _abort(self, state: RolloutState, breach: GuardrailResult) -> None:
         note = EventNote(f"a guardrail was breached: {breach.message}", "server")
