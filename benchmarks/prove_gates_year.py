@@ -83,7 +83,7 @@ def better_arrives(runs: int) -> bool:
         within, through = sum(week <= 12 for week in weeks), sum(week <= 12 for week in gates)
         broken = is_promised and binomtest(within, runs, 0.8, alternative="less").pvalue < _DOUBT
         text = (
-            f"live within 12 weeks {within / runs:.1%} (through the gate {through / runs:.1%}), within the year "
+            f"live within 12 weeks {_share(within, runs)} (through the gate {_share(through, runs)}), within the year "
             f"{np.mean(np.array(weeks) <= 52):.1%}, median week {np.median(weeks):g}"
         )
         _print(f"better by 0.01, {rows} rows, shown {claim}", runs, text, broken)
@@ -97,11 +97,11 @@ def drift_is_followed(runs: int) -> bool:
     for drift in (0.01, 0.03):
         found = years(DRIFTING_WORLD, World(rows=120, drift=drift), runs=runs, seed=_SEED + 3)
         live = sum(year.passed for year in found) / sum(year.refreshes for year in found)
-        excess, never = _excess(found)
+        excess, never, error = _excess(found)
         broken = live < 0.95 or excess > 0.1 * never
         text = (
-            f"refreshes live in their week {live:.1%}; excess loss {excess:.5f}, never refitting {never:.5f}; "
-            f"{_rollbacks(found)}"
+            f"refreshes live in their week {live:.1%}; excess loss {excess:.5f} (standard error "
+            f"{error:.5f}), never refitting {never:.5f}; {_rollbacks(found)}"
         )
         _print(f"weights turn by {drift} a week", runs, text, broken)
         holds &= not broken
@@ -113,11 +113,11 @@ def drift_is_followed_beside_changes(runs: int) -> bool:
     holds = True
     for drift in (0.01, 0.03):
         found = years(BETTER_BESIDE_DRIFT, World(rows=120, drift=drift), runs=runs, seed=_SEED + 4)
-        excess, never = _excess(found)
+        excess, never, error = _excess(found)
         broken = excess > 0.1 * never
         text = (
-            f"refreshes that waited {np.mean([year.waited for year in found]):.1f}; excess loss {excess:.5f}, "
-            f"never refitting {never:.5f}; {_rollbacks(found)}"
+            f"refreshes that waited {np.mean([year.waited for year in found]):.1f}; excess loss {excess:.5f} "
+            f"(standard error {error:.5f}), never refitting {never:.5f}; {_rollbacks(found)}"
         )
         _print(f"better by 0.01, weights turn by {drift} a week", runs, text, broken)
         holds &= not broken
@@ -132,7 +132,7 @@ def _harm(what: str, simulate: Simulation, world: World, runs: int) -> bool:
     gate = sum(year.gate_passed is not None for year in found)
     changed = sum(year.changes > 0 for year in found)
     text = (
-        f"moved to worse by {MARGIN}: {harmed / runs:.1%}; changes through the gate {gate / runs:.1%}, live "
+        f"moved to worse by {MARGIN}: {_share(harmed, runs)}; changes through the gate {gate / runs:.1%}, live "
         f"{changed / runs:.1%}; refreshes live {refreshes:.1%}; {_rollbacks(found)}"
     )
     _print(f"{what}, {world.rows} rows a week", runs, text, broken)
@@ -148,15 +148,24 @@ def _rollbacks(found: list[Year]) -> str:
     return f"rollbacks {rollbacks / len(found):.2f} a year, of which {false / len(found):.2f} to a worse model"
 
 
-def _excess(found: list[Year]) -> tuple[float, float]:
-    """The mean loss above refitting every week without a gate: of the loop, and of the first model for ever."""
-    ungated = np.mean([year.ungated_loss for year in found])
-    gated, stale = np.mean([year.loss for year in found]), np.mean([year.stale_loss for year in found])
-    return float(gated - ungated), float(stale - ungated)
+def _excess(found: list[Year]) -> tuple[float, float, float]:
+    """The mean loss above refitting every week without a gate: of the loop, and of the first model for ever.
+
+    With the standard error of the first, between years.
+    """
+    loop = np.array([year.loss - year.ungated_loss for year in found])
+    never = np.array([year.stale_loss - year.ungated_loss for year in found])
+    return float(loop.mean()), float(never.mean()), float(loop.std(ddof=1) / np.sqrt(len(found)))
 
 
 def _print(what: str, runs: int, text: str, broken: bool) -> None:
     print(f"{what:<54} {runs:>5} runs   {text}   {'BROKEN' if broken else 'ok'}", flush=True)
+
+
+def _share(count: int, runs: int) -> str:
+    """A share of the runs with its standard error."""
+    share = count / runs
+    return f"{share:.1%} ± {np.sqrt(share * (1 - share) / runs):.1%}"
 
 
 PARTS: Final = {

@@ -259,7 +259,7 @@ def years_on_all_cores(
     simulate: Simulation, world: World, *, runs: int, seed: int, claim: Claim = "not_worse"
 ) -> list[Year]:
     """`years` in one process a core, with the same findings."""
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=get_context("spawn")) as pool:
         return list(pool.map(partial(simulate, world, claim, seed), range(runs), chunksize=5))
 
 
