@@ -138,6 +138,22 @@ def test_few_clusters_after_a_change_show_a_gain_but_not_where_there_is_none() -
     assert not check_gates(GATES, a_refresh(shift=0.2, rows=200, clusters=days)).passed
 
 
+def test_predictions_may_leave_a_production_that_is_worse_than_the_constant_baseline() -> None:
+    """Ten days of twenty rows: the refresh has not learned what happens either, and is as sure and wrong."""
+    labels = np.random.default_rng(3).integers(0, 2, 200).astype(float)
+    wrong = two_classes(np.where(labels > 0, 0.1, 0.9))
+    production = ReferenceModel("Production version 3", wrong)
+    changes = {"rows": 200, "clusters": np.arange(200) // 20, "production": production, "predictions": wrong}
+    constant = np.array([[0.5, 0.5]])
+    report = check_gates(GATES, a_refresh(shift=0.2, constant=constant, **changes))  # type: ignore[arg-type]
+    assert report.passed
+    assert (
+        "Production version 3 is shown worse than the constant baseline on the newest 120" in report.results[2].message
+    )
+    sound = a_refresh(shift=0.2, constant=constant, rows=200, clusters=np.arange(200) // 20)
+    assert not check_gates(GATES, sound).passed
+
+
 def test_a_refresh_meets_the_baseline_at_the_full_alpha() -> None:
     over = Gate.improves("log_loss", over="baseline")
     result = check_gates([over], dataclasses.replace(an_evidence(skill=0.2, look=NO_LOOK), refresh=a_refresh().refresh))

@@ -44,7 +44,8 @@ class RefreshEvidence:
 
     `labels`, `predictions`, `production` and `clusters` are of rows that neither has learned from, in order of time;
     `newest` and `newest_production` are predictions of the newest rows by the two models that ship. `spread` is the
-    standard deviation of the labels, by which values are measured; 1 for probabilities.
+    standard deviation of the labels, by which values are measured; 1 for probabilities. `constant` is the prediction
+    of the constant baseline that Production was evaluated beside.
     """
 
     labels: NDArray[np.float64]
@@ -55,6 +56,7 @@ class RefreshEvidence:
     newest_production: Array
     dependence: Dependence = "serial"
     spread: float = 1.0
+    constant: Array | None = None
 
     @property
     def rows(self) -> int:

@@ -116,6 +116,7 @@ def _refresh_evidence(
         newest=prediction_matrix(rows.newest, classes),
         newest_production=prediction_matrix(rows.newest, classes, "production_"),
         spread=label_spread(read_predictions(registry, version), classes),
+        constant=prediction_matrix(read_predictions(registry, production).head(1), classes, "constant_"),
     )
 
 

@@ -10,13 +10,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
+import numpy as np
+
 from touchline.errors import TooFewClusters
 from touchline.registry.gates.distance import mean_distance
 from touchline.registry.gates.evidence import Evidence, RefreshEvidence, losses
 from touchline.registry.gates.report import GateResult
 from touchline.registry.gates.spec import Gate
+from touchline.registry.gates.stored_predictions import Array
 from touchline.registry.journal.versions import ModelVersion
-from touchline.statistics import Comparison, Gains, Loss, gain_on_newest, paired_comparison, paired_gains
+from touchline.statistics import Comparison, Loss, gain_on_newest, paired_comparison, paired_gains
 from touchline.training import Recipe
 
 _SEED: Final = 20
@@ -127,7 +130,8 @@ def check_difference(gates: Sequence[Gate], evidence: Evidence, refresh: Refresh
     """Whether the predictions of the newest rows stay near Production's; a person may overrule a no.
 
     After a change of the world they cannot, so a refresh that is shown better on rows that neither has learned from,
-    on all of them or on the newest ones, passes as well.
+    on all of them or on the newest ones, passes as well. To stay near Production guards nothing where that is shown
+    worse on the newest of these rows than the constant baseline, so a refresh passes there too.
     """
     limit = min(gate.difference for gate in gates)
     unit = "" if refresh.spread == 1.0 else " standard deviations of the labels"
@@ -140,6 +144,10 @@ def check_difference(gates: Sequence[Gate], evidence: Evidence, refresh: Refresh
     if shown and all(shown):
         message += f", and it is shown better on {shown[0]} that neither has learned from"
         return GateResult(name, "difference", True, message, number=measured, allowed=limit)
+    broken = [] if passed else [_shown_broken(gate, evidence, refresh) for gate in gates]
+    if broken and all(broken):
+        message += f", and {refresh.production.name} is shown worse than the constant baseline on {broken[0]}"
+        return GateResult(name, "difference", True, message, number=measured, allowed=limit)
     if not passed:
         message += f", more than the gate's {limit:g}: a person has to look at them"
     return GateResult(name, "difference", passed, message, number=measured, allowed=limit, is_comparable=passed)
@@ -148,26 +156,41 @@ def check_difference(gates: Sequence[Gate], evidence: Evidence, refresh: Refresh
 def _shown_better(gate: Gate, evidence: Evidence, refresh: RefreshEvidence) -> str | None:
     """The rows, in words, on which the refresh is shown better; None where it is not.
 
-    All rows or the newest ones show it, each way at half of the gate's risk.
+    All rows or the newest ones show it.
     """
-    reference, alpha = refresh.production, (1 - (gate.confidence or 0.95)) / 2
+    reference, alpha = refresh.production, _shared_alpha(gate)
     ours = losses(gate.metric, refresh.labels, refresh.predictions, threshold=evidence.threshold)
     theirs = losses(gate.metric, refresh.labels, reference.predictions, threshold=reference.threshold)
     with suppress(TooFewClusters):
         dependence = refresh.dependence
         if paired_comparison(ours, theirs, refresh.clusters, alpha=alpha, seed=_SEED, dependence=dependence).is_better:
             return f"{refresh.rows} {evidence.rows_name}"
-    gains = _gains(gate, refresh)
-    newest = None if gains is None else gain_on_newest(gains, refresh.clusters, alpha=alpha)
+    return _on_newest(gate, evidence, refresh, new=refresh.predictions)
+
+
+def _shown_broken(gate: Gate, evidence: Evidence, refresh: RefreshEvidence) -> str | None:
+    """The newest rows, in words, on which the constant baseline is shown better than Production as served."""
+    if refresh.constant is None:
+        return None
+    constant = np.broadcast_to(refresh.constant, refresh.predictions.shape)
+    return _on_newest(gate, evidence, refresh, new=constant)
+
+
+def _on_newest(gate: Gate, evidence: Evidence, refresh: RefreshEvidence, *, new: Array) -> str | None:
+    """The newest rows, in words, on which predictions are shown better than Production's.
+
+    None where they are not, where rows have no time, and for a metric whose gain on a row has no range.
+    """
+    if refresh.dependence == "none" or not refresh.rows or gate.metric not in _RANGED:
+        return None
+    gains = paired_gains(new, refresh.production.predictions, refresh.labels, loss=_RANGED[gate.metric])
+    newest = gain_on_newest(gains, refresh.clusters, alpha=_shared_alpha(gate))
     return None if newest is None else f"the newest {newest.rows} {evidence.rows_name} in {newest.clusters} clusters"
 
 
-def _gains(gate: Gate, refresh: RefreshEvidence) -> Gains | None:
-    """The gain of each row with its range; None where rows have no time, or the metric has no such range."""
-    theirs = refresh.production.predictions
-    if refresh.dependence == "none" or not refresh.rows or gate.metric not in _RANGED:
-        return None
-    return paired_gains(refresh.predictions, theirs, refresh.labels, loss=_RANGED[gate.metric])
+def _shared_alpha(gate: Gate) -> float:
+    """The risk of error of each of the three ways in which a refresh far from Production may pass."""
+    return (1 - (gate.confidence or 0.95)) / 3
 
 
 def prediction_difference(refresh: RefreshEvidence) -> float:
