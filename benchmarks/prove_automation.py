@@ -104,7 +104,7 @@ def schedule(url: str, ticks: int, lease_seconds: float) -> None:
 
 def _work(database: Database, runs: PipelineRuns, ttl: timedelta) -> bool:
     clock = SystemClock()
-    if lease_holder(database, LEASE_NAME, now=clock.wall()) is not None:
+    if lease_holder(database, LEASE_NAME, ttl=ttl, now=clock.wall()) is not None:
         time.sleep(0.01)
         return True
     with hold_lease(database, LEASE_NAME, holder=f"proof:{os.getpid()}", ttl=ttl, clock=clock) as lease:
@@ -232,7 +232,8 @@ class Harm:
             self.stopped += 1
 
     def _holder(self) -> int | None:
-        holder = lease_holder(self._database, LEASE_NAME, now=datetime.now(UTC))
+        ttl = timedelta(seconds=self._size.lease)
+        holder = lease_holder(self._database, LEASE_NAME, ttl=ttl, now=datetime.now(UTC))
         return int(holder.rpartition(":")[2]) if holder else None
 
     def _wait_for_another(self, pid: int) -> None:

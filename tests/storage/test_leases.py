@@ -9,7 +9,8 @@ from sqlalchemy import select
 from tests.storage.children import finish, kill, start, wait_for_line
 from touchline.clock import SystemClock
 from touchline.errors import LeaseHeld, LeaseLost
-from touchline.storage import Database, hold_lease, tables
+from touchline.storage import Database, hold_lease, lease_holder, tables
+from touchline.storage.sightings import Sightings
 
 HOUR = timedelta(hours=1)
 
@@ -137,6 +138,36 @@ def test_a_lost_lease_is_not_renewed(database: Database) -> None:
         until = _expiry(database)
     assert not renewal.is_alive()
     assert _expiry(database) == until
+
+
+def test_a_dead_holder_on_another_machine_loses_its_lease_although_the_clock_went_back(any_database: Database) -> None:
+    clock, instants = SetClock(), [0.0]
+    any_database.lease_sightings = Sightings(lambda: instants[0])
+    expires_at = clock.wall() + HOUR
+    row = {"name": "nba/train", "holder": "far", "process": "far/pid:1 7 9", "token": 3, "expires_at": expires_at}
+    with any_database.begin() as connection:
+        connection.execute(tables.leases.insert().values(row))
+    clock.time -= 24 * HOUR
+    mine = hold_lease(any_database, "nba/train", holder="me", ttl=HOUR, clock=clock)
+    with pytest.raises(LeaseHeld, match="far"), mine:
+        pass
+    instants[0] += 3599
+    assert lease_holder(any_database, "nba/train", ttl=HOUR, now=clock.wall()) == "far"
+    instants[0] += 1
+    assert lease_holder(any_database, "nba/train", ttl=HOUR, now=clock.wall()) is None
+    with hold_lease(any_database, "nba/train", holder="me", ttl=HOUR, clock=clock) as lease:
+        assert lease.token == 4
+
+
+def test_a_renewed_lease_is_held_whatever_the_clocks(any_database: Database) -> None:
+    clock, instants = SetClock(), [0.0]
+    any_database.lease_sightings = Sightings(lambda: instants[0])
+    with hold_lease(any_database, "nba/train", holder="ann", ttl=HOUR, clock=clock):
+        for minutes in range(0, 300, 50):
+            instants[0] = minutes * 60.0
+            with any_database.begin() as connection:  # as a renewal does
+                connection.execute(tables.leases.update().values(expires_at=clock.wall() + HOUR * (1 + minutes / 60)))
+            assert lease_holder(any_database, "nba/train", ttl=HOUR, now=clock.wall()) == "ann"
 
 
 @pytest.mark.services

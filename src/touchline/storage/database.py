@@ -16,6 +16,7 @@ from touchline.errors import BackendUnavailable, DatabaseAhead, DatabaseBehind, 
 from touchline.storage import postgres, sqlite
 from touchline.storage.change_watch import ChangeWatch
 from touchline.storage.driver_errors import storage_failure
+from touchline.storage.sightings import Sightings
 from touchline.storage.sqlite import sqlite_damage
 from touchline.storage.tables import HEAD
 
@@ -44,6 +45,7 @@ class Database:
         self.engine = engine
         self._file: tuple[int, int] | None = None
         self._dialect = _DIALECTS[engine.dialect.name]
+        self.lease_sightings = Sightings()
 
     @classmethod
     def open(cls, url: str, *, is_flushed: bool = True) -> Database:

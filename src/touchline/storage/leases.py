@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from touchline.clock import Clock
 from touchline.errors import BackendUnavailable, DiskFull, LeaseHeld, LeaseLost
@@ -40,8 +41,8 @@ def hold_lease(database: Database, name: str, *, holder: str, ttl: timedelta, cl
     """Hold a lease while the block runs; it is renewed in the background and freed at the end.
 
     Raises `LeaseHeld`, naming the holder, while another process has it. A lease is free when it was given
-    back, when its holder was a process of this machine that has ended, or when it was not renewed for `ttl`
-    of wall time.
+    back, when its holder was a process of this machine that has ended, or when it was not renewed for `ttl`:
+    by wall time, or, as where a clock went back, by the looks of this process. All holders of a name have one `ttl`.
 
     >>> from tempfile import TemporaryDirectory
     >>> from touchline.clock import SystemClock
@@ -66,20 +67,30 @@ def hold_lease(database: Database, name: str, *, holder: str, ttl: timedelta, cl
         _give_back(database, lease, now=clock.wall())
 
 
-def lease_holder(database: Database, name: str, *, now: datetime) -> str | None:
+def lease_holder(database: Database, name: str, *, ttl: timedelta, now: datetime) -> str | None:
     """Who holds a lease at an instant of wall time; None where it is free."""
     with database.connect() as connection:
         found = connection.execute(select(leases).where(leases.c.name == name)).one_or_none()
-    if found is None or found.expires_at <= now or has_ended(found.process):
+    if found is None or _is_free(database, found, ttl=ttl, now=now):
         return None
     holder: str = found.holder
     return holder
 
 
+def _is_free(database: Database, row: Row[Any], *, ttl: timedelta, now: datetime) -> bool:
+    """Whether the holder gave the lease back, has ended or no longer renews it.
+
+    Each renewal writes another instant, so an instant that stays for `ttl` of this process's own clock tells that
+    nobody renews, whatever the wall clocks of two machines say.
+    """
+    unchanged = database.lease_sightings.unchanged_seconds(row.name, (row.token, row.expires_at))
+    return row.expires_at <= now or has_ended(row.process) or unchanged >= ttl.total_seconds()
+
+
 def _take(database: Database, name: str, *, holder: str, ttl: timedelta, now: datetime) -> Lease:
     with database.begin() as connection:
         found = connection.execute(select(leases).where(leases.c.name == name)).one_or_none()
-        if found is not None and found.expires_at > now and not has_ended(found.process):
+        if found is not None and not _is_free(database, found, ttl=ttl, now=now):
             raise LeaseHeld(name, found.holder, found.expires_at)
         token = 1 if found is None else found.token + 1
         connection.execute(delete(leases).where(leases.c.name == name))

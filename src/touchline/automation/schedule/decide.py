@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from touchline.automation.runs.pipeline import pipeline_lease_name
+from touchline.automation.runs.pipeline import PIPELINE_LEASE, pipeline_lease_name
 from touchline.automation.runs.records import PipelineRuns, Run
 from touchline.automation.schedule.facts import read_facts
 from touchline.automation.schedule.records import ScheduleRecords, Tick
@@ -77,7 +77,8 @@ def schedule_state(project: Project, stores: Stores) -> ScheduleState:
 
 def next_run(project: str, stores: Stores) -> Run | None:
     """The run to do next: one whose process died first; None while one of the project goes on, or none waits."""
-    holder = lease_holder(stores.database, pipeline_lease_name(project), now=stores.clock.wall())
+    name, now = pipeline_lease_name(project), stores.clock.wall()
+    holder = lease_holder(stores.database, name, ttl=PIPELINE_LEASE, now=now)
     if holder is not None:
         return None
     return next(iter(PipelineRuns(stores.database, project).waiting(1)), None)

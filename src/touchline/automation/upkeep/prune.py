@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from touchline.automation.runs.pipeline import pipeline_lease_name
+from touchline.automation.runs.pipeline import PIPELINE_LEASE, pipeline_lease_name
 from touchline.backup import BACKUP_LEASE
 from touchline.features import FeatureHistories, StoredTrainingSets
 from touchline.ingest import StoredSnapshots, lock_source, raw_files
@@ -80,7 +80,8 @@ def _alone(context: PipelineContext) -> Iterator[None]:
     with ExitStack() as stack:
         backup = hold_lease(stores.database, BACKUP_LEASE, holder=holder, ttl=_LEASE_TTL, clock=clock)
         stack.enter_context(backup)  # a backup copies the files that its copy of the database names
-        pipeline = hold_lease(stores.database, pipeline_lease_name(project), holder=holder, ttl=_LEASE_TTL, clock=clock)
+        name = pipeline_lease_name(project)
+        pipeline = hold_lease(stores.database, name, holder=holder, ttl=PIPELINE_LEASE, clock=clock)
         stack.enter_context(pipeline)
         for source in context.project.sources:
             stack.enter_context(lock_source(source, project, stores, clock))
