@@ -118,7 +118,7 @@ def test_from_a_file_to_an_answer_that_can_be_traced_replayed_and_settled(fresh_
     assert shop.ask("/predict", {"example_id": visits["c2"]})["probabilities"]["yes"] < 0.2
     until(lambda: len(shop.json("outcomes", "-p", "shop")) == 3)
 
-    chain = shop.json("trace", asked["prediction_id"])
+    chain = shop.json("trace", asked["prediction_id"], "-p", "shop")
     [file] = chain["sources"][0]["ingests"][0]["files"]
     assert file["sha256"] == sha256_of(shop.place / "visits.csv")
     assert shop.json("replay", "-p", "shop")["mismatches"] == []

@@ -26,11 +26,13 @@ from touchline.automation import (
     resume_pipeline,
     run_pipeline,
 )
+from touchline.automation.promotion.promote import move_to_production
 from touchline.errors import LeaseHeld, TouchlineError
 from touchline.ingest import CsvFiles
 from touchline.project import LoadedProject, load_project
 from touchline.registry import Decision, Releases, read_version, read_versions
 from touchline.rehearsal.scratch_home import RehearsalClock, open_scratch
+from touchline.rollout import RolloutRecords
 from touchline.training import TrainingOptions
 
 FIRST = datetime(2024, 6, 1, tzinfo=UTC)
@@ -217,6 +219,10 @@ def test_a_release_that_changes_in_staging_does_not_follow(place: Place) -> None
         file.write_bytes(file.read_bytes()[:-9])
     with pytest.raises(TouchlineError):
         promote_version(context, read_version(context.stores, "shop", 2), Decision("ann", "looks good", now=True))
+    with pytest.raises(TouchlineError):  # as the rollout does once it has decided
+        move_to_production(context, 2, reason="rollout 1: better")
+    rollouts = RolloutRecords(context.stores.database, "shop").read()
+    assert [(one.rule.candidate.version, one.status) for one in rollouts] == [(2, "running")]
     report_damage(context.project, context.stores, find_damage(context))
     require_untouched(context)
     assert state.releases[2] in happened(context)

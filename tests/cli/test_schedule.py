@@ -17,9 +17,18 @@ import sqlalchemy as sa
 from tests.cli.conftest import Cli, a_shop
 from tests.test_loop import Shop, until
 from touchline.automation import PipelineRuns, RunRequest
+from touchline.automation.runs.pipeline import PIPELINE_LEASE
 from touchline.automation.runs.records import MOST_ATTEMPTS
 from touchline.clock import SystemClock
-from touchline.errors import InvalidInstant, InvalidSetting, ReasonMissing, StepNotReached, UnknownName
+from touchline.errors import (
+    InvalidInstant,
+    InvalidSetting,
+    NothingScheduled,
+    ReasonMissing,
+    StepNotReached,
+    TimesReversed,
+    UnknownName,
+)
 from touchline.predictions import OpenExampleRecords, PredictionRecords
 from touchline.storage import Database, lease_holder
 from touchline.storage.tables import schedule_events
@@ -93,7 +102,7 @@ def worker_of(shop: Shop) -> int:
 
 
 def _holder(database: Database) -> str | None:
-    return lease_holder(database, "shop:pipeline", now=SystemClock().wall())
+    return lease_holder(database, "shop:pipeline", ttl=PIPELINE_LEASE, now=SystemClock().wall())
 
 
 def test_a_week_passes_with_nobody_touching_it(shop: Shop) -> None:
@@ -164,10 +173,22 @@ def test_an_orderly_end_gives_the_lease_back_and_counts_as_no_death(shop: Shop) 
 def test_a_run_that_outgrows_its_limit_is_ended_with_that_reason(shop: Shop, limit: str, reason: str) -> None:
     declare(shop.place, f"retrain=Retrain({limit}),", "Retrain")
     shop.run("schedule", "backfill", "retrain", "--from", "2024-05-20", "--until", "2024-05-26", "-p", "shop")
-    shop.run("schedule", "run", "--once", "shop")
+    shop.run("schedule", "run", "--once", "-p", "shop")
     [run] = runs_of(shop)
     assert run.status == "failed"
     assert re.fullmatch(reason, run.failure or "")
+    assert shop.json("models", "list", "-p", "shop") == []
+
+
+@pytest.mark.parametrize(
+    ("command", "limit"), [("train", "time_limit=timedelta(microseconds=1)"), ("retrain", "memory_limit=1_000_000")]
+)
+def test_a_training_by_hand_keeps_to_the_limits_as_well(shop: Shop, command: str, limit: str) -> None:
+    declare(shop.place, f"retrain=Retrain({limit}),", "Retrain")
+    assert "limit of" in shop.run(command, "-p", "shop", code=1)
+    [run] = runs_of(shop)
+    assert run.status == "failed"
+    assert f"(Retrain({limit.partition('=')[0]}=))" in (run.failure or "")
     assert shop.json("models", "list", "-p", "shop") == []
 
 
@@ -209,6 +230,13 @@ def test_nothing_is_due_is_said_and_is_no_failure(cli: Cli) -> None:
     assert "2024-06-02" in shown
     with pytest.raises(InvalidSetting, match="--force"):
         cli.run("retrain", "--due", "--force")
+
+
+def test_a_backfill_without_times_is_refused(cli: Cli) -> None:
+    with pytest.raises(NothingScheduled, match=r"no schedule for daily.*daily=Daily\(schedule="):
+        cli.run("schedule", "backfill", "daily", "--from", "2024-05-01")
+    with pytest.raises(TimesReversed, match=r"--until \(2024-05-01 00:00\) is not after --from \(2024-05-20 00:00\)"):
+        cli.run("schedule", "backfill", "retrain", "--from", "2024-05-20", "--until", "2024-05-01")
 
 
 def test_a_fork_takes_over_the_data_of_a_run_and_trains_anew(tmp_path: Path) -> None:

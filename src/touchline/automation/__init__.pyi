@@ -30,6 +30,7 @@ from touchline.automation.runs.daily import run_daily as run_daily
 from touchline.automation.runs.fork import fork_run as fork_run
 from touchline.automation.runs.ingest_sources import ingest_and_settle as ingest_and_settle
 from touchline.automation.runs.pipeline import PipelineReport as PipelineReport
+from touchline.automation.runs.pipeline import RunOutgrown as RunOutgrown
 from touchline.automation.runs.pipeline import resume_pipeline as resume_pipeline
 from touchline.automation.runs.pipeline import run_pipeline as run_pipeline
 from touchline.automation.runs.plan import RunPlan as RunPlan

@@ -21,12 +21,12 @@
             InvalidEntityRows, InvalidFilter, InvalidInstant, InvalidOutcomeTime, InvalidProject,
             InvalidProjectName, InvalidPush, InvalidRequestField, InvalidSetting, KeyNotFound, KeyRequired,
             LastAdminKey, ManifestNotFound, MissingColumns, MissingDependency, NotAPair, NotPortable,
-            NothingNamed, NothingToLearnFrom, ProjectExists, ProjectNotFound, ReasonMissing,
+            NothingNamed, NothingScheduled, NothingToLearnFrom, ProjectExists, ProjectNotFound, ReasonMissing,
             RehearsalNotFound, RehearsalRefused, RepeatedKey, RolloutNotRunning, RolloutRefused, RunNotFound,
             RunValueUnknown, SilenceInvalid, SnapshotNotFound, SnapshotPruned, SourceFormatNotRead,
-            StepNotReached, TargetNeverVaries, TargetNotClasses, TargetNotFound, TaskUnfit, UnknownName,
-            UnknownPlugin, UnknownPrediction, UnknownRun, UnknownScore, UnreadableJson, VersionNotFound,
-            ViewNotFound
+            StepNotReached, TargetNeverVaries, TargetNotClasses, TargetNotFound, TaskUnfit, TimesReversed,
+            UnknownName, UnknownPlugin, UnknownPrediction, UnknownRun, UnknownScore, UnreadableJson,
+            VersionNotFound, ViewNotFound
         BackupDamaged, BackupFailed, BatchRejected, BudgetExceeded, ClassMissing, CodeChanged, ColumnRetyped,
         ColumnsMismatch, CopyDiffers, DiskFull, EvidenceMoved, GateFailed, HistoryMoved, InvalidObjectKey,
         InvalidSample, LabelsAllEqual, LabelsUnusable, LeakageFound, LeaseHeld, LeaseLost, ModelDamaged,

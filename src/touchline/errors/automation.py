@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from touchline.errors.base import TouchlineError, UsageError
 
-__all__ = ["RunStopped", "RunWaits", "StepNotReached", "UnknownRun"]
+__all__ = ["NothingScheduled", "RunStopped", "RunWaits", "StepNotReached", "TimesReversed", "UnknownRun"]
 
 
 class UnknownRun(UsageError):
@@ -14,6 +15,28 @@ class UnknownRun(UsageError):
         self.project, self.run_id = project, run_id
         super().__init__(
             f"Project {project!r} has no run {run_id!r}. To see its runs: touchline schedule show -p {project}"
+        )
+
+
+class NothingScheduled(UsageError):
+    """Times of a schedule that the project does not declare."""
+
+    def __init__(self, project: str, job: str) -> None:
+        self.project, self.job = project, job
+        declared = "retrain=Retrain" if job == "retrain" else "daily=Daily"
+        super().__init__(
+            f'{project} declares no schedule for {job}, so it has no times. Declare {declared}(schedule="0 4 * * *")'
+        )
+
+
+class TimesReversed(UsageError):
+    """A stretch of time that ends before it begins."""
+
+    def __init__(self, first: str, begin: datetime, last: str, end: datetime) -> None:
+        self.begin, self.end = begin, end
+        super().__init__(
+            f"{last} ({end:%Y-%m-%d %H:%M}) is not after {first} ({begin:%Y-%m-%d %H:%M}), so no time lies between "
+            "them. Exchange them, or give an earlier --from"
         )
 
 

@@ -106,10 +106,10 @@ class Trace:
         return f"Predicted {predicted}, by {by}; {observed}."
 
 
-def trace(registry: Registry, prediction_id: str) -> Trace:
-    """The chain behind a logged prediction. Raises `UnknownPrediction`."""
+def trace(registry: Registry, prediction_id: str, *, project: str | None = None) -> Trace:
+    """The chain behind a logged prediction, of any project unless one is named. Raises `UnknownPrediction`."""
     database = registry.database
-    prediction = PredictionRecords(database, None).find(prediction_id, roles=EVERY_ROLE)
+    prediction = PredictionRecords(database, project).find(prediction_id, roles=EVERY_ROLE)
     project, key = prediction.project, prediction.example_key
     release = Releases(registry).find(prediction.release_id)
     version = _version(registry, project, release.version) if release else None

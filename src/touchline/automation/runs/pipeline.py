@@ -119,11 +119,19 @@ def pipeline_lease_name(project: str) -> str:
     return f"{project}:pipeline"
 
 
+class RunOutgrown(BaseException):
+    """A run that its own process ends beyond a declared limit; no `Exception`, which a candidate may fail by."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
 @contextmanager
 def carried_out(context: PipelineContext, run: Run, lease: Lease) -> Iterator[RunRecord]:
     """Go on with a run around its work, which finishes the record; a failure is recorded and raised.
 
-    Raises `RunStopped` for a run that cannot go on.
+    Raises `RunStopped` for a run that cannot go on, or outgrows a limit.
     """
     _stop_if_hopeless(context, run)
     record = _runs(context).begin(run, code_hash=context.loaded.code_hash, lease=lease, clock=context.clock)
@@ -131,6 +139,10 @@ def carried_out(context: PipelineContext, run: Run, lease: Lease) -> Iterator[Ru
         yield record
     except LeaseLost:
         raise  # another process goes on with the run
+    except RunOutgrown as end:
+        with suppress(LeaseLost):
+            record.finish("failed", {"error": end.reason})
+        raise RunStopped(context.project.name, run.id, end.reason) from end
     except SystemExit:  # SIGTERM
         record.interrupt()
         raise

@@ -14,6 +14,7 @@ from touchline.cli.opening import (
     JsonOption,
     OpenedProject,
     ProjectOption,
+    load_default,
     open_home,
     open_project,
     open_releases,
@@ -113,6 +114,10 @@ def outcomes(
 
 def trace(
     prediction_id: Annotated[str, typer.Argument(help="Id of the prediction, from the response.")],
+    project: Annotated[
+        str | None, typer.Option("--project", "-p", help="Project name or folder; default: look in all.")
+    ] = None,
+    *,
     as_json: JsonOption = False,
 ) -> None:
     """Show the origin of a prediction.
@@ -121,7 +126,9 @@ def trace(
 
     Example: touchline trace 01JD9Z0V8RQ6W3M4T7K2X5B1NC
     """
-    traced = predictions.trace(open_home().stores(SystemClock()), prediction_id)
+    home = open_home()
+    name = None if project is None else load_default(home, project).name
+    traced = predictions.trace(home.stores(SystemClock()), prediction_id, project=name)
     print_json(traced) if as_json else _print_trace(traced)
 
 

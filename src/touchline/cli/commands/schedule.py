@@ -123,6 +123,10 @@ def resume(job: JobArgument, *, project: ProjectOption = None) -> None:
 
 def run(
     projects: Annotated[list[str] | None, typer.Argument(help="Projects to work for; default: all.")] = None,
+    project: Annotated[
+        list[str] | None, typer.Option("--project", "-p", help="A further project to work for; may be repeated.")
+    ] = None,
+    *,
     once: Annotated[bool, typer.Option("--once", help="Do what is due and waits now, then end.")] = False,
 ) -> None:
     """Decide what is due and do it until the process is ended. `touchline up` runs it; several may run at once.
@@ -130,7 +134,9 @@ def run(
     Example: touchline schedule run --once football
     """
     home = open_home()
-    scheduling = Scheduling(home, [OpenedProject(home, one) for one in load_all(home, projects or [])])
+    scheduling = Scheduling(
+        home, [OpenedProject(home, one) for one in load_all(home, [*(projects or []), *(project or [])])]
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: scheduling.stop.set())
     if once:
@@ -152,8 +158,13 @@ def backfill(
     Example: touchline schedule backfill daily --from 2026-01-01 -p football
     """
     opened = open_project(project)
-    end = parse_instant_or_day(until) if until else opened.clock.now()
-    ticks = automation.backfill(opened.project, opened.stores, job, parse_instant_or_day(since), end, actor=actor())
+    policy = dict(_policies(opened))[job]
+    if policy is None or policy.schedule is None:
+        raise errors.NothingScheduled(opened.name, job)
+    begin, end = parse_instant_or_day(since), parse_instant_or_day(until) if until else opened.clock.now()
+    if end <= begin:
+        raise errors.TimesReversed("--from", begin, "--until" if until else "now", end)
+    ticks = automation.backfill(opened.project, opened.stores, job, begin, end, actor=actor())
     if as_json:
         print_json(ticks)
     else:

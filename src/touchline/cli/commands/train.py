@@ -12,6 +12,7 @@ from touchline import automation, errors, registry
 from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, actor, open_project, pipeline_context
 from touchline.cli.output import print_json, print_table, progress
 from touchline.cli.processes.alerting import alerts_after
+from touchline.cli.processes.limits import ended_beyond_limits
 from touchline.cli.processes.scheduling import ended_in_order
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def train(is_forced: ForceOption = False, project: ProjectOption = None, *, as_j
     The sources are ingested first. The best candidate becomes a version, which is promoted if it passes the gates:
     the first one to Production, later ones to Staging.
 
-    Exit code 3 when a gate refuses the version.
+    Exit code 3 when a gate refuses the version, 1 when it fails or outgrows a limit of the declared Retrain.
 
     Example: touchline train -p football
     """
@@ -62,7 +63,7 @@ def retrain(
     With --due, as a cron job runs it: what the declared Retrain says is due is decided and done, and runs whose process
     died are gone on with; exit code 0 where nothing is.
 
-    Exit code 3 when a gate refuses the version.
+    Exit code 3 when a gate refuses the version, 1 when it fails or outgrows a limit of the declared Retrain.
 
     Example: touchline retrain -p football
     """
@@ -145,10 +146,12 @@ def _run(project: str | None, *, trigger: str, is_forced: bool, as_json: bool) -
     with progress(opened.name, quiet=as_json) as on_progress:
         context = pipeline_context(opened, on_progress)
         with alerts_after(opened), ended_in_order():
-            report = _after_others(
-                lambda: automation.run_pipeline(context, trigger=trigger, actor=actor(), is_forced=is_forced),
-                on_progress,
-            )
+
+            def work() -> PipelineReport:
+                with ended_beyond_limits(opened):
+                    return automation.run_pipeline(context, trigger=trigger, actor=actor(), is_forced=is_forced)
+
+            report = _after_others(work, on_progress)
     _print_report(report, as_json=as_json)
     if report.refusal:
         raise report.refusal
@@ -180,7 +183,8 @@ def _run_due(opened: OpenedProject, *, as_json: bool) -> None:
     for run in runs:
         with progress(opened.name, quiet=as_json) as on_progress, alerts_after(opened), ended_in_order():
             context = pipeline_context(opened, on_progress)
-            report = automation.resume_pipeline(context, run.id, actor=actor())
+            with ended_beyond_limits(opened):
+                report = automation.resume_pipeline(context, run.id, actor=actor())
         if report is not None:
             _print_report(report, as_json=as_json)
             refusals += [report.refusal] if report.refusal else []

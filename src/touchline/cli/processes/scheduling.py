@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from touchline import automation, predictions
 from touchline.cli.opening import Home, OpenedProject
 from touchline.cli.processes.daily_backup import DailyBackup
+from touchline.cli.processes.limits import GRACE_SECONDS, WATCH_SECONDS, outgrown
 from touchline.cli.server_client import api_url, request_json
 from touchline.errors import LeaseHeld
 
@@ -33,9 +33,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("touchline.schedule")
 _EVERY_SECONDS: Final = 2.0
-_WATCH_SECONDS: Final = 0.2
 _ROWS_AT_ONCE: Final = 500
-_GRACE_SECONDS: Final = 10.0
 _WRONG_USAGE: Final = 2
 
 
@@ -95,7 +93,7 @@ class Scheduling:
             self._guarded("the backup of the day", self._backups.look)
             self.look()
             self.stop.wait(_EVERY_SECONDS)
-        drain.stop(_GRACE_SECONDS)
+        drain.stop(GRACE_SECONDS)
         self._backups.end()
 
     def look(self) -> int:
@@ -150,10 +148,10 @@ class _RunProcess:
                     _end(process)
                     self._note_interruption()
                     return "the scheduler ends; another goes on with it"
-                if (reason := self._outgrown(process.pid, time.monotonic() - began)) is not None:
+                if (reason := outgrown(self._policy, process.pid, time.monotonic() - began)) is not None:
                     self._give_up(process, reason)
                     return reason
-                time.sleep(_WATCH_SECONDS)
+                time.sleep(WATCH_SECONDS)
         finally:
             _end(process)
         if process.returncode in (0, 3):
@@ -177,14 +175,6 @@ class _RunProcess:
         if run.attempts == self._run.attempts + 1:
             automation.note_interruption(database, run)
 
-    def _outgrown(self, pid: int, seconds: float) -> str | None:
-        limit = self._policy.time_limit
-        if seconds > limit.total_seconds():
-            return f"it outgrew its time limit of {limit} (Retrain(time_limit=))"
-        if self._policy.memory_limit is not None and (held := _memory_of(pid)) > self._policy.memory_limit:
-            return f"it held {held:,} bytes, above its limit of {self._policy.memory_limit:,} (Retrain(memory_limit=))"
-        return None
-
     def _give_up(self, process: subprocess.Popen[bytes], reason: str) -> None:
         _end(process)
         runs = automation.PipelineRuns(self._opened.stores.database, self._opened.name)
@@ -195,24 +185,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_SECONDS)
+            process.wait(GRACE_SECONDS)
             return
         process.kill()
         process.wait()
-
-
-def _memory_of(pid: int) -> int:
-    """The resident bytes of a process and of those it started, by Linux's `/proc`; 0 where there is none."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        children = [int(one) for task in Path(f"/proc/{pid}/task").iterdir() for one in _children(task)]
-    except (OSError, IndexError, ValueError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE") + sum(map(_memory_of, children))
-
-
-def _children(task: Path) -> list[str]:
-    try:
-        return (task / "children").read_text().split()
-    except OSError:  # the thread has ended, or this kernel does not tell
-        return []
