@@ -12,7 +12,7 @@ from tests.cli.conftest import Cli, a_shop
 from tests.serving.builders import on_loopback
 from touchline.cli.opening import open_home
 from touchline.cli.processes.apps import create_serving_app
-from touchline.errors import MissingColumns, NothingInProduction
+from touchline.errors import MissingColumns, NothingInProduction, TableFormatUnknown
 
 pytestmark = pytest.mark.services
 
@@ -41,6 +41,17 @@ def test_an_invalid_row_has_no_prediction_and_says_why(cli: Cli, tmp_path: Path)
     rows = pl.read_parquet(target)
     assert rows["p_yes"].is_null().to_list() == [False, True]
     assert "cutoff" in rows["problem"][1]
+
+
+@pytest.mark.parametrize("name", ["scored.xlsx", "scored"])
+def test_a_name_of_another_format_is_refused_before_anything_is_scored(cli: Cli, tmp_path: Path, name: str) -> None:
+    file = tmp_path / "requests.csv"
+    file.write_text("customer\nc1\n")
+    with pytest.raises(
+        TableFormatUnknown, match=r"written as \.csv or \.parquet\. Name it scored\.csv or scored\.parquet"
+    ):
+        cli.run("predict", "--file", str(file), "--out", str(tmp_path / name))
+    assert [path.name for path in tmp_path.glob("scored*")] == []
 
 
 def test_a_file_without_a_needed_column_or_a_project_without_a_release_is_refused(cli: Cli, tmp_path: Path) -> None:

@@ -24,9 +24,9 @@
             NothingNamed, NothingScheduled, NothingToLearnFrom, ProjectExists, ProjectNotFound, ReasonMissing,
             RehearsalNotFound, RehearsalRefused, RepeatedKey, RolloutNotRunning, RolloutRefused, RunNotFound,
             RunValueUnknown, SilenceInvalid, SnapshotNotFound, SnapshotPruned, SourceFormatNotRead,
-            StepNotReached, TargetNeverVaries, TargetNotClasses, TargetNotFound, TaskUnfit, TimesReversed,
-            UnknownName, UnknownPlugin, UnknownPrediction, UnknownRun, UnknownScore, UnreadableJson,
-            VersionNotFound, ViewNotFound
+            StepNotReached, TableFormatUnknown, TargetNeverVaries, TargetNotClasses, TargetNotFound,
+            TaskUnfit, TimesReversed, UnknownName, UnknownPlugin, UnknownPrediction, UnknownRun, UnknownScore,
+            UnreadableJson, VersionNotFound, ViewNotFound
         BackupDamaged, BackupFailed, BatchRejected, BudgetExceeded, ClassMissing, CodeChanged, ColumnRetyped,
         ColumnsMismatch, CopyDiffers, DiskFull, EvidenceMoved, GateFailed, HistoryMoved, InvalidObjectKey,
         InvalidSample, LabelsAllEqual, LabelsUnusable, LeakageFound, LeaseHeld, LeaseLost, ModelDamaged,

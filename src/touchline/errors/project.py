@@ -28,6 +28,7 @@ __all__ = [
     "ProjectNotFound",
     "ServerRefused",
     "ServerUnreachable",
+    "TableFormatUnknown",
     "TargetNeverVaries",
     "TargetNotClasses",
     "TaskUnfit",
@@ -114,6 +115,18 @@ class FolderMissing(UsageError):
         else:
             text = f"The folder {file.parent} of {file.name} does not exist. Make it first: mkdir -p {file.parent}"
         super().__init__(text)
+
+
+class TableFormatUnknown(UsageError):
+    """A table cannot be written under a name whose ending names no format."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        ending = f"ends in {file.suffix}" if file.suffix else "has no ending"
+        super().__init__(
+            f"{file} {ending}; tables are written as .csv or .parquet. Name it {file.with_suffix('.csv').name} or "
+            f"{file.with_suffix('.parquet').name}. Nothing was written."
+        )
 
 
 class NothingNamed(UsageError):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from touchline.errors import FolderMissing, ManifestNotFound
+from touchline.errors import ManifestNotFound
 from touchline.ingest.event_times import EVENT
 from touchline.ingest.manifests import Manifest, read_log, read_manifest
 from touchline.ingest.quarantine import BrokenRule, broken_rules, read_quarantine
@@ -22,7 +22,7 @@ from touchline.ingest.snapshots import (
 )
 from touchline.ingest.spec import Source
 from touchline.ingest.summary import ColumnSummary, summarise
-from touchline.storage import DataStores
+from touchline.storage import DataStores, validate_table_file, write_table
 
 
 @dataclass(frozen=True)
@@ -131,14 +131,13 @@ def checkout(
 ) -> Snapshot:
     """Write a snapshot to a file, Parquet or CSV by its ending; `versions=False` writes the current table alone.
 
-    Raises `FolderMissing` for a file in a folder that does not exist.
+    Raises `FolderMissing` and `TableFormatUnknown`.
     """
-    if path.is_dir() or not path.parent.is_dir():
-        raise FolderMissing(path)
+    validate_table_file(path)
     snapshot = read_snapshot(project, source.name, stores, hash)
     rows = snapshot.read()
     table = rows if versions else current_rows(rows, source.keys).select(columns_of(rows))
-    table.write_csv(path) if path.suffix == ".csv" else table.write_parquet(path)
+    write_table(table, path)
     return snapshot
 
 

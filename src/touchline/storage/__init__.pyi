@@ -23,3 +23,5 @@ from touchline.storage.sqlite_lock import find_lock as find_lock
 from touchline.storage.stores import ROW_GROUP as ROW_GROUP
 from touchline.storage.stores import DataStores as DataStores
 from touchline.storage.stores import parquet_bytes as parquet_bytes
+from touchline.storage.table_files import validate_table_file as validate_table_file
+from touchline.storage.table_files import write_table as write_table

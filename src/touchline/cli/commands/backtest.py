@@ -15,6 +15,7 @@ from touchline.cli.option_groups import command_of
 from touchline.cli.output import print_json, progress
 from touchline.contracts.instants import parse_instant_or_day
 from touchline.rehearsal.periods import Period
+from touchline.storage import validate_table_file, write_table
 
 
 def register(app: typer.Typer) -> None:
@@ -46,10 +47,7 @@ def backtest(options: BacktestOptions) -> None:
     Example: touchline backtest -p football --from 2008-08-01 --to 2009-06-01 --out predictions.csv
     """
     loaded = load_default(open_home(), options.project)
-    if options.out.suffix not in (".csv", ".parquet"):
-        raise errors.BacktestRefused(loaded.name, f"--out {options.out} ends neither in .csv nor in .parquet")
-    if not options.out.absolute().parent.is_dir():
-        raise errors.FolderMissing(options.out.absolute())
+    validate_table_file(options.out)
     if options.with_odds and options.alternative not in (None, "with_odds"):
         raise errors.BacktestRefused(loaded.name, "--with-odds and --alternative name two tasks; write one of them")
     progress_folder = options.out.with_name(f"{options.out.name}.partial")
@@ -63,10 +61,7 @@ def backtest(options: BacktestOptions) -> None:
     )
     with progress(loaded.name, quiet=options.as_json) as on_progress:
         result = rehearsal.backtest(loaded, request, on_progress=on_progress)
-    if options.out.suffix == ".csv":
-        result.rows.write_csv(options.out)
-    else:
-        result.rows.write_parquet(options.out)
+    write_table(result.rows, options.out)
     rehearsal.remove_finished_periods(progress_folder)
     _report(options, result)
 

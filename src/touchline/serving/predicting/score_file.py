@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from touchline.errors import FolderMissing
 from touchline.ingest import read_as_declared
 from touchline.registry import LoadedRelease
 from touchline.serving.predicting.bulk import score_frame
 from touchline.serving.predicting.scored_row import FeatureReads
+from touchline.storage import validate_table_file, write_table
 
 if TYPE_CHECKING:
     from touchline.ingest import Source
@@ -47,13 +47,12 @@ def score_file(
 ) -> ScoredFile:
     """Score every row of a file and write the predictions beside the rows. They are not part of the prediction log.
 
-    Raises `FolderMissing` before anything is scored, where the file to write has no folder.
+    Raises `FolderMissing` and `TableFormatUnknown` before anything is scored.
     """
     import polars as pl
 
     target = requests.target or requests.path.with_name(f"{requests.path.stem}_predictions.csv")
-    if target.is_dir() or not target.parent.is_dir():
-        raise FolderMissing(target)
+    validate_table_file(target)
     on_progress(f"reading {requests.path.name}")
     rows = read_as_declared(requests.path, requests.sources)
     scored = score_frame(
@@ -63,5 +62,5 @@ def score_file(
     clashes = {name: f"predicted_{name}" for name in predictions.columns if name in rows.columns}
     written = pl.concat([rows, predictions.rename(clashes)], how="horizontal")
     on_progress(f"writing {target.name}")
-    written.write_parquet(target) if target.suffix == ".parquet" else written.write_csv(target)
+    write_table(written, target)
     return ScoredFile(target, scored.rows, scored.refused, release.id)
