@@ -2,11 +2,11 @@
 
     python benchmarks/prove_soak.py [--minutes 30] [--share 0.6] [--idle-minutes 5]
 
-A small shop is trained in a home of its own. `touchline serve` is asked as fast as four connections can for ten seconds:
-that rate is the peak. Then requests come at a share of it, each at its own due time, from which its latency counts, for
---minutes. Memory, open files and threads of all processes of the server are read every five seconds: after a tenth of
-the time for warming up they must not grow. Afterwards `touchline up` runs without a request, and the processor time of
-all its processes is measured. A promise that does not hold ends the program with exit code 1.
+A small shop is trained in a home of its own. `touchline serve` is asked as fast as four connections can for ten
+seconds: that rate is the peak. Then requests come at a share of it, each at its own due time, from which its latency
+counts, for --minutes. Memory, open files and threads of all processes of the server are read every five seconds: after
+a tenth of the time for warming up they must not grow. Afterwards `touchline up` runs without a request, and the
+processor time of all its processes is measured. A promise that does not hold ends the program with exit code 1.
 """
 
 from __future__ import annotations
