@@ -212,6 +212,18 @@ def test_a_damaged_file_of_a_run_is_found_and_copied_from_the_release(shop: Livi
     assert find_damage(pipeline_context(shop.opened())) == []
 
 
+def test_a_release_and_the_files_of_its_run_are_repaired_in_one_go(shop: LivingShop) -> None:
+    """Each has a sound copy of what the other lost: the run is copied first, then the release is built from it."""
+    damage_file(next(shop.place.rglob("runs/*/model/model.json")), "flip")
+    damage_file(next(shop.place.rglob("releases/*/profile.npz")), "flip")
+    repaired = repair(shop)
+    assert [(one.damage.what, one.failure) for one in repaired] == [
+        ("run of version 1", None),
+        ("release of version 1", None),
+    ]
+    assert find_damage(pipeline_context(shop.opened())) == []
+
+
 def test_a_file_of_a_run_without_a_list_is_listed(shop: LivingShop) -> None:
     """A run of an earlier touchline has none."""
     next(shop.place.rglob("runs/*/files-*.json")).unlink()

@@ -190,3 +190,24 @@ def test_addresses_and_folders_that_cannot_be_are_refused_in_one_line(shop: Cli,
     file.touch()
     with pytest.raises(BackupRefused, match="cannot be made"):
         shop.run("backup", "restore", "--from", place, "--into", str(file))
+
+
+def test_a_place_that_would_protect_from_nothing_is_refused(shop: Cli, tmp_path: Path) -> None:
+    place = str(tmp_path / "backups")
+    with pytest.raises(BackupRefused, match="is named twice"):
+        shop.run("backup", "create", "--to", place, "--also-to", f"{place}/../backups/")
+    with pytest.raises(BackupRefused, match="lies inside the home"):
+        shop.run("backup", "create", "--to", str(shop.place / "home" / "backups"))
+    with pytest.raises(BackupRefused, match="does not exist"):
+        shop.run("backup", "list", "--from", place)
+    assert not Path(place).exists()
+
+
+def test_a_wrong_address_is_named_by_the_option_that_was_typed(shop: Cli) -> None:
+    with pytest.raises(BackupRefused, match="Backup place s3:///backups cannot be: write scheme://bucket/folder") as to:
+        shop.run("backup", "create", "--to", "s3:///backups")
+    with pytest.raises(BackupRefused, match="--objects-to is s3:///objects") as objects:
+        shop.run("migrate", "--objects-to", "s3:///objects")
+    with pytest.raises(BackupRefused, match="Check that the server runs and that --to is right") as database:
+        shop.run("migrate", "--to", "postgresql://a@127.0.0.1:1/x")
+    assert not any("TOUCHLINE_" in str(refused.value) for refused in (to, objects, database))

@@ -45,6 +45,8 @@ def test_a_home_that_moved_to_servers_has_everything(
 def test_a_move_into_a_database_with_rows_is_refused(tmp_path: Path, postgres_url: str) -> None:
     with a_shop(tmp_path) as shop:
         shop.run("clock", "advance", "2024-06-02")
+        state = {one["what"]: one["actual"] for one in shop.json("doctor")}["state of shop"]
+        assert state == "nothing is stored yet: touchline ingest -p shop"
         shop.run("migrate", "--to", postgres_url)
         with pytest.raises(BackupRefused, match=r"has rows already \(clocks.*\): two homes would be mixed"):
             shop.run("migrate", "--to", postgres_url)

@@ -10,6 +10,8 @@ from touchline.backup.move import move_database as move_database
 from touchline.backup.move import move_objects as move_objects
 from touchline.backup.places import BackupPlace as BackupPlace
 from touchline.backup.places import open_place as open_place
+from touchline.backup.places import require_folder as require_folder
+from touchline.backup.places import validate_places as validate_places
 from touchline.backup.record import BackupRecord as BackupRecord
 from touchline.backup.record import is_due as is_due
 from touchline.backup.record import read_record as read_record

@@ -7,15 +7,16 @@ A new place is a restic repository (encrypted, deduplicated) where a password is
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote, urlsplit
 
 from touchline.backup.plain_place import PlainPlace
 from touchline.backup.restic_place import ResticPlace
 from touchline.backup.retention import Retention
-from touchline.errors import BackupRefused
+from touchline.errors import BackupRefused, InvalidSetting
 from touchline.storage import ObjectStore, open_objects
 
 
@@ -42,9 +43,36 @@ class BackupPlace(Protocol):
         """Delete the sets that the retention does not keep, and the files that no other set has; their names."""
 
 
+def validate_places(addresses: Sequence[str], *, home: Path) -> None:
+    """Raise `BackupRefused` for one place that is named twice, and for one inside the home that it is to save."""
+    where = [_folder(address) or address.rstrip("/") for address in addresses]
+    if len(set(where)) < len(where):
+        raise BackupRefused(f"Backup place {addresses[0]} is named twice: a second copy of it protects from nothing.")
+    for address, folder in zip(addresses, where, strict=True):
+        if isinstance(folder, Path) and folder.is_relative_to(home.resolve()):
+            raise BackupRefused(f"Backup place {address} lies inside the home {home}, and would be lost with it.")
+
+
+def require_folder(address: str) -> None:
+    """Raise `BackupRefused` where a place that is to be read is a folder that does not exist."""
+    folder = _folder(address)
+    if folder is not None and not folder.is_dir():
+        raise BackupRefused(f"Backup place {address} does not exist. Make a backup: touchline backup create --to …")
+
+
+def _folder(address: str) -> Path | None:
+    """The folder of an address on this machine, None for a bucket."""
+    if "://" in address and not address.startswith("file://"):
+        return None
+    return Path(unquote(urlsplit(address).path) if address.startswith("file://") else address).resolve()
+
+
 def open_place(address: str, *, password: str | None) -> BackupPlace:
     """The backup place at a folder or a bucket. Raises `BackupRefused` where it cannot be used as it is."""
-    objects = open_objects(address)
+    try:
+        objects = open_objects(address)
+    except InvalidSetting as wrong:  # a store of the settings would be meant
+        raise BackupRefused(f"Backup place {wrong.actual} cannot be: {wrong.reason.rstrip('.')}.") from wrong
     is_plain = bool(objects.list("sets/"))
     is_restic = objects.exists("config")
     if is_plain and password is not None:

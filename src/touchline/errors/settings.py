@@ -12,7 +12,7 @@ __all__ = ["InvalidSetting", "MissingDependency", "UnknownPlugin"]
 
 class InvalidSetting(UsageError):
     def __init__(self, variable: str, actual: str, reason: str) -> None:
-        self.variable = variable
+        self.variable, self.actual, self.reason = variable, actual, reason
         end = "" if reason.endswith(("?", ".", "!")) else "."
         super().__init__(f"Setting {variable} is {actual}: {reason}{end} Change it in the environment.")
 

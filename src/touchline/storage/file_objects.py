@@ -122,7 +122,7 @@ class FileObjects:
             raise BackendUnavailable(
                 f"Object store {self.root}",
                 f"{path.name}: {os.strerror(failure.errno or errno.EIO)}",
-                "Let this user read and write the folder, or set TOUCHLINE_OBJECTS_URL to another.",
+                "Let this user read and write the folder, or name another one.",
             ) from failure
 
 

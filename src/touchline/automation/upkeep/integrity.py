@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -65,18 +65,28 @@ def find_damage(context: PipelineContext) -> list[Damage]:
 
 
 def repair_damage(context: PipelineContext) -> Iterator[Repair]:
-    """Repair what can be rebuilt, one thing after another; each thing is tried once.
+    """Repair what can be rebuilt, one thing after another; at the end the repairs that failed.
 
-    A repair may mend or show what depends on it, so the damage is looked for again after each.
+    A repair may mend or show what depends on it, so the damage is looked for again after each, and what failed before
+    is tried again: a release is built from the files of its run, and these may have to be copied from it first.
     """
-    tried: set[str] = set()
-    while damage := next((one for one in find_damage(context) if one.repair and one.what not in tried), None):
-        tried.add(damage.what)
+    repaired: set[str] = set()
+    failed: dict[str, Repair] = {}
+    while damage := _next_damage(context, {*repaired, *failed}):
         assert damage.repair is not None
         try:
-            yield Repair(damage, damage.repair())
+            result = damage.repair()
         except Exception as failure:  # noqa: BLE001  old code may raise anything; the other repairs go on
-            yield Repair(damage, None, failure_in_words(failure))
+            failed[damage.what] = Repair(damage, None, failure_in_words(failure))
+            continue
+        repaired.add(damage.what)
+        failed.clear()
+        yield Repair(damage, result)
+    yield from failed.values()
+
+
+def _next_damage(context: PipelineContext, tried: Collection[str]) -> Damage | None:
+    return next((one for one in find_damage(context) if one.repair and one.what not in tried), None)
 
 
 def fill_online_values(context: PipelineContext) -> list[str]:

@@ -146,16 +146,24 @@ def restore(
         typer.echo(f"  {line}")
 
 
-def _place(home: Home, address: str | None) -> backup.BackupPlace:
-    settings = home.settings
-    if (to := address or settings.backup_to) is None:
+def _address(home: Home, given: str | None) -> str:
+    if (address := given or home.settings.backup_to) is None:
         raise errors.BackupRefused("No backup place: name one (--to, --from), or set TOUCHLINE_BACKUP_TO.")
-    return backup.open_place(to, password=settings.backup_password)
+    return address
+
+
+def _place(home: Home, address: str | None) -> backup.BackupPlace:
+    """A place that is read."""
+    backup.require_folder(place := _address(home, address))
+    return backup.open_place(place, password=home.settings.backup_password)
 
 
 def _places(home: Home, to: str | None, also_to: str | None) -> list[backup.BackupPlace]:
+    """The places that a backup is written to."""
     second = also_to or home.settings.backup_also_to
-    return [_place(home, to), *([_place(home, second)] if second else [])]
+    addresses = [_address(home, to), *([second] if second else [])]
+    backup.validate_places(addresses, home=home.folder)
+    return [backup.open_place(address, password=home.settings.backup_password) for address in addresses]
 
 
 def _retention(keep: str) -> backup.Retention:

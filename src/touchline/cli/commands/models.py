@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -265,7 +266,10 @@ def rollback(
 
 
 def history(
-    at: Annotated[str | None, typer.Option("--at", help="Show the stages at this time instead (ISO, UTC).")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="Show the stages at this time instead (ISO, UTC); a second counts to its end."),
+    ] = None,
     project: ProjectOption = None,
     *,
     as_json: JsonOption = False,
@@ -277,7 +281,7 @@ def history(
     opened = open_project(project)
     journal = opened.stores.journal
     if at is not None:
-        state = journal.at(opened.name, parse_instant_or_day(at))
+        state = journal.at(opened.name, _end_of_second(parse_instant_or_day(at)))
         if as_json:
             print_json(
                 {"at": at, "production": state.production, "staging": state.staging, "rollback": state.rollback}
@@ -298,6 +302,11 @@ def history(
         [c.sequence, c.at, c.version, f"{c.from_stage} → {c.to_stage}", c.actor, c.reason, c.ticket] for c in changes
     )
     print_table(f"journal of {opened.name}", columns, rows)
+
+
+def _end_of_second(instant: datetime) -> datetime:
+    """Times are listed to the second: one that is typed from there includes the changes listed under it."""
+    return instant if instant.microsecond else instant + timedelta(seconds=1, microseconds=-1)
 
 
 def _decide(

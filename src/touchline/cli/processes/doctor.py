@@ -22,6 +22,7 @@ from touchline.cli.processes.playbooks import disk_result, locked_database, play
 from touchline.cli.processes.ports import require_free
 from touchline.clock import SystemClock
 from touchline.errors import AddressUnusable, PortTaken, TouchlineError
+from touchline.ingest import all_snapshots
 
 if TYPE_CHECKING:
     from touchline.automation import Damage, PipelineContext
@@ -145,12 +146,19 @@ def _state(context: PipelineContext, *, repairs: bool) -> Iterator[CheckResult]:
     if (note := _alert(context, damages)) is not None:
         yield note
     if not damages:
-        yield CheckResult("ok", f"state of {name}", "every stored file is what was written")
+        yield CheckResult("ok", f"state of {name}", _sound_state(context))
     for damage in damages:
         step = damage.remedy
         if damage.repair is not None:
             step = "Restore a backup." if damage.what in tried else f"{damage.remedy}: touchline doctor --repair"
         yield CheckResult("wrong", damage.what, f"{_sentence(damage.problem)} {step}")
+
+
+def _sound_state(context: PipelineContext) -> str:
+    project, stores = context.project, context.stores
+    if any(all_snapshots(project.name, source.name, stores) for source in project.sources):
+        return "every stored file is what was written"
+    return f"nothing is stored yet: touchline ingest -p {project.name}"
 
 
 def _alert(context: PipelineContext, damages: Sequence[Damage]) -> CheckResult | None:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from touchline import automation, backup, storage
 from touchline.cli.opening import Home, OpenedProject, load_all, pipeline_context
 from touchline.cli.processes import supervisor
-from touchline.errors import BackupRefused, without_passwords
+from touchline.errors import BackendUnavailable, BackupRefused, InvalidSetting, without_passwords
 
 if TYPE_CHECKING:
     from touchline.backup import ObjectsCopy
+    from touchline.settings import Settings
     from touchline.storage import TableCopy
+
+_OPTIONS: Final = {
+    "TOUCHLINE_DATABASE_URL": "--to",
+    "TOUCHLINE_OBJECTS_URL": "--objects-to",
+    "TOUCHLINE_REDIS_URL": "--redis-to",
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,27 @@ def move_home(home: Home, targets: Mapping[str, str], on_progress: Callable[[str
     except ValidationError as wrong:
         reasons = "; ".join(str(one["msg"]).removeprefix("Value error, ") for one in wrong.errors())
         raise BackupRefused(f"the state was not moved: {reasons}") from None
+    try:
+        return _moved(home, settings, targets, more, on_progress)
+    except (InvalidSetting, BackendUnavailable) as failure:
+        raise _named_by_options(failure) from failure
+
+
+def _named_by_options(failure: InvalidSetting | BackendUnavailable) -> BackupRefused:
+    """The failure in the words that the person typed: the options, not the settings that they stand for."""
+    text = str(failure).removesuffix(" Change it in the environment.")
+    for setting, option in _OPTIONS.items():
+        text = text.replace(setting, option)
+    return BackupRefused(f"The state was not moved. {text.removeprefix('Setting ')}")
+
+
+def _moved(
+    home: Home,
+    settings: Settings,
+    targets: Mapping[str, str],
+    more: Mapping[str, str],
+    on_progress: Callable[[str], None],
+) -> MovedHome:
     if "redis_url" in targets:
         Home(settings, home.base).main_online.read([b"touchline move"])  # raises where nothing answers
     tables: tuple[TableCopy, ...] = ()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import redis
+from redis.exceptions import NoPermissionError
 
 _PROBE = b"touchline doctor"
 
@@ -19,7 +20,7 @@ def server_faults(client: Any) -> Iterator[str]:
         yield refusal
     try:
         facts = {**client.info("memory"), **client.info("stats")}
-    except redis.NoPermissionError:
+    except NoPermissionError:
         yield "its user may not read INFO, so it is not known whether keys are dropped. Allow it: ACL SETUSER … +info"
         return
     limit, policy = int(facts.get("maxmemory", 0)), str(facts.get("maxmemory_policy", "noeviction"))
@@ -42,6 +43,6 @@ def _write_refusal(client: Any) -> str | None:
         return "it is a read-only replica: name the primary in TOUCHLINE_REDIS_URL"
     except redis.OutOfMemoryError:
         return "its memory is full, so that no value can be written: raise its maxmemory"
-    except redis.NoPermissionError as refused:
+    except NoPermissionError as refused:
         return f"its user may not write ({refused}): give it the commands SET, DEL, GET, MGET, SCAN and EVALSHA"
     return None
