@@ -152,7 +152,12 @@ def create_app(
             options.extend(app)
         return app
 
-    watches = [RolloutWatch(database, slots[project.name], project.start_check) for project in projects]
+    def waiting_seconds() -> float:
+        return log.status().waiting_seconds
+
+    watches = [
+        RolloutWatch(database, slots[project.name], project.start_check, waiting_seconds) for project in projects
+    ]
     return Server(serving, keys, jobs, watches, make_routes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Final
 
 from touchline.errors import RolloutConflict, TouchlineError
@@ -26,10 +27,17 @@ class RolloutWatch:
     """Ends a rollout whose guardrail is breached, and asks for the checks that weigh outcomes.
 
     A breach needs no stage change, since Production is as before. It belongs in the thread that follows the journal.
+    `waiting_seconds` is the age of the oldest row that has not reached the log yet.
     """
 
-    def __init__(self, database: Database, slot: ReleaseSlot, start_check: Callable[[], None]) -> None:
-        self._records = RolloutRecords(database, slot.project)
+    def __init__(
+        self,
+        database: Database,
+        slot: ReleaseSlot,
+        start_check: Callable[[], None],
+        waiting_seconds: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self._records, self._waiting_seconds = RolloutRecords(database, slot.project), waiting_seconds
         self._database, self._slot, self._start_check = database, slot, start_check
         self._state: RolloutState | None = None
         self._guardrails: GuardrailWatch | None = None
@@ -79,7 +87,7 @@ class RolloutWatch:
             self._guardrails = GuardrailWatch(self._database, state.experiment)
         if state.rule.mode != "holdout" and time.monotonic() >= self._guardrails_due_at:
             began = time.monotonic()
-            results = self._guardrails.check(self._slot.wall())
+            results = self._guardrails.check(self._slot.wall() - timedelta(seconds=self._waiting_seconds()))
             self._guardrails_due_at = began + (time.monotonic() - began) / _SHARE_OF_TIME
             breach = next((result for result in results if result.verdict == "harmful"), None)
             if breach is not None:
