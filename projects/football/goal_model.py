@@ -64,6 +64,13 @@ class Matches:
             self.day[cut],
         )
 
+    def is_start_of(self, longer: Matches) -> bool:
+        """Whether the first matches of a longer table are these."""
+        return all(
+            np.array_equal(mine, theirs[: len(self)], equal_nan=mine.dtype.kind == "f")
+            for mine, theirs in zip(vars(self).values(), vars(longer).values(), strict=True)
+        )
+
 
 @dataclass(frozen=True)
 class _Pairs:

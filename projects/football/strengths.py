@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -40,40 +41,74 @@ def weekly_strengths(matches: pl.DataFrame, prior: Prior | None = None) -> pl.Da
     earlier matches alone. `targets_home` is the sum of attack, defence and home advantage by the same model on shots on
     target, `targets_away` the sum without home advantage. A match without a count counts with its goals.
     """
-    countries = matches.group_by(pl.col("division").str.replace(r"\d+$", ""))
+    countries = matches.group_by(country=pl.col("division").str.replace(r"\d+$", ""))
     # The matrices are small: further threads would only wait for one another.
     with threadpool_limits(1):
         tables = [
-            _of_country(rows.sort("event_timestamp", "home_team"), prior or Prior())
-            for _, rows in sorted(countries, key=lambda one: str(one[0]))
+            _of_country(str(country), rows.sort("event_timestamp", "home_team"), prior or Prior())
+            for (country,), rows in sorted(countries, key=lambda one: str(one[0]))
         ]
     return pl.concat(tables) if tables else pl.DataFrame(schema=SCHEMA)
 
 
-def _of_country(rows: pl.DataFrame, prior: Prior) -> pl.DataFrame:
+@dataclass(frozen=True)
+class _Course:
+    """The fits of a country up to a week, from which a table with later matches goes on.
+
+    `models` are those of the last week whose matches were complete, `done` holds the rows up to it, and `week` is the
+    first one after it. `layout` says which numbers the models have.
+    """
+
+    layout: tuple[object, ...]
+    goals: Matches
+    counts: dict[str, Matches]
+    models: dict[tuple[str, float], GoalModel]
+    done: pl.DataFrame
+    week: float
+
+    def is_of(self, layout: tuple[object, ...], goals: Matches, counts: dict[str, Matches]) -> bool:
+        """Whether it rests on the first of these matches."""
+        return (
+            self.layout == layout
+            and self.goals.is_start_of(goals)
+            and all(self.counts[what].is_start_of(counts[what]) for what in self.counts)
+        )
+
+
+# The newest course of each country, in this process alone: a thousand weeks take seconds, and an ingest adds one.
+_courses: dict[tuple[str, Prior], _Course] = {}
+
+
+def _of_country(country: str, rows: pl.DataFrame, prior: Prior) -> pl.DataFrame:
     names = sorted(set(rows["home_team"]) | set(rows["away_team"]))
     divisions = sorted(set(rows["division"]))
     goals = _matches(rows, names, divisions)
     counts = _known_counts(rows, goals)
     # A measure that no match has is that of goals; models of one measure and half-life are the same.
     kinds = {name: (what if what in counts else _GOALS, half) for name, (what, half) in MEASURES.items()}
-    models = {
-        (what, half): GoalModel(len(names), len(divisions), replace(prior, half_life_days=half))
-        for what, half in {(_GOALS, prior.half_life_days), *kinds.values()}
-    }
-    weeks = np.arange(np.floor(goals.day[0] / WEEK) * WEEK + WEEK, goals.day[-1] + WEEK, WEEK)
-    tables = []
-    for week in weeks:
+    layout = (tuple(names), tuple(divisions), tuple(sorted(counts)))
+    before = _courses.get((country, prior))
+    if before is None or not before.is_of(layout, goals, counts):
+        models = {
+            (what, half): GoalModel(len(names), len(divisions), replace(prior, half_life_days=half))
+            for what, half in {(_GOALS, prior.half_life_days), *kinds.values()}
+        }
+        begin = float(np.floor(goals.day[0] / WEEK) * WEEK + WEEK)
+        before = _Course(layout, goals, counts, models, pl.DataFrame(schema=SCHEMA), begin)
+    models, tables, newest = deepcopy(before.models), [before.done], goals.day[-1]
+    for week in np.arange(before.week, newest + WEEK, WEEK).tolist():
+        if week > newest:  # further matches of this week may come
+            _courses[country, prior] = _Course(layout, goals, counts, deepcopy(models), pl.concat(tables), week)
         if len(goals.before(week, since=week - WEEK)):  # else nothing was played: the last row still holds
             first = week - _WINDOW_DAYS
             played = goals.before(week, since=first)
             at_level = {what: _at_level(played, counts[what].before(week, since=first)) for what in counts}
             for (what, _), model in models.items():
-                model.fit(at_level.get(what, played), day=float(week))
+                model.fit(at_level.get(what, played), day=week)
             strengths = {name: models[kind] for name, kind in kinds.items()}
-            table = _rows(models[_GOALS, prior.half_life_days], strengths, names, float(week))
+            table = _rows(models[_GOALS, prior.half_life_days], strengths, names, week)
             tables.append(table.filter(pl.Series(_seen(played, len(names)))))
-    return pl.concat(tables) if tables else pl.DataFrame(schema=SCHEMA)
+    return pl.concat(tables)
 
 
 def _rows(goals: GoalModel, strengths: dict[str, GoalModel], names: list[str], week: float) -> pl.DataFrame:

@@ -100,6 +100,16 @@ def test_a_row_rests_on_earlier_matches_alone() -> None:
     assert before.filter(early).height > 100
 
 
+def test_a_longer_table_is_fitted_as_if_the_shorter_one_had_never_been() -> None:
+    """Another country's fit begins anew; matches of one week come in two tables."""
+    matches = counted(league(11, 30), 12)
+    for count in (41, 42, 90, 120):
+        grown = weekly_strengths(matches.head(count))
+    assert grown.equals(weekly_strengths(matches.with_columns(division=pl.lit("Q1"))))
+    corrected = matches.with_columns(home_goals=pl.when(pl.int_range(pl.len()) == 20).then(7).otherwise("home_goals"))
+    assert weekly_strengths(corrected).equals(weekly_strengths(corrected.with_columns(division=pl.lit("R1"))))
+
+
 def counted(matches: pl.DataFrame, seed: int) -> pl.DataFrame:
     """The matches with shots and corners that have nothing to do with the goals."""
     random = np.random.default_rng(seed)
