@@ -280,3 +280,13 @@ def test_rows_too_few_for_a_gate_are_said(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("x,y\n" + "\n".join(f"{n % 13},{int(n % 3 == 0)}" for n in range(40)))
     written = write_project("tiny", data=tmp_path / "t.csv", target="y", base=tmp_path)
     assert any(note.startswith("40 rows with a label are few: training needs 25, and a gate") for note in written.notes)
+
+
+def test_a_table_outside_of_the_folder_is_found_from_any_folder(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    for place, declared in ((tmp_path / "work", "customers.csv"), (tmp_path, (tmp_path / "customers.csv").as_posix())):
+        (place / "customers.csv").write_bytes(a_table())
+        name = f"churn_{len(place.parts)}"
+        write_project(name, data=place / "customers.csv", target="Churned?", base=tmp_path / "work")
+        [source] = load_project(name, base=tmp_path / "work").project.sources
+        assert source.provider.glob == declared

@@ -230,7 +230,14 @@ def _source(inference: Inference, sample: FileSample, path: str) -> str:
     if inference.rename:
         provider = f"{sample.kind}(\n" + "".join(f"        {option},\n" for option in options) + "    )"
     key = _quoted(inference.key[0]) if len(inference.key) == 1 else f"({', '.join(map(_quoted, inference.key))})"
-    lines = ["rows = Source(", '    name="rows",', f"    contract={inference.contract_name},", f"    key={key},"]
+    where = [] if path.startswith("/") else ["# The path counts from the folder in which touchline runs."]
+    lines = [
+        *where,
+        "rows = Source(",
+        '    name="rows",',
+        f"    contract={inference.contract_name},",
+        f"    key={key},",
+    ]
     if inference.event_time:
         lines.append(f"    event_time={_quoted(inference.event_time)},")
     return "\n".join([*lines, f"    provider={provider},", ")", ""])

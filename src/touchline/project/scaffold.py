@@ -73,11 +73,17 @@ def write_project(name: str, *, data: Path, target: str, base: Path, task: TaskT
     if not inputs:
         dirty = [note for note in inference.notes if "is read as text" in note]
         raise NothingToLearnFrom(name, target, columns_left_out(inference), dirty)
-    path = os.path.relpath(data.absolute(), base)
+    path = _path_to_declare(data, base)
     text = render_project(name, inference, sample, path=path, inputs=inputs, left_out=columns_left_out(inference))
     _write(file, text, render_transforms(inference), base=base)
     notes = (*sample.notes, *inference.notes, *_notes(inference, inputs))
     return WrittenProject(name, file, inference.rows, len(inference.fields), str(inference.task), notes)
+
+
+def _path_to_declare(data: Path, base: Path) -> str:
+    """Relative for a file below `base`, the folder in which touchline runs, so that both can move; else absolute."""
+    place, around = Path(os.path.normpath(data.absolute())), Path(os.path.normpath(base.absolute()))
+    return (place.relative_to(around) if place.is_relative_to(around) else place).as_posix()
 
 
 def _write(file: Path, text: str, transforms: str | None, *, base: Path) -> None:
