@@ -93,6 +93,33 @@ class _Pairs:
         return np.asarray(upper + np.triu(upper, 1).T)
 
 
+@dataclass(frozen=True)
+class Design:
+    """The numbers that each side's rate is made of, with their signs: the same for all models of the same matches."""
+
+    columns: Places
+    values: Array
+    pairs: _Pairs
+    current: Places
+
+    @classmethod
+    def of(cls, matches: Matches, divisions: int, last: Places) -> Design:
+        """`last` is the division of each team before; the newest of these matches says where it is now."""
+        current, teams = last.copy(), len(last)
+        current[matches.away] = matches.division
+        current[matches.home] = matches.division
+        attacker = np.concatenate([matches.home, matches.away])
+        defender = np.concatenate([matches.away, matches.home])
+        first = 2 + 2 * divisions
+        columns = np.empty((len(attacker), 6), dtype=np.int64)
+        columns[:, 0], columns[:, 1] = 0, 1
+        columns[:, 2], columns[:, 3] = 2 + current[attacker], 2 + divisions + current[defender]
+        columns[:, 4], columns[:, 5] = first + attacker, first + teams + defender
+        values = np.tile([1.0, 1.0, 1.0, -1.0, 1.0, -1.0], (len(attacker), 1))
+        values[len(matches) :, 1] = 0.0  # the side that is not at home
+        return cls(columns, values, _Pairs.of(columns, values, first + 2 * teams), current)
+
+
 @dataclass
 class GoalModel:
     """The fitted numbers of one country: intercept, home advantage, attack and defence of each team, rho."""
@@ -135,53 +162,32 @@ class GoalModel:
         home_goals = np.exp(self.intercept + self.home_advantage + attack[home] - defence[away])
         return home_goals, np.exp(self.intercept + attack[away] - defence[home])
 
-    def fit(self, matches: Matches, *, day: float) -> None:
+    def design(self, matches: Matches) -> Design:
+        """The design of these matches, for `fit`; models of the same matches share it."""
+        return Design.of(matches, self.divisions, self.current)
+
+    def fit(self, matches: Matches, *, day: float, design: Design | None = None) -> None:
         """Fit on matches that were over before `day`. Newton's method with the exact gradient and Hessian."""
         if not len(matches):
             return
-        self._place_in_divisions(matches)
+        design = design or self.design(matches)
+        self.current = design.current
         weights = np.exp2(-(day - matches.day) / self.prior.half_life_days)
-        sides = np.concatenate([matches.home, matches.away]), np.concatenate([matches.away, matches.home])
-        is_home = np.repeat([1.0, 0.0], len(matches))
         scored = np.concatenate([matches.home_scored, matches.away_scored])
-        columns, values = self._design(*sides, is_home)
-        pairs = _Pairs.of(columns, values, len(self.numbers))
         both = np.concatenate([weights, weights])
         penalty = self._penalty()
+        columns, values = design.columns, design.values
         for _ in range(_NEWTON_STEPS):
             rates = np.exp(np.clip((self.numbers[columns] * values).sum(axis=1), -5, 3))
             pulls = (both * (scored - rates))[:, None] * values
             gradient = np.bincount(columns.ravel(), pulls.ravel(), minlength=len(penalty)) - penalty * self.numbers
-            hessian = pairs.hessian(both * rates)
+            hessian = design.pairs.hessian(both * rates)
             hessian[np.diag_indices(len(penalty))] += penalty
             step = np.linalg.solve(hessian, gradient)
             self.numbers += step * min(1.0, 1.0 / max(np.abs(step).max(), 1e-12))
             if np.abs(step).max() < _TOLERANCE:
                 break
         self._fit_rho(matches, weights)
-
-    def _place_in_divisions(self, matches: Matches) -> None:
-        """The division of each team's newest match."""
-        self.current[matches.away] = matches.division
-        self.current[matches.home] = matches.division
-
-    def _design(self, attacker: Places, defender: Places, is_home: Array) -> tuple[Places, Array]:
-        """Columns of the numbers that each side's rate is made of, and their signs."""
-        first = 2 + 2 * self.divisions
-        columns = np.stack(
-            [
-                np.zeros_like(attacker),
-                np.ones_like(attacker),
-                2 + self.current[attacker],
-                2 + self.divisions + self.current[defender],
-                first + attacker,
-                first + self.teams + defender,
-            ],
-            axis=1,
-        )
-        values = np.tile([1.0, 1.0, 1.0, -1.0, 1.0, -1.0], (len(attacker), 1))
-        values[:, 1] = is_home
-        return columns, values
 
     def _penalty(self) -> Array:
         penalty = np.full(len(self.numbers), float(self.prior.ridge))

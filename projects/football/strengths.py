@@ -103,10 +103,12 @@ def _of_country(country: str, rows: pl.DataFrame, prior: Prior) -> pl.DataFrame:
             first = week - _WINDOW_DAYS
             played = goals.before(week, since=first)
             at_level = {what: _at_level(played, counts[what].before(week, since=first)) for what in counts}
+            by_goals = models[_GOALS, prior.half_life_days]
+            design = by_goals.design(played)
             for (what, _), model in models.items():
-                model.fit(at_level.get(what, played), day=week)
+                model.fit(at_level.get(what, played), day=week, design=design)
             strengths = {name: models[kind] for name, kind in kinds.items()}
-            table = _rows(models[_GOALS, prior.half_life_days], strengths, names, week)
+            table = _rows(by_goals, strengths, names, week)
             tables.append(table.filter(pl.Series(_seen(played, len(names)))))
     return pl.concat(tables)
 

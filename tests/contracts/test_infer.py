@@ -79,7 +79,8 @@ def test_words_for_null_are_found_where_they_keep_a_column_from_being_numbers() 
         ({"seller": "null_unless_bought"}, "bought", "it is bought in another spelling", True),
         ({"call_duration": "noise"}, "bought", "its name says 'duration'", False),
         ({"lead_profile": "noise", "tags": "noise"}, "bought", "its name says '(lead_profile|tags)'", False),
-        ({"half": "half", "rest": "rest"}, "score", "score is a sum of half, rest", False),
+        ({"half": "half", "rest": "rest"}, "score", "score is a sum of half, rest", True),
+        ({"half": "half", "double_rest": "double_rest"}, "score", "score is a sum of half, double_rest", False),
         ({"twice": "twice"}, "score", "it is score in another spelling", True),
     ],
 )
@@ -101,6 +102,7 @@ def made(kind: str) -> list[Any]:
         "noise": [str(chance.randint(1, 9)) for _ in range(ROWS)],
         "half": [str(half) for half in halves],
         "rest": [str(score - half) for score, half in zip(scores, halves, strict=True)],
+        "double_rest": [str(2 * (score - half)) for score, half in zip(scores, halves, strict=True)],
         "twice": [str(2 * score) for score in scores],
     }[kind]
 

@@ -44,13 +44,19 @@ _NAMES = re.compile(
     r"(?:lead|deal|case|loan|ticket)_(?:quality|profile|grade|rating|score|stage|status)|tags)(_|$)"
 )
 
+# How far a weight may be from one.
+_PLAIN = 1e-3
+
 Numbers = NDArray[np.float64]
 Levels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class SuspectedLeak:
-    """A column and why it may be known only after the target is. `is_copy`: it is the target in another spelling."""
+    """A column and why it may be known only after the target is.
+
+    `is_copy`: it is the target in another spelling, or one of the parts that add up to it in every row.
+    """
 
     column: str
     reason: str
@@ -79,12 +85,18 @@ def suspected_leaks(
 
 def _by_value(rows: pl.DataFrame, target: str, others: list[str], *, is_number: bool) -> Iterator[SuspectedLeak]:
     labels = _label_matrix(rows[target], is_number=is_number)
+    copies = [name for name in others if _is_copy(rows[name], rows[target], is_number=is_number)]
     alone: list[str] = []
-    copies: list[str] = []
-    for name in others:
-        if _is_copy(rows[name], rows[target], is_number=is_number):
-            alone.append(name)
-            copies.append(name)
+    if is_number:
+        numeric = [name for name in others if name not in copies and rows.schema[name].is_numeric()]
+        parts = _summands({name: _numbers(rows[name]) for name in numeric}, labels[:, 0])
+        # With weights it may be a formula of what is known; parts that plainly add up are the target itself.
+        is_plain = all(abs(abs(weight) - 1) < _PLAIN for weight in parts.values())
+        alone = list(parts)
+        for name in alone:
+            yield SuspectedLeak(name, f"{target} is a sum of {', '.join(alone)}", is_plain)
+    for name in [name for name in others if name not in alone]:
+        if name in copies:
             yield SuspectedLeak(name, f"it is {target} in another spelling", True)
         elif (reason := _leak_reason(rows[name], labels, target, is_number=is_number)) is not None:
             alone.append(name)
@@ -92,14 +104,8 @@ def _by_value(rows: pl.DataFrame, target: str, others: list[str], *, is_number: 
         elif not is_number and rows.schema[name] == pl.String and (gain := _words_gain(rows, name, target)):
             alone.append(name)
             yield SuspectedLeak(name, f"alone it avoids {gain:.0%} of the errors about {target}, out of sample", False)
-    rest = [name for name in others if name not in alone]
     if not is_number:
-        yield from _pairs(rows, target, rest)
-    else:
-        numeric = [name for name in others if name not in copies and rows.schema[name].is_numeric()]
-        parts = _summands({name: _numbers(rows[name]) for name in numeric}, labels[:, 0])
-        for name in parts:
-            yield SuspectedLeak(name, f"{target} is a sum of {', '.join(parts)}", False)
+        yield from _pairs(rows, target, [name for name in others if name not in {*alone, *copies}])
 
 
 def _label_matrix(labels: pl.Series, *, is_number: bool) -> Numbers:
@@ -189,22 +195,27 @@ def _numbers(column: pl.Series) -> Numbers:
     return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def _summands(arrays: dict[str, Numbers], label: Numbers) -> list[str]:
-    """The columns of which the target is a weighted sum, without any rest; empty when there is a rest."""
+def _summands(arrays: dict[str, Numbers], label: Numbers) -> dict[str, float]:
+    """The columns of which the target is a weighted sum, and the weights; empty when there is a rest."""
     usable = [name for name, values in arrays.items() if np.isfinite(values).mean() > _MOSTLY_GIVEN and np.ptp(values)]
     if not usable:
-        return []
+        return {}
     rows = np.isfinite(label) & np.all([np.isfinite(arrays[name]) for name in usable], axis=0)
     if rows.sum() < 10 * len(usable):
-        return []
+        return {}
     table = np.column_stack([arrays[name][rows] for name in usable])
-    scaled = (table - table.mean(axis=0)) / np.maximum(table.std(axis=0), 1e-12)
+    scales = np.maximum(table.std(axis=0), 1e-12)
+    scaled = (table - table.mean(axis=0)) / scales
     centred = label[rows] - label[rows].mean()
     weights, *_ = np.linalg.lstsq(scaled, centred, rcond=None)
     rest = centred - scaled @ weights
     if (rest @ rest) > 1e-8 * (centred @ centred):
-        return []
-    return [name for name, weight in zip(usable, weights, strict=True) if abs(weight) > 1e-3 * centred.std()]
+        return {}
+    return {
+        name: float(weight / scale)
+        for name, weight, scale in zip(usable, weights, scales, strict=True)
+        if abs(weight) > 1e-3 * centred.std()
+    }
 
 
 def _correlation(values: Numbers, label: Numbers) -> float:
