@@ -42,7 +42,7 @@ def test_the_declared_schema_is_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(configuration()).get_heads() == [tables.HEAD]
 
 
-@pytest.mark.parametrize("revision", ["0004", "0005"])
+@pytest.mark.parametrize("revision", ["0004", "0006"])
 def test_a_database_of_an_earlier_schema_gets_the_declared_tables(any_url: str, revision: str) -> None:
     database = Database.open(any_url)
     with database.begin() as connection:
@@ -56,7 +56,7 @@ def test_a_database_of_an_earlier_schema_gets_the_declared_tables(any_url: str, 
     database.close()
 
 
-def test_an_index_that_came_by_the_first_migration_is_left_as_it_is(database: Database) -> None:
+def test_what_came_by_the_first_migration_for_a_while_is_left_as_it_is(database: Database) -> None:
     _set_revision(database, "0005")
     database.migrate()
     database.require_head()

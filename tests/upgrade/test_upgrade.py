@@ -10,12 +10,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
 
 from tests.cli.conftest import Cli
 from tests.serving.builders import on_loopback
 from touchline.cli.opening import open_home
 from touchline.cli.processes.apps import create_serving_app
 from touchline.storage import tables
+from touchline.storage.migrate import is_no_partition
 
 pytestmark = pytest.mark.services
 
@@ -48,6 +51,10 @@ def test_a_home_of_the_first_commit_is_migrated_answers_the_same_and_replays_its
     first.run("migrate")
     home = open_home()
     assert home.database.revision() == tables.HEAD
+    with home.database.begin() as connection:
+        context = MigrationContext.configure(connection, opts={"include_name": is_no_partition})
+        # A difference: a published migration was edited. Put the change into a new one.
+        assert compare_metadata(context, tables.metadata) == []
     replayed = first.json("replay")
     assert (replayed["replayed"], replayed["mismatches"]) == (_REQUESTS, [])
     app = create_serving_app(home, [first.place / "projects" / "shop"], host="127.0.0.1")

@@ -82,20 +82,8 @@ sa.Table(
     _text("role"),
     _text("key_hash"),
     _instant("created_at"),
-    _instant("last_used_at", null=True),
-    _instant("expires_at", null=True),
     _instant("revoked_at", null=True),
     sa.Index(None, "key_hash", unique=True),
-)
-sa.Table(
-    "key_changes",
-    _metadata,
-    _text("id", key=True),
-    _text("key_id"),
-    _text("act"),
-    _instant("at"),
-    _text("actor"),
-    _text("reason"),
 )
 sa.Table(
     "manifests",
