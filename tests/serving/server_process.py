@@ -44,7 +44,7 @@ def make() -> Server:
     home = Path(os.environ["SERVER_HOME"])
     database = Database.open(os.environ.get("SERVER_DATABASE") or f"sqlite:///{home / 'touchline.db'}")
     clock = SystemClock()
-    stores = Registry(database, open_objects(str(home / "objects")))
+    stores = Registry(database, open_objects(os.environ.get("SERVER_OBJECTS") or str(home / "objects")))
     return create_app(
         [ServedProject(PROJECT, stores.source(), clock, _open_reader, is_store_remote="SERVER_REDIS" in os.environ)],
         database=database,
@@ -78,7 +78,7 @@ class Process:
 
 @contextmanager
 def a_process(home: Path, *, workers: int = 1, **where: str) -> Iterator[Process]:
-    """A server over a home, ready. `where` names what lies elsewhere: database=URL, redis=URL."""
+    """A server over a home, ready. `where` names what lies elsewhere: database=URL, redis=URL, objects=FOLDER."""
     with socket.socket() as spare:
         spare.bind(("127.0.0.1", 0))
         port = spare.getsockname()[1]
