@@ -98,9 +98,13 @@ class Reading:
     """What all processes below one have at an instant."""
 
     at: float
-    memory_mb: float
+    memory: Mapping[int, float]
     files: int
     threads: int
+
+    @property
+    def memory_mb(self) -> float:
+        return sum(self.memory.values())
 
 
 def processes_below(pid: int) -> list[int]:
@@ -116,16 +120,17 @@ def processes_below(pid: int) -> list[int]:
 
 
 def read_processes(pid: int) -> Reading:
-    memory, files, threads = 0, 0, 0
+    memory: dict[int, float] = {}
+    files, threads = 0, 0
     for one in processes_below(pid):
         try:
             status = Path(f"/proc/{one}/status").read_text()
             files += sum(1 for _ in Path(f"/proc/{one}/fd").iterdir())
         except OSError:  # it ended meanwhile
             continue
-        memory += int(status.partition("VmRSS:")[2].split()[0])
+        memory[one] = int(status.partition("VmRSS:")[2].split()[0]) / 1e3
         threads += int(status.partition("Threads:")[2].split()[0])
-    return Reading(time.monotonic(), memory / 1e3, files, threads)
+    return Reading(time.monotonic(), memory, files, threads)
 
 
 def processor_seconds(pid: int) -> dict[str, float]:
@@ -207,6 +212,8 @@ def report(load: Load, rate: float, readings: list[Reading]) -> bool:
     holds &= promise(
         f"{memory}; last third {rise:+.1f} MB above the first", rise <= BREATH_MB + GROWTH_MB_AN_HOUR * hours
     )
+    for pid, last in warm[-1].memory.items():
+        print(f"         process {pid}: {warm[0].memory.get(pid, 0.0):.1f} MB at first, {last:.1f} MB at last")
     for name in ("files", "threads"):
         first, last = (sorted(getattr(one, name) for one in part) for part in (warm[:third], warm[-third:]))
         words = f"{name} {first[third // 2]} in the first third, {last[third // 2]} in the last"

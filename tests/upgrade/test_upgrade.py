@@ -60,7 +60,11 @@ def test_a_home_of_the_first_commit_is_migrated_answers_the_same_and_replays_its
     app = create_serving_app(home, [first.place / "projects" / "shop"], host="127.0.0.1")
     with on_loopback(app) as url:
         answer = httpx.post(f"{url}/predict", json={"example_id": "new", "customer": "c6"}).raise_for_status().json()
+        routes = httpx.get(f"{url}/openapi.json").raise_for_status().json()["paths"]
     assert answer["version"] == 2
+    assert {"/predict", "/outcomes", "/explain", "/health", "/healthz", "/readyz", "/model-info", "/metrics"} <= set(
+        routes
+    )
     # The third request to each version was about this customer.
     assert any(str(answer["probabilities"]["yes"]) in output for output in before.values())
     assert len(_after(first.place)) == _REQUESTS + 1

@@ -20,6 +20,11 @@ _TRACKING_SECONDS: Final = 10.0
 
 def database_checks(home: Home) -> Iterator[CheckResult]:
     """Whether the database answers, is sound and takes writes; then MLflow."""
+    yield _database(home)
+    yield from _tracking(home)
+
+
+def _database(home: Home) -> CheckResult:
     where = without_passwords(home.settings.database)
     try:
         home.database.migrate()
@@ -27,15 +32,12 @@ def database_checks(home: Home) -> Iterator[CheckResult]:
         if problem is None:
             validate_writable(home.database)
     except TouchlineError as error:
-        yield CheckResult("wrong", "database", str(error))
-        return
+        return CheckResult("wrong", "database", str(error))
     except SQLAlchemyError as error:
         problem = str(error.__cause__ or error)
     if problem is None:
-        yield CheckResult("ok", "database", where)
-    else:
-        yield CheckResult("wrong", "database", f"{where} is damaged: {problem}; it must come from a backup")
-    yield from _tracking(home)
+        return CheckResult("ok", "database", where)
+    return CheckResult("wrong", "database", f"{where} is damaged: {problem}; it must come from a backup")
 
 
 def _tracking(home: Home) -> Iterator[CheckResult]:
