@@ -97,13 +97,7 @@ def test_a_value_that_is_no_number_does_not_count(tmp_path: Path) -> None:
     assert np.isfinite(evidence.test.gain)  # type: ignore[union-attr]
 
 
-def test_a_canary_whose_guardrails_can_measure_nothing_is_not_promoted(tmp_path: Path) -> None:
-    life = Numbers(tmp_path)
-    guardrails = (Guardrail.calibration(),)  # of numbers there is no calibration
-    life.start(Rollout(mode="canary", unit="example_id", min_days=1, longest_days=10, guardrails=guardrails))
-    life.clock.instant += timedelta(days=5)
-    life.check()
-    assert life.ended is None
-    life.clock.instant += timedelta(days=6)
-    life.check()
-    assert (life.ended, life.done) == ("kept", [])
+def test_a_guardrail_on_the_calibration_of_numbers_is_refused(tmp_path: Path) -> None:
+    declared = Rollout(mode="canary", unit="example_id", guardrails=(Guardrail.errors(), Guardrail.calibration()))
+    with pytest.raises(RolloutRefused, match=r"it predicts numbers.*without Guardrail.calibration\(\)"):
+        Numbers(tmp_path).start(declared)

@@ -227,6 +227,7 @@ def test_a_label_that_a_later_file_fills_in_counts_though_it_happened_before_the
         ({"holdout_days": float("inf")}, "less than or equal to 3650"),
         ({"maturity": timedelta(days=100)}, "is not below longest_days=90"),
         ({"overrides": {"anna": "candidate"}}, "say with unit= which request field"),
+        ({"overrides": {"anna": "candidate"}, "unit": "user"}, "in a shadow Production answers all of them"),
         ({"guardrails": (Guardrail.errors(), Guardrail.errors(margin=0.1))}, "one of each kind at most"),
         ({"steps": (True, 100)}, "valid integer"),
         ({"mode": "split"}, "'shadow', 'ab' or 'canary'"),

@@ -140,6 +140,8 @@ class Rollout(BaseModel):
             )
         if self.overrides and self.unit is None:
             raise ValueError("overrides name units; say with unit= which request field they are of")
+        if self.overrides and self.mode == "shadow":
+            raise ValueError("overrides choose who answers a tester, and in a shadow Production answers all of them")
         kinds = [guardrail.kind for guardrail in self.guardrails]
         if len(set(kinds)) < len(kinds):
             raise ValueError(f"guardrails are of the kinds {', '.join(kinds)}; one of each kind at most")

@@ -197,6 +197,13 @@ def _validate_task(version: ModelVersion, production: ModelVersion, rule: Rollou
             f"{', '.join(production.classes) or 'numbers'}, so their outcomes do not compare",
             by_hand,
         )
+    if not rule.classes and any(guardrail.kind == "calibration" for guardrail in rule.guardrails):
+        raise RolloutRefused(
+            version.project,
+            version.version,
+            "its guardrail on calibration compares the probabilities of classes, and it predicts numbers",
+            "Declare Rollout(guardrails=...) without Guardrail.calibration()",
+        )
     of_numbers = rule.metric in ("mse", "mae")
     if rule.counts_outcomes and of_numbers == bool(rule.classes):
         raise RolloutRefused(
