@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -129,6 +132,33 @@ def test_a_candidate_that_fails_costs_no_request_and_is_counted(tmp_path: Path) 
     assert failed.output["error"] == "RuntimeError: no customers above 50 here"
     fallback = next(row for row in rows if row.variant == "production" and row.role == "answer")
     assert fallback.probability == 1.0  # not drawn: it counts for nothing
+
+
+class Slow:
+    """A model that takes a while for a row, and longer for one customer."""
+
+    def __init__(self) -> None:
+        self.begun, self.may_end = threading.Event(), threading.Event()
+
+    def predict(self, vectors: Vectors) -> Vectors:
+        time.sleep(0.003)
+        if (vectors[:, 0] == 50).any():
+            self.begun.set()
+            self.may_end.wait(20)
+        return Logit(0.3).predict(vectors)
+
+
+def test_no_other_request_waits_while_a_slow_candidate_answers(tmp_path: Path) -> None:
+    slow = Slow()
+    routing = a_routing("canary", share=1, unit="user", overrides={"anna": "candidate"})
+    old, new = replace_inputs(OLD), a_release(2, model=slow, inputs=(*INPUTS, USER))
+    with a_rollout(tmp_path, routing, new, old) as server, ThreadPoolExecutor(1) as pool:
+        hers = pool.submit(server.client.post, "/predict", json={"age": 50, "user": "anna"})
+        assert slow.begun.wait(20)
+        other = server.client.post("/predict", json={"age": 30, "user": None}).json()
+        assert not hers.done()
+        slow.may_end.set()
+        assert (other["variant"], hers.result().json()["variant"]) == ("production", "candidate")
 
 
 def test_a_shadow_that_fails_is_logged_and_its_neighbours_are_predicted(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from typing import Any
 
@@ -31,6 +32,17 @@ class Picky:
         self.calls += 1
         if (vectors[:, 0] > 50).any():
             raise RuntimeError("nobody above 50 here")
+        return Logit(0.3).predict(vectors)
+
+
+class Gated:
+    """A model that answers once it may."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+
+    def predict(self, vectors: Vectors) -> Vectors:
+        self.gate.wait(20)
         return Logit(0.3).predict(vectors)
 
 
@@ -91,3 +103,18 @@ def test_a_row_that_comes_after_the_end_is_predicted_too() -> None:
     assert traffic.shadows.wait()
     ask(traffic, [30.0, 40.0])  # a request that had begun before the rollout moved
     wait_for(lambda: len(lines) == 2)
+
+
+def test_rows_beyond_a_full_queue_are_counted_and_no_answer_waits_for_it() -> None:
+    lines: list[bytes] = []
+    slow = Gated()
+    traffic = a_traffic(a_release(2, model=slow), lines)
+    answers = ask(traffic, [30.0] * 6000)
+    shadows = traffic.shadows
+    assert shadows is not None
+    assert shadows.left_out > 0
+    slow.gate.set()
+    shadows.wait_until(0)
+    traffic.close()
+    assert shadows.wait()
+    assert len(lines) + shadows.left_out == len(answers) == 6000

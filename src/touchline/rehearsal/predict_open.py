@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from typing import Final
 
 import orjson
 
@@ -16,10 +17,12 @@ from touchline.predictions.database_writer import DatabaseWriter
 from touchline.registry import LoadedRelease, Releases, declared_families
 from touchline.rollout import RolloutRecords
 from touchline.serving import JournalReleases
-from touchline.serving.predicting.predict import Predictor
+from touchline.serving.predicting.predict import NewId, Predictor
 from touchline.serving.predicting.scored_row import Answered, RequestContext
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.storage.ulids import first_ulid_letters
+
+_ROWS_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -58,16 +61,28 @@ class OpenPredictor:
         for cutoff, group in groupby(coming, key=lambda one: one.cutoff):
             clock.move_to(cutoff)
             slot.refresh()
-            predicted += self._predict_at(slot.current, cutoff, list(group))
+            examples, new_id = list(group), _ids_at(cutoff)
+            context = RequestContext(new_id(), None, cutoff, cutoff)
+            for start in range(0, len(examples), _ROWS_AT_ONCE):
+                some = examples[start : start + _ROWS_AT_ONCE]
+                predicted += self._predict_some(slot.current, some, context, new_id)
+                self._wait_for_shadows(_ROWS_AT_ONCE)
+        self._wait_for_shadows(0)
         slot.stop()
         self._writer.write(self._lines)
         self._lines.clear()
         return predicted
 
-    def _predict_at(self, predictor: Predictor, cutoff: datetime, examples: list[OpenExample]) -> Iterator[Predicted]:
+    def _wait_for_shadows(self, most_waiting: int) -> None:
+        """Let the predictions beside the answers keep up: a full queue would leave rows out."""
+        traffic = self._slot.traffic
+        if traffic is not None and traffic.shadows is not None:
+            traffic.shadows.wait_until(most_waiting)
+
+    def _predict_some(
+        self, predictor: Predictor, examples: list[OpenExample], context: RequestContext, new_id: NewId
+    ) -> Iterator[Predicted]:
         rows, _ = predictor.requests.read_body(_body(predictor, examples), len(examples))
-        new_id = _ids_at(cutoff)
-        context = RequestContext(new_id(), None, cutoff, cutoff)
         traffic = self._slot.traffic
         if traffic is not None and traffic.routing.is_split:
             answered = traffic.answer(rows, context, new_id)

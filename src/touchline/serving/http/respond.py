@@ -50,7 +50,7 @@ def read_now(slot: ReleaseSlot, predictor: Predictor, body: bytes) -> Row | Prob
 
     None for all other requests: lists, and those that name an example.
     """
-    if slot.waiting is not None:
+    if slot.waiting is not None or (slot.traffic is not None and slot.traffic.needs_thread):
         return None
     if not body.startswith(b"{") or has_unicode_escape(body):
         return None
@@ -86,7 +86,7 @@ async def answer_body(serving: Serving, slot: ReleaseSlot, body: bytes, correlat
     if correlation_id == PROBE_ID and len(rows) == 1:
         traffic, answered = None, [predictor.answer_one(rows[0], context, serving.ids.next, probe_tags())]
     elif traffic is not None and traffic.routing.is_split:
-        if len(rows) > _FEW_ROWS or slot.waiting is not None:
+        if len(rows) > _FEW_ROWS or slot.waiting is not None or traffic.needs_thread:
             answered = await asyncio.to_thread(traffic.answer, rows, context, Ulids().next)
         else:
             answered = traffic.answer(rows, context, serving.ids.next)

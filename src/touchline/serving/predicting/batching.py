@@ -23,6 +23,7 @@ Given = TypeVar("Given")
 
 # A future, a wake-up of the thread and one of the loop: measured at 40 to 60 µs a request.
 HOP_SECONDS = 60e-6
+_SLOW_SECONDS = 2e-3
 _BATCH = 32
 
 
@@ -81,6 +82,11 @@ class Batcher(Generic[Request, Given]):
                 future.set_exception(failure)
             else:
                 future.set_result(results[place])
+
+
+def is_slow(model: Scores, columns: int) -> bool:
+    """Whether a row takes so long that other requests must not wait for it."""
+    return _fastest(model, np.zeros((1, columns))) > _SLOW_SECONDS
 
 
 def batching_pays(model: Scores, columns: int) -> bool:

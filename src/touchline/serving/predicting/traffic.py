@@ -22,10 +22,20 @@ class Traffic:
     """One rollout in this process. In a split a row is answered by the version that its unit is assigned to.
 
     A candidate that fails costs no request: Production answers, and the failure is logged for the guardrails. A row
-    that lacks a field of the candidate is not in the rollout.
+    that lacks a field of the candidate is not in the rollout. `needs_thread`: the candidate may be so slow that other
+    requests must not wait while it answers.
     """
 
-    def __init__(self, routing: Routing, production: Predictor, candidate: Predictor, record: Record) -> None:
+    def __init__(
+        self,
+        routing: Routing,
+        production: Predictor,
+        candidate: Predictor,
+        record: Record,
+        *,
+        needs_thread: bool = False,
+    ) -> None:
+        self.needs_thread = needs_thread
         self.routing, self.production, self.candidate = routing, production, candidate
         self._record = record
         self._has_same_rows = _take_the_same_rows(candidate, production)

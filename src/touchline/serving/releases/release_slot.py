@@ -14,7 +14,7 @@ from touchline.errors import failure_in_words
 from touchline.features import FeatureReader
 from touchline.registry import LoadedRelease
 from touchline.rollout import Routing
-from touchline.serving.predicting.batching import batching_pays
+from touchline.serving.predicting.batching import batching_pays, is_slow
 from touchline.serving.predicting.grouped_requests import Waiting
 from touchline.serving.predicting.predict import Predictor
 from touchline.serving.predicting.scored_row import FeatureReads
@@ -175,8 +175,11 @@ class ReleaseSlot:
         """End the rollout's thread once it has predicted what waits in it."""
         traffic = self.traffic
         self._route(None)
-        if traffic is not None and traffic.shadows is not None:
-            traffic.shadows.wait()
+        if traffic is not None and traffic.shadows is not None and not traffic.shadows.wait():
+            waiting = traffic.shadows.waiting
+            _log.warning(
+                "%s: the process ends before %d rows are predicted beside their answers", self.project, waiting
+            )
 
     def warm_previous(self) -> None:
         """Load the release a rollback would return to, if it is not loaded yet."""
@@ -250,7 +253,8 @@ class ReleaseSlot:
             self.refused_candidate = self._refusal(routing.candidate, wrong)
             return
         self.refused_candidate = None
-        self._route(Traffic(routing, current, candidate, self.record))
+        needs_thread = routing.is_split and _may_be_slow(candidate.release)
+        self._route(Traffic(routing, current, candidate, self.record, needs_thread=needs_thread))
         _log.info("%s: rollout %s: %s, %d %%", self.project, routing.experiment, routing.mode, routing.share)
 
     def _route(self, traffic: Traffic | None) -> None:
@@ -281,3 +285,11 @@ class ReleaseSlot:
         self._retry_at = time.monotonic() + self._retry_seconds
         self._retry_seconds = min(self._retry_seconds * 2, _LONGEST_RETRY_SECONDS)
         return Refused(release_id, f"{type(wrong).__name__}: {wrong}"[:500], self._clock.wall())
+
+
+def _may_be_slow(release: LoadedRelease) -> bool:
+    """Whether a release takes long for a row; one that fails on the row that is tried may."""
+    try:
+        return is_slow(release.model, len(release.columns))
+    except Exception:  # noqa: BLE001  whatever a person's model raises, its rollout counts it
+        return True
