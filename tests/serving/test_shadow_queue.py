@@ -7,9 +7,10 @@ import threading
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tests.serving.builders import NOW, Logit, a_release, wait_for
+from tests.serving.builders import NOW, Logit, Ratings, a_match_release, a_release, wait_for
 from touchline.features.vectors.columns import Vectors
 from touchline.registry import LoadedRelease
 from touchline.rollout import Routing
@@ -118,3 +119,19 @@ def test_rows_beyond_a_full_queue_are_counted_and_no_answer_waits_for_it() -> No
     traffic.close()
     assert shadows.wait()
     assert len(lines) + shadows.left_out == len(answers) == 6000
+
+
+def test_both_versions_of_a_pair_see_the_features_that_the_answer_saw() -> None:
+    old, new, lines = a_match_release(1), a_match_release(2, slope=0.3), list[bytes]()
+    store = Ratings({"A": 1.5, "B": 2.5})
+    routing = Routing("e1", "shadow", "s", old.id, new.id)
+    traffic = Traffic(routing, Predictor(old, store), Predictor(new, None), lines.append)  # new could not read again
+    row = {"home_team": "A", "away_team": "B", "features": None, "cutoff": None, "example_id": None}
+    answered = traffic.answer_one(row, RequestContext("r1", None, NOW, NOW), Ulids().next)
+    traffic.close()
+    assert traffic.shadows is not None
+    assert traffic.shadows.wait()
+    answer, beside = json.loads(answered.line), json.loads(lines[0])
+    assert (beside["role"], beside["release_id"]) == ("shadow", new.id)
+    assert {name: beside[name] for name in ("vector", "views")} == {name: answer[name] for name in ("vector", "views")}
+    assert beside["output"]["probabilities"]["yes"] == Logit(0.3).predict(np.array([[1.5, 2.5]]))[0, 0]
