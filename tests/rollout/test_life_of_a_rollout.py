@@ -189,12 +189,13 @@ def test_a_promotion_after_which_requests_need_a_new_field_waits_for_a_person(tm
     assert "Requests without 'x4' are answered by Production" in state.events[0].message
     lacking = {"experiment": state.experiment.id, "role": "incomplete", "variant": "candidate", "project": PROJECT}
     write_rows(life.database, [a_row(f"{n:025d}x", **lacking) for n in range(3)])
+    write_rows(life.database, [a_row(f"{n:025d}y", **{**lacking, "role": "failed"}) for n in range(2)])
     for _ in range(20):
         life.a_day(60, candidate=np.full(60, 0.8), production=np.full(60, 0.5), truth=np.full(60, 0.8))
         life.check()
     assert life.done == []
     report = life.report()
-    assert "3 of requests that lack a field of the candidate" in report.sentence
+    assert "3 of requests that lack a field of the candidate, 2 that the candidate failed to make" in report.sentence
     assert report.next_step.startswith("Promotion, which refuses requests without 'x4' from then on, waits for a")
     approve_step(life.context, actor="anna")
     life.check()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any, Final, NamedTuple, TypeVar
@@ -45,7 +45,7 @@ class LeftOut:
     `open`: no outcome yet. `immature`: younger than the age at which predictions count. `early`: the outcome was known
     when the prediction was made. `other_label`: no class of the model. `repeated`: an earlier prediction of the same
     example, or a later one of the same unit. `unfinished`: of a cluster that has open examples. `incomplete`: of
-    requests that lack a field of the candidate.
+    requests that lack a field of the candidate. `failed`: that the candidate failed to make.
     """
 
     open: int = 0
@@ -55,6 +55,7 @@ class LeftOut:
     repeated: int = 0
     unfinished: int = 0
     incomplete: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def read_pairs(database: Database, experiment: Experiment, now: datetime) -> Out
     """
     predictions = ExperimentRecords(database, experiment.id).pairs()
     outcomes = _outcomes(database, experiment, predictions)
-    left_out = LeftOut(incomplete=_incomplete(database, experiment))
+    left_out = _without_candidate(database, experiment)
     counted = _counted(experiment, predictions, outcomes, now, left_out)
     last = {one.prediction.example_key: one for one in counted}
     left_out.repeated += len(counted) - len(last)
@@ -104,7 +105,7 @@ def read_split(
     """The units of a split whose outcome counts now, each once, by its first prediction."""
     first = first_of_units(predictions)
     outcomes = _outcomes(database, experiment, first)
-    left_out = LeftOut(repeated=len(predictions) - len(first), incomplete=_incomplete(database, experiment))
+    left_out = replace(_without_candidate(database, experiment), repeated=len(predictions) - len(first))
     counted = _counted(experiment, first, outcomes, now, left_out)
     return _assemble(experiment, counted, outcomes, left_out)
 
@@ -166,9 +167,11 @@ def _label(label: Label, classes: Sequence[str]) -> float | None:
     return float(label) if isinstance(label, int | float) and isfinite(label) else None
 
 
-def _incomplete(database: Database, experiment: Experiment) -> int:
+def _without_candidate(database: Database, experiment: Experiment) -> LeftOut:
+    """The rows that the candidate could not predict, whatever their outcome."""
     counts = ExperimentRecords(database, experiment.id).counts(slow_seconds=0.0)
-    return sum(one.rows for one in counts if one.role == "incomplete")
+    rows = {one.role: one.rows for one in counts if one.variant == "candidate"}
+    return LeftOut(incomplete=rows.get("incomplete", 0), failed=rows.get("failed", 0))
 
 
 def _outcomes(

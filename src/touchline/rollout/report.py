@@ -197,6 +197,7 @@ def left_out_in_words(left: LeftOut) -> dict[str, int]:
         "made after the outcome was stored": left.early,
         "with a label that is no class of the model": left.other_label,
         "of requests that lack a field of the candidate": left.incomplete,
+        "that the candidate failed to make": left.failed,
     }
 
 
