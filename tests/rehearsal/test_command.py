@@ -33,6 +33,8 @@ def test_a_rehearsal_is_reported_and_its_policy_enters_the_declaration(tmp_path:
     assert "there is no policy 'weakly'" in run(tmp_path, "ingest") + run(
         tmp_path, "rehearse", "--from", "2024-01-29", "--to", "2024-02-26", "--policy", "weakly", code=2
     )
+    later = run(tmp_path, "rehearse", "--from", "2025-01-29", "--to", "2025-04-26", code=2)
+    assert "no example has its cutoff; the cutoffs of all go from 2024-01-01 to 2024-03-10" in later
     words = ("rehearse", "--from", "2024-01-29", "--to", "2024-02-26", "--policy", "never", "--policy", "drift")
     report: dict[str, Any] = json.loads(run(tmp_path, *words, "--json", "--out", str(tmp_path / "out")))
     assert [policy["name"] for policy in report["policies"]] == ["never", "drift"]
@@ -42,3 +44,14 @@ def test_a_rehearsal_is_reported_and_its_policy_enters_the_declaration(tmp_path:
     assert "project.py: retrain=Retrain(schedule=None, on_drift=True)" in applied
     assert "nothing is in Production" in applied
     assert load_project(project, base=tmp_path).project.retrain.schedule is None
+
+
+def test_examples_that_have_their_label_at_once_are_refused_before_anything_is_played(tmp_path: Path) -> None:
+    path = write_project(tmp_path).folder / "project.py"
+    path.write_text(path.read_text().replace('cutoff="at"', 'cutoff="event_timestamp"'))
+    events = stream(days=40).select("event_id", pl.col("at").dt.strftime("%Y-%m-%dT%H:%M:%SZ"), "x", "bought")
+    events.write_csv(tmp_path / "events.csv")
+    run(tmp_path, "ingest")
+    refused = run(tmp_path, "rehearse", "--from", "2024-01-08", "--to", "2024-02-08", code=2)
+    assert "each of the 310 examples from 2024-01-08 to 2024-02-08 has its label at its cutoff" in refused
+    assert not (tmp_path / "home" / "rehearsals").exists()

@@ -25,6 +25,7 @@ from touchline.automation.runs.steps import ingest_all
 from touchline.errors import RehearsalRefused
 from touchline.project import load_project
 from touchline.registry import code_hash
+from touchline.rehearsal.examples_in_time import require_open_examples
 from touchline.rehearsal.policies import Policy, find_policies, searched_every
 from touchline.rehearsal.policy_run import PolicyRun, Steps
 from touchline.rehearsal.scores import PolicyScores, score_run
@@ -72,7 +73,8 @@ def prepare(
     """The rehearsal of these snapshots below a folder; the same project code, version of touchline,
     data and steps have the same place.
 
-    Raises `RehearsalRefused` for an unknown policy, for too short a time, and for examples without a time.
+    Raises `RehearsalRefused` for an unknown policy, for too short a time, for examples without a time, and where none
+    of them is open in that time.
     """
     if not any(source.event_time for source in loaded.project.task.examples.sources):
         named = " and ".join(repr(source.name) for source in loaded.project.task.examples.sources)
@@ -87,6 +89,7 @@ def prepare(
         raise RehearsalRefused(
             loaded.name, f"from {steps.first:%Y-%m-%d} to {steps.last:%Y-%m-%d} are {len(steps)} steps; give at least 4"
         )
+    require_open_examples(loaded, snapshots, steps)
     parts = [
         loaded.code_hash,
         version("touchline"),
