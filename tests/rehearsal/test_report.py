@@ -23,10 +23,10 @@ def a_rehearsal(*policies: str) -> Rehearsal:
 
 
 def a_result(
-    gain: float, *, trained: range, alarms: tuple[int, ...] = (), seed: int = 3
+    gain: float, *, trained: range, alarms: tuple[int, ...] = (), seed: int = 3, spread: float = 0.02
 ) -> tuple[list[dict[str, Any]], PolicyScores]:
     """Eight answers a step, of answers and models alike, with a loss of 1 - gain and noise whose mean is 0."""
-    noise = np.random.default_rng(seed).normal(0, 0.02, COUNT)
+    noise = np.random.default_rng(seed).normal(0, spread, COUNT)
     noise -= noise.mean()
     lines = [
         {
@@ -60,6 +60,14 @@ def test_a_policy_that_is_surely_better_is_recommended() -> None:
     report = a_report({"never": a_result(0.0, trained=range(1)), "weekly": a_result(0.1, trained=range(COUNT))})
     assert report["recommendation"].startswith("Use 'weekly': log_loss 0.")
     assert "more than chance explains, with 80 trainings" in report["recommendation"]
+
+
+def test_a_large_difference_that_chance_could_explain_recommends_neither() -> None:
+    report = a_report(
+        {"never": a_result(0.0, trained=range(1)), "weekly": a_result(0.05, trained=range(COUNT), seed=4, spread=0.5)}
+    )
+    assert report["recommendation"].startswith("No recommendation: 'weekly' has the lowest loss")
+    assert "'never' may be worse by 0.1" in report["recommendation"]
 
 
 def test_a_difference_by_chance_recommends_the_policy_that_trains_less() -> None:

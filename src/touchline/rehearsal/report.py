@@ -15,7 +15,7 @@ from touchline.errors import TooFewClusters
 from touchline.registry.runs.run_files import to_json
 from touchline.rehearsal.seasons import error_of_ratio, error_of_sum, season_name, season_of_steps, sums_by_season
 from touchline.rehearsal.yardstick import CrossFitted, Schedule, best_schedule, cross_fitted
-from touchline.statistics import paired_comparison
+from touchline.statistics import Comparison, paired_comparison
 
 if TYPE_CHECKING:
     from touchline.rehearsal.rehearse import Rehearsal
@@ -32,6 +32,8 @@ LEFT_OUT: Final = (
 # An alarm was right if the model trained then had a lower loss than what was served in the steps after it.
 _ALARM_STEPS: Final = 26
 _SEED: Final = 14
+# The policy that trains least is recommended unless its loss may be higher by more than this share.
+_NEGLIGIBLE: Final = 0.02
 
 
 @dataclass(frozen=True)
@@ -239,25 +241,29 @@ def recommend(policies: Sequence[PolicyReport], results: Mapping[str, Result], s
         return f"Use {best.name!r}: no rehearsed policy has a lower {score} ({best.loss:.4f}), and none trains less."
     figures = f"{score} {best.loss:.4f} against {cheapest.loss:.4f}"
     try:
-        is_sure = _is_surely_better(results[best.name][1], results[cheapest.name][1])
+        measured = _compared(results[best.name][1], results[cheapest.name][1])
     except TooFewClusters as few:
         return (
             f"No recommendation: {best.name!r} has the lowest loss ({figures} of {cheapest.name!r}), but {few.actual} "
             f"steps are too few to tell it from chance; {few.needed} are needed."
         )
-    if is_sure:
+    if measured.is_better:
         trainings = f"with {best.trainings} trainings"
         return f"Use {best.name!r}: {figures} of {cheapest.name!r}, more than chance explains, {trainings}."
+    if -measured.low > _NEGLIGIBLE * cheapest.loss:
+        return (
+            f"No recommendation: {best.name!r} has the lowest loss ({figures} of {cheapest.name!r}), which in a short "
+            f"time may be chance, and {cheapest.name!r} may be worse by {-measured.low:.4f}. Rehearse more time."
+        )
     return (
         f"Use {cheapest.name!r}, which trains least: {best.name!r} has the lowest loss, but {figures} is no more than "
         "chance explains."
     )
 
 
-def _is_surely_better(ours: PolicyScores, theirs: PolicyScores) -> bool:
-    """Whether the mean loss of a step is lower, with steps in time order as clusters. Raises `TooFewClusters`."""
+def _compared(ours: PolicyScores, theirs: PolicyScores) -> Comparison:
+    """The mean losses of steps, with steps in time order as clusters. Raises `TooFewClusters`."""
     has_rows = ours.rows > 0
     numbers = np.arange(int(has_rows.sum()), dtype=np.int64)
     ours_by_step, theirs_by_step = (one.answers[has_rows] / ours.rows[has_rows] for one in (ours, theirs))
-    measured = paired_comparison(ours_by_step, theirs_by_step, numbers, alpha=0.05, seed=_SEED)
-    return bool(measured.is_better)
+    return paired_comparison(ours_by_step, theirs_by_step, numbers, alpha=0.05, seed=_SEED)
