@@ -228,7 +228,7 @@ def test_nothing_is_due_is_said_and_is_no_failure(cli: Cli) -> None:
     shown = cli.run("schedule", "show")
     assert "0 0 * * 0 (UTC)" in shown
     assert "2024-06-02" in shown
-    with pytest.raises(InvalidSetting, match="--force"):
+    with pytest.raises(InvalidSetting, match=r"Option --force is given with --due: .* Give the command another one"):
         cli.run("retrain", "--due", "--force")
 
 

@@ -14,7 +14,10 @@ class InvalidSetting(UsageError):
     def __init__(self, variable: str, actual: str, reason: str) -> None:
         self.variable, self.actual, self.reason = variable, actual, reason
         end = "" if reason.endswith(("?", ".", "!")) else "."
-        super().__init__(f"Setting {variable} is {actual}: {reason}{end} Change it in the environment.")
+        if variable.startswith("--"):
+            super().__init__(f"Option {variable} is {actual}: {reason}{end} Give the command another one.")
+        else:
+            super().__init__(f"Setting {variable} is {actual}: {reason}{end} Change it in the environment.")
 
     @classmethod
     def unknown(cls, variable: str, allowed: Collection[str]) -> InvalidSetting:

@@ -71,7 +71,7 @@ def retrain(
         _run(project, trigger="manual", is_forced=is_forced, as_json=as_json)
         return
     if is_forced:
-        raise errors.InvalidSetting("--force", "with --due", "one trains whatever is due, the other only what is")
+        raise errors.InvalidSetting("--force", "given with --due", "one trains whatever is due, the other only what is")
     _run_due(open_project(project), as_json=as_json)
 
 
