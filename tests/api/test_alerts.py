@@ -26,7 +26,9 @@ def incident(shop: Path) -> str:
 
 
 def test_incidents_are_listed_shown_and_silenced(client: Client, incident: str) -> None:
-    (listed,) = client.get("/api/projects/shop/alerts").json()
+    answer = client.get("/api/projects/shop/alerts").json()
+    (listed,) = answer["incidents"]
+    assert answer["sentence"] == f"1 open: {listed['title']}."
     assert (listed["id"], listed["status"], listed["silence"]) == (incident, "open", None)
     assert listed["signals"][0]["happened"] == "visits is old"
     assert client.get(f"/api/alerts/{incident[-6:]}").json()["id"] == incident
@@ -49,4 +51,4 @@ def test_a_wrong_request_is_refused_with_the_reason(client: Client, incident: st
 def test_nobody_silences_in_the_name_of_another(client: Client, incident: str) -> None:
     end = (SystemClock().wall() + timedelta(hours=4)).isoformat()
     refused = client.post(f"/api/alerts/{incident}/silence", json={"reason": "known", "ends_at": end, "actor": "ann"})
-    assert (refused.status_code, client.get("/api/alerts").json()[0]["silence"]) == (422, None)
+    assert (refused.status_code, client.get("/api/alerts").json()["incidents"][0]["silence"]) == (422, None)

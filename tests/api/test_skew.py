@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from httpx import Client
 
 from tests.api.builders import a_client, a_home
 from tests.serving.builders import wait_for
@@ -24,6 +25,11 @@ def test_a_served_value_that_history_does_not_give_is_shown_beside_the_right_one
         for number in range(CUSTOMERS):
             client.post("/predict", json={"customer": f"c/{number}"}).raise_for_status()
         wait_for(lambda: len(client.get("/api/predictions").json()["items"]) == CUSTOMERS)
+        assert number_of_predictions(client, "version=1&since=2020-01-01") == CUSTOMERS
+        assert (
+            number_of_predictions(client, "until=2020-01-01") == number_of_predictions(client, "since=2120-01-01") == 0
+        )
+        assert client.get("/api/predictions?version=9").status_code == 404
         equal = client.post("/api/model/skew", json={"sample": 100}).json()
         assert (equal["checked"], equal["mismatched"], equal["mismatches"]) == (CUSTOMERS, 0, [])
         changed = client.get("/api/predictions").json()["items"][0]["prediction_id"]
@@ -34,6 +40,10 @@ def test_a_served_value_that_history_does_not_give_is_shown_beside_the_right_one
         (value,) = skewed["mismatches"]
         assert (value["served_value"], value["offline_value"]) == (0.0, usual)
         assert client.get("/api/model/skew").json() == skewed
+
+
+def number_of_predictions(client: Client, query: str) -> int:
+    return len(client.get(f"/api/predictions?{query}").json()["items"])
 
 
 def serve_zero(shop: Path, prediction: str) -> float:

@@ -7,10 +7,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 
@@ -32,6 +34,24 @@ def tab_until(page: Page, name: str) -> None:
             return
         page.keyboard.press("Tab")
     raise AssertionError(f"Tab does not lead to {name!r}")
+
+
+def wait_until_loaded(page: Page) -> None:
+    """Wait for the title of a page and the end of its requests."""
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_text("Loading…")).to_have_count(0)
+
+
+def serious_faults(page: Page, options: dict[str, Any]) -> list[Any]:
+    """What axe finds on the page that is open, of serious and critical impact."""
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    results = page.evaluate("options => axe.run(document, {resultTypes: ['violations'], ...options})", options)
+    return [
+        (one["id"], [node["target"] for node in one["nodes"]])
+        for one in results["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
 
 
 def _executable(playwright: Playwright) -> str:

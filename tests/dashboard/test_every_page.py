@@ -4,39 +4,22 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.api.builders import a_home
+from tests.dashboard.browser import serious_faults, wait_until_loaded
 from tests.dashboard.builders import a_dashboard, predict
 from touchline.clock import SystemClock
 from touchline.http import key_history, make_key
 
 pytestmark = pytest.mark.services
 
-AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 PAGES = (
     *("models", "runs", "health", "explain", "data", "features"),
     *("rollout", "alerts", "automation", "rehearsal", "system"),
 )
-
-
-def wait_until_loaded(page: Page) -> None:
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    expect(page.get_by_text("Loading…")).to_have_count(0)
-
-
-def serious_faults(page: Page, options: dict[str, Any]) -> list[Any]:
-    if not page.evaluate("() => 'axe' in window"):
-        page.evaluate(AXE.read_text(encoding="utf-8"))
-    results = page.evaluate("options => axe.run(document, {resultTypes: ['violations'], ...options})", options)
-    return [
-        (one["id"], [node["target"] for node in one["nodes"]])
-        for one in results["violations"]
-        if one["impact"] in ("serious", "critical")
-    ]
 
 
 def test_no_page_has_a_serious_fault(page: Page, address: str) -> None:
@@ -63,6 +46,38 @@ def test_no_page_is_wider_than_a_phone(page: Page, address: str) -> None:
         page.goto(path)
         wait_until_loaded(page)
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 390, path
+
+
+def test_a_server_that_goes_away_an_address_with_nonsense_and_a_newer_build_say_what_to_do(
+    browser: Browser, address: str
+) -> None:
+    with browser.new_context(base_url=address, reduced_motion="reduce") as context:
+        page = context.new_page()
+        page.goto("/ui/shop/models?before=nonsense")
+        expect(page.get_by_role("alert")).to_contain_text("before")
+        page.get_by_role("link", name="Open the page without the choices in its address").click()
+        expect(page.get_by_test_id("verdict")).to_be_visible()
+        for path, says in (("shpo/models", "Did you mean 'shop'?"), ("shop/explain?prediction=1", "no '1'")):
+            page.goto(f"/ui/{path}")
+            expect(page.get_by_role("alert")).to_contain_text(says)
+        page.goto("/ui/shop/models?version=2")
+        expect(page.get_by_role("heading", name="Version 2")).to_be_visible()
+        page.get_by_role("button", name="Close").click()
+        expect(page.get_by_role("heading", name="Version 2")).to_have_count(0)
+        page.go_back()
+        expect(page.get_by_role("heading", name="Version 2")).to_be_visible()
+        page.route("**/api/**", lambda route: route.abort())
+        page.get_by_role("link", name="Data", exact=True).click()
+        expect(page.get_by_text("the numbers below are from before")).to_be_visible()
+        page.unroute("**/api/**")
+        page.get_by_role("alert").get_by_role("button", name="Try again").first.click()
+        expect(page.get_by_text("the numbers below are from before")).to_have_count(0)
+        page.route("**/assets/**", lambda route: route.fulfill(status=404))
+        page.get_by_role("link", name="Rehearsal", exact=True).click()
+        expect(page.get_by_role("heading", name="This page could not be shown")).to_be_visible()
+        page.unroute("**/assets/**")
+        page.get_by_role("button", name="Load it again").click()
+        expect(page.get_by_test_id("verdict")).to_be_visible()
 
 
 def test_a_viewer_reads_everything_and_each_button_says_why_it_does_nothing(browser: Browser, place: Path) -> None:

@@ -87,11 +87,11 @@ def test_the_keyboard_alone_reads_a_loss_incident_silences_it_and_asks_for_a_tra
     expect(page.get_by_test_id("verdict")).to_have_text(performance["sentence"])
     row = page.get_by_role("row").filter(has_text="log_loss")
     expect(row).to_contain_text(str(performance["performance"]["metrics"][0]["value"]))
-    (incident,) = read(address, "alerts")
+    (incident,) = read(address, "alerts")["incidents"]
     press(page, incident["title"])
     expect(page.get_by_text(incident["signals"][0]["next_command"])).to_be_visible()
     change_by_keyboard(page, "Silence for 24 hours", reason="the feed is being mended")
-    silence = read(address, "alerts")[0]["silence"]
+    silence = read(address, "alerts")["incidents"][0]["silence"]
     assert (silence["reason"], silence["actor"]) == ("the feed is being mended", "local user")
     press(page, "Explain the loss")
     expect(page.get_by_test_id("cause")).to_have_text(read(address, "model/cause")["sentence"])

@@ -102,6 +102,8 @@ def test_an_unknown_version_lists_those_there_are(registry: Registry) -> None:
     record_version(registry, a_trained())
     with pytest.raises(VersionNotFound, match=r"p has no version 'Production'. Versions: 1 \(1.0.0, None\)"):
         read_version(registry, "p", "Production")
+    with pytest.raises(VersionNotFound, match="p has no version '99999999999999999999'"):
+        read_version(registry, "p", "9" * 20)
 
 
 def test_a_regression_is_recorded_too(registry: Registry) -> None:

@@ -13,6 +13,9 @@ describe("format", () => {
   it("keeps the zeros of a whole number", () => {
     expect([decimal(100), decimal(20), decimal(0)]).toEqual(["100", "20", "0"]);
   });
+  it("writes what would look like zero, or has too many digits, with an exponent", () => {
+    expect([decimal(0.0000012), decimal(0.0004), decimal(-3e-7, 2), decimal(1.5e15)]).toEqual(["1.20e-6", "0.0004", "-3.00e-7", "1.50e+15"]);
+  });
   it("shows a length of time in its largest unit", () => {
     expect([duration(0.25), duration(42), duration(90), duration(7200), duration(86400 * 12)]).toEqual(["0.25 s", "42 s", "1.5 min", "2.0 h", "12 d"]);
   });

@@ -12,7 +12,10 @@ export function day(text: string | null | undefined): string {
 
 export function decimal(value: number | null | undefined, digits = 4): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return NONE;
-  return Number.isInteger(value) && Math.abs(value) >= 10 ? count(value) : value.toFixed(digits).replace(/\.?0+$/, (end) => (end.startsWith(".") ? "" : ""));
+  const size = Math.abs(value);
+  // Neither a small probability nor a huge sum may look like another number.
+  if (size >= 1e12 || (size > 0 && size < 0.5 * 10 ** -digits)) return value.toExponential(2);
+  return Number.isInteger(value) && size >= 10 ? count(value) : value.toFixed(digits).replace(/\.?0+$/, (end) => (end.startsWith(".") ? "" : ""));
 }
 
 export function count(value: number | null | undefined): string {

@@ -1,5 +1,5 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
-import { NotFound } from "./components/states";
+import { Broken, NotFound } from "./components/states";
 import { Shell } from "./shell/shell";
 
 /** What of a view is in its address beside the project and the page. */
@@ -15,12 +15,14 @@ export interface View {
   entity?: string;
   at?: string;
   before?: string;
+  since?: string;
+  until?: string;
   compare?: string;
   rehearsal?: string;
   item?: string;
 }
 
-const NAMES = ["version", "prediction", "incident", "run", "source", "ingest", "snapshot", "kind", "entity", "at", "before", "compare", "rehearsal", "item"] as const;
+const NAMES = ["version", "prediction", "incident", "run", "source", "ingest", "snapshot", "kind", "entity", "at", "before", "since", "until", "compare", "rehearsal", "item"] as const;
 
 function viewOf(search: Record<string, unknown>): View {
   const given = NAMES.filter((name) => search[name] !== undefined && search[name] !== "");
@@ -44,6 +46,7 @@ export const projectRoute = createRoute({
 export const router = createRouter({
   routeTree: root.addChildren([overview, projectRoute]),
   defaultPreload: "intent",
+  defaultErrorComponent: Broken,
   // Texts in addresses stay as they are, rather than quoted as JSON.
   parseSearch: (text) => Object.fromEntries(new URLSearchParams(text)),
   stringifySearch: (search) => {

@@ -8,6 +8,7 @@ from touchline.alerts.deliver import send_note as send_note
 from touchline.alerts.incidents import Incident as Incident
 from touchline.alerts.incidents import IncidentRecords as IncidentRecords
 from touchline.alerts.incidents import IncidentSignal as IncidentSignal
+from touchline.alerts.incidents import incidents_sentence as incidents_sentence
 from touchline.alerts.journal_events import report_journal as report_journal
 from touchline.alerts.observation import Observation as Observation
 from touchline.alerts.outbox import Delivery as Delivery

@@ -88,6 +88,12 @@ class Incident:
         return next((signal for signal in self.signals if not signal.cleared_at), self.signals[0])
 
 
+def incidents_sentence(incidents: Sequence[Incident]) -> str:
+    """The verdict on incidents: those that are open, by their titles."""
+    titles = [incident.title for incident in incidents if incident.status == "open"]
+    return f"{len(titles)} open: {', '.join(titles)}." if titles else "No incident is open."
+
+
 class IncidentRecords:
     """The incidents of one project. Writers pass the connection of their transaction (`Database.begin`)."""
 

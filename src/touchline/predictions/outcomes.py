@@ -211,10 +211,20 @@ class OutcomeRecords:
 
 
 def read_settled(
-    database: Database, project: str, *, limit: int = 20, before: str | None = None
+    database: Database,
+    project: str,
+    *,
+    limit: int = 20,
+    before: str | None = None,
+    since: str | None = None,
+    release_id: str | None = None,
 ) -> list[SettledPrediction]:
-    """The newest answers of a project (below an id), newest first, each with its outcome if it has one."""
-    answers = PredictionRecords(database, project).newest(limit, before=before)
+    """The newest answers of a project, newest first, each with its outcome if it has one.
+
+    `since` and `before` are ids, or their first letters: predictions from the one on, and below the other.
+    """
+    records = PredictionRecords(database, project)
+    answers = records.newest(limit, before=before, since=since, release_id=release_id)
     outcomes_by_key = OutcomeRecords(database, project).newest({answer.example_key for answer in answers})
     return [_settled(answer, outcomes_by_key.get(answer.example_key)) for answer in answers]
 

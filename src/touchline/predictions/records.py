@@ -62,11 +62,19 @@ class PredictionRecords:
         ]
 
     def newest(
-        self, limit: int, *, before: str | None = None, roles: Collection[str] = ANSWERS
+        self,
+        limit: int,
+        *,
+        before: str | None = None,
+        since: str | None = None,
+        release_id: str | None = None,
+        roles: Collection[str] = ANSWERS,
     ) -> list[PredictionRecord]:
-        """The newest predictions, of those with an id below `before` where it is given; newest first."""
+        """The newest predictions, newest first: of ids from `since` on and below `before`, of one release if given."""
         older = () if before is None else (_COLUMNS.prediction_id < before,)
-        return self._read(PredictionRecord, self._where(roles, *older), limit=limit, newest=True)
+        younger = () if since is None else (_COLUMNS.prediction_id >= since,)
+        condition = self._where(roles, *older, *younger, *_of_release(release_id))
+        return self._read(PredictionRecord, condition, limit=limit, newest=True)
 
     def sample(self, sample: Sample, *, roles: Collection[str] = ANSWERS) -> list[str]:
         """The ids of a random sample, oldest first."""

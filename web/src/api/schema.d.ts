@@ -1671,6 +1671,16 @@ export interface components {
             title: string;
         };
         /**
+         * IncidentList
+         * @description Incidents, newest first; `sentence` is the verdict on the open ones.
+         */
+        IncidentList: {
+            /** Incidents */
+            incidents: components["schemas"]["IncidentState"][];
+            /** Sentence */
+            sentence: string;
+        };
+        /**
          * IncidentPage
          * @description An incident with its messages.
          */
@@ -3805,7 +3815,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["IncidentState"][];
+                    "application/json": components["schemas"]["IncidentList"];
                 };
             };
             /** @description Validation Error */
@@ -4733,6 +4743,12 @@ export interface operations {
                 /** @description only predictions with an id below this one */
                 before?: string | null;
                 limit?: number;
+                /** @description answered on this day (UTC) or later */
+                since?: string | null;
+                /** @description answered on this day (UTC) or earlier */
+                until?: string | null;
+                /** @description only predictions of this version */
+                version?: number | null;
             };
             header?: never;
             path: {

@@ -30,6 +30,19 @@ export function Failure({ error, retry }: { error: unknown; retry?: (() => void)
   );
 }
 
+/** A page that cannot be drawn, such as one whose files a newer version of the server has replaced. */
+export function Broken({ error }: { error: unknown }) {
+  return (
+    <div className="state failure" role="alert">
+      <h1>This page could not be shown</h1>
+      <p>{error instanceof Error ? error.message : String(error)}. The server may have been updated since this tab was opened.</p>
+      <button type="button" onClick={() => location.reload()}>
+        Load it again
+      </button>
+    </div>
+  );
+}
+
 export function NotFound() {
   return (
     <div className="state">
@@ -62,6 +75,11 @@ export function Loaded<T>({ query, title, children }: LoadedProps<T>) {
     <>
       {title !== undefined && <h1>{title}</h1>}
       {query.error ? <Failure error={query.error} retry={() => void query.refetch()} /> : <Loading />}
+      {query.error !== null && title !== undefined && location.search !== "" && (
+        <p>
+          <a href={location.pathname}>Open the page without the choices in its address</a>
+        </p>
+      )}
     </>
   );
 }

@@ -19,6 +19,8 @@ export interface TableProps<Row> {
   onEnd?: (() => void) | undefined;
 }
 
+/** A row of more columns is shown as a card on a phone. The roles say that it is a table all the same. */
+const MOST_ON_A_PHONE = 3;
 /** More rows than this scroll within the page, and only those in view are drawn. */
 const MOST_DRAWN = 60;
 
@@ -27,12 +29,12 @@ export function Table<Row>(props: TableProps<Row>) {
   const { caption, columns, rows, keyOf, isMarked } = props;
   return (
     <div className="table" role="region" aria-label={caption} tabIndex={0}>
-      <table>
+      <table role="table" className={columns.length > MOST_ON_A_PHONE ? "stacks" : undefined}>
         <caption>{caption}</caption>
         <Head columns={columns} />
-        <tbody>
+        <tbody role="rowgroup">
           {rows.map((row) => (
-            <tr key={keyOf(row)} className={isMarked?.(row) ? "marked" : undefined}>
+            <tr role="row" key={keyOf(row)} className={isMarked?.(row) ? "marked" : undefined}>
               <Cells row={row} columns={columns} />
             </tr>
           ))}
@@ -44,10 +46,10 @@ export function Table<Row>(props: TableProps<Row>) {
 
 export function Head<Row>({ columns }: { columns: Column<Row>[] }) {
   return (
-    <thead>
-      <tr>
+    <thead role="rowgroup">
+      <tr role="row">
         {columns.map(({ head, isNumber }) => (
-          <th key={head} scope="col" className={isNumber ? "number" : undefined}>
+          <th key={head} role="columnheader" scope="col" className={isNumber ? "number" : undefined}>
             {head}
           </th>
         ))}
@@ -58,7 +60,7 @@ export function Head<Row>({ columns }: { columns: Column<Row>[] }) {
 
 export function Cells<Row>({ row, columns }: { row: Row; columns: Column<Row>[] }) {
   return columns.map(({ head, cell, isNumber, isText }) => (
-    <td key={head} className={isNumber ? "number" : isText ? "text" : undefined}>
+    <td key={head} role="cell" data-head={head} className={isNumber ? "number" : isText ? "text" : undefined}>
       {cell(row)}
     </td>
   ));

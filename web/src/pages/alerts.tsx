@@ -10,9 +10,9 @@ export function AlertsPage({ project, view, show }: PageProps) {
   const query = queries.useQuery("get", "/api/projects/{name}/alerts", { params });
   return (
     <Loaded query={query} title={`Alerts of ${project}`}>
-      {(open) => (
+      {({ sentence, incidents }) => (
         <>
-          <Verdict title={`Alerts of ${project}`} sentence={open.length === 0 ? "No incident is open." : `${open.length} open: ${open.map(({ title }) => title).join(", ")}.`} tone={open.length === 0 ? "good" : "bad"} />
+          <Verdict title={`Alerts of ${project}`} sentence={sentence} tone={incidents.length === 0 ? "good" : "bad"} />
           <IncidentList project={project} chosen={view.incident} show={show} onlyOpen={false} />
         </>
       )}

@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { api, answered, type Documents } from "../api/client";
 import { Empty, Failure, Loading } from "../components/states";
 import { Table } from "../components/table";
+import { TimeRange } from "../components/time_range";
 import { Verdict } from "../components/verdict";
 import { instant } from "../format";
 import { PredictionDetail } from "./prediction_detail";
@@ -11,18 +12,20 @@ import type { PageProps } from "./project_page";
 type Line = Documents["PredictionLine"];
 
 /** Why a prediction is what it is; without one chosen, the newest to choose from. */
-export function ExplainPage({ project, view }: PageProps) {
-  return view.prediction === undefined ? <PredictionList project={project} /> : <PredictionDetail project={project} prediction={view.prediction} />;
+export function ExplainPage({ project, view, show }: PageProps) {
+  return view.prediction === undefined ? <PredictionList project={project} view={view} show={show} /> : <PredictionDetail project={project} prediction={view.prediction} />;
 }
 
-function PredictionList({ project }: { project: string }) {
+function PredictionList({ project, view, show }: Omit<PageProps, "key">) {
+  const { since, until, version } = view;
   const query = useInfiniteQuery({
-    queryKey: ["predictions", project],
-    queryFn: ({ pageParam }) => answered(api.GET("/api/projects/{name}/predictions", { params: { path: { name: project }, query: { before: pageParam } } })),
+    queryKey: ["predictions", project, since, until, version],
+    queryFn: ({ pageParam }) => answered(api.GET("/api/projects/{name}/predictions", { params: { path: { name: project }, query: { before: pageParam, since, until, ...(version === undefined ? {} : { version: Number(version) }) } } })),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_before ?? undefined,
   });
   const first = query.data?.pages[0];
+  const isFiltered = [since, until, version].some((one) => one !== undefined);
   if (first === undefined || query.error) {
     return (
       <>
@@ -35,11 +38,22 @@ function PredictionList({ project }: { project: string }) {
   return (
     <>
       <Verdict title={`Predictions of ${project}`} sentence={first.sentence} tone="plain" />
-      {rows.length === 0 ? (
+      {(rows.length > 0 || isFiltered) && (
+        <div className="filters">
+          <TimeRange view={view} show={show} />
+          <label>
+            Version{" "}
+            <input type="number" min={1} value={version ?? ""} onChange={(event) => show({ version: event.target.value || undefined })} />
+          </label>
+        </div>
+      )}
+      {rows.length === 0 && isFiltered && <Empty>No prediction fits. Widen the days, or clear the version.</Empty>}
+      {rows.length === 0 && !isFiltered && (
         <Empty>
           A version in Production predicts: see the page Models. Send a request: curl -s {location.origin}/projects/{project}/predict -d '…'. The fields stand in <a href="/docs">/docs</a>.
         </Empty>
-      ) : (
+      )}
+      {rows.length > 0 && (
         <PredictionTable project={project} rows={rows} onEnd={query.hasNextPage ? () => void query.fetchNextPage() : undefined} />
       )}
       {query.hasNextPage && (

@@ -3,10 +3,12 @@ import { type Documents, queries } from "../api/client";
 import { Intervals } from "../components/intervals";
 import { Empty, Failure, Loaded, Loading } from "../components/states";
 import { Table } from "../components/table";
+import { isInRange, TimeRange } from "../components/time_range";
 import { type Tone, Verdict } from "../components/verdict";
 import { count, decimal, duration, instant, share } from "../format";
 import { DriftSection } from "./health_drift";
 import { IncidentList } from "./incident_list";
+import type { View } from "../router";
 import type { PageProps } from "./project_page";
 
 const LineChart = lazy(() => import("../components/line_chart").then((found) => ({ default: found.LineChart })));
@@ -25,7 +27,7 @@ export function HealthPage({ project, view, show }: PageProps) {
           </Verdict>
           {performance === null && <Empty>A check needs predictions with outcomes. It runs daily where a schedule does, or by hand: touchline monitor performance -p {project}</Empty>}
           {performance !== null && performance.notes.map((note) => <p key={note}>{note}</p>)}
-          {performance !== null && <Loss performance={performance} />}
+          {performance !== null && <Loss performance={performance} view={view} show={show} />}
           {performance !== null && <Calibration performance={performance} />}
           <IncidentList project={project} chosen={view.incident} show={show} onlyOpen />
           <Cause project={project} />
@@ -45,8 +47,9 @@ function Maturity({ performance }: { performance: Performance }) {
   );
 }
 
-function Loss({ performance }: { performance: Performance }) {
-  const { trend, score, alarm_limit, estimate, metrics } = performance;
+function Loss({ performance, view, show }: { performance: Performance; view: View; show: PageProps["show"] }) {
+  const { score, alarm_limit, estimate, metrics } = performance;
+  const trend = useMemo(() => performance.trend.filter(({ day }) => isInRange(day, view)), [performance.trend, view]);
   const days = useMemo(() => trend.map(({ day }) => Date.parse(day) / 1000), [trend]);
   const series = useMemo(() => [{ name: score, values: trend.map(({ loss }) => loss) }], [trend, score]);
   const limit = useMemo(() => (alarm_limit === null ? undefined : { name: "limit", value: alarm_limit }), [alarm_limit]);
@@ -55,8 +58,15 @@ function Loss({ performance }: { performance: Performance }) {
   return (
     <section>
       <h2>Loss</h2>
+      {metrics.length === 0 && estimate === null && <Empty>No figure yet. It needs predictions with outcomes: send predictions, and ingest what was observed later.</Empty>}
       <Intervals title={`${score}, with 95 % intervals`} rows={[...rows, ...estimated]} markName="test window, or limit" />
       {estimate !== null && <p>{estimate.note}.</p>}
+      {performance.trend.length > 1 && (
+        <div className="filters">
+          <TimeRange view={view} show={show} />
+        </div>
+      )}
+      {performance.trend.length > 1 && days.length < 2 && <Empty>Fewer than two days with outcomes are in this range.</Empty>}
       {days.length > 1 && (
         <Suspense fallback={<Loading />}>
           <LineChart title={`${score} by day`} x={days} series={series} limit={limit} />

@@ -28,7 +28,10 @@ export function IncidentList({ project, chosen, show, onlyOpen }: IncidentListPr
     <section>
       <h2>{onlyOpen ? "Open incidents" : "Incidents"}</h2>
       <Loaded query={query}>
-        {(incidents) =>
+        {({ incidents }) => chosen !== undefined && !incidents.some(({ id }) => id === chosen) && <Elsewhere project={project} incident={chosen} onlyOpen={onlyOpen} />}
+      </Loaded>
+      <Loaded query={query}>
+        {({ incidents }) =>
           incidents.length === 0 ? (
             <Empty>{onlyOpen ? "None is open: nothing to do." : "None yet. They are opened by checks of loss, data, serving and rollouts, which the scheduler runs."}</Empty>
           ) : (
@@ -50,6 +53,19 @@ export function IncidentList({ project, chosen, show, onlyOpen }: IncidentListPr
         }
       </Loaded>
     </section>
+  );
+}
+
+/** An address may name an incident that was resolved since, or that never was. */
+function Elsewhere({ project, incident, onlyOpen }: { project: string; incident: string; onlyOpen: boolean }) {
+  if (!onlyOpen) return <Empty>The incident {incident} is not among the newest: touchline alerts show {incident} -p {project}</Empty>;
+  return (
+    <Empty>
+      The incident {incident} is not open any more, or never was.{" "}
+      <Link to="/ui/$project/$page" params={{ project, page: "alerts" }} search={{ incident }}>
+        All incidents
+      </Link>
+    </Empty>
   );
 }
 

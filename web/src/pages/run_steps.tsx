@@ -12,6 +12,7 @@ type RunWithSteps = Documents["RunWithSteps"];
 export function RunSteps({ project, run }: { project: string; run: string }) {
   const [found, setFound] = useState<RunWithSteps>();
   const [error, setError] = useState<unknown>();
+  const [attempt, setAttempt] = useState(0);
   useEffect(() => {
     const stop = new AbortController();
     const follow = async () => {
@@ -24,8 +25,12 @@ export function RunSteps({ project, run }: { project: string; run: string }) {
       if (!stop.signal.aborted) setError(thrown);
     });
     return () => stop.abort();
-  }, [project, run]);
-  if (error !== undefined) return <Failure error={error} />;
+  }, [project, run, attempt]);
+  const retry = () => {
+    setError(undefined);
+    setAttempt(attempt + 1);
+  };
+  if (error !== undefined) return <Failure error={error} retry={retry} />;
   if (found === undefined) return <Loading />;
   return (
     <section className="detail" aria-live="polite">

@@ -24,20 +24,29 @@ export function Shell() {
 }
 
 /** On a phone the menu is one line: the page that is shown comes into view. */
-function useCurrentInView(page: string | undefined) {
+function useCurrentInView(page: string | undefined, links: number) {
   const place = useRef<HTMLElement>(null);
   useEffect(() => {
+    // The link of the project is active, too: the page's is the last one.
+    const active = place.current?.querySelectorAll("a.active") ?? [];
     // Newer browsers return a promise here, which is no clean-up of an effect.
-    place.current?.querySelector("a.active")?.scrollIntoView({ inline: "center", block: "nearest" });
-  }, [page]);
+    active[active.length - 1]?.scrollIntoView({ inline: "center", block: "nearest" });
+    // The links come with the answers: each one that is new moves the others.
+  }, [page, links]);
   return place;
+}
+
+function useOwnPages(project: string | undefined) {
+  const params = { path: { name: project ?? "" } };
+  return queries.useQuery("get", "/api/projects/{name}/pages", { params }, { enabled: project !== undefined, staleTime: Infinity, refetchInterval: false });
 }
 
 function Menu() {
   const { data: projects = [] } = queries.useQuery("get", "/api/projects");
   const params: { project?: string; page?: string } = useParams({ strict: false });
-  const nav = useCurrentInView(params.page);
   const project = params.project ?? projects.find((one) => one.is_default)?.name;
+  const { data: own = [] } = useOwnPages(project);
+  const nav = useCurrentInView(params.page, projects.length + own.length);
   return (
     <header className="menu">
       <div className="brand">
@@ -63,7 +72,7 @@ function Menu() {
 }
 
 function ProjectMenu({ project, projects, page }: { project: string; projects: string[]; page: string }) {
-  const { data: own = [] } = queries.useQuery("get", "/api/projects/{name}/pages", { params: { path: { name: project } } }, { staleTime: Infinity, refetchInterval: false });
+  const { data: own = [] } = useOwnPages(project);
   const pageThere = PAGES.some(({ path }) => path === page) ? page : "models";
   return (
     <>

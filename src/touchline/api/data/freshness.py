@@ -79,6 +79,8 @@ def _sentence(sources: list[SourceFreshness]) -> str:
         return f"Never ingested: {', '.join(missing)}. Ingest them: touchline ingest"
     if stale:
         return f"Older than they may be: {', '.join(stale)}. Ingest them: touchline ingest"
+    if len(sources) == 1:
+        return f"The source {sources[0].source} is as fresh as declared."
     return f"All {len(sources)} sources are as fresh as declared." if sources else "No source is declared."
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 import orjson
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from touchline import predictions, registry
 from touchline.api.state import ProjectOfRequest, RequestedProject
 from touchline.serving.http.explain import explain_body
+from touchline.storage.ulids import first_ulid_letters
 
 router = APIRouter(tags=["predictions"])
 PredictionId = Annotated[str, Path(description="id of the prediction, from the response")]
@@ -160,9 +161,19 @@ def get_predictions(
     *,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     before: Annotated[str | None, Query(description="only predictions with an id below this one")] = None,
+    since: Annotated[date | None, Query(description="answered on this day (UTC) or later")] = None,
+    until: Annotated[date | None, Query(description="answered on this day (UTC) or earlier")] = None,
+    version: Annotated[int | None, Query(ge=1, description="only predictions of this version")] = None,
 ) -> PredictionPage:
-    database = project.stores.database
-    rows = predictions.read_settled(database, project.name, limit=limit + 1, before=before)
+    bounds = [one for one in (before, None if until is None else _first_id(until + timedelta(days=1))) if one]
+    rows = predictions.read_settled(
+        project.stores.database,
+        project.name,
+        limit=limit + 1,
+        before=min(bounds, default=None),
+        since=None if since is None else _first_id(since),
+        release_id=None if version is None else _release_of(project, version),
+    )
     items = [_line(project, row) for row in rows[:limit]]
     return PredictionPage(
         project=project.name,
@@ -196,6 +207,17 @@ def get_replay(project: ProjectOfRequest, prediction_id: PredictionId) -> Replay
     families = registry.declared_families(project.declared.training)
     releases = registry.Releases(project.stores, lambda _: families)
     return ReplayDocument.model_validate(predictions.replay(project.stores, prediction_id, releases.open))
+
+
+def _first_id(day: date) -> str:
+    """The lower bound of every prediction id of a day."""
+    return first_ulid_letters(datetime(day.year, day.month, day.day, tzinfo=UTC))
+
+
+def _release_of(project: RequestedProject, version: int) -> str:
+    """The release of a version; of one that was never in Staging none, which predicted nothing."""
+    found = registry.read_version(project.stores, project.name, version)
+    return project.stores.journal.state(project.name).releases.get(found.version, "")
 
 
 def _line(project: RequestedProject, row: predictions.SettledPrediction) -> PredictionLine:

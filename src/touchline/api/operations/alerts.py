@@ -56,6 +56,13 @@ class IncidentState(BaseModel):
     silence: SilenceState | None
 
 
+class IncidentList(BaseModel):
+    """Incidents, newest first; `sentence` is the verdict on the open ones."""
+
+    sentence: str
+    incidents: list[IncidentState]
+
+
 class MessageState(BaseModel):
     """A message on its way to one target."""
 
@@ -89,9 +96,12 @@ def get_alerts(
     *,
     only_open: Annotated[bool, Query(description="leave out resolved ones and events")] = True,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-) -> list[IncidentState]:
+) -> IncidentList:
     silences = _silences(project)
-    return [_state(one, silences) for one in _records(project).newest(only_open=only_open, limit=limit)]
+    incidents = _records(project).newest(only_open=only_open, limit=limit)
+    return IncidentList(
+        sentence=alerts.incidents_sentence(incidents), incidents=[_state(one, silences) for one in incidents]
+    )
 
 
 @router.get("/alerts/{incident}", summary="An incident with its signals and messages")

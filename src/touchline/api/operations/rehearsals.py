@@ -8,10 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from touchline.api.state import ProjectOfRequest
+from touchline.api.state import ProjectOfRequest, RequestedProject
 from touchline.rehearsal.report_records import RehearsalRecords, StoredReport
 
 router = APIRouter(tags=["rehearsal"])
+_YEARS = 4
 
 
 class RehearsalLine(BaseModel):
@@ -83,11 +84,7 @@ class RehearsalDocument(RehearsalLine):
 @router.get("/rehearsals", summary="The rehearsals of the project, newest first")
 def get_rehearsals(project: ProjectOfRequest, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> RehearsalList:
     reports = RehearsalRecords(project.stores.database, project.name).newest(limit)
-    sentence = (
-        reports[0].document["recommendation"]
-        if reports
-        else f"No policy was rehearsed yet: touchline rehearse --from 2020 --to 2024 -p {project.name}"
-    )
+    sentence = reports[0].document["recommendation"] if reports else _first_command(project)
     items = [RehearsalLine.model_validate(_line(report)) for report in reports]
     return RehearsalList(project=project.name, sentence=sentence, items=items)
 
@@ -97,6 +94,13 @@ def get_rehearsal(project: ProjectOfRequest, rehearsal: Annotated[str, Path(max_
     report = RehearsalRecords(project.stores.database, project.name).find(rehearsal)
     own = {**report.document, "results": report.document["policies"], **_line(report)}
     return RehearsalDocument.model_validate(own)
+
+
+def _first_command(project: RequestedProject) -> str:
+    """How to get the first rehearsal: over the newest years up to project time."""
+    year = project.now().year
+    span = f"--from {year - _YEARS} --to {year}"
+    return f"No policy was rehearsed yet: touchline rehearse {span} -p {project.name}"
 
 
 def _line(report: StoredReport) -> dict[str, Any]:

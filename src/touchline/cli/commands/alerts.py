@@ -48,6 +48,7 @@ def list_incidents(
     if as_json:
         print_json([_document(incident, silences.get(incident.cause)) for incident in incidents])
         return
+    typer.echo(alerts.incidents_sentence(incidents))
     rows = (
         [one.id, one.severity, one.status, one.title, one.opened_at, one.resolved_at, _end(silences.get(one.cause))]
         for one in incidents

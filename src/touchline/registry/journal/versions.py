@@ -40,6 +40,9 @@ class Registry(Protocol):
     def signing(self) -> ReleaseKeys | None: ...
 
 
+_LARGEST = 2**63 - 1
+
+
 @dataclass(frozen=True)
 class MetricValue:
     """A metric of the evaluation fit with the ends of its 95 % interval; None where there is none."""
@@ -129,6 +132,8 @@ def _number(project: str, text: str, versions: Mapping[int, ModelVersion], state
 
 
 def _find(registry: Registry, project: str, number: int) -> ModelVersion | None:
+    if number > _LARGEST:  # no database takes it
+        return None
     with registry.database.connect() as connection:
         return next(_read(connection, project, number), None)
 

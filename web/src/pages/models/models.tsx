@@ -6,12 +6,12 @@ import { Table } from "../../components/table";
 import { Badge, type Tone, Verdict } from "../../components/verdict";
 import { count, day, decimal, instant } from "../../format";
 import type { PageProps } from "../project_page";
+import { firstMetric } from "./first_metric";
 import { StageHistory } from "./stage_history";
 import { VersionDetail } from "./version_detail";
 
 type Version = Documents["VersionSummary"];
 const STAGE_TONES: Record<Version["stage"], Tone> = { Production: "good", Staging: "watch", None: "plain", Archived: "plain" };
-const FIRST_METRICS = ["log_loss", "rmse", "pr_auc", "accuracy"];
 
 /** Versions: what is live, what waits, on which numbers; and the changes that a person may make. */
 export function ModelsPage({ project, view, show }: PageProps) {
@@ -38,13 +38,8 @@ export function ModelsPage({ project, view, show }: PageProps) {
   );
 }
 
-function metricOf(versions: Version[]): string | undefined {
-  const names = versions.flatMap(({ metrics }) => metrics.map(({ name }) => name));
-  return FIRST_METRICS.find((name) => names.includes(name)) ?? names[0];
-}
-
 function VersionPicture({ versions }: { versions: Version[] }) {
-  const metric = metricOf(versions);
+  const metric = firstMetric(versions.flatMap(({ metrics }) => metrics));
   const rows = versions.slice(0, 12).flatMap((version) =>
     version.metrics
       .filter(({ name }) => name === metric)
@@ -54,7 +49,7 @@ function VersionPicture({ versions }: { versions: Version[] }) {
 }
 
 function VersionTable({ project, versions, marked }: { project: string; versions: Version[]; marked: string | undefined }) {
-  const metric = metricOf(versions);
+  const metric = firstMetric(versions.flatMap(({ metrics }) => metrics));
   return (
     <Table
       caption="Versions, newest first"

@@ -18,7 +18,12 @@ const SENTENCE = 40;
 export function OwnPage({ project, view, show }: PageProps) {
   const { page } = projectRoute.useParams();
   const declared = queries.useQuery("get", "/api/projects/{name}/pages", { params: { path: { name: project } } });
-  return <Loaded query={declared}>{(pages) => (pages.some(({ path }) => path === page) ? <Content project={project} page={page} item={view.item} show={show} /> : <NotFound />)}</Loaded>;
+  return <Loaded query={declared} title={titleOf(page, project)}>{(pages) => (pages.some(({ path }) => path === page) ? <Content project={project} page={page} item={view.item} show={show} /> : <NotFound />)}</Loaded>;
+}
+
+/** Until the project has said its own. */
+function titleOf(page: string, project: string): string {
+  return `${page.charAt(0).toUpperCase()}${page.slice(1)} of ${project}`;
 }
 
 interface ContentProps {
@@ -31,7 +36,7 @@ interface ContentProps {
 function Content({ project, page, item, show }: ContentProps) {
   const query = queries.useQuery("get", "/api/projects/{name}/pages/{page}", { params: { path: { name: project, page }, query: item === undefined ? {} : { item } } });
   return (
-    <Loaded query={query}>
+    <Loaded query={query} title={titleOf(page, project)}>
       {({ title, content }) => (
         <>
           <Verdict title={`${title} of ${project}`} sentence={content.sentence} tone={content.tone}>
