@@ -27,18 +27,16 @@ _TRIES = 3  # another process can take a spare port before the test uses it
 
 @contextmanager
 def running_redis(*settings: str) -> Iterator[str]:
-    """The address of a Redis or Valkey server that keeps nothing on disk; with `--tls-…` it speaks TLS alone."""
+    """The address of a Redis or Valkey server that keeps nothing on disk."""
     binary = redis_binary()
-    is_tls = any(setting.startswith("--tls") for setting in settings)
     with _own_folder(user=None) as folder:
 
         def command(port: int) -> list[str]:
-            ports = ["--port", "0", "--tls-port", str(port)] if is_tls else ["--port", str(port)]
-            options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-            return [str(binary), *ports, *options, "--dir", str(folder), *settings]
+            options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+            return [str(binary), *options, "--dir", str(folder), *settings]
 
-        with _running(command, folder, user=None, answers=_accepts if is_tls else _redis_answers) as port:
-            yield f"{'rediss' if is_tls else 'redis'}://127.0.0.1:{port}"
+        with _running(command, folder, user=None, answers=_redis_answers) as port:
+            yield f"redis://127.0.0.1:{port}"
 
 
 @contextmanager
@@ -219,7 +217,7 @@ def _accepts(port: int) -> bool:
 def _redis_answers(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
         connection.sendall(b"PING\r\n")
-        return connection.recv(16).startswith(b"+PONG")
+        return connection.recv(16).startswith((b"+PONG", b"-NOAUTH"))
     return False
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import select
+import socket
+import socketserver
+import ssl
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 import redis
@@ -57,10 +63,40 @@ def certificate(tmp_path: Path) -> Path:
     return tmp_path / "cert.pem"
 
 
+class _EndOfTls(socketserver.BaseRequestHandler):
+    """Decrypts one connection and passes it on, one side at a time; not every build of Valkey speaks TLS itself."""
+
+    def handle(self) -> None:
+        context: ssl.SSLContext = self.server.tls  # type: ignore[attr-defined]
+        port: int = self.server.redis_port  # type: ignore[attr-defined]
+        with (
+            suppress(OSError),
+            context.wrap_socket(self.request, server_side=True) as near,
+            socket.create_connection(("127.0.0.1", port)) as far,
+        ):
+            while True:
+                for end in [near] if near.pending() else select.select([near, far], [], [])[0]:
+                    if not (data := end.recv(65536)):
+                        return
+                    (far if end is near else near).sendall(data)
+
+
+@contextmanager
+def over_tls(url: str, certificate: Path) -> Iterator[str]:
+    """The address at which a server is reached over TLS."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _EndOfTls) as server:
+        server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # type: ignore[attr-defined]
+        server.tls.load_cert_chain(certificate, certificate.with_name("key.pem"))  # type: ignore[attr-defined]
+        server.redis_port = urlsplit(url).port  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"rediss://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
 def test_a_password_with_any_signs_goes_over_tls(certificate: Path) -> None:
-    files = ["--tls-cert-file", str(certificate), "--tls-key-file", str(certificate.with_name("key.pem"))]
-    settings = [*files, "--tls-ca-cert-file", str(certificate), "--tls-auth-clients", "no", "--requirepass", PASSWORD]
-    with running_redis(*settings) as url:
+    with running_redis("--requirepass", PASSWORD) as plain, over_tls(plain, certificate) as url:
         address = url.replace("//", f"//:{quote(PASSWORD, safe='')}@")
         store = open_online_store("redis", f"{address}/0?ssl_ca_certs={certificate}", timeout_seconds=5)
         assert store.write(_rows(3)) == 3
