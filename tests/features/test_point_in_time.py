@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from touchline.errors import InvalidEntityKey, InvalidView, MissingDependency, U
 from touchline.features import Entity, FeatureView, point_in_time_join
 from touchline.features.offline.as_of_join import HistoryColumns, Lookup, instants
 from touchline.features.offline.key_partitions import join_as_of, open_runner, parts_for
+from touchline.features.offline.point_in_time import uncompressed_bytes
 
 PLACES = Entity(name="place", join_keys=["team", "ground"])
 moments = st.integers(0, 12).map(day)
@@ -218,3 +220,19 @@ def test_examples_without_the_keys_of_a_view_are_told_how_to_name_theirs() -> No
     )
     with pytest.raises(InvalidView, match=message):
         point_in_time_join(examples, [a_places_view().on()], {"places": a_history([]).lazy()})
+
+
+def test_of_rows_with_the_same_stamps_one_wins_in_whatever_order_they_were_written() -> None:
+    stamps = {"team": ["A"] * 3, "event_timestamp": [day(1), day(1), day(0)], "created_timestamp": [day(1)] * 3}
+    rows = pl.DataFrame({**stamps, "value": [7, 3, 5]}, schema_overrides=dict.fromkeys(list(stamps)[1:], INSTANT))
+    examples = the_examples([{"team": "A", "ground": 0, "cutoff": day(2)}])
+    joined = [
+        point_in_time_join(examples, [a_places_view(None, TEAM).on()], {"places": frame.lazy()})["value"].to_list()
+        for frame in (rows, rows.reverse(), rows.sort("value"))
+    ]
+    assert joined == [[7]] * 3
+
+
+def test_the_size_of_a_history_is_that_of_its_columns(tmp_path: Path) -> None:
+    pl.DataFrame({"value": range(10_000)}, schema={"value": pl.Int64}).write_parquet(tmp_path / "history.parquet")
+    assert 10_000 < uncompressed_bytes(tmp_path / "history.parquet") < 200_000

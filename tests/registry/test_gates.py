@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -255,3 +256,37 @@ def test_a_gate_that_says_no_names_the_gain_that_it_would_have_seen() -> None:
     assert result.low is not None
     # At alpha/2 and 80 %: (1.96 + 0.84) standard errors, of which 1.96 lie between the number and its lower bound.
     assert gain == pytest.approx((result.number - result.low) * 2.8 / 1.96, rel=0.05)
+
+
+def test_a_slice_that_is_not_evaluated_names_those_that_are() -> None:
+    evidence = an_evidence(slices={"league": ["A"] * 400})
+    result = check_gate(Gate.slice("accuracy", "country", at_least=0.5), evidence)
+    assert (result.passed, result.message) == (False, "'country' is no slice of the evaluation (slices: league)")
+
+
+def test_a_slice_may_be_limited_by_its_loss() -> None:
+    evidence = an_evidence(skill=0.6, slices={"league": ["A"] * 400})
+    assert check_gate(Gate.slice("log_loss", "league", at_most=0.6), evidence).passed
+    assert not check_gate(Gate.slice("log_loss", "league", at_most=0.1), evidence).passed
+
+
+def test_what_cannot_be_compared_is_refused_with_the_reason() -> None:
+    result = check_gate(Gate.improves("log_loss"), an_evidence(not_comparable="Production predicts other classes"))
+    assert (result.passed, result.is_comparable) == (False, False)
+    assert result.message == "log_loss was not compared: Production predicts other classes"
+    alone = check_gate(Gate.improves("log_loss"), an_evidence(baseline=None))
+    assert (alone.passed, alone.message) == (False, "log_loss has nothing to be compared with")
+
+
+def test_a_look_that_spends_nothing_has_the_confidence_of_the_gate() -> None:
+    result = check_gate(Gate.improves("log_loss"), an_evidence(skill=0.5, look=Look(0, 1.0)))
+    assert "(95 % confidence, one-sided)" in result.message
+
+
+def test_a_small_gain_says_how_many_clusters_would_show_it() -> None:
+    """A gain on three rows of five, a loss on the others."""
+    evidence = an_evidence(rows=60, skill=0.3)
+    mixed = np.where(np.arange(60)[:, None] % 5 < 3, evidence.predictions, evidence.predictions[:, ::-1])
+    result = check_gate(Gate.improves("log_loss"), dataclasses.replace(evidence, predictions=mixed))
+    assert not result.passed
+    assert re.search(r"a difference of this size needs about \d+ clusters more$", result.message), result.message

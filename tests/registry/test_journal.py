@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import Connection, delete
+from sqlalchemy.exc import IntegrityError
 
 from touchline.clock import FrozenClock
-from touchline.errors import StageConflict
+from touchline.errors import LeaseLost, StageConflict
 from touchline.registry import Journal, Move, parse_reference
 from touchline.storage import Database
+from touchline.storage.tables import stage_changes
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 TO_STAGING = Move(1, "None", "Staging", reason="gates passed")
@@ -121,3 +124,41 @@ def test_reading_the_journal_again_reads_only_new_rows(database: Database) -> No
     with database.begin() as connection:  # a change of a read row, which nobody makes, is not seen
         connection.exec_driver_sql("UPDATE stage_changes SET to_stage = 'Archived'")
     assert journal.state("p").staging == 1
+
+
+def test_a_fence_that_raises_lets_nothing_be_written(database: Database) -> None:
+    def fence(_: Connection) -> None:
+        raise LeaseLost("train", 3)
+
+    journal = a_journal(database)
+    with pytest.raises(LeaseLost, match="token 3"):
+        journal.append("p", [TO_STAGING], expected=0, actor="ann", fence=fence)
+    assert journal.history("p") == ()
+
+
+def test_a_writer_that_another_overtook_after_its_look_is_told_by_whom(database: Database) -> None:
+    """As on PostgreSQL, where two transactions may both have seen the same last entry."""
+    journal = a_journal(database)
+
+    def overtaken(connection: Connection) -> None:
+        journal.write(connection, "p", [TO_STAGING], expected=0, actor="ann")
+        raise IntegrityError("", {}, Exception())
+
+    with pytest.raises(StageConflict, match="somebody else wrote first"):
+        journal.append("p", [TO_STAGING], expected=0, actor="bob", fence=overtaken)
+    assert journal.history("p") == ()
+
+
+def test_a_lost_change_is_written_back_as_it_was_and_a_watch_sees_it(database: Database) -> None:
+    journal = a_journal(database)
+    (change,) = journal.append("p", [TO_STAGING], expected=0, actor="ann")
+    with database.begin() as connection:
+        connection.execute(delete(stage_changes))
+    reader = a_journal(database)
+    watch = reader.watch()
+    assert reader.history("p") == ()
+    assert watch.may_have_changed()  # the first look
+    with database.begin() as connection:
+        journal.restore(connection, change)
+    assert watch.may_have_changed()
+    assert a_journal(database).history("p") == (change,)

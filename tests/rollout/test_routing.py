@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, kstest
 
 from touchline.rollout import Routing, assign, place
+from touchline.rollout.routing import RoutingMode
 
 SPLIT = Routing("r1", "ab", "salt", "old", "new", share=10)
 
@@ -36,3 +38,11 @@ def test_a_tester_gets_a_variant_that_counts_for_nothing_and_a_null_gets_product
     anna, nobody = assign(split, "anna"), assign(split, None)
     assert (anna.variant, anna.probability, anna.is_override) == ("candidate", 1.0, True)
     assert (nobody.variant, nobody.unit, nobody.probability) == ("production", None, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_split", "has_shadow"), [("shadow", False, True), ("ab", True, True), ("canary", True, False)]
+)
+def test_a_mode_says_who_answers_and_who_predicts_too(mode: RoutingMode, is_split: bool, has_shadow: bool) -> None:
+    routing = replace(SPLIT, mode=mode)
+    assert (routing.is_split, routing.has_shadow) == (is_split, has_shadow)
