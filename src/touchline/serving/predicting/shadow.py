@@ -140,6 +140,7 @@ class ShadowQueue:
             batch = [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]
             for predictor in {id(one.predictor): one.predictor for one in batch}.values():
                 self._predict([one for one in batch if one.predictor is predictor])
+            time.sleep(0)  # requests that wait for the interpreter go first
 
     def _predict(self, batch: Sequence[Beside]) -> None:
         """Predict rows together; if that fails, each half alone, so that one's fault is not another's."""
