@@ -28,10 +28,7 @@ def require_open_examples(loaded: LoadedProject, snapshots: Mapping[str, Snapsho
     first, last = f"{steps.first:%Y-%m-%d}", f"{steps.last:%Y-%m-%d}"
     inside = rows.filter(pl.col("cutoff").is_between(steps.first, steps.last, closed="left"))
     if inside.is_empty():
-        between = f"{rows['cutoff'].min():%Y-%m-%d} to {rows['cutoff'].max():%Y-%m-%d}" if rows.height else "nowhere"
-        raise RehearsalRefused(
-            loaded.name, f"from {first} to {last} no example has its cutoff; the cutoffs of all go from {between}"
-        )
+        raise RehearsalRefused(loaded.name, f"from {first} to {last} no example has its cutoff; {_cutoffs(rows)}")
     is_open = pl.col("label").is_null() | (pl.col("label_timestamp") > pl.col("cutoff"))
     if task.label_horizon is None and inside.filter(is_open).is_empty():
         raise RehearsalRefused(
@@ -40,3 +37,11 @@ def require_open_examples(loaded: LoadedProject, snapshots: Mapping[str, Snapsho
             "open to be predicted. Where labels come later, say when: Source(known_after=..., "
             "hidden_until_known=(LABEL,)), with the event's own time as cutoff",
         )
+
+
+def _cutoffs(rows: pl.DataFrame) -> str:
+    """The first and the last cutoff of examples, in words."""
+    if rows.is_empty():
+        return "there are no examples"
+    first, last = rows.select(pl.col("cutoff").min(), pl.col("cutoff").max().alias("last")).row(0)
+    return f"the cutoffs of all go from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
