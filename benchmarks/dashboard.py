@@ -39,7 +39,8 @@ _CALLS = (
     *("shop/model/performance", "shop/model/drift", "shop/model/distributions"),
     *("shop/alerts?only_open=true", "shop/alerts?only_open=false"),
     *("shop/predictions", "shop/predictions/ID", "shop/predictions/ID/contributions"),
-    *("shop/data/freshness", "shop/data/ingests"),
+    *("shop/data/freshness", "shop/data/ingests", "shop/data/sources/visits", "shop/data/sources/visits/quarantine"),
+    *("shop/model/skew", "shop/system/requests", "keys", "shop/predictions?version=1&since=2020-01-01"),
     *("shop/feature-store/stats", "shop/feature-store/customers?limit=500", "shop/feature-store/customers/c/1"),
     *("shop/rollout", "shop/training/automated/status", "shop/rehearsals"),
 )

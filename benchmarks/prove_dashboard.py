@@ -120,7 +120,8 @@ def check_numbers(page: Page, address: str, project: str, findings: Findings) ->
     page.goto(f"/ui/{project}/models?version={version['version']}")
     wait_until_loaded(page)
     metric = version["metrics"][0]
-    shown = page.get_by_role("region", name=f"Version {version['version']}").get_by_text(f"{metric['value']:.4f}"[:6])
+    number = f"{metric['value']:.4f}".rstrip("0")  # as the page writes it
+    shown = page.get_by_role("region", name=f"Version {version['version']}").get_by_text(number)
     findings.compare(f"{project}, {metric['name']}", str(shown.count() > 0), True)
     page.goto(f"/ui/{project}/data")
     wait_until_loaded(page)

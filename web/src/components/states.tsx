@@ -1,5 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
+import { storeKey } from "../api/client";
 import { problemOf } from "../api/problem";
 
 export function Loading() {
@@ -21,13 +22,25 @@ export function Failure({ error, retry }: { error: unknown; retry?: (() => void)
     <div className="state failure" role="alert">
       <strong>{problem.status === 403 ? "Your key may not see this" : problem.title}</strong>
       <p>{problem.detail}</p>
-      {retry && (
-        <button type="button" onClick={retry}>
-          Try again
-        </button>
-      )}
+      <div className="buttons">
+        {retry && (
+          <button type="button" onClick={retry}>
+            Try again
+          </button>
+        )}
+        {problem.status === 403 && (
+          <button type="button" onClick={signInAgain}>
+            Sign in with another key
+          </button>
+        )}
+      </div>
     </div>
   );
+}
+
+function signInAgain(): void {
+  storeKey(null);
+  location.reload();
 }
 
 /** A page that cannot be drawn, such as one whose files a newer version of the server has replaced. */
