@@ -83,7 +83,7 @@ class SourceFileMissing(TouchlineError):
         self.table, self.pattern = table, pattern
         super().__init__(
             f"{table}: no file matches {pattern!r} (looked from {folder}). "
-            f"Put the file there, run touchline in the folder that the path counts from, or correct the provider's "
+            f"Put the file there, run the command in the folder that the path counts from, or correct the provider's "
             f"path; nothing was changed."
         )
 
