@@ -30,47 +30,32 @@ def goal_model(columns: Mapping[str, Array]) -> Mapping[str, Array]:
 
     The gaps are log ratios of expected goals, of expected shots on target and so on. A team without history is an
     average one, at the level of the other team's country; without both there is no value. Without a value by a measure
-    the one by goals counts. `favourite` grows faster than a gap: clear favourites win more often than gaps say.
+    the one by goals counts.
     """
-    log_odds, gaps_ = _by_model(columns)
-    return _named("", log_odds, gaps_)
-
-
-def pooled_forecasts(columns: Mapping[str, Array]) -> Mapping[str, Array]:
-    """The columns of `goal_model` from the means of its values and FiveThirtyEight's; without a forecast the former.
-
-    The mean is fixed, not learned: there are few forecasts at first, and a mean of two is hard to beat.
-    """
-    log_odds, gaps_ = _by_model(columns)
-    home, draw, away = (columns[f"{name}_538"] for name in ("home", "draw", "away"))
-    gap = np.log(home / away) / _LOG_ODDS_PER_GAP
-
-    def pooled(own: Array, other: Array) -> Array:
-        return np.where(np.isnan(other), own, (own + other) / 2)
-
-    means = pooled(log_odds[0], np.log(home / draw)), pooled(log_odds[1], np.log(away / draw))
-    return _named("pooled_", means, {name: pooled(own, gap) for name, own in gaps_.items()})
-
-
-def _by_model(columns: Mapping[str, Array]) -> tuple[tuple[Array, Array], dict[str, Array]]:
-    """The log-odds of the outcomes, and the gaps by goals and by each measure."""
     level, home, rho = (_either(columns, name) for name in ("goal_level", "goal_home", "rho"))
     attack, defence = (_sides(columns, name) for name in ("goal_attack", "goal_defence"))
     rates = level + home + attack[0] - defence[1], level + attack[1] - defence[0]
-    gaps_ = {"goals": rates[0] - rates[1]}
-    for name in MEASURES:
-        gap = columns[f"home_{name}_home"] - columns[f"away_{name}_away"]
-        gaps_[name] = np.where(np.isnan(gap), gaps_["goals"], gap)
-    return _log_odds(*rates, rho), gaps_
-
-
-def _named(prefix: str, log_odds: tuple[Array, Array], gaps_: Mapping[str, Array]) -> Mapping[str, Array]:
-    favourite = (gaps_["goals"] + gaps_["targets"]) / 2
+    log_odds = _log_odds(*rates, rho)
+    by_goals = rates[0] - rates[1]
+    gaps_ = {name: columns[f"home_{name}_home"] - columns[f"away_{name}_away"] for name in MEASURES}
     return {
-        f"{prefix}dc_home": log_odds[0],
-        f"{prefix}dc_away": log_odds[1],
-        **{f"{prefix}{name}_gap": gaps_[name] for name in MEASURES},
-        f"{prefix}favourite": favourite * np.abs(favourite),
+        "dc_home": log_odds[0],
+        "dc_away": log_odds[1],
+        **{f"{name}_gap": np.where(np.isnan(gap), by_goals, gap) for name, gap in gaps_.items()},
+    }
+
+
+def pooled_forecasts(columns: Mapping[str, Array]) -> Mapping[str, Array]:
+    """The means of the values of `goal_model` and FiveThirtyEight's; without a forecast the former alone.
+
+    The mean is fixed, not learned: there are few forecasts at first, and a mean of two is hard to beat.
+    """
+    home, draw, away = (columns[f"{name}_538"] for name in ("home", "draw", "away"))
+    gap = np.log(home / away) / _LOG_ODDS_PER_GAP
+    other = {"dc_home": np.log(home / draw), "dc_away": np.log(away / draw)}
+    return {
+        f"pooled_{name}": np.where(np.isnan(gap), own, (own + other.get(name, gap)) / 2)
+        for name, own in goal_model(columns).items()
     }
 
 

@@ -81,7 +81,6 @@ def test_a_promoted_team_without_history_is_an_average_team_of_its_opponent_s_co
     )
     assert promoted == usual
     assert promoted["targets_gap"] == pytest.approx(0.25 + 0.2 - 0.1)
-    assert promoted["favourite"] == pytest.approx((0.25 + 0.2 - 0.1) ** 2)
 
 
 def test_forecasts_of_538_are_pooled_where_there_are_any() -> None:
@@ -93,9 +92,6 @@ def test_forecasts_of_538_are_pooled_where_there_are_any() -> None:
     own = goal_model(columns)
     assert pooled["pooled_dc_home"] == pytest.approx([(own["dc_home"][0] + np.log(0.5 / 0.3)) / 2, own["dc_home"][1]])
     # A gap of log ratios has the odds of 538 against each other; 0.6 by shots on target.
-    gap = np.log(0.5 / 0.2) / 1.7
-    goals = (0.25 + 0.2 - 0.15) - (-0.3 + 0.1)
-    assert pooled["pooled_favourite"][0] == pytest.approx(((goals + gap) / 2 + (0.6 + gap) / 2) ** 2 / 4)
     assert pooled["pooled_targets_gap"] == pytest.approx([(0.6 + np.log(0.5 / 0.2) / 1.7) / 2, 0.6])
 
 
