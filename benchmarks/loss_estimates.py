@@ -5,8 +5,10 @@
 
 Windows of 500 rows of five streams, in time order, without an injected change: simulated SEA and AR(1), Elec2,
 football and the Bank Marketing calls. Elec2 and the calls have changes of their own, for which no such estimate is
-valid. CBPE estimates no log loss; its is computed from the probabilities that it calibrates. Bars: an error at most
-CBPE's on 4 of 5 streams, 90 to 98 % of the measured losses in the interval. `make bench` runs it.
+valid. Outcomes come one window late: both tools learn from the reference and from the windows before the last one.
+CBPE estimates no log loss; its is computed from the probabilities that it calibrates. It is fitted anew for each
+window, and beside this once on the reference, as its documentation does. Bars: an error at most CBPE's on 4 of 5
+streams, 90 to 98 % of the measured losses in the interval. `make bench` runs it.
 """
 
 from __future__ import annotations
@@ -67,26 +69,38 @@ def log_loss(p: Array, observed: Array) -> float:
     return float(-(observed * np.log(p) + (1 - observed) * np.log(1 - p)).mean())
 
 
-def compared(stream: Stream, calibrated: Array, windows: int | None) -> Array:
-    """Of each window: our absolute error, CBPE's, and whether the measured loss lies in our interval."""
+def places_of(stream: Stream, windows: int | None) -> list[int]:
+    """The windows that are compared."""
     places = np.arange(stream.windows)
     if windows is not None and windows < len(places):
         places = places[np.linspace(0, len(places) - 1, windows).astype(int)]
-    cluster = _CLUSTER.get(stream.name, 1)
-    old, new = stream.reference, stream.monitored
-    reference = LabelledSample(
-        np.column_stack([1 - old.p, old.p]), old.y.astype(np.int64), np.arange(len(old.y)) // cluster, old.x
-    )
+    found: list[int] = places.tolist()
+    return found
+
+
+def labelled_before(stream: Stream, place: int, cluster: int) -> LabelledSample:
+    """The reference, and the windows before the last one: those of it have no outcome yet."""
+    old, new, rows = stream.reference, stream.monitored, max(0, place - 1) * _WINDOW
+    p = np.concatenate([old.p, new.p[:rows]])
+    labels = np.concatenate([old.y, new.y[:rows]]).astype(np.int64)
+    clusters = np.arange(len(p)) // cluster
+    return LabelledSample(np.column_stack([1 - p, p]), labels, clusters, np.vstack([old.x, new.x[:rows]]))
+
+
+def compared(stream: Stream, places: list[int], calibrated: Array) -> Array:
+    """Of each window: our absolute error, CBPE's refitted and fitted once, and whether our interval holds the loss."""
+    cluster, new = _CLUSTER.get(stream.name, 1), stream.monitored
     results = []
-    for place in places.tolist():
+    for number, place in enumerate(places):
         rows = slice(place * _WINDOW, (place + 1) * _WINDOW)
-        numbers = np.arange(_WINDOW) // cluster
-        current = OpenSample(np.column_stack([1 - new.p[rows], new.p[rows]]), numbers, new.x[rows])
-        estimate = estimate_loss("log_loss", reference, current)
+        current = OpenSample(
+            np.column_stack([1 - new.p[rows], new.p[rows]]), np.arange(_WINDOW) // cluster, new.x[rows]
+        )
+        estimate = estimate_loss("log_loss", labelled_before(stream, place, cluster), current)
         measured = log_loss(new.p[rows], new.y[rows])
-        theirs = log_loss(new.p[rows], calibrated[rows])
+        theirs = [abs(log_loss(new.p[rows], way[number]) - measured) for way in calibrated]
         is_covered = estimate.low <= measured <= estimate.high
-        results.append((abs(estimate.value - measured), abs(theirs - measured), float(is_covered)))
+        results.append((abs(estimate.value - measured), *theirs, float(is_covered)))
     return np.array(results)
 
 
@@ -95,10 +109,11 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="every window of every stream")
     parser.add_argument("--envs", type=Path, default=Path(".bench"), help="where NannyML's environment lies")
     options = parser.parse_args()
-    started, found = perf_counter(), list(estimated_streams())
+    started, found, windows = perf_counter(), list(estimated_streams()), None if options.full else 10
     with tempfile.TemporaryDirectory() as folder:
         for stream in found:
             stream.save(Path(folder))
+            np.save(Path(folder) / f"{stream.name}.places.npy", places_of(stream, windows))
         python = peer_python(options.envs.absolute(), "nannyml", PACKAGES["nannyml"])
         done = run_child([str(python), "-W", "ignore", str(PEER), folder])
         if "error" in done:
@@ -107,17 +122,17 @@ def main() -> int:
         calibrated = [np.load(Path(folder) / f"{stream.name}.calibrated.npy") for stream in found]
     wins, every = 0, []
     for stream, probabilities in zip(found, calibrated, strict=True):
-        result = compared(stream, probabilities, None if options.full else 10)
+        result = compared(stream, places_of(stream, windows), probabilities)
         every.append(result)
-        ours, theirs, covered = result.mean(axis=0)
+        ours, theirs, once, covered = result.mean(axis=0)
         wins += ours <= theirs
         error = float(np.std(result[:, 0] - result[:, 1], ddof=1) / np.sqrt(len(result)))
         print(
             f"{stream.name:<20} {len(result):3} windows   error {ours:.4f}, CBPE {theirs:.4f} "
-            f"(difference {ours - theirs:+.4f} ± {error:.4f})   interval holds {covered:.0%}",
+            f"(difference {ours - theirs:+.4f} ± {error:.4f}), fitted once {once:.4f}   interval holds {covered:.0%}",
             flush=True,
         )
-    together = np.vstack(every)[:, 2].mean()
+    together = np.vstack(every)[:, 3].mean()
     print(
         f"error at most CBPE's on {wins} of {len(found)} streams (bar 4); intervals hold {together:.1%} (bar 90 to 98)"
     )

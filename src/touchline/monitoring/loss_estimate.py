@@ -1,27 +1,38 @@
 """The loss of predictions whose outcomes are not known yet: an estimate, valid only without concept change.
 
 If probabilities are calibrated, the expected loss of a row follows from its own probabilities (confidence-based
-performance estimation). They are calibrated again on labelled rows, each weighted by how much likelier it is now.
+performance estimation). They are calibrated again on labelled rows, each weighted by how much likelier it is now. How
+that would have done on past rows says which calibration counts, and how wide the interval has to be.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from touchline.statistics import PriorShift, RowShift, cluster_codes, estimate_prior_shift, row_shift, with_prior
+from touchline.monitoring.calibrations import Calibration, Labelled, calibration, expected_loss, tried_calibration
+from touchline.statistics import (
+    PriorShift,
+    RowShift,
+    cluster_codes,
+    estimate_prior_shift,
+    row_shift,
+    rows_of_shares,
+    with_prior,
+)
 from touchline.training import loss_rows
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-_RESAMPLES: Final = 40
+_RESAMPLES: Final = 25
 _NORMAL_QUANTILE: Final = 1.96
-_SMALLEST: Final = 1e-6
+# A variance of errors is known as badly as by this many of them at least.
+_LEAST_BLOCKS: Final = 3
 # The rows changed where a test of chance at this level says so; weights are used then only, since they cost precision.
 _SHIFT_ALPHA: Final = 0.01
 LEAST_ROWS: Final = 30
@@ -29,7 +40,10 @@ LEAST_ROWS: Final = 30
 
 @dataclass(frozen=True, eq=False)
 class LabelledSample:
-    """Rows with known class numbers: probabilities [rows, classes], vectors [rows, columns] and clusters."""
+    """Rows with known class numbers: probabilities [rows, classes], vectors [rows, columns] and clusters.
+
+    Where rows have times, the numbers of clusters follow them.
+    """
 
     probabilities: Array
     labels: Array
@@ -51,7 +65,8 @@ class LossEstimate:
     """The expected mean loss of open rows, with an interval for the loss that will be measured.
 
     `row_auc` tells open from labelled rows (0.5: they look the same); `is_weighted` where that is beyond chance.
-    `prior` compares the shares of the classes. Valid only without concept change.
+    `prior` compares the shares of the classes; `is_reshared` where these correct the estimate. Valid only without
+    concept change.
     """
 
     score: str
@@ -64,13 +79,14 @@ class LossEstimate:
     is_weighted: bool
     effective_rows: float
     prior: PriorShift
+    is_reshared: bool = False
     note: str = "an estimate, valid only without concept change"
 
     @property
     def message(self) -> str:
         """One sentence."""
         weighted = ", weighted for covariate shift" if self.is_weighted else ""
-        weighted = ", with the new class shares" if self.prior.is_shift() else weighted
+        weighted = ", with the new class shares" if self.is_reshared else weighted
         return (
             f"Estimated {self.score} of {self.rows} predictions without outcome: {self.value:.4g} ({self.low:.4g} to "
             f"{self.high:.4g}{weighted}), {self.reference_loss:.4g} on labelled rows; {self.note}."
@@ -80,40 +96,44 @@ class LossEstimate:
 def estimate_loss(score: str, reference: LabelledSample, current: OpenSample, *, seed: int = 7) -> LossEstimate:
     """Estimate the mean loss of the current rows. Raises `InvalidSample` for samples of unequal classes.
 
-    Where a change of the class shares explains the new probabilities (prior shift), it corrects them; else the labelled
-    rows are weighted by the density ratio, if open rows can be told from them.
+    Where a change of the class shares explains the new rows (prior shift), it corrects the probabilities; else the
+    labelled rows are weighted by the density ratio, if open rows can be told from them.
     """
     prior, effect = prior_shift_between(score, reference, current)
     shift = _row_shift(reference, current, seed)
-    is_weighted = shift.p_value <= _SHIFT_ALPHA and not prior.is_shift()
-    method = _method(score, prior, shift)
+    method = _method(score, reference, current, effect, prior, shift)
+    is_weighted = shift.p_value <= _SHIFT_ALPHA and method.prior is None
     expected, variance = method.expected(reference, current)
     spread = _calibration_spread(method, reference, current, seed)
-    error = float(np.sqrt(variance.sum() / len(expected) ** 2 * effect + spread**2))
+    error = _quantile(method.calibration) * float(
+        np.sqrt(variance.sum() / len(expected) ** 2 * effect + spread**2 + method.calibration.variance)
+    )
     value = float(expected.mean())
     return LossEstimate(
         score=score,
         value=value,
-        low=max(0.0, value - _NORMAL_QUANTILE * error),
-        high=value + _NORMAL_QUANTILE * error,
+        low=max(0.0, value - error),
+        high=value + error,
         rows=len(expected),
         reference_loss=float(loss_rows(score, reference.labels, reference.probabilities).mean()),
         row_auc=shift.auc,
         is_weighted=is_weighted,
         effective_rows=shift.effective_rows if is_weighted else float(len(reference.labels)),
         prior=prior,
+        is_reshared=method.prior is not None,
     )
 
 
 def expected_classes(score: str, reference: LabelledSample, current: OpenSample, *, seed: int = 7) -> Array:
     """The probability of each class for each current row, calibrated as `estimate_loss` does: [rows, classes]."""
-    prior, _ = prior_shift_between(score, reference, current)
-    return _method(score, prior, _row_shift(reference, current, seed)).calibrated(reference, current)
+    prior, effect = prior_shift_between(score, reference, current)
+    method = _method(score, reference, current, effect, prior, _row_shift(reference, current, seed))
+    return method.calibrated(reference, current)
 
 
 def prior_shift_between(score: str, reference: LabelledSample, current: OpenSample) -> tuple[PriorShift, float]:
     """The class shares of the labelled rows and of the current ones, and by how much clusters raise variances."""
-    calibrate = _calibrator(reference, np.ones(len(reference.labels)))
+    calibrate = calibration(_labelled(reference))
     effect = _design_effect(score, reference, calibrate)
     calibrated = calibrate(current.probabilities), calibrate(reference.probabilities)
     return estimate_prior_shift(*calibrated, reference.labels, design_effect=effect), effect
@@ -121,7 +141,7 @@ def prior_shift_between(score: str, reference: LabelledSample, current: OpenSamp
 
 def calibrated_loss(score: str, sample: LabelledSample) -> float:
     """The mean loss of the probabilities once they are calibrated on these rows: how well they tell classes apart."""
-    calibrate = _calibrator(sample, np.ones(len(sample.labels)))
+    calibrate = calibration(_labelled(sample))
     return float(loss_rows(score, sample.labels, calibrate(sample.probabilities)).mean())
 
 
@@ -129,7 +149,7 @@ def calibrated_loss(score: str, sample: LabelledSample) -> float:
 class _Method:
     """How expected losses are computed: with weights of the labelled rows, and new class shares or None."""
 
-    score: str
+    calibration: Calibration
     weights: Array
     prior: PriorShift | None
 
@@ -137,19 +157,53 @@ class _Method:
         self, reference: LabelledSample, current: OpenSample, times: Array | float = 1.0
     ) -> tuple[Array, Array]:
         """Mean and variance of each open row's loss; `times` counts the labelled rows of a resample."""
-        return _expected_loss(self.score, self.calibrated(reference, current, times), current.probabilities)
+        return expected_loss(self.calibration.score, self.calibrated(reference, current, times), current.probabilities)
 
     def calibrated(self, reference: LabelledSample, current: OpenSample, times: Array | float = 1.0) -> Array:
         """The probabilities of the open rows, calibrated on the labelled ones."""
-        calibrated = _calibrator(reference, self.weights * times)(current.probabilities)
+        order = _order(reference)
+        weights = (self.weights * times)[order]
+        calibrated = self.calibration.calibrated(_labelled(reference), current.probabilities, weights)
         return calibrated if self.prior is None else with_prior(calibrated, self.prior.before, self.prior.now)
 
 
-def _method(score: str, prior: PriorShift, shift: RowShift) -> _Method:
-    """New class shares where they explain the probabilities; else weights where the rows changed beyond chance."""
-    if prior.is_shift():
-        return _Method(score, np.ones(len(shift.weights)), prior)
-    return _Method(score, shift.weights if shift.p_value <= _SHIFT_ALPHA else np.ones(len(shift.weights)), None)
+def _method(
+    score: str, reference: LabelledSample, current: OpenSample, effect: float, prior: PriorShift, shift: RowShift
+) -> _Method:
+    """New class shares where they explain the new rows; else weights where the rows changed beyond chance."""
+    tried = tried_calibration(score, _labelled(reference), size=len(current.probabilities), design_effect=effect)
+    if prior.is_shift() and tried.takes_shares and other_rows(prior, reference, current) is None:
+        return _Method(tried, np.ones(len(shift.weights)), prior)
+    return _Method(tried, shift.weights if shift.p_value <= _SHIFT_ALPHA else np.ones(len(shift.weights)), None)
+
+
+def other_rows(prior: PriorShift, reference: LabelledSample, current: OpenSample) -> RowShift | None:
+    """How far a classifier tells the current rows from labelled ones of the same class shares; None where it cannot.
+
+    Without outcomes, inputs that moved look like new class shares where they move the probabilities alike.
+    """
+    if reference.vectors is None or current.vectors is None:
+        return None
+    places = rows_of_shares(reference.labels, prior.now)
+    clusters = reference.clusters[places], current.clusters
+    shift = row_shift(reference.vectors[places], current.vectors, clusters=clusters)
+    return shift if shift.p_value <= _SHIFT_ALPHA else None
+
+
+def _labelled(sample: LabelledSample) -> Labelled:
+    order = _order(sample)
+    return Labelled(sample.probabilities[order], sample.labels[order])
+
+
+def _order(sample: LabelledSample) -> Index:
+    return np.argsort(sample.clusters, kind="stable")
+
+
+def _quantile(tried: Calibration) -> float:
+    """Student's where the variance of past errors is known from few of them, else the normal one."""
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, max(tried.blocks, _LEAST_BLOCKS))) if tried.blocks else _NORMAL_QUANTILE
 
 
 def _row_shift(reference: LabelledSample, current: OpenSample, seed: int) -> RowShift:
@@ -158,35 +212,9 @@ def _row_shift(reference: LabelledSample, current: OpenSample, seed: int) -> Row
     return row_shift(reference.vectors, current.vectors, clusters=(reference.clusters, current.clusters), seed=seed)
 
 
-def _calibrator(reference: LabelledSample, weights: Array) -> Callable[[Array], Array]:
-    """A multinomial logistic correction of the log probabilities; the probabilities as they are for one class."""
-    from sklearn.linear_model import LogisticRegression
-
-    labels = reference.labels.astype(np.int64)
-    if len(np.unique(labels)) < reference.probabilities.shape[1]:
-        return lambda probabilities: probabilities
-    model: Any = LogisticRegression(C=10.0, max_iter=200)
-    model.fit(_log_odds(reference.probabilities), labels, sample_weight=weights)
-    return lambda probabilities: np.asarray(model.predict_proba(_log_odds(probabilities)))
-
-
-def _log_odds(probabilities: Array) -> Array:
-    """The log of each probability relative to the last one: [rows, classes - 1]."""
-    logs = np.log(np.clip(probabilities, _SMALLEST, 1.0))
-    return np.asarray(logs[:, :-1] - logs[:, -1:])
-
-
-def _expected_loss(score: str, calibrated: Array, predicted: Array) -> tuple[Array, Array]:
-    """Mean and variance of the loss of each row, if classes come with their calibrated probabilities."""
-    classes = predicted.shape[1]
-    losses = np.column_stack([loss_rows(score, np.full(len(predicted), place), predicted) for place in range(classes)])
-    mean = (calibrated * losses).sum(axis=1)
-    return mean, (calibrated * losses**2).sum(axis=1) - mean**2
-
-
 def _design_effect(score: str, reference: LabelledSample, calibrate: Callable[[Array], Array]) -> float:
     """By how much clusters raise the variance of a mean loss around its expectation; at least 1."""
-    expected, variance = _expected_loss(score, calibrate(reference.probabilities), reference.probabilities)
+    expected, variance = expected_loss(score, calibrate(reference.probabilities), reference.probabilities)
     residuals = loss_rows(score, reference.labels, reference.probabilities) - expected
     codes = cluster_codes(reference.clusters, len(residuals))
     if codes.max(initial=0) + 1 == len(codes):

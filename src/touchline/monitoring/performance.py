@@ -162,7 +162,7 @@ class PerformanceVerdict:
 def with_estimate(verdict: PerformanceVerdict, estimate: LossEstimate) -> PerformanceVerdict:
     """The verdict with the estimate of rows without an outcome; a prior shift says what mends it."""
     notes = verdict.notes
-    if estimate.prior.is_shift():
+    if estimate.is_reshared:
         shares = ", ".join(
             f"{before:.0%} → {now:.0%}" for before, now in zip(estimate.prior.before, estimate.prior.now, strict=True)
         )

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.monitoring.live_rows import LiveRows
-from touchline.monitoring.loss_estimate import LEAST_ROWS, LabelledSample, OpenSample, prior_shift_between
-from touchline.statistics import PriorShift, row_shift, rows_of_shares
+from touchline.monitoring.loss_estimate import LEAST_ROWS, LabelledSample, OpenSample, other_rows, prior_shift_between
+from touchline.statistics import PriorShift
 from touchline.training import ClassShares, loss_rows
 
 Array = NDArray[np.float64]
@@ -134,16 +134,9 @@ def _refusal(
 
 
 def _other_rows(prior: PriorShift, reference: LabelledSample, current: LiveRows) -> str | None:
-    """The reason where a classifier tells the newest rows from earlier ones of the same class shares.
-
-    Without outcomes, inputs that moved look like new class shares where they move the probabilities alike.
-    """
-    if reference.vectors is None:
-        return None
-    places = rows_of_shares(reference.labels, prior.now)
-    clusters = reference.clusters[places], current.days
-    shift = row_shift(reference.vectors[places], current.vectors, clusters=clusters)
-    if shift.p_value > _ALPHA:
+    """The reason where a classifier tells the newest rows from earlier ones of the same class shares."""
+    shift = other_rows(prior, reference, OpenSample(current.predictions, current.days, current.vectors))
+    if shift is None:
         return None
     return (
         f"the inputs changed too: a classifier tells the newest rows from earlier ones of the same class shares (AUC "
