@@ -1,26 +1,7 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { Broken, NotFound } from "./components/states";
+import type { View } from "./pages/page_props";
 import { Shell } from "./shell/shell";
-
-/** What of a view is in its address beside the project and the page. */
-export interface View {
-  version?: string;
-  prediction?: string;
-  incident?: string;
-  run?: string;
-  source?: string;
-  ingest?: string;
-  snapshot?: string;
-  kind?: string;
-  entity?: string;
-  at?: string;
-  before?: string;
-  since?: string;
-  until?: string;
-  compare?: string;
-  rehearsal?: string;
-  item?: string;
-}
 
 const NAMES = ["version", "prediction", "incident", "run", "source", "ingest", "snapshot", "kind", "entity", "at", "before", "since", "until", "compare", "rehearsal", "item"] as const;
 
@@ -36,7 +17,7 @@ const overview = createRoute({
   component: lazyRouteComponent(() => import("./pages/overview"), "OverviewPage"),
 });
 
-export const projectRoute = createRoute({
+const projectRoute = createRoute({
   getParentRoute: () => root,
   path: "/ui/$project/$page",
   validateSearch: viewOf,

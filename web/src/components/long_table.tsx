@@ -1,6 +1,6 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useRef } from "react";
-import { Cells, Head, type TableProps } from "./table";
+import { Cells, Head, type TableProps } from "./table_parts";
 
 const ROW_HEIGHT = 36;
 const HEAD_ROWS = 1;

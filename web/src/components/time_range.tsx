@@ -1,4 +1,4 @@
-import type { View } from "../router";
+import type { View } from "../pages/page_props";
 
 interface TimeRangeProps {
   view: View;

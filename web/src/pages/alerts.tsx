@@ -2,7 +2,7 @@ import { queries } from "../api/client";
 import { Loaded } from "../components/states";
 import { Verdict } from "../components/verdict";
 import { IncidentList } from "./incident_list";
-import type { PageProps } from "./project_page";
+import type { PageProps } from "./page_props";
 
 /** All incidents, open and past, with the messages about them. */
 export function AlertsPage({ project, view, show }: PageProps) {

@@ -6,7 +6,7 @@ import { Table } from "../components/table";
 import { Badge, type Tone, Verdict } from "../components/verdict";
 import { instant } from "../format";
 import { useSession } from "../shell/session";
-import type { PageProps } from "./project_page";
+import type { PageProps } from "./page_props";
 import { RunSteps } from "./run_steps";
 
 const TONES: Record<string, Tone> = { done: "good", running: "watch", queued: "watch", failed: "bad", refused: "watch" };

@@ -7,7 +7,7 @@ import { TimeRange } from "../components/time_range";
 import { Verdict } from "../components/verdict";
 import { instant } from "../format";
 import { PredictionDetail } from "./prediction_detail";
-import type { PageProps } from "./project_page";
+import type { PageProps } from "./page_props";
 
 type Line = Documents["PredictionLine"];
 

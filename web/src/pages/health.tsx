@@ -8,8 +8,7 @@ import { type Tone, Verdict } from "../components/verdict";
 import { count, decimal, duration, instant, share } from "../format";
 import { DriftSection } from "./health_drift";
 import { IncidentList } from "./incident_list";
-import type { View } from "../router";
-import type { PageProps } from "./project_page";
+import type { PageProps, View } from "./page_props";
 
 const LineChart = lazy(() => import("../components/line_chart").then((found) => ({ default: found.LineChart })));
 type Performance = Documents["PerformanceDocument"];

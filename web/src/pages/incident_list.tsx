@@ -7,7 +7,7 @@ import { Table } from "../components/table";
 import { Badge, type Tone } from "../components/verdict";
 import { instant } from "../format";
 import { useSession } from "../shell/session";
-import type { PageProps } from "./project_page";
+import type { PageProps } from "./page_props";
 
 type Incident = Documents["IncidentState"];
 const TONES: Record<string, Tone> = { critical: "bad", warning: "watch" };

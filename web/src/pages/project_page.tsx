@@ -1,14 +1,10 @@
+import { getRouteApi } from "@tanstack/react-router";
 import { type ComponentType, lazy, Suspense } from "react";
 import { Loading } from "../components/states";
-import { projectRoute, type View } from "../router";
 import { PAGES, type PagePath } from "../shell/pages";
+import type { PageProps, View } from "./page_props";
 
-export interface PageProps {
-  project: string;
-  view: View;
-  /** Changes the address: what is undefined leaves it. */
-  show: (change: Partial<View>) => void;
-}
+const route = getRouteApi("/ui/$project/$page");
 
 const COMPONENTS: Record<PagePath, ComponentType<PageProps>> = {
   models: lazy(() => import("./models/models").then((found) => ({ default: found.ModelsPage }))),
@@ -28,9 +24,9 @@ const COMPONENTS: Record<PagePath, ComponentType<PageProps>> = {
 const OwnPage = lazy(() => import("./own/own_page").then((found) => ({ default: found.OwnPage })));
 
 export function ProjectPage() {
-  const { project, page } = projectRoute.useParams();
-  const view = projectRoute.useSearch();
-  const navigate = projectRoute.useNavigate();
+  const { project, page } = route.useParams();
+  const view = route.useSearch();
+  const navigate = route.useNavigate();
   const known = PAGES.find(({ path }) => path === page);
   const Page = known === undefined ? OwnPage : COMPONENTS[known.path];
   const show = (change: Partial<View>) => void navigate({ search: (before) => ({ ...before, ...change }) });

@@ -4,7 +4,7 @@ import { Empty, Loaded, Loading } from "../components/states";
 import { Table } from "../components/table";
 import { Verdict } from "../components/verdict";
 import { count, day, decimal, duration, instant, share } from "../format";
-import type { PageProps } from "./project_page";
+import type { PageProps } from "./page_props";
 
 const LineChart = lazy(() => import("../components/line_chart").then((found) => ({ default: found.LineChart })));
 type Rehearsal = Documents["RehearsalDocument"];

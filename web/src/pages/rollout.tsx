@@ -7,7 +7,7 @@ import { Table } from "../components/table";
 import { Badge, type Tone, Verdict } from "../components/verdict";
 import { count, instant } from "../format";
 import { useSession } from "../shell/session";
-import type { PageProps } from "./project_page";
+import type { PageProps } from "./page_props";
 
 type Rollout = Documents["RolloutStateDocument"];
 const TONES: Record<Rollout["status"], Tone> = { running: "good", paused: "watch", held: "watch", ended: "plain" };

@@ -1,6 +1,6 @@
 import { queries } from "../../api/client";
 import { Loaded } from "../../components/states";
-import type { PageProps } from "../project_page";
+import type { PageProps } from "../page_props";
 import { Contract } from "./contract";
 import { Quarantine } from "./quarantine";
 import { Snapshots } from "./snapshots";

@@ -3,7 +3,7 @@ import { Empty, Loaded } from "../../components/states";
 import { Table } from "../../components/table";
 import { Badge, Verdict } from "../../components/verdict";
 import { anyValue, count, decimal, duration, instant } from "../../format";
-import type { PageProps } from "../project_page";
+import type { PageProps } from "../page_props";
 import { Skew } from "./skew";
 
 type ViewStats = Documents["ViewStats"];

@@ -2,6 +2,7 @@ import { useState } from "react";
 import { api, answered, type Documents } from "../../api/client";
 import { ChangeDialog } from "../../components/change_dialog";
 import { useSession } from "../../shell/session";
+import { changesInWords } from "./changes_in_words";
 import { PromoteDialog } from "./promote_dialog";
 
 type Detail = Documents["VersionDetail"];
@@ -41,10 +42,4 @@ async function decide(project: string, detail: Detail, name: string, body: Docum
       ? await answered(api.POST("/api/projects/{name}/stages/rollback", { params: { path: { name: project } }, body }))
       : await answered(api.POST("/api/projects/{name}/models/{version}/decision/{act}", { params: { path: { name: project, version, act } }, body }));
   return changesInWords(done);
-}
-
-/** What a change did, a line each. */
-export function changesInWords({ changes, messages, stages }: Documents["DecisionDone"]): string[] {
-  const moves = changes.map(({ version, from_stage, to_stage }) => (from_stage === to_stage ? `Version ${version} stays in ${to_stage}; noted in the journal.` : `Version ${version}: ${from_stage} → ${to_stage}.`));
-  return [...moves, ...messages, stages.sentence];
 }

@@ -5,7 +5,7 @@ import { Empty, Loaded } from "../../components/states";
 import { Table } from "../../components/table";
 import { Badge, type Tone, Verdict } from "../../components/verdict";
 import { count, day, decimal, instant } from "../../format";
-import type { PageProps } from "../project_page";
+import type { PageProps } from "../page_props";
 import { firstMetric } from "./first_metric";
 import { StageHistory } from "./stage_history";
 import { VersionDetail } from "./version_detail";

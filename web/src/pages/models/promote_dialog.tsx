@@ -3,7 +3,7 @@ import { useState } from "react";
 import { api, answered, type Documents } from "../../api/client";
 import { ChangeDialog } from "../../components/change_dialog";
 import { Failure, Loading } from "../../components/states";
-import { changesInWords } from "./acts";
+import { changesInWords } from "./changes_in_words";
 import { Gates } from "./gates";
 
 /** A promotion: first its dry run, with the gates and the moves; then, on exactly that evidence, the promotion. */

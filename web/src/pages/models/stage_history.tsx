@@ -1,7 +1,7 @@
 import { queries } from "../../api/client";
 import { Loaded } from "../../components/states";
 import { instant } from "../../format";
-import type { PageProps } from "../project_page";
+import type { PageProps } from "../page_props";
 
 /** The journal as a timeline, and where the versions stood at a time. */
 export function StageHistory({ project, at, show }: { project: string; at: string | undefined; show: PageProps["show"] }) {

@@ -3,7 +3,7 @@ import { type FormEvent, useId, useState } from "react";
 import { type Documents, sendToOwnRoute } from "../../api/client";
 import { problemOf } from "../../api/problem";
 import { useSession } from "../../shell/session";
-import type { PageProps } from "../project_page";
+import type { PageProps } from "../page_props";
 import { type Entered, bodyOf } from "./body";
 import { Fields } from "./fields";
 

@@ -1,13 +1,14 @@
-import { Link } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { type Documents, queries } from "../../api/client";
 import { Intervals } from "../../components/intervals";
 import { Empty, Loaded, NotFound } from "../../components/states";
 import { Table } from "../../components/table";
 import { Verdict } from "../../components/verdict";
 import { anyValue } from "../../format";
-import { projectRoute } from "../../router";
-import type { PageProps } from "../project_page";
+import type { PageProps } from "../page_props";
 import { FormSection } from "./form_section";
+
+const route = getRouteApi("/ui/$project/$page");
 
 type Part = Documents["PageContent"]["parts"][number];
 type TableDocument = Documents["TablePart"];
@@ -16,7 +17,7 @@ const SENTENCE = 40;
 
 /** A page that the project declares, drawn from generic parts. */
 export function OwnPage({ project, view, show }: PageProps) {
-  const { page } = projectRoute.useParams();
+  const { page } = route.useParams();
   const declared = queries.useQuery("get", "/api/projects/{name}/pages", { params: { path: { name: project } } });
   return <Loaded query={declared} title={titleOf(page, project)}>{(pages) => (pages.some(({ path }) => path === page) ? <Content project={project} page={page} item={view.item} show={show} /> : <NotFound />)}</Loaded>;
 }

@@ -3,7 +3,7 @@ import { Empty, Loaded } from "../../components/states";
 import { Table } from "../../components/table";
 import { Badge, Verdict } from "../../components/verdict";
 import { count, day, decimal, instant, interval } from "../../format";
-import type { PageProps } from "../project_page";
+import type { PageProps } from "../page_props";
 import { Comparison } from "./comparison";
 
 type Version = Documents["VersionSummary"];

@@ -3,7 +3,7 @@ import { Loaded } from "../../components/states";
 import { Table } from "../../components/table";
 import { Badge, type Tone, Verdict } from "../../components/verdict";
 import { duration } from "../../format";
-import type { PageProps } from "../project_page";
+import type { PageProps } from "../page_props";
 import { ApiKeys } from "./keys";
 import { Requests } from "./requests";
 
