@@ -231,7 +231,7 @@ def test_clients_that_send_the_fields_of_either_version_are_answered_after_the_d
         after = server.client.post("/predict", json=body).json()
         shelf.beside = ()
         shelf.sequence += 1
-        wait_for(lambda: slot.head is not None and slot.head.beside == ())
+        wait_for(lambda: server.client.post("/predict", json=body).status_code == 422)
         alone = server.client.post("/predict", json=body)
     assert (before["release"], after["release"]) == (OLD.id, more.id)
     assert [problem["field"] for problem in alone.json()["errors"]] == ["colour"]

@@ -156,6 +156,10 @@ IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
     ],
     "number_levels": [lambda: statistics.number_levels(np.array([["a"]]))],
     "mid_ranks": [lambda: statistics.mid_ranks(np.array([])), lambda: statistics.mid_ranks(np.array([NAN]))],
+    "gain_on_newest": [
+        lambda: statistics.gain_on_newest(GAINS, ["one"]),
+        lambda: statistics.gain_on_newest(GAINS, None, alpha=0.0),
+    ],
     "agreement": [lambda: statistics.agreement(TEN, TEN[:5]), lambda: statistics.agreement(TEN[:, None], TEN)],
     "cross_fitted_means": [
         lambda: statistics.cross_fitted_means(LEVELS[:0], TEN[:0, None]),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from touchline.errors import FolderMissing, TableFormatUnknown
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def validate_table_file(file: Path) -> None:

@@ -158,10 +158,10 @@ def backfill(
     Example: touchline schedule backfill daily --from 2026-01-01 -p football
     """
     opened = open_project(project)
+    begin, end = parse_instant_or_day(since), parse_instant_or_day(until) if until else opened.clock.now()
     policy = dict(_policies(opened))[job]
     if policy is None or policy.schedule is None:
         raise errors.NothingScheduled(opened.name, job)
-    begin, end = parse_instant_or_day(since), parse_instant_or_day(until) if until else opened.clock.now()
     if end <= begin:
         raise errors.TimesReversed("--from", begin, "--until" if until else "now", end)
     ticks = automation.backfill(opened.project, opened.stores, job, begin, end, actor=actor())
