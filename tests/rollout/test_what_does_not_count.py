@@ -163,6 +163,29 @@ def test_all_outcomes_in_one_arm_decide_nothing(tmp_path: Path) -> None:
     assert report is not None
     assert (report.evidence.losses, report.verdict, report.status) == (None, "undecided", "held")
     assert "units with an outcome are the candidate's where 50% were planned" in report.state.events[-1].message
+    assert f"for {len(answered)} units of version 2 and 0 of version 1" in report.sentence
+    assert (report.findings()["gain"], report.findings()["curve"], report.needed) == (None, [], None)
+    waiting = life.report().next_step
+    assert waiting.startswith(
+        f"Held since {len(answered)} of {len(answered)} units with an outcome are the candidate's"
+    )
+
+
+def test_a_split_that_lost_outcomes_of_one_version_gives_no_number_and_no_verdict(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.start(AB)
+    examples = life.predict(np.full(400, 0.9), np.full(400, 0.1))
+    with life.database.connect() as connection:
+        query = "SELECT example_id FROM predictions WHERE variant = 'candidate' AND role = 'answer'"
+        answered = {row[0] for row in connection.exec_driver_sql(query)}
+    life.clock.instant += timedelta(days=1)
+    others = [example for example in examples if example not in answered][:40]
+    life.tell([(example, "yes") for example in [*sorted(answered), *others]])
+    report = life.check()
+    assert report is not None
+    assert (report.verdict, report.status) == ("undecided", "held")
+    assert "do not compare" in report.sentence
+    assert "log_loss" not in report.sentence
 
 
 def test_a_model_that_is_sure_and_wrong_is_found_worse_and_one_that_always_says_half_is_judged(tmp_path: Path) -> None:

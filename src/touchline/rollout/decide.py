@@ -49,6 +49,8 @@ def verdict_of(rule: RolloutRule, evidence: RolloutEvidence, *, is_over: bool) -
         return "undecided", "no outcome decides"
     if evidence.losses is None:
         return "undecided", "all outcomes so far are of one version" if evidence.units else "no outcome so far"
+    if rule.on_sample_ratio != "warn" and (fault := broken_split(evidence)) is not None:
+        return "undecided", fault
     if evidence.harm is not None:
         harmful_at = evidence.harm.harmful_at
         harmful = f"harm was shown after {harmful_at} {rule.unit_name}"
@@ -100,19 +102,24 @@ def _harm(state: RolloutState, findings: Findings) -> Act | None:
 
 def _ratio_act(state: RolloutState, evidence: RolloutEvidence) -> Act | None:
     """What a share of units that is not the planned one asks for."""
+    reason, action = broken_split(evidence), state.rule.on_sample_ratio
+    if reason is None or action == "warn":
+        return None
+    if action == "abort":
+        return Act("abort", reason)
+    return Act("hold", reason) if state.status == "running" else None
+
+
+def broken_split(evidence: RolloutEvidence) -> str | None:
+    """Why the units of a split, or their outcomes, do not compare; None where they came as planned."""
     ratios = ((evidence.ratio, "units", "requests"), (evidence.outcome_ratio, "units with an outcome", "outcomes"))
     for ratio, what, lost in ratios:
-        if ratio is None or not ratio.is_broken:
-            continue
-        action = state.rule.on_sample_ratio
-        reason = (
-            f"{ratio.candidate} of {ratio.candidate + ratio.production} {what} are the candidate's where "
-            f"{ratio.planned:.0%} were planned (p = {ratio.p_value:.2g}): {lost} of one version are lost or repeated"
-        )
-        if action == "abort":
-            return Act("abort", reason)
-        if action == "hold" and state.status == "running":
-            return Act("hold", reason)
+        if ratio is not None and ratio.is_broken:
+            return (
+                f"{ratio.candidate} of {ratio.candidate + ratio.production} {what} are the candidate's where "
+                f"{ratio.planned:.0%} were planned (p = {ratio.p_value:.2g}): {lost} of one version are lost "
+                "or repeated"
+            )
     return None
 
 
@@ -166,7 +173,8 @@ def _outcome_act(state: RolloutState, evidence: RolloutEvidence, now: datetime) 
 
 def _is_enough(rule: RolloutRule, evidence: RolloutEvidence, verdict: Verdict, *, is_over: bool) -> bool:
     """Whether what the rule needs for a promotion has been shown."""
-    if rule.needs == "better" or verdict == "better" or evidence.test is None or evidence.losses is None:
+    is_compared = evidence.test is not None and evidence.losses is not None and broken_split(evidence) is None
+    if rule.needs == "better" or verdict == "better" or evidence.test is None or not is_compared:
         return verdict == "better"
     at_end = is_over and evidence.end is not None and evidence.end.low > -rule.margin
     return evidence.test.is_shown("not_worse") or at_end

@@ -122,12 +122,13 @@ _Test = tuple[TwoWitnesses, tuple[CurvePoint, ...]]
 
 def _evidence(rule: RolloutRule, pairs: OutcomePairs, test: _Test | None) -> RolloutEvidence:
     witnesses, curve = test or (None, ())
+    losses = _mean_losses(rule, pairs)
     return RolloutEvidence(
         units=witnesses.count if witnesses is not None else len(pairs),
         examples=len(pairs),
         test=witnesses,
-        curve=curve,
-        losses=_mean_losses(rule, pairs),
+        curve=() if losses is None else curve,
+        losses=losses,
         last_outcome_at=pairs.last_outcome_at,
         corrected=pairs.corrected,
         left_out=pairs.left_out,

@@ -8,7 +8,16 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from touchline.errors import TooFewClusters
-from touchline.rollout.decide import Act, Findings, Verdict, next_act, realised_gain, verdict_of, waits_for_person
+from touchline.rollout.decide import (
+    Act,
+    Findings,
+    Verdict,
+    broken_split,
+    next_act,
+    realised_gain,
+    verdict_of,
+    waits_for_person,
+)
 from touchline.rollout.evidence import RolloutEvidence, gather
 from touchline.rollout.guardrails import GuardrailResult, check_guardrails
 from touchline.rollout.outcome_pairs import LeftOut
@@ -53,6 +62,17 @@ class RolloutReport:
     guardrails: Sequence[GuardrailResult]
     needed: StillNeeded | None
 
+    @property
+    def units_by_variant(self) -> dict[str, str]:
+        """The units of a split, and those with an outcome, by variant and with the planned share, in words."""
+        ratios = {"units": self.evidence.ratio, "units with an outcome": self.evidence.outcome_ratio}
+        return {
+            what: f"{ratio.production} Production, {ratio.candidate} candidate, planned {ratio.planned:.0%} "
+            f"(p = {ratio.p_value:.2g})"
+            for what, ratio in ratios.items()
+            if ratio is not None
+        }
+
     def to_json(self) -> dict[str, Any]:
         """The report as JSON takes it; instants as ISO text."""
         experiment = self.state.experiment
@@ -81,12 +101,13 @@ class RolloutReport:
             "sentence": self.sentence,
             "units": evidence.units,
             "examples": evidence.examples,
-            "gain": evidence.test.gain if evidence.test and evidence.units else None,
+            "gain": evidence.test.gain if evidence.test and evidence.losses else None,
             "losses": dict(zip(("candidate", "reference"), evidence.losses, strict=True)) if evidence.losses else None,
             "curve": [vars(point) for point in evidence.curve if point.low > float("-inf")],
             "left_out": vars(evidence.left_out),
             "corrected": evidence.corrected,
             "sample_ratio": None if evidence.ratio is None else vars(evidence.ratio),
+            "outcome_ratio": None if evidence.outcome_ratio is None else vars(evidence.outcome_ratio),
             "guardrails": [
                 {"rule": result.guardrail.describe(), "verdict": result.verdict, "message": result.message}
                 for result in self.guardrails
@@ -132,7 +153,7 @@ def _event_document(event: RolloutEvent) -> dict[str, Any]:
 
 
 def _still_needed(state: RolloutState, evidence: RolloutEvidence, now: datetime) -> StillNeeded | None:
-    if evidence.test is None:
+    if evidence.test is None or evidence.losses is None:
         return None
     rule = state.rule
     elapsed = now - state.experiment.started_at
@@ -172,6 +193,9 @@ def _sentence(state: RolloutState, evidence: RolloutEvidence, verdict: Verdict, 
         said = {"better": "Harmful", "undecided": "No harm so far"}.get(verdict, verdict)
         beside = f"version {rule.reference.version} beside {ours}"
         return f"{said}: {realised_gain(rule, evidence)}, {beside}.{_left_out(evidence)}"
+    fault = _no_comparison(rule, evidence)
+    if fault is not None:
+        return f"Undecided: {fault}.{_left_out(evidence)}"
     gain = evidence.test.gain
     by = f"{abs(gain):.4f} {'lower' if gain > 0 else 'higher'} {rule.metric}"
     numbers = f"{by} than {theirs} on {evidence.units} {rule.unit_name}"
@@ -181,6 +205,18 @@ def _sentence(state: RolloutState, evidence: RolloutEvidence, verdict: Verdict, 
         "equivalent": f"Equivalent within {rule.margin:g}: {ours} has {numbers}; {why}.",
         "undecided": f"Undecided: {ours} has {numbers}, which chance explains so far.",
     }[verdict] + _left_out(evidence)
+
+
+def _no_comparison(rule: RolloutRule, evidence: RolloutEvidence) -> str | None:
+    """Why the outcomes of a split say nothing of the two versions; None where they do."""
+    ratio = evidence.outcome_ratio
+    if evidence.losses is None and ratio is not None:
+        return (
+            f"outcomes have arrived for {ratio.candidate} {rule.unit_name} of version {rule.candidate.version} and "
+            f"{ratio.production} of version {rule.reference.version}, and those of one version compare nothing"
+        )
+    fault = None if rule.on_sample_ratio == "warn" else broken_split(evidence)
+    return None if fault is None else f"the versions do not compare, since {fault}"
 
 
 def _names(rule: RolloutRule) -> tuple[str, str]:
@@ -222,7 +258,9 @@ def _next_step(state: RolloutState, act: Act | None, needed: StillNeeded | None)
     if state.events[-1].kind == "incident":
         return f"A person must look: {state.events[-1].message}"
     if state.status in ("paused", "held"):
-        return "It waits for a person: touchline rollout resume, or touchline rollout abort"
+        stop = next(event for event in reversed(state.events) if event.kind in ("pause", "hold"))
+        waits = "It waits for a person: touchline rollout resume, or touchline rollout abort"
+        return f"{state.status.capitalize()} since {stop.message}. {waits}" if state.status == "held" else waits
     ends = state.experiment.started_at + timedelta(days=state.rule.longest_days)
     if needed is None:
         return f"It goes on until {ends:%Y-%m-%d} at the latest."

@@ -98,9 +98,7 @@ def _evidence(report: RolloutReport) -> Table:
         "of an example or unit that counts already": evidence.left_out.repeated,
     }
     rows += [(f"left out: {reason}", str(count)) for reason, count in left.items() if count]
-    if (ratio := evidence.ratio) is not None:
-        split = f"{ratio.candidate} of {ratio.candidate + ratio.production}, {ratio.planned:.0%} planned"
-        rows.append(("units of the candidate", f"{split} (p = {ratio.p_value:.2g})"))
+    rows += report.units_by_variant.items()
     rows.append(("last outcome", _instant(evidence.last_outcome_at)))
     return Table(("what", "value"), tuple(rows))
 

@@ -206,11 +206,8 @@ def _print(report: RolloutReport, *, as_json: bool) -> None:
     )
     if rule.is_split:
         typer.echo(f"  share of the candidate: {report.state.share} % (steps {', '.join(map(str, rule.steps))})")
-    if (ratio := report.evidence.ratio) is not None:
-        typer.echo(
-            f"  units: {ratio.production} Production, {ratio.candidate} candidate, planned {ratio.planned:.0%} "
-            f"(p = {ratio.p_value:.2g})"
-        )
+    for what, counts in report.units_by_variant.items():
+        typer.echo(f"  {what}: {counts}")
     for result in report.guardrails:
         typer.echo(f"  guardrail {result.message}")
     if experiment.plan:
