@@ -22,9 +22,10 @@ _SIGNALS: Final = {
     "superseded": "rollout_ended",
 }
 _COSTS: Final = {
-    "rollout_stopped": "the version gets no more traffic until a person has looked",
-    "rollout_incident": "requests may be answered by the wrong release",
-    "rollout_ended": "the version in Production was decided",
+    "aborted": "the version gets no more traffic, and stays in Staging until a person has looked",
+    "hold": "the version keeps its share of the traffic, and gets no larger one until a person has looked",
+    "incident": "requests may be answered by the wrong release",
+    **dict.fromkeys(("kept", "promoted", "rolled_back", "superseded"), "the version in Production was decided"),
 }
 
 
@@ -43,7 +44,7 @@ def report_rollouts(alerting: Alerting, states: Sequence[RolloutState]) -> None:
                 happened=f"rollout {event.number} of version {version}: {what}: {event.message}",
                 since=event.at,
                 certainty=f"recorded in the log of rollouts, entry {event.sequence}",
-                cost=_COSTS[signal],
+                cost=_COSTS[event.kind],
                 next_command=f"touchline rollout status -p {event.project}",
                 cause=f"rollout:{event.sequence}",
             )
