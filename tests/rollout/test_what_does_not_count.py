@@ -134,6 +134,30 @@ def test_a_day_counts_as_one_once_it_is_complete_and_one_day_decides_nothing(tmp
     assert (report.evidence.units, report.evidence.examples, report.verdict) == (1, 39, "undecided")
 
 
+def test_anonymous_requests_of_a_day_are_one_cluster(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    experiment = life.start(Rollout(mode="shadow", cluster=True, min_days=0)).experiment.id
+    for day in range(2):
+        ids = [f"{day}{n:025d}" for n in range(5)]
+        cutoffs = [life.clock.now() + timedelta(hours=3 * n) for n in range(5)]
+        same = {"project": PROJECT, "experiment": experiment, "salt": "s"}
+        rows = [
+            (
+                a_row(one, **same, cutoff=cutoff),
+                a_row(f"{one}s", **same, cutoff=cutoff, role="shadow", variant="candidate", answer_id=one),
+            )
+            for one, cutoff in zip(ids, cutoffs, strict=True)
+        ]
+        write_rows(life.database, [row for pair in rows for row in pair])
+        life.clock.instant += timedelta(days=1)
+        life.tell([(one, "yes") for one in ids[day:]])
+    evidence = life.report().evidence
+    assert (evidence.units, evidence.examples, evidence.left_out.unfinished) == (1, 5, 4)
+    life.tell([(f"1{0:025d}", "no")])
+    evidence = life.report().evidence
+    assert (evidence.units, evidence.examples, evidence.left_out.unfinished) == (2, 10, 0)
+
+
 @pytest.mark.parametrize(("action", "end"), [("hold", None), ("abort", "aborted"), ("warn", None)])
 def test_a_broken_ratio_acts_as_declared(tmp_path: Path, action: str, end: str | None) -> None:
     life = Life(tmp_path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -214,16 +214,12 @@ def _unfinished(
 ) -> set[str]:
     """The clusters that wait for an outcome. A match that is put off does not hold its day up for ever."""
     patience = _PATIENCE + timedelta(seconds=experiment.rule.maturity_seconds)
-    return {
-        one.cluster
-        for one in predictions
-        if one.cluster is not None and one.example_key not in outcomes and one.cutoff + patience > now
-    }
+    return {_cluster_of(one) for one in predictions if one.example_key not in outcomes and one.cutoff + patience > now}
 
 
 def _whole_clusters(counted: Sequence[Counted], unfinished: Collection[str], left_out: LeftOut) -> list[Counted]:
     """The examples of clusters that have no open example; each cluster counts at its last outcome."""
-    whole = [one for one in counted if one.prediction.cluster not in unfinished]
+    whole = [one for one in counted if _cluster_of(one.prediction) not in unfinished]
     left_out.unfinished += len(counted) - len(whole)
     ends: dict[str, datetime] = {}
     for one in whole:
@@ -264,7 +260,11 @@ def share_of(prediction: AssignedPrediction) -> float:
 
 
 def _cluster_of(prediction: PairedPrediction | AssignedPrediction) -> str:
-    return prediction.cluster or prediction.example_key
+    """The cluster of the example; where the row has none, as an anonymous request, the day of its cutoff.
+
+    That is the cluster of an example that declares none, so that rows of one day stand together in both cases.
+    """
+    return prediction.cluster or f"{prediction.cutoff.astimezone(UTC):%Y-%m-%d}"
 
 
 def _outputs(output: Mapping[str, Any] | None, classes: Sequence[str]) -> list[float]:
