@@ -16,6 +16,7 @@ from touchline.errors import RolloutRefused
 from touchline.predictions import Outcome, OutcomeRecords
 from touchline.rollout import Guardrail, Rollout, steer
 from touchline.rollout.outcome_pairs import class_number
+from touchline.rollout.shared_outcomes import shared_outcomes
 
 SHADOW = Rollout(mode="shadow", min_days=1)
 AB = Rollout(mode="ab", unit="example_id", steps=(50, 100), min_days=1)
@@ -43,18 +44,47 @@ def test_a_unit_that_is_no_field_is_named(tmp_path: Path) -> None:
 def test_a_unit_that_shares_outcomes_is_refused_from_the_log_and_ended_when_seen(tmp_path: Path) -> None:
     life = Life(tmp_path)
     same = {"project": PROJECT, "example_id": "match-7"}
-    write_rows(life.database, [a_row(f"{n:026d}", **same, inputs={"x0": n}, request_id=f"r{n}") for n in range(2)])
-    refusal = "its unit, x0, shares outcomes: example match-7 was predicted for several units"
+    write_rows(life.database, [a_row(f"{n:026d}", **same, inputs={"x0": n}, request_id=f"r{n}") for n in range(21)])
+    refusal = "its unit, x0, shares outcomes: 20 of 21 units asked for an example of another one, such as match-7"
     with pytest.raises(RolloutRefused, match=refusal):
         life.start(Rollout(mode="ab", unit="x0"))
     with pytest.raises(RolloutRefused, match="its unit, the request, shares outcomes"):
         life.start(Rollout(mode="ab"))
     life.start(AB)
     life.count = 100
-    life.predict(HALF[:2], HALF[:2], units=["anna", "ben"], examples=["match-8", "match-8"])
+    life.predict(HALF[:21], HALF[:21], units=[f"user{n}" for n in range(21)], examples=["match-8"] * 21)
     life.check()
     assert life.ended == "aborted"
-    assert "asked for example match-8" in life.report().sentence
+    assert "20 of 21 units asked for an example of another one, such as match-8" in life.report().sentence
+
+
+def test_a_few_rows_that_share_an_example_are_left_out_and_end_or_refuse_nothing(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    same = {"project": PROJECT, "example_id": "invented"}
+    write_rows(life.database, [a_row(f"{n:026d}", **same, inputs={"x0": n}) for n in range(3)])
+    life.start(Rollout(mode="ab", unit="x0", steps=(50, 100), min_days=1))
+    life.count = 100
+    customers = ["anna", "ben", "carl"]
+    life.predict(HALF[:3], HALF[:3], units=customers, examples=["x1"] * 3)
+    examples = life.predict(HALF[:3], HALF[:3], units=customers)
+    life.clock.instant += timedelta(days=1)
+    life.tell([(example, "yes") for example in examples])
+    life.check()
+    evidence = life.report().evidence
+    assert life.ended is None
+    assert (evidence.left_out.shared, evidence.left_out.open, evidence.left_out.repeated) == (2, 1, 1)
+    assert (
+        evidence.examples == 2
+    )  # anna counts by her first request, which was for x1; ben and carl by their own example
+    assert "2 of an example that another unit has requested first" in life.report().sentence
+
+
+def test_a_twentieth_of_the_units_may_share_outcomes_and_no_more() -> None:
+    alone = [(f"e{n}", f"u{n}") for n in range(400)]
+    shared = [("e0", f"u{n}") for n in range(1, 22)]
+    assert not shared_outcomes([*alone, *shared[:20]]).is_common
+    assert shared_outcomes([*alone, *shared]).is_common
+    assert not shared_outcomes([*alone[:30], *shared[:19]]).is_common
 
 
 def test_without_outcomes_a_rollout_says_so_and_ends_undecided(tmp_path: Path) -> None:

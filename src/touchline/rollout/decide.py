@@ -90,12 +90,12 @@ def _harm(state: RolloutState, findings: Findings) -> Act | None:
     if breached and state.rule.mode != "holdout":
         return Act("abort", f"a guardrail was breached: {breached[0].message}")
     evidence = findings.evidence
-    if evidence.shared_outcome is not None:
+    if evidence.shared is not None and evidence.shared.is_common:
         unit = state.rule.unit or "request"
         return Act(
             "abort",
-            f"several units ({unit}) asked for example {evidence.shared_outcome}, so the outcomes of the two versions "
-            "are the same ones: mode='shadow' compares them in pairs",
+            f"its unit, {unit}, shares outcomes: {evidence.shared.message}, so that both versions are judged by the "
+            "same outcomes: mode='shadow' compares them in pairs",
         )
     return _ratio_act(state, evidence)
 

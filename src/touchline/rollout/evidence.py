@@ -20,10 +20,10 @@ from touchline.rollout.outcome_pairs import (
     read_pairs,
     read_split,
     share_of,
-    shared_example,
 )
 from touchline.rollout.records import Experiment
 from touchline.rollout.rule import RolloutRule
+from touchline.rollout.shared_outcomes import SharedOutcomes, shared_outcomes
 from touchline.statistics import (
     EndDecision,
     Gains,
@@ -76,7 +76,7 @@ class RolloutEvidence:
 
     `test` is None where outcomes do not decide; `harm` is the test of a holdout, with the gain of the live version.
     `losses` are the mean loss of candidate and reference on what counts; None where it is all of one of them. `ratio`
-    is that of units of a split, `outcome_ratio` of those with an outcome.
+    is that of units of a split, `outcome_ratio` of those with an outcome, and `shared` says how many share outcomes.
     """
 
     units: int
@@ -92,7 +92,7 @@ class RolloutEvidence:
     end: EndDecision | None = None
     ratio: ArmRatio | None = None
     outcome_ratio: ArmRatio | None = None
-    shared_outcome: str | None = None
+    shared: SharedOutcomes | None = None
 
 
 _RATIO_ALPHA: Final = 0.01
@@ -113,7 +113,7 @@ def gather(database: Database, experiment: Experiment, now: datetime) -> Rollout
         _evidence(rule, pairs, test),
         ratio=_ratio([(share_of(one), one.variant == "candidate") for one in first_of_units(assigned)]),
         outcome_ratio=outcomes if rule.counts_outcomes else None,
-        shared_outcome=shared_example((one.example_key, one.unit) for one in assigned),
+        shared=shared_outcomes((one.example_key, one.unit) for one in assigned) if rule.counts_outcomes else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import isfinite
@@ -20,6 +20,7 @@ from touchline.predictions import (
     PairedPrediction,
 )
 from touchline.rollout.records import Experiment
+from touchline.rollout.shared_outcomes import owners_of
 from touchline.storage import Database
 
 # A cluster counts without examples that have been open for so long after their cutoff.
@@ -44,8 +45,9 @@ class LeftOut:
 
     `open`: no outcome yet. `immature`: younger than the age at which predictions count. `early`: the outcome was known
     when the prediction was made. `other_label`: no class of the model. `repeated`: an earlier prediction of the same
-    example, or a later one of the same unit. `unfinished`: of a cluster that has open examples. `incomplete`: of
-    requests that lack a field of the candidate. `failed`: that the candidate failed to make.
+    example, or a later one of the same unit. `shared`: of an example that another unit has requested first.
+    `unfinished`: of a cluster that has open examples. `incomplete`: of requests that lack a field of the candidate.
+    `failed`: that the candidate failed to make.
     """
 
     open: int = 0
@@ -53,6 +55,7 @@ class LeftOut:
     early: int = 0
     other_label: int = 0
     repeated: int = 0
+    shared: int = 0
     unfinished: int = 0
     incomplete: int = 0
     failed: int = 0
@@ -102,10 +105,14 @@ def read_pairs(database: Database, experiment: Experiment, now: datetime) -> Out
 def read_split(
     database: Database, experiment: Experiment, predictions: Sequence[AssignedPrediction], now: datetime
 ) -> OutcomePairs:
-    """The units of a split whose outcome counts now, each once, by its first prediction."""
-    first = first_of_units(predictions)
+    """The units of a split whose outcome counts now, each once, by its first prediction of an example of its own."""
+    owners = owners_of((one.example_key, one.unit) for one in predictions)
+    own = [one for one in predictions if owners[one.example_key] == one.unit]
+    first = first_of_units(own)
     outcomes = _outcomes(database, experiment, first)
-    left_out = replace(_without_candidate(database, experiment), repeated=len(predictions) - len(first))
+    left_out = replace(
+        _without_candidate(database, experiment), repeated=len(own) - len(first), shared=len(predictions) - len(own)
+    )
     counted = _counted(experiment, first, outcomes, now, left_out)
     return _assemble(experiment, counted, outcomes, left_out)
 
@@ -116,19 +123,6 @@ def first_of_units(predictions: Sequence[AssignedPrediction]) -> list[AssignedPr
     for prediction in predictions:
         first.setdefault(prediction.unit, prediction)
     return list(first.values())
-
-
-def shared_example(requested: Iterable[tuple[str, str]]) -> str | None:
-    """An example that several units have requested, from (example, unit): its outcome is not one unit's own.
-
-    >>> shared_example([("match-1", "ann"), ("match-2", "ben"), ("match-1", "ben")])
-    'match-1'
-    """
-    units: dict[str, str] = {}
-    for example, unit in requested:
-        if units.setdefault(example, unit) != unit:
-            return example
-    return None
 
 
 def class_number(label: Label, classes: Sequence[str]) -> int | None:

@@ -229,6 +229,7 @@ def left_out_in_words(left: LeftOut) -> dict[str, int]:
     return {
         "without an outcome yet": left.open,
         "too young to count": left.immature,
+        "of an example that another unit has requested first": left.shared,
         "in a cluster with open examples": left.unfinished,
         "made after the outcome was stored": left.early,
         "with a label that is no class of the model": left.other_label,

@@ -9,11 +9,11 @@ from typing import Final
 from touchline.errors import RolloutRefused, nearest
 from touchline.predictions import PredictionRecord, PredictionRecords
 from touchline.registry import LoadedRelease, ModelVersion, Registry, Releases, compared_predictions, read_version
-from touchline.rollout.outcome_pairs import shared_example
 from touchline.rollout.plan import RolloutPlan, counts_each, make_plan, of_values
 from touchline.rollout.records import Experiment, RolloutEvent, RolloutRecords, RolloutState
 from touchline.rollout.routing import RoutingMode
 from touchline.rollout.rule import RolloutRule, Side
+from touchline.rollout.shared_outcomes import shared_outcomes
 from touchline.rollout.spec import Rollout
 from touchline.storage.ulids import Ulids
 
@@ -241,19 +241,20 @@ def _validate_unit(registry: Registry, version: ModelVersion, rule: RolloutRule)
     if rule.mode != "ab" or rule.unit == "example_id":
         return
     rows = PredictionRecords(registry.database, version.project).newest(_LOOKED_AT)
-    example = shared_example(_requested(row, rule.unit) for row in rows if row.example_id is not None)
-    if example is not None:
+    requested = [(row.example_key, unit) for row in rows[::-1] if (unit := _unit_of(row, rule.unit)) is not None]
+    shared = shared_outcomes(requested)
+    if shared.is_common:
         unit = rule.unit or "the request"
         raise RolloutRefused(
             version.project,
             version.version,
-            f"its unit, {unit}, shares outcomes: example {example} was predicted for several units, and both versions "
-            "would be judged by the same outcome",
+            f"its unit, {unit}, shares outcomes: {shared.message}, and both versions would be judged by the same "
+            "outcomes",
             "Declare mode='shadow', which compares pairs, or unit='example_id'",
         )
 
 
-def _requested(row: PredictionRecord, unit: str | None) -> tuple[str, str]:
-    """The example of a logged prediction and its unit, by default the request."""
+def _unit_of(row: PredictionRecord, unit: str | None) -> str | None:
+    """The unit of a logged prediction, by default the request; None where the request had none."""
     value = row.request_id if unit is None else {**row.inputs, **row.entity_keys}.get(unit)
-    return str(row.example_id), str(value)
+    return None if value is None else str(value)
