@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.predictions.builders import a_row, write_rows
 from tests.rollout.life import FloatArray, Life
 from tests.serving.bundles import PROJECT
 from touchline.errors import RolloutRefused
@@ -61,6 +62,18 @@ def test_a_plan_says_outcomes_and_a_date_at_the_rate_of_the_last_90_days(tmp_pat
         f"About {plan['units']} outcomes (four times in five between {plan['low']} and {plan['high']}), until about"
     )
     assert plan["sentence"].startswith(expected)
+
+
+def test_a_young_project_whose_requests_name_no_example_has_a_rate(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    past(life, new=0.05, old=0.2, a_day=0)
+    ids = [f"{n:026d}" for n in range(70)]
+    write_rows(life.database, [a_row(one, project=PROJECT) for one in ids])
+    life.tell([(one, "yes") for one in ids])
+    plan = life.start(Rollout(mode="shadow")).experiment.plan
+    assert plan is not None
+    assert plan["per_day"] == 10  # of a project of less than a week: over a week
+    assert "at 10 outcomes a day, as in the last 7 days" in plan["sentence"]
 
 
 def test_a_split_needs_more_units_than_a_shadow_needs_pairs(tmp_path: Path) -> None:

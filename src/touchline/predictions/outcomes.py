@@ -181,13 +181,22 @@ class OutcomeRecords:
         return found
 
     def count_of_predicted(self, *, since: datetime) -> int:
-        """The number of examples with a logged answer whose first outcome was received since an instant."""
+        """The number of examples with a logged answer whose first outcome was received since an instant.
+
+        An answer without an example is an example of its own.
+        """
         first = sa.and_(outcomes.c.project == self._project, outcomes.c.revision == 1, outcomes.c.received_at >= since)
         with self._database.connect() as connection:
             examples = PredictedExamples(connection, self._project)
-            named = examples.has(outcomes.c.example_id)
-            query = sa.select(sa.func.count()).select_from(outcomes).where(first, named)
+            named, unnamed = examples.has(outcomes.c.example_id), examples.has_unnamed(outcomes.c.example_id)
+            query = sa.select(sa.func.count()).select_from(outcomes).where(first, sa.or_(named, unnamed))
             return connection.scalar(query) or 0
+
+    def first_received_at(self) -> datetime | None:
+        """When the first outcome of the project was received; None before it."""
+        query = sa.select(sa.func.min(outcomes.c.received_at)).where(outcomes.c.project == self._project)
+        with self._database.connect() as connection:
+            return connection.scalar(query)
 
     def count(self) -> int:
         """The number of examples that have an outcome."""

@@ -26,6 +26,8 @@ from touchline.statistics import (
 )
 
 _PAST: Final = timedelta(days=90)
+# The rate of a project whose first outcome is younger: less than a week says nothing of other weekdays.
+_SHORTEST_PAST: Final = timedelta(days=7)
 _MOST_UNITS: Final = 200_000
 _SEED: Final = 7
 
@@ -34,8 +36,9 @@ _SEED: Final = 7
 class RolloutPlan:
     """What is expected. `units` are outcomes, clusters or units of a split; None: more than `longest` of them.
 
-    `per_day` is the rate of the last 90 days, `until` when the median arrives. `chance` is the share of futures with a
-    verdict before the longest duration ends.
+    `per_day` is the rate of the last 90 days, or since the first outcome where that is younger (a week at
+    least), `until` when the median arrives. `chance` is the share of futures with a verdict before the longest
+    duration ends.
     """
 
     units: int | None
@@ -61,8 +64,10 @@ class RolloutPlan:
 def make_plan(registry: Registry, project: str, compared: ComparedPredictions | None, rule: RolloutRule) -> RolloutPlan:
     """The plan of a rollout, from the pairs that the gates compared and the outcomes of the last 90 days."""
     now = registry.clock.now()
-    received = OutcomeRecords(registry.database, project).count_of_predicted(since=now - _PAST)
-    per_day = received / _PAST.days
+    outcomes = OutcomeRecords(registry.database, project)
+    received = outcomes.count_of_predicted(since=now - _PAST)
+    days = _observed_days(outcomes.first_received_at(), now)
+    per_day = received / days
     past = past_gains(compared, rule) if rule.counts_outcomes else None
     if past is not None:
         gains, rows_a_unit, inflation = past
@@ -77,8 +82,15 @@ def make_plan(registry: Registry, project: str, compared: ComparedPredictions | 
         return RolloutPlan(None, None, None, per_day, longest, None, None, text)
     median, low, high = (None if n is None else int(n * inflation) for n in (found.median, found.low, found.high))
     until = None if median is None else now + timedelta(days=median / per_day)
-    sentence = _sentence((median, low, high), per_day, until, rule)
+    rate = f"at {per_day:.3g} {rule.unit_name} a day, as in the last {days:.0f} days"
+    sentence = _sentence((median, low, high), rate, until, rule)
     return RolloutPlan(median, low, high, per_day, longest, found.chance, until, sentence)
+
+
+def _observed_days(first: datetime | None, now: datetime) -> float:
+    """The days over which outcomes could arrive: the last 90, or those since the first outcome, a week at least."""
+    past = _PAST if first is None else min(_PAST, max(_SHORTEST_PAST, now - first))
+    return past / timedelta(days=1)
 
 
 def past_gains(compared: ComparedPredictions | None, rule: RolloutRule) -> tuple[Gains, float, float] | None:
@@ -149,10 +161,9 @@ def _inflation(
 
 
 def _sentence(
-    units: tuple[int | None, int | None, int | None], per_day: float, until: datetime | None, rule: RolloutRule
+    units: tuple[int | None, int | None, int | None], rate: str, until: datetime | None, rule: RolloutRule
 ) -> str:
     median, low, high = units
-    rate = f"at {per_day:.3g} {rule.unit_name} a day, as in the last 90 days"
     if median is None or until is None:
         return f"No decision is likely within {rule.longest_days:g} days {rate}."
     most = "beyond its end" if high is None else str(high)
