@@ -58,6 +58,21 @@ def test_a_unit_that_shares_outcomes_is_refused_from_the_log_and_ended_when_seen
     assert "20 of 21 units asked for an example of another one, such as match-8" in life.report().sentence
 
 
+def test_outcomes_of_later_predictions_of_a_unit_are_said_to_have_arrived(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.start(AB)
+    units = [f"user{n}" for n in range(5)]
+    life.predict(HALF[:5], HALF[:5], units=units)
+    later = life.predict(HALF[:5], HALF[:5], units=units)
+    life.clock.instant += timedelta(days=1)
+    assert life.report().sentence.startswith("Undecided: no outcome has arrived yet")
+    life.tell([(example, "yes") for example in later[:3]])
+    sentence = life.report().sentence
+    assert sentence.startswith("Undecided: no outcome that counts has arrived yet")
+    assert "5 without an outcome yet, 5 of an example or unit that counts by another one." in sentence
+    assert "3 outcomes of later ones do not count." in sentence
+
+
 def test_a_few_rows_that_share_an_example_are_left_out_and_end_or_refuse_nothing(tmp_path: Path) -> None:
     life = Life(tmp_path)
     same = {"project": PROJECT, "example_id": "invented"}

@@ -43,11 +43,11 @@ class Counted(NamedTuple):
 class LeftOut:
     """Predictions that do not count, or not yet, by reason.
 
-    `open`: no outcome yet. `immature`: younger than the age at which predictions count. `early`: the outcome was known
-    when the prediction was made. `other_label`: no class of the model. `repeated`: an earlier prediction of the same
-    example, or a later one of the same unit. `shared`: of an example that another unit has requested first.
-    `unfinished`: of a cluster that has open examples. `incomplete`: of requests that lack a field of the candidate.
-    `failed`: that the candidate failed to make.
+    `open`: no outcome yet. `immature`: younger than the age at which predictions count. `early`: the outcome was
+    known when the prediction was made. `other_label`: no class of the model. `repeated`: an earlier prediction of the
+    same example, or a later one of the same unit; in a split `repeated_with_outcome` of these have an outcome.
+    `shared`: of an example that another unit has requested first. `unfinished`: of a cluster that has open examples.
+    `incomplete`: of requests that lack a field of the candidate. `failed`: that the candidate failed to make.
     """
 
     open: int = 0
@@ -55,6 +55,7 @@ class LeftOut:
     early: int = 0
     other_label: int = 0
     repeated: int = 0
+    repeated_with_outcome: int = 0
     shared: int = 0
     unfinished: int = 0
     incomplete: int = 0
@@ -109,9 +110,14 @@ def read_split(
     owners = owners_of((one.example_key, one.unit) for one in predictions)
     own = [one for one in predictions if owners[one.example_key] == one.unit]
     first = first_of_units(own)
-    outcomes = _outcomes(database, experiment, first)
+    outcomes = _outcomes(database, experiment, own)
+    counted_ids = {one.prediction_id for one in first}
+    later = [one for one in own if one.prediction_id not in counted_ids]
     left_out = replace(
-        _without_candidate(database, experiment), repeated=len(own) - len(first), shared=len(predictions) - len(own)
+        _without_candidate(database, experiment),
+        repeated=len(later),
+        repeated_with_outcome=sum(one.example_key in outcomes for one in later),
+        shared=len(predictions) - len(own),
     )
     counted = _counted(experiment, first, outcomes, now, left_out)
     return _assemble(experiment, counted, outcomes, left_out)

@@ -188,7 +188,10 @@ def _sentence(state: RolloutState, evidence: RolloutEvidence, verdict: Verdict, 
     if rule.mode == "canary":
         return f"{ours} answers {state.share} % of the units; guardrails decide, not outcomes."
     if evidence.test is None or not evidence.units:
-        return f"Undecided: no outcome has arrived yet for {ours} and {theirs}.{_left_out(evidence)}"
+        left = evidence.left_out
+        has_some = left.immature or left.early or left.other_label or left.unfinished or left.repeated_with_outcome
+        which = "no outcome that counts" if has_some else "no outcome"
+        return f"Undecided: {which} has arrived yet for {ours} and {theirs}.{_left_out(evidence)}"
     if rule.mode == "holdout":
         said = {"better": "Harmful", "undecided": "No harm so far"}.get(verdict, verdict)
         beside = f"version {rule.reference.version} beside {ours}"
@@ -230,6 +233,7 @@ def left_out_in_words(left: LeftOut) -> dict[str, int]:
         "without an outcome yet": left.open,
         "too young to count": left.immature,
         "of an example that another unit has requested first": left.shared,
+        "of an example or unit that counts by another one": left.repeated,
         "in a cluster with open examples": left.unfinished,
         "made after the outcome was stored": left.early,
         "with a label that is no class of the model": left.other_label,
@@ -241,8 +245,10 @@ def left_out_in_words(left: LeftOut) -> dict[str, int]:
 def _left_out(evidence: RolloutEvidence) -> str:
     parts = left_out_in_words(evidence.left_out)
     told = [f"{count} {what}" for what, count in parts.items() if count]
+    later = evidence.left_out.repeated_with_outcome
+    of_units = f" A unit counts by its first prediction: {later} outcomes of later ones do not count." if later else ""
     corrected = f" Outcomes corrected afterwards: {evidence.corrected}." if evidence.corrected else ""
-    return (f" Predictions left out: {', '.join(told)}." if told else "") + corrected
+    return (f" Predictions left out: {', '.join(told)}." if told else "") + of_units + corrected
 
 
 def _next_step(state: RolloutState, act: Act | None, needed: StillNeeded | None) -> str:

@@ -93,10 +93,7 @@ def _evidence(report: RolloutReport) -> Table:
             ("loss of the candidate", f"{evidence.losses[0]:.4f}"),
             ("loss of the reference", f"{evidence.losses[1]:.4f}"),
         ]
-    left = {
-        **left_out_in_words(evidence.left_out),
-        "of an example or unit that counts already": evidence.left_out.repeated,
-    }
+    left = left_out_in_words(evidence.left_out)
     rows += [(f"left out: {reason}", str(count)) for reason, count in left.items() if count]
     rows += report.units_by_variant.items()
     rows.append(("last outcome", _instant(evidence.last_outcome_at)))
