@@ -321,6 +321,7 @@ def test_a_label_that_a_later_file_fills_in_counts_though_it_happened_before_the
         ({"overrides": {"anna": "candidate"}}, "say with unit= which request field"),
         ({"overrides": {"anna": "candidate"}, "unit": "user"}, "in a shadow Production answers all of them"),
         ({"guardrails": (Guardrail.errors(), Guardrail.errors(margin=0.1))}, "one of each kind at most"),
+        ({"guardrails": (Guardrail.slow(),)}, "in a shadow the candidate answers none"),
         ({"steps": (True, 100)}, "valid integer"),
         ({"mode": "split"}, "'shadow', 'ab' or 'canary'"),
         ({"alpha": 0.7}, "less than 0.5"),

@@ -143,6 +143,11 @@ class Rollout(BaseModel):
         if self.overrides and self.mode == "shadow":
             raise ValueError("overrides choose who answers a tester, and in a shadow Production answers all of them")
         kinds = [guardrail.kind for guardrail in self.guardrails]
+        if self.mode == "shadow" and "slow" in kinds and "guardrails" in self.model_fields_set:
+            raise ValueError(
+                "Guardrail.slow() times requests, and in a shadow the candidate answers none; give guardrails without "
+                "it, e.g. (Guardrail.errors(),), or another mode"
+            )
         if len(set(kinds)) < len(kinds):
             raise ValueError(f"guardrails are of the kinds {', '.join(kinds)}; one of each kind at most")
         return self
