@@ -196,7 +196,8 @@ class OutcomeRecords:
         """When the first outcome of the project was received; None before it."""
         query = sa.select(sa.func.min(outcomes.c.received_at)).where(outcomes.c.project == self._project)
         with self._database.connect() as connection:
-            return connection.scalar(query)
+            first: datetime | None = connection.scalar(query)
+        return first
 
     def count(self) -> int:
         """The number of examples that have an outcome."""
