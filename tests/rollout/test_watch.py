@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from tests.predictions.builders import a_row, write_rows
 from tests.rollout.life import Life
@@ -29,13 +30,17 @@ def a_server(life: Life) -> Iterator[Server]:
         yield app
 
 
-def rows_of(life: Life, state: RolloutState, variant: str, role: str, count: int, *, minute: int = 0) -> None:
+def rows_of(
+    life: Life, state: RolloutState, variant: str, role: str, count: int, *, minute: int = 0, **changes: Any
+) -> None:
     same = {"project": PROJECT, "experiment": state.experiment.id, "probability": 0.5, "seconds": 0.001}
     start = ulid_at(life.clock.wall() + timedelta(minutes=minute))[:10]
     rows = []
     for _ in range(count):
         life.count += 1
-        rows.append(a_row(f"{start}{life.count:016d}", **same, variant=variant, role=role, unit=f"u{life.count}"))
+        rows.append(
+            a_row(f"{start}{life.count:016d}", **same, variant=variant, role=role, unit=f"u{life.count}", **changes)
+        )
     write_rows(life.database, rows)
 
 
@@ -54,6 +59,25 @@ def test_a_breached_guardrail_ends_the_rollout_in_the_running_server(tmp_path: P
         wait_for(lambda: slot.traffic is None)
     assert life.ended == "aborted"
     assert life.records.newest().events[-1].actor == "server"  # type: ignore[union-attr]
+
+
+def test_why_a_candidate_fails_is_in_the_status_and_its_units_are_in_the_ratio(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    state = life.start(CANARY)
+    rows_of(life, state, "production", "answer", 60)
+    rows_of(life, state, "candidate", "answer", 40)
+    for error, count in (("ValueError: no age", 3), ("KeyError: 'city'", 17)):
+        rows_of(life, state, "candidate", "failed", count, output={"error": error})
+    report = life.report()
+    ratio = report.evidence.ratio
+    assert ratio is not None
+    assert (ratio.production, ratio.candidate) == (60, 60)
+    with life.database.connect() as connection:
+        (newest,) = connection.exec_driver_sql("SELECT max(prediction_id) FROM predictions").one()
+    expected = f"commonest error of the candidate: KeyError: 'city' (17 of 20, prediction {newest})"
+    assert expected in report.guardrails[0].message
+    life.check()
+    assert expected in life.report().sentence
 
 
 def test_a_watch_that_remembers_counts_as_one_that_reads_everything(tmp_path: Path) -> None:

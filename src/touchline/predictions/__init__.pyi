@@ -1,6 +1,8 @@
 from touchline.predictions.database_writer import DatabaseWriter as DatabaseWriter
 from touchline.predictions.drain_processes import DrainThread as DrainThread
 from touchline.predictions.log_rows import AssignedPrediction as AssignedPrediction
+from touchline.predictions.log_rows import CommonestFailure as CommonestFailure
+from touchline.predictions.log_rows import Draw as Draw
 from touchline.predictions.log_rows import PairedPrediction as PairedPrediction
 from touchline.predictions.log_rows import PredictionRecord as PredictionRecord
 from touchline.predictions.log_rows import Sample as Sample

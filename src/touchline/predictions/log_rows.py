@@ -117,6 +117,29 @@ class VariantCount(NamedTuple):
     slow: int
 
 
+class CommonestFailure(NamedTuple):
+    """The commonest error among the newest failures of a variant: `rows` of `failures`, the newest with that id."""
+
+    error: str
+    rows: int
+    failures: int
+    prediction_id: str
+
+
+class Draw(NamedTuple):
+    """The draw of a unit in a split; `probability` is the chance that it gets its variant."""
+
+    unit: str
+    variant: str
+    probability: float
+
+    @property
+    def share(self) -> float:
+        """The chance that the unit would get the candidate."""
+        share = self.probability if self.variant == "candidate" else 1 - self.probability
+        return round(share, 9)  # 1 - 0.9 is the share 0.1
+
+
 def example_key(example_id: str | None, prediction_id: str) -> str:
     """The id under which the outcome of a prediction is stored.
 

@@ -5,6 +5,7 @@ A read counts answers. Rows that a shadow version scored take part only where a 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
@@ -16,6 +17,8 @@ import sqlalchemy as sa
 from touchline.errors import UnknownPrediction
 from touchline.predictions.log_rows import (
     AssignedPrediction,
+    CommonestFailure,
+    Draw,
     LogCounts,
     PairedPrediction,
     PredictionRecord,
@@ -33,7 +36,9 @@ ANSWERS: Final = ("answer",)
 EVERY_ROLE: Final = ("answer", "shadow", "failed", "incomplete", "probe")
 
 _BATCH_ROWS = 20_000
+_FAILURES = 1_000
 _COLUMNS = predictions.c
+_IS_DRAWN = sa.and_(_COLUMNS.unit.is_not(None), _COLUMNS.override.is_(False), _COLUMNS.probability < 1)
 _KEYS_AS_TEXT = sa.cast(_COLUMNS.entity_keys, sa.Text)  # as the log wrote them
 
 
@@ -251,7 +256,6 @@ class ExperimentRecords:
         """The answers to units that were drawn to a variant, in the order of their ids."""
         other = predictions.alias("other")
         draw = (_COLUMNS.unit, _COLUMNS.variant, _COLUMNS.probability)
-        is_drawn = sa.and_(_COLUMNS.unit.is_not(None), _COLUMNS.override.is_(False), _COLUMNS.probability < 1)
         is_shadow = sa.and_(
             other.c.answer_id == _COLUMNS.prediction_id,
             other.c.experiment == self._experiment,
@@ -260,11 +264,36 @@ class ExperimentRecords:
         query = (
             sa.select(*_of_answer(predictions), *draw, _COLUMNS.output, other.c.output)
             .select_from(sa.outerjoin(predictions, other, is_shadow))
-            .where(_COLUMNS.experiment == self._experiment, _COLUMNS.role == "answer", is_drawn)
+            .where(_COLUMNS.experiment == self._experiment, _COLUMNS.role == "answer", _IS_DRAWN)
             .order_by(_COLUMNS.prediction_id)
         )
         with self._database.connect() as connection:
             return [AssignedPrediction(*_with_key(row)) for row in connection.execute(query)]
+
+    def drawn(self) -> list[Draw]:
+        """The draws in the order of the log, one a row: also of rows that their variant then failed to answer."""
+        query = (
+            sa.select(_COLUMNS.unit, _COLUMNS.variant, _COLUMNS.probability)
+            .where(_COLUMNS.experiment == self._experiment, _COLUMNS.role.in_(("answer", "failed")), _IS_DRAWN)
+            .order_by(_COLUMNS.prediction_id)
+        )
+        with self._database.connect() as connection:
+            return [Draw(*row) for row in connection.execute(query)]
+
+    def commonest_failure(self, variant: str = "candidate") -> CommonestFailure | None:
+        """The commonest error among the newest 1,000 rows that a variant failed to predict; None where it has none."""
+        query = (
+            sa.select(_COLUMNS.prediction_id, _COLUMNS.output)
+            .where(_COLUMNS.experiment == self._experiment, _COLUMNS.role == "failed", _COLUMNS.variant == variant)
+            .order_by(_COLUMNS.prediction_id.desc())
+            .limit(_FAILURES)
+        )
+        with self._database.connect() as connection:
+            errors = [(str(row.output.get("error")), row.prediction_id) for row in connection.execute(query)]
+        if not errors:
+            return None
+        ((error, rows),) = Counter(error for error, _ in errors).most_common(1)
+        return CommonestFailure(error, rows, len(errors), next(one for text, one in errors if text == error))
 
     def counts(self, *, slow_seconds: float, after: str = "", until: str | None = None) -> list[VariantCount]:
         """The rows of each variant and role, those of testers left out, between two ids where these are given."""

@@ -19,7 +19,6 @@ from touchline.rollout.outcome_pairs import (
     first_of_units,
     read_pairs,
     read_split,
-    share_of,
 )
 from touchline.rollout.records import Experiment
 from touchline.rollout.rule import RolloutRule
@@ -105,13 +104,14 @@ def gather(database: Database, experiment: Experiment, now: datetime) -> Rollout
         pairs = read_pairs(database, experiment, now)
         found = _evidence(rule, pairs, _paired_test(rule, pairs))
         return replace(found, harm=_harm_test(rule, pairs)) if rule.mode == "holdout" else found
-    assigned = ExperimentRecords(database, experiment.id).assigned()
+    records = ExperimentRecords(database, experiment.id)
+    assigned = records.assigned()
     pairs = read_split(database, experiment, assigned, now)
     test = _split_test(rule, pairs) if rule.counts_outcomes else None
     outcomes = _ratio(list(zip(pairs.shares.tolist(), pairs.is_new.tolist(), strict=True)))
     return replace(
         _evidence(rule, pairs, test),
-        ratio=_ratio([(share_of(one), one.variant == "candidate") for one in first_of_units(assigned)]),
+        ratio=_ratio([(one.share, one.variant == "candidate") for one in first_of_units(records.drawn())]),
         outcome_ratio=outcomes if rule.counts_outcomes else None,
         shared=shared_outcomes((one.example_key, one.unit) for one in assigned) if rule.counts_outcomes else None,
     )

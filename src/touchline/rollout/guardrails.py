@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
 
-from touchline.predictions import ExperimentRecords, VariantCount
+from touchline.predictions import CommonestFailure, ExperimentRecords, VariantCount
 from touchline.rollout.outcome_pairs import OutcomePairs
 from touchline.rollout.records import Experiment
 from touchline.rollout.spec import Guardrail
@@ -41,11 +41,16 @@ class GuardrailResult:
     guardrail: Guardrail
     verdict: RateVerdict
     measured: str
+    failure: CommonestFailure | None = None
 
     @property
     def message(self) -> str:
-        """The verdict in words with its numbers."""
-        return f"{self.measured}; a margin of {self.guardrail.points} is {_WORDS[self.verdict]}"
+        """The verdict in words with its numbers, and the commonest error where the candidate has failed."""
+        found = f"{self.measured}; a margin of {self.guardrail.points} is {_WORDS[self.verdict]}"
+        if self.failure is None:
+            return found
+        error, rows, failures, prediction_id = self.failure
+        return f"{found}; commonest error of the candidate: {error} ({rows} of {failures}, prediction {prediction_id})"
 
 
 def check_guardrails(
@@ -54,7 +59,11 @@ def check_guardrails(
     """The guardrails of a rollout on all that was logged of it so far; `pairs` are what its outcomes say."""
     has_classes = bool(experiment.rule.classes)
     calibration = [one for one in experiment.rule.guardrails if one.kind == "calibration" and has_classes]
-    rates = GuardrailWatch(database, experiment).check()
+    failure = ExperimentRecords(database, experiment.id).commonest_failure()
+    rates = [
+        replace(one, failure=failure) if one.guardrail.kind == "errors" else one
+        for one in GuardrailWatch(database, experiment).check()
+    ]
     return (*rates, *(_calibration(one, experiment, pairs) for one in calibration if pairs is not None))
 
 
@@ -90,7 +99,10 @@ class GuardrailWatch:
             settled = self._records.counts(slow_seconds=seconds, after=self._until, until=boundary)
             monitor = self._monitors[guardrail] = monitor.update(*self._rates(guardrail, settled))
         newest = monitor.update(*self._rates(guardrail, self._records.counts(slow_seconds=seconds, after=boundary)))
-        return GuardrailResult(guardrail, newest.verdict, _measured(guardrail, newest.total.new, newest.total.old))
+        is_breach = newest.verdict == "harmful" and guardrail.kind == "errors"
+        failure = self._records.commonest_failure() if is_breach else None
+        measured = _measured(guardrail, newest.total.new, newest.total.old)
+        return GuardrailResult(guardrail, newest.verdict, measured, failure)
 
     def _rates(self, guardrail: Guardrail, counts: list[VariantCount]) -> tuple[RateCount, RateCount]:
         """The events of the candidate and of its reference among these rows."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from touchline.predictions import (
     AssignedPrediction,
+    Draw,
     ExperimentRecords,
     Label,
     ObservedOutcome,
@@ -29,6 +30,7 @@ _SAME_TIME: Final = timedelta(minutes=1)
 
 FloatArray = NDArray[np.float64]
 Prediction = TypeVar("Prediction", PairedPrediction, AssignedPrediction)
+OfUnit = TypeVar("OfUnit", AssignedPrediction, Draw)
 
 
 class Counted(NamedTuple):
@@ -123,9 +125,9 @@ def read_split(
     return _assemble(experiment, counted, outcomes, left_out)
 
 
-def first_of_units(predictions: Sequence[AssignedPrediction]) -> list[AssignedPrediction]:
-    """The first prediction of each unit, in the order of the log."""
-    first: dict[str, AssignedPrediction] = {}
+def first_of_units(predictions: Sequence[OfUnit]) -> list[OfUnit]:
+    """The first prediction or draw of each unit, in the order of the log."""
+    first: dict[str, OfUnit] = {}
     for prediction in predictions:
         first.setdefault(prediction.unit, prediction)
     return list(first.values())
@@ -239,7 +241,7 @@ def _assemble(
     shadows = [_outputs(one.prediction.shadow, classes) for one in ordered]
     pairs = list(zip(answers, shadows, is_new.tolist(), strict=True))
     shape = (len(ordered), len(classes) or 1)
-    shares = [0.0 if is_pair else share_of(one.prediction) for one in ordered]
+    shares = [0.0 if is_pair else _share_of(one.prediction) for one in ordered]
     return OutcomePairs(
         new=np.array([answer if new else shadow for answer, shadow, new in pairs]).reshape(shape),
         old=np.array([shadow if new else answer for answer, shadow, new in pairs]).reshape(shape),
@@ -253,10 +255,8 @@ def _assemble(
     )
 
 
-def share_of(prediction: AssignedPrediction) -> float:
-    """The chance that the unit of a prediction would get the candidate."""
-    share = prediction.probability if prediction.variant == "candidate" else 1 - prediction.probability
-    return round(share, 9)  # 1 - 0.9 is the share 0.1
+def _share_of(prediction: AssignedPrediction) -> float:
+    return Draw(prediction.unit, prediction.variant, prediction.probability).share
 
 
 def _cluster_of(prediction: PairedPrediction | AssignedPrediction) -> str:
