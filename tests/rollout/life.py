@@ -65,12 +65,12 @@ class TwoVersions:
     def tracking(self) -> Any:
         raise AssertionError("no rollout reads MLflow itself")
 
-    def move(self, version: int, stage: Any) -> None:
+    def move(self, version: int, stage: Any, *, actor: str = "test", reason: str = "test") -> None:
         state = self.journal.state(PROJECT)
-        moves = [Move(version, state.stage(version), stage, "test", release_id=self.releases[version])]
+        moves = [Move(version, state.stage(version), stage, reason, release_id=self.releases[version])]
         if stage == "Production" and state.production is not None:
             moves.append(Move(state.production, "Production", "Archived", "test"))
-        self.journal.append(PROJECT, moves, expected=state.sequence, actor="test")
+        self.journal.append(PROJECT, moves, expected=state.sequence, actor=actor)
 
     def promote(self, version: int, reason: str) -> None:
         self.done.append(f"promote {version}: {reason}")

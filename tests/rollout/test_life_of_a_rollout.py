@@ -229,13 +229,24 @@ def test_a_production_replaced_in_the_middle_ends_it_without_a_decision(tmp_path
     assert "version 2 left Staging" in life.report().sentence
 
 
-def test_a_version_promoted_by_hand_ends_its_own_rollout(tmp_path: Path) -> None:
+def test_a_version_promoted_by_hand_is_no_decision_of_its_rollout(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.start(Rollout(mode="canary", unit="example_id"))
+    life.move(2, "Production", actor="ann", reason="the old one is broken")
+    report = life.check()
+    assert report is not None
+    assert (life.ended, life.done, report.state.events[-1].actor) == ("superseded", [], "ann")
+    expected = "answers every request; the rollout had given it 10 % of the units (ann: the old one is broken)"
+    assert report.sentence.endswith(expected)
+
+
+def test_a_promotion_whose_record_was_lost_is_still_that_of_its_rollout(tmp_path: Path) -> None:
     life = Life(tmp_path)
     life.start(SHADOW)
-    life.move(2, "Production")
-    life.check()
-    assert (life.ended, life.done) == ("promoted", [])
-    assert "by another decision" in life.report().sentence
+    life.move(2, "Production", actor="rollout", reason="rollout 1: version 2 is better")
+    report = life.check()
+    assert report is not None
+    assert (life.ended, report.sentence) == ("promoted", "Version 2 was promoted: version 2 is better")
 
 
 def test_two_checks_at_once_do_not_both_write(tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from touchline.errors import RolloutNotRunning, TouchlineError
-from touchline.registry import Registry
+from touchline.registry import Registry, StageChange
 from touchline.rollout.decide import Act, waits_for_person
 from touchline.rollout.records import EventKind, EventNote, RolloutRecords, RolloutState
 from touchline.rollout.report import RolloutReport, report_on
+from touchline.rollout.rule import Side
 
 _EVENT_OF: Final[dict[str, EventKind]] = {
     "step": "step",
@@ -53,8 +54,7 @@ def check_rollout(context: RolloutContext, *, actor: str = "rollout") -> Rollout
         return None
     over = _ended_elsewhere(context, state)
     if over is not None:
-        kind, message = over
-        return _report(context, records.add(state, kind, EventNote(message, actor), clock=context.registry.clock))
+        return _report(context, records.add(state, *over, clock=context.registry.clock))
     report = _report(context, state)
     if report.verdict != "undecided" and state.verdict is None:
         note = EventNote(report.sentence, actor, evidence=report.findings())
@@ -104,22 +104,54 @@ def end_overtaken(context: RolloutContext) -> RolloutState | None:
     over = None if state is None else _ended_elsewhere(context, state)
     if state is None or over is None:
         return None
-    return records.add(state, over[0], EventNote(over[1]), clock=context.registry.clock)
+    return records.add(state, *over, clock=context.registry.clock)
 
 
-def _ended_elsewhere(context: RolloutContext, state: RolloutState) -> tuple[EventKind, str] | None:
-    """Whether somebody moved one of the two versions meanwhile."""
+def _ended_elsewhere(context: RolloutContext, state: RolloutState) -> tuple[EventKind, EventNote] | None:
+    """What ended it outside of a check: its own stage change before a kill, or somebody who moved a version."""
     rule, journal = state.rule, context.registry.journal.state(context.project)
     live = journal.releases.get(journal.production) if journal.production is not None else None
     if live == rule.candidate.release:
-        done: EventKind = "rolled_back" if rule.mode == "holdout" else "promoted"
-        return done, f"version {rule.candidate.version} entered Production by another decision"
+        return _candidate_is_live(context, state)
     if live != rule.reference.release:
         now = "nothing" if journal.production is None else f"version {journal.production}"
-        return "superseded", f"Production is {now} in place of version {rule.reference.version}"
+        return _overtaken(context, rule.reference, f"Production is {now} in place of version {rule.reference.version}")
     if rule.mode != "holdout" and journal.staging != rule.candidate.version:
-        return "superseded", f"version {rule.candidate.version} left Staging"
+        return _overtaken(context, rule.candidate, f"version {rule.candidate.version} left Staging")
     return None
+
+
+def _candidate_is_live(context: RolloutContext, state: RolloutState) -> tuple[EventKind, EventNote]:
+    """The candidate is in Production and the log does not say why: the rollout's own move, or a person's."""
+    rule = state.rule
+    change = _last_change(context, rule.candidate)
+    own = _own_reason(state, "")
+    if change is not None and change.actor == EventNote.actor and change.reason.startswith(own):
+        return "rolled_back" if rule.mode == "holdout" else "promoted", EventNote(change.reason.removeprefix(own))
+    before = "Production answered every request before"
+    if rule.is_split:
+        before = f"the rollout had given it {state.share} % of the units"
+    message = f"version {rule.candidate.version} entered Production by another decision and answers every request"
+    return _overtaken(context, rule.candidate, f"{message}; {before}")
+
+
+def _overtaken(context: RolloutContext, side: Side, message: str) -> tuple[EventKind, EventNote]:
+    """The end by whoever moved this version last."""
+    change = _last_change(context, side)
+    if change is None:
+        return "superseded", EventNote(message)
+    return "superseded", EventNote(f"{message} ({change.actor}: {change.reason})", change.actor)
+
+
+def _own_reason(state: RolloutState, reason: str) -> str:
+    """The reason in the journal of a stage change by this rollout."""
+    what = "holdout" if state.rule.mode == "holdout" else "rollout"
+    return f"{what} {state.experiment.number}: {reason}"
+
+
+def _last_change(context: RolloutContext, side: Side) -> StageChange | None:
+    history = context.registry.journal.history(context.project)
+    return next((change for change in reversed(history) if change.version == side.version), None)
 
 
 def _is_allowed(report: RolloutReport, act: Act) -> bool:
@@ -134,9 +166,9 @@ def _do(context: RolloutContext, records: RolloutRecords, report: RolloutReport,
     state, rule, clock = report.state, report.state.rule, context.registry.clock
     assert context.moves is not None, "a check needs moves"
     if act.kind == "promote":
-        context.moves.promote(rule.candidate.version, f"rollout {state.experiment.number}: {act.reason}")
+        context.moves.promote(rule.candidate.version, _own_reason(state, act.reason))
     elif act.kind == "roll_back":
-        context.moves.roll_back(f"holdout {state.experiment.number}: {act.reason}")
+        context.moves.roll_back(_own_reason(state, act.reason))
     share = act.share if act.kind == "step" else None
     note = EventNote(act.reason, actor, share, report.findings())
     after = records.add(state, _EVENT_OF[act.kind], note, clock=clock)
