@@ -57,7 +57,7 @@ def test_rollback_after_the_promotion_leads_where_the_preview_says(two: Registry
     preview = preview_promotion(two, "p", 2, NOW_BECAUSE)
     assert preview.rollback == 1
     promote(two, "p", 2, on(preview.evidence, reason="no traffic yet", now=True))
-    assert rollback(two, "p", ANN).version.version == preview.rollback
+    assert rollback(two, "p", NOW_BECAUSE).version.version == preview.rollback
 
 
 def test_a_refusal_is_previewed_with_its_reason_and_leaves_no_entry(two: Registry) -> None:
@@ -76,7 +76,7 @@ def test_whatever_moves_after_the_preview_stops_the_promotion(two: Registry, mov
     inputs = GateInputs(GATES)
     preview = preview_promotion(two, "p", 1, ANN, inputs=inputs)
     if moved == "an approval":
-        approve(two, "p", 1, ANN)
+        approve(two, "p", 1, NOW_BECAUSE)
     elif moved == "a stage":
         promote(two, "p", 2, ANN)
     else:
@@ -104,7 +104,7 @@ def test_promotions_from_staging_and_production_name_their_evidence_too(two: Reg
     promote(two, "p", 1, ANN)
     promote(two, "p", 2, ANN)
     stale = preview_promotion(two, "p", 2, NOW_BECAUSE).evidence
-    approve(two, "p", 2, ANN)
+    approve(two, "p", 2, NOW_BECAUSE)
     with pytest.raises(EvidenceMoved):
         promote(two, "p", 2, on(stale, reason="x", now=True))
     with pytest.raises(EvidenceMoved):

@@ -152,7 +152,7 @@ def test_a_tampered_release_never_takes_over(two: Registry) -> None:
     assert release is not None
     (release.path / "lineage.json").write_text("{}")
     with pytest.raises(ReleaseTampered, match="The running release stays"):
-        rollback(two, "p", ANN)
+        rollback(two, "p", NOW_BECAUSE)
     assert two.journal.state("p").production == 2
 
 
@@ -176,14 +176,18 @@ def test_demoting_production_leaves_nothing_served_and_its_predecessor_at_hand(t
     in_production(two)
     demote(two, "p", 2, Decision("bob", reason="law"))
     assert aliases(two) == {"rollback": 1}
-    assert rollback(two, "p", ANN).version.version == 1
+    with pytest.raises(ReasonMissing, match="Rolling back needs a reason"):
+        rollback(two, "p", ANN)
+    assert rollback(two, "p", NOW_BECAUSE).version.version == 1
 
 
 def test_an_approval_gate_waits_for_a_person(two: Registry) -> None:
     context = GateInputs((Gate.approval(),))
     with pytest.raises(GateFailed, match="not approved by a person yet: touchline models approve 1"):
         promote(two, "p", 1, ANN, inputs=context)
-    approve(two, "p", 1, Decision("eve"))
+    with pytest.raises(ReasonMissing, match="Approving a version needs a reason"):
+        approve(two, "p", 1, Decision("eve"))
+    approve(two, "p", 1, Decision("eve", "reviewed"))
     assert promote(two, "p", 1, ANN, inputs=context).version.stage == "Production"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from touchline.errors import RolloutNotRunning, TouchlineError
+from touchline.errors import ReasonMissing, RolloutNotRunning, TouchlineError
 from touchline.registry import Registry, StageChange
 from touchline.rollout.decide import Act, waits_for_person
 from touchline.rollout.records import EventKind, EventNote, RolloutRecords, RolloutState
@@ -65,8 +65,8 @@ def check_rollout(context: RolloutContext, *, actor: str = "rollout") -> Rollout
     return _report(context, _do(context, records, report, report.act, actor))
 
 
-def approve_step(context: RolloutContext, *, actor: str, reason: str = "") -> RolloutReport:
-    """Approve the step that waits for a person; the next check takes it. Raises `RolloutNotRunning`."""
+def approve_step(context: RolloutContext, *, actor: str, reason: str) -> RolloutReport:
+    """Approve the step that waits for a person; the next check takes it. Needs a reason."""
     records = RolloutRecords(context.registry.database, context.project)
     state = records.running()
     if state is None:
@@ -74,13 +74,15 @@ def approve_step(context: RolloutContext, *, actor: str, reason: str = "") -> Ro
     report = _report(context, state)
     if report.act is None or not waits_for_person(state, report.act):
         raise RolloutNotRunning(context.project, "approved", "has no step that waits for a person")
+    if not reason.strip():
+        raise ReasonMissing("Approving a step")
     what = {"act": report.act.kind, "share": report.act.share}
-    note = EventNote(reason.strip() or f"approved by {actor}: {report.act.reason}", actor, evidence=what)
+    note = EventNote(reason.strip(), actor, evidence=what)
     return _report(context, records.add(state, "approve", note, clock=context.registry.clock))
 
 
 def steer(context: RolloutContext, act: str, *, actor: str, reason: str) -> RolloutReport:
-    """Pause, resume or abort the rollout that runs, by a person."""
+    """Pause, resume or abort the rollout that runs, by a person. Raises `RolloutNotRunning`, `ReasonMissing`."""
     records = RolloutRecords(context.registry.database, context.project)
     state = records.running()
     allowed = {"pause": ("running", "held"), "resume": ("paused", "held"), "abort": ("running", "paused", "held")}
@@ -88,9 +90,11 @@ def steer(context: RolloutContext, act: str, *, actor: str, reason: str) -> Roll
     status = "does not run" if state is None else f"is {state.status}"
     if state is None or state.status not in allowed[act]:
         raise RolloutNotRunning(context.project, past, status)
+    if not reason.strip():
+        raise ReasonMissing({"pause": "Pausing", "resume": "Resuming", "abort": "Aborting"}[act] + " a rollout")
     kinds: dict[str, EventKind] = {"pause": "pause", "resume": "resume", "abort": "aborted"}
     share = {"pause": 0, "resume": state.step}.get(act)
-    note = EventNote(reason.strip() or f"{past} by {actor}", actor, share)
+    note = EventNote(reason.strip(), actor, share)
     after = records.add(state, kinds[act], note, clock=context.registry.clock)
     if act == "abort":
         after = _probed(context, records, after)

@@ -259,14 +259,16 @@ def _next_step(state: RolloutState, act: Act | None, needed: StillNeeded | None)
         if act.kind == "promote" and state.rule.new_fields:
             fields = ", ".join(map(repr, state.rule.new_fields))
             what += f", which refuses requests without {fields} from then on,"
-        return f"{what} waits for a person ({act.reason}): touchline rollout approve"
+        return f"{what} waits for a person ({act.reason}): touchline rollout approve --reason '...'"
     if act is not None and (not act.is_upward or state.status == "running"):
         return f"At the next check (touchline rollout check): {act.kind.replace('_', ' ')}, since {act.reason}."
     if state.events[-1].kind == "incident":
         return f"A person must look: {state.events[-1].message}"
     if state.status in ("paused", "held"):
         stop = next(event for event in reversed(state.events) if event.kind in ("pause", "hold"))
-        waits = "It waits for a person: touchline rollout resume, or touchline rollout abort"
+        waits = (
+            "It waits for a person: touchline rollout resume --reason '...', or touchline rollout abort --reason '...'"
+        )
         return f"{state.status.capitalize()} since {stop.message}. {waits}" if state.status == "held" else waits
     ends = state.experiment.started_at + timedelta(days=state.rule.longest_days)
     if needed is None:

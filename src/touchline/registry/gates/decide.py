@@ -12,8 +12,10 @@ from touchline.registry.journal.versions import ModelVersion, Registry, read_ver
 def approve(registry: Registry, project: str, reference: str | int, decision: Decision) -> Promoted:
     """Say yes to a version; an approval gate asks for it. It stays in its stage."""
     version = read_version(registry, project, reference)
+    if not decision.reason:
+        raise ReasonMissing("Approving a version")
     report = {"approval": True}
-    move = Move(version.version, version.stage, version.stage, decision.reason or "approved", decision.ticket, report)
+    move = Move(version.version, version.stage, version.stage, decision.reason, decision.ticket, report)
     return _write(registry, version, move, decision)
 
 

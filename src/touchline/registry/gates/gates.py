@@ -115,7 +115,7 @@ def _approval(gate: Gate, evidence: Evidence) -> GateResult:
         message = f"approved by {', '.join(said_yes)}"
     else:
         who = " or ".join(gate.by) or "a person"
-        command = f"touchline models approve {evidence.version} -p {evidence.project}"
+        command = f"touchline models approve {evidence.version} -p {evidence.project} --reason '...'"
         message = f"not approved by {who} yet: {command}"
     return GateResult(gate.describe(), "approval", bool(said_yes), message, number=len(said_yes), allowed=1)
 

@@ -129,15 +129,17 @@ def rollback(registry: Registry, project: str, decision: Decision, *, inputs: Ga
     target, current = state.rollback, state.production
     if target is None:
         raise IllegalStageChange.nothing_to_return_to(project, current)
+    if not decision.reason:
+        raise ReasonMissing("Rolling back")
     version = read_version(registry, project, target)
     release = _proven(registry, version, state, inputs)
-    reason = decision.reason or "rollback"
+    reason, ticket = decision.reason, decision.ticket
     moves = []
     if version.stage != "Archived":
-        moves.append(Move(target, version.stage, "Archived", reason, decision.ticket))
-    moves.append(Move(target, "Archived", "Production", reason, decision.ticket, release_id=release.id))
+        moves.append(Move(target, version.stage, "Archived", reason, ticket))
+    moves.append(Move(target, "Archived", "Production", reason, ticket, release_id=release.id))
     if current is not None:
-        moves.append(Move(current, "Production", "Archived", f"rolled back: {reason}", decision.ticket))
+        moves.append(Move(current, "Production", "Archived", f"rolled back: {reason}", ticket))
     return _commit(registry, version, _Step(moves, state, release), decision)
 
 
