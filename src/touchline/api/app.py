@@ -23,6 +23,7 @@ from touchline.api.models import (
 from touchline.api.operations import alerts, keys, rehearsals, request_figures, system_health, training_runs
 from touchline.api.operations.stored_gauges import StoredGauges
 from touchline.api.state import Api, project_name
+from touchline.http.query import validate_query
 
 if TYPE_CHECKING:
     from touchline.automation import PipelineContext, Stores
@@ -67,7 +68,7 @@ def add_api(
     app.state.api = Api(stores_at, app.state.serving, declared, context, mlflow_url)
     app.state.serving.stored_gauges = StoredGauges(app.state.api).read
     for router in _ROUTERS:
-        app.include_router(router, prefix="/api")
+        app.include_router(router, prefix="/api", dependencies=[Depends(validate_query)])
     include_named_routes(app)
     app.state.serving.start_page = dashboard.start_page
     app.include_router(dashboard.router)
@@ -76,6 +77,7 @@ def add_api(
 def include_named_routes(app: FastAPI) -> None:
     """The routes of the server, and those of a project under its name: all that the dashboard calls."""
     for root in _ROOTS:
-        app.include_router(root, prefix="/api")
+        app.include_router(root, prefix="/api", dependencies=[Depends(validate_query)])
     for router in _ROUTERS:
-        app.include_router(router, prefix="/api/projects/{name}", dependencies=[Depends(project_name)])
+        named = [Depends(project_name), Depends(validate_query)]
+        app.include_router(router, prefix="/api/projects/{name}", dependencies=named)

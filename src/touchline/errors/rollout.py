@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from touchline.errors.base import TouchlineError, UsageError
 
-__all__ = ["ProbeFailed", "RolloutConflict", "RolloutNotRunning", "RolloutRefused"]
+__all__ = ["ProbeFailed", "RolloutConflict", "RolloutNotFound", "RolloutNotRunning", "RolloutRefused"]
 
 
 class RolloutRefused(UsageError):
@@ -20,6 +22,15 @@ class RolloutNotRunning(UsageError):
         self.project = project
         step = "touchline rollout start" if status == "does not run" else "touchline rollout status"
         super().__init__(f"{project}: a rollout that {status} cannot be {act}. See {step}")
+
+
+class RolloutNotFound(UsageError):
+    def __init__(self, project: str, number: int, allowed: Sequence[int]) -> None:
+        self.project, self.number = project, number
+        numbers = ", ".join(map(str, sorted(allowed))) or "none yet"
+        super().__init__(
+            f"{project} has no rollout {number}. Rollouts: {numbers}. See touchline rollout history -p {project}"
+        )
 
 
 class RolloutConflict(TouchlineError):

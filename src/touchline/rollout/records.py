@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from touchline.clock import Clock
-from touchline.errors import RolloutConflict
+from touchline.errors import RolloutConflict, RolloutNotFound
 from touchline.registry import StageState
 from touchline.rollout.routing import Routing
 from touchline.rollout.rule import RolloutRule
@@ -180,6 +180,13 @@ class RolloutRecords:
         """The newest rollout, whether it runs or has ended."""
         states = self.read(limit=1)
         return states[0] if states else None
+
+    def find(self, number: int) -> RolloutState:
+        """The rollout of this number. Raises `RolloutNotFound`."""
+        states = {state.experiment.number: state for state in self.read()}
+        if number not in states:
+            raise RolloutNotFound(self._project, number, list(states))
+        return states[number]
 
     def running(self) -> RolloutState | None:
         """The rollout that has not ended."""

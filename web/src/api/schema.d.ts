@@ -662,7 +662,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The verdict on the newest rollout */
+        /** The verdict on a rollout, by default the newest */
         get: operations["get_rollout_api_projects__name__rollout_get"];
         put?: never;
         post?: never;
@@ -2873,7 +2873,7 @@ export interface components {
         };
         /**
          * RolloutDocument
-         * @description The newest rollout of a project; null before the first. `sentence` is its verdict, or that there is none.
+         * @description A rollout of a project; null before the first. `sentence` is its verdict, or that there is none.
          */
         RolloutDocument: {
             /** Project */
@@ -4950,7 +4950,10 @@ export interface operations {
     };
     get_rollout_api_projects__name__rollout_get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description default: the newest rollout */
+                number?: number | null;
+            };
             header?: never;
             path: {
                 /** @description project */
@@ -5019,7 +5022,10 @@ export interface operations {
     };
     get_rollout_history_api_projects__name__rollout_history_get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description default: all rollouts */
+                limit?: number | null;
+            };
             header?: never;
             path: {
                 /** @description project */

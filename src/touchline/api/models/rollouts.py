@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from touchline import rollout
@@ -14,6 +14,7 @@ from touchline.http.callers import ActorOfRequest
 from touchline.rollout import RolloutContext
 
 router = APIRouter(tags=["rollout"])
+_LARGEST: Final = 2**31 - 1
 
 
 class GainPoint(BaseModel):
@@ -76,7 +77,7 @@ class RolloutStateDocument(BaseModel):
 
 
 class RolloutDocument(BaseModel):
-    """The newest rollout of a project; null before the first. `sentence` is its verdict, or that there is none."""
+    """A rollout of a project; null before the first. `sentence` is its verdict, or that there is none."""
 
     project: str
     sentence: str
@@ -98,10 +99,14 @@ class Steering(BaseModel):
     reason: str = Field(min_length=1, max_length=500)
 
 
-@router.get("/rollout", summary="The verdict on the newest rollout")
-def get_rollout(project: ProjectOfRequest) -> RolloutDocument:
+@router.get("/rollout", summary="The verdict on a rollout, by default the newest")
+def get_rollout(
+    project: ProjectOfRequest,
+    number: Annotated[int | None, Query(ge=1, le=_LARGEST, description="default: the newest rollout")] = None,
+) -> RolloutDocument:
     stores = project.stores
-    state = rollout.RolloutRecords(stores.database, project.name).newest()
+    records = rollout.RolloutRecords(stores.database, project.name)
+    state = records.newest() if number is None else records.find(number)
     if state is None:
         sentence = "No version was rolled out yet: one begins when a change passes its gates."
         return RolloutDocument(project=project.name, sentence=sentence, rollout=None)
@@ -109,8 +114,11 @@ def get_rollout(project: ProjectOfRequest) -> RolloutDocument:
 
 
 @router.get("/rollout/history", summary="The log of decisions on rollouts")
-def get_rollout_history(project: ProjectOfRequest) -> RolloutLog:
-    states = rollout.RolloutRecords(project.stores.database, project.name).read()
+def get_rollout_history(
+    project: ProjectOfRequest,
+    limit: Annotated[int | None, Query(ge=1, le=_LARGEST, description="default: all rollouts")] = None,
+) -> RolloutLog:
+    states = rollout.RolloutRecords(project.stores.database, project.name).read(limit=limit)
     return RolloutLog(project=project.name, rollouts=[_document(state) for state in states])
 
 

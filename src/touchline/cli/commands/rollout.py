@@ -86,7 +86,7 @@ def check(project: ProjectOption = None, as_json: JsonOption = False) -> None:
 def approve(reason: ReasonOption = "", *, project: ProjectOption = None, as_json: JsonOption = False) -> None:
     """Take the step that waits for a person.
 
-    Example: touchline rollout approve -p football
+    Example: touchline rollout approve --reason "the losses are plausible" -p football
     """
     opened = open_project(project)
     context = automation.rollout_context(pipeline_context(opened), probe_of(opened))
@@ -108,7 +108,7 @@ def pause(reason: ReasonOption = "", *, project: ProjectOption = None, as_json: 
 def resume(reason: ReasonOption = "", *, project: ProjectOption = None, as_json: JsonOption = False) -> None:
     """Go on after a pause, or after a stop that waits for a person.
 
-    Example: touchline rollout resume -p football
+    Example: touchline rollout resume --reason "the freeze is over" -p football
     """
     _steer("resume", reason, project, as_json=as_json)
 
@@ -118,8 +118,6 @@ def abort(reason: ReasonOption = "", *, project: ProjectOption = None, as_json: 
 
     Example: touchline rollout abort --reason "wrong prices in the new data" -p football
     """
-    if not reason.strip():
-        raise errors.ReasonMissing("Aborting a rollout")
     _steer("abort", reason, project, as_json=as_json)
 
 
@@ -152,7 +150,7 @@ def report(
     require_folder(out)
     state = _find(opened, number)
     if state is None:
-        raise errors.UnknownName("rollout", "newest", [])
+        raise errors.RolloutNotFound(opened.name, 1, [])
     out.write_text(rollout.report_page(_report(opened, state)).to_html(), encoding="utf-8")
     typer.echo(f"report of rollout {state.experiment.number} written to {out}")
 
@@ -173,12 +171,7 @@ def _steer(act: str, reason: str, project: str | None, *, as_json: bool) -> None
 
 def _find(opened: OpenedProject, number: int | None) -> RolloutState | None:
     records = rollout.RolloutRecords(opened.stores.database, opened.name)
-    if number is None:
-        return records.newest()
-    states = {state.experiment.number: state for state in records.read()}
-    if number not in states:
-        raise errors.UnknownName("rollout", str(number), [str(known) for known in states])
-    return states[number]
+    return records.newest() if number is None else records.find(number)
 
 
 def _report(opened: OpenedProject, state: RolloutState) -> RolloutReport:
