@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.builders import NOW, a_home, write_project
-from touchline.automation import PipelineReport, check_running, run_pipeline
+from touchline.automation import PipelineReport, check_running, plan_run, run_pipeline
 from touchline.cli.opening import OpenedProject, pipeline_context
 from touchline.project import load_project
 from touchline.rollout import RolloutRecords, RolloutState
@@ -91,12 +91,31 @@ def test_a_backfill_moves_production_to_no_older_data(tmp_path: Path) -> None:
     assert "that of Production of 2024-07-01" in report.rollout
 
 
-def test_a_changed_policy_ends_the_rollout_that_began_with_another(tmp_path: Path) -> None:
+def test_a_changed_policy_is_planned_as_the_end_of_the_rollout_that_began_with_another(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.edit("clock=SampleClock", 'retrain=Retrain(refresh="rollout"),\n    clock=SampleClock')
+    shop.train()
+    shop.train(at=timedelta(days=2))
+    assert plan_run(pipeline_context(shop.opened())).meanwhile == ()
+    shop.edit("Rollout(min_days=0)", 'Rollout(min_days=0, alpha=0.2, mode="canary", longest_days=90)')
+    changed = "the declaration changed its mode: shadow → canary; steps: [100] → [10, 25, 50, 100]; alpha: 0.05 → 0.2"
+    plan = plan_run(pipeline_context(shop.opened()))
+    (planned,) = plan.meanwhile
+    assert planned.startswith("rollout 1 of version 2 keeps the rule it began with: the next check")
+    assert planned.endswith(changed)
+    (part,) = plan.changes.changes
+    assert [detail.partition(":")[0] for detail in part.details] == ["alpha", "mode"]  # 90 days are the default
+    report = check_running(pipeline_context(shop.opened()))
+    assert report is not None
+    assert report.status == "ended"
+    assert changed in report.sentence
+
+
+def test_a_changed_policy_ends_a_holdout(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     shop.train()
     shop.train(at=timedelta(days=2))
     shop.edit("Rollout(min_days=0)", "Rollout(min_days=0, alpha=0.2)")
     report = check_running(pipeline_context(shop.opened()))
     assert report is not None
-    assert report.status == "ended"
-    assert "the declaration changed its alpha" in report.sentence
+    assert report.sentence.endswith("changed its alpha: 0.05 → 0.2. A rollout keeps the rule it began with")

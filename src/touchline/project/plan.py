@@ -104,6 +104,8 @@ def _dependants(project: Project, part: str) -> tuple[str, ...]:
         return (f"promotion of {project.name}: the next version is checked by the new gates",)
     if part == "serving":
         return (f"server: restarts to serve the routes of {project.name}",)
+    if part == "rollout":
+        return (f"rollout of {project.name}: the new rule applies from the next start",)
     return (f"{part} of {project.name}: the new rule applies from the next run",)
 
 
@@ -141,4 +143,6 @@ def _text(value: Any) -> str:
         return ", ".join(f"{name} {field}" for name, field in _fields(value).items() if field not in ("", "None"))
     if isinstance(value, tuple | list):
         return ", ".join(_text(item) for item in value)
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # a default of 90 and a declared 90 are the same
     return str(value)

@@ -76,7 +76,7 @@ def check_running(context: PipelineContext, probe: Probe | None = None) -> Rollo
     records = RolloutRecords(context.stores.database, context.project.name)
     state = records.running()
     if state is not None and (changed := _changed_rule(context, state)):
-        note = EventNote(f"the declaration changed its {', '.join(changed)}; a rollout keeps the rule it began with")
+        note = EventNote(f"the declaration changed its {'; '.join(changed)}. A rollout keeps the rule it began with")
         after = records.add(state, "superseded", note, clock=context.clock)
         return report_on(context.stores.database, context.project.name, after, context.clock.now())
     return check_rollout(rollout_context(context, probe))
@@ -123,6 +123,20 @@ def follow_by_hand(context: PipelineContext, promoted: Promoted, *, actor: str) 
     if promoted.changes:
         messages.append(follow_promotion(context, promoted, actor=actor).message)
     return [message for message in messages if message]
+
+
+def overtaken_rule(context: PipelineContext) -> str | None:
+    """What the present declaration does to the rollout that runs, in words; None where its rule is still declared."""
+    state = RolloutRecords(context.stores.database, context.project.name).running()
+    changed = [] if state is None else _changed_rule(context, state)
+    if state is None or not changed:
+        return None
+    what = f"rollout {state.experiment.number} of version {state.rule.candidate.version}"
+    return (
+        f"{what} keeps the rule it began with: the "
+        "next check (each ingest, touchline rollout check) ends it without a decision, since the declaration changed "
+        f"its {'; '.join(changed)}"
+    )
 
 
 def rolls_out(context: PipelineContext, version: ModelVersion) -> bool:
@@ -181,15 +195,15 @@ def _end_holdout(context: PipelineContext, version: ModelVersion) -> None:
 
 
 def _changed_rule(context: PipelineContext, state: RolloutState) -> list[str]:
-    """The parts of the declared policy that are no longer those of the running rollout."""
+    """The parts of the declared policy that are no longer those of the running rollout, with both values."""
     stores, name, rule = context.stores, context.project.name, state.rule
     starting = _starting(context, "", "")
     versions = (read_version(stores, name, side.version) for side in (rule.candidate, rule.reference))
-    declared = rule_of(_policy(context), *versions, mode=rule.mode, maturity=starting.maturity)
-    if rule.mode != "holdout" and _policy(context).mode != rule.mode:
-        return ["mode"]
+    mode = "holdout" if rule.mode == "holdout" else _policy(context).mode
+    declared = rule_of(_policy(context), *versions, mode=mode, maturity=starting.maturity)
     decided = {*_DECIDED_AT_START, *(() if _policy(context).margin is not None else ("margin",))}
-    return [part for part in rule.differences(declared) if part not in decided]
+    before, after = rule.to_json(), declared.to_json()
+    return [f"{part}: {before[part]} → {after[part]}" for part in rule.differences(declared) if part not in decided]
 
 
 def _policy(context: PipelineContext) -> Rollout:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from touchline.automation.promotion.rollouts import overtaken_rule
 from touchline.automation.runs.records import PipelineRuns
 from touchline.automation.runs.released_views import outdated_views
 from touchline.errors import InvalidProject, ObjectNotFound, ReleaseTampered
@@ -23,8 +24,8 @@ class RunPlan:
 
     `mistakes` are those of the declaration, and columns of the sources that the next ingest would refuse; `sources` are
     notes on their other columns. `added` and `removed` compare the model's columns with those of the version in
-    Production; `meanwhile` says in words what Production, Staging and the rollback do until a version of the present
-    declaration takes over.
+    Production; `meanwhile` says in words what the running rollout, Production, Staging and the rollback do until a
+    version of the present declaration takes over.
     """
 
     changes: Plan
@@ -58,6 +59,7 @@ def plan_run(context: PipelineContext) -> RunPlan:
         added=tuple(name for name in columns if name not in before) if is_known else (),
         removed=tuple(name for name in before if name not in columns) if is_known else (),
         meanwhile=(
+            *(() if (ended := overtaken_rule(context)) is None else (ended,)),
             *(one.outlook for one in outdated.views),
             *(f"the release of {stage} cannot be read: {reason}" for stage, reason in outdated.unreadable.items()),
         ),
