@@ -58,6 +58,9 @@ def test_a_failed_training_a_good_one_and_a_promotion_reach_the_receiver(shop: C
     assert types.count("model.promoted") == 1
     (incident,) = [one for one in shop.json("alerts", "list", "--all") if one["cause"] == "training_failed"]
     assert (incident["title"], incident["status"]) == ("training failed", "resolved")
+    listed, closed = shop.run("alerts", "list"), len(shop.json("alerts", "list", "--all"))
+    expected = f"No incident is open.\n{closed} resolved ones and events: touchline alerts list --all -p shop\n"
+    assert listed == expected
     shown = shop.run("alerts", "show", incident["id"])
     assert "visits.csv" in shown
     assert "webhook-1" in shown

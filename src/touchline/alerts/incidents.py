@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, or_, select, true, update
 
 from touchline.alerts.observation import Observation
 from touchline.alerts.policy import MessageKind, Status, comes_back
@@ -105,6 +105,12 @@ class IncidentRecords:
         condition = _I.status == "open" if only_open else true()
         with self._database.connect() as connection:
             return self._read(connection, condition, limit=limit)
+
+    def count_closed(self) -> int:
+        """The number of resolved incidents and events."""
+        condition = and_(_I.project == self._project, _I.status != "open")
+        with self._database.connect() as connection:
+            return connection.scalar(select(func.count()).select_from(incidents).where(condition)) or 0
 
     def find(self, reference: str) -> Incident:
         """The incident whose id begins or ends with `reference`. Raises `IncidentNotFound` unless it is one."""

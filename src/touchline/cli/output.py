@@ -23,8 +23,8 @@ def print_json(result: Any) -> None:
     typer.echo(json.dumps(exact_numbers(_plain(result)), indent=2, ensure_ascii=False, default=_scalar))
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Rows under headings; without rows the title and "none yet"."""
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str = "none yet") -> None:
+    """Rows under headings; without rows the title and `empty`."""
     from rich.console import Console
     from rich.table import Table
 
@@ -41,7 +41,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
         console = console if console.is_terminal else Console(width=_WIDE)
         console.print(table)
     else:
-        typer.echo(f"{title}: none yet")
+        typer.echo(f"{title}: {empty}")
 
 
 def require_folder(file: Path) -> None:

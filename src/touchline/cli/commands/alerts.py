@@ -43,12 +43,17 @@ def list_incidents(
     """
     opened = open_project(project)
     database, now = opened.stores.database, opened.clock.wall()
-    incidents = alerts.IncidentRecords(database, opened.name).newest(only_open=not show_all, limit=limit)
+    records = alerts.IncidentRecords(database, opened.name)
+    incidents = records.newest(only_open=not show_all, limit=limit)
     silences = alerts.read_silences(database, opened.name, now=now)
     if as_json:
         print_json([_document(incident, silences.get(incident.cause)) for incident in incidents])
         return
     typer.echo(alerts.incidents_sentence(incidents))
+    if not show_all and (others := records.count_closed()):
+        typer.echo(f"{others} resolved ones and events: touchline alerts list --all -p {opened.name}")
+    if not show_all and not incidents:
+        return
     rows = (
         [one.id, one.severity, one.status, one.title, one.opened_at, one.resolved_at, _end(silences.get(one.cause))]
         for one in incidents

@@ -153,9 +153,9 @@ def diff(
     for name, old, new in delta.retyped:
         typer.echo(f"~ column {name}: {old} → {new}")
     columns = ([c.name, c.changed, c.distance] for c in delta.columns if c.changed or c.distance)
-    print_table("columns that differ", ["column", "changed values", "distance"], columns)
+    print_table("columns that differ", ["column", "changed values", "distance"], columns, empty="none")
     values = ([c.key, c.column, c.before, c.after] for c in delta.examples)
-    print_table("changed values", ["key", "column", "before", "after"], values)
+    print_table("changed values", ["key", "column", "before", "after"], values, empty="none")
 
 
 def checkout(
@@ -249,7 +249,7 @@ def prune(
         print_json({"deleted": delete, "kinds": pruned})
         return
     rows = ([kind.kind, kind.records, kind.files, f"{kind.bytes_count / 1e6:.1f}"] for kind in pruned)
-    print_table("deleted" if delete else "would be deleted", ["kind", "records", "files", "MB"], rows)
+    print_table("deleted" if delete else "would be deleted", ["kind", "records", "files", "MB"], rows, empty="nothing")
     if not delete and any(kind.files or kind.records for kind in pruned):
         typer.echo(f"Next: touchline data prune --keep-days {keep_days} --delete -p {context.project.name}")
 

@@ -123,7 +123,7 @@ def compare(
     columns = ["", f"version {comparison.first.version}", f"version {comparison.second.version}"]
     print_table("test window", columns, ([name, *map(_interval, pair)] for name, pair in comparison.metrics.items()))
     rows = [[name, *pair] for name, pair in {**comparison.hashes, **comparison.recipe}.items() if pair[0] != pair[1]]
-    print_table("hashes and settings that differ", columns, rows)
+    print_table("hashes and settings that differ", columns, rows, empty="none")
     typer.echo(comparison.sentence)
 
 

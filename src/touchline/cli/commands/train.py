@@ -122,7 +122,8 @@ def compare(
         return
     columns = ["", *(run.name for run in comparison.runs)]
     print_table("metrics", columns, ([name, *values] for name, values in comparison.metrics.items()))
-    print_table("parameters that differ", columns, ([name, *values] for name, values in comparison.params.items()))
+    parameters = ([name, *values] for name, values in comparison.params.items())
+    print_table("parameters that differ", columns, parameters, empty="none")
 
 
 def best(
