@@ -34,6 +34,24 @@ MISTAKES = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ('metric="mse"', "metric 'mse' is not one of a classification. Allowed: log_loss, brier or rps"),
+        ('mode="ab", unit="custmer"', "unit 'custmer' is no field of a request. Did you mean 'customer'?"),
+        ('mode="shadow", unit="custmer"', "unit 'custmer' is no field of a request"),
+        ('mode="ab", unit="customer", metric="brier"', None),
+    ],
+)
+def test_a_rollout_that_no_start_would_take_is_a_mistake(tmp_path: Path, declared: str, message: str | None) -> None:
+    folder = loaded(tmp_path, "    clock=", f"    rollout=Rollout({declared}),\n    clock=")
+    path = folder / "project.py"
+    path.write_text(path.read_text().replace("Project, SampleClock", "Project, Rollout, SampleClock"))
+    found = dry_run(load_project(folder, base=tmp_path).project).mistakes
+    assert [mistake for mistake in found if message is None or message not in mistake] == []
+    assert len(found) == (message is not None)
+
+
 VISIT = "visit_id,at,customer,branch,spent\na,2024-01-01T00:00:00Z,c1,1,5.0\n"
 
 

@@ -29,7 +29,7 @@ class DryRun:
 def dry_run(project: Project) -> DryRun:
     """Run views, examples and transforms on tables without rows, and check every name of the other parts."""
     views = list(_views(project))
-    others = [*_gates(project), *_candidates(project)]
+    others = [*_gates(project), *_candidates(project), *_rollout(project)]
     if views:  # what they make of the training set is no mistake of its own
         return DryRun(None, (*views, *others))
     training_set = _training_set(project)
@@ -103,6 +103,22 @@ def _gates(project: Project) -> Iterator[str]:
 
 _COMPARED = ("log_loss", "brier", "rps", "accuracy", "mse", "rmse", "mae")
 """The metrics that are means over rows, so that two models can be compared row by row."""
+
+
+def _rollout(project: Project) -> Iterator[str]:
+    """What the start of each rollout would refuse, whatever the version."""
+    declared, task = project.rollout, project.task
+    if declared is None:
+        return
+    of_numbers = ("mse", "mae")
+    if declared.metric is not None and (declared.metric in of_numbers) != (task.kind == "regression"):
+        allowed = "mse or mae" if task.kind == "regression" else "log_loss, brier or rps"
+        yield f"the rollout's metric {declared.metric!r} is not one of a {task.type}. Allowed: {allowed}"
+    if task.kind == "regression" and any(guardrail.kind == "calibration" for guardrail in declared.guardrails):
+        yield "the rollout has Guardrail.calibration(), which compares the probabilities of classes, for a regression"
+    fields = {*task.entity_columns, *task.inputs, "example_id"}
+    if declared.unit is not None and declared.unit not in fields:
+        yield f"the rollout's unit {declared.unit!r} is no field of a request. {nearest(declared.unit, fields)}"
 
 
 def _candidates(project: Project) -> Iterator[str]:
