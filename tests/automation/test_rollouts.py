@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.api.builders import NOW, a_home, write_project
-from touchline.automation import PipelineReport, check_running, plan_run, run_pipeline
+from touchline.automation import PipelineReport, check_running, plan_run, preview_version, promote_version, run_pipeline
 from touchline.cli.opening import OpenedProject, pipeline_context
+from touchline.errors import IllegalStageChange
 from touchline.project import load_project
+from touchline.registry import Decision, read_version
 from touchline.rollout import RolloutRecords, RolloutState
 from touchline.storage.tables import model_versions
 
@@ -96,7 +98,12 @@ def test_a_changed_policy_is_planned_as_the_end_of_the_rollout_that_began_with_a
     shop.edit("clock=SampleClock", 'retrain=Retrain(refresh="rollout"),\n    clock=SampleClock')
     shop.train()
     shop.train(at=timedelta(days=2))
-    assert plan_run(pipeline_context(shop.opened())).meanwhile == ()
+    context, by_hand = pipeline_context(shop.opened()), Decision("ann")
+    version, refusal = read_version(context.stores, "shop", 2), "its rollout 1 runs and decides about Production"
+    with pytest.raises(IllegalStageChange, match=refusal):
+        promote_version(context, version, by_hand)
+    assert refusal in str(preview_version(context, version, by_hand).refusal)
+    assert plan_run(context).meanwhile == ()
     shop.edit("Rollout(min_days=0)", 'Rollout(min_days=0, alpha=0.2, mode="canary", longest_days=90)')
     changed = "the declaration changed its mode: shadow → canary; steps: [100] → [10, 25, 50, 100]; alpha: 0.05 → 0.2"
     plan = plan_run(pipeline_context(shop.opened()))

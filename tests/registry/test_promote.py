@@ -132,6 +132,10 @@ def test_rollback_returns_to_the_release_before_in_one_step(two: Registry) -> No
 
 
 def test_there_may_be_nothing_to_roll_back_to(two: Registry) -> None:
+    with pytest.raises(IllegalStageChange, match="p: no stage was changed: nothing is in Production, and nothing was"):
+        rollback(two, "p", ANN)
+    with pytest.raises(VersionNotFound, match=r"has no version 'Staging'.*touchline models promote VERSION -p p"):
+        promote(two, "p", "Staging", ANN)
     promote(two, "p", 1, ANN)
     with pytest.raises(IllegalStageChange, match="nothing to roll back to"):
         rollback(two, "p", ANN)

@@ -33,8 +33,13 @@ __all__ = [
 class VersionNotFound(UsageError):
     def __init__(self, project: str, reference: str, allowed: Collection[str]) -> None:
         self.project, self.reference = project, reference
-        versions = ", ".join(allowed) or "none yet; train one: touchline train"
-        super().__init__(f"{project} has no version {reference!r}. Versions: {versions}.")
+        versions = ", ".join(allowed) or f"none yet; train one: touchline train -p {project}"
+        step = ""
+        if allowed and reference in ("Staging", "Production"):
+            step = f" To bring one there through the gates: touchline models promote VERSION -p {project}"
+        elif allowed and reference == "rollback":
+            step = " None was in Production before the one that is there now, if any."
+        super().__init__(f"{project} has no version {reference!r}. Versions: {versions}.{step}")
 
 
 class ReasonMissing(UsageError):
@@ -45,9 +50,12 @@ class ReasonMissing(UsageError):
 class IllegalStageChange(UsageError):
     """The journal allows no such step from where the version stands."""
 
-    def __init__(self, project: str, version: int, stage: str, *, why: str) -> None:
+    def __init__(self, project: str, version: int | None, stage: str, *, why: str) -> None:
         self.project, self.version, self.stage = project, version, stage
-        super().__init__(f"{project} version {version} stays in {stage}: {why}")
+        what = (
+            f"{project}: no stage was changed" if version is None else f"{project} version {version} stays in {stage}"
+        )
+        super().__init__(f"{what}: {why}")
 
     @classmethod
     def needs_rollout(cls, project: str, version: int) -> IllegalStageChange:
@@ -58,9 +66,23 @@ class IllegalStageChange(UsageError):
         return cls(project, version, "Staging", why=why)
 
     @classmethod
+    def rollout_runs(cls, project: str, version: int, number: int) -> IllegalStageChange:
+        why = (
+            f"its rollout {number} runs and decides about Production (touchline rollout status -p {project}), "
+            f"or a person does: touchline models promote {version} -p {project} --now --reason '...'"
+        )
+        return cls(project, version, "Staging", why=why)
+
+    @classmethod
     def nothing_to_return_to(cls, project: str, version: int | None) -> IllegalStageChange:
+        if version is None:
+            why = (
+                "nothing is in Production, and nothing was before, so there is nothing to roll back to. To bring a "
+                f"version there: touchline models promote VERSION -p {project}"
+            )
+            return cls(project, None, "None", why=why)
         why = "no other version was in Production before it, so there is nothing to roll back to."
-        return cls(project, version or 0, "Production" if version else "None", why=why)
+        return cls(project, version, "Production", why=why)
 
 
 class StageConflict(TouchlineError):
@@ -70,7 +92,7 @@ class StageConflict(TouchlineError):
         self.project, self.expected, self.actual, self.winner = project, expected, actual, winner
         super().__init__(
             f"{project}: the journal moved from entry {expected} to {actual} meanwhile: {winner} {did}. "
-            f"Nothing of this change was written; look again: touchline models history"
+            f"Nothing of this change was written; look again: touchline models history -p {project}"
         )
 
 

@@ -21,7 +21,7 @@ class RolloutNotRunning(UsageError):
     def __init__(self, project: str, act: str, status: str) -> None:
         self.project = project
         step = "touchline rollout start" if status == "does not run" else "touchline rollout status"
-        super().__init__(f"{project}: a rollout that {status} cannot be {act}. See {step}")
+        super().__init__(f"{project}: a rollout that {status} cannot be {act}. See {step} -p {project}")
 
 
 class RolloutNotFound(UsageError):
@@ -40,7 +40,7 @@ class RolloutConflict(TouchlineError):
         self.project = project
         super().__init__(
             f"{project}: the rollout has moved on meanwhile, and nothing of this change was written. Look again: "
-            "touchline rollout status"
+            f"touchline rollout status -p {project}"
         )
 
 

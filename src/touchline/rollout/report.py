@@ -254,20 +254,25 @@ def _left_out(evidence: RolloutEvidence) -> str:
 def _next_step(state: RolloutState, act: Act | None, needed: StillNeeded | None) -> str:
     if state.status == "ended":
         return "Nothing: it has ended."
+    of_project = f"-p {state.experiment.project}"
     if act is not None and waits_for_person(state, act) and not state.has_approved(act.kind, act.share):
         what = "Promotion" if act.kind == "promote" else f"The step to {act.share} %"
         if act.kind == "promote" and state.rule.new_fields:
             fields = ", ".join(map(repr, state.rule.new_fields))
             what += f", which refuses requests without {fields} from then on,"
-        return f"{what} waits for a person ({act.reason}): touchline rollout approve --reason '...'"
+        return f"{what} waits for a person ({act.reason}): touchline rollout approve {of_project} --reason '...'"
     if act is not None and (not act.is_upward or state.status == "running"):
-        return f"At the next check (touchline rollout check): {act.kind.replace('_', ' ')}, since {act.reason}."
+        when = (
+            f"the next ingest, within ten minutes where the server runs, or now: touchline rollout check {of_project}"
+        )
+        return f"At the next check ({when}): {act.kind.replace('_', ' ')}, since {act.reason}."
     if state.events[-1].kind == "incident":
         return f"A person must look: {state.events[-1].message}"
     if state.status in ("paused", "held"):
         stop = next(event for event in reversed(state.events) if event.kind in ("pause", "hold"))
         waits = (
-            "It waits for a person: touchline rollout resume --reason '...', or touchline rollout abort --reason '...'"
+            f"It waits for a person: touchline rollout resume {of_project} --reason '...', or touchline rollout abort "
+            f"{of_project} --reason '...'"
         )
         return f"{state.status.capitalize()} since {stop.message}. {waits}" if state.status == "held" else waits
     ends = state.experiment.started_at + timedelta(days=state.rule.longest_days)

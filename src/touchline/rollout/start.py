@@ -52,8 +52,8 @@ def start_rollout(
             project,
             version.version,
             f"it would not decide within its longest duration: {plan.sentence[0].lower()}{plan.sentence[1:-1]}",
-            "Declare a longer Rollout(longest_days=...), a wider margin, or mode='shadow', which needs the fewest "
-            f"outcomes; or decide by hand: touchline models promote {version.version} --now --reason '...'",
+            "Declare a longer Rollout(longest_days=...), a wider margin, or mode='shadow', which needs the "
+            f"fewest outcomes; or: touchline models promote {version.version} -p {project} --now --reason '...'",
         )
     return _begin(registry, project, rule, plan, starting)
 
@@ -135,14 +135,19 @@ def _production(registry: Registry, version: ModelVersion) -> ModelVersion:
     state = registry.journal.state(project)
     if state.production is None:
         raise RolloutRefused(
-            project, number, "nothing is in Production to compare it with", f"touchline models promote {number}"
+            project,
+            number,
+            "nothing is in Production to compare it with",
+            f"To bring it there: touchline models promote {number} -p {project}",
         )
     if version.stage != "Staging":
         raise RolloutRefused(
             project,
             number,
             f"it is in {version.stage}, and a rollout takes the version in Staging",
-            f"touchline models promote {number} brings it there through the gates",
+            f"See which one: touchline models list -p {project}"
+            if version.stage == "Production"
+            else f"touchline models promote {number} -p {project} brings it there through the gates",
         )
     running = RolloutRecords(registry.database, project).running()
     if running is not None:
@@ -152,7 +157,7 @@ def _production(registry: Registry, version: ModelVersion) -> ModelVersion:
             project,
             number,
             f"another one runs: {what} {rule.candidate.version}, since {running.experiment.started_at:%Y-%m-%d}",
-            "Wait for it, or end it: touchline rollout abort --reason '...'",
+            f"Wait for it, or end it: touchline rollout abort -p {project} --reason '...'",
         )
     return read_version(registry, project, state.production)
 
@@ -182,13 +187,13 @@ def _earlier_starts(registry: Registry, version: ModelVersion, rule: RolloutRule
                 version.version,
                 f"rollout {state.experiment.number} has decided on it: {(state.verdict or state.events[-1]).message}",
                 "Looking until the answer is another one would be no test. Train another version, or decide by hand: "
-                f"touchline models promote {version.version} --now --reason '...'",
+                f"touchline models promote {version.version} -p {version.project} --now --reason '...'",
             )
     return len(earlier)
 
 
 def _validate_task(version: ModelVersion, production: ModelVersion, rule: RolloutRule) -> None:
-    by_hand = f"Decide by hand: touchline models promote {version.version} --now --reason '...'"
+    by_hand = f"Decide by hand: touchline models promote {version.version} -p {version.project} --now --reason '...'"
     if version.classes != production.classes:
         raise RolloutRefused(
             version.project,

@@ -129,7 +129,7 @@ def post_rollout(
     act: Literal["approve", "pause", "resume", "abort"],
     body: Steering,
 ) -> RolloutDocument:
-    """An approved step is taken by the next check, within a minute."""
+    """The next check takes an approved step; `next_step` says when that is. Every act needs a reason."""
     context = RolloutContext(project.stores, project.name)
     if act == "approve":
         return _report(project, rollout.approve_step(context, actor=actor, reason=body.reason))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from touchline.automation.promotion.gate_inputs import gate_inputs
-from touchline.errors import BackendUnavailable, OnlineStoreError
+from touchline.errors import BackendUnavailable, IllegalStageChange, OnlineStoreError
 from touchline.features import drop_unused_versions
 from touchline.registry import (
     Decision,
@@ -21,6 +21,7 @@ from touchline.registry import (
     promote,
     rollback,
 )
+from touchline.rollout import RolloutRecords
 
 if TYPE_CHECKING:
     from touchline.automation.runs.steps import PipelineContext
@@ -54,6 +55,8 @@ def promote_version(
     context: PipelineContext, version: ModelVersion, decision: Decision, *, training_set: TrainingSet | None = None
 ) -> Promotion:
     """Move a version one stage up, through the declared gates. Raises `GateFailed` and the errors of `promote`."""
+    if (refusal := _running_rollout(context, version, decision)) is not None:
+        raise refusal
     inputs = gate_inputs(context, version, training_set)
     name = context.project.name
     return _with_cleanup(context, lambda: promote(context.stores, name, version.version, decision, inputs=inputs))
@@ -70,7 +73,19 @@ def move_to_production(context: PipelineContext, version: int, *, reason: str) -
 def preview_version(context: PipelineContext, version: ModelVersion, decision: Decision) -> PromotionPreview:
     """What `promote_version` would do; no stage changes."""
     inputs = gate_inputs(context, version)
-    return preview_promotion(context.stores, context.project.name, version.version, decision, inputs=inputs)
+    preview = preview_promotion(context.stores, context.project.name, version.version, decision, inputs=inputs)
+    refusal = _running_rollout(context, version, decision)
+    return preview if refusal is None else replace(preview, refusal=str(refusal))
+
+
+def _running_rollout(context: PipelineContext, version: ModelVersion, decision: Decision) -> IllegalStageChange | None:
+    """The refusal of a version whose rollout runs, unless a person decides."""
+    state = RolloutRecords(context.stores.database, context.project.name).running()
+    if decision.now or state is None or version.stage != "Staging":
+        return None
+    if state.rule.candidate.version != version.version:
+        return None
+    return IllegalStageChange.rollout_runs(version.project, version.version, state.experiment.number)
 
 
 def roll_back(context: PipelineContext, decision: Decision) -> Promotion:

@@ -153,7 +153,7 @@ def waiting_reason(context: PipelineContext) -> str | None:
     number = state.rule.candidate.version
     return (
         f"the rollout of version {number} runs, and another version in Staging would end it. To give it up: "
-        "touchline rollout abort --reason '...'"
+        f"touchline rollout abort -p {context.project.name} --reason '...'"
     )
 
 
@@ -165,8 +165,8 @@ def _go_live(context: PipelineContext, version: ModelVersion, actor: str) -> Fol
         return Followed(
             message=f"version {version.version} stays in Staging: its newest test example is of "
             f"{version.test_to:%Y-%m-%d}, that of Production of {before.test_to:%Y-%m-%d}, and a refresh moves "
-            f"Production to no older data. To do it all the same: touchline models promote {version.version} --now "
-            "--reason '...'"
+            f"Production to no older data. To do it all the same: touchline models promote {version.version} -p "
+            f"{name} --now --reason '...'"
         )
     _end_holdout(context, version)
     promotion = move_to_production(context, version.version, reason="a refresh that has passed its gates")
