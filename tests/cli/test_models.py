@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
-from touchline.errors import EvidenceMoved, FolderNotEmpty, InvalidFilter, RunNotFound, VersionNotFound
+from touchline.errors import EvidenceMoved, FolderNotEmpty, InvalidEvidence, InvalidFilter, RunNotFound, VersionNotFound
 
 pytestmark = pytest.mark.services
 
@@ -88,9 +88,12 @@ def test_a_dry_run_prints_evidence_moves_and_rollback_and_its_hash_promotes(cli:
     assert "would move version 2: Staging → Production" in text
     assert "would move version 1: Production → Archived" in text
     assert "rollback then returns to version 1" in text
+    assert "needs a reason" in cli.run("models", "promote", "2", "--now", "--dry-run", code=2)
+    with pytest.raises(InvalidEvidence, match="'deadbeef' is no hash of evidence, which is a number, '-' and 16"):
+        cli.run(*words, "--evidence", "deadbeef")
     preview = cli.json(*words, "--dry-run")
     assert f"evidence {preview['evidence']}" in text
     with pytest.raises(EvidenceMoved):
-        cli.run(*words, "--evidence", "0123456789abcdef")
+        cli.run(*words, "--evidence", "1-0123456789abcdef")
     assert cli.json("models", "show", "2")["stage"] == "Staging"
-    assert "would change nothing" in cli.run("models", "promote", "2", "--dry-run")
+    assert "would change nothing" in cli.run("models", "promote", "2", "--dry-run", code=2)

@@ -12,6 +12,7 @@ __all__ = [
     "FolderNotEmpty",
     "GateFailed",
     "IllegalStageChange",
+    "InvalidEvidence",
     "InvalidFilter",
     "NotComparable",
     "NotEvaluated",
@@ -93,6 +94,19 @@ class StageConflict(TouchlineError):
         super().__init__(
             f"{project}: the journal moved from entry {expected} to {actual} meanwhile: {winner} {did}. "
             f"Nothing of this change was written; look again: touchline models history -p {project}"
+        )
+
+
+class InvalidEvidence(UsageError):
+    """A text that is no hash of evidence; nothing was changed."""
+
+    key = "evidence"
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(
+            f"{text[:100]!r} is no hash of evidence, which is a number, '-' and 16 hexadecimal digits, such as "
+            "12-0123456789abcdef. It is printed by: touchline models promote VERSION --dry-run"
         )
 
 

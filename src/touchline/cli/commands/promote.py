@@ -49,7 +49,7 @@ def promote(options: PromoteOptions) -> None:
 
     To Staging if it passes the gates, then to Production by a rollout or --now.
 
-    Exit code 3 when a gate refuses the version.
+    Exit code 3 when a gate refuses the version; --dry-run ends with the code that the promotion would.
 
     Example: touchline models promote 7 -p football
     """
@@ -60,6 +60,9 @@ def promote(options: PromoteOptions) -> None:
     if options.dry_run:
         preview = automation.preview_version(context, record, decision)
         print_json(preview) if options.as_json else _print_preview(preview, options)
+        if preview.refusal and preview.version.stage != "Production":
+            lacks_reason = options.now and not options.reason.strip()
+            raise typer.Exit(3 if preview.is_refused_by_gate and not lacks_reason else 2)
         return
     with alerts_after(opened):
         promotion = automation.promote_version(context, record, decision)

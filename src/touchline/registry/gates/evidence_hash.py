@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from touchline.errors import InvalidEvidence
 from touchline.registry.gates.evidence import Evidence
 from touchline.registry.gates.spec import Gate
 from touchline.registry.journal.stages import StageState
@@ -16,6 +18,7 @@ from touchline.registry.journal.versions import ModelVersion
 
 # A latency is another number each time that it is measured.
 _NEVER_THE_SAME: Final = "latency_ms"
+_FORM: Final = re.compile(r"\d+-[0-9a-f]{16}")
 
 
 def evidence_hash(version: ModelVersion, state: StageState, gates: Sequence[Gate], evidence: Evidence | None) -> str:
@@ -28,6 +31,12 @@ def evidence_hash(version: ModelVersion, state: StageState, gates: Sequence[Gate
     for part in _parts([header, [gate.model_dump_json() for gate in gates], evidence]):
         digest.update(len(part).to_bytes(8, "big") + part)
     return f"{state.sequence}-{digest.hexdigest()[:16]}"
+
+
+def validate_evidence_hash(text: str) -> None:
+    """Raise `InvalidEvidence` where a text has not the form of an evidence hash."""
+    if not _FORM.fullmatch(text):
+        raise InvalidEvidence(text)
 
 
 def _parts(value: Any) -> Iterator[bytes]:

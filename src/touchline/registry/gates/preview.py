@@ -52,6 +52,10 @@ class PromotionPreview:
     refusal: str | None
     rollback: int | None
 
+    @property
+    def is_refused_by_gate(self) -> bool:
+        return self.refusal is not None and self.report is not None and not self.report.passed
+
 
 def preview_promotion(
     registry: Registry, project: str, reference: str | int, decision: Decision, *, inputs: GateInputs = _NO_GATES

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from touchline.errors import EvidenceMoved, GateFailed, IllegalStageChange, ReasonMissing, TouchlineError
 from touchline.registry.gates.as_served import AsServed
 from touchline.registry.gates.evidence import Evidence
-from touchline.registry.gates.evidence_hash import evidence_hash
+from touchline.registry.gates.evidence_hash import evidence_hash, validate_evidence_hash
 from touchline.registry.gates.gates import check_gates
 from touchline.registry.gates.gather_evidence import ReferenceInputs, gather_evidence
 from touchline.registry.gates.references import Refit
@@ -110,6 +110,8 @@ def promote(
     """
     state = registry.journal.state(project)
     version = read_version(registry, project, reference)
+    if decision.evidence is not None:
+        validate_evidence_hash(decision.evidence)
     if decision.evidence is not None and not decision.evidence.startswith(f"{state.sequence}-"):
         # Nothing is compared for a decision that the journal has overtaken: that would spend a look.
         raise EvidenceMoved(project, version.version, expected=decision.evidence, actual=f"{state.sequence}-…")
