@@ -87,7 +87,7 @@ def test_a_viewer_reads_everything_and_each_button_says_why_it_does_nothing(brow
     with a_dashboard(place) as address, browser.new_context(base_url=address) as context:
         page = context.new_page()
         page.goto("/ui/shop/models?version=2")
-        page.get_by_label("API key", exact=True).fill("tl_wrong")
+        page.get_by_label("API key", exact=True).fill("tl_wrong – Ключ")
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("alert")).to_have_text("This key does not work: it is unknown or revoked.")
         page.get_by_label("API key", exact=True).fill(key)
