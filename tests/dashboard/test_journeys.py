@@ -79,6 +79,10 @@ def test_a_waiting_version_is_approved_promoted_and_rolled_back(page: Page, addr
     assert {one["actor"] for one in journal[:3]} == {"local user"}
     timeline = page.get_by_role("list", name="Stage changes, newest first")
     expect(timeline.get_by_role("listitem")).to_have_count(len(journal))
+    page.get_by_role("button", name="Promote", exact=True).click()
+    expect(page.get_by_role("dialog")).to_contain_text("No gate runs for this step.")
+    confirm(page, reason="the Sunday was a fault of the feed")
+    assert read(address, "stages")["staging"] == 2
 
 
 def test_the_keyboard_alone_reads_a_loss_incident_silences_it_and_asks_for_a_training(page: Page, address: str) -> None:

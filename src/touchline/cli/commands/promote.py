@@ -96,8 +96,9 @@ def _print_preview(preview: PromotionPreview, options: PromoteOptions) -> None:
     typer.echo(f"rollback then {target}")
     if preview.moves:
         command = f"touchline models promote {number} -p {preview.version.project} --evidence {preview.evidence}"
-        overruling = f" --now --reason {shlex.quote(options.reason)}" if options.now else ""
-        typer.echo(f"to do it on this evidence: {command}{overruling}")
+        command += " --now" if options.now else ""
+        command += f" --reason {shlex.quote(options.reason)}" if options.reason else ""
+        typer.echo(f"to do it on this evidence: {command}")
 
 
 def print_promotion(promotion: Promotion, *, as_json: bool) -> None:

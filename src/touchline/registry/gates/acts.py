@@ -26,6 +26,8 @@ def possible_acts(version: ModelVersion, state: StageState) -> list[PossibleAct]
     down = "Archived" if stage == "Production" else "None"
     up = "Staging" if stage in ("None", "Archived") else "Production"
     is_settled = stage in ("Production", "Archived")
+    has_passed = stage == "Staging" or number in state.releases
+    gates = "no gate runs for this step" if has_passed else "if its gates pass"
     return [
         PossibleAct(
             "approve",
@@ -36,7 +38,7 @@ def possible_acts(version: ModelVersion, state: StageState) -> list[PossibleAct]
         ),
         PossibleAct(
             "promote",
-            f"Version {number} moves from {stage} to {up}, if its gates pass.",
+            f"Version {number} moves from {stage} to {up}, {gates}.",
             f"Version {number} is in Production already." if stage == "Production" else None,
         ),
         PossibleAct(

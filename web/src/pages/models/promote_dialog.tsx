@@ -10,10 +10,10 @@ import { Gates } from "./gates";
 export function PromoteDialog({ project, version, close }: { project: string; version: string; close: () => void }) {
   const [now, setNow] = useState(false);
   const path = { name: project, version };
-  // A look at a comparison counts, so it is taken once for each of the two ways.
+  // A look at a comparison counts, so it is taken once for each of the two ways. A promotion from here always has a reason.
   const preview = useQuery({
     queryKey: ["promotion", project, version, now],
-    queryFn: () => answered(api.POST("/api/projects/{name}/models/{version}/promotion", { params: { path }, body: { now, reason: now ? "dry run" : "" } })),
+    queryFn: () => answered(api.POST("/api/projects/{name}/models/{version}/promotion", { params: { path }, body: { now, reason: "dry run" } })),
     staleTime: Infinity,
     refetchInterval: false,
     retry: false,
@@ -25,7 +25,7 @@ export function PromoteDialog({ project, version, close }: { project: string; ve
   return (
     <ChangeDialog title={`Promote version ${version}`} effect={<Effect data={preview.data} error={preview.error} />} close={close} change={change} isBlocked={preview.data === undefined || preview.data.moves.length === 0}>
       <label className="check">
-        <input type="checkbox" checked={now} onChange={(event) => setNow(event.target.checked)} /> Straight to the next stage, without a rollout
+        <input type="checkbox" checked={now} onChange={(event) => setNow(event.target.checked)} /> Straight to Production, without a rollout
       </label>
     </ChangeDialog>
   );
@@ -36,6 +36,7 @@ function Effect({ data, error }: { data: Documents["PreviewDocument"] | undefine
   if (data === undefined) return <Loading />;
   return (
     <div className="preview">
+      {data.kind === "none" && <p>No gate runs for this step.</p>}
       {data.gates.length > 0 && <Gates gates={data.gates} />}
       {data.differences.length > 0 && <p>A change of {data.differences.join(", ")}: this look at its test rows counts.</p>}
       {data.moves.map(({ version, from_stage, to_stage }) => (
