@@ -88,10 +88,14 @@ class Incident:
         return next((signal for signal in self.signals if not signal.cleared_at), self.signals[0])
 
 
-def incidents_sentence(incidents: Sequence[Incident]) -> str:
-    """The verdict on incidents: those that are open, by their titles."""
+def incidents_sentence(incidents: Sequence[Incident], findings: Sequence[str] = ()) -> str:
+    """The verdict on incidents: those that are open, by their titles; `findings` of checks where none is.
+
+    >>> incidents_sentence([], ["3 of 4 columns drifted: touchline monitor drift -p shop."])
+    'No incident is open. 3 of 4 columns drifted: touchline monitor drift -p shop.'
+    """
     titles = [incident.title for incident in incidents if incident.status == "open"]
-    return f"{len(titles)} open: {', '.join(titles)}." if titles else "No incident is open."
+    return f"{len(titles)} open: {', '.join(titles)}." if titles else " ".join(["No incident is open.", *findings])
 
 
 class IncidentRecords:

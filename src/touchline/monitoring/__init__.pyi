@@ -16,6 +16,7 @@ from touchline.monitoring.drift import check_drift as check_drift
 from touchline.monitoring.drift import explain_verdict as explain_verdict
 from touchline.monitoring.drift_reports import DriftReports as DriftReports
 from touchline.monitoring.evidently_report import evidently_page as evidently_page
+from touchline.monitoring.findings import read_findings as read_findings
 from touchline.monitoring.live_rows import LiveRows as LiveRows
 from touchline.monitoring.live_rows import RowShape as RowShape
 from touchline.monitoring.live_rows import read_live_rows as read_live_rows

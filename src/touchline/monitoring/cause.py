@@ -35,6 +35,7 @@ _UNDRIFTED: Final = 0.6
 _BLOCK_GAIN: Final = 0.05
 _SMALLEST_CHANGE: Final = 1e-9
 _SHARES_ALPHA: Final = 1e-3
+_NOT_OPEN: Final = "No loss incident is open yet: see drift (touchline monitor drift) and wait for more outcomes."
 # The chance that any rival cause of a kind explains something where none does.
 _CHANCE: Final = 0.05
 
@@ -98,7 +99,7 @@ class CauseReport:
             first = self.causes[0]
             return f"{change}: no rise, although {first.kind} {first.name} adds to the loss ({first.detail})."
         if not self.causes and not self.onset_on:
-            return f"No cause found: {change}, evenly over columns and slices. No loss incident is open: nothing to do."
+            return f"No cause found: {change}, evenly over columns and slices. {_NOT_OPEN}"
         if not self.causes:
             return f"No cause found: {change}{since}, evenly over columns and slices; train again (touchline retrain)."
         first = self.causes[0]

@@ -332,7 +332,7 @@ def _message(verdict: PerformanceVerdict) -> str:
     if verdict.alarm_limit is None:
         return f"No alarm can be raised: {figures}.{coverage} {' '.join(verdict.notes)}"
     if verdict.state == "stable":
-        return f"No loss incident: {figures}.{coverage} Nothing to do."
+        return f"No loss incident: {figures}.{coverage}"
     return (
         f"Loss incident since about {verdict.onset_on}, found on {verdict.incidents[-1][1]}: {figures}.{coverage} "
         "See the cause (touchline monitor cause); then mend the source, roll back (touchline models rollback) or train "

@@ -35,9 +35,10 @@ class MonitoringReport:
 
     @property
     def sentence(self) -> str:
-        """The verdict: the loss where it is known, else drift, which alone is no incident."""
+        """The verdict: the loss where it is known, with drift that was found; drift alone is no incident."""
         if self.performance is not None and self.performance.state != "not_enough_data":
-            return self.performance.message
+            drift = self.drift or self.last_drift
+            return " ".join([self.performance.message, *([drift.message] if drift and drift.state == "drift" else [])])
         messages = [check.message for check in (self.performance, self.drift) if check is not None]
         if self.last_drift is not None:
             last = self.last_drift

@@ -1672,9 +1672,14 @@ export interface components {
         };
         /**
          * IncidentList
-         * @description Incidents, newest first; `sentence` is the verdict on the open ones.
+         * @description Incidents, newest first; `sentence` is the verdict on the open ones, with findings where none is open.
          */
         IncidentList: {
+            /**
+             * Findings
+             * @description drift, or an estimated loss above the reference, in the newest checks
+             */
+            findings: string[];
             /** Incidents */
             incidents: components["schemas"]["IncidentState"][];
             /** Sentence */
@@ -1990,6 +1995,11 @@ export interface components {
             low: number;
             /** Note */
             note: string;
+            /**
+             * Reference Loss
+             * @description the mean loss of the labelled rows that the estimate rests on
+             */
+            reference_loss: number;
             /** Rows */
             rows: number;
             /** Value */
@@ -2131,9 +2141,14 @@ export interface components {
         };
         /**
          * ModelPerformance
-         * @description The newest check; null before the first. `sentence` is its verdict, or what to do to get one.
+         * @description The newest check; null before the first. `sentence` is its verdict and the findings, or what to do to get one.
          */
         ModelPerformance: {
+            /**
+             * Findings
+             * @description drift, or an estimated loss above the reference, in the newest checks
+             */
+            findings: string[];
             performance: components["schemas"]["PerformanceDocument"] | null;
             /** Project */
             project: string;

@@ -21,7 +21,7 @@ export function Intervals({ title, rows, markName }: { title: string; rows: read
     <figure className="intervals">
       <figcaption>
         {title}
-        {markName && <span className="key"> ┆ {markName}</span>}
+        {markName && rows.some(({ mark }) => typeof mark === "number") && <span className="key"> ┆ {markName}</span>}
       </figcaption>
       <ul>
         {rows.map((row) => (

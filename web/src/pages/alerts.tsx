@@ -10,9 +10,9 @@ export function AlertsPage({ project, view, show }: PageProps) {
   const query = queries.useQuery("get", "/api/projects/{name}/alerts", { params });
   return (
     <Loaded query={query} title={`Alerts of ${project}`}>
-      {({ sentence, incidents }) => (
+      {({ sentence, findings, incidents }) => (
         <>
-          <Verdict title={`Alerts of ${project}`} sentence={sentence} tone={incidents.length === 0 ? "good" : "bad"} />
+          <Verdict title={`Alerts of ${project}`} sentence={sentence} tone={incidents.length > 0 ? "bad" : findings.length > 0 ? "watch" : "good"} />
           <IncidentList project={project} chosen={view.incident} show={show} onlyOpen={false} />
         </>
       )}

@@ -14,14 +14,20 @@ const LineChart = lazy(() => import("../components/line_chart").then((found) => 
 type Performance = Documents["PerformanceDocument"];
 const TONES: Record<Performance["state"], Tone> = { not_enough_data: "plain", stable: "good", degraded: "bad" };
 
+/** Drift, or an estimate above the reference, is no incident and no calm either. */
+function toneOf(performance: Performance | null, findings: readonly string[]): Tone {
+  if (performance?.state === "degraded") return "bad";
+  return findings.length > 0 ? "watch" : TONES[performance?.state ?? "not_enough_data"];
+}
+
 /** Loss as it was measured and as it is estimated, calibration, incidents with their causes, drift by column. */
 export function HealthPage({ project, view, show }: PageProps) {
   const query = queries.useQuery("get", "/api/projects/{name}/model/performance", { params: { path: { name: project } } });
   return (
     <Loaded query={query} title={`Health of ${project}`}>
-      {({ sentence, performance }) => (
+      {({ sentence, findings, performance }) => (
         <>
-          <Verdict title={`Health of ${project}`} sentence={sentence} tone={performance === null ? "plain" : TONES[performance.state]}>
+          <Verdict title={`Health of ${project}`} sentence={sentence} tone={toneOf(performance, findings)}>
             {performance !== null && <Maturity performance={performance} />}
           </Verdict>
           {performance === null && <Empty>A check needs predictions with outcomes. It runs daily where a schedule does, or by hand: touchline monitor performance -p {project}</Empty>}
@@ -52,13 +58,13 @@ function Loss({ performance, view, show }: { performance: Performance; view: Vie
   const days = useMemo(() => trend.map(({ day }) => Date.parse(day) / 1000), [trend]);
   const series = useMemo(() => [{ name: score, values: trend.map(({ loss }) => loss) }], [trend, score]);
   const limit = useMemo(() => (alarm_limit === null ? undefined : { name: "limit", value: alarm_limit }), [alarm_limit]);
-  const estimated = estimate === null ? [] : [{ label: "estimated, no outcome yet", value: estimate.value, low: estimate.low, high: estimate.high, mark: alarm_limit }];
+  const estimated = estimate === null ? [] : [{ label: "estimated, no outcome yet", value: estimate.value, low: estimate.low, high: estimate.high, mark: estimate.reference_loss }];
   const rows = metrics.slice(0, 1).map(({ value, low, high, test }) => ({ label: "measured", value, low, high, mark: test, isStrong: true }));
   return (
     <section>
       <h2>Loss</h2>
       {metrics.length === 0 && estimate === null && <Empty>No figure yet. It needs predictions with outcomes: send predictions, and ingest what was observed later.</Empty>}
-      <Intervals title={`${score}, with 95 % intervals`} rows={[...rows, ...estimated]} markName="test window, or limit" />
+      <Intervals title={`${score}, with 95 % intervals`} rows={[...rows, ...estimated]} markName="loss of the test window, or of labelled rows" />
       {estimate !== null && <p>{estimate.note}.</p>}
       {performance.trend.length > 1 && (
         <div className="filters">

@@ -31,9 +31,9 @@ export function IncidentList({ project, chosen, show, onlyOpen }: IncidentListPr
         {({ incidents }) => chosen !== undefined && !incidents.some(({ id }) => id === chosen) && <Elsewhere project={project} incident={chosen} onlyOpen={onlyOpen} />}
       </Loaded>
       <Loaded query={query}>
-        {({ incidents }) =>
+        {({ incidents, sentence }) =>
           incidents.length === 0 ? (
-            <Empty>{onlyOpen ? "None is open: nothing to do." : "None yet. They are opened by checks of loss, data, serving and rollouts, which the scheduler runs."}</Empty>
+            <Empty>{onlyOpen ? sentence : "None yet. They are opened by checks of loss, data, serving and rollouts, which the scheduler runs."}</Empty>
           ) : (
             <ul className="incidents">
               {incidents.map((incident) => (

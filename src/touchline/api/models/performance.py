@@ -61,6 +61,7 @@ class LossEstimateDocument(Document):
     low: float
     high: float
     rows: int
+    reference_loss: float = Field(description="the mean loss of the labelled rows that the estimate rests on")
     note: str
 
 
@@ -103,10 +104,11 @@ class PerformanceDocument(BaseModel):
 
 
 class ModelPerformance(BaseModel):
-    """The newest check; null before the first. `sentence` is its verdict, or what to do to get one."""
+    """The newest check; null before the first. `sentence` is its verdict and the findings, or what to do to get one."""
 
     project: str
     sentence: str
+    findings: list[str] = Field(description="drift, or an estimated loss above the reference, in the newest checks")
     performance: PerformanceDocument | None
 
 
@@ -184,11 +186,14 @@ class ModelCause(BaseModel):
 @router.get("/model/performance", summary="The newest check of settled predictions: loss, calibration, incidents")
 def get_performance(project: ProjectOfRequest) -> ModelPerformance:
     stored = monitoring.PerformanceReports(project.stores.database, project.name).newest(1)
+    findings = list(automation.read_production_findings(project.name, project.stores))
     if not stored:
         sentence = f"The loss was never checked: touchline monitor performance -p {project.name}"
-        return ModelPerformance(project=project.name, sentence=sentence, performance=None)
+        sentence = " ".join([sentence, *findings])
+        return ModelPerformance(project=project.name, sentence=sentence, findings=findings, performance=None)
     document = PerformanceDocument.model_validate(stored[0])
-    return ModelPerformance(project=project.name, sentence=document.message, performance=document)
+    sentence = " ".join([document.message, *findings])
+    return ModelPerformance(project=project.name, sentence=sentence, findings=findings, performance=document)
 
 
 @router.get("/model/drift", summary="The newest drift check, its columns ranked")

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from touchline import alerts
+from touchline import alerts, automation
 from touchline.alerts.policy import Status
 from touchline.alerts.signals import Severity
 from touchline.api.state import ProjectOfRequest, RequestedProject
@@ -57,9 +57,10 @@ class IncidentState(BaseModel):
 
 
 class IncidentList(BaseModel):
-    """Incidents, newest first; `sentence` is the verdict on the open ones."""
+    """Incidents, newest first; `sentence` is the verdict on the open ones, with findings where none is open."""
 
     sentence: str
+    findings: list[str] = Field(description="drift, or an estimated loss above the reference, in the newest checks")
     incidents: list[IncidentState]
 
 
@@ -99,8 +100,11 @@ def get_alerts(
 ) -> IncidentList:
     silences = _silences(project)
     incidents = _records(project).newest(only_open=only_open, limit=limit)
+    findings = automation.read_production_findings(project.name, project.stores)
     return IncidentList(
-        sentence=alerts.incidents_sentence(incidents), incidents=[_state(one, silences) for one in incidents]
+        sentence=alerts.incidents_sentence(incidents, findings),
+        findings=list(findings),
+        incidents=[_state(one, silences) for one in incidents],
     )
 
 

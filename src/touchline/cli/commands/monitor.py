@@ -76,7 +76,8 @@ def performance(project: ProjectOption = None, as_json: JsonOption = False) -> N
     if as_json:
         print_json(verdict.to_json())
         return
-    typer.echo(f"{opened.name}: {verdict.message}")
+    findings = automation.read_production_findings(opened.name, opened.stores)
+    typer.echo(" ".join([f"{opened.name}: {verdict.message}", *findings]))
     for note in verdict.notes:
         typer.echo(f"  {note}")
     for fact in verdict.facts:
