@@ -113,6 +113,9 @@ def test_the_keyboard_alone_pauses_a_rollout_and_resumes_it(page: Page, address:
     rollout = read(address, "rollout")
     assert rollout["rollout"]["status"] == "running"
     expect(page.get_by_test_id("verdict")).to_have_text(rollout["sentence"])
+    approve = page.get_by_role("button", name="Approve", exact=True)
+    expect(approve).to_be_disabled()
+    expect(approve).to_have_accessible_description("No step waits for an approval.")
     change_by_keyboard(page, "Pause", reason="a holiday")
     paused = read(address, "rollout")
     assert paused["rollout"]["status"] == "paused"

@@ -73,6 +73,11 @@ class RolloutReport:
             if ratio is not None
         }
 
+    @property
+    def waits_for_approval(self) -> bool:
+        """Whether a step waits for a person to approve it."""
+        return _waits_for_approval(self.state, self.act)
+
     def to_json(self) -> dict[str, Any]:
         """The report as JSON takes it; instants as ISO text."""
         experiment = self.state.experiment
@@ -82,6 +87,7 @@ class RolloutReport:
             "experiment": experiment.id,
             "status": self.status,
             "next_step": self.next_step,
+            "waits_for_approval": self.waits_for_approval,
             "share": self.state.share,
             "rule": experiment.rule.to_json(),
             "rule_hash": experiment.rule_hash,
@@ -251,11 +257,15 @@ def _left_out(evidence: RolloutEvidence) -> str:
     return (f" Predictions left out: {', '.join(told)}." if told else "") + of_units + corrected
 
 
+def _waits_for_approval(state: RolloutState, act: Act | None) -> bool:
+    return act is not None and waits_for_person(state, act) and not state.has_approved(act.kind, act.share)
+
+
 def _next_step(state: RolloutState, act: Act | None, needed: StillNeeded | None) -> str:
     if state.status == "ended":
         return "Nothing: it has ended."
     of_project = f"-p {state.experiment.project}"
-    if act is not None and waits_for_person(state, act) and not state.has_approved(act.kind, act.share):
+    if act is not None and _waits_for_approval(state, act):
         what = "Promotion" if act.kind == "promote" else f"The step to {act.share} %"
         if act.kind == "promote" and state.rule.new_fields:
             fields = ", ".join(map(repr, state.rule.new_fields))

@@ -2975,6 +2975,11 @@ export interface components {
             units: number;
             /** Verdict */
             verdict: string;
+            /**
+             * Waits For Approval
+             * @description whether a step waits for a person to approve it
+             */
+            waits_for_approval: boolean;
         } & {
             [key: string]: unknown;
         };

@@ -70,8 +70,9 @@ function RolloutState({ project, rollout }: { project: string; rollout: Rollout 
   );
 }
 
-function refusalOf(act: ActName, { status }: Rollout): string | null {
+function refusalOf(act: ActName, { status, waits_for_approval }: Rollout): string | null {
   if (status === "ended") return "It has ended.";
+  if (act === "approve" && !waits_for_approval) return "No step waits for an approval.";
   if (act === "pause" && status !== "running") return `It is ${status} already.`;
   return act === "resume" && status === "running" ? "It runs." : null;
 }

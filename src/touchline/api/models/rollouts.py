@@ -64,6 +64,7 @@ class RolloutStateDocument(BaseModel):
     verdict: str
     sentence: str
     next_step: str
+    waits_for_approval: bool = Field(description="whether a step waits for a person to approve it")
     share: int = Field(description="percentage of the candidate")
     started_at: datetime
     started_by: str
