@@ -13,7 +13,7 @@ from touchline.rollout.spec import Guardrail, Metric, SampleRatioAction
 from touchline.statistics import HarmRule, WitnessRule
 
 # Changes with the statistics that decide, so that a running rollout is not decided by others than it began with.
-METHOD: Final = "two witnesses 2"
+METHOD: Final = "two witnesses 3"
 # The number of units at which the asymptotic witness is narrowest: outcomes, means of clusters, units of a split.
 _TARGETS: Final = (400, 150, 1000)
 
