@@ -24,6 +24,13 @@ def test_a_misspelled_parameter_names_its_neighbour_and_the_value(client: Client
     assert wrong == {"field": "numbr", "problem": told, "actual": "2", "allowed": "number"}
 
 
+def test_a_refused_value_is_named(client: Client) -> None:
+    (wrong,) = client.post("/api/rollout/stop", json={"reason": "wrong prices"}).json()["errors"]
+    assert (wrong["field"], wrong["actual"]) == ("act", "stop")
+    (wrong,) = client.post("/api/rollout/pause", json={"reason": 7}).json()["errors"]
+    assert (wrong["field"], wrong["actual"]) == ("reason", 7)
+
+
 @pytest.mark.parametrize(
     ("address", "status", "told"),
     [

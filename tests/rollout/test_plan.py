@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
 from tests.predictions.builders import a_row, write_rows
 from tests.rollout.life import FloatArray, Life
 from tests.serving.bundles import PROJECT
 from touchline.errors import RolloutRefused
 from touchline.rollout import Rollout
+from touchline.rollout.rule import RolloutRule, Side
 from touchline.storage.tables import model_versions
 
 
@@ -108,3 +110,13 @@ def test_outcomes_of_a_day_count_one_by_one_only_where_past_gains_of_a_day_were_
     assert state.rule.counts_each is each
     assert state.experiment.plan is not None
     assert ("outcomes" if each else "clusters") in state.experiment.plan["sentence"]
+
+
+def test_a_rollout_without_steps_says_what_steps_are() -> None:
+    with pytest.raises(ValidationError, match=r"steps are empty; they are percentages that rise and end at 100"):
+        Rollout(mode="ab", steps=())
+
+
+def test_one_of_what_is_counted_is_named_in_the_singular() -> None:
+    rule = RolloutRule("shadow", Side(2, "b"), Side(1, "a"), ("no", "yes"), has_clusters=True)
+    assert [rule.counted(count) for count in (1, 2)] == ["1 cluster", "2 clusters"]

@@ -294,8 +294,9 @@ def test_a_version_that_was_decided_on_is_not_rolled_out_again_and_restarts_halv
     life.start(SHADOW)
     for restarts in (1, 2):
         steer(life.context, "abort", actor="ann", reason="release freeze")
-        rule = life.start(SHADOW).rule
-        assert rule.witnesses.alpha == pytest.approx(0.05 / 2**restarts)
+        state = life.start(SHADOW)
+        assert state.rule.witnesses.alpha == pytest.approx(0.05 / 2**restarts)
+        assert f"Alpha is {0.05 / 2**restarts:g} instead of 0.05: " in state.events[0].message
     life.clock.instant += timedelta(days=91)
     life.check()
     assert life.ended == "kept"

@@ -13,7 +13,7 @@ _ROWS: Final = 9
 
 
 def picture_of(curve: Sequence[CurvePoint]) -> list[str]:
-    """Lines with the mean gain (o) and its bounds (|) from the left, the first look, to the right, the newest one.
+    """A legend, and lines with the mean gain (o) and its bounds (|) from the first look, left, to the newest.
 
     Above the line of 0 the candidate is better. Looks without bounds, below 30 units, are left out.
     """
@@ -26,7 +26,8 @@ def picture_of(curve: Sequence[CurvePoint]) -> list[str]:
     half = edge / (_ROWS - 1)
     lines = [f"{level:+9.4f} {''.join(_letter(point, level, half) for point in points)}".rstrip() for level in levels]
     first, last = f"{points[0].units} units", f"{points[-1].units}"
-    return [*lines, f"{'':10}{first}{last:>{max(1, len(points) - len(first))}}"]
+    legend = "gain by units: o the mean, | its bounds; above 0 the candidate has the lower loss"
+    return [legend, *lines, f"{'':10}{first}{last:>{max(1, len(points) - len(first))}}"]
 
 
 def _letter(point: CurvePoint, level: float, half: float) -> str:

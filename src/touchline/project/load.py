@@ -114,7 +114,7 @@ def _import(folder: Path, package: str) -> ModuleType:
 
 def _invalid_project(error: ValidationError, folder: Path) -> InvalidProject:
     first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
+    field = ".".join(str(part) for part in first["loc"] if part != "[key]")
     model = _model(error.title)
     if first["type"] == "extra_forbidden" and model is not None:
         problem = f"{error.title} has no field {field!r}"

@@ -54,13 +54,13 @@ def verdict_of(rule: RolloutRule, evidence: RolloutEvidence, *, is_over: bool) -
     if evidence.harm is not None:
         harmful_at = evidence.harm.harmful_at
         harmful = f"harm was shown after {harmful_at} {rule.unit_name}"
-        return ("undecided", f"{evidence.units} {rule.unit_name} so far") if harmful_at is None else ("better", harmful)
+        return ("undecided", f"{rule.counted(evidence.units)} so far") if harmful_at is None else ("better", harmful)
     if test.verdict != "undecided":
         return test.verdict, f"both witnesses agreed after {test.decided_at} {rule.unit_name}"
     if is_over and evidence.end is not None and evidence.end.verdict != "undecided":
         end = evidence.end
         return end.verdict, f"the test at the end, {end.gain:.4f} from {end.low:.4f} to {end.high:.4f}"
-    return "undecided", f"{evidence.units} {rule.unit_name} so far"
+    return "undecided", f"{rule.counted(evidence.units)} so far"
 
 
 def next_act(state: RolloutState, findings: Findings, now: datetime) -> Act | None:
@@ -139,7 +139,7 @@ def realised_gain(rule: RolloutRule, evidence: RolloutEvidence) -> str:
         return "no outcome has arrived"
     gain, low, high = evidence.harm.realised_gain(alpha=rule.alpha)
     bounds = f" (from {low:.4f} to {high:.4f})" if isfinite(low) else ""
-    return f"the realised gain in {rule.metric} is {gain:.4f}{bounds} on {evidence.units} {rule.unit_name}"
+    return f"the realised gain in {rule.metric} is {gain:.4f}{bounds} on {rule.counted(evidence.units)}"
 
 
 def _canary_act(state: RolloutState, findings: Findings, now: datetime) -> Act | None:

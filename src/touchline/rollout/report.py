@@ -207,12 +207,12 @@ def _sentence(state: RolloutState, evidence: RolloutEvidence, verdict: Verdict, 
         return f"Undecided: {fault}.{_left_out(evidence)}"
     gain = evidence.test.gain
     by = f"{abs(gain):.4f} {'lower' if gain > 0 else 'higher'} {rule.metric}"
-    numbers = f"{by} than {theirs} on {evidence.units} {rule.unit_name}"
+    numbers = f"{by} than {theirs} on {rule.counted(evidence.units)}"
     return {
         "better": f"Better: {ours} has {numbers}; {why}.",
         "worse": f"Worse: {ours} has {numbers}; {why}.",
         "equivalent": f"Equivalent within {rule.margin:g}: {ours} has {numbers}; {why}.",
-        "undecided": f"Undecided: {ours} has {numbers}, which chance explains so far.",
+        "undecided": f"Undecided: {ours} has {numbers}, not yet enough for a decision.",
     }[verdict] + _left_out(evidence)
 
 

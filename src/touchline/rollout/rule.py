@@ -65,6 +65,17 @@ class RolloutRule:
     method: str = METHOD
 
     @property
+    def restarts_in_words(self) -> str | None:
+        """What earlier rollouts of the same two versions cost this one; None without any."""
+        if not self.restarts or not self.counts_outcomes:
+            return None
+        times = "an earlier rollout" if self.restarts == 1 else f"{self.restarts} earlier rollouts"
+        return (
+            f"alpha is {self.alpha / 2**self.restarts:g} instead of {self.alpha:g}: {times} of these two versions "
+            "ended undecided, and each halves it"
+        )
+
+    @property
     def witnesses(self) -> WitnessRule:
         """The rule of the sequential test; the reserved share of alpha decides at the end."""
         alpha = self.alpha / 2**self.restarts
@@ -88,6 +99,10 @@ class RolloutRule:
         if self.is_split:
             return "units"
         return "clusters" if self.counts_clusters else "outcomes"
+
+    def counted(self, units: int) -> str:
+        """So many of the things that are counted, in words."""
+        return f"{units} {self.unit_name.removesuffix('s') if units == 1 else self.unit_name}"
 
     @property
     def is_split(self) -> bool:

@@ -112,6 +112,13 @@ class Rollout(BaseModel):
         description="days that a refresh's predecessor predicts beside it",
     )
 
+    @field_validator("steps", mode="before")
+    @classmethod
+    def _there_is_a_step(cls, steps: object) -> object:
+        if isinstance(steps, tuple | list) and not steps:
+            raise ValueError("steps are empty; they are percentages that rise and end at 100, e.g. (10, 25, 50, 100)")
+        return steps
+
     @field_validator("steps")
     @classmethod
     def _steps_climb_to_all(cls, steps: tuple[int, ...]) -> tuple[int, ...]:

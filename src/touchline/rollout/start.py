@@ -126,6 +126,8 @@ def _begin(
     if rule.new_fields:
         fields = ", ".join(map(repr, rule.new_fields))
         message += f" Requests without {fields} are answered by Production and do not count."
+    if rule.restarts_in_words is not None:
+        message += f" {rule.restarts_in_words[0].upper()}{rule.restarts_in_words[1:]}."
     first = RolloutEvent(project, sequence + 1, number, "start", share, at, wall_at, starting.actor, message)
     return records.start(experiment, first)
 
@@ -185,7 +187,8 @@ def _earlier_starts(registry: Registry, version: ModelVersion, rule: RolloutRule
             raise RolloutRefused(
                 version.project,
                 version.version,
-                f"rollout {state.experiment.number} has decided on it: {(state.verdict or state.events[-1]).message}",
+                f"rollout {state.experiment.number} has decided on it: "
+                f"{(state.verdict or state.events[-1]).message.rstrip('.')}",
                 "Looking until the answer is another one would be no test. Train another version, or decide by hand: "
                 f"touchline models promote {version.version} -p {version.project} --now --reason '...'",
             )

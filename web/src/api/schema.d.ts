@@ -683,7 +683,7 @@ export interface paths {
         put?: never;
         /**
          * Approve, pause, resume or abort the rollout that runs
-         * @description An approved step is taken by the next check, within a minute.
+         * @description The next check takes an approved step; `next_step` says when that is. Every act needs a reason.
          */
         post: operations["post_rollout_api_projects__name__rollout__act__post"];
         delete?: never;

@@ -197,6 +197,8 @@ def _print(report: RolloutReport, *, as_json: bool) -> None:
         f"{rule.reference.version}, {report.status}, since {experiment.started_at:%Y-%m-%d %H:%M} "
         f"(rule {experiment.rule_hash})"
     )
+    if rule.restarts_in_words is not None:
+        typer.echo(f"  {rule.restarts_in_words}")
     if rule.is_split:
         typer.echo(f"  share of the candidate: {report.state.share} % (steps {', '.join(map(str, rule.steps))})")
     for what, counts in report.units_by_variant.items():

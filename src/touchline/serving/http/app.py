@@ -123,15 +123,24 @@ def _add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, wrong: RequestValidationError) -> Response:
         messages: dict[str, dict[str, None]] = {}
+        values: dict[str, object] = {}
         for error in wrong.errors():
             field = ".".join(str(part) for part in error["loc"][1:] if not is_tag(part))
             messages.setdefault(field, {})[str(error["msg"])] = None
-        problems = [FieldProblem(field, "; or: ".join(told), None, None) for field, told in messages.items()]
+            values.setdefault(field, _shown(error.get("input")))
+        problems = [FieldProblem(field, "; or: ".join(told), values[field], None) for field, told in messages.items()]
         return reply(request, InvalidRequest(problems[:50]))
 
     @app.exception_handler(Exception)
     async def on_anything(request: Request, wrong: Exception) -> Response:  # noqa: ARG001  starlette logs it
         return reply(request, InternalError())
+
+
+def _shown(value: object) -> object:
+    """The value found, where it is short enough to be read; a whole body is not."""
+    if isinstance(value, str):
+        return value[:200]
+    return value if isinstance(value, bool | int | float) else None
 
 
 def _document(app: FastAPI, serving: Serving, routers: Callable[[], Sequence[APIRouter]]) -> None:
