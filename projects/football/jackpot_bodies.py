@@ -63,11 +63,11 @@ class NewJackpot(BaseModel):
 
 
 class Voided(BaseModel):
-    """Fixtures that do not count, such as matches that were abandoned or moved, by their places from 0."""
+    """Fixtures that do not count, such as matches that were abandoned or moved, by their numbers from 1."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    fixtures: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1, max_length=MOST_FIXTURES)]
+    fixtures: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, max_length=MOST_FIXTURES)]
     reason: str = Field(min_length=3, max_length=500)
 
 

@@ -134,7 +134,7 @@ def _fixture_table(jackpot: Jackpot) -> TablePart:
                 fixture.scores.over.get("2.5"),
                 fixture.outcome,
             )
-            for place, (fixture, picks) in enumerate(zip(jackpot.fixtures, jackpot.best.picks, strict=True))
+            for place, (fixture, picks) in enumerate(zip(jackpot.fixtures, jackpot.best.picks, strict=True), 1)
         ),
         predictions=tuple(fixture.prediction_id for fixture in jackpot.fixtures),
     )
@@ -174,7 +174,7 @@ def _void(jackpot: Jackpot) -> FormPart:
         button="Declare void",
         item="id",
         fields=(
-            FormField(name="fixtures", label="Numbers of the fixtures, from 0", kind="numbers", is_required=True),
+            FormField(name="fixtures", label="Numbers of the fixtures", kind="numbers", is_required=True),
             FormField(name="reason", label="Reason", is_required=True),
         ),
     )

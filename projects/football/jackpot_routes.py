@@ -133,20 +133,20 @@ class Jackpots:
         stored = self._outcomes.about(jackpot.id)
         before: Mapping[str, str] = stored[-1].body if stored else {}
         labels = self._context.labels([fixture.prediction_id for fixture in jackpot.fixtures])
-        voided = {place for one in jackpot.voided for place in one.fixtures}
+        voided = {number for one in jackpot.voided for number in one.fixtures}
         known = {**before, **{prediction_id: str(label) for prediction_id, label in labels.items()}}
-        known |= {jackpot.fixtures[place].prediction_id: VOID for place in voided}
+        known |= {jackpot.fixtures[number - 1].prediction_id: VOID for number in voided}
         if len(known) == len(jackpot.fixtures) and known != before:
             self._outcomes.add(known, now=self._context.now(), about=jackpot.id)
         return [known.get(fixture.prediction_id) for fixture in jackpot.fixtures]
 
     def void(self, jackpot_id: str, voided: Voided, *, actor: str) -> Jackpot:
-        """Declare fixtures void. Raises `InvalidRequest` for a place that the jackpot does not have."""
+        """Declare fixtures void. Raises `InvalidRequest` for a number that the jackpot does not have."""
         fixtures = self.find(jackpot_id).fixtures
-        wrong = [place for place in voided.fixtures if place >= len(fixtures)]
+        wrong = [number for number in voided.fixtures if number > len(fixtures)]
         if wrong:
-            allowed = f"a place from 0 to {len(fixtures) - 1}"
-            raise InvalidRequest([FieldProblem("fixtures", "is no place of a fixture", wrong[0], allowed)])
+            allowed = f"a number from 1 to {len(fixtures)}"
+            raise InvalidRequest([FieldProblem("fixtures", "is no number of a fixture", wrong[0], allowed)])
         self._voids.add({**voided.model_dump(mode="json"), "actor": actor}, now=self._context.now(), about=jackpot_id)
         return self.find(jackpot_id)
 
@@ -191,7 +191,7 @@ def _validate_fixtures(rows: Sequence[Mapping[str, Any]]) -> None:
             problems.append(FieldProblem(f"fixtures.{place}", "a team plays itself", teams[0], "two different teams"))
         key = repr(sorted(row.items(), key=repr))
         if key in places:
-            message = f"is the same match as fixture {places[key]}"
+            message = f"is the same match as fixture {places[key] + 1}"
             problems.append(FieldProblem(f"fixtures.{place}", message, None, "each match once"))
         places.setdefault(key, place)
     if problems:

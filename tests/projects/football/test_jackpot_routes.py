@@ -110,11 +110,11 @@ def _record(client: httpx.Client, outcome: dict[str, str]) -> None:
 def test_an_abandoned_match_is_declared_void(client: httpx.Client) -> None:
     jackpot = a_jackpot(client, TWO)
     path = f"/api/jackpots/{jackpot['id']}/void"
-    assert "a place from 0 to 1" in a_problem(client, {"fixtures": [2], "reason": "abandoned"}, path)
-    after = client.post(path, json={"fixtures": [0], "reason": "abandoned in the fog"}).json()
+    assert "a number from 1 to 2" in a_problem(client, {"fixtures": [3], "reason": "abandoned"}, path)
+    after = client.post(path, json={"fixtures": [1], "reason": "abandoned in the fog"}).json()
     assert after["best"]["settlement"] | {"state": "open", "void": 1, "right": 1} == after["best"]["settlement"]
     assert [fixture["outcome"] for fixture in after["fixtures"]] == ["void", None]
-    assert after["voided"] == [{"fixtures": [0], "reason": "abandoned in the fog", "actor": "local user"}]
+    assert after["voided"] == [{"fixtures": [1], "reason": "abandoned in the fog", "actor": "local user"}]
 
 
 def test_a_team_without_history_and_odds_that_disagree_are_noted(client: httpx.Client) -> None:
@@ -131,7 +131,7 @@ def test_a_team_without_history_and_odds_that_disagree_are_noted(client: httpx.C
     ("fixtures", "fields", "expected"),
     [
         ([], {}, "fixtures"),
-        ([TWO[0], TWO[1], TWO[0]], {}, "is the same match as fixture 0"),
+        ([TWO[0], TWO[1], TWO[0]], {}, "is the same match as fixture 1"),
         ([{"home_team": "Schalke 04", "away_team": "Schalke 04"}], {}, "a team plays itself"),
         ([{"home_team": "Bayern Munich", "away_team": "Bayern Muenchen"}], {}, "a team plays itself"),
         ([{"home_team": "Schalke 04"}], {}, "fixtures.0.away_team"),
@@ -175,7 +175,7 @@ def test_a_jackpot_is_entered_on_its_page_by_keyboard_alone(client: httpx.Client
             page.keyboard.type(price)
         tab_until(page, "Predict and store")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("link", name="0. Schalke 04 – Energie Cottbus")).to_be_visible()
+        expect(page.get_by_role("link", name="1. Schalke 04 – Energie Cottbus")).to_be_visible()
         jackpot = client.get("/api/jackpots").json()["jackpots"][0]
         shown = client.get("/api/projects/football/pages/jackpots", params={"item": jackpot["id"]}).json()["content"]
         expect(page.get_by_test_id("verdict")).to_have_text(shown["sentence"])

@@ -17,6 +17,13 @@ export function bodyOf(form: FormShape, single: Entered, rows: readonly Entered[
   return body;
 }
 
+/** The detail of a refusal, with a row of the form by the number that it has on the page. */
+export function withRowNumber(detail: string, rows: { name: string; label: string } | null): string {
+  if (rows === null) return detail;
+  const place = new RegExp(`^${rows.name}\\.(\\d+)(\\.?)`);
+  return detail.replace(place, (_, row: string, dot: string) => `${rows.label} ${Number(row) + 1}${dot && ", "}`);
+}
+
 function documentOf(fields: readonly Field[], entered: Entered): Record<string, unknown> {
   const document: Record<string, unknown> = {};
   for (const field of fields) {

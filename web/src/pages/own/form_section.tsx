@@ -4,7 +4,7 @@ import { type Documents, sendToOwnRoute } from "../../api/client";
 import { problemOf } from "../../api/problem";
 import { useSession } from "../../shell/session";
 import type { PageProps } from "../page_props";
-import { type Entered, bodyOf } from "./body";
+import { type Entered, bodyOf, withRowNumber } from "./body";
 import { Fields } from "./fields";
 
 type Form = Documents["FormPart"];
@@ -29,7 +29,7 @@ export function FormSection({ part, project, show }: { part: Form; project: stri
       if (item !== undefined) show({ item: String(item) });
     } catch (thrown) {
       const { title, detail } = problemOf(thrown);
-      setFailure(`${title}. ${detail}`);
+      setFailure(`${title}. ${withRowNumber(detail, part.rows)}`);
     } finally {
       setBusy(false);
     }
