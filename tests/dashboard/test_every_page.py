@@ -37,6 +37,9 @@ def test_no_page_has_a_serious_fault(page: Page, address: str) -> None:
         faults[path] += serious_faults(page, {"runOnly": ["color-contrast"]})
         page.emulate_media(color_scheme="light")
     assert faults == {path: [] for path in paths}
+    page.emulate_media(media="print", color_scheme="dark")
+    expect(page.get_by_role("navigation")).to_be_hidden()
+    assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(251, 251, 250)"
 
 
 def test_no_page_is_wider_than_a_phone(page: Page, address: str) -> None:

@@ -1,6 +1,7 @@
 import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { usePrinting } from "./printing";
 
 interface LineChartProps {
   title: string;
@@ -20,6 +21,7 @@ const FEW_POINTS = 40;
 /** Long series on a canvas. Their numbers stand in the table below. */
 export function LineChart({ title, x, isTime = true, xName, series, limit }: LineChartProps) {
   const place = useRef<HTMLDivElement>(null);
+  const isPrinting = usePrinting();
   useEffect(() => {
     const element = place.current;
     if (element === null) return;
@@ -51,7 +53,8 @@ export function LineChart({ title, x, isTime = true, xName, series, limit }: Lin
       observer.disconnect();
       chart.destroy();
     };
-  }, [x, isTime, xName, series, limit]);
+    // Paper has other colours and another width.
+  }, [x, isTime, xName, series, limit, isPrinting]);
   return (
     <figure className="time-chart">
       <figcaption>{title}</figcaption>

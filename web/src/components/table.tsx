@@ -1,4 +1,5 @@
 import { LongTable } from "./long_table";
+import { usePrinting } from "./printing";
 import { Cells, Head, type TableProps } from "./table_parts";
 
 /** A row of more columns is shown as a card on a phone. The roles say that it is a table all the same. */
@@ -7,7 +8,8 @@ const MOST_ON_A_PHONE = 3;
 const MOST_DRAWN = 60;
 
 export function Table<Row>(props: TableProps<Row>) {
-  if (props.rows.length > MOST_DRAWN) return <LongTable {...props} />;
+  const isPrinting = usePrinting();
+  if (props.rows.length > MOST_DRAWN && !isPrinting) return <LongTable {...props} />;
   const { caption, columns, rows, keyOf, isMarked } = props;
   return (
     <div className="table" role="region" aria-label={caption} tabIndex={0}>
