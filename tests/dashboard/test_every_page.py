@@ -102,6 +102,7 @@ def test_a_viewer_reads_everything_and_each_button_says_why_it_does_nothing(brow
         page.goto("/ui/shop/system")
         keys = page.get_by_role("region", name="API keys")
         expect(keys.get_by_role("alert")).to_contain_text("Your key may not see this")
+        expect(keys.get_by_role("button", name="Try again")).to_have_count(0)
         keys.get_by_role("button", name="Sign in with another key").click()
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
