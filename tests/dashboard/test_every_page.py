@@ -81,6 +81,11 @@ def test_a_server_that_goes_away_an_address_with_nonsense_and_a_newer_build_say_
         page.unroute("**/assets/**")
         page.get_by_role("button", name="Load it again").click()
         expect(page.get_by_test_id("verdict")).to_be_visible()
+        page.route("**/*", lambda route: route.abort())
+        page.get_by_role("link", name="Automation", exact=True).click()
+        expect(page.get_by_text("this page loads again once it does")).to_be_visible()
+        page.unroute("**/*")
+        expect(page.get_by_test_id("verdict")).to_be_visible()
 
 
 def test_a_viewer_reads_everything_and_each_button_says_why_it_does_nothing(browser: Browser, place: Path) -> None:

@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { storeKey } from "../api/client";
 import { problemOf } from "../api/problem";
 
@@ -43,12 +43,31 @@ function signInAgain(): void {
   location.reload();
 }
 
+const PROBE_MILLISECONDS = 3_000;
+
+/** Whether the server is away. A server that was away and answers again loads the page again. */
+function useServerIsAway(): boolean {
+  const [isAway, setAway] = useState(false);
+  useEffect(() => {
+    const probe = async () => {
+      const doesAnswer = await fetch("/healthz").then(({ ok }) => ok, () => false);
+      if (doesAnswer && isAway) location.reload();
+      setAway(!doesAnswer);
+    };
+    void probe();
+    const timer = setInterval(() => void probe(), PROBE_MILLISECONDS);
+    return () => clearInterval(timer);
+  }, [isAway]);
+  return isAway;
+}
+
 /** A page that cannot be drawn, such as one whose files a newer version of the server has replaced. */
 export function Broken({ error }: { error: unknown }) {
+  const isAway = useServerIsAway();
   return (
     <div className="state failure" role="alert">
       <h1>This page could not be shown</h1>
-      <p>{error instanceof Error ? error.message : String(error)}. The server may have been updated since this tab was opened.</p>
+      <p>{error instanceof Error ? error.message : String(error)}. {isAway ? "The server does not answer; this page loads again once it does." : "The server may have been updated since this tab was opened."}</p>
       <button type="button" onClick={() => location.reload()}>
         Load it again
       </button>
