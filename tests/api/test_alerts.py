@@ -52,3 +52,8 @@ def test_nobody_silences_in_the_name_of_another(client: Client, incident: str) -
     end = (SystemClock().wall() + timedelta(hours=4)).isoformat()
     refused = client.post(f"/api/alerts/{incident}/silence", json={"reason": "known", "ends_at": end, "actor": "ann"})
     assert (refused.status_code, client.get("/api/alerts").json()["incidents"][0]["silence"]) == (422, None)
+
+
+def test_sentences_name_the_project_in_their_next_step(client: Client) -> None:
+    predictions = client.get("/api/projects/shop/predictions").json()["sentence"]
+    assert predictions == "No prediction is logged yet: send one to /predict."

@@ -170,7 +170,7 @@ class NotEvaluated(TouchlineError):
         self.project, self.version = project, version
         super().__init__(
             f"{project} version {version} cannot be evaluated: its record has no {missing}. "
-            "Train it again: touchline train"
+            f"Train it again: touchline train -p {project}"
         )
 
 

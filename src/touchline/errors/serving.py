@@ -70,7 +70,7 @@ class NothingInProduction(TouchlineError):
         self.project = project
         super().__init__(
             f"{project} has no version in Production, so nothing can answer. "
-            "Train and promote one: touchline train, touchline models promote"
+            f"Train and promote one: touchline train -p {project}, touchline models promote VERSION -p {project}"
         )
 
 

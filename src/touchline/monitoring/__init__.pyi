@@ -30,6 +30,7 @@ from touchline.monitoring.loss_estimate import LabelledSample as LabelledSample
 from touchline.monitoring.loss_estimate import LossEstimate as LossEstimate
 from touchline.monitoring.loss_estimate import OpenSample as OpenSample
 from touchline.monitoring.loss_estimate import estimate_loss as estimate_loss
+from touchline.monitoring.next_commands import with_project as with_project
 from touchline.monitoring.performance import PerformanceVerdict as PerformanceVerdict
 from touchline.monitoring.performance import TestWindow as TestWindow
 from touchline.monitoring.performance import VariantLoss as VariantLoss

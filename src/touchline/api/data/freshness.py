@@ -67,18 +67,22 @@ def get_data_freshness(project: ProjectOfRequest) -> DataFreshness:
     sources = _sources(project)
     is_stale = any(source.is_stale for source in sources)
     return DataFreshness(
-        project=project.name, sentence=_sentence(sources), now=project.now(), is_stale=is_stale, sources=sources
+        project=project.name,
+        sentence=_sentence(project.name, sources),
+        now=project.now(),
+        is_stale=is_stale,
+        sources=sources,
     )
 
 
-def _sentence(sources: list[SourceFreshness]) -> str:
+def _sentence(project: str, sources: list[SourceFreshness]) -> str:
     """The verdict on all sources: what is older than it may be, else that nothing is."""
     missing = [source.source for source in sources if source.last_ingest_at is None]
     stale = [source.source for source in sources if source.is_stale and source.last_ingest_at is not None]
     if missing:
-        return f"Never ingested: {', '.join(missing)}. Ingest them: touchline ingest"
+        return f"Never ingested: {', '.join(missing)}. Ingest them: touchline ingest -p {project}"
     if stale:
-        return f"Older than they may be: {', '.join(stale)}. Ingest them: touchline ingest"
+        return f"Older than they may be: {', '.join(stale)}. Ingest them: touchline ingest -p {project}"
     if len(sources) == 1:
         return f"The source {sources[0].source} is as fresh as declared."
     return f"All {len(sources)} sources are as fresh as declared." if sources else "No source is declared."

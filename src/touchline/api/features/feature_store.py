@@ -119,16 +119,18 @@ def get_feature_store_stats(project: ProjectOfRequest) -> FeatureStoreStats:
     statistics = [_statistics(project, view, now=now) for view in project.declared.feature_views]
     views = [_view_stats(view, reads.get(view.view)) for view in statistics]
     plurals = sorted({view.entity.plural for view in project.declared.feature_views})
-    return FeatureStoreStats(project=project.name, sentence=_sentence(views), now=now, plurals=plurals, views=views)
+    return FeatureStoreStats(
+        project=project.name, sentence=_sentence(project.name, views), now=now, plurals=plurals, views=views
+    )
 
 
-def _sentence(views: list[ViewStats]) -> str:
+def _sentence(project: str, views: list[ViewStats]) -> str:
     """The verdict on all views: those without online rows, else that all have some."""
     empty = [view.view for view in views if not view.online_rows]
     if not views:
         return "No feature view is declared: all values come with the requests."
     if empty:
-        return f"Nothing is online for {', '.join(empty)}: touchline features materialize"
+        return f"Nothing is online for {', '.join(empty)}: touchline features materialize -p {project}"
     return f"All {len(views)} feature views are online, with {sum(view.online_rows for view in views)} rows."
 
 

@@ -239,7 +239,7 @@ def get_cause(project: ProjectOfRequest) -> ModelCause:
     report = automation.explain_production_loss(project.declared, project.stores)
     return ModelCause(
         project=project.name,
-        sentence=report.message,
+        sentence=monitoring.with_project(report.message, project.name),
         score=report.score,
         before=report.before if isfinite(report.before) else None,
         after=report.after if isfinite(report.after) else None,

@@ -241,8 +241,11 @@ def _validate_project(project: RequestedProject, prediction_id: str) -> None:
 def _sentence(project: RequestedProject) -> str:
     counts = predictions.PredictionRecords(project.stores.database, project.name).counts()
     if counts.last_answered_at is None:
-        return "No prediction is logged yet: send one to /predict, or start with touchline up."
-    return f"{counts.predictions} predictions are logged, the newest of {counts.last_answered_at:%Y-%m-%d %H:%M} UTC."
+        is_default = project.name == project.api.serving.default
+        route = "/predict" if is_default else f"/projects/{project.name}/predict"
+        return f"No prediction is logged yet: send one to {route}."
+    logged = "1 prediction is" if counts.predictions == 1 else f"{counts.predictions:,} predictions are"
+    return f"{logged} logged, the newest of {counts.last_answered_at:%Y-%m-%d %H:%M} UTC."
 
 
 def _view(view: Any, cutoff: datetime) -> ViewOfPrediction:

@@ -110,7 +110,7 @@ def get_status(project: ProjectOfRequest, limit: Annotated[int, Query(ge=1, le=2
     waiting, next_at = runs.waiting(), automation.next_time(policy, now)
     return AutomationStatus(
         project=project.name,
-        sentence=automation.schedule_sentence(waiting, next_at, is_paused="retrain" in paused),
+        sentence=automation.schedule_sentence(waiting, next_at, is_paused="retrain" in paused, project=project.name),
         now=now,
         schedule=policy.schedule,
         next_at=next_at,

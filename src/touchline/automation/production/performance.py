@@ -27,6 +27,7 @@ from touchline.monitoring import (
     check_performance,
     estimate_loss,
     with_estimate,
+    with_project,
 )
 from touchline.monitoring.loss_estimate import LEAST_ROWS
 from touchline.rollout import RolloutRecords
@@ -51,6 +52,8 @@ def check_production_performance(project: Project, stores: Registry) -> Performa
     if verdict.is_risen:
         facts = upstream_facts(project, stores, production, onset_on=verdict.onset_on)
         verdict = replace(verdict, facts=facts)
+    named = replace(verdict, message=with_project(verdict.message, project.name))
+    verdict = replace(named, notes=tuple(with_project(note, project.name) for note in verdict.notes))
     PerformanceReports(stores.database, project.name).add(verdict, wall=stores.clock.wall())
     return verdict
 

@@ -64,7 +64,10 @@ def upstream_facts(
     texts = [str(fact) for fact in sorted(facts)]
     left_out = len(texts) - _MOST_FACTS
     if left_out > 0:
-        texts = [*texts[:_MOST_FACTS], f"{left_out} more: touchline data log and touchline models history"]
+        texts = [
+            *texts[:_MOST_FACTS],
+            f"{left_out} more: touchline data log -p {project.name}, touchline models history -p {project.name}",
+        ]
     return (*texts, *_drift_facts(project.name, stores, production))
 
 

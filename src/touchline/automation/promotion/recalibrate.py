@@ -68,7 +68,7 @@ def recalibrate_production(
     number = production.version.version
     shift = _find_shift(project, stores, production, since)
     if shift.refusal is not None:
-        step = f"Find the cause (touchline monitor cause -p {project.name}), or train again (touchline retrain)."
+        step = f"Find the cause (touchline monitor cause -p {project.name}), or train again (touchline retrain -p {project.name})."
         raise RecalibrationRefused(project.name, number, shift.refusal, step)
     if (waiting := waiting_reason(context)) is not None:
         raise RecalibrationRefused(project.name, number, waiting, "Recalibrate when it has ended.")
@@ -91,7 +91,7 @@ def recalibrate_production(
 def _find_shift(project: Project, stores: Registry, production: ProductionRelease, since: date | None) -> ShareShift:
     number, classes = production.version.version, production.version.classes
     if not classes:
-        step = "Train again (touchline retrain)."
+        step = f"Train again (touchline retrain -p {project.name})."
         raise RecalibrationRefused(project.name, number, "a regression predicts no class shares", step)
     live, test = live_rows(project, stores, production), test_rows(project, stores, production)
     first = first_risen_day(live, since.isoformat() if since else open_incident_onset(project, stores, production))

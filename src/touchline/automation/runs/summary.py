@@ -77,7 +77,7 @@ def summarize_production(project: Project, stores: Registry) -> ProductionSummar
     )
 
 
-def schedule_sentence(waiting: Sequence[Run], next_at: datetime | None, *, is_paused: bool) -> str:
+def schedule_sentence(waiting: Sequence[Run], next_at: datetime | None, *, is_paused: bool, project: str) -> str:
     """What runs or waits, and when the next training is due, in words; `next_at` is project time."""
     running = [run for run in waiting if run.status == "running"]
     parts = [f"{run.job} runs since {run.started_at:%Y-%m-%d %H:%M} UTC" for run in running if run.started_at]
@@ -85,7 +85,7 @@ def schedule_sentence(waiting: Sequence[Run], next_at: datetime | None, *, is_pa
         parts.append(f"{len(waiting) - len(running)} waiting for a worker")
     parts = parts or ["Nothing runs"]
     if is_paused:
-        due = "the schedule is paused: touchline schedule resume"
+        due = f"the schedule is paused: touchline schedule resume -p {project}"
     else:
         due = f"the next training is due {next_at:%Y-%m-%d %H:%M}" if next_at else "no schedule is declared"
     return f"{', '.join(parts)}; {due}."

@@ -62,7 +62,9 @@ def _logged(serving: Serving, slot: ReleaseSlot, body: bytes) -> tuple[LoadedRel
     row = PredictionRecords(serving.database, slot.project).find(str(given["prediction_id"]))
     predictor = slot.find_loaded(row.release_id)
     if predictor is None:
-        raise NotFound(f"Release {row.release_id}, which answered, is not loaded. Replay it: touchline replay")
+        raise NotFound(
+            f"Release {row.release_id}, which answered, is not loaded. Replay it: touchline replay {row.prediction_id}"
+        )
     return predictor.release, row.numbers.reshape(1, -1)
 
 

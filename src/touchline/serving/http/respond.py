@@ -42,7 +42,8 @@ def predictor_of(slot: ReleaseSlot) -> Predictor:
         raise NoRelease(slot.project, f"release {slot.refused.release_id} does not load ({slot.refused.reason})")
     if slot.unreachable is not None:
         raise NoRelease(slot.project, f"the journal cannot be read ({slot.unreachable})")
-    raise NoRelease(slot.project, "no version is in Production. Train and promote one: touchline train, models promote")
+    step = f"touchline train -p {slot.project}, touchline models promote VERSION -p {slot.project}"
+    raise NoRelease(slot.project, f"no version is in Production. Train and promote one: {step}")
 
 
 def read_now(slot: ReleaseSlot, predictor: Predictor, body: bytes) -> Row | Problem | None:
