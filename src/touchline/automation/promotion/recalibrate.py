@@ -68,7 +68,10 @@ def recalibrate_production(
     number = production.version.version
     shift = _find_shift(project, stores, production, since)
     if shift.refusal is not None:
-        step = f"Find the cause (touchline monitor cause -p {project.name}), or train again (touchline retrain -p {project.name})."
+        step = (
+            f"Find the cause (touchline monitor cause -p {project.name}), or train again "
+            f"(touchline retrain -p {project.name})."
+        )
         raise RecalibrationRefused(project.name, number, shift.refusal, step)
     if (waiting := waiting_reason(context)) is not None:
         raise RecalibrationRefused(project.name, number, waiting, "Recalibrate when it has ended.")
