@@ -95,7 +95,7 @@ def _errors(project: str, counts: ServingFigures) -> Observation:
         since=counts.at,
         certainty=f"95 % interval {low:.1%} to {high:.1%}",
         cost=f"{errors} requests got no prediction",
-        next_command=f"touchline logs; touchline doctor; touchline models rollback -p {project}",
+        next_command=f"touchline logs; touchline doctor; touchline models rollback -p {project} --reason '...'",
         cause="serving",
     )
 

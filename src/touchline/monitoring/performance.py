@@ -335,6 +335,6 @@ def _message(verdict: PerformanceVerdict) -> str:
         return f"No loss incident: {figures}.{coverage}"
     return (
         f"Loss incident since about {verdict.onset_on}, found on {verdict.incidents[-1][1]}: {figures}.{coverage} "
-        "See the cause (touchline monitor cause); then mend the source, roll back (touchline models rollback) or train "
-        "again (touchline retrain)."
+        "See the cause (touchline monitor cause); then mend the source, roll back (touchline models rollback --reason "
+        "'...') or train again (touchline retrain)."
     )
