@@ -116,19 +116,24 @@ def test_an_admin_revokes_a_key_with_a_reason_and_is_asked_to_sign_in_when_the_o
     browser: Browser, place: Path
 ) -> None:
     home, now = a_home(place), SystemClock().wall()
-    admin, _ = (make_key(home.database, name, "admin", now=now) for name in ("Grace", "Kim"))
-    with a_dashboard(place) as address, browser.new_context(base_url=address) as context:
+    admin, *_ = (make_key(home.database, name, "admin", now=now) for name in ("Grace", "Kim", "A" * 120))
+    clipboard = ["clipboard-read", "clipboard-write"]
+    with a_dashboard(place) as address, browser.new_context(base_url=address, permissions=clipboard) as context:
         page = context.new_page()
         page.goto("/ui/shop/system")
         page.get_by_label("API key", exact=True).fill(admin)
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("cell", name="Grace (this one)")).to_be_visible()
+        assert page.evaluate("() => document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         page.get_by_role("button", name="rotate the key of Kim").click()
         page.get_by_label("Reason, for the journal").fill("every quarter")
         page.get_by_role("button", name="Do it").click()
         new = page.get_by_role("dialog").get_by_text(re.compile("^tl_"))
         expect(new).to_be_visible()
         text = new.inner_text()
+        page.get_by_role("button", name="Copy", exact=True).click()
+        expect(page.get_by_role("button", name="Copied", exact=True)).to_be_visible()
+        assert page.evaluate("() => navigator.clipboard.readText()") == text
         page.get_by_role("button", name="Close").click()
         expect(page.get_by_role("cell", name="Kim", exact=True)).to_have_count(2)
         assert text not in page.content()

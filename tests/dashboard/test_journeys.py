@@ -117,6 +117,7 @@ def test_the_keyboard_alone_pauses_a_rollout_and_resumes_it(page: Page, address:
     expect(approve).to_be_disabled()
     expect(approve).to_have_accessible_description("No step waits for an approval.")
     change_by_keyboard(page, "Pause", reason="a holiday")
+    expect(page.get_by_role("group", name="Changes")).to_be_focused()
     paused = read(address, "rollout")
     assert paused["rollout"]["status"] == "paused"
     expect(page.get_by_test_id("verdict")).to_have_text(paused["sentence"])
@@ -165,6 +166,7 @@ def test_the_keyboard_alone_finds_a_version_and_approves_it(page: Page, address:
     expect(page.get_by_role("status").filter(has_text="stays in None")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(approve).to_be_focused()
     assert read(address, "stages/history")["items"][0]["reason"] == "by keyboard"
 
 

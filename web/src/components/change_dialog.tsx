@@ -1,6 +1,6 @@
 import { Dialog } from "@base-ui/react/dialog";
 import { useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, type ReactNode, useId, useState } from "react";
+import { type FormEvent, Fragment, type ReactNode, useId, useState } from "react";
 import { problemOf } from "../api/problem";
 
 interface ChangeDialogProps {
@@ -9,10 +9,16 @@ interface ChangeDialogProps {
   effect: ReactNode;
   close: () => void;
   /** Makes the change, and says what it did in lines. */
-  change: (reason: string, ticket: string | null) => Promise<string[]>;
+  change: (reason: string, ticket: string | null) => Promise<ReactNode[]>;
   hasTicket?: boolean;
   isBlocked?: boolean;
   children?: ReactNode;
+}
+
+/** The button that opened a dialog; where the change has disabled or removed it, the group around it or the page. */
+function focusAfter(opener: Element | null): HTMLElement | null {
+  const places = [opener, opener?.closest("[role=group]"), document.getElementById("page")];
+  return places.find((place): place is HTMLElement => place instanceof HTMLElement && place.isConnected && !place.matches(":disabled")) ?? null;
 }
 
 /** Shows what a change will do, asks for the reason, makes it, and says what it did. */
@@ -20,10 +26,16 @@ export function ChangeDialog({ title, effect, close, change, hasTicket = true, i
   const client = useQueryClient();
   const [reason, setReason] = useState("");
   const [ticket, setTicket] = useState("");
+  const [opener] = useState(() => document.activeElement);
   const [isBusy, setBusy] = useState(false);
-  const [done, setDone] = useState<string[]>();
+  const [done, setDone] = useState<ReactNode[]>();
   const [failure, setFailure] = useState<string>();
   const ids = { reason: useId(), ticket: useId() };
+  const leave = () => {
+    close();
+    // Once the dialog is gone: until then nothing behind it takes the focus.
+    requestAnimationFrame(() => focusAfter(opener)?.focus());
+  };
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     setBusy(true);
@@ -40,12 +52,12 @@ export function ChangeDialog({ title, effect, close, change, hasTicket = true, i
     }
   };
   return (
-    <Dialog.Root open onOpenChange={(isOpen) => !isOpen && close()}>
+    <Dialog.Root open onOpenChange={(isOpen) => !isOpen && leave()}>
       <Dialog.Portal>
         <Dialog.Backdrop className="backdrop" />
-        <Dialog.Popup className="dialog">
+        <Dialog.Popup className="dialog" finalFocus={false}>
           <Dialog.Title>{title.charAt(0).toUpperCase() + title.slice(1)}</Dialog.Title>
-          {done === undefined ? (
+          {done === undefined || isBusy ? (
             <form onSubmit={(event) => void submit(event)}>
               <Dialog.Description render={<div />}>{effect}</Dialog.Description>
               {children}
@@ -67,8 +79,8 @@ export function ChangeDialog({ title, effect, close, change, hasTicket = true, i
             </form>
           ) : (
             <div role="status">
-              {done.map((line) => (
-                <p key={line}>{line}</p>
+              {done.map((line, place) => (
+                <Fragment key={place}>{typeof line === "string" ? <p>{line}</p> : line}</Fragment>
               ))}
               <Dialog.Close className="main">Close</Dialog.Close>
             </div>

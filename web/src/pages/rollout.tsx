@@ -85,7 +85,7 @@ function RolloutActs({ project, rollout }: { project: string; rollout: Rollout }
     return [done.sentence, done.rollout?.next_step ?? ""];
   };
   return (
-    <div className="acts" role="group" aria-label="Changes">
+    <div className="acts" role="group" aria-label="Changes" tabIndex={-1}>
       {(Object.keys(ACTS) as ActName[]).map((act) => {
         const refusal = session.refusal ?? refusalOf(act, rollout);
         return (

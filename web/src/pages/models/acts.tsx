@@ -14,7 +14,7 @@ export function Acts({ project, detail }: { project: string; detail: Detail }) {
   const [open, setOpen] = useState<Act>();
   const session = useSession();
   return (
-    <div className="acts" role="group" aria-label="Changes">
+    <div className="acts" role="group" aria-label="Changes" tabIndex={-1}>
       {detail.acts.map((act) => {
         const refusal = session.refusal ?? act.refusal;
         return (

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { type ReactNode, useRef, useState } from "react";
 import { api, answered, type Documents, queries, storeKey } from "../../api/client";
 import { ChangeDialog } from "../../components/change_dialog";
 import { Empty, Loaded } from "../../components/states";
@@ -75,7 +75,7 @@ function effectOf(act: ActName, { name, role, is_own }: Key): string {
 }
 
 function KeyDialog({ act, apiKey, close }: { act: ActName; apiKey: Key; close: () => void }) {
-  const change = async (reason: string): Promise<string[]> => {
+  const change = async (reason: string): Promise<ReactNode[]> => {
     const params = { path: { key_id: apiKey.id } };
     if (act === "revoke") {
       await answered(api.POST("/api/keys/{key_id}/revoke", { params, body: { reason } }));
@@ -83,9 +83,32 @@ function KeyDialog({ act, apiKey, close }: { act: ActName; apiKey: Key; close: (
       return [`The key of ${apiKey.name} is revoked.`];
     }
     const { key } = await answered(api.POST("/api/keys/{key_id}/rotate", { params, body: { reason, overlap_hours: OVERLAP_HOURS } }));
-    return [`The new key of ${apiKey.name}. Copy it now: it cannot be shown again.`, key];
+    return [`The new key of ${apiKey.name}. Copy it now: it cannot be shown again.`, <NewKey key="new" text={key} />];
   };
   return <ChangeDialog title={`${act} the key of ${apiKey.name}`} effect={effectOf(act, apiKey)} hasTicket={false} close={close} change={change} />;
+}
+
+/** The text of a new key with a button that copies it. Browsers give no clipboard to a page without TLS: it is selected then. */
+function NewKey({ text }: { text: string }) {
+  const place = useRef<HTMLElement>(null);
+  const [label, setLabel] = useState("Copy");
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      setLabel("Copied");
+    } catch {
+      if (place.current !== null) getSelection()?.selectAllChildren(place.current);
+      setLabel("Selected: press Ctrl-C");
+    }
+  };
+  return (
+    <p className="new-key">
+      <code ref={place}>{text}</code>{" "}
+      <button type="button" onClick={() => void copy()}>
+        {label}
+      </button>
+    </p>
+  );
 }
 
 function KeyJournal({ changes, keys }: { changes: Keys["changes"]; keys: Key[] }) {
