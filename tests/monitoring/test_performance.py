@@ -96,7 +96,9 @@ def a_check(database: Database, now: datetime, test: TestWindow | None = None, *
 
 
 def test_without_outcomes_there_is_no_verdict_yet(database: Database) -> None:
-    assert a_check(database, day(1)).message.startswith("Not enough data: no prediction has an outcome yet.")
+    assert a_check(database, day(1)).message.startswith(
+        "Not enough data: no prediction of the version in Production has an outcome yet."
+    )
     log(database, range(3), labelled=False)
     verdict = a_check(database, day(9))
     assert (verdict.state, verdict.rows, verdict.young, verdict.mature_after_seconds) == (

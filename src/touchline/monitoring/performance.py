@@ -228,7 +228,8 @@ def check_performance(
 def _too_few(verdict: PerformanceVerdict, rule: Performance) -> str:
     young = f" {verdict.young} predictions are too young to count." if verdict.young else ""
     if verdict.mature_after_seconds is None:
-        return f"Not enough data: no prediction has an outcome yet.{young} Send outcomes, or ingest them."
+        none = "no prediction of the version in Production has an outcome yet"
+        return f"Not enough data: {none}.{young} Send outcomes, or ingest them."
     return (
         f"Not enough data: {verdict.rows} of {rule.min_rows} mature predictions with an outcome.{young} "
         f"{verdict.open} older ones have none."
