@@ -24,7 +24,10 @@ def test_the_contract_has_every_column_with_the_rules_of_the_quarantine(client: 
     (snapshot,) = source["snapshots"]
     first = client.get(f"/api/data/sources/visits/changes/{snapshot['hash'][:12]}").json()
     assert (first["before"], first["sentence"]) == (None, "The first snapshot of visits: all of its 640 rows are new.")
-    assert client.get("/api/data/sources/visits/quarantine").json()["sentence"] == "No row of visits was ever rejected."
+    assert (
+        client.get("/api/data/sources/visits/quarantine").json()["sentence"]
+        == "No row of the source visits was ever rejected."
+    )
     assert "Did you mean 'visits'?" in client.get("/api/data/sources/visit").json()["detail"]
 
 

@@ -26,6 +26,11 @@ def test_the_last_proof_of_a_release_is_kept(tmp_path: Path) -> None:
     assert read_skew_proof("shop", "shop-2-d2", objects) is None
 
 
+def test_the_verdict_bounds_the_rate_from_enough_vectors_only() -> None:
+    assert PROOF.sentence.endswith("skew rate at most 0.630% (95 %)")
+    assert "at most" not in replace(PROOF, checked=2, mismatched=0).sentence
+
+
 def test_the_skew_rate_and_its_bound_are_metrics(tmp_path: Path) -> None:
     with a_server(tmp_path, Shelf.of(a_release(1))) as server:
         assert "feature_skew" not in server.client.get("/metrics").text

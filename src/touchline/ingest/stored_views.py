@@ -20,7 +20,7 @@ from touchline.ingest.snapshots import (
     list_snapshots,
     read_snapshot,
 )
-from touchline.ingest.spec import Source
+from touchline.ingest.spec import CONSTANT_STAMP, Source
 from touchline.ingest.summary import ColumnSummary, summarise
 from touchline.storage import DataStores, validate_table_file, write_table
 
@@ -60,7 +60,7 @@ class QuarantineView:
     def sentence(self, source: str) -> str:
         """The verdict on the rejected rows of a source."""
         if self.manifest is None:
-            return f"No row of {source} was ever rejected."
+            return f"No row of the source {source} was ever rejected."
         rejected, at = self.manifest.rejected, self.manifest.finished_at
         if not rejected:
             return f"The ingest {self.manifest.id} of {at:%Y-%m-%d %H:%M} UTC rejected no row."
@@ -103,8 +103,8 @@ def show_snapshot(
         snapshot=snapshot,
         versions=versions.height,
         keys=current.height,
-        first_event=versions[EVENT].min(),  # type: ignore[arg-type]  # the column holds instants
-        newest_event=versions[EVENT].max(),  # type: ignore[arg-type]  # the column holds instants
+        first_event=_event(versions[EVENT].min()),
+        newest_event=_event(versions[EVENT].max()),
         columns=tuple(summarise(current[name]) for name in columns_of(versions)),
         head=current.head(rows),
         all_snapshots=tuple(listed),
@@ -156,8 +156,13 @@ def read_freshness(source: Source, *, project: str, stores: DataStores, now: dat
         last_ingest_at=good[0].finished_at if good else None,
         last_status=log[0].status if log else None,
         last_change_at=changes[0].finished_at if changes else None,
-        newest_event=newest,
+        newest_event=_event(newest),
         age=wall - good[0].finished_at if good else None,
         max_age=source.max_age,
         rows=snapshot.rows if snapshot else 0,
     )
+
+
+def _event(stamp: object) -> datetime | None:
+    """The instant of an event; None without rows, and where all rows have the stamp of a source without times."""
+    return stamp if isinstance(stamp, datetime) and stamp != CONSTANT_STAMP else None

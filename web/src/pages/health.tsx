@@ -47,7 +47,9 @@ function Maturity({ performance }: { performance: Performance }) {
   const { rows, young, open, mature_after_seconds, at } = performance;
   return (
     <p className="facts">
-      Checked {instant(at)} (project time). {count(rows)} predictions count; {count(young)} are younger than {duration(mature_after_seconds)}, {count(open)} have no outcome.
+      Checked {instant(at)} (project time). {count(rows)} predictions of the version in Production count
+      {mature_after_seconds !== null && young > 0 && `; ${count(young)} are younger than ${duration(mature_after_seconds)}`}
+      {open > 0 && `; ${count(open)} have no outcome`}.
     </p>
   );
 }

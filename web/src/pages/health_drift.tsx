@@ -27,7 +27,7 @@ function Distributions({ project }: { project: string }) {
             </div>
             {columns.length > MOST_PICTURES && (
               <details>
-                <summary>{columns.length - MOST_PICTURES} columns that changed less</summary>
+                <summary>The pictures of {columns.length - MOST_PICTURES} more columns</summary>
                 <div className="histograms">
                   {columns.slice(MOST_PICTURES).map((column) => (
                     <Histogram key={column.name} column={column} />
@@ -68,8 +68,8 @@ export function DriftSection({ project }: { project: string }) {
                 ]}
               />
             )}
+            {columns.length > MOST && <p>The table leaves out {columns.length - MOST} columns that changed less: touchline monitor drift -p {project}</p>}
             {at !== null && <Distributions project={project} />}
-            {columns.length > MOST && <p>{columns.length - MOST} more changed less: touchline monitor drift -p {project}</p>}
           </>
         )}
       </Loaded>

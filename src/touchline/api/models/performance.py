@@ -226,6 +226,9 @@ def get_distributions(project: ProjectOfRequest) -> ModelDistributions:
     )
     places = {column.name: place for place, column in enumerate(ranked(reports[0].columns))}
     columns = sorted(found.columns, key=lambda column: places.get(column.name, len(places)))
+    if not found.rows_now:
+        sentence = f"The newest drift check had no prediction: touchline monitor drift -p {project.name}"
+        return ModelDistributions(project=project.name, sentence=sentence, columns=[])
     return ModelDistributions(
         project=project.name,
         sentence=f"Then: {found.rows_then:,} test rows. Now: the newest {found.rows_now:,} predictions of the check.",

@@ -116,10 +116,9 @@ def show(
         print_json({**{k: v for k, v in vars(view).items() if k != "head"}, "head": view.head.to_dicts()})
         return
     typer.echo(f"{view.snapshot.source} {view.snapshot.hash}")
-    typer.echo(
-        f"{view.keys} rows in {view.versions} versions; events {as_text(view.first_event)} to "
-        f"{as_text(view.newest_event)} UTC"
-    )
+    events = f"events {as_text(view.first_event)} to {as_text(view.newest_event)} UTC"
+    events = events if view.newest_event else "its rows have no time"
+    typer.echo(f"{view.keys} rows in {view.versions} versions; {events}")
     columns = ["column", "type", "nulls", "distinct", "least", "most", "mean"]
     print_table("", columns, ([c.name, c.dtype, c.nulls, c.distinct, c.least, c.most, c.mean] for c in view.columns))
     rows = ([one.sequence, one.created_at, one.rows, one.hash] for one in view.all_snapshots)

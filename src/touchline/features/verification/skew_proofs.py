@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from touchline.errors import ObjectNotFound
 from touchline.features.verification.mismatch import Mismatch
@@ -14,6 +14,9 @@ from touchline.features.verification.mismatch import Mismatch
 if TYPE_CHECKING:
     from touchline.features.verification.verify import SkewReport
     from touchline.storage import ObjectStore
+
+# From this many vectors on a bound says something: 30 without a difference bound the rate by 10 %.
+_LEAST_FOR_BOUND: Final = 30
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,12 @@ class SkewProof:
         """The verdict on served against offline features."""
         if not self.checked:
             return f"{self.release}: no logged vector could be checked against history."
+        bound = f"skew rate at most {self.upper_bound:.3%} (95 %)"
+        if self.checked < _LEAST_FOR_BOUND:
+            bound = f"fewer than the {_LEAST_FOR_BOUND} that bound the skew rate"
         return (
             f"{self.release}: {self.checked - self.mismatched} of {self.checked} served vectors match history, "
-            f"{self.mismatched} differ; skew rate at most {self.upper_bound:.3%} (95 %)"
+            f"{self.mismatched} differ; {bound}"
         )
 
 
