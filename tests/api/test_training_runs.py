@@ -77,14 +77,14 @@ def test_a_run_is_followed_to_its_end(client: Client, runs: PipelineRuns, place:
         record = runs.begin(runs.find(run_id), code_hash="c", lease=lease, clock=CLOCK)
         with record.step("ingest") as output:
             output["visits"] = "new"
-        ending = Timer(1.5, record.finish, ("done", {"version": 1}))
+        ending = Timer(1.5, record.finish, ("done", {"version": 1, "is_new": False}))
         ending.start()
         with client.stream("GET", f"/api/training/runs/{run_id}/events") as response:
             assert response.headers["content-type"].startswith("text/event-stream")
             seen = [json.loads(line[6:]) for line in response.iter_lines() if line.startswith("data: ")]
         ending.join()
     assert [one["run"]["status"] for one in seen] == ["running", "done"]
-    assert seen[-1]["run"]["version"] == 1
+    assert (seen[-1]["run"]["version"], seen[-1]["run"]["is_new"]) == (1, False)
     found = client.get(f"/api/training/runs/{run_id}").json()
     assert [(one["name"], one["status"], one["output"]) for one in found["steps"]] == [
         ("ingest", "done", {"visits": "new"})

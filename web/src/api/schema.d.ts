@@ -3033,6 +3033,11 @@ export interface components {
             finished_at: string | null;
             /** Id */
             id: string;
+            /**
+             * Is New
+             * @description whether it recorded the version; null before its end
+             */
+            is_new: boolean | null;
             /** Job */
             job: string;
             /** Reason */
@@ -3050,7 +3055,7 @@ export interface components {
             trigger: string;
             /**
              * Version
-             * @description the model version that it recorded
+             * @description the model version that it recorded, or found where nothing had changed
              */
             version: number | null;
         };

@@ -52,7 +52,7 @@ function Runs({ runs, chosen, show }: { runs: Documents["RunDocument"][]; chosen
         { head: "Trigger", cell: ({ trigger, actor, reason }) => `${trigger}, ${actor}${reason ? `: ${reason}` : ""}`, isText: true },
         { head: "Asked for (UTC)", cell: ({ requested_at }) => instant(requested_at) },
         { head: "Ended", cell: ({ finished_at }) => instant(finished_at) },
-        { head: "Version", cell: ({ version }) => version ?? "", isNumber: true },
+        { head: "Version", cell: ({ version, is_new }) => (is_new === false ? `none new: nothing changed since version ${version ?? ""}` : (version ?? "")) },
         { head: "Failure", cell: ({ failure }) => failure ?? "", isText: true },
       ]}
     />

@@ -45,12 +45,13 @@ class RunDocument(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     failure: str | None
-    version: int | None = Field(description="the model version that it recorded")
+    version: int | None = Field(description="the model version that it recorded, or found where nothing had changed")
+    is_new: bool | None = Field(description="whether it recorded the version; null before its end")
 
     @classmethod
     def of(cls, run: automation.Run) -> RunDocument:
-        known = {name: getattr(run, name) for name in cls.model_fields if name != "version"}
-        return cls(**known, version=run.detail.get("version"))
+        known = {name: getattr(run, name) for name in cls.model_fields if name not in ("version", "is_new")}
+        return cls(**known, version=run.detail.get("version"), is_new=run.detail.get("is_new"))
 
 
 class RunStepDocument(BaseModel):
