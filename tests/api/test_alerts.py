@@ -57,3 +57,11 @@ def test_nobody_silences_in_the_name_of_another(client: Client, incident: str) -
 def test_sentences_name_the_project_in_their_next_step(client: Client) -> None:
     predictions = client.get("/api/projects/shop/predictions").json()["sentence"]
     assert predictions == "No prediction is logged yet: send one to /predict."
+
+
+def test_a_wrong_field_is_explained_with_the_value_and_without_words_of_the_library(
+    client: Client, incident: str
+) -> None:
+    body = {"reason": "", "ends_at": "2024-06-01T00:00:00Z"}
+    detail = client.post(f"/api/alerts/{incident}/silence", json=body).json()["detail"]
+    assert detail.startswith("reason: should have at least 1 character; found: ''")

@@ -26,6 +26,7 @@ from touchline.http.problems import (
     respond,
 )
 from touchline.http.statuses import problem_of
+from touchline.http.validation_words import problem_in_words
 from touchline.serving.http.docs_page import docs_router
 from touchline.serving.http.jobs import Jobs
 from touchline.serving.http.openapi import FAILURES, document_of
@@ -126,7 +127,7 @@ def _add_problem_handlers(app: FastAPI) -> None:
         values: dict[str, object] = {}
         for error in wrong.errors():
             field = ".".join(str(part) for part in error["loc"][1:] if not is_tag(part))
-            messages.setdefault(field, {})[str(error["msg"])] = None
+            messages.setdefault(field, {})[problem_in_words(error)] = None
             values.setdefault(field, _shown(error.get("input")))
         problems = [FieldProblem(field, "; or: ".join(told), values[field], None) for field, told in messages.items()]
         return reply(request, InvalidRequest(problems[:50]))
