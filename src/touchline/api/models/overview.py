@@ -101,7 +101,9 @@ def _sentence(projects: list[ProjectOverview]) -> str:
     worst = [one for one in projects if one.status != "ok"]
     incidents = sum(len(one.incidents) for one in projects)
     waiting = [one for one in projects if one.staging is not None]
-    parts = [f"{len(projects) - len(worst)} of {len(projects)} projects are healthy"]
+    healthy = len(projects) - len(worst)
+    noun = "project" if len(projects) == 1 else "projects"
+    parts = [f"{healthy} of {len(projects)} {noun} {'is' if healthy == 1 else 'are'} healthy"]
     if worst:
         parts.append(
             f"{', '.join(one.project for one in worst)} needs a look"
