@@ -139,7 +139,10 @@ def post_rollout(
 
 def _report(project: RequestedProject, report: rollout.RolloutReport) -> RolloutDocument:
     document = RolloutStateDocument.model_validate(report.to_json())
-    return RolloutDocument(project=project.name, sentence=report.sentence, rollout=document)
+    sentence, live = report.sentence, project.stores.journal.state(project.name).production
+    if report.state.end is not None and live is not None:
+        sentence = f"{sentence.rstrip('.')}. In Production now: version {live}."
+    return RolloutDocument(project=project.name, sentence=sentence, rollout=document)
 
 
 def _document(state: rollout.RolloutState) -> dict[str, Any]:
