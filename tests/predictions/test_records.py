@@ -58,6 +58,11 @@ def _keys(examples: PredictedExamples, roles: dict[str, Any]) -> Any:
         return unknown.prediction_ids
 
 
+def _has_unnamed(examples: PredictedExamples, roles: dict[str, Any]) -> bool:
+    condition = examples.has_unnamed(sa.literal("4"), **roles)
+    return bool(examples._connection.scalar(sa.select(sa.literal(1)).where(condition)))
+
+
 def _has(examples: PredictedExamples, roles: dict[str, Any]) -> bool:
     condition = examples.has(sa.literal("e2"), **roles)
     return bool(examples._connection.scalar(sa.select(sa.literal(1)).where(condition)))
@@ -81,6 +86,7 @@ EXAMPLE_READS: dict[str, Read] = {
     "counts": lambda examples, roles: examples.counts(["e1", "e2", "4"], **roles),
     "unnamed": lambda examples, roles: sorted(examples.unnamed(['{"team":"A"}'], **roles)),
     "has": _has,
+    "has_unnamed": _has_unnamed,
 }
 
 

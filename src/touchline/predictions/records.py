@@ -225,10 +225,12 @@ class PredictedExamples:
         """The condition that a prediction is about the example of a column."""
         return sa.exists().where(_where(self._project, roles, _COLUMNS.example_id == example_id))
 
-    def has_unnamed(self, prediction_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-        """The condition that an answer of that id names no example, so that its outcome is stored under the id."""
+    def has_unnamed(
+        self, prediction_id: sa.ColumnElement[str], *, roles: Collection[str] = ANSWERS
+    ) -> sa.ColumnElement[bool]:
+        """The condition that a prediction of that id names no example, so that its outcome is stored under the id."""
         return sa.exists().where(
-            _where(self._project, ANSWERS, _COLUMNS.prediction_id == prediction_id, _COLUMNS.example_id.is_(None))
+            _where(self._project, roles, _COLUMNS.prediction_id == prediction_id, _COLUMNS.example_id.is_(None))
         )
 
     def _rows(self, query: sa.Select[Any]) -> Sequence[Any]:
