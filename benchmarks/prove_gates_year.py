@@ -153,8 +153,8 @@ def _excess(found: list[Year]) -> tuple[float, float, float]:
 
     With the standard error of the first, between years.
     """
-    loop = np.array([year.loss - year.ungated_loss for year in found])
-    never = np.array([year.stale_loss - year.ungated_loss for year in found])
+    loop = np.array([np.mean(year.loss) - np.mean(year.ungated_loss) for year in found])
+    never = np.array([np.mean(year.stale_loss) - np.mean(year.ungated_loss) for year in found])
     return float(loop.mean()), float(never.mean()), float(loop.std(ddof=1) / np.sqrt(len(found)))
 
 
