@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -196,6 +197,18 @@ def test_labels_of_no_class_and_labels_known_before_are_counted_apart(database: 
     records.record([Outcome("yes", "e0-2"), Outcome("no", "unknown")], source="api", now=day(1))
     live = rows_of(database, day(2))
     assert (live.unusable, int(live.has_label.sum()), len(live)) == (2, 1, 20)
+
+
+def test_a_row_without_an_example_belongs_to_its_day_where_examples_are_clustered(database: Database) -> None:
+    log(database, range(3))
+    with database.begin() as connection:
+        connection.execute(predictions.update().values(example_id=None, cluster=None))
+    clustered = replace(SHAPE, is_clustered=True)
+    alone, days = (
+        read_live_rows(database, "shop", "one", shape, clock=FrozenClock(day(4))) for shape in (SHAPE, clustered)
+    )
+    assert len(set(alone.clusters)) == 3 * A_DAY
+    assert sorted(set(days.clusters)) == ["2024-01-01", "2024-01-02", "2024-01-03"]
 
 
 def test_a_clock_that_goes_back_hides_rows_and_breaks_nothing(database: Database) -> None:

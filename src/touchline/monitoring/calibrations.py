@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -56,8 +56,12 @@ class Calibration:
 
     def calibrated(self, labelled: Labelled, probabilities: Array, weights: Array | float = 1.0) -> Array:
         """The corrected probabilities [rows, classes]; `weights` are those of the labelled rows."""
-        each = _each_corrected(labelled, probabilities, self.half_life, weights, self.shares)
-        mixed = np.tensordot(np.array(self.shares), each, axes=1)
+        as_is, newest, everything = self.shares
+        mixed = as_is * probabilities
+        if newest >= _LEAST_SHARE:
+            mixed = mixed + newest * _of_newest(labelled, self.half_life, weights)(probabilities)
+        if everything >= _LEAST_SHARE:
+            mixed = mixed + everything * calibration(labelled, weights)(probabilities)
         corrected: Array = mixed / mixed.sum(axis=1, keepdims=True)
         return corrected
 
@@ -80,10 +84,11 @@ def tried_calibration(score: str, labelled: Labelled, *, size: int, design_effec
     for start in range(rows - blocks * length, rows, length):
         block = Labelled(*(part[start : start + length] for part in (labelled.probabilities, labelled.labels)))
         known_rows = labelled.first(start - length)
-        each = _each_corrected(known_rows, block.probabilities, everything.half_life)
+        by_newest, by_all = _of_newest(known_rows, everything.half_life), calibration(known_rows)
+        each = np.array([block.probabilities, by_newest(block.probabilities), by_all(block.probabilities)])
         known = past[-2] if len(past) > 1 else past[-1]
         foretold = np.tensordot(_shares(known, design_effect), each, axes=1)
-        with_shares = _with_new_shares(known_rows, foretold, design_effect)
+        with_shares = _with_new_shares(known_rows, by_all, foretold, design_effect)
         gain_of_shares += float(np.log(_of_labels(with_shares, block) / _of_labels(foretold, block)).sum())
         mean, variance = expected_loss(score, foretold, block.probabilities)
         measured = float(loss_rows(score, block.labels, block.probabilities).mean())
@@ -120,29 +125,19 @@ def expected_loss(score: str, calibrated: Array, predicted: Array) -> tuple[Arra
     return mean, (calibrated * losses**2).sum(axis=1) - mean**2
 
 
-def _each_corrected(
-    labelled: Labelled,
-    probabilities: Array,
-    half_life: float,
-    weights: Array | float = 1.0,
-    shares: Sequence[float] = (1.0, 1.0, 1.0),
-) -> Array:
-    """As they are, by the newest rows, by all rows: [3, rows, classes]; zeros where a share is next to nothing."""
+def _of_newest(labelled: Labelled, half_life: float, weights: Array | float = 1.0) -> Callable[[Array], Array]:
+    """The correction in which a row counts half as much with each half-life of rows after it."""
     age = np.arange(len(labelled.labels))[::-1]
-    corrected = [probabilities]
-    for recency, share in zip((np.exp2(-age / half_life), np.ones(len(age))), shares[1:], strict=True):
-        is_fitted = share >= _LEAST_SHARE
-        corrected.append(
-            calibration(labelled, weights * recency)(probabilities) if is_fitted else np.zeros_like(probabilities)
-        )
-    return np.array(corrected)
+    return calibration(labelled, weights * np.exp2(-age / half_life))
 
 
-def _with_new_shares(labelled: Labelled, probabilities: Array, design_effect: float) -> Array:
+def _with_new_shares(
+    labelled: Labelled, by_all: Callable[[Array], Array], probabilities: Array, design_effect: float
+) -> Array:
     """The probabilities under the class shares behind them, where these are shown to be others."""
     if len(np.unique(labelled.labels)) < probabilities.shape[1]:
         return probabilities
-    reference = calibration(labelled)(labelled.probabilities)
+    reference = by_all(labelled.probabilities)
     prior = estimate_prior_shift(probabilities, reference, labelled.labels, design_effect=design_effect)
     return with_prior(probabilities, prior.before, prior.now) if prior.is_shift() else probabilities
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import numpy as np
@@ -72,13 +72,17 @@ class LiveRows:
 
 @dataclass(frozen=True)
 class RowShape:
-    """The rows of a release: their role in the log, its task, the classes in order, and fields to group by."""
+    """The rows of a release: their role in the log, its task, the classes in order, and fields to group by.
+
+    Where its examples are clustered, a row that names no example belongs to the day of its cutoff (UTC).
+    """
 
     kind: Kind
     classes: tuple[str, ...]
     width: int
     fields: tuple[str, ...] = ()
     role: Literal["answer", "shadow"] = "answer"
+    is_clustered: bool = False
 
 
 def read_live_rows(
@@ -104,7 +108,7 @@ def read_live_rows(
         answered=np.array([row.answered_at.timestamp() for row in rows], dtype=np.float64),
         received=received,
         days=np.array([int(row.cutoff.timestamp() // _DAY.total_seconds()) for row in rows], dtype=np.int64),
-        clusters=tuple(row.cluster or _key(row) for row in rows),
+        clusters=tuple(_cluster(row, shape) for row in rows),
         variants=tuple(row.variant for row in rows),
         fields={name: tuple(_field(row, name) for row in rows) for name in shape.fields},
         repeats=len(answers) - len(rows),
@@ -129,6 +133,11 @@ def _answers(
 def _key(row: PredictionRecord) -> str:
     """The id under which the row's outcome is stored; that of a shadow without an example is its answer's."""
     return row.example_id or row.answer_id or row.prediction_id
+
+
+def _cluster(row: PredictionRecord, shape: RowShape) -> str:
+    alone = f"{row.cutoff.astimezone(UTC):%Y-%m-%d}" if shape.is_clustered else _key(row)
+    return row.cluster or alone
 
 
 def with_categories(rows: LiveRows, profile: Profile, names: Sequence[str]) -> LiveRows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_COMMAND: Final = re.compile(r"\btouchline (?:monitor|models|data|retrain)(?: [a-z]+)?\b(?! -p)")
+_COMMAND: Final = re.compile(r"\btouchline (?:(?:monitor|models|data) [a-z]+|retrain)\b(?! -p)")
 
 
 def with_project(message: str, project: str) -> str:
@@ -13,5 +13,7 @@ def with_project(message: str, project: str) -> str:
 
     >>> with_project("See the cause (touchline monitor cause), or train again (touchline retrain).", "nba")
     'See the cause (touchline monitor cause -p nba), or train again (touchline retrain -p nba).'
+    >>> with_project("touchline monitor cause -p nba, then touchline models rollback --reason '...'", "nba")
+    "touchline monitor cause -p nba, then touchline models rollback -p nba --reason '...'"
     """
     return _COMMAND.sub(lambda command: f"{command[0]} -p {project}", message)

@@ -37,6 +37,11 @@ class HeldOut:
     examples: Collection[str]
     training: Training
 
+    def marked_in(self, rows: LabelledRows) -> NDArray[np.bool_]:
+        """Which rows are left out."""
+        names = set(self.examples)
+        return np.array([name in names for name in rows.ids], dtype=np.bool_)
+
 
 def refit(
     recipe: Recipe,
@@ -91,8 +96,7 @@ def refit_without(
     training set.
     """
     rows = recipe.select(labelled_rows(task, training_set, now=now))
-    names = set(held_out.examples)
-    is_held_out = np.array([name in names for name in rows.ids], dtype=np.bool_)
+    is_held_out = held_out.marked_in(rows)
     learned, later = rows.at(np.flatnonzero(~is_held_out)), rows.at(np.flatnonzero(is_held_out))
     model = _fit_for_release(recipe, learned, held_out.training, families)
     return predictions_frame(later, model.predict(later.vectors), training_set.frame)
@@ -113,9 +117,7 @@ def refit_forward(
     out rows too. So these fits meet a change of the world as releases do. The frame is that of `refit_without`.
     """
     rows = recipe.select(labelled_rows(task, training_set, now=now))
-    names = set(held_out.examples)
-    is_held_out = np.array([name in names for name in rows.ids], dtype=np.bool_)
-    later = np.flatnonzero(is_held_out)
+    later = np.flatnonzero(held_out.marked_in(rows))
     frames = []
     for part in parts_in_time(rows.cutoffs[later], rows.clusters[later]):
         held = rows.at(later[part])

@@ -95,7 +95,8 @@ def row_shape(project: Project, production: ProductionRelease) -> RowShape:
     manifest = production.release.read_manifest()
     categories = {column.name for column in manifest.columns if column.kind == "category"}
     fields = tuple(name for name in project.monitoring.performance.slices if name not in categories)
-    return RowShape(manifest.task, manifest.classes, len(manifest.columns), fields)
+    is_clustered = production.profile.clusters < production.profile.rows
+    return RowShape(manifest.task, manifest.classes, len(manifest.columns), fields, is_clustered=is_clustered)
 
 
 def live_rows(
