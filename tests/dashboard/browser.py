@@ -27,7 +27,12 @@ def running_browser() -> Iterator[Browser]:
 
 
 def tab_until(page: Page, name: str) -> None:
-    """Press Tab until the element with this name (its label or its text) has the focus."""
+    """Press Tab until the element with this name (its label or its text) has the focus, once the page has it."""
+    page.wait_for_function(
+        "name => [...document.querySelectorAll('a, button, input, select, textarea, summary, [tabindex]')]"
+        ".some(one => (one.labels?.[0] ?? one).textContent.trim() === name)",
+        arg=name,
+    )
     named = "() => (document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()"
     for _ in range(80):
         if page.evaluate(named) == name:

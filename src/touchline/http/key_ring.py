@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -46,6 +48,7 @@ class KeyRing:
         self._any_made = True  # closed until the first refresh has looked
         self._used: set[str] = set()
         self._recorded: dict[str, datetime] = {}
+        self._turn = threading.Lock()
 
     @property
     def is_open(self) -> bool:
@@ -54,14 +57,21 @@ class KeyRing:
 
     def refresh(self) -> None:
         """Read the keys again if the database may have changed, and leave out those that have expired by now."""
-        if self._watch.may_have_changed():
-            self._read()
-        now = self._wall()
-        self._valid = {
-            key.id: (key.key_hash.encode(), Caller(key.id, key.role, key.name))
-            for key in self._stored
-            if key.state(now) == "valid"
-        }
+        with self._turn:
+            if self._watch.may_have_changed():
+                self._read()
+            now = self._wall()
+            self._valid = {
+                key.id: (key.key_hash.encode(), Caller(key.id, key.role, key.name))
+                for key in self._stored
+                if key.state(now) == "valid"
+            }
+
+    def read_again(self) -> None:
+        """Know a key that this process has made or ended before its client hears of it."""
+        self._watch.reset()
+        with suppress(TouchlineError):  # the database went away just now: the next look reads them
+            self.refresh()
 
     def record_uses(self) -> None:
         """Store when the keys of the requests since the last call were used: a minute's precision."""

@@ -84,16 +84,19 @@ def get_keys(request: Request) -> KeyList:
 @root.post("/keys/{key_id}/rotate", summary="Replace a key by a new one")
 def post_rotation(request: Request, actor: ActorOfRequest, key_id: KeyId, body: KeyRotation) -> RotatedKey:
     by, overlap = http.KeyDecision(actor, body.reason), timedelta(hours=body.overlap_hours)
-    text = http.rotate_key(_api(request).serving.database, key_id, now=_wall(), overlap=overlap, by=by)
+    serving = _api(request).serving
+    text = http.rotate_key(serving.database, key_id, now=_wall(), overlap=overlap, by=by)
+    serving.keys.read_again()
     return RotatedKey(key=text, keys=_list(request))
 
 
 @root.post("/keys/{key_id}/revoke", summary="Revoke a key")
 def post_revocation(request: Request, actor: ActorOfRequest, key_id: KeyId, body: KeyReason) -> KeyList:
     """It stops working within a second, and cannot be made valid again. The last admin key is not revoked here."""
-    database, now = _api(request).serving.database, _wall()
-    require_other_admin(database, key_id, now=now)
-    http.revoke_key(database, key_id, now=now, by=http.KeyDecision(actor, body.reason))
+    serving, now = _api(request).serving, _wall()
+    require_other_admin(serving.database, key_id, now=now)
+    http.revoke_key(serving.database, key_id, now=now, by=http.KeyDecision(actor, body.reason))
+    serving.keys.read_again()
     return _list(request)
 
 

@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from touchline import automation, errors
+from touchline.cli.processes.safe_signals import raised_by
 
 if TYPE_CHECKING:
     from touchline.cli.opening import OpenedProject
@@ -35,28 +36,30 @@ def outgrown(policy: Retrain, pid: int, seconds: float) -> str | None:
 def ended_beyond_limits(opened: OpenedProject) -> Iterator[None]:
     """End the training of this process where it outgrows a limit: it is recorded as failed, with that reason.
 
-    A thread watches, and a signal raises `RunOutgrown` between two steps of Python. A library that does not return to
-    Python in ten seconds ends with the process.
+    A thread watches, and a signal raises `RunOutgrown` once, between two steps of Python and never within one of the
+    database. A library that does not return to Python in ten seconds ends with the process.
     """
     reasons: list[str] = []
-    is_over = threading.Event()
+    is_over, was_raised = threading.Event(), threading.Event()
 
-    def end(*_: Any) -> None:
-        if not is_over.is_set():
-            raise automation.RunOutgrown(reasons[0])
+    def end() -> BaseException | None:
+        if is_over.is_set() or was_raised.is_set():
+            return None
+        was_raised.set()
+        return automation.RunOutgrown(reasons[0])
 
-    before = signal.signal(signal.SIGUSR2, end)
     watcher = threading.Thread(target=_watch, args=(opened, reasons, is_over), daemon=True)
-    watcher.start()
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # one that comes late must not end the process
     try:
-        yield
+        with raised_by(signal.SIGUSR2, end):
+            watcher.start()
+            yield
     except automation.RunOutgrown as outside:  # before the run's work began, or after it
         run_id = _give_up(opened, outside.reason)
         raise errors.RunStopped(opened.name, run_id or "of this process", outside.reason) from outside
     finally:
         is_over.set()
         watcher.join()
-        signal.signal(signal.SIGUSR2, before)
 
 
 def _watch(opened: OpenedProject, reasons: list[str], is_over: threading.Event) -> None:
@@ -66,11 +69,9 @@ def _watch(opened: OpenedProject, reasons: list[str], is_over: threading.Event) 
         if reason is None or _running(opened) is None:
             continue
         reasons.append(reason)
-        deadline = time.monotonic() + GRACE_SECONDS
-        while time.monotonic() < deadline:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
-            if is_over.wait(1.0):
-                return
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
+        if is_over.wait(GRACE_SECONDS):
+            return
         _end_here(opened, reason)
 
 

@@ -24,6 +24,7 @@ from touchline import automation, predictions
 from touchline.cli.opening import Home, OpenedProject
 from touchline.cli.processes.daily_backup import DailyBackup
 from touchline.cli.processes.limits import GRACE_SECONDS, WATCH_SECONDS, outgrown
+from touchline.cli.processes.safe_signals import raised_by
 from touchline.cli.server_client import api_url, request_json
 from touchline.errors import LeaseHeld
 
@@ -58,11 +59,8 @@ def ended_in_order() -> Iterator[None]:
 
     Without it a process that is ended counts as one that died.
     """
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
+    with raised_by(signal.SIGTERM, lambda: SystemExit(128 + signal.SIGTERM)):
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def work_on(opened: OpenedProject, context: automation.PipelineContext, run_id: str, *, actor: str) -> Any:

@@ -46,16 +46,15 @@ class Server:
     def __init__(
         self,
         serving: Serving,
-        keys: KeyRing,
         jobs: Jobs,
         watches: Sequence[RolloutWatch],
         make_routes: Callable[[], FastAPI],
     ) -> None:
         self.serving = serving
         self._watches = watches
-        self._keys, self._jobs = keys, jobs
+        self._jobs = jobs
         self._routes = LateRoutes(make_routes)
-        self.front = Front(self._routes, serving, Admission(serving, keys))
+        self.front = Front(self._routes, serving, Admission(serving, serving.keys))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -79,7 +78,7 @@ class Server:
 
     @asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:
-        serving, keys = self.serving, self._keys
+        serving, keys = self.serving, self.serving.keys
         sys.setswitchinterval(_SWITCH_SECONDS)
         serving.log.start()
         self._jobs.start()
@@ -88,7 +87,7 @@ class Server:
             _log.warning("no API key is made yet: requests from this machine are open")
         for slot in serving.slots.values():
             await asyncio.to_thread(slot.refresh)
-        tasks = [asyncio.create_task(act) for act in (_watch(serving, keys, self._watches), _measure_lag(serving))]
+        tasks = [asyncio.create_task(act) for act in (_watch(serving, self._watches), _measure_lag(serving))]
         routes = asyncio.create_task(self._routes.live())
         tasks.append(asyncio.create_task(self._spare_collections()))
         try:
@@ -138,11 +137,10 @@ def create_app(
     for slot in slots.values():
         slot.record = log.record
     figures = WorkerFigures(options.figures)
-    serving = Serving(
-        slots, default or projects[0].name, log, database, options.limits, figures=figures, tracer=options.tracer
-    )
-    jobs = Jobs(spool.parent / "jobs", serving)
     keys = KeyRing(database, is_open=is_loopback(host))
+    default = default or projects[0].name
+    serving = Serving(slots, default, log, database, options.limits, keys, figures=figures, tracer=options.tracer)
+    jobs = Jobs(spool.parent / "jobs", serving)
 
     def make_routes() -> FastAPI:
         from touchline.serving.http.app import routes_app
@@ -158,7 +156,7 @@ def create_app(
     watches = [
         RolloutWatch(database, slots[project.name], project.start_check, waiting_seconds) for project in projects
     ]
-    return Server(serving, keys, jobs, watches, make_routes)
+    return Server(serving, jobs, watches, make_routes)
 
 
 def _slot(project: ServedProject) -> ReleaseSlot:
@@ -183,12 +181,12 @@ async def _measure_lag(serving: Serving) -> None:
         serving.bodies.give_up_late()
 
 
-async def _watch(serving: Serving, keys: KeyRing, watches: Sequence[RolloutWatch]) -> None:
+async def _watch(serving: Serving, watches: Sequence[RolloutWatch]) -> None:
     """Follow the journal of every project and the keys, away from the requests."""
 
     def look() -> None:
         with suppress(TouchlineError):  # the database is unavailable: the keys in memory stay valid
-            keys.refresh()
+            serving.keys.refresh()
         for slot in serving.slots.values():
             slot.refresh()
             slot.warm_previous()
@@ -197,7 +195,7 @@ async def _watch(serving: Serving, keys: KeyRing, watches: Sequence[RolloutWatch
             watch.look()
         serving.figures.publish(serving.meters, serving.log.status())
         with suppress(TouchlineError):
-            keys.record_uses()
+            serving.keys.record_uses()
 
     while True:
         await asyncio.to_thread(look)

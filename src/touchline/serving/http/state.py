@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from touchline.clock import Clock
 from touchline.http.correlation import TraceContext
+from touchline.http.key_ring import KeyRing
 from touchline.predictions.drain_processes import DrainChild, Drains
 from touchline.predictions.spool_drain import DrainLimits
 from touchline.predictions.writer import LogLimits, PredictionLog
@@ -105,6 +106,7 @@ class Serving:
     log: PredictionLog
     database: Database
     limits: Limits
+    keys: KeyRing
     meter: Meter = field(default_factory=lambda: Meter(""))
     ids: Ulids = field(default_factory=Ulids)
     figures: WorkerFigures = field(default_factory=lambda: WorkerFigures(None))
