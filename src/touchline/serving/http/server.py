@@ -11,11 +11,10 @@ import gc
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from touchline.errors import TouchlineError
 from touchline.http.api_keys import is_loopback, require_key
 from touchline.http.key_ring import KeyRing
 from touchline.predictions.writer import PredictionLog
@@ -23,6 +22,7 @@ from touchline.serving.http.admission import Admission
 from touchline.serving.http.deferred_app import LateRoutes
 from touchline.serving.http.fast_path import Front
 from touchline.serving.http.jobs import Jobs
+from touchline.serving.http.looks import Looks
 from touchline.serving.http.state import ServedProject, ServerOptions, Serving
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.serving.releases.rollout_watch import RolloutWatch
@@ -184,19 +184,15 @@ async def _measure_lag(serving: Serving) -> None:
 async def _watch(serving: Serving, watches: Sequence[RolloutWatch]) -> None:
     """Follow the journal of every project and the keys, away from the requests."""
 
-    def look() -> None:
-        with suppress(TouchlineError):  # the database is unavailable: the keys in memory stay valid
-            serving.keys.refresh()
-        for slot in serving.slots.values():
-            slot.refresh()
-            slot.warm_previous()
-            slot.check_features()
-        for watch in watches:
-            watch.look()
-        serving.figures.publish(serving.meters, serving.log.status())
-        with suppress(TouchlineError):
-            serving.keys.record_uses()
-
+    acts: list[tuple[str, Callable[[], object]]] = [("the API keys", serving.keys.refresh)]
+    for slot in serving.slots.values():
+        acts.append((f"{slot.project}: the journal", slot.refresh))
+        acts.append((f"{slot.project}: the release of before", slot.warm_previous))
+        acts.append((f"{slot.project}: the online features", slot.check_features))
+    acts += [(f"{watch.project}: the rollout", watch.look) for watch in watches]
+    acts.append(("the figures of this worker", lambda: serving.figures.publish(serving.meters, serving.log.status())))
+    acts.append(("the use of API keys", serving.keys.record_uses))
+    looks = Looks(acts)
     while True:
-        await asyncio.to_thread(look)
+        await asyncio.to_thread(looks.take)
         await asyncio.sleep(serving.limits.poll_seconds)

@@ -39,6 +39,7 @@ class RolloutWatch:
     ) -> None:
         self._records, self._waiting_seconds = RolloutRecords(database, slot.project), waiting_seconds
         self._database, self._slot, self._start_check = database, slot, start_check
+        self.project = slot.project
         self._state: RolloutState | None = None
         self._guardrails: GuardrailWatch | None = None
         self._told = ""
