@@ -20,7 +20,7 @@ def test_every_route_refuses_an_unknown_query_parameter(client: Client) -> None:
 
 def test_a_misspelled_parameter_names_its_neighbour_and_the_value(client: Client) -> None:
     (wrong,) = client.get("/api/rollout?numbr=2").json()["errors"]
-    told = "is no query parameter of this route (Did you mean 'number'?)"
+    told = "is no query parameter of this route. Did you mean 'number'?"
     assert wrong == {"field": "numbr", "problem": told, "actual": "2", "allowed": "number"}
 
 

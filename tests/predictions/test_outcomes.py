@@ -208,7 +208,12 @@ def test_wrong_outcomes_are_named_by_row_and_field_alone(tmp_path: Path) -> None
         assert [problem["field"] for problem in response.json()["errors"]] == ["1.label", "2.label"]
         assert response.json()["errors"][0]["allowed"] == "one of yes, no"
         response = server.client.post("/outcomes", json=[rows[0], {"example_id": "f", "label": None}])
-        assert [problem["field"] for problem in response.json()["errors"]] == ["1.label"]
+        (problem,) = response.json()["errors"]
+        told = "is null: send an outcome once its label is known; found: nothing"
+        assert (problem["field"], problem["problem"]) == ("1.label", told)
+        response = server.client.post("/outcomes", json={"example_id": "f", "label": "yes", "label_timestmp": "x"})
+        (problem,) = response.json()["errors"]
+        assert problem["problem"] == "is no field of this request. Did you mean 'label_timestamp'?"
         assert OutcomeRecords(server.database, "shop").newest(["e"]) == {}
 
 

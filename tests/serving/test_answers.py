@@ -200,6 +200,32 @@ def test_a_body_of_unknown_length_is_stopped_at_the_limit(shop: Server) -> None:
         assert shop.client.post(path, content=endless()).status_code == 413
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/predict"),
+        ("POST", "/explain"),
+        ("POST", "/outcomes"),
+        ("POST", "/predict/jobs"),
+        ("GET", "/model-info"),
+        ("GET", "/projects/shop/model-info"),
+        ("GET", "/health"),
+        ("GET", "/metrics"),
+    ],
+)
+def test_an_unknown_query_parameter_is_refused_by_name(shop: Server, method: str, path: str) -> None:
+    body = {"age": 3} if method == "POST" else None
+    refused = shop.client.request(method, f"{path}?versoin=3", json=body)
+    assert refused.status_code == 422, refused.text
+    (problem,) = [one for one in refused.json()["errors"] if one["field"] == "versoin"]
+    assert (problem["actual"], problem["allowed"]) == ("3", "none: this route takes no query")
+
+
+def test_an_unknown_field_names_its_neighbour(shop: Server) -> None:
+    (problem,) = shop.client.post("/predict", json={"age": 3, "color": "red"}).json()["errors"]
+    assert problem["problem"] == "unknown field. Did you mean 'colour'?"
+
+
 def test_other_methods_and_paths_are_problems_too(shop: Server) -> None:
     assert shop.client.get("/predict").status_code == 405
     assert shop.client.get("/predict").headers["allow"] == "POST"

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from touchline.errors import nearest
+from touchline.http.problems import FieldProblem, InvalidRequest
 
 _SUBJECT: Final = re.compile(
     r"^(?:Value error, |Assertion failed, )|^(?:String|Input|List|Dictionary|Value|Data) (?=should)"
@@ -12,8 +17,8 @@ _SUBJECT: Final = re.compile(
 _MOST_SHOWN: Final = 60
 
 
-def problem_in_words(error: Mapping[str, Any]) -> str:
-    """The fault of one field, from an error of Pydantic.
+def problem_in_words(error: Mapping[str, Any], fields: Collection[str] = ()) -> str:
+    """The fault of one field, from an error of Pydantic. `fields` are those that the request may have.
 
     >>> problem_in_words({"type": "string_pattern_mismatch", "msg": "String should match pattern 'x'", "input": "foo"})
     "has another form than /docs shows; found: 'foo'"
@@ -21,11 +26,13 @@ def problem_in_words(error: Mapping[str, Any]) -> str:
     "should have at least 3 characters; found: ''"
     >>> problem_in_words({"type": "missing", "msg": "Field required", "input": {}})
     'is missing'
+    >>> problem_in_words({"type": "extra_forbidden", "loc": ("body", "labl")}, ["label", "example_id"])
+    "is no field of this request. Did you mean 'label'?"
     """
     if error["type"] == "missing":
         return "is missing"
     if error["type"] == "extra_forbidden":
-        return "is no field of this request"
+        return with_neighbour("is no field of this request", str(error["loc"][-1]), fields)
     if error["type"] == "string_pattern_mismatch":
         words = "has another form than /docs shows"
     else:
@@ -35,3 +42,39 @@ def problem_in_words(error: Mapping[str, Any]) -> str:
         return words
     shown = found[:_MOST_SHOWN] + "…" if isinstance(found, str) and len(found) > _MOST_SHOWN else found
     return f"{words}; found: {'nothing' if shown is None else repr(shown)}"
+
+
+def with_neighbour(fault: str, name: str, declared: Collection[str]) -> str:
+    """The fault of an unknown name, with the nearest declared one if one is near.
+
+    >>> with_neighbour("is unknown", "agee", ["age"]), with_neighbour("is unknown", "xyz", ["age"])
+    ("is unknown. Did you mean 'age'?", 'is unknown')
+    """
+    hint = nearest(name, declared)
+    return f"{fault}. {hint}" if hint.startswith("Did") else fault
+
+
+def field_names(body: Any) -> set[str]:
+    """The names of the fields of all objects in the type of a body."""
+    schema = TypeAdapter(body).json_schema()
+    objects = [schema, *schema.get("$defs", {}).values()]
+    return {name for one in objects for name in one.get("properties", {})}
+
+
+def refuse_undeclared(query: Mapping[str, str], declared: Collection[str] = ()) -> None:
+    """Raise `InvalidRequest` where a query names a parameter that is not declared."""
+    unknown = [name for name in dict.fromkeys(query) if name not in declared]
+    if not unknown:
+        return
+    fault, allowed = "is no query parameter of this route", ", ".join(sorted(declared))
+    raise InvalidRequest(
+        [
+            FieldProblem(
+                name[:100],
+                with_neighbour(fault, name, declared),
+                query[name][:200],
+                allowed or "none: this route takes no query",
+            )
+            for name in unknown[:50]
+        ]
+    )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
@@ -25,8 +25,9 @@ from touchline.http.problems import (
     problem_of_status,
     respond,
 )
+from touchline.http.query import validate_query
 from touchline.http.statuses import problem_of
-from touchline.http.validation_words import problem_in_words
+from touchline.http.validation_words import field_names, problem_in_words
 from touchline.serving.http.docs_page import docs_router
 from touchline.serving.http.jobs import Jobs
 from touchline.serving.http.openapi import FAILURES, document_of
@@ -55,10 +56,10 @@ def routes_app(serving: Serving, jobs: Jobs, projects: Sequence[ServedProject]) 
         responses=FAILURES,
     )
     app.state.serving = serving
-    app.include_router(system_router(serving))
+    app.include_router(system_router(serving), dependencies=[Depends(validate_query)])
     app.include_router(docs_router(app.title))
     for router in _project_routers(serving, jobs, lambda _: None):
-        app.include_router(router, include_in_schema=False)
+        app.include_router(router, include_in_schema=False, dependencies=[Depends(validate_query)])
     _mount_own_routers(app, serving, projects)
     _add_problem_handlers(app)
     _document(app, serving, lambda: _project_routers(serving, jobs, lambda slot: slot.current))
@@ -123,18 +124,31 @@ def _add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, wrong: RequestValidationError) -> Response:
-        messages: dict[str, dict[str, None]] = {}
-        values: dict[str, object] = {}
-        for error in wrong.errors():
-            field = ".".join(str(part) for part in error["loc"][1:] if not is_tag(part))
-            messages.setdefault(field, {})[problem_in_words(error)] = None
-            values.setdefault(field, _shown(error.get("input")))
-        problems = [FieldProblem(field, "; or: ".join(told), values[field], None) for field, told in messages.items()]
-        return reply(request, InvalidRequest(problems[:50]))
+        return reply(request, InvalidRequest(_field_problems(request, wrong)[:50]))
 
     @app.exception_handler(Exception)
     async def on_anything(request: Request, wrong: Exception) -> Response:  # noqa: ARG001  starlette logs it
         return reply(request, InternalError())
+
+
+def _field_problems(request: Request, wrong: RequestValidationError) -> list[FieldProblem]:
+    """One problem a field, with the faults of all types that it may have."""
+    messages: dict[str, dict[str, None]] = {}
+    values: dict[str, object] = {}
+    errors, fields = wrong.errors(), set[str]()
+    if any(error["type"] == "extra_forbidden" for error in errors):
+        fields = _body_fields(request)
+    for error in errors:
+        field = ".".join(str(part) for part in error["loc"][1:] if not is_tag(part))
+        messages.setdefault(field, {})[problem_in_words(error, fields)] = None
+        values.setdefault(field, _shown(error.get("input")))
+    return [FieldProblem(field, "; or: ".join(told), values[field], None) for field, told in messages.items()]
+
+
+def _body_fields(request: Request) -> set[str]:
+    """The fields that the body of a request may have."""
+    bodies = request.scope["route"].dependant.body_params
+    return set().union(*(field_names(body.field_info.annotation) for body in bodies))
 
 
 def _shown(value: object) -> object:

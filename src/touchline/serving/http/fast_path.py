@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from time import monotonic, perf_counter, time_ns
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -19,6 +20,7 @@ from touchline.errors import TouchlineError
 from touchline.http.correlation import PROBE_ID, correlation_of, trace_context
 from touchline.http.problems import InternalError, MethodNotAllowed, Problem, respond
 from touchline.http.statuses import CLIENT_GONE, is_server_error, problem_of_any
+from touchline.http.validation_words import refuse_undeclared
 from touchline.serving.http.admission import Admission, Headers
 from touchline.serving.http.probes import PROBES, Probe
 from touchline.serving.http.request_bodies import ClientGone, replayed
@@ -139,6 +141,8 @@ class Front:
             self.admission.admit(method, "/predict", headers)
             if method != "POST":
                 raise MethodNotAllowed(method, "POST")
+            if query := scope.get("query_string"):
+                refuse_undeclared(dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)))
             limits = self.serving.limits
             body = await self.serving.bodies.read(receive, limits.body_bytes, limits.body_seconds)
             answer = await answer_body(self.serving, slot, body, correlation_id)

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model
+from pydantic_core import PydanticCustomError
 
 from touchline.predictions import Receipt
 from touchline.serving.predicting.instants import Instant
 
 _NO_NUL = "^[^\\x00]*$"  # PostgreSQL cannot keep it
 _Id = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_NUL)]
-Label = (
+
+
+def _validate_type(label: Any) -> Any:
+    """One fault where a label is none of the types below, instead of one for each of them."""
+    if label is None:
+        raise PydanticCustomError("label_null", "is null: send an outcome once its label is known")
+    if not isinstance(label, str | int | float):
+        raise PydanticCustomError("label_type", "should be a class or a number")
+    return label
+
+
+Label = Annotated[
     Annotated[str, Field(max_length=10_000, pattern=_NO_NUL)]
     | int
     | Annotated[float, Field(allow_inf_nan=False)]
-    | bool
-)
+    | bool,
+    BeforeValidator(_validate_type),
+]
 _TAGS = ("one", "many", "example", "prediction", "str", "int", "float", "bool", "list", "dict")
 _TAG_STARTS = ("constrained-", "literal[", "function-", "nullable[", "list[", "dict[")
 

@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 from pydantic import Field
 
 from touchline.http.problems import FieldProblem, InvalidRequest
+from touchline.http.query import validate_query
 from touchline.http.statuses import ACCEPTED
 from touchline.predictions import Outcome, OutcomeRecords, Receipt
 from touchline.registry import LoadedRelease
@@ -50,7 +51,12 @@ class RawBodyRoute(APIRoute):
     """A route whose body FastAPI documents and does not read: the endpoint gets the request."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        return self.endpoint
+        async def answer(request: Request) -> Response:
+            validate_query(request)
+            response: Response = await self.endpoint(request)
+            return response
+
+        return answer
 
 
 def project_router(serving: Serving, slot: ReleaseSlot, jobs: Jobs, *, prefix: str, bodies: ReleaseBodies) -> APIRouter:

@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 from touchline.contracts.json_text import LARGEST_EXACT
 from touchline.features import ColumnSpec
 from touchline.http.problems import FieldProblem, InvalidRequest
+from touchline.http.validation_words import with_neighbour
 from touchline.registry import InputField, LoadedRelease
 from touchline.serving.predicting.declared_field import LARGEST_INTEGER, LONGEST_TEXT, SMALLEST_INTEGER, declared_field
 from touchline.serving.predicting.instants import Day, Instant
@@ -245,7 +246,8 @@ def _field_problem(error: Any, properties: Mapping[str, Any], is_many: bool) -> 
     found = error.get("input")
     shown = found if isinstance(found, str | int | float | bool | type(None)) else type(found).__name__
     if error["type"] == "extra_forbidden":
-        return FieldProblem(".".join(path), "unknown field", None, f"fields: {', '.join(properties)}")
+        fault = with_neighbour("unknown field", path[-1], properties)
+        return FieldProblem(".".join(path), fault, None, f"fields: {', '.join(properties)}")
     if error["type"] == "missing":
         return FieldProblem(".".join(path), "missing field", None, _allowed(properties.get(name, {})))
     text = shown[:200] if isinstance(shown, str) else shown
