@@ -8,6 +8,7 @@ from scipy.stats import binomtest
 
 from touchline.errors import InvalidSample
 from touchline.statistics import build_profile, check_columns
+from touchline.statistics.samples import FloatArray
 
 NAMES = ("elo", "goals", "ground")
 LEVELS = {"ground": ["home", "away", "neutral"]}
@@ -68,6 +69,35 @@ def test_permuting_clusters_finds_what_is_there() -> None:
     profile = build_profile(some_rows(rng, 1000), names=NAMES, levels=LEVELS, clusters=labels)
     elo, goals, _ = check_columns(profile, some_rows(rng, 200, shift=0.8), labels[:200])
     assert elo.p_adjusted <= 0.01 < goals.p_adjusted
+
+
+def days_of_rows(rng: np.random.Generator, sizes: list[int], columns: int) -> tuple[FloatArray, list[int]]:
+    """Rows of which those of a day resemble each other, and the number of the day of each row."""
+    days = np.repeat(np.arange(len(sizes)), sizes)
+    return rng.normal(size=(len(sizes), columns))[days] + rng.normal(size=(len(days), columns)), days.tolist()
+
+
+@pytest.mark.parametrize("fault", [np.nan, 300.0])
+def test_a_window_of_one_day_finds_a_column_that_vanished_or_left_its_range(fault: float) -> None:
+    """One day against 50 can be dealt in 51 ways: shares of dealings alone never pass a test of 20 columns."""
+    rows, days = days_of_rows(np.random.default_rng(1), [20] * 50 + [200], 20)
+    rows[::9] = np.nan
+    profile = build_profile(rows[:1000], names=[f"c{at}" for at in range(20)], clusters=days[:1000])
+    rows[1000:, 0] += fault
+    first, *others = check_columns(profile, rows[1000:], days[1000:])
+    assert first.p_adjusted < 1e-3
+    assert min(other.p_adjusted for other in others) > 0.05
+
+
+def test_a_day_of_fewer_rows_than_those_of_the_reference_is_no_drift() -> None:
+    """The mean of 20 rows varies more than those of 100: such a day is the most different one too often."""
+    alarms, runs = 0, 20
+    for seed in range(runs):
+        rows = np.random.default_rng(seed).normal(size=(5_220, 8))
+        days = np.repeat(np.arange(53), [100] * 52 + [20])
+        profile = build_profile(rows[:5_200], names=[f"c{at}" for at in range(8)], clusters=days[:5_200])
+        alarms += any(column.p_adjusted <= 0.05 for column in check_columns(profile, rows[5_200:], days[5_200:]))
+    assert binomtest(alarms, runs, 0.05, alternative="greater").pvalue > 0.001
 
 
 def test_a_column_without_values_is_judged_by_its_nulls() -> None:

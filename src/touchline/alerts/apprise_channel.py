@@ -44,7 +44,9 @@ class AppriseChannel:
             raise DeliveryFailed(f"Apprise cannot read the {scheme}:// address; its parts are described in its wiki")
         kind = apprise.NotifyType.FAILURE if note.is_critical else apprise.NotifyType.WARNING
         with _complaints() as complaints:
-            is_sent = service.notify(body=note.text, title=note.title, notify_type=kind)
+            is_sent = service.notify(
+                body=note.text, title=note.title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT
+            )
         if not is_sent:
             reason = complaints[0] if complaints else "the service took no message, and gave no reason"
             is_gone = bool(complaints) and all(_GONE.search(line) for line in complaints)

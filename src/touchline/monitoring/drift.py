@@ -235,10 +235,10 @@ def _message(state: State, columns: Sequence[ColumnVerdict], rule: Drift, rows: 
             f"{len(worst)} of {len(columns)} columns differ on {rows} rows: {named}{more}. It is drift after "
             f"{rule.windows} windows in a row, this is {max(c.streak for c in worst)}. Nothing to do yet."
         )
+    often = f" in {rule.windows} or more windows in a row, now" if rule.windows > 1 else ""
     return (
-        f"Drift: {len(worst)} of {len(columns)} columns differ in {rule.windows} or more windows in a row, now on "
-        f"{rows} rows: {named}{more}. See whether a source changed (touchline data diff); if the world did, "
-        f"train again (touchline retrain)."
+        f"Drift: {len(worst)} of {len(columns)} columns differ{often} on {rows} rows: {named}{more}. See whether a "
+        f"source changed (touchline data log); if the world did, train again (touchline retrain)."
     )
 
 
