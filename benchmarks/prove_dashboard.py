@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from playwright.sync_api import Page, expect
 
 from tests.dashboard.browser import running_browser, serious_faults, tab_until, wait_until_loaded
-from tests.test_loop import free_port
+from tests.servers import spare_port
 
 ROOT = Path(__file__).parents[1]
 TOUCHLINE = [sys.executable, "-m", "touchline.cli.main"]
@@ -70,8 +70,12 @@ class Findings:
 def a_start(projects: list[str]) -> Iterator[str]:
     """The address of the samples, started in a home of their own and stopped at the end."""
     with tempfile.TemporaryDirectory() as name:
-        port = free_port()
-        own = {"TOUCHLINE_HOME": f"{name}/home", "TOUCHLINE_PORT": str(port), "TOUCHLINE_MLFLOW_PORT": str(free_port())}
+        port = spare_port()
+        own = {
+            "TOUCHLINE_HOME": f"{name}/home",
+            "TOUCHLINE_PORT": str(port),
+            "TOUCHLINE_MLFLOW_PORT": str(spare_port()),
+        }
         environment = os.environ | own
         began = time.monotonic()
         try:

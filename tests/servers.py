@@ -17,12 +17,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 _READY_SECONDS = 60
 _TRIES = 3  # another process can take a spare port before the test uses it
+_FIRST_PORT, _PORTS = 20_000, 12_000
+_ports = count(os.getpid() * 613)
 
 
 @contextmanager
@@ -181,7 +184,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, answers: Call
 def _stop(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGINT)  # to both servers: end now, waiting for no client
     try:
-        process.wait(10)
+        process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -202,10 +205,16 @@ def as_user(user: str | None) -> dict[str, object]:
 
 
 def spare_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 that nothing uses, another at each call.
+
+    It lies below those that the system gives to clients, and the workers of a run begin far apart: whoever listens on
+    it later does not find it taken by a connection or by another worker.
+    """
+    while True:
+        port = _FIRST_PORT + next(_ports) % _PORTS
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _accepts(port: int) -> bool:

@@ -18,6 +18,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from tests.servers import spare_port
 from tests.shop import write_shop
 from tests.stores import with_mlflow_tables
 from touchline.clock import SystemClock
@@ -27,24 +28,18 @@ from touchline.storage import Database
 from touchline.storage.tables import manifests, model_versions, pipeline_steps, releases, snapshots
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Shop:
     """A checkout with the shop's project, its own home and its own ports."""
 
     def __init__(self, place: Path, *, is_fresh: bool = False) -> None:
-        self.place, self.port = place, free_port()
+        self.place, self.port = place, spare_port()
         write_shop(place)
         self.environment = {
             **os.environ,
             "TOUCHLINE_HOME": str(place / "home"),
             "TOUCHLINE_PORT": str(self.port),
             "TOUCHLINE_SCHEDULER": "false",  # what is due would be done beside the commands of a test
-            "TOUCHLINE_MLFLOW_PORT": str(free_port()),
+            "TOUCHLINE_MLFLOW_PORT": str(spare_port()),
         }
         if not is_fresh:  # MLflow's tables and its server take seconds each
             tables = with_mlflow_tables(place / "home") / "mlflow.db"
@@ -56,7 +51,7 @@ class Shop:
 
     def run(self, *words: str, code: int = 0) -> str:
         done = subprocess.run(
-            [*self.command, *words], cwd=self.place, env=self.environment, capture_output=True, text=True, timeout=240
+            [*self.command, *words], cwd=self.place, env=self.environment, capture_output=True, text=True, timeout=600
         )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + (done.stderr if code else "")
@@ -66,8 +61,11 @@ class Shop:
 
     def ask(self, path: str, body: Any = None) -> Any:
         url = f"http://127.0.0.1:{self.port}{path}"
-        answer = httpx.post(url, json=body, timeout=20) if body is not None else httpx.get(url, timeout=20)
-        return answer.raise_for_status().json()
+        while True:
+            answer = httpx.request("GET" if body is None else "POST", url, json=body, timeout=120)
+            if answer.status_code != 503 or "retry-after" not in answer.headers:
+                return answer.raise_for_status().json()
+            time.sleep(int(answer.headers["retry-after"]))  # the machine is busy
 
     def next_visit(self, customer: str) -> str:
         database = self.database()
@@ -84,7 +82,7 @@ def a_shop(place: Path, *, is_fresh: bool = False) -> Iterator[Shop]:
     """The shop, whose processes end with the block."""
     shop = Shop(place, is_fresh=is_fresh)
     yield shop
-    subprocess.run([*shop.command, "stop"], cwd=shop.place, env=shop.environment, capture_output=True, timeout=60)
+    subprocess.run([*shop.command, "stop"], cwd=shop.place, env=shop.environment, capture_output=True, timeout=300)
 
 
 @pytest.fixture
@@ -100,7 +98,7 @@ def fresh_shop(tmp_path: Path) -> Iterator[Shop]:
         yield shop
 
 
-def until(condition: Callable[[], bool], *, seconds: float = 120) -> None:
+def until(condition: Callable[[], Any], *, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"it did not happen within {seconds:g} s"
@@ -174,7 +172,7 @@ def test_a_changed_setting_and_a_first_key_reach_the_running_server_and_the_comm
     assert _pid(shop) != first
 
     key = shop.run("keys", "make", "analyst").strip()
-    until(lambda: httpx.get(f"http://127.0.0.1:{shop.port}/model-info").status_code == 401, seconds=20)
+    until(lambda: httpx.get(f"http://127.0.0.1:{shop.port}/model-info", timeout=120).status_code == 401)
     refusal = shop.run("predict", "customer=c11", code=1)
     assert "TOUCHLINE_API_KEY" in refusal
     assert "Traceback" not in refusal

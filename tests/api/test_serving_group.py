@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tomllib
@@ -14,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.servers import spare_port
 from tests.serving.builders import wait_for
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -61,9 +61,7 @@ def test_the_versions_of_the_group_are_those_of_the_project() -> None:
 
 @pytest.mark.services
 def test_a_replica_answers_with_only_its_group(shop: Path) -> None:
-    with socket.socket() as spare:
-        spare.bind(("127.0.0.1", 0))
-        port = spare.getsockname()[1]
+    port = spare_port()
     command = [sys.executable, "-c", _RUN, ",".join(_locked() | {"touchline"})]
     options = ["serve", "shop", "--only-serving", "--port", str(port)]
     environment = {**os.environ, "TOUCHLINE_HOME": str(shop / "home")}
@@ -71,7 +69,7 @@ def test_a_replica_answers_with_only_its_group(shop: Path) -> None:
     with log.open("wb") as output:
         replica = subprocess.Popen([*command, *options], cwd=shop, env=environment, stdout=output, stderr=output)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client:
 
             def is_ready() -> bool:
                 assert replica.poll() is None, log.read_text()
@@ -80,7 +78,7 @@ def test_a_replica_answers_with_only_its_group(shop: Path) -> None:
                 except httpx.TransportError:
                     return False
 
-            wait_for(is_ready, seconds=120)
+            wait_for(is_ready)
             now = _answered(client, "/predict")
             earlier = _answered(client, "/predict", cutoff="2024-05-20T00:00:00Z")
             explained = _answered(client, "/explain")
@@ -99,7 +97,7 @@ def _answered(client: httpx.Client, path: str, **body: str) -> httpx.Response:
         responses.append(client.post(path, json={"customer": "c/1", **body}))
         return responses[-1].status_code != 503
 
-    wait_for(is_answered, seconds=120)
+    wait_for(is_answered)
     return responses[-1]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import httpx
 import pytest
 
 from tests.cli.conftest import Cli, a_shop
+from tests.servers import spare_port
 from tests.serving.builders import wait_for
 from touchline.cli.processes.supervisor import Process
 from touchline.cli.processes.systemd_units import Installation, unit_files
@@ -43,9 +43,7 @@ def _start(unit: Path, place: Path) -> subprocess.Popen[bytes]:
 
 @pytest.mark.services
 def test_the_command_lines_of_the_units_run(fresh: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as spare:
-        spare.bind(("127.0.0.1", 0))
-        port = spare.getsockname()[1]
+    port = spare_port()
     monkeypatch.setenv("TOUCHLINE_PORT", str(port))
     folder = fresh.place / "units"
     printed = fresh.run("up", "--systemd", str(folder), "--domain", "predict.example")
@@ -57,7 +55,7 @@ def test_the_command_lines_of_the_units_run(fresh: Cli, monkeypatch: pytest.Monk
     assert f"reverse_proxy 127.0.0.1:{port}" in (folder / "Caddyfile").read_text()
     started = [_start(folder / f"touchline-{name}.service", fresh.place) for name in ("api", "scheduler")]
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client:
 
             def is_alive() -> bool:
                 assert all(process.poll() is None for process in started)
@@ -66,7 +64,7 @@ def test_the_command_lines_of_the_units_run(fresh: Cli, monkeypatch: pytest.Monk
                 except httpx.TransportError:
                     return False
 
-            wait_for(is_alive, seconds=120)
+            wait_for(is_alive)
             assert client.get("/readyz").json()["projects"] == {"shop": False}
     finally:
         for process in started:

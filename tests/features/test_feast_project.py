@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.samples import a_small_sample
+from tests.servers import spare_port
 from touchline.features.feast.repository import FeastRepository, apply_to_feast
 from touchline.ingest import ingest_source
 
@@ -91,27 +91,25 @@ def test_what_feast_materializes_both_of_its_doors_give(feast: Feast, folder: Pa
 
 
 def test_feasts_ui_shows_the_project(folder: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = spare_port()
     command = [sys.executable, "-W", "ignore", "-m", "feast.cli.cli", "-c", str(folder), "ui", "--port", str(port)]
     shown = subprocess.Popen(
         [*command, "--host", "127.0.0.1"], env={**os.environ, "PYTHONWARNINGS": "ignore"}, cwd=folder
     )
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while True:
             assert shown.poll() is None, "feast ui ended"
             assert time.monotonic() < deadline, "feast ui did not answer"
             try:
-                page = httpx.get(f"http://127.0.0.1:{port}/", timeout=5)
+                page = httpx.get(f"http://127.0.0.1:{port}/", timeout=60)
                 break
             except httpx.TransportError:
                 time.sleep(0.05)
         assert page.status_code == 200
         assert "Feast" in page.text
-        projects = httpx.get(f"http://127.0.0.1:{port}/projects-list.json", timeout=20).json()
+        projects = httpx.get(f"http://127.0.0.1:{port}/projects-list.json", timeout=120).json()
         assert projects["projects"][0]["id"] == "football"
     finally:
         shown.terminate()
-        shown.wait(30)
+        shown.wait(120)

@@ -98,7 +98,7 @@ def over_tls(url: str, certificate: Path) -> Iterator[str]:
 def test_a_password_with_any_signs_goes_over_tls(certificate: Path) -> None:
     with running_redis("--requirepass", PASSWORD) as plain, over_tls(plain, certificate) as url:
         address = url.replace("//", f"//:{quote(PASSWORD, safe='')}@")
-        store = open_online_store("redis", f"{address}/0?ssl_ca_certs={certificate}", timeout_seconds=5)
+        store = open_online_store("redis", f"{address}/0?ssl_ca_certs={certificate}", timeout_seconds=60)
         assert store.write(_rows(3)) == 3
         assert store.read([b"k1", b"none"]) == [LAYOUT.pack(1, 1, (1.0,)), None]
         assert store.find_faults() == []
@@ -107,7 +107,7 @@ def test_a_password_with_any_signs_goes_over_tls(certificate: Path) -> None:
             (f"{address}/0", "certificate verify failed"),
             (f"{address.replace('%40', 'x')}/0?ssl_ca_certs={certificate}", "address and password are right"),
         ):
-            other = open_online_store("redis", wrong, timeout_seconds=5)
+            other = open_online_store("redis", wrong, timeout_seconds=60)
             with pytest.raises(OnlineStoreUnavailable, match=message) as refused:
                 other.read([b"k1"])
             assert "ss/w" not in str(refused.value)
@@ -118,7 +118,7 @@ def test_a_password_with_any_signs_goes_over_tls(certificate: Path) -> None:
 def full() -> Iterator[OnlineStore]:
     """A store in a server that may use 4 MB."""
     with running_redis("--maxmemory", "4mb") as url:
-        store = open_online_store("redis", url, timeout_seconds=5)
+        store = open_online_store("redis", url, timeout_seconds=60)
         yield store
         store.close()
 
@@ -135,7 +135,7 @@ def test_a_full_server_refuses_values_and_gives_those_it_has(full: OnlineStore) 
 
 def test_a_dropped_value_counts_as_missing_and_doctor_says_why(tmp_path: Path) -> None:
     with running_redis("--maxmemory", "4mb", "--maxmemory-policy", "allkeys-lru") as url:
-        store = open_online_store("redis", url, timeout_seconds=5)
+        store = open_online_store("redis", url, timeout_seconds=60)
         reader = _reader(store, tmp_path)
         assert reader.read_one({"home": "A"}, NOW)[1][0].status == "present"
         client = redis.Redis.from_url(url)
@@ -153,7 +153,7 @@ def test_a_dropped_value_counts_as_missing_and_doctor_says_why(tmp_path: Path) -
 
 def test_a_replica_takes_no_value_and_one_promoted_empty_is_filled_again(tmp_path: Path) -> None:
     with running_redis("--replicaof", "127.0.0.1 1") as url:  # it has never reached its primary
-        store = open_online_store("redis", url, timeout_seconds=5)
+        store = open_online_store("redis", url, timeout_seconds=60)
         assert store.find_faults() == ["it is a read-only replica: name the primary in TOUCHLINE_REDIS_URL"]
         with pytest.raises(OnlineStoreUnavailable, match="read only replica"):
             store.write(_rows(1))

@@ -136,7 +136,7 @@ def test_the_second_of_two_ingests_at_once_is_told_and_the_first_goes_on(house: 
 
     def slow() -> tuple[pl.DataFrame, tuple[()]]:
         inside.set()
-        assert release.wait(20)
+        assert release.wait(120)
         return frame([a_game()]), ()
 
     done: list[str] = []
@@ -144,7 +144,7 @@ def test_the_second_of_two_ingests_at_once_is_told_and_the_first_goes_on(house: 
         target=lambda: done.append(house.ingest(a_source(provider=FrameProvider(slow)), now=NOW).status)
     )
     first.start()
-    assert inside.wait(20)
+    assert inside.wait(120)
     with pytest.raises(LeaseHeld, match=r"nba/ingest/games is being done by touchline ingest, process \d+ on "):
         house.take([a_game("b")], now=NOW)
     release.set()

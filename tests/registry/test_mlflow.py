@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import numpy as np
 import pytest
 
 from tests.registry.builders import NOW, a_frame, a_task, a_trained, a_training_set
+from tests.servers import spare_port
 from touchline.errors import TrackingUnavailable
 from touchline.features import decode
 from touchline.registry import (
@@ -82,20 +82,13 @@ def test_the_model_version_has_signature_example_and_stated_requirements(two: Re
     assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".joblib")]
 
 
-def a_free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
-
-
 def answers(url: str, process: subprocess.Popen[bytes]) -> None:
     """Return once the server answers."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while time.monotonic() < until:
         assert process.poll() is None, "the server ended by itself"
         try:
-            with urllib.request.urlopen(url, timeout=2):
+            with urllib.request.urlopen(url, timeout=60):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
@@ -107,7 +100,7 @@ def test_mlflow_models_serve_answers_with_the_production_version(registry: Regis
     trained = a_trained()
     record_version(registry, trained)
     promote(registry, "p", 1, Decision("ann"))
-    port = a_free_port()
+    port = spare_port()
     command = ["models", "serve", "-m", "models:/p@production", "--env-manager", "local", "-p", str(port)]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     process = subprocess.Popen(
@@ -124,12 +117,12 @@ def test_mlflow_models_serve_answers_with_the_production_version(registry: Regis
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             said = [[row["p_no"], row["p_yes"]] for row in json.load(answer)["predictions"]]
         assert np.abs(np.array(said) - trained.result.model.predict(vectors)).max() <= 1e-9
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=120)
 
 
 def test_a_locked_database_registers_nothing_and_is_tried_again(registry: Registry, tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ class Slow:
         time.sleep(0.003)
         if (vectors[:, 0] == 50).any():
             self.begun.set()
-            self.may_end.wait(20)
+            self.may_end.wait(120)
         return Logit(0.3).predict(vectors)
 
 
@@ -154,7 +154,7 @@ def test_no_other_request_waits_while_a_slow_candidate_answers(tmp_path: Path) -
     old, new = replace_inputs(OLD), a_release(2, model=slow, inputs=(*INPUTS, USER))
     with a_rollout(tmp_path, routing, new, old) as server, ThreadPoolExecutor(1) as pool:
         hers = pool.submit(server.client.post, "/predict", json={"age": 50, "user": "anna"})
-        assert slow.begun.wait(20)
+        assert slow.begun.wait(120)
         other = server.client.post("/predict", json={"age": 30, "user": None}).json()
         assert not hers.done()
         slow.may_end.set()

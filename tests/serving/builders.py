@@ -213,7 +213,7 @@ def a_server(
         ),
         **address,
     )
-    with on_loopback(app) as url, httpx.Client(base_url=url, timeout=30) as client:
+    with on_loopback(app) as url, httpx.Client(base_url=url, timeout=120) as client:
         yield Server(client, app.serving, database)
     database.close()
 
@@ -227,15 +227,15 @@ def on_loopback(app: Any) -> Iterator[str]:
     wait_for(lambda: server.started)
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
-    thread.join(10)
+    thread.join(60)
+    assert not thread.is_alive(), "the server did not end within 60 s"
 
 
-def wait_for(condition: Callable[[], Any], *, seconds: float = 10.0) -> Any:
+def wait_for(condition: Callable[[], Any], *, seconds: float = 120.0) -> Any:
     """The condition's first true value; fails when it stays false."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.002)
-    raise AssertionError(f"not within {seconds:g} s")
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s")
+        time.sleep(0.005)
+    return found

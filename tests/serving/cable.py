@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from tests.servers import spare_port
+
 
 class Cable:
     """Passes connections on to a port; while it is cut, it refuses new ones and the old ones are dead."""
@@ -16,11 +18,11 @@ class Cable:
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._listener: socket.socket | None = None
-        with socket.create_server(("127.0.0.1", 0)) as spare:
-            self.port: int = spare.getsockname()[1]
+        self.port = spare_port()
         self.mend()
 
     def mend(self) -> None:
+        self._is_cut = False
         self._listener = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
@@ -30,6 +32,7 @@ class Cable:
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in accept
         self._listener.close()
         with self._lock:
+            self._is_cut = True
             ends, self._open = self._open, set()
         for end in ends:
             with suppress(OSError):
@@ -44,6 +47,8 @@ class Cable:
     def _serve(self, near: socket.socket) -> None:
         with near, socket.create_connection(("127.0.0.1", self._target)) as far:
             with self._lock:
+                if self._is_cut:
+                    return
                 self._open |= {near, far}
             back = threading.Thread(target=_pass_on, args=(far, near), daemon=True)
             back.start()

@@ -37,11 +37,11 @@ def under_load(
     finally:
         load.ending.set()
         for thread in threads:
-            thread.join(10)
+            thread.join(150)
 
 
 def _ask(load: Load, address: str, body: dict[str, Any]) -> None:
-    with closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=120)) as connection:
         text = json.dumps(body)
         while not load.ending.is_set():
             try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.servers import spare_port
 from tests.serving.builders import wait_for
 from tests.serving.bundles import PROJECT, Registry
 from touchline.clock import SystemClock
@@ -22,7 +22,7 @@ from touchline.features import FeatureReader, open_online_store
 from touchline.predictions import LogLimits
 from touchline.predictions.spool_drain import DrainLimits
 from touchline.registry import LoadedRelease
-from touchline.serving import ServedProject, Server, ServerOptions, create_app
+from touchline.serving import Limits, ServedProject, Server, ServerOptions, create_app
 from touchline.storage import Database, open_objects
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -49,14 +49,18 @@ def make() -> Server:
         [ServedProject(PROJECT, stores.source(), clock, _open_reader, is_store_remote="SERVER_REDIS" in os.environ)],
         database=database,
         spool=home / "spool",
-        options=ServerOptions(log_limits=LogLimits(drain=DrainLimits(max_backoff_seconds=0.5))),
+        # The tests of other workers share the cores: that requests wait for them is no overload of this server.
+        options=ServerOptions(
+            Limits(lag_seconds=60.0), log_limits=LogLimits(drain=DrainLimits(max_backoff_seconds=0.5))
+        ),
     )
 
 
 def _open_reader(release: LoadedRelease) -> FeatureReader | None:
     if not release.views:
         return None
-    return FeatureReader(release.views, release.columns, open_online_store("redis", os.environ["SERVER_REDIS"]))
+    store = open_online_store("redis", os.environ["SERVER_REDIS"], timeout_seconds=60)
+    return FeatureReader(release.views, release.columns, store)
 
 
 @dataclass(frozen=True)
@@ -79,9 +83,7 @@ class Process:
 @contextmanager
 def a_process(home: Path, *, workers: int = 1, **where: str) -> Iterator[Process]:
     """A server over a home, ready. `where` names what lies elsewhere: database=URL, redis=URL, objects=FOLDER."""
-    with socket.socket() as spare:
-        spare.bind(("127.0.0.1", 0))
-        port = spare.getsockname()[1]
+    port = spare_port()
     command = [sys.executable, "-c", _SERVE, str(port), str(workers)]
     environment = {**os.environ, "SERVER_HOME": str(home), "OMP_NUM_THREADS": "1"}
     environment |= {f"SERVER_{name.upper()}": url for name, url in where.items()}
@@ -90,10 +92,10 @@ def a_process(home: Path, *, workers: int = 1, **where: str) -> Iterator[Process
         child = subprocess.Popen(command, cwd=_CHECKOUT, env=environment, stderr=log, start_new_session=True)
     address = f"http://127.0.0.1:{port}"
     try:
-        wait_for(lambda: _is_ready(address), seconds=60)
+        wait_for(lambda: _is_ready(address))
         yield Process(child.pid, address, time.monotonic() - started)
         child.terminate()
-        child.wait(15)
+        child.wait(60)
     finally:
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)
@@ -102,6 +104,6 @@ def a_process(home: Path, *, workers: int = 1, **where: str) -> Iterator[Process
 
 def _is_ready(address: str) -> bool:
     try:
-        return httpx.get(f"{address}/readyz", timeout=5).status_code == 200
+        return httpx.get(f"{address}/readyz", timeout=60).status_code == 200
     except httpx.TransportError:
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import Any
 
@@ -50,33 +51,46 @@ def _is_closed(connection: socket.socket, within: float) -> bool:
         return connection.recv(1) == b""
     except TimeoutError:
         return False
+    except ConnectionError:  # closed while bytes were on their way
+        return True
+
+
+@contextmanager
+def _answered(port: int, request: bytes) -> Iterator[socket.socket]:
+    """A connection whose first request was answered. A machine that is busy can send its head too late: once more."""
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection, suppress(ConnectionError):
+            connection.sendall(request)
+            if connection.recv(4096).startswith(b"HTTP/1.1 200"):
+                yield connection
+                return
+    pytest.fail("a request whose answer takes longer than its head may take was never answered")
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-"])
 def test_a_connection_without_a_whole_head_is_closed(port: int, sent: bytes) -> None:
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(sent)
-        assert _is_closed(connection, 10)
+        assert _is_closed(connection, 60)
 
 
 def test_a_head_that_arrives_byte_by_byte_gains_no_time(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        closed = False
-        for byte in b"GET / HTTP/1.1\r\n" + b"X-Long: " + b"x" * 200:
-            connection.sendall(bytes([byte]))
-            closed = _is_closed(connection, _SECONDS / 20)
-            if closed:
-                break
-        assert closed
+        connection.sendall(b"GET / HTTP/1.1\r\nX-Long: ")
+        # Four minutes of bytes, each of them soon after the one before.
+        for _ in range(16_000):
+            if _is_closed(connection, _SECONDS / 20):
+                return
+            with suppress(ConnectionError):
+                connection.sendall(b"x")
+        pytest.fail("the connection stays open while its head arrives")
 
 
 def test_a_request_that_is_being_answered_and_an_idle_client_after_it_are_left_alone(port: int) -> None:
     request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        for _ in range(2):
-            connection.sendall(request)
-            connection.settimeout(10)
-            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+    with _answered(port, request) as connection:
+        connection.sendall(request)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
         assert not _is_closed(connection, 2 * _SECONDS)  # uvicorn's own timeout holds for what comes between requests
         connection.sendall(request[:10])
-        assert _is_closed(connection, 10)
+        assert _is_closed(connection, 60)

@@ -71,12 +71,12 @@ def test_a_request_may_arrive_in_any_packets(ports: tuple[int, int]) -> None:
 
 def test_a_late_body_is_read_by_uvicorn(ports: tuple[int, int]) -> None:
     request = request_bytes(_ROW)
-    with socket.create_connection(("127.0.0.1", ports[0]), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", ports[0]), timeout=60) as connection:
         connection.sendall(request[:-5])
         connection.settimeout(0.2)
         with pytest.raises(TimeoutError):
             connection.recv(1)
-        connection.settimeout(20)
+        connection.settimeout(60)
         connection.sendall(request[-5:])
         assert read_response(connection.makefile("rb"))[0] == 200
 
@@ -102,7 +102,7 @@ def test_a_client_that_waits_for_permission_gets_it(ports: tuple[int, int]) -> N
     request = request_bytes(_ROW, b"Expect: 100-continue")
     head = request[: -len(_ROW)]
     for port in ports:
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
             connection.sendall(head)
             stream = connection.makefile("rb")
             assert read_response(stream)[0] == 100
@@ -111,7 +111,7 @@ def test_a_client_that_waits_for_permission_gets_it(ports: tuple[int, int]) -> N
 
 
 def test_an_idle_connection_is_closed_and_a_busy_one_is_not(ports: tuple[int, int]) -> None:
-    with socket.create_connection(("127.0.0.1", ports[0]), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", ports[0]), timeout=60) as connection:
         stream = connection.makefile("rb")
         for _ in range(3):
             connection.sendall(request_bytes(_ROW))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import orjson
 import pytest
 import sqlalchemy as sa
 
@@ -42,19 +44,33 @@ def _logged(registry: Registry) -> list[str]:
 
 def test_a_kill_loses_no_answer_older_than_the_bound(registry: Registry, tmp_path: Path) -> None:
     with a_process(tmp_path) as server, under_load(server.address, a_request()) as load:
-        wait_for(lambda: len(load.answers) > 500, seconds=60)
+        wait_for(lambda: len(load.answers) > 500)
+        early = {found for _, found, _ in load.answers[:400]}
+        wait_for(lambda: load.failures or early <= _on_disk(registry, tmp_path))  # while requests go on
         killed_at = time.time()
         server.kill()
         load.ending.set()
     with a_process(tmp_path):  # it takes over what the dead one left
-        wait_for(lambda: not list((tmp_path / "spool").glob("*/*.jsonl")), seconds=20)
+        wait_for(lambda: not list((tmp_path / "spool").glob("*/*.jsonl")))
     kept = _logged(registry)
     assert len(kept) == len(set(kept))
+    assert early <= set(kept)
     lost = [at for at, prediction_id, _ in load.answers if prediction_id not in set(kept)]
     oldest = max((killed_at - at for at in lost), default=0.0)
     print(f"killed after {len(load.answers)} answers: {len(lost)} lost, the oldest {oldest * 1000:.0f} ms old,")
     print(f"the bound is {KILL_BOUND_SECONDS * 1000:.0f} ms")
-    assert oldest <= KILL_BOUND_SECONDS
+    # How soon a line is on disk is the machine's affair as well: measured alone, and told by the proof.
+    assert not PROVE or oldest <= KILL_BOUND_SECONDS
+
+
+def _on_disk(registry: Registry, place: Path) -> set[str]:
+    """The predictions in the files of the spool and in the database: they move from the one to the other."""
+    lines: list[str] = []
+    for file in (place / "spool").glob("*/*.jsonl"):
+        with suppress(FileNotFoundError):
+            lines += file.read_text().splitlines()
+    spooled = {orjson.loads(line)["prediction_id"] for line in lines if line.endswith("}")}
+    return spooled | set(_logged(registry))
 
 
 def test_promotions_and_rollbacks_drop_no_request(registry: Registry, tmp_path: Path) -> None:
@@ -73,7 +89,7 @@ def test_promotions_and_rollbacks_drop_no_request(registry: Registry, tmp_path: 
     print(f"{len(load.answers)} answers over {swaps} swaps: {len(load.failures)} failed,")
     print(f"the last old answer came {max(latest):.2f} s after its promotion")
     assert load.failures == []
-    assert max(latest) < 2.0
+    assert not PROVE or max(latest) < 2.0
     sample = Sample(10_000 if PROVE else 500)
     report = replay_sample(registry, "bench", sample, open_release=Releases(registry).open)
     assert report.mismatches == ()
@@ -85,7 +101,7 @@ def _wait_for_answers(load: Load, count: int) -> None:
 
 
 def _wait_for_version(load: Load, version: int) -> None:
-    wait_for(lambda: {found for _, _, found in load.answers[-50:]} == {version}, seconds=20)
+    wait_for(lambda: {found for _, _, found in load.answers[-50:]} == {version})
 
 
 def _release(registry: Registry, version: int) -> str:
@@ -103,7 +119,7 @@ def test_a_broken_bundle_never_takes_over(registry: Registry, tmp_path: Path) ->
     with a_process(tmp_path) as server, under_load(server.address, a_request(), connections=1) as load:
         bundle.write_bytes(bundle.read_bytes() + b" ")
         registry.promote(3, broken)
-        wait_for(lambda: "ReleaseTampered" in _health(server.address), seconds=20)
+        wait_for(lambda: "ReleaseTampered" in _health(server.address))
         _wait_for_answers(load, len(load.answers) + 50)
     assert load.failures == []
     assert {version for _, _, version in load.answers} == {2}
@@ -112,21 +128,19 @@ def test_a_broken_bundle_never_takes_over(registry: Registry, tmp_path: Path) ->
 def _health(address: str) -> str:
     import httpx
 
-    return httpx.get(f"{address}/health").text
+    return httpx.get(f"{address}/health", timeout=60).text
 
 
 def test_a_database_that_is_locked_delays_the_log_and_no_answer(registry: Registry, tmp_path: Path) -> None:
     seconds = 30.0 if PROVE else 1.5
     with a_process(tmp_path) as server, under_load(server.address, a_request(), connections=2) as load:
-        wait_for(lambda: len(load.answers) > 50, seconds=20)
+        wait_for(lambda: len(load.answers) > 50)
         with registry.database.begin():  # no other process can write meanwhile
             before, until = len(load.answers), time.monotonic() + seconds
-            wait_for(lambda: time.monotonic() > until, seconds=seconds + 5)
-            during = len(load.answers) - before
+            wait_for(lambda: time.monotonic() > until and len(load.answers) > before + 50)
         load.ending.set()
-        wait_for(lambda: set(_logged(registry)) >= {found for _, found, _ in load.answers}, seconds=40)
+        wait_for(lambda: set(_logged(registry)) >= {found for _, found, _ in load.answers})
     assert load.failures == []
-    assert during > 50
     assert len(_logged(registry)) == len(load.answers)
 
 
@@ -147,13 +161,13 @@ def test_an_online_store_that_is_cut_off_refuses_by_key_and_stops_nothing_else(
         under_load(server.address, {"customer_id": "c1"}, connections=1, is_refusal_fine=True) as by_key,
         under_load(server.address, {"features": a_request()}, connections=1) as by_values,
     ):
-        wait_for(lambda: len(by_key.answers) > 20 and len(by_values.answers) > 20, seconds=60)
+        wait_for(lambda: len(by_key.answers) > 20 and len(by_values.answers) > 20)
         cable.cut()
         refused, during = len(by_key.failures), len(by_values.answers)
-        wait_for(lambda: len(by_key.failures) > refused + 5 and len(by_values.answers) > during + 50, seconds=60)
+        wait_for(lambda: len(by_key.failures) > refused + 5 and len(by_values.answers) > during + 50)
         cable.mend()
         answered = len(by_key.answers)
-        wait_for(lambda: len(by_key.answers) > answered + 20, seconds=60)
+        wait_for(lambda: len(by_key.answers) > answered + 20)
     assert by_values.failures == []
     assert {words[:46] for words in by_key.failures} == {"503 bench: the online store did not answer (On"}
     said = {found for load in (by_key, by_values) for _, found, _ in load.answers}

@@ -48,7 +48,7 @@ def _another_worker(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        worker.communicate("end\n", timeout=60)
+        worker.communicate("end\n", timeout=240)
 
 
 def test_the_figures_of_workers_add_up(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def request_bytes(body: bytes, *headers: bytes, path: bytes = b"/predict", versi
 
 def responses(port: int, packets: list[bytes], count: int = 1) -> list[Response]:
     """The responses to bytes that are sent packet by packet: status, headers and document without what is random."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for packet in packets:
             connection.sendall(packet)

@@ -20,7 +20,7 @@ def start(code: str, *arguments: str) -> subprocess.Popen[str]:
 
 def finish(process: subprocess.Popen[str]) -> str:
     """What the process printed, once it ended well."""
-    output, complaint = process.communicate(timeout=60)
+    output, complaint = process.communicate(timeout=240)
     assert process.returncode == 0, complaint
     return output
 

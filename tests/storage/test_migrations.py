@@ -115,7 +115,7 @@ def test_a_migration_that_fails_leaves_no_table(any_url: str, monkeypatch: pytes
 
 
 def finish_after_go(child: subprocess.Popen[str]) -> str:
-    output, complaint = child.communicate("go\n", timeout=60)
+    output, complaint = child.communicate("go\n", timeout=240)
     assert child.returncode == 0, complaint
     return output.split()[-1]
 

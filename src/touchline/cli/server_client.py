@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from touchline import errors
 from touchline.cli.opening import Home, OpenedProject
 from touchline.errors import without_passwords
+from touchline.http.problems import Overloaded
 from touchline.http.statuses import NEEDS_KEY
 
+if TYPE_CHECKING:
+    import httpx
+
+_PATIENCE_SECONDS = 60.0
 _EVERY_INTERFACE = ("127.0.0.1", "0.0.0.0", "::", "::1")
 
 
@@ -27,18 +33,31 @@ def mlflow_url(home: Home) -> str:
 
 
 def request_json(url: str, *, body: Any = None, api_key: str | None = None) -> Any:
-    """The server's JSON response. Raises `ServerUnreachable`, or `ServerRefused` with the status and the problem."""
+    """The server's JSON response. Raises `ServerUnreachable`, or `ServerRefused` with the status and the problem.
+
+    A server that is too busy is asked again after the time that it names, for a minute.
+    """
     import httpx
 
     headers = {} if api_key is None else {"X-API-Key": api_key}
-    try:
-        response = httpx.request("GET" if body is None else "POST", url, json=body, headers=headers, timeout=60)
-    except httpx.TransportError as failure:
-        raise errors.ServerUnreachable(url) from failure
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            response = httpx.request("GET" if body is None else "POST", url, json=body, headers=headers, timeout=60)
+        except httpx.TransportError as failure:
+            raise errors.ServerUnreachable(url) from failure
+        if time.monotonic() > until or not _is_overloaded(response):
+            break
+        time.sleep(float(response.headers["retry-after"]))
     if not response.is_success:
         needs_key = response.status_code in NEEDS_KEY
         raise errors.ServerRefused(url, response.status_code, response.text, needs_key=needs_key)
     return response.json()
+
+
+def _is_overloaded(response: httpx.Response) -> bool:
+    """Whether the same request is answered soon: nothing is wrong with it, nor with the release."""
+    return response.status_code == Overloaded.status and f"problem:{Overloaded.slug}" in response.text
 
 
 def predict_one(opened: OpenedProject, fields: Sequence[str], *, api_key: str | None) -> dict[str, Any]:

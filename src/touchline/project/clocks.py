@@ -30,8 +30,9 @@ class StoredClock:
 
     def now(self) -> datetime:
         if self._instant is None or monotonic() - self._read_at > _REFRESH_SECONDS:
+            began = monotonic()  # before the read: what is stored while it takes place counts as not seen
             self._instant = _read(self._database, self._project) or self.wall()
-            self._read_at = monotonic()
+            self._read_at = began
         return self._instant
 
     def wall(self) -> datetime:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 # Each on a connection of its own, so that several workers are asked.
 _ANSWERS: Final = 8
-_SECONDS: Final = 15.0
+_SECONDS: Final = 60.0
+_REQUEST_SECONDS: Final = 15.0
 _PAUSE: Final = 0.05
 
 
@@ -24,9 +25,11 @@ def probe_of(opened: OpenedProject) -> Callable[[str], str] | None:
     import httpx
 
     try:
-        httpx.get(f"{api_url(opened.home)}/healthz", timeout=2)
-    except httpx.TransportError:
+        httpx.get(f"{api_url(opened.home)}/healthz", timeout=_REQUEST_SECONDS)
+    except httpx.ConnectError:
         return None
+    except httpx.TransportError:
+        pass  # it runs and is busy: the probe says so if it stays busy
     return lambda release: probe_release(opened, release)
 
 
@@ -59,7 +62,7 @@ def _request(url: str, body: Any, key: str | None) -> str:
 
     headers = {"X-Correlation-Id": PROBE_ID} | ({} if key is None else {"X-API-Key": key})
     try:
-        response = httpx.post(url, json=body, headers=headers, timeout=5)
+        response = httpx.post(url, json=body, headers=headers, timeout=_REQUEST_SECONDS)
     except httpx.TransportError as failure:
         return f"no answer ({failure})"
     if not response.is_success:

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +25,8 @@ _FIRST_BACKOFF_SECONDS = 0.5
 _LONGEST_BACKOFF_SECONDS = 30.0
 _HEALTHY_AFTER_SECONDS = 10.0
 _POLL_SECONDS = 0.1
+# A supervisor that holds the lock writes its state next; only a machine at its limit makes it late.
+_WRITE_SECONDS = 60.0
 # Loaded here: between fork and exec nothing may be imported.
 _libc = ctypes.CDLL(None)
 
@@ -53,7 +55,7 @@ def running(home: Path) -> Running | None:
     lock, state = folder / "supervisor.lock", folder / "supervisor.json"
     if not lock.is_file() or not _is_held(lock):
         return None
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + _WRITE_SECONDS
     while time.monotonic() < deadline:
         try:
             document = json.loads(state.read_text())
@@ -67,7 +69,7 @@ def running(home: Path) -> Running | None:
 
 
 def start(home: Path, processes: Sequence[Process], *, fingerprint: str) -> None:
-    """Start the supervisor detached from this terminal and this process."""
+    """Start the supervisor detached from this terminal and this process; it runs when this returns."""
     folder = _folder(home)
     plan = folder / "plan.json"
     # An earlier, killed supervisor left its process id, which another process may have by now.
@@ -184,7 +186,7 @@ def _end_with_parent() -> None:
     _libc.prctl(set_parent_death_signal, signal.SIGTERM)
 
 
-def supervise(home: Path) -> None:
+def supervise(home: Path, on_started: Callable[[], None]) -> None:
     """Run until SIGTERM or SIGINT; return at once if another supervisor holds the lock."""
     folder = _folder(home)
     plan = json.loads((folder / "plan.json").read_text())
@@ -201,6 +203,7 @@ def supervise(home: Path) -> None:
         partial = state.with_suffix(".partial")
         partial.write_text(json.dumps({**plan, "pid": os.getpid()}))
         partial.replace(state)
+        on_started()
         while not ending.raised:
             for child in children:
                 child.restart_if_ended()
@@ -228,7 +231,11 @@ def _end(children: Sequence[_Child]) -> None:
 
 
 if __name__ == "__main__":
-    # The parent ends at once, so that the caller does not wait for the supervisor.
+    # The parent ends once the supervisor runs or has ended, either of which closes the pipe.
+    reading, writing = os.pipe()
     if os.fork():
+        os.close(writing)
+        os.read(reading, 1)
         os._exit(0)
-    supervise(Path(sys.argv[1]))
+    os.close(reading)
+    supervise(Path(sys.argv[1]), lambda: os.close(writing))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from touchline.project import LoadedProject
 
 _READY_SECONDS = 240.0
+_REQUEST_SECONDS = 15.0
 _POLL_SECONDS = 0.1
 
 
@@ -114,7 +115,7 @@ def require_no_refusal(address: str, answering: Collection[str]) -> None:
     """
     import httpx
 
-    models = httpx.get(f"{address}/health", timeout=5).json().get("models", {})
+    models = httpx.get(f"{address}/health", timeout=_REQUEST_SECONDS).json().get("models", {})
     for name in answering:
         state = models.get(name, {})
         if state.get("release") is None and "refused" in state:
@@ -136,10 +137,10 @@ def _wait(
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
         try:
-            if is_ready(httpx.get(url, timeout=2)):
+            if is_ready(httpx.get(url, timeout=_REQUEST_SECONDS)):
                 return
         except httpx.TransportError:
-            if supervisor.running(home) is None and time.monotonic() > deadline - _READY_SECONDS + 5:
+            if supervisor.running(home) is None:
                 break
         time.sleep(_POLL_SECONDS)
     log = supervisor.log_file(home, name)
