@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -97,6 +98,7 @@ def test_rows_that_wait_for_a_slow_database_are_counted_and_bounded(tmp_path: Pa
     log = _started(tmp_path, sink, LogLimits(flush_seconds=0.002, hand_over_seconds=0.01, max_spool_bytes=4000))
     try:
         wait_for(lambda: log.record(b'{"prediction_id": "%020d"}' % log.status().spooled) or not log.has_room)
+        wait_for(lambda: log.status().rows_in_memory == 0)
         status = log.status()
         assert status.failure is None
         assert status.spool_bytes == sum(path.stat().st_size for path in tmp_path.glob("*/*.jsonl")) >= 4000
@@ -274,3 +276,19 @@ def test_a_torn_line_is_not_a_row(tmp_path: Path, torn: bytes) -> None:
     assert segment.lines == [b'{"prediction_id": "p1"}']
     assert segment.torn_bytes == len(torn)
     assert segments(tmp_path) == [path]
+
+
+@pytest.mark.parametrize("is_root", [True, False])
+def test_rows_of_a_segment_that_somebody_deletes_are_written_again(
+    tmp_path: Path, is_root: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink, folder = Memory(), tmp_path / "spool"
+    log = _started(folder, sink, LogLimits(flush_seconds=0.005, hand_over_seconds=600))
+    for row in _rows(30):
+        log.record(row)
+    wait_for(lambda: log.status().spooled == 30)
+    for place in [folder] if is_root else [path for path in folder.iterdir() if path.is_dir()]:
+        shutil.rmtree(place)
+    log.stop(within_seconds=60.0)
+    assert len(sink.rows) == 30
+    assert "30 logged predictions were not safe" in caplog.text

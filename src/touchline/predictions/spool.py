@@ -30,6 +30,7 @@ class Spool:
         self._folder = root / Ulids().next()
         self._number = 0
         self._open: int | None = None
+        self._written: list[bytes] = []  # into the open segment
         self._lock: int | None = None
 
     def append(self, lines: bytes) -> None:
@@ -40,17 +41,28 @@ class Spool:
         view = memoryview(lines)
         while view:
             view = view[os.write(self._open, view) :]
+        self._written.append(lines)
 
-    def close_segment(self) -> None:
-        """Hand the open segment over to the drain."""
+    def close_segment(self) -> bytes:
+        """Hand the open segment over to the drain. The lines that the disk may not hold come back, to be added again.
+
+        A full or failing disk may hold a part of them, a segment that somebody deleted none.
+        """
         if self._open is None:
-            return
+            return b""
         handle, self._open = self._open, None
+        written, self._written = self._written, []
         try:
-            with suppress(OSError):  # a full disk: the rows are still in memory
-                os.fsync(handle)
+            is_deleted = os.fstat(handle).st_nlink == 0
+            os.fsync(handle)
+        except OSError:
+            return b"".join(written)
         finally:
             os.close(handle)
+        if is_deleted:
+            self._unlock()
+            return b"".join(written)
+        return b""
 
     @property
     def has_segments(self) -> bool:
@@ -60,9 +72,12 @@ class Spool:
     def close(self) -> None:
         """Release the folder; segments that remain wait for the drain."""
         self.close_segment()
+        if self._lock is not None and not self.has_segments:
+            remove_folder(self._folder)
+        self._unlock()
+
+    def _unlock(self) -> None:
         if self._lock is not None:
-            if not self.has_segments:
-                remove_folder(self._folder)
             os.close(self._lock)
             self._lock = None
 

@@ -138,8 +138,9 @@ class PredictionLog:
                 self._hand_over()
             if not (self._rows or self._unwritten or self._has_open_segment):
                 self._wait_for_row()
-        self._flush()
-        self._hand_over()
+        for _ in range(2):  # what the first hand-over could not bring to the disk is tried once more
+            self._flush()
+            self._hand_over()
 
     def _wait_for_row(self) -> None:
         self._row_arrived.clear()
@@ -165,7 +166,7 @@ class PredictionLog:
                 _log.error("the prediction log cannot write its spool: %s", failure)
             self._spool_failure = f"spool: {failure}"
             with suppress(OSError):
-                self._spool.close_segment()  # its last line may be torn; the next segment repeats the chunk
+                self._close_segment()  # its last line may be torn; the next segment repeats the chunk
             return
         if not self._has_open_segment:
             self._has_open_segment = True
@@ -177,11 +178,23 @@ class PredictionLog:
     def _hand_over(self) -> None:
         self._handed_over_at = time.monotonic()
         self._has_open_segment = False
-        self._spool.close_segment()
+        self._close_segment()
         self._backlog_bytes, self._added_bytes = read_backlog(self.folder).size, 0
         if self._backlog_bytes:
             self._ensure_drain()
         self._follow_drain()
+
+    def _close_segment(self) -> None:
+        """Hand over what the disk holds for certain, and keep the rest for the next segment."""
+        lost = self._spool.close_segment()
+        if not lost:
+            return
+        count = lost.count(b"\n")
+        _log.error(
+            "%d logged predictions were not safe in %s (full, failing or deleted): written again", count, self.folder
+        )
+        self._unwritten, self._unwritten_rows = lost + self._unwritten, self._unwritten_rows + count
+        self._spooled -= count
 
     def _ensure_drain(self) -> None:
         try:
