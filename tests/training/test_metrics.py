@@ -19,7 +19,7 @@ from touchline.training.evaluation.evaluate import EvaluatedRows, metrics_with_i
 from touchline.training.fitting.thresholds import choose_threshold, threshold_rule
 from touchline.training.metrics.losses import loss_rows, rps_rows, surprise_loss
 from touchline.training.metrics.point_metrics import calibration_error, classification_metrics, regression_metrics
-from touchline.training.metrics.ranking import precision_at_share
+from touchline.training.metrics.ranking import precision_at_share, score_steps
 
 Array = NDArray[np.float64]
 
@@ -109,7 +109,7 @@ def test_calibration_error_is_the_gap_between_what_was_said_and_what_happened() 
 def test_precision_at_the_top_tenth_counts_the_highest_scores() -> None:
     happened = np.array([1.0, 0.0] + [0.0] * 18)
     scores = np.linspace(1, 0, 20)
-    assert precision_at_share(happened, scores, np.ones((1, 20)), share=0.1)[0] == 0.5
+    assert precision_at_share(score_steps(happened, scores, np.ones((1, 20))), share=0.1)[0] == 0.5
 
 
 @given(st.integers(0, 10_000))
@@ -164,7 +164,7 @@ def test_r2_does_not_depend_on_where_zero_lies(shift: float) -> None:
 def test_precision_at_the_top_does_not_depend_on_the_order_of_equal_scores(order: list[int]) -> None:
     happened = np.array([1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0.0])
     scores = np.array([0.9, 0.5, 0.5, 0.5, 0.5, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
-    found = precision_at_share(happened[order], scores[order], np.ones((1, 12)), share=0.25)[0]
+    found = precision_at_share(score_steps(happened[order], scores[order], np.ones((1, 12))), share=0.25)[0]
     # The first row, and two of five rows of which one happened.
     assert found == pytest.approx((1 + 2 * 1 / 5) / 3)
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import sys
 import traceback
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module, invalidate_caches
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -20,6 +21,9 @@ from touchline.errors import InvalidProject, ProjectNotFound, TouchlineError, ne
 from touchline.project.folders import PROJECT_FILE, find_project
 from touchline.project.spec import Project
 from touchline.registry import code_hash
+
+if TYPE_CHECKING:
+    from touchline.project.dry_run import DryRun
 
 _PACKAGE = "touchline_projects"
 
@@ -35,6 +39,13 @@ class LoadedProject:
     @property
     def name(self) -> str:
         return self.project.name
+
+    @cached_property
+    def dry_run(self) -> DryRun:
+        """The declaration run on no rows: once for all runs of this process, as neither changes."""
+        from touchline.project.dry_run import dry_run  # it loads metrics and families, which serving does without
+
+        return dry_run(self.project)
 
 
 def load_project(place: str | Path, *, base: Path) -> LoadedProject:

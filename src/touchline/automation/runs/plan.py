@@ -10,7 +10,7 @@ from touchline.automation.runs.records import PipelineRuns
 from touchline.automation.runs.released_views import outdated_views
 from touchline.errors import InvalidProject, ObjectNotFound, ReleaseTampered
 from touchline.ingest import check_source_columns
-from touchline.project import dry_run, plan_changes
+from touchline.project import plan_changes
 from touchline.registry import Releases
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class RunPlan:
 def plan_run(context: PipelineContext) -> RunPlan:
     """Run the declaration on no rows and compare it with the sources, the last run and Production."""
     project, stores = context.project, context.stores
-    dry, outdated = dry_run(project), outdated_views(context)
+    dry, outdated = context.loaded.dry_run, outdated_views(context)
     production = stores.journal.state(project.name).production
     served = _columns_of(context, production)
     findings = [
@@ -68,7 +68,7 @@ def plan_run(context: PipelineContext) -> RunPlan:
 
 def require_sound(loaded: LoadedProject) -> None:
     """Raise `InvalidProject` with every mistake that a dry run of the declaration finds."""
-    mistakes = dry_run(loaded.project).mistakes
+    mistakes = loaded.dry_run.mistakes
     if mistakes:
         what = "; ".join(mistakes)
         raise InvalidProject(loaded.folder / "project.py", None, what, "Nothing was trained; correct the declaration.")

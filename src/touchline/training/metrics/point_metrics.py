@@ -21,7 +21,7 @@ from touchline.training.metrics.losses import (
     rps_rows,
     squared_error_rows,
 )
-from touchline.training.metrics.ranking import average_precision, precision_at_share, roc_auc
+from touchline.training.metrics.ranking import average_precision, precision_at_share, roc_auc, score_steps
 
 _CALIBRATION_BINS = 10
 # Metrics where a smaller value is better; of every other one more is better.
@@ -125,10 +125,11 @@ def classification_metrics(
     found["ece"] = calibration_error(labels, probabilities, weights)
     observed = one_hot(labels, classes)
     chosen = [1] if classes == 2 else range(classes)
-    for name, area in (("roc_auc", roc_auc), ("pr_auc", average_precision)):
-        found[name] = _mean_of_defined([area(observed[:, c], probabilities[:, c], weights) for c in chosen])
+    steps = [score_steps(observed[:, c], probabilities[:, c], weights) for c in chosen]
+    found["roc_auc"] = _mean_of_defined([roc_auc(of_class) for of_class in steps])
+    found["pr_auc"] = _mean_of_defined([average_precision(of_class) for of_class in steps])
     if classes == 2:
-        found["precision_at_10pct"] = precision_at_share(observed[:, 1], probabilities[:, 1], weights, share=0.1)
+        found["precision_at_10pct"] = precision_at_share(steps[0], share=0.1)
     return found
 
 

@@ -9,8 +9,10 @@ import numpy as np
 
 from touchline.training.metrics.losses import Array
 
+Steps = tuple[Array, Array]
 
-def _steps(happened: Array, scores: Array, weights: Array) -> tuple[Array, Array]:
+
+def score_steps(happened: Array, scores: Array, weights: Array) -> Steps:
     """Weight of what happened and of what did not, per distinct score from the highest down: [repeats, steps] each."""
     order = np.argsort(-scores, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(scores[order]) != 0])
@@ -24,17 +26,17 @@ def _share(part: Array, whole: Array) -> Array:
     return found
 
 
-def roc_auc(happened: Array, scores: Array, weights: Array) -> Array:
+def roc_auc(steps: Steps) -> Array:
     """The chance that a row that happened scores above one that did not; NaN where only one of the two is there."""
-    positives, negatives = _steps(happened, scores, weights)
+    positives, negatives = steps
     above = np.cumsum(positives, axis=1) - positives / 2
     pairs = positives.sum(axis=1) * negatives.sum(axis=1)
     return _share((negatives * above).sum(axis=1), pairs)
 
 
-def average_precision(happened: Array, scores: Array, weights: Array) -> Array:
+def average_precision(steps: Steps) -> Array:
     """Area under precision and recall as a sum of steps, without interpolation; NaN where nothing happened."""
-    positives, negatives = _steps(happened, scores, weights)
+    positives, negatives = steps
     hits = np.cumsum(positives, axis=1)
     called = hits + np.cumsum(negatives, axis=1)
     precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
@@ -42,13 +44,13 @@ def average_precision(happened: Array, scores: Array, weights: Array) -> Array:
     return _share((precision * positives).sum(axis=1), total)
 
 
-def precision_at_share(happened: Array, scores: Array, weights: Array, *, share: float) -> Array:
+def precision_at_share(steps: Steps, *, share: float) -> Array:
     """The precision among the highest-scored `share` of the rows.
 
     Of rows with the score at its edge a part is taken at random: the value is the mean over all such choices
     (McSherry and Najork 2008), so the order of the rows has no effect.
     """
-    positives, negatives = _steps(happened, scores, weights)
+    positives, negatives = steps
     step = positives + negatives
     room = share * step.sum(axis=1, keepdims=True)
     taken = np.clip(room - (np.cumsum(step, axis=1) - step), 0.0, step)
