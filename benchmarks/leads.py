@@ -53,17 +53,23 @@ def touchline(place: Path, table: str, *words: str) -> str:
     return done.stdout
 
 
-def by_command_line(table: str, folder: Path) -> str:
-    """One line for a table of files."""
-    file, separator, target, positive = FILES[table]
+def held_out(table: str, folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows to learn from and the fifth that is held out, both in the order of the file."""
+    file, separator, target, _ = FILES[table]
     rows = pl.read_csv(folder / f"{file}.gz", separator=separator, infer_schema=False)
     known, unseen = train_test_split(
         np.arange(rows.height), test_size=0.2, random_state=0, stratify=rows[target].to_numpy()
     )
+    return rows[np.sort(known)], rows[np.sort(unseen)]
+
+
+def by_command_line(table: str, folder: Path) -> str:
+    """One line for a table of files."""
+    file, separator, target, positive = FILES[table]
+    known, held = held_out(table, folder)
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
-        rows[np.sort(known)].write_csv(place / file, separator=separator)
-        held = rows[np.sort(unseen)]
+        known.write_csv(place / file, separator=separator)
         held.drop(target).write_csv(place / "rows.csv", separator=separator)
         chosen = touchline(place, table, "train").splitlines()[0]
         touchline(place, table, "predict", "--file", "rows.csv", "--out", "out.csv")

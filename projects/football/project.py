@@ -32,7 +32,8 @@ from touchline import (
     row_check,
 )
 from touchline.ingest import FrameProvider
-from touchline.project import Page
+from touchline.project import Alternative, Page
+from touchline.training import AnchoredLogistic
 
 from . import transforms
 from .jackpot_page import jackpots_page
@@ -248,29 +249,37 @@ result_with_538 = result.model_copy(
     }
 )
 
+training = Training(
+    # On 2010/11 to 2015/16 (6,396 matches) eight columns are the forecasts and the gaps.
+    candidates=[
+        Candidate(name="forecasts", family="logistic", params={"strength": 0.01}, columns=8),
+        "logistic",
+        "lightgbm",
+    ],
+    test="5y",
+    baselines={"market": market_probabilities, "538": of_538},
+    leak_margins={"market": 0.002},
+)
+# On the same matches no column added to the market by more than its standard error.
+anchored = Candidate(name="market", family=AnchoredLogistic(["market_home", None, "market_away"]), columns=10)
+with_odds = Alternative(
+    task=result_with_odds,
+    training=training.model_copy(update={"candidates": (anchored,), "calibration": ("none",)}),
+)
+
 project = Project(
     name="football",
     description="Home win, draw or away win in the Bundesliga, from what was known at kick-off",
     sources=[matches],
     feature_views=[team_strength, team_form, team_goals],
     task=result,
-    training=Training(
-        # On 2010/11 to 2015/16 (6,396 matches) eight columns are the forecasts and the gaps.
-        candidates=[
-            Candidate(name="forecasts", family="logistic", params={"strength": 0.01}, columns=8),
-            "logistic",
-            "lightgbm",
-        ],
-        test="5y",
-        baselines={"market": market_probabilities, "538": of_538},
-        leak_margins={"market": 0.002},
-    ),
+    training=training,
     gates=[Gate("accuracy", at_least=0.45), Gate.improves("log_loss", confidence=0.95)],
     rollout=Rollout(mode="shadow", cluster=True, metric="log_loss", min_days=7),
     retrain=Retrain(schedule="0 4 * * 1", on_drift=True),
     monitoring=Monitoring(drift=Drift(ignore=OF_A_COUNTRY)),
     identity={"Div": "division", "Date": "date_text", "HomeTeam": "home_text", "AwayTeam": "away_text"},
-    alternatives={"with_odds": result_with_odds, "with_538": result_with_538},
+    alternatives={"with_odds": with_odds, "with_538": result_with_538},
     clock=SampleClock(at="2009-04-15T00:00:00Z"),
     routers=[jackpots_router],
     pages=[Page(path="jackpots", title="Jackpots", content=jackpots_page)],

@@ -13,9 +13,10 @@ import pytest
 
 from tests.shop import write_shop
 from touchline.errors import BacktestRefused
-from touchline.project import LoadedProject, load_project
+from touchline.project import Alternative, LoadedProject, load_project
 from touchline.rehearsal import Backtest, backtest, remove_finished_periods
 from touchline.rehearsal.baseline_comparison import compare_with_baselines
+from touchline.training import Candidate
 
 FIRST, LAST = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 22, tzinfo=UTC)
 WEEKS = Backtest(FIRST, LAST)
@@ -176,6 +177,17 @@ def test_the_difference_to_a_baseline_has_an_error_over_clusters_and_missing_val
     assert (found.baseline, found.rows, found.difference) == ("coin", 2, pytest.approx((first + second) / 2))
     # One cluster: its sum of deviations is nought.
     assert found.standard_error == pytest.approx(0)
+
+
+def test_an_alternative_may_have_a_training_of_its_own(shop: Callable[[], LoadedProject]) -> None:
+    loaded = shop()
+    training = loaded.project.training.model_copy(
+        update={"candidates": (Candidate(name="plain", family="logistic"),), "blend": False}
+    )
+    other = Alternative(task=loaded.project.task, training=training)
+    project = loaded.project.model_copy(update={"alternatives": {"plain": other}})
+    result = backtest(replace(loaded, project=project), replace(WEEKS, alternative="plain"))
+    assert result.candidate == "plain"
 
 
 def test_an_example_that_is_no_row_of_the_source_cannot_be_named(shop: Callable[[], LoadedProject]) -> None:

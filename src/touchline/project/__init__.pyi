@@ -24,5 +24,6 @@ from touchline.project.routers import may_declare_routers as may_declare_routers
 from touchline.project.scaffold import write_project as write_project
 from touchline.project.schedules import Daily as Daily
 from touchline.project.schedules import Retrain as Retrain
+from touchline.project.spec import Alternative as Alternative
 from touchline.project.spec import Project as Project
 from touchline.project.spec import SampleClock as SampleClock

@@ -41,6 +41,15 @@ def is_project_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
+class Alternative(BaseModel):
+    """Another task over the same views, with a training of its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    task: Task
+    training: Training
+
+
 class Project(BaseModel):
     """One declared problem. Creating it checks that its parts fit together."""
 
@@ -64,7 +73,7 @@ class Project(BaseModel):
     identity: dict[str, str] = Field(
         default_factory=dict, description="columns of the examples' first source that a backtest shows, by shown name"
     )
-    alternatives: dict[str, Task] = Field(
+    alternatives: dict[str, Task | Alternative] = Field(
         default_factory=dict, description="other tasks over the same views, which `touchline backtest` can take"
     )
 

@@ -25,6 +25,7 @@ from touchline.errors import BacktestRefused
 from touchline.features import TrainingSet, frame_vectors
 from touchline.features.offline.history import newest_rows_of_source
 from touchline.ingest import DataFolder
+from touchline.project import Alternative
 from touchline.registry import declared_families
 from touchline.rehearsal.baseline_comparison import BaselineComparison, compare_with_baselines
 from touchline.rehearsal.finished_periods import FinishedPeriods
@@ -117,7 +118,9 @@ def _with_alternative(project: Project, name: str | None) -> Project:
     if name not in project.alternatives:
         known = ", ".join(sorted(project.alternatives)) or "none"
         raise BacktestRefused(project.name, f"it declares no alternative task {name!r}; declared: {known}")
-    return project.model_copy(update={"task": project.alternatives[name]})
+    chosen = project.alternatives[name]
+    parts = {"task": chosen.task, "training": chosen.training} if isinstance(chosen, Alternative) else {"task": chosen}
+    return project.model_copy(update=parts)
 
 
 def _prepared(context: PipelineContext) -> tuple[TrainingSet, pl.DataFrame]:

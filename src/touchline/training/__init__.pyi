@@ -8,6 +8,7 @@ from touchline.training.data.checks import Finding as Finding
 from touchline.training.data.rows import labelled_rows as labelled_rows
 from touchline.training.data.splits import LEAST_EXAMPLES as LEAST_EXAMPLES
 from touchline.training.data.splits import SplitReport as SplitReport
+from touchline.training.estimators.anchored import AnchoredLogistic as AnchoredLogistic
 from touchline.training.estimators.base import Family as Family
 from touchline.training.estimators.base import FitRequest as FitRequest
 from touchline.training.estimators.base import Fitted as Fitted

@@ -60,7 +60,10 @@ class FitRows:
 
 @dataclass(frozen=True)
 class FitRequest:
-    """All that decides a fit: the same request gives the same estimator, bit for bit where the library can."""
+    """All that decides a fit: the same request gives the same estimator, bit for bit where the library can.
+
+    `names` are those of the matrix's columns where these are in the family's own layout, else there are none.
+    """
 
     kind: Kind
     classes: int
@@ -70,6 +73,7 @@ class FitRequest:
     seed: int
     threads: int = 1
     categorical: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
     deadline: Deadline = field(default_factory=Deadline)
 
 

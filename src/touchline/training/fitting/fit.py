@@ -102,6 +102,7 @@ def _fit_one(
         seed=recipe.seed,
         threads=recipe.threads,
         categorical=preparation.categorical,
+        names=preparation.names if preparation.layout == family.layout else (),
         deadline=deadline or Deadline(),
     )
     return preparation, fit_oversampled(family, request) if recipe.smote else family.fit(request)
