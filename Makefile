@@ -20,7 +20,7 @@ endef
 # The Compose stack, with whichever engine the machine has
 compose := $(shell command -v docker > /dev/null && echo docker compose || echo docker-compose)
 
-.PHONY: help setup setup-dev setup-all start stop logs up down ps images image-check train mlflow feature-stats web test check check-deploy audit coverage model-check retrain publish deploy notify bench prove test-scale lock
+.PHONY: help setup setup-dev setup-all start stop logs up down ps images image-check train mlflow feature-stats web test check check-deploy docs audit coverage model-check retrain publish deploy notify bench prove test-scale lock
 
 help: ## List every target with what it does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ audit: setup-dev ## Look every pinned package up among known vulnerabilities; on
 
 check-deploy: setup-dev ## Check rules, dashboards, manifests and workflows; a tool that is missing is a failure
 	.venv/bin/python tools/check_deploy.py --strict
+
+docs: setup-dev ## Build the documentation with a reference from the code (build/docs-site); a warning is a failure
+	@.venv/bin/python tools/build_docs.py
 
 coverage: setup-dev ## Run every test with coverage: 90 % of all lines, every line of joins, gates, routing and journal
 	@tools/web test

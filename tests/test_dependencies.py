@@ -16,7 +16,7 @@ CHECKOUT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
 LOCKS = sorted((CHECKOUT / "requirements").glob("*.lock"))
 # An environment of its own, which touchline is not in: its versions need not agree with ours.
-APART = {"deploy"}
+APART = {"deploy", "docs"}
 
 # Types that a declared dependency's own interface speaks in: its version decides theirs.
 COMES_WITH = {

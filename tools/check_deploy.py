@@ -20,6 +20,8 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from own_environment import install
+
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 TOOLS = ROOT / "build" / "deploy-tools"
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     if unknown := set(names) - set(CHECKS):
         print(f"no check is called {', '.join(sorted(unknown))}; allowed: {', '.join(CHECKS)}")
         return 2
-    install_tools()
+    install(TOOLS, LOCK)
     failed, left_out = 0, 0
     for name in names:
         try:
@@ -50,21 +52,6 @@ def main(arguments: Sequence[str]) -> int:
         failed += bool(problems)
         print(f"{name}: {len(problems)} problems")
     return int(bool(failed or (left_out and "--strict" in arguments)))
-
-
-def install_tools() -> None:
-    """Make build/deploy-tools hold what the lock pins; a stamp says that it does."""
-    stamp = TOOLS / "installed"
-    if stamp.exists() and stamp.read_bytes() == LOCK.read_bytes():
-        return
-    print("Installing what requirements/deploy.lock pins")
-    subprocess.run([sys.executable, "-m", "venv", "--clear", TOOLS], check=True)
-    uv = Path(sys.executable).with_name("uv")
-    install = [uv, "pip", "install", "--python", TOOLS / "bin" / "python"]
-    if not uv.exists():
-        install = [TOOLS / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check"]
-    subprocess.run([*install, "--quiet", "--require-hashes", "-r", LOCK], check=True)
-    stamp.write_bytes(LOCK.read_bytes())
 
 
 def tool(name: str) -> str:

@@ -16,7 +16,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from check_deploy import ROOT, install_tools, problems_of, tool
+from check_deploy import LOCK, ROOT, TOOLS, problems_of, tool
+from own_environment import install
 
 CODE = ("src", "tools", "projects")
 # Rules of bandit that are not asked, and why.
@@ -156,7 +157,7 @@ def main(arguments: Sequence[str]) -> int:
     if unknown := set(names) - set(CHECKS):
         print(f"no check is called {', '.join(sorted(unknown))}; allowed: {', '.join(CHECKS)}")
         return 2
-    install_tools()
+    install(TOOLS, LOCK)
     failed = 0
     for name in names:
         problems = list(CHECKS[name]())
