@@ -212,6 +212,11 @@ IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
         lambda: statistics.measure_inflation(np.array([[1.0], [NAN]])),
         lambda: statistics.measure_inflation(np.empty((0, 1))),
     ],
+    "find_rises": [
+        lambda: statistics.find_rises(np.zeros((40, 7)), reference=30, limit=9),
+        lambda: statistics.find_rises(np.zeros((40, 9)), reference=10, limit=9),
+        lambda: statistics.find_rises(np.zeros((25, 9)), reference=30, limit=9),
+    ],
     "inflation_of": [lambda: statistics.inflation_of(statistics.build_profile([[1.0]], names=["x"]), (), 0)],
 }
 

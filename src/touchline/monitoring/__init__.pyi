@@ -43,6 +43,7 @@ from touchline.monitoring.report_page import MonitoringReport as MonitoringRepor
 from touchline.monitoring.report_page import monitoring_page as monitoring_page
 from touchline.monitoring.share_shift import ShareShift as ShareShift
 from touchline.monitoring.share_shift import find_share_shift as find_share_shift
+from touchline.monitoring.slice_rises import slice_rises as slice_rises
 from touchline.monitoring.spec import Drift as Drift
 from touchline.monitoring.spec import Monitoring as Monitoring
 from touchline.monitoring.spec import Performance as Performance

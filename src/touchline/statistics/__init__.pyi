@@ -51,6 +51,9 @@ from touchline.statistics.newest_gain import gain_on_newest as gain_on_newest
 from touchline.statistics.outcomes_needed import OutcomesNeeded as OutcomesNeeded
 from touchline.statistics.outcomes_needed import outcomes_needed as outcomes_needed
 from touchline.statistics.outcomes_needed import planned_outcomes as planned_outcomes
+from touchline.statistics.panel_rises import MIN_SERIES as MIN_SERIES
+from touchline.statistics.panel_rises import Rise as Rise
+from touchline.statistics.panel_rises import find_rises as find_rises
 from touchline.statistics.predictive_power import agreement as agreement
 from touchline.statistics.predictive_power import cross_fitted_means as cross_fitted_means
 from touchline.statistics.predictive_power import explained_share as explained_share

@@ -26,11 +26,13 @@ from touchline.monitoring import (
     VariantLoss,
     check_performance,
     estimate_loss,
+    slice_rises,
     with_estimate,
     with_project,
 )
 from touchline.monitoring.loss_estimate import LEAST_ROWS
 from touchline.rollout import RolloutRecords
+from touchline.training import loss_rows
 
 if TYPE_CHECKING:
     from touchline.project import Project
@@ -72,7 +74,18 @@ def _checked(project: Project, stores: Registry, release: ProductionRelease, rol
         now=now,
     )
     estimate = estimate_open_rows(project, stores, release, live, test)
-    return verdict if estimate is None else with_estimate(verdict, estimate)
+    verdict = verdict if estimate is None else with_estimate(verdict, estimate)
+    return replace(verdict, notes=(*verdict.notes, *_slice_rises(verdict, live, project)))
+
+
+def _slice_rises(verdict: PerformanceVerdict, live: LiveRows, project: Project) -> tuple[str, ...]:
+    """What is said of slices whose loss rose by itself, or of all at once; from mature rows with an outcome."""
+    if verdict.state == "not_enough_data" or verdict.mature_after_seconds is None:
+        return ()
+    oldest = verdict.at.timestamp() - verdict.mature_after_seconds
+    settled = live.at(live.has_label & (live.answered <= oldest))
+    losses = loss_rows(verdict.score, settled.labels, settled.predictions)
+    return slice_rises(settled, losses, checks_a_year=project.monitoring.performance.checks_a_year)
 
 
 def _variants(
