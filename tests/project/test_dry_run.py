@@ -52,6 +52,26 @@ def test_a_rollout_that_no_start_would_take_is_a_mistake(tmp_path: Path, declare
     assert len(found) == (message is not None)
 
 
+@pytest.mark.parametrize(("extra", "is_mistake"), [("", True), ('cluster="customer",', False)])
+def test_clusters_of_a_rollout_need_a_column_where_no_time_gives_a_day(
+    tmp_path: Path, extra: str, is_mistake: bool
+) -> None:
+    folder = loaded(tmp_path, "    clock=", "    rollout=Rollout(cluster=True),\n    clock=")
+    text = (folder / "project.py").read_text().replace("Project, SampleClock", "Project, Rollout, SampleClock")
+    for old, new in (
+        ('event_time="at", known_after=timedelta(hours=1),', ""),
+        ('hidden_until_known=("spent",), ', ""),
+        (", ttl=timedelta(days=365)", ""),
+        ('        label_timestamp="event_timestamp",', f'        label_timestamp="event_timestamp", {extra}'),
+        ('    clock=SampleClock(at="2024-06-01T00:00:00Z"),\n', ""),
+    ):
+        assert old in text, old
+        text = text.replace(old, new)
+    (folder / "project.py").write_text(text)
+    found = dry_run(load_project(folder, base=tmp_path).project).mistakes
+    assert any("cluster=True" in mistake for mistake in found) == is_mistake, found
+
+
 VISIT = "visit_id,at,customer,branch,spent\na,2024-01-01T00:00:00Z,c1,1,5.0\n"
 
 

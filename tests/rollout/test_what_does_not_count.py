@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tests.predictions.builders import a_row, write_rows
 from tests.rollout.life import START, Life
 from tests.serving.bundles import PROJECT
-from touchline.errors import RolloutRefused
+from touchline.errors import RolloutRefused, RolloutWouldHold
 from touchline.predictions import Outcome, OutcomeRecords
 from touchline.rollout import Guardrail, Rollout, steer
 from touchline.rollout.outcome_pairs import class_number
@@ -219,6 +219,10 @@ def test_a_broken_ratio_acts_as_declared(tmp_path: Path, action: str, end: str |
     assert report.evidence.ratio is not None
     assert report.evidence.ratio.is_broken
     assert (report.status == "held") == (action == "hold")
+    if action == "hold":
+        with pytest.raises(RolloutWouldHold, match=r"300 of 1000 units are the candidate's where 50% were planned"):
+            steer(life.context, "resume", actor="ann", reason="looks fine")
+        assert life.report().status == "held"
 
 
 def test_all_outcomes_in_one_arm_decide_nothing(tmp_path: Path) -> None:

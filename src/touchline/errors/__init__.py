@@ -23,10 +23,11 @@
             KeyRequired, LastAdminKey, ManifestNotFound, MissingColumns, MissingDependency, NotAPair,
             NotPortable, NothingNamed, NothingScheduled, NothingToLearnFrom, ProjectExists, ProjectNotFound,
             ReasonMissing, RehearsalNotFound, RehearsalRefused, RepeatedKey, RolloutNotFound,
-            RolloutNotRunning, RolloutRefused, RunNotFound, RunValueUnknown, SilenceInvalid, SnapshotNotFound,
-            SnapshotPruned, SourceFormatNotRead, StepNotReached, TableFormatUnknown, TargetNeverVaries,
-            TargetNotClasses, TargetNotFound, TaskUnfit, TimesReversed, UnknownName, UnknownPlugin,
-            UnknownPrediction, UnknownRun, UnknownScore, UnreadableJson, VersionNotFound, ViewNotFound
+            RolloutNotRunning, RolloutRefused, RolloutWouldHold, RunNotFound, RunValueUnknown, SilenceInvalid,
+            SnapshotNotFound, SnapshotPruned, SourceFormatNotRead, StepNotReached, TableFormatUnknown,
+            TargetNeverVaries, TargetNotClasses, TargetNotFound, TaskUnfit, TimesReversed, UnknownName,
+            UnknownPlugin, UnknownPrediction, UnknownRun, UnknownScore, UnreadableJson, VersionNotFound,
+            ViewNotFound
         BackupDamaged, BackupFailed, BatchRejected, BudgetExceeded, ClassMissing, CodeChanged, ColumnRetyped,
         ColumnsMismatch, CopyDiffers, DiskFull, EvidenceMoved, GateFailed, HistoryMoved, InvalidObjectKey,
         InvalidSample, LabelsAllEqual, LabelsUnusable, LeakageFound, LeaseHeld, LeaseLost, ModelDamaged,

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 from touchline.errors.base import TouchlineError, UsageError
 
-__all__ = ["ProbeFailed", "RolloutConflict", "RolloutNotFound", "RolloutNotRunning", "RolloutRefused"]
+__all__ = [
+    "ProbeFailed",
+    "RolloutConflict",
+    "RolloutNotFound",
+    "RolloutNotRunning",
+    "RolloutRefused",
+    "RolloutWouldHold",
+]
 
 
 class RolloutRefused(UsageError):
@@ -22,6 +29,18 @@ class RolloutNotRunning(UsageError):
         self.project = project
         step = "touchline rollout start" if status == "does not run" else "touchline rollout status"
         super().__init__(f"{project}: a rollout that {status} cannot be {act}. See {step} -p {project}")
+
+
+class RolloutWouldHold(UsageError):
+    """`fault` is what stopped the rollout; it is in the evidence, which a resume does not change."""
+
+    def __init__(self, project: str, fault: str) -> None:
+        self.project, self.fault = project, fault
+        super().__init__(
+            f"{project}: the rollout cannot be resumed: the next check would hold it again, since {fault}. Find which "
+            "requests or outcomes are lost or repeated, then begin anew with units that are drawn again: "
+            f"touchline rollout abort -p {project} --reason '...', and touchline rollout start -p {project}"
+        )
 
 
 class RolloutNotFound(UsageError):

@@ -21,6 +21,7 @@ from touchline.features.offline.examples import BuiltExamples as BuiltExamples
 from touchline.features.offline.examples import build_examples as build_examples
 from touchline.features.offline.examples import close_at_horizon as close_at_horizon
 from touchline.features.offline.examples import empty_examples as empty_examples
+from touchline.features.offline.examples import has_own_clusters as has_own_clusters
 from touchline.features.offline.histories import FeatureHistories as FeatureHistories
 from touchline.features.offline.histories import FeatureHistory as FeatureHistory
 from touchline.features.offline.history import build_history as build_history

@@ -34,6 +34,7 @@ from touchline.errors import (
     RolloutConflict,
     RolloutNotFound,
     RolloutNotRunning,
+    RolloutWouldHold,
     RunWaits,
     SchemaMismatch,
     SnapshotNotFound,
@@ -90,6 +91,7 @@ _CONFLICTS: Final = (
     ReleaseBroken,
     RolloutConflict,
     RolloutNotRunning,
+    RolloutWouldHold,
     RunWaits,
     StageConflict,
 )

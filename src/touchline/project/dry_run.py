@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from touchline.errors import failure_in_words, nearest
-from touchline.features import empty_examples, empty_training_set
+from touchline.features import empty_examples, empty_training_set, has_own_clusters
 from touchline.training import evaluation_metrics, find_family
 
 if TYPE_CHECKING:
@@ -119,6 +119,18 @@ def _rollout(project: Project) -> Iterator[str]:
     fields = {*task.entity_columns, *task.inputs, "example_id"}
     if declared.unit is not None and declared.unit not in fields:
         yield f"the rollout's unit {declared.unit!r} is no field of a request. {nearest(declared.unit, fields)}"
+    if declared.cluster and _lacks_clusters(project):
+        yield (
+            "the rollout has cluster=True, and the examples return no `cluster` and have no time whose day would be "
+            "one. Return a `cluster` column, such as the customer or the batch, or declare cluster=False"
+        )
+
+
+def _lacks_clusters(project: Project) -> bool:
+    try:
+        return not has_own_clusters(project.task.examples)
+    except Exception:  # noqa: BLE001  what the examples raise is a mistake of theirs, which is shown
+        return False
 
 
 def _candidates(project: Project) -> Iterator[str]:

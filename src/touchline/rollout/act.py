@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from touchline.errors import ReasonMissing, RolloutNotRunning, TouchlineError
+from touchline.errors import ReasonMissing, RolloutNotRunning, RolloutWouldHold, TouchlineError
 from touchline.registry import Registry, StageChange
-from touchline.rollout.decide import Act, waits_for_person
+from touchline.rollout.decide import Act, broken_split, waits_for_person
+from touchline.rollout.evidence import gather
 from touchline.rollout.records import EventKind, EventNote, RolloutRecords, RolloutState
 from touchline.rollout.report import RolloutReport, report_on
 from touchline.rollout.rule import Side
@@ -92,6 +93,8 @@ def steer(context: RolloutContext, act: str, *, actor: str, reason: str) -> Roll
         raise RolloutNotRunning(context.project, past, status)
     if not reason.strip():
         raise ReasonMissing({"pause": "Pausing", "resume": "Resuming", "abort": "Aborting"}[act] + " a rollout")
+    if act == "resume" and (fault := _lasting_fault(context, state)) is not None:
+        raise RolloutWouldHold(context.project, fault)
     kinds: dict[str, EventKind] = {"pause": "pause", "resume": "resume", "abort": "aborted"}
     share = {"pause": 0, "resume": state.step}.get(act)
     note = EventNote(reason.strip(), actor, share)
@@ -99,6 +102,14 @@ def steer(context: RolloutContext, act: str, *, actor: str, reason: str) -> Roll
     if act == "abort":
         after = _probed(context, records, after)
     return _report(context, after)
+
+
+def _lasting_fault(context: RolloutContext, state: RolloutState) -> str | None:
+    """What would stop a resumed rollout at the next check; None where nothing would."""
+    if state.rule.on_sample_ratio != "hold" or not state.rule.is_split:
+        return None
+    database, now = context.registry.database, context.registry.clock.now()
+    return broken_split(gather(database, state.experiment, now))
 
 
 def end_overtaken(context: RolloutContext) -> RolloutState | None:

@@ -284,6 +284,11 @@ def _next_step(state: RolloutState, act: Act | None, needed: StillNeeded | None)
             f"It waits for a person: touchline rollout resume {of_project} --reason '...', or touchline rollout abort "
             f"{of_project} --reason '...'"
         )
+        if state.status == "held":
+            waits = (
+                "Its evidence stays as it is, so it cannot be resumed while that holds. Mend the cause, then begin "
+                f"anew: touchline rollout abort {of_project} --reason '...', and touchline rollout start {of_project}"
+            )
         return f"{state.status.capitalize()} since {stop.message}. {waits}" if state.status == "held" else waits
     ends = state.experiment.started_at + timedelta(days=state.rule.longest_days)
     if needed is None:

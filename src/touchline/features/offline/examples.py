@@ -47,6 +47,13 @@ def empty_examples(examples: Examples) -> pl.DataFrame:
     return without_excluded(examples, checked_examples(examples.name, frame)).rows
 
 
+def has_own_clusters(examples: Examples) -> bool:
+    """Whether the examples name the cluster of each row, or have a time whose day stands in for it."""
+    if any(source.event_time is not None or source.known_at is not None for source in examples.sources):
+        return True
+    return "cluster" in examples(*(empty_source(source) for source in examples.sources)).collect_schema()
+
+
 def without_excluded(examples: Examples, frame: pl.DataFrame) -> BuiltExamples:
     """The rows that meet no condition of `exclude`; a row that meets several counts under the first reason.
 
