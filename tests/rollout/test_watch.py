@@ -150,9 +150,9 @@ def test_rows_that_no_shadow_could_predict_are_an_incident_once(tmp_path: Path) 
     with a_server(life) as server:
         slot = server.serving.slots[PROJECT]
         traffic = wait_for(lambda: slot.traffic)
-        traffic.shadows.left_out = 3
+        traffic.left_out = 3
         wait_for(lambda: life.records.newest().events[-1].kind == "incident")  # type: ignore[union-attr]
-        traffic.shadows.left_out = 9
+        traffic.left_out = 9
     events = life.records.newest().events  # type: ignore[union-attr]
     assert [event.kind for event in events] == ["start", "incident"]
     assert "3 rows have no prediction beside their answer" in events[-1].message

@@ -22,7 +22,7 @@ from touchline.features import FeatureReader, open_online_store
 from touchline.predictions import LogLimits
 from touchline.predictions.spool_drain import DrainLimits
 from touchline.registry import LoadedRelease
-from touchline.serving import Limits, ServedProject, Server, ServerOptions, create_app
+from touchline.serving import Limits, ServedProject, Server, ServerOptions, ShadowProcess, create_app
 from touchline.storage import Database, open_objects
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -41,19 +41,33 @@ uvicorn.run("tests.serving.server_process:make", factory=True, port=port, worker
 
 def make() -> Server:
     """The application of the home in the environment; each worker process makes its own."""
-    home = Path(os.environ["SERVER_HOME"])
-    database = Database.open(os.environ.get("SERVER_DATABASE") or f"sqlite:///{home / 'touchline.db'}")
-    clock = SystemClock()
-    stores = Registry(database, open_objects(os.environ.get("SERVER_OBJECTS") or str(home / "objects")))
+    project, database = opened()
     return create_app(
-        [ServedProject(PROJECT, stores.source(), clock, _open_reader, is_store_remote="SERVER_REDIS" in os.environ)],
+        [project],
         database=database,
-        spool=home / "spool",
+        spool=Path(os.environ["SERVER_HOME"]) / "spool",
         # The tests of other workers share the cores: that requests wait for them is no overload of this server.
         options=ServerOptions(
             Limits(lag_seconds=60.0), log_limits=LogLimits(drain=DrainLimits(max_backoff_seconds=0.5))
         ),
     )
+
+
+def opened() -> tuple[ServedProject, Database]:
+    """The project and its database, for a worker and for the process of a shadow."""
+    home = Path(os.environ["SERVER_HOME"])
+    database = Database.open(os.environ.get("SERVER_DATABASE") or f"sqlite:///{home / 'touchline.db'}")
+    clock = SystemClock()
+    stores = Registry(database, open_objects(os.environ.get("SERVER_OBJECTS") or str(home / "objects")))
+    is_remote = "SERVER_REDIS" in os.environ
+    project = ServedProject(
+        PROJECT, stores.source(), clock, _open_reader, is_store_remote=is_remote, shadow_drains=_shadow_drains
+    )
+    return project, database
+
+
+def _shadow_drains(root: Path, limits: DrainLimits) -> ShadowProcess:
+    return ShadowProcess(root, f"{__name__}:opened", [], limits)
 
 
 def _open_reader(release: LoadedRelease) -> FeatureReader | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -42,7 +43,11 @@ def _logged(registry: Registry) -> list[str]:
         return list(connection.scalars(sa.select(predictions.c.prediction_id)))
 
 
-def test_a_kill_loses_no_answer_older_than_the_bound(registry: Registry, tmp_path: Path) -> None:
+def test_a_kill_loses_no_answer_older_than_the_bound_and_no_prediction_beside_it(tmp_path: Path) -> None:
+    registry = Registry.open(tmp_path)
+    releases = [registry.keep(version, a_model(seed=version), example=a_request()) for version in (1, 2)]
+    registry.promote(1, releases[0])
+    registry.start_rollout("shadow")
     with a_process(tmp_path) as server, under_load(server.address, a_request()) as load:
         wait_for(lambda: len(load.answers) > 500)
         early = {found for _, found, _ in load.answers[:400]}
@@ -51,11 +56,12 @@ def test_a_kill_loses_no_answer_older_than_the_bound(registry: Registry, tmp_pat
         server.kill()
         load.ending.set()
     with a_process(tmp_path):  # it takes over what the dead one left
-        wait_for(lambda: not list((tmp_path / "spool").glob("*/*.jsonl")))
-    kept = _logged(registry)
-    assert len(kept) == len(set(kept))
-    assert early <= set(kept)
-    lost = [at for at, prediction_id, _ in load.answers if prediction_id not in set(kept)]
+        wait_for(lambda: not list(tmp_path.glob("spool/*/*.jsonl")))
+        wait_for(lambda: not list(tmp_path.glob("shadow/*/*/*.jsonl")))
+    kept, beside = set(_logged(registry)), Counter(_answers_beside(registry))
+    assert set(beside.values()) == {1}
+    assert early <= kept
+    lost = [at for at, prediction_id, _ in load.answers if prediction_id not in kept or prediction_id not in beside]
     oldest = max((killed_at - at for at in lost), default=0.0)
     print(f"killed after {len(load.answers)} answers: {len(lost)} lost, the oldest {oldest * 1000:.0f} ms old,")
     print(f"the bound is {KILL_BOUND_SECONDS * 1000:.0f} ms")
@@ -71,6 +77,13 @@ def _on_disk(registry: Registry, place: Path) -> set[str]:
             lines += file.read_text().splitlines()
     spooled = {orjson.loads(line)["prediction_id"] for line in lines if line.endswith("}")}
     return spooled | set(_logged(registry))
+
+
+def _answers_beside(registry: Registry) -> list[str]:
+    """The answer of each prediction of a shadow."""
+    with registry.database.connect() as connection:
+        query = sa.select(predictions.c.answer_id).where(predictions.c.role == "shadow")
+        return list(connection.scalars(query))
 
 
 def test_promotions_and_rollbacks_drop_no_request(registry: Registry, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Take a backup set of a home while it runs.
 
 The order makes the set consistent, since files never change once they are written and are written before the rows
-that name them: first the spool (a row of it may also be in the database, which keeps it once), then the metadata
+that name them: first the spools (a row of one may also be in the database, which keeps it once), then the metadata
 database, then MLflow's, then all files. A file that is newer than the database is one too many, none is missing.
 `data prune` waits meanwhile: both hold the lease `BACKUP_LEASE`.
 """
@@ -63,6 +63,7 @@ def staged_home(state: HomeState, *, now: datetime, on_progress: Callable[[str],
     """A folder with a new set of the home, for the block."""
     with _staging(state.folder) as folder:
         on_progress("copy the databases")
+        _copy_spool(state.folder / "shadow", folder / "home" / "shadow")
         _copy_spool(state.folder / "spool", folder / "spool")
         schema, rows, newest = _copy_database(state, folder / "home" / "touchline.db")
         left_out = []

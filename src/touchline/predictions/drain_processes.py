@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from math import inf
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 
 from touchline.predictions.database_writer import DatabaseWriter
 from touchline.predictions.spool_drain import DrainLimits, RowWriter, SpoolDrain, is_drained
 from touchline.storage import Database
+
+_log = logging.getLogger("touchline.predictions.drain_processes")
 
 _FIRST_RETRY_SECONDS = 1.0
 _LONGEST_RETRY_SECONDS = 30.0
@@ -55,23 +60,29 @@ class DrainThread:
             self._thread.join(within_seconds)
 
 
-class DrainChild:
+class DrainProcess:
     """A child process, started with the first row unless another process drains.
 
     It ends with this process, however that ends: its standard input is closed then. What waits is written before.
+    `module` is the one that it runs, which calls `drain_until_parent_ends`; `order` says what to write to.
     """
 
-    def __init__(self, root: Path, database: Database, limits: DrainLimits | None = None) -> None:
+    def __init__(self, root: Path, module: str, order: Mapping[str, Any], limits: DrainLimits | None = None) -> None:
         self._root, self._limits = root, limits or DrainLimits()
-        self._database_url = database.url
+        self._module, self._order = module, order
         self._child: subprocess.Popen[bytes] | None = None
         self._started_at = self._retry_at = 0.0
         self._retry_seconds = _FIRST_RETRY_SECONDS
 
     def ensure(self) -> None:
         now = time.monotonic()
-        if self._child is not None and self._child.poll() is None:
-            return
+        if self._child is not None:
+            status = self._child.poll()
+            if status is None:
+                return
+            if status:
+                _log.error("the process that drains %s ended with status %d; what waits is kept", self._root, status)
+            self._child = None
         if now < self._retry_at or is_drained(self._root):
             return
         if now - self._started_at > _HEALTHY_AFTER_SECONDS:
@@ -96,13 +107,13 @@ class DrainChild:
 
     def _start(self) -> None:
         self._child = subprocess.Popen(
-            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+            [sys.executable, "-m", self._module], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
         )
         assert self._child.stdin is not None
         order = {
             "parent": os.getpid(),
             "root": str(self._root.absolute()),
-            "database": self._database_url,  # with its password, so neither an argument nor a variable
+            **self._order,  # with passwords, so neither an argument nor a variable
             "every_seconds": self._limits.every_seconds,
             "max_backoff_seconds": self._limits.max_backoff_seconds,
         }
@@ -111,8 +122,17 @@ class DrainChild:
             self._child.stdin.flush()
 
 
-def drain_until_parent_ends() -> None:
-    """The whole work of the child process."""
+class DrainChild(DrainProcess):
+    """A child process that writes to the database."""
+
+    def __init__(self, root: Path, database: Database, limits: DrainLimits | None = None) -> None:
+        super().__init__(root, __name__, {"database": database.url}, limits)
+
+
+def drain_until_parent_ends(
+    open_writer: Callable[[Mapping[str, Any]], AbstractContextManager[RowWriter]], *, idle_seconds: float = inf
+) -> None:
+    """The whole work of the child process. `open_writer` opens what the order names."""
     for number in (signal.SIGINT, signal.SIGTERM):  # meant for the parent's whole group; the parent decides
         signal.signal(number, signal.SIG_IGN)
     line = sys.stdin.buffer.readline()
@@ -128,11 +148,17 @@ def drain_until_parent_ends() -> None:
         is_ending.set()
 
     threading.Thread(target=wait_for_end, name="touchline_parent", daemon=True).start()
-    database = Database.open(order["database"])
     limits = DrainLimits(order["every_seconds"], order["max_backoff_seconds"])
-    SpoolDrain(Path(order["root"]), DatabaseWriter(database), limits).run_unless_drained(is_ending)
+    with open_writer(order) as writer:
+        SpoolDrain(Path(order["root"]), writer, limits).run_unless_drained(is_ending, idle_seconds=idle_seconds)
+
+
+@contextmanager
+def _database_writer(order: Mapping[str, Any]) -> Iterator[RowWriter]:
+    database = Database.open(order["database"])
+    yield DatabaseWriter(database)
     database.close()
 
 
 if __name__ == "__main__":
-    drain_until_parent_ends()
+    drain_until_parent_ends(_database_writer)

@@ -146,6 +146,11 @@ def read_backlog(root: Path) -> Backlog:
     return Backlog(size, 0.0 if oldest is None else max(0.0, time.time() - oldest))
 
 
+def has_rows(root: Path) -> bool:
+    """Whether a worker has a segment, open or closed."""
+    return any(segments(folder) for folder in worker_folders(root))
+
+
 @contextmanager
 def closed_segment(path: Path) -> Iterator[bool]:
     """Hold a segment; False while its worker writes to it, and where it is gone."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,7 @@ import orjson
 from touchline.errors import TouchlineError, failure_in_words
 from touchline.predictions.spool import (
     closed_segment,
+    has_rows,
     lock_file,
     read_segment,
     remove_empty_folders,
@@ -105,20 +107,22 @@ class SpoolDrain:
             if is_ending.wait(_ANOTHER_DRAINS_SECONDS):
                 return
 
-    def run_unless_drained(self, is_ending: threading.Event) -> None:
-        """The same, but return at once where another process drains."""
-        self._run_alone(is_ending)
+    def run_unless_drained(self, is_ending: threading.Event, *, idle_seconds: float = inf) -> None:
+        """The same, but return at once where another process drains, and where no row has come for so long."""
+        self._run_alone(is_ending, idle_seconds)
 
-    def _run_alone(self, is_ending: threading.Event) -> bool:
+    def _run_alone(self, is_ending: threading.Event, idle_seconds: float = inf) -> bool:
         with _drain_lock(self.root) as is_mine:
             if is_mine:
                 self._publish(self._status)
-                self._drain_until(is_ending)
+                self._drain_until(is_ending, idle_seconds)
             return is_mine
 
-    def _drain_until(self, is_ending: threading.Event) -> None:
-        backoff = _FIRST_BACKOFF_SECONDS
-        while True:
+    def _drain_until(self, is_ending: threading.Event, idle_seconds: float) -> None:
+        backoff, busy_at = _FIRST_BACKOFF_SECONDS, time.monotonic()
+        while time.monotonic() - busy_at < idle_seconds:
+            if has_rows(self.root):
+                busy_at = time.monotonic()
             is_last = is_ending.is_set()
             if self.drain():
                 pause, backoff = self._limits.every_seconds, _FIRST_BACKOFF_SECONDS
@@ -148,9 +152,9 @@ class SpoolDrain:
             try:
                 self._write(path)
             except Exception as failure:  # noqa: BLE001  whatever the database raises, the segment stays for a retry
-                words = f"database: {failure_in_words(failure)}"[:300]
+                words = failure_in_words(failure)[:300]
                 if words != self._status.failure and not isinstance(failure, TouchlineError):
-                    _log.exception("%s cannot be written to the database", path)
+                    _log.exception("%s cannot be written", path)
                 self._status = replace(self._status, failure=words)
                 return False
         return True

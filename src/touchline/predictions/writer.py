@@ -60,10 +60,15 @@ class LogStatus:
 
 
 class PredictionLog:
-    """Takes rows from requests; a thread brings them to the spool, and sees to it that the spool is drained."""
+    """Takes rows from requests; a thread brings them to the spool, and sees to it that the spool is drained.
 
-    def __init__(self, folder: Path, drains: Drains, limits: LogLimits | None = None) -> None:
-        self.limits = limits or LogLimits()
+    `name` says in the server's log what its rows are.
+    """
+
+    def __init__(
+        self, folder: Path, drains: Drains, limits: LogLimits | None = None, *, name: str = "prediction log"
+    ) -> None:
+        self.limits, self._name = limits or LogLimits(), name
         self.folder, self._spool, self._drains = folder, Spool(folder), drains
         self._rows: deque[bytes] = deque()
         self._unwritten, self._unwritten_rows = b"", 0  # taken from memory, not yet in the spool
@@ -114,6 +119,8 @@ class PredictionLog:
         self._drains.stop(within_seconds)
         while self._spool.has_segments and time.monotonic() < until and not read_drain_status(self.folder).failure:
             time.sleep(_LOOK_SECONDS)  # another process drains
+        if self._spool.has_segments:
+            _log.warning("the %s leaves rows in %s; the next process drains them", self._name, self.folder)
         self._spool.close()
 
     def status(self) -> LogStatus:
@@ -163,7 +170,7 @@ class PredictionLog:
             self._spool.append(chunk)
         except Exception as failure:  # noqa: BLE001  a full disk or any other: the rows stay, the thread goes on
             if self._spool_failure is None:
-                _log.error("the prediction log cannot write its spool: %s", failure)
+                _log.error("the %s cannot write its spool: %s", self._name, failure)
             self._spool_failure = f"spool: {failure}"
             with suppress(OSError):
                 self._close_segment()  # its last line may be torn; the next segment repeats the chunk
@@ -200,7 +207,7 @@ class PredictionLog:
         try:
             self._drains.ensure()
         except OSError as failure:  # no memory for a process, or a full disk: tried again
-            _log.error("the prediction log waits on disk, its drain does not start: %s", failure)
+            _log.error("the %s waits on disk, its drain does not start: %s", self._name, failure)
 
     def _follow_drain(self) -> None:
         """Log what has changed in the drain, which has no log of its own."""
@@ -209,10 +216,10 @@ class PredictionLog:
         if now.process != before.process:
             before = DrainStatus(now.process)
         if now.failure is not None and before.failure is None:
-            _log.error("the prediction log waits on disk, no database: %s", now.failure)
+            _log.error("the %s waits on disk: %s", self._name, now.failure)
         if now.failure is None and before.failure is not None:
-            _log.warning("the prediction log has caught up")
+            _log.warning("the %s has caught up", self._name)
         if now.refused > before.refused:
-            _log.error("%d logged predictions were set aside in %s", now.refused - before.refused, self.folder)
+            _log.error("%d rows of the %s were set aside in %s", now.refused - before.refused, self._name, self.folder)
         if now.torn_bytes > before.torn_bytes:
             _log.warning("%d bytes at torn lines of the spool, not rows", now.torn_bytes - before.torn_bytes)

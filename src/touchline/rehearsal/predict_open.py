@@ -16,7 +16,7 @@ from touchline.predictions import OpenExample, OpenExampleRecords
 from touchline.predictions.database_writer import DatabaseWriter
 from touchline.registry import LoadedRelease, Releases, declared_families
 from touchline.rollout import RolloutRecords
-from touchline.serving import JournalReleases
+from touchline.serving import JournalReleases, ShadowWriter
 from touchline.serving.predicting.predict import NewId, Predictor
 from touchline.serving.predicting.scored_row import Answered, RequestContext
 from touchline.serving.releases.release_slot import ReleaseSlot
@@ -45,14 +45,15 @@ class OpenPredictor:
         source = JournalReleases(project.name, stores.journal, Releases(stores, lambda _: families), rollouts=rollouts)
         self._slot = ReleaseSlot(project.name, source, stores.clock, self._open_reader)
         self._lines: list[bytes] = []
-        self._slot.record = self._lines.append
+        self._waiting: list[bytes] = []  # rows that the other version of a rollout predicts beside their answers
+        self._slot.record, self._slot.put_beside = self._lines.append, self._put_beside
         self._writer = DatabaseWriter(stores.database)
+        self._shadow = ShadowWriter(self._slot.open_predictor, self._writer)
         self._records = OpenExampleRecords(stores.database, project.name)
 
     def predict(self, until: datetime) -> list[Predicted]:
         """Predict the open examples whose cutoff lies before an instant, each at its cutoff; the clock moves along."""
         slot, clock = self._slot, self._context.clock
-        slot.head = None  # a rollout that was stopped below is followed again
         slot.refresh()
         if slot.current is None:
             return []
@@ -66,18 +67,15 @@ class OpenPredictor:
             for start in range(0, len(examples), _ROWS_AT_ONCE):
                 some = examples[start : start + _ROWS_AT_ONCE]
                 predicted += self._predict_some(slot.current, some, context, new_id)
-                self._wait_for_shadows(_ROWS_AT_ONCE)
-        self._wait_for_shadows(0)
-        slot.stop()
+                self._shadow.write(self._waiting)  # at this time: features are those of the cutoff
+                self._waiting.clear()
         self._writer.write(self._lines)
         self._lines.clear()
         return predicted
 
-    def _wait_for_shadows(self, most_waiting: int) -> None:
-        """Let the predictions beside the answers keep up: a full queue would leave rows out."""
-        traffic = self._slot.traffic
-        if traffic is not None and traffic.shadows is not None:
-            traffic.shadows.wait_until(most_waiting)
+    def _put_beside(self, line: bytes) -> bool:
+        self._waiting.append(line)
+        return True
 
     def _predict_some(
         self, predictor: Predictor, examples: list[OpenExample], context: RequestContext, new_id: NewId

@@ -12,3 +12,5 @@ from touchline.serving.predicting.score_file import score_file as score_file
 from touchline.serving.releases.journal_source import JournalReleases as JournalReleases
 from touchline.serving.releases.release_slot import Head as Head
 from touchline.serving.releases.release_slot import ReleaseSource as ReleaseSource
+from touchline.serving.shadow.shadow_process import ShadowProcess as ShadowProcess
+from touchline.serving.shadow.shadow_writer import ShadowWriter as ShadowWriter

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from touchline import features, registry, rollout, serving
 from touchline import project as projects
-from touchline.cli.opening import Home, OpenedProject, pipeline_context, release_reader
+from touchline.cli.opening import Home, OpenedProject, open_home, pipeline_context, release_reader
 from touchline.cli.server_client import mlflow_url
 from touchline.serving.telemetry.open_telemetry import tracer_from_environment
 from touchline.serving.telemetry.worker_metrics import figures_folder
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from touchline.project import LoadedProject, Project
     from touchline.registry import LoadedRelease
     from touchline.serving import ServedProject, Server
+    from touchline.storage import Database
 
 
 class Declarations:
@@ -37,6 +38,10 @@ class Declarations:
         self._folders = {folder.name: folder for folder in folders}
         self._loaded: dict[str, LoadedProject] = {}
         self._lock = Lock()
+
+    def folder(self, name: str) -> Path:
+        """The folder of the project of that name."""
+        return self._folders[name].absolute()
 
     def loaded(self, name: str) -> LoadedProject:
         """The project of that name. The first call imports its code, and Polars with it, so it belongs in a thread."""
@@ -130,7 +135,16 @@ def _served_project(home: Home, declarations: Declarations, name: str) -> Served
         is_store_remote=home.settings.online_store != "sqlite",
         start_check=lambda: _start_rollout_check(name),
         skew_proof=lambda release: features.read_skew_proof(name, release, home.objects),
+        shadow_drains=lambda root, limits: serving.ShadowProcess(
+            root, f"{__name__}:{open_shadow.__name__}", [str(declarations.folder(name))], limits
+        ),
     )
+
+
+def open_shadow(folder: str) -> tuple[ServedProject, Database]:
+    """What the process that predicts beside the answers of a project needs, opened from its environment."""
+    home, place = open_home(), Path(folder)
+    return _served_project(home, Declarations([place]), place.name), home.database
 
 
 def _start_rollout_check(project: str) -> None:

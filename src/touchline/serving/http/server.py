@@ -12,11 +12,14 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from touchline.http.api_keys import is_loopback, require_key
 from touchline.http.key_ring import KeyRing
+from touchline.predictions.database_writer import DatabaseWriter
+from touchline.predictions.drain_processes import Drains, DrainThread
 from touchline.predictions.writer import PredictionLog
 from touchline.serving.http.admission import Admission
 from touchline.serving.http.deferred_app import LateRoutes
@@ -26,6 +29,7 @@ from touchline.serving.http.looks import Looks
 from touchline.serving.http.state import ServedProject, ServerOptions, Serving
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.serving.releases.rollout_watch import RolloutWatch
+from touchline.serving.shadow.shadow_writer import ShadowWriter
 from touchline.serving.telemetry.worker_metrics import WorkerFigures
 from touchline.storage import Database
 
@@ -80,7 +84,8 @@ class Server:
     async def _running(self) -> AsyncIterator[None]:
         serving, keys = self.serving, self.serving.keys
         sys.setswitchinterval(_SWITCH_SECONDS)
-        serving.log.start()
+        for log in serving.logs:
+            log.start()
         self._jobs.start()
         await asyncio.to_thread(keys.refresh)
         if keys.is_open:
@@ -99,9 +104,8 @@ class Server:
             self._routes.end()
             await asyncio.gather(*tasks, routes, return_exceptions=True)
             await asyncio.to_thread(self._jobs.stop)
-            for slot in serving.slots.values():
-                await asyncio.to_thread(slot.stop)
-            await asyncio.to_thread(serving.log.stop)
+            for log in serving.logs:
+                await asyncio.to_thread(log.stop)
             gc.unfreeze()
             # What this worker has counted since it last published stays in the figures of the others.
             await asyncio.to_thread(serving.figures.publish, serving.meters, serving.log.status())
@@ -109,8 +113,7 @@ class Server:
     async def _spare_collections(self) -> None:
         """Leave what is loaded at the start out of Python's garbage collections.
 
-        A full one looks at 100,000 objects, and requests wait 0.15 s for it where the cores are busy. Rows that wait
-        for a shadow set it off.
+        A full one looks at 100,000 objects, and requests wait 0.15 s for it where the cores are busy.
         """
         await self._routes.wait()
         gc.freeze()
@@ -134,8 +137,10 @@ def create_app(
     options = options or ServerOptions()
     slots = {project.name: _slot(project) for project in projects}
     log = PredictionLog(spool, options.drains(spool, database, options.log_limits.drain), options.log_limits)
-    for slot in slots.values():
+    for project in projects:
+        slot = slots[project.name]
         slot.record = log.record
+        slot.log_beside(_shadow_log(project, slot, spool.parent / "shadow" / project.name, database, options))
     figures = WorkerFigures(options.figures)
     keys = KeyRing(database, is_open=is_loopback(host))
     default = default or projects[0].name
@@ -157,6 +162,19 @@ def create_app(
         RolloutWatch(database, slots[project.name], project.start_check, waiting_seconds) for project in projects
     ]
     return Server(serving, jobs, watches, make_routes)
+
+
+def _shadow_log(
+    project: ServedProject, slot: ReleaseSlot, folder: Path, database: Database, options: ServerOptions
+) -> PredictionLog:
+    """Where rows wait for the version that does not answer them."""
+    limits = replace(options.log_limits, max_spool_bytes=options.shadow_bytes)
+    if project.shadow_drains is not None:
+        drains: Drains = project.shadow_drains(folder, limits.drain)
+    else:
+        writer = ShadowWriter(slot.open_predictor, DatabaseWriter(database))
+        drains = DrainThread(folder, writer, limits.drain)
+    return PredictionLog(folder, drains, limits, name=f"rows that wait for a shadow of {project.name}")
 
 
 def _slot(project: ServedProject) -> ReleaseSlot:

@@ -38,7 +38,8 @@ class ServedProject:
     Each of the routers returns a FastAPI router; it may take one argument, the project's `RouteContext`.
     They are loaded with the other late routes, since loading them imports the project's code.
     `skew_proof` gives the last proof that what a release (by id) was served with is what history says. `start_check`
-    starts a check of the running rollout in another process, and does not wait for it.
+    starts a check of the running rollout in another process, and does not wait for it. `shadow_drains` names the
+    process that predicts beside the answers what waits in a folder; without it a thread of this process does.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ServedProject:
     skew_proof: Callable[[str], SkewProof | None] = lambda _: None
     description: str = ""
     start_check: Callable[[], None] = lambda: None
+    shadow_drains: Callable[[Path, DrainLimits], Drains] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ class ServerOptions:
     """The options of a server; the defaults suit most.
 
     `extend` adds routes to the FastAPI application. `figures` is the folder by which workers share what they count.
-    `drains` says who moves logged rows to the database where no other process of the machine does.
+    `drains` says who moves logged rows to the database where no other process of the machine does. `shadow_bytes` is
+    the most that may wait on disk for a version which predicts beside the answers of one project.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -95,6 +98,7 @@ class ServerOptions:
     extend: Callable[[FastAPI], None] | None = None
     figures: Path | None = None
     drains: Callable[[Path, Database, DrainLimits], Drains] = DrainChild
+    shadow_bytes: int = 256 * 1024**2
 
 
 @dataclass
@@ -123,6 +127,11 @@ class Serving:
     def most_body_bytes(self, path: str) -> int:
         """The largest allowed body in bytes; it is larger for a job, which runs in the background."""
         return self.limits.job_bytes if path.endswith("/predict/jobs") else self.limits.body_bytes
+
+    @property
+    def logs(self) -> list[PredictionLog]:
+        """The rows that wait for a shadow, of each project, and the prediction log."""
+        return [*(slot.shadow_log for slot in self.slots.values() if slot.shadow_log is not None), self.log]
 
     @property
     def meters(self) -> list[Meter]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
+from touchline.predictions.writer import LogStatus
 from touchline.serving.http.probes import PROBES, SUMMARIES, Probe
 from touchline.serving.http.state import Serving
 from touchline.serving.releases.feature_state import FeatureState
@@ -81,14 +82,18 @@ def health(serving: Serving) -> dict[str, Any]:
     return {
         "status": status,
         "models": models,
-        "prediction_log": {
-            "rows_in_memory": log.rows_in_memory,
-            "spool_bytes": log.spool_bytes,
-            "waiting_seconds": round(log.waiting_seconds, 1),
-            "written": log.written,
-            "refused": log.refused,
-            "failure": log.failure,
-        },
+        "prediction_log": _log_health(log),
+    }
+
+
+def _log_health(log: LogStatus) -> dict[str, Any]:
+    return {
+        "rows_in_memory": log.rows_in_memory,
+        "spool_bytes": log.spool_bytes,
+        "waiting_seconds": round(log.waiting_seconds, 1),
+        "written": log.written,
+        "refused": log.refused,
+        "failure": log.failure,
     }
 
 
@@ -111,14 +116,18 @@ def _model_health(slot: ReleaseSlot) -> dict[str, Any]:
     if slot.traffic is not None:
         routing = slot.traffic.routing
         found["rollout"] = {"mode": routing.mode, "candidate": routing.candidate, "share": routing.share}
-        if slot.traffic.shadows is not None and slot.traffic.shadows.left_out:
-            found["rollout"]["left_out"] = slot.traffic.shadows.left_out
+        if slot.traffic.left_out:
+            found["rollout"]["left_out"] = slot.traffic.left_out
+    shadow = None if slot.shadow_log is None else slot.shadow_log.status()
+    if shadow is not None and (shadow.spool_bytes or shadow.written or shadow.refused or shadow.failure):
+        found["shadow"] = _log_health(shadow)
     if (unfit := slot.refused_candidate) is not None:
         found["rollout"] = {"candidate": unfit.release_id, "refused": unfit.reason, "at": unfit.at}
     found["features"] = {state.view: _feature_health(state) for state in slot.features}
     is_worn = any(state.status != "ok" for state in slot.features)
     is_refused = slot.refused is not None or slot.refused_candidate is not None
-    if current is not None and (is_refused or slot.unreachable or lost or is_worn):
+    is_behind = shadow is not None and shadow.is_behind
+    if current is not None and (is_refused or slot.unreachable or lost or is_worn or is_behind):
         found["status"] = "degraded"
     return found
 

@@ -126,7 +126,7 @@ class Predictor:
             if name in self._field_names and (value is not None or self._needs_value.get(name) is False)
         }
         if known.get("features") is not None:
-            known["features"] = known["features"].__dict__
+            known["features"] = getattr(known["features"], "__dict__", known["features"])  # read from JSON: a dict
         return dict(self._one.validate_json(orjson.dumps(known)).__dict__)
 
     def lacking(self, row: Row) -> list[str]:
@@ -235,7 +235,7 @@ class Predictor:
         except orjson.JSONEncodeError as wrong:  # a field of any type, with an integer beyond 64 bits
             raise InvalidRequest([FieldProblem("", str(wrong), None, "values that the log can keep")]) from wrong
         line = answer_line(self.lines.start(scored.tags), prediction_id, facts, said)
-        return Answered(answer, line, scored.statuses, scored.vector, facts)
+        return Answered(answer, line, scored.statuses, facts)
 
 
 class _NoStore:

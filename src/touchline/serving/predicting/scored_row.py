@@ -64,14 +64,13 @@ class ScoredRow:
 class Answered:
     """The answer to one row, its line for the log, and how its views were found.
 
-    `version` is the model version that answered, where that is not Production's. `vector` and `facts` are what another
-    version needs to predict the same row: the model's vector and the middle of the line.
+    `version` is the model version that answered, where that is not Production's. `facts` are the middle of the line,
+    from which a version that makes the same vectors predicts the same row.
     """
 
     answer: dict[str, Any]
     line: bytes
     statuses: Statuses
-    vector: bytes = b""
     facts: bytes = b""
     version: int | None = None
 

@@ -6,16 +6,19 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import orjson
+
 from touchline.http.problems import Problem
 from touchline.http.statuses import is_server_error
 from touchline.rollout import Assignment, Routing, assign
 from touchline.serving.predicting.predict import NewId, Predictor
 from touchline.serving.predicting.scored_row import Answered, RequestContext, RolloutTags, Row
-from touchline.serving.predicting.shadow import Beside, ShadowQueue, Unencoded
+from touchline.serving.shadow.waiting_row import line_of_row, request_facts
 
 _log = logging.getLogger("touchline.serving")
 
 Record = Callable[[bytes], None]
+PutBeside = Callable[[bytes], bool]  # False where no more rows can wait
 
 
 class Traffic:
@@ -23,7 +26,8 @@ class Traffic:
 
     A candidate that fails costs no request: Production answers, and the failure is logged for the guardrails. A row
     that lacks a field of the candidate is not in the rollout. `needs_thread`: the candidate may be so slow that other
-    requests must not wait while it answers.
+    requests must not wait while it answers. `put_beside` takes the line of a row for the version that did not answer
+    it; `left_out` counts the rows that it did not take.
     """
 
     def __init__(
@@ -32,24 +36,20 @@ class Traffic:
         production: Predictor,
         candidate: Predictor,
         record: Record,
+        put_beside: PutBeside,
         *,
         needs_thread: bool = False,
     ) -> None:
         self.needs_thread = needs_thread
         self.routing, self.production, self.candidate = routing, production, candidate
-        self._record = record
+        self._record, self._put = record, put_beside
+        self.left_out = 0
         self._has_same_rows = _take_the_same_rows(candidate, production)
         self._has_same_vectors = self._has_same_rows and _make_the_same_vectors(candidate, production)
         self._has_same_values = production.release.view_columns == candidate.release.view_columns
-        shadows = ShadowQueue(record, has_same_vectors=self._has_same_vectors) if routing.has_shadow else None
-        self.shadows = shadows
         self._whole = self._tags(Assignment("production", None, 1.0))  # of rows that no share divides
         self._beside_whole = replace(self._whole, variant="candidate", role="shadow")
-
-    def close(self) -> None:
-        """End the thread of the shadow after what it has in hand."""
-        if self.shadows is not None:
-            self.shadows.close()
+        self._start_beside_whole = candidate.lines.start(self._beside_whole)
 
     def answer(self, rows: Sequence[Row], context: RequestContext, new_id: NewId) -> list[Answered]:
         """The answers to the rows of a request in a split, each by the version of its unit."""
@@ -64,7 +64,7 @@ class Traffic:
         return answered
 
     def shadow(self, rows: Sequence[Row], context: RequestContext, answered: Sequence[Answered], new_id: NewId) -> None:
-        """Let the candidate predict rows that Production has answered, later and in a thread of its own."""
+        """Let the candidate predict rows that Production has answered, later and in another process."""
         for row, one in zip(rows, answered, strict=True):
             self._shadow(row, context, one, new_id)
 
@@ -72,7 +72,7 @@ class Traffic:
         if lacking := self._lacking(row):
             self._leave_out(row, context, answered, lacking, new_id)
         elif self._can_compare(row):
-            self._put_beside(self.candidate, row, context, self._beside_whole, answered)
+            self._put_beside(self.candidate, row, context, self._beside_whole, answered, new_id)
 
     def _answer(self, row: Row, context: RequestContext, new_id: NewId) -> Answered:
         if lacking := self._lacking(row):
@@ -92,11 +92,11 @@ class Traffic:
                 tags = self._tags(assignment)
             else:
                 answered.version = self.candidate.release.version
-                self._put_beside(self.production, row, context, self._tags_beside(tags, "production"), answered)
+                self._put_beside(self.production, row, context, self._tags_beside(tags, "production"), answered, new_id)
                 return answered
         answered = self._answer_by_production(row, context, tags, new_id)
         if self._can_compare(row) and assignment.probability < 1:
-            self._put_beside(self.candidate, row, context, self._tags_beside(tags, "candidate"), answered)
+            self._put_beside(self.candidate, row, context, self._tags_beside(tags, "candidate"), answered, new_id)
         return answered
 
     def _answer_by_production(self, row: Row, context: RequestContext, tags: RolloutTags, new_id: NewId) -> Answered:
@@ -153,16 +153,27 @@ class Traffic:
         return row if self._has_same_rows else self.candidate.adapt(row)
 
     def _put_beside(
-        self, predictor: Predictor, row: Row, context: RequestContext, tags: RolloutTags, answered: Answered
+        self,
+        predictor: Predictor,
+        row: Row,
+        context: RequestContext,
+        tags: RolloutTags,
+        answered: Answered,
+        new_id: NewId,
     ) -> None:
-        if self.shadows is None:
+        if not self.routing.has_shadow:
             return
-        unencoded = None
-        if not self._has_same_vectors:
-            is_adapted = predictor is self.candidate and not self._has_same_rows
-            unencoded = Unencoded(row, context, self.candidate.adapt if is_adapted else None)
         answer_id: str = answered.answer["prediction_id"]
-        self.shadows.put(Beside(predictor, tags, answer_id, answered.vector, answered.facts, unencoded))
+        start = self._start_beside_whole if tags is self._beside_whole else predictor.lines.start(tags)
+        try:
+            facts = answered.facts if self._has_same_vectors else request_facts(row, context)
+        except orjson.JSONEncodeError as failure:  # an integer beyond 64 bits in a field that only the candidate has
+            known = {"cutoff": row["cutoff"], "example_id": row["example_id"]}
+            failed, text = replace(tags, role="failed"), f"{type(failure).__name__}: {failure}"
+            self._record(predictor.lines.failure(known, context, failed, text, new_id(), answer_id=answer_id))
+            return
+        if not self._put(line_of_row(start, new_id(), answer_id, facts)):
+            self.left_out += 1
 
     def _log_failure(
         self,

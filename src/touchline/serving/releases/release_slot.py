@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from touchline.clock import Clock, SystemClock
 from touchline.errors import failure_in_words
 from touchline.features import FeatureReader
+from touchline.predictions.writer import PredictionLog
 from touchline.registry import LoadedRelease
 from touchline.rollout import Routing
 from touchline.serving.predicting.batching import batching_pays, is_slow
@@ -93,6 +94,8 @@ class ReleaseSlot:
         self.traffic: Traffic | None = None
         self.refused_candidate: Refused | None = None
         self.record: Callable[[bytes], None] = lambda _: None
+        self.put_beside: Callable[[bytes], bool] = lambda _: False
+        self.shadow_log: PredictionLog | None = None
         self.features: tuple[FeatureState, ...] = ()
         self._features_read_at, self._store_failures = -_FEATURES_SECONDS, 0
         self.skew_proof: Callable[[str], SkewProof | None] = lambda _: None
@@ -171,15 +174,21 @@ class ReleaseSlot:
         loaded = (self.current, self.previous, None if traffic is None else traffic.candidate)
         return next((one for one in loaded if one is not None and one.release.id == release_id), None)
 
-    def stop(self) -> None:
-        """End the rollout's thread once it has predicted what waits in it."""
-        traffic = self.traffic
-        self._route(None)
-        if traffic is not None and traffic.shadows is not None and not traffic.shadows.wait():
-            waiting = traffic.shadows.waiting
-            _log.warning(
-                "%s: the process ends before %d rows are predicted beside their answers", self.project, waiting
-            )
+    def log_beside(self, log: PredictionLog) -> None:
+        """Let rows wait in this log for the version that does not answer them."""
+        self.shadow_log = log
+
+        def put(line: bytes) -> bool:
+            if log.has_room:
+                log.record(line)
+                return True
+            return False
+
+        self.put_beside = put
+
+    def open_predictor(self, release_id: str) -> Predictor:
+        """The predictor of a release, loaded if it is not yet."""
+        return self.find_loaded(release_id) or self._load(release_id)
 
     def warm_previous(self) -> None:
         """Load the release a rollback would return to, if it is not loaded yet."""
@@ -201,7 +210,7 @@ class ReleaseSlot:
             self._read_beside(current, head)
             return False
         try:
-            ready = self.find_loaded(wanted) or self._load(wanted)
+            ready = self.open_predictor(wanted)
         except Exception as wrong:  # noqa: BLE001  a bundle may fail in any way, and none may take the server down
             self._refuse(wanted, wrong)
             return False
@@ -238,15 +247,14 @@ class ReleaseSlot:
         """
         current, before = self.current, self.traffic
         if routing is None or current is None or current.release.id != routing.reference:
-            self._route(None)
-            self.refused_candidate = None
+            self.traffic = self.refused_candidate = None
             return
         if before is not None and before.routing == routing and before.production is current:
             return
         try:
-            candidate = self.find_loaded(routing.candidate) or self._load(routing.candidate)
+            candidate = self.open_predictor(routing.candidate)
         except Exception as wrong:  # noqa: BLE001  a bundle may fail in any way, and none may take the server down
-            self._route(None)
+            self.traffic = None
             _log.error(
                 "%s: candidate %s is refused, Production answers alone: %s", self.project, routing.candidate, wrong
             )
@@ -254,13 +262,8 @@ class ReleaseSlot:
             return
         self.refused_candidate = None
         needs_thread = routing.is_split and _may_be_slow(candidate.release)
-        self._route(Traffic(routing, current, candidate, self.record, needs_thread=needs_thread))
+        self.traffic = Traffic(routing, current, candidate, self.record, self.put_beside, needs_thread=needs_thread)
         _log.info("%s: rollout %s: %s, %d %%", self.project, routing.experiment, routing.mode, routing.share)
-
-    def _route(self, traffic: Traffic | None) -> None:
-        before, self.traffic = self.traffic, traffic
-        if before is not None:
-            before.close()
 
     def _waiting_of(self, ready: Predictor) -> Waiting | None:
         """The micro-batcher for slow steps, where batching pays. Threads of the previous one end after its batch."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from touchline.errors import RolloutConflict, TouchlineError
 from touchline.rollout import EventNote, GuardrailResult, GuardrailWatch, RolloutRecords, RolloutState
-from touchline.serving.predicting.shadow import ShadowQueue
+from touchline.serving.predicting.traffic import Traffic
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.storage import Database
 
@@ -21,6 +21,7 @@ _OUTCOMES_SECONDS: Final = 60.0
 _LONGEST_SECONDS: Final = 600.0
 # Of the time, for guardrails: under much traffic a look takes longer, and is taken less often.
 _SHARE_OF_TIME: Final = 0.1
+_LONG_WAIT_SECONDS: Final = 60.0
 
 
 class RolloutWatch:
@@ -45,8 +46,8 @@ class RolloutWatch:
         self._told = ""
         self._outcomes, self._checked_at = 0, time.monotonic()
         self._guardrails_due_at = 0.0
-        self._shadows: ShadowQueue | None = None
-        self._left_out_limit = 1
+        self._traffic: Traffic | None = None
+        self._left_out_limit, self._has_told_of_wait = 1, False
 
     def look(self) -> None:
         """One look; a database that is away is tried again at the next one."""
@@ -88,30 +89,51 @@ class RolloutWatch:
             self._guardrails = GuardrailWatch(self._database, state.experiment)
         if state.rule.mode != "holdout" and time.monotonic() >= self._guardrails_due_at:
             began = time.monotonic()
-            results = self._guardrails.check(self._slot.wall() - timedelta(seconds=self._waiting_seconds()))
+            waiting_seconds = max(self._waiting_seconds(), self._shadow_seconds())
+            results = self._guardrails.check(self._slot.wall() - timedelta(seconds=waiting_seconds))
             self._guardrails_due_at = began + (time.monotonic() - began) / _SHARE_OF_TIME
             breach = next((result for result in results if result.verdict == "harmful"), None)
             if breach is not None:
                 self._abort(state, breach)
                 return
         self._record_left_out(state)
+        self._record_wait(state)
         self._request_check()
+
+    def _shadow_seconds(self) -> float:
+        """The age of the oldest row that waits for its prediction beside the answer."""
+        log = self._slot.shadow_log
+        return 0.0 if log is None else log.status().waiting_seconds
 
     def _record_left_out(self, state: RolloutState) -> None:
         """Record rows that no shadow could predict: the first one, and each time they are ten times as many."""
         traffic = self._slot.traffic
-        shadows = None if traffic is None else traffic.shadows
-        if shadows is not self._shadows:
-            self._shadows, self._left_out_limit = shadows, 1
-        if shadows is None or shadows.left_out < self._left_out_limit:
+        if traffic is not self._traffic:
+            self._traffic, self._left_out_limit = traffic, 1
+        if traffic is None or traffic.left_out < self._left_out_limit:
             return
-        left_out = shadows.left_out
+        left_out = traffic.left_out
         message = (
             f"{left_out} rows have no prediction beside their answer and count for nothing: the version that predicts "
             "beside is slower than the requests arrive"
         )
         self._records.add(state, "incident", EventNote(message, "server"), clock=self._slot)
         self._left_out_limit = 10 * left_out
+
+    def _record_wait(self, state: RolloutState) -> None:
+        """Record, once until they are predicted, that rows wait for long: their version is slow, or its process ends
+        again and again.
+        """
+        seconds = self._shadow_seconds()
+        if seconds < _LONG_WAIT_SECONDS:
+            self._has_told_of_wait = False
+        elif not self._has_told_of_wait and self._slot.shadow_log is not None:
+            reason = (
+                self._slot.shadow_log.status().failure or "the version that predicts them is slow, or its process ends"
+            )
+            message = f"rows wait for {seconds:.0f} s for the prediction beside their answer, none is lost: {reason}"
+            self._records.add(state, "incident", EventNote(message, "server"), clock=self._slot)
+            self._has_told_of_wait = True
 
     def _abort(self, state: RolloutState, breach: GuardrailResult) -> None:
         note = EventNote(f"a guardrail was breached: {breach.message}", "server")
