@@ -133,7 +133,7 @@ def spread(speeds: Sequence[Speed]) -> str:
 
 
 def _milliseconds(told: str, share: str) -> float:
-    found = re.search(rf"^\s+{share}\s+([\d.]+)(us|ms|s|m)$", told, re.MULTILINE)
+    found = re.search(rf"^\s+{share}\s+([\d.]+)(us|ms|s|m)\s*$", told, re.MULTILINE)
     assert found is not None, told
     return float(found[1]) * _UNITS[found[2]]
 

@@ -26,7 +26,7 @@ from touchline.storage.ulids import ulid_at
 
 _MILLISECONDS: Final = 1000.0
 # Rows reach the log within two seconds; those that come later than this are counted by the next whole check.
-_SETTLED: Final = timedelta(seconds=10)
+_SETTLED: Final = timedelta(seconds=5)
 _WORDS: Final = {
     "harmful": "breached",
     "harmless": "shown to hold",
@@ -87,7 +87,7 @@ class GuardrailWatch:
         self._until = ""
 
     def check(self, wall: datetime | None = None) -> tuple[GuardrailResult, ...]:
-        """The verdicts now. With the wall time, rows older than ten seconds are remembered and not read again."""
+        """The verdicts now. With the wall time, rows older than five seconds are remembered and not read again."""
         boundary = self._until if wall is None else max(self._until, ulid_at(wall - _SETTLED))
         results = tuple(self._check(guardrail, boundary) for guardrail in self._monitors)
         self._until = boundary

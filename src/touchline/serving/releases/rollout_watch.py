@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from touchline.errors import RolloutConflict, TouchlineError
+from touchline.predictions.writer import LogStatus
 from touchline.rollout import EventNote, GuardrailResult, GuardrailWatch, RolloutRecords, RolloutState
 from touchline.serving.predicting.traffic import Traffic
 from touchline.serving.releases.release_slot import ReleaseSlot
@@ -87,9 +88,10 @@ class RolloutWatch:
     def _look_at(self, state: RolloutState) -> None:
         if self._guardrails is None or self._guardrails.experiment.id != state.experiment.id:
             self._guardrails = GuardrailWatch(self._database, state.experiment)
+        shadow = None if self._slot.shadow_log is None else self._slot.shadow_log.status()
         if state.rule.mode != "holdout" and time.monotonic() >= self._guardrails_due_at:
             began = time.monotonic()
-            waiting_seconds = max(self._waiting_seconds(), self._shadow_seconds())
+            waiting_seconds = max(self._waiting_seconds(), shadow.waiting_seconds if shadow else 0.0)
             results = self._guardrails.check(self._slot.wall() - timedelta(seconds=waiting_seconds))
             self._guardrails_due_at = began + (time.monotonic() - began) / _SHARE_OF_TIME
             breach = next((result for result in results if result.verdict == "harmful"), None)
@@ -97,13 +99,9 @@ class RolloutWatch:
                 self._abort(state, breach)
                 return
         self._record_left_out(state)
-        self._record_wait(state)
+        if shadow is not None:
+            self._record_wait(state, shadow)
         self._request_check()
-
-    def _shadow_seconds(self) -> float:
-        """The age of the oldest row that waits for its prediction beside the answer."""
-        log = self._slot.shadow_log
-        return 0.0 if log is None else log.status().waiting_seconds
 
     def _record_left_out(self, state: RolloutState) -> None:
         """Record rows that no shadow could predict: the first one, and each time they are ten times as many."""
@@ -120,17 +118,15 @@ class RolloutWatch:
         self._records.add(state, "incident", EventNote(message, "server"), clock=self._slot)
         self._left_out_limit = 10 * left_out
 
-    def _record_wait(self, state: RolloutState) -> None:
+    def _record_wait(self, state: RolloutState, shadow: LogStatus) -> None:
         """Record, once until they are predicted, that rows wait for long: their version is slow, or its process ends
         again and again.
         """
-        seconds = self._shadow_seconds()
+        seconds = shadow.waiting_seconds
         if seconds < _LONG_WAIT_SECONDS:
             self._has_told_of_wait = False
-        elif not self._has_told_of_wait and self._slot.shadow_log is not None:
-            reason = (
-                self._slot.shadow_log.status().failure or "the version that predicts them is slow, or its process ends"
-            )
+        elif not self._has_told_of_wait:
+            reason = shadow.failure or "the version that predicts them is slow, or its process ends"
             message = f"rows wait for {seconds:.0f} s for the prediction beside their answer, none is lost: {reason}"
             self._records.add(state, "incident", EventNote(message, "server"), clock=self._slot)
             self._has_told_of_wait = True
