@@ -1,21 +1,24 @@
 """Prove what a rollout promises to traffic: sticky cohorts in the declared share, fast aborts, no accidental ones.
 
-    python benchmarks/prove_rollout.py [cohorts] [breach] [quiet] [rollback]
+    python benchmarks/prove_rollout.py [cohorts] [breach] [quiet] [swaps] [rollback]
                                        [--units 1000000] [--runs 2000] [--requests 100000]
 
 Without a part, all run. `breach` is a server whose candidate begins to fail, at 100 requests a second; `quiet`
-simulates a day of 3 requests a minute in which both versions fail equally often; `rollback` moves Production under
-load. A broken promise ends the program with exit code 1.
+simulates a day of 3 requests a minute in which both versions fail equally often; `swaps` moves Production under load
+in the journal, `rollback` by the command, timed from the start of its process. A broken promise ends the program with
+exit code 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 import httpx
 import numpy as np
@@ -25,8 +28,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.serving.builders import wait_for
 from tests.serving.bundles import FAMILIES, PROJECT, STRICT, Registry, a_model, a_request
-from tests.serving.load import under_load
+from tests.serving.load import Load, under_load
 from tests.serving.server_process import a_process
+from tests.test_loop import Shop, a_shop
 from touchline.rollout import RolloutRecords, Routing, assign, place
 from touchline.rollout.routing import RoutingMode
 from touchline.statistics import RateCount, RateGuardrail, compare_rates
@@ -115,7 +119,7 @@ def _breach(mode: RoutingMode, failing: float) -> bool:
     return promise(f"{words} {paced.sent:,} without an answer", holds)
 
 
-def rollback(options: argparse.Namespace) -> bool:
+def swaps(options: argparse.Namespace) -> bool:
     """Promotions and rollbacks under load while a shadow predicts beside every other Production."""
     oldest = 0.0
     with tempfile.TemporaryDirectory() as folder:
@@ -126,15 +130,57 @@ def rollback(options: argparse.Namespace) -> bool:
                 wait_for(lambda due=due: len(load.answers) >= due or load.failures, seconds=900)
                 version = 2 - move % 2
                 registry.promote(version, ids[version - 1])
-                at = time.time()
-                wait_for(lambda to=version: {found for _, _, found in load.answers[-200:]} == {to}, seconds=60)
-                oldest = max(
-                    [oldest, *(came - at for came, _, found in load.answers if came > at and found != version)]
-                )
+                oldest = max(oldest, _last_old_answer(load, version, time.time()))
         registry.database.close()
     words = f"{len(load.answers):,} answers over {MOVES} moves, {len(load.failures)} failed"
     holds = promise(words, not load.failures)
     return promise(f"the last old answer {oldest:.2f} s after its move", oldest < MOST_SECONDS) and holds
+
+
+def _last_old_answer(load: Load, version: int, at: float) -> float:
+    """Seconds from an instant to the last answer that is not of the version, once all are."""
+    wait_for(lambda: {found for _, _, found in load.answers[-200:]} == {version}, seconds=60)
+    return max([0.0, *(came - at for came, _, found in load.answers if came > at and found != version)])
+
+
+def rollback(options: argparse.Namespace) -> bool:
+    """Typed rollbacks of a whole project under load, each after a typed promotion.
+
+    From the start of the command's process to the last answer of the version that it takes out of Production.
+    """
+    oldest = []
+    with tempfile.TemporaryDirectory() as folder, a_shop(Path(folder)) as shop:
+        _two_versions(shop)
+        shop.run("up")
+        promote = ("promote", "2", "--now", "--reason", "a proof")
+        with under_load(f"http://127.0.0.1:{shop.port}", {"customer": "c1"}, connections=8) as load:
+            for move in range(2 * MOVES):
+                due = options.requests * (move + 1) // (2 * MOVES)
+                wait_for(lambda due=due: len(load.answers) >= due or load.failures, seconds=900)
+                words, version = (promote, 2) if move % 2 == 0 else (("rollback", "--reason", "a proof"), 1)
+                at = time.time()
+                typed = subprocess.Popen(
+                    [*shop.command, "models", *words], cwd=shop.place, env=shop.environment, stdout=subprocess.DEVNULL
+                )
+                seconds = _last_old_answer(load, version, at)
+                assert typed.wait(120) == 0
+                if version == 1:
+                    oldest.append(seconds)
+    words = f"{len(load.answers):,} answers over {MOVES} promotions and {MOVES} rollbacks, {len(load.failures)} failed"
+    holds = promise(words, not load.failures)
+    spread = f"the last old answer {max(oldest):.2f} s after the command was typed (median {median(oldest):.2f} s)"
+    return promise(spread, max(oldest) < MOST_SECONDS) and holds
+
+
+def _two_versions(shop: Shop) -> None:
+    """Version 1 in Production, and version 2, which was trained by another declaration, in Staging."""
+    path = shop.place / "projects" / "shop" / "project.py"
+    path.write_text(path.read_text().replace(', Gate.improves("log_loss")]', "]"))
+    shop.run("ingest")
+    shop.run("train")
+    shop.run("models", "promote", "1", "--now", "--reason", "the first one")
+    path.write_text(path.read_text().replace("rolling_mean(10", "rolling_mean(4"))
+    shop.run("train")
 
 
 def quiet(options: argparse.Namespace) -> bool:
@@ -159,6 +205,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "cohorts": cohorts,
     "breach": breach,
     "quiet": quiet,
+    "swaps": swaps,
     "rollback": rollback,
 }
 

@@ -24,3 +24,13 @@ def test_the_command_line_loads_nothing_heavy_before_it_knows_its_command() -> N
     code = f"import sys, touchline.cli.main; print(*sorted({heavy} & set(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.split() == []
+
+
+def test_a_rollback_waits_for_no_import_that_only_other_commands_need() -> None:
+    heavy = {"polars", "dataframely", "mlflow", "sklearn", "scipy", "httpx", "fastapi"}
+    code = (
+        "import sys, touchline.cli.main; from touchline import registry, rollout; registry.rollback, rollout.steer; "
+        f"print(*sorted({heavy} & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == []

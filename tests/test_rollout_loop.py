@@ -55,7 +55,10 @@ def test_a_change_is_rolled_out_beside_production_and_a_rollback_is_proven(shop:
     assert [event["kind"] for event in status(shop)["events"]] == ["start", "aborted", "probe"]
     shop.run("models", "promote", "2", "--now", "--reason", "by hand")
     until(lambda: model(shop).get("version") == 2)
+    edit(shop, "project = Project(", "project = Projct(")  # a declaration that does not load keeps nobody from it
     told = shop.run("models", "rollback", "--reason", "worse")
+    assert "unused features stay online until the next promotion" in told
+    edit(shop, "project = Projct(", "project = Project(")
     assert "verified: 8 requests in a row were answered by release" in told
     assert shop.ask("/predict", {"example_id": open_visits(shop)[0]})["version"] == 1
     history = shop.json("rollout", "history")

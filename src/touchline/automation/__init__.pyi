@@ -12,6 +12,7 @@ from touchline.automation.production.performance import check_production_perform
 from touchline.automation.production.report import report_production as report_production
 from touchline.automation.promotion.gate_inputs import material_of as material_of
 from touchline.automation.promotion.promote import Promotion as Promotion
+from touchline.automation.promotion.promote import clean_up as clean_up
 from touchline.automation.promotion.promote import preview_version as preview_version
 from touchline.automation.promotion.promote import promote_version as promote_version
 from touchline.automation.promotion.promote import roll_back as roll_back

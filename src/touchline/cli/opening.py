@@ -159,8 +159,33 @@ def open_home() -> Home:
 
 def open_project(place: str | None) -> OpenedProject:
     """The named project, else the default one."""
+    return find_project(place).load()
+
+
+@dataclass(frozen=True)
+class FoundProject:
+    """A project whose code is not imported, which takes longer than a rollback may."""
+
+    home: Home
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @cached_property
+    def stores(self) -> automation.Stores:
+        return self.home.stores(projects.clock_of(self.name, self.home.database))
+
+    def load(self) -> OpenedProject:
+        """The project with its declaration. Raises `InvalidProject`."""
+        return OpenedProject(self.home, projects.load_project(self.folder, base=self.home.base))
+
+
+def find_project(place: str | None) -> FoundProject:
+    """The folder of the named project, else of the default one."""
     home = open_home()
-    return OpenedProject(home, load_default(home, place))
+    return FoundProject(home, _default_folder(home, place))
 
 
 def open_releases(home: Home) -> registry.Releases:
@@ -180,10 +205,12 @@ def open_version(opened: OpenedProject, version: str) -> LoadedRelease:
 
 def load_default(home: Home, place: str | None) -> LoadedProject:
     """The project of a command: `-p`, else TOUCHLINE_PROJECT, else the first one found."""
+    return projects.load_project(_default_folder(home, place), base=home.base)
+
+
+def _default_folder(home: Home, place: str | None) -> Path:
     requested = place or home.settings.project
-    if requested:
-        return projects.load_project(requested, base=home.base)
-    return projects.load_project(project_folders(home, [])[0], base=home.base)
+    return projects.find_projects([requested], base=home.base)[0] if requested else project_folders(home, [])[0]
 
 
 def project_folders(home: Home, places: list[str]) -> list[Path]:

@@ -22,12 +22,8 @@ from touchline.registry.gates.looks import record_look as record_look
 from touchline.registry.gates.preview import PlannedMove as PlannedMove
 from touchline.registry.gates.preview import PromotionPreview as PromotionPreview
 from touchline.registry.gates.preview import preview_promotion as preview_promotion
-from touchline.registry.gates.promote import Decision as Decision
 from touchline.registry.gates.promote import GateInputs as GateInputs
-from touchline.registry.gates.promote import Promoted as Promoted
-from touchline.registry.gates.promote import mirror as mirror
 from touchline.registry.gates.promote import promote as promote
-from touchline.registry.gates.promote import rollback as rollback
 from touchline.registry.gates.recalibration import Recalibration as Recalibration
 from touchline.registry.gates.recalibration import read_recalibration as read_recalibration
 from touchline.registry.gates.recalibration import record_recalibration as record_recalibration
@@ -41,7 +37,11 @@ from touchline.registry.gates.reproduce import Material as Material
 from touchline.registry.gates.reproduce import Reproduced as Reproduced
 from touchline.registry.gates.reproduce import refitter as refitter
 from touchline.registry.gates.reproduce import reproduce as reproduce
+from touchline.registry.gates.rollback import rollback as rollback
 from touchline.registry.gates.spec import Gate as Gate
+from touchline.registry.gates.stage_change import Decision as Decision
+from touchline.registry.gates.stage_change import Promoted as Promoted
+from touchline.registry.gates.stage_change import mirror as mirror
 from touchline.registry.gates.stored_predictions import read_evaluation as read_evaluation
 from touchline.registry.gates.stored_predictions import read_predictions as read_predictions
 from touchline.registry.gates.stored_predictions import read_recipe as read_recipe

@@ -138,7 +138,7 @@ def post_rollback(project: ProjectOfRequest, actor: ActorOfRequest, body: Decisi
 
 
 def _end_rollout(project: RequestedProject) -> list[str]:
-    message = automation.end_overtaken_rollout(project.context)
+    message = automation.end_overtaken_rollout(automation.rollout_context(project.context))
     return [] if message is None else [message]
 
 

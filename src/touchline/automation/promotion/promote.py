@@ -90,8 +90,9 @@ def _running_rollout(context: PipelineContext, version: ModelVersion, decision: 
 
 def roll_back(context: PipelineContext, decision: Decision) -> Promotion:
     """Return to the release that was in Production before."""
+    families = declared_families(context.project.training)
     return _with_cleanup(
-        context, lambda: rollback(context.stores, context.project.name, decision, inputs=_no_gates(context))
+        context, lambda: rollback(context.stores, context.project.name, decision, families=lambda _: families)
     )
 
 
@@ -113,10 +114,16 @@ def feature_versions_in_use(context: PipelineContext, *versions: int | None) -> 
 
 
 def _with_cleanup(context: PipelineContext, change_stage: Callable[[], Promoted]) -> Promotion:
+    leaving = context.stores.journal.state(context.project.name).production
+    return clean_up(context, change_stage(), leaving=leaving)
+
+
+def clean_up(context: PipelineContext, promoted: Promoted, *, leaving: int | None) -> Promotion:
+    """Delete the online values that no release needs after a change of stage.
+
+    Servers read the release of `leaving`, which was in Production, until they have loaded the new one.
+    """
     stores, project = context.stores, context.project.name
-    # Servers read the release that leaves Production until they have loaded the new one.
-    leaving = stores.journal.state(project).production
-    promoted = change_stage()
     if not promoted.changes:
         return Promotion(promoted)
     try:

@@ -82,9 +82,9 @@ def check_running(context: PipelineContext, probe: Probe | None = None) -> Rollo
     return check_rollout(rollout_context(context, probe))
 
 
-def end_overtaken_rollout(context: PipelineContext) -> str | None:
+def end_overtaken_rollout(context: RolloutContext) -> str | None:
     """End the rollout that runs if its versions were moved by hand; what happened to it, in words."""
-    state = end_overtaken(rollout_context(context))
+    state = end_overtaken(context)
     if state is None or state.end is None:
         return None
     return f"rollout {state.experiment.number} has ended: {state.end.message}"
@@ -119,7 +119,7 @@ def follow_by_hand(context: PipelineContext, promoted: Promoted, *, actor: str) 
 
     It ends the rollout whose version it has moved, and a promoted change begins its own.
     """
-    messages = [end_overtaken_rollout(context)]
+    messages = [end_overtaken_rollout(rollout_context(context))]
     if promoted.changes:
         messages.append(follow_promotion(context, promoted, actor=actor).message)
     return [message for message in messages if message]

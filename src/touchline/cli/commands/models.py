@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from touchline import automation, errors, registry
+from touchline import automation, errors, registry, rollout
 from touchline.cli.commands.promote import (
     PromoteOptions,
     ReasonOption,
@@ -18,10 +19,18 @@ from touchline.cli.commands.promote import (
     print_promotion,
     promote,
 )
-from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, actor, open_project, pipeline_context
+from touchline.cli.opening import (
+    JsonOption,
+    OpenedProject,
+    ProjectOption,
+    actor,
+    find_project,
+    open_project,
+    pipeline_context,
+)
 from touchline.cli.option_groups import command_of
 from touchline.cli.output import as_text, print_json, print_table, progress, require_folder
-from touchline.cli.processes.alerting import alerts_after
+from touchline.cli.processes.alerting import alerts_after_loading
 from touchline.cli.processes.probe import probe_of
 from touchline.contracts.instants import parse_instant_or_day
 
@@ -254,13 +263,21 @@ def rollback(
 
     Example: touchline models rollback --reason "worse on Sunday's matches" -p football
     """
-    opened = open_project(project)
+    found = find_project(project)
     decision = registry.Decision(actor(), reason, ticket)
-    with alerts_after(opened):
-        promotion = automation.roll_back(pipeline_context(opened), decision)
+    load = cache(found.load)
+    leaving = found.stores.journal.state(found.name).production
+    with alerts_after_loading(load):
+        promoted = registry.rollback(
+            found.stores, found.name, decision, families=lambda _: registry.declared_families(load().project.training)
+        )
+    try:
+        promotion = automation.clean_up(pipeline_context(load()), promoted, leaving=leaving)
+    except errors.InvalidProject as failure:  # the rollback stands: a broken declaration must not keep it from anyone
+        promotion = automation.Promotion(promoted, cleanup_failure=str(failure))
     print_promotion(promotion, as_json=as_json)
-    end_rollout(opened)
-    probe, release = probe_of(opened), promotion.promoted.version.release_id
+    _end_rollout(rollout.RolloutContext(found.stores, found.name))
+    probe, release = probe_of(found), promoted.version.release_id
     if probe is not None and release is not None:
         typer.echo(probe(release), err=as_json)
 
@@ -325,7 +342,11 @@ def _decide(
 
 def end_rollout(opened: OpenedProject) -> None:
     """End the rollout whose version was moved by hand, and say so."""
-    message = automation.end_overtaken_rollout(pipeline_context(opened))
+    _end_rollout(rollout.RolloutContext(opened.stores, opened.name))
+
+
+def _end_rollout(context: rollout.RolloutContext) -> None:
+    message = automation.end_overtaken_rollout(context)
     if message is not None:
         typer.echo(message, err=True)
 

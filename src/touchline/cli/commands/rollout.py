@@ -9,9 +9,17 @@ import typer
 
 from touchline import automation, errors, registry, rollout
 from touchline.cli.commands.promote import VersionArgument
-from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, actor, open_project, pipeline_context
+from touchline.cli.opening import (
+    JsonOption,
+    OpenedProject,
+    ProjectOption,
+    actor,
+    find_project,
+    open_project,
+    pipeline_context,
+)
 from touchline.cli.output import print_json, print_table, require_folder
-from touchline.cli.processes.alerting import alerts_after
+from touchline.cli.processes.alerting import alerts_after, alerts_after_loading
 from touchline.cli.processes.probe import probe_of
 from touchline.cli.rollout_picture import picture_of
 
@@ -162,9 +170,9 @@ def _event_row(state: RolloutState, event: RolloutEvent) -> list[object]:
 
 
 def _steer(act: str, reason: str, project: str | None, *, as_json: bool) -> None:
-    opened = open_project(project)
-    context = automation.rollout_context(pipeline_context(opened), probe_of(opened))
-    with alerts_after(opened):
+    found = find_project(project)
+    context = rollout.RolloutContext(found.stores, found.name, probe=probe_of(found))
+    with alerts_after_loading(found.load):
         steered = rollout.steer(context, act, actor=actor(), reason=reason)
     _print(steered, as_json=as_json)
 

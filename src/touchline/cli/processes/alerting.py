@@ -40,15 +40,27 @@ def alerts_after(opened: OpenedProject) -> Iterator[None]:
 
     The work's result stands: alerts that cannot be checked are noted on standard error.
     """
+    with alerts_after_loading(lambda: opened):
+        yield
+
+
+@contextmanager
+def alerts_after_loading(load: Callable[[], OpenedProject]) -> Iterator[None]:
+    """The same for a project whose code is imported after the work."""
     try:
         yield
     finally:
-        pass_on(opened)
+        _pass_on(load)
 
 
 def pass_on(opened: OpenedProject) -> None:
     """Record what is wrong or new, and let another process deliver the messages."""
+    _pass_on(lambda: opened)
+
+
+def _pass_on(load: Callable[[], OpenedProject]) -> None:
     try:
+        opened = load()
         for failure in automation.check_alerts(opened.project, opened.stores):
             typer.echo(f"note: alerts: {failure}", err=True)
         if opened.project.alerts is not None and outbox_of(opened).has_waiting():

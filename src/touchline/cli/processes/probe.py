@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from touchline import errors, registry
 from touchline.cli.server_client import api_url
 from touchline.http.correlation import PROBE_ID
 
 if TYPE_CHECKING:
-    from touchline.cli.opening import OpenedProject
+    from touchline.cli.opening import FoundProject, OpenedProject
 
 # Each on a connection of its own, so that several workers are asked.
 _ANSWERS: Final = 8
@@ -20,20 +22,17 @@ _REQUEST_SECONDS: Final = 15.0
 _PAUSE: Final = 0.05
 
 
-def probe_of(opened: OpenedProject) -> Callable[[str], str] | None:
+def probe_of(opened: OpenedProject | FoundProject) -> Callable[[str], str] | None:
     """Asks the server of this home; None where none runs."""
-    import httpx
-
+    address = urlsplit(api_url(opened.home))
     try:
-        httpx.get(f"{api_url(opened.home)}/healthz", timeout=_REQUEST_SECONDS)
-    except httpx.ConnectError:
+        socket.create_connection((address.hostname or "", address.port or 80), timeout=_REQUEST_SECONDS).close()
+    except OSError:
         return None
-    except httpx.TransportError:
-        pass  # it runs and is busy: the probe says so if it stays busy
     return lambda release: probe_release(opened, release)
 
 
-def probe_release(opened: OpenedProject, release_id: str) -> str:
+def probe_release(opened: OpenedProject | FoundProject, release_id: str) -> str:
     """Ask until 8 requests in a row are answered by the release; says how long that took. Raises `ProbeFailed`.
 
     The request is the example of the release; it is logged with the role "probe" and counts nowhere.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from touchline.errors import IllegalStageChange, ReasonMissing
-from touchline.registry.gates.promote import Decision, Promoted, mirror
+from touchline.registry.gates.stage_change import Decision, Promoted, mirror
 from touchline.registry.journal.journal import Move
 from touchline.registry.journal.stages import Stage
 from touchline.registry.journal.versions import ModelVersion, Registry, read_version

@@ -11,7 +11,6 @@ from touchline.registry.gates.evidence import Evidence
 from touchline.registry.gates.evidence_hash import evidence_hash
 from touchline.registry.gates.gates import check_gates
 from touchline.registry.gates.promote import (
-    Decision,
     GateInputs,
     is_promotable,
     moves_to_production,
@@ -19,6 +18,7 @@ from touchline.registry.gates.promote import (
     read_evidence,
 )
 from touchline.registry.gates.report import GateReport
+from touchline.registry.gates.stage_change import Decision
 from touchline.registry.journal.journal import Move
 from touchline.registry.journal.stages import Stage, StageChange, StageState, state_after
 from touchline.registry.journal.versions import ModelVersion, Registry, read_version

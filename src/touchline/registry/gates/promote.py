@@ -7,13 +7,10 @@ aliases that the next call repairs; either way the same command carries on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
-
-from touchline.errors import EvidenceMoved, GateFailed, IllegalStageChange, ReasonMissing, TouchlineError
+from touchline.errors import EvidenceMoved, GateFailed, IllegalStageChange, ReasonMissing
 from touchline.registry.gates.as_served import AsServed
 from touchline.registry.gates.evidence import Evidence
 from touchline.registry.gates.evidence_hash import evidence_hash, validate_evidence_hash
@@ -22,34 +19,13 @@ from touchline.registry.gates.gather_evidence import ReferenceInputs, gather_evi
 from touchline.registry.gates.references import Refit
 from touchline.registry.gates.report import GateReport
 from touchline.registry.gates.spec import Gate
+from touchline.registry.gates.stage_change import Decision, Promoted, StageStep, commit, mirror, proven
 from touchline.registry.journal.journal import Move
-from touchline.registry.journal.stages import Stage, StageChange, StageState
+from touchline.registry.journal.stages import Stage, StageState
 from touchline.registry.journal.versions import ModelVersion, Registry, read_version
 from touchline.registry.release.build import build_release
-from touchline.registry.release.journal_copy import copy_changes
-from touchline.registry.release.releases import Families, Release, Releases, no_families
-from touchline.registry.runs.aliases import project_aliases
+from touchline.registry.release.releases import Families, no_families
 from touchline.registry.runs.file_list import validate_run_files
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A request to change a stage: the actor and the reason.
-
-    `now` skips the rollout and overrules gates that measured nothing, which needs a reason. `evidence` is the hash of
-    the evidence that the decision rests on, as `preview` gives it; None: whatever the evidence is. `fence` is called in
-    the transaction that writes the decision, and raises where it may no longer be written.
-    """
-
-    actor: str
-    reason: str = ""
-    ticket: str | None = None
-    now: bool = False
-    evidence: str | None = None
-    fence: Callable[[Connection], None] | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "reason", self.reason.strip())  # blanks are no reason
 
 
 @dataclass(frozen=True)
@@ -63,35 +39,6 @@ class GateInputs:
     refit: Refit | None = None
     families: Families = no_families
     as_served: AsServed | None = None
-
-
-@dataclass(frozen=True)
-class _Step:
-    """A change ready to be written: its moves, the journal's state they rest on, and the release they point to."""
-
-    moves: Sequence[Move]
-    state: StageState
-    release: Release
-    report: GateReport | None = None
-
-
-@dataclass(frozen=True)
-class Promoted:
-    """The result of a promotion. `changes` is empty when the version already had that stage.
-
-    `is_refresh` says whether gates found the version to be Production's recipe on newer data. `unmirrored` says why
-    MLflow's aliases lag behind the journal; None when they do not.
-    """
-
-    version: ModelVersion
-    changes: tuple[StageChange, ...]
-    report: GateReport | None = None
-    release: Release | None = None
-    unmirrored: str | None = None
-
-    @property
-    def is_refresh(self) -> bool:
-        return self.report is not None and self.report.is_refresh
 
 
 def promote(
@@ -125,36 +72,6 @@ def promote(
     return _to_staging(registry, version, state, decision, inputs)
 
 
-def rollback(registry: Registry, project: str, decision: Decision, *, inputs: GateInputs = GateInputs()) -> Promoted:
-    """Return to the release that was in Production before, in one step, after it has proven itself again."""
-    state = registry.journal.state(project)
-    target, current = state.rollback, state.production
-    if target is None:
-        raise IllegalStageChange.nothing_to_return_to(project, current)
-    if not decision.reason:
-        raise ReasonMissing("Rolling back")
-    version = read_version(registry, project, target)
-    release = _proven(registry, version, state, inputs)
-    reason, ticket = decision.reason, decision.ticket
-    moves = []
-    if version.stage != "Archived":
-        moves.append(Move(target, version.stage, "Archived", reason, ticket))
-    moves.append(Move(target, "Archived", "Production", reason, ticket, release_id=release.id))
-    if current is not None:
-        moves.append(Move(current, "Production", "Archived", f"rolled back: {reason}", ticket))
-    return _commit(registry, version, _Step(moves, state, release), decision)
-
-
-def mirror(registry: Registry, project: str) -> str | None:
-    """Bring the journal's copy and MLflow's aliases up to the journal; why that was not possible, or None."""
-    try:
-        copy_changes(registry, project)
-        project_aliases(registry, project)
-    except (TouchlineError, OSError) as failure:  # the change itself is committed
-        return str(failure)
-    return None
-
-
 def _to_staging(
     registry: Registry, version: ModelVersion, state: StageState, decision: Decision, inputs: GateInputs
 ) -> Promoted:
@@ -168,9 +85,9 @@ def _to_staging(
         if not decision.reason:
             raise ReasonMissing(f"Bringing version {version.version} back from {version.stage}")
         _require_evidence(version, decision, evidence_hash(version, state, inputs.gates, None))
-        release = _proven(registry, version, state, inputs)
+        release = proven(registry, version, state, inputs.families)
     moves = moves_to_staging(version, state, decision, report, release_id=release.id)
-    return _commit(registry, version, _Step(moves, state, release, report), decision)
+    return commit(registry, version, StageStep(moves, state, release, report), decision)
 
 
 def moves_to_staging(
@@ -197,9 +114,9 @@ def _to_production(
         mirror(registry, version.project)
         raise IllegalStageChange.needs_rollout(version.project, version.version)
     _require_evidence(version, decision, evidence_hash(version, state, inputs.gates, None))
-    release = _proven(registry, version, state, inputs)
+    release = proven(registry, version, state, inputs.families)
     moves = moves_to_production(version, state, decision, release_id=release.id)
-    return _commit(registry, version, _Step(moves, state, release), decision)
+    return commit(registry, version, StageStep(moves, state, release), decision)
 
 
 def moves_to_production(
@@ -262,33 +179,3 @@ def _reason(decision: Decision, report: GateReport | None) -> str:
     if decision.reason or report is None:
         return decision.reason
     return f"passed {len(report.results)} gates" if report.results else "no gates are declared"
-
-
-def _proven(registry: Registry, version: ModelVersion, state: StageState, inputs: GateInputs) -> Release:
-    """The version's release on record, verified and self-tested before anything points to it."""
-    releases = Releases(registry, inputs.families, registry.signing)
-    release = releases.find(state.releases.get(version.version, ""))
-    if release is None:
-        return build_release(registry, version, inputs.families)
-    releases.open(release.id)
-    return release
-
-
-def _commit(registry: Registry, version: ModelVersion, step: _Step, decision: Decision) -> Promoted:
-    project, expected = version.project, step.state.sequence
-    try:
-        with registry.database.begin() as connection:
-            if decision.fence is not None:
-                decision.fence(connection)
-            Releases.record(connection, step.release, at=registry.clock.now())
-            changes = registry.journal.write(connection, project, step.moves, expected=expected, actor=decision.actor)
-    except IntegrityError as taken:
-        raise registry.journal.conflict(project, expected) from taken
-    unmirrored = mirror(registry, project)
-    return Promoted(
-        read_version(registry, project, version.version),
-        tuple(changes),
-        step.report,
-        step.release,
-        unmirrored,
-    )
