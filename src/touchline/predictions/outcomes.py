@@ -58,12 +58,13 @@ class StoredOutcome:
 
 @dataclass(frozen=True)
 class ObservedOutcome:
-    """The newest label of an example, and when its first label was received."""
+    """The newest label of an example, when its first label was received, and whether that one was another."""
 
     label: Label
     label_timestamp: datetime
     received_at: datetime
     revision: int
+    is_relabelled: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,9 +176,14 @@ class OutcomeRecords:
             for keys in slices(example_keys):
                 mine = sa.and_(outcomes.c.project == self._project, outcomes.c.example_id.in_(keys))
                 for row in connection.execute(sa.select(*columns).where(mine).order_by(outcomes.c.revision)):
-                    first = found.get(row.example_id)
-                    received_at = row.received_at if first is None else first.received_at
-                    found[row.example_id] = ObservedOutcome(row.label, row.label_timestamp, received_at, row.revision)
+                    before = found.get(row.example_id)
+                    is_relabelled = before is not None and (
+                        before.is_relabelled or not same_label(before.label, row.label)
+                    )
+                    received_at = row.received_at if before is None else before.received_at
+                    found[row.example_id] = ObservedOutcome(
+                        row.label, row.label_timestamp, received_at, row.revision, is_relabelled
+                    )
         return found
 
     def count_of_predicted(self, *, since: datetime) -> int:

@@ -47,6 +47,8 @@ def verdict_of(rule: RolloutRule, evidence: RolloutEvidence, *, is_over: bool) -
     test = evidence.test
     if test is None:
         return "undecided", "no outcome decides"
+    if (damage := evidence.damaged.fault) is not None:
+        return "undecided", damage
     if evidence.losses is None:
         return "undecided", "all outcomes so far are of one version" if evidence.units else "no outcome so far"
     if rule.on_sample_ratio != "warn" and (fault := broken_split(evidence)) is not None:
@@ -97,7 +99,13 @@ def _harm(state: RolloutState, findings: Findings) -> Act | None:
             f"its unit, {unit}, shares outcomes: {evidence.shared.message}, so that both versions are judged by the "
             "same outcomes: mode='shadow' compares them in pairs",
         )
-    return _ratio_act(state, evidence)
+    return _damage_act(state, evidence) or _ratio_act(state, evidence)
+
+
+def _damage_act(state: RolloutState, evidence: RolloutEvidence) -> Act | None:
+    """Damaged outcomes decide nothing until a person has looked, whatever the rest of them says."""
+    damage = evidence.damaged.fault if evidence.test is not None else None
+    return Act("hold", damage) if damage is not None and state.status == "running" else None
 
 
 def _ratio_act(state: RolloutState, evidence: RolloutEvidence) -> Act | None:
@@ -173,7 +181,8 @@ def _outcome_act(state: RolloutState, evidence: RolloutEvidence, now: datetime) 
 
 def _is_enough(rule: RolloutRule, evidence: RolloutEvidence, verdict: Verdict, *, is_over: bool) -> bool:
     """Whether what the rule needs for a promotion has been shown."""
-    is_compared = evidence.test is not None and evidence.losses is not None and broken_split(evidence) is None
+    has_faults = evidence.damaged.fault is not None or broken_split(evidence) is not None
+    is_compared = evidence.test is not None and evidence.losses is not None and not has_faults
     if rule.needs == "better" or verdict == "better" or evidence.test is None or not is_compared:
         return verdict == "better"
     at_end = is_over and evidence.end is not None and evidence.end.low > -rule.margin

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.predictions import ExperimentRecords
+from touchline.rollout.damaged_outcomes import DamagedOutcomes
 from touchline.rollout.losses import expected_losses, gains_of, largest_loss_of, losses_of
 from touchline.rollout.outcome_pairs import (
     FloatArray,
@@ -92,6 +93,11 @@ class RolloutEvidence:
     ratio: ArmRatio | None = None
     outcome_ratio: ArmRatio | None = None
     shared: SharedOutcomes | None = None
+
+    @property
+    def damaged(self) -> DamagedOutcomes:
+        """The outcomes that look damaged, by how."""
+        return DamagedOutcomes() if self.pairs is None else self.pairs.damaged
 
 
 _RATIO_ALPHA: Final = 0.01

@@ -20,6 +20,7 @@ from touchline.predictions import (
     OutcomeRecords,
     PairedPrediction,
 )
+from touchline.rollout.damaged_outcomes import DamagedOutcomes
 from touchline.rollout.records import Experiment
 from touchline.rollout.shared_outcomes import owners_of
 from touchline.storage import Database
@@ -82,6 +83,7 @@ class OutcomePairs:
     last_outcome_at: datetime | None
     corrected: int
     left_out: LeftOut = field(default_factory=LeftOut)
+    damaged: DamagedOutcomes = field(default_factory=DamagedOutcomes)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -252,7 +254,17 @@ def _assemble(
         last_outcome_at=max((one.received_at for one in ordered), default=None),
         corrected=sum(outcomes[one.prediction.example_key].revision > 1 for one in ordered),
         left_out=left_out,
+        damaged=_damaged(experiment, ordered, outcomes, left_out),
     )
+
+
+def _damaged(
+    experiment: Experiment, counted: Sequence[Counted], outcomes: Mapping[str, ObservedOutcome], left_out: LeftOut
+) -> DamagedOutcomes:
+    low, high = experiment.rule.bounds
+    beyond = 0 if experiment.rule.classes else sum(not low <= one.label <= high for one in counted)
+    relabelled = sum(outcomes[one.prediction.example_key].is_relabelled for one in counted)
+    return DamagedOutcomes(len(counted) + left_out.other_label, left_out.other_label, beyond, relabelled)
 
 
 def _share_of(prediction: AssignedPrediction) -> float:

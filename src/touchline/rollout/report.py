@@ -198,7 +198,7 @@ def _sentence(state: RolloutState, evidence: RolloutEvidence, verdict: Verdict, 
         has_some = left.immature or left.early or left.other_label or left.unfinished or left.repeated_with_outcome
         which = "no outcome that counts" if has_some else "no outcome"
         return f"Undecided: {which} has arrived yet for {ours} and {theirs}.{_left_out(evidence)}"
-    if rule.mode == "holdout":
+    if rule.mode == "holdout" and evidence.damaged.fault is None:
         said = {"better": "Harmful", "undecided": "No harm so far"}.get(verdict, verdict)
         beside = f"version {rule.reference.version} beside {ours}"
         return f"{said}: {realised_gain(rule, evidence)}, {beside}.{_left_out(evidence)}"
@@ -217,14 +217,16 @@ def _sentence(state: RolloutState, evidence: RolloutEvidence, verdict: Verdict, 
 
 
 def _no_comparison(rule: RolloutRule, evidence: RolloutEvidence) -> str | None:
-    """Why the outcomes of a split say nothing of the two versions; None where they do."""
+    """Why the outcomes say nothing of the two versions; None where they do."""
     ratio = evidence.outcome_ratio
     if evidence.losses is None and ratio is not None:
         return (
             f"outcomes have arrived for {ratio.candidate} {rule.unit_name} of version {rule.candidate.version} and "
             f"{ratio.production} of version {rule.reference.version}, and those of one version compare nothing"
         )
-    fault = None if rule.on_sample_ratio == "warn" else broken_split(evidence)
+    fault = evidence.damaged.fault
+    if fault is None and rule.on_sample_ratio != "warn":
+        fault = broken_split(evidence)
     return None if fault is None else f"the versions do not compare, since {fault}"
 
 
