@@ -22,6 +22,8 @@ MIN_SERIES = 8
 MIN_REFERENCE = 20
 # Single steps further out than so many standard deviations count as these: heavy tails are no rise.
 _CLIP = 2.5
+# Series answer a shock of all by more or less: after one of this size none is blamed for the difference.
+_LARGE = 0.5
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,8 @@ def find_rises(values: ArrayLike, *, reference: int, limit: float) -> tuple[Rise
     While nothing changes, a false alarm of any series is expected every `limit` steps, and one of the common part as
     rarely. Series that rise together are found sooner: r of them need 1 / r of the evidence (Wang and Ramdas 2022), and
     no independence of series is assumed. After its alarm a series starts anew, with `reference` steps as its new level;
-    after one of the common part all do, since a shock of all is one incident.
-    Raises `InvalidSample` where the reference is too short or the series are too few.
+    after a large one of the common part all do, since a shock of all is one incident. Raises `InvalidSample` where the
+    reference is too short or the series are too few.
     """
     panel = np.array(values, dtype=np.float64)
     if panel.ndim != 2 or panel.shape[1] < MIN_SERIES or not MIN_REFERENCE <= reference <= len(panel):
@@ -81,14 +83,26 @@ class _Watch:
             yield from (Rise(series, int(onsets[series]), step) for series in risen.tolist())
             common = _clipped(self._common[: step + 1, None] / self._common_spread)
             of_common, onset = _evidence(common, common_start, reference, common_inflation)
-            if of_common[0] >= self._limit:
+            shared = self._shared_rise(int(common_start[0]), int(onset[0]), step + 1)
+            if of_common[0] >= self._limit and shared > 0:
                 yield Rise(None, int(onset[0]), step)
                 common_start = np.array([step + 1])
-                starts[~awaited] = step + 1
+                if shared >= _LARGE:
+                    starts[~awaited] = step + 1
             starts[risen], awaited[risen] = step + 1, True
             renewed = awaited & (starts + reference == step + 1)
             awaited &= ~renewed
             self._restart(risen, np.flatnonzero(renewed), starts, step + 1)
+
+    def _shared_rise(self, start: int, onset: int, now: int) -> float:
+        """The rise of the common part in standard deviations of a series, 0 where most series did not rise with it.
+
+        A tenth of many series that rises moves their median as well.
+        """
+        changes = _mean(self._votes[onset:now]) - _mean(self._votes[start:onset])
+        rise = float(self._common[onset:now].mean() - self._common[start:onset].mean()) if start < onset else 0.0
+        voting = np.isfinite(self._votes[onset:now]).any(axis=0)
+        return rise if voting.any() and float(np.median(changes[voting])) >= rise / 2 else 0.0
 
     def _restart(
         self, risen: NDArray[np.int64], renewed: NDArray[np.int64], starts: NDArray[np.int64], now: int

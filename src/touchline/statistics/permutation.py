@@ -11,7 +11,7 @@ roughly normal.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -137,13 +137,15 @@ def _t_p_value(sides: CodeArray, cluster_sizes: FloatArray, sums: FloatArray, va
     if count < 3 or not new.any():
         return 1.0
     rows, new_rows = float(sizes[old].sum()), float(sizes[new].sum())
-    means = _normal(sums[old] / sizes[old], values)
+    raw = sums[old] / sizes[old]
+    normal = _normal_scale(raw, values)
+    means = normal(raw)
     centred = means - (means * sizes[old]).sum(axis=0) / rows
     of_cluster = (centred**2 * sizes[old]).sum(axis=0) / rows * count / (count - 1)
     smaller = np.maximum(1, rows / count / sizes[new])
     between = of_cluster * (((sizes[new] / new_rows) ** 2 * smaller).sum() + 1 / count)
     variance = np.maximum(between, _ROW_VARIANCES[values] * (1 / new_rows + 1 / rows))
-    gap = _normal(sums[new].sum(axis=0) / new_rows, values) - _normal(sums[old].sum(axis=0) / rows, values)
+    gap = normal(sums[new].sum(axis=0) / new_rows) - normal(sums[old].sum(axis=0) / rows)
     if not (variance > 0).all():
         return 1.0
     excess = (centred**4).mean(axis=0) / np.maximum((centred**2).mean(axis=0) ** 2, 1e-300) - 3
@@ -151,8 +153,15 @@ def _t_p_value(sides: CodeArray, cluster_sizes: FloatArray, sums: FloatArray, va
     return float(min(1.0, (2 * t.sf(np.abs(gap / np.sqrt(variance)), degrees)).min() * len(gap)))
 
 
-def _normal(means: FloatArray, values: str) -> FloatArray:
-    return np.arcsin(np.sqrt(np.clip(means, 0, 1))) if values == "shares" else means
+def _normal_scale(means: FloatArray, values: str) -> Callable[[FloatArray], FloatArray]:
+    """The scale on which means of clusters are roughly normal; totals have heavy tails, which a logarithm draws in."""
+    if values == "shares":
+        return lambda shares: np.arcsin(np.sqrt(np.clip(shares, 0, 1)))
+    if values == "totals":
+        middle = np.median(means, axis=0)
+        width = np.median(np.abs(means - middle), axis=0)
+        return lambda totals: np.arcsinh((totals - middle) / np.where(width > 0, width, 1.0))
+    return lambda ranks: ranks
 
 
 def rank_table(values: FloatArray, clusters: CodeArray, count: int) -> ClusterTable:
