@@ -12,7 +12,7 @@ from touchline.monitoring.cause import CauseReport
 from touchline.monitoring.drift import DriftVerdict
 from touchline.monitoring.performance import GroupPerformance, LiveMetric, PerformanceVerdict, VariantLoss
 from touchline.training.card.card import Card, Figure, Section, Table
-from touchline.training.card.plots import svg_of
+from touchline.training.card.plots import set_margins, svg_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -175,6 +175,7 @@ def _drift(verdict: DriftVerdict) -> tuple[str | Table | Figure, ...]:
 
 
 def _draw_drift(figure: Canvas, *, names: Sequence[str], sizes: Sequence[float]) -> None:
+    set_margins(figure, left=names)
     axes = figure.add_subplot()
     axes.barh(list(names)[::-1], list(sizes)[::-1])
     axes.set_xlabel("PSI")

@@ -33,10 +33,10 @@ _STYLE: Final = (
     "body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:var(--text);"
     "background:var(--page);overflow-wrap:break-word}"
     "table{border-collapse:collapse}th,td{border:1px solid var(--line);padding:.2rem .6rem;text-align:left;"
-    "vertical-align:top}td:last-child:not(:first-child){min-width:6rem}"
+    "vertical-align:top}"
     "th{background:var(--head)}code{background:var(--head);padding:0 .2rem}"
     ".wide,figure{overflow-x:auto;margin:.5rem 0}"  # a phone scrolls what is wider, and the page stays in place
-    ".wide tr>:nth-child(5):last-child{min-width:16rem}"
+    ".wide table{width:max-content}.wide td{max-width:22rem}"  # numbers and intervals stay on one line
     "svg{max-width:100%;min-width:30rem;height:auto;background:#fff}"
 )
 

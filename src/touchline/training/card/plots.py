@@ -82,7 +82,7 @@ def _svg(title: str, draw: Callable[[Figure], None]) -> str:
     figure = Figure(figsize=(6.4, 4.2))
     FigureCanvasAgg(figure)
     # Margins by hand: a layout engine draws every plot twice.
-    _set_margins(figure)
+    set_margins(figure)
     figure.suptitle(title, fontweight="bold", y=0.98)
     draw(figure)
     text = StringIO()
@@ -91,7 +91,7 @@ def _svg(title: str, draw: Callable[[Figure], None]) -> str:
     return f'<svg role="img" aria-label="{escape(title)}" {drawing}'
 
 
-def _set_margins(figure: Figure, *, left: Sequence[str] = (), bottom: Sequence[str] = ()) -> None:
+def set_margins(figure: Figure, *, left: Sequence[str] = (), bottom: Sequence[str] = ()) -> None:
     """Room for the labels that stand left of the plot (upright text) and below it (text turned by 90 degrees)."""
     width, height = figure.get_size_inches()
     longest = [max((len(name) for name in names), default=0) * _INCHES_PER_CHARACTER for names in (left, bottom)]
@@ -175,7 +175,7 @@ def _draw_confusion(figure: Figure, result: TrainingResult) -> None:
     display = ConfusionMatrixDisplay(cells, display_labels=classes)
     is_horizontal = len(cells) <= 6 and sum(len(name) for name in classes) <= 48
     rotation = "horizontal" if is_horizontal else "vertical"
-    _set_margins(figure, left=classes, bottom=() if is_horizontal else classes)
+    set_margins(figure, left=classes, bottom=() if is_horizontal else classes)
     display.plot(ax=axes, cmap="Blues", values_format="d", xticks_rotation=rotation, colorbar=False)
     axes.set(xlabel="predicted class", ylabel="observed class")
 
@@ -228,7 +228,7 @@ def _draw_attributions(figure: Figure, result: TrainingResult) -> None:
     axes = figure.subplots()
     largest = list(result.diagnostics.importance.items())[:_MOST_BARS]
     names = [name[:_LONGEST_NAME] for name, _ in largest]
-    _set_margins(figure, left=names)
+    set_margins(figure, left=names)
     bars = axes.barh(names, [size for _, size in largest])
     axes.bar_label(bars, fmt="%.3g", padding=3)
     axes.margins(x=0.18)
@@ -240,7 +240,7 @@ def _draw_beeswarm(figure: Figure, result: TrainingResult) -> None:
     attributions = result.diagnostics.attributions
     outputs = tuple(dict.fromkeys(a.output for a in attributions))
     figure.set_figwidth(4.6 + 1.8 * len(outputs))
-    _set_margins(figure, left=[a.column[:_LONGEST_NAME] for a in attributions])
+    set_margins(figure, left=[a.column[:_LONGEST_NAME] for a in attributions])
     grid = figure.subplots(1, len(outputs), sharey=True, squeeze=False)[0]
     for axes, output in zip(grid, outputs, strict=True):
         _draw_swarm(axes, [a for a in attributions if a.output == output])
