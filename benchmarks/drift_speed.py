@@ -1,6 +1,7 @@
 """Time a drift check of 60 columns against SciPy's tests of the same rows and Evidently, and its memory above the rows.
 
     python benchmarks/drift_speed.py
+    python benchmarks/drift_speed.py --envs DIR     # the environment of Evidently lies in DIR
 
 Reference and window have 1,000,000 and 100,000 rows, then the other way round. Seconds are the least of three runs; CPU
 seconds stand beside them, because a busy machine stretches the clock. Evidently's preset runs once in an environment of
@@ -10,6 +11,7 @@ runs it.
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -50,16 +52,19 @@ def by_scipy(reference: Array, current: Array) -> None:
         mannwhitneyu(reference[:, place], current[:, place], method="asymptotic")
 
 
-def by_evidently(rows: int, window: int) -> dict[str, Any]:
+def by_evidently(envs: Path, rows: int, window: int) -> dict[str, Any]:
     """Its wall and CPU seconds, or an error."""
     try:
-        python = peer_python(Path(".bench").absolute(), "evidently", PACKAGES["evidently"])
+        python = peer_python(envs, "evidently", PACKAGES["evidently"])
     except CalledProcessError as failed:
         return {"error": str(failed)}
     return run_child([str(python), "-W", "ignore", str(_EVIDENTLY), str(rows), str(window), str(_COLUMNS)])
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--envs", type=Path, default=Path(".bench"), help="where the environment of Evidently lies")
+    options = parser.parse_args()
     is_slow = False
     for rows, window in ((1_000_000, 100_000), (100_000, 1_000_000)):
         rng = np.random.default_rng(1)
@@ -79,17 +84,17 @@ def main() -> int:
         )
         # CPU seconds over two cores: the bar is of a machine that does nothing else.
         is_slow |= min(wall, cpu / 2) > _LIMIT_SECONDS or megabytes > _LIMIT_MEGABYTES or ratio < _LIMIT_RATIO
-    return int(beside_evidently() or is_slow)
+    return int(beside_evidently(options.envs.absolute()) or is_slow)
 
 
-def beside_evidently() -> bool:
+def beside_evidently(envs: Path) -> bool:
     """Print both times at a size that Evidently finishes; True if the ratio is below its bar."""
     rows, window = 20_000, 5_000
     rng = np.random.default_rng(1)
     profile = build_profile(rng.normal(size=(rows, _COLUMNS)), names=[f"c{place}" for place in range(_COLUMNS)])
     current = rng.normal(size=(window, _COLUMNS))
     wall, cpu = timed(lambda: check_columns(profile, current))
-    evidently = by_evidently(rows, window)
+    evidently = by_evidently(envs, rows, window)
     if "error" in evidently:
         print(f"Evidently left out: {evidently['error']}")
         return False
