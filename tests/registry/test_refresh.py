@@ -129,6 +129,17 @@ def test_a_recalibration_whose_loss_rises_on_settled_rows_is_refused_within_the_
         assert part in report.results[-1].message
 
 
+def test_a_recalibration_that_chance_may_refuse_says_how_many_rows_decide() -> None:
+    """49 of 100 happened: 0.5 is 1.4 times as likely as 0.45, and a row is expected to tell 0.005 of log 20."""
+    labels = np.repeat([1.0, 0.0], [49, 51])
+    production = ReferenceModel("Production version 3", two_classes(np.full(100, 0.5)))
+    changes = {"rows": 100, "labels": labels, "production": production, "predictions": two_classes(np.full(100, 0.45))}
+    recalibration = dataclasses.replace(a_refresh(**changes), is_recalibration=True)  # type: ignore[arg-type]
+    result = check_gates([], recalibration).results[-1]
+    assert not result.passed
+    assert "which chance explains as well: about 599 settled ones decide, so check it again then" in result.message
+
+
 def test_few_clusters_after_a_change_show_a_gain_but_not_where_there_is_none() -> None:
     """Ten days of twenty rows, on which Production says less than the refresh, or as much."""
     days = np.arange(200) // 20

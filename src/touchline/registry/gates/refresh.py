@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from math import ceil, log
 from typing import Final
 
 import numpy as np
@@ -28,6 +29,9 @@ _RELATIVE_MARGIN: Final = 0.02
 _UNITS: Final = ("mae", "mse", "rmse")
 # The settled rows from which a recalibration has to lower, or at least hold, the mean loss; fewer decide by chance.
 _SETTLED_ROWS: Final = 30
+# Outcomes that are 20 times likelier under one version's probabilities than under the other's decide between them.
+_CONCLUSIVE: Final = log(20)
+_MOST_ROWS_TO_WAIT: Final = 100_000
 # The scores whose gain on a row lies in a range that is known before its outcome.
 _RANGED: Final[Mapping[str, Loss]] = {"log_loss": "log_loss", "brier": "brier", "rps": "rps"}
 
@@ -123,7 +127,21 @@ def check_recalibration(gate: Gate, evidence: Evidence, refresh: RefreshEvidence
         f"{gate.metric} on {rows} settled {evidence.rows_name} is {way} by {abs(rise):.4f} than that of "
         f"{reference.name} as served"
     )
+    if 0 < rise * rows < _CONCLUSIVE:
+        message += _rows_that_decide(refresh)
     return GateResult(name, "refresh", rise <= 0, message, number=rise, allowed=0.0, rows=rows)
+
+
+def _rows_that_decide(refresh: RefreshEvidence) -> str:
+    """The settled rows that tell the two versions apart, if the recalibrated probabilities are right: their expected
+    gain in log loss on a row is the divergence of the two.
+    """
+    ours, theirs = np.maximum(refresh.predictions, 1e-15), np.maximum(refresh.production.predictions, 1e-15)
+    expected = float((ours * np.log(ours / theirs)).sum(axis=1).mean())
+    if expected * _MOST_ROWS_TO_WAIT < _CONCLUSIVE:
+        return ", which chance explains as well; the two hardly differ"
+    needed = max(refresh.rows + 1, ceil(_CONCLUSIVE / expected))
+    return f", which chance explains as well: about {needed} settled ones decide, so check it again then"
 
 
 def check_difference(gates: Sequence[Gate], evidence: Evidence, refresh: RefreshEvidence) -> GateResult:
