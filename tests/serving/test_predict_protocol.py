@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.serving.builders import Shelf, a_release
-from tests.serving.two_ways import Counted, read_response, request_bytes, responses, two_ways
+from tests.serving.two_ways import Counted, in_turn, read_response, request_bytes, responses, two_ways
 
 _ROW = b'{"age": 40, "colour": "red"}'
 _BODIES = [
@@ -79,6 +79,44 @@ def test_a_late_body_is_read_by_uvicorn(ports: tuple[int, int]) -> None:
         connection.settimeout(60)
         connection.sendall(request[-5:])
         assert read_response(connection.makefile("rb"))[0] == 200
+
+
+def test_requests_with_a_known_head_get_the_same_responses(ports: tuple[int, int]) -> None:
+    rows = [b'{"age": %d, "colour": "red"}' % age for age in (40, 41, 42, 43)]
+    bodies = [*rows, b'{"age": 44, "colour":  1.5}', b'{"age": 45, "example_id":"x"}', rows[0]]
+    requests = [request_bytes(body, b"X-Client: one") for body in bodies]
+    before = Counted.known_heads
+    ours, theirs = (in_turn(port, requests) for port in ports)
+    assert ours == theirs
+    assert [status for status, _, _ in ours[:4]] == [200] * 4
+    # The first two are parsed: the second one follows an answer, so that its head is the packet's beginning.
+    assert Counted.known_heads - before >= 2
+
+
+def test_what_follows_a_known_head_is_read_as_http(ports: tuple[int, int]) -> None:
+    request = request_bytes(_ROW, b"X-Client: two")
+    cut = len(request) - 5
+    probe = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", ports[0]), timeout=60) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream = connection.makefile("rb")
+        expected = [200]
+        for packets in ([request], [request], [request], [request[:cut], request[cut:]], [request + probe], [request]):
+            for packet in packets:
+                connection.sendall(packet)
+            found = [read_response(stream)[0] for _ in range(2 if probe in packets[-1] else 1)]
+            assert found == expected * len(found)
+
+
+def test_a_client_that_names_its_requests_gets_each_name_back(ports: tuple[int, int]) -> None:
+    with socket.create_connection(("127.0.0.1", ports[0]), timeout=60) as connection:
+        stream = connection.makefile("rb")
+        for name in (b"a1", b"a1", b"a1", b"b2"):
+            connection.sendall(request_bytes(_ROW, b"X-Correlation-ID: " + name))
+            lines = iter(stream.readline, b"\r\n")
+            headers = dict(line.strip().lower().split(b": ", 1) for line in lines if b": " in line)
+            assert headers[b"x-correlation-id"] == name
+            stream.read(int(headers[b"content-length"]))
 
 
 def test_pipelined_requests_are_answered_in_their_order(ports: tuple[int, int]) -> None:

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.serving.builders import NOW, Server, Shelf, a_database, a_release, a_server, wait_for
+from tests.serving.two_ways import read_response, request_bytes
 from touchline.errors import KeyNotFound, KeyRequired, MissingDependency
 from touchline.http import list_keys, make_key, revoke_key
 from touchline.http.correlation import correlation_of, trace_context
@@ -70,6 +71,22 @@ def test_a_revoked_key_stops_working_and_never_opens_the_server(shop: Server) ->
     wait_for(lambda: _status(shop, key) == 401)
     with pytest.raises(KeyNotFound, match="revoked already"):
         revoke_key(shop.database, list_keys(shop.database)[0].id, now=NOW)
+
+
+def test_a_key_is_checked_again_in_each_request_of_a_connection(shop: Server) -> None:
+    key = make_key(shop.database, "gone", "scorer", now=NOW)
+    wait_for(lambda: _status(shop, None) == 401)
+    request = request_bytes(b'{"age": 3}', b"X-API-Key: " + key.encode())
+    with socket.create_connection(("127.0.0.1", shop.client.base_url.port), timeout=60) as connection:
+        stream = connection.makefile("rb")
+
+        def status() -> int:
+            connection.sendall(request)
+            return read_response(stream)[0]
+
+        assert [status() for _ in range(4)] == [200] * 4
+        revoke_key(shop.database, list_keys(shop.database)[0].id, now=NOW)
+        wait_for(lambda: status() == 401)
 
 
 def test_only_a_hash_is_kept(shop: Server) -> None:

@@ -8,7 +8,6 @@ Everything else goes on to FastAPI.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from time import monotonic, perf_counter, time_ns
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -24,12 +23,14 @@ from touchline.http.validation_words import refuse_undeclared
 from touchline.serving.http.admission import Admission, Headers
 from touchline.serving.http.probes import PROBES, Probe
 from touchline.serving.http.request_bodies import ClientGone, replayed
+from touchline.serving.http.request_heads import RequestHead, RequestHeads
 from touchline.serving.http.respond import SMALL_BYTES, answer_body, answer_now, read_now
 from touchline.serving.http.state import Serving
-from touchline.serving.releases.release_slot import ReleaseSlot
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from touchline.serving.releases.release_slot import ReleaseSlot
 
 _log = logging.getLogger("touchline.serving")
 _access = logging.getLogger("touchline.access")
@@ -48,6 +49,7 @@ class Front:
         self._predict = {f"/projects/{name}/predict": slot for name, slot in serving.slots.items()}
         self._predict["/predict"] = serving.slots[serving.default]
         self.slots_by_url = {path.encode(): slot for path, slot in self._predict.items()}
+        self.heads = RequestHeads()
         self._most_bytes_at_once = min(SMALL_BYTES, serving.limits.body_bytes)
         self._default_headers: list[tuple[bytes, bytes]] = []
         self._default_head = b""
@@ -59,14 +61,12 @@ class Front:
             self._default_headers = default_headers
         return self._default_head
 
-    def answer_at_once(
-        self, slot: ReleaseSlot, url: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes
-    ) -> tuple[int, bytes, bytes] | None:
+    def answer_at_once(self, request: RequestHead, body: bytes) -> tuple[int, bytes, bytes] | None:
         """Status, lines of headers and body of the response to `POST /predict`; None where it has to wait for a thing.
 
         The same as `__call__` for the requests of one row, without ASGI.
         """
-        serving = self.serving
+        serving, slot = self.serving, request.slot
         started = perf_counter()
         predictor = slot.current
         if predictor is None or serving.tracer is not None or len(body) > self._most_bytes_at_once:
@@ -74,13 +74,12 @@ class Front:
         row = read_now(slot, predictor, body)
         if row is None:
             return None
-        named = dict(headers)
-        correlation_id = correlation_of(named) or serving.ids.next()
+        correlation_id = request.correlation_id or serving.ids.next()
         if correlation_id == PROBE_ID:
             return None
         status, has_failed = 200, False
         try:
-            self.admission.admit("POST", "/predict", named)
+            self.admission.admit("POST", "/predict", request.headers)
             if isinstance(row, Problem):
                 raise row
             answer = answer_now(serving, slot, predictor, row, correlation_id)
@@ -95,7 +94,7 @@ class Front:
         seconds = perf_counter() - started
         slot.meter.answered("/predict", status, seconds)
         if has_failed or seconds > serving.limits.slow_seconds or _access.isEnabledFor(logging.DEBUG):
-            self._log_request("POST", url.decode(), "/predict", status, seconds, correlation_id)
+            self._log_request("POST", request.url.decode(), "/predict", status, seconds, correlation_id)
         return status, head, answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

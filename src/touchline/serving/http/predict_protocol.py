@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from touchline.serving.http.connection_timeout import TimedProtocol
 from touchline.serving.http.fast_path import Front
+from touchline.serving.http.request_heads import RequestHead
 from touchline.serving.http.respond import SMALL_BYTES
 
 if TYPE_CHECKING:
@@ -36,16 +37,24 @@ class PredictProtocol(TimedProtocol):
         self._slot: ReleaseSlot | None = None  # of the prediction whose body is being read
         self._body, self._is_special = b"", False
         self._body_timer: asyncio.TimerHandle | None = None
+        self._answered_head: RequestHead | None = None  # of the request that was answered at once last
         self._answered_at = 0.0  # when the last request was answered at once; 0 while another one is read
         self._idle_timer: asyncio.TimerHandle | None = None
 
     # --- the connection ---
 
     def data_received(self, data: bytes) -> None:
+        begins_request = self._answered_at > 0
+        if begins_request and self._answer_known(data):
+            return
+        self._answered_head = None
         HttpToolsProtocol.data_received(self, data)
         if self._answered_at:  # as most: nothing of another request has arrived
             if self._head_timer is not None:
                 self._stop_timer()
+            if begins_request and self._answered_head is not None:
+                assert self._front is not None
+                self._front.heads.remember(data, self._answered_head, len(self._body))
             return
         self._follow_head()
         if self._slot is not None and self._body_timer is None:
@@ -103,22 +112,42 @@ class PredictProtocol(TimedProtocol):
             super().on_message_complete()
             return
         assert self._front is not None
-        response = self._front.answer_at_once(slot, self.url, self.headers, self._body)
+        request = RequestHead.of(slot, self.url, self.headers)
+        response = self._front.answer_at_once(request, self._body)
         if response is None:
             self._pass_on()
             super().on_message_complete()
             return
-        self._slot = None
+        self._slot, self._answered_head = None, request
         if self._body_timer is not None:
             self._stop_body_timer()
+        self._write(self._front, response)
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
+
+    def _answer_known(self, data: bytes) -> bool:
+        """Answer a request with a head that the parser has read before; False where it must read this one, too.
+
+        The parser is between two requests and sees nothing of it.
+        """
+        front = self._front
+        assert front is not None
+        message = front.heads.split(data)
+        if message is None or self.flow.write_paused:
+            return False
+        response = front.answer_at_once(*message)
+        if response is None:
+            return False
+        self._write(front, response)
+        return True
+
+    def _write(self, front: Front, response: tuple[int, bytes, bytes]) -> None:
         status, head, body = response
         self.transport.write(
-            b"".join((STATUS_LINE[status], self._front.head_of(self.server_state.default_headers), head, body))
+            b"".join((STATUS_LINE[status], front.head_of(self.server_state.default_headers), head, body))
         )
         self.server_state.total_requests += 1
         self._answered_at = self.loop.time()
-        if self._idle_timer is None:
-            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
 
     def _may_answer_at_once(self) -> bool:
         """Whether nothing is special about the request, and no response is under way before it."""
