@@ -40,6 +40,14 @@ _YOUNG: Final = timedelta(hours=1).total_seconds()
 _NEXT_STEP: Final = (
     "Check the bucket's name, its credentials and endpoint in the environment; `touchline doctor` tests it."
 )
+_CREDENTIALS: Final = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS to the file of a service account",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+    "abfss": "AZURE_STORAGE_ACCOUNT_KEY",
+}
+# Without these variables the library asks the machine for its own identity, as a virtual machine of the cloud has one.
+_ASKS_MACHINE: Final = re.compile("token request|/latest/api/token|/latest/meta-data")
 
 
 class BucketObjects:
@@ -51,8 +59,8 @@ class BucketObjects:
     """
 
     def __init__(self, place: str, *, cache: Path | None = None) -> None:
+        self._store: Any = _open(place)
         self.place = place.rstrip("/")
-        self._store: Any = _open(self.place)
         name = sha256(self.place.encode()).hexdigest()[:16]
         self._folder = (cache or Path(mkdtemp(prefix="touchline-"))) / name
         self._cache = FileObjects(str(self._folder))
@@ -161,9 +169,11 @@ class BucketObjects:
                 raise BackendUnavailable(f"Object store {self.place}", "it has no such bucket", _NEXT_STEP) from missing
             raise ObjectNotFound(key, self.place) from missing
         except BaseError as failure:
-            raise BackendUnavailable(
-                f"Object store {self.place}", f"{key}: {_reason(failure)}", _NEXT_STEP
-            ) from failure
+            reason, next_step = f"{key}: {_reason(failure)}", _NEXT_STEP
+            if _ASKS_MACHINE.search(str(failure)):
+                reason = "the environment has no credentials for it, and this machine has no identity of its own"
+                next_step = f"Set {_CREDENTIALS[urlsplit(self.place).scheme]}; `touchline doctor` tests it."
+            raise BackendUnavailable(f"Object store {self.place}", reason, next_step) from failure
 
 
 def _open(place: str) -> Any:
@@ -183,9 +193,10 @@ def _open(place: str) -> Any:
         options["allow_http"] = True
     retries: RetryConfig = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
     try:
-        return from_url(place, client_options=options, retry_config=retries)
+        return from_url(place.rstrip("/"), client_options=options, retry_config=retries)
     except (BaseError, ValueError) as failure:
-        raise InvalidSetting("TOUCHLINE_OBJECTS_URL", place, _reason(failure)) from failure
+        reason = f"{_reason(failure)}; its credentials are {_CREDENTIALS[parts.scheme]}"
+        raise InvalidSetting("TOUCHLINE_OBJECTS_URL", place, reason) from failure
 
 
 def _reason(failure: Exception) -> str:
@@ -196,7 +207,7 @@ def _reason(failure: Exception) -> str:
     found = [re.search(f"<{name}>(.*?)</{name}>", text, re.DOTALL) for name in ("Code", "Message")]
     if all(found):
         return ": ".join(match.group(1).strip() for match in found if match)
-    return " ".join(text.split())[:300].removesuffix(".")
+    return re.sub("^Generic [A-Za-z0-9]+ error: ", "", " ".join(text.split()))[:300].removesuffix(".")
 
 
 def _remove_oldest(folder: Path, allowed_bytes: int) -> None:
