@@ -24,6 +24,7 @@ _MATCH = ["division", "date_text", "home_text", "away_text"]
 _LEAK = 0.002
 _BINS = 10
 _LEAST_IN_BIN = 100
+_DRAWS = 500
 
 
 def main() -> None:
@@ -74,17 +75,34 @@ def _paired(matches: pl.DataFrame, other: str) -> tuple[float, float]:
 
 
 def _calibration(matches: pl.DataFrame) -> None:
-    """The largest gap between predicted and observed shares over ten bins of all probabilities."""
-    predicted = matches.select(_OUTCOMES).to_numpy().ravel()
-    observed = np.stack([(matches["outcome"] == name).to_numpy() for name in _OUTCOMES], axis=1).ravel()
-    places = np.minimum((predicted * _BINS).astype(int), _BINS - 1)
-    gaps = [
-        (abs(predicted[places == place].mean() - observed[places == place].mean()), int((places == place).sum()))
-        for place in range(_BINS)
-        if (places == place).sum() >= _LEAST_IN_BIN
-    ]
-    gap, count = max(gaps)
-    print(f"\nlargest gap of a probability bin: {100 * gap:.1f} points ({count} of {len(predicted)} probabilities)")
+    """The largest gap between predicted and observed shares over ten bins of all probabilities, of two kinds.
+
+    Beside each stands the gap that forecasts without any error exceed in one sample of twenty, by outcomes drawn from
+    the forecasts themselves.
+    """
+    predicted = matches.select(_OUTCOMES).to_numpy()
+    outcomes = np.array([_OUTCOMES.index(name) for name in matches["outcome"]])
+    flat = predicted.ravel()
+    by_width = np.minimum((flat * _BINS).astype(int), _BINS - 1)
+    by_count = np.argsort(np.argsort(flat, kind="stable"), kind="stable") * _BINS // len(flat)
+    for name, places in (("equal width", by_width), ("equal counts", by_count)):
+        gap, count = _largest_gap(predicted, outcomes, places)
+        random = np.random.default_rng(0)
+        limits = np.cumsum(predicted, axis=1)[:, :-1]
+        drawn = [(random.random((len(limits), 1)) > limits).sum(axis=1) for _ in range(_DRAWS)]
+        chance = np.quantile([_largest_gap(predicted, each, places)[0] for each in drawn], 0.95)
+        print(
+            f"\nlargest gap of ten bins of {name}: {100 * gap:.1f} points ({count} of {len(flat)} probabilities); "
+            f"without any error up to {100 * chance:.1f}"
+        )
+
+
+def _largest_gap(predicted: np.ndarray, outcomes: np.ndarray, places: np.ndarray) -> tuple[float, int]:
+    counts = np.bincount(places, minlength=_BINS)
+    observed = np.eye(len(_OUTCOMES))[outcomes].ravel()
+    gaps = np.abs(np.bincount(places, predicted.ravel() - observed, minlength=_BINS)) / np.maximum(counts, 1)
+    worst = int(np.argmax(np.where(counts >= _LEAST_IN_BIN, gaps, -1.0)))
+    return float(gaps[worst]), int(counts[worst])
 
 
 def _matches(forecasts: Path, data: Path, divisions: list[str]) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""FLAML and AutoGluon on the splits of `public_tables.py` and of X Education, each in the same seconds.
+"""FLAML and AutoGluon on the splits of `public_tables.py` and `leads.py`, each in the same seconds.
 
     python benchmarks/public_tables_peers.py FOLDER [TABLE ...] --seconds 60 [--peers flaml autogluon]
 
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from leads import held_out
 from peers.runs import peer_python
@@ -60,6 +60,7 @@ PEER_TABLES = (
         "1",
         ("Prospect ID", "Lead Number", *_LATE),
     ),
+    PeerTable("bank", lambda data: held_out("bank", data / "leads"), "y", "yes", ("duration",)),
 )
 
 
@@ -115,7 +116,8 @@ def measured(table: PeerTable, peer: str, options: argparse.Namespace) -> str:
         text = f"RMSE {np.sqrt(((labels - outcome.said[:, 0]) ** 2).mean()):,.1f}"
     else:
         place = sorted(parts[0][table.target].unique()).index(table.positive)
-        text = f"ROC AUC {roc_auc_score(labels == table.positive, outcome.said[:, place]):.4f}"
+        scores, is_positive = outcome.said[:, place], labels == table.positive
+        text = f"ROC AUC {roc_auc_score(is_positive, scores):.4f}  Brier {brier_score_loss(is_positive, scores):.4f}"
     return (
         f"{table.name:<11} {parts[0].height:>6} + {parts[1].height:>5} rows  {outcome.name:<34} {text}  "
         f"in {outcome.seconds:.0f} s ({outcome.processor_seconds:.0f} s of processors)"
