@@ -144,10 +144,7 @@ def _last_old_answer(load: Load, version: int, at: float) -> float:
 
 
 def rollback(options: argparse.Namespace) -> bool:
-    """Typed rollbacks of a whole project under load, each after a typed promotion.
-
-    From the start of the command's process to the last answer of the version that it takes out of Production.
-    """
+    """Typed rollbacks of a project under load: from the command's start to the last answer of the version before."""
     oldest = []
     with tempfile.TemporaryDirectory() as folder, a_shop(Path(folder)) as shop:
         _two_versions(shop)

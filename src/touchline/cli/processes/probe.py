@@ -27,6 +27,8 @@ def probe_of(opened: OpenedProject | FoundProject) -> Callable[[str], str] | Non
     address = urlsplit(api_url(opened.home))
     try:
         socket.create_connection((address.hostname or "", address.port or 80), timeout=_REQUEST_SECONDS).close()
+    except TimeoutError:
+        pass  # it runs and is busy: the probe says so if it stays busy
     except OSError:
         return None
     return lambda release: probe_release(opened, release)
