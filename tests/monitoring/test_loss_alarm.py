@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from touchline.monitoring import LossReference, loss_alarm, loss_reference
+from touchline.monitoring import LossReference, WatchedRelease, alarm_over_releases, loss_alarm, loss_reference
 
 ROWS = 20
 
@@ -63,3 +63,48 @@ def test_a_rise_below_the_tolerance_is_no_incident() -> None:
 def test_losses_without_any_spread_have_a_reference() -> None:
     reference = loss_reference(np.ones(100), np.repeat(np.arange(50), 2), tolerance=0.02)
     assert loss_alarm(reference, [1.0] * 100, [2] * 100, steps=365).incidents == ()
+
+
+def weekly(losses: np.ndarray) -> list[WatchedRelease]:
+    """A release a week over these days, each with a reference of its own."""
+    means = losses.mean(axis=1)
+    return [
+        WatchedRelease(a_reference(), range(day, day + 7), means[day : day + 7].tolist(), [ROWS] * 7)
+        for day in range(0, len(means), 7)
+    ]
+
+
+def test_releases_of_a_week_are_watched_as_one_model() -> None:
+    risen = np.vstack([some_losses(1, 70), some_losses(2, 70, mean=1.12)])
+    state, whole = alarm_over_releases(weekly(risen), steps=365), states(risen)
+    assert state.incidents[0].onset_day == whole.incidents[0].onset_day
+    assert state.incidents[0].alarm_day == whole.incidents[0].alarm_day > 77
+    assert all(not alarm_over_releases([one], steps=365).incidents for one in weekly(risen))
+    assert state.incidents[0].end_day == (state.incidents[0].alarm_day // 7 + 1) * 7
+    until_alarm = weekly(risen)[: state.incidents[0].alarm_day // 7 + 1]
+    assert alarm_over_releases(until_alarm, steps=365).is_open
+    assert not alarm_over_releases([*until_alarm, WatchedRelease(a_reference(), [], [], [])], steps=365).is_open
+
+
+def test_a_day_that_two_releases_answer_is_one_day() -> None:
+    reference, means = a_reference(), some_losses(3, 30, mean=1.2).mean(axis=1).tolist()
+    whole = WatchedRelease(reference, range(30), means, [ROWS] * 30)
+    halves = [
+        WatchedRelease(reference, range(21), means[:21], [ROWS] * 20 + [ROWS // 2]),
+        WatchedRelease(reference, range(20, 30), means[20:], [ROWS // 2] + [ROWS] * 9),
+    ]
+    one, two = (alarm_over_releases(releases, steps=10**9).level for releases in ([whole], halves))
+    assert two == pytest.approx(one, rel=0.2)  # half of the rows are half as sure
+
+
+def test_days_count_against_the_reference_of_the_release_that_answered() -> None:
+    low, high = (
+        a_reference(),
+        loss_reference(2 * some_losses(0, 200).ravel(), np.repeat(np.arange(200), ROWS), tolerance=0.02),
+    )
+    means = [*some_losses(1, 50).mean(axis=1), *some_losses(2, 50, mean=2.0).mean(axis=1)]
+    releases = [
+        WatchedRelease(low, range(50), means[:50], [ROWS] * 50),
+        WatchedRelease(high, range(50, 100), means[50:], [ROWS] * 50),
+    ]
+    assert alarm_over_releases(releases, steps=365).incidents == ()

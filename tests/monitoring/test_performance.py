@@ -12,10 +12,12 @@ import sqlalchemy as sa
 
 from touchline.clock import FrozenClock, SystemClock
 from touchline.monitoring import (
+    CheckedRelease,
     LiveRows,
     Performance,
     PerformanceReports,
     PerformanceVerdict,
+    Refreshed,
     RowShape,
     TestWindow,
     check_performance,
@@ -93,7 +95,7 @@ def rows_of(database: Database, now: datetime) -> LiveRows:
 def a_check(database: Database, now: datetime, test: TestWindow | None = None, **rule: object) -> PerformanceVerdict:
     live = rows_of(database, now)
     window = test or a_test_window()
-    return check_performance(live, SHAPE, window, rule=Performance(**rule), release_id="one", now=now)  # type: ignore[arg-type]
+    return check_performance(live, CheckedRelease("one", SHAPE, window), rule=Performance(**rule), now=now)  # type: ignore[arg-type]
 
 
 def test_without_outcomes_there_is_no_verdict_yet(database: Database) -> None:
@@ -167,7 +169,8 @@ def test_variants_inputs_and_categories_are_shown_apart(database: Database) -> N
     log(database, range(10))
     profile = build_profile([[0.5, 0.0], [0.5, 1.0]] * 10, names=["p", "side"], levels={"side": ["left", "right"]})
     live = with_categories(rows_of(database, day(11)), profile, ())
-    verdict = check_performance(live, SHAPE, a_test_window(), rule=Performance(), release_id="one", now=day(11))
+    release = CheckedRelease("one", SHAPE, a_test_window())
+    verdict = check_performance(live, release, rule=Performance(), now=day(11))
     shown = {(group.field, group.value): group.rows for group in verdict.groups}
     assert shown == {
         ("variant", "production"): 100,
@@ -224,6 +227,26 @@ def test_a_short_test_window_gives_figures_and_no_alarm(database: Database) -> N
     assert verdict.state == "stable"
     assert "The test window has 10 days, 20 are needed" in verdict.message
     assert "Nothing to do" not in verdict.message
+
+
+def test_the_alarm_goes_on_over_a_refresh_and_the_figures_do_not(database: Database) -> None:
+    log(database, range(40))
+    log(database, range(40, 60), worse=0.5, seed=1)
+    live, test, whole = rows_of(database, day(61)), a_test_window(), a_check(database, day(61))
+    alarm_on = int(whole.incidents[0][1][-2:]) + 31 * (whole.incidents[0][1][5:7] == "02") - 1  # days since START
+    is_own = live.days >= live.days[0] + alarm_on - 1  # refreshed on the day before the alarm
+    is_checked = live.days <= live.days[0] + alarm_on + 3
+    before, own = live.at(~is_own), live.at(is_own & is_checked)
+    alone = check_performance(own, CheckedRelease("two", SHAPE, test), rule=Performance(), now=day(61))
+    chain = CheckedRelease("two", SHAPE, test, (Refreshed(1, before, test),))
+    verdict = check_performance(own, chain, rule=Performance(), now=day(61))
+    assert (alone.state, alone.incidents, alone.notes) == ("stable", (), ())
+    assert (verdict.state, verdict.incidents) == ("degraded", whole.incidents)
+    assert verdict.metrics == alone.metrics
+    assert verdict.notes == ("The loss alarm goes on over refreshes: it has watched version 1 before this one.",)
+    few = check_performance(own, chain, rule=Performance(min_rows=200), now=day(61))
+    assert (few.state, few.metrics, few.incidents) == (verdict.state, (), verdict.incidents)
+    assert "100 of 200 mature predictions with an outcome are this version's own" in few.message
 
 
 def test_verdicts_are_stored(database: Database) -> None:

@@ -24,6 +24,8 @@ from touchline.monitoring.live_rows import with_categories as with_categories
 from touchline.monitoring.loss_alarm import AlarmState as AlarmState
 from touchline.monitoring.loss_alarm import LossIncident as LossIncident
 from touchline.monitoring.loss_alarm import LossReference as LossReference
+from touchline.monitoring.loss_alarm import WatchedRelease as WatchedRelease
+from touchline.monitoring.loss_alarm import alarm_over_releases as alarm_over_releases
 from touchline.monitoring.loss_alarm import loss_alarm as loss_alarm
 from touchline.monitoring.loss_alarm import loss_reference as loss_reference
 from touchline.monitoring.loss_estimate import LabelledSample as LabelledSample
@@ -31,7 +33,9 @@ from touchline.monitoring.loss_estimate import LossEstimate as LossEstimate
 from touchline.monitoring.loss_estimate import OpenSample as OpenSample
 from touchline.monitoring.loss_estimate import estimate_loss as estimate_loss
 from touchline.monitoring.next_commands import with_project as with_project
+from touchline.monitoring.performance import CheckedRelease as CheckedRelease
 from touchline.monitoring.performance import PerformanceVerdict as PerformanceVerdict
+from touchline.monitoring.performance import Refreshed as Refreshed
 from touchline.monitoring.performance import TestWindow as TestWindow
 from touchline.monitoring.performance import VariantLoss as VariantLoss
 from touchline.monitoring.performance import check_performance as check_performance

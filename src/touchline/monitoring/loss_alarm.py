@@ -91,28 +91,85 @@ def loss_reference(losses: Array, days: Index, *, tolerance: float, seed: int = 
     return LossReference(mean, float(limit), within, between, inflation, least, added, len(rows))
 
 
+@dataclass(frozen=True)
+class WatchedRelease:
+    """The days on which a release answered, ascending, with the mean loss and the rows of each, and its reference."""
+
+    reference: LossReference
+    days: Sequence[int]
+    losses: Sequence[float]
+    rows: Sequence[int]
+
+
 def loss_alarm(reference: LossReference, losses: Sequence[float], rows: Sequence[int], *, steps: int) -> AlarmState:
     """The incidents in a sequence of days, from their mean losses and rows; a false one is expected every `steps` days.
 
     Days after an alarm are part of its incident until the mean loss of 14 days in a row is within the limit.
     """
-    detector = RiseDetector(limit=float(steps), least=reference.least)
+    return alarm_over_releases([WatchedRelease(reference, range(len(losses)), losses, rows)], steps=steps)
+
+
+def alarm_over_releases(releases: Sequence[WatchedRelease], *, steps: int) -> AlarmState:
+    """The incidents in the days of releases that refreshed each other, oldest first; days are numbered over all.
+
+    Each day is compared with the reference of the release that answered, which was known before the day: while no
+    release has a higher loss than its limit, the expected payoff of every day is at most 0 given the past, and the
+    promise of the detector holds over all of them. A day that two releases answered is one day. An incident ends
+    when the next release takes over, which the alarm then watches anew.
+    """
+    days = _days_of(releases)
+    detector = RiseDetector(limit=float(steps), least=-1.0)
     incidents: list[LossIncident] = []
-    for day, (loss, count) in enumerate(zip(losses, rows, strict=True)):
-        if incidents and incidents[-1].end_day is None:
-            first = max(incidents[-1].alarm_day + 1, day - _RECOVERY_DAYS + 1)
-            has_recovered = day - first + 1 >= _RECOVERY_DAYS and _mean(losses, rows, first, day) <= reference.limit
-            if has_recovered:
-                last = incidents[-1]
-                incidents[-1] = LossIncident(last.onset_day, last.alarm_day, day)
-                detector = RiseDetector(limit=float(steps), least=reference.least, step=day + 1, since=day + 1)
+    for place, day in enumerate(days):
+        last = incidents[-1] if incidents and incidents[-1].end_day is None else None
+        is_taken_over = last is not None and days[last.alarm_day].release is not day.release
+        if last is not None and not is_taken_over:
+            if _has_recovered(days, last.alarm_day, place):
+                incidents[-1] = LossIncident(last.onset_day, last.alarm_day, place)
+                detector = RiseDetector(limit=float(steps), least=-1.0, step=place + 1, since=place + 1)
             continue
+        if last is not None:
+            incidents[-1] = LossIncident(last.onset_day, last.alarm_day, place)
+            detector = RiseDetector(limit=float(steps), least=-1.0, step=place, since=place)
         onset = detector.since
-        detector, is_alarm = detector.update(reference.payoff(loss, count))
+        detector, is_alarm = detector.update(day.payoff)
         if is_alarm:
-            incidents.append(LossIncident(onset, day, None))
-    return AlarmState(tuple(incidents), 1.0 if incidents and incidents[-1].end_day is None else detector.level)
+            incidents.append(LossIncident(onset, place, None))
+    last = incidents[-1] if incidents and incidents[-1].end_day is None else None
+    if last is not None and days[last.alarm_day].release is not releases[-1]:  # which has no day that counts yet
+        incidents[-1] = LossIncident(last.onset_day, last.alarm_day, len(days) - 1)
+        return AlarmState(tuple(incidents), 0.0)
+    return AlarmState(tuple(incidents), 1.0 if last is not None else detector.level)
 
 
-def _mean(losses: Sequence[float], rows: Sequence[int], first: int, last: int) -> float:
-    return float(np.average(losses[first : last + 1], weights=rows[first : last + 1]))
+@dataclass(frozen=True)
+class _Day:
+    """The payoff of a day as a share of the lowest one, and what the newest release that answered has lost on it."""
+
+    release: WatchedRelease
+    payoff: float
+    loss: float
+    rows: int
+
+
+def _days_of(releases: Sequence[WatchedRelease]) -> list[_Day]:
+    """One element a day, in order. Of a day of two releases the payoff is their mean, weighted by rows."""
+    found: dict[int, _Day] = {}
+    for release in releases:
+        least = release.reference.least
+        for number, loss, rows in zip(release.days, release.losses, release.rows, strict=True):
+            payoff = max(release.reference.payoff(loss, rows), least) / -least
+            before = found.get(number)
+            if before is not None:
+                payoff = (payoff * rows + before.payoff * before.rows) / (rows + before.rows)
+            found[number] = _Day(release, payoff, loss, rows)
+    return [found[number] for number in sorted(found)]
+
+
+def _has_recovered(days: Sequence[_Day], alarm_day: int, place: int) -> bool:
+    first = max(alarm_day + 1, place - _RECOVERY_DAYS + 1)
+    window = days[first : place + 1]
+    if len(window) < _RECOVERY_DAYS:
+        return False
+    mean = np.average([day.loss for day in window], weights=[day.rows for day in window])
+    return bool(mean <= days[place].release.reference.limit)

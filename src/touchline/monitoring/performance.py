@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.monitoring.live_rows import LiveRows, RowShape
-from touchline.monitoring.loss_alarm import MIN_DAYS, AlarmState, LossReference, loss_alarm, loss_reference
+from touchline.monitoring.loss_alarm import MIN_DAYS, AlarmState, WatchedRelease, alarm_over_releases, loss_reference
 from touchline.monitoring.loss_estimate import LossEstimate
+from touchline.monitoring.performance_messages import alarm_message, figures_message, too_few_message
 from touchline.monitoring.spec import Performance
 from touchline.registry import MetricValue
 from touchline.statistics import cluster_codes, interval, maturity_age
@@ -184,18 +185,40 @@ def mature_rows(live: LiveRows, *, share: float, now: datetime) -> tuple[LiveRow
     return live.at(ages >= age), age
 
 
+@dataclass(frozen=True)
+class Refreshed:
+    """The rows of a release that the one in Production has refreshed, directly or by others, and its test window."""
+
+    version: int
+    live: LiveRows
+    test: TestWindow
+
+
+@dataclass(frozen=True)
+class CheckedRelease:
+    """A release: its id, the shape of its rows, its test window, and the releases it refreshed, oldest first."""
+
+    id: str
+    shape: RowShape
+    test: TestWindow
+    refreshed: Sequence[Refreshed] = ()
+
+
 def check_performance(
-    live: LiveRows, shape: RowShape, test: TestWindow, *, rule: Performance, release_id: str, now: datetime
+    live: LiveRows, release: CheckedRelease, *, rule: Performance, now: datetime
 ) -> PerformanceVerdict:
     """Evaluate the mature rows and say whether their loss has risen.
 
-    The alarm is computed again over all days at each check, so a late or corrected outcome changes its own day.
+    The alarm is computed again over all days at each check, so a late or corrected outcome changes its own day. It goes
+    on over refreshes: the days of the releases that this one refreshed count before its own. Figures are those of this
+    release alone.
     """
+    shape, test = release.shape, release.test
     mature, age = mature_rows(live, share=rule.mature_share, now=now)
     settled = mature.at(mature.has_label)
     verdict = PerformanceVerdict(
         at=now,
-        release_id=release_id,
+        release_id=release.id,
         state="not_enough_data",
         message="",
         score=test.score,
@@ -207,33 +230,70 @@ def check_performance(
         coverage=len(settled) / len(mature) if len(mature) else None,
         mature_after_seconds=age,
     )
+    before = _settled_before(release.refreshed, rule, now)
+    watched = len(settled) + sum(len(one.live) for one in before)
+    if watched < rule.min_rows:
+        return replace(verdict, message=too_few_message(verdict, rule))
+    verdict = _with_alarm(verdict, [*before, Refreshed(0, settled, test)], rule)
     if len(settled) < rule.min_rows:
-        return replace(verdict, message=_too_few(verdict, rule))
-    alarm, limit, notes = _alarm(settled, test, rule)
+        return replace(verdict, message=alarm_message(verdict, rule))
+    return _with_figures(verdict, settled, shape, test)
+
+
+def _with_figures(
+    verdict: PerformanceVerdict, settled: LiveRows, shape: RowShape, test: TestWindow
+) -> PerformanceVerdict:
     found = replace(
         verdict,
-        state="degraded" if alarm is not None and alarm.is_open else "stable",
         metrics=_metrics(settled, shape, test),
         calibration=_calibration(settled, shape),
         groups=tuple(_groups(settled, shape, test)),
         trend=_trend(settled, test)[-_TREND_DAYS:],
-        incidents=_dated(alarm, np.unique(settled.days)),
-        alarm_level=alarm.level if alarm else 0.0,
-        alarm_limit=limit,
+    )
+    return replace(found, message=figures_message(found))
+
+
+def _settled_before(refreshed: Sequence[Refreshed], rule: Performance, now: datetime) -> list[Refreshed]:
+    """The mature rows with an outcome of earlier releases; those without any are left out."""
+    found = []
+    for one in refreshed:
+        mature, _ = mature_rows(one.live, share=rule.mature_share, now=now)
+        settled = mature.at(mature.has_label)
+        if len(settled):
+            found.append(replace(one, live=settled))
+    return found
+
+
+def _with_alarm(verdict: PerformanceVerdict, releases: Sequence[Refreshed], rule: Performance) -> PerformanceVerdict:
+    """The verdict with the state of the alarm over these releases, the last of which is in Production."""
+    *before, newest = releases
+    if len(np.unique(newest.test.days)) < MIN_DAYS:
+        note = (
+            f"The test window has {len(np.unique(newest.test.days))} days, {MIN_DAYS} are needed to know how much "
+            "days differ: declare a longer one (Training(test=)) and train again."
+        )
+        return replace(verdict, state="stable", notes=(note,))
+    comparable = [one for one in before if len(np.unique(one.test.days)) >= MIN_DAYS]
+    watched = [_watched(one, rule) for one in (*comparable, newest)]
+    alarm = alarm_over_releases(watched, steps=rule.checks_a_year)
+    notes: tuple[str, ...] = ()
+    if comparable:
+        versions = ", ".join(str(one.version) for one in comparable)
+        notes = (f"The loss alarm goes on over refreshes: it has watched version {versions} before this one.",)
+    return replace(
+        verdict,
+        state="degraded" if alarm.is_open else "stable",
+        incidents=_dated(alarm, np.unique(np.concatenate([one.live.days for one in (*comparable, newest)]))),
+        alarm_level=alarm.level,
+        alarm_limit=watched[-1].reference.limit,
         notes=notes,
     )
-    return replace(found, message=_message(found))
 
 
-def _too_few(verdict: PerformanceVerdict, rule: Performance) -> str:
-    young = f" {verdict.young} predictions are too young to count." if verdict.young else ""
-    if verdict.mature_after_seconds is None:
-        none = "no prediction of the version in Production has an outcome yet"
-        return f"Not enough data: {none}.{young} Send outcomes, or ingest them."
-    return (
-        f"Not enough data: {verdict.rows} of {rule.min_rows} mature predictions with an outcome.{young} "
-        f"{verdict.open} older ones have none."
-    )
+def _watched(one: Refreshed, rule: Performance) -> WatchedRelease:
+    days, losses, counts = _by_day(one.live, one.test)
+    reference = loss_reference(one.test.losses, one.test.days, tolerance=rule.tolerance)
+    return WatchedRelease(reference, days.tolist(), losses.tolist(), counts.tolist())
 
 
 def _losses(rows: LiveRows, test: TestWindow) -> Array:
@@ -246,22 +306,7 @@ def _by_day(rows: LiveRows, test: TestWindow) -> tuple[Index, Array, Index]:
     return days, np.bincount(codes, weights=_losses(rows, test)) / counts, counts.astype(np.int64)
 
 
-def _alarm(
-    rows: LiveRows, test: TestWindow, rule: Performance
-) -> tuple[AlarmState | None, float | None, tuple[str, ...]]:
-    test_days = len(np.unique(test.days))
-    if test_days < MIN_DAYS:
-        note = (
-            f"The test window has {test_days} days, {MIN_DAYS} are needed to know how much days differ: declare a "
-            "longer one (Training(test=)) and train again."
-        )
-        return None, None, (note,)
-    reference: LossReference = loss_reference(test.losses, test.days, tolerance=rule.tolerance)
-    _, losses, counts = _by_day(rows, test)
-    return loss_alarm(reference, losses.tolist(), counts.tolist(), steps=rule.checks_a_year), reference.limit, ()
-
-
-def _dated(alarm: AlarmState | None, days: Index) -> tuple[tuple[str, str, str | None], ...]:
+def _dated(alarm: AlarmState, days: Index) -> tuple[tuple[str, str, str | None], ...]:
     """The days of onset, alarm and end of each incident."""
 
     def on(place: int) -> str:
@@ -269,7 +314,7 @@ def _dated(alarm: AlarmState | None, days: Index) -> tuple[tuple[str, str, str |
 
     return tuple(
         (on(one.onset_day), on(one.alarm_day), None if one.end_day is None else on(one.end_day))
-        for one in (alarm.incidents if alarm else ())
+        for one in alarm.incidents
     )
 
 
@@ -322,20 +367,3 @@ def _calibration(rows: LiveRows, shape: RowShape) -> tuple[OutputCalibration, ..
         predicted = float(rows.predictions[:, place].mean())
         calibrations.append(OutputCalibration(name, predicted, float(observed.mean()), low, high))
     return tuple(calibrations)
-
-
-def _message(verdict: PerformanceVerdict) -> str:
-    score = next(metric for metric in verdict.metrics if metric.name == verdict.score)
-    between = "" if score.low is None else f" ({score.low:.4g} to {score.high:.4g})"
-    tested = "" if score.test is None else f", {score.test:.4g} in the test window"
-    figures = f"{verdict.score} {score.value:.4g}{between} on {verdict.rows} mature predictions{tested}"
-    coverage = "" if verdict.coverage is None else f" {verdict.coverage:.0%} of mature predictions have an outcome."
-    if verdict.alarm_limit is None:
-        return f"No alarm can be raised: {figures}.{coverage} {' '.join(verdict.notes)}"
-    if verdict.state == "stable":
-        return f"No loss incident: {figures}.{coverage}"
-    return (
-        f"Loss incident since about {verdict.onset_on}, found on {verdict.incidents[-1][1]}: {figures}.{coverage} "
-        "See the cause (touchline monitor cause); then mend the source, roll back (touchline models rollback --reason "
-        "'...') or train again (touchline retrain)."
-    )

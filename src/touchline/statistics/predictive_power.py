@@ -74,7 +74,7 @@ def separation(levels: Levels, outcome: Numbers) -> float:
     in_half = np.array([len(half) - half.sum(), half.sum()])[:, None]
     areas = []
     for place in range(outcome.shape[1]):
-        positives = np.bincount(group, weights=outcome[:, place], minlength=2 * size).astype(np.float64)
+        positives: Numbers = np.bincount(group, weights=outcome[:, place], minlength=2 * size).astype(np.float64)
         of_level, of_half = positives.reshape(2, size), positives.reshape(2, size).sum(axis=1, keepdims=True)
         with np.errstate(invalid="ignore"):  # a half without rows scores none
             means = (of_level + of_half / in_half) / (rows.reshape(2, size) + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, get_args
@@ -17,12 +18,15 @@ from touchline.automation.production.release import (
     test_rows,
 )
 from touchline.automation.production.upstream_facts import upstream_facts
+from touchline.errors import NotEvaluated, ObjectNotFound, ReleaseNotFound, ReleaseTampered
 from touchline.monitoring import (
+    CheckedRelease,
     LiveRows,
     LossEstimate,
     OpenSample,
     PerformanceReports,
     PerformanceVerdict,
+    Refreshed,
     VariantLoss,
     check_performance,
     estimate_loss,
@@ -36,7 +40,7 @@ from touchline.training import loss_rows
 
 if TYPE_CHECKING:
     from touchline.project import Project
-    from touchline.registry import Registry
+    from touchline.registry import Registry, StageChange
 
 # Older answers say little about now; a release that answers longer than this is watched on the newest days.
 _LONGEST = timedelta(days=400)
@@ -49,7 +53,8 @@ _ROLES: Final[tuple[Role, ...]] = get_args(Role)
 def check_production_performance(project: Project, stores: Registry) -> PerformanceVerdict:
     """Evaluate the settled predictions of the release in Production, estimate the open ones, and store the verdict."""
     production = open_production(project, stores)
-    verdict = _checked(project, stores, production, "answer")
+    refreshed = _refreshed(project, stores)
+    verdict = _checked(project, stores, production, "answer", refreshed)
     verdict = replace(verdict, variants=_variants(project, stores, production, verdict))
     if verdict.is_risen:
         facts = upstream_facts(project, stores, production, onset_on=verdict.onset_on)
@@ -60,17 +65,55 @@ def check_production_performance(project: Project, stores: Registry) -> Performa
     return verdict
 
 
-def _checked(project: Project, stores: Registry, release: ProductionRelease, role: Role) -> PerformanceVerdict:
+def _refreshed(project: Project, stores: Registry) -> list[Refreshed]:
+    """The releases that the one in Production has refreshed, oldest first, with their answers that still count."""
+    since, found = stores.clock.now() - _LONGEST, []
+    for version in refreshed_versions(stores.journal.history(project.name)):
+        try:
+            release = open_version(project, stores, version)
+            live = live_rows(project, stores, release, since=since)
+            test = test_rows(project, stores, release).window
+        except (ReleaseNotFound, ReleaseTampered, ObjectNotFound, NotEvaluated):
+            break  # the alarm begins after it; doctor names what is damaged
+        if not len(live):
+            break
+        found.append(Refreshed(version, live, test))
+    return found[::-1]
+
+
+def refreshed_versions(history: Sequence[StageChange]) -> Iterator[int]:
+    """The versions that the one in Production has refreshed, directly or by others, newest first.
+
+    A change of the recipe, a rollback and a promotion without gates begin another model.
+    """
+    entered = [change.version for change in history if change.to_stage == "Production"]
+    refreshes = {
+        change.version
+        for change in history
+        if change.to_stage == "Staging" and (change.gate_report or {}).get("is_refresh")
+    }
+    while len(entered) > 1:
+        version = entered.pop()
+        if version not in refreshes or version in entered:
+            return
+        yield entered[-1]
+
+
+def _checked(
+    project: Project,
+    stores: Registry,
+    release: ProductionRelease,
+    role: Role,
+    refreshed: Sequence[Refreshed] = (),
+) -> PerformanceVerdict:
     """The check of the rows that a release has in one role, with the estimate of those without an outcome."""
     now = stores.clock.now()
     live = live_rows(project, stores, release, since=now - _LONGEST, role=role)
     test = test_rows(project, stores, release)
     verdict = check_performance(
         live,
-        row_shape(project, release),
-        test.window,
+        CheckedRelease(release.release.id, row_shape(project, release), test.window, refreshed),
         rule=project.monitoring.performance,
-        release_id=release.release.id,
         now=now,
     )
     estimate = estimate_open_rows(project, stores, release, live, test)
