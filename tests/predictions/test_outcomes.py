@@ -86,6 +86,20 @@ def test_a_label_of_an_example_that_nothing_knows_is_stored_and_says_so(store: D
     assert [(one.prediction_id, one.label) for one in read_settled(store, "shop", limit=1)] == [("2", "yes")]
 
 
+def test_a_label_known_before_the_prediction_is_stored_and_says_that_it_is_not_evaluated(store: Database) -> None:
+    write_rows(store, [a_row("1", example_id="e1", cutoff=NOW), a_row("2", cutoff=NOW)])
+    early, late = NOW - timedelta(days=9), NOW + timedelta(seconds=1)
+    receipts = _tell(
+        store,
+        Outcome("yes", example_id="e1", label_timestamp=early),
+        Outcome("yes", prediction_id="2", label_timestamp=early),
+        Outcome("yes", example_id="e1", label_timestamp=late),
+    )
+    assert [receipt.status for receipt in receipts] == ["recorded", "recorded", "corrected"]
+    notes = [str(receipt.note) for receipt in receipts]
+    assert ["lies before the cutoff of the prediction" in note for note in notes] == [True, True, False]
+
+
 def test_over_http_by_prediction_id(tmp_path: Path) -> None:
     with a_server(tmp_path, Shelf.of(a_release())) as server:
         said = server.client.post("/predict", json={"age": 3}).json()["prediction_id"]

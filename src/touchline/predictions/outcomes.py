@@ -24,6 +24,10 @@ _UNKNOWN = (
     "no logged prediction and no open example has the id {!r}; the label is stored, and settles a prediction that "
     "names this example later"
 )
+_TOO_EARLY = (
+    "the label_timestamp {:%Y-%m-%dT%H:%M:%SZ} lies before the cutoff of the prediction, {:%Y-%m-%dT%H:%M:%SZ}: the "
+    "label is stored, and the prediction is not evaluated with it; send the time at which the label became known"
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,8 @@ class Receipt:
     """The status of one stored outcome. `predictions` counts the logged predictions that it settles.
 
     `note` says so where a first label is of an example that nothing here knows: it is stored all the same, because a
-    label may come before the predictions of its example are in the log.
+    label may come before the predictions of its example are in the log. It also says so where a label was known before
+    the prediction that it would settle.
     """
 
     example_id: str
@@ -106,6 +111,12 @@ class SettledPrediction:
         return f"{best} {probabilities[best]:.2f}"
 
 
+def _note_on_time(outcome: StoredOutcome, cutoff: datetime | None) -> str | None:
+    if cutoff is None or outcome.label_timestamp >= cutoff:
+        return None
+    return _TOO_EARLY.format(outcome.label_timestamp.astimezone(UTC), cutoff.astimezone(UTC))
+
+
 class OutcomeRecords:
     """Reads and adds the outcomes of one project."""
 
@@ -125,6 +136,8 @@ class OutcomeRecords:
             labels = _by_example(predicted, received)
             stored = self.add(connection, labels, source=source, now=now)
             counts = predicted.counts({label.example_id for label in labels})
+            timed = {one.example_id for one, status in stored if one.label_timestamp < now and status != "unchanged"}
+            cutoffs = predicted.newest_cutoffs(timed & counts.keys())
         new = {one.example_id for one, status in stored if status == "recorded"} - counts.keys()
         unknown = new - OpenExampleRecords(self._database, self._project).find(new).keys() if new else set()
         return [
@@ -133,7 +146,9 @@ class OutcomeRecords:
                 status,
                 one.revision,
                 counts.get(one.example_id, 0),
-                _UNKNOWN.format(one.example_id) if one.example_id in unknown else None,
+                _UNKNOWN.format(one.example_id)
+                if one.example_id in unknown
+                else _note_on_time(one, cutoffs.get(one.example_id)),
             )
             for one, status in stored
         ]

@@ -59,6 +59,7 @@ def check_production_performance(project: Project, stores: Registry) -> Performa
     if verdict.is_risen:
         facts = upstream_facts(project, stores, production, onset_on=verdict.onset_on)
         verdict = replace(verdict, facts=facts)
+    verdict = replace(verdict, notes=(*verdict.notes, *_left_out(verdict, project)))
     named = replace(verdict, message=with_project(verdict.message, project.name))
     verdict = replace(named, notes=tuple(with_project(note, project.name) for note in verdict.notes))
     PerformanceReports(stores.database, project.name).add(verdict, wall=stores.clock.wall())
@@ -119,6 +120,19 @@ def _checked(
     estimate = estimate_open_rows(project, stores, release, live, test)
     verdict = verdict if estimate is None else with_estimate(verdict, estimate)
     return replace(verdict, notes=(*verdict.notes, *_slice_rises(verdict, live, project)))
+
+
+def _left_out(verdict: PerformanceVerdict, project: Project) -> tuple[str, ...]:
+    """What the figures leave out, and where outcomes come from while too few are there."""
+    notes = []
+    if verdict.unusable:
+        notes.append(
+            f"{verdict.unusable} outcomes are not evaluated: the label is none that the model predicts, or it was "
+            f"known before the cutoff of its prediction (touchline outcomes -p {project.name} lists both)."
+        )
+    if verdict.state == "not_enough_data" and verdict.open:
+        notes.append(f"Outcomes come by POST /projects/{project.name}/outcomes, or with the labels of an ingest.")
+    return tuple(notes)
 
 
 def _slice_rises(verdict: PerformanceVerdict, live: LiveRows, project: Project) -> tuple[str, ...]:
