@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import typer
 
 from touchline.cli.main import app
@@ -41,14 +40,17 @@ def _resolve(command: Any, words: list[str]) -> Any:
     return command
 
 
-@pytest.mark.parametrize(("where", "text"), [(where, text) for where, text in _texts() if "touchline " in text])
-def test_a_named_command_exists(where: str, text: str) -> None:
-    root = typer.main.get_command(app)
-    for match in _NAMED.finditer(text):
-        if _PROSE.match(match.group(0)):
-            continue
-        command = _resolve(root, match.group(1).split())
-        assert command is not None, f"{where} names `touchline {match.group(1)}`"
-        options = {option for parameter in command.params for option in parameter.opts + parameter.secondary_opts}
-        unknown = {*match.group(2).split()} - options - {"--help"}
-        assert not unknown, f"{where} names {unknown} of `touchline {match.group(1)}`"
+def test_every_named_command_exists_with_its_options() -> None:
+    root, wrong, count = typer.main.get_command(app), [], 0
+    for where, text in _texts():
+        for match in _NAMED.finditer(text):
+            if _PROSE.match(match.group(0)):
+                continue
+            count += 1
+            command = _resolve(root, match.group(1).split())
+            parameters = command.params if command is not None else []
+            options = {option for parameter in parameters for option in parameter.opts + parameter.secondary_opts}
+            if command is None or {*match.group(2).split()} - options - {"--help"}:
+                wrong.append(f"{where} names `{match.group(0)}`")
+    assert wrong == []
+    assert count > 100

@@ -38,6 +38,10 @@ def a_row(prediction_id: str, **changes: Any) -> dict[str, Any]:
 
 
 def write_rows(database: Database, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows as they are, those with the same fields in one statement: a statement for each costs a millisecond."""
+    alike: dict[frozenset[str], list[dict[str, Any]]] = {}
+    for row in rows:
+        alike.setdefault(frozenset(row), []).append(row)
     with database.begin() as connection:
-        for row in rows:
-            connection.execute(predictions.insert().values(row))
+        for group in alike.values():
+            connection.execute(predictions.insert(), group)

@@ -86,7 +86,7 @@ def test_a_split_needs_more_units_than_a_shadow_needs_pairs(tmp_path: Path) -> N
     ):
         (tmp_path / name).mkdir()
         life = Life(tmp_path / name)
-        past(life, new=0.0, old=0.35, a_day=100)
+        past(life, new=0.0, old=0.35, a_day=30)
         plan = life.start(declared).experiment.plan
         assert plan is not None
         units.append(plan["units"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tests.training.builders import NOW, a_frame, a_number_set, a_regression, a_
 from touchline.training import CardFacts, Training, TrainingResult, build_card, plots, train
 
 
+@cache
 def trained() -> TrainingResult:
     return train(
         a_task(slices=("group",)), Training(candidates=("logistic", "lightgbm")), a_training_set(a_frame(1000)), now=NOW
