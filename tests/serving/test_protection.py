@@ -8,6 +8,7 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from tests.serving.builders import NOW, Server, Shelf, a_database, a_release, a_server, wait_for
 from tests.serving.two_ways import read_response, request_bytes
 from touchline.errors import KeyNotFound, KeyRequired, MissingDependency
-from touchline.http import list_keys, make_key, revoke_key
+from touchline.http import KeyDecision, find_key, list_keys, make_key, revoke_key, rotate_key
 from touchline.http.correlation import correlation_of, trace_context
 from touchline.http.key_ring import KeyRing
 from touchline.http.problems import RateLimited
@@ -27,6 +28,7 @@ from touchline.serving.http.fast_path import Front
 from touchline.serving.predicting.batching import Batcher
 from touchline.serving.telemetry.log_format import JsonLines, Words, log_config
 from touchline.serving.telemetry.open_telemetry import tracer_from_environment
+from touchline.storage import Database
 from touchline.storage.tables import api_keys
 
 pytestmark = pytest.mark.services
@@ -87,6 +89,19 @@ def test_a_key_is_checked_again_in_each_request_of_a_connection(shop: Server) ->
         assert [status() for _ in range(4)] == [200] * 4
         revoke_key(shop.database, list_keys(shop.database)[0].id, now=NOW)
         wait_for(lambda: status() == 401)
+
+
+def test_a_key_is_found_by_the_name_that_only_it_has(database: Database) -> None:
+    text = make_key(database, "shop front", "scorer", now=NOW)
+    first = find_key(database, "shop front", now=NOW)
+    assert text.startswith(f"tl_{first}_")
+    assert find_key(database, first, now=NOW) == first
+    rotate_key(database, first, now=NOW, overlap=timedelta(days=7), by=KeyDecision("ann", "quarter"))
+    with pytest.raises(KeyNotFound, match=f"2 valid API keys have the name shop front: {first}, .* id of one"):
+        find_key(database, "shop front", now=NOW)
+    assert find_key(database, "shop front", now=NOW + timedelta(days=8)) != first
+    with pytest.raises(KeyNotFound, match="no valid API key shop back"):
+        find_key(database, "shop back", now=NOW)
 
 
 def test_only_a_hash_is_kept(shop: Server) -> None:

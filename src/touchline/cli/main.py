@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, cast
 
 import typer
+from typer.core import TyperGroup
 
 from touchline import errors
 from touchline.cli.commands import (
@@ -76,10 +79,35 @@ def touchline(
     """
 
 
+def command_line() -> TyperGroup:
+    """The command; an option that needs a value takes no other option for it, such as `--systemd --help`."""
+    command = cast(TyperGroup, typer.main.get_command(app))
+    _require_values(command)
+    return command
+
+
+def _require_values(command: Any) -> None:
+    for option in command.params:
+        if option.param_type_name == "option" and not getattr(option, "is_flag", False):
+            option.callback = _with_value(option.callback)
+    for part in getattr(command, "commands", {}).values():
+        _require_values(part)
+
+
+def _with_value(callback: Callable[..., Any] | None) -> Callable[..., Any]:
+    def check(context: Any, option: Any, value: Any) -> Any:
+        for one in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(one, (str, Path)) and str(one).startswith("--"):
+                raise typer.BadParameter(f"it needs a value; {str(one)!r} is an option", ctx=context, param=option)
+        return value if callback is None else callback(context, option, value)
+
+    return check
+
+
 def main() -> None:
     """Run the command line; expected errors print their message, not a traceback."""
     try:
-        app()
+        command_line()()
     except errors.UsageError as error:
         _exit(error, 2)
     except errors.GateFailed as refusal:

@@ -84,11 +84,19 @@ class KeyRequired(UsageError):
 
 
 class KeyNotFound(UsageError):
-    def __init__(self, key_id: str) -> None:
-        self.key_id = key_id
-        super().__init__(
-            f"There is no valid API key {key_id}; it was never made or is revoked already. See: touchline keys list"
-        )
+    """No valid key has this id, or no single one has this name: `same_name` are the ids of those that have it."""
+
+    def __init__(self, key: str, same_name: Sequence[str] = ()) -> None:
+        self.key, self.same_name = key, tuple(same_name)
+        if same_name:
+            message = (
+                f"{len(same_name)} valid API keys have the name {key}: {', '.join(same_name)}. Write the id of one."
+            )
+        else:
+            message = (
+                f"There is no valid API key {key}; it was never made or is revoked already. See: touchline keys list"
+            )
+        super().__init__(message)
 
 
 class LastAdminKey(UsageError):

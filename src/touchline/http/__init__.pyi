@@ -1,6 +1,7 @@
 from touchline.http.api_keys import ApiKey as ApiKey
 from touchline.http.api_keys import KeyDecision as KeyDecision
 from touchline.http.api_keys import Role as Role
+from touchline.http.api_keys import find_key as find_key
 from touchline.http.api_keys import key_history as key_history
 from touchline.http.api_keys import keys_sentence as keys_sentence
 from touchline.http.api_keys import list_keys as list_keys

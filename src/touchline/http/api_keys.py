@@ -110,6 +110,20 @@ def revoke_key(database: Database, key_id: str, *, now: datetime, by: KeyDecisio
         _note(connection, key_id, "revoked", now=now, by=by)
 
 
+def find_key(database: Database, id_or_name: str, *, now: datetime) -> str:
+    """The id of a key by its id, or by a name that one valid key has; raises `KeyNotFound`.
+
+    Two keys have the same name while one is replaced by the other.
+    """
+    keys = list_keys(database)
+    if any(key.id == id_or_name for key in keys):
+        return id_or_name
+    named = [key.id for key in keys if key.name == id_or_name and key.state(now) == "valid"]
+    if len(named) != 1:
+        raise KeyNotFound(id_or_name, named)
+    return named[0]
+
+
 def require_other_admin(database: Database, key_id: str, *, now: datetime) -> None:
     """Raise `LastAdminKey` for the only key that can still change keys over HTTP."""
     admins = [key.id for key in list_keys(database) if key.role == "admin" and key.state(now) == "valid"]

@@ -219,6 +219,9 @@ def _print_report(report: backup.VerifiedBackup) -> None:
     size = f"{report.files:,} files, {report.size / 1e6:,.1f} MB, {report.rows:,} rows"
     typer.echo(f"backup {report.name} in {report.place}: {size}; every file is what was written")
     for proof in report.proofs:
+        if not proof.replayed:
+            typer.echo(f"{proof.project}: no logged prediction to compute again; its releases load")
+            continue
         verdict = "all equal" if not proof.mismatches else f"{len(proof.mismatches)} DIFFER"
         typer.echo(f"{proof.project}: {proof.replayed:,} logged predictions computed again, {verdict}")
         for mismatch in proof.mismatches[:20]:

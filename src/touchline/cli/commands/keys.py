@@ -16,7 +16,10 @@ group = typer.Typer(
     help="API keys. Without any, the server answers only requests from this machine.", no_args_is_help=True
 )
 
-KeyArgument = Annotated[str, typer.Argument(help="Id of the key, as `keys list` prints it.")]
+KeyArgument = Annotated[
+    str,
+    typer.Argument(metavar="KEY", help="Id of the key, as `keys list` prints it, or a name that one valid key has."),
+]
 ReasonOption = Annotated[str, typer.Option(help="Why, for the journal of the keys.")]
 
 
@@ -69,7 +72,7 @@ def list_all(as_json: JsonOption = False) -> None:
 
 
 def rotate(
-    key_id: KeyArgument,
+    key: KeyArgument,
     reason: ReasonOption = "",
     *,
     days: Annotated[int, typer.Option(min=0, help="Days for which the old key still works.")] = 1,
@@ -79,13 +82,14 @@ def rotate(
 
     Example: touchline keys rotate 01JD9Z0V8RQ6W3M4T7K2X5B1NC --days 7 --reason "every quarter"
     """
-    now, by = SystemClock().wall(), http.KeyDecision(actor(), reason)
-    text = http.rotate_key(open_home().database, key_id, now=now, overlap=timedelta(days=days), by=by)
+    now, by, database = SystemClock().wall(), http.KeyDecision(actor(), reason), open_home().database
+    key_id = http.find_key(database, key, now=now)
+    text = http.rotate_key(database, key_id, now=now, overlap=timedelta(days=days), by=by)
     print_json({"rotated": key_id, "key": text}) if as_json else typer.echo(text)
 
 
 def revoke(
-    key_id: KeyArgument,
+    key: KeyArgument,
     reason: ReasonOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -93,8 +97,9 @@ def revoke(
 
     Example: touchline keys revoke 01JD9Z0V8RQ6W3M4T7K2X5B1NC
     """
-    by = http.KeyDecision(actor(), reason)
-    http.revoke_key(open_home().database, key_id, now=SystemClock().wall(), by=by)
+    now, by, database = SystemClock().wall(), http.KeyDecision(actor(), reason), open_home().database
+    key_id = http.find_key(database, key, now=now)
+    http.revoke_key(database, key_id, now=now, by=by)
     print_json({"revoked": key_id}) if as_json else typer.echo(f"{key_id} is revoked")
 
 

@@ -1,0 +1,30 @@
+"""Words of a command that stand in the wrong place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from touchline.cli.main import command_line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["up", "--systemd", "--help"],
+        ["backup", "restore", "--into", "--from", "backups"],
+        ["models", "list", "--project", "--json"],
+    ],
+)
+def test_an_option_is_no_value_of_the_option_before_it(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    option = next(word for word in words if word.startswith("--"))
+    with pytest.raises(typer.BadParameter, match=r"it needs a value; '--[a-z]+' is an option") as refused:
+        command_line().main(words, standalone_mode=False)
+    assert refused.value.param is not None
+    assert option in refused.value.param.opts
+    assert not list(tmp_path.iterdir())
