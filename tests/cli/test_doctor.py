@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import subprocess
 import sys
@@ -17,7 +19,7 @@ import pytest
 from tests.cli.conftest import Cli, a_shop
 from tests.cli.served_rows import rows_of, serve
 from touchline.cli.opening import open_project
-from touchline.cli.processes.playbooks import disk_result
+from touchline.cli.processes.playbooks import disk_result, unwritable_home
 from touchline.storage import find_lock
 
 LOCK = """
@@ -148,3 +150,17 @@ def test_a_full_disk_says_what_stops_and_what_frees_space() -> None:
     text = disk_result(Path("/h"), 10**6).actual
     assert "the disk is full (1 MB free): nothing can be ingested, trained or logged" in text
     assert "touchline data prune" in text
+
+
+@pytest.mark.parametrize(
+    ("number", "step"),
+    [
+        (errno.ENOSPC, "No space left on device; delete or move something else first"),
+        (errno.EDQUOT, "quota exceeded; delete or move something else first"),
+        (errno.EACCES, "Permission denied; set TOUCHLINE_HOME to a writable folder"),
+    ],
+)
+def test_a_home_that_takes_no_byte_has_the_step_of_its_cause(number: int, step: str) -> None:
+    result = unwritable_home(Path("/h"), OSError(number, os.strerror(number)))
+    assert result.mark == "wrong"
+    assert step in result.actual

@@ -18,7 +18,7 @@ from touchline.cli.opening import Home, OpenedProject, pipeline_context
 from touchline.cli.processes import supervisor
 from touchline.cli.processes.backend_checks import database_checks, object_checks, online_checks
 from touchline.cli.processes.check_result import CheckResult
-from touchline.cli.processes.playbooks import disk_result, locked_database, playbooks
+from touchline.cli.processes.playbooks import disk_result, locked_database, playbooks, unwritable_home
 from touchline.cli.processes.ports import require_free
 from touchline.clock import SystemClock
 from touchline.errors import AddressUnusable, PortTaken, TouchlineError
@@ -61,7 +61,7 @@ def _folder(home: Home) -> Iterator[CheckResult]:
             probe.write(bytes(_PROBE_BYTES))
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        yield CheckResult("wrong", "home", f"{folder}: {error.strerror}; set TOUCHLINE_HOME to a writable folder")
+        yield unwritable_home(folder, error)
         return
     yield disk_result(folder, free)
 

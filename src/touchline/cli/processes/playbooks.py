@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -34,6 +35,14 @@ def disk_result(folder: Path, free_bytes: int) -> CheckResult:
         return CheckResult("note", "home", f"{text}, which a training may use up; {step}")
     happened = f"{folder}: the disk is full ({free_bytes / 1e6:.0f} MB free)"
     return CheckResult("wrong", "home", f"{happened}: nothing can be ingested, trained or logged; {step}")
+
+
+def unwritable_home(folder: Path, error: OSError) -> CheckResult:
+    """What to do where the home takes not even a few bytes."""
+    step = "set TOUCHLINE_HOME to a writable folder"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        step = "delete or move something else first: with no byte left, no command runs, touchline data prune neither"
+    return CheckResult("wrong", "home", f"{folder}: {error.strerror}; {step}")
 
 
 def locked_database(home: Home) -> Iterator[CheckResult]:
