@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -33,7 +34,7 @@ def _links(page: Path) -> Iterator[str]:
 def _anchors(page: Path) -> set[str]:
     """The names of the headings, as GitHub makes them: lower case, without signs, blanks as hyphens."""
     tokens = _tokens(page)
-    texts = [after.content for before, after in zip(tokens, tokens[1:], strict=False) if before.type == "heading_open"]
+    texts = [after.content for before, after in itertools.pairwise(tokens) if before.type == "heading_open"]
     return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in texts}
 
 
