@@ -12,6 +12,7 @@ import pytest
 from tests.rollout.life import Life
 from tests.rollout.test_values import Numbers
 from tests.serving.bundles import PROJECT
+from touchline.errors import RolloutWouldHold
 from touchline.predictions import Outcome, OutcomeRecords
 from touchline.rollout import Rollout, steer
 
@@ -69,6 +70,8 @@ def test_mended_outcomes_decide_once_a_person_resumes(tmp_path: Path) -> None:
     assert life.report().status == "held"
     life.tell(every_tenth)
     assert life.report().verdict == "undecided"  # a tenth of all labels changed, which is suspect too
+    with pytest.raises(RolloutWouldHold, match="of 400 outcomes 40 have another label now"):
+        steer(life.context, "resume", actor="ann", reason="the export was mended")
     later = life.predict(np.full(800, 0.1), np.full(800, 0.5))
     life.clock.instant += timedelta(days=1)
     life.tell([(name, "yes" if n % 10 == 0 else "no") for n, name in enumerate(later)])

@@ -38,8 +38,9 @@ class RolloutWouldHold(UsageError):
         self.project, self.fault = project, fault
         super().__init__(
             f"{project}: the rollout cannot be resumed: the next check would hold it again, since {fault}. Find which "
-            "requests or outcomes are lost or repeated, then begin anew with units that are drawn again: "
-            f"touchline rollout abort -p {project} --reason '...', and touchline rollout start -p {project}"
+            "requests or outcomes are lost, repeated or wrong; where they cannot be mended, begin anew with units that "
+            f"are drawn again: touchline rollout abort -p {project} --reason '...', and touchline rollout start "
+            f"-p {project}"
         )
 
 

@@ -106,10 +106,10 @@ def steer(context: RolloutContext, act: str, *, actor: str, reason: str) -> Roll
 
 def _lasting_fault(context: RolloutContext, state: RolloutState) -> str | None:
     """What would stop a resumed rollout at the next check; None where nothing would."""
-    if state.rule.on_sample_ratio != "hold" or not state.rule.is_split:
-        return None
-    database, now = context.registry.database, context.registry.clock.now()
-    return broken_split(gather(database, state.experiment, now))
+    evidence = gather(context.registry.database, state.experiment, context.registry.clock.now())
+    if evidence.test is not None and evidence.damaged.fault is not None:
+        return evidence.damaged.fault
+    return broken_split(evidence) if state.rule.on_sample_ratio == "hold" else None
 
 
 def end_overtaken(context: RolloutContext) -> RolloutState | None:

@@ -137,7 +137,7 @@ def _left_out(verdict: PerformanceVerdict, project: Project) -> tuple[str, ...]:
 
 def _slice_rises(verdict: PerformanceVerdict, live: LiveRows, project: Project) -> tuple[str, ...]:
     """What is said of slices whose loss rose by itself, or of all at once; from mature rows with an outcome."""
-    if verdict.state == "not_enough_data" or verdict.mature_after_seconds is None:
+    if not verdict.metrics or verdict.mature_after_seconds is None:  # too few rows of its own
         return ()
     oldest = verdict.at.timestamp() - verdict.mature_after_seconds
     settled = live.at(live.has_label & (live.answered <= oldest))
