@@ -44,10 +44,10 @@ SEASON = (datetime(2008, 8, 5, 6, tzinfo=UTC), datetime(2009, 5, 28, 6, tzinfo=U
 CHANGES = {
     "FIRST_SEASON_TO_LEARN_FROM = 1995": "FIRST_SEASON_TO_LEARN_FROM = 2004",
     """candidates=[
-            Candidate(name="forecasts", family="logistic", params={"strength": 0.01}, columns=8),
-            "logistic",
-            "lightgbm",
-        ]""": 'candidates=["logistic"], validation=0.2, calibration=["none"], blend=False',
+        Candidate(name="forecasts", family="logistic", params={"strength": 0.01}, columns=8),
+        "logistic",
+        "lightgbm",
+    ]""": 'candidates=["logistic"], validation=0.2, calibration=["none"], blend=False',
     'test="5y"': 'test="1y"',
     'accuracy", at_least=0.45': 'accuracy", at_least=0.3',
     'Gate.improves("log_loss", confidence=0.95)': 'Gate("log_loss", at_most=1.1)',
