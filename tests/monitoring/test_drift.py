@@ -43,6 +43,15 @@ def test_the_same_world_is_stable() -> None:
     assert verdict.message.startswith("No drift: none of 4 columns differs on 500 rows. Nothing to do.")
 
 
+def test_a_window_of_one_cluster_says_what_it_cannot_show() -> None:
+    found = some_rows(0, 1000)
+    profile = build_profile(found, names=["a", "b", "c", "d"], clusters=np.arange(1000) // 50)
+    for clusters, is_said in ((["mon"] * 300, True), (list(map(str, range(300))), False)):
+        current = CurrentRows(some_rows(1, 300), Window("0", "1"), clusters=tuple(clusters))
+        message = check_drift(profile, current, rule=Drift(), now=NOW).message
+        assert ("The rows are of 1 cluster (such as a day)" in message) == is_said
+
+
 def test_the_power_is_printed_and_holds() -> None:
     verdict = a_check(some_rows(1, 500))
     assert f"finds a shift of {verdict.detectable_shift:.2g} standard deviations" in verdict.message

@@ -27,6 +27,8 @@ State = Literal["not_enough_data", "stable", "watch", "drift"]
 _NAMED_COLUMNS = 3
 _NULL_SHARE_WORTH_TELLING = 0.005
 _POWER = 0.8
+# A window of so few clusters is among few ways to choose as many from all.
+_FEW_CLUSTERS = 2
 # Mann-Whitney and Kolmogorov-Smirnov, combined by Simes.
 _TESTS_OF_A_NUMBER = 2
 
@@ -128,7 +130,7 @@ def check_drift(
     if any(column.differs for column in columns):
         state = "drift" if any(column.drifted for column in columns) else "watch"
     shift = None if current.clusters is not None else _detectable_shift(profile, rule, rows, len(columns))
-    message = _message(state, columns, rule, rows) + _power_sentence(shift)
+    message = _message(state, columns, rule, rows) + _power_sentence(shift) + _clusters_sentence(current)
     verdict = DriftVerdict(now, state, window, rows, 0, message, columns, detectable_shift=shift)
     return _with_counts(verdict, current, profile)
 
@@ -155,6 +157,15 @@ def _power_sentence(shift: float | None) -> str:
         if shift is None
         else f" A window of this size finds a shift of {shift:.2g} standard deviations in about 80 %."
     )
+
+
+def _clusters_sentence(current: CurrentRows) -> str:
+    """What so few clusters cannot show; empty for more, and without clusters."""
+    count = len(set(current.clusters or ()))
+    if not 0 < count <= _FEW_CLUSTERS:
+        return ""
+    clusters = "1 cluster (such as a day)" if count == 1 else f"{count} clusters (such as days)"
+    return f" The rows are of {clusters}: that shows a moved level and nulls; other changes need a larger min_rows."
 
 
 def explain_verdict(verdict: DriftVerdict, rule: Drift) -> list[str]:
