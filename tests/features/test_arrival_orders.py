@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.databases import a_database
 from tests.features.builders import INSTANT, TEAM, Game, a_game, a_view, day, running_total, versions
 from tests.features.test_compute import a_source
 from tests.stores import some_stores
@@ -39,7 +40,6 @@ from touchline.features.offline.history import (
     sorted_history,
 )
 from touchline.ingest import FrameProvider, Source, ingest_source, read_snapshot
-from touchline.storage import Database
 
 Batch = Sequence[tuple[int, int, str, int | None]]
 """Game, the day it is played on, team, points."""
@@ -52,8 +52,7 @@ class Project:
     """One source and one view that are ingested, computed and materialized at a day; what was served then."""
 
     def __init__(self, folder: Path) -> None:
-        self.database = Database.open(f"sqlite:///{folder}/touchline.db")
-        self.database.migrate()
+        self.database = a_database(folder)
         self.stores = some_stores(self.database, folder / "objects")
         self.online: OnlineStore = open_online_store("sqlite", str(folder / "online.db"))
 
@@ -147,8 +146,7 @@ def test_a_view_that_changes_the_past_is_refused_when_rows_come(tmp_path: Path) 
     def last_of_team(games: pl.LazyFrame) -> pl.LazyFrame:
         return games.select("team", "event_timestamp", total=pl.col("points").sum().over("team"))
 
-    database = Database.open(f"sqlite:///{tmp_path}/touchline.db")
-    database.migrate()
+    database = a_database(tmp_path)
     stores, clock = some_stores(database, tmp_path / "objects"), FrozenClock(day(20))
     for rows in ([("1", day(1), "A", 3), ("2", day(2), "B", 5)], [("3", day(3), "A", 4)]):
         source = a_source(rows)

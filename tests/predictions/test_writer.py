@@ -14,7 +14,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.serving.builders import FAST_LOG, NOW, a_database, a_release, wait_for
+from tests.databases import a_database
+from tests.serving.builders import FAST_LOG, NOW, a_release, wait_for
 from touchline.predictions.database_writer import DatabaseWriter
 from touchline.predictions.drain_processes import DrainChild, DrainThread
 from touchline.predictions.spool import Spool, read_segment, segments

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.databases import a_database
 from tests.predictions.builders import a_row, write_rows
-from tests.serving.builders import a_database
 from tests.serving.bundles import PROJECT, a_model
 from tests.serving.bundles import Registry as Bundles
 from touchline.clock import FrozenClock

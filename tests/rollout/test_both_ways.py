@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from tests.databases import a_database
 from tests.rollout.test_traffic import HEIGHT, USER, Broken, Rollout, a_routing
-from tests.serving.builders import INPUTS, a_database, a_release
+from tests.serving.builders import INPUTS, a_release
 from tests.serving.two_ways import Counted, Response, request_bytes, responses, two_ways
 from touchline.storage.tables import predictions
 

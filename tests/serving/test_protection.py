@@ -15,7 +15,8 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from tests.serving.builders import NOW, Server, Shelf, a_database, a_release, a_server, wait_for
+from tests.databases import a_database
+from tests.serving.builders import NOW, Server, Shelf, a_release, a_server, wait_for
 from tests.serving.two_ways import read_response, request_bytes
 from touchline.errors import KeyNotFound, KeyRequired, MissingDependency
 from touchline.http import KeyDecision, find_key, list_keys, make_key, revoke_key, rotate_key

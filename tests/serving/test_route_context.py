@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from fastapi import APIRouter
 
-from tests.serving.builders import NOW, Shelf, a_database, a_release, a_server, wait_for
+from tests.databases import a_database
+from tests.serving.builders import NOW, Shelf, a_release, a_server, wait_for
 from touchline.http.problems import NotFound
 from touchline.serving import RouteContext
 from touchline.serving.http.route_documents import RouteDocuments

@@ -15,7 +15,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from tests.serving.builders import FAST_LOG, NOW, Shelf, a_database, drain_here, wait_for
+from tests.databases import a_database
+from tests.serving.builders import FAST_LOG, NOW, Shelf, drain_here, wait_for
 from touchline.clock import FrozenClock
 from touchline.serving import Limits, ServedProject, ServerOptions, create_app
 from touchline.serving.http.predict_protocol import PredictProtocol
