@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from tests.mechanisms import starts_services
 from tests.servers import S3_KEYS, running_postgres, running_redis, running_s3
 from touchline.storage import Database
 
 _CHECKOUT = Path(__file__).parents[1]
 _ALIASES = ("MLFLOW_TRACKING_URI", "REDIS_URL", "DATABASE_URL", "CORS_ORIGINS")
-_SERVERS = {"postgres_server", "redis_server", "s3_server", "_empty_mlflow"}
 _QUIET = {
     "DO_NOT_TRACK": "1",
     "FEAST_USAGE": "False",
@@ -45,10 +46,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Count what asks for a real server or for MLflow among the services tests, also where nobody marked it."""
+    """Count what starts a server, a process or MLflow among the services tests, also where nobody marked it."""
     for item in items:
-        if _SERVERS.intersection(getattr(item, "fixturenames", ())):
+        if isinstance(item, pytest.Function) and starts_services(_functions_of(item)):
             item.add_marker(pytest.mark.services)
+
+
+def _functions_of(item: pytest.Function) -> tuple[Callable[..., Any], ...]:
+    """The test and the fixtures that it uses."""
+    fixtures = item._fixtureinfo.name2fixturedefs.values()
+    return (item.function, *(fixture.func for given in fixtures for fixture in given))
 
 
 @pytest.fixture
