@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
+import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
+import pytest
+
+from tests.databases import empty_database
 from touchline.automation import Stores
 from touchline.clock import Clock
 from touchline.features import open_online_store
@@ -47,9 +53,24 @@ def empty_mlflow() -> Path:
     return folder / "mlflow.db"
 
 
-def with_mlflow_tables(home: Path) -> Path:
-    """The home, made where it is missing, with MLflow's tables where it had none."""
+def with_tables(home: Path) -> Path:
+    """The home, made where it is missing, with the tables of touchline and of MLflow where it had none."""
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "mlflow.db").exists():
         shutil.copy(empty_mlflow(), home / "mlflow.db")
+    if not (home / "touchline.db").exists():
+        (home / "touchline.db").write_bytes(empty_database())
     return home
+
+
+def built_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], None]) -> Path:
+    """A folder that costs seconds to make, to be copied: the first worker of a run makes it, the others wait."""
+    own = factory.getbasetemp()
+    place = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
+    with place.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not place.exists():
+            building = factory.mktemp(name)
+            build(building)
+            building.rename(place)
+    return place

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from tests.servers import spare_port
 from tests.shop import write_shop
-from tests.stores import with_mlflow_tables
+from tests.stores import with_tables
 from touchline.clock import SystemClock
 from touchline.predictions import OpenExampleRecords
 from touchline.registry import Journal, load_release
@@ -42,7 +42,7 @@ class Shop:
             "TOUCHLINE_MLFLOW_PORT": str(spare_port()),
         }
         if not is_fresh:  # MLflow's tables and its server take seconds each
-            tables = with_mlflow_tables(place / "home") / "mlflow.db"
+            tables = with_tables(place / "home") / "mlflow.db"
             self.environment["TOUCHLINE_MLFLOW_TRACKING_URI"] = f"sqlite:///{tables}"
 
     @property

@@ -12,7 +12,7 @@ from random import Random
 from httpx import Client
 
 from tests.serving.builders import on_loopback
-from tests.stores import with_mlflow_tables
+from tests.stores import with_tables
 from touchline.automation import ingest_and_settle, run_pipeline
 from touchline.cli.opening import Home, OpenedProject, pipeline_context
 from touchline.cli.processes.apps import create_full_app
@@ -108,7 +108,7 @@ def write_project(place: Path) -> Path:
 
 
 def a_home(place: Path) -> Home:
-    return Home(Settings(home=with_mlflow_tables(place / "home")), place)
+    return Home(Settings(home=with_tables(place / "home")), place)
 
 
 def train_shop(place: Path) -> None:

@@ -8,13 +8,12 @@ import pytest
 from httpx import Client
 
 from tests.api.builders import a_client, train_shop
+from tests.stores import built_once
 
 
 @pytest.fixture(scope="session")
 def _trained_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("shop")
-    train_shop(place)
-    return place
+    return built_once(tmp_path_factory, "trained-api-shop", train_shop)
 
 
 @pytest.fixture

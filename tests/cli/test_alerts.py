@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +11,12 @@ import pytest
 from tests.alerts.builders import SECRET
 from tests.alerts.receivers import HttpReceiver, http_receiver
 from tests.cli.conftest import Cli, a_shop
+from tests.serving.builders import wait_for
+from touchline.alerts import Outbox
 from touchline.cli.opening import OpenedProject, load_default, open_home
 from touchline.cli.processes.alerting import Watch
 from touchline.errors import IncidentNotFound, SilenceInvalid, SourceFileMissing, TargetNotFound
+from touchline.storage import Database
 
 pytestmark = pytest.mark.services
 
@@ -45,11 +47,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory, receiver: HttpReceiver) -> It
 
 def types_received(receiver: HttpReceiver, *needed: str) -> list[str]:
     """The types of the events, once the needed ones have come; the process that delivers takes its time to start."""
-    deadline, types = time.monotonic() + 60, []
-    while not set(needed) <= set(types) and time.monotonic() < deadline:
-        time.sleep(0.05)
-        types = [json.loads(body)["type"] for _, body in list(receiver.posts)]
-    return types
+    wait_for(lambda: set(needed) <= {json.loads(body)["type"] for _, body in list(receiver.posts)})
+    return [json.loads(body)["type"] for _, body in list(receiver.posts)]
 
 
 def test_a_failed_training_a_good_one_and_a_promotion_reach_the_receiver(shop: Cli, receiver: HttpReceiver) -> None:
@@ -99,6 +98,10 @@ def test_an_incident_is_found_by_its_id_and_by_no_pattern(shop: Cli) -> None:
 
 def test_a_test_message_says_where_it_arrived(shop: Cli, receiver: HttpReceiver) -> None:
     assert shop.json("alerts", "test") == {"webhook-1": {"sent": True, "failure": None}}
+    database = Database.open(f"sqlite:///{shop.place / 'home' / 'touchline.db'}")
+    # The process that delivers what earlier commands left would take the refusal.
+    wait_for(lambda: not Outbox(database, "shop").has_waiting())
+    database.close()
     receiver.statuses.append(500)
     assert "answered 500" in shop.json("alerts", "test", code=1)["webhook-1"]["failure"]
 

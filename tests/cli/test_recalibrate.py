@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.cli.conftest import Cli, a_shop
+from tests.cli.conftest import Cli
 from tests.cli.served_rows import rows_of, serve
 from tests.test_loop import Shop, until
 from touchline.automation.production.settled_rows import settled_rows_as_served
@@ -20,10 +19,8 @@ from touchline.statistics import with_prior
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Cli]:
-    with a_shop(tmp_path) as cli:
-        cli.run("train")
-        yield cli
+def shop(trained_shop: Cli) -> Cli:
+    return trained_shop
 
 
 def test_prior_shift_becomes_a_version_that_serves_the_old_answers_under_the_new_shares(shop: Cli) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.cli.conftest import Cli, a_shop
+from tests.serving.builders import wait_for
 from tests.test_loop import Shop, until
 from touchline.automation import PipelineRuns, RunRequest
 from touchline.automation.runs.pipeline import PIPELINE_LEASE
@@ -27,6 +29,7 @@ from touchline.errors import (
     ReasonMissing,
     StepNotReached,
     TimesReversed,
+    TouchlineError,
     UnknownName,
 )
 from touchline.predictions import OpenExampleRecords, PredictionRecords
@@ -40,7 +43,14 @@ pytestmark = pytest.mark.services
 def shop(tmp_path: Path) -> Iterator[Shop]:
     shop = Shop(tmp_path)
     yield shop
-    subprocess.run([*shop.command, "stop"], cwd=shop.place, env=shop.environment, capture_output=True, timeout=60)
+    subprocess.run([*shop.command, "stop"], cwd=shop.place, env=shop.environment, capture_output=True, timeout=300)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Cli]:
+    """The shop in this process, not ingested."""
+    with a_shop(tmp_path) as shop:
+        yield shop
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +61,31 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
         yield shop
 
 
+_HELD = """
+
+class HeldVisits(CsvFiles):
+    \"\"\"The table, once the file `hold` beside it is gone.\"\"\"
+
+    def fetch(self, context):
+        import time
+        from pathlib import Path
+
+        while Path("hold").exists():
+            time.sleep(0.01)
+        return super().fetch(context)
+"""
+
+
+def hold(shop: Cli) -> Path:
+    """Keep the runs of the shop in their first step for as long as this file exists."""
+    project = shop.place / "projects" / "shop" / "project.py"
+    line = "from touchline.ingest import CsvFiles\n"
+    text = project.read_text().replace('CsvFiles("visits.csv")', 'HeldVisits("visits.csv")')
+    project.write_text(text.replace(line, f"{line}{_HELD}"))
+    (shop.place / "hold").touch()
+    return shop.place / "hold"
+
+
 def declare(place: Path, lines: str, names: str) -> None:
     """Add lines to the shop's declaration."""
     project = place / "projects" / "shop" / "project.py"
@@ -59,29 +94,29 @@ def declare(place: Path, lines: str, names: str) -> None:
 
 
 @contextmanager
-def a_scheduler(shop: Shop) -> Iterator[subprocess.Popen[bytes]]:
-    command = [*shop.command, "schedule", "run"]
-    with subprocess.Popen(command, cwd=shop.place, env=shop.environment, stderr=subprocess.DEVNULL) as process:
+def a_scheduler(shop: Cli) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "touchline.cli.main", "schedule", "run"]
+    with subprocess.Popen(command, cwd=shop.place, stderr=subprocess.DEVNULL) as process:
         try:
             yield process
         finally:
             process.terminate()
 
 
-def runs_of(shop: Shop) -> list[Any]:
-    database = shop.database()
+def database_of(shop: Cli | Shop) -> Database:
+    return Database.open(f"sqlite:///{shop.place / 'home' / 'touchline.db'}")
+
+
+def runs_of(shop: Cli | Shop) -> list[Any]:
+    database = database_of(shop)
     try:
         return PipelineRuns(database, "shop").newest()
     finally:
         database.close()
 
 
-def scheduled_and_done(shop: Shop) -> set[str]:
-    return {run.job for run in runs_of(shop) if (run.trigger, run.status) == ("schedule", "done")}
-
-
-def has_begun(shop: Shop) -> bool:
-    database = shop.database()
+def has_begun(shop: Cli) -> bool:
+    database = database_of(shop)
     try:
         with database.connect() as connection:
             return bool(connection.scalar(sa.select(sa.func.count()).select_from(schedule_events)))
@@ -91,14 +126,16 @@ def has_begun(shop: Shop) -> bool:
         database.close()
 
 
-def worker_of(shop: Shop) -> int:
+def worker_of(shop: Cli) -> int:
     """The process that works on the shop's run: the holder of the lease."""
-    database = shop.database()
-    until(lambda: _holder(database) is not None)
-    holder = _holder(database)
+    database = database_of(shop)
+    holder: str = wait_for(lambda: _holder(database))
     database.close()
-    assert holder is not None
     return int(holder.rpartition(":")[2])
+
+
+def ask_for_a_run(shop: Cli) -> None:
+    shop.run("schedule", "backfill", "retrain", "--from", "2024-05-20", "--until", "2024-05-26", "-p", "shop")
 
 
 def _holder(database: Database) -> str | None:
@@ -122,7 +159,7 @@ def test_a_week_passes_with_nobody_touching_it(shop: Shop) -> None:
     shown = shop.json("schedule", "show", "-p", "shop")
     decided = {(one["job"], one["scheduled_at"][:16]) for one in shown["decisions"]}
     assert decided == {("retrain", "2024-06-02T00:00"), ("daily", "2024-06-02T05:00")}
-    database = shop.database()
+    database = database_of(shop)
     examples = OpenExampleRecords(database, "shop").read()
     until(lambda: len(PredictionRecords(database, "shop").newest(1000)) >= len(examples))
     answers = {one.example_id: one for one in PredictionRecords(database, "shop").newest(1000)}
@@ -131,11 +168,13 @@ def test_a_week_passes_with_nobody_touching_it(shop: Shop) -> None:
     database.close()
 
 
-def test_a_run_whose_process_is_killed_is_taken_over_and_done_once(shop: Shop) -> None:
-    shop.run("schedule", "backfill", "retrain", "--from", "2024-05-20", "--until", "2024-05-26", "-p", "shop")
+def test_a_run_whose_process_is_killed_is_taken_over_and_done_once(fresh: Cli) -> None:
+    shop, held = fresh, hold(fresh)
+    ask_for_a_run(shop)
     with a_scheduler(shop), a_scheduler(shop):
         until(lambda: any(run.attempts == 1 for run in runs_of(shop)))
         os.kill(worker_of(shop), signal.SIGKILL)
+        held.unlink()
         until(lambda: runs_of(shop)[0].status == "done")
     [run] = runs_of(shop)
     assert (run.attempts, run.trigger, run.failure) == (2, "schedule", None)
@@ -143,18 +182,20 @@ def test_a_run_whose_process_is_killed_is_taken_over_and_done_once(shop: Shop) -
     assert [(one["version"], one["stage"]) for one in models] == [(1, "Production")]
 
 
-def test_an_orderly_end_gives_the_lease_back_and_counts_as_no_death(shop: Shop) -> None:
-    shop.run("schedule", "backfill", "retrain", "--from", "2024-05-20", "--until", "2024-05-26", "-p", "shop")
+def test_an_orderly_end_gives_the_lease_back_and_counts_as_no_death(fresh: Cli) -> None:
+    shop, held = fresh, hold(fresh)
+    ask_for_a_run(shop)
     for attempt in range(1, MOST_ATTEMPTS + 2):
         with a_scheduler(shop) as scheduler:
             until(lambda attempt=attempt: runs_of(shop)[0].attempts == attempt and runs_of(shop)[0].detail)
             scheduler.terminate()
-            scheduler.wait(timeout=60)
-        database = shop.database()
+            scheduler.wait(timeout=240)
+        database = database_of(shop)
         assert _holder(database) is None
         database.close()
     [run] = runs_of(shop)
     assert (run.status, run.counted_attempts) == ("running", 0)
+    held.unlink()
     shop.run("retrain", "--due", "-p", "shop")
     [run] = runs_of(shop)
     assert (run.status, run.attempts, run.counted_attempts) == ("done", MOST_ATTEMPTS + 2, 1)
@@ -170,9 +211,11 @@ def test_an_orderly_end_gives_the_lease_back_and_counts_as_no_death(shop: Shop) 
         ),
     ],
 )
-def test_a_run_that_outgrows_its_limit_is_ended_with_that_reason(shop: Shop, limit: str, reason: str) -> None:
+def test_a_run_that_outgrows_its_limit_is_ended_with_that_reason(fresh: Cli, limit: str, reason: str) -> None:
+    shop = fresh
+    hold(shop)  # for ever
     declare(shop.place, f"retrain=Retrain({limit}),", "Retrain")
-    shop.run("schedule", "backfill", "retrain", "--from", "2024-05-20", "--until", "2024-05-26", "-p", "shop")
+    ask_for_a_run(shop)
     shop.run("schedule", "run", "--once", "-p", "shop")
     [run] = runs_of(shop)
     assert run.status == "failed"
@@ -192,7 +235,8 @@ def test_a_training_by_hand_keeps_to_the_limits_as_well(shop: Shop, command: str
     assert shop.json("models", "list", "-p", "shop") == []
 
 
-def test_a_declaration_that_does_not_load_ends_its_run_instead_of_being_tried_for_ever(shop: Shop) -> None:
+def test_a_declaration_that_does_not_load_ends_its_run_instead_of_being_tried_for_ever(fresh: Cli) -> None:
+    shop = fresh
     shop.run("clock", "show")
     with a_scheduler(shop):
         project = shop.place / "projects" / "shop" / "project.py"
@@ -200,7 +244,7 @@ def test_a_declaration_that_does_not_load_ends_its_run_instead_of_being_tried_fo
         shop.run("schedule", "pause", "retrain", "--reason", "a run is asked for by hand", "-p", "shop")
         sound = project.read_text()
         project.write_text(sound.replace("Project(", "Projekt("))
-        database = shop.database()
+        database = database_of(shop)
         PipelineRuns(database, "shop").request(RunRequest(), clock=SystemClock())
         database.close()
         until(lambda: runs_of(shop)[0].status == "failed")
@@ -210,8 +254,9 @@ def test_a_declaration_that_does_not_load_ends_its_run_instead_of_being_tried_fo
     assert "the declaration cannot be used (touchline plan -p shop)" in (run.failure or "")
 
 
-def test_a_run_goes_on_only_under_the_code_that_began_it(shop: Shop) -> None:
-    shop.run("schedule", "backfill", "retrain", "--from", "2024-05-20", "--until", "2024-05-26", "-p", "shop")
+def test_a_run_goes_on_only_under_the_code_that_began_it(fresh: Cli) -> None:
+    shop, held = fresh, hold(fresh)
+    ask_for_a_run(shop)
     with a_scheduler(shop) as scheduler:
         until(lambda: any(run.attempts == 1 for run in runs_of(shop)))
         scheduler.send_signal(signal.SIGSTOP)
@@ -219,7 +264,9 @@ def test_a_run_goes_on_only_under_the_code_that_began_it(shop: Shop) -> None:
         scheduler.kill()
     project = shop.place / "projects" / "shop" / "project.py"
     project.write_text(project.read_text().replace("> 50", "> 49"))
-    assert "the project's code changed since it began" in shop.run("retrain", "--due", "-p", "shop", code=1)
+    held.unlink()
+    with pytest.raises(TouchlineError, match="the project's code changed since it began"):
+        shop.run("retrain", "--due", "-p", "shop")
     assert [run.status for run in runs_of(shop)] == ["stopped"]
 
 

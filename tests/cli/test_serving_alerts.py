@@ -53,10 +53,15 @@ class Served:
             for _ in range(count):
                 client.post("/predict", json={"customer": "c11", "basket": basket})
 
+    def count_fast_answers(self) -> None:
+        """Count 2500 answers of a millisecond as the server does: to ask for them takes seconds."""
+        for _ in range(2500):
+            self.meter.answered("/predict", 200, 0.001)
+
     def told(self) -> list[tuple[str, str]]:
         """What was delivered since the last call: the webhooks' types and signals, as many mails beside them."""
         self.watch.read_server()
-        deliver(self.opened)
+        deliver(self.opened, wait_seconds=300)
         events = [json.loads(body) for _, body in self.http.posts]
         mails = [str(email.message_from_string(mail, policy=policy.default)["subject"]) for mail in self.smtp.mails]
         self.http.posts.clear()
@@ -90,12 +95,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         mail = f"mailto://127.0.0.1:{smtp.port}?from=shop@example.org&to=ann@example.org&mode=insecure"
         events = ["incident.opened", "incident.resolved"]
         webhook = f"Webhook({http.url!r}, secret={SECRET!r}, events={events})"
-        rules = '"error_rate > 5 %", "p95 > 250 ms"'
+        rules = '"error_rate > 5 %", "p95 > 2000 ms"'
         declare(shop, f"Alerts([{mail!r}], rules=[{rules}], webhooks=[{webhook}])")
         shop.run("train")
         folder = shop.place / "projects" / "shop"
         with pytest.MonkeyPatch.context() as patch, ExitStack() as running:
             app = api_app(open_home(), [folder], "127.0.0.1", only_serving=True)
+            # The tests of other workers share the cores: that requests wait for them is no overload of this server.
+            app.serving.limits = replace(app.serving.limits, lag_seconds=600.0)
             url = running.enter_context(on_loopback(app))
             patch.setenv("TOUCHLINE_WEBHOOK_NETWORKS", "127.0.0.1/32")
             patch.setenv("TOUCHLINE_PORT", url.rpartition(":")[2])
@@ -118,14 +125,15 @@ def test_errors_open_an_incident_that_is_told_and_resolves_by_itself(served: Ser
     served.ask(60, 666)
     assert served.told() == [("incident.opened", "error_rate")]
     assert served.told() == []
-    served.ask(2500, 1.0)
+    served.ask(20, 1.0)
+    served.count_fast_answers()
     assert served.told() == [("incident.resolved", "error_rate")]
 
 
 def test_slow_answers_open_an_incident_that_is_told_and_resolves_by_itself(served: Served) -> None:
     # Counted as the server counts an answer: real slowness would depend on the machine, and is shed as overload.
     for _ in range(60):
-        served.meter.answered("/predict", 200, 0.4)
+        served.meter.answered("/predict", 200, 4.0)
     assert ("incident.opened", "p95") in served.told()
-    served.ask(2500, 1.0)
+    served.count_fast_answers()
     assert ("incident.resolved", "p95") in served.told()

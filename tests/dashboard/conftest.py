@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from importlib.resources import files
@@ -12,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.dashboard.browser import running_browser
 from tests.dashboard.builders import a_dashboard, build_shop
+from tests.stores import built_once
 
 # The tests of other workers share the cores. An expectation ends as soon as it is met.
 _WAIT_MILLISECONDS = 60_000
@@ -29,16 +28,7 @@ def browser() -> Iterator[Browser]:
 def _built_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not (files("touchline.api") / "static" / "index.html").is_file():
         pytest.skip("the dashboard is not built: tools/web build")
-    # The workers of a run share one: the first builds it, the others wait.
-    own = tmp_path_factory.getbasetemp()
-    place = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "dashboard"
-    with place.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not place.exists():
-            building = tmp_path_factory.mktemp("dashboard")
-            build_shop(building)
-            building.rename(place)
-    return place
+    return built_once(tmp_path_factory, "dashboard", build_shop)
 
 
 @pytest.fixture
