@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.cli.conftest import a_shop
+from tests.servers import running_postgres
 from touchline.automation import find_damage
 from touchline.cli.opening import open_project, pipeline_context
 from touchline.errors import BackupRefused
@@ -54,3 +55,10 @@ def test_a_move_into_a_database_with_rows_is_refused(tmp_path: Path, postgres_ur
         with engine.connect() as connection:
             assert connection.scalar(sa.text("SELECT count(*) FROM clocks")) == 1
         engine.dispose()
+
+
+def test_a_refused_password_is_told_in_the_words_of_the_option(tmp_path: Path) -> None:
+    with a_shop(tmp_path) as shop, running_postgres(access="host all locked 127.0.0.1/32 scram-sha-256") as url:
+        with pytest.raises(BackupRefused, match=r"Correct user and password in --to\.$") as refused:
+            shop.run("migrate", "--to", url.replace("touchline@", "locked:a-secret@"))
+        assert "a-secret" not in str(refused.value)

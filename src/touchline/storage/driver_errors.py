@@ -18,8 +18,10 @@ _POSTGRES_FULL = {"53100"}
 _POSTGRES_REFUSALS = {"25006", "42501"}  # read_only_sql_transaction, insufficient_privilege
 # A refused connection has no state: the server's words are all there is.
 _POSTGRES_STEPS = {
-    "password authentication failed": "Correct user and password in TOUCHLINE_DATABASE_URL, or in its _FILE.",
-    "no password supplied": "Write user and password into TOUCHLINE_DATABASE_URL, or into its _FILE.",
+    "password authentication failed": (
+        "Correct user and password in TOUCHLINE_DATABASE_URL or TOUCHLINE_DATABASE_URL_FILE."
+    ),
+    "no password supplied": "Write user and password into TOUCHLINE_DATABASE_URL or TOUCHLINE_DATABASE_URL_FILE.",
     "no pg_hba.conf entry": "Allow this machine, user and database in the server's pg_hba.conf.",
     "does not exist": "Correct TOUCHLINE_DATABASE_URL, or create it on the server (createdb, createuser).",
     "during recovery": "It is a standby: name the primary in TOUCHLINE_DATABASE_URL.",

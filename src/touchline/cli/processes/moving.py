@@ -68,7 +68,7 @@ def _named_by_options(failure: InvalidSetting | BackendUnavailable) -> BackupRef
     """The failure in the words that the person typed: the options, not the settings that they stand for."""
     text = str(failure).removesuffix(" Change it in the environment.")
     for setting, option in _OPTIONS.items():
-        text = text.replace(setting, option)
+        text = text.replace(f" or {setting}_FILE", "").replace(setting, option)
     return BackupRefused(f"The state was not moved. {text.removeprefix('Setting ')}")
 
 

@@ -127,7 +127,10 @@ class RedisOnlineStore:
         return iter(self._writer.scan_iter(match=_literal(prefix) + b"*", count=5000))
 
     def _unavailable(self, wrong: Exception) -> OnlineStoreUnavailable:
-        return OnlineStoreUnavailable(self.name, f"{type(wrong).__name__}: {wrong}", self._timeout_seconds)
+        """Only a server that is silent was waited for: one that refuses the user has answered."""
+        is_silent = isinstance(wrong, (redis.TimeoutError, TimeoutError))
+        reason = f"{type(wrong).__name__}: {wrong}".rstrip(".")
+        return OnlineStoreUnavailable(self.name, reason, self._timeout_seconds if is_silent else 0)
 
 
 def _client(url: str, timeout_seconds: float) -> Any:
