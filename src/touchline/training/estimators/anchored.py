@@ -30,6 +30,7 @@ PULL: Final = "pull"
 _PULLS: Final = (1e6, 1e5, 1e4, 3e3, 1e3, 3e2, 1e2, 10.0)
 _PARTS: Final = 6
 _FIRST_PARTS: Final = 2
+_GROWN: Final = 2
 _SMALLEST: Final = 1e-12
 
 
@@ -161,17 +162,25 @@ class _Rows:
 
 
 def _chosen_pull(rows: _Rows) -> float:
-    """The strongest pull whose fits on older rows predict the newer ones within a standard error of the best."""
-    edges = np.linspace(0, len(rows.design), _PARTS + 1).astype(int)
+    """The strongest pull whose fits on older rows predict the newer ones within a standard error of the best.
+
+    Weaker pulls take longer to fit, and are not tried once the losses have grown twice in a row.
+    """
+    edges = np.linspace(0, len(rows.design), _PARTS + 1).astype(int).tolist()
+    windows = [
+        (rows.part(0, first), rows.part(first, last))
+        for first, last in zip(edges[_FIRST_PARTS:-1], edges[_FIRST_PARTS + 1 :], strict=True)
+    ]
+    weights: list[Array | None] = [None] * len(windows)
     losses: list[Array] = []
-    for first, last in zip(edges[_FIRST_PARTS:-1], edges[_FIRST_PARTS + 1 :], strict=True):
-        weights, newer = None, rows.part(int(first), int(last))
-        part = np.zeros((len(_PULLS), len(newer.design)))
-        for place, pull in enumerate(_PULLS):
-            weights = rows.part(0, int(first)).weights(pull, weights)
-            part[place] = newer.losses(weights)
-        losses.append(part)
-    each = np.concatenate(losses, axis=1)
+    for pull in _PULLS:
+        weights = [older.weights(pull, start) for (older, _), start in zip(windows, weights, strict=True)]
+        tried = zip(windows, weights, strict=True)
+        losses.append(np.concatenate([newer.losses(found) for (_, newer), found in tried if found is not None]))
+        means = [float(each.mean()) for each in losses]
+        if len(means) > _GROWN and means[-1] > means[-2] > means[-1 - _GROWN]:
+            break
+    each = np.stack(losses)
     behind = each - each[int(np.argmin(each.mean(axis=1)))]
     errors = behind.std(axis=1) / np.sqrt(max(each.shape[1], 1))
     return _PULLS[int(np.flatnonzero(behind.mean(axis=1) <= errors)[0])]
