@@ -9,7 +9,7 @@ import pytest
 
 from tests.alerts.builders import START, Shop, stale
 from touchline.alerts import Alerts, Observation, Rule, renew_incidents, report_event, report_state, report_states
-from touchline.alerts.silences import silence_incident
+from touchline.alerts.silences import lift_silence, silence_history, silence_incident
 from touchline.errors import IncidentNotFound, SilenceInvalid
 from touchline.storage import Database
 
@@ -160,6 +160,26 @@ def test_a_silence_holds_messages_back_until_it_ends(shop: Shop) -> None:
     shop.clock.pass_by(hours=2)
     renew_incidents(shop.alerting)
     assert shop.kinds() == ["opened", "resolved", "opened"]
+
+
+def test_a_lifted_silence_lets_messages_through_and_its_reason_stands_in_the_journal(shop: Shop) -> None:
+    incident = report_state(shop.alerting, stale())
+    assert incident is not None
+    with pytest.raises(SilenceInvalid, match="not lifted: no silence of its cause is in force"):
+        lift_silence(shop.database, incident, actor="ann", reason="back", now=START)
+    end = START + timedelta(hours=30)
+    silence_incident(shop.database, incident, actor="ann", reason="known", ends_at=end, now=START)
+    shop.clock.pass_by(hours=1)
+    with pytest.raises(SilenceInvalid, match="no reason for lifting it is given"):
+        lift_silence(shop.database, incident, actor="bob", reason=" ", now=shop.clock.at)
+    lift_silence(shop.database, incident, actor="bob", reason="the feed is back", now=shop.clock.at)
+    report_state(shop.alerting, Observation.well("stale_data", "visits"))
+    shop.clock.pass_by(hours=3)
+    report_state(shop.alerting, stale())  # the same cause comes back, hours before the first end
+    renew_incidents(shop.alerting)
+    assert shop.kinds() == ["opened", "resolved", "opened"]
+    journal = [(one.actor, one.reason, one.is_lift) for one in silence_history(shop.database, incident)]
+    assert journal == [("bob", "the feed is back", True), ("ann", "known", False)]
 
 
 def test_an_event_is_recorded_once(shop: Shop) -> None:

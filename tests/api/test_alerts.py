@@ -37,6 +37,16 @@ def test_incidents_are_listed_shown_and_silenced(client: Client, incident: str) 
     silenced = client.post(f"/api/projects/shop/alerts/{incident}/silence", json=body)
     silence = silenced.json()["silence"]
     assert (silence["reason"], silence["actor"]) == ("known", "local user")
+    assert client.post(f"/api/alerts/{incident}/silence/lift", json={"reason": " "}).status_code == 422
+    lifted = client.post(f"/api/projects/shop/alerts/{incident}/silence/lift", json={"reason": "mended"})
+    assert (lifted.status_code, lifted.json()["silence"]) == (200, None)
+    journal = client.get(f"/api/alerts/{incident}").json()["silences"]
+    assert [(one["act"], one["reason"], one["actor"]) for one in journal] == [
+        ("lifted", "mended", "local user"),
+        ("silenced", "known", "local user"),
+    ]
+    again = client.post(f"/api/alerts/{incident}/silence/lift", json={"reason": "mended"})
+    assert (again.status_code, "no silence of its cause is in force" in again.text) == (422, True)
 
 
 def test_a_wrong_request_is_refused_with_the_reason(client: Client, incident: str) -> None:

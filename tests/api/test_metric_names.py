@@ -15,8 +15,9 @@ from touchline.cli.opening import OpenedProject
 from touchline.features.verification.skew_proofs import SkewProof, write_skew_proof
 from touchline.monitoring import DriftReports, DriftVerdict, PerformanceReports, Window
 from touchline.monitoring.drift import ColumnVerdict
+from touchline.monitoring.live_figures import LiveMetric
 from touchline.monitoring.loss_estimate import LossEstimate
-from touchline.monitoring.performance import LiveMetric, PerformanceVerdict, VariantLoss
+from touchline.monitoring.performance import PerformanceVerdict, VariantLoss
 from touchline.project import load_project
 from touchline.statistics.prior_shift import PriorShift
 

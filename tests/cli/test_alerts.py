@@ -86,6 +86,9 @@ def test_an_incident_is_silenced_with_a_reason_and_an_end(shop: Cli) -> None:
         shop.run(*words, "--for", "soon")
     assert shop.json(*words, "--for", "4h")["reason"] == "known"
     assert [one["silence"]["reason"] for one in shop.json("alerts", "list", "--all") if one["silence"]] == ["known"]
+    assert "no longer silenced" in shop.run("alerts", "lift", incident["id"], "--reason", "mended")
+    assert [one["silence"] for one in shop.json("alerts", "list", "--all") if one["silence"]] == []
+    assert "silence lifted by" in shop.run("alerts", "show", incident["id"])
 
 
 def test_an_incident_is_found_by_its_id_and_by_no_pattern(shop: Cli) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from tests.cli.conftest import Cli
 from touchline.cli.opening import open_project
-from touchline.errors import FolderMissing, ReasonMissing, RecalibrationRefused
+from touchline.errors import FolderMissing, ReasonMissing, RecalibrationRefused, UnknownName
 from touchline.predictions import Outcome, OutcomeRecords
 from touchline.registry import read_version
 from touchline.storage.tables import predictions
@@ -35,7 +35,7 @@ def settled(cli: Cli) -> Cli:
                 "project": "shop",
                 "release_id": release,
                 "role": "answer",
-                "variant": "production",
+                "variant": "candidate" if at % 4 == 0 else "production",
                 "probability": 1.0,
                 "override": False,
                 "example_id": f"monitored-{at}",
@@ -65,7 +65,12 @@ def test_performance_is_evaluated_beside_the_test_window(settled: Cli) -> None:
     assert verdict["state"] in ("stable", "degraded")
     loss = next(metric for metric in verdict["metrics"] if metric["name"] == "log_loss")
     assert loss["test"] is not None
-    assert "log_loss" in settled.run("monitor", "performance", "-p", "shop")
+    printed = settled.run("monitor", "performance", "-p", "shop", "--slice", "variant=production")
+    production = next(one for one in verdict["slices"]["slices"] if one["value"] == "production")
+    assert production["message"] in printed
+    assert "log_loss" in printed
+    with pytest.raises(UnknownName, match="There is no slice 'plan=pro'"):
+        settled.run("monitor", "performance", "-p", "shop", "--slice", "plan=pro")
 
 
 def test_the_cause_says_that_no_column_explains_the_loss(settled: Cli) -> None:

@@ -17,8 +17,9 @@ from touchline.alerts import Observation, report_state
 from touchline.automation import alerting_of, check_production_drift, run_pipeline
 from touchline.cli.opening import OpenedProject, pipeline_context
 from touchline.cli.processes.apps import create_full_app
-from touchline.monitoring import PerformanceReports
-from touchline.monitoring.performance import DayLoss, LiveMetric, PerformanceVerdict
+from touchline.monitoring import LiveSlices, PerformanceReports, SlicePerformance
+from touchline.monitoring.live_figures import DayLoss, LiveMetric, OutputCalibration
+from touchline.monitoring.performance import PerformanceVerdict
 from touchline.project import advance_clock, load_project
 from touchline.rehearsal import RehearsalRecords
 
@@ -55,6 +56,39 @@ REHEARSAL = {
     "recommendation": "Use 'weekly': log_loss 0.5900 against 0.6020 of 'never', more than chance explains.",
     "hash": "0f3a",
 }
+
+_BRANCHES = {
+    "1": (
+        120,
+        LiveMetric("log_loss", 1.104, 1.02, 1.19, 0.611),
+        0.722,
+        0.003,
+        "branch = 1: worse than the other rows.",
+    ),
+    "2": (90, LiveMetric("log_loss", 0.722, 0.65, 0.79, 0.602), 1.104, 1.0, "branch = 2: not shown to be worse."),
+    "0": (0, None, None, None, "branch = 0: none of its 30 predictions counts with an outcome yet."),
+}
+_SLICES = LiveSlices(
+    tuple(
+        SlicePerformance(
+            field="branch",
+            value=value,
+            rows=rows,
+            open=3 if rows else 30,
+            young=0,
+            message=message,
+            loss=loss,
+            others=others,
+            p_value=p_value,
+            metrics=(loss,) if loss else (),
+            calibration=(OutputCalibration("yes", 0.71, 0.52, 0.47, 0.57),) if loss else (),
+            trend=tuple(DayLoss(f"2024-05-{day}", 4, 0.7 + day / 100) for day in range(20, 32)) if loss else (),
+        )
+        for value, (rows, loss, others, p_value, message) in _BRANCHES.items()
+    ),
+    comparisons=2,
+    message="Higher log_loss than the other rows: branch = 1 (1.104 against 0.722, p = 0.003); 2 slices were compared.",
+)
 
 
 def build_shop(place: Path) -> None:
@@ -96,6 +130,7 @@ def _add_loss_incident(opened: OpenedProject) -> None:
         incidents=(("2024-05-28", "2024-05-30", None),),
         alarm_level=1.2,
         alarm_limit=0.7,
+        slices=_SLICES,
     )
     PerformanceReports(stores.database, "shop").add(verdict, wall=stores.clock.wall())
     observation = Observation(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -20,6 +21,9 @@ PAGES = (
     *("models", "runs", "health", "explain", "data", "features"),
     *("rollout", "alerts", "automation", "rehearsal", "system"),
 )
+
+
+_NO_SLICE = "There is no slice 'branch=7'."
 
 
 def test_no_page_has_a_serious_fault(page: Page, address: str) -> None:
@@ -42,13 +46,13 @@ def test_no_page_has_a_serious_fault(page: Page, address: str) -> None:
     assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(251, 251, 250)"
 
 
-def test_no_page_is_wider_than_a_phone(page: Page, address: str) -> None:
-    page.set_viewport_size({"width": 390, "height": 800})
+def test_no_page_is_wider_than_a_narrow_phone(page: Page, address: str) -> None:
+    page.set_viewport_size({"width": 240, "height": 800})
     details = ("models?version=1", "runs?compare=1,2", f"explain?prediction={predict(address)[0]}")
     for path in ["/", *(f"/ui/shop/{name}" for name in (*details, *PAGES))]:
         page.goto(path)
         wait_until_loaded(page)
-        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390, path
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 240, path
 
 
 def test_a_server_that_goes_away_an_address_with_nonsense_and_a_newer_build_say_what_to_do(
@@ -60,7 +64,11 @@ def test_a_server_that_goes_away_an_address_with_nonsense_and_a_newer_build_say_
         expect(page.get_by_role("alert")).to_contain_text("before")
         page.get_by_role("link", name="Open the page without the choices in its address").click()
         expect(page.get_by_test_id("verdict")).to_be_visible()
-        for path, says in (("shpo/models", "Did you mean 'shop'?"), ("shop/explain?prediction=1", "no '1'")):
+        for path, says in (
+            ("shpo/models", "Did you mean 'shop'?"),
+            ("shop/explain?prediction=1", "no '1'"),
+            ("shop/health?slice=branch%3D7", _NO_SLICE),
+        ):
             page.goto(f"/ui/{path}")
             expect(page.get_by_role("alert")).to_contain_text(says)
         page.goto("/ui/shop/models?version=2")
@@ -86,6 +94,21 @@ def test_a_server_that_goes_away_an_address_with_nonsense_and_a_newer_build_say_
         expect(page.get_by_text("this page loads again once it does")).to_be_visible()
         page.unroute("**/*")
         expect(page.get_by_test_id("verdict")).to_be_visible()
+
+
+def test_an_address_that_is_no_page_leads_back_in_a_browser_and_is_a_problem_document_for_a_program(
+    browser: Browser, address: str
+) -> None:
+    assert httpx.get(f"{address}/nosuch", timeout=60).headers["content-type"] == "application/problem+json"
+    assert httpx.get(f"{address}/api/nosuch", headers={"accept": "text/html"}, timeout=60).json()["status"] == 404
+    with browser.new_context(base_url=address) as context:
+        page = context.new_page()
+        missing = page.goto("/nosuch")
+        assert missing is not None
+        assert missing.status == 404
+        expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+        page.get_by_role("link", name="Overview of all projects").click()
+        expect(page.get_by_role("heading", name="Overview", exact=True)).to_be_visible()
 
 
 def test_a_viewer_reads_everything_and_each_button_says_why_it_does_nothing(browser: Browser, place: Path) -> None:

@@ -54,6 +54,12 @@ def test_the_keyboard_alone_finds_why_a_prediction_was_made_and_replays_it(page:
     first = read(address, f"predictions/{prediction}/contributions")["contributions"][0]
     expect(page.get_by_test_id("verdict")).to_have_text(trace["sentence"])
     (added,) = first["adds"].values()
+    whole = read(address, f"predictions/{prediction}/contributions")
+    (base,), (total,), (probability,) = (whole[name].values() for name in ("base", "total", "prediction"))
+    assert total == pytest.approx(base + sum(sum(one["adds"].values()) for one in whole["contributions"]))
+    assert probability == pytest.approx(trace["output"]["probabilities"]["yes"])
+    for name, number in (("base", base), ("total", total), ("prediction", probability)):
+        expect(page.get_by_test_id(name)).to_have_text(f"{number:.4f}".rstrip("0"))
     expect(page.get_by_test_id(f"adds-{first['column']}")).to_have_text(f"{added:+.4f}".rstrip("0"))
     expect(page.get_by_text(trace["sources"][0]["snapshot_hash"][:12])).to_be_visible()
     press(page, "Compute it again")
@@ -89,7 +95,7 @@ def test_the_keyboard_alone_reads_a_loss_incident_silences_it_and_asks_for_a_tra
     page.goto("/ui/shop/health")
     performance = read(address, "model/performance")
     expect(page.get_by_test_id("verdict")).to_have_text(performance["sentence"])
-    row = page.get_by_role("row").filter(has_text="log_loss")
+    row = page.get_by_role("table", name="Settled predictions").get_by_role("row").filter(has_text="log_loss")
     expect(row).to_contain_text(str(performance["performance"]["metrics"][0]["value"]))
     (incident,) = read(address, "alerts")["incidents"]
     press(page, incident["title"])
@@ -97,12 +103,37 @@ def test_the_keyboard_alone_reads_a_loss_incident_silences_it_and_asks_for_a_tra
     change_by_keyboard(page, "Silence for 24 hours", reason="the feed is being mended")
     silence = read(address, "alerts")["incidents"][0]["silence"]
     assert (silence["reason"], silence["actor"]) == ("the feed is being mended", "local user")
+    change_by_keyboard(page, "Lift the silence", reason="the feed is back")
+    assert read(address, "alerts")["incidents"][0]["silence"] is None
+    expect(page.get_by_role("list", name="Silences of this cause").get_by_text("the feed is back")).to_be_visible()
     press(page, "Explain the loss")
     expect(page.get_by_test_id("cause")).to_have_text(read(address, "model/cause")["sentence"])
     press(page, "Train again")
     change_by_keyboard(page, "Train now", reason="the loss has risen")
     (run,) = read(address, "training/automated/status")["waiting"]
     assert (run["reason"], run["actor"]) == ("the loss has risen", "local user")
+
+
+def test_a_slice_stands_in_the_address_and_shows_its_own_figures(page: Page, address: str) -> None:
+    page.goto("/ui/shop/health")
+    slices = read(address, "model/performance")["performance"]["slices"]
+    expect(page.get_by_test_id("slices")).to_have_text(slices["message"])
+    row = page.get_by_role("table", name="log_loss by slice").get_by_role("row").filter(has_text="branch = 1")
+    expect(row).to_contain_text("worse, p = 0.003")
+    row.get_by_role("button").click()
+    expect(page).to_have_url(re.compile(r"[?&]slice=branch%3D1$"))
+    detail = read(address, "model/performance?slice=branch%3D1")["slice"]
+    expect(page.get_by_test_id("slice")).to_have_text(detail["message"])
+    expect(page.get_by_role("heading", name="Calibration where branch = 1")).to_be_visible()
+    settled = page.get_by_role("table", name="Settled predictions").get_by_role("row").nth(1)
+    expect(settled).to_contain_text(str(detail["metrics"][0]["value"]))
+    expect(page.get_by_test_id("distributions")).to_have_text(
+        read(address, "model/distributions?slice=branch%3D1")["sentence"]
+    )
+    page.get_by_role("combobox", name="Predictions").select_option("branch = 0")
+    expect(page.get_by_test_id("slice")).to_contain_text("none of its 30 predictions counts with an outcome yet")
+    page.go_back()
+    expect(page.get_by_test_id("slice")).to_have_text(detail["message"])
 
 
 def test_the_keyboard_alone_pauses_a_rollout_and_resumes_it(page: Page, address: str) -> None:
@@ -176,7 +207,8 @@ def test_a_requested_training_stands_among_the_runs_with_its_reason(page: Page, 
     change(page, "Train now", reason="a new season")
     (run,) = read(address, "training/automated/status")["waiting"]
     assert (run["reason"], run["actor"], run["status"]) == ("a new season", "local user", "queued")
-    expect(page.get_by_test_id("verdict")).to_contain_text("1 waiting for a worker")
+    waits = "1 waiting for a worker, and no scheduler runs that would take it: touchline up"
+    expect(page.get_by_test_id("verdict")).to_contain_text(waits)
     page.get_by_role("button", name=f"retrain {run['id'][-6:]}").click()
     expect(page.get_by_role("heading", name=run["id"])).to_contain_text("queued")
     expect(page.get_by_role("button", name="Train now")).to_be_disabled()

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from touchline.errors import InvalidSample
-from touchline.monitoring import CauseModel, CauseReport, LossWindow, explain_loss
+from touchline.monitoring import Cause, CauseModel, CauseReport, LossWindow, explain_loss
 
 COLUMNS = ("a", "b", "c", "d", "place")
 BLOCKS = {"one": ["a", "b"], "two": ["c", "d"]}
@@ -108,3 +108,16 @@ def test_a_drifted_column_is_named_although_chance_hides_its_rise() -> None:
 def test_windows_of_other_columns_are_refused() -> None:
     with pytest.raises(InvalidSample, match="rows of 5 columns in both windows"):
         explained(np.zeros((3, 5))[:0], np.zeros(0, dtype=int))
+
+
+def test_causes_of_the_same_change_are_one_of_several_rather_than_each_all_of_it() -> None:
+    shares = {"one": 1.0, "two": 1.0, "three": 0.95}
+    same = [Cause("block", name, share, "wrong together") for name, share in shares.items()]
+    report = CauseReport("log_loss", 0.5, 0.9, (*same, Cause("slice", "place = south", 0.2, "25% of the rows")))
+    assert report.rivals == 3
+    assert (
+        "one of these three explains it, and they cannot be told apart, since each explains 100% by itself: block one, "
+        "block two or block three. Then slice place = south (20%)."
+    ) in report.message
+    apart = CauseReport("log_loss", 0.5, 0.9, (Cause("column", "a", 0.5, "wrong"), Cause("column", "b", 0.48, "wrong")))
+    assert (apart.rivals, "column a explains 50% of it" in apart.message) == (0, True)

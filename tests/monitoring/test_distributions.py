@@ -25,7 +25,19 @@ def test_a_level_that_the_reference_lacks_counts_as_other() -> None:
     assert (team.then, team.now) == ((0.75, 0.25, 0.0), (0.0, 0.5, 0.5))
 
 
-def test_without_a_row_now_every_share_is_zero() -> None:
+def test_a_slice_counts_its_own_rows_on_both_sides_where_the_sample_knows_it() -> None:
+    profile = build_profile(
+        [[0.0, 5.0], [1.0, 7.0], [1.0, 9.0]], names=["team", "age"], levels={"team": ["red", "blue"]}
+    )
+    found = distributions_of(profile, np.array([[0.0, 5.0], [1.0, 9.0]]), "team=blue")
+    assert (found.rows_then, found.rows_now, found.columns[0].levels[0]) == (2, 1, "blue")
+    assert found.columns[0].then == (1.0, 0.0, 0.0)
+    unknown = distributions_of(profile, np.array([[0.0, 5.0]]), "age=5")
+    assert (unknown.columns, "age is no category column of the model" in unknown.message) == ((), True)
+
+
+def test_without_a_row_now_nothing_is_compared() -> None:
     profile = build_profile([[1.0], [2.0]], names=["age"])
     found = distributions_of(profile, np.empty((0, 1)))
-    assert (found.rows_then, found.rows_now, set(found.columns[0].now)) == (2, 0, {0.0})
+    assert (found.rows_then, found.rows_now, found.columns) == (2, 0, ())
+    assert found.message.startswith("The newest drift check has no prediction: touchline monitor drift")

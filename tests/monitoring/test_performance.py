@@ -171,7 +171,7 @@ def test_variants_inputs_and_categories_are_shown_apart(database: Database) -> N
     live = with_categories(rows_of(database, day(11)), profile, ())
     release = CheckedRelease("one", SHAPE, a_test_window())
     verdict = check_performance(live, release, rule=Performance(), now=day(11))
-    shown = {(group.field, group.value): group.rows for group in verdict.groups}
+    shown = {(one.field, one.value): one.rows for one in verdict.slices.slices}
     assert shown == {
         ("variant", "production"): 100,
         ("variant", "candidate"): 100,

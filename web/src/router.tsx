@@ -3,7 +3,7 @@ import { Broken, NotFound } from "./components/states";
 import type { View } from "./pages/page_props";
 import { Shell } from "./shell/shell";
 
-const NAMES = ["version", "prediction", "incident", "run", "source", "ingest", "snapshot", "kind", "entity", "at", "before", "since", "until", "compare", "rehearsal", "item"] as const;
+const NAMES = ["version", "prediction", "incident", "run", "source", "ingest", "snapshot", "kind", "entity", "at", "before", "since", "until", "compare", "rehearsal", "slice", "item"] as const;
 
 function viewOf(search: Record<string, unknown>): View {
   const given = NAMES.filter((name) => search[name] !== undefined && search[name] !== "");

@@ -24,7 +24,9 @@ from touchline.alerts.serving_figures import ServingFigures as ServingFigures
 from touchline.alerts.serving_figures import observe_serving as observe_serving
 from touchline.alerts.serving_figures import read_figures as read_figures
 from touchline.alerts.silences import Silence as Silence
+from touchline.alerts.silences import lift_silence as lift_silence
 from touchline.alerts.silences import read_silences as read_silences
+from touchline.alerts.silences import silence_history as silence_history
 from touchline.alerts.silences import silence_incident as silence_incident
 from touchline.alerts.spec import DEFAULT_RULES as DEFAULT_RULES
 from touchline.alerts.spec import Alerts as Alerts

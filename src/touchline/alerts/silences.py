@@ -28,6 +28,11 @@ class Silence:
     created_at: datetime
     ends_at: datetime
 
+    @property
+    def is_lift(self) -> bool:
+        """Whether it ended the one before it."""
+        return self.ends_at <= self.created_at
+
 
 def silence_incident(
     database: Database, incident: Incident, *, actor: str, reason: str, ends_at: datetime, now: datetime
@@ -48,6 +53,30 @@ def silence_incident(
     with database.begin() as connection:
         connection.execute(insert(incident_silences).values(vars(silence)))
     return silence
+
+
+def lift_silence(database: Database, incident: Incident, *, actor: str, reason: str, now: datetime) -> Silence:
+    """End the silence of an incident's cause now; who lifted it and why stands among the silences, ending at once.
+
+    Raises `SilenceInvalid` without a reason, or where nothing is silenced.
+    """
+    if not reason.strip():
+        raise SilenceInvalid(incident.id, "no reason for lifting it is given", "Say why", act="lifted")
+    if incident.cause not in read_silences(database, incident.project, now=now):
+        step = f"See which are: touchline alerts list -p {incident.project}"
+        raise SilenceInvalid(incident.id, "no silence of its cause is in force", step, act="lifted")
+    lifted = Silence(ulid_at(now), incident.project, incident.cause, actor, reason.strip(), now, now)
+    with database.begin() as connection:
+        connection.execute(insert(incident_silences).values(vars(lifted)))
+    return lifted
+
+
+def silence_history(database: Database, incident: Incident, *, limit: int = 50) -> list[Silence]:
+    """Every silence of an incident's cause and every end that was made early, newest first."""
+    of_cause = select(incident_silences).where(_C.project == incident.project, _C.cause == incident.cause)
+    with database.connect() as connection:
+        rows = connection.execute(of_cause.order_by(_C.id.desc()).limit(limit)).mappings()
+        return [Silence(**row) for row in rows]
 
 
 def drop_silences(connection: Connection, project: str, *, before: datetime) -> None:

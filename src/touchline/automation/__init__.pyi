@@ -45,10 +45,13 @@ from touchline.automation.runs.records import RunStep as RunStep
 from touchline.automation.runs.records import note_interruption as note_interruption
 from touchline.automation.runs.steps import PipelineContext as PipelineContext
 from touchline.automation.runs.summary import ProductionSummary as ProductionSummary
+from touchline.automation.runs.summary import headline_metric as headline_metric
 from touchline.automation.runs.summary import schedule_sentence as schedule_sentence
 from touchline.automation.runs.summary import summarize_production as summarize_production
+from touchline.automation.schedule.decide import announced_scheduler as announced_scheduler
 from touchline.automation.schedule.decide import backfill as backfill
 from touchline.automation.schedule.decide import decide_due as decide_due
+from touchline.automation.schedule.decide import has_scheduler as has_scheduler
 from touchline.automation.schedule.decide import next_run as next_run
 from touchline.automation.schedule.decide import schedule_state as schedule_state
 from touchline.automation.schedule.facts import read_facts as read_facts

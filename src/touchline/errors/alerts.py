@@ -20,11 +20,12 @@ class IncidentNotFound(UsageError):
 
 
 class SilenceInvalid(UsageError):
-    """A silence without a reason or without an end to come."""
+    """A silence without a reason or without an end to come, or one that cannot be lifted."""
 
-    def __init__(self, incident_id: str, problem: str, step: str) -> None:
+    def __init__(self, incident_id: str, problem: str, step: str, *, act: str = "silenced") -> None:
         self.incident_id = incident_id
-        super().__init__(f"Incident {incident_id} is not silenced: {problem}. {step}.")
+        what = f"Incident {incident_id} is not silenced" if act == "silenced" else f"Incident {incident_id}: not {act}"
+        super().__init__(f"{what}: {problem}. {step}.")
 
 
 class TargetNotFound(UsageError):

@@ -17,8 +17,11 @@ from touchline.monitoring.drift import explain_verdict as explain_verdict
 from touchline.monitoring.drift_reports import DriftReports as DriftReports
 from touchline.monitoring.evidently_report import evidently_page as evidently_page
 from touchline.monitoring.findings import read_findings as read_findings
+from touchline.monitoring.live_figures import LiveMetric as LiveMetric
+from touchline.monitoring.live_figures import TestWindow as TestWindow
 from touchline.monitoring.live_rows import LiveRows as LiveRows
 from touchline.monitoring.live_rows import RowShape as RowShape
+from touchline.monitoring.live_rows import category_texts as category_texts
 from touchline.monitoring.live_rows import read_live_rows as read_live_rows
 from touchline.monitoring.live_rows import with_categories as with_categories
 from touchline.monitoring.loss_alarm import AlarmState as AlarmState
@@ -36,10 +39,9 @@ from touchline.monitoring.next_commands import with_project as with_project
 from touchline.monitoring.performance import CheckedRelease as CheckedRelease
 from touchline.monitoring.performance import PerformanceVerdict as PerformanceVerdict
 from touchline.monitoring.performance import Refreshed as Refreshed
-from touchline.monitoring.performance import TestWindow as TestWindow
 from touchline.monitoring.performance import VariantLoss as VariantLoss
 from touchline.monitoring.performance import check_performance as check_performance
-from touchline.monitoring.performance import mature_rows as mature_rows
+from touchline.monitoring.performance import maturity as maturity
 from touchline.monitoring.performance import with_estimate as with_estimate
 from touchline.monitoring.performance_reports import PerformanceReports as PerformanceReports
 from touchline.monitoring.release_drift import check_release_drift as check_release_drift
@@ -48,6 +50,8 @@ from touchline.monitoring.report_page import monitoring_page as monitoring_page
 from touchline.monitoring.share_shift import ShareShift as ShareShift
 from touchline.monitoring.share_shift import find_share_shift as find_share_shift
 from touchline.monitoring.slice_rises import slice_rises as slice_rises
+from touchline.monitoring.slices import LiveSlices as LiveSlices
+from touchline.monitoring.slices import SlicePerformance as SlicePerformance
 from touchline.monitoring.spec import Drift as Drift
 from touchline.monitoring.spec import Monitoring as Monitoring
 from touchline.monitoring.spec import Performance as Performance

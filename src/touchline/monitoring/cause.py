@@ -35,6 +35,9 @@ _UNDRIFTED: Final = 0.6
 _BLOCK_GAIN: Final = 0.05
 _SMALLEST_CHANGE: Final = 1e-9
 _SHARES_ALPHA: Final = 1e-3
+# Shares this close to the largest are about equal to it.
+_EQUAL: Final = 0.9
+_NUMBERS: Final = {2: "two", 3: "three", 4: "four", 5: "five"}
 _NOT_OPEN: Final = "No loss incident is open yet: see drift (touchline monitor drift) and wait for more outcomes."
 # The chance that any rival cause of a kind explains something where none does.
 _CHANCE: Final = 0.05
@@ -70,7 +73,9 @@ class Cause:
 
 @dataclass(frozen=True)
 class CauseReport:
-    """The mean losses of both windows and their causes, the largest share first. Shares need not add up to 1.
+    """The mean losses of both windows and their causes, the largest share first.
+
+    A share is what a cause explains by itself: causes that overlap explain the same change, so shares do not add up.
 
     `is_estimated`: outcomes of the newer window are not known yet, so that its loss is the expected one. `facts` say
     what happened upstream around the onset. `missing` says what is not there yet where no loss can be explained.
@@ -102,12 +107,34 @@ class CauseReport:
             return f"No cause found: {change}, evenly over columns and slices. {_NOT_OPEN}"
         if not self.causes:
             return f"No cause found: {change}{since}, evenly over columns and slices; train again (touchline retrain)."
-        first = self.causes[0]
-        more = ", then ".join(f"{cause.kind} {cause.name} ({cause.share:.0%})" for cause in self.causes[1:3])
-        rest = f" Then {more}." if more else ""
         step = " To recalibrate for new class shares: touchline monitor recalibrate." if self.names_class_shares else ""
-        explained = f"{first.kind} {first.name} explains {first.share:.0%} of it ({first.detail})"
-        return f"{change}{since}; {explained}.{rest}{step}"
+        return f"{change}{since}; {self._explained()}{step}"
+
+    @property
+    def rivals(self) -> int:
+        """How many of the first causes explain the same change, so that they cannot be told apart; 0: the first alone.
+
+        Each share is what a cause explains by itself. Shares of the first ones that are about equal and that add up to
+        more than the change are of the same change.
+        """
+        first = [cause for cause in self.causes if cause.share >= _EQUAL * self.causes[0].share]
+        return len(first) if len(first) > 1 and sum(cause.share for cause in first) > 1 else 0
+
+    def _explained(self) -> str:
+        first = self.causes[0]
+        named = [f"{cause.kind} {cause.name}" for cause in self.causes]
+        if self.rivals:
+            which = f"{', '.join(named[: self.rivals - 1])} or {named[self.rivals - 1]}"
+            count = _NUMBERS.get(self.rivals, str(self.rivals))
+            text = (
+                f"one of these {count} explains it, and they cannot be told apart, since each explains "
+                f"{first.share:.0%} by itself: {which}."
+            )
+        else:
+            text = f"{first.kind} {first.name} explains {first.share:.0%} of it ({first.detail})."
+        rest = self.causes[max(1, self.rivals) :][:2]
+        more = ", then ".join(f"{cause.kind} {cause.name} ({cause.share:.0%})" for cause in rest)
+        return f"{text} Then {more}." if more else text
 
     @property
     def names_class_shares(self) -> bool:
@@ -115,7 +142,7 @@ class CauseReport:
         return any(cause.kind == "class shares" for cause in self.causes[:3])
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "message": self.message}
+        return {**asdict(self), "rivals": self.rivals, "message": self.message}
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.monitoring.current import Window, read_newest
+from touchline.monitoring.live_rows import category_texts
 from touchline.predictions import PredictionRecords
-from touchline.statistics import NumberColumn, Profile
+from touchline.statistics import CategoryColumn, NumberColumn, Profile
 
 Array = NDArray[np.float64]
 BINS = 20
@@ -43,23 +44,45 @@ class Distributions:
     columns: tuple[Distribution, ...]
     rows_then: int
     rows_now: int
+    message: str
 
 
-def read_distributions(records: PredictionRecords, release_id: str, profile: Profile, window: Window) -> Distributions:
-    """The distributions of a checked window beside those of the release's reference sample."""
+def read_distributions(
+    records: PredictionRecords, release_id: str, profile: Profile, window: Window, of_slice: str | None = None
+) -> Distributions:
+    """The distributions of a checked window beside those of the release's reference sample, of one slice if given."""
     now = read_newest(records, release_id, profile, window, most=_MOST_ROWS)
-    return distributions_of(profile, now)
+    return distributions_of(profile, now, of_slice)
 
 
-def distributions_of(profile: Profile, now: Array) -> Distributions:
-    """`now` has the columns of the profile, encoded as its sample is."""
+def distributions_of(profile: Profile, now: Array, of_slice: str | None = None) -> Distributions:
+    """`now` has the columns of the profile, encoded as its sample is.
+
+    A slice is known in the sample only where its field is a category column of the model.
+    """
+    then, of = profile.sample, ""
+    if of_slice is not None:
+        name, _, value = of_slice.partition("=")
+        place = {one.name: place for place, one in enumerate(profile.features)}.get(name)
+        column = None if place is None else profile.features[place]
+        if not isinstance(column, CategoryColumn):
+            known = f"the reference sample holds model columns only, and {name} is no category column of the model"
+            return Distributions((), 0, 0, f"Distributions of {of_slice} cannot be compared: {known}.")
+        then, now = (
+            rows[np.array(category_texts(column, rows[:, place]), dtype=np.str_) == value] for rows in (then, now)
+        )
+        of = f" of {of_slice}"
+    if not len(now) or not len(then):
+        where = "The newest drift check has no prediction" if not len(now) else "The reference sample has no row"
+        return Distributions((), len(then), len(now), f"{where}{of}: touchline monitor drift.")
     columns = tuple(
-        _of_number(column, profile.sample[:, place], now[:, place])
+        _of_number(column, then[:, place], now[:, place])
         if isinstance(column, NumberColumn)
-        else _of_category(column.name, column.levels, (profile.sample[:, place], now[:, place]), column.is_output)
+        else _of_category(column.name, column.levels, (then[:, place], now[:, place]), column.is_output)
         for place, column in enumerate(profile.columns)
     )
-    return Distributions(columns, len(profile.sample), len(now))
+    counted = f"Then: {len(then):,} test rows{of}. Now: the newest {len(now):,} predictions{of} of the check."
+    return Distributions(columns, len(then), len(now), counted)
 
 
 def _of_number(column: NumberColumn, then: Array, now: Array) -> Distribution:

@@ -145,9 +145,14 @@ def with_categories(rows: LiveRows, profile: Profile, names: Sequence[str]) -> L
     fields = dict(rows.fields)
     for place, column in enumerate(profile.features):
         if isinstance(column, CategoryColumn) and (not names or column.name in names):
-            levels = (*column.levels, "(new level)", "(missing)")
-            fields[column.name] = tuple(levels[code] for code in level_codes(column, rows.vectors[:, place]).tolist())
+            fields[column.name] = category_texts(column, rows.vectors[:, place])
     return replace(rows, fields=fields)
+
+
+def category_texts(column: CategoryColumn, codes: Array) -> tuple[str, ...]:
+    """The levels of encoded values as texts."""
+    levels = (*column.levels, "(new level)", "(missing)")
+    return tuple(levels[code] for code in level_codes(column, codes).tolist())
 
 
 def _labels(

@@ -2,89 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from touchline.monitoring.live_figures import (
+    DayLoss,
+    LiveMetric,
+    OutputCalibration,
+    TestWindow,
+    date_of,
+    live_calibration,
+    live_metrics,
+    loss_trend,
+    losses_by_day,
+)
 from touchline.monitoring.live_rows import LiveRows, RowShape
 from touchline.monitoring.loss_alarm import MIN_DAYS, AlarmState, WatchedRelease, alarm_over_releases, loss_reference
 from touchline.monitoring.loss_estimate import LossEstimate
 from touchline.monitoring.performance_messages import alarm_message, figures_message, too_few_message
+from touchline.monitoring.slices import LiveSlices, check_slices
 from touchline.monitoring.spec import Performance
-from touchline.registry import MetricValue
-from touchline.statistics import cluster_codes, interval, maturity_age
-from touchline.training import EvaluatedRows, loss_rows, metrics_with_intervals
+from touchline.statistics import maturity_age
 
-Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 PerformanceState = Literal["not_enough_data", "stable", "degraded"]
 
 _TREND_DAYS = 30
-_LEAST_GROUP = 30
-_MOST_GROUPS = 40
-
-
-@dataclass(frozen=True)
-class TestWindow:
-    """The evaluation of a release on its test rows: figures by metric, and the losses of the rows by day."""
-
-    __test__ = False  # no class of tests
-
-    metrics: Mapping[str, MetricValue]
-    baseline: Mapping[str, MetricValue]
-    losses: Array
-    days: Index
-    score: str
-    threshold: float = 0.5
-    has_ordered_classes: bool = False
-
-
-@dataclass(frozen=True)
-class LiveMetric:
-    """A metric of live rows with its 95 % interval, and the figures of the test window; None where there is none."""
-
-    name: str
-    value: float
-    low: float | None
-    high: float | None
-    test: float | None = None
-    test_low: float | None = None
-    test_high: float | None = None
-    baseline: float | None = None
-
-
-@dataclass(frozen=True)
-class GroupPerformance:
-    """The metrics of one variant or of one value of a field."""
-
-    field: str
-    value: str
-    rows: int
-    metrics: tuple[LiveMetric, ...]
-
-
-@dataclass(frozen=True)
-class OutputCalibration:
-    """The mean probability of a class (or mean value) beside the observed share (or mean), with its interval."""
-
-    output: str
-    predicted: float
-    observed: float
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True)
-class DayLoss:
-    """The mean loss of the mature rows of one day."""
-
-    day: str
-    rows: int
-    loss: float
 
 
 @dataclass(frozen=True)
@@ -134,7 +82,7 @@ class PerformanceVerdict:
     mature_after_seconds: float | None
     metrics: tuple[LiveMetric, ...] = ()
     calibration: tuple[OutputCalibration, ...] = ()
-    groups: tuple[GroupPerformance, ...] = ()
+    slices: LiveSlices = field(default_factory=LiveSlices)
     variants: tuple[VariantLoss, ...] = ()
     trend: tuple[DayLoss, ...] = ()
     incidents: tuple[tuple[str, str, str | None], ...] = ()
@@ -175,14 +123,14 @@ def with_estimate(verdict: PerformanceVerdict, estimate: LossEstimate) -> Perfor
     return replace(verdict, estimate=estimate, notes=notes, message=f"{verdict.message} {estimate.message}")
 
 
-def mature_rows(live: LiveRows, *, share: float, now: datetime) -> tuple[LiveRows, float | None]:
-    """The rows, labelled or not, that are old enough for `share` of their labels to be in, and that age in seconds."""
+def maturity(live: LiveRows, *, share: float, now: datetime) -> tuple[NDArray[np.bool_], float | None]:
+    """Which rows, labelled or not, are old enough for `share` of their labels to be in, and that age in seconds."""
     ages = now.timestamp() - live.answered
     if not live.has_label.any():
-        return live.at(np.zeros(len(live), dtype=np.bool_)), None
+        return np.zeros(len(live), dtype=np.bool_), None
     known = live.at(live.has_label)
     age = maturity_age(known.received - known.answered, now.timestamp() - known.answered, share=share)
-    return live.at(ages >= age), age
+    return ages >= age, age
 
 
 @dataclass(frozen=True)
@@ -214,7 +162,8 @@ def check_performance(
     release alone.
     """
     shape, test = release.shape, release.test
-    mature, age = mature_rows(live, share=rule.mature_share, now=now)
+    is_mature, age = maturity(live, share=rule.mature_share, now=now)
+    mature = live.at(is_mature)
     settled = mature.at(mature.has_label)
     verdict = PerformanceVerdict(
         at=now,
@@ -229,6 +178,7 @@ def check_performance(
         repeats=live.repeats,
         coverage=len(settled) / len(mature) if len(mature) else None,
         mature_after_seconds=age,
+        slices=check_slices(live, is_mature, shape, test, min_rows=rule.min_rows),
     )
     before = _settled_before(release.refreshed, rule, now)
     watched = len(settled) + sum(len(one.live) for one in before)
@@ -245,10 +195,9 @@ def _with_figures(
 ) -> PerformanceVerdict:
     found = replace(
         verdict,
-        metrics=_metrics(settled, shape, test),
-        calibration=_calibration(settled, shape),
-        groups=tuple(_groups(settled, shape, test)),
-        trend=_trend(settled, test)[-_TREND_DAYS:],
+        metrics=live_metrics(settled, shape, test),
+        calibration=live_calibration(settled, shape),
+        trend=loss_trend(settled, test)[-_TREND_DAYS:],
     )
     return replace(found, message=figures_message(found))
 
@@ -257,8 +206,8 @@ def _settled_before(refreshed: Sequence[Refreshed], rule: Performance, now: date
     """The mature rows with an outcome of earlier releases; those without any are left out."""
     found = []
     for one in refreshed:
-        mature, _ = mature_rows(one.live, share=rule.mature_share, now=now)
-        settled = mature.at(mature.has_label)
+        is_mature, _ = maturity(one.live, share=rule.mature_share, now=now)
+        settled = one.live.at(is_mature & one.live.has_label)
         if len(settled):
             found.append(replace(one, live=settled))
     return found
@@ -291,79 +240,18 @@ def _with_alarm(verdict: PerformanceVerdict, releases: Sequence[Refreshed], rule
 
 
 def _watched(one: Refreshed, rule: Performance) -> WatchedRelease:
-    days, losses, counts = _by_day(one.live, one.test)
+    days, losses, counts = losses_by_day(one.live, one.test)
     reference = loss_reference(one.test.losses, one.test.days, tolerance=rule.tolerance)
     return WatchedRelease(reference, days.tolist(), losses.tolist(), counts.tolist())
-
-
-def _losses(rows: LiveRows, test: TestWindow) -> Array:
-    return loss_rows(test.score, rows.labels, rows.predictions)
-
-
-def _by_day(rows: LiveRows, test: TestWindow) -> tuple[Index, Array, Index]:
-    days, codes = np.unique(rows.days, return_inverse=True)
-    counts = np.bincount(codes)
-    return days, np.bincount(codes, weights=_losses(rows, test)) / counts, counts.astype(np.int64)
 
 
 def _dated(alarm: AlarmState, days: Index) -> tuple[tuple[str, str, str | None], ...]:
     """The days of onset, alarm and end of each incident."""
 
     def on(place: int) -> str:
-        return _date(int(days[min(place, len(days) - 1)]))
+        return date_of(int(days[min(place, len(days) - 1)]))
 
     return tuple(
         (on(one.onset_day), on(one.alarm_day), None if one.end_day is None else on(one.end_day))
         for one in alarm.incidents
     )
-
-
-def _date(day: int) -> str:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)).date().isoformat()
-
-
-def _trend(rows: LiveRows, test: TestWindow) -> tuple[DayLoss, ...]:
-    days, losses, counts = _by_day(rows, test)
-    return tuple(
-        DayLoss(_date(int(day)), int(count), float(loss)) for day, loss, count in zip(days, losses, counts, strict=True)
-    )
-
-
-def _evaluated(rows: LiveRows, shape: RowShape, test: TestWindow) -> EvaluatedRows:
-    labels = rows.labels.astype(np.int64) if shape.classes else rows.labels
-    codes = cluster_codes(np.array(rows.clusters), len(rows))
-    return EvaluatedRows(shape.kind, labels, codes, test.has_ordered_classes, test.threshold)
-
-
-def _metrics(rows: LiveRows, shape: RowShape, test: TestWindow) -> tuple[LiveMetric, ...]:
-    found = metrics_with_intervals(_evaluated(rows, shape, test), rows.predictions)
-    metrics = []
-    for name, metric in found.items():
-        tested, baseline = test.metrics.get(name, MetricValue(None)), test.baseline.get(name, MetricValue(None))
-        figures = (tested.value, tested.low, tested.high, baseline.value)
-        metrics.append(LiveMetric(name, metric.value, metric.low, metric.high, *figures))
-    return tuple(metrics)
-
-
-def _groups(rows: LiveRows, shape: RowShape, test: TestWindow) -> Sequence[GroupPerformance]:
-    """Every variant and every value of a field with enough rows, the largest first."""
-    groups = []
-    for name, values in {"variant": rows.variants, **rows.fields}.items():
-        texts = np.array([value if value is not None else "" for value in values])
-        for value, count in zip(*np.unique(texts, return_counts=True), strict=True):
-            if count >= _LEAST_GROUP and value:
-                members = rows.at(texts == value)
-                groups.append(GroupPerformance(name, str(value), int(count), _metrics(members, shape, test)))
-    return sorted(groups, key=lambda group: -group.rows)[:_MOST_GROUPS]
-
-
-def _calibration(rows: LiveRows, shape: RowShape) -> tuple[OutputCalibration, ...]:
-    outputs = shape.classes or ("value",)
-    calibrations = []
-    for place, name in enumerate(outputs):
-        observed = (rows.labels == place).astype(np.float64) if shape.classes else rows.labels
-        spread = interval(observed, np.array(rows.clusters))
-        low, high = (float(end) if np.isfinite(end) else None for end in (spread.low, spread.high))
-        predicted = float(rows.predictions[:, place].mean())
-        calibrations.append(OutputCalibration(name, predicted, float(observed.mean()), low, high))
-    return tuple(calibrations)

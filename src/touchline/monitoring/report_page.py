@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from touchline.monitoring.cause import CauseReport
 from touchline.monitoring.drift import DriftVerdict
-from touchline.monitoring.performance import GroupPerformance, LiveMetric, PerformanceVerdict, VariantLoss
+from touchline.monitoring.live_figures import LiveMetric
+from touchline.monitoring.performance import PerformanceVerdict, VariantLoss
+from touchline.monitoring.slices import LiveSlices, SlicePerformance
 from touchline.training.card.card import Card, Figure, Section, Table
 from touchline.training.card.plots import set_margins, svg_of
 
@@ -94,8 +96,8 @@ def _performance(verdict: PerformanceVerdict) -> list[Section]:
         sections.append(Section("Calibration", (table,)))
     if len(verdict.variants) > 1:
         sections.append(Section("Versions of the rollout", (_variants(verdict.variants, verdict.score),)))
-    if verdict.groups:
-        sections.append(Section("Variants and slices", (_groups(verdict.groups, verdict.score),)))
+    if verdict.slices.slices:
+        sections.append(Section("Slices", (verdict.slices.message, _slices(verdict.slices, verdict.score))))
     return sections
 
 
@@ -130,12 +132,19 @@ def _metric_row(metric: LiveMetric) -> tuple[str, ...]:
     return metric.name, f"{metric.value:.4g}", _between(metric.low, metric.high), tested, baseline
 
 
-def _groups(groups: Sequence[GroupPerformance], score: str) -> Table:
-    rows = []
-    for group in groups:
-        loss = next(metric for metric in group.metrics if metric.name == score)
-        rows.append((group.field, group.value, str(group.rows), f"{loss.value:.4g}", _between(loss.low, loss.high)))
-    return Table(("field", "value", "rows", score, "95 % interval"), tuple(rows))
+def _slices(report: LiveSlices, score: str) -> Table:
+    heads = ("slice", "rows", "with outcome", score, "95 % interval", "test window", "worse than the rest")
+    return Table(heads, tuple(_slice_row(one) for one in report.slices))
+
+
+def _slice_row(one: SlicePerformance) -> tuple[str, ...]:
+    coverage = "-" if one.coverage is None else f"{one.coverage:.0%}"
+    verdict = "not compared" if one.p_value is None else f"{'yes' if one.is_worse else 'no'} (p = {one.p_value:.2g})"
+    if one.loss is None:
+        return one.label, str(one.rows), coverage, "-", "", "-", verdict
+    tested = "-" if one.loss.test is None else f"{one.loss.test:.4g}"
+    figures = f"{one.loss.value:.4g}", _between(one.loss.low, one.loss.high), tested
+    return one.label, str(one.rows), coverage, *figures, verdict
 
 
 def _variants(variants: Sequence[VariantLoss], score: str) -> Table:

@@ -19,14 +19,43 @@ export function storeKey(key: string | null): void {
   else sessionStorage.setItem(KEY, key);
 }
 
+function header(): string | null {
+  const key = storedKey();
+  return key === null ? null : `Bearer ${key.replace(OTHER_LETTERS, "?")}`;
+}
+
 export const api = createClient<paths>({ baseUrl: "" });
 api.use({
   onRequest({ request }) {
-    const key = storedKey();
-    if (key !== null) request.headers.set("authorization", `Bearer ${key.replace(OTHER_LETTERS, "?")}`);
+    const own = header();
+    if (own !== null) request.headers.set("authorization", own);
     return request;
   },
+  /** A refusal of a key that this tab has left says nothing about the present one: the request is sent again with it. */
+  onResponse({ request, response }) {
+    const own = header();
+    if (response.status !== 401 || request.method !== "GET" || own === request.headers.get("authorization") || own === null) return undefined;
+    return fetch(request.url, { headers: { authorization: own } });
+  },
 });
+
+/** What another tab is told: a key was signed out, or one was entered that works. It is never written to a disk. */
+export interface KeyChange {
+  kind: "left" | "entered";
+  key: string;
+}
+
+const tabs = new BroadcastChannel("touchline.keys");
+
+export function tellOtherTabs(change: KeyChange): void {
+  tabs.postMessage(change);
+}
+
+export function onOtherTabs(listener: (change: KeyChange) => void): () => void {
+  const hear = ({ data }: MessageEvent<KeyChange>) => listener(data);
+  tabs.addEventListener("message", hear);
+  return () => tabs.removeEventListener("message", hear);
+}
 
 export const queries = createQueries(api);
 

@@ -146,6 +146,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/projects/{name}/alerts/{incident}/silence/lift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send messages about an incident's cause again
+         * @description Ends the silence that is in force. The reason stands in the journal of silences.
+         */
+        post: operations["post_lift_api_projects__name__alerts__incident__silence_lift_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/projects/{name}/data/freshness": {
         parameters: {
             query?: never;
@@ -943,6 +963,11 @@ export interface components {
          * @description What runs or waits, the newest runs, and when the next training is due.
          */
         AutomationStatus: {
+            /**
+             * Has Scheduler
+             * @description whether a scheduler runs that takes what waits
+             */
+            has_scheduler: boolean;
             /** Is Paused */
             is_paused: boolean;
             /** Newest */
@@ -1204,6 +1229,13 @@ export interface components {
             contributions: components["schemas"]["ColumnContribution"][];
             /** Method */
             method: string;
+            /**
+             * Prediction
+             * @description the prediction that the total stands for: probabilities, or the value
+             */
+            readonly prediction: {
+                [key: string]: number;
+            };
             /** Release */
             release: string;
             /**
@@ -1211,6 +1243,13 @@ export interface components {
              * @description the scale on which contributions add up
              */
             space: string;
+            /**
+             * Total
+             * @description the base and all contributions together, on the scale of `space`
+             */
+            readonly total: {
+                [key: string]: number;
+            };
             /** Version */
             version: number;
         };
@@ -1687,7 +1726,7 @@ export interface components {
         };
         /**
          * IncidentPage
-         * @description An incident with its messages.
+         * @description An incident with its messages, and the journal of the silences of its cause.
          */
         IncidentPage: {
             /** Cause */
@@ -1713,6 +1752,8 @@ export interface components {
             /** Signals */
             signals: components["schemas"]["SignalState"][];
             silence: components["schemas"]["SilenceState"] | null;
+            /** Silences */
+            silences: components["schemas"]["SilenceEntry"][];
             /**
              * Status
              * @enum {string}
@@ -1948,6 +1989,14 @@ export interface components {
             score: number | null;
         };
         /**
+         * LiftBody
+         * @description Why messages are wanted again. Who wants that is the holder of the API key.
+         */
+        LiftBody: {
+            /** Reason */
+            reason: string;
+        };
+        /**
          * LiveMetricDocument
          * @description A metric of settled predictions with its 95 % interval, beside the test window and the baseline.
          */
@@ -2059,7 +2108,10 @@ export interface components {
             after: number | null;
             /** Before */
             before: number | null;
-            /** Causes */
+            /**
+             * Causes
+             * @description shares are what each explains by itself: they do not add up
+             */
             causes: components["schemas"]["CauseDocument"][];
             /**
              * Facts
@@ -2072,6 +2124,11 @@ export interface components {
             onset_on: string | null;
             /** Project */
             project: string;
+            /**
+             * Rivals
+             * @description so many of the first causes cannot be told apart; 0: the first stands alone
+             */
+            rivals: number;
             /** Score */
             score: string;
             /** Sentence */
@@ -2154,6 +2211,8 @@ export interface components {
             project: string;
             /** Sentence */
             sentence: string;
+            /** @description the figures of the requested slice */
+            slice: components["schemas"]["SliceDetail"] | null;
         };
         /**
          * MoveDocument
@@ -2289,6 +2348,7 @@ export interface components {
             rows: number;
             /** Score */
             score: string;
+            slices: components["schemas"]["SlicesDocument"];
             /**
              * State
              * @enum {string}
@@ -3160,6 +3220,31 @@ export interface components {
             reason: string;
         };
         /**
+         * SilenceEntry
+         * @description One line of the journal of silences: a cause was silenced, or its silence was lifted.
+         */
+        SilenceEntry: {
+            /**
+             * Act
+             * @enum {string}
+             */
+            act: "silenced" | "lifted";
+            /** Actor */
+            actor: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Ends At
+             * Format: date-time
+             */
+            ends_at: string;
+            /** Reason */
+            reason: string;
+        };
+        /**
          * SilenceState
          * @description No messages are sent until `ends_at`.
          */
@@ -3244,6 +3329,122 @@ export interface components {
              * @default 1000
              */
             sample: number;
+        };
+        /**
+         * SliceDetail
+         * @description A slice with all its figures.
+         */
+        SliceDetail: {
+            /** Calibration */
+            calibration: components["schemas"]["CalibrationDocument"][];
+            /** Coverage */
+            coverage: number | null;
+            /** Field */
+            field: string;
+            /** Is Worse */
+            is_worse: boolean;
+            /**
+             * Label
+             * @description FIELD=VALUE, as `slice` names it in an address and `--slice` in a command
+             */
+            label: string;
+            /** @description its test figure is that of the test rows of the slice */
+            loss: components["schemas"]["LiveMetricDocument"] | null;
+            /** Message */
+            message: string;
+            /** Metrics */
+            metrics: components["schemas"]["LiveMetricDocument"][];
+            /**
+             * Open
+             * @description mature predictions without one
+             */
+            open: number;
+            /**
+             * Others
+             * @description the mean loss of all other rows
+             */
+            others: number | null;
+            /**
+             * P Value
+             * @description of a loss above that of the others, corrected over all comparisons
+             */
+            p_value: number | null;
+            /**
+             * Rows
+             * @description mature predictions with an outcome
+             */
+            rows: number;
+            /** Trend */
+            trend: components["schemas"]["DayLossDocument"][];
+            /** Value */
+            value: string;
+            /** Young */
+            young: number;
+        };
+        /**
+         * SliceDocument
+         * @description The loss of the rows of one value of a field; null where its rows are too few for an interval.
+         */
+        SliceDocument: {
+            /** Coverage */
+            coverage: number | null;
+            /** Field */
+            field: string;
+            /** Is Worse */
+            is_worse: boolean;
+            /**
+             * Label
+             * @description FIELD=VALUE, as `slice` names it in an address and `--slice` in a command
+             */
+            label: string;
+            /** @description its test figure is that of the test rows of the slice */
+            loss: components["schemas"]["LiveMetricDocument"] | null;
+            /** Message */
+            message: string;
+            /**
+             * Open
+             * @description mature predictions without one
+             */
+            open: number;
+            /**
+             * Others
+             * @description the mean loss of all other rows
+             */
+            others: number | null;
+            /**
+             * P Value
+             * @description of a loss above that of the others, corrected over all comparisons
+             */
+            p_value: number | null;
+            /**
+             * Rows
+             * @description mature predictions with an outcome
+             */
+            rows: number;
+            /** Value */
+            value: string;
+            /** Young */
+            young: number;
+        };
+        /**
+         * SlicesDocument
+         * @description Every slice of the newest check, the largest first; `message` says which are worse beyond chance.
+         */
+        SlicesDocument: {
+            /**
+             * Comparisons
+             * @description how many slices were compared with the other rows
+             */
+            comparisons: number;
+            /**
+             * Left Out
+             * @description smaller slices that are not shown
+             */
+            left_out: number;
+            /** Message */
+            message: string;
+            /** Slices */
+            slices: components["schemas"]["SliceDocument"][];
         };
         /**
          * SnapshotChange
@@ -3593,6 +3794,11 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+            /**
+             * Headline
+             * @description the metric that stands for the version where there is room for one
+             */
+            headline: string | null;
             /** Metrics */
             metrics: components["schemas"]["MetricHealth"][];
             /**
@@ -3903,6 +4109,44 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["SilenceBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentState"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    post_lift_api_projects__name__alerts__incident__silence_lift_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of the incident, or the end of it */
+                incident: string;
+                /** @description project */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LiftBody"];
             };
         };
         responses: {
@@ -4280,7 +4524,10 @@ export interface operations {
     };
     get_distributions_api_projects__name__model_distributions_get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description one slice, as FIELD=VALUE */
+                slice?: string | null;
+            };
             header?: never;
             path: {
                 /** @description project */
@@ -4376,7 +4623,10 @@ export interface operations {
     };
     get_performance_api_projects__name__model_performance_get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description one slice, as FIELD=VALUE */
+                slice?: string | null;
+            };
             header?: never;
             path: {
                 /** @description project */

@@ -23,7 +23,7 @@ export function Failure({ error, retry }: { error: unknown; retry?: (() => void)
       <strong>{problem.status === 403 ? "Your key may not see this" : problem.title}</strong>
       <p>{problem.detail}</p>
       <div className="buttons">
-        {retry && problem.status !== 403 && (
+        {retry && problem.status !== 403 && problem.status !== 404 && (
           <button type="button" onClick={retry}>
             Try again
           </button>

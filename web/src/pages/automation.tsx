@@ -9,6 +9,7 @@ import { useSession } from "../shell/session";
 import type { PageProps } from "./page_props";
 import { RunSteps } from "./run_steps";
 
+const NOBODY = "No scheduler runs that would take it: touchline up, or touchline schedule run.";
 const TONES: Record<string, Tone> = { done: "good", running: "watch", queued: "watch", failed: "bad", refused: "watch" };
 
 /** The schedule, what runs with its steps as they happen, what ran, and a training on request. */
@@ -18,12 +19,12 @@ export function AutomationPage({ project, view, show }: PageProps) {
     <Loaded query={query} title={`Automation of ${project}`}>
       {(status) => (
         <>
-          <Verdict title={`Automation of ${project}`} sentence={status.sentence} tone={status.is_paused ? "watch" : "good"}>
+          <Verdict title={`Automation of ${project}`} sentence={status.sentence} tone={status.is_paused || (status.waiting.length > 0 && !status.has_scheduler) ? "watch" : "good"}>
             <p className="facts">
               Schedule {status.schedule ?? "none"}, project time {instant(status.now)}
             </p>
           </Verdict>
-          <RunNow project={project} isWaiting={status.waiting.length > 0} />
+          <RunNow project={project} isWaiting={status.waiting.length > 0} hasScheduler={status.has_scheduler} />
           {view.run !== undefined && <RunSteps key={view.run} project={project} run={view.run} />}
           {status.newest.length === 0 ? <Empty>No run yet. The scheduler of touchline up makes one when it is due; the button makes one now.</Empty> : <Runs runs={status.newest} chosen={view.run} show={show} />}
         </>
@@ -50,8 +51,8 @@ function Runs({ runs, chosen, show }: { runs: Documents["RunDocument"][]; chosen
         },
         { head: "Status", cell: ({ status }) => <Badge tone={TONES[status] ?? "plain"}>{status}</Badge> },
         { head: "Trigger", cell: ({ trigger, actor, reason }) => `${trigger}, ${actor}${reason ? `: ${reason}` : ""}`, isText: true },
-        { head: "Asked for (UTC)", cell: ({ requested_at }) => instant(requested_at) },
-        { head: "Ended", cell: ({ finished_at }) => instant(finished_at) },
+        { head: "Asked for (wall clock)", cell: ({ requested_at }) => instant(requested_at) },
+        { head: "Ended (wall clock)", cell: ({ finished_at }) => instant(finished_at) },
         { head: "Version", cell: ({ version, is_new }) => (is_new === false ? `none new: nothing changed since version ${version ?? ""}` : (version ?? "")) },
         { head: "Failure", cell: ({ failure }) => failure ?? "", isText: true },
       ]}
@@ -59,14 +60,15 @@ function Runs({ runs, chosen, show }: { runs: Documents["RunDocument"][]; chosen
   );
 }
 
-function RunNow({ project, isWaiting }: { project: string; isWaiting: boolean }) {
+function RunNow({ project, isWaiting, hasScheduler }: { project: string; isWaiting: boolean; hasScheduler: boolean }) {
   const [isOpen, setOpen] = useState(false);
   const session = useSession();
   const refusal = session.refusal ?? (isWaiting ? "Another training waits or runs." : null);
-  const effect = "A worker trains a version on the data known now. The gates decide whether it goes to Staging; nothing leaves Production by this alone, unless refreshes go live by the declaration.";
+  const effect = `${hasScheduler ? "" : `${NOBODY} `}A worker trains a version on the data known now. The gates decide whether it goes to Staging; nothing leaves Production by this alone, unless refreshes go live by the declaration.`;
   const change = async (reason: string): Promise<string[]> => {
     const run = await answered(api.POST("/api/projects/{name}/training/automated/run", { params: { path: { name: project } }, body: { reason, force: false } }));
-    return [`Run ${run.id} is ${run.status}. A worker takes it: touchline up has one.`];
+    const next = hasScheduler ? "The scheduler takes it within seconds." : "Nobody takes it yet, because no scheduler runs. Start one: touchline up, or touchline schedule run";
+    return [`Run ${run.id} is ${run.status}. ${next}`];
   };
   return (
     <div className="acts">
@@ -74,7 +76,7 @@ function RunNow({ project, isWaiting }: { project: string; isWaiting: boolean })
         <button type="button" disabled={refusal !== null} aria-describedby="why-run" onClick={() => setOpen(true)}>
           Train now
         </button>
-        <small id="why-run">{refusal ?? "Asks a worker for a training."}</small>
+        <small id="why-run">{refusal ?? (hasScheduler ? "Asks the scheduler for a training." : `${NOBODY} What is asked for now waits until then.`)}</small>
       </span>
       {isOpen && <ChangeDialog title="Train now" effect={effect} hasTicket={false} close={() => setOpen(false)} change={change} />}
     </div>

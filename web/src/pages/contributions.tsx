@@ -3,6 +3,20 @@ import type { Documents } from "../api/client";
 import { anyValue, decimal } from "../format";
 
 const MOST = 12;
+const SPACES: Record<string, string> = { score: "on the scale of log odds, which the model turns into a probability", output: "on the scale of the prediction" };
+
+/** A line of the sum that is no column. */
+function Total({ label, value, testId }: { label: string; value: number | undefined; testId?: string }) {
+  return (
+    <li className="total">
+      <span className="label">{label}</span>
+      <span className="spacer" />
+      <span className="value" data-testid={testId}>
+        {decimal(value)}
+      </span>
+    </li>
+  );
+}
 
 /** What each column added to one output, from its base; the largest first. */
 export function ContributionBars({ found }: { found: Documents["Contributions"] }) {
@@ -24,9 +38,10 @@ export function ContributionBars({ found }: { found: Documents["Contributions"] 
         </label>
       )}
       <p>
-        {output}: base {decimal(found.base[output])}, in {found.space}, by {found.method}
+        {output}: from the base value, which is the mean over the reference rows, each column adds to the prediction; {SPACES[found.space] ?? found.space}, by {found.method}.
       </p>
       <ul>
+        <Total label="base value" value={found.base[output]} testId="base" />
         {rows.slice(0, MOST).map(({ column, value, added }) => (
           <li key={column}>
             <span className="label">
@@ -41,12 +56,10 @@ export function ContributionBars({ found }: { found: Documents["Contributions"] 
             </span>
           </li>
         ))}
+        {rows.length > MOST && <Total label={`${rows.length - MOST} more columns together`} value={rest} />}
+        <Total label="sum" value={found.total[output]} testId="total" />
+        {found.space === "score" && <Total label="prediction (probability)" value={found.prediction[output]} testId="prediction" />}
       </ul>
-      {rows.length > MOST && (
-        <p>
-          {rows.length - MOST} more columns add {decimal(rest)} together.
-        </p>
-      )}
     </div>
   );
 }

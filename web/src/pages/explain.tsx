@@ -84,8 +84,8 @@ function PredictionTable({ project, rows, onEnd }: { project: string; rows: Line
         { head: "About", cell: ({ entity_keys, example_id }) => Object.values(entity_keys).join(" – ") || (example_id ?? "") },
         { head: "Predicted", cell: ({ predicted }) => predicted },
         { head: "Observed", cell: ({ label }) => (label === null ? "open" : String(label)) },
-        { head: "Cutoff", cell: ({ cutoff }) => instant(cutoff) },
-        { head: "Answered (UTC)", cell: ({ answered_at }) => instant(answered_at) },
+        { head: "Cutoff (project time)", cell: ({ cutoff }) => instant(cutoff) },
+        { head: "Answered (wall clock)", cell: ({ answered_at }) => instant(answered_at) },
       ]}
     />
   );

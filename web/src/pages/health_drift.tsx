@@ -8,9 +8,17 @@ import { count, decimal, instant } from "../format";
 const MOST = 15;
 const MOST_PICTURES = 12;
 
+function Key() {
+  return (
+    <>
+      <span className="key then">then</span> <span className="key now">now</span>
+    </>
+  );
+}
+
 /** The columns with the largest change, in the reference and in the newest checked window. */
-function Distributions({ project }: { project: string }) {
-  const query = queries.useQuery("get", "/api/projects/{name}/model/distributions", { params: { path: { name: project } } });
+function Distributions({ project, slice }: { project: string; slice: string | undefined }) {
+  const query = queries.useQuery("get", "/api/projects/{name}/model/distributions", { params: { path: { name: project }, query: slice === undefined ? {} : { slice } } });
   return (
     <>
       <h3>Distributions then and now</h3>
@@ -18,7 +26,7 @@ function Distributions({ project }: { project: string }) {
         {({ sentence, columns }) => (
           <>
             <p data-testid="distributions">
-              {sentence} <span className="key then">then</span> <span className="key now">now</span>
+              {sentence} {columns.length > 0 && <Key />}
             </p>
             <div className="histograms">
               {columns.slice(0, MOST_PICTURES).map((column) => (
@@ -43,7 +51,7 @@ function Distributions({ project }: { project: string }) {
 }
 
 /** Drift explains, it does not page: the columns by the size of their change. */
-export function DriftSection({ project }: { project: string }) {
+export function DriftSection({ project, slice }: { project: string; slice: string | undefined }) {
   const query = queries.useQuery("get", "/api/projects/{name}/model/drift", { params: { path: { name: project } } });
   return (
     <section>
@@ -69,7 +77,7 @@ export function DriftSection({ project }: { project: string }) {
               />
             )}
             {columns.length > MOST && <p>The table leaves out {columns.length - MOST} columns that changed less: touchline monitor drift -p {project}</p>}
-            {at !== null && <Distributions project={project} />}
+            {at !== null && <Distributions project={project} slice={slice} />}
           </>
         )}
       </Loaded>

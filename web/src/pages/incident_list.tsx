@@ -44,7 +44,7 @@ export function IncidentList({ project, chosen, show, onlyOpen }: IncidentListPr
                   <Badge tone={incident.status === "open" ? (TONES[incident.severity] ?? "watch") : "plain"}>
                     {incident.status === "open" ? incident.severity : incident.status}
                   </Badge>{" "}
-                  <small>since {instant(incident.opened_at)} UTC</small>
+                  <small>since {instant(incident.opened_at)} (wall clock)</small>
                   {incident.id === chosen && <IncidentDetail project={project} incident={incident} />}
                 </li>
               ))}
@@ -71,12 +71,17 @@ function Elsewhere({ project, incident, onlyOpen }: { project: string; incident:
 
 function IncidentDetail({ project, incident }: { project: string; incident: Incident }) {
   const [isSilencing, setSilencing] = useState(false);
+  const [isLifting, setLifting] = useState(false);
   const session = useSession();
   const query = queries.useQuery("get", "/api/projects/{name}/alerts/{incident}", { params: { path: { name: project, incident: incident.id } } });
   const silence = async (reason: string): Promise<string[]> => {
     const ends_at = new Date(Date.now() + SILENCE_HOURS * 3_600_000).toISOString();
     const done = await answered(api.POST("/api/projects/{name}/alerts/{incident}/silence", { params: { path: { name: project, incident: incident.id } }, body: { reason, ends_at } }));
-    return [`No messages about this cause until ${instant(done.silence?.ends_at)} UTC.`];
+    return [`No messages about this cause until ${instant(done.silence?.ends_at)} (wall clock).`];
+  };
+  const lift = async (reason: string): Promise<string[]> => {
+    await answered(api.POST("/api/projects/{name}/alerts/{incident}/silence/lift", { params: { path: { name: project, incident: incident.id } }, body: { reason } }));
+    return ["Messages about this cause are sent again."];
   };
   return (
     <div className="detail">
@@ -95,9 +100,14 @@ function IncidentDetail({ project, incident }: { project: string; incident: Inci
         </dl>
       ))}
       {incident.silence ? (
-        <p>
-          Silenced until {instant(incident.silence.ends_at)} by {incident.silence.actor}: {incident.silence.reason}
-        </p>
+        <>
+          <p>
+            Silenced until {instant(incident.silence.ends_at)} (wall clock) by {incident.silence.actor}: {incident.silence.reason}
+          </p>
+          <button type="button" disabled={session.refusal !== null} title={session.refusal ?? undefined} onClick={() => setLifting(true)}>
+            Lift the silence
+          </button>
+        </>
       ) : (
         <button type="button" disabled={session.refusal !== null} title={session.refusal ?? undefined} onClick={() => setSilencing(true)}>
           Silence for {SILENCE_HOURS} hours
@@ -108,9 +118,20 @@ function IncidentDetail({ project, incident }: { project: string; incident: Inci
         Train again
       </Link>
       {isSilencing && <ChangeDialog title="Silence this cause" effect={`No messages about it are sent for ${SILENCE_HOURS} hours, also when it comes back. Checks go on.`} hasTicket={false} close={() => setSilencing(false)} change={silence} />}
+      {isLifting && <ChangeDialog title="Lift the silence of this cause" effect="Messages about it are sent again from now on. What is still wrong is told with the next check." hasTicket={false} close={() => setLifting(false)} change={lift} />}
       <Loaded query={query}>
-        {({ messages }) =>
-          messages.length === 0 ? (
+        {({ messages, silences }) => (
+          <>
+          {silences.length > 0 && (
+            <ul className="timeline" aria-label="Silences of this cause, newest first">
+              {silences.map((one) => (
+                <li key={`${one.created_at} ${one.act}`}>
+                  {instant(one.created_at)}: {one.act === "lifted" ? "silence lifted" : `silenced until ${instant(one.ends_at)}`} by {one.actor}: {one.reason}
+                </li>
+              ))}
+            </ul>
+          )}
+          {messages.length === 0 ? (
             <Empty>No message was sent: the project declares no alert targets, or this one is silenced.</Empty>
           ) : (
             <Table
@@ -121,11 +142,12 @@ function IncidentDetail({ project, incident }: { project: string; incident: Inci
                 { head: "Kind", cell: ({ kind }) => kind },
                 { head: "To", cell: ({ target }) => target },
                 { head: "Status", cell: ({ status, failure }) => (failure ? `${status}: ${failure}` : status) },
-                { head: "Sent", cell: ({ sent_at }) => instant(sent_at) },
+                { head: "Sent (wall clock)", cell: ({ sent_at }) => instant(sent_at) },
               ]}
             />
-          )
-        }
+          )}
+          </>
+        )}
       </Loaded>
     </div>
   );

@@ -37,7 +37,7 @@ export function Lineage({ trace }: { trace: Documents["PredictionTrace"] }) {
           <ul>
             {ingests.map(({ manifest_id, at, files }) => (
               <li key={manifest_id}>
-                {instant(at)} UTC, ingest {manifest_id}
+                {instant(at)} (wall clock), ingest {manifest_id}
                 <ul>
                   {files.map(({ name, sha256 }) => (
                     <li key={name}>

@@ -15,6 +15,8 @@ export interface View {
   until?: string;
   compare?: string;
   rehearsal?: string;
+  /** FIELD=VALUE: the rows of one value of a field. */
+  slice?: string;
   item?: string;
 }
 

@@ -20,7 +20,7 @@ export function PredictionDetail({ project, prediction }: { project: string; pre
         <>
           <Verdict title={`Prediction ${found.prediction_id}`} sentence={found.sentence} tone="plain">
             <p className="facts">
-              {Object.values(found.entity_keys).join(" – ")} Cutoff {instant(found.cutoff)}, answered {instant(found.answered_at)} UTC.{" "}
+              {Object.values(found.entity_keys).join(" – ")} Cutoff {instant(found.cutoff)} (project time), answered {instant(found.answered_at)} (wall clock).{" "}
               <Link to="/ui/$project/$page" params={{ project, page: "explain" }} search={{}}>
                 All predictions
               </Link>
@@ -53,7 +53,7 @@ function Features({ views, inputs }: { views: Documents["ViewOfPrediction"][]; i
             { head: "View", cell: ({ label }) => label },
             { head: "Status", cell: ({ status }) => <Badge tone={status === "present" ? "good" : "watch"}>{status}</Badge> },
             { head: "Age", cell: ({ age_seconds }) => duration(age_seconds), isNumber: true },
-            { head: "Known since", cell: ({ event_timestamp }) => instant(event_timestamp) },
+            { head: "Known since (project time)", cell: ({ event_timestamp }) => instant(event_timestamp) },
             { head: "Version", cell: ({ feature_version }) => feature_version },
           ]}
         />

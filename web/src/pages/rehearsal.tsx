@@ -30,7 +30,7 @@ export function RehearsalPage({ project, view, show }: PageProps) {
                 isMarked={({ id }) => id === chosen}
                 columns={[
                   {
-                    head: "Ended (UTC)",
+                    head: "Ended (wall clock)",
                     cell: ({ id, at }) => (
                       <button type="button" className="link" onClick={() => show({ rehearsal: id })}>
                         {instant(at)}

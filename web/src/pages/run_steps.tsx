@@ -46,7 +46,7 @@ export function RunSteps({ project, run }: { project: string; run: string }) {
           { head: "Step", cell: ({ name }) => name },
           { head: "Attempt", cell: ({ attempt }) => attempt, isNumber: true },
           { head: "Status", cell: ({ status }) => status },
-          { head: "Started (UTC)", cell: ({ started_at }) => instant(started_at) },
+          { head: "Started (wall clock)", cell: ({ started_at }) => instant(started_at) },
           { head: "Ended", cell: ({ finished_at }) => instant(finished_at) },
         ]}
       />

@@ -1,6 +1,6 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { createContext, type ReactNode, useContext, useState } from "react";
-import { type Documents, queries, storeKey, storedKey } from "../api/client";
+import { createContext, type ReactNode, useContext, useEffect, useState } from "react";
+import { type Documents, onOtherTabs, queries, storeKey, storedKey, tellOtherTabs } from "../api/client";
 import { type Problem, problemOf } from "../api/problem";
 import { Failure, Loading, type Queried } from "../components/states";
 
@@ -17,7 +17,8 @@ export function useSession(): Documents["Session"] {
 export function Session({ children }: { children: ReactNode }) {
   const query: Queried<Documents["Session"]> = queries.useQuery("get", "/api/session");
   const problem = query.error ? problemOf(query.error) : undefined;
-  if (problem?.status === 401) return <SignIn />;
+  const reason = useKey(query.data !== undefined && problem === undefined, problem?.status === 401);
+  if (problem?.status === 401) return <SignIn reason={reason} />;
   if (query.data) {
     return (
       <Current value={query.data}>
@@ -28,6 +29,37 @@ export function Session({ children }: { children: ReactNode }) {
   }
   if (problem === undefined) return <Loading />;
   return <Failure error={query.error} retry={() => void query.refetch()} />;
+}
+
+let entered: string | null = null;
+let worked: string | null = null;
+
+/** Follows the other tabs, and says why the key of this one does not work: it never did, no longer does, or was left. */
+function useKey(doesWork: boolean, isRefused: boolean): string | null {
+  const client = useQueryClient();
+  const [isLeftElsewhere, setLeftElsewhere] = useState(false);
+  useEffect(() => {
+    const key = storedKey();
+    if (!doesWork || key === null) return;
+    worked = key;
+    setLeftElsewhere(false);
+    if (entered === key) tellOtherTabs({ kind: "entered", key });
+    entered = null;
+  }, [doesWork]);
+  useEffect(
+    () =>
+      onOtherTabs(({ kind, key }) => {
+        const isOwn = key === storedKey();
+        if (kind === "left" ? !isOwn : !isRefused || isOwn) return;
+        setLeftElsewhere(kind === "left");
+        storeKey(kind === "left" ? null : key);
+        void client.resetQueries();
+      }),
+    [client, isRefused],
+  );
+  const key = storedKey();
+  if (key === null) return isLeftElsewhere ? "You signed out in another tab. After the sign-in this page is shown again." : null;
+  return key === worked ? "Your key no longer works: it has expired or was revoked. After the sign-in this page is shown again." : "This key does not work: it is unknown or revoked.";
 }
 
 /** The server went away while a page was open: its numbers are those of before. */
@@ -47,7 +79,9 @@ export function SignOut() {
   const session = useSession();
   if (session.is_open) return <span className="who">open to this machine: no API key was made</span>;
   const leave = () => {
+    const key = storedKey();
     storeKey(null);
+    if (key !== null) tellOtherTabs({ kind: "left", key });
     void client.resetQueries();
   };
   return (
@@ -60,10 +94,9 @@ export function SignOut() {
   );
 }
 
-function SignIn() {
+function SignIn({ reason }: { reason: string | null }) {
   const client = useQueryClient();
   const [key, setKey] = useState("");
-  const wasRefused = storedKey() !== null;
   return (
     <main className="sign-in">
       <h1>Sign in</h1>
@@ -71,7 +104,8 @@ function SignIn() {
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          storeKey(key.trim());
+          entered = key.trim();
+          storeKey(entered);
           void client.resetQueries();
         }}
       >
@@ -81,7 +115,7 @@ function SignIn() {
         </label>
         <button type="submit">Sign in</button>
       </form>
-      {wasRefused && <p role="alert">This key does not work: it is unknown or revoked.</p>}
+      {reason !== null && <p role="alert">{reason}</p>}
     </main>
   );
 }

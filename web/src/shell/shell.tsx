@@ -65,6 +65,7 @@ function Menu() {
       </nav>
       <div className="foot">
         <ThemeSwitch />
+        <small title="Project time is the clock of a project: of a sample it stands still until it is advanced. The wall clock is the time of the server.">All times are UTC</small>
         <SignOut />
       </div>
     </header>

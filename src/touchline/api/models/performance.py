@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from math import isfinite
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from touchline import automation, monitoring
@@ -54,6 +54,40 @@ class DayLossDocument(Document):
     loss: float
 
 
+class SliceDocument(Document):
+    """The loss of the rows of one value of a field; null where its rows are too few for an interval."""
+
+    label: str = Field(description="FIELD=VALUE, as `slice` names it in an address and `--slice` in a command")
+    field: str
+    value: str
+    rows: int = Field(description="mature predictions with an outcome")
+    open: int = Field(description="mature predictions without one")
+    young: int
+    coverage: float | None
+    loss: LiveMetricDocument | None = Field(description="its test figure is that of the test rows of the slice")
+    others: float | None = Field(description="the mean loss of all other rows")
+    p_value: float | None = Field(description="of a loss above that of the others, corrected over all comparisons")
+    is_worse: bool
+    message: str
+
+
+class SliceDetail(SliceDocument):
+    """A slice with all its figures."""
+
+    metrics: list[LiveMetricDocument]
+    calibration: list[CalibrationDocument]
+    trend: list[DayLossDocument]
+
+
+class SlicesDocument(Document):
+    """Every slice of the newest check, the largest first; `message` says which are worse beyond chance."""
+
+    message: str
+    comparisons: int = Field(description="how many slices were compared with the other rows")
+    left_out: int = Field(description="smaller slices that are not shown")
+    slices: list[SliceDocument]
+
+
 class LossEstimateDocument(Document):
     """The expected loss of predictions without an outcome, with its interval."""
 
@@ -94,6 +128,13 @@ class PerformanceDocument(BaseModel):
     estimate: LossEstimateDocument | None
     notes: list[str]
     facts: list[str]
+    slices: SlicesDocument
+
+    @field_validator("slices", mode="before")
+    @classmethod
+    def open_slices(cls, stored: Mapping[str, Any] | None) -> monitoring.LiveSlices:
+        """Verdicts store the slices as a plain document."""
+        return monitoring.LiveSlices.from_json(stored)
 
     @field_validator("incidents", mode="before")
     @classmethod
@@ -110,6 +151,7 @@ class ModelPerformance(BaseModel):
     sentence: str
     findings: list[str] = Field(description="drift, or an estimated loss above the reference, in the newest checks")
     performance: PerformanceDocument | None
+    slice: SliceDetail | None = Field(description="the figures of the requested slice")
 
 
 class DriftColumn(Document):
@@ -179,21 +221,33 @@ class ModelCause(BaseModel):
     after: float | None
     onset_on: str | None
     is_estimated: bool
-    causes: list[CauseDocument]
+    causes: list[CauseDocument] = Field(description="shares are what each explains by itself: they do not add up")
+    rivals: int = Field(description="so many of the first causes cannot be told apart; 0: the first stands alone")
     facts: list[str] = Field(description="what happened upstream around the onset")
 
 
+RequestedSlice = Annotated[str | None, Query(max_length=300, description="one slice, as FIELD=VALUE")]
+
+
 @router.get("/model/performance", summary="The newest check of settled predictions: loss, calibration, incidents")
-def get_performance(project: ProjectOfRequest) -> ModelPerformance:
+def get_performance(project: ProjectOfRequest, slice: RequestedSlice = None) -> ModelPerformance:
     stored = monitoring.PerformanceReports(project.stores.database, project.name).newest(1)
     findings = list(automation.read_production_findings(project.name, project.stores))
     if not stored:
         sentence = f"The loss was never checked: touchline monitor performance -p {project.name}"
         sentence = " ".join([sentence, *findings])
-        return ModelPerformance(project=project.name, sentence=sentence, findings=findings, performance=None)
-    document = PerformanceDocument.model_validate(stored[0])
-    sentence = " ".join([document.message, *findings])
-    return ModelPerformance(project=project.name, sentence=sentence, findings=findings, performance=document)
+        return ModelPerformance(
+            project=project.name, sentence=sentence, findings=findings, performance=None, slice=None
+        )
+    document = PerformanceDocument.model_validate({"slices": None, **stored[0]})
+    requested = None if slice is None else monitoring.LiveSlices.from_json(stored[0].get("slices")).find(slice)
+    return ModelPerformance(
+        project=project.name,
+        sentence=" ".join([document.message, *findings]),
+        findings=findings,
+        performance=document,
+        slice=None if requested is None else SliceDetail.model_validate(requested),
+    )
 
 
 @router.get("/model/drift", summary="The newest drift check, its columns ranked")
@@ -214,24 +268,21 @@ def get_drift(project: ProjectOfRequest) -> ModelDrift:
 
 
 @router.get("/model/distributions", summary="Each column in the reference and in the newest checked window")
-def get_distributions(project: ProjectOfRequest) -> ModelDistributions:
+def get_distributions(project: ProjectOfRequest, slice: RequestedSlice = None) -> ModelDistributions:
     reports = monitoring.DriftReports(project.stores.database, project.name).newest(1)
     if not reports:
         sentence = f"Drift was never checked: touchline monitor drift -p {project.name}"
         return ModelDistributions(project=project.name, sentence=sentence, columns=[])
     found = project.api.distributions.get(
         project.name,
-        reports[0],
-        lambda: automation.read_production_distributions(project.declared, project.stores, reports[0]),
+        (reports[0], slice),
+        lambda: automation.read_production_distributions(project.declared, project.stores, reports[0], of_slice=slice),
     )
     places = {column.name: place for place, column in enumerate(ranked(reports[0].columns))}
     columns = sorted(found.columns, key=lambda column: places.get(column.name, len(places)))
-    if not found.rows_now:
-        sentence = f"The newest drift check had no prediction: touchline monitor drift -p {project.name}"
-        return ModelDistributions(project=project.name, sentence=sentence, columns=[])
     return ModelDistributions(
         project=project.name,
-        sentence=f"Then: {found.rows_then:,} test rows. Now: the newest {found.rows_now:,} predictions of the check.",
+        sentence=monitoring.with_project(found.message, project.name),
         columns=[DistributionDocument.model_validate(column) for column in columns],
     )
 
@@ -249,6 +300,7 @@ def get_cause(project: ProjectOfRequest) -> ModelCause:
         onset_on=report.onset_on,
         is_estimated=report.is_estimated,
         causes=[CauseDocument.model_validate(cause) for cause in report.causes],
+        rivals=report.rivals,
         facts=list(report.facts),
     )
 

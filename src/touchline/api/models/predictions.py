@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from math import exp
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from touchline import predictions, registry
 from touchline.api.state import ProjectOfRequest, RequestedProject
@@ -139,6 +140,23 @@ class Contributions(BaseModel):
     space: str = Field(description="the scale on which contributions add up")
     base: dict[str, float]
     contributions: list[ColumnContribution]
+
+    @computed_field(description="the base and all contributions together, on the scale of `space`")  # type: ignore[prop-decorator]  # as Pydantic documents it
+    @property
+    def total(self) -> dict[str, float]:
+        return {name: base + sum(one.adds[name] for one in self.contributions) for name, base in self.base.items()}
+
+    @computed_field(description="the prediction that the total stands for: probabilities, or the value")  # type: ignore[prop-decorator]  # as Pydantic documents it
+    @property
+    def prediction(self) -> dict[str, float]:
+        totals = self.total
+        if self.space != "score":
+            return totals
+        if len(totals) == 1:
+            return {name: 1 / (1 + exp(-total)) for name, total in totals.items()}
+        largest = max(totals.values())
+        parts = {name: exp(total - largest) for name, total in totals.items()}
+        return {name: part / sum(parts.values()) for name, part in parts.items()}
 
 
 class ReplayDocument(BaseModel):

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from touchline import registry
+from touchline import automation, registry
 from touchline.api.models.model_health import MetricHealth, metrics_of
 from touchline.api.state import ProjectOfRequest
 from touchline.contracts.instants import ZONED, parse_instant
@@ -42,6 +42,7 @@ class VersionSummary(BaseModel):
     ticket: str | None
     recalibrates: int | None
     metrics: list[MetricHealth]
+    headline: str | None = Field(description="the metric that stands for the version where there is room for one")
 
 
 class StagesNow(BaseModel):
@@ -190,8 +191,9 @@ def get_history(
 
 def summary_of(version: ModelVersion) -> VersionSummary:
     """A version as the API gives it."""
-    plain = {name: getattr(version, name) for name in VersionSummary.model_fields if name != "metrics"}
-    return VersionSummary(**plain, metrics=metrics_of(version))
+    own = VersionSummary.model_fields.keys() - {"metrics", "headline"}
+    plain = {name: getattr(version, name) for name in own}
+    return VersionSummary(**plain, metrics=metrics_of(version), headline=automation.headline_metric(version))
 
 
 def stages_of(state: registry.StageState) -> StagesNow:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -76,10 +76,18 @@ class MessageState(BaseModel):
     failure: str | None
 
 
+class SilenceEntry(SilenceState):
+    """One line of the journal of silences: a cause was silenced, or its silence was lifted."""
+
+    act: Literal["silenced", "lifted"]
+    created_at: datetime
+
+
 class IncidentPage(IncidentState):
-    """An incident with its messages."""
+    """An incident with its messages, and the journal of the silences of its cause."""
 
     messages: list[MessageState]
+    silences: list[SilenceEntry]
 
 
 class SilenceBody(BaseModel):
@@ -89,6 +97,14 @@ class SilenceBody(BaseModel):
 
     reason: str = Field(min_length=1, max_length=500)
     ends_at: AwareDatetime
+
+
+class LiftBody(BaseModel):
+    """Why messages are wanted again. Who wants that is the holder of the API key."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    reason: str = Field(min_length=1, max_length=500)
 
 
 @router.get("/alerts", summary="The incidents of a project, newest first")
@@ -113,7 +129,8 @@ def get_alert(project: ProjectOfRequest, incident: IncidentId) -> IncidentPage:
     stored = _records(project).find(incident)
     deliveries = alerts.Outbox(project.stores.database, project.name).of_incident(stored.id)
     messages = [MessageState.model_validate(vars(one), from_attributes=True) for one in deliveries]
-    return IncidentPage(**_state(stored, _silences(project)).model_dump(), messages=messages)
+    entries = [_entry(one) for one in alerts.silence_history(project.stores.database, stored)]
+    return IncidentPage(**_state(stored, _silences(project)).model_dump(), messages=messages, silences=entries)
 
 
 @router.post("/alerts/{incident}/silence", summary="Send no messages about an incident's cause until an end")
@@ -125,6 +142,14 @@ def post_silence(
     alerts.silence_incident(
         project.stores.database, stored, actor=actor, reason=body.reason, ends_at=body.ends_at, now=now
     )
+    return _state(stored, _silences(project))
+
+
+@router.post("/alerts/{incident}/silence/lift", summary="Send messages about an incident's cause again")
+def post_lift(project: ProjectOfRequest, actor: ActorOfRequest, incident: IncidentId, body: LiftBody) -> IncidentState:
+    """Ends the silence that is in force. The reason stands in the journal of silences."""
+    stored = _records(project).find(incident)
+    alerts.lift_silence(project.stores.database, stored, actor=actor, reason=body.reason, now=project.wall())
     return _state(stored, _silences(project))
 
 
@@ -142,6 +167,16 @@ def _state(incident: alerts.Incident, silences: dict[str, alerts.Silence]) -> In
         **{name: getattr(incident, name) for name in IncidentState.model_fields if name not in ("signals", "silence")},
         signals=[_signal(signal) for signal in incident.signals],
         silence=SilenceState(actor=silence.actor, reason=silence.reason, ends_at=silence.ends_at) if silence else None,
+    )
+
+
+def _entry(silence: alerts.Silence) -> SilenceEntry:
+    return SilenceEntry(
+        act="lifted" if silence.is_lift else "silenced",
+        actor=silence.actor,
+        reason=silence.reason,
+        created_at=silence.created_at,
+        ends_at=silence.ends_at,
     )
 
 

@@ -81,6 +81,7 @@ class AutomationStatus(BaseModel):
     schedule: str | None
     next_at: datetime | None
     is_paused: bool
+    has_scheduler: bool = Field(description="whether a scheduler runs that takes what waits")
     waiting: list[RunDocument]
     newest: list[RunDocument]
 
@@ -109,13 +110,17 @@ def get_status(project: ProjectOfRequest, limit: Annotated[int, Query(ge=1, le=2
     runs, policy, now = _runs(project), project.declared.retrain, project.now()
     paused = automation.ScheduleRecords(project.stores.database, project.name).paused()
     waiting, next_at = runs.waiting(), automation.next_time(policy, now)
+    is_looked_after = automation.has_scheduler(project.name, project.stores)
     return AutomationStatus(
         project=project.name,
-        sentence=automation.schedule_sentence(waiting, next_at, is_paused="retrain" in paused, project=project.name),
+        sentence=automation.schedule_sentence(
+            waiting, next_at, is_paused="retrain" in paused, has_scheduler=is_looked_after, project=project.name
+        ),
         now=now,
         schedule=policy.schedule,
         next_at=next_at,
         is_paused="retrain" in paused,
+        has_scheduler=is_looked_after,
         waiting=[RunDocument.of(run) for run in waiting],
         newest=[RunDocument.of(run) for run in runs.newest(limit)],
     )

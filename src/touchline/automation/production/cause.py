@@ -28,7 +28,7 @@ from touchline.monitoring import (
     OpenSample,
     PerformanceReports,
     explain_loss,
-    mature_rows,
+    maturity,
 )
 from touchline.monitoring.loss_estimate import LEAST_ROWS, expected_classes
 from touchline.registry import Releases, declared_families
@@ -51,8 +51,8 @@ def explain_production_loss(project: Project, stores: Registry) -> CauseReport:
     production = open_production(project, stores)
     live, test = live_rows(project, stores, production), test_rows(project, stores, production)
     share = project.monitoring.performance.mature_share
-    mature, _ = mature_rows(live, share=share, now=stores.clock.now())
-    settled = mature.at(mature.has_label)
+    is_mature, _ = maturity(live, share=share, now=stores.clock.now())
+    settled = live.at(is_mature & live.has_label)
     onset = open_incident_onset(project, stores, production)
     newest = settled if len(settled) >= _LEAST_ROWS else live
     first = first_risen_day(newest, onset)

@@ -33,11 +33,13 @@ def check_production_drift(project: Project, stores: Registry) -> DriftVerdict:
     )
 
 
-def read_production_distributions(project: Project, stores: Registry, verdict: DriftVerdict) -> Distributions:
-    """The columns in the reference of Production and in the window of a check."""
+def read_production_distributions(
+    project: Project, stores: Registry, verdict: DriftVerdict, *, of_slice: str | None = None
+) -> Distributions:
+    """The columns in the reference of Production and in the window of a check, of one slice (FIELD=VALUE) if given."""
     production = open_production(project, stores)
     records = PredictionRecords(stores.database, project.name)
-    return read_distributions(records, production.release.id, production.profile, verdict.window)
+    return read_distributions(records, production.release.id, production.profile, verdict.window, of_slice)
 
 
 def production_drift_in_evidently(project: Project, stores: Registry, verdict: DriftVerdict) -> str:

@@ -11,10 +11,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from touchline.errors import ReleaseNotFound
-from touchline.monitoring import LiveRows, RowShape, TestWindow, read_live_rows, with_categories
+from touchline.monitoring import LiveRows, RowShape, TestWindow, category_texts, read_live_rows, with_categories
 from touchline.registry import ModelVersion, Release, Releases, read_predictions, read_version
 from touchline.registry.gates.stored_predictions import labels_and_predictions
-from touchline.statistics import Profile
+from touchline.statistics import CategoryColumn, Profile
 from touchline.training import loss_rows
 
 if TYPE_CHECKING:
@@ -79,8 +79,30 @@ def test_rows(project: Project, stores: Registry, production: ProductionRelease)
         score=score,
         threshold=manifest.threshold,
         has_ordered_classes=project.task.ordered,
+        fields=_test_fields(frame, production.profile),
     )
     return TestRows(labels, predictions, window)
+
+
+def _test_fields(frame: pl.DataFrame, profile: Profile) -> dict[str, list[str | None]]:
+    """The fields by which the test rows can be grouped: the evaluation's slices, and category columns of the sample."""
+    prefix = "slice_"
+    fields = {
+        name.removeprefix(prefix): frame[name].cast(pl.String).to_list()
+        for name in frame.columns
+        if name.startswith(prefix)
+    }
+    if profile.rows != frame.height or not len(profile.sample_places):
+        return fields
+    for place, column in enumerate(profile.features):
+        if isinstance(column, CategoryColumn):
+            texts: list[str | None] = [None] * frame.height
+            for row, text in zip(
+                profile.sample_places.tolist(), category_texts(column, profile.sample[:, place]), strict=True
+            ):
+                texts[row] = text
+            fields[column.name] = texts
+    return fields
 
 
 def first_risen_day(live: LiveRows, onset: str | None) -> int:

@@ -62,7 +62,7 @@ def summarize_production(project: Project, stores: Registry) -> ProductionSummar
     except VersionNotFound:
         has_versions = bool(read_versions(stores, name))
         return ProductionSummary(name, None, None, None, None, 0, rows_name, None, clock, has_versions)
-    metric = _first_metric(version)
+    metric = headline_metric(version)
     is_timed = any(source.event_time for source in project.task.examples.sources)
     return ProductionSummary(
         project=name,
@@ -77,22 +77,33 @@ def summarize_production(project: Project, stores: Registry) -> ProductionSummar
     )
 
 
-def schedule_sentence(waiting: Sequence[Run], next_at: datetime | None, *, is_paused: bool, project: str) -> str:
+def schedule_sentence(
+    waiting: Sequence[Run], next_at: datetime | None, *, is_paused: bool, has_scheduler: bool, project: str
+) -> str:
     """What runs or waits, and when the next training is due, in words; `next_at` is project time."""
     running = [run for run in waiting if run.status == "running"]
-    parts = [f"{run.job} runs since {run.started_at:%Y-%m-%d %H:%M} UTC" for run in running if run.started_at]
+    parts = [f"{run.job} runs since {run.started_at:%Y-%m-%d %H:%M} (wall clock)" for run in running if run.started_at]
     if len(waiting) > len(running):
-        parts.append(f"{len(waiting) - len(running)} waiting for a worker")
+        start = ", and no scheduler runs that would take it: touchline up, or touchline schedule run"
+        nobody = "" if has_scheduler else start
+        parts.append(f"{len(waiting) - len(running)} waiting for a worker{nobody}")
     parts = parts or ["Nothing runs"]
     if is_paused:
         due = f"the schedule is paused: touchline schedule resume -p {project}"
     else:
-        due = f"the next training is due {next_at:%Y-%m-%d %H:%M}" if next_at else "no schedule is declared"
+        due = (
+            f"the next training is due {next_at:%Y-%m-%d %H:%M} (project time)"
+            if next_at
+            else "no schedule is declared"
+        )
     return f"{', '.join(parts)}; {due}."
 
 
-def _first_metric(version: ModelVersion) -> str | None:
-    """PR AUC where the positive class is rare, else log loss or RMSE; None where none was measured."""
+def headline_metric(version: ModelVersion) -> str | None:
+    """The one metric that every page and command names first for a version.
+
+    PR AUC where the positive class is rare, else log loss or RMSE; None where none was measured.
+    """
     base_rate = version.baseline.get("pr_auc")
     is_rare = len(version.classes) == 2 and base_rate and base_rate.value is not None and base_rate.value < _RARE
     return next((name for name in (["pr_auc"] if is_rare else ["log_loss", "rmse"]) if name in version.metrics), None)

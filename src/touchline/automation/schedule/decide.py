@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -11,13 +13,14 @@ from touchline.automation.runs.records import PipelineRuns, Run
 from touchline.automation.schedule.facts import read_facts
 from touchline.automation.schedule.records import ScheduleRecords, Tick
 from touchline.automation.schedule.triggers import Due, Job, due_jobs, next_time, times_between
-from touchline.storage import lease_holder
+from touchline.storage import hold_lease, lease_holder
 
 if TYPE_CHECKING:
     from touchline.automation.stores import Stores
     from touchline.project import Project
 
 _LATE: Final = timedelta(minutes=15)
+_SCHEDULER_LEASE: Final = timedelta(minutes=1)
 
 
 def decide_due(project: Project, stores: Stores, *, actor: str = "scheduler") -> list[Tick]:
@@ -82,6 +85,24 @@ def next_run(project: str, stores: Stores) -> Run | None:
     if holder is not None:
         return None
     return next(iter(PipelineRuns(stores.database, project).waiting(1)), None)
+
+
+@contextmanager
+def announced_scheduler(project: str, stores: Stores, *, holder: str) -> Iterator[None]:
+    """Let others know, while the block lasts, that a scheduler looks after a project. Raises `LeaseHeld`."""
+    name = _scheduler_lease_name(project)
+    with hold_lease(stores.database, name, holder=holder, ttl=_SCHEDULER_LEASE, clock=stores.clock):
+        yield
+
+
+def has_scheduler(project: str, stores: Stores) -> bool:
+    """Whether a scheduler looks after a project now, so that somebody takes a run that waits."""
+    name, now = _scheduler_lease_name(project), stores.clock.wall()
+    return lease_holder(stores.database, name, ttl=_SCHEDULER_LEASE, now=now) is not None
+
+
+def _scheduler_lease_name(project: str) -> str:
+    return f"{project}:scheduler"
 
 
 def _without_second_run(due: Due, runs: PipelineRuns) -> Due:

@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="alerts")
     group.command("list")(list_incidents)
     group.command("test")(send_test)
-    for command in (show, silence, check, deliver, watch):
+    for command in (show, silence, lift, check, deliver, watch):
         group.command()(command)
 
 
@@ -73,7 +73,13 @@ def show(incident: IncidentArgument, project: ProjectOption = None, *, as_json: 
     silenced = alerts.read_silences(database, opened.name, now=opened.clock.wall()).get(found.cause)
     deliveries = alerts.Outbox(database, opened.name).of_incident(found.id)
     if as_json:
-        print_json({**_document(found, silenced), "deliveries": deliveries})
+        print_json(
+            {
+                **_document(found, silenced),
+                "deliveries": deliveries,
+                "silences": alerts.silence_history(database, found),
+            }
+        )
         return
     typer.echo(f"{found.id}  {found.severity} {found.status}: {found.title}")
     for one in found.signals:
@@ -83,7 +89,10 @@ def show(incident: IncidentArgument, project: ProjectOption = None, *, as_json: 
         for fact in one.account.facts:
             typer.echo(f"    upstream: {fact}")
     if silenced:
-        typer.echo(f"  silenced until {silenced.ends_at:%Y-%m-%d %H:%M} by {silenced.actor}: {silenced.reason}")
+        typer.echo(f"  silenced now, until {silenced.ends_at:%Y-%m-%d %H:%M} UTC")
+    for entry in alerts.silence_history(database, found):
+        what = "silence lifted" if entry.is_lift else f"silenced until {entry.ends_at:%Y-%m-%d %H:%M}"
+        typer.echo(f"  {entry.created_at:%Y-%m-%d %H:%M} {what} by {entry.actor}: {entry.reason}")
     rows = ([d.created_at, d.kind, d.target, d.status, d.attempts, d.sent_at, d.failure] for d in deliveries)
     print_table("messages", ["written", "kind", "to", "status", "attempts", "sent", "failure"], rows)
 
@@ -108,6 +117,24 @@ def silence(
         database, found, actor=actor(), reason=reason, ends_at=_silence_end(found, span, until, now), now=now
     )
     print_json(made) if as_json else typer.echo(f"{found.title}: silenced until {made.ends_at:%Y-%m-%d %H:%M} UTC")
+
+
+def lift(
+    incident: IncidentArgument,
+    reason: Annotated[str, typer.Option("--reason", help="Why messages are wanted again.")],
+    project: ProjectOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """End the silence of an incident's cause early. Who lifted it and why stands among its silences.
+
+    Example: touchline alerts lift 2X5B1NC --reason "the provider is back" -p football
+    """
+    opened = open_project(project)
+    database = opened.stores.database
+    found = alerts.IncidentRecords(database, opened.name).find(incident)
+    lifted = alerts.lift_silence(database, found, actor=actor(), reason=reason, now=opened.clock.wall())
+    print_json(lifted) if as_json else typer.echo(f"{found.title}: no longer silenced")
 
 
 def send_test(project: ProjectOption = None, as_json: JsonOption = False) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -62,17 +64,27 @@ def drift(
         typer.echo(f"  {line}")
 
 
-def performance(project: ProjectOption = None, as_json: JsonOption = False) -> None:
+def performance(
+    slice: Annotated[
+        str | None, typer.Option("--slice", metavar="FIELD=VALUE", help="Show the figures of one slice alone.")
+    ] = None,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Evaluate settled predictions of the release in Production.
 
     Only predictions old enough for 95 % of their outcomes count. An incident is a loss above that of the test window;
-    the loss of predictions without an outcome is estimated.
+    the loss of predictions without an outcome is estimated. A slice is the rows of one value of a field that
+    Performance(slices=[...]) names, or of a category column where it names none.
 
     Example: touchline monitor performance -p football
     """
     opened = open_project(project)
     with alerts_after(opened):
         verdict = automation.check_production_performance(opened.project, opened.stores)
+    if slice is not None:
+        _print_slice(opened.name, verdict.slices.find(slice), as_json=as_json)
+        return
     if as_json:
         print_json(verdict.to_json())
         return
@@ -83,8 +95,8 @@ def performance(project: ProjectOption = None, as_json: JsonOption = False) -> N
     for fact in verdict.facts:
         typer.echo(f"  upstream: {fact}")
     if verdict.metrics:
-        rows = ([m.name, m.value, m.low, m.high, m.test, m.test_low, m.test_high] for m in verdict.metrics)
-        print_table("", ["metric", "live", "low", "high", "test", "test low", "test high"], rows)
+        _print_metrics(verdict.metrics)
+    _print_slices(verdict.slices)
     if len(verdict.variants) > 1:
         losses = (
             [
@@ -98,6 +110,38 @@ def performance(project: ProjectOption = None, as_json: JsonOption = False) -> N
             for one in verdict.variants
         )
         print_table("", ["version", "variant", "role", "rows", verdict.score, "estimated"], losses)
+
+
+def _print_metrics(metrics: Sequence[monitoring.LiveMetric]) -> None:
+    rows = ([m.name, m.value, m.low, m.high, m.test, m.test_low, m.test_high] for m in metrics)
+    print_table("", ["metric", "live", "low", "high", "test", "test low", "test high"], rows)
+
+
+def _print_slices(report: monitoring.LiveSlices) -> None:
+    typer.echo(report.message)
+    heads = ["slice", "rows", "with outcome", "loss", "low", "high", "test", "p (corrected)", "worse"]
+    rows = (
+        [one.label, one.rows, None if one.coverage is None else f"{one.coverage:.0%}"]
+        + ([one.loss.value, one.loss.low, one.loss.high, one.loss.test] if one.loss else [None] * 4)
+        + [one.p_value, one.is_worse if one.p_value is not None else None]
+        for one in report.slices
+    )
+    if report.slices:
+        print_table("", heads, rows)
+
+
+def _print_slice(project: str, one: monitoring.SlicePerformance, *, as_json: bool) -> None:
+    if as_json:
+        print_json({**asdict(one), "coverage": one.coverage, "is_worse": one.is_worse})
+        return
+    typer.echo(f"{project}: {one.message}")
+    if one.metrics:
+        _print_metrics(one.metrics)
+    if one.calibration:
+        rows = ([each.output, each.predicted, each.observed, each.low, each.high] for each in one.calibration)
+        print_table("", ["output", "predicted", "observed", "low", "high"], rows)
+    if one.trend:
+        print_table("", ["day", "rows", "loss"], ([each.day, each.rows, each.loss] for each in one.trend))
 
 
 def cause(project: ProjectOption = None, as_json: JsonOption = False) -> None:
@@ -115,7 +159,7 @@ def cause(project: ProjectOption = None, as_json: JsonOption = False) -> None:
         typer.echo(f"  upstream: {fact}")
     if found.causes:
         rows = ([one.kind, one.name, f"{one.share:.0%}", one.detail] for one in found.causes)
-        print_table("", ["kind", "name", "share explained", "detail"], rows)
+        print_table("", ["kind", "name", "explains by itself", "detail"], rows)
 
 
 def recalibrate(

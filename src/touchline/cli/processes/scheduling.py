@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
@@ -87,12 +87,23 @@ class Scheduling:
         """Look every two seconds, and drain the spools of the serving processes of this home meanwhile."""
         drain = predictions.DrainThread(self.home.folder / "spool", predictions.DatabaseWriter(self.home.database))
         drain.ensure()
-        while not self.stop.is_set():
-            self._guarded("the backup of the day", self._backups.look)
-            self.look()
-            self.stop.wait(_EVERY_SECONDS)
+        with ExitStack() as announced:
+            while not self.stop.is_set():
+                self._announce(announced)
+                self._guarded("the backup of the day", self._backups.look)
+                self.look()
+                self.stop.wait(_EVERY_SECONDS)
         drain.stop(GRACE_SECONDS)
         self._backups.end()
+
+    def _announce(self, announced: ExitStack) -> None:
+        """Say for each project that a scheduler runs, unless one has said so."""
+        for one in self.projects:
+            is_announced = self._guarded("schedulers", partial(automation.has_scheduler, one.name, one.stores))
+            if is_announced is False:
+                holder = f"scheduler {os.getpid()}"
+                block = automation.announced_scheduler(one.name, one.stores, holder=holder)
+                self._guarded(f"{one.name}: announcing the scheduler", partial(announced.enter_context, block))
 
     def look(self) -> int:
         """One look at every project: decide, then do the runs that wait. The number of runs that were done."""

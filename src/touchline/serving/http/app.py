@@ -118,8 +118,9 @@ def _add_problem_handlers(app: FastAPI) -> None:
             )
         if wrong.status_code == NotFound.status and wrong.detail == _NO_ROUTE:
             # FastAPI keeps included routers whole, so the document is the list of the routes.
+            page = _page_for_a_browser(request, app)
             document = await asyncio.to_thread(app.openapi)
-            return reply(request, NoRoute(request.url.path, document["paths"]))
+            return page or reply(request, NoRoute(request.url.path, document["paths"]))
         return reply(request, problem_of_status(wrong.status_code, str(wrong.detail), wrong.headers))
 
     @app.exception_handler(RequestValidationError)
@@ -149,6 +150,17 @@ def _body_fields(request: Request) -> set[str]:
     """The fields that the body of a request may have."""
     bodies = request.scope["route"].dependant.body_params
     return set().union(*(field_names(body.field_info.annotation) for body in bodies))
+
+
+def _page_for_a_browser(request: Request, app: FastAPI) -> Response | None:
+    """The start page, which says that there is no such page; None for a client of the API, whatever it accepts."""
+    is_page = not request.url.path.startswith(("/api/", "/assets/", "/projects/"))
+    if request.method != "GET" or not is_page or "text/html" not in request.headers.get("accept", ""):
+        return None
+    page: Response | None = app.state.serving.start_page()
+    if page is not None:
+        page.status_code = NotFound.status
+    return page
 
 
 def _shown(value: object) -> object:

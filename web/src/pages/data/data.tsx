@@ -53,7 +53,7 @@ function Sources({ sources, chosen, show }: { sources: Source[]; chosen: string 
         { head: "Age", cell: ({ age_seconds }) => duration(age_seconds), isNumber: true },
         { head: "Allowed", cell: ({ max_age_seconds }) => (max_age_seconds === null ? "any" : duration(max_age_seconds)), isNumber: true },
         { head: "Newest event", cell: ({ newest_event }) => instant(newest_event) },
-        { head: "Last ingest (UTC)", cell: ({ last_ingest_at, last_status }) => `${instant(last_ingest_at)} ${last_status ?? ""}` },
+        { head: "Last ingest (wall clock)", cell: ({ last_ingest_at, last_status }) => `${instant(last_ingest_at)} ${last_status ?? ""}` },
       ]}
     />
   );
@@ -76,7 +76,7 @@ function IngestTable({ rows, chosen, show }: { rows: Documents["IngestLine"][]; 
       keyOf={({ id }) => id}
       isMarked={({ id }) => id === chosen}
       columns={[
-        { head: "Ended (UTC)", cell: ({ finished_at }) => instant(finished_at) },
+        { head: "Ended (wall clock)", cell: ({ finished_at }) => instant(finished_at) },
         { head: "Source", cell: ({ source }) => source },
         { head: "Status", cell: ({ status }) => status },
         { head: "Read", cell: ({ rows_in }) => count(rows_in), isNumber: true },

@@ -32,7 +32,7 @@ export function Snapshots({ project, source, chosen, choose }: SnapshotsProps) {
                 </button>
               ),
             },
-            { head: "Made (UTC)", cell: ({ created_at }) => instant(created_at) },
+            { head: "Made (wall clock)", cell: ({ created_at }) => instant(created_at) },
             { head: "Row versions", cell: ({ rows }) => count(rows), isNumber: true },
           ]}
         />

@@ -25,7 +25,7 @@ export function Skew({ project }: { project: string }) {
             </p>
             {skew.verified_at !== null && (
               <p className="facts">
-                Checked {instant(skew.verified_at)} UTC; {count(skew.fallback_rows)} answered by a fall-back are not counted.
+                Checked {instant(skew.verified_at)} (wall clock); {count(skew.fallback_rows)} answered by a fall-back are not counted.
               </p>
             )}
             {skew.release !== null && <CheckNow project={project} />}

@@ -6,7 +6,7 @@ import { decimal, instant, interval } from "../../format";
 export function Gates({ gates, at }: { gates: Documents["GateDocument"][]; at?: string | null }) {
   return (
     <Table
-      caption={at ? `Gates, checked ${instant(at)} UTC` : "Gates"}
+      caption={at ? `Gates, checked ${instant(at)} (project time)` : "Gates"}
       rows={gates}
       keyOf={({ name, kind }) => `${name} ${kind}`}
       columns={[

@@ -6,7 +6,6 @@ import { Table } from "../../components/table";
 import { Badge, type Tone, Verdict } from "../../components/verdict";
 import { count, day, decimal, instant } from "../../format";
 import type { PageProps } from "../page_props";
-import { firstMetric } from "./first_metric";
 import { StageHistory } from "./stage_history";
 import { VersionDetail } from "./version_detail";
 
@@ -39,7 +38,7 @@ export function ModelsPage({ project, view, show }: PageProps) {
 }
 
 function VersionPicture({ versions }: { versions: Version[] }) {
-  const metric = firstMetric(versions.flatMap(({ metrics }) => metrics));
+  const metric = versions[0]?.headline;
   const rows = versions.slice(0, 12).flatMap((version) =>
     version.metrics
       .filter(({ name }) => name === metric)
@@ -49,7 +48,7 @@ function VersionPicture({ versions }: { versions: Version[] }) {
 }
 
 function VersionTable({ project, versions, marked }: { project: string; versions: Version[]; marked: string | undefined }) {
-  const metric = firstMetric(versions.flatMap(({ metrics }) => metrics));
+  const metric = versions[0]?.headline;
   return (
     <Table
       caption="Versions, newest first"
@@ -70,7 +69,7 @@ function VersionTable({ project, versions, marked }: { project: string; versions
         { head: metric ?? "metric", cell: ({ metrics }) => decimal(metrics.find(({ name }) => name === metric)?.value), isNumber: true },
         { head: "Test rows", cell: ({ rows }) => count(rows), isNumber: true },
         { head: "Test window", cell: ({ test_from, test_to }) => (test_from ? `${day(test_from)} to ${day(test_to)}` : "no time") },
-        { head: "Trained (UTC)", cell: ({ created_at }) => instant(created_at) },
+        { head: "Trained (project time)", cell: ({ created_at }) => instant(created_at) },
       ]}
     />
   );

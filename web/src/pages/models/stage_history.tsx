@@ -10,7 +10,7 @@ export function StageHistory({ project, at, show }: { project: string; at: strin
     <section>
       <h2>History</h2>
       <label>
-        What was in Production at (project time, UTC){" "}
+        What was in Production at (project time){" "}
         <input type="datetime-local" value={at ?? ""} onChange={(event) => show({ at: event.target.value || undefined })} />
       </label>
       {at !== undefined && <StagesAt project={project} at={at} />}

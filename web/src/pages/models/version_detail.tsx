@@ -4,7 +4,6 @@ import { Intervals } from "../../components/intervals";
 import { Empty, Loaded } from "../../components/states";
 import { instant } from "../../format";
 import { Acts } from "./acts";
-import { firstMetric } from "./first_metric";
 import { Gates } from "./gates";
 
 interface VersionDetailProps {
@@ -37,7 +36,7 @@ export function VersionDetail({ project, version, close }: VersionDetailProps) {
             ) : (
               <Gates gates={detail.gates} at={detail.gates_at} />
             )}
-            <Intervals title="Test window, beside the constant baseline" markName="constant baseline" rows={detail.summary.metrics.filter(({ name }) => name === firstMetric(detail.summary.metrics)).map(metricRow)} />
+            <Intervals title="Test window, beside the constant baseline" markName="constant baseline" rows={detail.summary.metrics.filter(({ name }) => name === detail.summary.headline).map(metricRow)} />
             <Metrics metrics={detail.summary.metrics} />
             <Origin project={project} detail={detail} />
           </>

@@ -50,6 +50,7 @@ interface TrainingTableProps {
 }
 
 function TrainingTable({ versions, chosen, toggle, mlflow, metric }: TrainingTableProps) {
+  const headline = versions[0]?.headline;
   const valueOf = ({ metrics }: Version) => metrics.find(({ name }) => name === metric);
   return (
     <Table
@@ -68,11 +69,12 @@ function TrainingTable({ versions, chosen, toggle, mlflow, metric }: TrainingTab
         },
         { head: "Stage", cell: ({ stage }) => <Badge tone={stage === "Production" ? "good" : stage === "Staging" ? "watch" : "plain"}>{stage}</Badge> },
         { head: "Chosen", cell: ({ name }) => name },
-        { head: metric, cell: (one) => decimal(valueOf(one)?.value), isNumber: true },
+        ...(headline === metric || !headline ? [] : [{ head: headline, cell: ({ metrics }: Version) => decimal(metrics.find(({ name }) => name === headline)?.value), isNumber: true }]),
+        { head: `${metric} (chosen by)`, cell: (one) => decimal(valueOf(one)?.value), isNumber: true },
         { head: "95 %", cell: (one) => interval(valueOf(one)?.low, valueOf(one)?.high) },
         { head: "Test rows", cell: ({ rows }) => count(rows), isNumber: true },
         { head: "Test window", cell: ({ test_from, test_to }) => (test_from ? `${day(test_from)} to ${day(test_to)}` : "no time") },
-        { head: "Trained (UTC)", cell: ({ created_at }) => instant(created_at) },
+        { head: "Trained (project time)", cell: ({ created_at }) => instant(created_at) },
         { head: "MLflow", cell: ({ run_id }) => <a href={`${mlflow}/#/runs/${run_id}`}>{run_id.slice(0, 8)}</a> },
       ]}
     />

@@ -57,7 +57,7 @@ function KeyTable({ found }: { found: Keys }) {
           { head: "Who", cell: ({ name, is_own }) => (is_own ? `${name} (this one)` : name) },
           { head: "Role", cell: ({ role }) => role },
           { head: "State", cell: ({ state }) => <Badge tone={TONES[state]}>{state}</Badge> },
-          { head: "Created (UTC)", cell: ({ created_at }) => instant(created_at) },
+          { head: "Created (wall clock)", cell: ({ created_at }) => instant(created_at) },
           { head: "Last used", cell: ({ last_used_at }) => (last_used_at === null ? "never" : instant(last_used_at)) },
           { head: "Ends", cell: ({ expires_at, revoked_at }) => (revoked_at !== null ? `revoked ${instant(revoked_at)}` : expires_at === null ? "never" : instant(expires_at)) },
           { head: "Change", cell: buttons },
