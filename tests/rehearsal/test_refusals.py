@@ -17,6 +17,8 @@ from touchline.project import LoadedProject, load_project
 from touchline.rehearsal.policy_run import Steps
 from touchline.rehearsal.rehearse import Rehearsal, play_policy, prepare, rehearse, threads_of_children
 
+FEW = Steps(STEPS.first, STEPS.first + timedelta(days=35))
+
 
 def prepared(loaded: LoadedProject, place: Path, steps: Steps = STEPS, *policies: str) -> Rehearsal:
     """A rehearsal whose rows lie where `prepare` would have put those of snapshots."""
@@ -51,7 +53,7 @@ def test_a_time_before_all_history_is_refused_with_what_kept_models_away(tmp_pat
 
 def test_code_that_was_edited_in_the_middle_ends_the_rehearsal_until_the_edit_is_taken_back(tmp_path: Path) -> None:
     loaded = write_project(tmp_path)
-    rehearsal = prepared(loaded, tmp_path)
+    rehearsal = prepared(loaded, tmp_path, FEW)
     path = loaded.folder / "project.py"
     before = path.read_text()
     path.write_text(before + "\n# a note\n")
@@ -73,7 +75,7 @@ def test_a_refusal_of_a_worker_process_reaches_its_parent(tmp_path: Path) -> Non
 
 
 def test_two_processes_do_not_rehearse_one_policy(tmp_path: Path) -> None:
-    rehearsal = prepared(write_project(tmp_path), tmp_path)
+    rehearsal = prepared(write_project(tmp_path), tmp_path, FEW)
     refusals: list[str] = []
 
     def in_between(_: str) -> None:
