@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.stores import with_tables
 from touchline.errors import ColumnUnknown, GateFailed, LeakageFound, TaskUnfit
 from touchline.project import write_project
 
@@ -21,7 +22,7 @@ from touchline.project import write_project
 def home(tmp_path: Path) -> Iterator[Cli]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
-        patch.setenv("TOUCHLINE_HOME", str(tmp_path / "home"))
+        patch.setenv("TOUCHLINE_HOME", str(with_tables(tmp_path / "home")))
         yield Cli(tmp_path)
 
 

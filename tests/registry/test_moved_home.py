@@ -10,15 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.registry.builders import a_registry, a_trained
+from tests.stores import with_tables
 from touchline.registry import open_tracking, record_version
 from touchline.storage import Database
 
 
 def _a_home(folder: Path) -> Database:
-    folder.mkdir()
-    database = Database.open(f"sqlite:///{folder}/touchline.db")
-    database.migrate()
-    return database
+    return Database.open(f"sqlite:///{with_tables(folder)}/touchline.db")
 
 
 @pytest.mark.parametrize("move", [shutil.copytree, shutil.move])
@@ -71,6 +69,6 @@ def test_two_processes_that_open_a_new_mlflow_at_once_both_succeed(tmp_path: Pat
         for _ in range(2)
     ]
     for process in processes:
-        printed, errors = process.communicate(timeout=120)
+        printed, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors.decode()
         assert printed.strip() == b"1"
