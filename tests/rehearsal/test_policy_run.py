@@ -4,11 +4,13 @@ import pickle
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 
 from tests.rehearsal.stream import CHANGE, STEPS, a_run, stream, write_project
 from touchline.rehearsal.policy_run import Steps
@@ -52,11 +54,17 @@ def report_of(rehearsal: Rehearsal) -> dict[str, Any]:
     )
 
 
-def test_a_policy_that_retrains_wins_where_the_stream_changes(tmp_path: Path) -> None:
-    rehearsal = a_rehearsal(tmp_path, "never", "weekly")
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
+    """Two policies over the whole stream."""
+    rehearsal = a_rehearsal(tmp_path_factory.mktemp("played"), "never", "weekly")
     for name in rehearsal.policies:
         play_policy(rehearsal, name, quiet)
-    report = report_of(rehearsal)
+    return rehearsal
+
+
+def test_a_policy_that_retrains_wins_where_the_stream_changes(played: Rehearsal) -> None:
+    report = report_of(played)
     never, weekly = report["policies"]
     assert report["predictions"] == 98 * 10
     assert (never["trainings"], never["changes_of_production"]) == (1, 0)
@@ -86,13 +94,12 @@ def test_inputs_of_events_that_lie_ahead_reach_no_training(tmp_path: Path) -> No
     assert lines == others
 
 
-def test_a_killed_rehearsal_goes_on_to_the_same_report(tmp_path: Path) -> None:
-    whole, killed = a_rehearsal(tmp_path / "whole", "weekly"), a_rehearsal(tmp_path / "killed", "weekly")
-    play_policy(whole, "weekly", quiet)
+def test_a_killed_rehearsal_goes_on_to_the_same_report(tmp_path: Path, played: Rehearsal) -> None:
+    whole, killed = replace(played, policies=("weekly",)), a_rehearsal(tmp_path / "killed", "weekly")
     (tmp_path / "rehearsal.pickle").write_bytes(pickle.dumps(killed))
     # A process with a path of its own: MLflow models that other tests load leave theirs in this one.
     process = subprocess.Popen([sys.executable, "-c", _PLAY, str(tmp_path / "rehearsal.pickle")])
-    log, deadline = killed.policy_folder("weekly") / "steps.jsonl", time.monotonic() + 240
+    log, deadline = killed.policy_folder("weekly") / "steps.jsonl", time.monotonic() + 600
     while (last_finished_step(log.parent) or 0) < 1:
         assert time.monotonic() < deadline
         assert process.poll() is None
@@ -105,11 +112,9 @@ def test_a_killed_rehearsal_goes_on_to_the_same_report(tmp_path: Path) -> None:
     assert report_of(killed)["hash"] == report_of(whole)["hash"]
 
 
-def test_a_finished_policy_is_not_played_again(tmp_path: Path) -> None:
-    rehearsal = a_rehearsal(tmp_path, "never")
-    play_policy(rehearsal, "never", quiet)
+def test_a_finished_policy_is_not_played_again(played: Rehearsal) -> None:
     told: list[str] = []
-    play_policy(rehearsal, "never", told.append)
+    play_policy(played, "never", told.append)
     assert told == ["never: finished before"]
 
 
