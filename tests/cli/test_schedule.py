@@ -187,7 +187,8 @@ def test_an_orderly_end_gives_the_lease_back_and_counts_as_no_death(fresh: Cli) 
     ask_for_a_run(shop)
     for attempt in range(1, MOST_ATTEMPTS + 2):
         with a_scheduler(shop) as scheduler:
-            until(lambda attempt=attempt: runs_of(shop)[0].attempts == attempt and runs_of(shop)[0].detail)
+            until(lambda attempt=attempt: runs_of(shop)[0].attempts == attempt)
+            worker_of(shop)
             scheduler.terminate()
             scheduler.wait(timeout=240)
         database = database_of(shop)
