@@ -154,11 +154,11 @@ def a_dashboard(place: Path) -> Iterator[str]:
         yield address
 
 
-def predict(address: str) -> list[str]:
+def predict(address: str, *, rounds: int = 1) -> list[str]:
     """The ids of predictions for a few customers, once they are in the log."""
     with httpx.Client(base_url=address, timeout=30) as client:
-        rows = [{"customer": f"c/{number}"} for number in range(CUSTOMERS)]
+        rows = [{"customer": f"c/{number}"} for number in range(CUSTOMERS)] * rounds
         ids = [client.post("/predict", json=row).raise_for_status().json()["prediction_id"] for row in rows]
         # Another process may hold the lease on the log, until it has ended.
-        wait_for(lambda: len(client.get("/api/predictions").json()["items"]) >= CUSTOMERS, seconds=60)
+        wait_for(lambda: len(client.get("/api/predictions?limit=500").json()["items"]) >= len(rows), seconds=60)
         return ids

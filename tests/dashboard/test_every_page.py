@@ -41,9 +41,29 @@ def test_no_page_has_a_serious_fault(page: Page, address: str) -> None:
         faults[path] += serious_faults(page, {"runOnly": ["color-contrast"]})
         page.emulate_media(color_scheme="light")
     assert faults == {path: [] for path in paths}
+    expect_light_paper_with_every_row(page, address)
+
+
+def expect_light_paper_with_every_row(page: Page, address: str) -> None:
+    """A table that scrolls draws the rows in view on the screen, and all on paper."""
+    predict(address, rounds=15)
+    page.goto("/ui/shop/explain")
+    page.get_by_role("button", name="Older predictions").click()
+    table, drawn = page.get_by_role("table", name="Newest first"), page.locator("tbody a")
+    rows = len(httpx.get(f"{address}/api/predictions?limit=500", timeout=30).json()["items"])
+    expect(table).to_have_attribute("aria-rowcount", str(rows + 1))
+    assert drawn.count() < rows
+    # A listener that comes after those of the page counts what goes to paper.
+    page.evaluate(
+        "() => addEventListener('beforeprint', () => { window.printed = document.querySelectorAll('tbody a').length })"
+    )
+    page.pdf()
+    assert page.evaluate("() => window.printed") == rows
+    expect(table).to_have_attribute("aria-rowcount", str(rows + 1))
     page.emulate_media(media="print", color_scheme="dark")
     expect(page.get_by_role("navigation")).to_be_hidden()
     assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(251, 251, 250)"
+    assert drawn.count() == rows
 
 
 def test_no_page_is_wider_than_a_narrow_phone(page: Page, address: str) -> None:
@@ -120,7 +140,9 @@ def test_a_viewer_reads_everything_and_each_button_says_why_it_does_nothing(brow
         page.goto("/ui/shop/models?version=2")
         page.get_by_label("API key", exact=True).fill("tl_wrong – Ключ")
         page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("alert")).to_have_text("This key does not work: it is unknown or revoked.")
+        expect(page.get_by_role("alert")).to_have_text(
+            "This key does not work: it is unknown, or has expired or was revoked."
+        )
         page.get_by_label("API key", exact=True).fill(key)
         page.get_by_role("button", name="Sign in").click()
         approve = page.get_by_role("button", name="Approve", exact=True)

@@ -26,7 +26,7 @@ function PredictionList({ project, view, show }: Omit<PageProps, "key">) {
   });
   const first = query.data?.pages[0];
   const isFiltered = [since, until, version].some((one) => one !== undefined);
-  if (first === undefined || query.error) {
+  if (first === undefined) {
     return (
       <>
         <h1>Predictions of {project}</h1>
@@ -56,6 +56,7 @@ function PredictionList({ project, view, show }: Omit<PageProps, "key">) {
       {rows.length > 0 && (
         <PredictionTable project={project} rows={rows} onEnd={query.hasNextPage ? () => void query.fetchNextPage() : undefined} />
       )}
+      {query.isFetchNextPageError && <Failure error={query.error} />}
       {query.hasNextPage && (
         <button type="button" disabled={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
           Older predictions

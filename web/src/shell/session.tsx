@@ -59,7 +59,7 @@ function useKey(doesWork: boolean, isRefused: boolean): string | null {
   );
   const key = storedKey();
   if (key === null) return isLeftElsewhere ? "You signed out in another tab. After the sign-in this page is shown again." : null;
-  return key === worked ? "Your key no longer works: it has expired or was revoked. After the sign-in this page is shown again." : "This key does not work: it is unknown or revoked.";
+  return key === worked ? "Your key no longer works: it has expired or was revoked. After the sign-in this page is shown again." : "This key does not work: it is unknown, or has expired or was revoked.";
 }
 
 /** The server went away while a page was open: its numbers are those of before. */
