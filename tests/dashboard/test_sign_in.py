@@ -23,6 +23,12 @@ def sign_in(page: Page, key: str) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
+def sign_in_to_the_same_runs(page: Page, key: str) -> None:
+    sign_in(page, key)
+    expect(page.get_by_role("heading", name="Runs of shop")).to_be_visible()
+    expect(page.get_by_text("Ada (viewer)")).to_be_visible()
+
+
 def expect_the_end_of(key: str, page: Page, address: str) -> None:
     """The open page, which nobody touches, leads to the sign-in once the server has read the keys again."""
     bearer = {"authorization": f"Bearer {key}"}
@@ -64,13 +70,10 @@ def test_tabs_follow_each_other_and_a_key_that_ends_leads_back_to_the_same_page(
         ids = {one.name: one.id for one in list_keys(home.database)}
         revoke_key(home.database, ids["Bob"], now=SystemClock().wall())
         expect_the_end_of(bob, second, address)
-        sign_in(second, ada)
-        expect(second.get_by_role("heading", name="Runs of shop")).to_be_visible()
-        expect(second.get_by_text("Ada (viewer)")).to_be_visible()
+        sign_in_to_the_same_runs(second, ada)
         quarterly = KeyDecision("Grace", "every quarter")
         new = rotate_key(home.database, ids["Ada"], now=SystemClock().wall(), overlap=timedelta(0), by=quarterly)
         assert [one.state(SystemClock().wall()) for one in list_keys(home.database)] == ["expired", "revoked", "valid"]
         expect_the_end_of(ada, second, address)
-        sign_in(second, new)
-        expect(second.get_by_role("heading", name="Runs of shop")).to_be_visible()
+        sign_in_to_the_same_runs(second, new)
     home.database.close()
