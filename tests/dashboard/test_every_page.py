@@ -75,25 +75,13 @@ def test_no_page_is_wider_than_a_narrow_phone(page: Page, address: str) -> None:
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 240, path
 
 
-def test_a_server_that_goes_away_an_address_with_nonsense_and_a_newer_build_say_what_to_do(
-    browser: Browser, address: str
-) -> None:
+def test_a_server_that_goes_away_and_a_newer_build_say_what_to_do(browser: Browser, address: str) -> None:
     with browser.new_context(base_url=address, reduced_motion="reduce") as context:
         page = context.new_page()
-        page.goto("/ui/shop/models?before=nonsense")
-        expect(page.get_by_role("alert")).to_contain_text("before")
-        page.get_by_role("link", name="Open the page without the choices in its address").click()
-        expect(page.get_by_test_id("verdict")).to_be_visible()
-        for path, says in (
-            ("shpo/models", "Did you mean 'shop'?"),
-            ("shop/explain?prediction=1", "no '1'"),
-            ("shop/health?slice=branch%3D7", _NO_SLICE),
-        ):
-            page.goto(f"/ui/{path}")
-            expect(page.get_by_role("alert")).to_contain_text(says)
         page.goto("/ui/shop/models?version=2")
         expect(page.get_by_role("heading", name="Version 2")).to_be_visible()
         page.get_by_role("button", name="Close").click()
+        expect(page).to_have_url(f"{address}/ui/shop/models")
         expect(page.get_by_role("heading", name="Version 2")).to_have_count(0)
         page.go_back()
         expect(page.get_by_role("heading", name="Version 2")).to_be_visible()
@@ -129,6 +117,23 @@ def test_an_address_that_is_no_page_leads_back_in_a_browser_and_is_a_problem_doc
         expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
         page.get_by_role("link", name="Overview of all projects").click()
         expect(page.get_by_role("heading", name="Overview", exact=True)).to_be_visible()
+        page.goto("/ui/shop/models?before=nonsense")
+        expect(page.get_by_role("alert")).to_contain_text("before")
+        page.get_by_role("link", name="Open the page without the choices in its address").click()
+        expect(page.get_by_test_id("verdict")).to_be_visible()
+        for path, says in (
+            ("shpo/models", "Did you mean 'shop'?"),
+            ("shop/explain?prediction=1", "no '1'"),
+            ("shop/health?slice=branch%3D7", _NO_SLICE),
+            ("shop/explain?version=77", "no version '77'"),
+        ):
+            page.goto(f"/ui/{path}")
+            expect(page.get_by_role("alert")).to_contain_text(says)
+        # The choice that was refused can be taken back where it was made.
+        page.get_by_label("Version").fill("")
+        expect(page.get_by_test_id("verdict")).to_be_visible()
+        page.goto("/ui/shop")
+        expect(page).to_have_url(f"{address}/ui/shop/models")
 
 
 def test_a_viewer_reads_everything_and_each_button_says_why_it_does_nothing(browser: Browser, place: Path) -> None:

@@ -1,4 +1,4 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
 import { Broken, NotFound } from "./components/states";
 import type { View } from "./pages/page_props";
 import { Shell } from "./shell/shell";
@@ -17,6 +17,15 @@ const overview = createRoute({
   component: lazyRouteComponent(() => import("./pages/overview"), "OverviewPage"),
 });
 
+/** An address cut off behind the project. */
+const projectAlone = createRoute({
+  getParentRoute: () => root,
+  path: "/ui/$project",
+  beforeLoad: ({ params: { project } }) => {
+    throw redirect({ to: "/ui/$project/$page", params: { project, page: "models" }, replace: true });
+  },
+});
+
 const projectRoute = createRoute({
   getParentRoute: () => root,
   path: "/ui/$project/$page",
@@ -25,13 +34,15 @@ const projectRoute = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, projectRoute]),
+  routeTree: root.addChildren([overview, projectAlone, projectRoute]),
   defaultPreload: "intent",
   defaultErrorComponent: Broken,
   // Texts in addresses stay as they are, rather than quoted as JSON.
   parseSearch: (text) => Object.fromEntries(new URLSearchParams(text)),
   stringifySearch: (search) => {
-    const text = new URLSearchParams(search as Record<string, string>).toString();
+    // A choice that was taken back is undefined, which a text of its own would name.
+    const chosen = Object.entries(search as Record<string, string | undefined>).filter((one): one is [string, string] => one[1] !== undefined);
+    const text = new URLSearchParams(chosen).toString();
     return text === "" ? "" : `?${text}`;
   },
 });

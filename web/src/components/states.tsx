@@ -107,11 +107,16 @@ export function Loaded<T>({ query, title, children }: LoadedProps<T>) {
     <>
       {title !== undefined && <h1>{title}</h1>}
       {query.error ? <Failure error={query.error} retry={() => void query.refetch()} /> : <Loading />}
-      {query.error !== null && title !== undefined && location.search !== "" && (
-        <p>
-          <a href={location.pathname}>Open the page without the choices in its address</a>
-        </p>
-      )}
+      {query.error !== null && title !== undefined && location.search !== "" && <WithoutChoices />}
     </>
+  );
+}
+
+/** The way out of an address whose choices the server refuses. */
+export function WithoutChoices() {
+  return (
+    <p>
+      <a href={location.pathname}>Open the page without the choices in its address</a>
+    </p>
   );
 }

@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { api, answered, type Documents } from "../api/client";
-import { Empty, Failure, Loading } from "../components/states";
+import { Empty, Failure, Loading, WithoutChoices } from "../components/states";
 import { Table } from "../components/table";
 import { TimeRange } from "../components/time_range";
 import { Verdict } from "../components/verdict";
@@ -26,11 +26,22 @@ function PredictionList({ project, view, show }: Omit<PageProps, "key">) {
   });
   const first = query.data?.pages[0];
   const isFiltered = [since, until, version].some((one) => one !== undefined);
+  const filters = (
+    <div className="filters">
+      <TimeRange view={view} show={show} />
+      <label>
+        Version{" "}
+        <input type="number" min={1} value={version ?? ""} onChange={(event) => show({ version: event.target.value || undefined })} />
+      </label>
+    </div>
+  );
   if (first === undefined) {
     return (
       <>
         <h1>Predictions of {project}</h1>
+        {isFiltered && filters}
         {query.error ? <Failure error={query.error} retry={() => void query.refetch()} /> : <Loading />}
+        {query.error && isFiltered && <WithoutChoices />}
       </>
     );
   }
@@ -38,15 +49,7 @@ function PredictionList({ project, view, show }: Omit<PageProps, "key">) {
   return (
     <>
       <Verdict title={`Predictions of ${project}`} sentence={first.sentence} tone="plain" />
-      {(rows.length > 0 || isFiltered) && (
-        <div className="filters">
-          <TimeRange view={view} show={show} />
-          <label>
-            Version{" "}
-            <input type="number" min={1} value={version ?? ""} onChange={(event) => show({ version: event.target.value || undefined })} />
-          </label>
-        </div>
-      )}
+      {(rows.length > 0 || isFiltered) && filters}
       {rows.length === 0 && isFiltered && <Empty>No prediction fits. Widen the days, or clear the version.</Empty>}
       {rows.length === 0 && !isFiltered && (
         <Empty>
