@@ -31,8 +31,8 @@ def change_by_keyboard(page: Page, name: str, *, reason: str) -> None:
     tab_until(page, "Reason, for the journal")
     page.keyboard.type(reason)
     press(page, "Do it")
-    expect(page.get_by_role("dialog").get_by_role("status")).to_be_visible()
-    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog").get_by_role("status")).to_be_focused()
+    press(page, "Close")
 
 
 def test_the_first_look_has_the_sentences_and_the_counts_of_the_api(page: Page, address: str) -> None:
@@ -61,7 +61,9 @@ def test_the_keyboard_alone_finds_why_a_prediction_was_made_and_replays_it(page:
     for name, number in (("base", base), ("total", total), ("prediction", probability)):
         expect(page.get_by_test_id(name)).to_have_text(f"{number:.4f}".rstrip("0"))
     expect(page.get_by_test_id(f"adds-{first['column']}")).to_have_text(f"{added:+.4f}".rstrip("0"))
-    expect(page.get_by_text(trace["sources"][0]["snapshot_hash"][:12])).to_be_visible()
+    (source,) = trace["sources"]
+    expect(page.get_by_text(source["snapshot_hash"][:12])).to_be_visible()
+    expect(page.get_by_text(source["ingests"][0]["files"][0]["sha256"]).first).to_be_visible()
     press(page, "Compute it again")
     expect(page.get_by_test_id("replay")).to_have_text("The same prediction.")
 

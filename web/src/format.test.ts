@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { count, decimal, duration, instant, interval, isPredictionId, share } from "./format";
+import { count, counted, decimal, duration, instant, interval, isPredictionId, share } from "./format";
 
 describe("format", () => {
   it("shows an instant to the minute, and a dash where there is none", () => {
@@ -9,6 +9,7 @@ describe("format", () => {
   it("drops the zeros at the end of a decimal and groups thousands", () => {
     expect([decimal(0.98), decimal(1), decimal(0.12345), decimal(1521), decimal(null), decimal(-10.5)]).toEqual(["0.98", "1", "0.1235", "1,521", "–", "-10.5"]);
     expect(count(1234567)).toBe("1,234,567");
+    expect([counted(1, "ingest"), counted(1200, "ingest")]).toEqual(["1 ingest", "1,200 ingests"]);
   });
   it("keeps the zeros of a whole number", () => {
     expect([decimal(100), decimal(20), decimal(0)]).toEqual(["100", "20", "0"]);

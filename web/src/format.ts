@@ -22,6 +22,11 @@ export function count(value: number | null | undefined): string {
   return value === null || value === undefined ? NONE : value.toLocaleString("en-GB");
 }
 
+/** A number with its noun, as `1 ingest` and `2 ingests`. */
+export function counted(value: number, noun: string): string {
+  return `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+}
+
 export function share(value: number): string {
   return `${(100 * value).toFixed(value < 0.1 ? 1 : 0)} %`;
 }

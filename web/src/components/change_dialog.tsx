@@ -1,6 +1,6 @@
 import { Dialog } from "@base-ui/react/dialog";
 import { useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, Fragment, type ReactNode, useId, useState } from "react";
+import { type FormEvent, Fragment, type ReactNode, useEffect, useId, useRef, useState } from "react";
 import { problemOf } from "../api/problem";
 
 interface ChangeDialogProps {
@@ -78,15 +78,24 @@ export function ChangeDialog({ title, effect, close, change, hasTicket = true, i
               </div>
             </form>
           ) : (
-            <div role="status">
-              {done.map((line, place) => (
-                <Fragment key={place}>{typeof line === "string" ? <p>{line}</p> : line}</Fragment>
-              ))}
-              <Dialog.Close className="main">Close</Dialog.Close>
-            </div>
+            <Done lines={done} />
           )}
         </Dialog.Popup>
       </Dialog.Portal>
     </Dialog.Root>
+  );
+}
+
+/** What the change did. It takes the focus of the button that made it: a second Enter then closes nothing unread, such as a new key. */
+function Done({ lines }: { lines: ReactNode[] }) {
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => place.current?.focus(), []);
+  return (
+    <div role="status" tabIndex={-1} ref={place}>
+      {lines.map((line, at) => (
+        <Fragment key={at}>{typeof line === "string" ? <p>{line}</p> : line}</Fragment>
+      ))}
+      <Dialog.Close className="main">Close</Dialog.Close>
+    </div>
   );
 }

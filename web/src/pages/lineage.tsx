@@ -1,6 +1,9 @@
 import { Link } from "@tanstack/react-router";
 import type { Documents } from "../api/client";
-import { instant } from "../format";
+import { counted, instant } from "../format";
+
+/** A source with more of them is folded. */
+const SHOWN_INGESTS = 3;
 
 /** From the release back to the bytes of the source files. */
 export function Lineage({ trace }: { trace: Documents["PredictionTrace"] }) {
@@ -30,9 +33,9 @@ export function Lineage({ trace }: { trace: Documents["PredictionTrace"] }) {
         <dd>{training_set_hash ?? "no longer stored"}</dd>
       </dl>
       {sources.map(({ source, snapshot_hash, ingests }) => (
-        <details key={source}>
+        <details key={source} open={ingests.length <= SHOWN_INGESTS}>
           <summary>
-            {source}: snapshot {snapshot_hash.slice(0, 12)}, {ingests.length} ingests
+            Files of the source {source}: {counted(ingests.length, "ingest")}, snapshot {snapshot_hash.slice(0, 12)}
           </summary>
           <ul>
             {ingests.map(({ manifest_id, at, files }) => (

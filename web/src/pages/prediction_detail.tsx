@@ -20,7 +20,7 @@ export function PredictionDetail({ project, prediction }: { project: string; pre
         <>
           <Verdict title={`Prediction ${found.prediction_id}`} sentence={found.sentence} tone="plain">
             <p className="facts">
-              {Object.values(found.entity_keys).join(" – ")} Cutoff {instant(found.cutoff)} (project time), answered {instant(found.answered_at)} (wall clock).{" "}
+              {Object.values(found.entity_keys).map(String).join(" – ") || found.example_id}. Cutoff {instant(found.cutoff)} (project time), answered {instant(found.answered_at)} (wall clock).{" "}
               <Link to="/ui/$project/$page" params={{ project, page: "explain" }} search={{}}>
                 All predictions
               </Link>

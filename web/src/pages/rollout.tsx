@@ -82,7 +82,7 @@ function RolloutActs({ project, rollout }: { project: string; rollout: Rollout }
   const session = useSession();
   const change = async (act: ActName, reason: string): Promise<string[]> => {
     const done = await answered(api.POST("/api/projects/{name}/rollout/{act}", { params: { path: { name: project, act } }, body: { reason } }));
-    return [done.sentence, done.rollout?.next_step ?? ""];
+    return [`Rollout ${rollout.number}: ${done.rollout?.status ?? "ended"}.`, done.sentence, done.rollout?.next_step ?? ""];
   };
   return (
     <div className="acts" role="group" aria-label="Changes" tabIndex={-1}>

@@ -36,7 +36,7 @@ function Effect({ data, error }: { data: Documents["PreviewDocument"] | undefine
   if (data === undefined) return <Loading />;
   return (
     <div className="preview">
-      {data.kind === "none" && <p>No gate runs for this step.</p>}
+      {data.kind === "none" && data.refusal === null && <p>No gate runs for this step.</p>}
       {data.gates.length > 0 && <Gates gates={data.gates} />}
       {data.differences.length > 0 && <p>A change of {data.differences.join(", ")}: this look at its test rows counts.</p>}
       {data.moves.map(({ version, from_stage, to_stage }) => (
@@ -45,7 +45,7 @@ function Effect({ data, error }: { data: Documents["PreviewDocument"] | undefine
         </p>
       ))}
       {data.refusal !== null && <p className="failure">It would change nothing: {data.refusal}</p>}
-      <p>{data.rollback === null ? "A rollback then has nothing to return to." : `A rollback then returns to version ${data.rollback}.`}</p>
+      {data.moves.length > 0 && <p>{data.rollback === null ? "A rollback then has nothing to return to." : `A rollback then returns to version ${data.rollback}.`}</p>}
     </div>
   );
 }

@@ -21,7 +21,7 @@ export function StageHistory({ project, at, show }: { project: string; at: strin
               {items.map((change) => (
                 <li key={change.sequence}>
                   <time dateTime={change.at}>{instant(change.at)}</time> <strong>version {change.version}</strong>{" "}
-                  {change.from_stage === change.to_stage ? `stays in ${change.to_stage}` : `${change.from_stage} → ${change.to_stage}`}, by {change.actor}: {change.reason}
+                  {change.from_stage === change.to_stage ? `is approved, and stays in ${change.to_stage}` : `${change.from_stage} → ${change.to_stage}`}, by {change.actor}: {change.reason}
                   {change.ticket !== null && ` (${change.ticket})`}
                 </li>
               ))}
