@@ -110,7 +110,8 @@ def _one(jackpot: Jackpot) -> PageContent:
             f"{best.chance_of_all:.2%}; the single likeliest column with {jackpot.single.chance_of_all:.2%}. "
             f"It is {_state(best)}."
         ),
-        parts=(_fixture_table(jackpot), _chances(jackpot), *_notes(jackpot), _void(jackpot)),
+        parts=(*_notes(jackpot), _fixture_table(jackpot), _chances(jackpot), _void(jackpot)),
+        tone="watch" if any(fixture.notes for fixture in jackpot.fixtures) else "plain",
     )
 
 

@@ -215,11 +215,14 @@ def _predicted(
 
 
 def _view_notes(views: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """One note for each view that is not present, such as `team_form:home`."""
+    """One note for each status but `present`, with the views that have it, such as `team_form:home`."""
+    found: dict[str, list[str]] = {}
+    for view, state in views.items():
+        found.setdefault(state["status"], []).append(view)
+    found.pop("present", None)
     return [
-        f"{view} has {_STATUSES.get(status['status'], status['status'])}"
-        for view, status in views.items()
-        if status["status"] != "present"
+        f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} {_STATUSES.get(status, status)}"
+        for status, names in found.items()
     ]
 
 

@@ -40,6 +40,7 @@ def test_an_admin_rotates_and_revokes_keys_with_reasons_in_the_journal(shop: Pat
         assert client.get("/model-info", headers=as_holder(scorer)).status_code == 200
         old, new = (key for key in rotated["keys"]["keys"] if key["name"] == "ingress")
         assert (old["expires_at"] < new["expires_at"], new["role"]) == (True, "scorer")
+        assert "to be rotated" not in rotated["keys"]["sentence"]  # it has just been
         path = f"/api/keys/{ids['ingress']}/revoke"
         left = client.post(path, json={"reason": "left the firm"}, headers=as_holder(admin)).json()
         assert {key["state"] for key in left["keys"] if key["id"] == ids["ingress"]} == {"revoked"}

@@ -111,6 +111,8 @@ def test_versions_are_compared_on_the_rows_both_were_judged_on(two: Registry) ->
     found = compare_versions(two, "p", 1, 3)
     assert found.paired is not None
     assert found.paired.rows == 240
+    order = "log_loss of version 1 minus that of version 3"
+    assert found.sentence.startswith(f"{order}: {found.paired.difference:+.4f} (95 %")
     assert found.hashes["data"][0] == found.hashes["data"][1]
     assert found.recipe["family"] == ("logistic", "lightgbm")
     assert found.metrics["log_loss"][0] == read_version(two, "p", 1).metrics["log_loss"]

@@ -57,7 +57,8 @@ def summarize(home: Home, opened: Sequence[OpenedProject]) -> Summary:
 
 def print_summary(summary: Summary) -> None:
     """The summary as text."""
-    typer.echo(f"touchline is up: API {summary.api}/docs · MLflow {summary.mlflow} · stop: make stop")
+    places = f"dashboard {summary.api} · API {summary.api}/docs · MLflow {summary.mlflow}"
+    typer.echo(f"touchline is up: {places} · stop: make stop")
     width = max(len(line.project) for line in summary.projects)
     for line in summary.projects:
         typer.echo(f"  {line.project:<{width}}  {line.sentence}")

@@ -169,7 +169,8 @@ def keys_sentence(keys: Sequence[ApiKey], now: datetime) -> str:
     valid = [key for key in keys if key.state(now) == "valid"]
     if not valid:
         return "No API key is valid any more: every request is refused. Make one: touchline keys make NAME --role admin"
-    ending = [key.name for key in valid if key.expires_at is not None and key.expires_at <= now + _SOON]
+    lasting = {key.name for key in valid if key.expires_at is None or key.expires_at > now + _SOON}
+    ending = [key.name for key in valid if key.name not in lasting]
     unused = [key.name for key in valid if key.last_used_at is None]
     parts = [f"{len(valid)} valid {'key' if len(valid) == 1 else 'keys'}"]
     parts += [f"never used: {', '.join(unused)}"] if unused else []

@@ -16,7 +16,7 @@ def too_few_message(verdict: PerformanceVerdict, rule: Performance) -> str:
         return f"Not enough data: {none}.{young} Send outcomes, or ingest them."
     return (
         f"Not enough data: {verdict.rows} of {rule.min_rows} mature predictions with an outcome.{young} "
-        f"{verdict.open} older ones have none."
+        f"{verdict.open} older ones have none that counts."
     )
 
 

@@ -231,8 +231,11 @@ def _no_comparison(rule: RolloutRule, evidence: RolloutEvidence) -> str | None:
 
 
 def _names(rule: RolloutRule) -> tuple[str, str]:
-    role = "the predecessor, version" if rule.mode == "holdout" else "version"
-    return f"{role} {rule.candidate.version}", f"version {rule.reference.version}"
+    candidate = f"version {rule.candidate.version}"
+    return (
+        f"the predecessor ({candidate})" if rule.mode == "holdout" else candidate,
+        f"version {rule.reference.version}",
+    )
 
 
 def left_out_in_words(left: LeftOut) -> dict[str, int]:
@@ -265,7 +268,7 @@ def _waits_for_approval(state: RolloutState, act: Act | None) -> bool:
 
 def _next_step(state: RolloutState, act: Act | None, needed: StillNeeded | None) -> str:
     if state.status == "ended":
-        return "Nothing: it has ended."
+        return "Nothing is left to do: it has ended."
     of_project = f"-p {state.experiment.project}"
     if act is not None and _waits_for_approval(state, act):
         what = "Promotion" if act.kind == "promote" else f"The step to {act.share} %"

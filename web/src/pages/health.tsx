@@ -53,7 +53,7 @@ function Maturity({ performance }: { performance: Performance }) {
     <p className="facts">
       Checked {instant(at)} (project time). {count(rows)} predictions of the version in Production count
       {mature_after_seconds !== null && young > 0 && `; ${count(young)} are younger than ${duration(mature_after_seconds)}`}
-      {open > 0 && `; ${count(open)} have no outcome`}.
+      {open > 0 && `; ${count(open)} have no outcome that counts`}.
     </p>
   );
 }

@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { type Documents, queries } from "../api/client";
 import { Empty, Loaded } from "../components/states";
 import { Badge, type Tone, Verdict } from "../components/verdict";
-import { count, instant } from "../format";
+import { count, counted, instant } from "../format";
 
 const TONES: Record<Documents["ProjectOverview"]["status"], Tone> = { ok: "good", degraded: "watch", unavailable: "bad" };
 const WORDS: Record<Documents["ProjectOverview"]["status"], string> = { ok: "healthy", degraded: "needs a look", unavailable: "no prediction is answered" };
@@ -50,7 +50,7 @@ function ProjectCard({ project }: { project: Documents["ProjectOverview"] }) {
         <dd>{project.staging === null ? "nothing" : <VersionLink project={name} version={project.staging} />}</dd>
         <dt>Predictions</dt>
         <dd>
-          <span data-testid={`predictions-${name}`}>{count(project.log.predictions)}</span>, {count(project.log.outcomes)} outcomes
+          <span data-testid={`predictions-${name}`}>{count(project.log.predictions)}</span>, {counted(project.log.outcomes, "outcome")}
         </dd>
         <dt>Next training</dt>
         <dd>{project.next_training_at === null ? "no schedule is declared" : `${instant(project.next_training_at)} (project time now: ${instant(project.now)})`}</dd>

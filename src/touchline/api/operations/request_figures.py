@@ -77,7 +77,7 @@ def _sentence(routes: list[RouteTraffic]) -> str:
     total, failed = sum(one.requests for one in routes), sum(one.failed for one in routes)
     if not total:
         return "No request was answered since this server started."
-    text = f"{total} requests since this server started, {failed} failed"
+    text = f"{total} {'request' if total == 1 else 'requests'} since this server started, {failed} failed"
     if predict is None or predict.p50_seconds is None or predict.p99_seconds is None:
         return f"{text}."
     half, most = 1000 * predict.p50_seconds, 1000 * predict.p99_seconds

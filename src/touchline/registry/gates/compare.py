@@ -52,7 +52,8 @@ class VersionComparison:
         better = self.first if paired.difference < 0 else self.second
         is_sure = paired.low > 0 or paired.high < 0
         verdict = f"version {better.version} is better" if is_sure else "chance explains the difference"
-        return f"{paired.metric}: {paired.difference:+.4f} ({interval}) {self.note}: {verdict}."
+        order = f"{paired.metric} of version {self.first.version} minus that of version {self.second.version}"
+        return f"{order}: {paired.difference:+.4f} ({interval}) {self.note}: {verdict}."
 
 
 def compare_versions(registry: Registry, project: str, first: str | int, second: str | int) -> VersionComparison:

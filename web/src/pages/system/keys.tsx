@@ -12,6 +12,11 @@ type ActName = "rotate" | "revoke";
 const TONES: Record<Key["state"], Tone> = { valid: "good", expired: "watch", revoked: "plain" };
 const OVERLAP_HOURS = 24;
 
+/** What tells the keys of one name apart, here and in the journal. */
+function idEnd(id: string): string {
+  return id.slice(-6);
+}
+
 /** The API keys of the server: whose, what for, how long. Their secrets are nowhere. */
 export function ApiKeys() {
   const query = queries.useQuery("get", "/api/keys");
@@ -54,7 +59,7 @@ function KeyTable({ found }: { found: Keys }) {
         rows={found.keys}
         keyOf={({ id }) => id}
         columns={[
-          { head: "Who", cell: ({ name, is_own }) => (is_own ? `${name} (this one)` : name) },
+          { head: "Who", cell: ({ id, name, is_own }) => <>{is_own ? `${name} (this one)` : name} <small>{idEnd(id)}</small></> },
           { head: "Role", cell: ({ role }) => role },
           { head: "State", cell: ({ state }) => <Badge tone={TONES[state]}>{state}</Badge> },
           { head: "Created (wall clock)", cell: ({ created_at }) => instant(created_at) },
@@ -119,7 +124,7 @@ function KeyJournal({ changes, keys }: { changes: Keys["changes"]; keys: Key[] }
       <ol className="timeline" aria-label="Changes of keys, newest first">
         {changes.map(({ id, key_id, act, at, actor, reason }) => (
           <li key={id}>
-            {instant(at)} <strong>{act}</strong> the key of {nameOf(key_id)} <small>{key_id.slice(-6)}</small>, by {actor}
+            {instant(at)} <strong>{act}</strong> the key of {nameOf(key_id)} <small>{idEnd(key_id)}</small>, by {actor}
             {reason !== "" && `: ${reason}`}
           </li>
         ))}
