@@ -48,7 +48,7 @@ class VersionComparison:
         if self.paired is None:
             return f"No paired comparison: {self.note}."
         paired = self.paired
-        interval = f"95 % from {paired.low:+.4f} to {paired.high:+.4f}, p = {paired.p_value:.3f}"
+        interval = f"95 % from {paired.low:+.4f} to {paired.high:+.4f}, one-sided p = {paired.p_value:.3f}"
         better = self.first if paired.difference < 0 else self.second
         is_sure = paired.low > 0 or paired.high < 0
         verdict = f"version {better.version} is better" if is_sure else "chance explains the difference"
