@@ -5,9 +5,9 @@
     python tools/dashboard_pictures.py --reference docs/dashboard
 
 States: `full` is what the server at the address shows; `loading` never gets a response; `error` and `forbidden` get a
-problem document; `viewer` may read, and change nothing; `empty` is a server of the same projects in a new home. For
-each state, width and colour a contact sheet is written, too. `--reference` writes the pictures that the documentation
-shows, with few colours, so that they are small.
+problem document; `signed-out` needs a key; `viewer` may read, and change nothing; `empty` is a server of the same
+projects in a new home. For each state, width and colour contact sheets are written, too. `--reference` writes the
+pictures that the documentation shows, with few colours, so that they are small.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 from PIL import Image, ImageDraw
@@ -27,7 +29,7 @@ from playwright.sync_api import Browser, Page, Route
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.dashboard.browser import running_browser
 from tests.serving.builders import on_loopback
-from tests.stores import with_mlflow_tables
+from tests.stores import with_tables
 from touchline.cli.opening import Home
 from touchline.cli.processes.apps import create_full_app
 from touchline.settings import Settings
@@ -37,7 +39,7 @@ PAGES = (
     *("models", "runs", "health", "explain", "data", "features"),
     *("rollout", "alerts", "automation", "rehearsal", "system"),
 )
-STATES = ("full", "loading", "error", "forbidden", "viewer", "empty")
+STATES = ("full", "loading", "error", "forbidden", "signed-out", "viewer", "empty")
 WIDTHS = (1440, 390)
 COLOURS = ("light", "dark")
 # The shell stays as it is: a page is looked at within it.
@@ -49,10 +51,12 @@ _REFERENCE = (
     *(("features", "full", 390, "light"), ("models", "loading", 1440, "dark"), ("models", "error", 1440, "light")),
     *(("models", "empty", 1440, "light"), ("version", "viewer", 1440, "light")),
 )
+_VIEWS = ("prediction", "version", "comparison", "entity", "slice", "incident", "missing")
 _TALLEST = 3000
 _COLOURS_KEPT = 40
-_TILE = {1440: 480, 390: 240}
-_TILE_HEIGHT = 700
+# Sheets are as large as somebody can read at once: a row of pictures has this width, all rows this height at most.
+_TILE = {1440: 640, 390: 240}
+_SHEET_WIDTH, _SHEET_HEIGHT, _LABEL = 1920, 1300, 16
 
 
 def addresses(address: str, project: str) -> dict[str, str]:
@@ -64,6 +68,12 @@ def addresses(address: str, project: str) -> dict[str, str]:
         logged = client.get("/predictions").json()["items"]
         versions = client.get("/models").json()["items"]
         plurals = client.get("/feature-store/stats").json()["plurals"]
+        performance = client.get("/model/performance").json().get("performance")
+        incidents = client.get("/alerts").json()["incidents"]
+        if performance is not None and performance["slices"]["slices"]:
+            paths["slice"] = f"/ui/{project}/health?slice={quote(performance['slices']['slices'][0]['label'])}"
+        if incidents:
+            paths["incident"] = f"/ui/{project}/health?incident={incidents[0]['id']}"
         if logged:
             paths["prediction"] = f"/ui/{project}/explain?prediction={logged[0]['prediction_id']}"
         if versions:
@@ -75,7 +85,7 @@ def addresses(address: str, project: str) -> dict[str, str]:
             if found["items"]:
                 key = ",".join(str(found["items"][0][name]) for name in found["join_keys"])
                 paths["entity"] = str(httpx.URL(f"/ui/{project}/features", params={"kind": plurals[0], "entity": key}))
-    return paths
+    return paths | {"missing": "/nosuch"}
 
 
 def _problem(status: int, title: str, detail: str) -> Callable[[Route], None]:
@@ -95,80 +105,108 @@ def set_state(page: Page, state: str) -> None:
         "loading": lambda _: None,
         "error": _problem(503, "The metadata database does not answer", "It is tried again; see touchline doctor."),
         "forbidden": _problem(403, "Not allowed", "The key has the role scorer; this needs viewer."),
+        "signed-out": _problem(401, "A valid API key is needed", "Send one as a bearer token."),
     }
     if state == "viewer":
         page.route("**/api/session", _become_viewer)
         page.route("**/api/keys", _problem(403, "Not allowed", "The key has the role viewer; this needs operator."))
     if state in answers:
         answer = answers[state]
-        page.route("**/api/**", lambda r: r.continue_() if r.request.url.endswith(_SHELL) else answer(r))
+        shell = () if state == "signed-out" else _SHELL
+        page.route("**/api/**", lambda r: r.continue_() if shell and r.request.url.endswith(shell) else answer(r))
 
 
 @contextmanager
 def an_empty_server(projects: list[str]) -> Iterator[str]:
     """A server of the same projects in a home where nothing was ingested."""
     with tempfile.TemporaryDirectory() as name:
-        home = Home(Settings(home=with_mlflow_tables(Path(name) / "home")), ROOT)
+        home = Home(Settings(home=with_tables(Path(name) / "home")), ROOT)
         app = create_full_app(home, [ROOT / "projects" / one for one in projects], host="127.0.0.1")
         with on_loopback(app) as address:
             yield address
 
 
-def take(browser: Browser, address: str, path: str, shot: tuple[str, int, str]) -> Image.Image:
-    """One picture of the whole page, cut where it is very long."""
-    state, width, colour = shot
-    scheme = "dark" if colour == "dark" else "light"
+def take(
+    browser: Browser, address: str, path: str, state: str, width: int, colours: Sequence[str]
+) -> dict[str, Image.Image]:
+    """A picture of the whole page in each colour, cut where it is very long."""
     options = {"viewport": {"width": width, "height": 900 if width > 1000 else 844}, "reduced_motion": "reduce"}
-    with browser.new_context(base_url=address, color_scheme=scheme, **options) as context:  # type: ignore[arg-type]  # plain values
+    with browser.new_context(base_url=address, **options) as context:  # type: ignore[arg-type]  # plain values
         page = context.new_page()
         set_state(page, state)
         page.goto(path)
         page.get_by_role("heading", level=1).wait_for()
         if state != "loading":
             page.wait_for_function("() => !document.body.innerText.includes('Loading…')", timeout=60_000)
-        page.wait_for_timeout(300)
-        with tempfile.NamedTemporaryFile(suffix=".png") as file:
-            page.screenshot(path=file.name, full_page=True)
-            page.unroute_all(behavior="ignoreErrors")
-            with Image.open(file.name) as picture:
-                return picture.convert("RGB").crop((0, 0, picture.width, min(picture.height, _TALLEST)))
+        pictures = {colour: _in_colour(page, colour) for colour in colours}
+        page.unroute_all(behavior="ignoreErrors")
+    return pictures
 
 
-def write_sheet(pictures: dict[str, Image.Image], width: int, path: Path) -> None:
-    """The pictures side by side, each with its name."""
-    tile, columns = _TILE[width], 1920 // _TILE[width]
-    rows = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (columns * tile, rows * (_TILE_HEIGHT + 16)), "white")
-    draw = ImageDraw.Draw(sheet)
-    for place, (name, picture) in enumerate(pictures.items()):
-        left, top = place % columns * tile, place // columns * (_TILE_HEIGHT + 16)
-        small = picture.resize((tile - 6, picture.height * (tile - 6) // picture.width), Image.Resampling.LANCZOS)
-        sheet.paste(small.crop((0, 0, small.width, min(small.height, _TILE_HEIGHT))), (left, top + 14))
-        draw.text((left + 2, top + 1), name, fill="black")
-    sheet.save(path, optimize=True)
+def _in_colour(page: Page, colour: str) -> Image.Image:
+    page.emulate_media(color_scheme="dark" if colour == "dark" else "light")
+    page.wait_for_timeout(300)
+    with Image.open(BytesIO(page.screenshot(full_page=True))) as picture:
+        return picture.convert("RGB").crop((0, 0, picture.width, min(picture.height, _TALLEST)))
+
+
+def write_sheets(pictures: dict[str, Image.Image], width: int, path: Path) -> None:
+    """The pictures side by side, each with its name, on as many sheets as that takes."""
+    tile = _TILE[width]
+    tiles = [(name, _shrunk(picture, tile - 6)) for name, picture in pictures.items()]
+    across = _SHEET_WIDTH // tile
+    rows = [tiles[start : start + across] for start in range(0, len(tiles), across)]
+    sheets: list[list[list[tuple[str, Image.Image]]]] = [[]]
+    for row in rows:
+        if sheets[-1] and sum(map(_height, [*sheets[-1], row])) > _SHEET_HEIGHT:
+            sheets.append([])
+        sheets[-1].append(row)
+    for number, sheet in enumerate(sheets, start=1):
+        _draw(sheet, tile).save(path.with_name(f"{path.stem}_{number}.png"), compress_level=1)
+
+
+def _shrunk(picture: Image.Image, width: int) -> Image.Image:
+    small = picture.resize((width, picture.height * width // picture.width), Image.Resampling.LANCZOS)
+    return small.crop((0, 0, width, min(small.height, _SHEET_HEIGHT - _LABEL)))
+
+
+def _height(row: list[tuple[str, Image.Image]]) -> int:
+    return max(picture.height for _, picture in row) + _LABEL
+
+
+def _draw(rows: list[list[tuple[str, Image.Image]]], tile: int) -> Image.Image:
+    sheet = Image.new("RGB", (_SHEET_WIDTH, sum(map(_height, rows))), "white")
+    draw, top = ImageDraw.Draw(sheet), 0
+    for row in rows:
+        for place, (name, picture) in enumerate(row):
+            sheet.paste(picture, (place * tile, top + _LABEL - 2))
+            draw.text((place * tile + 2, top + 1), name, fill="black")
+        top += _height(row)
+    return sheet
 
 
 def write_all(browser: Browser, options: argparse.Namespace, empty: str) -> None:
     paths = addresses(options.address, options.project)
-    own = {name: path for name, path in paths.items() if name not in ("prediction", "version", "comparison", "entity")}
+    own = {name: path for name, path in paths.items() if name not in _VIEWS}
     for state in options.states:
         address = empty if state == "empty" else options.address
-        views = paths if state in ("full", "viewer") else own
+        views = paths if state in ("full", "viewer") else {"overview": "/"} if state == "signed-out" else own
+        names = [name for name in views if options.page in (None, name)]
         for width in options.widths:
+            taken = {name: take(browser, address, views[name], state, width, options.colours) for name in names}
             for colour in options.colours:
-                shot, pictures = (state, width, colour), {}
-                for name, path in views.items():
-                    if options.page in (None, name):
-                        pictures[name] = take(browser, address, path, shot)
-                        pictures[name].save(options.folder / f"{name}_{state}_{width}_{colour}.png")
-                write_sheet(pictures, width, options.folder / f"sheet_{state}_{width}_{colour}.png")
+                pictures = {name: of_page[colour] for name, of_page in taken.items()}
+                for name, picture in pictures.items():
+                    picture.save(options.folder / f"{name}_{state}_{width}_{colour}.png", compress_level=1)
+                write_sheets(pictures, width, options.folder / f"sheet_{state}_{width}_{colour}.png")
                 print(f"{state} {width} {colour}: {len(pictures)} pages", flush=True)
 
 
 def write_reference(browser: Browser, options: argparse.Namespace, empty: str) -> None:
     paths = addresses(options.address, options.project)
     for name, state, width, colour in (one for one in _REFERENCE if options.page in (None, one[0])):
-        picture = take(browser, empty if state == "empty" else options.address, paths[name], (state, width, colour))
+        address = empty if state == "empty" else options.address
+        picture = take(browser, address, paths[name], state, width, [colour])[colour]
         short = picture.crop((0, 0, picture.width, min(picture.height, 1400 if width > 1000 else 1600)))
         target = options.folder / f"{name}_{state}_{width}_{colour}.png"
         short.quantize(_COLOURS_KEPT, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(target, optimize=True)
