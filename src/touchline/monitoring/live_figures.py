@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from touchline.monitoring.live_rows import LiveRows, RowShape
 from touchline.registry import MetricValue
 from touchline.statistics import cluster_codes, interval
-from touchline.training import EvaluatedRows, loss_rows, metrics_with_intervals
+from touchline.training import MANY_CLUSTERS, EvaluatedRows, loss_rows, metrics_with_intervals
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -71,9 +71,14 @@ class DayLoss:
     loss: float
 
 
-def live_metrics(rows: LiveRows, shape: RowShape, test: TestWindow) -> tuple[LiveMetric, ...]:
-    """Every metric of labelled rows with its interval, beside that of the test window."""
-    found = metrics_with_intervals(_evaluated(rows, shape, test), rows.predictions)
+def live_metrics(
+    rows: LiveRows, shape: RowShape, test: TestWindow, *, normal_from: int = MANY_CLUSTERS
+) -> tuple[LiveMetric, ...]:
+    """Every metric of labelled rows with its interval, beside that of the test window.
+
+    From `normal_from` clusters on, intervals are those of the normal limit.
+    """
+    found = metrics_with_intervals(_evaluated(rows, shape, test), rows.predictions, normal_from=normal_from)
     metrics = []
     for name, metric in found.items():
         tested, baseline = test.metrics.get(name, MetricValue(None)), test.baseline.get(name, MetricValue(None))
@@ -84,15 +89,21 @@ def live_metrics(rows: LiveRows, shape: RowShape, test: TestWindow) -> tuple[Liv
 
 def live_calibration(rows: LiveRows, shape: RowShape) -> tuple[OutputCalibration, ...]:
     """The mean prediction of each output beside the mean that labelled rows had."""
-    outputs = shape.classes or ("value",)
-    calibrations = []
-    for place, name in enumerate(outputs):
-        observed = (rows.labels == place).astype(np.float64) if shape.classes else rows.labels
-        spread = interval(observed, np.array(rows.clusters))
-        low, high = (float(end) if np.isfinite(end) else None for end in (spread.low, spread.high))
-        predicted = float(rows.predictions[:, place].mean())
-        calibrations.append(OutputCalibration(name, predicted, float(observed.mean()), low, high))
-    return tuple(calibrations)
+    if len(shape.classes) == 2:  # the first class is what the second is not
+        second = _calibration(rows, 1, shape.classes[1], rows.labels == 1)
+        low, high = (None if end is None else 1 - end for end in (second.high, second.low))
+        predicted = float(rows.predictions[:, 0].mean())
+        return OutputCalibration(shape.classes[0], predicted, 1 - second.observed, low, high), second
+    if not shape.classes:
+        return (_calibration(rows, 0, "value", rows.labels),)
+    return tuple(_calibration(rows, place, name, rows.labels == place) for place, name in enumerate(shape.classes))
+
+
+def _calibration(rows: LiveRows, place: int, name: str, values: NDArray[np.generic]) -> OutputCalibration:
+    observed = values.astype(np.float64)
+    spread = interval(observed, np.array(rows.clusters))
+    low, high = (float(end) if np.isfinite(end) else None for end in (spread.low, spread.high))
+    return OutputCalibration(name, float(rows.predictions[:, place].mean()), float(observed.mean()), low, high)
 
 
 def loss_trend(rows: LiveRows, test: TestWindow) -> tuple[DayLoss, ...]:

@@ -32,10 +32,13 @@ from touchline.statistics import MIN_CLUSTERS, cluster_codes, interval, paired_c
 from touchline.statistics.clusters import cluster_sums
 
 Array = NDArray[np.float64]
+Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 LEAST_ROWS: Final = 30
 MOST_SLICES: Final = 40
+# More clusters are joined with their neighbours: a resample of each slice then costs milliseconds, also of a long log.
+MOST_GROUPS: Final = 200
 _ALPHA: Final = 0.05
 _CLEARLY_CHANCE: Final = 0.5
 _TINY: Final = 1e-300
@@ -123,33 +126,47 @@ def check_slices(live: LiveRows, is_mature: Mask, shape: RowShape, test: TestWin
 
     With fewer than `min_rows` settled rows in all, no slice has a figure.
     """
-    masks = _masks(live)
+    masks, left_out = _masks(live)
     unsent = [name for name, values in live.fields.items() if all(value is None for value in values)]
     without = f" No prediction has a value of {', '.join(unsent)}." if unsent else ""
     if not masks:
         return LiveSlices(message=f"No slice to compare.{without}") if unsent else LiveSlices()
-    shown = dict(sorted(masks.items(), key=lambda item: (-int(item[1].sum()), item[0]))[:MOST_SLICES])
+    # A row has what the figures need, and no more: it is copied once a slice.
+    live = replace(live, vectors=np.zeros((len(live), 0)), fields={})
     settled = is_mature & live.has_label
     has_figures = int(settled.sum()) >= min_rows
-    slices = [_slice(live, members, is_mature, name, (shape, test, has_figures)) for name, members in shown.items()]
-    compared = _compare(live.at(settled), [members[settled] for members in shown.values()], slices, test)
+    slices = [_slice(live, members, is_mature, name, (shape, test, has_figures)) for name, members in masks.items()]
+    compared = _compare(live.at(settled), [members[settled] for members in masks.values()], slices, test)
     comparisons = sum(one.p_value is not None for one in compared)
     told = tuple(replace(one, message=_message(one, comparisons)) for one in compared)
-    report = LiveSlices(told, comparisons, len(masks) - len(shown))
+    report = LiveSlices(told, comparisons, left_out)
     return replace(report, message=f"{_summary(report, test.score)}{without}")
 
 
-def _masks(live: LiveRows) -> dict[tuple[str, str], Mask]:
-    """The rows of every value of every field. A field whose values nobody sent has none, as has a single variant."""
+def _masks(live: LiveRows) -> tuple[dict[tuple[str, str], Mask], int]:
+    """The rows of the values that have the most, largest first, and how many values are left out.
+
+    A field whose values nobody sent has none, as has a single variant.
+    """
     fields: dict[str, Sequence[str | None]] = dict(live.fields)
     if len(set(live.variants)) > 1:
         fields[_VARIANT] = live.variants
-    masks: dict[tuple[str, str], Mask] = {}
+    codes: dict[str, Index] = {}
+    sizes: list[tuple[int, tuple[str, str], int]] = []
     for name, values in fields.items():
-        texts = np.array(["(missing)" if value is None else value for value in values], dtype=np.str_)
         if any(value is not None for value in values):
-            masks |= {(name, str(value)): texts == value for value in np.unique(texts)}
-    return masks
+            texts = np.array(["(missing)" if value is None else value for value in values], dtype=np.str_)
+            levels, codes[name], counts = np.unique(texts, return_inverse=True, return_counts=True)
+            sizes += [(-int(counts[place]), (name, str(level)), place) for place, level in enumerate(levels)]
+    shown = sorted(sizes)[:MOST_SLICES]
+    return {key: codes[key[0]] == place for _, key, place in shown}, len(sizes) - len(shown)
+
+
+def _groups(clusters: Sequence[str]) -> Index:
+    """The group of neighbouring clusters that each row belongs to, `MOST_GROUPS` at most."""
+    codes = cluster_codes(np.array(clusters), len(clusters))
+    count = int(codes.max(initial=-1)) + 1
+    return codes if count <= MOST_GROUPS else codes * MOST_GROUPS // count
 
 
 def _slice(
@@ -172,7 +189,9 @@ def _slice(
     if not has_figures or found.rows < LEAST_ROWS:
         return found
     rows = live.at(settled)
-    metrics = tuple(_without_test(one) for one in live_metrics(rows, shape, test) if one.low is not None)
+    rows = replace(rows, clusters=tuple(map(str, _groups(rows.clusters).tolist())))
+    figures_of_rows = live_metrics(rows, shape, test, normal_from=MOST_GROUPS)
+    metrics = tuple(_without_test(one) for one in figures_of_rows if one.low is not None)
     loss = next((one for one in metrics if one.name == test.score), None)
     if loss is None:
         return found
@@ -206,20 +225,24 @@ def _compare(
     """The slices with the mean loss of the other rows, and the corrected p-value of having a higher one."""
     if not any(one.loss for one in slices):
         return list(slices)
-    losses, clusters = live_losses(settled, test), np.array(settled.clusters)
+    losses, groups = live_losses(settled, test), _groups(settled.clusters)
     can_compare = [
-        one.loss is not None and min(len(np.unique(clusters[mask])), len(np.unique(clusters[~mask]))) >= MIN_CLUSTERS
+        one.loss is not None and min(_distinct(groups[mask]), _distinct(groups[~mask])) >= MIN_CLUSTERS
         for one, mask in zip(slices, masks, strict=True)
     ]
     compared = []
     for one, mask, is_compared in zip(slices, masks, can_compare, strict=True):
         others = float(losses[~mask].mean()) if one.loss and not mask.all() else None
-        p = _p_value(losses, mask, clusters, sum(can_compare)) if is_compared else None
+        p = _p_value(losses, mask, groups, sum(can_compare)) if is_compared else None
         compared.append(replace(one, others=others, p_value=p))
     return compared
 
 
-def _p_value(losses: Array, members: Mask, clusters: NDArray[np.str_], comparisons: int) -> float:
+def _distinct(groups: Index) -> int:
+    return int(np.count_nonzero(np.bincount(groups)))
+
+
+def _p_value(losses: Array, members: Mask, groups: Index, comparisons: int) -> float:
     """The chance of such a difference or a larger one if the slice were as the others, corrected over all slices."""
     inside, outside = losses[members].mean(), losses[~members].mean()
     if inside <= outside:
@@ -232,12 +255,12 @@ def _p_value(losses: Array, members: Mask, clusters: NDArray[np.str_], compariso
     )
     difference = float(inside - outside)
     # Most slices are far from worse: for these the normal limit says as much as a bootstrap, which takes seconds.
-    sums = cluster_sums(influence, cluster_codes(clusters, len(losses))) / len(losses)
+    sums = cluster_sums(influence, groups) / len(losses)
     normal = NormalDist().cdf(-difference / sqrt(max(float((sums**2).sum()), _TINY))) * comparisons
     if normal > _CLEARLY_CHANCE:
         return min(1.0, normal)
     differences = influence + difference
-    found = paired_comparison(np.zeros_like(losses), differences, clusters, alpha=_ALPHA / comparisons)
+    found = paired_comparison(np.zeros_like(losses), differences, groups, alpha=_ALPHA / comparisons)
     return min(1.0, found.p_value * comparisons)
 
 

@@ -16,6 +16,7 @@ from touchline.training.estimators.base import Kind as Kind
 from touchline.training.estimators.sklearn_bridge import SklearnFamily as SklearnFamily
 from touchline.training.evaluation.diagnostics import Diagnostics as Diagnostics
 from touchline.training.evaluation.diagnostics import SliceReport as SliceReport
+from touchline.training.evaluation.evaluate import MANY_CLUSTERS as MANY_CLUSTERS
 from touchline.training.evaluation.evaluate import EvaluatedRows as EvaluatedRows
 from touchline.training.evaluation.evaluate import Evaluation as Evaluation
 from touchline.training.evaluation.evaluate import Metric as Metric

@@ -26,7 +26,7 @@ Index = NDArray[np.int64]
 
 _RESAMPLES: Final = 400
 _FEW_RESAMPLES: Final = 50
-_MANY_CLUSTERS: Final = 5000
+MANY_CLUSTERS: Final = 5000
 _MOST_CLASSES: Final = 50
 _NORMAL_QUANTILE: Final = 1.959964
 _LEVEL = 0.95
@@ -131,18 +131,19 @@ def point_metrics(evaluated: EvaluatedRows, predictions: Array) -> dict[str, flo
 
 
 def metrics_with_intervals(
-    evaluated: EvaluatedRows, predictions: Array, *, resamples: int = _RESAMPLES
+    evaluated: EvaluatedRows, predictions: Array, *, resamples: int = _RESAMPLES, normal_from: int = MANY_CLUSTERS
 ) -> dict[str, Metric]:
     """Every metric with a 95 % interval from resampled clusters.
 
-    With many clusters a metric is close to normal, so a few resamples give its standard error and the interval
-    (Efron and Tibshirani 1993, chapter 6: 50 are enough for a standard error). Beyond 50 classes there are none.
+    With many clusters (`normal_from`) a metric is close to normal, so a few resamples give its standard error and the
+    interval (Efron and Tibshirani 1993, chapter 6: 50 are enough for a standard error). Beyond 50 classes there are
+    none.
     """
     points = point_metrics(evaluated, predictions)
     clusters = int(evaluated.clusters.max()) + 1
     if clusters < _LEAST_CLUSTERS or predictions.shape[1] > _MOST_CLASSES:
         return {name: Metric(value) for name, value in points.items()}
-    is_normal = clusters >= _MANY_CLUSTERS
+    is_normal = clusters >= normal_from
     resampled: dict[str, list[Array]] = {name: [] for name in points}
     draws = resampled_weights(
         evaluated.clusters,
