@@ -56,7 +56,7 @@ function ProjectCard({ project }: { project: Documents["ProjectOverview"] }) {
         <dd>{project.next_training_at === null ? "no schedule is declared" : `${instant(project.next_training_at)} (project time now: ${instant(project.now)})`}</dd>
       </dl>
       {project.rollout !== null && <p>Rollout: {project.rollout}</p>}
-      {project.log.predictions === 0 && <Empty>No prediction is logged yet: send one to /projects/{name}/predict (see /docs).</Empty>}
+      {project.log.predictions === 0 && project.production !== null && <Empty>No prediction is logged yet: send one to /projects/{name}/predict (see /docs).</Empty>}
     </article>
   );
 }

@@ -96,18 +96,22 @@ function EntitySearch({ project, plurals, kind, entity, show }: EntitySearchProp
         </select>
       </label>{" "}
       <Loaded query={query}>
-        {({ items, join_keys, total }) => (
-          <label>
-            Entity{" "}
-            <select value={entity ?? ""} onChange={(event) => show({ kind, entity: event.target.value || undefined })}>
-              <option value="">choose one of {total}</option>
-              {items.map((item) => {
-                const key = join_keys.map((name) => String(item[name])).join(",");
-                return <option key={key}>{key}</option>;
-              })}
-            </select>
-          </label>
-        )}
+        {({ items, join_keys, total }) =>
+          total === 0 ? (
+            <Empty>No entity has values yet: touchline train -p {project} computes and materializes them.</Empty>
+          ) : (
+            <label>
+              Entity{" "}
+              <select value={entity ?? ""} onChange={(event) => show({ kind, entity: event.target.value || undefined })}>
+                <option value="">choose one of {total}</option>
+                {items.map((item) => {
+                  const key = join_keys.map((name) => String(item[name])).join(",");
+                  return <option key={key}>{key}</option>;
+                })}
+              </select>
+            </label>
+          )
+        }
       </Loaded>
       {entity !== undefined && <Entity project={project} kind={kind} entity={entity} />}
     </section>
