@@ -49,7 +49,7 @@ _REFERENCE = (
     *((name, "full", 390, "dark") for name in ("overview", "models", "health", "data")),
     *(("prediction", "full", 1440, "dark"), ("comparison", "full", 1440, "light"), ("jackpots", "full", 390, "light")),
     *(("features", "full", 390, "light"), ("models", "loading", 1440, "dark"), ("models", "error", 1440, "light")),
-    *(("models", "empty", 1440, "light"), ("version", "viewer", 1440, "light")),
+    *(("models", "empty", 1440, "light"), ("version", "viewer", 1440, "light"), ("slice", "full", 1440, "light")),
 )
 _VIEWS = ("prediction", "version", "comparison", "entity", "slice", "incident", "missing")
 _TALLEST = 3000
@@ -205,6 +205,9 @@ def write_all(browser: Browser, options: argparse.Namespace, empty: str) -> None
 def write_reference(browser: Browser, options: argparse.Namespace, empty: str) -> None:
     paths = addresses(options.address, options.project)
     for name, state, width, colour in (one for one in _REFERENCE if options.page in (None, one[0])):
+        if name not in paths:
+            print(f"{options.project} has no {name} to show: --project NAME --page {name}", flush=True)
+            continue
         address = empty if state == "empty" else options.address
         picture = take(browser, address, paths[name], state, width, [colour])[colour]
         short = picture.crop((0, 0, picture.width, min(picture.height, 1400 if width > 1000 else 1600)))
