@@ -172,6 +172,7 @@ def test_two_trainings_are_compared_and_a_rehearsal_shows_its_policies(page: Pag
     curve = compared["trainings"][1]["learning_curve"]
     table = page.get_by_role("table", name="Learning curve", exact=True)
     expect(table).to_contain_text(f"{curve[-1]['score']:.4f}".rstrip("0"))
+    expect_drawn_in_the_colours_of_the_system(page)
     run = page.get_by_role("link", name=compared["trainings"][0]["summary"]["run_id"][:8])
     expect(run).to_have_attribute("href", re.compile(compared["mlflow_url"]))
     page.goto("/ui/shop/rehearsal")
@@ -249,6 +250,16 @@ def test_data_features_and_system_have_the_numbers_of_the_api(page: Page, addres
     expect(page.get_by_test_id("keys")).to_have_text(read(address, "keys")["sentence"])
     predict_row = page.get_by_role("row").filter(has=page.get_by_role("cell", name="/predict", exact=True))
     expect(predict_row).to_contain_text(str(CUSTOMERS))
+
+
+def expect_drawn_in_the_colours_of_the_system(page: Page) -> None:
+    """A chart is a canvas: it follows the system's colours while the page is open only if it is drawn again."""
+    drawn = "document.querySelector('.time-chart canvas').toDataURL()"
+    light = page.evaluate(drawn)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"light => {drawn} !== light", arg=light)
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function(f"light => {drawn} === light", arg=light)
 
 
 def change(page: Page, name: str, *, reason: str, ticket: str | None = None) -> None:

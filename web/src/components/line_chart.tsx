@@ -1,6 +1,7 @@
 import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { useColours } from "./colours";
 import { usePrinting } from "./printing";
 
 interface LineChartProps {
@@ -22,6 +23,7 @@ const FEW_POINTS = 40;
 export function LineChart({ title, x, isTime = true, xName, series, limit }: LineChartProps) {
   const place = useRef<HTMLDivElement>(null);
   const isPrinting = usePrinting();
+  const colours = useColours();
   useEffect(() => {
     const element = place.current;
     if (element === null) return;
@@ -54,7 +56,7 @@ export function LineChart({ title, x, isTime = true, xName, series, limit }: Lin
       chart.destroy();
     };
     // Paper has other colours and another width.
-  }, [x, isTime, xName, series, limit, isPrinting]);
+  }, [x, isTime, xName, series, limit, isPrinting, colours]);
   return (
     <figure className="time-chart">
       <figcaption>{title}</figcaption>
