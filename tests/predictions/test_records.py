@@ -84,6 +84,7 @@ LOG_READS: dict[str, Read] = {
 EXAMPLE_READS: dict[str, Read] = {
     "keys": _keys,
     "counts": lambda examples, roles: examples.counts(["e1", "e2", "4"], **roles),
+    "newest_cutoffs": lambda examples, roles: examples.newest_cutoffs(["e1", "e2", "4"], **roles),
     "unnamed": lambda examples, roles: sorted(examples.unnamed(['{"team":"A"}'], **roles)),
     "has": _has,
     "has_unnamed": _has_unnamed,

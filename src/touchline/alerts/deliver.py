@@ -48,27 +48,43 @@ def open_channels(
 def deliver_due(
     outbox: Outbox, channels: Mapping[str, Channel], *, clock: Clock, wait_seconds: float = WAIT_SECONDS
 ) -> DeliveryReport:
-    """Try every delivery that is due once, and wait for the results at most `wait_seconds`.
+    """Try the deliveries that are due, and wait for the results at most `wait_seconds`.
 
-    Messages of one target go out in order. A thread that hangs longer is left: its result is recorded if it still
-    comes, and its deliveries are tried again when their claim ends. At least once: a receiver may get a message twice,
-    with the same id, where its answer was lost.
+    Messages of one target go out in order. Those that became due meanwhile are tried as well: the end of an incident
+    waits for its beginning, and the process that was started for it may have looked and gone. A thread that hangs
+    longer is left: its result is recorded if it still comes, and its deliveries are tried again when their claim ends.
+    At least once: a receiver may get a message twice, with the same id, where its answer was lost.
     """
+    deadline, results, tried = monotonic() + wait_seconds, list[bool](), 0
+    while claimed := outbox.claim(now=clock.wall()):
+        tried += len(claimed)
+        _deliver_all(outbox, channels, claimed, clock, results, deadline)
+        if len(results) < tried or monotonic() >= deadline:
+            break
+    done = list(results)
+    return DeliveryReport(done.count(True), done.count(False), tried - len(done))
+
+
+def _deliver_all(
+    outbox: Outbox,
+    channels: Mapping[str, Channel],
+    claimed: Sequence[Delivery],
+    clock: Clock,
+    results: list[bool],
+    deadline: float,
+) -> None:
+    """One thread for each target, until the deadline."""
     by_target: dict[str, list[Delivery]] = {}
-    for delivery in outbox.claim(now=clock.wall()):
+    for delivery in claimed:
         by_target.setdefault(delivery.target, []).append(delivery)
-    results: list[bool] = []
     threads = []
     for target, deliveries in by_target.items():
         arguments = (outbox, channels.get(target), deliveries, clock, results)
         thread = threading.Thread(target=_deliver, args=arguments, name=f"touchline_alert_{target}", daemon=True)
         thread.start()
         threads.append(thread)
-    deadline = monotonic() + wait_seconds
     for thread in threads:
         thread.join(max(0.0, deadline - monotonic()))
-    done = list(results)
-    return DeliveryReport(done.count(True), done.count(False), sum(map(len, by_target.values())) - len(done))
 
 
 def send_note(channel: Channel, note: Notice, *, clock: Clock) -> str | None:

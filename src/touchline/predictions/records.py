@@ -209,14 +209,14 @@ class PredictedExamples:
             counts |= {row.prediction_id: 1 for row in self._rows(sa.select(_COLUMNS.prediction_id).where(alone))}
         return counts
 
-    def newest_cutoffs(self, example_keys: Collection[str]) -> dict[str, datetime]:
-        """The newest cutoff of the answers about each example; examples without an answer are left out."""
+    def newest_cutoffs(self, example_keys: Collection[str], *, roles: Collection[str] = ANSWERS) -> dict[str, datetime]:
+        """The newest cutoff of the predictions about each example; examples without one are left out."""
         cutoffs: dict[str, datetime] = {}
         for keys in slices(example_keys):
-            about = _where(self._project, ANSWERS, _COLUMNS.example_id.in_(keys))
+            about = _where(self._project, roles, _COLUMNS.example_id.in_(keys))
             named = sa.select(_COLUMNS.example_id, _COLUMNS.cutoff).where(about).order_by(_COLUMNS.cutoff)
             cutoffs |= dict(self._rows(named))
-            alone = _where(self._project, ANSWERS, _COLUMNS.prediction_id.in_(keys), _COLUMNS.example_id.is_(None))
+            alone = _where(self._project, roles, _COLUMNS.prediction_id.in_(keys), _COLUMNS.example_id.is_(None))
             cutoffs |= dict(self._rows(sa.select(_COLUMNS.prediction_id, _COLUMNS.cutoff).where(alone)))
         return cutoffs
 

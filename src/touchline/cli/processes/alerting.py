@@ -63,10 +63,15 @@ def _pass_on(load: Callable[[], OpenedProject]) -> None:
         opened = load()
         for failure in automation.check_alerts(opened.project, opened.stores):
             typer.echo(f"note: alerts: {failure}", err=True)
-        if opened.project.alerts is not None and outbox_of(opened).has_waiting():
-            _start_delivery(opened)
+        start_delivery(opened)
     except (TouchlineError, OSError) as failure:
         typer.echo(f"note: alerts could not be checked: {failure_in_words(failure)}", err=True)
+
+
+def start_delivery(opened: OpenedProject) -> None:
+    """Let another process deliver the messages that wait; nothing where none does."""
+    if opened.project.alerts is not None and outbox_of(opened).has_waiting():
+        _start_delivery(opened)
 
 
 def outbox_of(opened: OpenedProject) -> alerts.Outbox:

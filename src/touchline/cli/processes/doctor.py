@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from touchline import project as projects
 from touchline.backup import open_place, read_record
 from touchline.cli.opening import Home, OpenedProject, pipeline_context
 from touchline.cli.processes import supervisor
+from touchline.cli.processes.alerting import start_delivery
 from touchline.cli.processes.backend_checks import database_checks, object_checks, online_checks
 from touchline.cli.processes.check_result import CheckResult
 from touchline.cli.processes.playbooks import disk_result, locked_database, playbooks, unwritable_home
@@ -119,9 +121,12 @@ def _projects(home: Home, *, repairs: bool) -> Iterator[CheckResult]:
             yield CheckResult("wrong", f"project {folder.name}", str(error))
         else:
             yield CheckResult("ok", f"project {loaded.name}", str(folder))
-            context = pipeline_context(OpenedProject(home, loaded))
+            opened = OpenedProject(home, loaded)
+            context = pipeline_context(opened)
             state = list(_state(context, repairs=repairs))
             yield from state
+            with suppress(TouchlineError, SQLAlchemyError, OSError):  # the state above says what is damaged
+                start_delivery(opened)
             if not any(result.mark == "wrong" for result in state):  # records of damaged files cannot be read
                 yield from playbooks(home, context)
 
