@@ -100,12 +100,21 @@ interface LoadedProps<T> {
   children: (data: T) => ReactNode;
 }
 
+/** The title where it stands above a verdict, too: it does not move when the page has loaded. */
+export function Title({ children }: { children: ReactNode }) {
+  return (
+    <header className="verdict">
+      <h1>{children}</h1>
+    </header>
+  );
+}
+
 /** What a query gave; loading and failure where it gave nothing. */
 export function Loaded<T>({ query, title, children }: LoadedProps<T>) {
   if (query.data !== undefined) return <>{children(query.data)}</>;
   return (
     <>
-      {title !== undefined && <h1>{title}</h1>}
+      {title !== undefined && <Title>{title}</Title>}
       {query.error ? <Failure error={query.error} retry={() => void query.refetch()} /> : <Loading />}
       {query.error !== null && title !== undefined && location.search !== "" && <WithoutChoices />}
     </>

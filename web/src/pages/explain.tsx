@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { api, answered, type Documents } from "../api/client";
-import { Empty, Failure, Loading, WithoutChoices } from "../components/states";
+import { Empty, Failure, Loading, Title, WithoutChoices } from "../components/states";
 import { Table } from "../components/table";
 import { TimeRange } from "../components/time_range";
 import { Verdict } from "../components/verdict";
@@ -38,7 +38,7 @@ function PredictionList({ project, view, show }: Omit<PageProps, "key">) {
   if (first === undefined) {
     return (
       <>
-        <h1>Predictions of {project}</h1>
+        <Title>Predictions of {project}</Title>
         {isFiltered && filters}
         {query.error ? <Failure error={query.error} retry={() => void query.refetch()} /> : <Loading />}
         {query.error && isFiltered && <WithoutChoices />}
