@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from tests.stores import with_tables
 from touchline.automation import PipelineReport, Stores, run_pipeline
 from touchline.cli.opening import Home, OpenedProject, pipeline_context
 from touchline.ingest import Fetched
@@ -84,5 +85,6 @@ def a_small_sample(name: str, place: Path) -> OpenedProject:
 
 def trained(opened: OpenedProject, *, is_forced: bool = False) -> tuple[PipelineReport, Stores]:
     """Ingest, train and promote, as `touchline train` does."""
+    with_tables(opened.home.settings.home)
     report = run_pipeline(pipeline_context(opened), trigger="train", actor="tests", is_forced=is_forced)
     return report, opened.stores

@@ -10,17 +10,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
+from tests.cli.conftest import copy_of_trained
 from tests.servers import spare_port
 from tests.shop import write_shop
 from tests.stores import with_tables
+from touchline.cli.main import app
 from touchline.clock import SystemClock
 from touchline.predictions import OpenExampleRecords
 from touchline.registry import Journal, load_release
@@ -33,7 +36,8 @@ class Shop:
 
     def __init__(self, place: Path, *, is_fresh: bool = False) -> None:
         self.place, self.port = place, spare_port()
-        write_shop(place)
+        if not (place / "projects").exists():
+            write_shop(place)
         self.environment = {
             **os.environ,
             "TOUCHLINE_HOME": str(place / "home"),
@@ -50,6 +54,17 @@ class Shop:
         return [sys.executable, "-m", "touchline.cli.main"]
 
     def run(self, *words: str, code: int = 0) -> str:
+        """What a command prints. One that starts processes or fails has a process, others spare the seconds of that."""
+        if code or words[0] == "up":
+            return self._in_a_process(*words, code=code)
+        with chdir(self.place):
+            done = CliRunner().invoke(app, words, env=self.environment)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    def _in_a_process(self, *words: str, code: int) -> str:
         done = subprocess.run(
             [*self.command, *words], cwd=self.place, env=self.environment, capture_output=True, text=True, timeout=600
         )
@@ -92,6 +107,13 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 @pytest.fixture
+def trained_shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """The shop with a version in Production."""
+    with a_shop(copy_of_trained(tmp_path_factory, tmp_path / "shop")) as shop:
+        yield shop
+
+
+@pytest.fixture
 def fresh_shop(tmp_path: Path) -> Iterator[Shop]:
     """The shop where nothing is made yet, with MLflow's server."""
     with a_shop(tmp_path, is_fresh=True) as shop:
@@ -130,7 +152,8 @@ def test_from_a_file_to_an_answer_that_can_be_traced_replayed_and_settled(fresh_
 
 
 @pytest.mark.services
-def test_a_second_up_reuses_everything(shop: Shop) -> None:
+def test_a_second_up_reuses_everything(trained_shop: Shop) -> None:
+    shop = trained_shop
     shop.run("up")
     before = counts(shop)
     assert shop.json("plan", "-p", "shop")["changes"] == []
@@ -145,7 +168,8 @@ def test_a_second_up_reuses_everything(shop: Shop) -> None:
 
 
 @pytest.mark.services
-def test_a_project_that_its_gate_refuses_keeps_no_other_from_being_served(shop: Shop) -> None:
+def test_a_project_that_its_gate_refuses_keeps_no_other_from_being_served(trained_shop: Shop) -> None:
+    shop = trained_shop
     other = shop.place / "projects" / "strict"
     text = (shop.place / "projects" / "shop" / "project.py").read_text()
     other.mkdir()
@@ -162,7 +186,8 @@ def _pid(shop: Shop) -> int:
 
 
 @pytest.mark.services
-def test_a_changed_setting_and_a_first_key_reach_the_running_server_and_the_command_line(shop: Shop) -> None:
+def test_a_changed_setting_and_a_first_key_reach_the_running_server_and_the_command_line(trained_shop: Shop) -> None:
+    shop = trained_shop
     shop.run("up")
     first = _pid(shop)
     shop.run("up")
@@ -210,7 +235,8 @@ def test_a_kill_in_any_step_leaves_a_state_from_which_the_same_command_carries_o
 
 
 @pytest.mark.services
-def test_a_taken_port_names_the_setting_to_change(shop: Shop) -> None:
+def test_a_taken_port_names_the_setting_to_change(trained_shop: Shop) -> None:
+    shop = trained_shop
     with socket.socket() as other:
         other.bind(("127.0.0.1", shop.port))
         other.listen()

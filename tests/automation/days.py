@@ -57,10 +57,12 @@ class Days:
         decide_due(loaded.project, self.stores)  # the schedule begins
         assert run_pipeline(self.context, trigger="up", actor=ACTOR).refusal is None
 
-    def pass_until(self, end: datetime, *, step: timedelta = timedelta(days=7)) -> None:
-        """Move the clock; nothing else is asked for."""
+    def pass_until(
+        self, end: datetime, *, step: timedelta = timedelta(days=7), or_until: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Move the clock to the end or to what is awaited; nothing else is asked for."""
         project = self.context.project
-        while self.clock.now() < end:
+        while self.clock.now() < end and not or_until():
             self.clock.move_to(self.clock.now() + step)
             decide_due(project, self.stores)
             while (run := next_run(project.name, self.stores)) is not None:

@@ -104,7 +104,9 @@ def test_a_changed_unit_in_football(tmp_path: Path) -> None:
     days = Days(loaded, tmp_path / "scratch", datetime(2008, 8, 1, 5, tzinfo=UTC))
     days.pass_until(UNITS_CHANGE)
     assert (days.incidents(), len(days.runs("retrain"))) == ([], 1)
-    days.pass_until(datetime(2009, 4, 20, tzinfo=UTC))
+    days.pass_until(
+        datetime(2009, 4, 20, tzinfo=UTC), or_until=lambda: len(days.incidents()) == len(decisions(days, 2)) == 2
+    )
 
     incident, loss = days.incidents()
     assert (incident.cause, loss.cause) == ("drift", "loss")
@@ -135,7 +137,8 @@ def test_other_buyers_among_leads_whose_labels_come_late(tmp_path: Path) -> None
     days = Days(loaded, tmp_path / "scratch", FIRST_DAY + timedelta(days=84, hours=5))
     days.pass_until(BUYERS_CHANGE + LABEL_DELAY, step=timedelta(days=2))
     assert (days.incidents(), len(days.runs("retrain"))) == ([], 1)
-    days.pass_until(BUYERS_CHANGE + timedelta(days=45), step=timedelta(days=2))
+    end = BUYERS_CHANGE + timedelta(days=45)
+    days.pass_until(end, step=timedelta(days=2), or_until=lambda: len(decisions(days, 2)) > 0)
 
     incident = days.incidents()[0]
     assert incident.cause == "loss"

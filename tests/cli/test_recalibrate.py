@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -107,9 +105,8 @@ def test_a_training_on_rows_of_the_old_shares_does_not_undo_the_recalibration_un
 
 
 @pytest.mark.services
-def test_a_recalibrated_release_is_served_traced_and_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    running = Shop(tmp_path)
-    monkeypatch.chdir(tmp_path)
+def test_a_recalibrated_release_is_served_traced_and_replayed(shop: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Shop(shop.place)
     for name in ("TOUCHLINE_HOME", "TOUCHLINE_PORT", "TOUCHLINE_MLFLOW_PORT"):
         monkeypatch.setenv(name, running.environment[name])
     try:

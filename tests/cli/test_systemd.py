@@ -53,6 +53,7 @@ def test_the_command_lines_of_the_units_run(fresh: Cli, monkeypatch: pytest.Monk
         f"Wants={' '.join(sorted(line.partition('=')[2].split()))}" for line in target.splitlines() if "Wants" in line
     )
     assert f"reverse_proxy 127.0.0.1:{port}" in (folder / "Caddyfile").read_text()
+    (fresh.place / "home" / "touchline.db").unlink()
     started = [_start(folder / f"touchline-{name}.service", fresh.place) for name in ("api", "scheduler")]
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from touchline.training.evaluation.explanation import ColumnContributions, expla
 CLASSES = ("home", "draw", "away")
 
 
+@cache
 def trained(
     family: str, kind: str = "binary", calibration: tuple[CalibrationMethod, ...] = ("none",)
 ) -> TrainingResult:
