@@ -38,7 +38,7 @@ def test_two_versions_compare_with_an_interval(cli: Cli) -> None:
     assert found["hashes"]["data"][0] != found["hashes"]["data"][1]
     paired = found["paired"]
     assert paired["low"] <= paired["difference"] <= paired["high"]
-    assert "log_loss:" in cli.run("models", "compare", "2", "1")
+    assert "one-sided p = " in cli.run("models", "compare", "2", "1")
 
 
 def test_the_card_is_a_page_that_stands_alone(cli: Cli, tmp_path: Path) -> None:
