@@ -122,7 +122,7 @@ bench: setup-dev ## Measure, beside the peers, and print ratios
 prove: setup-dev ## Run the full simulations and kill runs
 	@$(call run_each,$(wildcard benchmarks/prove_*.py))
 
-test-scale: setup-all ## Run the tests that need Ray, Spark, torch, FLAML, Evidently or boto3
+test-scale: setup-all ## Run the tests that need Ray, Spark, torch, FLAML, Evidently or boto3, or let a season pass
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
 	@$(pytest) -q -m scale
 

@@ -37,7 +37,8 @@ from touchline.project import advance_clock, load_project
 from touchline.settings import Settings
 from touchline.training import TrainingOptions
 
-pytestmark = pytest.mark.services
+# A year of weeks takes a minute of a core: with make test-scale.
+pytestmark = [pytest.mark.services, pytest.mark.scale]
 _ROOT = Path(__file__).parents[2]
 CLOCK_SECONDS = 0.05
 SEASON = (datetime(2008, 8, 5, 6, tzinfo=UTC), datetime(2009, 5, 28, 6, tzinfo=UTC))

@@ -142,6 +142,7 @@ def _holder(database: Database) -> str | None:
     return lease_holder(database, "shop:pipeline", ttl=PIPELINE_LEASE, now=SystemClock().wall())
 
 
+@pytest.mark.scale
 def test_a_week_passes_with_nobody_touching_it(shop: Shop) -> None:
     declare(shop.place, 'daily=Daily(schedule="0 5 * * *"),', "Daily")
     shop.environment["TOUCHLINE_SCHEDULER"] = "true"

@@ -107,7 +107,7 @@ def by_hand(batches: Sequence[Batch], taken_at: Sequence[datetime], cutoff: date
     return totals
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(arrivals, st.lists(st.integers(0, 3), min_size=6, max_size=6))
 def test_training_sees_what_was_served_whenever_rows_came(batches: list[Batch], gaps: list[int]) -> None:
     """A gap of no day stands for a clock that stands still between two ingests."""
@@ -167,7 +167,7 @@ in_order = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(in_order, st.lists(st.integers(-2, 80), min_size=1, max_size=6))
 def test_ingests_in_order_give_the_same_history_in_fewer_runs(days: list[Any], hours: list[int]) -> None:
     """Batch k holds events of day k, some of them hours after its ingest; each ingest is at noon."""

@@ -68,7 +68,7 @@ asked_rows = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(feature_rows, asked_rows)
 def test_history_is_the_brute_force_join_of_rows_in_any_order(shared: Any, rows: list[Any], asked: list[Any]) -> None:
     store, path = shared

@@ -61,7 +61,7 @@ def test_a_vanished_first_value_is_restated_with_nulls() -> None:
 games = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(1, 9), st.sampled_from("AB")), max_size=14)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(games, st.integers(0, 14))
 def test_a_join_sees_what_the_view_computes_from_rows_known_at_the_cutoff(facts: list[Any], at: int) -> None:
     rows = []

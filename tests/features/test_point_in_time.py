@@ -65,7 +65,7 @@ def the_examples(rows: list[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"team": pl.String, "ground": pl.Int64, "cutoff": INSTANT})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(history_rows, example_rows, ttls)
 def test_the_join_is_the_brute_force_join(history: list[Any], examples: list[Any], ttl: timedelta | None) -> None:
     frame = a_history(history)
@@ -75,7 +75,7 @@ def test_the_join_is_the_brute_force_join(history: list[Any], examples: list[Any
     assert joined.select("team", "ground", "cutoff").to_dicts() == examples
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(history_rows, example_rows, ttls)
 def test_one_key_and_no_corrections_take_the_fast_path(
     history: list[Any], examples: list[Any], ttl: timedelta | None
@@ -185,7 +185,7 @@ def test_a_view_without_history_names_its_neighbour() -> None:
         point_in_time_join(examples, [a_places_view().on()], {"places_2": a_history([]).lazy()})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(history_rows, example_rows, ttls, st.integers(2, 5), st.randoms())
 def test_key_ranges_and_the_order_of_the_history_change_nothing(
     history: list[Any], examples: list[Any], ttl: timedelta | None, parts: int, chance: Any

@@ -114,7 +114,7 @@ def test_offline_last_gives_the_last_value_however_old(tmp_path: Path) -> None:
 
 
 @given(hours=st.integers(0, 24 * 12), ttl=st.sampled_from([None, 2, 5]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_a_past_cutoff_reads_the_row_that_was_known_then(
     tmp_path_factory: pytest.TempPathFactory, hours: int, ttl: int | None
 ) -> None:
@@ -143,7 +143,7 @@ LOOKUPS = st.lists(
 
 
 @given(rows=LOOKUPS, fallback=st.sampled_from(["null", "offline_last"]), ttl=st.sampled_from([None, 2]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_rows_with_past_cutoffs_read_together_equal_row_by_row(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, int]], fallback: str, ttl: int | None
 ) -> None:

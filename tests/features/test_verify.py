@@ -117,7 +117,7 @@ def test_a_view_without_history_says_so(served: Any) -> None:
         verify(logged_from(reader, 1), views=reader.views, columns=reader.columns, histories={})
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 20), st.integers(0, 200))
 def test_the_bound_lies_above_the_rate(mismatched: int, matched: int) -> None:
     checked = mismatched + matched

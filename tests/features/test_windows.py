@@ -93,7 +93,7 @@ def the_history(rows: list[Event]) -> tuple[FeatureView, pl.DataFrame]:
     return view, build_history(view, {"games": snapshot(games)})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(events, st.lists(st.integers(-5, 200), min_size=1, max_size=8))
 def test_a_window_is_right_at_every_instant_offline(rows: list[Event], hours: list[int]) -> None:
     view, history = the_history(rows)
@@ -105,7 +105,7 @@ def test_a_window_is_right_at_every_instant_offline(rows: list[Event], hours: li
     np.testing.assert_allclose(found, np.array(wanted), rtol=1e-12, equal_nan=True)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(events, st.integers(0, 200))
 def test_a_window_is_right_online_after_its_events_have_left(rows: list[Event], hours: int) -> None:
     view, history = the_history(rows)
