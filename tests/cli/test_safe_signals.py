@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from touchline.cli.processes.safe_signals import raised_by
+from touchline.cli.processes.scheduling import ended_in_order
 from touchline.storage import Database
 
 
@@ -65,3 +66,31 @@ def test_a_signal_outside_the_database_raises_at_once(error: BaseException | Non
             return
         with pytest.raises(Interrupted, match="now"):
             signal.raise_signal(signal.SIGUSR2)
+
+
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_run_that_is_ended_leaves_no_transaction_half_way(
+    tmp_path: Path, number: signal.Signals, error: type[BaseException]
+) -> None:
+    database = Database.open(f"sqlite:///{tmp_path}/touchline.db", is_flushed=False)
+    ended_within: list[str] = []
+
+    def end_in_the_middle(*_: object) -> None:
+        if not ended_within:
+            ended_within.append("a transaction begins")
+            signal.raise_signal(number)
+
+    sa.event.listen(database.engine, "begin", end_in_the_middle)
+
+    def write() -> None:
+        with ended_in_order():
+            with database.begin() as connection:
+                connection.execute(sa.text("CREATE TABLE counts (n INTEGER)"))
+            time.sleep(60)
+
+    with pytest.raises(error) as raised:
+        write()
+    assert "sqlalchemy" not in {str(frame.f_globals["__name__"]).partition(".")[0] for frame, _ in walk_tb(raised.tb)}
+    with database.connect() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM counts")) == 0
+    database.close()

@@ -292,4 +292,4 @@ def test_rows_of_a_segment_that_somebody_deletes_are_written_again(
         shutil.rmtree(place)
     log.stop(within_seconds=60.0)
     assert len(sink.rows) == 30
-    assert "30 logged predictions were not safe" in caplog.text
+    assert "30 rows of the prediction log were not safe" in caplog.text

@@ -148,6 +148,8 @@ class PredictionLog:
         for _ in range(2):  # what the first hand-over could not bring to the disk is tried once more
             self._flush()
             self._hand_over()
+        if self._unwritten_rows:
+            _log.error("%d rows of the %s are lost: %s", self._unwritten_rows, self._name, self._spool_failure)
 
     def _wait_for_row(self) -> None:
         self._row_arrived.clear()
@@ -198,7 +200,10 @@ class PredictionLog:
             return
         count = lost.count(b"\n")
         _log.error(
-            "%d logged predictions were not safe in %s (full, failing or deleted): written again", count, self.folder
+            "%d rows of the %s were not safe in %s (full, failing or deleted): written again",
+            count,
+            self._name,
+            self.folder,
         )
         self._unwritten, self._unwritten_rows = lost + self._unwritten, self._unwritten_rows + count
         self._spooled -= count

@@ -20,6 +20,7 @@ from touchline.cli.commands.promote import (
     promote,
 )
 from touchline.cli.opening import (
+    FoundProject,
     JsonOption,
     OpenedProject,
     ProjectOption,
@@ -276,7 +277,7 @@ def rollback(
     except errors.InvalidProject as failure:  # the rollback stands: a broken declaration must not keep it from anyone
         promotion = automation.Promotion(promoted, cleanup_failure=str(failure))
     print_promotion(promotion, as_json=as_json)
-    _end_rollout(rollout.RolloutContext(found.stores, found.name))
+    _end_rollout(found)
     probe, release = probe_of(found), promoted.version.release_id
     if probe is not None and release is not None:
         typer.echo(probe(release), err=as_json)
@@ -337,16 +338,12 @@ def _decide(
     opened = open_project(project)
     promoted = change_stage(opened.stores, opened.name, version, decision)
     print_promotion(automation.Promotion(promoted), as_json=as_json)
-    end_rollout(opened)
+    _end_rollout(opened)
 
 
-def end_rollout(opened: OpenedProject) -> None:
+def _end_rollout(opened: OpenedProject | FoundProject) -> None:
     """End the rollout whose version was moved by hand, and say so."""
-    _end_rollout(rollout.RolloutContext(opened.stores, opened.name))
-
-
-def _end_rollout(context: rollout.RolloutContext) -> None:
-    message = automation.end_overtaken_rollout(context)
+    message = automation.end_overtaken_rollout(rollout.RolloutContext(opened.stores, opened.name))
     if message is not None:
         typer.echo(message, err=True)
 

@@ -53,11 +53,6 @@ def alerts_after_loading(load: Callable[[], OpenedProject]) -> Iterator[None]:
         _pass_on(load)
 
 
-def pass_on(opened: OpenedProject) -> None:
-    """Record what is wrong or new, and let another process deliver the messages."""
-    _pass_on(lambda: opened)
-
-
 def _pass_on(load: Callable[[], OpenedProject]) -> None:
     try:
         opened = load()
@@ -70,8 +65,21 @@ def _pass_on(load: Callable[[], OpenedProject]) -> None:
 
 def start_delivery(opened: OpenedProject) -> None:
     """Let another process deliver the messages that wait; nothing where none does."""
-    if opened.project.alerts is not None and outbox_of(opened).has_waiting():
-        _start_delivery(opened)
+    if opened.project.alerts is None or not outbox_of(opened).has_waiting():
+        return
+    command = (sys.executable, "-m", "touchline.cli.main", "alerts", "deliver", "-p", str(opened.loaded.folder))
+    home = opened.home.settings.home.absolute()
+    with log_file(home, "alerts").open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "TOUCHLINE_HOME": str(home)},
+            start_new_session=True,
+        )
+    # The thread takes the end of the process; it goes on when this process ends first.
+    threading.Thread(target=process.wait, name="touchline_alert_delivery", daemon=True).start()
 
 
 def outbox_of(opened: OpenedProject) -> alerts.Outbox:
@@ -87,22 +95,6 @@ def channels_of(opened: OpenedProject) -> Mapping[str, alerts.Channel]:
 def deliver(opened: OpenedProject, *, wait_seconds: float = 30.0) -> DeliveryReport:
     """One pass over the messages that wait."""
     return alerts.deliver_due(outbox_of(opened), channels_of(opened), clock=opened.clock, wait_seconds=wait_seconds)
-
-
-def _start_delivery(opened: OpenedProject) -> None:
-    command = (sys.executable, "-m", "touchline.cli.main", "alerts", "deliver", "-p", str(opened.loaded.folder))
-    home = opened.home.settings.home.absolute()
-    with log_file(home, "alerts").open("ab") as log:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "TOUCHLINE_HOME": str(home)},
-            start_new_session=True,
-        )
-    # The thread takes the end of the process; it goes on when this process ends first.
-    threading.Thread(target=process.wait, name="touchline_alert_delivery", daemon=True).start()
 
 
 @dataclass

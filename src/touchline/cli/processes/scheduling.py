@@ -57,9 +57,12 @@ def predict_open(opened: OpenedProject) -> Callable[[Sequence[OpenExample]], int
 def ended_in_order() -> Iterator[None]:
     """Let SIGTERM end the block as an exception, so that a run gives its lease back and waits for whoever goes on.
 
-    Without it a process that is ended counts as one that died.
+    Without it a process that is ended counts as one that died. Neither it nor Ctrl-C ends a transaction half-way.
     """
-    with raised_by(signal.SIGTERM, lambda: SystemExit(128 + signal.SIGTERM)):
+    with ExitStack() as signals:
+        signals.enter_context(raised_by(signal.SIGTERM, lambda: SystemExit(128 + signal.SIGTERM)))
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a process in the background ignores it
+            signals.enter_context(raised_by(signal.SIGINT, KeyboardInterrupt))
         yield
 
 
