@@ -70,8 +70,10 @@ def test_a_signal_outside_the_database_raises_at_once(error: BaseException | Non
 
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)])
 def test_a_run_that_is_ended_leaves_no_transaction_half_way(
-    tmp_path: Path, number: signal.Signals, error: type[BaseException]
+    tmp_path: Path, number: signal.Signals, error: type[BaseException], request: pytest.FixtureRequest
 ) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background begin with it ignored
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     database = Database.open(f"sqlite:///{tmp_path}/touchline.db", is_flushed=False)
     ended_within: list[str] = []
 
