@@ -86,6 +86,26 @@ def test_every_row_arrives_once(tmp_path: Path) -> None:
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
+def test_several_logs_share_a_thread_and_a_row_of_any_wakes_it(tmp_path: Path) -> None:
+    sinks = [Memory() for _ in range(3)]
+    folders = [tmp_path / str(index) for index in range(3)]
+    logs = [
+        PredictionLog(folder, DrainThread(folder, sink, FAST_LOG.drain), FAST_LOG)
+        for folder, sink in zip(folders, sinks, strict=True)
+    ]
+    before = threading.active_count()
+    logs[0].start(*logs[1:])
+    assert threading.active_count() == before + 1
+    for turn in range(3):
+        for log, sink in zip(logs, sinks, strict=True):  # the others idle meanwhile
+            log.record(orjson.dumps({"prediction_id": f"p{turn}"}))
+            wait_for(lambda sink=sink, turn=turn: len(sink.rows) == turn + 1)
+    logs[2].record(b'{"prediction_id": "last"}')
+    for log in logs:
+        log.stop()
+    assert [sink.writes for sink in sinks] == [3, 3, 4]
+
+
 def test_rows_that_wait_for_a_slow_database_are_counted_and_bounded(tmp_path: Path) -> None:
     """It fails no write: only the backlog shows that it does not keep up."""
     is_released = threading.Event()

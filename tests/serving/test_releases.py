@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.serving.builders import NOW, Shelf, a_release, a_server, wait_for
 from touchline.clock import FrozenClock
-from touchline.serving.http.state import no_reader
+from touchline.serving.http.state import Limits, no_reader
 from touchline.serving.releases.release_slot import Head, ReleaseSlot
 
 
@@ -95,3 +95,13 @@ def test_a_running_server_follows_the_journal(tmp_path: Path) -> None:
         shelf.promote("shop-3-d3")
         wait_for(lambda: server.client.get("/health").json()["status"] == "degraded")
         assert server.client.post("/predict", json={"age": 3}).json()["version"] == 2
+
+
+def test_a_server_that_is_asked_for_its_health_looks_at_the_journal_at_once(tmp_path: Path) -> None:
+    shelf = Shelf.of(a_release(1), a_release(2))
+    limits = Limits(poll_seconds=3600.0, lag_seconds=60.0)
+    with a_server(tmp_path, shelf, limits=limits) as server:
+        wait_for(lambda: server.serving.slots["shop"].current)
+        shelf.promote("shop-2-d2")
+        server.client.get("/health")
+        wait_for(lambda: _answering(server.serving.slots["shop"]) == "shop-2-d2")

@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 from tests.serving.test_worker_figures import _log, _meter
 from touchline.serving.telemetry.worker_metrics import WorkerFigures
-WorkerFigures(Path(sys.argv[1])).publish([_meter(3)], _log(7, "disk full"))
+WorkerFigures(Path(sys.argv[1])).publish([_meter(3)], lambda: _log(7, "disk full"))
 print("ready", flush=True)
 sys.stdin.readline()
 """
@@ -54,7 +54,7 @@ def _another_worker(folder: Path) -> Iterator[None]:
 def test_the_figures_of_workers_add_up(tmp_path: Path) -> None:
     figures = WorkerFigures(tmp_path)
     with _another_worker(tmp_path):
-        figures.publish([_meter(2)], _log(1))
+        figures.publish([_meter(2)], lambda: _log(1))
         (found,) = figures.meters([_meter(2)])
         assert found.requests == {("/predict", 200): 5}
         assert found.durations["/predict",].cumulative()[-1] == ("+Inf", 5.0)
@@ -69,7 +69,7 @@ def test_the_figures_of_workers_add_up(tmp_path: Path) -> None:
 
 def test_a_worker_alone_tells_of_itself_and_writes_nothing(tmp_path: Path) -> None:
     alone = WorkerFigures(None)
-    alone.publish([_meter(2)], _log(1))
+    alone.publish([_meter(2)], lambda: _log(1))
     assert orjson.dumps(alone.meters([_meter(2)])[0].document()) == orjson.dumps(_meter(2).document())
     assert not list(tmp_path.iterdir())
 
@@ -82,7 +82,7 @@ def test_two_workers_asked_in_turn_never_tell_less_than_before(tmp_path: Path) -
     for turn in range(40):
         meters[turn % 2].answered("/predict", 200, 0.001)
         figures, meter = workers[turn // 2 % 2], meters[turn // 2 % 2]
-        figures.publish([meter], _log(0))
+        figures.publish([meter], lambda: _log(0))
         told.append(figures.meters([meter])[0].requests["/predict", 200])
     assert told == sorted(told)
 

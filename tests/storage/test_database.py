@@ -194,7 +194,7 @@ def test_a_file_that_goes_away_while_it_is_open_takes_no_more_writes(tmp_path: P
     file = tmp_path / "touchline.db"
     database = Database.open(f"sqlite:///{file}")
     database.migrate()
-    watch = database.watch()
+    watch = database.watch(tables.http_requests)
     if change == "replaced":
         (tmp_path / "backup.db").write_bytes(file.read_bytes())
         (tmp_path / "backup.db").replace(file)

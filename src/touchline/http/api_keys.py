@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from touchline.errors import KeyNotFound, KeyRequired, LastAdminKey
 from touchline.storage import Database
+from touchline.storage.change_watch import ChangeWatch
 from touchline.storage.tables import api_keys, key_changes
 from touchline.storage.ulids import Ulids
 
@@ -149,6 +150,11 @@ def stored_keys(database: Database) -> list[StoredKey]:
     """The same with their hashes."""
     with database.connect() as connection:
         return [StoredKey(**row) for row in connection.execute(sa.select(api_keys)).mappings()]
+
+
+def watch_keys(database: Database) -> ChangeWatch:
+    """Says for one reader whether keys may have been made or ended since it read them."""
+    return database.watch(key_changes)
 
 
 def key_history(database: Database, *, limit: int = 50) -> list[KeyChange]:

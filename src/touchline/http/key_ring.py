@@ -12,7 +12,7 @@ from typing import Final
 
 from touchline.clock import SystemClock
 from touchline.errors import TouchlineError
-from touchline.http.api_keys import ROLES, Role, StoredKey, key_hash, record_use, stored_keys
+from touchline.http.api_keys import ROLES, Role, StoredKey, key_hash, record_use, stored_keys, watch_keys
 from touchline.storage import Database
 
 _RANKS: Final = {role: rank for rank, role in enumerate(ROLES)}
@@ -41,7 +41,7 @@ class KeyRing:
     """The valid keys in memory. `refresh` reads the database, requests do not."""
 
     def __init__(self, database: Database, *, is_open: bool, wall: Callable[[], datetime] = _SYSTEM.wall) -> None:
-        self._database, self._watch, self._wall = database, database.watch(), wall
+        self._database, self._watch, self._wall = database, watch_keys(database), wall
         self._may_be_open = is_open
         self._stored: Sequence[StoredKey] = ()
         self._valid: Mapping[str, tuple[bytes, Caller]] = {}
@@ -56,7 +56,7 @@ class KeyRing:
         return self._may_be_open and not self._any_made
 
     def refresh(self) -> None:
-        """Read the keys again if the database may have changed, and leave out those that have expired by now."""
+        """Read the keys again if any may have changed, and leave out those that have expired by now."""
         with self._turn:
             if self._watch.may_have_changed():
                 self._read()

@@ -1,22 +1,23 @@
 """The prediction log: written in batches outside the requests, and never lost once it is on disk.
 
-A request appends a row in memory. Every `flush_seconds` a thread writes the new rows to the spool. Every
-`hand_over_seconds` it closes a segment of the spool, which another process moves into the database (`spool_drain`).
-`kill -9` therefore loses at most the answers of the last `flush_seconds` and of the write in progress. A database that
-is unavailable loses no answer.
+A request appends a row in memory. Every `flush_seconds` a thread (`flush_thread`) writes the new rows to the spool.
+Every `hand_over_seconds` it closes a segment of the spool, which another process moves into the database
+(`spool_drain`). `kill -9` therefore loses at most the answers of the last `flush_seconds` and of the write in progress.
+A database that is unavailable loses no answer.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from touchline.predictions.drain_processes import Drains
+from touchline.predictions.flush_thread import FlushThread
 from touchline.predictions.spool import Spool, read_backlog
 from touchline.predictions.spool_drain import DrainLimits, DrainStatus, read_drain_status
 
@@ -73,11 +74,10 @@ class PredictionLog:
         self._rows: deque[bytes] = deque()
         self._unwritten, self._unwritten_rows = b"", 0  # taken from memory, not yet in the spool
         self._handed_over_at = time.monotonic()
-        self._is_stopping = threading.Event()
-        # An idle log sleeps until `record` wakes it, instead of looking twenty times a second.
-        self._is_idle, self._row_arrived, self._has_open_segment = False, threading.Event(), False
-        self._thread: threading.Thread | None = None
-        self._spooled = 0
+        # The thread of idle logs sleeps until `record` wakes it, instead of looking twenty times a second.
+        self._wake: Callable[[], None] | None = None
+        self._has_open_segment, self._spooled = False, 0
+        self._thread: FlushThread | None = None
         # The bytes on disk as of the last hand-over, and those that this worker has added since.
         self._backlog_bytes, self._added_bytes = read_backlog(folder).size, 0
         self._spool_failure: str | None = None
@@ -101,21 +101,28 @@ class PredictionLog:
         The request makes the bytes: a thread that made them would hold the interpreter while requests wait.
         """
         self._rows.append(line)
-        if self._is_idle:
-            self._is_idle = False
-            self._row_arrived.set()
+        if (wake := self._wake) is not None:
+            self._wake = None
+            wake()
 
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._flush_until_stop, name="touchline_flush", daemon=True)
+    def start(self, *others: PredictionLog) -> None:
+        """Begin to bring rows to the disk, and those of `others` with the same thread, which the stop of any ends."""
+        self._thread = FlushThread(
+            [self, *others],
+            flush_seconds=self.limits.flush_seconds,
+            backlog_seconds=self.limits.hand_over_seconds,
+        )
+        for log in (self, *others):
+            log._thread = self._thread
+            if log.has_backlog:
+                log._drains.ensure()
         self._thread.start()
 
     def stop(self, *, within_seconds: float = 5.0) -> None:
         """Write the rows in memory to disk, and to the database if it answers in time; the others stay on disk."""
         until = time.monotonic() + within_seconds
-        self._is_stopping.set()
-        self._row_arrived.set()
         if self._thread is not None:
-            self._thread.join(within_seconds)
+            self._thread.stop(within_seconds)
         self._drains.stop(within_seconds)
         while self._spool.has_segments and time.monotonic() < until and not read_drain_status(self.folder).failure:
             time.sleep(_LOOK_SECONDS)  # another process drains
@@ -136,30 +143,31 @@ class PredictionLog:
             waiting_seconds=backlog.oldest_seconds,
         )
 
-    def _flush_until_stop(self) -> None:
-        if self._backlog_bytes:
-            self._drains.ensure()
-        while not self._is_stopping.wait(self.limits.flush_seconds):
-            self._flush()
-            if time.monotonic() - self._handed_over_at >= self.limits.hand_over_seconds:
-                self._hand_over()
-            if not (self._rows or self._unwritten or self._has_open_segment):
-                self._wait_for_row()
+    @property
+    def has_backlog(self) -> bool:
+        """Whether rows on disk wait for the database, as of the last hand-over."""
+        return self._backlog_bytes > 0
+
+    def flush_due(self) -> None:
+        """Write the new rows to the spool, and hand the open segment over where that is due: the thread's work."""
+        self._flush()
+        if time.monotonic() - self._handed_over_at >= self.limits.hand_over_seconds:
+            self._hand_over()
+
+    def flush_all(self) -> None:
+        """Write and hand over all rows that the disk takes: the thread's last work."""
         for _ in range(2):  # what the first hand-over could not bring to the disk is tried once more
             self._flush()
             self._hand_over()
         if self._unwritten_rows:
             _log.error("%d rows of the %s are lost: %s", self._unwritten_rows, self._name, self._spool_failure)
 
-    def _wait_for_row(self) -> None:
-        self._row_arrived.clear()
-        self._is_idle = True
-        if self._rows or self._is_stopping.is_set():  # it came, or the end came, before the flag was up
-            self._is_idle = False
-            return
-        # While rows wait for the database, the backlog is looked at again and again.
-        self._row_arrived.wait(self.limits.hand_over_seconds if self._backlog_bytes else None)
-        self._is_idle = False
+    def expect_rows(self, wake: Callable[[], None] | None) -> bool:
+        """Have the next row call `wake` once; None: no more. False where rows wait already."""
+        self._wake = wake
+        if wake is not None and (self._rows or self._unwritten or self._has_open_segment):
+            self._wake = None
+        return self._wake is not None
 
     def _flush(self) -> None:
         count = len(self._rows)

@@ -169,7 +169,7 @@ class RolloutRecords:
 
     def watch(self) -> ChangeWatch:
         """Says for one reader whether something may have happened since it read."""
-        return self._database.watch()
+        return self._database.watch(rollout_events)
 
     def head(self) -> int:
         """The sequence of the newest event; 0 before the first."""

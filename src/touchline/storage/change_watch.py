@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from math import inf
 from time import monotonic
 from typing import Final
@@ -13,30 +13,30 @@ _UNCOUNTED_SECONDS: Final = 1.0
 
 
 class ChangeWatch:
-    """Asks a counter of commits; where there is none, rows count as unchanged for a second.
+    """Asks for the newest rows; where they are not known, rows count as unchanged for a second.
 
-    >>> commits = [7]
-    >>> watch = ChangeWatch(lambda: commits[0])
+    >>> newest = [7]
+    >>> watch = ChangeWatch(lambda: newest[0])
     >>> watch.may_have_changed(), watch.may_have_changed()
     (True, False)
     """
 
-    def __init__(self, count: Callable[[], int | None], *, clock: Callable[[], float] = monotonic) -> None:
-        self._count, self._clock = count, clock
-        self._commits: int | None = None
+    def __init__(self, newest: Callable[[], Hashable], *, clock: Callable[[], float] = monotonic) -> None:
+        self._newest, self._clock = newest, clock
+        self._rows: Hashable = None
         self._read_at = -inf
 
     def may_have_changed(self) -> bool:
-        """True the first time and after a commit of anybody; the caller then reads its rows."""
+        """True the first time and after anybody has added rows; the caller then reads its rows."""
         try:
-            commits = self._count()
+            rows = self._newest()
         except Exception:  # noqa: BLE001  whatever the driver raises, the caller's own read names it
             self.reset()
             return True
-        trusted_seconds = _UNCOUNTED_SECONDS if commits is None else _COUNTED_SECONDS
-        if commits == self._commits and self._clock() - self._read_at < trusted_seconds:
+        trusted_seconds = _UNCOUNTED_SECONDS if rows is None else _COUNTED_SECONDS
+        if rows == self._rows and self._clock() - self._read_at < trusted_seconds:
             return False
-        self._commits, self._read_at = commits, self._clock()
+        self._rows, self._read_at = rows, self._clock()
         return True
 
     def reset(self) -> None:

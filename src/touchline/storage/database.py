@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, Table, create_engine
 from sqlalchemy.engine import URL, make_url
 
 from touchline.errors import BackendUnavailable, DatabaseAhead, DatabaseBehind, InvalidSetting, MissingDependency
@@ -137,9 +137,9 @@ class Database:
             found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
             return None if found is None else str(found)
 
-    def watch(self) -> ChangeWatch:
-        """Says for one reader whether its rows may have changed since it read them."""
-        return ChangeWatch(self._dialect.change_counter(self.engine))
+    def watch(self, *tables: Table) -> ChangeWatch:
+        """Says for one reader whether rows may have come to these tables, whose rows are only added, since it read."""
+        return ChangeWatch(self._dialect.row_counter(self.engine, tables))
 
     def close(self) -> None:
         """Let go of every connection."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Table
 
 from touchline.storage.driver_errors import BUSY_SECONDS
 
@@ -30,8 +30,8 @@ def prepare(engine: Engine, *, is_flushed: bool) -> None:
     """Nothing to set up: the server's database exists already, and the server decides when it flushes."""
 
 
-def change_counter(engine: Engine) -> Callable[[], int | None]:  # noqa: ARG001  one signature
-    """PostgreSQL has no counter of commits that costs less than a query: the number is not known."""
+def row_counter(engine: Engine, tables: Sequence[Table]) -> Callable[[], Hashable]:  # noqa: ARG001  one signature
+    """PostgreSQL has no counter of commits that costs less than a query: the rows are not known."""
     return lambda: None
 
 

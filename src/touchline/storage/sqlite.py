@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, Table, event
 
 from touchline.errors import BackendUnavailable
 from touchline.storage.driver_errors import BUSY_SECONDS
@@ -86,19 +86,26 @@ def wait_for_turn(connection: Connection) -> None:
     """BEGIN IMMEDIATE has waited already."""
 
 
-def change_counter(engine: Engine) -> Callable[[], int | None]:
-    """A function whose result differs after a commit of anybody, for some microseconds a call (`PRAGMA data_version`).
+def row_counter(engine: Engine, tables: Sequence[Table]) -> Callable[[], Hashable]:
+    """A function whose result differs after anybody has added rows to these tables, for some microseconds a call.
 
-    The number of a connection grows with the commits of all others, those of other processes included.
+    `PRAGMA data_version` of a connection grows with the commits of all others, those of other processes included.
+    Predictions are committed several times a second, so after a commit the newest row of each table decides.
     """
     connection = sqlite3.connect(str(engine.url.database), check_same_thread=False)
+    newest = ", ".join(f"(SELECT max(rowid) FROM {table.name})" for table in tables)
     identity = file_identity(engine)
+    version, rows = -1, ()
 
-    def read() -> int | None:
+    def read() -> Hashable:
+        nonlocal version, rows
         if file_identity(engine) != identity:
             return None  # deleted or replaced: whoever reads it now is told so
-        version: int = connection.execute("PRAGMA data_version").fetchone()[0]
-        return version
+        now = connection.execute("PRAGMA data_version").fetchone()[0]
+        if now != version:
+            rows = connection.execute(f"SELECT {newest}").fetchone()  # the names are those of our own tables
+            version = now
+        return rows
 
     return read
 

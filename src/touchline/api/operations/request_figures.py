@@ -40,7 +40,7 @@ class RequestFigures(BaseModel):
 def get_request_figures(project: ProjectOfRequest) -> RequestFigures:
     serving = project.api.serving
     status = serving.log.status()
-    serving.figures.publish(serving.meters, status)
+    serving.figures.publish(serving.meters, lambda: status)
     meters = serving.figures.meters(serving.meters)
     routes = [_route(meter, route) for meter in meters if meter.project == project.name for (route,) in meter.durations]
     routes.sort(key=lambda one: -one.requests)

@@ -32,7 +32,7 @@ from touchline.cli.opening import (
 from touchline.cli.option_groups import command_of
 from touchline.cli.output import as_text, print_json, print_table, progress, require_folder
 from touchline.cli.processes.alerting import alerts_after_loading
-from touchline.cli.processes.probe import probe_of
+from touchline.cli.processes.probe import probe_of, request_look
 from touchline.contracts.instants import parse_instant_or_day
 
 if TYPE_CHECKING:
@@ -272,6 +272,7 @@ def rollback(
         promoted = registry.rollback(
             found.stores, found.name, decision, families=lambda _: registry.declared_families(load().project.training)
         )
+        request_look(found)
     try:
         promotion = automation.clean_up(pipeline_context(load()), promoted, leaving=leaving)
     except errors.InvalidProject as failure:  # the rollback stands: a broken declaration must not keep it from anyone

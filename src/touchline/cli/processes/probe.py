@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -20,6 +22,7 @@ _ANSWERS: Final = 8
 _SECONDS: Final = 60.0
 _REQUEST_SECONDS: Final = 15.0
 _PAUSE: Final = 0.05
+_LOOK_SECONDS: Final = 1.0
 
 
 def probe_of(opened: OpenedProject | FoundProject) -> Callable[[str], str] | None:
@@ -34,11 +37,21 @@ def probe_of(opened: OpenedProject | FoundProject) -> Callable[[str], str] | Non
     return lambda release: probe_release(opened, release)
 
 
+def request_look(opened: OpenedProject | FoundProject) -> None:
+    """Have the running server read the journal now: it looks after each request for its health. None may run."""
+    address = urlsplit(api_url(opened.home))
+    connection = http.client.HTTPConnection(address.hostname or "", address.port or 80, timeout=_LOOK_SECONDS)
+    with closing(connection), suppress(OSError, http.client.HTTPException):
+        connection.request("GET", "/health")
+        connection.getresponse()
+
+
 def probe_release(opened: OpenedProject | FoundProject, release_id: str) -> str:
     """Ask until 8 requests in a row are answered by the release; says how long that took. Raises `ProbeFailed`.
 
     The request is the example of the release; it is logged with the role "probe" and counts nowhere.
     """
+    request_look(opened)
     release = registry.Releases(opened.home).find(release_id)
     body = release.read_manifest().example if release is not None else {}
     url = f"{api_url(opened.home)}/projects/{opened.name}/predict"

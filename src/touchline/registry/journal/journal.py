@@ -58,7 +58,7 @@ class Journal:
 
     def watch(self) -> ChangeWatch:
         """Says for one reader whether the journal may have changed since it read it."""
-        return self._database.watch()
+        return self._database.watch(tables.stage_changes)
 
     def head(self, project: str) -> int:
         """The sequence of the newest change; 0 before the first."""

@@ -11,7 +11,7 @@ import gc
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,8 +84,8 @@ class Server:
     async def _running(self) -> AsyncIterator[None]:
         serving, keys = self.serving, self.serving.keys
         sys.setswitchinterval(_SWITCH_SECONDS)
-        for log in serving.logs:
-            log.start()
+        log, *shadow_logs = serving.logs
+        log.start(*shadow_logs)  # one thread for all
         self._jobs.start()
         await asyncio.to_thread(keys.refresh)
         if keys.is_open:
@@ -108,7 +108,7 @@ class Server:
                 await asyncio.to_thread(log.stop)
             gc.unfreeze()
             # What this worker has counted since it last published stays in the figures of the others.
-            await asyncio.to_thread(serving.figures.publish, serving.meters, serving.log.status())
+            await asyncio.to_thread(serving.figures.publish, serving.meters, serving.log.status)
 
     async def _spare_collections(self) -> None:
         """Leave what is loaded at the start out of Python's garbage collections.
@@ -200,17 +200,20 @@ async def _measure_lag(serving: Serving) -> None:
 
 
 async def _watch(serving: Serving, watches: Sequence[RolloutWatch]) -> None:
-    """Follow the journal of every project and the keys, away from the requests."""
-
+    """Follow the journal of every project and the keys, away from the requests: every half second, and when wanted."""
     acts: list[tuple[str, Callable[[], object]]] = [("the API keys", serving.keys.refresh)]
     for slot in serving.slots.values():
         acts.append((f"{slot.project}: the journal", slot.refresh))
         acts.append((f"{slot.project}: the release of before", slot.warm_previous))
         acts.append((f"{slot.project}: the online features", slot.check_features))
     acts += [(f"{watch.project}: the rollout", watch.look) for watch in watches]
-    acts.append(("the figures of this worker", lambda: serving.figures.publish(serving.meters, serving.log.status())))
+    acts.append(("the figures of this worker", lambda: serving.figures.publish(serving.meters, serving.log.status)))
     acts.append(("the use of API keys", serving.keys.record_uses))
     looks = Looks(acts)
+    pause = min(_TICK_SECONDS, serving.limits.poll_seconds)
     while True:
         await asyncio.to_thread(looks.take)
-        await asyncio.sleep(serving.limits.poll_seconds)
+        await asyncio.sleep(pause)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(serving.look_requested.wait(), serving.limits.poll_seconds - pause)
+        serving.look_requested.clear()

@@ -32,11 +32,12 @@ def system_router(serving: Serving) -> APIRouter:
 
     @router.get("/health", summary="State of the server and its models")
     async def get_health() -> dict[str, Any]:
+        serving.look_requested.set()  # who asks after a change need not wait for the next look
         return health(serving)
 
     @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
     def get_metrics() -> Response:  # in a thread: it reads files, and the database where `/api` is served
-        serving.figures.publish(serving.meters, serving.log.status())
+        serving.figures.publish(serving.meters, serving.log.status)
         gauges = [*_gauges(serving), *serving.stored_gauges()]
         return Response(
             exposition(serving.figures.meters(serving.meters), gauges),

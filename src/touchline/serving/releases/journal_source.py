@@ -11,7 +11,7 @@ from touchline.serving.releases.release_slot import Head
 
 
 class JournalReleases:
-    """The releases of one project. The journal is read only after a commit to the database.
+    """The releases of one project. The journal is read only after rows were added to it.
 
     `rollouts` are those of the project; without them Production answers alone. `newest_copy` gives the sequence of the
     newest stage change that has a copy, which a damaged database may lack.
@@ -30,15 +30,17 @@ class JournalReleases:
         self._newest_copy = newest_copy
         self._project, self._journal, self._releases = project, journal, releases
         self._head = Head(-1, None)
-        self._watch = journal.watch()
+        self._watches = [source.watch() for source in (journal, rollouts) if source]
 
     def head(self) -> Head:
-        if not self._watch.may_have_changed():
+        answers = [watch.may_have_changed() for watch in self._watches]  # each is asked at every look
+        if not any(answers):
             return self._head
         try:
             return self._read_head()
         except Exception:
-            self._watch.reset()
+            for watch in self._watches:
+                watch.reset()
             raise
 
     def _read_head(self) -> Head:

@@ -20,8 +20,10 @@ _log = logging.getLogger("touchline.serving.releases.rollout_watch")
 # Between checks: after new outcomes, and without any, for what time alone decides.
 _OUTCOMES_SECONDS: Final = 60.0
 _LONGEST_SECONDS: Final = 600.0
-# Of the time, for guardrails: under much traffic a look takes longer, and is taken less often.
-_SHARE_OF_TIME: Final = 0.1
+# Of the time, for guardrails: under much traffic a look takes longer, and is taken less often, for each takes its core
+# from the answers.
+_SHARE_OF_TIME: Final = 0.01
+_LONGEST_BETWEEN_GUARDRAILS_SECONDS: Final = 5.0
 _LONG_WAIT_SECONDS: Final = 60.0
 
 
@@ -93,7 +95,8 @@ class RolloutWatch:
             began = time.monotonic()
             waiting_seconds = max(self._waiting_seconds(), shadow.waiting_seconds if shadow else 0.0)
             results = self._guardrails.check(self._slot.wall() - timedelta(seconds=waiting_seconds))
-            self._guardrails_due_at = began + (time.monotonic() - began) / _SHARE_OF_TIME
+            pause = (time.monotonic() - began) / _SHARE_OF_TIME
+            self._guardrails_due_at = began + min(pause, _LONGEST_BETWEEN_GUARDRAILS_SECONDS)
             breach = next((result for result in results if result.verdict == "harmful"), None)
             if breach is not None:
                 self._abort(state, breach)

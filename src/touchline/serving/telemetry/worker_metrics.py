@@ -7,7 +7,7 @@ others to what it knows itself. A worker that died still counts, so that no coun
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -39,12 +39,12 @@ class WorkerFigures:
         self._own = f"{sha256(this_process().encode()).hexdigest()[:16]}.json"
         self._lock = Lock()
 
-    def publish(self, meters: Sequence[Meter], log: LogStatus) -> None:
-        """Write what this worker has counted, for itself and the others."""
+    def publish(self, meters: Sequence[Meter], log: Callable[[], LogStatus]) -> None:
+        """Write what this worker has counted, for itself and the others. `log` is asked where there are others."""
         if self._folder is None:
             return
         with self._lock:
-            self._write(self._folder, meters, log)
+            self._write(self._folder, meters, log())
 
     def _write(self, folder: Path, meters: Sequence[Meter], log: LogStatus) -> None:
         figures = {meter.project: meter.document() for meter in meters}
