@@ -1,6 +1,7 @@
 """Prove by simulation that windows without drift are quiet, and that drift of a size that matters is found.
 
     python benchmarks/prove_drift.py --runs 200
+    python benchmarks/prove_drift.py --results FILE --only normal    # in parts: a family, drift, elec2, year
 
 Every line gives the share of windows in which any column differs at 5 %, with its standard error: by the tests alone,
 and with the PSI floor of the default rule. A share above 5 % by a one-sided binomial test at 0.1 % ends the program
@@ -11,9 +12,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -22,6 +24,7 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 from scipy.stats import binomtest
 
+from simulations.stored_results import StoredResults, add_results_options
 from touchline.monitoring import CurrentRows, Drift, Performance, Window, check_drift, loss_alarm, loss_reference
 from touchline.statistics import Profile, build_profile, check_columns
 
@@ -81,6 +84,8 @@ def clustered_days(rng: np.random.Generator, rows: int, columns: int) -> Sample:
 
 
 Family = Callable[[np.random.Generator, int, int], Sample]
+# Of each window: whether any column differs by the tests alone, and with the PSI floor.
+Outcomes = Sequence[tuple[bool, bool]]
 FAMILIES: tuple[Family, ...] = (
     normal,
     heavy_tailed,
@@ -109,7 +114,7 @@ def checked(sample: Sample, cut: int, shift: float = 0.0) -> tuple[bool, bool]:
     return bool(differing), any(column.psi >= Drift().psi_floor for column in differing)
 
 
-def shares(what: str, outcomes: list[tuple[bool, bool]], promise: str) -> bool:
+def shares(what: str, outcomes: Outcomes, promise: str) -> bool:
     """Print a line; True if the promise "≤ 5 %" or "≥ 85 %" is broken."""
     runs, hits = len(outcomes), np.sum(outcomes, axis=0)
     errors = np.sqrt(hits / runs * (1 - hits / runs) / runs)
@@ -123,36 +128,47 @@ def shares(what: str, outcomes: list[tuple[bool, bool]], promise: str) -> bool:
     return is_broken
 
 
-def no_drift(runs: int, families: list[str]) -> Iterator[bool]:
+def no_drift(runs: int, families: list[Family], results: StoredResults) -> Iterator[bool]:
     """Windows of the same distribution as the reference."""
     print("no drift: any column differs" + " " * 40 + "tests alone      with PSI floor")
-    for family in [family for family in FAMILIES if not families or family.__name__ in families]:
+    for family in families:
+        name = family.__name__.replace("_", " ")
         for rows in (30, 300, 3_000, 50_000):
             for columns in (20, 500):
                 # As many values for each line, so that the largest windows do not take all the time.
                 some = max(10, min(runs, runs * 1_500_000 // ((rows + _REFERENCE) * columns)))
-                outcomes = []
-                for seed in range(some):
-                    rng = np.random.default_rng([FAMILIES.index(family), rows, columns, seed])
-                    outcomes.append(checked(family(rng, _REFERENCE + rows, columns), _REFERENCE))
-                name = family.__name__.replace("_", " ")
-                yield shares(f"{name}, {rows:,} rows × {columns} columns", outcomes, "≤ 5 %")
+                what = f"{name}, {rows:,} rows × {columns} columns"
+                outcomes = results.over_seeds(what, partial(unchanged_window, family, rows, columns), some, at_once=10)
+                yield shares(what, outcomes, "≤ 5 %")
 
 
-def drift(runs: int) -> Iterator[bool]:
+def unchanged_window(family: Family, rows: int, columns: int, seed: int) -> tuple[bool, bool]:
+    rng = np.random.default_rng([FAMILIES.index(family), rows, columns, seed])
+    return checked(family(rng, _REFERENCE + rows, columns), _REFERENCE)
+
+
+def shifted_window(family: Family, number: int, rows: int, shift: float, seed: int) -> tuple[bool, bool]:
+    """A window of 20 columns of which the first is shifted."""
+    return checked(family(np.random.default_rng([number, seed]), _REFERENCE + rows, 20), _REFERENCE, shift)
+
+
+def drift(runs: int, results: StoredResults) -> Iterator[bool]:
     """One of 20 columns is shifted: by half a standard deviation, and by less than matters."""
     print("\ndrift of one column of 20: any column differs")
-    half = [checked(normal(np.random.default_rng([1, seed]), 5_100, 20), 5_000, 0.5) for seed in range(runs)]
-    yield shares("0.5 σ, 100 rows", half, "≥ 85 %")
-    tiny = [checked(normal(np.random.default_rng([2, seed]), 55_000, 20), 5_000, 0.03) for seed in range(runs // 5)]
-    yield shares("0.03 σ, 50,000 rows (no alarm with the floor)", tiny, "") or any(hit for _, hit in tiny)
-    serial = [checked(autoregression(np.random.default_rng([3, s]), 5_400, 20), 5_000, 4.0) for s in range(runs // 2)]
-    yield shares("autoregression 0.9, 1.7 σ, 400 rows", serial, "(power)")
-    days = [checked(clustered_days(np.random.default_rng([4, s]), 5_600, 20), 5_000, 1.5) for s in range(runs // 4)]
-    yield shares("clustered days, 1.1 σ, 30 days", days, "(power)")
+
+    def windows(what: str, family: Family, number: int, rows: int, shift: float, some: int) -> Outcomes:
+        return results.over_seeds(what, partial(shifted_window, family, number, rows, shift), some)
+
+    half, tiny = "0.5 σ, 100 rows", "0.03 σ, 50,000 rows (no alarm with the floor)"
+    serial, days = "autoregression 0.9, 1.7 σ, 400 rows", "clustered days, 1.1 σ, 30 days"
+    yield shares(half, windows(half, normal, 1, 100, 0.5, runs), "≥ 85 %")
+    small = windows(tiny, normal, 2, 50_000, 0.03, runs // 5)
+    yield shares(tiny, small, "") or any(hit for _, hit in small)
+    yield shares(serial, windows(serial, autoregression, 3, 400, 4.0, runs // 2), "(power)")
+    yield shares(days, windows(days, clustered_days, 4, 600, 1.5, runs // 4), "(power)")
 
 
-def elec2(runs: int) -> Iterator[bool]:
+def elec2(runs: int, results: StoredResults) -> Iterator[bool]:
     """The series with its weeks in random order, which has its dependence and no trend or season; then as it is.
 
     As it is, the price of New South Wales and of Victoria doubles in the last 90 days: those windows are a change.
@@ -164,14 +180,12 @@ def elec2(runs: int) -> Iterator[bool]:
     print("\nElec2: price, demand, price and demand of Victoria, transfer; a reference of 300 days")
     weeks = table[_ELEC2_FIRST : _ELEC2_FIRST + len(table[_ELEC2_FIRST:]) // 336 * 336].reshape(-1, 336, 5)
     for rows in (30, 336, 1_344):
-        outcomes = []
-        for seed in range(runs):
-            mixed = np.random.default_rng([11, seed]).permutation(weeks).reshape(-1, 5)
-            outcomes.append(checked(Sample(mixed[: 14_400 + rows]), 14_400))
-        yield shares(f"weeks in random order, {rows:,} half-hours", outcomes, "≤ 5 %")
+        what = f"weeks in random order, {rows:,} half-hours"
+        yield shares(what, results.over_seeds(what, partial(mixed_weeks, weeks, rows), runs), "≤ 5 %")
     for rows in (30, 336, 1_344):
         starts = list(range(_ELEC2_FIRST, len(table) - 14_400 - rows, max(rows, 240)))
-        outcomes = [checked(Sample(table[start : start + 14_400 + rows]), 14_400) for start in starts]
+        part = partial(untouched, table, rows, starts)
+        outcomes = results.over_seeds(f"untouched, {rows:,} half-hours", part, len(starts))
         quiet = [
             outcome for start, outcome in zip(starts, outcomes, strict=True) if start + 14_400 + rows <= _ELEC2_PRICES
         ]
@@ -179,12 +193,22 @@ def elec2(runs: int) -> Iterator[bool]:
         shares(f"untouched, {rows:,} half-hours, all", outcomes, "(a rise)")
 
 
-def false_incidents_a_year(years: int) -> bool:
+def mixed_weeks(weeks: Array, rows: int, seed: int) -> tuple[bool, bool]:
+    mixed = np.random.default_rng([11, seed]).permutation(weeks).reshape(-1, 5)
+    return checked(Sample(mixed[: 14_400 + rows]), 14_400)
+
+
+def untouched(table: Array, rows: int, starts: list[int], place: int) -> tuple[bool, bool]:
+    return checked(Sample(table[starts[place] : starts[place] + 14_400 + rows]), 14_400)
+
+
+def false_incidents_a_year(years: int, results: StoredResults) -> bool:
     """A daily check of loss (10 rows) and of drift (300 rows) for a year, each year with references of its own.
 
     Drift pages only where a project declares columns for it; here it declares all 20.
     """
-    counts = np.array([[_loss_incidents(year), _drift_incidents(year)] for year in range(years)])
+    loss = results.over_seeds("loss incidents", _loss_incidents, years)
+    counts = np.array([loss, results.over_seeds("drift incidents", _drift_incidents, years, at_once=5)]).T
     means = [*counts.mean(axis=0), counts.sum(axis=1).mean()]
     errors = np.sqrt(np.maximum([*counts.var(axis=0), counts.sum(axis=1).var()], 1 / years) / years)
     is_broken = bool(means[2] - 3 * errors[2] > 1)
@@ -213,7 +237,9 @@ def _drift_incidents(year: int) -> int:
     previous, was_drift = None, False
     for day in range(365):
         current = CurrentRows(rng.normal(size=(300, 20)), Window(f"{day:04}", f"{day + 1:04}"))
-        previous = check_drift(profile, current, rule=rule, now=datetime(2026, 1, 1, tzinfo=UTC), previous=previous)
+        previous = check_drift(
+            profile, current, project="shop", rule=rule, now=datetime(2026, 1, 1, tzinfo=UTC), previous=previous
+        )
         incidents += previous.state == "drift" and not was_drift
         was_drift = previous.state == "drift"
     return incidents
@@ -223,15 +249,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=200, help="windows of each kind, fewer of the largest")
     parser.add_argument("--years", type=int, default=40, help="years of daily checks")
-    parser.add_argument("--families", nargs="*", default=[], help="only these of the families without drift")
+    add_results_options(parser, [*(family.__name__ for family in FAMILIES), "drift", "elec2", "year"])
     options = parser.parse_args()
-    started = perf_counter()
-    broken = [
-        *no_drift(options.runs, options.families),
-        *drift(options.runs),
-        *elec2(options.runs),
-        false_incidents_a_year(options.years),
-    ]
+    started, results, broken = perf_counter(), StoredResults(options.results), []
+    families = [family for family in FAMILIES if family.__name__ in options.only]
+    broken += no_drift(options.runs, families, results) if families else ()
+    broken += drift(options.runs, results) if "drift" in options.only else ()
+    broken += elec2(options.runs, results) if "elec2" in options.only else ()
+    broken += [false_incidents_a_year(options.years, results)] if "year" in options.only else ()
     print(f"{perf_counter() - started:.0f} s; {sum(broken)} promises broken")
     return int(any(broken))
 

@@ -87,7 +87,7 @@ def one_run(world: World, settled: int, seed: int) -> tuple[bool, float, float, 
     names = tuple(map(str, range(600)))
     live = LiveRows(new, new_x, labels, np.zeros(600), np.zeros(600), np.arange(600), names, names, {})
     reference = LabelledSample(old, old_y, np.arange(1500), old_x)
-    shift = find_share_shift("log_loss", reference, live, ("no", "yes"), since_on="")
+    shift = find_share_shift("log_loss", reference, live, ("no", "yes"), project="shop", since_on="")
 
     def loss(predictions: Array) -> float:
         return float(-np.log(predictions[np.arange(600), new_y.astype(int)]).mean())

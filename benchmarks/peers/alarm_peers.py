@@ -2,8 +2,9 @@
 
     python alarm_peers.py RIVAL FOLDER EVERY
 
-Prints one line of JSON: of each stream the numbers of the windows in which the rival raised an alarm, the number of
-windows before the change that it saw, and the seconds. EVERY: Evidently sees each EVERY-th window before the change.
+Prints a line of JSON for each stream: its name, the numbers of the windows in which the rival raised an alarm, the
+number of windows before the change that it saw, and the seconds. EVERY: Evidently sees each EVERY-th window before the
+change.
 """
 
 from __future__ import annotations
@@ -155,7 +156,6 @@ RIVALS: dict[str, Callable[[Arrays], list[int]]] = {
 def main(rival: str, folder: str, every: int) -> None:
     warnings.simplefilter("ignore")
     rule = partial(by_evidently, every=every) if rival == "evidently" else RIVALS[rival]
-    found = {}
     for path in sorted(Path(folder).glob("*.npz")):
         stream = dict(np.load(path))
         started = perf_counter()
@@ -164,8 +164,8 @@ def main(rival: str, folder: str, every: int) -> None:
         change, window = int(stream["change"]), int(stream["window"])
         quiet = len(stream["monitored_y"]) // window if change < 0 else change // window
         seen = len(range(0, quiet, every)) if rival == "evidently" else quiet
-        found[path.stem] = {"raised": sorted(set(raised)), "quiet_windows": seen, "seconds": seconds}
-    print(json.dumps(found))
+        found = {"raised": sorted(set(raised)), "quiet_windows": seen, "seconds": seconds}
+        print(json.dumps({"stream": path.stem, **found}), flush=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,17 @@ def run_child(command: Sequence[str]) -> dict[str, Any]:
         return {"error": (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]}
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
+
+
+def child_lines(command: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The lines of JSON that a process prints, as they come; a last one with `error` where it failed."""
+    with tempfile.TemporaryFile("w+") as complaints:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True) as child:
+            assert child.stdout is not None
+            yield from (json.loads(line) for line in child.stdout if line.startswith("{"))
+        if child.returncode:
+            complaints.seek(0)
+            yield {"error": (complaints.read().strip().splitlines() or [f"exit code {child.returncode}"])[-1]}
 
 
 def run_feast(python: Path | str, job: dict[str, Any]) -> dict[str, Any]:

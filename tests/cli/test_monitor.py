@@ -99,7 +99,7 @@ def test_a_recalibration_without_predictions_says_so(settled: Cli) -> None:
 
 def test_a_loss_without_an_incident_asks_for_no_training(settled: Cli) -> None:
     message = settled.json("monitor", "cause", "-p", "shop")["message"]
-    assert message.endswith("see drift (touchline monitor drift) and wait for more outcomes.")
+    assert message.endswith("see drift (touchline monitor drift -p shop) and wait for more outcomes.")
 
 
 def test_the_report_begins_with_the_verdict_and_needs_nothing_beside_it(settled: Cli) -> None:

@@ -45,14 +45,14 @@ def test_a_cause_of_one_row_against_one_row_is_a_number_and_no_error() -> None:
     assert np.isfinite([report.before, report.after]).all()
     model = CauseModel("log_loss", COLUMNS, predict, {}, {})
     with pytest.raises(InvalidSample, match="rows of 5 columns in both windows"):
-        explain_loss(a_window(x, y), a_window(x[:0], y[:0]), model)
+        explain_loss(a_window(x, y), a_window(x[:0], y[:0]), model, project="shop")
 
 
 @pytest.mark.parametrize("value", [5.0, 7.0])
 def test_a_reference_with_one_value_is_stable_beside_itself_and_differs_beside_others(value: float) -> None:
     profile = build_profile(np.full((300, 1), 5.0), names=["price"], outputs={"p": np.linspace(0, 1, 300)})
     rows = np.column_stack([np.full(250, value), np.linspace(0, 1, 250)])
-    verdict = check_drift(profile, CurrentRows(rows, Window("0", "1")), rule=Drift(windows=1), now=NOW)
+    verdict = check_drift(profile, CurrentRows(rows, Window("0", "1")), project="shop", rule=Drift(windows=1), now=NOW)
     assert [column.name for column in verdict.drifted] == ([] if value == 5.0 else ["price"])
     assert all(np.isfinite([column.psi, column.p_adjusted]).all() for column in verdict.columns)
 
@@ -76,7 +76,7 @@ def test_a_profile_whose_feature_was_never_there_checks_the_others() -> None:
         rows[:, :3], names=NAMES, levels={"ground": ["home", "away"]}, outputs={"p_win": rows[:, 3]}
     )
     current = CurrentRows(some_rows(1, 400), Window("0", "1"))
-    verdict = check_drift(profile, current, rule=Drift(windows=1), now=NOW)
+    verdict = check_drift(profile, current, project="shop", rule=Drift(windows=1), now=NOW)
     assert [column.name for column in verdict.drifted] == ["form"]
     assert len(a_profile().columns) == len(verdict.columns)
 

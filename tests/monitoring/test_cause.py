@@ -33,7 +33,7 @@ def a_window(x: np.ndarray, y: np.ndarray) -> LossWindow:
 def explained(x: np.ndarray, y: np.ndarray, *drifted: str) -> CauseReport:
     levels = {"place": ("north", "east", "south", "west")}
     model = CauseModel("log_loss", COLUMNS, predict, BLOCKS, levels, frozenset(drifted))
-    return explain_loss(a_window(*some_rows(0)), a_window(x, y), model)
+    return explain_loss(a_window(*some_rows(0)), a_window(x, y), model, project="shop")
 
 
 def test_a_column_in_another_unit_is_the_cause() -> None:
@@ -75,7 +75,7 @@ def test_new_class_shares_are_the_cause() -> None:
         LossWindow(part_x, leaning(part_x), np.eye(2)[part_y])
         for part_x, part_y in ((old_x[kept], old_y[kept]), (x[chosen], y[chosen]))
     ]
-    report = explain_loss(*windows, model)
+    report = explain_loss(*windows, model, project="shop")
     assert report.causes[0].kind == "class shares"
     assert report.causes[0].name == "15% → 85%, 85% → 15%"
 
@@ -113,11 +113,13 @@ def test_windows_of_other_columns_are_refused() -> None:
 def test_causes_of_the_same_change_are_one_of_several_rather_than_each_all_of_it() -> None:
     shares = {"one": 1.0, "two": 1.0, "three": 0.95}
     same = [Cause("block", name, share, "wrong together") for name, share in shares.items()]
-    report = CauseReport("log_loss", 0.5, 0.9, (*same, Cause("slice", "place = south", 0.2, "25% of the rows")))
+    report = CauseReport("shop", "log_loss", 0.5, 0.9, (*same, Cause("slice", "place = south", 0.2, "25% of the rows")))
     assert report.rivals == 3
     assert (
         "one of these three explains it, and they cannot be told apart, since each explains 100% by itself: block one, "
         "block two or block three. Then slice place = south (20%)."
     ) in report.message
-    apart = CauseReport("log_loss", 0.5, 0.9, (Cause("column", "a", 0.5, "wrong"), Cause("column", "b", 0.48, "wrong")))
+    apart = CauseReport(
+        "shop", "log_loss", 0.5, 0.9, (Cause("column", "a", 0.5, "wrong"), Cause("column", "b", 0.48, "wrong"))
+    )
     assert (apart.rivals, "column a explains 50% of it" in apart.message) == (0, True)

@@ -34,7 +34,7 @@ def a_profile(seed: int = 0, rows: int = 4000) -> Profile:
 
 def a_check(rows: np.ndarray, *, number: int = 1, previous: DriftVerdict | None = None, **rule: object) -> DriftVerdict:
     current = CurrentRows(rows, Window(f"{number - 1:03}", f"{number:03}"))
-    return check_drift(a_profile(), current, rule=Drift(**rule), now=NOW, previous=previous)  # type: ignore[arg-type]
+    return check_drift(a_profile(), current, project="shop", rule=Drift(**rule), now=NOW, previous=previous)  # type: ignore[arg-type]
 
 
 def test_the_same_world_is_stable() -> None:
@@ -48,7 +48,7 @@ def test_a_window_of_one_cluster_says_what_it_cannot_show() -> None:
     profile = build_profile(found, names=["a", "b", "c", "d"], clusters=np.arange(1000) // 50)
     for clusters, is_said in ((["mon"] * 300, True), (list(map(str, range(300))), False)):
         current = CurrentRows(some_rows(1, 300), Window("0", "1"), clusters=tuple(clusters))
-        message = check_drift(profile, current, rule=Drift(), now=NOW).message
+        message = check_drift(profile, current, project="shop", rule=Drift(), now=NOW).message
         assert ("The rows are of 1 cluster (such as a day)" in message) == is_said
 
 
@@ -58,7 +58,7 @@ def test_the_power_is_printed_and_holds() -> None:
     rule, found = Drift(psi_floor=0), 0
     for seed in range(100):
         current = CurrentRows(some_rows(seed, 500, shift=0.18), Window("0", "1"))
-        verdict = check_drift(a_profile(1000 + seed), current, rule=rule, now=NOW)
+        verdict = check_drift(a_profile(1000 + seed), current, project="shop", rule=rule, now=NOW)
         found += verdict.columns[0].differs
     assert verdict.detectable_shift == pytest.approx(0.18, abs=0.01)
     assert 0.7 <= found / 100 <= 0.95
@@ -76,7 +76,7 @@ def test_each_number_of_a_verdict_has_its_meaning() -> None:
     window = Window(ulid_at(NOW - timedelta(days=1)), ulid_at(NOW))
     current = CurrentRows(some_rows(1, 300, shift=1), window, repeats=20, left_out=5)
     rule = Drift(alpha=0.01)
-    verdict = check_drift(a_profile(), current, rule=rule, now=NOW)
+    verdict = check_drift(a_profile(), current, project="shop", rule=rule, now=NOW)
     text = "\n".join(explain_verdict(DriftVerdict.from_json(verdict.to_json()), rule))
     assert "after 2024-04-30 00:00:00 UTC, up to 2024-05-01 00:00:00 UTC" in text
     assert "rows: 300, one for each example, of 325 predictions without 20 that a later prediction" in text
@@ -85,7 +85,8 @@ def test_each_number_of_a_verdict_has_its_meaning() -> None:
     assert "corrected over the 4 checked columns" in text
     assert "where p is at most 0.01 and PSI at least 0.1" in text
     first = explain_verdict(
-        check_drift(a_profile(), CurrentRows(current.matrix[:9], Window("", "")), rule=rule, now=NOW), rule
+        check_drift(a_profile(), CurrentRows(current.matrix[:9], Window("", "")), project="shop", rule=rule, now=NOW),
+        rule,
     )
     assert "in the log since its first one" in first[0]
     assert "rows: 9, one for each example, of 9 predictions" in first[1]

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from touchline.alerts import incidents_sentence
-from touchline.monitoring import DriftReports, DriftVerdict, MonitoringReport, PerformanceVerdict, read_findings
+from touchline.monitoring import (
+    DriftReports,
+    DriftVerdict,
+    LossWatch,
+    MonitoringReport,
+    PerformanceReports,
+    PerformanceVerdict,
+    read_findings,
+    read_loss_watch,
+)
 from touchline.monitoring.current import Window
 from touchline.monitoring.findings import estimate_finding
 from touchline.storage import Database
@@ -35,3 +45,19 @@ def test_the_report_of_a_stable_loss_names_drift() -> None:
     stable = PerformanceVerdict(AT, "r1", "stable", "No loss incident.", "log_loss", 90, 0, 0, 0, 0, 1.0, 60.0)
     sentence = MonitoringReport("shop", performance=stable, drift=DRIFT).sentence
     assert sentence == "No loss incident. Drift: 1 of 1 columns differ."
+
+
+def test_the_watch_says_why_no_risen_loss_would_be_an_incident(database: Database) -> None:
+    figures = PerformanceVerdict(
+        AT, "r1", "unwatched", "…", "log_loss", 90, 0, 0, 0, 0, 1.0, 60.0, unwatched="no time."
+    )
+    reports, watch = PerformanceReports(database, "shop"), lambda release: read_loss_watch(database, "shop", release)
+    assert (watch("r1").state, watch(None).state) == ("waiting", "waiting")
+    assert "touchline monitor performance -p shop" in watch("r1").sentence
+    reports.add(figures, wall=AT)
+    assert watch("r1") == LossWatch("unwatched", "The loss is not watched: no time.")
+    assert watch("r2").state == "waiting"
+    reports.add(replace(figures, state="stable", unwatched=""), wall=AT + timedelta(seconds=1))
+    assert watch("r1").state == "watched"
+    reports.add(replace(figures, state="not_enough_data", unwatched="", message="Few."), wall=AT + timedelta(seconds=2))
+    assert watch("r1") == LossWatch("waiting", "The loss is not watched yet. Few.")

@@ -95,7 +95,7 @@ def rows_of(database: Database, now: datetime) -> LiveRows:
 def a_check(database: Database, now: datetime, test: TestWindow | None = None, **rule: object) -> PerformanceVerdict:
     live = rows_of(database, now)
     window = test or a_test_window()
-    return check_performance(live, CheckedRelease("one", SHAPE, window), rule=Performance(**rule), now=now)  # type: ignore[arg-type]
+    return check_performance(live, CheckedRelease("shop", "one", SHAPE, window), rule=Performance(**rule), now=now)  # type: ignore[arg-type]
 
 
 def test_without_outcomes_there_is_no_verdict_yet(database: Database) -> None:
@@ -169,7 +169,7 @@ def test_variants_inputs_and_categories_are_shown_apart(database: Database) -> N
     log(database, range(10))
     profile = build_profile([[0.5, 0.0], [0.5, 1.0]] * 10, names=["p", "side"], levels={"side": ["left", "right"]})
     live = with_categories(rows_of(database, day(11)), profile, ())
-    release = CheckedRelease("one", SHAPE, a_test_window())
+    release = CheckedRelease("shop", "one", SHAPE, a_test_window())
     verdict = check_performance(live, release, rule=Performance(), now=day(11))
     shown = {(one.field, one.value): one.rows for one in verdict.slices.slices}
     assert shown == {
@@ -224,21 +224,32 @@ def test_a_clock_that_goes_back_hides_rows_and_breaks_nothing(database: Database
 def test_a_short_test_window_gives_figures_and_no_alarm(database: Database) -> None:
     log(database, range(20), worse=1.0)
     verdict = a_check(database, day(21), a_test_window(days=10))
-    assert verdict.state == "stable"
-    assert "The test window has 10 days, 20 are needed" in verdict.message
-    assert "Nothing to do" not in verdict.message
+    assert verdict.state == "unwatched"
+    assert verdict.message.startswith("The loss is not watched: the test window has 10 days, 20 are needed")
+    assert {metric.name for metric in verdict.metrics} >= {"log_loss"}
+
+
+def test_a_table_without_time_says_that_its_loss_is_not_watched_and_what_does(database: Database) -> None:
+    log(database, range(20), worse=1.0)
+    verdict = a_check(database, day(21), replace(a_test_window(), is_timed=False))
+    assert verdict.state == "unwatched"
+    assert verdict.message.startswith("The loss is not watched: its table has no time")
+    assert "Alerts(rules=[*DEFAULT_RULES, 'log_loss > 0.6'])" in verdict.message
+    few = a_check(database, day(0.5), replace(a_test_window(), is_timed=False))
+    assert few.message.startswith("Not enough data")
+    assert "its table has no time" in few.message
 
 
 def test_the_alarm_goes_on_over_a_refresh_and_the_figures_do_not(database: Database) -> None:
     log(database, range(40))
-    log(database, range(40, 60), worse=0.5, seed=1)
+    log(database, range(40, 60), worse=0.35, seed=1)
     live, test, whole = rows_of(database, day(61)), a_test_window(), a_check(database, day(61))
     alarm_on = int(whole.incidents[0][1][-2:]) + 31 * (whole.incidents[0][1][5:7] == "02") - 1  # days since START
     is_own = live.days >= live.days[0] + alarm_on - 1  # refreshed on the day before the alarm
     is_checked = live.days <= live.days[0] + alarm_on + 3
     before, own = live.at(~is_own), live.at(is_own & is_checked)
-    alone = check_performance(own, CheckedRelease("two", SHAPE, test), rule=Performance(), now=day(61))
-    chain = CheckedRelease("two", SHAPE, test, (Refreshed(1, before, test),))
+    alone = check_performance(own, CheckedRelease("shop", "two", SHAPE, test), rule=Performance(), now=day(61))
+    chain = CheckedRelease("shop", "two", SHAPE, test, (Refreshed(1, before, test),))
     verdict = check_performance(own, chain, rule=Performance(), now=day(61))
     assert (alone.state, alone.incidents, alone.notes) == ("stable", (), ())
     assert (verdict.state, verdict.incidents) == ("degraded", whole.incidents)

@@ -34,7 +34,7 @@ def live(probabilities: np.ndarray, labels: np.ndarray, *, settled: int) -> Live
 def found(rows: LiveRows, seed: int = 0) -> ShareShift:
     probabilities, labels = some_rows(seed, 2000, BEFORE)
     reference = LabelledSample(probabilities, labels.astype(float), np.arange(2000))
-    return find_share_shift("log_loss", reference, rows, CLASSES, since_on="2026-01-01")
+    return find_share_shift("log_loss", reference, rows, CLASSES, project="shop", since_on="2026-01-01")
 
 
 def test_new_shares_are_estimated_without_outcomes_and_recover_the_loss() -> None:
@@ -95,7 +95,7 @@ def test_without_outcomes_inputs_that_moved_are_no_new_shares_and_outcomes_decid
     moved = np.log(new[:, :1]) + rng.normal(size=(1000, 1)) - 1.5
     for settled, reason in ((0, "the inputs changed too"), (300, "None")):
         rows = replace(live(new, new_labels, settled=settled), vectors=moved, days=np.arange(1000))
-        shift = find_share_shift("log_loss", reference, rows, CLASSES, since_on="2026-01-01")
+        shift = find_share_shift("log_loss", reference, rows, CLASSES, project="shop", since_on="2026-01-01")
         assert reason in str(shift.refusal)
 
 

@@ -49,7 +49,7 @@ def rows_of(plans: Sequence[str | None], *, wrong: Sequence[float], labelled: Se
 
 def a_check(live: LiveRows, test: TestWindow | None = None) -> PerformanceVerdict:
     window = test or TestWindow({}, {}, np.full(100, 0.5), np.arange(100), "log_loss")
-    return check_performance(live, CheckedRelease("one", SHAPE, window), rule=Performance(), now=NOW)
+    return check_performance(live, CheckedRelease("shop", "one", SHAPE, window), rule=Performance(), now=NOW)
 
 
 def test_a_slice_with_a_higher_loss_is_worse_and_stands_beside_the_test_rows_of_the_same_slice() -> None:

@@ -7,7 +7,9 @@ from touchline.automation.production.cause import explain_production_loss as exp
 from touchline.automation.production.drift import check_production_drift as check_production_drift
 from touchline.automation.production.drift import production_drift_in_evidently as production_drift_in_evidently
 from touchline.automation.production.drift import read_production_distributions as read_production_distributions
+from touchline.automation.production.findings import read_alert_findings as read_alert_findings
 from touchline.automation.production.findings import read_production_findings as read_production_findings
+from touchline.automation.production.findings import read_production_watch as read_production_watch
 from touchline.automation.production.performance import check_production_performance as check_production_performance
 from touchline.automation.production.report import report_production as report_production
 from touchline.automation.promotion.gate_inputs import material_of as material_of

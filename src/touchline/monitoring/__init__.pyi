@@ -16,7 +16,9 @@ from touchline.monitoring.drift import check_drift as check_drift
 from touchline.monitoring.drift import explain_verdict as explain_verdict
 from touchline.monitoring.drift_reports import DriftReports as DriftReports
 from touchline.monitoring.evidently_report import evidently_page as evidently_page
+from touchline.monitoring.findings import LossWatch as LossWatch
 from touchline.monitoring.findings import read_findings as read_findings
+from touchline.monitoring.findings import read_loss_watch as read_loss_watch
 from touchline.monitoring.live_figures import LiveMetric as LiveMetric
 from touchline.monitoring.live_figures import TestWindow as TestWindow
 from touchline.monitoring.live_rows import LiveRows as LiveRows
@@ -35,7 +37,6 @@ from touchline.monitoring.loss_estimate import LabelledSample as LabelledSample
 from touchline.monitoring.loss_estimate import LossEstimate as LossEstimate
 from touchline.monitoring.loss_estimate import OpenSample as OpenSample
 from touchline.monitoring.loss_estimate import estimate_loss as estimate_loss
-from touchline.monitoring.next_commands import with_project as with_project
 from touchline.monitoring.performance import CheckedRelease as CheckedRelease
 from touchline.monitoring.performance import PerformanceVerdict as PerformanceVerdict
 from touchline.monitoring.performance import Refreshed as Refreshed

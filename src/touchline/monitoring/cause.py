@@ -38,7 +38,6 @@ _SHARES_ALPHA: Final = 1e-3
 # Shares this close to the largest are about equal to it.
 _EQUAL: Final = 0.9
 _NUMBERS: Final = {2: "two", 3: "three", 4: "four", 5: "five"}
-_NOT_OPEN: Final = "No loss incident is open yet: see drift (touchline monitor drift) and wait for more outcomes."
 # The chance that any rival cause of a kind explains something where none does.
 _CHANCE: Final = 0.05
 
@@ -73,7 +72,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class CauseReport:
-    """The mean losses of both windows and their causes, the largest share first.
+    """The mean losses of both windows of a project and their causes, the largest share first.
 
     A share is what a cause explains by itself: causes that overlap explain the same change, so shares do not add up.
 
@@ -81,6 +80,7 @@ class CauseReport:
     what happened upstream around the onset. `missing` says what is not there yet where no loss can be explained.
     """
 
+    project: str
     score: str
     before: float
     after: float
@@ -104,11 +104,13 @@ class CauseReport:
             first = self.causes[0]
             return f"{change}: no rise, although {first.kind} {first.name} adds to the loss ({first.detail})."
         if not self.causes and not self.onset_on:
-            return f"No cause found: {change}, evenly over columns and slices. {_NOT_OPEN}"
+            step = f"see drift (touchline monitor drift -p {self.project}) and wait for more outcomes"
+            return f"No cause found: {change}, evenly over columns and slices. No loss incident is open yet: {step}."
         if not self.causes:
-            return f"No cause found: {change}{since}, evenly over columns and slices; train again (touchline retrain)."
-        step = " To recalibrate for new class shares: touchline monitor recalibrate." if self.names_class_shares else ""
-        return f"{change}{since}; {self._explained()}{step}"
+            step = f"train again (touchline retrain -p {self.project})"
+            return f"No cause found: {change}{since}, evenly over columns and slices; {step}."
+        step = f" To recalibrate for new class shares: touchline monitor recalibrate -p {self.project}."
+        return f"{change}{since}; {self._explained()}{step if self.names_class_shares else ''}"
 
     @property
     def rivals(self) -> int:
@@ -160,7 +162,9 @@ class CauseModel:
     drifted: frozenset[str] = frozenset()
 
 
-def explain_loss(reference: LossWindow, current: LossWindow, model: CauseModel, *, seed: int = 7) -> CauseReport:
+def explain_loss(
+    reference: LossWindow, current: LossWindow, model: CauseModel, *, project: str, seed: int = 7
+) -> CauseReport:
     """Rank the causes of the change in loss from the reference to the current window.
 
     Raises `InvalidSample` for windows without rows or of other columns than the model's.
@@ -175,11 +179,11 @@ def explain_loss(reference: LossWindow, current: LossWindow, model: CauseModel, 
     error = sqrt(sum(float(side.var()) / len(side) for side in losses))
     change = max(after - before, error)
     if change <= _SMALLEST_CHANGE:
-        return CauseReport(model.score, before, after, ())
+        return CauseReport(project, model.score, before, after, ())
     comparison = _Comparison(model, old, new, losses, change, seed)
     causes = [*comparison.columns(), *comparison.slices(), *comparison.class_shares()]
     named = sorted((cause for cause in causes if cause.share >= 0.1), key=lambda cause: -cause.share)
-    return CauseReport(model.score, before, after, tuple(named[:10]))
+    return CauseReport(project, model.score, before, after, tuple(named[:10]))
 
 
 def _losses(score: str, window: LossWindow, predictions: Array) -> Array:

@@ -74,7 +74,7 @@ def distributions_of(profile: Profile, now: Array, of_slice: str | None = None) 
         of = f" of {of_slice}"
     if not len(now) or not len(then):
         where = "The newest drift check has no prediction" if not len(now) else "The reference sample has no row"
-        return Distributions((), len(then), len(now), f"{where}{of}: touchline monitor drift.")
+        return Distributions((), len(then), len(now), f"{where}{of}.")
     columns = tuple(
         _of_number(column, then[:, place], now[:, place])
         if isinstance(column, NumberColumn)

@@ -106,7 +106,13 @@ class DriftVerdict:
 
 
 def check_drift(
-    profile: Profile, current: CurrentRows, *, rule: Drift, now: datetime, previous: DriftVerdict | None = None
+    profile: Profile,
+    current: CurrentRows,
+    *,
+    project: str,
+    rule: Drift,
+    now: datetime,
+    previous: DriftVerdict | None = None,
 ) -> DriftVerdict:
     """Compare one window of rows, encoded and ordered as the profile's columns, with the reference.
 
@@ -130,7 +136,7 @@ def check_drift(
     if any(column.differs for column in columns):
         state = "drift" if any(column.drifted for column in columns) else "watch"
     shift = None if current.clusters is not None else _detectable_shift(profile, rule, rows, len(columns))
-    message = _message(state, columns, rule, rows) + _power_sentence(shift) + _clusters_sentence(current)
+    message = _message(state, columns, rule, rows, project) + _power_sentence(shift) + _clusters_sentence(current)
     verdict = DriftVerdict(now, state, window, rows, 0, message, columns, detectable_shift=shift)
     return _with_counts(verdict, current, profile)
 
@@ -234,7 +240,7 @@ def _verdicts(columns: Sequence[ColumnDrift], rule: Drift, streaks: Mapping[str,
     return tuple(verdicts)
 
 
-def _message(state: State, columns: Sequence[ColumnVerdict], rule: Drift, rows: int) -> str:
+def _message(state: State, columns: Sequence[ColumnVerdict], rule: Drift, rows: int, project: str) -> str:
     if state == "stable":
         return f"No drift: none of {len(columns)} columns differs on {rows} rows. Nothing to do."
     different = [column for column in columns if (column.drifted if state == "drift" else column.differs)]
@@ -249,7 +255,8 @@ def _message(state: State, columns: Sequence[ColumnVerdict], rule: Drift, rows: 
     often = f" in {rule.windows} or more windows in a row, now" if rule.windows > 1 else ""
     return (
         f"Drift: {len(worst)} of {len(columns)} columns differ{often} on {rows} rows: {named}{more}. See whether a "
-        f"source changed (touchline data log); if the world did, train again (touchline retrain)."
+        f"source changed (touchline data log -p {project}); if the world did, train again "
+        f"(touchline retrain -p {project})."
     )
 
 

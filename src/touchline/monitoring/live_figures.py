@@ -23,6 +23,7 @@ class TestWindow:
     """The evaluation of a release on its test rows: figures by metric, and the losses of the rows by day.
 
     `fields` has a text for each test row (None where it is not known), by which rows are grouped as live rows are.
+    `is_timed`: the table has a time; without one the days of its rows say nothing.
     """
 
     __test__ = False  # no class of tests
@@ -34,6 +35,7 @@ class TestWindow:
     score: str
     threshold: float = 0.5
     has_ordered_classes: bool = False
+    is_timed: bool = True
     fields: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
 
 

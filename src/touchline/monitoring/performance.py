@@ -30,7 +30,7 @@ from touchline.monitoring.spec import Performance
 from touchline.statistics import maturity_age
 
 Index = NDArray[np.int64]
-PerformanceState = Literal["not_enough_data", "stable", "degraded"]
+PerformanceState = Literal["not_enough_data", "unwatched", "stable", "degraded"]
 
 _TREND_DAYS = 30
 
@@ -64,8 +64,9 @@ class PerformanceVerdict:
 
     `mature_after_seconds` is the age from which rows count (None: no label yet), `coverage` the share of rows of that
     age with a label, `young` the rows below it. `incidents` have the days of onset, alarm and end (None: open);
-    `alarm_level` is the evidence for a risen loss as a share of that of an alarm. `facts` are what happened upstream
-    around the onset of a risen loss.
+    `alarm_level` is the evidence for a risen loss as a share of that of an alarm. `unwatched` says why no risen loss of
+    this release opens an incident, with the next step; empty where one does. `facts` are what happened upstream around
+    the onset of a risen loss.
     """
 
     at: datetime
@@ -89,6 +90,7 @@ class PerformanceVerdict:
     alarm_level: float = 0.0
     alarm_limit: float | None = None
     estimate: LossEstimate | None = None
+    unwatched: str = ""
     notes: tuple[str, ...] = field(default=())
     facts: tuple[str, ...] = field(default=())
 
@@ -108,7 +110,7 @@ class PerformanceVerdict:
         return self.state == "degraded" or (limit is not None and estimate is not None and estimate.low > limit)
 
 
-def with_estimate(verdict: PerformanceVerdict, estimate: LossEstimate) -> PerformanceVerdict:
+def with_estimate(verdict: PerformanceVerdict, estimate: LossEstimate, *, project: str) -> PerformanceVerdict:
     """The verdict with the estimate of rows without an outcome; a prior shift says what mends it."""
     notes = verdict.notes
     if estimate.is_reshared:
@@ -118,7 +120,8 @@ def with_estimate(verdict: PerformanceVerdict, estimate: LossEstimate) -> Perfor
         notes = (
             *notes,
             f"Prior shift: the shares of the classes changed ({shares}) and explain the new probabilities. "
-            "Recalibrating for the new shares mends it: touchline monitor recalibrate. A new training is not needed.",
+            f"Recalibrating for the new shares mends it: touchline monitor recalibrate -p {project}. A new training is "
+            "not needed.",
         )
     return replace(verdict, estimate=estimate, notes=notes, message=f"{verdict.message} {estimate.message}")
 
@@ -144,8 +147,9 @@ class Refreshed:
 
 @dataclass(frozen=True)
 class CheckedRelease:
-    """A release: its id, the shape of its rows, its test window, and the releases it refreshed, oldest first."""
+    """A release of a project: its id, the shape of its rows, its test window, and what it refreshed, oldest first."""
 
+    project: str
     id: str
     shape: RowShape
     test: TestWindow
@@ -177,6 +181,7 @@ def check_performance(
         unusable=live.unusable,
         repeats=live.repeats,
         coverage=len(settled) / len(mature) if len(mature) else None,
+        unwatched=unwatched_reason(test),
         mature_after_seconds=age,
         slices=check_slices(live, is_mature, shape, test, min_rows=rule.min_rows),
     )
@@ -186,20 +191,39 @@ def check_performance(
         return replace(verdict, message=too_few_message(verdict, rule))
     verdict = _with_alarm(verdict, [*before, Refreshed(0, settled, test)], rule)
     if len(settled) < rule.min_rows:
-        return replace(verdict, message=alarm_message(verdict, rule))
-    return _with_figures(verdict, settled, shape, test)
+        return replace(verdict, message=alarm_message(verdict, rule, release.project))
+    return _with_figures(verdict, settled, release)
 
 
-def _with_figures(
-    verdict: PerformanceVerdict, settled: LiveRows, shape: RowShape, test: TestWindow
-) -> PerformanceVerdict:
+def unwatched_reason(test: TestWindow) -> str:
+    """Why no risen loss is told from chance against this test window, with the next step; empty where one is."""
+    days = len(np.unique(test.days))
+    if test.is_timed and days < MIN_DAYS:
+        return (
+            f"the test window has {days} days, {MIN_DAYS} are needed to know how much days differ: declare a longer "
+            "one (Training(test=...)) and train again."
+        )
+    if test.is_timed:
+        return ""
+    tested = test.metrics.get(test.score)
+    limit = None if tested is None else tested.value if tested.high is None else tested.high
+    rule = (
+        "" if limit is None else f", or declare a limit: Alerts(rules=[*DEFAULT_RULES, '{test.score} > {limit:.3g}'])"
+    )
+    return (
+        "its table has no time, so that no test window shows how much days differ: name the time of its source "
+        f"(event_time=...) and train again{rule}."
+    )
+
+
+def _with_figures(verdict: PerformanceVerdict, settled: LiveRows, release: CheckedRelease) -> PerformanceVerdict:
     found = replace(
         verdict,
-        metrics=live_metrics(settled, shape, test),
-        calibration=live_calibration(settled, shape),
-        trend=loss_trend(settled, test)[-_TREND_DAYS:],
+        metrics=live_metrics(settled, release.shape, release.test),
+        calibration=live_calibration(settled, release.shape),
+        trend=loss_trend(settled, release.test)[-_TREND_DAYS:],
     )
-    return replace(found, message=figures_message(found))
+    return replace(found, message=figures_message(found, release.project))
 
 
 def _settled_before(refreshed: Sequence[Refreshed], rule: Performance, now: datetime) -> list[Refreshed]:
@@ -216,13 +240,9 @@ def _settled_before(refreshed: Sequence[Refreshed], rule: Performance, now: date
 def _with_alarm(verdict: PerformanceVerdict, releases: Sequence[Refreshed], rule: Performance) -> PerformanceVerdict:
     """The verdict with the state of the alarm over these releases, the last of which is in Production."""
     *before, newest = releases
-    if len(np.unique(newest.test.days)) < MIN_DAYS:
-        note = (
-            f"The test window has {len(np.unique(newest.test.days))} days, {MIN_DAYS} are needed to know how much "
-            "days differ: declare a longer one (Training(test=)) and train again."
-        )
-        return replace(verdict, state="stable", notes=(note,))
-    comparable = [one for one in before if len(np.unique(one.test.days)) >= MIN_DAYS]
+    if verdict.unwatched:
+        return replace(verdict, state="unwatched")
+    comparable = [one for one in before if not unwatched_reason(one.test)]
     watched = [_watched(one, rule) for one in (*comparable, newest)]
     alarm = alarm_over_releases(watched, steps=rule.checks_a_year)
     notes: tuple[str, ...] = ()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from touchline.clock import Clock
 from touchline.monitoring.current import Window, read_current
 from touchline.monitoring.drift import DriftVerdict, check_drift
 from touchline.monitoring.drift_reports import DriftReports
-from touchline.monitoring.next_commands import with_project
 from touchline.monitoring.spec import Drift
 from touchline.predictions import PredictionRecords
 from touchline.statistics import Profile
@@ -32,8 +30,7 @@ def check_release_drift(
     previous = _last_complete(reports, records, release_id)
     after = previous.window.until if previous else ""
     current = read_current(records, release_id, profile, after=after, wall=clock.wall())
-    verdict = check_drift(profile, current, rule=rule, now=clock.now(), previous=previous)
-    verdict = replace(verdict, message=with_project(verdict.message, project))
+    verdict = check_drift(profile, current, project=project, rule=rule, now=clock.now(), previous=previous)
     reports.add(release_id, verdict, wall=clock.wall())
     return verdict
 

@@ -35,12 +35,14 @@ class RecalibratedLoss:
 
 @dataclass(frozen=True)
 class ShareShift:
-    """The class shares before and now, in the order of `classes`; `since_on` is the first day of the newest rows.
+    """The class shares of a project before and now, in the order of `classes`.
 
-    `observed` are the shares among their `settled` rows, None where these are too few to say anything. `refusal` is the
-    reason why recalibration is wrong or useless, None where it mends the loss.
+    `since_on` is the first day of the newest rows. `observed` are the shares among their `settled` rows, None where
+    these are too few to say anything. `refusal` is the reason why recalibration is wrong or useless, None where it
+    mends the loss.
     """
 
+    project: str
     classes: tuple[str, ...]
     prior: PriorShift
     since_on: str
@@ -67,7 +69,8 @@ class ShareShift:
         losses = f"{self.loss.served_loss:.4g} as served, {self.loss.recalibrated_loss:.4g} recalibrated"
         text = f"{text} {self.loss.score} of {self.loss.rows} settled predictions since then: {losses}."
         if self.refusal is None and self.loss.recalibrated_loss >= self.loss.served_loss:
-            return f"{text} Recalibrating does not lower it: find the cause first (touchline monitor cause)."
+            step = f"find the cause first (touchline monitor cause -p {self.project})"
+            return f"{text} Recalibrating does not lower it: {step}."
         return text
 
     def to_json(self) -> dict[str, Any]:
@@ -75,7 +78,7 @@ class ShareShift:
 
 
 def find_share_shift(
-    score: str, reference: LabelledSample, current: LiveRows, classes: Sequence[str], *, since_on: str
+    score: str, reference: LabelledSample, current: LiveRows, classes: Sequence[str], *, project: str, since_on: str
 ) -> ShareShift:
     """Compare the newest rows, settled or not, with labelled rows from before. Raises `InvalidSample`."""
     prior, effect = prior_shift_between(score, reference, OpenSample(current.predictions, current.days))
@@ -87,6 +90,7 @@ def find_share_shift(
     if refusal is None and observed is None:
         refusal = _other_rows(prior, reference, current)
     return ShareShift(
+        project=project,
         classes=tuple(classes),
         prior=prior,
         since_on=since_on,

@@ -107,7 +107,7 @@ class LiveSlices:
     def from_json(cls, stored: Mapping[str, Any] | None) -> LiveSlices:
         """The slices of a stored verdict; None in one that was stored before verdicts had them."""
         if stored is None:
-            return cls(message="The newest check has no slices: touchline monitor performance")
+            return cls(message="The newest check has no slices; the next one has them.")
         return cls(**{**stored, "slices": tuple(_slice_of(one) for one in stored["slices"])})
 
 

@@ -1716,7 +1716,7 @@ export interface components {
         IncidentList: {
             /**
              * Findings
-             * @description drift, or an estimated loss above the reference, in the newest checks
+             * @description what the newest checks found, and whether the loss is not watched
              */
             findings: string[];
             /** Incidents */
@@ -2055,6 +2055,19 @@ export interface components {
             value: number;
         };
         /**
+         * LossWatchDocument
+         * @description Whether a risen loss would open an incident: `waiting` for a check or outcomes, `unwatched` by this release.
+         */
+        LossWatchDocument: {
+            /** Sentence */
+            sentence: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "watched" | "waiting" | "unwatched";
+        };
+        /**
          * MessageState
          * @description A message on its way to one target.
          */
@@ -2171,6 +2184,11 @@ export interface components {
         ModelHealth: {
             drift: components["schemas"]["DriftHealth"] | null;
             log: components["schemas"]["LogHealth"];
+            /**
+             * Loss Watch
+             * @description whether a risen loss would open an incident, and why not
+             */
+            loss_watch: string;
             performance: components["schemas"]["PerformanceHealth"] | null;
             production: components["schemas"]["ProductionVersion"] | null;
             /** Project */
@@ -2353,9 +2371,15 @@ export interface components {
              * State
              * @enum {string}
              */
-            state: "not_enough_data" | "stable" | "degraded";
+            state: "not_enough_data" | "unwatched" | "stable" | "degraded";
             /** Trend */
             trend: components["schemas"]["DayLossDocument"][];
+            /**
+             * Unwatched
+             * @description why no risen loss of this release opens an incident; empty where one does
+             * @default
+             */
+            unwatched: string;
             /** Young */
             young: number;
         };
@@ -2611,6 +2635,7 @@ export interface components {
             /** Is Default */
             is_default: boolean;
             log: components["schemas"]["LogHealth"];
+            loss: components["schemas"]["LossWatchDocument"];
             /** Next Training At */
             next_training_at: string | null;
             /**

@@ -10,12 +10,11 @@ import { IncidentList } from "./incident_list";
 import type { PageProps } from "./page_props";
 
 type Performance = Documents["PerformanceDocument"];
-const TONES: Record<Performance["state"], Tone> = { not_enough_data: "plain", stable: "good", degraded: "bad" };
+const TONES: Record<Performance["state"], Tone> = { not_enough_data: "plain", unwatched: "watch", stable: "good", degraded: "bad" };
 
-/** Drift, an estimate above the reference, or figures that can raise no alarm are no incident and no calm either. */
+/** Drift, an estimate above the reference, or a loss that is not watched are no incident and no calm either. */
 function toneOf(performance: Performance | null, findings: readonly string[]): Tone {
   if (performance?.state === "degraded") return "bad";
-  if (performance?.state === "stable" && performance.alarm_limit === null) return "watch";
   return findings.length > 0 ? "watch" : TONES[performance?.state ?? "not_enough_data"];
 }
 

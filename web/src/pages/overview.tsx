@@ -27,8 +27,17 @@ export function OverviewPage() {
 }
 
 function worstOf(projects: Documents["ProjectOverview"][]): Tone {
-  const tones = projects.map(({ status }) => TONES[status]);
+  const tones = projects.map(toneOf);
   return (["bad", "watch"] as const).find((tone) => tones.includes(tone)) ?? (projects.length > 0 ? "good" : "plain");
+}
+
+/** A project that is healthy as far as anybody can tell, and whose risen loss nobody would be told of. */
+function isUnwatched(project: Documents["ProjectOverview"]): boolean {
+  return project.status === "ok" && project.loss.state === "unwatched";
+}
+
+function toneOf(project: Documents["ProjectOverview"]): Tone {
+  return isUnwatched(project) ? "watch" : TONES[project.status];
 }
 
 function ProjectCard({ project }: { project: Documents["ProjectOverview"] }) {
@@ -39,7 +48,7 @@ function ProjectCard({ project }: { project: Documents["ProjectOverview"] }) {
         <Link to="/ui/$project/$page" params={{ project: name, page: "models" }} search={{}}>
           {name}
         </Link>{" "}
-        <Badge tone={TONES[project.status]}>{WORDS[project.status]}</Badge>
+        <Badge tone={toneOf(project)}>{WORDS[project.status] + (isUnwatched(project) ? ", loss not watched" : "")}</Badge>
       </h2>
       <p data-testid={`sentence-${name}`}>{project.sentence}</p>
       <Concerns project={project} />
@@ -52,6 +61,8 @@ function ProjectCard({ project }: { project: Documents["ProjectOverview"] }) {
         <dd>
           <span data-testid={`predictions-${name}`}>{count(project.log.predictions)}</span>, {counted(project.log.outcomes, "outcome")}
         </dd>
+        <dt>Loss</dt>
+        <dd data-testid={`loss-${name}`}>{project.loss.sentence}</dd>
         <dt>Next training</dt>
         <dd>{project.next_training_at === null ? "no schedule is declared" : `${instant(project.next_training_at)} (project time now: ${instant(project.now)})`}</dd>
       </dl>

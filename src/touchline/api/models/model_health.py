@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from touchline import automation
 from touchline.api.state import ProjectOfRequest, RequestedProject
 from touchline.errors import VersionNotFound
 from touchline.predictions import OutcomeRecords, PredictionRecords
@@ -88,6 +89,7 @@ class ModelHealth(BaseModel):
     project: str
     status: HealthStatus
     reasons: list[str] = Field(description="reasons why the status is not ok")
+    loss_watch: str = Field(description="whether a risen loss would open an incident, and why not")
     production: ProductionVersion | None
     staging: int | None = Field(description="version in Staging")
     rollback: int | None = Field(description="version that a rollback returns to")
@@ -107,6 +109,7 @@ def get_model_health(project: ProjectOfRequest) -> ModelHealth:
         project=project.name,
         status="unavailable" if project.slot.current is None else "degraded" if reasons else "ok",
         reasons=reasons,
+        loss_watch=automation.read_production_watch(project.name, registry).sentence,
         production=production,
         staging=state.staging,
         rollback=state.rollback,

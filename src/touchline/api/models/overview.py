@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
@@ -25,6 +25,13 @@ class IncidentLine(BaseModel):
     opened_at: datetime
 
 
+class LossWatchDocument(BaseModel):
+    """Whether a risen loss would open an incident: `waiting` for a check or outcomes, `unwatched` by this release."""
+
+    state: Literal["watched", "waiting", "unwatched"]
+    sentence: str
+
+
 class ProjectOverview(BaseModel):
     """One project. `sentence` is the verdict on what is live, as `touchline up` prints it."""
 
@@ -33,6 +40,7 @@ class ProjectOverview(BaseModel):
     sentence: str
     status: HealthStatus
     reasons: list[str]
+    loss: LossWatchDocument
     release: str | None
     production: int | None
     staging: int | None
@@ -70,6 +78,7 @@ def _overview(api: Api, project: RequestedProject) -> ProjectOverview:
         sentence=automation.summarize_production(declared, stores).sentence,
         status="unavailable" if slot.current is None else "degraded" if reasons or incidents else "ok",
         reasons=reasons,
+        loss=LossWatchDocument(**vars(automation.read_production_watch(project.name, stores))),
         release=slot.current.release.id if slot.current else None,
         production=state.production,
         staging=state.staging,
@@ -110,6 +119,8 @@ def _sentence(projects: list[ProjectOverview]) -> str:
             if len(worst) == 1
             else f"{', '.join(one.project for one in worst)} need a look"
         )
+    if unwatched := [one.project for one in projects if one.loss.state == "unwatched"]:
+        parts.append(f"the loss of {', '.join(unwatched)} is not watched")
     if incidents:
         parts.append(f"{incidents} incident{'s are' if incidents > 1 else ' is'} open")
     if waiting:

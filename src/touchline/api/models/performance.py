@@ -112,7 +112,7 @@ class PerformanceDocument(BaseModel):
 
     at: datetime
     release_id: str
-    state: Literal["not_enough_data", "stable", "degraded"]
+    state: Literal["not_enough_data", "unwatched", "stable", "degraded"]
     message: str
     score: str
     rows: int
@@ -125,6 +125,7 @@ class PerformanceDocument(BaseModel):
     trend: list[DayLossDocument]
     incidents: list[IncidentDays]
     alarm_limit: float | None
+    unwatched: str = Field("", description="why no risen loss of this release opens an incident; empty where one does")
     estimate: LossEstimateDocument | None
     notes: list[str]
     facts: list[str]
@@ -282,7 +283,7 @@ def get_distributions(project: ProjectOfRequest, slice: RequestedSlice = None) -
     columns = sorted(found.columns, key=lambda column: places.get(column.name, len(places)))
     return ModelDistributions(
         project=project.name,
-        sentence=monitoring.with_project(found.message, project.name),
+        sentence=found.message,
         columns=[DistributionDocument.model_validate(column) for column in columns],
     )
 
@@ -293,7 +294,7 @@ def get_cause(project: ProjectOfRequest) -> ModelCause:
     report = automation.explain_production_loss(project.declared, project.stores)
     return ModelCause(
         project=project.name,
-        sentence=monitoring.with_project(report.message, project.name),
+        sentence=report.message,
         score=report.score,
         before=report.before if isfinite(report.before) else None,
         after=report.after if isfinite(report.after) else None,

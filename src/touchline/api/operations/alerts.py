@@ -60,7 +60,7 @@ class IncidentList(BaseModel):
     """Incidents, newest first; `sentence` is the verdict on the open ones, with findings where none is open."""
 
     sentence: str
-    findings: list[str] = Field(description="drift, or an estimated loss above the reference, in the newest checks")
+    findings: list[str] = Field(description="what the newest checks found, and whether the loss is not watched")
     incidents: list[IncidentState]
 
 
@@ -116,7 +116,7 @@ def get_alerts(
 ) -> IncidentList:
     silences = _silences(project)
     incidents = _records(project).newest(only_open=only_open, limit=limit)
-    findings = automation.read_production_findings(project.name, project.stores)
+    findings = automation.read_alert_findings(project.name, project.stores)
     return IncidentList(
         sentence=alerts.incidents_sentence(incidents, findings),
         findings=list(findings),

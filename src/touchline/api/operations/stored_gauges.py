@@ -88,7 +88,8 @@ def _performance(database: Database, label: tuple[str, str]) -> Iterator[Gauge]:
     for report in monitoring.PerformanceReports(database, label[1]).newest(1):
         for variant in report["variants"]:
             yield from _variant(variant, (label, ("metric", report["score"])))
-        yield Gauge("loss_incident", "1 while the loss is above its limit", report["state"] == "degraded", (label,))
+        if report["state"] in ("stable", "degraded"):  # a 0 where nothing watches the loss would be read as well
+            yield Gauge("loss_incident", "1 while the loss is above its limit", report["state"] == "degraded", (label,))
         yield Gauge("settled_rows", "Mature predictions with an outcome", report["rows"], (label,))
 
 

@@ -66,8 +66,9 @@ def explain_production_loss(project: Project, stores: Registry) -> CauseReport:
     facts = upstream_facts(project, stores, production, onset_on=onset)
     if isinstance(windows, str):
         score = test.window.score
-        return CauseReport(score, float("nan"), float("nan"), (), onset, facts, missing=windows)
-    report = explain_loss(windows.before, windows.since, _model(project, stores, production, test.window.score))
+        return CauseReport(project.name, score, float("nan"), float("nan"), (), onset, facts, missing=windows)
+    model = _model(project, stores, production, test.window.score)
+    report = explain_loss(windows.before, windows.since, model, project=project.name)
     return replace(report, onset_on=onset, facts=facts, is_estimated=windows.is_estimated)
 
 

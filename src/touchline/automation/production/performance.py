@@ -32,7 +32,6 @@ from touchline.monitoring import (
     estimate_loss,
     slice_rises,
     with_estimate,
-    with_project,
 )
 from touchline.monitoring.loss_estimate import LEAST_ROWS
 from touchline.rollout import RolloutRecords
@@ -60,8 +59,6 @@ def check_production_performance(project: Project, stores: Registry) -> Performa
         facts = upstream_facts(project, stores, production, onset_on=verdict.onset_on)
         verdict = replace(verdict, facts=facts)
     verdict = replace(verdict, notes=(*verdict.notes, *_left_out(verdict, project)))
-    named = replace(verdict, message=with_project(verdict.message, project.name))
-    verdict = replace(named, notes=tuple(with_project(note, project.name) for note in verdict.notes))
     PerformanceReports(stores.database, project.name).add(verdict, wall=stores.clock.wall())
     return verdict
 
@@ -113,12 +110,12 @@ def _checked(
     test = test_rows(project, stores, release)
     verdict = check_performance(
         live,
-        CheckedRelease(release.release.id, row_shape(project, release), test.window, refreshed),
+        CheckedRelease(project.name, release.release.id, row_shape(project, release), test.window, refreshed),
         rule=project.monitoring.performance,
         now=now,
     )
     estimate = estimate_open_rows(project, stores, release, live, test)
-    verdict = verdict if estimate is None else with_estimate(verdict, estimate)
+    verdict = verdict if estimate is None else with_estimate(verdict, estimate, project=project.name)
     return replace(verdict, notes=(*verdict.notes, *_slice_rises(verdict, live, project)))
 
 

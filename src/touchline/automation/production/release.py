@@ -79,6 +79,7 @@ def test_rows(project: Project, stores: Registry, production: ProductionRelease)
         score=score,
         threshold=manifest.threshold,
         has_ordered_classes=project.task.ordered,
+        is_timed=any(source.event_time for source in project.task.examples.sources),
         fields=_test_fields(frame, production.profile),
     )
     return TestRows(labels, predictions, window)

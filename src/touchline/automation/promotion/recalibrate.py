@@ -110,7 +110,7 @@ def _find_shift(project: Project, stores: Registry, production: ProductionReleas
         step = f"Wait for more, or name an earlier day: touchline monitor recalibrate -p {project.name} --since DAY"
         raise RecalibrationRefused(project.name, number, reason, step)
     reference = _reference(project, stores, production, test, before)
-    return find_share_shift(test.window.score, reference, current, classes, since_on=since_on)
+    return find_share_shift(test.window.score, reference, current, classes, project=project.name, since_on=since_on)
 
 
 def _reference(

@@ -49,7 +49,7 @@ def list_incidents(
     if as_json:
         print_json([_document(incident, silences.get(incident.cause)) for incident in incidents])
         return
-    typer.echo(alerts.incidents_sentence(incidents, automation.read_production_findings(opened.name, opened.stores)))
+    typer.echo(alerts.incidents_sentence(incidents, automation.read_alert_findings(opened.name, opened.stores)))
     if not show_all and (others := records.count_closed()):
         typer.echo(f"{others} resolved ones and events: touchline alerts list --all -p {opened.name}")
     if not show_all and not incidents:

@@ -154,7 +154,7 @@ def cause(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(found.to_json())
         return
-    typer.echo(f"{opened.name}: {monitoring.with_project(found.message, opened.name)}")
+    typer.echo(f"{opened.name}: {found.message}")
     for fact in found.facts:
         typer.echo(f"  upstream: {fact}")
     if found.causes:
@@ -191,14 +191,14 @@ def recalibrate(
     with alerts_after(opened):
         done = automation.recalibrate_production(pipeline_context(opened), actor=actor(), reason=reason, since=first)
     if not as_json:
-        typer.echo(f"{opened.name}: {monitoring.with_project(done.shift.message, opened.name)}")
+        typer.echo(f"{opened.name}: {done.shift.message}")
     print_promotion(done.promotion, as_json=as_json)
     if done.message:
         typer.echo(done.message, err=True)
 
 
 def _print_shift(name: str, shift: monitoring.ShareShift) -> None:
-    typer.echo(f"{name}: {monitoring.with_project(shift.message, name)}")
+    typer.echo(f"{name}: {shift.message}")
     if shift.refusal is not None:
         typer.echo(f"Recalibrating would be refused: {shift.refusal}.")
         return
