@@ -54,6 +54,16 @@ class Stream:
             folder / f"{self.name}.npz", window=self.window, change=-1 if self.change is None else self.change, **arrays
         )
 
+    @classmethod
+    def load(cls, path: Path) -> Stream:
+        """The stream that `save` wrote."""
+        with np.load(path) as stored:
+            sides = [
+                Rows(*(stored[f"{side}_{part}"] for part in ("x", "y", "p"))) for side in ("reference", "monitored")
+            ]
+            change = int(stored["change"])
+            return cls(path.stem, sides[0], sides[1], int(stored["window"]), None if change < 0 else change)
+
 
 def streams(*, segments: int) -> Iterator[Stream]:
     """All streams; `segments` is the number of changes of each labelled stream that are used, of 3."""
@@ -67,14 +77,18 @@ def streams(*, segments: int) -> Iterator[Stream]:
 
 
 def _labelled(name: str, gap: int, segments: int) -> Iterator[Stream]:
-    """One stream for each change; the change is the first row of the transition."""
+    """One stream for each change. Of a gradual one the change is counted from 1,000 rows before its centre.
+
+    The transition is a sigmoid of width 1,000: rows of the next concept are 2 % of all there, 12 % at 500 rows before
+    the centre, and 50 % at the centre.
+    """
     table = np.genfromtxt(DATA / "drift" / f"{name}.csv.gz", delimiter=",", skip_header=1)
     centres = [0, 10_000, 20_000, 30_000, len(table)] if not gap else [0, 9_500, 20_000, 30_500, len(table)]
     for part in range(segments):
         start = centres[part] + (gap if part else 0)
         end = centres[part + 2] - (gap if part < 2 else 0)
         rows = table[start:end]
-        change = centres[part + 1] - gap - start - _TRAINED - _REFERENCE
+        change = centres[part + 1] - 2 * gap - start - _TRAINED - _REFERENCE
         yield fitted_stream(f"{name}_{part + 1}", rows[:, :-1], rows[:, -1], (_TRAINED, _REFERENCE, _WINDOW), change)
 
 

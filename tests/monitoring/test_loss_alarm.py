@@ -87,14 +87,15 @@ def test_releases_of_a_week_are_watched_as_one_model() -> None:
 
 
 def test_a_day_that_two_releases_answer_is_one_day() -> None:
-    reference, means = a_reference(), some_losses(3, 30, mean=1.2).mean(axis=1).tolist()
-    whole = WatchedRelease(reference, range(30), means, [ROWS] * 30)
+    reference, means = a_reference(), some_losses(3, 60, mean=1.1).mean(axis=1).tolist()
+    whole = WatchedRelease(reference, range(60), means, [ROWS] * 60)
     halves = [
-        WatchedRelease(reference, range(21), means[:21], [ROWS] * 20 + [ROWS // 2]),
-        WatchedRelease(reference, range(20, 30), means[20:], [ROWS // 2] + [ROWS] * 9),
+        WatchedRelease(reference, range(6), means[:6], [ROWS] * 5 + [ROWS // 2]),
+        WatchedRelease(reference, range(5, 60), means[5:], [ROWS // 2] + [ROWS] * 54),
     ]
-    one, two = (alarm_over_releases(releases, steps=10**9).level for releases in ([whole], halves))
-    assert two == pytest.approx(one, rel=0.2)  # half of the rows are half as sure
+    one, two = (alarm_over_releases(releases, steps=365).incidents for releases in ([whole], halves))
+    assert one[0].alarm_day > 5
+    assert abs(two[0].alarm_day - one[0].alarm_day) <= 1  # half of the rows are half as sure
 
 
 def test_days_count_against_the_reference_of_the_release_that_answered() -> None:

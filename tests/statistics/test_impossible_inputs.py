@@ -184,7 +184,6 @@ IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
         lambda: statistics.delay_distribution([1.0], [1.0, 2.0]),
         lambda: statistics.delay_distribution([NAN], [1.0]),
     ],
-    "least_payoff": [lambda: statistics.least_payoff([]), lambda: statistics.least_payoff([INF])],
     "estimate_prior_shift": [
         lambda: statistics.estimate_prior_shift([[0.5, 0.5]], [[1.0]], [0]),
         lambda: statistics.estimate_prior_shift([[NAN, 0.5]], [[0.5, 0.5]] * 2, [0, 1]),
@@ -212,6 +211,7 @@ IMPOSSIBLE: dict[str, list[Callable[[], object]]] = {
         lambda: statistics.measure_inflation(np.array([[1.0], [NAN]])),
         lambda: statistics.measure_inflation(np.empty((0, 1))),
     ],
+    "autoregressive_inflation": [lambda: statistics.autoregressive_inflation([])],
     "find_rises": [
         lambda: statistics.find_rises(np.zeros((40, 7)), reference=30, limit=9),
         lambda: statistics.find_rises(np.zeros((40, 9)), reference=10, limit=9),

@@ -9,7 +9,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from touchline.statistics import RiseDetector, interval, least_payoff, measure_inflation
+from touchline.statistics import RiseBets, RiseDetector, autoregressive_inflation, interval, measure_inflation
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -27,7 +27,7 @@ class LossReference:
     """The loss of the test window: its mean, the limit that the alarm compares with, and how much days differ.
 
     A day of n rows has variance `between` + `within` / n around its expected loss, times `inflation` where days depend
-    on each other. `least` is the lowest payoff of a day and `added` what cutting there adds to the mean.
+    on each other. `bets` are those on such days, for the tails that their losses have in the test window.
     """
 
     mean: float
@@ -35,13 +35,12 @@ class LossReference:
     within: float
     between: float
     inflation: float
-    least: float
-    added: float
+    bets: RiseBets
     days: int
 
     def payoff(self, loss: float, rows: int) -> float:
         """The mean loss of a day above the limit, in standard deviations of such a day."""
-        return (loss - self.limit) / self._spread(rows) - self.added
+        return (loss - self.limit) / self._spread(rows)
 
     def _spread(self, rows: int) -> float:
         return sqrt(max(self.inflation * (self.between + self.within / rows), 1e-300))
@@ -83,12 +82,11 @@ def loss_reference(losses: Array, days: Index, *, tolerance: float, seed: int = 
         within = 0.0
     between = max(0.0, float(means.var(ddof=1)) - within * float((1 / rows).mean())) if len(rows) > 1 else 0.0
     standardized = (means - losses.mean()) / np.sqrt(np.maximum(between + within / rows, 1e-300))
-    measured = measure_inflation(standardized[:, None])
-    inflation = max(measured, default=1.0)
-    least, added = least_payoff(standardized / sqrt(inflation))
+    inflation = max((autoregressive_inflation(standardized), *measure_inflation(standardized[:, None])))
+    bets = RiseBets.of(standardized / sqrt(inflation))
     mean = float(losses.mean())
     limit = max(mean * (1 + tolerance), spread.high if np.isfinite(spread.high) else mean)
-    return LossReference(mean, float(limit), within, between, inflation, least, added, len(rows))
+    return LossReference(mean, float(limit), within, between, inflation, bets, len(rows))
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def alarm_over_releases(releases: Sequence[WatchedRelease], *, steps: int) -> Al
     when the next release takes over, which the alarm then watches anew.
     """
     days = _days_of(releases)
-    detector = RiseDetector(limit=float(steps), least=-1.0)
+    detector = RiseDetector(limit=float(steps))
     incidents: list[LossIncident] = []
     for place, day in enumerate(days):
         last = incidents[-1] if incidents and incidents[-1].end_day is None else None
@@ -126,13 +124,13 @@ def alarm_over_releases(releases: Sequence[WatchedRelease], *, steps: int) -> Al
         if last is not None and not is_taken_over:
             if _has_recovered(days, last.alarm_day, place):
                 incidents[-1] = LossIncident(last.onset_day, last.alarm_day, place)
-                detector = RiseDetector(limit=float(steps), least=-1.0, step=place + 1, since=place + 1)
+                detector = RiseDetector(limit=float(steps), step=place + 1, since=place + 1)
             continue
         if last is not None:
             incidents[-1] = LossIncident(last.onset_day, last.alarm_day, place)
-            detector = RiseDetector(limit=float(steps), least=-1.0, step=place, since=place)
+            detector = RiseDetector(limit=float(steps), step=place, since=place)
         onset = detector.since
-        detector, is_alarm = detector.update(day.payoff)
+        detector, is_alarm = detector.update(day.payoff, day.factors)
         if is_alarm:
             incidents.append(LossIncident(onset, place, None))
     last = incidents[-1] if incidents and incidents[-1].end_day is None else None
@@ -144,25 +142,29 @@ def alarm_over_releases(releases: Sequence[WatchedRelease], *, steps: int) -> Al
 
 @dataclass(frozen=True)
 class _Day:
-    """The payoff of a day as a share of the lowest one, and what the newest release that answered has lost on it."""
+    """The payoff of a day, what the bets on it pay, and what the newest release that answered has lost on it."""
 
     release: WatchedRelease
     payoff: float
+    factors: tuple[float, ...]
     loss: float
     rows: int
 
 
 def _days_of(releases: Sequence[WatchedRelease]) -> list[_Day]:
-    """One element a day, in order. Of a day of two releases the payoff is their mean, weighted by rows."""
+    """One element a day, in order. Of a day of two releases it has the means of both, weighted by rows."""
     found: dict[int, _Day] = {}
     for release in releases:
-        least = release.reference.least
         for number, loss, rows in zip(release.days, release.losses, release.rows, strict=True):
-            payoff = max(release.reference.payoff(loss, rows), least) / -least
+            payoff = release.reference.payoff(loss, rows)
+            factors = release.reference.bets.factors(payoff)
             before = found.get(number)
             if before is not None:
-                payoff = (payoff * rows + before.payoff * before.rows) / (rows + before.rows)
-            found[number] = _Day(release, payoff, loss, rows)
+                share = rows / (rows + before.rows)
+                payoff = share * payoff + (1 - share) * before.payoff
+                pairs = zip(factors, before.factors, strict=True)
+                factors = tuple(share * new + (1 - share) * old for new, old in pairs)
+            found[number] = _Day(release, payoff, factors, loss, rows)
     return [found[number] for number in sorted(found)]
 
 

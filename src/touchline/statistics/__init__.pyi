@@ -77,10 +77,11 @@ from touchline.statistics.rate_sequence import RateGuardrail as RateGuardrail
 from touchline.statistics.rate_sequence import RateVerdict as RateVerdict
 from touchline.statistics.rate_sequence import compare_rates as compare_rates
 from touchline.statistics.rate_sequence import rate_bounds as rate_bounds
+from touchline.statistics.run_length import RiseBets as RiseBets
 from touchline.statistics.run_length import RiseDetector as RiseDetector
-from touchline.statistics.run_length import least_payoff as least_payoff
 from touchline.statistics.sample_ratio import SampleRatio as SampleRatio
 from touchline.statistics.serial_dependence import Inflation as Inflation
+from touchline.statistics.serial_dependence import autoregressive_inflation as autoregressive_inflation
 from touchline.statistics.serial_dependence import measure_inflation as measure_inflation
 from touchline.statistics.split_sequence import SplitSequence as SplitSequence
 from touchline.statistics.split_sequence import SplitUnits as SplitUnits

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import ceil, log2, sqrt
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from touchline.errors import InvalidSample
 from touchline.statistics.samples import FloatArray, finite_sample
@@ -22,6 +23,7 @@ _MIN_BLOCKS = 32
 _MIN_LONG_BLOCKS = 10
 # Rows count as independent unless the inflation of some length is this many standard errors above 1.
 _STANDARD_ERRORS = 4.0
+_MOST_CORRELATION = 0.95
 # Blocks that decide nothing: as many degrees of freedom as a normal distribution has.
 _INDEPENDENT_DEGREES = 1e9
 
@@ -52,6 +54,26 @@ class Inflation:
         if self.degrees >= _INDEPENDENT_DEGREES:
             return float(chi2.sf(statistic / self.factor, degrees))
         return float(f.sf(statistic / self.factor / degrees, degrees, self.degrees))
+
+
+def autoregressive_inflation(series: ArrayLike) -> float:
+    """The inflation of a mean of many consecutive values, as of a first-order autoregression; 1 for independent ones.
+
+    Few values hardly show dependence in blocks, so this takes their lag-1 correlation, corrected for its bias in short
+    series (Kendall 1954), less one standard error, so that independent values mostly count as such.
+
+    >>> autoregressive_inflation([1.0, 0.0, 1.0, 0.0]), round(autoregressive_inflation([0.0] * 50 + [1.0] * 50), 1)
+    (1.0, 15.5)
+    """
+    values = finite_sample("A measure of dependence", series)
+    centred, count = values - values.mean(), len(values)
+    total = float((centred**2).sum())
+    if total <= 0:
+        return 1.0
+    correlation = float((centred[1:] * centred[:-1]).sum()) / total
+    correlation += (1 + 3 * max(correlation, 0.0)) / count - 1 / sqrt(count)
+    correlation = min(max(correlation, 0.0), _MOST_CORRELATION)
+    return (1 + correlation) / (1 - correlation)
 
 
 def measure_inflation(scores: FloatArray) -> tuple[float, ...]:
