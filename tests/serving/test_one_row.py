@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import orjson
 import pytest
 
-from tests.serving.builders import NOW, a_release
+from tests.serving.builders import NOW, Ratings, a_match_release, a_release
 from tests.serving.bundles import a_model
 from touchline.features import ColumnSpec, RowPlan
 from touchline.registry import InputField
@@ -18,6 +19,7 @@ from touchline.training import ClassShares, Model
 from touchline.training.calibration_methods import CALIBRATION_METHODS, CalibrationMethod
 from touchline.training.fitting.calibration import fit_calibrator
 
+_KEYS, _REST = {"home_team": "A", "away_team": "Z"}, {"cutoff": None, "example_id": None, "features": None}
 ASK = RequestContext("r", None, NOW, NOW)
 
 
@@ -63,3 +65,13 @@ def test_one_row_is_answered_as_a_list_of_it_is() -> None:
     rows, _ = predictor.requests.read_body(b'{"x0": 0.25, "x1": -1, "x2": 3e-7, "x3": 1}', 1)
     alone, among = predictor.answer_one(rows[0], ASK, lambda: "p"), predictor.answer(rows, ASK, lambda: "p")[0]
     assert (alone.answer, alone.line) == (among.answer, among.line)
+
+
+@pytest.mark.parametrize("lacking", [(), ("height",)])
+def test_both_forms_of_an_answer_say_the_same(lacking: tuple[str, ...]) -> None:
+    release = a_match_release(classes=('"a"', "ü"))
+    reader = Ratings({"A": 1.0, "B": 2.0})
+    answered = Predictor(release, reader).answer_one({**_KEYS, **_REST}, ASK, lambda: "p")
+    answered.candidate_lacks = lacking
+    assert answered.json == orjson.dumps(answered.answer, option=orjson.OPT_UTC_Z)
+    assert ("candidate_lacks" in answered.answer) == bool(lacking)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import orjson
 
+from tests.serving.builders import NOW, a_release
 from tests.storage.children import start, wait_for_line
 from touchline.predictions.writer import LogStatus
-from touchline.serving.predicting.scored_row import Answered
+from touchline.serving.predicting.answered import Answered, AnswerForm
+from touchline.serving.predicting.scored_row import ScoredRow
 from touchline.serving.telemetry.exposition import exposition
 from touchline.serving.telemetry.metrics import Meter
 from touchline.serving.telemetry.worker_metrics import WorkerFigures
@@ -89,7 +91,8 @@ def test_two_workers_asked_in_turn_never_tell_less_than_before(tmp_path: Path) -
 
 def test_probabilities_and_rows_are_counted_by_version() -> None:
     meter = Meter("shop")
-    answers = [Answered({"probabilities": {"no": 0.9, "yes": 0.1}}, b"", ()) for _ in range(3)]
+    scored, output = ScoredRow({}, NOW, b"", (), [0.9, 0.1]), {"probabilities": {"no": 0.9, "yes": 0.1}}
+    answers = [Answered("p", scored, output, b"", b"", b"", AnswerForm(a_release())) for _ in range(3)]
     meter.scored(7, answers)
     document = orjson.loads(orjson.dumps(meter.document()))
     together = Meter("shop")

@@ -17,8 +17,9 @@ from touchline.predictions.database_writer import DatabaseWriter
 from touchline.registry import LoadedRelease, Releases, declared_families
 from touchline.rollout import RolloutRecords
 from touchline.serving import JournalReleases, ShadowWriter
+from touchline.serving.predicting.answered import Answered
 from touchline.serving.predicting.predict import NewId, Predictor
-from touchline.serving.predicting.scored_row import Answered, RequestContext
+from touchline.serving.predicting.scored_row import RequestContext
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.storage.ulids import first_ulid_letters
 
@@ -116,8 +117,7 @@ def _body(predictor: Predictor, examples: list[OpenExample]) -> bytes:
 
 
 def _predicted(example: OpenExample, answered: Answered, version: int) -> Predicted:
-    answer = answered.answer
-    output = tuple(answer["probabilities"].values()) if "probabilities" in answer else (answer["value"],)
+    output = tuple(answered.scored.output)
     return Predicted(example.example_id, answered.version or version, output)
 
 

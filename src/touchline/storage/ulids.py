@@ -14,7 +14,7 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LETTERS = bytes(ord(_ALPHABET[byte % 32]) for byte in range(256))
 _RANDOM_LETTERS = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_POOL_LETTERS = 1024 * _RANDOM_LETTERS
+_POOL_PARTS = 1024
 
 
 class Ulids:
@@ -26,21 +26,18 @@ class Ulids:
     """
 
     def __init__(self) -> None:
-        self._pool = ""
-        self._position = 0
+        self._random_parts: list[str] = []
         self._millisecond = -1
         self._time_letters = ""
 
     def next(self) -> str:
-        start = self._position
-        if start >= len(self._pool):
-            self._pool, start = _random_letters(_POOL_LETTERS), 0
-        self._position = start + _RANDOM_LETTERS
+        if not self._random_parts:
+            self._random_parts = _random_parts(_POOL_PARTS)
         millisecond = time.time_ns() // 1_000_000
         if millisecond != self._millisecond:
             self._millisecond = millisecond
             self._time_letters = _time_letters(millisecond)
-        return self._time_letters + self._pool[start : self._position]
+        return self._time_letters + self._random_parts.pop()
 
 
 def ulid_at(instant: datetime) -> str:
@@ -75,6 +72,11 @@ def ulid_instant(ulid: str) -> datetime:
 
 def _time_letters(millisecond: int) -> str:
     return "".join([_ALPHABET[millisecond >> shift & 31] for shift in range(45, -1, -5)])
+
+
+def _random_parts(count: int) -> list[str]:
+    letters = _random_letters(count * _RANDOM_LETTERS)
+    return [letters[start : start + _RANDOM_LETTERS] for start in range(0, len(letters), _RANDOM_LETTERS)]
 
 
 def _random_letters(count: int) -> str:

@@ -10,8 +10,9 @@ from time import monotonic
 from urllib.parse import urlsplit
 
 from touchline.http.api_keys import Role, is_loopback
-from touchline.http.key_ring import Caller, KeyRing
+from touchline.http.key_ring import OPEN, Caller, KeyRing
 from touchline.http.problems import BodyTooLarge, ForeignOrigin, NotAllowed, NotAuthenticated, Overloaded, RateLimited
+from touchline.serving.http.request_heads import RequestHead
 from touchline.serving.http.state import Serving
 
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
@@ -64,6 +65,17 @@ class Admission:
             raise NotAllowed(caller.role, needed)
         self._buckets.take(caller.key_id)
         return caller
+
+    def admit_prediction(self, head: RequestHead) -> None:
+        """The same for a prediction. A head that was admitted without a key before is not looked at again."""
+        serving = self._serving
+        limits, is_open = serving.limits, self._keys.is_open
+        has_room = serving.in_flight <= limits.in_flight and serving.lag_seconds <= limits.lag_seconds
+        if not (head.is_admitted_openly and is_open and has_room):
+            self.admit("POST", "/predict", head.headers)
+            head.is_admitted_openly = is_open
+        elif self._buckets.per_second is not None:
+            self._buckets.take(OPEN.key_id)
 
     def _validate_origin(self, method: str, headers: Headers) -> None:
         """Refuse what a web page of another site has a browser send here while requests need no key.

@@ -79,7 +79,7 @@ class Front:
             return None
         status, has_failed = 200, False
         try:
-            self.admission.admit("POST", "/predict", request.headers)
+            self.admission.admit_prediction(request)
             if isinstance(row, Problem):
                 raise row
             answer = answer_now(serving, slot, predictor, row, correlation_id)

@@ -37,7 +37,7 @@ from touchline.http.problems import (
     Unavailable,
 )
 from touchline.predictions.spool import lock_folder, release_folder
-from touchline.serving.http.respond import answer, to_json
+from touchline.serving.http.respond import answer
 from touchline.storage.ulids import Ulids, ulid_instant
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class Jobs:
         body = rows[0] if len(rows) == 1 else b"[" + b",".join(rows) + b"]"
         problem: Problem
         try:
-            return [(to_json(one), False) for one in answer(serving, slot, body, self._ids.next, most_rows=len(rows))]
+            return [(one.json, False) for one in answer(serving, slot, body, self._ids.next, most_rows=len(rows))]
         except Problem as refused:
             if refused.status == Unavailable.status and not isinstance(refused, FeaturesStale):
                 raise

@@ -21,14 +21,18 @@ _LONGEST_HEAD: Final = 2048
 _END: Final = b"\r\n\r\n"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RequestHead:
-    """The head of a `POST` for a prediction. Names of headers are in lower case."""
+    """The head of a `POST` for a prediction. Names of headers are in lower case.
+
+    `is_admitted_openly`: admitted while requests needed no key, so that its length and its origin are allowed.
+    """
 
     slot: ReleaseSlot
     url: bytes
     headers: Mapping[bytes, bytes]
     correlation_id: str | None
+    is_admitted_openly: bool = False
 
     @classmethod
     def of(cls, slot: ReleaseSlot, url: bytes, headers: list[tuple[bytes, bytes]]) -> RequestHead:

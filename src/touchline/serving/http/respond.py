@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-import orjson
+from collections.abc import Sequence
 
 from touchline.contracts.json_text import has_unicode_escape
 from touchline.errors import BackendUnavailable, TouchlineError
@@ -15,6 +12,7 @@ from touchline.http.problems import InvalidRequest, NoRelease, Overloaded, Probl
 from touchline.http.statuses import problem_of
 from touchline.predictions import OpenExampleRecords
 from touchline.serving.http.state import Serving
+from touchline.serving.predicting.answered import Answered
 from touchline.serving.predicting.named_examples import (
     Examples,
     complete_rows,
@@ -23,7 +21,7 @@ from touchline.serving.predicting.named_examples import (
     validate_examples,
 )
 from touchline.serving.predicting.predict import NewId, Predictor
-from touchline.serving.predicting.scored_row import Answered, RequestContext, Row, probe_tags
+from touchline.serving.predicting.scored_row import RequestContext, Row, probe_tags
 from touchline.serving.predicting.traffic import Traffic
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.storage.ulids import Ulids
@@ -53,10 +51,12 @@ def read_now(slot: ReleaseSlot, predictor: Predictor, body: bytes) -> Row | Prob
     """
     if slot.waiting is not None or (slot.traffic is not None and slot.traffic.needs_thread):
         return None
+    if (plain := predictor.requests.plain.read(body)) is not None:
+        return plain
     if not body.startswith(b"{") or has_unicode_escape(body):
         return None
     try:
-        row = predictor.requests.read_one(body)
+        row = predictor.requests.read_body(body, 1)[0][0]
     except Problem as problem:
         return None if may_name_examples(body) else problem
     return row if row["example_id"] is None else None
@@ -72,7 +72,7 @@ def answer_now(
     answered = (predictor if traffic is None else traffic).answer_one(row, context, serving.ids.next)
     serving.log.record(answered.line)
     slot.meter.scored(answered.version or predictor.release.version, (answered,))
-    return to_json(answered.answer)
+    return answered.json
 
 
 async def answer_body(serving: Serving, slot: ReleaseSlot, body: bytes, correlation_id: str | None) -> bytes:
@@ -103,8 +103,8 @@ async def answer_body(serving: Serving, slot: ReleaseSlot, body: bytes, correlat
     if traffic is not None and not traffic.routing.is_split:
         traffic.shadow(rows, context, answered, serving.ids.next)
     if is_many:
-        return to_json({"predictions": [one.answer for one in answered]})
-    return to_json(answered[0].answer)
+        return b'{"predictions":[%s]}' % b",".join([one.json for one in answered])
+    return answered[0].json
 
 
 def read_rows(serving: Serving, predictor: Predictor, body: bytes, most_rows: int) -> tuple[list[Row], bool]:
@@ -133,18 +133,13 @@ def read_rows(serving: Serving, predictor: Predictor, body: bytes, most_rows: in
     return rows, is_many
 
 
-def answer(serving: Serving, slot: ReleaseSlot, body: bytes, new_id: NewId, *, most_rows: int) -> list[dict[str, Any]]:
+def answer(serving: Serving, slot: ReleaseSlot, body: bytes, new_id: NewId, *, most_rows: int) -> list[Answered]:
     """The same for a thread that waits for the response: a prediction for each row. `new_id` is the thread's own."""
     predictor = _predictor_with_room(serving, slot)
     rows, _ = read_rows(serving, predictor, body, most_rows)
     answered = predictor.answer(rows, RequestContext(new_id(), None, slot.now(), slot.wall()), new_id)
     _record(serving, slot, predictor, answered)
-    return [one.answer for one in answered]
-
-
-def to_json(document: Mapping[str, Any]) -> bytes:
-    """A response as JSON; instants end in Z."""
-    return orjson.dumps(document, option=orjson.OPT_UTC_Z)
+    return answered
 
 
 def _predictor_with_room(serving: Serving, slot: ReleaseSlot) -> Predictor:

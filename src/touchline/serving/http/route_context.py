@@ -48,7 +48,8 @@ class RouteContext:
     def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """A prediction for each row, as `/predict` gives them: the same checks, log and release."""
         new_id = Ulids().next  # a route of a project may run in a thread of its own
-        return answer(self._serving, self._slot, _body(rows), new_id, most_rows=self._serving.limits.rows)
+        answered = answer(self._serving, self._slot, _body(rows), new_id, most_rows=self._serving.limits.rows)
+        return [one.answer for one in answered]
 
     def features(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The values from which Production predicts each row now, by column of the model."""

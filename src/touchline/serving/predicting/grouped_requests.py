@@ -10,9 +10,10 @@ import numpy as np
 from touchline.features import FeatureRows
 from touchline.features.vectors.columns import Vectors
 from touchline.http.problems import FeaturesUnavailable, Problem
+from touchline.serving.predicting.answered import Answered
 from touchline.serving.predicting.batching import Batcher
 from touchline.serving.predicting.predict import NewId, Predictor
-from touchline.serving.predicting.scored_row import Answered, RequestContext, Row
+from touchline.serving.predicting.scored_row import RequestContext, Row
 
 _Rows = tuple[Sequence[Row], Sequence[datetime]]
 _ReadRows = FeatureRows | Problem

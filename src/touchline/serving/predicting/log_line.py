@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from binascii import hexlify
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,10 @@ from touchline.registry import LoadedRelease
 from touchline.serving.predicting.scored_row import RequestContext, RolloutTags, Row, ScoredRow
 
 # A row that no rollout has assigned: Production answers.
+_FACTS = (
+    b'"request_id":"%s","correlation_id":%s,"cutoff":%s,"answered_at":%s,"vector":"%s",'
+    b'"example_id":%s,"entity_keys":%s,"views":%s,"inputs":%s'
+)
 _UNASSIGNED = {"role": "answer", "variant": "production", "probability": 1.0, "override": False}
 
 
@@ -26,7 +31,7 @@ class LogLines:
 
     def __init__(self, release: LoadedRelease) -> None:
         self._keys = sorted(release.entity_columns)
-        self._inputs_of = _inputs_reader(release)
+        self._inputs_of, self._has_inputs = _inputs_reader(release), bool(release.inputs)
         self._fields = frozenset({*_fields_beside_inputs(release), *(column.name for column in release.inputs)})
         self._labels = [view_label(view.view, view.prefix) for view in release.views]
         self._same = {"project": release.project, "release_id": release.id, "threshold": release.manifest.threshold}
@@ -39,20 +44,19 @@ class LogLines:
     def facts(self, scored: ScoredRow, context: RequestContext) -> bytes:
         """The middle of a line. Raises `JSONEncodeError` for a value that no line can hold."""
         row, keys = scored.row, self._keys
-        document = orjson.dumps(
-            {
-                "request_id": context.request_id,
-                "correlation_id": context.correlation_id,
-                "cutoff": scored.cutoff,
-                "answered_at": context.answered_at,
-                "vector": scored.vector.hex(),
-                "example_id": row["example_id"],
-                "entity_keys": {name: row[name] for name in keys if row[name] is not None} if keys else {},
-                "views": _views(self._labels, scored) if scored.statuses else {},
-                "inputs": self._inputs_of(row),
-            }
+        cutoff, given, example_id = orjson.dumps(scored.cutoff), context.correlation_id, row["example_id"]
+        answered_at = cutoff if context.answered_at is scored.cutoff else orjson.dumps(context.answered_at)
+        return _FACTS % (
+            context.request_id.encode(),
+            b"null" if given is None else orjson.dumps(given),
+            cutoff,
+            answered_at,
+            hexlify(scored.vector),
+            b"null" if example_id is None else orjson.dumps(example_id),
+            orjson.dumps({name: row[name] for name in keys if row[name] is not None}) if keys else b"{}",
+            orjson.dumps(_views(self._labels, scored)) if scored.statuses else b"{}",
+            orjson.dumps(self._inputs_of(row)) if self._has_inputs else b"{}",
         )
-        return document[1:-1]
 
     def failure(
         self,
@@ -67,7 +71,7 @@ class LogLines:
         """The line of a row that this release could not predict; `answer_id` names the answer that it is beside."""
         known = {**dict.fromkeys(self._fields), **row}  # it may have been refused for the lack of a field
         facts = self.facts(ScoredRow(known, row["cutoff"] or context.now, b"", (), []), context)
-        start, output = self.start(tags), error_output(failure)
+        start, output = self.start(tags), orjson.dumps(error_output(failure))
         if answer_id is None:
             return answer_line(start, prediction_id, facts, output)
         return line_beside(start, prediction_id, answer_id, facts, output)
@@ -81,12 +85,12 @@ def error_output(failure: str) -> dict[str, Any]:
     return {"error": failure[:500]}
 
 
-def answer_line(start: bytes, prediction_id: str, facts: bytes, output: Mapping[str, Any]) -> bytes:
-    """The line of an answer."""
-    return b'%s"prediction_id":"%s",%s,"output":%s}' % (start, prediction_id.encode(), facts, orjson.dumps(output))
+def answer_line(start: bytes, prediction_id: str, facts: bytes, output: bytes) -> bytes:
+    """The line of an answer; `output` is JSON."""
+    return b'%s"prediction_id":"%s",%s,"output":%s}' % (start, prediction_id.encode(), facts, output)
 
 
-def line_beside(start: bytes, prediction_id: str, answer_id: str, facts: bytes, output: Mapping[str, Any]) -> bytes:
+def line_beside(start: bytes, prediction_id: str, answer_id: str, facts: bytes, output: bytes) -> bytes:
     """The line of a prediction beside an answer, which it names."""
     return answer_line(b'%s"answer_id":"%s",' % (start, answer_id.encode()), prediction_id, facts, output)
 

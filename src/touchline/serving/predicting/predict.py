@@ -17,7 +17,7 @@ from touchline.errors import (
     InvalidView,
     TouchlineError,
 )
-from touchline.features import FeatureRows, RowPlan, view_label
+from touchline.features import FeatureRows, RowPlan
 from touchline.features.vectors.columns import Vectors
 from touchline.http.problems import (
     FeaturesUnavailable,
@@ -27,12 +27,12 @@ from touchline.http.problems import (
 )
 from touchline.http.statuses import problem_of
 from touchline.registry import LoadedRelease
+from touchline.serving.predicting.answered import Answered, AnswerForm
 from touchline.serving.predicting.log_line import LogLines, answer_line
 from touchline.serving.predicting.one_row import row_scorer
 from touchline.serving.predicting.read_requests import RequestReader
 from touchline.serving.predicting.request_fields import RequestModels, key_fields, needs_value, request_models
 from touchline.serving.predicting.scored_row import (
-    Answered,
     FeatureReads,
     RequestContext,
     RolloutTags,
@@ -43,7 +43,6 @@ from touchline.serving.predicting.scored_row import (
 
 NewId = Callable[[], str]
 _OF_THE_ROW = (FeatureNotANumber, FeaturesExpired, InvalidEntityKey, InvalidView)
-VARIANT = "production"  # of rows that no rollout has assigned
 
 
 class Predictor:
@@ -61,14 +60,7 @@ class Predictor:
         self._keys = key_fields(release)
         self._field_names = frozenset(self.models.row.model_fields)
         self._needs_value = needs_value(release)
-        self._labels = [view_label(view.view, view.prefix) for view in release.views]
-        self.lines = LogLines(release)
-        self._origin = {
-            "project": release.project,
-            "release": release.id,
-            "version": release.version,
-            "variant": VARIANT,
-        }
+        self.lines, self._form = LogLines(release), AnswerForm(release)
 
     def warm_up(self) -> None:
         """Score a row of nulls, so that the first request does not pay for what is made on first use."""
@@ -216,26 +208,14 @@ class Predictor:
         ]
 
     def _answered(self, scored: ScoredRow, context: RequestContext, prediction_id: str) -> Answered:
-        release = self.release
-        said = release.output(scored.output)
-        answer = {
-            "prediction_id": prediction_id,
-            **said,
-            **self._origin,
-            "cutoff": scored.cutoff,
-            "features": {
-                label: {"status": found.status, "event_timestamp": found.event_timestamp}
-                for label, found in zip(self._labels, scored.statuses, strict=False)  # none where values were given
-            },
-        }
-        if scored.tags is not None:
-            answer["variant"] = scored.tags.variant
+        output = self.release.output(scored.output)
         try:
             facts = self.lines.facts(scored, context)
         except orjson.JSONEncodeError as wrong:  # a field of any type, with an integer beyond 64 bits
             raise InvalidRequest([FieldProblem("", str(wrong), None, "values that the log can keep")]) from wrong
-        line = answer_line(self.lines.start(scored.tags), prediction_id, facts, said)
-        return Answered(answer, line, scored.statuses, facts)
+        output_json = orjson.dumps(output)
+        line = answer_line(self.lines.start(scored.tags), prediction_id, facts, output_json)
+        return Answered(prediction_id, scored, output, output_json, line, facts, self._form)
 
 
 class _NoStore:

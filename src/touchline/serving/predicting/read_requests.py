@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from touchline.contracts.json_text import canonical_json, has_unicode_escape, is_plain, may_repeat_a_key, parse_json
+from touchline.contracts.json_text import canonical_json, has_unicode_escape, may_repeat_a_key, parse_json
 from touchline.errors import RepeatedKey, UnreadableJson
 from touchline.http.problems import BatchTooLarge, FieldProblem, InvalidRequest, MalformedBody
 from touchline.http.statuses import problem_of
 from touchline.registry import LoadedRelease
+from touchline.serving.predicting.plain_rows import PlainRows
 from touchline.serving.predicting.request_fields import (
     RequestModels,
     explain,
@@ -35,6 +36,7 @@ class RequestReader:
         self._one = self.models.row.__pydantic_validator__
         self._many = TypeAdapter(list[self.models.row]).validator  # type: ignore[name-defined]
         inputs = (column.name for column in release.inputs)
+        self.plain = PlainRows(release, self._keys)
         self.example_fields = frozenset({*release.entity_columns, *inputs, *self._beside})
 
     def beside(self, releases: Sequence[LoadedRelease]) -> RequestReader:
@@ -47,21 +49,6 @@ class RequestReader:
             return self._read_body(canonical_json(body), most_rows)
         except (RepeatedKey, UnreadableJson) as error:
             raise problem_of(error) from None
-
-    def read_one(self, body: bytes) -> Row:
-        """The checked row of a body that is one JSON object; what is not plain is read as by `read_body`."""
-        if not is_plain(body):
-            return self.read_body(body, 1)[0][0]
-        try:
-            model = self._one.validate_json(body)
-        except ValidationError:
-            return self.read_body(body, 1)[0][0]  # which says why
-        if may_repeat_a_key(body, _key_count(model)):
-            return self.read_body(body, 1)[0][0]
-        if self._keys:
-            self._validate_keys([model], is_many=False)
-        row: Row = self._without_absent(model) if self._beside else model.__dict__
-        return row
 
     def _read_body(self, body: bytes, most_rows: int) -> tuple[list[Row], bool]:
         is_many = body.lstrip()[:1] == b"["

@@ -29,7 +29,8 @@ from touchline.serving.predicting.instants import Day, Instant
 _INT64: Final[dict[str, Any]] = {"ge": SMALLEST_INTEGER, "le": LARGEST_INTEGER}
 # Checked by the predictor in one look at the body: no database keeps every text with a NUL.
 _NO_NUL: Final[dict[str, Any]] = {"json_schema_extra": {"pattern": r"^[^\x00]*$"}}
-TextKey = Annotated[str, Field(strict=True, min_length=1, max_length=200, **_NO_NUL)]
+LONGEST_KEY: Final = 200
+TextKey = Annotated[str, Field(strict=True, min_length=1, max_length=LONGEST_KEY, **_NO_NUL)]
 # Digits are taken too, as in a URL: JavaScript rounds ids beyond 2**53. 7, "7" and "007" name the same entity, so one
 # text stands for all.
 WholeKey = Annotated[

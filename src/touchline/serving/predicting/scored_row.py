@@ -60,21 +60,6 @@ class ScoredRow:
     tags: RolloutTags | None = None
 
 
-@dataclass(slots=True)
-class Answered:
-    """The answer to one row, its line for the log, and how its views were found.
-
-    `version` is the model version that answered, where that is not Production's. `facts` are the middle of the line,
-    from which a version that makes the same vectors predicts the same row.
-    """
-
-    answer: dict[str, Any]
-    line: bytes
-    statuses: Statuses
-    facts: bytes = b""
-    version: int | None = None
-
-
 class FeatureReads(Protocol):
     """Reads what one release needs from the online store, in one round trip, and encodes it: `FeatureReader` fits."""
 

@@ -11,8 +11,9 @@ import orjson
 from touchline.http.problems import Problem
 from touchline.http.statuses import is_server_error
 from touchline.rollout import Assignment, Routing, assign
+from touchline.serving.predicting.answered import Answered
 from touchline.serving.predicting.predict import NewId, Predictor
-from touchline.serving.predicting.scored_row import Answered, RequestContext, RolloutTags, Row
+from touchline.serving.predicting.scored_row import RequestContext, RolloutTags, Row
 from touchline.serving.shadow.waiting_row import line_of_row, request_facts
 
 _log = logging.getLogger("touchline.serving")
@@ -144,9 +145,9 @@ class Traffic:
         Whether a row has the fields is known before its unit is drawn, so rows without them may be left out: the rows
         that remain are drawn as planned, and compared on the same requests.
         """
-        answered.answer["candidate_lacks"] = list(lacking)
+        answered.candidate_lacks = lacking
         tags = replace(self._whole, variant="candidate", role="incomplete")
-        text, answer_id = f"the request has no {', '.join(lacking)}", answered.answer["prediction_id"]
+        text, answer_id = f"the request has no {', '.join(lacking)}", answered.prediction_id
         self._record(self.candidate.lines.failure(row, context, tags, text, new_id(), answer_id=answer_id))
 
     def _adapted(self, row: Row) -> Row:
@@ -163,7 +164,7 @@ class Traffic:
     ) -> None:
         if not self.routing.has_shadow:
             return
-        answer_id: str = answered.answer["prediction_id"]
+        answer_id: str = answered.prediction_id
         start = self._start_beside_whole if tags is self._beside_whole else predictor.lines.start(tags)
         try:
             facts = answered.facts if self._has_same_vectors else request_facts(row, context)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from touchline.serving.predicting.scored_row import Answered
+from touchline.serving.predicting.answered import Answered
 
 _COUNTS = ("requests", "predictions", "feature_reads", "outcomes")
 _HISTOGRAMS = ("durations", "rows", "probabilities")
@@ -24,7 +24,7 @@ PROBABILITIES = tuple(round(step / 20, 2) for step in range(1, 21))
 _MOST_CLASSES = 20
 
 
-@dataclass
+@dataclass(slots=True)
 class Histogram:
     """Values by bucket, and their sum; a bucket's bound belongs to it."""
 
@@ -91,10 +91,12 @@ class Meter:
     def scored(self, version: int, answered: Sequence[Answered]) -> None:
         self.rows[version,].add(len(answered))
         for one in answered:
-            self.predictions[version, one.answer.get("variant", "production")] += 1
-            for name, probability in _few(one.answer.get("probabilities")):
-                self.probabilities[version, name].add(probability)
-            for found in one.statuses:
+            self.predictions[version, one.variant] += 1
+            probabilities: Mapping[str, float] = one.output.get("probabilities", {})
+            if len(probabilities) <= _MOST_CLASSES:
+                for name, probability in probabilities.items():
+                    self.probabilities[version, name].add(probability)
+            for found in one.scored.statuses:
                 self.feature_reads[found.view, found.prefix, found.status] += 1
 
     def document(self) -> dict[str, Any]:
@@ -116,10 +118,6 @@ class Meter:
                 getattr(self, name)[tuple(key)].merge(counts, total)
         for name in _TOTALS:
             setattr(self, name, getattr(self, name) + document[name])
-
-
-def _few(probabilities: Mapping[str, float] | None) -> Iterable[tuple[str, float]]:
-    return probabilities.items() if probabilities and len(probabilities) <= _MOST_CLASSES else ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,118 @@
+"""A row that is decoded in one pass is the row that the request models read; what they refuse is never plain."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from tests.serving.builders import a_match_release, a_release
+from touchline.features import ColumnSpec
+from touchline.http.problems import Problem
+from touchline.registry import InputField
+from touchline.serving.predicting.read_requests import RequestReader
+
+_INPUTS = (
+    InputField("size", {"type": "number", "minimum": -100, "exclusiveMaximum": 1e9}),
+    InputField("visits", {"type": "integer", "minimum": 0}),
+    InputField("colour", {"type": "string", "enum": ["blue", "red"]}),
+    InputField("note", {"anyOf": [{"type": "string", "maxLength": 5}, {"type": "null"}]}),
+    InputField("is_new", {"type": "boolean"}),
+)
+_READER = RequestReader(a_release(inputs=_INPUTS, columns=(ColumnSpec("size", "number"),), example=None))
+_ROW = {"size": 2.5, "visits": 3, "colour": "red", "note": "ok", "is_new": True}
+_SPELLINGS = {
+    "size": [
+        "1",
+        "-0",
+        "-100",
+        "-101",
+        "1e9",
+        "1E-7",
+        "0.1e1",
+        "NaN",
+        "1e999",
+        '"1"',
+        "true",
+        "null",
+        "01",
+        "1.",
+        "+1",
+    ],
+    "visits": ["0", "-1", "3.0", "3.5", "1e2", "9007199254740993", "9007199254740992.0", "1e19", "true", '"3"', "null"],
+    "colour": ['"red"', '"green"', '"RED"', "null", "1", '"r\\u0065d"', '"rot\\n"'],
+    "note": ['""', '"12345"', '"123456"', '"a:b"', '"ü"', '"\\u0000"', '"a\tb"', '"\x00"', "null", "1"],
+    "is_new": ["false", "0", '"true"', "null"],
+}
+_BODIES = [
+    "{}",
+    "[]",
+    "null",
+    "",
+    json.dumps([_ROW]),
+    json.dumps(_ROW) + " ",
+    json.dumps(_ROW, indent=1),
+    json.dumps(_ROW) + "x",
+    json.dumps({**_ROW, "shoe": 1}),
+    json.dumps({**_ROW, "shoe": {"a": 1}}),
+    json.dumps({**_ROW, "cutoff": "2009-04-15T13:30:00Z"}),
+    json.dumps({**_ROW, "example_id": "e1"}),
+    json.dumps({**_ROW, "example_id": None}),
+    json.dumps(_ROW)[:-1] + ', "size": 4}',
+    json.dumps(dict(reversed(_ROW.items()))),
+    json.dumps({name: value for name, value in _ROW.items() if name != "note"}),
+]
+
+
+def _with(name: str, spelling: str) -> str:
+    return json.dumps(_ROW | {name: "?"}).replace('"?"', spelling)
+
+
+def _read(reader: RequestReader, body: bytes) -> str | None:
+    """The row as text, which tells 1 from 1.0 and shows the order; None where it is refused."""
+    try:
+        return repr([*reader.read_body(body, 1)[0][0].items()])
+    except Problem:
+        return None
+
+
+@pytest.mark.parametrize("body", _BODIES + [_with(name, one) for name, some in _SPELLINGS.items() for one in some])
+def test_a_plain_row_is_what_the_models_read(body: str) -> None:
+    plain = _READER.plain.read(body.encode())
+    if plain is not None:
+        read = _READER.read_body(body.encode(), 1)[0][0]
+        assert {name: repr(value) for name, value in plain.items()} == {
+            name: repr(value) for name, value in read.items()
+        }
+
+
+def test_numbers_are_read_to_the_last_bit() -> None:
+    draw = random.Random(3)
+    for _ in range(500):
+        number = draw.choice(
+            [repr(draw.uniform(-100, 100)), f"{draw.uniform(-100, 100):.30f}", f"{draw.random():.17e}", str(2**62 + 1)]
+        )
+        body = _with("size", number).encode()
+        plain = _READER.plain.read(body)
+        if plain is not None:
+            assert repr([*plain.items()]) == _read(_READER, body)
+        else:
+            assert number == str(2**62 + 1)  # beyond its maximum
+            assert _read(_READER, body) is None
+
+
+def test_most_rows_are_plain() -> None:
+    assert _READER.plain.read(json.dumps(_ROW).encode()) is not None
+    keys = RequestReader(a_match_release())
+    row = keys.plain.read(b'{"away_team": "B", "home_team": "A"}')
+    assert row is not None
+    assert repr([*row.items()]) == _read(keys, b'{"home_team": "A", "away_team": "B"}')
+    assert keys.plain.read(b'{"home_team": "A"}') is None
+
+
+def test_a_release_with_another_kind_of_field_has_no_plain_rows() -> None:
+    for schema in ({"type": "string", "format": "date"}, {"type": "string", "pattern": "^a"}, {"type": "array"}):
+        inputs = (InputField("size", {"type": "number"}), InputField("other", schema))
+        reader = RequestReader(a_release(inputs=inputs, columns=(ColumnSpec("size", "number"),), example=None))
+        assert reader.plain.read(b'{"size": 1, "other": "a"}') is None
