@@ -98,7 +98,7 @@ def main() -> int:
     prepared = prepare(opened.loaded, current_snapshots(context), steps, names, root=place / "rehearsals")
     began = time.perf_counter()
     report = build_report(prepared, rehearse(prepared, workers=2), score="log_loss")
-    print(f"{time.perf_counter() - began:.0f} s in this call, two policies at a time")
+    print(f"{time.perf_counter() - began:.0f} s in this call, in two processes")
     print_bars(report, bar_seconds=BAR_SECONDS * options.seasons / BAR_SEASONS)
     if options.out is not None:
         options.out.write_text(report_page(report).to_html(), encoding="utf-8")

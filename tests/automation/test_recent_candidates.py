@@ -10,7 +10,8 @@ import pytest
 from tests.rehearsal.stream import CHANGE, START, a_run
 from touchline.automation.runs.records import PipelineRuns
 from touchline.registry import GateReport, read_recipe, read_version
-from touchline.rehearsal.policy_run import PolicyRun, Steps
+from touchline.rehearsal.policy_run import PolicyRun
+from touchline.rehearsal.stepped_run import Steps
 
 # A loss alarm needs 20 days in the test window.
 STEPS = Steps(START + timedelta(days=35), START + timedelta(days=35 + 63))

@@ -10,7 +10,8 @@ import polars as pl
 
 from touchline.project import LoadedProject, load_project
 from touchline.rehearsal.policies import find_policies
-from touchline.rehearsal.policy_run import PolicyRun, Steps
+from touchline.rehearsal.policy_run import PolicyRun
+from touchline.rehearsal.stepped_run import Steps
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 STEPS = Steps(START + timedelta(days=28), START + timedelta(days=28 + 98))

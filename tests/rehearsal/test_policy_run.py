@@ -13,10 +13,10 @@ import polars as pl
 import pytest
 
 from tests.rehearsal.stream import CHANGE, STEPS, a_run, stream, write_project
-from touchline.rehearsal.policy_run import Steps
 from touchline.rehearsal.rehearse import Rehearsal, play_policy, read_result
 from touchline.rehearsal.report import build_report
 from touchline.rehearsal.scratch_home import last_finished_step
+from touchline.rehearsal.stepped_run import Steps
 
 MEASURED = {"seconds", "processor_seconds", "megabytes", "training_seconds"}
 
@@ -76,14 +76,14 @@ def test_a_policy_that_retrains_wins_where_the_stream_changes(played: Rehearsal)
 
 
 def test_rows_after_an_instant_change_nothing_before_it(tmp_path: Path) -> None:
-    cut = STEPS.at(5)
+    cut = STEPS.at(3)
     is_later = pl.col("created_timestamp") > cut
     other = stream().with_columns(
         bought=pl.when(is_later).then(~pl.col("bought")).otherwise(pl.col("bought")),
     )
-    lines, others = lines_of(tmp_path / "a", limit=8), lines_of(tmp_path / "b", other, limit=8)
-    assert lines[:6] == others[:6]
-    assert lines[7]["predictions"] != others[7]["predictions"]
+    lines, others = lines_of(tmp_path / "a", limit=6), lines_of(tmp_path / "b", other, limit=6)
+    assert lines[:4] == others[:4]
+    assert lines[5]["predictions"] != others[5]["predictions"]
 
 
 def test_inputs_of_events_that_lie_ahead_reach_no_training(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ import pytest
 from tests.rehearsal.stream import START, STEPS, stream, write_project
 from touchline.errors import RehearsalRefused
 from touchline.project import LoadedProject, load_project
-from touchline.rehearsal.policy_run import Steps
 from touchline.rehearsal.rehearse import Rehearsal, play_policy, prepare, rehearse, threads_of_children
+from touchline.rehearsal.stepped_run import Steps
 
 FEW = Steps(STEPS.first, STEPS.first + timedelta(days=35))
 

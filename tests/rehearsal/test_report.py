@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from touchline.rehearsal.policy_run import Steps
 from touchline.rehearsal.rehearse import Rehearsal
 from touchline.rehearsal.report import build_report, report_hash
 from touchline.rehearsal.report_page import report_page
 from touchline.rehearsal.scores import PolicyScores
+from touchline.rehearsal.stepped_run import Steps
 
 COUNT = 80
 FIRST = datetime(2001, 7, 1, 4, tzinfo=UTC)

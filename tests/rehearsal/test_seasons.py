@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from touchline.rehearsal.policy_run import Steps
 from touchline.rehearsal.seasons import error_of_ratio, error_of_sum, season_name, season_of_steps, sums_by_season
+from touchline.rehearsal.stepped_run import Steps
 
 STEPS = Steps(datetime(2001, 7, 1, tzinfo=UTC), datetime(2004, 7, 1, tzinfo=UTC), timedelta(days=7))
 

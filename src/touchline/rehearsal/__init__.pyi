@@ -6,11 +6,11 @@ from touchline.rehearsal.backtest import backtest as backtest
 from touchline.rehearsal.finished_periods import remove_finished_periods as remove_finished_periods
 from touchline.rehearsal.policies import Policy as Policy
 from touchline.rehearsal.policies import find_policies as find_policies
-from touchline.rehearsal.policy_run import Steps as Steps
 from touchline.rehearsal.rehearse import Rehearsal as Rehearsal
 from touchline.rehearsal.rehearse import prepare as prepare
 from touchline.rehearsal.rehearse import rehearse as rehearse
 from touchline.rehearsal.report import build_report as build_report
 from touchline.rehearsal.report_page import report_page as report_page
 from touchline.rehearsal.report_records import RehearsalRecords as RehearsalRecords
+from touchline.rehearsal.stepped_run import Steps as Steps
 from touchline.rehearsal.yardstick import best_schedule as best_schedule

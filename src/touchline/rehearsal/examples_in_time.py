@@ -13,7 +13,7 @@ from touchline.features import build_examples
 if TYPE_CHECKING:
     from touchline.ingest import Snapshot
     from touchline.project import LoadedProject
-    from touchline.rehearsal.policy_run import Steps
+    from touchline.rehearsal.stepped_run import Steps
 
 
 def require_open_examples(loaded: LoadedProject, snapshots: Mapping[str, Snapshot], steps: Steps) -> None:

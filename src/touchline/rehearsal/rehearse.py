@@ -27,9 +27,12 @@ from touchline.project import load_project
 from touchline.registry import code_hash
 from touchline.rehearsal.examples_in_time import require_open_examples
 from touchline.rehearsal.policies import Policy, find_policies, searched_every
-from touchline.rehearsal.policy_run import PolicyRun, Steps
+from touchline.rehearsal.policy_run import PolicyRun
 from touchline.rehearsal.scores import PolicyScores, score_run
 from touchline.rehearsal.scratch_home import last_finished_step
+from touchline.rehearsal.shared_trainings import SharedTrainings
+from touchline.rehearsal.stepped_run import Steps, Work
+from touchline.rehearsal.train_ahead import TrainingRun, first_scheduled
 from touchline.training.estimators.cores import usable_cores
 
 if TYPE_CHECKING:
@@ -59,6 +62,11 @@ class Rehearsal:
 
     def policy_folder(self, name: str) -> Path:
         return self.folder / name
+
+    @property
+    def trainings(self) -> SharedTrainings:
+        """The trainings that its policies share; a rehearsal of other policies at the same time has its own."""
+        return SharedTrainings(self.folder / f"trainings-{sha256(' '.join(self.policies).encode()).hexdigest()[:8]}")
 
 
 def prepare(
@@ -110,26 +118,43 @@ def prepare(
 
 
 def rehearse(
-    rehearsal: Rehearsal, *, workers: int = 2, on_progress: Callable[[str], None] = lambda _: None
+    rehearsal: Rehearsal, *, workers: int | None = None, on_progress: Callable[[str], None] = lambda _: None
 ) -> dict[str, Result]:
     """Play every policy to its end; the lines of its steps and its scores by the policy's name.
 
-    A policy that fails ends the rehearsal with its error; the finished steps of all are kept.
+    `workers` processes share the work, by default one for each core: where there is more than one, and a policy trains
+    on a schedule, the first trains ahead of the policies and the others play one policy each. A policy that fails ends
+    the rehearsal with its error; the finished steps of all are kept.
     """
     context = multiprocessing.get_context("spawn")
+    workers = min(workers or usable_cores(), len(rehearsal.policies) + 1)
+    rehearsal.trainings.begin()
     with (
         threads_of_children(max(1, usable_cores() // workers)),
         ProcessPoolExecutor(workers, context, _end_with_parent, (os.getpid(),)) as pool,
     ):
-        waiting = {pool.submit(_play_in_worker, rehearsal, name) for name in rehearsal.policies}
+        ahead = pool.submit(_train_ahead_in_worker, rehearsal) if workers > 1 else None
+        waiting = {pool.submit(_play_in_worker, rehearsal, name) for name in _longest_first(rehearsal)}
         try:
             _wait(waiting, rehearsal, on_progress)
+            rehearsal.trainings.finish()
+            if ahead is not None:
+                ahead.result()
         except BaseException:
+            rehearsal.trainings.finish()
             pool.shutdown(cancel_futures=True, wait=False)
             raise
+    rehearsal.trainings.remove()
     results = {name: read_result(rehearsal, name) for name in rehearsal.policies}
     _require_predictions(rehearsal, results)
     return results
+
+
+def _longest_first(rehearsal: Rehearsal) -> list[str]:
+    """The policies that train on a schedule before the others: a process trains ahead of them from the start."""
+    loaded = load_project(rehearsal.project_folder, base=rehearsal.project_folder.parent)
+    policies = find_policies(rehearsal.policies, loaded.project)
+    return [one.name for one in sorted(policies, key=lambda one: one.retrain.schedule is None)]
 
 
 @contextmanager
@@ -171,7 +196,18 @@ def _end_with_parent(parent: int) -> None:
 
 
 def _play_in_worker(rehearsal: Rehearsal, name: str) -> None:
-    """`play_policy`, with what the first step loads left out of garbage collection, a twentieth of the time."""
+    with _frozen_after_first_step() as on_progress:
+        play_policy(rehearsal, name, on_progress)
+
+
+def _train_ahead_in_worker(rehearsal: Rehearsal) -> None:
+    with _frozen_after_first_step() as on_progress:
+        train_ahead(rehearsal, on_progress)
+
+
+@contextmanager
+def _frozen_after_first_step() -> Iterator[Callable[[str], None]]:
+    """A progress callback that leaves out of garbage collection what the first step loads, a twentieth of the time."""
     is_frozen = False
 
     def freeze(_: str) -> None:
@@ -181,7 +217,7 @@ def _play_in_worker(rehearsal: Rehearsal, name: str) -> None:
             gc.freeze()
         is_frozen = True
 
-    play_policy(rehearsal, name, freeze)
+    yield freeze
     gc.unfreeze()  # the next policy of this process loads its own
 
 
@@ -203,7 +239,6 @@ def _wait(waiting: set[Future[None]], rehearsal: Rehearsal, on_progress: Callabl
 def play_policy(rehearsal: Rehearsal, name: str, on_progress: Callable[[str], None] = lambda _: None) -> None:
     """Play one policy in this process, from where it was stopped, and write its scores."""
     folder = rehearsal.policy_folder(name)
-    folder.mkdir(parents=True, exist_ok=True)
     with _held(rehearsal, name):
         if (folder / "scores.npz").exists():
             on_progress(f"{name}: finished before")
@@ -213,14 +248,25 @@ def play_policy(rehearsal: Rehearsal, name: str, on_progress: Callable[[str], No
 
 @contextmanager
 def _held(rehearsal: Rehearsal, name: str) -> Iterator[None]:
-    """One process at a time plays a policy; the system frees the lock of one that was killed."""
-    with (rehearsal.policy_folder(name) / "lock").open("a") as lock:
+    """One process at a time plays a policy."""
+    with _locked(rehearsal.policy_folder(name)) as is_first:
+        if not is_first:
+            reason = f"another process rehearses policy {name!r} at this moment; wait for it, or stop it first"
+            raise RehearsalRefused(rehearsal.project, reason)
+        yield
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Whether this process alone works in a folder; the system frees the lock of one that was killed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as held:
-            reason = f"another process rehearses policy {name!r} at this moment; wait for it, or stop it first"
-            raise RehearsalRefused(rehearsal.project, reason) from held
-        yield
+        except OSError:
+            yield False
+            return
+        yield True
 
 
 def _play_to_the_end(rehearsal: Rehearsal, name: str, on_progress: Callable[[str], None]) -> None:
@@ -251,16 +297,42 @@ def _require_same_code(rehearsal: Rehearsal) -> None:
         )
 
 
+def train_ahead(rehearsal: Rehearsal, on_progress: Callable[[str], None] = lambda _: None) -> None:
+    """Train what the policies with a schedule will ask for, until all steps are done or all policies are played."""
+    loaded, trainings = _load(rehearsal), rehearsal.trainings
+    policy = first_scheduled(find_policies(rehearsal.policies, loaded.project))
+    if policy is None:
+        return
+    histories = _histories(rehearsal, loaded)
+    with _locked(trainings.home) as is_first:
+        if not is_first:
+            return
+        run = TrainingRun(loaded, histories, policy, rehearsal.steps, trainings.home, trainings=trainings)
+        try:
+            run.play(on_progress)
+        finally:
+            run.close()
+
+
 def open_run(rehearsal: Rehearsal, name: str) -> PolicyRun:
     """A policy's run, where it was stopped."""
+    loaded = _load(rehearsal)
+    policy: Policy = find_policies([name], loaded.project)[0]
+    folder, trainings = rehearsal.policy_folder(name), rehearsal.trainings
+    work = Work(trainings.train, trainings.histories.compute_view)
+    return PolicyRun(loaded, _histories(rehearsal, loaded), policy, rehearsal.steps, folder, work=work)
+
+
+def _load(rehearsal: Rehearsal) -> LoadedProject:
     loaded = load_project(rehearsal.project_folder, base=rehearsal.project_folder.parent)
     _require_same_code(rehearsal)
-    loaded = replace(loaded, project=searched_every(loaded.project, rehearsal.search_every))
-    policy: Policy = find_policies([name], loaded.project)[0]
-    histories = {
-        source.name: pl.read_parquet(rehearsal.folder / f"{source.name}.parquet") for source in loaded.project.sources
-    }
-    return PolicyRun(loaded, histories, policy, rehearsal.steps, rehearsal.policy_folder(name))
+    return replace(loaded, project=searched_every(loaded.project, rehearsal.search_every))
+
+
+def _histories(rehearsal: Rehearsal, loaded: LoadedProject) -> dict[str, pl.DataFrame]:
+    """All row versions of each source."""
+    sources = loaded.project.sources
+    return {source.name: pl.read_parquet(rehearsal.folder / f"{source.name}.parquet") for source in sources}
 
 
 def read_result(rehearsal: Rehearsal, name: str) -> Result:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from touchline.rehearsal.policy_run import Steps
+    from touchline.rehearsal.stepped_run import Steps
 
 Array = NDArray[np.float64]
 _DAYS_A_YEAR: Final = 365.25

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from touchline.errors import ReleaseTampered
 from touchline.features import (
@@ -27,11 +27,31 @@ from touchline.registry import Releases, transform_modules
 from touchline.training import TrainingOptions, TrainingResult, train
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from touchline.automation.stores import Stores
     from touchline.clock import Clock
-    from touchline.features import PartitionRunner
+    from touchline.features import FeatureView, PartitionRunner
     from touchline.ingest import Source
     from touchline.project import LoadedProject, Project
+    from touchline.storage import DataStores
+    from touchline.training import Task, Training
+
+
+class Trainer(Protocol):
+    """Trains as `touchline.training.train` does; a rehearsal finds the trainings that another of its processes did."""
+
+    def __call__(
+        self, task: Task, training: Training, training_set: TrainingSet, *, now: datetime, options: TrainingOptions
+    ) -> TrainingResult: ...
+
+
+class ViewComputer(Protocol):
+    """Computes a history as `touchline.features.compute_view` does."""
+
+    def __call__(
+        self, view: FeatureView, *, project: str, stores: DataStores, clock: Clock, snapshots: Mapping[str, Snapshot]
+    ) -> FeatureHistory: ...
 
 
 @dataclass(frozen=True)
@@ -43,6 +63,8 @@ class PipelineContext:
     on_progress: Callable[[str], None] = lambda _: None
     options: TrainingOptions = field(default_factory=TrainingOptions)
     open_joins: Callable[[], PartitionRunner | None] = lambda: None
+    trainer: Trainer = train
+    view_computer: ViewComputer = compute_view
 
     @property
     def project(self) -> Project:
@@ -118,7 +140,7 @@ def compute_features(context: PipelineContext, snapshots: Mapping[str, Snapshot]
     histories = {}
     for view in context.project.feature_views:
         context.on_progress(f"features {view.name}")
-        histories[view.name] = compute_view(
+        histories[view.name] = context.view_computer(
             view,
             project=context.project.name,
             stores=context.stores,
@@ -146,6 +168,19 @@ def assemble_training_set(
     histories: Mapping[str, FeatureHistory],
 ) -> TrainingSet:
     """The point-in-time joined training set, stored under its hash."""
+    training_set = join_training_set(context, examples, snapshots=snapshots, histories=histories)
+    write_training_set(training_set, project=context.project.name, stores=context.stores, now=context.clock.wall())
+    return training_set
+
+
+def join_training_set(
+    context: PipelineContext,
+    examples: BuiltExamples,
+    *,
+    snapshots: Mapping[str, Snapshot],
+    histories: Mapping[str, FeatureHistory],
+) -> TrainingSet:
+    """The point-in-time joined training set."""
     context.on_progress("training set")
     task = context.project.task
     built = build_training_set(
@@ -155,9 +190,7 @@ def assemble_training_set(
     lineage = {**built.lineage, "sources": {**built.lineage["sources"], **hashes}}
     if examples.excluded:
         lineage["excluded"] = dict(examples.excluded)
-    training_set = TrainingSet(built.frame, built.columns, built.hash, lineage)
-    write_training_set(training_set, project=context.project.name, stores=context.stores, now=context.clock.wall())
-    return training_set
+    return TrainingSet(built.frame, built.columns, built.hash, lineage)
 
 
 def train_candidates(context: PipelineContext, training_set: TrainingSet) -> TrainingResult:
@@ -166,7 +199,7 @@ def train_candidates(context: PipelineContext, training_set: TrainingSet) -> Tra
     Raises `NotPortable`, before any fit, for an on-demand transform that serving could not run without the project.
     """
     transform_modules(context.project.task.on_demand)
-    return train(
+    return context.trainer(
         context.project.task,
         context.project.training,
         training_set,

@@ -42,7 +42,10 @@ class RehearseOptions:
     search_every: Annotated[
         str | None, typer.Option(help="Length of time between searches of settings, such as 1y. Default: as declared.")
     ] = None
-    workers: Annotated[int, typer.Option(min=1, help="Policies that run at the same time.")] = 2
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes: one trains ahead, each other plays a policy. Default: one for each core."),
+    ] = None
     out: Annotated[Path | None, typer.Option(help="Folder of report.html and report.json.")] = None
     apply: Annotated[str | None, typer.Option(help="Write this policy's Retrain and Rollout into project.py.")] = None
     project: ProjectOption = None
