@@ -35,9 +35,11 @@ def test_a_rehearsal_is_reported_and_its_policy_enters_the_declaration(tmp_path:
     )
     later = run(tmp_path, "rehearse", "--from", "2025-01-29", "--to", "2025-04-26", code=2)
     assert "no example has its cutoff; the cutoffs of all go from 2024-01-01 to 2024-03-10" in later
-    words = ("rehearse", "--from", "2024-01-29", "--to", "2024-02-26", "--policy", "never", "--policy", "drift")
+    words = ["rehearse", "--from", "2024-01-29", "--to", "2024-02-26", "--policy", "drift", "--policy", "weekly"]
+    words += ["--workers", "2"]  # so that one of them trains ahead, also where there is a single core
     report: dict[str, Any] = json.loads(run(tmp_path, *words, "--json", "--out", str(tmp_path / "out")))
-    assert [policy["name"] for policy in report["policies"]] == ["never", "drift"]
+    assert [policy["name"] for policy in report["policies"]] == ["drift", "weekly"]
+    assert not list((tmp_path / "home").rglob("trainings-*"))
     assert json.loads((tmp_path / "out" / "report.json").read_text())["hash"] == report["hash"]
     assert (tmp_path / "out" / "report.html").read_text().startswith("<!doctype html>")
     applied = run(tmp_path, *words, "--apply", "drift")
