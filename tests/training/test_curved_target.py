@@ -59,6 +59,7 @@ def test_a_curved_model_and_its_blend_are_restored_to_the_same_predictions(tmp_p
     data = long_tailed(400)
     result = train(a_regression(), Training(candidates=("ridge", "lightgbm")), data, now=NOW)
     assert any(report.name.endswith("+curved") for report in result.candidates)
+    assert not any("+linear" in report.name for report in result.candidates)  # its rows have no time
     result.model.export(tmp_path / "model")
     restored = Model.restore(tmp_path / "model")
     assert np.array_equal(restored.predict(data.vectors()), result.model.predict(data.vectors()))

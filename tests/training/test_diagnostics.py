@@ -93,7 +93,7 @@ def test_more_rows_make_a_better_model() -> None:
 
 
 def test_numbers_have_residuals_instead_of_tables() -> None:
-    result = train(a_regression(), Training(), a_number_set(), now=NOW)
+    result = train(a_regression(), Training(candidates=("ridge", "lightgbm")), a_number_set(), now=NOW)
     assert result.diagnostics.confusion == ()
     assert all(found.low <= found.observed <= found.high for found in result.diagnostics.residuals)
     assert next(iter(result.diagnostics.importance)) == "signal"

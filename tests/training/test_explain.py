@@ -23,7 +23,9 @@ CLASSES = ("home", "draw", "away")
 def trained(
     family: str, kind: str = "binary", calibration: tuple[CalibrationMethod, ...] = ("none",)
 ) -> TrainingResult:
-    training = Training(candidates=(family,), calibration=calibration, smote=False)
+    training = Training(
+        candidates=(family,), calibration=calibration, smote=False, validation=0.2, learning_curve=False
+    )
     if kind == "regression":
         return train(a_regression(), training, a_number_set(), now=NOW)
     classes = ("no", "yes") if kind == "binary" else CLASSES

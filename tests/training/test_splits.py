@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.training.builders import NOW, START, a_frame, a_task, a_training_set
+from tests.training.builders import NOW, START, a_frame, a_number_set, a_regression, a_task, a_training_set
 from touchline.errors import LabelsUnusable, OneClassOnly, TooFewExamples
 from touchline.training import Training
 from touchline.training.data.rows import LabelledRows, labelled_rows
@@ -68,6 +68,12 @@ def test_rolling_windows_expand_and_do_not_overlap() -> None:
     assert len(split.windows) == 3
     assert len(np.unique(seen)) == len(seen)
     assert [len(w.fit) for w in split.windows] == sorted(len(w.fit) for w in split.windows)
+
+
+def test_candidates_of_numbers_in_time_are_compared_over_the_newest_two_fifths() -> None:
+    rows = labelled_rows(a_regression(), a_number_set(2000), now=NOW)
+    assert [len(window.fit) for window in make_split(rows, Training()).windows] == [960, 1120, 1280, 1440]
+    assert [len(window.fit) for window in make_split(rows, Training(validation=0.25)).windows] == [1200]
 
 
 def test_without_time_parts_hold_the_classes_in_equal_shares() -> None:

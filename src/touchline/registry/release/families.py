@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from touchline import plugins
 from touchline.training.estimators.base import GROUP
-from touchline.training.fitting.curved_target import PREFIX, inner_name
+from touchline.training.fitting.wrapped_families import inner_name
 
 if TYPE_CHECKING:
     from touchline.training import Family, Training
@@ -33,15 +33,16 @@ def families_of(
     """
     found = dict(own or {})
     for named, place in _members(model, estimator or model / "estimator"):
-        name, folder = inner_name(named), place / "estimator" if named.startswith(PREFIX) else place
+        name, depth = inner_name(named)
+        folder = place.joinpath(*["estimator"] * depth)
         if (folder / _SKOPS_FILE).exists() and name not in found and name not in plugins.names(GROUP):
             found[name] = _restored_by_skops(name)
     return found
 
 
 def member_families(model: Path) -> list[str]:
-    """The family of an exported model, and those of the members of a blend; of a curved target the one below it."""
-    return [inner_name(name) for name, _ in _members(model, model / "estimator")]
+    """The family of an exported model, and those of the members of a blend; of a wrapped family the one below it."""
+    return [inner_name(name)[0] for name, _ in _members(model, model / "estimator")]
 
 
 def _restored_by_skops(name: str) -> Family:

@@ -157,6 +157,8 @@ def _rolling(rows: LabelledRows, training: Training, inside: Index, windows: int
     share = training.validation
     if "validation" not in training.model_fields_set and _is_few(rows, inside):
         share, windows = _FEW_SHARE, max(windows, _FEW_FOLDS)
+    elif "validation" not in training.model_fields_set and rows.kind == "regression":
+        share, windows = _NUMBERS_SHARE, max(windows, _NUMBERS_WINDOWS)
     first = _start(cutoffs, share)
     newest = np.sort(cutoffs[cutoffs >= first])
     edges = [int(newest[len(newest) * step // windows]) for step in range(windows)] + [int(cutoffs.max()) + 1]
@@ -232,6 +234,9 @@ _FEW_POSITIVES = 300
 _FEW_FOLDS = 5
 _FEW_SHARE = 0.5
 _MORE_DEALS = 2
+# The level of numbers moves: one window chooses a candidate, a scale and rounds that the next season does not want.
+_NUMBERS_SHARE = 0.4
+_NUMBERS_WINDOWS = 4
 _PARTS = 1000
 
 

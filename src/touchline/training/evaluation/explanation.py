@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from touchline.training.estimators.arrays import sigmoid, softmax, two_columns
+from touchline.training.estimators.base import Fitted
 from touchline.training.estimators.catboost import Catboost
 from touchline.training.estimators.lightgbm import Lightgbm
 from touchline.training.estimators.linear import Linear
+from touchline.training.fitting.linear_base import OnLinearBase
 from touchline.training.fitting.model import Model
 
 Array = NDArray[np.float64]
@@ -73,7 +75,8 @@ def explain(model: Model, vectors: Array, background: Array, *, seed: int = 0) -
 def has_exact_explanation(model: Model) -> bool:
     """Whether the model's own arithmetic explains it; walking costs a hundred predictions and more per row."""
     corrections = {"none", "temperature", "platt"} if model.kind == "binary" else {"none", "temperature"}
-    return isinstance(model.estimator, Catboost | Lightgbm | Linear) and model.calibrator.method in corrections
+    estimator = model.estimator.estimator if isinstance(model.estimator, OnLinearBase) else model.estimator
+    return isinstance(estimator, Catboost | Lightgbm | Linear) and model.calibrator.method in corrections
 
 
 def _correction(model: Model) -> tuple[float, Array]:
@@ -89,15 +92,23 @@ def _correction(model: Model) -> tuple[float, Array]:
 
 
 def _exact(model: Model, vectors: Array, background: Array) -> tuple[Literal["tree", "linear"], Array, Array]:
-    matrix = model.preparation.transform(vectors)
-    if isinstance(model.estimator, Catboost | Lightgbm):
-        found = model.estimator.contributions(matrix)
+    matrix, usual = model.preparation.transform(vectors), model.preparation.transform(background)
+    if isinstance(model.estimator, OnLinearBase):
+        method, base, found = _exact_parts(model.estimator.estimator, matrix, usual)
+        line, middle = model.estimator.base, model.estimator.base.parts(usual).mean(axis=0)
+        return method, base + line.intercept + middle.sum(), found + (line.parts(matrix) - middle)[:, :, None]
+    return _exact_parts(model.estimator, matrix, usual)
+
+
+def _exact_parts(estimator: Fitted, matrix: Array, usual: Array) -> tuple[Literal["tree", "linear"], Array, Array]:
+    if isinstance(estimator, Catboost | Lightgbm):
+        found = estimator.contributions(matrix)
         return "tree", found[0, :, -1], found[:, :, :-1].transpose(0, 2, 1)
-    assert isinstance(model.estimator, Linear)
-    usual = model.preparation.transform(background).mean(axis=0)
-    weights = model.estimator.coefficients
-    base = weights @ usual + model.estimator.intercepts
-    return "linear", base, (matrix - usual)[:, :, None] * weights.T[None]
+    assert isinstance(estimator, Linear)
+    middle = usual.mean(axis=0)
+    weights = estimator.coefficients
+    base = weights @ middle + estimator.intercepts
+    return "linear", base, (matrix - middle)[:, :, None] * weights.T[None]
 
 
 def _walked(model: Model, vectors: Array, background: Array, seed: int) -> tuple[Array, Array]:

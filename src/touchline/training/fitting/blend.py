@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from touchline import plugins
 from touchline.training.estimators.arrays import softmax
 from touchline.training.estimators.base import GROUP, Family, FitRequest, Fitted, Kind, Params, ParamValue
-from touchline.training.fitting.curved_target import PREFIX, CurvedTargetFamily, inner_name
 from touchline.training.fitting.preparation import Preparation
+from touchline.training.fitting.wrapped_families import inner_family, wrapper_of
 from touchline.training.metrics.losses import CLASSIFICATION_LOSSES, FEW_ROWS, Labels, loss_rows, surprise_loss
 
 if TYPE_CHECKING:
@@ -107,13 +107,14 @@ class BlendFamily:
 
 
 def find_family(name: str, families: Mapping[str, Family] | None = None) -> Family:
-    """A project's own family, the blend of families, one on a curved target, or the installed one of that name."""
+    """A project's own family, the blend of families, one that wraps another, or the installed one of that name."""
     if families and name in families:
         return families[name]
     if name == NAME:
         return BlendFamily(families or {})
-    if name.startswith(PREFIX):
-        return CurvedTargetFamily(find_family(inner_name(name), families))
+    if wrapper := wrapper_of(name):
+        wrap, inner = wrapper
+        return wrap(find_family(inner, families))
     found: Family = plugins.load(GROUP, name)
     return found
 
@@ -122,7 +123,7 @@ def own_families(family: Family) -> Mapping[str, Family]:
     """The families that a model of this one needs to be restored, by name."""
     if isinstance(family, BlendFamily):
         return family.families
-    inner = family.inner if isinstance(family, CurvedTargetFamily) else family
+    inner = inner_family(family)
     return {inner.name: inner}
 
 

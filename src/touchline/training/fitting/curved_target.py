@@ -125,8 +125,3 @@ def has_long_tail(labels: Labels) -> bool:
     centred = np.asarray(labels, dtype=np.float64) - np.mean(labels)
     spread = float(np.sqrt(np.mean(centred**2)))
     return spread > 0 and abs(float(np.mean((centred / spread) ** 3))) > _LONG_TAIL
-
-
-def inner_name(family: str) -> str:
-    """The family below a curved target; the name itself for any other."""
-    return family.removeprefix(PREFIX)

@@ -25,6 +25,7 @@ from touchline.training.fitting.calibration import (
 )
 from touchline.training.fitting.fit import OutOfFold, fit_out_of_fold
 from touchline.training.fitting.recipe import Recipe
+from touchline.training.fitting.rounds import is_in_time, settle_rounds
 from touchline.training.fitting.thresholds import choose_threshold
 from touchline.training.metrics.losses import FEW_ROWS, loss_rows, surprise_loss
 from touchline.training.search.context import SearchContext
@@ -121,7 +122,7 @@ def _tried(recipe: Recipe, family: Family, context: SearchContext, deadline: Dea
     began = time.perf_counter()
     out_of_fold = fit_out_of_fold(recipe, family, context.rows, context.windows, deadline=deadline)
     out_of_fold = _over_deals(recipe, family, context, out_of_fold, deadline)
-    return contender_of(_settled(recipe, out_of_fold), family, context, out_of_fold, began)
+    return contender_of(_settled(recipe, family, context, out_of_fold, deadline), family, context, out_of_fold, began)
 
 
 def _over_deals(
@@ -138,12 +139,22 @@ def _over_deals(
 def contender_of_fits(context: SearchContext, entry: Entry, out_of_fold: OutOfFold, seconds: float) -> Contender:
     """The contender of a recipe whose fits on the windows are done already, and took so many seconds."""
     began = time.perf_counter() - seconds
-    out_of_fold = _over_deals(entry.recipe, entry.family, context, out_of_fold, Deadline.within(entry.seconds))
-    return contender_of(_settled(entry.recipe, out_of_fold), entry.family, context, out_of_fold, began)
+    deadline = Deadline.within(entry.seconds)
+    out_of_fold = _over_deals(entry.recipe, entry.family, context, out_of_fold, deadline)
+    recipe = _settled(entry.recipe, entry.family, context, out_of_fold, deadline)
+    return contender_of(recipe, entry.family, context, out_of_fold, began)
 
 
-def _settled(recipe: Recipe, out_of_fold: OutOfFold) -> Recipe:
-    return replace(recipe, params={**recipe.params, **out_of_fold.settled})
+def _settled(
+    recipe: Recipe, family: Family, context: SearchContext, out_of_fold: OutOfFold, deadline: Deadline
+) -> Recipe:
+    """The recipe with the settings that its fits on windows found; of numbers in time the rounds are settled again."""
+    settled, rows = dict(out_of_fold.settled), context.rows
+    if rows.kind == "regression" and is_in_time(rows, context.windows):
+        last = context.windows[-1]
+        known = rows.at(np.union1d(last.fit, last.validation))
+        settled = settle_rounds(recipe, family, known, settled, deadline=deadline)
+    return replace(recipe, params={**recipe.params, **settled})
 
 
 def _reason(wrong: Exception) -> str:

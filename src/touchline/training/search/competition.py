@@ -17,7 +17,9 @@ from touchline.training.fitting.blend import NAME, POOL, BlendFamily, blend_weig
 from touchline.training.fitting.category_means import SETTING
 from touchline.training.fitting.curved_target import CurvedTargetFamily, has_long_tail
 from touchline.training.fitting.fit import OutOfFold
+from touchline.training.fitting.linear_base import LinearBaseFamily
 from touchline.training.fitting.recipe import Recipe
+from touchline.training.fitting.rounds import is_in_time
 from touchline.training.search.budget import Budget, search_shares
 from touchline.training.search.candidates import (
     CandidateReport,
@@ -74,6 +76,7 @@ class _Competition:
         self._defaults()
         if not self.contenders:
             raise NoCandidateWorked({report.name: report.error or "" for report in self.reports})
+        self._on_linear_base()
         self._curved()
         if self.context.training.tune.is_on:
             self._searched()
@@ -99,6 +102,22 @@ class _Competition:
             entries.append(Entry(recipe_of(candidate, family, self.context), family))
         self.options.on_progress(Progress(f"trying {', '.join(entry.recipe.candidate for entry in entries)}", 0.0))
         for outcome in self._tried(entries):
+            self._enter(outcome)
+
+    def _on_linear_base(self) -> None:
+        """The best candidate of trees again on the residuals of a linear regression, where rows have times.
+
+        Trees predict no number beyond those of the fit, so a trend that goes on needs a line below them.
+        """
+        rows = self.context.rows
+        trees = [one for one in self.contenders if one.family.layout == "trees"]
+        if rows.kind != "regression" or not trees or not is_in_time(rows, self.context.windows):
+            return
+        best = best_of(trees)
+        family = LinearBaseFamily(best.family)
+        recipe = replace(self._unsettled(best), candidate=f"{best.recipe.candidate}+linear", family=family.name)
+        self.options.on_progress(Progress("trying trees on a linear regression", 0.12))
+        for outcome in self._tried([Entry(recipe, family, self.budget.for_variants(best))]):
             self._enter(outcome)
 
     def _curved(self) -> None:
