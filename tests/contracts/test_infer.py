@@ -92,6 +92,10 @@ def test_a_suspected_leak_is_listed_with_its_reason(
     assert all(item.is_copy == copy and re.search(leak, item.reason) for item in found.leaks)
 
 
+def test_a_column_of_earlier_cases_is_not_suspected_for_its_name() -> None:
+    assert inferred("bought", previous_cancelled=made("noise"), prior_outcome=made("noise")).leaks == ()
+
+
 def made(kind: str) -> list[Any]:
     table, chance = a_table(), random.Random(2)
     halves = [chance.gauss(0, 1) for _ in range(ROWS)]

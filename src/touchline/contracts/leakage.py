@@ -43,6 +43,8 @@ _NAMES = re.compile(
     # The opinion of whoever works on a lead, a case or a loan, written while it is worked on.
     r"(?:lead|deal|case|loan|ticket)_(?:quality|profile|grade|rating|score|stage|status)|tags)(_|$)"
 )
+# A column of earlier cases, such as previous_cancellations, was written before this one.
+_EARLIER = re.compile(r"(^|_)(previous|prev|prior|past|earlier|historical)(_|$)")
 
 # How far a weight may be from one.
 _PLAIN = 1e-3
@@ -78,7 +80,7 @@ def suspected_leaks(
                 suspected.add(leak.column)
                 yield leak
     for name in others:
-        if name not in suspected and (word := _NAMES.search(name)):
+        if name not in suspected and not _EARLIER.search(name) and (word := _NAMES.search(name)):
             reason = f"its name says {word.group(2)!r}: is it known when the prediction is made?"
             yield SuspectedLeak(name, reason, False)
 
