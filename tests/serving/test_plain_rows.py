@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import random
+from datetime import timedelta
 
 import pytest
 
-from tests.serving.builders import a_match_release, a_release
+from tests.serving.builders import NOW, Ratings, a_match_release, a_release
 from touchline.features import ColumnSpec
 from touchline.http.problems import Problem
-from touchline.registry import InputField
+from touchline.registry import InputField, LoadedRelease
+from touchline.serving.predicting.predict import Predictor
 from touchline.serving.predicting.read_requests import RequestReader
+from touchline.serving.predicting.scored_row import RequestContext, Row
 
 _INPUTS = (
     InputField("size", {"type": "number", "minimum": -100, "exclusiveMaximum": 1e9}),
@@ -69,6 +72,11 @@ def _with(name: str, spelling: str) -> str:
     return json.dumps(_ROW | {name: "?"}).replace('"?"', spelling)
 
 
+def _plain(reader: RequestReader, body: bytes) -> Row | None:
+    row = reader.plain.read(body)
+    return None if row is None else reader.plain.whole(row)
+
+
 def _read(reader: RequestReader, body: bytes) -> str | None:
     """The row as text, which tells 1 from 1.0 and shows the order; None where it is refused."""
     try:
@@ -79,12 +87,21 @@ def _read(reader: RequestReader, body: bytes) -> str | None:
 
 @pytest.mark.parametrize("body", _BODIES + [_with(name, one) for name, some in _SPELLINGS.items() for one in some])
 def test_a_plain_row_is_what_the_models_read(body: str) -> None:
-    plain = _READER.plain.read(body.encode())
+    plain = _plain(_READER, body.encode())
     if plain is not None:
         read = _READER.read_body(body.encode(), 1)[0][0]
         assert {name: repr(value) for name, value in plain.items()} == {
             name: repr(value) for name, value in read.items()
         }
+
+
+@pytest.mark.parametrize(
+    "body", ['{"size": 1}', '{"s\\u0069ze": 1}', '{"sizé": 1}', '{"size": 1, "é": 2}', '{"size": 1, "": 2}']
+)
+def test_names_may_be_spelled_in_any_way(body: str) -> None:
+    reader = RequestReader(a_release(inputs=_INPUTS[:1], columns=(ColumnSpec("size", "number"),), example=None))
+    plain = _plain(reader, body.encode())
+    assert (plain is None) == (_read(reader, body.encode()) is None)
 
 
 def test_numbers_are_read_to_the_last_bit() -> None:
@@ -94,7 +111,7 @@ def test_numbers_are_read_to_the_last_bit() -> None:
             [repr(draw.uniform(-100, 100)), f"{draw.uniform(-100, 100):.30f}", f"{draw.random():.17e}", str(2**62 + 1)]
         )
         body = _with("size", number).encode()
-        plain = _READER.plain.read(body)
+        plain = _plain(_READER, body)
         if plain is not None:
             assert repr([*plain.items()]) == _read(_READER, body)
         else:
@@ -103,16 +120,42 @@ def test_numbers_are_read_to_the_last_bit() -> None:
 
 
 def test_most_rows_are_plain() -> None:
-    assert _READER.plain.read(json.dumps(_ROW).encode()) is not None
+    assert _plain(_READER, json.dumps(_ROW).encode()) is not None
     keys = RequestReader(a_match_release())
-    row = keys.plain.read(b'{"away_team": "B", "home_team": "A"}')
+    row = _plain(keys, b'{"away_team": "B", "home_team": "A"}')
     assert row is not None
     assert repr([*row.items()]) == _read(keys, b'{"home_team": "A", "away_team": "B"}')
-    assert keys.plain.read(b'{"home_team": "A"}') is None
+    assert _plain(keys, b'{"home_team": "A"}') is None
+
+
+@pytest.mark.parametrize("correlation_id", [None, 'a "quoted" id'])
+@pytest.mark.parametrize(
+    ("release", "body"),
+    [
+        (a_release(), b'{"colour": "red", "age": 40.25}'),
+        (a_release(), b'{"age": 1e-7, "colour": null}'),
+        (a_match_release(), b'{"home_team": "A", "away_team": "Z"}'),
+    ],
+)
+def test_a_plain_row_is_answered_and_logged_as_any_other(
+    release: LoadedRelease, body: bytes, correlation_id: str | None
+) -> None:
+    predictor = Predictor(release, Ratings({"A": 1.0}))
+    row = predictor.requests.plain.read(body)
+    assert row is not None
+    for answered_at in (NOW, NOW + timedelta(microseconds=1)):
+        context = RequestContext("r", correlation_id, NOW, answered_at)
+        plain = predictor.answer_plain(row, context, "p")
+        whole = predictor.answer_one(predictor.requests.plain.whole(row), context, lambda: "p")
+        assert (plain.json, plain.line, plain.output) == (whole.json, whole.line, whole.output)
+        line, answer = json.loads(plain.line), json.loads(plain.json)
+        assert line["inputs"] | line["entity_keys"] == json.loads(body)
+        assert line["output"] == {"probabilities": answer["probabilities"]}
+        assert line["correlation_id"] == correlation_id
 
 
 def test_a_release_with_another_kind_of_field_has_no_plain_rows() -> None:
     for schema in ({"type": "string", "format": "date"}, {"type": "string", "pattern": "^a"}, {"type": "array"}):
         inputs = (InputField("size", {"type": "number"}), InputField("other", schema))
         reader = RequestReader(a_release(inputs=inputs, columns=(ColumnSpec("size", "number"),), example=None))
-        assert reader.plain.read(b'{"size": 1, "other": "a"}') is None
+        assert _plain(reader, b'{"size": 1, "other": "a"}') is None

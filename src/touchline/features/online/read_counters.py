@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -29,6 +30,7 @@ class ReadCounters:
 
     _statuses: dict[str, dict[str, int]] = field(default_factory=dict)
     _latencies: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS) + 1))
+    _whole_rows: Counter[tuple[str, ...]] = field(default_factory=Counter)
     _failures: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -40,6 +42,12 @@ class ReadCounters:
                 counts = self._statuses.setdefault(view, {})
                 for status, times in statuses.items():
                     counts[status] = counts.get(status, 0) + times
+
+    def count_present(self, views: tuple[str, ...], seconds: float) -> None:
+        """Add one read of one row that found a value in each view, as most do."""
+        with self._lock:
+            self._latencies[bisect_left(LATENCY_BOUNDS, seconds)] += 1
+            self._whole_rows[views] += 1
 
     def count_failure(self) -> None:
         """Add one read that the store did not answer."""
@@ -55,6 +63,10 @@ class ReadCounters:
         """The counts of each view so far."""
         with self._lock:
             statuses = {view: dict(counts) for view, counts in self._statuses.items()}
+            for views, rows in self._whole_rows.items():
+                for view in views:
+                    counts = statuses.setdefault(view, {})
+                    counts["present"] = counts.get("present", 0) + rows
             latencies = list(self._latencies)
         p50, p99 = (quantile(latencies, share) for share in (0.5, 0.99))
         return {view: ViewReads(**counts, p50_seconds=p50, p99_seconds=p99) for view, counts in statuses.items()}

@@ -81,8 +81,8 @@ class FeatureReader:
         return [view.keys.metadata for view in self.views]
 
     @cached_property
-    def _present_counts(self) -> list[tuple[str, Mapping[str, int]]]:
-        return [(view.view, {"present": 1}) for view in self.views]
+    def _view_names(self) -> tuple[str, ...]:
+        return tuple(view.view for view in self.views)
 
     def read(self, rows: Sequence[Request], cutoffs: Sequence[datetime]) -> FeatureRows:
         """The vectors of request rows (entity keys and raw inputs by name), as known at their cutoffs."""
@@ -108,7 +108,7 @@ class FeatureReader:
         values, is_stand_in = self._fetch(needed)
         present = None if is_stand_in or None in keys else self._present(row, cutoff, needed, values)
         if present is not None:
-            self.counters.count(self._present_counts, time.perf_counter() - started)
+            self.counters.count_present(self._view_names, time.perf_counter() - started)
             return present
         by_key = dict(zip(needed, values, strict=True))
         vectors, columns = self._read_all([[key] for key in keys], [row], [cutoff], by_key, is_stand_in=is_stand_in)
@@ -296,16 +296,32 @@ class _Batch(NamedTuple):
 
 
 def _status(view: ServedView, metadata: bytes | None, status: Presence, packed: PackedRow | None) -> ViewStatus:
-    """The status of one view. A row newer than the watermark was pushed since: for this entity more is known."""
-    limit, watermark = _watermark(metadata, view.view) if metadata else _UNKNOWN
+    """The status of one view."""
+    stamps = None if packed is None else packed[:2]
+    return _status_of(view.view, view.prefix, view.feature_version, status, metadata, stamps)
+
+
+@lru_cache(1024)
+def _status_of(
+    view: str,
+    prefix: str,
+    version: str,
+    status: Presence,
+    metadata: bytes | None,
+    stamps: tuple[int, int] | None,
+) -> ViewStatus:
+    """The status by the stamps of the row (event and created), if there is one.
+
+    Cached: rows of one materialization mostly share their stamps, and the same entities are asked for again.
+    A row newer than the watermark was pushed since: for this entity more is known.
+    """
+    limit, watermark = _watermark(metadata, view) if metadata else _UNKNOWN
     event_at = None
-    if packed is not None:
-        event, created, _ = packed
-        event_at = instant_of(event)
-        if event > limit or created > limit:
-            watermark = instant_of(max(event, created))
-    # The same as ViewStatus(...), in a third of the time.
-    return tuple.__new__(ViewStatus, (view.view, view.prefix, view.feature_version, status, event_at, watermark))
+    if stamps is not None:
+        event_at, known = instant_of(stamps[0]), max(stamps)
+        if known > limit:
+            watermark = instant_of(known)
+    return ViewStatus(view, prefix, version, status, event_at, watermark)
 
 
 def _present_statuses(

@@ -16,7 +16,7 @@ from touchline.registry import LoadedRelease
 from touchline.serving.http.respond import predictor_of, read_rows
 from touchline.serving.http.state import Serving
 from touchline.serving.predicting.predict import Predictor
-from touchline.serving.predicting.scored_row import RequestContext
+from touchline.serving.predicting.scored_row import RequestContext, cutoffs_of
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.training import Model, explain
 
@@ -47,7 +47,7 @@ def _vectors(
     """The vectors of the rows of a body, and whether it was a list."""
     rows, is_many = read_rows(serving, predictor, body, most_rows)
     context = RequestContext("", None, slot.now(), slot.wall())
-    vectors, _ = predictor.vectors(rows, predictor.cutoffs(rows, context), predictor.rows_to_look_up(rows))
+    vectors, _ = predictor.vectors(rows, cutoffs_of(rows, context), predictor.rows_to_look_up(rows))
     return vectors, is_many
 
 

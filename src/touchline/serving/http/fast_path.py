@@ -24,8 +24,9 @@ from touchline.serving.http.admission import Admission, Headers
 from touchline.serving.http.probes import PROBES, Probe
 from touchline.serving.http.request_bodies import ClientGone, replayed
 from touchline.serving.http.request_heads import RequestHead, RequestHeads
-from touchline.serving.http.respond import SMALL_BYTES, answer_body, answer_now, read_now
+from touchline.serving.http.respond import SMALL_BYTES, answer_body, answer_now, answer_plain, may_answer_now, read_now
 from touchline.serving.http.state import Serving
+from touchline.serving.predicting.scored_row import Row
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -71,8 +72,11 @@ class Front:
         predictor = slot.current
         if predictor is None or serving.tracer is not None or len(body) > self._most_bytes_at_once:
             return None
-        row = read_now(slot, predictor, body)
-        if row is None:
+        if not may_answer_now(slot):
+            return None
+        row: Row | Problem | None = predictor.requests.plain.read(body)
+        answer_row = answer_now if row is None else answer_plain
+        if row is None and (row := read_now(predictor, body)) is None:
             return None
         correlation_id = request.correlation_id or serving.ids.next()
         if correlation_id == PROBE_ID:
@@ -82,7 +86,7 @@ class Front:
             self.admission.admit_prediction(request)
             if isinstance(row, Problem):
                 raise row
-            answer = answer_now(serving, slot, predictor, row, correlation_id)
+            answer = answer_row(serving, slot, predictor, row, correlation_id)
             head = b"content-type: application/json\r\ncontent-length: %d\r\nx-correlation-id: %s\r\n\r\n" % (
                 len(answer),
                 correlation_id.encode(),

@@ -44,15 +44,16 @@ def predictor_of(slot: ReleaseSlot) -> Predictor:
     raise NoRelease(slot.project, f"no version is in Production. Train and promote one: {step}")
 
 
-def read_now(slot: ReleaseSlot, predictor: Predictor, body: bytes) -> Row | Problem | None:
-    """The checked row of a request that needs no thread and no batch, or the problem with it.
+def may_answer_now(slot: ReleaseSlot) -> bool:
+    """Whether a row needs no thread and no batch."""
+    return slot.waiting is None and (slot.traffic is None or not slot.traffic.needs_thread)
+
+
+def read_now(predictor: Predictor, body: bytes) -> Row | Problem | None:
+    """The checked row of a request of one row that is not plain, or the problem with it.
 
     None for all other requests: lists, and those that name an example.
     """
-    if slot.waiting is not None or (slot.traffic is not None and slot.traffic.needs_thread):
-        return None
-    if (plain := predictor.requests.plain.read(body)) is not None:
-        return plain
     if not body.startswith(b"{") or has_unicode_escape(body):
         return None
     try:
@@ -72,6 +73,20 @@ def answer_now(
     answered = (predictor if traffic is None else traffic).answer_one(row, context, serving.ids.next)
     serving.log.record(answered.line)
     slot.meter.scored(answered.version or predictor.release.version, (answered,))
+    return answered.json
+
+
+def answer_plain(
+    serving: Serving, slot: ReleaseSlot, predictor: Predictor, row: Row, correlation_id: str | None
+) -> bytes:
+    """The same for a plain row; where no rollout runs, by the shortest way."""
+    if _traffic_of(slot, predictor) is not None:
+        return answer_now(serving, slot, predictor, predictor.requests.plain.whole(row), correlation_id)
+    _require_room(serving)
+    context = RequestContext(serving.ids.next(), correlation_id, *slot.instants())
+    answered = predictor.answer_plain(row, context, serving.ids.next())
+    serving.log.record(answered.line)
+    slot.meter.scored_plain(predictor.release.version, answered)
     return answered.json
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -51,6 +53,15 @@ class Answered:
         return self.form.json(self)
 
 
+class PlainAnswer(NamedTuple):
+    """The answer to a plain row that no rollout concerns, as JSON, and its line for the log."""
+
+    json: bytes
+    line: bytes
+    output: dict[str, Any]
+    statuses: Statuses
+
+
 class AnswerForm:
     """The form of one release's answers. What is the same in all of them is written once."""
 
@@ -58,6 +69,7 @@ class AnswerForm:
         self._labels = [view_label(view.view, view.prefix) for view in release.views]
         self._origin = {"project": release.project, "release": release.id, "version": release.version}
         self._origin_json = orjson.dumps(self._origin)[1:-1]
+        self._features_json = lru_cache(256)(self._json_of_features)
 
     def document(self, answered: Answered) -> dict[str, Any]:
         """The answer; its instants are instants."""
@@ -74,19 +86,26 @@ class AnswerForm:
         }
 
     def json(self, answered: Answered) -> bytes:
-        """What `to_json` makes of the document, in half the time."""
+        """The same as JSON, whose instants end in Z: what orjson makes of the document, in half the time."""
         scored = answered.scored
-        text = b'{"prediction_id":"%s",%s,%s,"variant":"%s","cutoff":%s,"features":%s}' % (
-            answered.prediction_id.encode(),
-            answered.output_json[1:-1],
-            self._origin_json,
-            answered.variant.encode(),
-            orjson.dumps(scored.cutoff, option=orjson.OPT_UTC_Z),
-            to_json(self._features(scored.statuses)) if scored.statuses else b"{}",
-        )
+        text = self.text(answered.prediction_id, answered.output_json, answered.variant, scored.cutoff, scored.statuses)
         if answered.candidate_lacks:
             return b'%s,"candidate_lacks":%s}' % (text[:-1], orjson.dumps([*answered.candidate_lacks]))
         return text
+
+    def text(self, prediction_id: str, output_json: bytes, variant: str, cutoff: datetime, statuses: Statuses) -> bytes:
+        """The JSON of an answer of these parts."""
+        return b'{"prediction_id":"%s",%s,%s,"variant":"%s","cutoff":%s,"features":%s}' % (
+            prediction_id.encode(),
+            output_json[1:-1],
+            self._origin_json,
+            variant.encode(),
+            orjson.dumps(cutoff, option=orjson.OPT_UTC_Z),
+            self._features_json(statuses) if statuses else b"{}",
+        )
+
+    def _json_of_features(self, statuses: Statuses) -> bytes:
+        return orjson.dumps(self._features(statuses), option=orjson.OPT_UTC_Z)
 
     def _features(self, statuses: Statuses) -> dict[str, Any]:
         """How the values of each view were read; none where the request gave them."""
@@ -94,8 +113,3 @@ class AnswerForm:
             label: {"status": read.status, "event_timestamp": read.event_timestamp}
             for label, read in zip(self._labels, statuses, strict=False)
         }
-
-
-def to_json(document: Any) -> bytes:
-    """A response as JSON; instants end in Z."""
-    return orjson.dumps(document, option=orjson.OPT_UTC_Z)

@@ -13,7 +13,7 @@ from touchline.http.problems import FeaturesUnavailable, Problem
 from touchline.serving.predicting.answered import Answered
 from touchline.serving.predicting.batching import Batcher
 from touchline.serving.predicting.predict import NewId, Predictor
-from touchline.serving.predicting.scored_row import RequestContext, Row
+from touchline.serving.predicting.scored_row import RequestContext, Row, cutoffs_of
 
 _Rows = tuple[Sequence[Row], Sequence[datetime]]
 _ReadRows = FeatureRows | Problem
@@ -30,7 +30,7 @@ class Waiting:
     async def answer(self, rows: Sequence[Row], context: RequestContext, new_id: NewId) -> list[Answered]:
         """The same answers as `Predictor.answer`."""
         predictor = self.predictor
-        cutoffs = predictor.cutoffs(rows, context)
+        cutoffs = cutoffs_of(rows, context)
         rows_to_look_up = predictor.rows_to_look_up(rows)
         found: FeatureRows | None = None
         if rows_to_look_up and self._reads is not None:

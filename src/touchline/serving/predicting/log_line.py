@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from binascii import hexlify
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from touchline.features import view_label
 from touchline.registry import LoadedRelease
-from touchline.serving.predicting.scored_row import RequestContext, RolloutTags, Row, ScoredRow
+from touchline.serving.predicting.scored_row import RequestContext, RolloutTags, Row, ScoredRow, Statuses
 
-# A row that no rollout has assigned: Production answers.
 _FACTS = (
     b'"request_id":"%s","correlation_id":%s,"cutoff":%s,"answered_at":%s,"vector":"%s",'
     b'"example_id":%s,"entity_keys":%s,"views":%s,"inputs":%s'
 )
+# A row that no rollout has assigned: Production answers.
 _UNASSIGNED = {"role": "answer", "variant": "production", "probability": 1.0, "override": False}
 
 
@@ -31,31 +32,51 @@ class LogLines:
 
     def __init__(self, release: LoadedRelease) -> None:
         self._keys = sorted(release.entity_columns)
+        self._inputs = tuple(column.name for column in release.inputs)
         self._inputs_of, self._has_inputs = _inputs_reader(release), bool(release.inputs)
-        self._fields = frozenset({*_fields_beside_inputs(release), *(column.name for column in release.inputs)})
+        self._fields = frozenset({*_fields_beside_inputs(release), *self._inputs})
         self._labels = [view_label(view.view, view.prefix) for view in release.views]
         self._same = {"project": release.project, "release_id": release.id, "threshold": release.manifest.threshold}
-        self._start = self._started(_UNASSIGNED)
+        self.unassigned = self._started(_UNASSIGNED)
+        # Cached: the values of one materialization mostly have the same status.
+        self._views_json = lru_cache(256)(self._views)
 
     def start(self, tags: RolloutTags | None) -> bytes:
         """The start of a line: the release, and how the row was assigned."""
-        return self._start if tags is None else self._started(tags.columns())
+        return self.unassigned if tags is None else self._started(tags.columns())
 
     def facts(self, scored: ScoredRow, context: RequestContext) -> bytes:
         """The middle of a line. Raises `JSONEncodeError` for a value that no line can hold."""
-        row, keys = scored.row, self._keys
-        cutoff, given, example_id = orjson.dumps(scored.cutoff), context.correlation_id, row["example_id"]
-        answered_at = cutoff if context.answered_at is scored.cutoff else orjson.dumps(context.answered_at)
+        row, given, example_id = scored.row, context.correlation_id, scored.row["example_id"]
         return _FACTS % (
             context.request_id.encode(),
             b"null" if given is None else orjson.dumps(given),
-            cutoff,
-            answered_at,
+            orjson.dumps(scored.cutoff),
+            orjson.dumps(context.answered_at),
             hexlify(scored.vector),
             b"null" if example_id is None else orjson.dumps(example_id),
-            orjson.dumps({name: row[name] for name in keys if row[name] is not None}) if keys else b"{}",
-            orjson.dumps(_views(self._labels, scored)) if scored.statuses else b"{}",
+            self._entity_keys(row) if self._keys else b"{}",
+            self._views_json(scored.statuses) if scored.statuses else b"{}",
             orjson.dumps(self._inputs_of(row)) if self._has_inputs else b"{}",
+        )
+
+    def plain_facts(self, row: Row, vector: bytes, statuses: Statuses, context: RequestContext) -> bytes:
+        """The same for a plain row, which has its keys and inputs alone and is predicted as of now."""
+        given, now = context.correlation_id, orjson.dumps(context.now)
+        if self._keys:
+            inputs = orjson.dumps({name: row[name] for name in self._inputs}) if self._has_inputs else b"{}"
+        else:
+            inputs = orjson.dumps(row)
+        return _FACTS % (
+            context.request_id.encode(),
+            b"null" if given is None else orjson.dumps(given),
+            now,
+            now if context.answered_at is context.now else orjson.dumps(context.answered_at),
+            hexlify(vector),
+            b"null",
+            self._entity_keys(row) if self._keys else b"{}",
+            self._views_json(statuses) if statuses else b"{}",
+            inputs,
         )
 
     def failure(
@@ -75,6 +96,23 @@ class LogLines:
         if answer_id is None:
             return answer_line(start, prediction_id, facts, output)
         return line_beside(start, prediction_id, answer_id, facts, output)
+
+    def _entity_keys(self, row: Row) -> bytes:
+        return orjson.dumps({name: row[name] for name in self._keys if row[name] is not None})
+
+    def _views(self, statuses: Statuses) -> bytes:
+        """How the values of each view were read."""
+        return orjson.dumps(
+            {
+                label: {
+                    "feature_version": read.feature_version,
+                    "status": read.status,
+                    "event_timestamp": read.event_timestamp,
+                    "watermark": read.watermark,
+                }
+                for label, read in zip(self._labels, statuses, strict=True)
+            }
+        )
 
     def _started(self, assignment: Mapping[str, Any]) -> bytes:
         return orjson.dumps({**self._same, **assignment})[:-1] + b","
@@ -116,15 +154,3 @@ def _inputs_reader(release: LoadedRelease) -> Callable[[Row], Row]:
         return inputs
 
     return inputs_of
-
-
-def _views(labels: Sequence[str], scored: ScoredRow) -> dict[str, Any]:
-    return {
-        label: {
-            "feature_version": found.feature_version,
-            "status": found.status,
-            "event_timestamp": found.event_timestamp,
-            "watermark": found.watermark,
-        }
-        for label, found in zip(labels, scored.statuses, strict=True)
-    }

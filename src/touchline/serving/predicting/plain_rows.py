@@ -32,15 +32,17 @@ class PlainRows:
 
     def __init__(self, release: LoadedRelease, keys: Sequence[KeyField]) -> None:
         kinds = {key.name: _kind_of_key(key) for key in keys}
-        kinds |= {one.name: _kind_of(one) for one in map(declared_field, release.inputs)}
+        fields = [declared_field(column) for column in release.inputs]
+        kinds |= {field.name: _kind_of(field) for field in fields}
         self._decoder = _decoder(kinds)
         self._names = tuple(kinds)
+        self._has_text = bool(keys) or any(field.type in ("string", "level") for field in fields)
         self._rest: Row = {"cutoff": None, "example_id": None} | ({"features": None} if release.views else {})
 
     def read(self, body: bytes) -> Row | None:
-        """The checked row, as `RequestReader` gives it; None where that must read it."""
+        """The checked keys and inputs of a row, in the contract's order; None where `RequestReader` must read it."""
         # Text outside ASCII, or with escapes, may be the same text in another spelling.
-        if self._decoder is None or not body.isascii() or b"\\" in body:
+        if self._decoder is None or (self._has_text and (not body.isascii() or b"\\" in body)):
             return None
         try:
             row: Row = self._decoder.decode(body)
@@ -51,8 +53,11 @@ class PlainRows:
             return None
         if tuple(row) != self._names:  # the log keeps the inputs in the order of the contract
             row = {name: row[name] for name in self._names}
-        row.update(self._rest)
         return row
+
+    def whole(self, row: Row) -> Row:
+        """The plain row as `RequestReader` gives it, with the fields that it does not have."""
+        return row | self._rest
 
 
 def _decoder(kinds: dict[str, Any]) -> msgspec.json.Decoder[Any] | None:

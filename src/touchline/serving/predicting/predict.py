@@ -27,7 +27,7 @@ from touchline.http.problems import (
 )
 from touchline.http.statuses import problem_of
 from touchline.registry import LoadedRelease
-from touchline.serving.predicting.answered import Answered, AnswerForm
+from touchline.serving.predicting.answered import PRODUCTION, Answered, AnswerForm, PlainAnswer
 from touchline.serving.predicting.log_line import LogLines, answer_line
 from touchline.serving.predicting.one_row import row_scorer
 from touchline.serving.predicting.read_requests import RequestReader
@@ -39,6 +39,7 @@ from touchline.serving.predicting.scored_row import (
     Row,
     ScoredRow,
     Statuses,
+    cutoffs_of,
 )
 
 NewId = Callable[[], str]
@@ -70,7 +71,7 @@ class Predictor:
 
     def answer(self, rows: Sequence[Row], context: RequestContext, new_id: NewId) -> list[Answered]:
         """Score checked rows. Raises `FeaturesUnavailable` when the online store is away."""
-        cutoffs = self.cutoffs(rows, context)
+        cutoffs = cutoffs_of(rows, context)
         vectors, statuses = self.vectors(rows, cutoffs, self.rows_to_look_up(rows))
         outputs = self.release.model.predict(vectors)
         return self.answers(rows, cutoffs, (vectors, statuses, outputs), context, new_id)
@@ -93,6 +94,26 @@ class Predictor:
         if tags is not None:
             tags.seconds = perf_counter() - started
         return self._answered(ScoredRow(row, cutoff, vector, statuses, output, tags), context, new_id())
+
+    def answer_plain(self, row: Row, context: RequestContext, prediction_id: str) -> PlainAnswer:
+        """The same for a plain row that no rollout concerns: straight to the texts of its answer and of its line."""
+        statuses: Statuses = ()
+        try:
+            if self._keys:
+                vector, statuses = self._store.read_row(row, context.now)
+            else:
+                vector = self._plan.vector(row, context.now)
+        except (TouchlineError, OSError) as error:
+            raise self._problem(error) from error
+        scores = self._score_row(vector)
+        _validate_finite(scores)
+        output = self.release.output(scores)
+        output_json = orjson.dumps(output)
+        line = answer_line(
+            self.lines.unassigned, prediction_id, self.lines.plain_facts(row, vector, statuses, context), output_json
+        )
+        answer = self._form.text(prediction_id, output_json, PRODUCTION, context.now, statuses)
+        return PlainAnswer(answer, line, output, statuses)
 
     def encode_beside(self, rows: Sequence[Row], contexts: Sequence[RequestContext]) -> tuple[Vectors, list[bytes]]:
         """The vectors of rows of any requests that another release has answered, and their facts for the log."""
@@ -131,10 +152,6 @@ class Predictor:
         if row.get("features") is None:
             lacking += [key.name for key in self._keys if row.get(key.name) is None and not key.is_nullable]
         return lacking
-
-    def cutoffs(self, rows: Sequence[Row], context: RequestContext) -> list[datetime]:
-        """The cutoff of each row."""
-        return [row["cutoff"] or context.now for row in rows]
 
     def rows_to_look_up(self, rows: Sequence[Row]) -> list[int]:
         """Which rows need features from the online store."""

@@ -22,6 +22,11 @@ class RequestContext(NamedTuple):
     answered_at: datetime
 
 
+def cutoffs_of(rows: Sequence[Row], context: RequestContext) -> list[datetime]:
+    """The cutoff of each row of a request."""
+    return [row["cutoff"] or context.now for row in rows]
+
+
 @dataclass(slots=True)
 class RolloutTags:
     """The columns that a rollout adds to a row's line in the log; `seconds` is the time that scoring took."""

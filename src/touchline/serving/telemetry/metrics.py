@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from touchline.serving.predicting.answered import Answered
+from touchline.serving.predicting.answered import PRODUCTION, Answered, PlainAnswer
+from touchline.serving.predicting.scored_row import Statuses
 
 _COUNTS = ("requests", "predictions", "feature_reads", "outcomes")
 _HISTOGRAMS = ("durations", "rows", "probabilities")
@@ -89,15 +90,26 @@ class Meter:
         self.durations[route,].add(seconds)
 
     def scored(self, version: int, answered: Sequence[Answered]) -> None:
+        """Count the rows of a request."""
         self.rows[version,].add(len(answered))
         for one in answered:
-            self.predictions[version, one.variant] += 1
-            probabilities: Mapping[str, float] = one.output.get("probabilities", {})
-            if len(probabilities) <= _MOST_CLASSES:
-                for name, probability in probabilities.items():
-                    self.probabilities[version, name].add(probability)
-            for found in one.scored.statuses:
-                self.feature_reads[found.view, found.prefix, found.status] += 1
+            self._scored_row(version, one.variant, one.output, one.scored.statuses)
+
+    def scored_plain(self, version: int, answered: PlainAnswer) -> None:
+        """Count a request of one plain row."""
+        self.rows[version,].add(1)
+        self._scored_row(version, PRODUCTION, answered.output, answered.statuses)
+
+    def _scored_row(self, version: int, variant: str, output: Mapping[str, Any], statuses: Statuses) -> None:
+        self.predictions[version, variant] += 1
+        probabilities: Mapping[str, float] | None = output.get("probabilities")
+        if probabilities is not None and len(probabilities) <= _MOST_CLASSES:
+            for name, probability in probabilities.items():
+                histogram = self.probabilities[version, name]
+                histogram.counts[bisect_left(histogram.bounds, probability)] += 1  # as `add`, at half its cost
+                histogram.total += probability
+        for read in statuses:
+            self.feature_reads[read.view, read.prefix, read.status] += 1
 
     def document(self) -> dict[str, Any]:
         """The figures as JSON takes them."""
