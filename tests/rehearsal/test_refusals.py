@@ -14,7 +14,7 @@ import pytest
 from tests.rehearsal.stream import START, STEPS, stream, write_project
 from touchline.errors import RehearsalRefused
 from touchline.project import LoadedProject, load_project
-from touchline.rehearsal.rehearse import Rehearsal, play_policy, prepare, rehearse, threads_of_children
+from touchline.rehearsal.rehearse import Rehearsal, environment_of_children, play_policy, prepare, rehearse
 from touchline.rehearsal.stepped_run import Steps
 
 FEW = Steps(STEPS.first, STEPS.first + timedelta(days=35))
@@ -93,6 +93,6 @@ def test_the_processes_of_a_rehearsal_share_the_cores(monkeypatch: pytest.Monkey
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     code = "import os, polars; print(os.environ['OMP_NUM_THREADS'], polars.thread_pool_size())"
     ask = [sys.executable, "-c", code]
-    with threads_of_children(1):
+    with environment_of_children(1):
         assert subprocess.run(ask, capture_output=True, text=True, check=True).stdout.split() == ["3", "1"]
     assert "POLARS_MAX_THREADS" not in os.environ

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 Result = tuple[list[dict[str, Any]], PolicyScores]
 _LEAST_STEPS = 4
 _THREADS = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_POOLS_OF_MEMORY = "MALLOC_ARENA_MAX"  # of glibc; nothing elsewhere
 _WATCH_SECONDS = 1.0
 
 
@@ -130,7 +131,7 @@ def rehearse(
     workers = min(workers or usable_cores(), len(rehearsal.policies) + 1)
     rehearsal.trainings.begin()
     with (
-        threads_of_children(max(1, usable_cores() // workers)),
+        environment_of_children(max(1, usable_cores() // workers)),
         ProcessPoolExecutor(workers, context, _end_with_parent, (os.getpid(),)) as pool,
     ):
         ahead = pool.submit(_train_ahead_in_worker, rehearsal) if workers > 1 else None
@@ -158,17 +159,19 @@ def _longest_first(rehearsal: Rehearsal) -> list[str]:
 
 
 @contextmanager
-def threads_of_children(count: int) -> Iterator[None]:
-    """Let the libraries of processes that start in the block use so many threads, unless the caller has said how many.
+def environment_of_children(threads: int) -> Iterator[None]:
+    """Let the libraries of processes that start in the block use so many threads, and one pool of memory.
 
-    They read it from the environment when they are loaded; more threads than cores would only wait for each other.
+    What the caller's environment says stays. Libraries read it when they are loaded. More threads than cores would only
+    wait for each other; of several pools each retains what some training has left between what stays.
     """
-    names = [name for name in _THREADS if name not in os.environ]
-    os.environ.update(dict.fromkeys(names, str(count)))
+    variables = {**dict.fromkeys(_THREADS, str(threads)), _POOLS_OF_MEMORY: "1"}
+    added = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(added)
     try:
         yield
     finally:
-        for name in names:
+        for name in added:
             del os.environ[name]
 
 

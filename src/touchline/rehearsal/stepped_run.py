@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from touchline.registry import Gate
 
 ACTOR: Final = "rehearsal"
-_STEPS_PER_TRIM: Final = 8
 Progress = Callable[[str], None]
 
 
@@ -108,8 +107,7 @@ class SteppedRun(ABC):
             began, processor_began = time.perf_counter(), time.process_time()
             line = self._play(number)
             line |= {"seconds": time.perf_counter() - began, "processor_seconds": time.process_time() - processor_began}
-            if number % _STEPS_PER_TRIM == 0:
-                trim_memory()
+            trim_memory()
             line |= {"megabytes": _megabytes()}
             self._checkpoints.write(number, self.clock.now(), line, is_last=number + 1 == last)
             self._next_step = number + 1
