@@ -20,15 +20,24 @@ class Load:
     answers: list[tuple[float, str, int]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     ending: threading.Event = field(default_factory=threading.Event)
-    pause_seconds: float = 0.0
+    refused_seconds: float = 0.0
+    rest_seconds: float = 0.0
 
 
 @contextmanager
 def under_load(
-    address: str, body: dict[str, Any], *, connections: int = 4, is_refusal_fine: bool = False
+    address: str,
+    body: dict[str, Any],
+    *,
+    connections: int = 4,
+    is_refusal_fine: bool = False,
+    rest_seconds: float = 0.0,
 ) -> Iterator[Load]:
-    """Load on `/predict` while the block runs. Where a refusal is fine, the client waits a little and goes on."""
-    load = Load(pause_seconds=0.02 if is_refusal_fine else 0.0)
+    """Load on `/predict` while the block runs. Where a refusal is fine, the client waits a little and goes on.
+
+    Each connection rests between an answer and its next request.
+    """
+    load = Load(refused_seconds=0.02 if is_refusal_fine else 0.0, rest_seconds=rest_seconds)
     threads = [threading.Thread(target=_ask, args=(load, address, body), daemon=True) for _ in range(connections)]
     for thread in threads:
         thread.start()
@@ -53,6 +62,8 @@ def _ask(load: Load, address: str, body: dict[str, Any]) -> None:
                 return
             if answer.status == 200:
                 load.answers.append((time.time(), document["prediction_id"], document["version"]))
+                if load.rest_seconds:
+                    load.ending.wait(load.rest_seconds)
             else:
                 load.failures.append(f"{answer.status} {document.get('detail')}")
-                load.ending.wait(load.pause_seconds)
+                load.ending.wait(load.refused_seconds)
