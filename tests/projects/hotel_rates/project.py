@@ -118,7 +118,7 @@ project = Project(
         features=[room_rate.on("reserved_room_type", prefix="room")],
         slices=["market_segment"],
     ),
-    training=Training(candidates=["ridge", "lightgbm"], test="60d"),
+    training=Training(candidates=["ridge", "lightgbm"], test="60d", validation=0.2),
     gates=[Gate("rmse", at_most=60), Gate.improves("rmse", confidence=0.95)],
     clock=SampleClock(at="2017-06-01T00:00:00Z"),
 )
