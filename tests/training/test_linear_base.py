@@ -61,7 +61,7 @@ def test_the_names_of_wrapped_families_lead_to_the_inner_one() -> None:
 def test_an_unseen_code_and_a_null_add_nothing_and_a_far_number_counts_as_a_limit() -> None:
     matrix = np.array([[float(i), i % 2] for i in range(20)])
     base = fit_linear_base(FitRows(matrix, 3.0 * matrix[:, 0] + 10.0 * matrix[:, 1]), (1,))
-    rows = np.array([[9.5, 0.0], [9.5, 1.0], [9.5, 7.0], [9.5, np.nan], [np.nan, 0.0], [1e30, 0.0], [38.0, 0.0]])
+    rows = np.array([[9.5, 0.0], [9.5, 1.0], [9.5, 7.0], [9.5, np.nan], [np.nan, 0.0], [1e30, 0.0], [28.5, 0.0]])
     zero, one, unseen, null, middle, far, limit = base.predict(rows).tolist()
     assert one - zero == pytest.approx(10, rel=0.2)
     assert unseen == null == pytest.approx((zero + one) / 2)

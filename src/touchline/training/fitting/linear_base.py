@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 
 PREFIX: Final = "on-linear-"
 _STRENGTH: Final = 1.0
+# The share of its range that a number may lie beyond it: further away nothing says that the line goes on.
+_REACH: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -176,9 +178,8 @@ def fit_linear_base(rows: FitRows, categorical: Sequence[int]) -> LinearBase:
         numbers=numbers,
         means=means,
         scales=scales,
-        # As far beyond the rows of the fit as these reach: further away nothing says that the line goes on.
-        lowest=filled.min(axis=0, initial=np.inf) - span,
-        highest=filled.max(axis=0, initial=-np.inf) + span,
+        lowest=filled.min(axis=0, initial=np.inf) - _REACH * span,
+        highest=filled.max(axis=0, initial=-np.inf) + _REACH * span,
         weights=weights[: len(numbers)],
         intercept=float(ridge.intercept_),
         codes=np.array(categorical, dtype=np.int64),
