@@ -18,6 +18,7 @@ from touchline.rehearsal.report import build_report
 from touchline.rehearsal.scratch_home import last_finished_step
 from touchline.rehearsal.stepped_run import Steps
 
+PLAYED = Steps(STEPS.first, STEPS.first + timedelta(days=70))
 MEASURED = {"seconds", "processor_seconds", "megabytes", "training_seconds"}
 
 
@@ -45,7 +46,7 @@ def a_rehearsal(place: Path, *policies: str) -> Rehearsal:
     folder = place / "rehearsal"
     folder.mkdir(parents=True)
     stream().write_parquet(folder / "events.parquet")
-    return Rehearsal(loaded.folder, "stream", STEPS, policies, folder, loaded.code_hash)
+    return Rehearsal(loaded.folder, "stream", PLAYED, policies, folder, loaded.code_hash)
 
 
 def report_of(rehearsal: Rehearsal) -> dict[str, Any]:
@@ -66,12 +67,12 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
 def test_a_policy_that_retrains_wins_where_the_stream_changes(played: Rehearsal) -> None:
     report = report_of(played)
     never, weekly = report["policies"]
-    assert report["predictions"] == 98 * 10
+    assert report["predictions"] == 70 * 10
     assert (never["trainings"], never["changes_of_production"]) == (1, 0)
     assert weekly["loss"] < never["loss"] - 0.1
     assert 0 <= weekly["regret"] < never["regret"]
     assert report["recommendation"].startswith("No recommendation: 'weekly' has the lowest loss (log_loss ")
-    assert "14 steps are too few" in report["recommendation"]
+    assert "10 steps are too few" in report["recommendation"]
     assert max(never["skew"], weekly["skew"]) < 1e-12
 
 
