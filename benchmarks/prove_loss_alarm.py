@@ -90,9 +90,10 @@ def prove_family(family: Family, options: argparse.Namespace, results: StoredRes
         print(
             f"    rise {rise:.1f}: {delays(results.over_seeds(f'{name} rise {rise}', rule, options.rises))}", flush=True
         )
-    weekly = results.over_seeds(f"{name} refreshed", partial(false_incidents_refreshed, family), options.refreshed)
-    is_broken |= is_too_often("  refreshed", weekly)
-    for each in (0.0005, 0.001, 0.002):
+    if options.refreshed:
+        weekly = results.over_seeds(f"{name} refreshed", partial(false_incidents_refreshed, family), options.refreshed)
+        is_broken |= is_too_often("  refreshed", weekly)
+    for each in (0.0005, 0.001, 0.002) if options.slow else ():
         found = results.over_seeds(f"{name} slow {each}", partial(first_alarm_refreshed, family, each), options.slow)
         print(f"    {each:.2%} more a day: {slow_rises(found)}", flush=True)
     return is_broken

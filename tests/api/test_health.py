@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tests.api.builders import NOW, a_client, a_home
 from tests.serving.builders import wait_for
 from touchline.automation import decide_due
 from touchline.http import make_key
-from touchline.monitoring import DriftVerdict, Window
+from touchline.monitoring import DriftVerdict, PerformanceReports, PerformanceVerdict, Window
 from touchline.project import advance_clock, load_project, project_clock
 from touchline.storage.tables import drift_reports
 
@@ -106,6 +107,20 @@ def test_drift_is_a_reason_to_look(shop: Path, client: Client) -> None:
     database.close()
     answer = client.get("/api/model/health").json()
     assert (answer["status"], answer["reasons"]) == ("degraded", ["Drift: 1 of 3 columns differ."])
+
+
+def test_the_overview_and_the_alerts_say_that_a_loss_is_not_watched(shop: Path, client: Client) -> None:
+    (before,) = client.get("/api/overview").json()["projects"]
+    assert before["loss"]["sentence"].startswith("The loss is not watched yet: no check of this version has run")
+    database, release = a_home(shop).database, before["release"]
+    figures = PerformanceVerdict(NOW, release, "unwatched", "…", "log_loss", 90, 0, 0, 0, 0, 1.0, 60.0)
+    PerformanceReports(database, "shop").add(replace(figures, unwatched="its table has no time."), wall=NOW)
+    database.close()
+    sentence, overview = "The loss is not watched: its table has no time.", client.get("/api/overview").json()
+    assert overview["sentence"] == "1 of 1 project is healthy; the loss of shop is not watched."
+    assert overview["projects"][0]["loss"] == {"state": "unwatched", "sentence": sentence}
+    assert client.get("/api/model/health").json()["loss_watch"] == sentence
+    assert client.get("/api/projects/shop/alerts").json()["sentence"] == f"No incident is open. {sentence}"
 
 
 def test_an_unknown_project_is_a_problem_that_names_its_neighbour(client: Client) -> None:
