@@ -254,6 +254,7 @@ def test_data_features_and_system_have_the_numbers_of_the_api(page: Page, addres
 
 def expect_drawn_in_the_colours_of_the_system(page: Page) -> None:
     """A chart is a canvas: it follows the system's colours while the page is open only if it is drawn again."""
+    page.locator(".time-chart canvas").first.wait_for()
     drawn = "document.querySelector('.time-chart canvas').toDataURL()"
     light = page.evaluate(drawn)
     page.emulate_media(color_scheme="dark")

@@ -100,13 +100,18 @@ class Life(TwoVersions):
 
     def start(self, declared: Rollout, version: int = 2) -> RolloutState:
         record = read_version(self, PROJECT, version)
-        return start_rollout(self, Releases(self), record, declared, Starting("tests"))
+        return start_rollout(self, Releases(self), record, declared, self._starting)
+
+    @property
+    def _starting(self) -> Starting:
+        """With a salt of its own for each rollout, so that no test hangs on a random split."""
+        return Starting("tests", salt=f"tests-{len(self.records.read()) + 1}")
 
     def hold_out(self, declared: Rollout) -> RolloutState:
         """Version 2 has gone live as a refresh of version 1."""
         self.move(2, "Production")
         live, before = (read_version(self, PROJECT, version) for version in (2, 1))
-        return start_holdout(self, live, before, declared, Starting("tests"))
+        return start_holdout(self, live, before, declared, self._starting)
 
     def check(self) -> RolloutReport | None:
         return check_rollout(self.context)

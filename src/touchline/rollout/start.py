@@ -22,11 +22,16 @@ _LOOKED_AT: Final = 5_000
 
 @dataclass(frozen=True)
 class Starting:
-    """Who starts a rollout and why; `maturity` is used where the declaration says none."""
+    """Who starts a rollout and why.
+
+    `maturity` is used where the declaration says none. `salt` decides which units the candidate answers; one of its own
+    for each rollout where it is not given, so that no unit is drawn again and again.
+    """
 
     actor: str
     reason: str = ""
     maturity: timedelta | None = None
+    salt: str | None = None
 
 
 def start_rollout(
@@ -112,7 +117,7 @@ def _begin(
         project=project,
         number=number,
         id=identity,
-        salt=f"{project}-{number}-{identity[-6:]}",
+        salt=starting.salt or f"{project}-{number}-{identity[-6:]}",
         rule=rule,
         rule_hash=rule.hash,
         plan=None if plan is None else plan.to_json(),

@@ -95,7 +95,7 @@ class RiseDetector:
         >>> while not (found := detector.update(1.0, bets.factors(1.0)))[1]:
         ...     detector, steps = found[0], steps + 1
         >>> steps
-        6
+        9
         """
         if not isfinite(payoff):
             raise InvalidSample("A detector of a rise", f"the payoff {payoff}", "a finite number")

@@ -63,7 +63,7 @@ def autoregressive_inflation(series: ArrayLike) -> float:
     series (Kendall 1954), less one standard error, so that independent values mostly count as such.
 
     >>> autoregressive_inflation([1.0, 0.0, 1.0, 0.0]), round(autoregressive_inflation([0.0] * 50 + [1.0] * 50), 1)
-    (1.0, 15.5)
+    (1.0, 21.0)
     """
     values = finite_sample("A measure of dependence", series)
     centred, count = values - values.mean(), len(values)
