@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
+import pytest
 import sqlalchemy as sa
 
 from tests.automation.days import Days, with_rows
@@ -96,6 +97,7 @@ def require_made_before_cutoff(days: Days) -> None:
     assert all(answered <= cutoff for answered, cutoff in rows)
 
 
+@pytest.mark.scale
 def test_a_changed_unit_in_football(tmp_path: Path) -> None:
     opened = a_small_sample("football", tmp_path)
     policy = Retrain(schedule=None, on_drift=True)

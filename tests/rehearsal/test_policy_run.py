@@ -95,6 +95,7 @@ def test_inputs_of_events_that_lie_ahead_reach_no_training(tmp_path: Path) -> No
     assert lines == others
 
 
+@pytest.mark.scale
 def test_a_killed_rehearsal_goes_on_to_the_same_report(tmp_path: Path, played: Rehearsal) -> None:
     whole, killed = replace(played, policies=("weekly",)), a_rehearsal(tmp_path / "killed", "weekly")
     (tmp_path / "rehearsal.pickle").write_bytes(pickle.dumps(killed))
