@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from touchline.training.estimators.arrays import read_arrays, write_arrays
-from touchline.training.estimators.base import Family, FitRequest, FitRows, Fitted, Kind, Params
+from touchline.training.estimators.base import FitRequest, FitRows, Fitted, Params
+from touchline.training.fitting.wrapping_family import WrappingFamily
 from touchline.training.metrics.losses import Labels
-
-if TYPE_CHECKING:
-    from optuna.trial import BaseTrial
 
 Array = NDArray[np.float64]
 
@@ -61,33 +59,10 @@ class CurvedTarget:
 
 
 @dataclass(frozen=True)
-class CurvedTargetFamily:
+class CurvedTargetFamily(WrappingFamily):
     """Another family on the curved target; settings and layout are that family's."""
 
-    inner: Family
-
-    @property
-    def name(self) -> str:
-        return f"{PREFIX}{self.inner.name}"
-
-    @property
-    def layout(self) -> Literal["dense", "trees"]:
-        return self.inner.layout
-
-    @property
-    def kinds(self) -> frozenset[Kind]:
-        return frozenset({"regression"})
-
-    def defaults(self, kind: Kind) -> Params:
-        return self.inner.defaults(kind)
-
-    def suggest(self, trial: BaseTrial, kind: Kind) -> Params:
-        return self.inner.suggest(trial, kind)
-
-    def has_chance(self, params: Params) -> bool:
-        """As the inner family says."""
-        asked = getattr(self.inner, "has_chance", None)
-        return asked is None or bool(asked(params))
+    prefix = PREFIX
 
     def fit(self, request: FitRequest) -> Fitted:
         labels = np.asarray(request.fit.labels, dtype=np.float64)

@@ -13,6 +13,7 @@ from touchline.training.estimators.base import Family
 from touchline.training.fitting import curved_target, linear_base
 from touchline.training.fitting.curved_target import CurvedTargetFamily
 from touchline.training.fitting.linear_base import LinearBaseFamily
+from touchline.training.fitting.wrapping_family import WrappingFamily
 
 _WRAPPERS: Final[Mapping[str, Callable[[Family], Family]]] = {
     curved_target.PREFIX: CurvedTargetFamily,
@@ -40,6 +41,6 @@ def inner_name(name: str) -> tuple[str, int]:
 
 def inner_family(family: Family) -> Family:
     """The family below all that wraps it; the family itself where nothing does."""
-    while isinstance(family, CurvedTargetFamily | LinearBaseFamily):
+    while isinstance(family, WrappingFamily):
         family = family.inner
     return family
