@@ -135,7 +135,7 @@ def rehearse(
         ProcessPoolExecutor(workers, context, _end_with_parent, (os.getpid(),)) as pool,
     ):
         ahead = pool.submit(_train_ahead_in_worker, rehearsal) if workers > 1 else None
-        waiting = {pool.submit(_play_in_worker, rehearsal, name) for name in _longest_first(rehearsal)}
+        waiting = {pool.submit(_play_in_worker, rehearsal, name) for name in _scheduled_first(rehearsal)}
         try:
             _wait(waiting, rehearsal, on_progress)
             rehearsal.trainings.finish()
@@ -151,7 +151,7 @@ def rehearse(
     return results
 
 
-def _longest_first(rehearsal: Rehearsal) -> list[str]:
+def _scheduled_first(rehearsal: Rehearsal) -> list[str]:
     """The policies that train on a schedule before the others: a process trains ahead of them from the start."""
     loaded = load_project(rehearsal.project_folder, base=rehearsal.project_folder.parent)
     policies = find_policies(rehearsal.policies, loaded.project)

@@ -272,7 +272,7 @@ def rollback(
         promoted = registry.rollback(
             found.stores, found.name, decision, families=lambda _: registry.declared_families(load().project.training)
         )
-        request_look(found)
+        request_look(found.home)
     try:
         promotion = automation.clean_up(pipeline_context(load()), promoted, leaving=leaving)
     except errors.InvalidProject as failure:  # the rollback stands: a broken declaration must not keep it from anyone

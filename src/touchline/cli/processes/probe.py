@@ -15,7 +15,7 @@ from touchline.cli.server_client import api_url
 from touchline.http.correlation import PROBE_ID
 
 if TYPE_CHECKING:
-    from touchline.cli.opening import FoundProject, OpenedProject
+    from touchline.cli.opening import FoundProject, Home, OpenedProject
 
 # Each on a connection of its own, so that several workers are asked.
 _ANSWERS: Final = 8
@@ -37,12 +37,12 @@ def probe_of(opened: OpenedProject | FoundProject) -> Callable[[str], str] | Non
     return lambda release: probe_release(opened, release)
 
 
-def request_look(opened: OpenedProject | FoundProject) -> None:
+def request_look(home: Home) -> None:
     """Have the running server read the journal now: it looks after each request for its health. None may run."""
-    address = urlsplit(api_url(opened.home))
+    address = urlsplit(api_url(home))
     connection = http.client.HTTPConnection(address.hostname or "", address.port or 80, timeout=_LOOK_SECONDS)
     with closing(connection), suppress(OSError, http.client.HTTPException):
-        connection.request("GET", "/health")
+        connection.request("GET", "/health", headers=_key_header(home.settings.api_key))
         connection.getresponse()
 
 
@@ -51,7 +51,7 @@ def probe_release(opened: OpenedProject | FoundProject, release_id: str) -> str:
 
     The request is the example of the release; it is logged with the role "probe" and counts nowhere.
     """
-    request_look(opened)
+    request_look(opened.home)
     release = registry.Releases(opened.home).find(release_id)
     body = release.read_manifest().example if release is not None else {}
     url = f"{api_url(opened.home)}/projects/{opened.name}/predict"
@@ -70,11 +70,15 @@ def probe_release(opened: OpenedProject | FoundProject, release_id: str) -> str:
     raise errors.ProbeFailed(opened.name, release_id, last, _SECONDS)
 
 
+def _key_header(key: str | None) -> dict[str, str]:
+    return {} if key is None else {"X-API-Key": key}
+
+
 def _request(url: str, body: Any, key: str | None) -> str:
     """The release that answers, or why none does."""
     import httpx
 
-    headers = {"X-Correlation-Id": PROBE_ID} | ({} if key is None else {"X-API-Key": key})
+    headers = {"X-Correlation-Id": PROBE_ID} | _key_header(key)
     try:
         response = httpx.post(url, json=body, headers=headers, timeout=_REQUEST_SECONDS)
     except httpx.TransportError as failure:
