@@ -256,6 +256,7 @@ training = Training(
         "logistic",
         "lightgbm",
     ],
+    compare_every="1y",
     test="5y",
     baselines={"market": market_probabilities, "538": of_538},
     leak_margins={"market": 0.002},

@@ -14,6 +14,7 @@ from touchline.rehearsal.train_ahead import TrainingRun
 
 MEASURED = {"seconds", "processor_seconds", "megabytes", "training_seconds"}
 COUNT = 3
+TUNE = "Tune(trials=1, every='28d'), compare_every='28d'"
 
 
 def quiet(_: str) -> None:
@@ -32,8 +33,8 @@ def decisions_of(run: PolicyRun) -> dict[str, Any]:
 
 
 def test_a_policy_decides_the_same_with_trainings_done_ahead(tmp_path: Path) -> None:
-    """The first step searches for settings, which the next ones use; the policy itself does the last training."""
-    loaded, histories = write_project(tmp_path, "Tune(trials=1, every='28d')"), {"events": stream(days=60)}
+    """The first step searches settings and compares candidates for the next ones; the policy does the last training."""
+    loaded, histories = write_project(tmp_path, TUNE), {"events": stream(days=60)}
     policy = find_policies(["weekly"], loaded.project)[0]
     alone = PolicyRun(loaded, histories, policy, STEPS, tmp_path / "alone")
     alone.play(quiet, limit=COUNT)

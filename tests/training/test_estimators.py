@@ -195,3 +195,15 @@ def test_what_flaml_finds_is_kept_as_one_of_ours(learner: str, kind: Kind, tmp_p
     again = family.fit(settled).predict(matrix)
     np.testing.assert_array_equal(again, family.fit(settled).predict(matrix))
     assert np.corrcoef(again.ravel(), found.predict(matrix).ravel())[0, 1] > 0.95
+
+
+def test_logistic_of_columns_that_say_the_same_is_fitted_to_its_optimum() -> None:
+    random = np.random.default_rng(3)
+    own, other = random.normal(size=(2, 400))
+    matrix = np.stack([own, other, own - other, random.normal(size=400)], axis=1)
+    labels = np.digitize(own - other + random.logistic(size=400), [-0.5, 0.5])
+    fitted = load("touchline.estimators", "logistic").fit(
+        FitRequest("multiclass", 3, FitRows(matrix, labels.astype(np.float64)), None, {"strength": 1.0}, 7, 1)
+    )
+    gaps = fitted.predict(matrix) - np.eye(3)[labels]
+    assert np.abs(gaps.T @ matrix + fitted.coefficients).max() < 1e-3  # the gradient of loss and penalty

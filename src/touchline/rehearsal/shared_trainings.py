@@ -13,12 +13,13 @@ import pickle
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from touchline.automation.runs.kept_candidates import KeptCandidates
 from touchline.registry import declared_families
 from touchline.rehearsal.shared_histories import SharedHistories
 from touchline.training import library_versions, train
@@ -29,8 +30,16 @@ if TYPE_CHECKING:
     from touchline.training import Family, Task, Training, TrainingOptions, TrainingResult
 
 _RESULT: Final = "result.pickle"
-_NEWEST: Final = "newest_request.txt"
+_NEWEST: Final = "newest_request.json"
 _FINISHED: Final = "finished"
+
+
+@dataclass(frozen=True)
+class RequestedTraining:
+    """The instant of a training that a policy has asked for, and its candidates; None where all candidates compete."""
+
+    at: datetime
+    candidates: KeptCandidates | None
 
 
 class SharedTrainings:
@@ -57,7 +66,7 @@ class SharedTrainings:
         self, task: Task, training: Training, training_set: TrainingSet, *, now: datetime, options: TrainingOptions
     ) -> TrainingResult:
         """The result for a policy, which notes how far the policies are."""
-        self._note_request(now)
+        self._note_request(now, training)
         return self.train_ahead(task, training, training_set, now=now, options=options)
 
     def train_ahead(
@@ -73,12 +82,15 @@ class SharedTrainings:
                 self._write(name, result)
         return result
 
-    def newest_request(self) -> datetime | None:
-        """The instant of the newest training that a policy has asked for; None before the first."""
+    def newest_request(self) -> RequestedTraining | None:
+        """The newest training that a policy has asked for; None before the first."""
         try:
-            return datetime.fromisoformat((self._folder / _NEWEST).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+            found = json.loads((self._folder / _NEWEST).read_bytes())
+        except (FileNotFoundError, json.JSONDecodeError):
             return None
+        names = found["candidates"]
+        candidates = None if names is None else KeptCandidates.from_json(names)
+        return RequestedTraining(datetime.fromisoformat(found["at"]), candidates)
 
     @property
     def is_finished(self) -> bool:
@@ -97,11 +109,13 @@ class SharedTrainings:
         """Delete all results, which no policy needs any more."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _note_request(self, now: datetime) -> None:
+    def _note_request(self, now: datetime, training: Training) -> None:
         newest = self.newest_request()
-        if newest is None or now > newest:
+        if newest is None or now > newest.at:
+            candidates = KeptCandidates.in_training(training)
+            note = {"at": now.isoformat(), "candidates": candidates and candidates.to_json()}
             fresh = self._folder / f"{now.timestamp():.6f}.new"
-            fresh.write_text(now.isoformat(), encoding="utf-8")
+            fresh.write_text(json.dumps(note), encoding="utf-8")
             fresh.replace(self._folder / _NEWEST)
 
     def _name(self, training: Training, training_set: TrainingSet, now: datetime) -> str:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from touchline.automation.runs import steps
+from touchline.automation.runs.kept_candidates import KeptCandidates, comparison_record, recent_comparisons
 from touchline.automation.runs.kept_settings import search_record, with_kept_settings
 from touchline.automation.runs.pipeline import carried_out, pipeline_lease, version_of_training
 from touchline.automation.runs.records import PipelineRuns, RunRequest
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from touchline.project import LoadedProject
     from touchline.rehearsal.policies import Policy
     from touchline.rehearsal.shared_trainings import SharedTrainings
+    from touchline.training import Training
 
 # So many results at most wait for a policy: they take disk, and a policy may turn to other trainings.
 _MOST_WAITING: Final = 12
@@ -71,15 +73,19 @@ class TrainingRun(SteppedRun):
         steps.ingest_all(context)
         snapshots = steps.current_snapshots(context)
         histories = steps.compute_features(context, snapshots)
-        context = with_kept_settings(context, PipelineRuns(self.stores.database, context.project.name))
-        # The settings that a search finds decide the trainings after it, so no search is left out.
-        is_search = context.project.training.tune.is_on
+        declared, runs = context.project.training, PipelineRuns(self.stores.database, context.project.name)
+        context = with_kept_settings(context, runs)
+        comparisons = recent_comparisons(context, runs, declared)
+        # What a search or a comparison finds decides the trainings after it, so none of them is left out.
+        is_search = context.project.training.tune.is_on or (declared.compare_every is not None and not comparisons)
         if not self._is_due(number) or not (is_search or self._has_turn()):
             return {"trained": False}
+        if comparisons:
+            context = self._expected_candidates(comparisons[0]).apply(context)
         examples = steps.current_examples(context, snapshots)
         training_set = steps.join_training_set(context, examples, snapshots=snapshots, histories=histories)
         try:
-            return {"trained": self._train(context, training_set)}
+            return {"trained": self._train(context, training_set, declared)}
         except TouchlineError as failure:  # the policy that trains then has the same, and reports it
             return {"trained": False, "failure": str(failure)}
 
@@ -93,14 +99,21 @@ class TrainingRun(SteppedRun):
         """Wait while many results wait; False where the policies are further than this run."""
         while True:
             newest = self._trainings.newest_request()
-            if self.is_over or (newest is not None and newest >= self.clock.now()):
+            if self.is_over or (newest is not None and newest.at >= self.clock.now()):
                 return False
-            self._waiting = tuple(at for at in self._waiting if newest is None or at > newest)
+            self._waiting = tuple(at for at in self._waiting if newest is None or at > newest.at)
             if len(self._waiting) < _MOST_WAITING:
                 return True
             time.sleep(_POLL_SECONDS)
 
-    def _train(self, context: PipelineContext, training_set: TrainingSet) -> bool:
+    def _expected_candidates(self, comparison: Mapping[str, Any]) -> KeptCandidates:
+        """Those that a policy has asked for since the comparison, else its winner's, which gates may refuse."""
+        newest = self._trainings.newest_request()
+        if newest is not None and newest.at > datetime.fromisoformat(comparison["at"]) and newest.candidates:
+            return newest.candidates
+        return KeptCandidates.from_json(comparison["winner"])
+
+    def _train(self, context: PipelineContext, training_set: TrainingSet, declared: Training) -> bool:
         """Train as the pipeline does; False where nothing is new."""
         runs = PipelineRuns(context.stores.database, context.project.name)
         key = training_key(context.loaded, training_set.hash, library_versions())
@@ -111,6 +124,7 @@ class TrainingRun(SteppedRun):
             with carried_out(context, run, lease) as record:
                 self._waiting = (*self._waiting, context.clock.now())
                 result = steps.train_candidates(context, training_set)
-                search = search_record(context.project.training, result)
-                record.finish("done", {"training_key": key, "version": 0, **search})  # no version is recorded
+                found = search_record(context.project.training, result)
+                found |= comparison_record(context, result, declared=declared)
+                record.finish("done", {"training_key": key, "version": 0, **found})  # no version is recorded
         return True

@@ -220,7 +220,14 @@ class Training(BaseModel):
         description="baseline to the largest gain in log loss over it that is plausible; a backtest that claims more "
         "reports a suspected leak",
     )
-    blend: bool = Field(default=True, description="an average of the candidates competes too")
+    blend: bool | Literal["only"] = Field(
+        default=True, description="an average of the candidates competes too; 'only': it is the model"
+    )
+    compare_every: str | timedelta | None = Field(
+        default=None,
+        description="let all candidates compete again after so long; until then a retraining fits those of "
+        "Production's recipe alone",
+    )
     bags: Annotated[int, Field(ge=1, le=20)] = Field(default=1, description="fits of each member of a blend, by seed")
     learning_curve: bool = Field(default=True, description="fit the winner on parts of the training rows too")
     seconds: Annotated[float, Field(gt=0)] | None = Field(default=None, description="about, for the whole training")
@@ -238,10 +245,10 @@ class Training(BaseModel):
             raise ValueError(f"{window} is not a length of time above 0")
         return window
 
-    @field_validator("embargo")
+    @field_validator("embargo", "compare_every")
     @classmethod
-    def _gap(cls, gap: str | timedelta | None) -> str | timedelta | None:
-        return validate_period(gap) if isinstance(gap, str) else gap
+    def _length_of_time(cls, length: str | timedelta | None) -> str | timedelta | None:
+        return validate_period(length) if isinstance(length, str) else length
 
     @field_validator("baselines")
     @classmethod

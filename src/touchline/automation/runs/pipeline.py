@@ -19,6 +19,7 @@ from touchline.automation.promotion.promote import Promotion, promote_version
 from touchline.automation.promotion.rollouts import check_running, follow_promotion, rolls_out, waiting_reason
 from touchline.automation.runs import steps
 from touchline.automation.runs.fork import Origin, read_origin
+from touchline.automation.runs.kept_candidates import comparison_record, with_kept_candidates
 from touchline.automation.runs.kept_settings import search_record, with_kept_settings
 from touchline.automation.runs.plan import require_sound
 from touchline.automation.runs.recent_candidates import with_recent_candidates
@@ -221,9 +222,14 @@ def _run(context: PipelineContext, record: RunRecord, *, is_forced: bool) -> Pip
     material = _gather(context, record, origin)
     with record.step("train") as output:
         declared = context.project.training
-        context = with_recent_candidates(with_kept_settings(context, _runs(context)), record)
+        context = with_kept_settings(context, _runs(context))
+        kept = with_kept_candidates(context, _runs(context), record, declared=declared)
         version, is_new = _taken_version(context, record, origin) or _version(
-            context, record, material.training_set, declared=declared, is_forced=is_forced
+            with_recent_candidates(kept, record),
+            record,
+            material.training_set,
+            declared=declared,
+            is_forced=is_forced,
         )
         output |= {"version": version.version, "is_new": is_new}
     with record.step("materialize") as output:
@@ -284,8 +290,9 @@ def _version(
 def _train(context: PipelineContext, record: RunRecord, training_set: TrainingSet, declared: Training) -> Recorded:
     """Train, and record the version under the declaration: candidates that a run adds are no other declaration."""
     result = steps.train_candidates(context, training_set)
-    if search := search_record(context.project.training, result):
-        record.note(search)
+    choices = search_record(context.project.training, result) | comparison_record(context, result, declared=declared)
+    if choices:
+        record.note(choices)
     context.on_progress("record the version in MLflow")
     project = context.project
     trained = Trained(

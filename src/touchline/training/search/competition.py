@@ -85,7 +85,9 @@ class _Competition:
             # Settings that were found may take less time to fit than the defaults that the shares rest on.
             self._searched_again(Deadline.within(self.budget.to_spare(self.contenders, self.searched_seconds)))
         if self.context.training.blend:
-            self._blended()
+            blend = self._blended()
+            if blend is not None and self.context.training.blend == "only":
+                return blend, tuple(self.reports)
         # Rows that were dealt into folds several times are few.
         choose = first_of_the_best if self.context.further_deals else best_of
         return choose(self.contenders), tuple(self.reports)
@@ -212,9 +214,9 @@ class _Competition:
         start: dict[str, ParamValue] = {name: defaults[name] for name in settled if name in defaults}
         return replace(recipe, params={**recipe.params, **start, **self.context.fixed(recipe)})
 
-    def _blended(self) -> None:
+    def _blended(self) -> Contender | None:
         if len(self.contenders) < 2:
-            return
+            return None
         began = time.perf_counter()
         self.options.on_progress(Progress("blending", 0.78))
         labels = self.context.rows.labels[self.contenders[0].out_of_fold.rows]
@@ -230,7 +232,9 @@ class _Competition:
             for times in [bags if has_chance(self.contenders[place]) else 1]
             for member in seeded(self.contenders[place].recipe, times)
         ]
-        self._enter(_blend(self.contenders, self.context, fits, began))
+        blend = _blend(self.contenders, self.context, fits, began)
+        self._enter(blend)
+        return blend
 
 
 def _blend(
