@@ -2,6 +2,7 @@
 
     python benchmarks/drift_suite.py            # 10 of the 100 scenarios
     python benchmarks/drift_suite.py --full     # all
+    python benchmarks/drift_suite.py --full --results FILE --only alone    # in parts
 
 A scenario has 100 models of 5,000 steps, autoregressive and correlated, of which a tenth changes by 0.5 or 1 standard
 deviation. As in that suite, a reference is 300 steps, an alarm starts a new one, and an alarm is right if it is the
@@ -18,6 +19,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -26,6 +28,7 @@ from numpy.typing import NDArray
 
 from drift_delay import PACKAGES
 from peers.runs import peer_python, run_child
+from simulations.stored_results import StoredResults, add_results_options
 from touchline.monitoring import loss_alarm, loss_reference
 from touchline.statistics import find_rises
 
@@ -76,36 +79,50 @@ def scored(values: Array, starts: NDArray[np.int64], rule: Rule) -> tuple[float,
     return count, hits, float((starts >= 0).sum()), delays
 
 
+RULES: dict[str, tuple[str, Rule]] = {
+    "alone": ("one false incident a year and model", each_alone(365)),
+    "together": ("… a year and 100 models", each_alone(36_500)),
+    "panel": ("… without what they share", beside_each_other),
+}
+
+
+def print_scores(name: str, scores: list[tuple[float, float, float, float]]) -> None:
+    """One line for a rule; scenarios without a change have no F1, their alarms are false."""
+    rows = np.array(scores)
+    changed, quiet = rows[rows[:, 2] > 0], rows[rows[:, 2] == 0]
+    precision, recall = changed[:, 1] / np.maximum(changed[:, 0], 1), changed[:, 1] / changed[:, 2]
+    f1 = 2 * changed[:, 1] / (changed[:, 0] + changed[:, 2])
+    error = f1.std(ddof=1) / np.sqrt(len(f1))
+    delay = changed[:, 3].sum() / max(changed[:, 1].sum(), 1)
+    print(
+        f"{name:<36} {len(rows)} scenarios: F1 {f1.mean():.3f} ± {error:.3f}, precision {precision.mean():.2f}, "
+        f"recall {recall.mean():.2f}, mean delay {delay:.0f} steps; {quiet[:, 0].sum():.0f} alarms in {len(quiet)} "
+        "scenarios without a change",
+        flush=True,
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="all 100 scenarios")
     parser.add_argument("--envs", type=Path, default=Path(".bench"), help="where driftfdr's environment lies")
+    add_results_options(parser, list(RULES))
     options = parser.parse_args()
-    started = perf_counter()
+    started, results = perf_counter(), StoredResults(options.results)
     with tempfile.TemporaryDirectory() as folder:
         python = peer_python(options.envs.absolute(), "driftfdr", PACKAGES["driftfdr"])
         done = run_child([str(python), "-W", "ignore", str(PEER), folder, "100" if options.full else "10"])
         if "error" in done:
             print(f"driftfdr left out: {done['error']}")
             return 1
-        scenarios = [dict(np.load(path)) for path in sorted(Path(folder).glob("*.npz"))]
-    rules = {
-        "one false incident a year and model": each_alone(365),
-        "… a year and 100 models": each_alone(36_500),
-        "… without what they share": beside_each_other,
-    }
-    for name, rule in rules.items():
-        rows = np.array([scored(scenario["values"], scenario["starts"], rule) for scenario in scenarios])
-        changed = rows[rows[:, 2] > 0]
-        precision, recall = changed[:, 1] / np.maximum(changed[:, 0], 1), changed[:, 1] / changed[:, 2]
-        f1 = 2 * changed[:, 1] / (changed[:, 0] + changed[:, 2])
-        error = f1.std(ddof=1) / np.sqrt(len(f1))
-        delay = changed[:, 3].sum() / max(changed[:, 1].sum(), 1)
-        print(
-            f"{name:<36} {len(scenarios)} scenarios: F1 {f1.mean():.2f} ± {error:.2f}, "
-            f"precision {precision.mean():.2f}, recall {recall.mean():.2f}, mean delay {delay:.0f} steps",
-            flush=True,
-        )
+        scenarios = {path.stem: dict(np.load(path)) for path in sorted(Path(folder).glob("*.npz"))}
+    for part in options.only:
+        name, rule = RULES[part]
+        scores = [
+            results.of(f"{part} {number}", partial(scored, one["values"], one["starts"], rule))
+            for number, one in scenarios.items()
+        ]
+        print_scores(name, scores)
     print("driftfdr's own report: F1 0.88 (the best of its settings), river's Page-Hinkley 0.06")
     print(f"{perf_counter() - started:.0f} s")
     return 0
