@@ -46,8 +46,12 @@ def runs(place: Path) -> Iterator[PipelineRuns]:
 def test_a_training_is_asked_for_once_for_each_key_and_one_at_a_time(client: Client, runs: PipelineRuns) -> None:
     asked = client.post("/api/training/automated/run", json={"reason": "new prices"}, headers={"Idempotency-Key": "a"})
     assert (asked.status_code, asked.json()["status"], asked.json()["reason"]) == (202, "queued", "new prices")
-    again = client.post("/api/training/automated/run", json={}, headers={"Idempotency-Key": "a"})
+    again = client.post("/api/training/automated/run", json={"reason": "new prices"}, headers={"Idempotency-Key": "a"})
     assert (again.status_code, again.json()["id"]) == (202, asked.json()["id"])
+    reused = client.post("/api/training/automated/run", json={"force": True}, headers={"Idempotency-Key": "a"})
+    assert (reused.status_code, asked.json()["id"] in reused.json()["detail"]) == (422, True)
+    empty = client.post("/api/training/automated/run", json={}, headers={"Idempotency-Key": ""})
+    assert empty.status_code == 422
     other = client.post("/api/projects/shop/training/automated/run", json={}, headers={"Idempotency-Key": "b"})
     assert other.status_code == 409
     assert asked.json()["id"] in other.json()["detail"]

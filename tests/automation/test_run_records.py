@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from touchline.automation import PipelineRuns, RunRecord, RunRequest
+from touchline.automation import EndedInOrder, PipelineRuns, RunRecord, RunRequest
 from touchline.automation.runs.pipeline import version_of_training
 from touchline.clock import FrozenClock
-from touchline.errors import LeaseLost
+from touchline.errors import KeyReused, LeaseLost, RunWaits
 from touchline.rehearsal.scratch_home import RehearsalClock
 from touchline.storage import Database, Lease, hold_lease
 from touchline.storage.tables import leases
@@ -84,12 +84,44 @@ def test_a_run_that_lost_its_lease_ends_neither_its_step_nor_itself(database: Da
 def test_two_requests_with_one_key_are_one_run(database: Database) -> None:
     runs = PipelineRuns(database, "shop")
     first, is_new = runs.request(RunRequest(key="k"), clock=CLOCK)
-    again, is_new_again = runs.request(RunRequest(key="k", reason="other"), clock=CLOCK)
+    again, is_new_again = runs.request(RunRequest(key="k"), clock=CLOCK)
     assert (is_new, is_new_again, again) == (True, False, first)
     other, is_new_there = PipelineRuns(database, "bakery").request(RunRequest(key="k"), clock=CLOCK)
     assert is_new_there
     assert [run.id for run in runs.waiting()] == [first.id]
     assert other.id != first.id
+
+
+def test_a_request_that_is_sent_again_finds_its_run_whatever_waits_by_now(database: Database) -> None:
+    runs = PipelineRuns(database, "shop")
+    first, _ = runs.request(RunRequest(key="k", reason="new prices"), clock=CLOCK, is_only=True)
+    runs.end(first.id, "done", "", clock=CLOCK)
+    second, _ = runs.request(RunRequest(), clock=CLOCK, is_only=True)
+    again, is_new = runs.request(RunRequest(key="k", reason="new prices"), clock=CLOCK, is_only=True)
+    assert (again.id, is_new) == (first.id, False)
+    with pytest.raises(RunWaits, match=second.id):
+        runs.request(RunRequest(key="l"), clock=CLOCK, is_only=True)
+
+
+@pytest.mark.parametrize("other", [RunRequest(key="k", reason="else"), RunRequest(key="k", is_forced=True)])
+def test_a_key_does_not_ask_for_two_different_trainings(database: Database, other: RunRequest) -> None:
+    runs = PipelineRuns(database, "shop")
+    first, _ = runs.request(RunRequest(key="k"), clock=CLOCK)
+    with pytest.raises(KeyReused, match=first.id):
+        runs.request(other, clock=CLOCK, is_only=True)
+    assert [run.id for run in runs.waiting()] == [first.id]
+
+
+@pytest.mark.parametrize(("end", "status"), [(EndedInOrder(143), "running"), (SystemExit(1), "failed")])
+def test_a_step_fails_by_its_own_exit_and_not_by_an_orderly_end(
+    database: Database, end: SystemExit, status: str
+) -> None:
+    runs = PipelineRuns(database, "shop")
+    with hold_lease(database, "shop:pipeline", holder="a", ttl=TTL, clock=CLOCK) as lease:
+        record = _begun(runs, lease)
+        with pytest.raises(SystemExit), record.step("ingest"):
+            raise end
+    assert [step.status for step in runs.steps(record.id)] == [status]
 
 
 def test_a_run_that_has_begun_waits_before_one_that_was_asked_for_earlier(database: Database) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +14,9 @@ import pytest
 from tests.api.builders import write_project
 from touchline.automation import (
     Due,
+    PipelineContext,
     PipelineRuns,
+    RunRequest,
     ScheduleRecords,
     Stores,
     backfill,
@@ -20,8 +24,9 @@ from touchline.automation import (
     next_run,
     read_facts,
 )
+from touchline.automation.runs.pipeline import carried_out, pipeline_lease
 from touchline.clock import FrozenClock
-from touchline.errors import ReasonMissing, UnknownName
+from touchline.errors import ReasonMissing, RunStopped, TimeAhead, UnknownName
 from touchline.features import open_online_store
 from touchline.project import Project, Retrain, load_project
 from touchline.registry import open_tracking
@@ -102,7 +107,51 @@ def test_missed_times_are_run_one_by_one_when_a_person_asks(project: Project, st
     assert backfill(project, stores, "daily", BEGAN, until, actor="ann") == []
 
 
+def test_times_to_come_are_not_asked_for(project: Project, stores: Stores) -> None:
+    with pytest.raises(TimeAhead, match="2034-06-01"):
+        backfill(project, stores, "retrain", BEGAN, datetime(2034, 6, 1, tzinfo=UTC), actor="ann")
+    assert PipelineRuns(stores.database, "shop").waiting() == []
+
+
+def test_a_clock_that_was_years_ahead_for_a_moment_ends_no_schedule(project: Project, stores: Stores) -> None:
+    decide_due(project, stores)
+    stores.clock.move_to(datetime(2034, 6, 1, 5, tzinfo=UTC))
+    [wrong] = decide_due(project, stores)
+    runs = PipelineRuns(stores.database, "shop")
+    runs.end(wrong.run_id or "", "done", "", clock=stores.clock)
+    for day in (1, 2):
+        right = _at(stores, BEGAN + timedelta(days=day, hours=5))
+        [tick] = decide_due(project, right)
+        assert tick.scheduled_at == BEGAN + timedelta(days=day, hours=4)
+        assert decide_due(project, right) == []
+        runs.end(tick.run_id or "", "done", "", clock=right.clock)
+        assert read_facts(project, right).last_run_at == right.clock.now()
+    assert decide_due(project, _at(stores, BEGAN + timedelta(days=1, hours=5))) == []  # back again, and decided
+
+
+def _at(stores: Stores, now: datetime) -> Stores:
+    return replace(stores, clock=FrozenClock(now))
+
+
+@pytest.mark.parametrize(("code", "words"), [(1, r"sys.exit\(1\)"), ("no prices", "no prices")])
+def test_code_that_ends_its_process_fails_its_run(tmp_path: Path, stores: Stores, code: int | str, words: str) -> None:
+    context = PipelineContext(load_project(write_project(tmp_path / "own"), base=tmp_path), stores)
+    runs = PipelineRuns(stores.database, "shop")
+    run, _ = runs.request(RunRequest(), clock=stores.clock)
+    with (
+        pipeline_lease(context, "ann") as lease,
+        pytest.raises(RunStopped, match=words),
+        carried_out(context, run, lease) as record,
+        record.step("ingest"),
+    ):
+        sys.exit(code)
+    ended = runs.find(run.id)
+    assert (ended.status, ended.counted_attempts) == ("failed", 1)
+    assert "the project's code ended the process" in str(ended.failure)
+
+
 def test_nothing_is_to_be_done_while_the_pipeline_is_held(project: Project, stores: Stores) -> None:
+    stores.clock.move_to(BEGAN + timedelta(days=1))
     backfill(project, stores, "retrain", BEGAN, BEGAN + timedelta(days=1), actor="ann")
     with hold_lease(stores.database, "shop:pipeline", holder="a", ttl=timedelta(minutes=1), clock=stores.clock):
         assert next_run("shop", stores) is None

@@ -21,6 +21,9 @@ from tests.test_loop import Shop, until
 from touchline.automation import PipelineRuns, RunRequest
 from touchline.automation.runs.pipeline import PIPELINE_LEASE
 from touchline.automation.runs.records import MOST_ATTEMPTS
+from touchline.cli.opening import OpenedProject, load_all, open_home
+from touchline.cli.processes.run_starts import RunStarts
+from touchline.cli.processes.scheduling import Scheduling
 from touchline.clock import SystemClock
 from touchline.errors import (
     InvalidInstant,
@@ -181,6 +184,28 @@ def test_a_run_whose_process_is_killed_is_taken_over_and_done_once(fresh: Cli) -
     assert (run.attempts, run.trigger, run.failure) == (2, "schedule", None)
     models = shop.json("models", "list", "-p", "shop")
     assert [(one["version"], one["stage"]) for one in models] == [(1, "Production")]
+
+
+def test_a_process_that_always_dies_before_it_has_begun_its_run_is_not_started_for_ever(fresh: Cli) -> None:
+    project = fresh.place / "projects" / "shop" / "project.py"
+    dies = "import os\nfrom pathlib import Path\n\nif Path('die').exists():\n    os._exit(0)\n"
+    project.write_text(f"{project.read_text()}\n{dies}")
+    ask_for_a_run(fresh)
+    home = open_home()
+    now = [0.0]
+    opened = [OpenedProject(home, one) for one in load_all(home, [])]
+    scheduling = Scheduling(home, opened, starts=RunStarts(lambda: now[0]))
+    [run] = runs_of(fresh)
+    for _ in range(MOST_ATTEMPTS - 1):
+        scheduling.starts.note_failure(run.id, is_death=True)
+    (fresh.place / "die").touch()
+    scheduling.look()
+    assert runs_of(fresh)[0].status == "queued"  # it rests
+    now[0] = 600.0
+    scheduling.look()
+    [ended] = runs_of(fresh)
+    assert (ended.status, ended.attempts) == ("failed", 0)
+    assert "3 times none had begun the run" in ended.failure
 
 
 def test_an_orderly_end_gives_the_lease_back_and_counts_as_no_death(fresh: Cli) -> None:

@@ -39,6 +39,8 @@ from touchline.automation.runs.pipeline import resume_pipeline as resume_pipelin
 from touchline.automation.runs.pipeline import run_pipeline as run_pipeline
 from touchline.automation.runs.plan import RunPlan as RunPlan
 from touchline.automation.runs.plan import plan_run as plan_run
+from touchline.automation.runs.records import MOST_ATTEMPTS as MOST_ATTEMPTS
+from touchline.automation.runs.records import EndedInOrder as EndedInOrder
 from touchline.automation.runs.records import PipelineRuns as PipelineRuns
 from touchline.automation.runs.records import Run as Run
 from touchline.automation.runs.records import RunRecord as RunRecord

@@ -20,23 +20,23 @@
             FolderNotEmpty, IllegalStageChange, IncidentNotFound, InvalidContract, InvalidEntityKey,
             InvalidEntityRows, InvalidEvidence, InvalidFilter, InvalidInstant, InvalidOutcomeTime,
             InvalidProject, InvalidProjectName, InvalidPush, InvalidRequestField, InvalidSetting, KeyNotFound,
-            KeyRequired, LastAdminKey, ManifestNotFound, MissingColumns, MissingDependency, NotAPair,
-            NotPortable, NothingNamed, NothingScheduled, NothingToLearnFrom, ProjectExists, ProjectNotFound,
-            ReasonMissing, RehearsalNotFound, RehearsalRefused, RepeatedKey, RolloutNotFound,
+            KeyRequired, KeyReused, LastAdminKey, ManifestNotFound, MissingColumns, MissingDependency,
+            NotAPair, NotPortable, NothingNamed, NothingScheduled, NothingToLearnFrom, ProjectExists,
+            ProjectNotFound, ReasonMissing, RehearsalNotFound, RehearsalRefused, RepeatedKey, RolloutNotFound,
             RolloutNotRunning, RolloutRefused, RolloutWouldHold, RunNotFound, RunValueUnknown, SilenceInvalid,
             SnapshotNotFound, SnapshotPruned, SourceFormatNotRead, StepNotReached, TableFormatUnknown,
-            TargetNeverVaries, TargetNotClasses, TargetNotFound, TaskUnfit, TimesReversed, UnknownName,
-            UnknownPlugin, UnknownPrediction, UnknownRun, UnknownScore, UnreadableJson, VersionNotFound,
-            ViewNotFound
-        BackupDamaged, BackupFailed, BatchRejected, BudgetExceeded, ClassMissing, CodeChanged, ColumnRetyped,
-        ColumnsMismatch, CopyDiffers, DiskFull, EvidenceMoved, GateFailed, HistoryMoved, InvalidObjectKey,
-        InvalidSample, LabelsAllEqual, LabelsUnusable, LeakageFound, LeaseHeld, LeaseLost, ModelDamaged,
-        ModelMismatch, NoCandidateWorked, NotComparable, NotEvaluated, NotReproducible, NothingInProduction,
-        NothingVaries, ObjectNotFound, OneClassOnly, PortTaken, ProbeFailed, ProcessFailed, ProfileMismatch,
-        ProviderFailed, RecalibrationRefused, ReleaseNotFound, ReleaseTampered, RolloutConflict, RunStopped,
-        RunWaits, ServerRefused, ServerUnreachable, SourceFileEmpty, SourceFileMissing, SourceFileUnreadable,
-        StageConflict, StoredFileDamaged, TooFewClusters, TooFewExamples, TrackingMismatch,
-        TrackingUnavailable, WebhookUnverified, WorkerLost
+            TargetNeverVaries, TargetNotClasses, TargetNotFound, TaskUnfit, TimeAhead, TimesReversed,
+            UnknownName, UnknownPlugin, UnknownPrediction, UnknownRun, UnknownScore, UnreadableJson,
+            VersionNotFound, ViewNotFound
+        BackupDamaged, BackupFailed, BackupIncomplete, BatchRejected, BudgetExceeded, ClassMissing,
+        CodeChanged, ColumnRetyped, ColumnsMismatch, CopyDiffers, DiskFull, EvidenceMoved, GateFailed,
+        HistoryMoved, InvalidObjectKey, InvalidSample, LabelsAllEqual, LabelsUnusable, LeakageFound,
+        LeaseHeld, LeaseLost, ModelDamaged, ModelMismatch, NoCandidateWorked, NotComparable, NotEvaluated,
+        NotReproducible, NothingInProduction, NothingVaries, ObjectNotFound, OneClassOnly, PortTaken,
+        ProbeFailed, ProcessFailed, ProfileMismatch, ProviderFailed, RecalibrationRefused, ReleaseNotFound,
+        ReleaseTampered, RolloutConflict, RunStopped, RunWaits, ServerRefused, ServerUnreachable,
+        SourceFileEmpty, SourceFileMissing, SourceFileUnreadable, StageConflict, StoredFileDamaged,
+        TooFewClusters, TooFewExamples, TrackingMismatch, TrackingUnavailable, WebhookUnverified, WorkerLost
 
 A message says what happened to which thing, the value found and the value allowed, and the next step.
 It is built in the class, so that every call site raises the same words; the facts stay as attributes.

@@ -7,7 +7,16 @@ from datetime import datetime
 
 from touchline.errors.base import TouchlineError, UsageError
 
-__all__ = ["NothingScheduled", "RunStopped", "RunWaits", "StepNotReached", "TimesReversed", "UnknownRun"]
+__all__ = [
+    "KeyReused",
+    "NothingScheduled",
+    "RunStopped",
+    "RunWaits",
+    "StepNotReached",
+    "TimeAhead",
+    "TimesReversed",
+    "UnknownRun",
+]
 
 
 class UnknownRun(UsageError):
@@ -58,6 +67,27 @@ class RunStopped(TouchlineError):
         self.project, self.run_id, self.reason = project, run_id, reason
         super().__init__(
             f"Run {run_id} of {project} was ended: {reason}. To start anew: touchline retrain -p {project}"
+        )
+
+
+class TimeAhead(UsageError):
+    """Times of a schedule that are still to come."""
+
+    def __init__(self, until: datetime, now: datetime) -> None:
+        self.until = until
+        super().__init__(
+            f"--until ({until:%Y-%m-%d %H:%M}) is later than now ({now:%Y-%m-%d %H:%M}). Times to come are decided "
+            "when they come; give an --until that has passed, or none"
+        )
+
+
+class KeyReused(UsageError):
+    """An idempotency key that was sent before, with another request."""
+
+    def __init__(self, project: str, run_id: str) -> None:
+        super().__init__(
+            f"This Idempotency-Key has asked {project} for run {run_id} before, with another body. Send a new key for "
+            "a new request, or the same body to ask again."
         )
 
 

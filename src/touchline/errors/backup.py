@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from touchline.errors.base import TouchlineError, UsageError
 
-__all__ = ["BackupDamaged", "BackupFailed", "BackupNotFound", "BackupRefused", "CopyDiffers"]
+__all__ = ["BackupDamaged", "BackupFailed", "BackupIncomplete", "BackupNotFound", "BackupRefused", "CopyDiffers"]
 
 
 class BackupDamaged(TouchlineError):
@@ -26,6 +26,15 @@ class BackupFailed(TouchlineError):
     def __init__(self, place: str, reason: str) -> None:
         self.place = place
         super().__init__(f"Backup place {place}: {reason}. Sets that are there already are unchanged.")
+
+
+class BackupIncomplete(TouchlineError):
+    """A set that one place has and another has not."""
+
+    def __init__(self, backup: str, written: Sequence[str], failures: Sequence[TouchlineError]) -> None:
+        self.backup, self.written = backup, tuple(written)
+        reasons = " ".join(str(failure) for failure in failures)
+        super().__init__(f"Backup {backup} is in {', '.join(written)}, and not in every place. {reasons}")
 
 
 class BackupNotFound(UsageError):

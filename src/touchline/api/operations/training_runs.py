@@ -91,7 +91,9 @@ def post_run(
     project: ProjectOfRequest,
     actor: ActorOfRequest,
     body: TrainingRequest,
-    idempotency_key: Annotated[str | None, Header(max_length=200, description="one key asks once")] = None,
+    idempotency_key: Annotated[
+        str | None, Header(min_length=1, max_length=200, description="one key asks once")
+    ] = None,
 ) -> RunDocument:
     """A worker (`touchline up`, `touchline schedule run`) does it. 409 while another training waits or runs."""
     request = automation.RunRequest(

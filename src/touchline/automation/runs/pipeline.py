@@ -26,6 +26,7 @@ from touchline.automation.runs.recent_candidates import with_recent_candidates
 from touchline.automation.runs.records import (
     MOST_ATTEMPTS,
     WAITING,
+    EndedInOrder,
     PipelineRuns,
     Run,
     RunRecord,
@@ -144,9 +145,14 @@ def carried_out(context: PipelineContext, run: Run, lease: Lease) -> Iterator[Ru
         with suppress(LeaseLost):
             record.finish("failed", {"error": end.reason})
         raise RunStopped(context.project.name, run.id, end.reason) from end
-    except SystemExit:  # SIGTERM
+    except EndedInOrder:
         record.interrupt()
         raise
+    except SystemExit as end:  # a source or a view called sys.exit: whoever goes on would meet it again
+        reason = f"the project's code ended the process (sys.exit({end.code!r}))"
+        with suppress(LeaseLost):
+            record.finish("failed", {"error": reason})
+        raise RunStopped(context.project.name, run.id, reason) from end
     except KeyboardInterrupt:
         with suppress(LeaseLost):
             record.finish("stopped", {"error": "a person stopped it (Ctrl-C)"})

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 
 from touchline.clock import Clock
-from touchline.errors import LeaseLost, RunWaits, UnknownRun
+from touchline.errors import KeyReused, LeaseLost, RunWaits, UnknownRun
 from touchline.storage import Database, Lease
 from touchline.storage.tables import pipeline_runs, pipeline_steps
 from touchline.storage.ulids import ulid_at
@@ -25,6 +25,10 @@ Status = Literal["queued", "running", "done", "refused", "failed", "stopped"]
 WAITING: Final[tuple[Status, ...]] = ("queued", "running")
 MOST_ATTEMPTS: Final = 3
 _RUNS, _STEPS = pipeline_runs.c, pipeline_steps.c
+
+
+class EndedInOrder(SystemExit):
+    """SIGTERM ended a process, and its run waits for another; any other `SystemExit` is of a step's own code."""
 
 
 @dataclass(frozen=True)
@@ -113,17 +117,20 @@ class PipelineRuns:
     def request(self, request: RunRequest, *, clock: Clock, is_only: bool = False) -> tuple[Run, bool]:
         """The run of this request, and whether the request made it.
 
-        With `is_only`, raises `RunWaits` where another run of the job waits or goes on.
+        With `is_only`, raises `RunWaits` where another run of the job waits or goes on, unless the request has a run
+        already. Raises `KeyReused` where its key has the run of another request.
         """
         try:
             with self._database.begin() as connection:
-                if is_only:
+                if is_only and not self._is_known(connection, request):
                     self._require_only(connection, request)
                 run_id = self.write_request(connection, request, clock=clock)
         except sa.exc.IntegrityError:
             earlier = self._one(_RUNS.request_key == request.key)
             if earlier is None:
                 raise
+            if (earlier.job, earlier.reason, earlier.is_forced) != (request.job, request.reason, request.is_forced):
+                raise KeyReused(self._project, earlier.id) from None
             return earlier, False
         return self.find(run_id), True
 
@@ -224,11 +231,15 @@ class PipelineRuns:
             detail = detail[name]
         return self._read(_RUNS.id.desc(), where=detail.as_string() == value)
 
+    def _is_known(self, connection: sa.Connection, request: RunRequest) -> bool:
+        mine = (_RUNS.project == self._project) & (_RUNS.request_key == request.key)
+        return connection.execute(sa.select(_RUNS.id).where(mine)).first() is not None
+
     def _require_only(self, connection: sa.Connection, request: RunRequest) -> None:
         of_job = (_RUNS.project == self._project) & (_RUNS.job == request.job) & _RUNS.status.in_(WAITING)
-        query = sa.select(_RUNS.id, _RUNS.status, _RUNS.request_key).where(of_job).limit(1)
+        query = sa.select(_RUNS.id, _RUNS.status).where(of_job).limit(1)
         found = connection.execute(query).one_or_none()
-        if found is not None and found.request_key != request.key:
+        if found is not None:
             raise RunWaits(self._project, request.job, found.id, found.status)
 
     def _one(self, condition: sa.ColumnElement[bool]) -> Run | None:
@@ -286,7 +297,7 @@ class RunRecord:
             connection.execute(sa.insert(pipeline_steps).values(**step, status="running", output={}))
         try:
             yield output
-        except (LeaseLost, SystemExit):
+        except (LeaseLost, EndedInOrder):
             raise
         except BaseException as error:
             self._end_step(name, "failed", {**output, "error": f"{type(error).__name__}: {error}"})

@@ -13,6 +13,7 @@ from touchline.automation.runs.records import PipelineRuns, Run
 from touchline.automation.schedule.facts import read_facts
 from touchline.automation.schedule.records import ScheduleRecords, Tick
 from touchline.automation.schedule.triggers import Due, Job, due_jobs, next_time, times_between
+from touchline.errors import TimeAhead
 from touchline.storage import hold_lease, lease_holder
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ def decide_due(project: Project, stores: Stores, *, actor: str = "scheduler") ->
 
 
 def backfill(project: Project, stores: Stores, job: Job, after: datetime, until: datetime, *, actor: str) -> list[Tick]:
-    """Ask for a run at each time of a job's schedule in (after, until] that was never decided."""
+    """Ask for a run at each time of a job's schedule in (after, until] that was never decided. Raises `TimeAhead`."""
+    if until > (now := stores.clock.now()):
+        raise TimeAhead(until, now)
     policy = project.retrain if job == "retrain" else project.daily
     records = ScheduleRecords(stores.database, project.name)
     if policy is None:

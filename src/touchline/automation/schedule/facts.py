@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 def read_facts(project: Project, stores: Stores) -> ProjectFacts:
     """The facts of a project now; the first call begins its schedule."""
     database, name = stores.database, project.name
-    records = ScheduleRecords(database, name)
+    records, now = ScheduleRecords(database, name), stores.clock.now()
     production = stores.journal.state(name).production
     drift = DriftReports(database, name).last_verdict()
     trainings = PipelineRuns(database, name).newest(20, job="retrain")
     return ProjectFacts(
         began_at=records.began_at(stores.clock),
-        ticks=records.newest_times(),
-        last_run_at=trainings[0].project_time if trainings else None,
+        ticks=records.newest_times(until=now),
+        last_run_at=_last_run_at(trainings, now + project.retrain.cooldown),
         trained_at=None if production is None else read_version(stores, name, production).created_at,
         drift_at=None if drift is None else drift.at,
         is_drifted=drift is not None and bool(drift.drifted),
@@ -43,6 +43,11 @@ def read_change(project: Project, stores: Stores) -> str | None:
         return "loss"
     drift = DriftReports(stores.database, project.name).last_verdict()
     return "drift" if drift is not None and drift.drifted else None
+
+
+def _last_run_at(trainings: Sequence[Run], latest: datetime) -> datetime | None:
+    """When the newest training was asked for. One from a clock that was far ahead tells nothing about its time."""
+    return max((run.project_time for run in trainings if run.project_time <= latest), default=None)
 
 
 def _loss_incident_at(project: Project, stores: Stores) -> datetime | None:

@@ -69,12 +69,15 @@ class ScheduleRecords:
         with self._database.connect() as connection:
             return bool(connection.scalar(query))
 
-    def newest_times(self) -> dict[tuple[Job, Trigger], datetime]:
-        """The newest decided time of each job and trigger."""
+    def newest_times(self, *, until: datetime) -> dict[tuple[Job, Trigger], datetime]:
+        """The newest decided time of each job and trigger among those that have passed.
+
+        One that was decided while the clock was wrong, years ahead, keeps no time before it from being decided.
+        """
         query = sa.select(_TICKS.job, _TICKS.trigger, sa.func.max(_TICKS.scheduled_at))
-        mine = query.where(_TICKS.project == self._project).group_by(_TICKS.job, _TICKS.trigger)
+        passed = query.where(_TICKS.project == self._project, _TICKS.scheduled_at <= until)
         with self._database.connect() as connection:
-            return {(row[0], row[1]): row[2] for row in connection.execute(mine)}
+            return {(row[0], row[1]): row[2] for row in connection.execute(passed.group_by(_TICKS.job, _TICKS.trigger))}
 
     def decide(self, due: Due, *, clock: Clock, actor: str = "scheduler") -> Tick | None:
         """Record a due time with the run that it asks for, in one transaction; None where it was decided before."""

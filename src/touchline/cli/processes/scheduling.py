@@ -24,6 +24,7 @@ from touchline import automation, predictions
 from touchline.cli.opening import Home, OpenedProject
 from touchline.cli.processes.daily_backup import DailyBackup
 from touchline.cli.processes.limits import GRACE_SECONDS, WATCH_SECONDS, outgrown
+from touchline.cli.processes.run_starts import RunStarts
 from touchline.cli.processes.safe_signals import raised_by
 from touchline.cli.server_client import api_url, request_json
 from touchline.errors import LeaseHeld
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("touchline.schedule")
 _EVERY_SECONDS: Final = 2.0
 _ROWS_AT_ONCE: Final = 500
+_DONE: Final = (0, 3)
+_FAILED: Final = 1
 _WRONG_USAGE: Final = 2
 
 
@@ -60,7 +63,7 @@ def ended_in_order() -> Iterator[None]:
     Without it a process that is ended counts as one that died. Neither it nor Ctrl-C ends a transaction half-way.
     """
     with ExitStack() as signals:
-        signals.enter_context(raised_by(signal.SIGTERM, lambda: SystemExit(128 + signal.SIGTERM)))
+        signals.enter_context(raised_by(signal.SIGTERM, lambda: automation.EndedInOrder(128 + signal.SIGTERM)))
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a process in the background ignores it
             signals.enter_context(raised_by(signal.SIGINT, KeyboardInterrupt))
         yield
@@ -81,6 +84,7 @@ class Scheduling:
     home: Home
     projects: Sequence[OpenedProject]
     stop: threading.Event = field(default_factory=threading.Event)
+    starts: RunStarts = field(default_factory=RunStarts)
 
     @cached_property
     def _backups(self) -> DailyBackup:
@@ -120,10 +124,10 @@ class Scheduling:
     def _work(self, opened: OpenedProject) -> bool:
         """Do the next run of a project; False where none waits or another process works on it."""
         run = automation.next_run(opened.name, opened.stores)
-        if run is None:
+        if run is None or self.starts.rests(run.id):
             return False
         _log.info("%s: run %s (%s, %s) begins, attempt %d", opened.name, run.id, run.job, run.trigger, run.attempts + 1)
-        ended = _RunProcess(opened, run).watch(self.stop)
+        ended = _RunProcess(opened, run, self.starts).watch(self.stop)
         if ended is not None:
             _log.warning("%s: run %s: %s", opened.name, run.id, ended)
         return automation.PipelineRuns(opened.stores.database, opened.name).find(run.id).finished_at is not None
@@ -141,8 +145,9 @@ class Scheduling:
 class _RunProcess:
     """The process of one run, ended when it outgrows the limits of the project's `Retrain`."""
 
-    def __init__(self, opened: OpenedProject, run: Run) -> None:
+    def __init__(self, opened: OpenedProject, run: Run, starts: RunStarts) -> None:
         self._opened, self._run, self._policy = opened, run, opened.project.retrain
+        self._starts = starts
 
     def watch(self, stop: threading.Event) -> str | None:
         """Wait for its end; what it was ended for, in words."""
@@ -166,14 +171,27 @@ class _RunProcess:
                 time.sleep(WATCH_SECONDS)
         finally:
             _end(process)
-        if process.returncode in (0, 3):
+        return self._after_end(process)
+
+    def _after_end(self, process: subprocess.Popen[bytes]) -> str | None:
+        """What an end of its own means for the run, in words; None where it has done its work."""
+        code, waits = process.returncode, self._waits()
+        if not waits and code in _DONE:
             return None
-        reason = f"its process ended with {process.returncode}"
-        if process.returncode == _WRONG_USAGE and self._waits():
+        reason = f"its process ended with {code}"
+        if waits and code == _WRONG_USAGE:
             # Whoever tries again finds the same mistake; other codes may be of the moment, as a database that is away.
             reason = f"{reason}: the declaration cannot be used (touchline plan -p {self._opened.name})"
             self._give_up(process, reason)
+        elif waits and self._current_run().attempts == self._run.attempts:
+            deaths = self._starts.note_failure(self._run.id, is_death=code != _FAILED)
+            if deaths >= automation.MOST_ATTEMPTS:
+                reason = f"{reason}, and {deaths} times none had begun the run"
+                self._give_up(process, reason)
         return reason
+
+    def _current_run(self) -> Run:
+        return automation.PipelineRuns(self._opened.stores.database, self._opened.name).find(self._run.id)
 
     def _waits(self) -> bool:
         """Whether the run still waits, and nobody works on it."""
@@ -182,10 +200,9 @@ class _RunProcess:
 
     def _note_interruption(self) -> None:
         """Where the process was too busy to note it itself. One that died before is not noted as ended in order."""
-        database = self._opened.stores.database
-        run = automation.PipelineRuns(database, self._opened.name).find(self._run.id)
+        run = self._current_run()
         if run.attempts == self._run.attempts + 1:
-            automation.note_interruption(database, run)
+            automation.note_interruption(self._opened.stores.database, run)
 
     def _give_up(self, process: subprocess.Popen[bytes], reason: str) -> None:
         _end(process)
