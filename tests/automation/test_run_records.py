@@ -124,6 +124,17 @@ def test_a_step_fails_by_its_own_exit_and_not_by_an_orderly_end(
     assert [step.status for step in runs.steps(record.id)] == [status]
 
 
+def test_a_failure_over_a_file_whose_name_is_no_unicode_is_recorded(database: Database) -> None:
+    runs, name = PipelineRuns(database, "shop"), b"prices-\xff.csv".decode(errors="surrogateescape")
+    with hold_lease(database, "shop:pipeline", holder="a", ttl=TTL, clock=CLOCK) as lease:
+        record = _begun(runs, lease)
+        with pytest.raises(FileNotFoundError), record.step("ingest"):
+            raise FileNotFoundError(name)
+        record.finish("failed", {"error": name})
+    assert runs.find(record.id).failure == r"prices-\udcff.csv"
+    assert [step.status for step in runs.steps(record.id)] == ["failed"]
+
+
 def test_a_run_that_has_begun_waits_before_one_that_was_asked_for_earlier(database: Database) -> None:
     runs = PipelineRuns(database, "shop")
     earlier, _ = runs.request(RunRequest(), clock=CLOCK)

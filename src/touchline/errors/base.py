@@ -19,7 +19,9 @@ def nearest(name: str, allowed: Collection[str]) -> str:
     return f"Known: {', '.join(sorted(allowed)) or 'none'}."
 
 
-_QUERY = re.compile(r"([?&](?:password|passwd|pwd|token|sslpassword)=)[^&\s]*", re.IGNORECASE)
+_QUERY = re.compile(
+    r"([?&](?:password|passwd|pwd|sslpassword|(?:\w+_)?(?:token|secret)|api_?key|sig|signature)=)[^&\s]*", re.IGNORECASE
+)
 _PASSWORD = re.compile(r"(?<=://)([^\s/@:]*:)[^\s]*(?=@)")
 
 
@@ -28,6 +30,8 @@ def without_passwords(text: str) -> str:
 
     >>> without_passwords("redis://ops:s3/c@ret@cache:6379/0 timed out")
     'redis://ops:***@cache:6379/0 timed out'
+    >>> without_passwords("https://x/y?api_key=s3cret&page=2&access_token=s3cret")
+    'https://x/y?api_key=***&page=2&access_token=***'
     """
     return _QUERY.sub(r"\1***", _PASSWORD.sub(r"\1***", text)) if "://" in text else text
 

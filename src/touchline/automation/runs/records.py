@@ -272,6 +272,12 @@ def note_interruption(database: Database, run: Run) -> bool:
     return is_current
 
 
+def _storable(found: Mapping[str, Any]) -> dict[str, Any]:
+    """An error may name a file whose name is no Unicode, and no database takes half of a surrogate pair."""
+    error = found.get("error")
+    return dict(found) if error is None else {**found, "error": str(error).encode(errors="backslashreplace").decode()}
+
+
 class RunRecord:
     """Writes one attempt of a pipeline run: each step is a row when it starts, updated when it ends."""
 
@@ -311,7 +317,7 @@ class RunRecord:
 
     def finish(self, status: Status, detail: Mapping[str, Any]) -> None:
         """Record the end of the run, and add to its detail."""
-        self._detail |= detail
+        self._detail |= _storable(detail)
         self._update(finished_at=self._clock.wall(), status=status, detail=dict(self._detail))
 
     def interrupt(self) -> None:
@@ -325,7 +331,7 @@ class RunRecord:
 
     def _end_step(self, name: str, status: Status, output: Mapping[str, Any]) -> None:
         of_run = (_STEPS.run_id == self.id) & (_STEPS.attempt == self.run.attempts)
-        values = {"finished_at": self._clock.wall(), "status": status, "output": dict(output)}
+        values = {"finished_at": self._clock.wall(), "status": status, "output": _storable(output)}
         with self._database.begin() as connection:
             self._lease.require(connection)
             connection.execute(sa.update(pipeline_steps).where(of_run & (_STEPS.name == name)).values(values))
