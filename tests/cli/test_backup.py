@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -13,13 +15,22 @@ import pytest
 
 from tests.cli.conftest import Cli, a_shop
 from tests.cli.served_rows import log, rows_of
+from tests.servers import S3_KEYS, spare_port
+from tests.serving.builders import wait_for
 from touchline import backup
 from touchline.backup.backup_set import MANIFEST, BackupSet, hash_files
 from touchline.backup.capture import staged_home
 from touchline.cli.opening import open_home, open_project
 from touchline.cli.processes.daily_backup import DailyBackup
 from touchline.clock import SystemClock
-from touchline.errors import BackupDamaged, BackupNotFound, BackupRefused, OnlineStoreUnavailable
+from touchline.errors import (
+    BackendUnavailable,
+    BackupDamaged,
+    BackupIncomplete,
+    BackupNotFound,
+    BackupRefused,
+    OnlineStoreUnavailable,
+)
 
 pytestmark = pytest.mark.services
 
@@ -124,15 +135,40 @@ def test_restic_encrypts_a_set(shop: Cli, tmp_path: Path, monkeypatch: pytest.Mo
     shop.run("backup", "create", "--to", str(place))
     assert not any(b"shop" in file.read_bytes() for file in place.rglob("*") if file.is_file())
     assert "60 logged predictions computed again, all equal" in shop.run("backup", "verify", "--from", str(place))
+    _kill_a_restic(place, "pass word/with+signs")
+    shop.run("backup", "create", "--to", str(place))
     monkeypatch.delenv("TOUCHLINE_BACKUP_PASSWORD")
     with pytest.raises(BackupRefused, match="is encrypted: set TOUCHLINE_BACKUP_PASSWORD"):
         shop.run("backup", "verify", "--from", str(place))
+
+
+def _kill_a_restic(place: Path, password: str) -> None:
+    """One that is killed leaves its lock behind, which keeps others from deleting old sets."""
+    environment = {**os.environ, "RESTIC_PASSWORD": password, "RESTIC_REPOSITORY": str(place)}
+    command = ("restic", "backup", "--stdin", "--stdin-filename", "file")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment) as killed:
+        wait_for(lambda: any((place / "locks").iterdir()))
+        killed.kill()
 
 
 def test_a_second_plain_place_may_be_a_bucket(shop: Cli, tmp_path: Path, bucket: str) -> None:
     created = shop.json("backup", "create", "--to", str(tmp_path / "plain"), "--also-to", bucket)
     assert [len(removed) for removed in created["removed"].values()] == [0, 0]
     assert "all equal" in shop.run("backup", "verify", "--from", bucket)
+
+
+def test_a_second_place_that_is_away_keeps_the_first_from_no_set(
+    shop: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, away = str(tmp_path / "first"), "s3://backups/second"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{spare_port()}")
+    for name, value in S3_KEYS.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(BackupIncomplete, match=r"is in .*first .*not in every place.*second"):
+        shop.run("backup", "create", "--to", first, "--also-to", away)
+    assert len(shop.json("backup", "list", "--from", first)) == 1
+    with pytest.raises(BackendUnavailable):
+        shop.run("backup", "create", "--to", away)
 
 
 def test_an_mlflow_of_its_own_is_restored_with_the_addresses_of_its_new_place(shop: Cli, tmp_path: Path) -> None:

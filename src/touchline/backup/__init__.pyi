@@ -10,6 +10,7 @@ from touchline.backup.move import move_database as move_database
 from touchline.backup.move import move_objects as move_objects
 from touchline.backup.places import BackupPlace as BackupPlace
 from touchline.backup.places import open_place as open_place
+from touchline.backup.places import open_places as open_places
 from touchline.backup.places import require_folder as require_folder
 from touchline.backup.places import validate_places as validate_places
 from touchline.backup.record import BackupRecord as BackupRecord

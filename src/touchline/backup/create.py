@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from touchline.backup.capture import BACKUP_LEASE, HomeState, MlflowFiles, staged_home, staged_mlflow
 from touchline.backup.record import write_record
-from touchline.errors import BackupRefused
+from touchline.errors import BackupIncomplete, BackupRefused, TouchlineError
 from touchline.storage import hold_lease
 
 if TYPE_CHECKING:
@@ -77,9 +77,18 @@ def _push(
     now: datetime,
     on_progress: Callable[[str], None],
 ) -> CreatedBackup:
-    name = f"{now:%Y%m%dT%H%M%SZ}"
+    """Write a set to each place and delete the old ones there; one that is away keeps no other from its set."""
+    name, removed = f"{now:%Y%m%dT%H%M%SZ}", dict[str, Sequence[str]]()
+    failures: list[TouchlineError] = []
     for place in places:
         on_progress(f"write to {place.label}")
-        place.push(folder, name)
-    on_progress("delete old sets")
-    return CreatedBackup(name, {place.label: place.forget(retention) for place in places})
+        try:
+            place.push(folder, name)
+            removed[place.label] = place.forget(retention)
+        except TouchlineError as failure:
+            failures.append(failure)
+    if failures and removed:
+        raise BackupIncomplete(name, list(removed), failures)
+    if failures:
+        raise failures[0]
+    return CreatedBackup(name, removed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from touchline.backup.plain_place import PlainPlace
 from touchline.backup.restic_place import ResticPlace
 from touchline.backup.retention import Retention
-from touchline.errors import BackupRefused, InvalidSetting
+from touchline.errors import BackendUnavailable, BackupRefused, InvalidSetting, without_passwords
 from touchline.storage import ObjectStore, open_objects
 
 
@@ -41,6 +42,47 @@ class BackupPlace(Protocol):
 
     def forget(self, retention: Retention) -> list[str]:
         """Delete the sets that the retention does not keep, and the files that no other set has; their names."""
+
+
+@dataclass(frozen=True)
+class AwayPlace:
+    """A place that does not answer now. Another place gets its set all the same, and then `failure` is raised."""
+
+    address: str
+    failure: BackendUnavailable
+
+    @property
+    def label(self) -> str:
+        return f"{without_passwords(self.address)} (away)"
+
+    def push(self, folder: Path, name: str) -> None:  # noqa: ARG002  as the protocol has it
+        raise self.failure
+
+    def fetch(self, name: str, target: Path) -> None:  # noqa: ARG002
+        raise self.failure
+
+    def names(self) -> Mapping[str, datetime]:
+        raise self.failure
+
+    def kind(self) -> str | None:
+        return None
+
+    def forget(self, retention: Retention) -> list[str]:  # noqa: ARG002
+        raise self.failure
+
+
+def open_places(addresses: Sequence[str], *, password: str | None) -> list[BackupPlace]:
+    """The places that a backup is written to. Raises `BackendUnavailable` where none of them answers."""
+    places: list[BackupPlace] = []
+    for address in addresses:
+        try:
+            places.append(open_place(address, password=password))
+        except BackendUnavailable as failure:
+            places.append(AwayPlace(address, failure))
+    away = [place for place in places if isinstance(place, AwayPlace)]
+    if len(away) == len(places):
+        raise away[0].failure
+    return places
 
 
 def validate_places(addresses: Sequence[str], *, home: Path) -> None:

@@ -40,6 +40,8 @@ def read_record(objects: ObjectStore) -> BackupRecord | None:
 def is_due(newest: datetime | None, *, now: datetime, hour: int) -> bool:
     """Whether the backup of the day, from `hour` o'clock (UTC) on, is still to be made.
 
+    One of a time to come was made while the clock was wrong, and stands for no day.
+
     >>> from datetime import UTC
     >>> yesterday, today = datetime(2026, 1, 1, 2, 5, tzinfo=UTC), datetime(2026, 1, 2, 1, 0, tzinfo=UTC)
     >>> is_due(yesterday, now=today, hour=2), is_due(yesterday, now=today.replace(hour=2), hour=2)
@@ -47,4 +49,4 @@ def is_due(newest: datetime | None, *, now: datetime, hour: int) -> bool:
     """
     begins = now.replace(hour=hour, minute=0, second=0, microsecond=0)
     begins = begins if begins <= now else begins - timedelta(days=1)
-    return newest is None or newest < begins
+    return newest is None or newest < begins or newest > now

@@ -39,6 +39,7 @@ class ResticPlace:
         # Relative to the set, so that it can be restored anywhere; one host, so that any machine finds the set before.
         kind = BackupSet.from_bytes((folder / MANIFEST).read_bytes(), place=name).kind
         tags = ("--tag", _TAG, "--tag", f"{_SET_TAG}{name}", "--tag", f"{_KIND_TAG}{kind}")
+        self._run("unlock", "--quiet")  # a killed restic leaves a lock, which keeps `forget` out; live ones stay
         self._run("backup", "--quiet", "--host", _TAG, "--ignore-inode", *tags, ".", folder=folder)
 
     def fetch(self, name: str, target: Path) -> None:

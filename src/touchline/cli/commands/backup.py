@@ -163,7 +163,7 @@ def _places(home: Home, to: str | None, also_to: str | None) -> list[backup.Back
     second = also_to or home.settings.backup_also_to
     addresses = [_address(home, to), *([second] if second else [])]
     backup.validate_places(addresses, home=home.folder)
-    return [backup.open_place(address, password=home.settings.backup_password) for address in addresses]
+    return backup.open_places(addresses, password=home.settings.backup_password)
 
 
 def _retention(keep: str) -> backup.Retention:

@@ -6,8 +6,9 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from touchline import backup
@@ -26,7 +27,7 @@ class DailyBackup:
 
     home: Home
     _process: subprocess.Popen[bytes] | None = None
-    _look_at: datetime | None = None
+    _look_at: float = 0.0  # by a clock that nobody sets
 
     def look(self) -> None:
         """Start the backup where it is due; note the end of the one that runs."""
@@ -36,9 +37,9 @@ class DailyBackup:
                 _log.log(logging.INFO if code == 0 else logging.ERROR, "the backup ended with code %d", code)
                 self._process = None
             return
-        if self.home.settings.backup_to is None or (self._look_at is not None and now < self._look_at):
+        if self.home.settings.backup_to is None or time.monotonic() < self._look_at:
             return
-        self._look_at = now + _AGAIN
+        self._look_at = time.monotonic() + _AGAIN.total_seconds()
         record = backup.read_record(self.home.objects)
         newest = None if record is None else record.created_at
         if backup.is_due(newest, now=now, hour=self.home.settings.backup_hour):
