@@ -86,6 +86,20 @@ def test_a_head_that_arrives_byte_by_byte_gains_no_time(port: int) -> None:
         pytest.fail("the connection stays open while its head arrives")
 
 
+def test_a_head_that_grows_for_ever_is_refused_and_a_large_body_is_not(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        with suppress(ConnectionError):
+            connection.sendall(b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 2_000_000)
+        connection.settimeout(60)
+        received = b""
+        with suppress(ConnectionError):  # closed while bytes were on their way
+            while part := connection.recv(4096):
+                received += part
+        assert not received or received.startswith(b"HTTP/1.1 400")
+    with _answered(port, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n" + b"x" * 2_000_000):
+        pass
+
+
 def test_a_request_that_is_being_answered_and_an_idle_client_after_it_are_left_alone(port: int) -> None:
     request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
     with _answered(port, request) as connection:

@@ -15,6 +15,8 @@ _SUBJECT: Final = re.compile(
     r"^(?:Value error, |Assertion failed, )|^(?:String|Input|List|Dictionary|Value|Data) (?=should)"
 )
 _MOST_SHOWN: Final = 60
+MOST_FAULTS: Final = 500
+"""Of one request that are put into words: a small body may have a hundred thousand, and others wait meanwhile."""
 
 
 def problem_in_words(error: Mapping[str, Any], fields: Collection[str] = ()) -> str:

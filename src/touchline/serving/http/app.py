@@ -27,7 +27,7 @@ from touchline.http.problems import (
 )
 from touchline.http.query import validate_query
 from touchline.http.statuses import problem_of
-from touchline.http.validation_words import field_names, problem_in_words
+from touchline.http.validation_words import MOST_FAULTS, field_names, problem_in_words
 from touchline.serving.http.docs_page import docs_router
 from touchline.serving.http.jobs import Jobs
 from touchline.serving.http.openapi import FAILURES, document_of
@@ -136,7 +136,7 @@ def _field_problems(request: Request, wrong: RequestValidationError) -> list[Fie
     """One problem a field, with the faults of all types that it may have."""
     messages: dict[str, dict[str, None]] = {}
     values: dict[str, object] = {}
-    errors, fields = wrong.errors(), set[str]()
+    errors, fields = wrong.errors()[:MOST_FAULTS], set[str]()
     if any(error["type"] == "extra_forbidden" for error in errors):
         fields = _body_fields(request)
     for error in errors:

@@ -1,4 +1,4 @@
-"""Closes connections that send no whole request head in time, as Slowloris attacks and forgotten clients do.
+"""Closes connections that send no whole request head in time and within its size, as Slowloris attacks do.
 
 uvicorn closes a connection that is idle after a response. It waits without end for the first request, and for the
 rest of a head of which a part has arrived.
@@ -12,6 +12,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 10.0
+HEAD_BYTES = 65_536
 
 
 class TimedProtocol(HttpToolsProtocol):
@@ -19,6 +20,8 @@ class TimedProtocol(HttpToolsProtocol):
 
     head_seconds = HEAD_SECONDS
     _head_timer: asyncio.TimerHandle | None = None
+    _is_in_head = False
+    _head_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -26,11 +29,29 @@ class TimedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        self._limit_head(len(data))
         self._follow_head()
+
+    def on_message_begin(self) -> None:
+        self._is_in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         super().connection_lost(exc)
+
+    def _limit_head(self, received: int) -> None:
+        """Refuse a head that grows for ever: the parser joins its pieces, each time all of them."""
+        if not self._is_in_head:
+            self._head_bytes = 0
+            return
+        self._head_bytes += received
+        if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response(f"The head of a request has {HEAD_BYTES} bytes at most.")
 
     def _follow_head(self) -> None:
         if self._is_answering():

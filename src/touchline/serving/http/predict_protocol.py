@@ -56,6 +56,7 @@ class PredictProtocol(TimedProtocol):
                 assert self._front is not None
                 self._front.heads.remember(data, self._answered_head, len(self._body))
             return
+        self._limit_head(len(data))
         self._follow_head()
         if self._slot is not None and self._body_timer is None:
             self._body_timer = self.loop.call_later(_BODY_SECONDS, self._pass_on)
@@ -77,7 +78,7 @@ class PredictProtocol(TimedProtocol):
     # --- the parser's callbacks ---
 
     def on_message_begin(self) -> None:
-        self._answered_at = 0.0
+        self._answered_at, self._is_in_head = 0.0, True
         self.url = b""
         self._is_special = False
         self.expect_100_continue = False
@@ -92,6 +93,7 @@ class PredictProtocol(TimedProtocol):
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        self._is_in_head = False
         slot = self._slots.get(self.url)
         if slot is not None and self._may_answer_at_once():
             self._slot, self._body = slot, b""

@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 from touchline.contracts.json_text import LARGEST_EXACT
 from touchline.features import ColumnSpec
 from touchline.http.problems import FieldProblem, InvalidRequest
-from touchline.http.validation_words import with_neighbour
+from touchline.http.validation_words import MOST_FAULTS, with_neighbour
 from touchline.registry import InputField, LoadedRelease
 from touchline.serving.predicting.declared_field import LARGEST_INTEGER, LONGEST_TEXT, SMALLEST_INTEGER, declared_field
 from touchline.serving.predicting.instants import Day, Instant
@@ -231,9 +231,8 @@ def _value(column: ColumnSpec) -> Any:
 
 def explain(wrong: ValidationError, properties: Mapping[str, Any], *, is_many: bool) -> InvalidRequest:
     """The problem document of a request that does not fit: each field, what was found and what is allowed."""
-    problems = [
-        _field_problem(error, properties, is_many) for error in wrong.errors(include_url=False, include_context=False)
-    ]
+    errors = wrong.errors(include_url=False, include_context=False)[:MOST_FAULTS]
+    problems = [_field_problem(error, properties, is_many) for error in errors]
     first = {problem.field: problem for problem in reversed(problems)}  # a field of two types fails as both
     return InvalidRequest([first[name] for name in dict.fromkeys(problem.field for problem in problems)][:50])
 
