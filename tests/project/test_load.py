@@ -86,6 +86,7 @@ def test_a_project_imports_its_neighbours(tmp_path: Path) -> None:
         ),
         ("id: str", "id: strr", r"NameError: name 'strr' is not defined"),
         ("project = Project", "prject = Project", "it declares no `project`"),
+        ("task=task)", "task=task, gates=__import__('sys').exit(3))", r"project.py:\d+: SystemExit: 3"),
     ],
 )
 def test_a_wrong_declaration_names_file_line_and_next_step(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -113,7 +113,9 @@ def _import(folder: Path, package: str) -> ModuleType:
         raise _invalid_project(error, folder) from error
     except TouchlineError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if isinstance(error, SystemExit) and type(error) is not SystemExit:
+            raise  # a signal ends this process
         line = _line_in(error, folder)
         raise InvalidProject(
             folder / PROJECT_FILE,
