@@ -27,6 +27,7 @@ from touchline.cli.processes.scheduling import Scheduling
 from touchline.clock import SystemClock
 from touchline.errors import (
     InvalidInstant,
+    InvalidProject,
     InvalidSetting,
     NothingScheduled,
     ReasonMissing,
@@ -206,6 +207,18 @@ def test_a_process_that_always_dies_before_it_has_begun_its_run_is_not_started_f
     [ended] = runs_of(fresh)
     assert (ended.status, ended.attempts) == ("failed", 0)
     assert "3 times none had begun the run" in ended.failure
+
+
+def test_a_broken_project_keeps_no_other_from_its_schedule(fresh: Cli) -> None:
+    other = fresh.place / "projects" / "other"
+    other.mkdir()
+    (other / "project.py").write_text("import nothing_of_that_name\n")
+    with pytest.raises(InvalidProject, match="nothing_of_that_name"):
+        fresh.run("schedule", "run", "--once")
+    assert has_begun(fresh)
+    (fresh.place / "projects" / "shop" / "project.py").write_text("1 / 0\n")
+    with pytest.raises(InvalidProject, match="ZeroDivisionError"):
+        fresh.run("schedule", "run", "--once", "shop")
 
 
 def test_an_orderly_end_gives_the_lease_back_and_counts_as_no_death(fresh: Cli) -> None:

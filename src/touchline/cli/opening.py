@@ -228,6 +228,19 @@ def load_all(home: Home, places: list[str]) -> list[LoadedProject]:
     return [projects.load_project(folder, base=home.base) for folder in project_folders(home, places)]
 
 
+def load_sound(home: Home, places: list[str]) -> tuple[list[LoadedProject], list[errors.InvalidProject]]:
+    """The same, without those whose declaration cannot be used. Raises `InvalidProject` where that is all of them."""
+    loaded, broken = [], []
+    for folder in project_folders(home, places):
+        try:
+            loaded.append(projects.load_project(folder, base=home.base))
+        except errors.InvalidProject as wrong:
+            broken.append(wrong)
+    if broken and not loaded:
+        raise broken[0]
+    return loaded, broken
+
+
 def pipeline_context(
     opened: OpenedProject, on_progress: Callable[[str], None] = lambda _: None
 ) -> automation.PipelineContext:

@@ -272,10 +272,10 @@ def note_interruption(database: Database, run: Run) -> bool:
     return is_current
 
 
-def _storable(found: Mapping[str, Any]) -> dict[str, Any]:
+def _storable(detail: Mapping[str, Any]) -> dict[str, Any]:
     """An error may name a file whose name is no Unicode, and no database takes half of a surrogate pair."""
-    error = found.get("error")
-    return dict(found) if error is None else {**found, "error": str(error).encode(errors="backslashreplace").decode()}
+    error = detail.get("error")
+    return dict(detail) if error is None else {**detail, "error": str(error).encode(errors="backslashreplace").decode()}
 
 
 class RunRecord:

@@ -14,7 +14,7 @@ from touchline.cli.opening import (
     OpenedProject,
     ProjectOption,
     actor,
-    load_all,
+    load_sound,
     open_home,
     open_project,
     pipeline_context,
@@ -131,16 +131,21 @@ def run(
 ) -> None:
     """Decide what is due and do it until the process is ended. `touchline up` runs it; several may run at once.
 
+    A project whose declaration cannot be used is left out, and keeps no other from its work.
+
     Example: touchline schedule run --once football
     """
     home = open_home()
-    scheduling = Scheduling(
-        home, [OpenedProject(home, one) for one in load_all(home, [*(projects or []), *(project or [])])]
-    )
+    loaded, broken = load_sound(home, [*(projects or []), *(project or [])])
+    for wrong in broken:
+        typer.secho(f"left out until the scheduler starts again: {wrong}", fg="red", err=True)
+    scheduling = Scheduling(home, [OpenedProject(home, one) for one in loaded])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: scheduling.stop.set())
     if once:
         typer.echo(f"{scheduling.look()} runs done")
+        if broken:
+            raise broken[0]
     else:
         scheduling.run()
 
