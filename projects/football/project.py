@@ -115,7 +115,7 @@ team = Entity(name="team", plural="teams", join_keys=["team"])
 @feature_view(entity=team, source=matches, ttl=timedelta(days=400))
 def team_strength(matches: pl.LazyFrame) -> pl.LazyFrame:
     """Elo and goals of a team after each of its matches, stamped with the final whistle."""
-    return _by_team(_played(matches)).select(
+    return _by_team(_with_elo(_played(matches)), "elo").select(
         "team",
         "event_timestamp",
         "elo",
@@ -142,8 +142,10 @@ def team_form(matches: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _played(matches: pl.LazyFrame) -> pl.DataFrame:
-    played = matches.filter(pl.col("home_goals").is_not_null() & pl.col("away_goals").is_not_null())
-    games = played.sort("event_timestamp", "match_id").collect()
+    return _with_results(matches).sort("event_timestamp", "match_id").collect()
+
+
+def _with_elo(games: pl.DataFrame) -> pl.DataFrame:
     ratings = elo_after_each_match(games.select("home_team", "away_team", "home_goals", "away_goals").iter_rows())
     home, away = zip(*ratings, strict=True) if ratings else ((), ())
     return games.with_columns(
@@ -151,13 +153,15 @@ def _played(matches: pl.LazyFrame) -> pl.DataFrame:
     )
 
 
-def _by_team(games: pl.DataFrame) -> pl.LazyFrame:
+def _by_team(games: pl.DataFrame, *rated: str) -> pl.LazyFrame:
+    """One row a team and match; each name in `rated` is that of a column with a side before it."""
+
     def side(own: str, other: str) -> pl.LazyFrame:
         difference = pl.col(f"{own}_goals") - pl.col(f"{other}_goals")
         return games.lazy().select(
             "event_timestamp",
             team=f"{own}_team",
-            elo=f"{own}_elo",
+            **{name: f"{own}_{name}" for name in rated},
             scored=pl.col(f"{own}_goals").cast(pl.Float64),
             conceded=pl.col(f"{other}_goals").cast(pl.Float64),
             difference=difference.cast(pl.Float64),

@@ -9,7 +9,6 @@ from tests.rehearsal.stream import STEPS, stream, write_project
 from touchline.rehearsal.policies import find_policies
 from touchline.rehearsal.policy_run import PolicyRun
 from touchline.rehearsal.shared_trainings import SharedTrainings
-from touchline.rehearsal.stepped_run import Work
 from touchline.rehearsal.train_ahead import TrainingRun
 
 MEASURED = {"seconds", "processor_seconds", "megabytes", "training_seconds"}
@@ -39,7 +38,7 @@ def test_a_policy_decides_the_same_with_trainings_done_ahead(tmp_path: Path) -> 
     alone = PolicyRun(loaded, histories, policy, STEPS, tmp_path / "alone")
     alone.play(quiet, limit=COUNT)
     trainings = SharedTrainings(tmp_path / "trainings")
-    work = Work(trainings.train, trainings.histories.compute_view)
+    work = trainings.work_of_policy
     ahead = TrainingRun(loaded, histories, policy, STEPS, trainings.home, trainings=trainings)
     beside = PolicyRun(loaded, histories, policy, STEPS, tmp_path / "beside", work=work)
     ahead.play(quiet, limit=COUNT - 1)
@@ -56,7 +55,7 @@ def test_trainings_that_policies_have_passed_are_not_done(tmp_path: Path) -> Non
     loaded, histories = write_project(tmp_path), {"events": stream(days=60)}
     policy = find_policies(["weekly"], loaded.project)[0]
     trainings = SharedTrainings(tmp_path / "trainings")
-    work = Work(trainings.train, trainings.histories.compute_view)
+    work = trainings.work_of_policy
     beside = PolicyRun(loaded, histories, policy, STEPS, tmp_path / "beside", work=work)
     beside.play(quiet, limit=1)
     ahead = TrainingRun(loaded, histories, policy, STEPS, trainings.home, trainings=trainings)

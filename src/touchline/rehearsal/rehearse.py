@@ -31,7 +31,7 @@ from touchline.rehearsal.policy_run import PolicyRun
 from touchline.rehearsal.scores import PolicyScores, score_run
 from touchline.rehearsal.scratch_home import last_finished_step
 from touchline.rehearsal.shared_trainings import SharedTrainings
-from touchline.rehearsal.stepped_run import Steps, Work
+from touchline.rehearsal.stepped_run import Steps
 from touchline.rehearsal.train_ahead import TrainingRun, first_scheduled
 from touchline.training.estimators.cores import usable_cores
 
@@ -322,8 +322,9 @@ def open_run(rehearsal: Rehearsal, name: str) -> PolicyRun:
     loaded = _load(rehearsal)
     policy: Policy = find_policies([name], loaded.project)[0]
     folder, trainings = rehearsal.policy_folder(name), rehearsal.trainings
-    work = Work(trainings.train, trainings.histories.compute_view)
-    return PolicyRun(loaded, _histories(rehearsal, loaded), policy, rehearsal.steps, folder, work=work)
+    return PolicyRun(
+        loaded, _histories(rehearsal, loaded), policy, rehearsal.steps, folder, work=trainings.work_of_policy
+    )
 
 
 def _load(rehearsal: Rehearsal) -> LoadedProject:

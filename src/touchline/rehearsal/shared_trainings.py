@@ -22,10 +22,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from touchline.automation.runs.kept_candidates import KeptCandidates
 from touchline.registry import declared_families
 from touchline.rehearsal.shared_histories import SharedHistories
+from touchline.rehearsal.shared_training_sets import SharedTrainingSets
+from touchline.rehearsal.stepped_run import Work
 from touchline.training import library_versions, train
 from touchline.training.fitting.model import Model
 
 if TYPE_CHECKING:
+    from touchline.automation.runs.steps import Trainer
     from touchline.features import TrainingSet
     from touchline.training import Family, Task, Training, TrainingOptions, TrainingResult
 
@@ -61,6 +64,19 @@ class SharedTrainings:
     def histories(self) -> SharedHistories:
         """The feature histories of the same processes."""
         return SharedHistories(self._folder / "histories")
+
+    @property
+    def work_of_policy(self) -> Work:
+        """How a policy works: it takes over what the other processes have done, and notes what it trains."""
+        return self._work(self.train)
+
+    @property
+    def work_ahead(self) -> Work:
+        """How the process that trains ahead works."""
+        return self._work(self.train_ahead)
+
+    def _work(self, trainer: Trainer) -> Work:
+        return Work(trainer, self.histories.compute_view, SharedTrainingSets(self._folder / "training_sets").build)
 
     def train(
         self, task: Task, training: Training, training_set: TrainingSet, *, now: datetime, options: TrainingOptions

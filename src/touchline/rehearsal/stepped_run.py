@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from touchline.automation import PipelineContext
-from touchline.features import compute_view
+from touchline.features import build_training_set, compute_view
 from touchline.rehearsal.history import HistoryProvider
 from touchline.rehearsal.policies import Policy
 from touchline.rehearsal.scratch_home import Checkpoints, RehearsalClock, open_scratch
@@ -23,7 +23,7 @@ from touchline.rollout import Rollout
 from touchline.training import TrainingOptions, train
 
 if TYPE_CHECKING:
-    from touchline.automation.runs.steps import Trainer, ViewComputer
+    from touchline.automation.runs.steps import SetBuilder, Trainer, ViewComputer
     from touchline.project import LoadedProject, Project
     from touchline.registry import Gate
 
@@ -48,10 +48,11 @@ class Steps:
 
 @dataclass(frozen=True)
 class Work:
-    """Who trains and who computes views: this process by default, or another one that shares its results."""
+    """Who trains, computes views and joins training sets: this process, or another one that shares its results."""
 
     trainer: Trainer = train
     view_computer: ViewComputer = compute_view
+    set_builder: SetBuilder = build_training_set
 
 
 class SteppedRun(ABC):
@@ -86,8 +87,15 @@ class SteppedRun(ABC):
         project = self._loaded.project
         loaded = self._loaded if gates is None else replace(self._loaded, project=_with(project, gates=gates))
         options = TrainingOptions(has_diagnostics=False)
-        trainer, view_computer = self._work.trainer, self._work.view_computer
-        return PipelineContext(loaded, self.stores, options=options, trainer=trainer, view_computer=view_computer)
+        work = self._work
+        return PipelineContext(
+            loaded,
+            self.stores,
+            options=options,
+            trainer=work.trainer,
+            view_computer=work.view_computer,
+            set_builder=work.set_builder,
+        )
 
     @property
     def is_over(self) -> bool:

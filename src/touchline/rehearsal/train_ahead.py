@@ -20,7 +20,7 @@ from touchline.automation.runs.records import PipelineRuns, RunRequest
 from touchline.automation.runs.training_key import training_key
 from touchline.automation.schedule.triggers import times_between
 from touchline.errors import TouchlineError
-from touchline.rehearsal.stepped_run import ACTOR, SteppedRun, Steps, Work
+from touchline.rehearsal.stepped_run import ACTOR, SteppedRun, Steps
 from touchline.training import library_versions
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ class TrainingRun(SteppedRun):
         *,
         trainings: SharedTrainings,
     ) -> None:
-        work = Work(trainings.train_ahead, trainings.histories.compute_view)
-        super().__init__(loaded, histories, policy, steps, folder, work=work)
+        super().__init__(loaded, histories, policy, steps, folder, work=trainings.work_ahead)
         self._trainings = trainings
         self._waiting: tuple[datetime, ...] = ()
 

@@ -29,9 +29,11 @@ from touchline.training import TrainingOptions, TrainingResult, train
 if TYPE_CHECKING:
     from datetime import datetime
 
+    import polars as pl
+
     from touchline.automation.stores import Stores
     from touchline.clock import Clock
-    from touchline.features import FeatureView, PartitionRunner
+    from touchline.features import FeatureView, OnDemand, PartitionRunner, ViewJoin
     from touchline.ingest import Source
     from touchline.project import LoadedProject, Project
     from touchline.storage import DataStores
@@ -54,6 +56,21 @@ class ViewComputer(Protocol):
     ) -> FeatureHistory: ...
 
 
+class SetBuilder(Protocol):
+    """Joins a training set as `touchline.features.build_training_set` does."""
+
+    def __call__(
+        self,
+        examples: pl.DataFrame,
+        joins: Sequence[ViewJoin],
+        histories: Mapping[str, FeatureHistory],
+        inputs: Sequence[str] = (),
+        on_demand: Sequence[OnDemand] = (),
+        *,
+        runner: PartitionRunner | None = None,
+    ) -> TrainingSet: ...
+
+
 @dataclass(frozen=True)
 class PipelineContext:
     """One project, its stores, and how its fits and joins run: the context of every step."""
@@ -65,6 +82,7 @@ class PipelineContext:
     open_joins: Callable[[], PartitionRunner | None] = lambda: None
     trainer: Trainer = train
     view_computer: ViewComputer = compute_view
+    set_builder: SetBuilder = build_training_set
 
     @property
     def project(self) -> Project:
@@ -183,7 +201,7 @@ def join_training_set(
     """The point-in-time joined training set."""
     context.on_progress("training set")
     task = context.project.task
-    built = build_training_set(
+    built = context.set_builder(
         examples.rows, task.features, histories, task.inputs, task.on_demand, runner=context.open_joins()
     )
     hashes = {source.name: snapshots[source.name].hash for source in task.examples.sources}

@@ -11,6 +11,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from types import ModuleType
@@ -31,6 +32,7 @@ TRANSFORMS: Final = "transforms"
 _LOADING = Lock()
 
 Columns = Mapping[str, NDArray[Any]]
+Import = ast.Import | ast.ImportFrom
 
 
 @dataclass(frozen=True)
@@ -79,24 +81,29 @@ def _add_module(name: str, transform: str, files: dict[str, Path]) -> None:
     module = sys.modules[name]
     path = Path(str(module.__file__))
     files[name] = path  # reserved first, so that two modules that import each other end
-    for imported in _own_imports(ast.parse(path.read_bytes()), module, transform):
+    for imported in _own_imports(_imports_in(path.read_bytes()), module, transform):
         _add_module(imported, transform, files)
     files[name] = files.pop(name)
 
 
-def _own_imports(tree: ast.Module, module: ModuleType, transform: str) -> Iterator[str]:
+def _own_imports(imports: Sequence[Import], module: ModuleType, transform: str) -> Iterator[str]:
     """The project's modules that a module imports relatively; any import that serving could not follow is refused."""
     where = f"is defined with {Path(str(module.__file__)).name}, which imports"
-    for node in _statements(tree):
+    for node in imports:
         if isinstance(node, ast.Import):
             heavy = [alias.name for alias in node.names if alias.name.split(".")[0] not in _LIGHT]
             if heavy:
                 raise NotPortable(transform, f"{where} {heavy[0]!r}")
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+        elif node.level == 0:
             if (node.module or "").split(".")[0] not in _LIGHT:
                 raise NotPortable(transform, f"{where} {node.module!r}")
-        elif isinstance(node, ast.ImportFrom):
+        else:
             yield from _relative_imports(node, module)
+
+
+@lru_cache(maxsize=64)  # by content: each training and each release asks for the same few modules
+def _imports_in(source: bytes) -> tuple[Import, ...]:
+    return tuple(node for node in _statements(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom))
 
 
 def _relative_imports(node: ast.ImportFrom, module: ModuleType) -> Iterator[str]:
