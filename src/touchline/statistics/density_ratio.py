@@ -15,6 +15,8 @@ from touchline.statistics.two_samples import mann_whitney
 _FOLDS = 5
 _MOST_ROWS = 20_000
 _LEAST_ROWS = 40
+# Values of a column count by their place between so many quantiles.
+_BINS = 200
 # A row cannot count more than this: an estimated ratio is worst where it is largest.
 _MOST_WEIGHT = 20.0
 
@@ -71,6 +73,7 @@ def _held_out_scores(
     """The log odds of being new, of each row, by a model that has not seen its fold; sides weigh the same."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
+    old, new = _binned(old, new)
     rng = np.random.default_rng(seed)
     folds = [rng.permutation(int(group.max()) + 1)[group] % _FOLDS for group in groups]
     scores = [np.zeros(len(old)), np.zeros(len(new))]
@@ -95,3 +98,19 @@ def _held_out_scores(
             if mask.any():
                 scored[mask] = model.decision_function(values[mask])
     return scores[0], scores[1]
+
+
+def _binned(old: FloatArray, new: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The number of quantiles of its column below each value, NaN where there is none.
+
+    Trees see little but the order of values. Without this, scikit-learn searches weighted quantiles of every column
+    anew for each fold, which takes two thirds of the whole time.
+    """
+    sides = np.empty_like(old), np.empty_like(new)
+    for column in range(old.shape[1]):
+        values = np.concatenate([old[:, column], new[:, column]])
+        values = values[~np.isnan(values)]
+        edges = np.unique(np.quantile(values, np.linspace(0, 1, _BINS + 1))) if len(values) else values
+        for side, given in zip(sides, (old[:, column], new[:, column]), strict=True):
+            side[:, column] = np.where(np.isnan(given), np.nan, np.searchsorted(edges, given))
+    return sides
