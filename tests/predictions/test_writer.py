@@ -18,7 +18,8 @@ from tests.databases import a_database
 from tests.serving.builders import FAST_LOG, NOW, a_release, wait_for
 from touchline.predictions.database_writer import DatabaseWriter
 from touchline.predictions.drain_processes import DrainChild, DrainThread
-from touchline.predictions.spool import Spool, read_segment, segments
+from touchline.predictions.shared_spool import SharedSpool
+from touchline.predictions.spool import Spool, closed_segment, read_segment, segments
 from touchline.predictions.spool_drain import DrainLimits, RowsRefused, SpoolDrain, is_drained, read_drain_status
 from touchline.predictions.writer import LogLimits, PredictionLog
 from touchline.serving.predicting.predict import Predictor
@@ -86,24 +87,54 @@ def test_every_row_arrives_once(tmp_path: Path) -> None:
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
-def test_several_logs_share_a_thread_and_a_row_of_any_wakes_it(tmp_path: Path) -> None:
-    sinks = [Memory() for _ in range(3)]
-    folders = [tmp_path / str(index) for index in range(3)]
-    logs = [
-        PredictionLog(folder, DrainThread(folder, sink, FAST_LOG.drain), FAST_LOG)
-        for folder, sink in zip(folders, sinks, strict=True)
-    ]
+def test_another_process_reads_segments_of_the_log_and_its_rows_are_written_once(tmp_path: Path) -> None:
+    sinks = {name: Memory() for name in ("log", "one", "two")}
+    drains = {name: DrainThread(tmp_path / name, sink, FAST_LOG.drain) for name, sink in sinks.items()}
+    log = PredictionLog(tmp_path / "log", drains.pop("log"), FAST_LOG)
+    others = {name: SharedSpool(tmp_path / name, drain, FAST_LOG, name=name) for name, drain in drains.items()}
     before = threading.active_count()
-    logs[0].start(*logs[1:])
+    log.start(*others.values())
     assert threading.active_count() == before + 1
     for turn in range(3):
-        for log, sink in zip(logs, sinks, strict=True):  # the others idle meanwhile
-            log.record(orjson.dumps({"prediction_id": f"p{turn}"}))
-            wait_for(lambda sink=sink, turn=turn: len(sink.rows) == turn + 1)
-    logs[2].record(b'{"prediction_id": "last"}')
-    for log in logs:
-        log.stop()
-    assert [sink.writes for sink in sinks] == [3, 3, 4]
+        for name, place in (("log", None), ("one", tmp_path / "one"), ("two", tmp_path / "two")):
+            log.record(orjson.dumps({"prediction_id": f"{name}{turn}"}), place)
+            wait_for(lambda name=name, turn=turn: f"{name}{turn}" in sinks["log"].rows)  # the others idle meanwhile
+            wait_for(lambda name=name, turn=turn: f"{name}{turn}" in sinks[name].rows)
+    log.record(b'{"prediction_id": "last"}', tmp_path / "two")
+    log.stop()
+    for other in others.values():
+        other.stop()
+        assert other.status().spool_bytes == 0
+    assert (sinks["log"].writes, "last" in sinks["two"].rows, "last" in sinks["one"].rows) == (10, True, False)
+
+
+def test_a_segment_in_two_spools_is_one_file_that_both_drains_may_read_at_once(tmp_path: Path) -> None:
+    spool, other, sink = Spool(tmp_path / "log"), tmp_path / "other", Memory()
+    spool.append(b'{"prediction_id": "p1"}\n')
+    spool.append(b'{"prediction_id": "p2"}\n', [other])
+    (first,), (second,) = tmp_path.glob("log/*/*.jsonl"), tmp_path.glob("other/*/*.jsonl")
+    assert first.samefile(second)
+    assert SpoolDrain(other, sink).drain()
+    assert not sink.rows  # its worker still writes to it
+    spool.close_segment()
+    with closed_segment(first) as is_first, closed_segment(second) as is_second:
+        assert is_first
+        assert is_second  # a slow reader delays no other
+    assert SpoolDrain(other, sink).drain()
+    assert set(sink.rows) == {"p1", "p2"}
+    assert first.exists()
+    spool.close()
+
+
+def test_rows_of_a_segment_that_somebody_deletes_from_another_spool_are_written_again(tmp_path: Path) -> None:
+    spool, other, sink = Spool(tmp_path / "log"), tmp_path / "other", Memory()
+    spool.append(b'{"prediction_id": "p1"}\n', [other])
+    shutil.rmtree(other)
+    lost = spool.close_segment()
+    spool.append(lost, [other])
+    spool.close()
+    assert SpoolDrain(other, sink).drain()
+    assert set(sink.rows) == {"p1"}
 
 
 def test_rows_that_wait_for_a_slow_database_are_counted_and_bounded(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from tests.predictions.builders import a_row, write_rows
 from tests.rollout.life import Life
@@ -15,6 +17,7 @@ from tests.serving.bundles import PROJECT
 from touchline.registry import Journal, Releases
 from touchline.rollout import GuardrailWatch, Rollout, RolloutState, end_overtaken, steer
 from touchline.serving import JournalReleases, Limits, ServedProject, Server, ServerOptions, create_app
+from touchline.serving.shadow.guarded_writer import GuardedWriter
 from touchline.storage.ulids import ulid_at
 
 CANARY = Rollout(mode="canary", unit="example_id", steps=(50, 100), min_days=1)
@@ -59,6 +62,28 @@ def test_a_breached_guardrail_ends_the_rollout_in_the_running_server(tmp_path: P
         wait_for(lambda: slot.traffic is None)
     assert life.ended == "aborted"
     assert life.records.newest().events[-1].actor == "server"  # type: ignore[union-attr]
+
+
+def test_the_process_of_a_shadow_ends_its_rollout_and_counts_rows_that_come_late(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    state = life.start(Rollout(mode="shadow"))
+    same = {"project": PROJECT, "experiment": state.experiment.id, "variant": "candidate"}
+
+    class Log:
+        def write(self, lines: Sequence[bytes]) -> None:
+            write_rows(life.database, [a_row(**orjson.loads(line), **same) for line in lines])
+
+    def write(role: str, count: int, minute: int) -> None:
+        start = ulid_at(life.clock.wall() + timedelta(minutes=minute))[:10]
+        writer.write([f'{{"prediction_id":"{start}{n:016d}","role":"{role}"}}'.encode() for n in range(count)])
+        writer.look()
+
+    writer = GuardedWriter(Log(), life.database, PROJECT, life.clock)
+    write("shadow", 60, -1)
+    assert life.ended is None
+    write("failed", 30, -60)  # they have waited for an hour
+    wait_for(lambda: life.ended or writer.look())
+    assert life.ended == "aborted"
 
 
 def test_why_a_candidate_fails_is_in_the_status_and_its_units_are_in_the_ratio(tmp_path: Path) -> None:

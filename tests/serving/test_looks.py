@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from touchline.errors import BackendUnavailable
-from touchline.serving.http.looks import Looks
+from touchline.serving.releases.looks import Looks
 
 
 @pytest.mark.parametrize("failure", [BackendUnavailable("The database", "it is away", "Start it."), KeyError("gone")])

@@ -40,20 +40,17 @@ class Picky:
 
 
 class Beside:
-    """The rows that wait for a version, and its predictions of them: what the process of a shadow does."""
+    """The lines of answers, and the predictions beside them: what the process of a shadow does."""
 
     def __init__(self, *predictors: Predictor, most: int = 10_000) -> None:
         self.waiting: list[bytes] = []
         self.logged: list[bytes] = []
         self._most = most
         by_id = {predictor.release.id: predictor for predictor in predictors}
-        self._writer = ShadowWriter(by_id.__getitem__, self)
+        self._writer = ShadowWriter("shop", by_id.__getitem__, self)
 
-    def put(self, line: bytes) -> bool:
-        if len(self.waiting) < self._most:
-            self.waiting.append(line)
-            return True
-        return False
+    def may_wait(self) -> bool:
+        return len(self.waiting) < self._most
 
     def write(self, lines: Sequence[bytes]) -> None:
         self.logged += lines
@@ -68,25 +65,28 @@ def a_traffic(candidate: LoadedRelease, *, most: int = 10_000) -> tuple[Traffic,
     routing = Routing("e1", "shadow", "s", OLD.id, candidate.id)
     predictor = Predictor(candidate, None)
     beside = Beside(predictor, most=most)
-    return Traffic(routing, Predictor(OLD, None), predictor, beside.logged.append, beside.put), beside
+    return Traffic(routing, Predictor(OLD, None), predictor, beside.logged.append, beside.may_wait), beside
 
 
 def a_row(age: float) -> Row:
     return {"age": age, "colour": "red", "cutoff": None, "example_id": None}
 
 
-def ask(traffic: Traffic, ages: list[float]) -> dict[str, Any]:
+def ask(traffic: Traffic, waiting: Beside, ages: list[float]) -> dict[str, Any]:
     """Answer rows; their lines by prediction id."""
     new_id = Ulids().next
     context = RequestContext("r1", None, NOW, NOW)
-    answered = [traffic.answer_one(a_row(age), context, new_id) for age in ages]
-    return {one.answer["prediction_id"]: json.loads(one.line) for one in answered}
+    lines = []
+    for age in ages:
+        lines.append(traffic.answer_one(a_row(age), context, new_id).line)
+        waiting.waiting.append(lines[-1])
+    return {line["prediction_id"]: line for line in map(json.loads, lines)}
 
 
 @pytest.mark.parametrize("candidate", [NEW, OTHER_COLUMNS], ids=["same vectors", "vectors of its own"])
 def test_every_row_is_predicted_beside_its_answer(candidate: LoadedRelease) -> None:
     traffic, waiting = a_traffic(candidate)
-    answers = ask(traffic, [float(age % 50) for age in range(600)])
+    answers = ask(traffic, waiting, [float(age % 50) for age in range(600)])
     beside, alone = waiting.predict(), Predictor(candidate, None)
     assert Counter(row["answer_id"] for row in beside) == Counter(answers.keys())
     for row in beside:
@@ -106,7 +106,7 @@ def test_a_few_rows_that_fail_cost_few_calls_and_no_neighbour(columns: Any) -> N
     picky = Picky()
     candidate = a_release(2, model=picky, columns=columns)
     traffic, waiting = a_traffic(candidate)
-    answers = ask(traffic, [60.0 if number in (7, 130) else 30.0 for number in range(200)])
+    answers = ask(traffic, waiting, [60.0 if number in (7, 130) else 30.0 for number in range(200)])
     rows = waiting.predict()
     assert Counter(row["role"] for row in rows) == {"shadow": 198, "failed": 2}
     assert {row["answer_id"] for row in rows} == answers.keys()
@@ -118,7 +118,7 @@ def test_a_few_rows_that_fail_cost_few_calls_and_no_neighbour(columns: Any) -> N
 
 def test_rows_that_no_more_place_is_for_are_counted_and_answered() -> None:
     traffic, waiting = a_traffic(NEW, most=4)
-    assert len(ask(traffic, [30.0] * 6)) == 6
+    assert len(ask(traffic, waiting, [30.0] * 6)) == 6
     assert (len(waiting.predict()), traffic.left_out) == (4, 2)
 
 
@@ -127,11 +127,20 @@ def test_rows_of_a_release_that_is_gone_and_lines_that_are_no_rows_are_refused_w
         raise ReleaseNotFound("shop", release_id)
 
     traffic, waiting = a_traffic(NEW)
-    ask(traffic, [30.0])
+    ask(traffic, waiting, [30.0])
     with pytest.raises(RowsRefused, match="ReleaseNotFound: "):
-        ShadowWriter(gone, waiting).write(waiting.waiting)
+        ShadowWriter("shop", gone, waiting).write(waiting.waiting)
     with pytest.raises(RowsRefused, match="not a row that waits"):
-        ShadowWriter(gone, waiting).write([b"[]"])
+        ShadowWriter("shop", gone, waiting).write([b'{"prediction_id":"1","beside":{}}'])
+
+
+def test_answers_that_wait_for_no_version_and_those_of_other_projects_are_passed_over() -> None:
+    traffic, waiting = a_traffic(NEW)
+    ask(traffic, waiting, [30.0])
+    alone = Predictor(OLD, None).answer_one(a_row(30.0), RequestContext("r1", None, NOW, NOW), Ulids().next).line
+    text_of_an_input = alone.replace(b'"red"', b'"a,\\"beside\\":{"')
+    waiting.waiting += [alone, text_of_an_input, waiting.waiting[0].replace(b'"shop"', b'"other"'), b"no row"]
+    assert len(waiting.predict()) == 1
 
 
 def test_both_versions_of_a_pair_see_the_features_that_the_answer_saw() -> None:
@@ -140,9 +149,10 @@ def test_both_versions_of_a_pair_see_the_features_that_the_answer_saw() -> None:
     routing = Routing("e1", "shadow", "s", old.id, new.id)
     candidate = Predictor(new, None)  # it could not read again
     waiting = Beside(candidate)
-    traffic = Traffic(routing, Predictor(old, store), candidate, waiting.logged.append, waiting.put)
+    traffic = Traffic(routing, Predictor(old, store), candidate, waiting.logged.append, waiting.may_wait)
     row = {"home_team": "A", "away_team": "B", "features": None, "cutoff": None, "example_id": None}
     answered = traffic.answer_one(row, RequestContext("r1", None, NOW, NOW), Ulids().next)
+    waiting.waiting.append(answered.line)
     answer, (beside,) = json.loads(answered.line), waiting.predict()
     assert (beside["role"], beside["release_id"]) == ("shadow", new.id)
     assert {name: beside[name] for name in ("vector", "views")} == {name: answer[name] for name in ("vector", "views")}

@@ -77,7 +77,7 @@ def _on_disk(registry: Registry, place: Path) -> set[str]:
 
 def _beside_on_disk(registry: Registry, place: Path) -> set[str]:
     """The answers that wait for a prediction beside them, or have one."""
-    return _in_files(place, "shadow/*/*/*.jsonl", "answer_id") | set(_answers_beside(registry))
+    return _in_files(place, "shadow/*/*/*.jsonl", "prediction_id") | set(_answers_beside(registry))
 
 
 def _in_files(place: Path, pattern: str, field: str) -> set[str]:

@@ -44,8 +44,7 @@ class MonthPartitions:
 
     def prepare(self, lines: Sequence[bytes]) -> None:
         """Create the months of the first and the last of these rows, if they do not exist."""
-        starts = [line.find(_ID) + len(_ID) for line in lines]
-        ids = [line[start : start + _ID_LETTERS] for line, start in zip(lines, starts, strict=True)]
+        ids = _ids(lines)
         for one in {min(ids), max(ids)}:
             with suppress(ValueError):  # no ULID: its row goes to the default partition
                 month = _month_of(ulid_instant(one.decode()))
@@ -65,6 +64,16 @@ class MonthPartitions:
                     connection.exec_driver_sql(attach)
         except sa.exc.IntegrityError:
             _log.warning("no partition %s: the default partition has rows of that month already", name)
+
+
+def first_id(lines: Sequence[bytes]) -> str:
+    """The least id of some rows of the log."""
+    return min(_ids(lines)).decode()
+
+
+def _ids(lines: Sequence[bytes]) -> list[bytes]:
+    starts = [line.find(_ID) + len(_ID) for line in lines]
+    return [line[start : start + _ID_LETTERS] for line, start in zip(lines, starts, strict=True)]
 
 
 def prepare_months(source: Database, target: Database) -> None:

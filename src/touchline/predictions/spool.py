@@ -8,10 +8,11 @@ and is no row.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,27 +21,39 @@ from touchline.storage.ulids import Ulids
 
 _LOCK = "lock"
 _SUFFIX = ".jsonl"
+_NO_LINKS = (errno.EPERM, errno.EXDEV, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 class Spool:
-    """The segments of this worker, written by one thread."""
+    """The segments of this worker, written by one thread.
+
+    A segment may stand in other spools as well, under the same name: one file, so that its rows are written once.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._folder = root / Ulids().next()
         self._number = 0
         self._open: int | None = None
+        self._copies: dict[Path, int | None] = {}  # in other spools; with a handle where it is no link
         self._written: list[bytes] = []  # into the open segment
         self._lock: int | None = None
+        self._other_locks: dict[Path, int | None] = {}
 
-    def append(self, lines: bytes) -> None:
-        """Add whole lines; they survive the death of this process from here on, a power cut after `close_segment`."""
+    def append(self, lines: bytes, others: Iterable[Path] = ()) -> None:
+        """Add whole lines; they survive the death of this process from here on, a power cut after `close_segment`.
+
+        `others` are the roots of the spools in which the segment stands too from now on.
+        """
         if self._open is None:
             self._start_segment()
         assert self._open is not None
-        view = memoryview(lines)
-        while view:
-            view = view[os.write(self._open, view) :]
+        for root in others:
+            self._share(root / self._folder.name)
+        for handle in (self._open, *_handles(self._copies)):
+            view = memoryview(lines)
+            while view:
+                view = view[os.write(handle, view) :]
         self._written.append(lines)
 
     def close_segment(self) -> bytes:
@@ -52,13 +65,17 @@ class Spool:
             return b""
         handle, self._open = self._open, None
         written, self._written = self._written, []
+        copies, self._copies = self._copies, {}
+        handles = (handle, *_handles(copies))
         try:
-            is_deleted = os.fstat(handle).st_nlink == 0
-            os.fsync(handle)
+            is_deleted = os.fstat(handle).st_nlink <= list(copies.values()).count(None)
+            for one in handles:
+                os.fsync(one)
         except OSError:
             return b"".join(written)
         finally:
-            os.close(handle)
+            for one in handles:
+                os.close(one)
         if is_deleted:
             self._unlock()
             return b"".join(written)
@@ -70,32 +87,61 @@ class Spool:
         return bool(segments(self._folder))
 
     def close(self) -> None:
-        """Release the folder; segments that remain wait for the drain."""
+        """Release the folders; segments that remain wait for the drain."""
         self.close_segment()
-        if self._lock is not None and not self.has_segments:
-            remove_folder(self._folder)
+        for folder, lock in ((self._folder, self._lock), *self._other_locks.items()):
+            if lock is not None and not segments(folder):
+                remove_folder(folder)
         self._unlock()
 
     def _unlock(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        for lock in (self._lock, *self._other_locks.values()):
+            if lock is not None:
+                os.close(lock)
+        self._lock, self._other_locks = None, {}
 
     def _start_segment(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         if self._lock is None:
             self._lock = lock_folder(self._folder)
         self._number += 1
-        path = self._folder / f"{self._number:08d}{_SUFFIX}"
-        part = path.with_suffix(".part")
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._open = _create(self._segment)
+
+    @property
+    def _segment(self) -> Path:
+        return self._folder / f"{self._number:08d}{_SUFFIX}"
+
+    def _share(self, folder: Path) -> None:
+        """Give the open segment a name in a folder of another spool, if it has none there."""
+        if folder in self._copies:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._other_locks.get(folder) is None:
+            self._other_locks[folder] = lock_folder(folder)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            part.replace(path)  # locked before it has its name: the drain never takes it for a closed one
-        except BaseException:
-            os.close(handle)
-            raise
-        self._open = handle
+            os.link(self._segment, folder / self._segment.name)
+            self._copies[folder] = None
+        except OSError as refused:
+            if refused.errno not in _NO_LINKS:
+                raise
+            self._copies[folder] = _create(folder / self._segment.name)
+
+
+def _handles(copies: Mapping[Path, int | None]) -> list[int]:
+    return [handle for handle in copies.values() if handle is not None]
+
+
+def _create(path: Path) -> int:
+    """A new segment, open for its worker alone."""
+    part = path.with_suffix(".part")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        part.replace(path)  # locked before it has its name: the drain never takes it for a closed one
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
 
 
 @dataclass(frozen=True)
@@ -153,14 +199,17 @@ def has_rows(root: Path) -> bool:
 
 @contextmanager
 def closed_segment(path: Path) -> Iterator[bool]:
-    """Hold a segment; False while its worker writes to it, and where it is gone."""
+    """Hold a segment; False while its worker writes to it, and where it is gone.
+
+    The drains of all spools in which it stands may hold it at once.
+    """
     try:
         handle = os.open(path, os.O_RDWR)
     except OSError:
         yield False
         return
     try:
-        yield lock_file(handle)
+        yield lock_file(handle, fcntl.LOCK_SH)
     finally:
         os.close(handle)
 
@@ -200,10 +249,10 @@ def remove_folder(folder: Path) -> None:
         folder.rmdir()
 
 
-def lock_file(handle: int) -> bool:
-    """Lock an open file for this process alone; False while another holds it."""
+def lock_file(handle: int, kind: int = fcntl.LOCK_EX) -> bool:
+    """Lock an open file, by default for this process alone; False while another holds it."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from touchline.predictions.drain_processes import Drains
-from touchline.predictions.flush_thread import FlushThread
+from touchline.predictions.flush_thread import Flushed, FlushThread
+from touchline.predictions.followed_drain import FollowedDrain
 from touchline.predictions.spool import Spool, read_backlog
-from touchline.predictions.spool_drain import DrainLimits, DrainStatus, read_drain_status
+from touchline.predictions.spool_drain import DrainLimits, read_drain_status
 
 _log = logging.getLogger("touchline.predictions.writer")
 
@@ -70,18 +71,17 @@ class PredictionLog:
         self, folder: Path, drains: Drains, limits: LogLimits | None = None, *, name: str = "prediction log"
     ) -> None:
         self.limits, self._name = limits or LogLimits(), name
-        self.folder, self._spool, self._drains = folder, Spool(folder), drains
-        self._rows: deque[bytes] = deque()
+        self.folder, self._spool, self._drain = folder, Spool(folder), FollowedDrain(folder, drains, name)
+        self._rows: deque[tuple[bytes, Path | None]] = deque()
         self._unwritten, self._unwritten_rows = b"", 0  # taken from memory, not yet in the spool
+        self._others: set[Path] = set()  # other spools of these rows and of those in the open segment
         self._handed_over_at = time.monotonic()
         # The thread of idle logs sleeps until `record` wakes it, instead of looking twenty times a second.
         self._wake: Callable[[], None] | None = None
         self._has_open_segment, self._spooled = False, 0
         self._thread: FlushThread | None = None
-        # The bytes on disk as of the last hand-over, and those that this worker has added since.
-        self._backlog_bytes, self._added_bytes = read_backlog(folder).size, 0
+        self._added_bytes = 0  # to the backlog by this worker since the last hand-over
         self._spool_failure: str | None = None
-        self._drain_status = read_drain_status(folder)
 
     @property
     def has_room(self) -> bool:
@@ -92,30 +92,29 @@ class PredictionLog:
         limits = self.limits
         return (
             len(self._rows) + self._unwritten_rows < limits.max_rows_in_memory
-            and self._backlog_bytes + self._added_bytes < limits.max_spool_bytes
+            and self._drain.backlog_bytes + self._added_bytes < limits.max_spool_bytes
         )
 
-    def record(self, line: bytes) -> None:
+    def record(self, line: bytes, other: Path | None = None) -> None:
         """Take a row, as one line of JSON. Costs an append; the thread does everything else.
 
-        The request makes the bytes: a thread that made them would hold the interpreter while requests wait.
+        The request makes the bytes: a thread that made them would hold the interpreter while requests wait. `other` is
+        the folder of a `SharedSpool` that is to have the row, too.
         """
-        self._rows.append(line)
+        self._rows.append((line, other))
         if (wake := self._wake) is not None:
             self._wake = None
             wake()
 
-    def start(self, *others: PredictionLog) -> None:
-        """Begin to bring rows to the disk, and those of `others` with the same thread, which the stop of any ends."""
+    def start(self, *others: Flushed) -> None:
+        """Begin to bring rows to the disk; the same thread looks after `others`."""
         self._thread = FlushThread(
             [self, *others],
             flush_seconds=self.limits.flush_seconds,
             backlog_seconds=self.limits.hand_over_seconds,
         )
-        for log in (self, *others):
-            log._thread = self._thread
-            if log.has_backlog:
-                log._drains.ensure()
+        if self.has_backlog:
+            self._drain.ensure()
         self._thread.start()
 
     def stop(self, *, within_seconds: float = 5.0) -> None:
@@ -123,7 +122,7 @@ class PredictionLog:
         until = time.monotonic() + within_seconds
         if self._thread is not None:
             self._thread.stop(within_seconds)
-        self._drains.stop(within_seconds)
+        self._drain.stop(within_seconds)
         while self._spool.has_segments and time.monotonic() < until and not read_drain_status(self.folder).failure:
             time.sleep(_LOOK_SECONDS)  # another process drains
         if self._spool.has_segments:
@@ -146,7 +145,7 @@ class PredictionLog:
     @property
     def has_backlog(self) -> bool:
         """Whether rows on disk wait for the database, as of the last hand-over."""
-        return self._backlog_bytes > 0
+        return self._drain.backlog_bytes > 0
 
     def flush_due(self) -> None:
         """Write the new rows to the spool, and hand the open segment over where that is due: the thread's work."""
@@ -174,10 +173,11 @@ class PredictionLog:
         if not count and not self._unwritten:
             return
         rows = [self._rows.popleft() for _ in range(count)]
-        chunk = self._unwritten + b"\n".join([*rows, b""])
+        chunk = self._unwritten + b"\n".join([*(line for line, _ in rows), b""])
         self._unwritten, self._unwritten_rows = chunk, self._unwritten_rows + count
+        self._others.update(other for _, other in rows if other is not None)
         try:
-            self._spool.append(chunk)
+            self._spool.append(chunk, self._others)
         except Exception as failure:  # noqa: BLE001  a full disk or any other: the rows stay, the thread goes on
             if self._spool_failure is None:
                 _log.error("the %s cannot write its spool: %s", self._name, failure)
@@ -187,7 +187,7 @@ class PredictionLog:
             return
         if not self._has_open_segment:
             self._has_open_segment = True
-            self._ensure_drain()
+            self._drain.ensure()
         self._spooled += self._unwritten_rows
         self._added_bytes += len(chunk)
         self._unwritten, self._unwritten_rows, self._spool_failure = b"", 0, None
@@ -196,15 +196,15 @@ class PredictionLog:
         self._handed_over_at = time.monotonic()
         self._has_open_segment = False
         self._close_segment()
-        self._backlog_bytes, self._added_bytes = read_backlog(self.folder).size, 0
-        if self._backlog_bytes:
-            self._ensure_drain()
-        self._follow_drain()
+        self._drain.follow()
+        self._added_bytes = 0
 
     def _close_segment(self) -> None:
         """Hand over what the disk holds for certain, and keep the rest for the next segment."""
         lost = self._spool.close_segment()
         if not lost:
+            if not self._unwritten:
+                self._others.clear()
             return
         count = lost.count(b"\n")
         _log.error(
@@ -215,24 +215,3 @@ class PredictionLog:
         )
         self._unwritten, self._unwritten_rows = lost + self._unwritten, self._unwritten_rows + count
         self._spooled -= count
-
-    def _ensure_drain(self) -> None:
-        try:
-            self._drains.ensure()
-        except OSError as failure:  # no memory for a process, or a full disk: tried again
-            _log.error("the %s waits on disk, its drain does not start: %s", self._name, failure)
-
-    def _follow_drain(self) -> None:
-        """Log what has changed in the drain, which has no log of its own."""
-        before, now = self._drain_status, read_drain_status(self.folder)
-        self._drain_status = now
-        if now.process != before.process:
-            before = DrainStatus(now.process)
-        if now.failure is not None and before.failure is None:
-            _log.error("the %s waits on disk: %s", self._name, now.failure)
-        if now.failure is None and before.failure is not None:
-            _log.warning("the %s has caught up", self._name)
-        if now.refused > before.refused:
-            _log.error("%d rows of the %s were set aside in %s", now.refused - before.refused, self._name, self.folder)
-        if now.torn_bytes > before.torn_bytes:
-            _log.warning("%d bytes at torn lines of the spool, not rows", now.torn_bytes - before.torn_bytes)

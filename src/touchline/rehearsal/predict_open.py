@@ -46,10 +46,9 @@ class OpenPredictor:
         source = JournalReleases(project.name, stores.journal, Releases(stores, lambda _: families), rollouts=rollouts)
         self._slot = ReleaseSlot(project.name, source, stores.clock, self._open_reader)
         self._lines: list[bytes] = []
-        self._waiting: list[bytes] = []  # rows that the other version of a rollout predicts beside their answers
-        self._slot.record, self._slot.put_beside = self._lines.append, self._put_beside
+        self._slot.record, self._slot.may_wait = self._lines.append, lambda: True
         self._writer = DatabaseWriter(stores.database)
-        self._shadow = ShadowWriter(self._slot.open_predictor, self._writer)
+        self._shadow = ShadowWriter(project.name, self._slot.open_predictor, self._writer)
         self._records = OpenExampleRecords(stores.database, project.name)
 
     def predict(self, until: datetime) -> list[Predicted]:
@@ -68,15 +67,9 @@ class OpenPredictor:
             for start in range(0, len(examples), _ROWS_AT_ONCE):
                 some = examples[start : start + _ROWS_AT_ONCE]
                 predicted += self._predict_some(slot.current, some, context, new_id)
-                self._shadow.write(self._waiting)  # at this time: features are those of the cutoff
-                self._waiting.clear()
         self._writer.write(self._lines)
         self._lines.clear()
         return predicted
-
-    def _put_beside(self, line: bytes) -> bool:
-        self._waiting.append(line)
-        return True
 
     def _predict_some(
         self, predictor: Predictor, examples: list[OpenExample], context: RequestContext, new_id: NewId
@@ -87,9 +80,11 @@ class OpenPredictor:
             answered = traffic.answer(rows, context, new_id)
         else:
             answered = predictor.answer(rows, context, new_id)
-        self._lines.extend(one.line for one in answered)
         if traffic is not None and not traffic.routing.is_split:
             traffic.shadow(rows, context, answered, new_id)
+        lines = [one.line for one in answered]
+        self._lines += lines
+        self._shadow.write(lines)  # at this time: features are those of the cutoff
         version = predictor.release.version
         return (_predicted(example, one, version) for example, one in zip(examples, answered, strict=True))
 

@@ -12,6 +12,7 @@ from touchline.rollout.decide import verdict_of as verdict_of
 from touchline.rollout.evidence import CurvePoint as CurvePoint
 from touchline.rollout.evidence import RolloutEvidence as RolloutEvidence
 from touchline.rollout.evidence import gather as gather
+from touchline.rollout.guardrail_looks import GuardrailLooks as GuardrailLooks
 from touchline.rollout.guardrails import GuardrailResult as GuardrailResult
 from touchline.rollout.guardrails import GuardrailWatch as GuardrailWatch
 from touchline.rollout.guardrails import check_guardrails as check_guardrails

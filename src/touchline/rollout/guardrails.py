@@ -79,30 +79,49 @@ class GuardrailWatch:
         rule = experiment.rule
         kinds = ("errors", "slow") if rule.is_split else ("errors",)
         self._records = ExperimentRecords(database, experiment.id)
+        self._guardrails = [one for one in rule.guardrails if one.kind in kinds]
+        self._forget()
+
+    def include(self, prediction_id: str) -> None:
+        """Let rows from this id on count that have come since the last check, also where they are older than others."""
+        if prediction_id <= self._until:
+            self._forget()
+
+    def _forget(self) -> None:
         self._monitors = {
-            one: RateMonitor.start(RateGuardrail(one.margin, one.alpha, one.least_events))
-            for one in rule.guardrails
-            if one.kind in kinds
+            one: RateMonitor.start(RateGuardrail(one.margin, one.alpha, one.least_events)) for one in self._guardrails
         }
         self._until = ""
 
     def check(self, wall: datetime | None = None) -> tuple[GuardrailResult, ...]:
         """The verdicts now. With the wall time, rows older than five seconds are remembered and not read again."""
         boundary = self._until if wall is None else max(self._until, ulid_at(wall - _SETTLED))
-        results = tuple(self._check(guardrail, boundary) for guardrail in self._monitors)
+        settled = self._read(after=self._until, until=boundary) if boundary > self._until else {}
+        newest = self._read(after=boundary)
+        for guardrail, rates in settled.items():
+            self._monitors[guardrail] = self._monitors[guardrail].update(*rates)
         self._until = boundary
-        return results
+        return tuple(self._result(guardrail, *rates) for guardrail, rates in newest.items())
 
-    def _check(self, guardrail: Guardrail, boundary: str) -> GuardrailResult:
-        seconds, monitor = guardrail.milliseconds / _MILLISECONDS, self._monitors[guardrail]
-        if boundary > self._until:
-            settled = self._records.counts(slow_seconds=seconds, after=self._until, until=boundary)
-            monitor = self._monitors[guardrail] = monitor.update(*self._rates(guardrail, settled))
-        newest = monitor.update(*self._rates(guardrail, self._records.counts(slow_seconds=seconds, after=boundary)))
+    def _result(self, guardrail: Guardrail, candidate: RateCount, reference: RateCount) -> GuardrailResult:
+        newest = self._monitors[guardrail].update(candidate, reference)
         is_breach = newest.verdict == "harmful" and guardrail.kind == "errors"
         failure = self._records.commonest_failure() if is_breach else None
         measured = _measured(guardrail, newest.total.new, newest.total.old)
         return GuardrailResult(guardrail, newest.verdict, measured, failure)
+
+    def _read(self, *, after: str, until: str | None = None) -> dict[Guardrail, tuple[RateCount, RateCount]]:
+        """The events of each guardrail among the rows between two ids, which are read once for all with one limit."""
+        if not self._guardrails:
+            return {}
+        of_slow = [one for one in self._guardrails if one.kind == "slow"]
+        limits = {one.milliseconds / _MILLISECONDS for one in of_slow} or {0.0}
+        counts = {limit: self._records.counts(slow_seconds=limit, after=after, until=until) for limit in limits}
+        of_any = next(iter(counts.values()))
+        return {
+            one: self._rates(one, counts[one.milliseconds / _MILLISECONDS] if one.kind == "slow" else of_any)
+            for one in self._guardrails
+        }
 
     def _rates(self, guardrail: Guardrail, counts: list[VariantCount]) -> tuple[RateCount, RateCount]:
         """The events of the candidate and of its reference among these rows."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 from touchline.contracts.json_text import has_unicode_escape
 from touchline.errors import BackendUnavailable, TouchlineError
@@ -71,7 +72,7 @@ def answer_now(
     context = RequestContext(serving.ids.next(), correlation_id, *slot.instants())
     traffic = _traffic_of(slot, predictor)
     answered = (predictor if traffic is None else traffic).answer_one(row, context, serving.ids.next)
-    serving.log.record(answered.line)
+    _log(serving, slot, answered)
     slot.meter.scored(answered.version or predictor.release.version, (answered,))
     return answered.json
 
@@ -79,13 +80,18 @@ def answer_now(
 def answer_plain(
     serving: Serving, slot: ReleaseSlot, predictor: Predictor, row: Row, correlation_id: str | None
 ) -> bytes:
-    """The same for a plain row; where no rollout runs, by the shortest way."""
-    if _traffic_of(slot, predictor) is not None:
+    """The same for a plain row; by the shortest way, unless a rollout divides the rows or encodes them otherwise."""
+    traffic = _traffic_of(slot, predictor)
+    if traffic is not None and not traffic.has_plain_shadow:
         return answer_now(serving, slot, predictor, predictor.requests.plain.whole(row), correlation_id)
     _require_room(serving)
     context = RequestContext(serving.ids.next(), correlation_id, *slot.instants())
     answered = predictor.answer_plain(row, context, serving.ids.next())
-    serving.log.record(answered.line)
+    waiting = None if traffic is None else traffic.waiting_line(answered.line, serving.ids.next)
+    if waiting is None:
+        serving.log.record(answered.line)
+    else:
+        serving.log.record(waiting, _shadow_of(slot))
     slot.meter.scored_plain(predictor.release.version, answered)
     return answered.json
 
@@ -114,9 +120,9 @@ async def answer_body(serving: Serving, slot: ReleaseSlot, body: bytes, correlat
         answered = [predictor.answer_one(rows[0], context, serving.ids.next)]
     else:
         answered = predictor.answer(rows, context, serving.ids.next)
-    _record(serving, slot, predictor, answered)
     if traffic is not None and not traffic.routing.is_split:
         traffic.shadow(rows, context, answered, serving.ids.next)
+    _record(serving, slot, predictor, answered)
     if is_many:
         return b'{"predictions":[%s]}' % b",".join([one.json for one in answered])
     return answered[0].json
@@ -177,6 +183,15 @@ def _traffic_of(slot: ReleaseSlot, predictor: Predictor) -> Traffic | None:
 def _record(serving: Serving, slot: ReleaseSlot, predictor: Predictor, answered: Sequence[Answered]) -> None:
     production = predictor.release.version
     for one in answered:
-        serving.log.record(one.line)
+        _log(serving, slot, one)
     for version in {one.version for one in answered}:
         slot.meter.scored(version or production, [one for one in answered if one.version == version])
+
+
+def _log(serving: Serving, slot: ReleaseSlot, answered: Answered) -> None:
+    serving.log.record(answered.line, _shadow_of(slot) if answered.waits else None)
+
+
+def _shadow_of(slot: ReleaseSlot) -> Path | None:
+    """Where rows wait for the version that does not answer them."""
+    return None if slot.shadow is None else slot.shadow.folder

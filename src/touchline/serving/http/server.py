@@ -20,13 +20,15 @@ from touchline.http.api_keys import is_loopback, require_key
 from touchline.http.key_ring import KeyRing
 from touchline.predictions.database_writer import DatabaseWriter
 from touchline.predictions.drain_processes import Drains, DrainThread
+from touchline.predictions.shared_spool import SharedSpool
 from touchline.predictions.writer import PredictionLog
+from touchline.rollout.routing import RoutingMode
 from touchline.serving.http.admission import Admission
 from touchline.serving.http.deferred_app import LateRoutes
 from touchline.serving.http.fast_path import Front
 from touchline.serving.http.jobs import Jobs
-from touchline.serving.http.looks import Looks
 from touchline.serving.http.state import ServedProject, ServerOptions, Serving
+from touchline.serving.releases.looks import Looks
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.serving.releases.rollout_watch import RolloutWatch
 from touchline.serving.shadow.shadow_writer import ShadowWriter
@@ -84,8 +86,7 @@ class Server:
     async def _running(self) -> AsyncIterator[None]:
         serving, keys = self.serving, self.serving.keys
         sys.setswitchinterval(_SWITCH_SECONDS)
-        log, *shadow_logs = serving.logs
-        log.start(*shadow_logs)  # one thread for all
+        serving.log.start(*serving.shadows)
         self._jobs.start()
         await asyncio.to_thread(keys.refresh)
         if keys.is_open:
@@ -104,8 +105,9 @@ class Server:
             self._routes.end()
             await asyncio.gather(*tasks, routes, return_exceptions=True)
             await asyncio.to_thread(self._jobs.stop)
-            for log in serving.logs:
-                await asyncio.to_thread(log.stop)
+            await asyncio.to_thread(serving.log.stop)
+            for shadow in serving.shadows:  # once their last rows are on disk
+                await asyncio.to_thread(shadow.stop)
             gc.unfreeze()
             # What this worker has counted since it last published stays in the figures of the others.
             await asyncio.to_thread(serving.figures.publish, serving.meters, serving.log.status)
@@ -140,7 +142,7 @@ def create_app(
     for project in projects:
         slot = slots[project.name]
         slot.record = log.record
-        slot.log_beside(_shadow_log(project, slot, spool.parent / "shadow" / project.name, database, options))
+        slot.shadow = _shadow_spool(project, slot, spool.parent / "shadow" / project.name, database, options)
     figures = WorkerFigures(options.figures)
     keys = KeyRing(database, is_open=is_loopback(host))
     default = default or projects[0].name
@@ -155,26 +157,35 @@ def create_app(
             options.extend(app)
         return app
 
-    def waiting_seconds() -> float:
-        return log.status().waiting_seconds
-
-    watches = [
-        RolloutWatch(database, slots[project.name], project.start_check, waiting_seconds) for project in projects
-    ]
+    watches = [_rollout_watch(project, serving) for project in projects]
     return Server(serving, jobs, watches, make_routes)
 
 
-def _shadow_log(
+def _rollout_watch(project: ServedProject, serving: Serving) -> RolloutWatch:
+    """The watch of a project's rollout. In a shadow the process that predicts looks at the guardrails."""
+    modes: tuple[RoutingMode, ...] = (
+        ("ab", "canary") if project.shadow_drains is not None else ("ab", "canary", "shadow")
+    )
+    return RolloutWatch(
+        serving.database,
+        serving.slots[project.name],
+        project.start_check,
+        guarded_modes=modes,
+        waiting_seconds=lambda: serving.log.status().waiting_seconds,
+    )
+
+
+def _shadow_spool(
     project: ServedProject, slot: ReleaseSlot, folder: Path, database: Database, options: ServerOptions
-) -> PredictionLog:
+) -> SharedSpool:
     """Where rows wait for the version that does not answer them."""
     limits = replace(options.log_limits, max_spool_bytes=options.shadow_bytes)
     if project.shadow_drains is not None:
         drains: Drains = project.shadow_drains(folder, limits.drain)
     else:
-        writer = ShadowWriter(slot.open_predictor, DatabaseWriter(database))
+        writer = ShadowWriter(project.name, slot.open_predictor, DatabaseWriter(database))
         drains = DrainThread(folder, writer, limits.drain)
-    return PredictionLog(folder, drains, limits, name=f"rows that wait for a shadow of {project.name}")
+    return SharedSpool(folder, drains, limits, name=f"rows that wait for a shadow of {project.name}")
 
 
 def _slot(project: ServedProject) -> ReleaseSlot:

@@ -12,6 +12,7 @@ from touchline.clock import Clock
 from touchline.http.correlation import TraceContext
 from touchline.http.key_ring import KeyRing
 from touchline.predictions.drain_processes import DrainChild, Drains
+from touchline.predictions.shared_spool import SharedSpool
 from touchline.predictions.spool_drain import DrainLimits
 from touchline.predictions.writer import LogLimits, PredictionLog
 from touchline.registry import LoadedRelease
@@ -131,9 +132,9 @@ class Serving:
         return self.limits.job_bytes if path.endswith("/predict/jobs") else self.limits.body_bytes
 
     @property
-    def logs(self) -> list[PredictionLog]:
-        """The rows that wait for a shadow, of each project, and the prediction log."""
-        return [*(slot.shadow_log for slot in self.slots.values() if slot.shadow_log is not None), self.log]
+    def shadows(self) -> list[SharedSpool]:
+        """The rows that wait for a shadow, of each project."""
+        return [slot.shadow for slot in self.slots.values() if slot.shadow is not None]
 
     @property
     def meters(self) -> list[Meter]:

@@ -119,7 +119,7 @@ def _model_health(slot: ReleaseSlot) -> dict[str, Any]:
         found["rollout"] = {"mode": routing.mode, "candidate": routing.candidate, "share": routing.share}
         if slot.traffic.left_out:
             found["rollout"]["left_out"] = slot.traffic.left_out
-    shadow = None if slot.shadow_log is None else slot.shadow_log.status()
+    shadow = None if slot.shadow is None else slot.shadow.status()
     if shadow is not None and (shadow.spool_bytes or shadow.written or shadow.refused or shadow.failure):
         found["shadow"] = _log_health(shadow)
     if (unfit := slot.refused_candidate) is not None:

@@ -22,8 +22,8 @@ class Answered:
     """The answer to one row, and its line for the log.
 
     `output` is the release's, also as JSON. `version` is the model version that answered, where that is not
-    Production's. `facts` are the middle of the line, from which a version that makes the same vectors predicts the same
-    row. `candidate_lacks` are the fields without which a rollout's candidate cannot predict it.
+    Production's. `candidate_lacks` are the fields without which a rollout's candidate cannot predict it. `waits` says
+    that another version is to predict the row too, from its line.
     """
 
     prediction_id: str
@@ -31,10 +31,10 @@ class Answered:
     output: dict[str, Any]
     output_json: bytes
     line: bytes
-    facts: bytes
     form: AnswerForm
     version: int | None = None
     candidate_lacks: Sequence[str] = ()
+    waits: bool = False
 
     @property
     def variant(self) -> str:

@@ -232,7 +232,7 @@ class Predictor:
             raise InvalidRequest([FieldProblem("", str(wrong), None, "values that the log can keep")]) from wrong
         output_json = orjson.dumps(output)
         line = answer_line(self.lines.start(scored.tags), prediction_id, facts, output_json)
-        return Answered(prediction_id, scored, output, output_json, line, facts, self._form)
+        return Answered(prediction_id, scored, output, output_json, line, self._form)
 
 
 class _NoStore:

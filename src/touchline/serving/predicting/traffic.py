@@ -14,12 +14,11 @@ from touchline.rollout import Assignment, Routing, assign
 from touchline.serving.predicting.answered import Answered
 from touchline.serving.predicting.predict import NewId, Predictor
 from touchline.serving.predicting.scored_row import RequestContext, RolloutTags, Row
-from touchline.serving.shadow.waiting_row import line_of_row, request_facts
+from touchline.serving.shadow.waiting_row import failure_facts, request_facts, waiting_line
 
 _log = logging.getLogger("touchline.serving")
 
 Record = Callable[[bytes], None]
-PutBeside = Callable[[bytes], bool]  # False where no more rows can wait
 
 
 class Traffic:
@@ -27,8 +26,8 @@ class Traffic:
 
     A candidate that fails costs no request: Production answers, and the failure is logged for the guardrails. A row
     that lacks a field of the candidate is not in the rollout. `needs_thread`: the candidate may be so slow that other
-    requests must not wait while it answers. `put_beside` takes the line of a row for the version that did not answer
-    it; `left_out` counts the rows that it did not take.
+    requests must not wait while it answers. What the version that did not answer needs to predict a row as well is put
+    into the line of the answer, while `may_wait` says that there is room; `left_out` counts the other rows.
     """
 
     def __init__(
@@ -37,13 +36,13 @@ class Traffic:
         production: Predictor,
         candidate: Predictor,
         record: Record,
-        put_beside: PutBeside,
+        may_wait: Callable[[], bool],
         *,
         needs_thread: bool = False,
     ) -> None:
         self.needs_thread = needs_thread
         self.routing, self.production, self.candidate = routing, production, candidate
-        self._record, self._put = record, put_beside
+        self._record, self._may_wait = record, may_wait
         self.left_out = 0
         self._has_same_rows = _take_the_same_rows(candidate, production)
         self._has_same_vectors = self._has_same_rows and _make_the_same_vectors(candidate, production)
@@ -64,8 +63,23 @@ class Traffic:
         self._shadow(row, context, answered, new_id)
         return answered
 
+    @property
+    def has_plain_shadow(self) -> bool:
+        """Whether Production answers every row, and its vector of a plain one is the candidate's."""
+        return not self.routing.is_split and self._has_same_vectors
+
+    def waiting_line(self, line: bytes, new_id: NewId) -> bytes | None:
+        """The line of such an answer, whose row then waits for the candidate; None where no more may wait."""
+        if self._may_wait():
+            return waiting_line(line, self._start_beside_whole, new_id())
+        self.left_out += 1
+        return None
+
     def shadow(self, rows: Sequence[Row], context: RequestContext, answered: Sequence[Answered], new_id: NewId) -> None:
-        """Let the candidate predict rows that Production has answered, later and in another process."""
+        """Let the candidate predict rows that Production has answered, later and in another process.
+
+        Their lines say so afterwards.
+        """
         for row, one in zip(rows, answered, strict=True):
             self._shadow(row, context, one, new_id)
 
@@ -164,17 +178,17 @@ class Traffic:
     ) -> None:
         if not self.routing.has_shadow:
             return
-        answer_id: str = answered.prediction_id
-        start = self._start_beside_whole if tags is self._beside_whole else predictor.lines.start(tags)
-        try:
-            facts = answered.facts if self._has_same_vectors else request_facts(row, context)
-        except orjson.JSONEncodeError as failure:  # an integer beyond 64 bits in a field that only the candidate has
-            known = {"cutoff": row["cutoff"], "example_id": row["example_id"]}
-            failed, text = replace(tags, role="failed"), f"{type(failure).__name__}: {failure}"
-            self._record(predictor.lines.failure(known, context, failed, text, new_id(), answer_id=answer_id))
-            return
-        if not self._put(line_of_row(start, new_id(), answer_id, facts)):
+        if not self._may_wait():
             self.left_out += 1
+            return
+        start = self._start_beside_whole if tags is self._beside_whole else predictor.lines.start(tags)
+        more = b""
+        if not self._has_same_vectors:
+            try:
+                more = request_facts(row, context)
+            except orjson.JSONEncodeError as failure:  # an integer beyond 64 bits in a field of the other version alone
+                more = failure_facts(f"{type(failure).__name__}: {failure}")
+        answered.line, answered.waits = waiting_line(answered.line, start, new_id(), more), True
 
     def _log_failure(
         self,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from touchline.clock import Clock, SystemClock
 from touchline.errors import failure_in_words
 from touchline.features import FeatureReader
-from touchline.predictions.writer import PredictionLog
+from touchline.predictions.shared_spool import SharedSpool
 from touchline.registry import LoadedRelease
 from touchline.rollout import Routing
 from touchline.serving.predicting.batching import batching_pays, is_slow
@@ -94,8 +94,8 @@ class ReleaseSlot:
         self.traffic: Traffic | None = None
         self.refused_candidate: Refused | None = None
         self.record: Callable[[bytes], None] = lambda _: None
-        self.put_beside: Callable[[bytes], bool] = lambda _: False
-        self.shadow_log: PredictionLog | None = None
+        self.shadow: SharedSpool | None = None
+        self.may_wait: Callable[[], bool] = lambda: self.shadow is not None and self.shadow.has_room
         self.features: tuple[FeatureState, ...] = ()
         self._features_read_at, self._store_failures = -_FEATURES_SECONDS, 0
         self.skew_proof: Callable[[str], SkewProof | None] = lambda _: None
@@ -174,18 +174,6 @@ class ReleaseSlot:
         loaded = (self.current, self.previous, None if traffic is None else traffic.candidate)
         return next((one for one in loaded if one is not None and one.release.id == release_id), None)
 
-    def log_beside(self, log: PredictionLog) -> None:
-        """Let rows wait in this log for the version that does not answer them."""
-        self.shadow_log = log
-
-        def put(line: bytes) -> bool:
-            if log.has_room:
-                log.record(line)
-                return True
-            return False
-
-        self.put_beside = put
-
     def open_predictor(self, release_id: str) -> Predictor:
         """The predictor of a release, loaded if it is not yet."""
         return self.find_loaded(release_id) or self._load(release_id)
@@ -262,7 +250,7 @@ class ReleaseSlot:
             return
         self.refused_candidate = None
         needs_thread = routing.is_split and _may_be_slow(candidate.release)
-        self.traffic = Traffic(routing, current, candidate, self.record, self.put_beside, needs_thread=needs_thread)
+        self.traffic = Traffic(routing, current, candidate, self.record, self.may_wait, needs_thread=needs_thread)
         _log.info("%s: rollout %s: %s, %d %%", self.project, routing.experiment, routing.mode, routing.share)
 
     def _waiting_of(self, ready: Predictor) -> Waiting | None:

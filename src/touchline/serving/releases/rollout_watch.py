@@ -1,16 +1,17 @@
-"""A running rollout, watched by the server: guardrails at every look, outcomes by a check in a process of its own."""
+"""A running rollout, watched by the server: guardrails of splits, and outcomes by a check in a process of its own."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Final
 
 from touchline.errors import RolloutConflict, TouchlineError
 from touchline.predictions.writer import LogStatus
-from touchline.rollout import EventNote, GuardrailResult, GuardrailWatch, RolloutRecords, RolloutState
+from touchline.rollout import EventNote, GuardrailLooks, RolloutRecords, RolloutState
+from touchline.rollout.routing import RoutingMode
 from touchline.serving.predicting.traffic import Traffic
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.storage import Database
@@ -20,10 +21,6 @@ _log = logging.getLogger("touchline.serving.releases.rollout_watch")
 # Between checks: after new outcomes, and without any, for what time alone decides.
 _OUTCOMES_SECONDS: Final = 60.0
 _LONGEST_SECONDS: Final = 600.0
-# Of the time, for guardrails: under much traffic a look takes longer, and is taken less often, for each takes its core
-# from the answers.
-_SHARE_OF_TIME: Final = 0.01
-_LONGEST_BETWEEN_GUARDRAILS_SECONDS: Final = 5.0
 _LONG_WAIT_SECONDS: Final = 60.0
 
 
@@ -31,6 +28,7 @@ class RolloutWatch:
     """Ends a rollout whose guardrail is breached, and asks for the checks that weigh outcomes.
 
     A breach needs no stage change, since Production is as before. It belongs in the thread that follows the journal.
+    `guarded_modes` are those of the rollouts whose guardrails it looks at: the others are looked at elsewhere.
     `waiting_seconds` is the age of the oldest row that has not reached the log yet.
     """
 
@@ -39,16 +37,17 @@ class RolloutWatch:
         database: Database,
         slot: ReleaseSlot,
         start_check: Callable[[], None],
-        waiting_seconds: Callable[[], float] = lambda: 0.0,
+        *,
+        guarded_modes: Collection[RoutingMode],
+        waiting_seconds: Callable[[], float],
     ) -> None:
         self._records, self._waiting_seconds = RolloutRecords(database, slot.project), waiting_seconds
-        self._database, self._slot, self._start_check = database, slot, start_check
+        self._slot, self._start_check, self._guarded_modes = slot, start_check, guarded_modes
+        self._guardrails = GuardrailLooks(database, self._records, slot)
         self.project = slot.project
         self._state: RolloutState | None = None
-        self._guardrails: GuardrailWatch | None = None
         self._told = ""
         self._outcomes, self._checked_at = 0, time.monotonic()
-        self._guardrails_due_at = 0.0
         self._traffic: Traffic | None = None
         self._left_out_limit, self._has_told_of_wait = 1, False
 
@@ -59,7 +58,7 @@ class RolloutWatch:
             self._look_without_traffic()
             return
         try:
-            if self._state is None or self._guardrails is None or self._has_moved(self._state):
+            if self._state is None or self._has_moved(self._state):
                 self._state = self._records.running()
             if self._state is not None:
                 self._look_at(self._state)
@@ -70,7 +69,7 @@ class RolloutWatch:
 
     def _look_without_traffic(self) -> None:
         """A candidate that does not load is an incident of its rollout, recorded once."""
-        self._state = self._guardrails = None
+        self._state = None
         refused = self._slot.refused_candidate
         if refused is None or refused.reason == self._told:
             return
@@ -88,18 +87,12 @@ class RolloutWatch:
         return traffic is not None and traffic.routing != state.routing
 
     def _look_at(self, state: RolloutState) -> None:
-        if self._guardrails is None or self._guardrails.experiment.id != state.experiment.id:
-            self._guardrails = GuardrailWatch(self._database, state.experiment)
-        shadow = None if self._slot.shadow_log is None else self._slot.shadow_log.status()
-        if state.rule.mode != "holdout" and time.monotonic() >= self._guardrails_due_at:
-            began = time.monotonic()
+        shadow = None if self._slot.shadow is None else self._slot.shadow.status()
+        if state.rule.mode in self._guarded_modes:
             waiting_seconds = max(self._waiting_seconds(), shadow.waiting_seconds if shadow else 0.0)
-            results = self._guardrails.check(self._slot.wall() - timedelta(seconds=waiting_seconds))
-            pause = (time.monotonic() - began) / _SHARE_OF_TIME
-            self._guardrails_due_at = began + min(pause, _LONGEST_BETWEEN_GUARDRAILS_SECONDS)
-            breach = next((result for result in results if result.verdict == "harmful"), None)
-            if breach is not None:
-                self._abort(state, breach)
+            if self._guardrails.look(state, self._slot.wall() - timedelta(seconds=waiting_seconds)):
+                self._state = None
+                self._slot.refresh()  # at once, not at the next look
                 return
         self._record_left_out(state)
         if shadow is not None:
@@ -133,13 +126,6 @@ class RolloutWatch:
             message = f"rows wait for {seconds:.0f} s for the prediction beside their answer, none is lost: {reason}"
             self._records.add(state, "incident", EventNote(message, "server"), clock=self._slot)
             self._has_told_of_wait = True
-
-    def _abort(self, state: RolloutState, breach: GuardrailResult) -> None:
-        note = EventNote(f"a guardrail was breached: {breach.message}", "server")
-        self._records.add(state, "aborted", note, clock=self._slot)
-        self._state = None
-        self._slot.refresh()  # at once, not at the next look
-        _log.error("%s: rollout %d was aborted: %s", self._slot.project, state.experiment.number, breach.message)
 
     def _request_check(self) -> None:
         outcomes, waited = sum(self._slot.meter.outcomes.values()), time.monotonic() - self._checked_at

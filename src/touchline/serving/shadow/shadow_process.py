@@ -1,7 +1,8 @@
 """The process that predicts beside the answers of one project, so that no request waits for it.
 
-Its priority is low: the server of the machine goes first where the cores are busy. It ends a minute after the last row,
-and begins again with the next one.
+It also looks at the guardrails of a rollout in shadow mode, and ends it where one is breached. Its priority is low: the
+server of the machine goes first where the cores are busy. It ends a minute after the last row, and begins again with
+the next one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from touchline.predictions.database_writer import DatabaseWriter
 from touchline.predictions.drain_processes import DrainProcess, drain_until_parent_ends
 from touchline.predictions.spool_drain import DrainLimits, RowWriter
 from touchline.serving.predicting.predict import Predictor
+from touchline.serving.shadow.guarded_writer import GuardedWriter, looking
 from touchline.serving.shadow.shadow_writer import ShadowWriter
 
 if TYPE_CHECKING:
@@ -44,7 +46,9 @@ def _shadow_writer(order: Mapping[str, Any]) -> Iterator[RowWriter]:
         release = project.releases.load(release_id)
         return Predictor(release, project.open_reader(release))
 
-    yield ShadowWriter(open_predictor, DatabaseWriter(database))
+    guarded = GuardedWriter(DatabaseWriter(database), database, project.name, project.clock)
+    with looking(guarded):
+        yield ShadowWriter(project.name, open_predictor, guarded)
     database.close()
 
 

@@ -17,7 +17,6 @@ import numpy as np
 from touchline.errors import ReleaseBroken, ReleaseNotFound, ReleaseTampered
 from touchline.features.vectors.columns import Vectors
 from touchline.predictions.spool_drain import RowsRefused, RowWriter
-from touchline.serving.predicting.log_line import error_output
 from touchline.serving.predicting.predict import Predictor
 from touchline.serving.shadow.waiting_row import WaitingRow
 
@@ -27,24 +26,26 @@ _MOST_LOADED: Final = 3  # both versions of a rollout, and one of the rollout be
 
 
 class ShadowWriter:
-    """Takes the lines of waiting rows. A row that its version fails to predict is logged as failed.
+    """Takes lines of the log, of which it predicts the rows of one project that wait for another version.
 
-    `open_predictor` gives the predictor of a release by its id.
+    A row that its version fails to predict is logged as failed. `open_predictor` gives the predictor of a release by
+    its id.
     """
 
-    def __init__(self, open_predictor: Callable[[str], Predictor], destination: RowWriter) -> None:
-        self._open_predictor, self._destination = open_predictor, destination
+    def __init__(self, project: str, open_predictor: Callable[[str], Predictor], destination: RowWriter) -> None:
+        self._project, self._open_predictor, self._destination = project, open_predictor, destination
         self._predictors: dict[str, Predictor] = {}
         self._refused: dict[str, tuple[str, float]] = {}  # releases that do not load: why, and when to try again
 
     def write(self, lines: Sequence[bytes]) -> None:
         """Predict and log rows, all or none. Raises `RowsRefused` for rows that no release can ever predict."""
         try:
-            rows = [WaitingRow.of(line) for line in lines]
-        except ValueError as wrong:
-            raise RowsRefused(str(wrong)) from wrong
-        predicted: list[bytes] = []
-        kinds = sorted(rows, key=_kind)
+            found = [row for line in lines if (row := WaitingRow.of(line)) is not None]
+        except (ValueError, KeyError) as wrong:
+            raise RowsRefused(f"{type(wrong).__name__}: {wrong}") from wrong
+        rows = [row for row in found if row.project == self._project]
+        predicted = [row.failed(row.failure) for row in rows if row.failure is not None]
+        kinds = sorted((row for row in rows if row.failure is None), key=_kind)
         for (release_id, _), group in groupby(kinds, key=_kind):
             predictor, some = self._predictor(release_id), list(group)
             for start in range(0, len(some), _BATCH):
@@ -87,14 +88,13 @@ def _predict(predictor: Predictor, rows: Sequence[WaitingRow]) -> list[bytes]:
 
 def _encoded(predictor: Predictor, rows: Sequence[WaitingRow]) -> tuple[Vectors, Sequence[bytes | None]]:
     if rows[0].has_vector:
-        numbers = np.frombuffer(bytes.fromhex("".join([row.fields["vector"] for row in rows])), dtype="<f8")
+        numbers = np.frombuffer(bytes.fromhex("".join([row.answer["vector"] for row in rows])), dtype="<f8")
         return numbers.reshape(len(rows), -1), [None] * len(rows)
     return predictor.encode_beside([predictor.adapt(row.row) for row in rows], [row.context for row in rows])
 
 
 def _failure(predictor: Predictor, row: WaitingRow, text: str) -> bytes:
     if row.has_vector:
-        return row.failed(error_output(text))
+        return row.failed(text)
     tags = replace(row.tags, role="failed")
-    prediction_id, answer_id = row.fields["prediction_id"], row.fields["answer_id"]
-    return predictor.lines.failure(row.row, row.context, tags, text, prediction_id, answer_id=answer_id)
+    return predictor.lines.failure(row.row, row.context, tags, text, row.prediction_id, answer_id=row.answer_id)

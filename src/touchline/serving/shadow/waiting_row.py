@@ -1,7 +1,7 @@
-"""A row that waits for the version that did not answer it, as one line of JSON in the shadow's spool.
+"""A row that waits for the version that did not answer it: the line of its answer in the log, which names that version.
 
-It is the line of the prediction log without the output. Where the other version makes vectors of its own, the row
-itself is in it instead of the vector.
+Where the other version makes vectors of its own, the row itself and the values of its request are in it too. The log
+leaves out what it has no column for.
 """
 
 from __future__ import annotations
@@ -12,14 +12,19 @@ from typing import Any, Final
 
 import orjson
 
+from touchline.serving.predicting.log_line import error_output
 from touchline.serving.predicting.scored_row import RequestContext, RolloutTags, Row
 
-_REQUEST: Final = b',"request":'  # a quote within a text has a backslash before it
+BESIDE: Final = "beside"
+_MARK: Final = b',"%s":{' % BESIDE.encode()
 
 
-def line_of_row(start: bytes, prediction_id: str, answer_id: str, facts: bytes) -> bytes:
-    """The line of a row: `start` names the release that predicts it, `facts` are those of its answer or its request."""
-    return b'%s"prediction_id":"%s","answer_id":"%s",%s}' % (start, prediction_id.encode(), answer_id.encode(), facts)
+def waiting_line(line: bytes, start: bytes, prediction_id: str, more: bytes = b"") -> bytes:
+    """The line of an answer with what is known of the prediction beside it.
+
+    `start` is that of the line of the version that makes it; `more` are the row and its request, or why it cannot.
+    """
+    return b'%s%s%s"prediction_id":"%s"%s}}' % (line[:-1], _MARK, start[1:], prediction_id.encode(), more)
 
 
 def request_facts(row: Row, context: RequestContext) -> bytes:
@@ -27,57 +32,88 @@ def request_facts(row: Row, context: RequestContext) -> bytes:
 
     Raises `JSONEncodeError` for a value that no line can hold.
     """
-    return orjson.dumps({"request": row, "context": context._asdict()}, default=vars)[1:-1]
+    return b"," + orjson.dumps({"request": row, "context": context._asdict()}, default=vars)[1:-1]
+
+
+def failure_facts(failure: str) -> bytes:
+    """Why the other version cannot predict a row."""
+    return b"," + orjson.dumps({"failure": failure})[1:-1]
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingRow:
-    """A row as it is read from the spool."""
+    """A row as it is read from a line of the log: the fields of its answer, and those of the prediction beside it."""
 
-    line: bytes
-    fields: dict[str, Any]
+    answer: dict[str, Any]
+    beside: dict[str, Any]
 
     @classmethod
-    def of(cls, line: bytes) -> WaitingRow:
-        """Raises `ValueError` for a line that is no JSON object with the fields of a row."""
-        fields = orjson.loads(line)
-        if not isinstance(fields, dict) or not fields.keys() >= {"release_id", "prediction_id", "answer_id"}:
+    def of(cls, line: bytes) -> WaitingRow | None:
+        """The row of a line; None where no other version is to predict it. Raises `ValueError` for no JSON object."""
+        if _MARK not in line:
+            return None
+        answer = orjson.loads(line)
+        if not isinstance(answer, dict):
+            raise ValueError(f"not a row of the log: {line[:100]!r}")
+        beside = answer.pop(BESIDE, None)
+        if beside is None:  # the text is that of an input
+            return None
+        if not isinstance(beside, dict) or not beside.keys() >= {"project", "release_id", "prediction_id"}:
             raise ValueError(f"not a row that waits for its prediction: {line[:100]!r}")
-        return cls(line, fields)
+        return cls(answer, {**beside, "answer_id": answer["prediction_id"]})
+
+    @property
+    def project(self) -> str:
+        return str(self.beside["project"])
 
     @property
     def release_id(self) -> str:
         """The release that predicts it."""
-        return str(self.fields["release_id"])
+        return str(self.beside["release_id"])
+
+    @property
+    def prediction_id(self) -> str:
+        """The id of the prediction beside the answer."""
+        return str(self.beside["prediction_id"])
+
+    @property
+    def answer_id(self) -> str:
+        return str(self.beside["answer_id"])
+
+    @property
+    def failure(self) -> str | None:
+        """Why it cannot be predicted, where that is known."""
+        return self.beside.get("failure")
 
     @property
     def has_vector(self) -> bool:
         """Whether its vector is that of its answer."""
-        return "vector" in self.fields
+        return "request" not in self.beside
 
     @property
     def row(self) -> Row:
         """The row of its request."""
-        return dict(self.fields["request"])
+        return dict(self.beside["request"])
 
     @property
     def context(self) -> RequestContext:
         """The values of its request."""
-        stored = self.fields["context"]
+        stored = self.beside["context"]
         instants = {name: datetime.fromisoformat(stored[name]) for name in ("now", "answered_at")}
         return RequestContext(**{**stored, **instants})
 
     @property
     def tags(self) -> RolloutTags:
         """How a rollout has assigned it."""
-        return RolloutTags(**{name: self.fields[name] for name in RolloutTags.__slots__})
+        return RolloutTags(**{name: self.beside[name] for name in RolloutTags.__slots__})
 
-    def failed(self, output: dict[str, Any]) -> bytes:
-        """The line of a row with a vector that its version failed to predict."""
-        return orjson.dumps({**self.fields, "role": "failed", "output": output})
+    def failed(self, failure: str) -> bytes:
+        """The line of a row that its version failed to predict, with the vector of its answer."""
+        return orjson.dumps({**self.answer, **self.beside, "role": "failed", "output": error_output(failure)})
 
     def predicted(self, facts: bytes | None, output: dict[str, Any]) -> bytes:
         """Its line in the prediction log. `facts` are those of the version that makes vectors of its own."""
         if facts is None:
-            return b'%s,"output":%s}' % (self.line[:-1], orjson.dumps(output))
-        return b'%s,%s,"output":%s}' % (self.line[: self.line.index(_REQUEST)], facts, orjson.dumps(output))
+            return orjson.dumps({**self.answer, **self.beside, "output": output})
+        own = {name: value for name, value in self.beside.items() if name not in ("request", "context")}
+        return b'%s,%s,"output":%s}' % (orjson.dumps(own)[:-1], facts, orjson.dumps(output))
