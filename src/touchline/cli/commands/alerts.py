@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from touchline import alerts, automation, errors
-from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, actor, load_all, open_home, open_project
+from touchline.cli.opening import JsonOption, OpenedProject, ProjectOption, actor, load_sound, open_home, open_project
 from touchline.cli.output import print_json, print_table
 from touchline.cli.processes import alerting
 
@@ -198,7 +198,10 @@ def watch(
     Example: touchline alerts watch football
     """
     home = open_home()
-    running = alerting.Watch(home, [OpenedProject(home, one) for one in load_all(home, projects or [])])
+    loaded, broken = load_sound(home, projects or [])
+    for wrong in broken:
+        typer.secho(f"not watched until the watch starts again: {wrong}", fg="red", err=True)
+    running = alerting.Watch(home, [OpenedProject(home, one) for one in loaded])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: running.stop.set())
     running.run()
