@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -27,7 +28,9 @@ from touchline.cli.processes.limits import GRACE_SECONDS, WATCH_SECONDS, outgrow
 from touchline.cli.processes.run_starts import RunStarts
 from touchline.cli.processes.safe_signals import raised_by
 from touchline.cli.server_client import api_url, request_json
-from touchline.errors import LeaseHeld
+from touchline.errors import LeaseHeld, TouchlineError
+from touchline.project import load_project
+from touchline.registry import code_hash
 
 if TYPE_CHECKING:
     from touchline.automation import Run
@@ -79,12 +82,17 @@ def work_on(opened: OpenedProject, context: automation.PipelineContext, run_id: 
 
 @dataclass
 class Scheduling:
-    """Decides and works for the projects of a home until `stop` is set."""
+    """Decides and works for the projects of a home until `stop` is set.
+
+    Each project does one run at a time, and several projects work at once: the day's work of one waits for no training
+    of another, unless as many runs as there are cores, and at least two, go on.
+    """
 
     home: Home
-    projects: Sequence[OpenedProject]
+    projects: list[OpenedProject]
     stop: threading.Event = field(default_factory=threading.Event)
     starts: RunStarts = field(default_factory=RunStarts)
+    _unusable: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def _backups(self) -> DailyBackup:
@@ -94,11 +102,16 @@ class Scheduling:
         """Look every two seconds, and drain the spools of the serving processes of this home meanwhile."""
         drain = predictions.DrainThread(self.home.folder / "spool", predictions.DatabaseWriter(self.home.database))
         drain.ensure()
-        with ExitStack() as announced:
+        working: dict[str, Future[int]] = {}
+        with ExitStack() as announced, _workers() as workers:
             while not self.stop.is_set():
                 self._announce(announced)
                 self._guarded("the backup of the day", self._backups.look)
-                self.look()
+                self._reload_changed()
+                for one in self.projects:
+                    self._decide(one)
+                    if one.name not in working or working[one.name].done():
+                        working[one.name] = workers.submit(self._work_off, one)
                 self.stop.wait(_EVERY_SECONDS)
         drain.stop(GRACE_SECONDS)
         self._backups.end()
@@ -114,11 +127,33 @@ class Scheduling:
 
     def look(self) -> int:
         """One look at every project: decide, then do the runs that wait. The number of runs that were done."""
-        done = 0
         for one in self.projects:
-            self._guarded(f"{one.name}: what is due", partial(automation.decide_due, one.project, one.stores))
-            while not self.stop.is_set() and self._guarded(f"{one.name}: a run", partial(self._work, one)):
-                done += 1
+            self._decide(one)
+        with _workers() as workers:
+            return sum(workers.map(self._work_off, self.projects))
+
+    def _reload_changed(self) -> None:
+        """Decide by the declaration of now, as the runs train by it; one that cannot be used leaves the one before."""
+        for at, one in enumerate(self.projects):
+            now = self._guarded(f"{one.name}: its code", partial(code_hash, one.loaded.folder))
+            if now in (None, one.loaded.code_hash, self._unusable.get(one.name)):
+                continue
+            try:
+                self.projects[at] = OpenedProject(self.home, load_project(one.loaded.folder, base=self.home.base))
+            except TouchlineError as error:
+                self._unusable[one.name] = now
+                _log.error("%s: the changed declaration cannot be used, the one before decides: %s", one.name, error)
+            else:
+                _log.info("%s: the declaration has changed and is read again", one.name)
+
+    def _decide(self, opened: OpenedProject) -> None:
+        self._guarded(f"{opened.name}: what is due", partial(automation.decide_due, opened.project, opened.stores))
+
+    def _work_off(self, opened: OpenedProject) -> int:
+        """Do the runs of a project that wait; their number."""
+        done = 0
+        while not self.stop.is_set() and self._guarded(f"{opened.name}: a run", partial(self._work, opened)):
+            done += 1
         return done
 
     def _work(self, opened: OpenedProject) -> bool:
@@ -140,6 +175,11 @@ class Scheduling:
         except Exception:  # noqa: BLE001  the schedule goes on whatever one project's code does
             _log.exception("%s failed; tried again soon", what)
             return None
+
+
+def _workers() -> ThreadPoolExecutor:
+    """Threads that each watch the process of a run."""
+    return ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="runs")
 
 
 class _RunProcess:
