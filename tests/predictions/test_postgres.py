@@ -29,7 +29,9 @@ from touchline.predictions.spool_drain import RowsRefused
 from touchline.predictions.writer import PredictionLog
 from touchline.registry import Releases
 from touchline.serving.predicting.predict import Predictor
-from touchline.serving.predicting.scored_row import RequestContext
+from touchline.serving.predicting.scored_row import RequestContext, RolloutTags
+from touchline.serving.shadow.shadow_writer import ShadowWriter
+from touchline.serving.shadow.waiting_row import waiting_line
 from touchline.storage import Database, open_objects
 from touchline.storage.tables import predictions
 from touchline.storage.ulids import Ulids, first_ulid_letters
@@ -79,6 +81,21 @@ def test_rows_are_kept_whole_and_find_their_example_before_and_after(store: Data
     assert memoryview(rows[1]["vector"]).cast("d").tolist() == [1.0, 2.0]
     assert _settle(store, "yes") == (0, 1, 0)
     assert _settle(store, "yes") == (0, 0, 1)
+
+
+def test_an_answer_that_waits_for_a_shadow_and_the_prediction_beside_it_are_two_rows(store: Database) -> None:
+    predictor, (line,) = Predictor(a_match_release(2), None), _lines("A")
+    tags = RolloutTags("e1", "s", "candidate", None, 1.0, role="shadow")
+    waiting = waiting_line(line, predictor.lines.start(tags), Ulids().next())
+    log = DatabaseWriter(store)
+    log.write([waiting])
+    for _ in range(2):  # the second time as after a kill
+        ShadowWriter("shop", {predictor.release.id: predictor}.__getitem__, log).write([waiting])
+    with store.connect() as connection:
+        answer, beside = connection.execute(sa.select(predictions).order_by(predictions.c.role)).all()
+    assert (answer.role, answer.experiment, beside.role, beside.experiment) == ("answer", None, "shadow", "e1")
+    assert (beside.answer_id, beside.release_id) == (answer.prediction_id, predictor.release.id)
+    assert (beside.vector, beside.entity_keys, beside.cutoff) == (answer.vector, answer.entity_keys, answer.cutoff)
 
 
 def test_a_row_finds_an_example_only_if_that_was_open_at_its_cutoff(store: Database) -> None:
