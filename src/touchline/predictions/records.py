@@ -160,8 +160,10 @@ class PredictionRecords:
             condition &= _COLUMNS.cutoff < cutoffs[1]
         last = ""
         while rows := self._read(PredictionRecord, condition & (_COLUMNS.prediction_id > last), limit=_BATCH_ROWS):
-            last = rows[-1].prediction_id
             yield rows
+            if len(rows) < _BATCH_ROWS:
+                return
+            last = rows[-1].prediction_id
 
     def delete(self, prediction_ids: Iterable[str]) -> None:
         """Delete the predictions of these ids, whatever their role."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -12,8 +14,12 @@ from numpy.typing import NDArray
 
 from touchline.errors import ReleaseNotFound
 from touchline.monitoring import LiveRows, RowShape, TestWindow, category_texts, read_live_rows, with_categories
-from touchline.registry import ModelVersion, Release, Releases, read_predictions, read_version
-from touchline.registry.gates.stored_predictions import labels_and_predictions
+from touchline.registry import ModelVersion, Release, Releases, read_version
+from touchline.registry.gates.stored_predictions import (
+    labels_and_predictions,
+    predictions_of,
+    read_stored_predictions,
+)
 from touchline.statistics import CategoryColumn, Profile
 from touchline.training import loss_rows
 
@@ -26,6 +32,8 @@ EPOCH: Final = date(1970, 1, 1)
 # Where no incident says since when, the newest days are compared with all before.
 RECENT_DAYS: Final = 30
 _MICROSECONDS_A_DAY = 86_400_000_000
+# So many weekly releases answer in the days that a check looks at; none of them changes once it is written.
+_CACHED: Final = 64
 
 
 @dataclass(frozen=True)
@@ -59,22 +67,25 @@ def open_version(project: Project, stores: Registry, reference: str | int) -> Pr
     release = Releases(stores).find(version.release_id or "")
     if release is None:
         raise ReleaseNotFound(project.name, version.release_id or f"of {reference}")
-    with np.load(release.path / "profile.npz", allow_pickle=False) as arrays:
-        profile = Profile.from_arrays(arrays)
-    return ProductionRelease(version, release, profile)
+    path = release.path / "profile.npz"
+    return ProductionRelease(version, release, _read_profile(path, path.stat().st_mtime_ns))
+
+
+@lru_cache(maxsize=_CACHED)
+def _read_profile(path: Path, changed_at: int) -> Profile:  # noqa: ARG001  the time of the file that is cached
+    with np.load(path, allow_pickle=False) as arrays:
+        return Profile.from_arrays(arrays)
 
 
 def test_rows(project: Project, stores: Registry, production: ProductionRelease) -> TestRows:
     """The test rows of the version, evaluated by the score that the project trains for."""
     version, manifest = production.version, production.release.read_manifest()
-    # In the order of the profile, whose sample names its rows by their place in time.
-    frame = read_predictions(stores, version).sort("cutoff", maintain_order=True)
-    labels, predictions = labels_and_predictions(frame, manifest.classes)
     score = project.training.score_for(manifest.task)
+    frame, labels, predictions, losses = _in_time(read_stored_predictions(stores, version), manifest.classes, score)
     window = TestWindow(
         metrics=version.metrics,
         baseline=version.baseline,
-        losses=loss_rows(score, labels, predictions),
+        losses=losses,
         days=frame["cutoff"].cast(pl.Datetime("us", "UTC")).to_physical().to_numpy() // _MICROSECONDS_A_DAY,
         score=score,
         threshold=manifest.threshold,
@@ -83,6 +94,17 @@ def test_rows(project: Project, stores: Registry, production: ProductionRelease)
         fields=_test_fields(frame, production.profile),
     )
     return TestRows(labels, predictions, window)
+
+
+@lru_cache(maxsize=_CACHED)
+def _in_time(stored: bytes, classes: tuple[str, ...], score: str) -> tuple[pl.DataFrame, Array, Array, Array]:
+    """Stored predictions with labels, predictions and losses as arrays.
+
+    In the order of the profile, whose sample names its rows by their place in time.
+    """
+    frame = predictions_of(stored).sort("cutoff", maintain_order=True)
+    labels, predictions = labels_and_predictions(frame, classes)
+    return frame, labels, predictions, loss_rows(score, labels, predictions)
 
 
 def _test_fields(frame: pl.DataFrame, profile: Profile) -> dict[str, list[str | None]]:

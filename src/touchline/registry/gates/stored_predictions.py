@@ -21,11 +21,20 @@ Array = NDArray[np.float64]
 
 def read_predictions(registry: Registry, version: ModelVersion) -> pl.DataFrame:
     """The evaluation fit's predictions of the test rows, in order of time."""
+    return predictions_of(read_stored_predictions(registry, version))
+
+
+def read_stored_predictions(registry: Registry, version: ModelVersion) -> bytes:
+    """The same as it is stored."""
     try:
-        data = registry.objects.read(f"{version.object_key}/predictions.parquet")
+        return registry.objects.read(f"{version.object_key}/predictions.parquet")
     except ObjectNotFound as missing:
         raise NotEvaluated(version.project, version.version, "predictions") from missing
-    return pl.read_parquet(BytesIO(data))
+
+
+def predictions_of(stored: bytes) -> pl.DataFrame:
+    """The frame of stored predictions."""
+    return pl.read_parquet(BytesIO(stored))
 
 
 def read_recipe(registry: Registry, version: ModelVersion) -> Recipe:
