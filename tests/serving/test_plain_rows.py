@@ -147,7 +147,7 @@ def test_a_plain_row_is_answered_and_logged_as_any_other(
         context = RequestContext("r", correlation_id, NOW, answered_at)
         plain = predictor.answer_plain(row, context, "p")
         whole = predictor.answer_one(predictor.requests.plain.whole(row), context, lambda: "p")
-        assert (plain.json, plain.line, plain.output) == (whole.json, whole.line, whole.output)
+        assert (plain.json, plain.line, plain.scores) == (whole.json, whole.line, whole.scored.output)
         line, answer = json.loads(plain.line), json.loads(plain.json)
         assert line["inputs"] | line["entity_keys"] == json.loads(body)
         assert line["output"] == {"probabilities": answer["probabilities"]}

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
+import pytest
 
 from tests.serving.builders import NOW, a_release
 from tests.storage.children import start, wait_for_line
+from touchline.features.online.reader import ViewStatus
 from touchline.predictions.writer import LogStatus
-from touchline.serving.predicting.answered import Answered, AnswerForm
+from touchline.serving.predicting.answered import Answered, AnswerForm, PlainAnswer
 from touchline.serving.predicting.scored_row import ScoredRow
 from touchline.serving.telemetry.exposition import exposition
 from touchline.serving.telemetry.metrics import Meter
@@ -87,6 +89,34 @@ def test_two_workers_asked_in_turn_never_tell_less_than_before(tmp_path: Path) -
         figures.publish([meter], lambda: _log(0))
         told.append(figures.meters([meter])[0].requests["/predict", 200])
     assert told == sorted(told)
+
+
+def test_plain_rows_are_counted_together_as_one_by_one() -> None:
+    together, one_by_one = Meter("shop"), Meter("shop")
+    form = AnswerForm(a_release())
+    for number in range(200):
+        scores = [number % 21 / 20, 1 - number % 21 / 20]  # on the bounds of the buckets, too
+        seconds = 0.0001 * (number % 7)
+        statuses = (ViewStatus("form", "home", "v1", "present" if number % 3 else "missing"),)
+        together.answered_plain(PlainAnswer(b"", b"", form.series, scores, statuses), seconds)
+        one_by_one.answered("/predict", 200, seconds)
+        output = a_release().output(scores)
+        scored = ScoredRow({}, NOW, b"", statuses, scores)
+        one_by_one.scored(form.series.version, [Answered("p", scored, output, b"", b"", b"", form)])
+        if number == 90:
+            together.collect()
+        if number == 150:  # other requests are counted at once
+            for meter in (together, one_by_one):
+                meter.answered("/predict", 422, 0.5)
+    texts = [exposition(WorkerFigures(None).meters([meter]), []).decode() for meter in (together, one_by_one)]
+    assert _numbers(texts[0]) == pytest.approx(_numbers(texts[1]), abs=1e-9)
+    assert len(_numbers(texts[0])) > 60
+
+
+def _numbers(text: str) -> dict[str, float]:
+    """The values by series."""
+    lines = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    return {series: float(value) for series, value in lines}
 
 
 def test_probabilities_and_rows_are_counted_by_version() -> None:

@@ -43,17 +43,13 @@ class KeyRing:
     def __init__(self, database: Database, *, is_open: bool, wall: Callable[[], datetime] = _SYSTEM.wall) -> None:
         self._database, self._watch, self._wall = database, watch_keys(database), wall
         self._may_be_open = is_open
+        self.is_open = False
+        """Whether requests need no key: none was ever made, and only this machine can ask."""
         self._stored: Sequence[StoredKey] = ()
         self._valid: Mapping[str, tuple[bytes, Caller]] = {}
-        self._any_made = True  # closed until the first refresh has looked
         self._used: set[str] = set()
         self._recorded: dict[str, datetime] = {}
         self._turn = threading.Lock()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether requests need no key: none was ever made, and only this machine can ask."""
-        return self._may_be_open and not self._any_made
 
     def refresh(self) -> None:
         """Read the keys again if any may have changed, and leave out those that have expired by now."""
@@ -102,4 +98,4 @@ class KeyRing:
         except TouchlineError:
             self._watch.reset()
             raise
-        self._stored, self._any_made = keys, bool(keys)
+        self._stored, self.is_open = keys, self._may_be_open and not keys

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -72,7 +71,7 @@ class PredictionLog:
     ) -> None:
         self.limits, self._name = limits or LogLimits(), name
         self.folder, self._spool, self._drain = folder, Spool(folder), FollowedDrain(folder, drains, name)
-        self._rows: deque[tuple[bytes, Path | None]] = deque()
+        self._rows: list[tuple[bytes, Path | None]] = []
         self._unwritten, self._unwritten_rows = b"", 0  # taken from memory, not yet in the spool
         self._others: set[Path] = set()  # other spools of these rows and of those in the open segment
         self._handed_over_at = time.monotonic()
@@ -172,7 +171,8 @@ class PredictionLog:
         count = len(self._rows)
         if not count and not self._unwritten:
             return
-        rows = [self._rows.popleft() for _ in range(count)]
+        rows = self._rows[:count]
+        del self._rows[:count]  # each of the two in one step of the interpreter: no row that is added meanwhile is lost
         chunk = self._unwritten + b"\n".join([*(line for line, _ in rows), b""])
         self._unwritten, self._unwritten_rows = chunk, self._unwritten_rows + count
         self._others.update(other for _, other in rows if other is not None)

@@ -33,11 +33,22 @@ class Ulids:
     def next(self) -> str:
         if not self._random_parts:
             self._random_parts = _random_parts(_POOL_PARTS)
+        return self._letters_now() + self._random_parts.pop()
+
+    def three(self) -> tuple[str, str, str]:
+        """Three ids of one instant, as a request needs them."""
+        parts = self._random_parts
+        if len(parts) < 3:
+            parts = self._random_parts = _random_parts(_POOL_PARTS)
+        letters = self._letters_now()
+        return letters + parts.pop(), letters + parts.pop(), letters + parts.pop()
+
+    def _letters_now(self) -> str:
         millisecond = time.time_ns() // 1_000_000
         if millisecond != self._millisecond:
             self._millisecond = millisecond
             self._time_letters = _time_letters(millisecond)
-        return self._time_letters + self._random_parts.pop()
+        return self._time_letters
 
 
 def ulid_at(instant: datetime) -> str:

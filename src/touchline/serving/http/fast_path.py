@@ -8,11 +8,13 @@ Everything else goes on to FastAPI.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from time import monotonic, perf_counter, time_ns
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from touchline.contracts.json_text import canonical_json, parse_json
 from touchline.errors import TouchlineError
@@ -24,19 +26,30 @@ from touchline.serving.http.admission import Admission, Headers
 from touchline.serving.http.probes import PROBES, Probe
 from touchline.serving.http.request_bodies import ClientGone, replayed
 from touchline.serving.http.request_heads import RequestHead, RequestHeads
-from touchline.serving.http.respond import SMALL_BYTES, answer_body, answer_now, answer_plain, may_answer_now, read_now
+from touchline.serving.http.respond import (
+    SMALL_BYTES,
+    answer_body,
+    answer_now,
+    may_answer_now,
+    read_now,
+    record_beside_shadow,
+    require_room,
+    traffic_of,
+)
 from touchline.serving.http.state import Serving
-from touchline.serving.predicting.scored_row import Row
+from touchline.serving.predicting.scored_row import RequestContext, Row
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from touchline.serving.predicting.predict import Predictor
     from touchline.serving.releases.release_slot import ReleaseSlot
 
 _log = logging.getLogger("touchline.serving")
 _access = logging.getLogger("touchline.access")
 _LINES_A_SECOND = 20
 _JSON_TYPE = (b"content-type", b"application/json")
+Lines = Sequence[tuple[bytes, bytes]]
 
 
 class Front:
@@ -52,54 +65,95 @@ class Front:
         self.slots_by_url = {path.encode(): slot for path, slot in self._predict.items()}
         self.heads = RequestHeads()
         self._most_bytes_at_once = min(SMALL_BYTES, serving.limits.body_bytes)
-        self._default_headers: list[tuple[bytes, bytes]] = []
-        self._default_head = b""
+        self._own_headers: Lines = ()
+        self._start_of_response = b""
 
-    def head_of(self, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-        """The lines of uvicorn's own headers, which it replaces once a second."""
-        if default_headers is not self._default_headers:
-            self._default_head = b"".join(b"%s: %s\r\n" % header for header in default_headers)
-            self._default_headers = default_headers
-        return self._default_head
+    def answer_packet(self, packet: bytes, own_headers: Lines) -> bytes | None:
+        """The response to one whole request whose head is known; None for all other bytes, and where it has to wait."""
+        known = self.heads.split(packet)
+        return None if known is None else self.answer_at_once(known[0], known[1], own_headers)
 
-    def answer_at_once(self, request: RequestHead, body: bytes) -> tuple[int, bytes, bytes] | None:
-        """Status, lines of headers and body of the response to `POST /predict`; None where it has to wait for a thing.
+    def answer_at_once(self, request: RequestHead, body: bytes, own_headers: Lines) -> bytes | None:
+        """The response to `POST /predict`, with uvicorn's own headers; None where it has to wait for a thing.
 
-        The same as `__call__` for the requests of one row, without ASGI.
+        The same as `__call__` for the requests of one row, without ASGI. A plain row that no rollout divides goes by
+        as few calls as possible: a model leaves little of them in the processor's caches, so each costs several times
+        what it does in a loop.
         """
-        serving, slot = self.serving, request.slot
         started = perf_counter()
+        serving, slot = self.serving, request.slot
         predictor = slot.current
         if predictor is None or serving.tracer is not None or len(body) > self._most_bytes_at_once:
             return None
-        if not may_answer_now(slot):
+        if slot.waiting is not None:
             return None
-        row: Row | Problem | None = predictor.requests.plain.read(body)
-        answer_row = answer_now if row is None else answer_plain
-        if row is None and (row := read_now(predictor, body)) is None:
+        row = predictor.requests.plain.read(body)
+        traffic = traffic_of(slot, predictor)
+        if row is None or not (traffic is None or traffic.has_plain_shadow):
+            whole = read_now(predictor, body) if row is None else predictor.requests.plain.whole(row)
+            return self._answer_whole(request, predictor, whole, own_headers, started)
+        request_id, prediction_id, correlation_id = serving.ids.three()
+        if request.correlation_id is not None:
+            correlation_id = request.correlation_id
+            if correlation_id == PROBE_ID:
+                return None
+        try:
+            self.admission.admit_prediction(request)
+            require_room(serving)
+            context = RequestContext(request_id, correlation_id, *slot.instants())
+            answered = predictor.answer_plain(row, context, prediction_id)
+            if traffic is None:
+                serving.log.record(answered.line)
+            else:
+                record_beside_shadow(serving, slot, traffic, answered.line)
+        except Exception as wrong:  # noqa: BLE001  one request's fault must not become another's
+            return self._refusal(wrong, request, correlation_id, own_headers, started)
+        seconds = perf_counter() - started
+        slot.meter.answered_plain(answered, seconds)
+        if seconds > serving.limits.slow_seconds or _access.isEnabledFor(logging.DEBUG):
+            self._log_request("POST", request.url.decode(), "/predict", 200, seconds, correlation_id)
+        return self._response(answered.json, correlation_id, own_headers)
+
+    def _answer_whole(
+        self, request: RequestHead, predictor: Predictor, row: Row | Problem | None, own_headers: Lines, started: float
+    ) -> bytes | None:
+        """The same for a row that is not plain, the problem with it, and a row of a rollout."""
+        serving, slot = self.serving, request.slot
+        if row is None or request.correlation_id == PROBE_ID or not may_answer_now(slot):
             return None
         correlation_id = request.correlation_id or serving.ids.next()
-        if correlation_id == PROBE_ID:
-            return None
-        status, has_failed = 200, False
         try:
             self.admission.admit_prediction(request)
             if isinstance(row, Problem):
                 raise row
-            answer = answer_row(serving, slot, predictor, row, correlation_id)
-            head = b"content-type: application/json\r\ncontent-length: %d\r\nx-correlation-id: %s\r\n\r\n" % (
-                len(answer),
-                correlation_id.encode(),
-            )
+            answer = answer_now(serving, slot, predictor, row, correlation_id)
         except Exception as wrong:  # noqa: BLE001  one request's fault must not become another's
-            problem, has_failed = problem_of_any(wrong, correlation_id), True
-            status, (headers, answer) = problem.status, _problem_parts(problem, correlation_id)
-            head = b"".join([*(b"%s: %s\r\n" % header for header in headers), b"\r\n"])
+            return self._refusal(wrong, request, correlation_id, own_headers, started)
         seconds = perf_counter() - started
-        slot.meter.answered("/predict", status, seconds)
-        if has_failed or seconds > serving.limits.slow_seconds or _access.isEnabledFor(logging.DEBUG):
-            self._log_request("POST", request.url.decode(), "/predict", status, seconds, correlation_id)
-        return status, head, answer
+        slot.meter.answered("/predict", 200, seconds)
+        self._log_request("POST", request.url.decode(), "/predict", 200, seconds, correlation_id)
+        return self._response(answer, correlation_id, own_headers)
+
+    def _refusal(
+        self, wrong: Exception, request: RequestHead, correlation_id: str, own_headers: Lines, started: float
+    ) -> bytes:
+        problem = problem_of_any(wrong, correlation_id)
+        headers, body = _problem_parts(problem, correlation_id)
+        seconds = perf_counter() - started
+        request.slot.meter.answered("/predict", problem.status, seconds)
+        self._log_request("POST", request.url.decode(), "/predict", problem.status, seconds, correlation_id)
+        return b"%s%s\r\n%s" % (STATUS_LINE[problem.status], _lines([*own_headers, *headers]), body)
+
+    def _response(self, answer: bytes, correlation_id: str, own_headers: Lines) -> bytes:
+        if own_headers is not self._own_headers:  # uvicorn makes another list once a second
+            self._own_headers = own_headers
+            self._start_of_response = STATUS_LINE[200] + _lines([*own_headers, _JSON_TYPE]) + b"content-length: "
+        return b"%s%d\r\nx-correlation-id: %s\r\n\r\n%s" % (
+            self._start_of_response,
+            len(answer),
+            correlation_id.encode(),
+            answer,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -246,6 +300,10 @@ class Front:
             "correlation_id": correlation_id,
         }
         _access.log(level, "%s %s %d", method, path, status, extra={"facts": facts})
+
+
+def _lines(headers: Lines) -> bytes:
+    return b"".join([b"%s: %s\r\n" % header for header in headers])
 
 
 async def _send_problem(send: Send, problem: Problem, correlation_id: str) -> None:

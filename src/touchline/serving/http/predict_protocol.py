@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from touchline.serving.http.connection_timeout import TimedProtocol
 from touchline.serving.http.fast_path import Front
@@ -115,7 +115,7 @@ class PredictProtocol(TimedProtocol):
             return
         assert self._front is not None
         request = RequestHead.of(slot, self.url, self.headers)
-        response = self._front.answer_at_once(request, self._body)
+        response = self._front.answer_at_once(request, self._body, self.server_state.default_headers)
         if response is None:
             self._pass_on()
             super().on_message_complete()
@@ -123,7 +123,7 @@ class PredictProtocol(TimedProtocol):
         self._slot, self._answered_head = None, request
         if self._body_timer is not None:
             self._stop_body_timer()
-        self._write(self._front, response)
+        self._write(response)
         if self._idle_timer is None:
             self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
 
@@ -132,22 +132,17 @@ class PredictProtocol(TimedProtocol):
 
         The parser is between two requests and sees nothing of it.
         """
-        front = self._front
-        assert front is not None
-        message = front.heads.split(data)
-        if message is None or self.flow.write_paused:
+        if self.flow.write_paused:
             return False
-        response = front.answer_at_once(*message)
+        assert self._front is not None
+        response = self._front.answer_packet(data, self.server_state.default_headers)
         if response is None:
             return False
-        self._write(front, response)
+        self._write(response)
         return True
 
-    def _write(self, front: Front, response: tuple[int, bytes, bytes]) -> None:
-        status, head, body = response
-        self.transport.write(
-            b"".join((STATUS_LINE[status], front.head_of(self.server_state.default_headers), head, body))
-        )
+    def _write(self, response: bytes) -> None:
+        self.transport.write(response)
         self.server_state.total_requests += 1
         self._answered_at = self.loop.time()
 

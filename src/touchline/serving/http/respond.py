@@ -68,32 +68,22 @@ def answer_now(
     serving: Serving, slot: ReleaseSlot, predictor: Predictor, row: Row, correlation_id: str | None
 ) -> bytes:
     """The response to such a request, as JSON, of the predictor that has checked it."""
-    _require_room(serving)
+    require_room(serving)
     context = RequestContext(serving.ids.next(), correlation_id, *slot.instants())
-    traffic = _traffic_of(slot, predictor)
+    traffic = traffic_of(slot, predictor)
     answered = (predictor if traffic is None else traffic).answer_one(row, context, serving.ids.next)
     _log(serving, slot, answered)
     slot.meter.scored(answered.version or predictor.release.version, (answered,))
     return answered.json
 
 
-def answer_plain(
-    serving: Serving, slot: ReleaseSlot, predictor: Predictor, row: Row, correlation_id: str | None
-) -> bytes:
-    """The same for a plain row; by the shortest way, unless a rollout divides the rows or encodes them otherwise."""
-    traffic = _traffic_of(slot, predictor)
-    if traffic is not None and not traffic.has_plain_shadow:
-        return answer_now(serving, slot, predictor, predictor.requests.plain.whole(row), correlation_id)
-    _require_room(serving)
-    context = RequestContext(serving.ids.next(), correlation_id, *slot.instants())
-    answered = predictor.answer_plain(row, context, serving.ids.next())
-    waiting = None if traffic is None else traffic.waiting_line(answered.line, serving.ids.next)
+def record_beside_shadow(serving: Serving, slot: ReleaseSlot, traffic: Traffic, line: bytes) -> None:
+    """Log the answer to a plain row, which then waits for the candidate of a rollout in shadow mode."""
+    waiting = traffic.waiting_line(line, serving.ids.next)
     if waiting is None:
-        serving.log.record(answered.line)
+        serving.log.record(line)
     else:
         serving.log.record(waiting, _shadow_of(slot))
-    slot.meter.scored_plain(predictor.release.version, answered)
-    return answered.json
 
 
 async def answer_body(serving: Serving, slot: ReleaseSlot, body: bytes, correlation_id: str | None) -> bytes:
@@ -104,7 +94,7 @@ async def answer_body(serving: Serving, slot: ReleaseSlot, body: bytes, correlat
     else:
         rows, is_many = await asyncio.to_thread(read_rows, serving, predictor, body, serving.limits.rows)
     context = RequestContext(serving.ids.next(), correlation_id, slot.now(), slot.wall())
-    traffic = _traffic_of(slot, predictor)
+    traffic = traffic_of(slot, predictor)
     if correlation_id == PROBE_ID and len(rows) == 1:
         traffic, answered = None, [predictor.answer_one(rows[0], context, serving.ids.next, probe_tags())]
     elif traffic is not None and traffic.routing.is_split:
@@ -165,16 +155,17 @@ def answer(serving: Serving, slot: ReleaseSlot, body: bytes, new_id: NewId, *, m
 
 def _predictor_with_room(serving: Serving, slot: ReleaseSlot) -> Predictor:
     predictor = predictor_of(slot)
-    _require_room(serving)
+    require_room(serving)
     return predictor
 
 
-def _require_room(serving: Serving) -> None:
+def require_room(serving: Serving) -> None:
+    """Raise `Overloaded` where no further prediction can be logged."""
     if not serving.log.has_room:
         raise Overloaded("The prediction log is full because its disk and database are away.", retry_after_seconds=5)
 
 
-def _traffic_of(slot: ReleaseSlot, predictor: Predictor) -> Traffic | None:
+def traffic_of(slot: ReleaseSlot, predictor: Predictor) -> Traffic | None:
     """The rollout that this predictor is the reference of; None where none runs or another release has taken over."""
     traffic = slot.traffic
     return traffic if traffic is not None and traffic.production is predictor else None

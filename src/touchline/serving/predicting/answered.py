@@ -15,6 +15,12 @@ from touchline.registry import LoadedRelease
 from touchline.serving.predicting.scored_row import ScoredRow, Statuses
 
 PRODUCTION: Final = "production"  # the variant of rows that no rollout has assigned
+_PRODUCTION_TEXT: Final = PRODUCTION.encode()
+_ANSWER: Final = b'{"prediction_id":"%s",%s,%s,"variant":"%s","cutoff":%s,"features":%s}'
+# Of more classes the series would be too many for Prometheus.
+MOST_CLASSES: Final = 20
+_UTC: Final = b'+00:00"'
+_Z: Final = b'Z"'
 
 
 @dataclass(slots=True)
@@ -53,12 +59,20 @@ class Answered:
         return self.form.json(self)
 
 
+class Series(NamedTuple):
+    """The labels that a release's answers are counted by; `classes` are those whose probabilities are."""
+
+    version: int
+    classes: tuple[str, ...]
+
+
 class PlainAnswer(NamedTuple):
-    """The answer to a plain row that no rollout concerns, as JSON, and its line for the log."""
+    """The answer to a plain row that no rollout concerns, as JSON, its line for the log, and what is counted of it."""
 
     json: bytes
     line: bytes
-    output: dict[str, Any]
+    series: Series
+    scores: Sequence[float]
     statuses: Statuses
 
 
@@ -66,6 +80,8 @@ class AnswerForm:
     """The form of one release's answers. What is the same in all of them is written once."""
 
     def __init__(self, release: LoadedRelease) -> None:
+        is_counted = release.kind != "regression" and len(release.classes) <= MOST_CLASSES
+        self.series = Series(release.version, release.classes if is_counted else ())
         self._labels = [view_label(view.view, view.prefix) for view in release.views]
         self._origin = {"project": release.project, "release": release.id, "version": release.version}
         self._origin_json = orjson.dumps(self._origin)[1:-1]
@@ -95,12 +111,23 @@ class AnswerForm:
 
     def text(self, prediction_id: str, output_json: bytes, variant: str, cutoff: datetime, statuses: Statuses) -> bytes:
         """The JSON of an answer of these parts."""
-        return b'{"prediction_id":"%s",%s,%s,"variant":"%s","cutoff":%s,"features":%s}' % (
+        return _ANSWER % (
             prediction_id.encode(),
             output_json[1:-1],
             self._origin_json,
             variant.encode(),
             orjson.dumps(cutoff, option=orjson.OPT_UTC_Z),
+            self._features_json(statuses) if statuses else b"{}",
+        )
+
+    def plain_text(self, prediction_id: str, output_json: bytes, now_json: bytes, statuses: Statuses) -> bytes:
+        """The same for a plain row, predicted as of now."""
+        return _ANSWER % (
+            prediction_id.encode(),
+            output_json[1:-1],
+            self._origin_json,
+            _PRODUCTION_TEXT,
+            now_json.replace(_UTC, _Z),
             self._features_json(statuses) if statuses else b"{}",
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from binascii import hexlify
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -17,8 +17,18 @@ _FACTS = (
     b'"request_id":"%s","correlation_id":%s,"cutoff":%s,"answered_at":%s,"vector":"%s",'
     b'"example_id":%s,"entity_keys":%s,"views":%s,"inputs":%s'
 )
+_PLAIN_LINE = b'%s"prediction_id":"%s",' + _FACTS.replace(b'"example_id":%s', b'"example_id":null') + b',"output":%s}'
 # A row that no rollout has assigned: Production answers.
 _UNASSIGNED = {"role": "answer", "variant": "production", "probability": 1.0, "override": False}
+
+
+class PlainScored(NamedTuple):
+    """A scored plain row; its output and the instant that it was predicted as of are JSON."""
+
+    vector: bytes
+    statuses: Statuses
+    output: bytes
+    now: bytes
 
 
 class LogLines:
@@ -60,23 +70,30 @@ class LogLines:
             orjson.dumps(self._inputs_of(row)) if self._has_inputs else b"{}",
         )
 
-    def plain_facts(self, row: Row, vector: bytes, statuses: Statuses, context: RequestContext) -> bytes:
-        """The same for a plain row, which has its keys and inputs alone and is predicted as of now."""
-        given, now = context.correlation_id, orjson.dumps(context.now)
+    def plain_line(self, row: Row, scored: PlainScored, context: RequestContext, prediction_id: str) -> bytes:
+        """The line of a plain row, which has its keys and inputs alone and is predicted as of now.
+
+        It is that of `facts`, in one piece: most of a server's rows pass here.
+        """
+        request_id, given, now, answered_at = context
+        vector, statuses, output, now_json = scored
         if self._keys:
-            inputs = orjson.dumps({name: row[name] for name in self._inputs}) if self._has_inputs else b"{}"
+            keys = self._entity_keys(row)
+            row = {name: row[name] for name in self._inputs}
         else:
-            inputs = orjson.dumps(row)
-        return _FACTS % (
-            context.request_id.encode(),
+            keys = b"{}"
+        return _PLAIN_LINE % (
+            self.unassigned,
+            prediction_id.encode(),
+            request_id.encode(),
             b"null" if given is None else orjson.dumps(given),
-            now,
-            now if context.answered_at is context.now else orjson.dumps(context.answered_at),
+            now_json,
+            now_json if answered_at is now else orjson.dumps(answered_at),
             hexlify(vector),
-            b"null",
-            self._entity_keys(row) if self._keys else b"{}",
+            keys,
             self._views_json(statuses) if statuses else b"{}",
-            inputs,
+            orjson.dumps(row),
+            output,
         )
 
     def failure(

@@ -30,10 +30,10 @@ def row_scorer(model: Scores, *, may_be_infinite: bool) -> ScoreRow:
 
     if not isinstance(model, Model):
         return by_arrays
-    predict_row: ScoreRow | None = getattr(model.estimator, "predict_row", None)
-    if predict_row is None:
+    row_predictor: Callable[[], ScoreRow] | None = getattr(model.estimator, "row_predictor", None)
+    if row_predictor is None:
         return by_arrays
-    return _prepared(model, predict_row, may_be_infinite=may_be_infinite)
+    return _prepared(model, row_predictor(), may_be_infinite=may_be_infinite)
 
 
 def _prepared(model: Model, predict_row: ScoreRow, *, may_be_infinite: bool) -> ScoreRow:

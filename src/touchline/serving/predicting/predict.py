@@ -27,8 +27,8 @@ from touchline.http.problems import (
 )
 from touchline.http.statuses import problem_of
 from touchline.registry import LoadedRelease
-from touchline.serving.predicting.answered import PRODUCTION, Answered, AnswerForm, PlainAnswer
-from touchline.serving.predicting.log_line import LogLines, answer_line
+from touchline.serving.predicting.answered import Answered, AnswerForm, PlainAnswer
+from touchline.serving.predicting.log_line import LogLines, PlainScored, answer_line
 from touchline.serving.predicting.one_row import row_scorer
 from touchline.serving.predicting.read_requests import RequestReader
 from touchline.serving.predicting.request_fields import RequestModels, key_fields, needs_value, request_models
@@ -107,13 +107,10 @@ class Predictor:
             raise self._problem(error) from error
         scores = self._score_row(vector)
         _validate_finite(scores)
-        output = self.release.output(scores)
-        output_json = orjson.dumps(output)
-        line = answer_line(
-            self.lines.unassigned, prediction_id, self.lines.plain_facts(row, vector, statuses, context), output_json
-        )
-        answer = self._form.text(prediction_id, output_json, PRODUCTION, context.now, statuses)
-        return PlainAnswer(answer, line, output, statuses)
+        output, now = orjson.dumps(self.release.output(scores)), orjson.dumps(context.now)
+        line = self.lines.plain_line(row, PlainScored(vector, statuses, output, now), context, prediction_id)
+        answer = self._form.plain_text(prediction_id, output, now, statuses)
+        return PlainAnswer(answer, line, self._form.series, scores, statuses)
 
     def encode_beside(self, rows: Sequence[Row], contexts: Sequence[RequestContext]) -> tuple[Vectors, list[bytes]]:
         """The vectors of rows of any requests that another release has answered, and their facts for the log."""

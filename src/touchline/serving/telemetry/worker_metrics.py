@@ -40,7 +40,9 @@ class WorkerFigures:
         self._lock = Lock()
 
     def publish(self, meters: Sequence[Meter], log: Callable[[], LogStatus]) -> None:
-        """Write what this worker has counted, for itself and the others. `log` is asked where there are others."""
+        """Count what waits, and write it for the other workers. `log` is asked where there are others."""
+        for meter in meters:
+            meter.collect()
         if self._folder is None:
             return
         with self._lock:

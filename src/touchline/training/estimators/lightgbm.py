@@ -41,10 +41,18 @@ class Lightgbm:
         found = self._model.predict(matrix)
         return two_columns(found[:, 0]) if self.kind == "binary" else found
 
-    def predict_row(self, row: bytes) -> list[float]:
-        """The same as `predict` for one row of float64 values; arrays would be too slow for a request."""
-        found = self._model.predict_row(row)
-        return [1.0 - found[0], found[0]] if self.kind == "binary" else found
+    def row_predictor(self) -> Callable[[bytes], list[float]]:
+        """`predict` for one row of float64 values, as a function: arrays are too slow for a request."""
+        predict_row = self._model.row_predictor()
+
+        def predict_one_output(row: bytes) -> list[float]:
+            positive = predict_row(row)[0]
+            return [1.0 - positive, positive]
+
+        def predict_outputs(row: bytes) -> list[float]:
+            return predict_row(row)[:]  # type: ignore[return-value]  # of a ctypes array: a list
+
+        return predict_one_output if self.kind == "binary" else predict_outputs
 
     def contributions(self, matrix: Array) -> Array:
         """SHAP values of the raw score, [rows, outputs, columns + 1]."""

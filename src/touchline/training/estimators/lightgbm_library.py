@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -100,9 +101,6 @@ class LightgbmModel:
             b"num_threads=1",
             ctypes.byref(self._fast),
         )
-        self._predict_one: Any = _row_function()
-        self._length = ctypes.byref(ctypes.c_int64())
-        self._outputs_type: Any = ctypes.c_double * self.outputs
 
     def _count(self, name: str) -> int:
         found = ctypes.c_int()
@@ -128,16 +126,21 @@ class LightgbmModel:
             )
         return found
 
-    def predict_row(self, row: bytes) -> list[float]:
-        """The outputs of one row, given as the float64 values of its columns: a third of the time of `predict`.
+    def row_predictor(self) -> Callable[[bytes], Sequence[float]]:
+        """A function from one row, the float64 values of its columns, to its outputs: a third of the time of `predict`.
 
         The interpreter is held meanwhile: letting it go for 20 µs invites another thread to keep it for milliseconds.
         """
-        found = self._outputs_type()
-        if self._predict_one(self._fast, row, self._length, found):
-            raise _library().failure()
-        outputs: list[float] = found[:]
-        return outputs
+        predict_one, length = _row_function(), ctypes.byref(ctypes.c_int64())
+        outputs_type: Any = ctypes.c_double * self.outputs
+
+        def predict_row(row: bytes) -> Sequence[float]:
+            outputs: Sequence[float] = outputs_type()
+            if predict_one(self._fast, row, length, outputs):
+                raise _library().failure()
+            return outputs
+
+        return predict_row
 
     def contributions(self, matrix: Array) -> Array:
         """SHAP values of the raw score, [rows, outputs, columns + 1]; the last column is the base value."""
