@@ -61,6 +61,7 @@ class TrainingRun(SteppedRun):
         super().__init__(loaded, histories, policy, steps, folder, work=trainings.work_ahead)
         self._trainings = trainings
         self._waiting: tuple[datetime, ...] = ()
+        self._requested: KeptCandidates | None = None
 
     @property
     def is_over(self) -> bool:
@@ -106,11 +107,14 @@ class TrainingRun(SteppedRun):
             time.sleep(_POLL_SECONDS)
 
     def _expected_candidates(self, comparison: Mapping[str, Any]) -> KeptCandidates:
-        """Those that a policy has asked for since the comparison, else its winner's, which gates may refuse."""
+        """Those that a policy has asked for last: gates refuse most winners of a later comparison.
+
+        Before a policy has asked for any, the winner's.
+        """
         newest = self._trainings.newest_request()
-        if newest is not None and newest.at > datetime.fromisoformat(comparison["at"]) and newest.candidates:
-            return newest.candidates
-        return KeptCandidates.from_json(comparison["winner"])
+        if newest is not None and newest.candidates is not None:
+            self._requested = newest.candidates
+        return self._requested or KeptCandidates.from_json(comparison["winner"])
 
     def _train(self, context: PipelineContext, training_set: TrainingSet, declared: Training) -> bool:
         """Train as the pipeline does; False where nothing is new."""
