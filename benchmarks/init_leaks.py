@@ -2,7 +2,7 @@
 
     python benchmarks/init_leaks.py --data ../shared/data
 
-"suspected" columns stay inputs with a comment; only an exact copy of the target is left out.
+"suspected" columns stay inputs with a comment; a copy of the target and a column that decides it alone are left out.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def reason_of(case: Case) -> str:
     field = next(field.name for field in inference.fields if field.column == column)
     for leak in inference.leaks:
         if leak.column == field:
-            return f"{'copy' if leak.is_copy else 'suspected'}: {leak.reason}"
+            return f"{'copy' if leak.is_copy else 'decides' if leak.decides else 'suspected'}: {leak.reason}"
     return "not suspected"
 
 

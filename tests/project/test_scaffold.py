@@ -97,13 +97,15 @@ def test_a_target_of_one_value_is_refused(tmp_path: Path, value: str) -> None:
         write_project("one", data=tmp_path / "t.csv", target="y", base=tmp_path)
 
 
-def test_strong_columns_stay_inputs_and_a_copy_is_left_out_with_its_reason(tmp_path: Path) -> None:
-    lines = [f"{n % 2 + n / 1000},{'ab'[n % 2]},{n % 5},{n % 2}" for n in range(200)]
-    (tmp_path / "t.csv").write_text("strong,twin,x,y\n" + "\n".join(lines))
+def test_a_suspect_stays_an_input_and_what_decides_the_target_is_left_out_with_what_to_edit(tmp_path: Path) -> None:
+    lines = [f"{n % 2 + n / 1000},{'ab'[n % 2]},{n % 5},{n % 9},{n % 2}" for n in range(200)]
+    (tmp_path / "t.csv").write_text("strong,twin,x,outcome_code,y\n" + "\n".join(lines))
     written = write_project("strong", data=tmp_path / "t.csv", target="y", base=tmp_path)
     project = load_project("strong", base=tmp_path).project
-    assert project.task.inputs == ("strong", "x")
-    assert "    # suspected leak: alone it predicts y" in written.file.read_text()
+    assert (project.task.inputs, project.training.trusted) == (("x", "outcome_code"), ())
+    assert "    # suspected leak: its name says 'outcome'" in written.file.read_text()
+    [note] = [note for note in written.notes if note.startswith("strong is left out: alone it predicts y")]
+    assert 'into INPUTS and into Training(trusted=["strong"])' in note
     assert any(note.startswith("twin is left out: it is y in another spelling") for note in written.notes)
 
 
@@ -193,11 +195,12 @@ def test_a_file_beside_the_project_is_not_overwritten(tmp_path: Path) -> None:
     assert [path.name for path in notes.parent.iterdir()] == ["transforms.py"]
 
 
-def test_training_trusts_only_the_columns_that_were_suspected(tmp_path: Path) -> None:
-    lines = [f"{n % 2 + n / 1000},{n % 5},{n % 2}" for n in range(200)]
-    (tmp_path / "t.csv").write_text("strong,x,y\n" + "\n".join(lines))
-    write_project("strong", data=tmp_path / "t.csv", target="y", base=tmp_path)
-    assert load_project("strong", base=tmp_path).project.training.trusted == ("strong",)
+def test_a_column_that_decides_the_target_stays_untrusted_where_no_other_is_left(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("strong,y\n" + "\n".join(f"{n % 2 + n / 1000},{n % 2}" for n in range(200)))
+    written = write_project("strong", data=tmp_path / "t.csv", target="y", base=tmp_path)
+    project = load_project("strong", base=tmp_path).project
+    assert (project.task.inputs, project.training.trusted) == (("strong",), ())
+    assert any(note.startswith("strong may leak and stays an input, as no other is left") for note in written.notes)
 
 
 def test_an_id_that_repeats_is_left_out_and_said(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from touchline.contracts.infer import infer_contract as infer_contract
 from touchline.contracts.inference import Inference as Inference
 from touchline.contracts.inference import InferredField as InferredField
 from touchline.contracts.inference import TaskType as TaskType
+from touchline.contracts.leakage import DECIDING_POWER as DECIDING_POWER
 from touchline.contracts.leakage import SUSPICIOUS_POWER as SUSPICIOUS_POWER
 from touchline.contracts.leakage import SuspectedLeak as SuspectedLeak
 from touchline.contracts.rejected_rows import REJECTED_SCHEMA as REJECTED_SCHEMA

@@ -1,4 +1,4 @@
-"""Columns that may be known only after the target is: each is listed with a reason, and only an exact copy is left out.
+"""Columns that may be known only after the target is, with reasons; copies, and what decides it alone, are marked.
 
 The measure is out of sample: levels are read from one half of the rows and scored on the other, and the score must
 beat those of shuffled labels.
@@ -29,6 +29,8 @@ from touchline.statistics import (
 _LEAST_ROWS = 20
 # One column alone: area under the ROC curve, or share of the order of the numbers. Training warns from here on.
 SUSPICIOUS_POWER: Final = {"classes": 0.98, "numbers": 0.96}
+DECIDING_POWER: Final = {"classes": 0.99, "numbers": 0.9999}
+"""One column alone, from here on: training refuses it until a person trusts it, so `touchline init` leaves it out."""
 # A text column that avoids this share of the errors was probably written after the outcome was known.
 _WORDS_GAIN_LIMIT = 0.6
 _PAIR_LIMIT = 0.9
@@ -57,12 +59,14 @@ Levels = NDArray[np.int64]
 class SuspectedLeak:
     """A column and why it may be known only after the target is.
 
-    `is_copy`: it is the target in another spelling, or one of the parts that add up to it in every row.
+    `is_copy`: it is the target in another spelling, or one of the parts that add up to it in every row. `decides`: it
+    predicts the target so well that training refuses it.
     """
 
     column: str
     reason: str
     is_copy: bool
+    decides: bool = False
 
 
 def suspected_leaks(
@@ -96,13 +100,15 @@ def _by_value(rows: pl.DataFrame, target: str, others: list[str], *, is_number: 
         is_plain = all(abs(abs(weight) - 1) < _PLAIN for weight in parts.values())
         alone = list(parts)
         for name in alone:
-            yield SuspectedLeak(name, f"{target} is a sum of {', '.join(alone)}", is_plain)
+            power = _power_alone(rows[name], labels, is_number=is_number)
+            reason = f"{target} is a sum of {', '.join(alone)}"
+            yield SuspectedLeak(name, reason, is_plain, decides=power >= DECIDING_POWER["numbers"])
     for name in [name for name in others if name not in alone]:
         if name in copies:
             yield SuspectedLeak(name, f"it is {target} in another spelling", True)
-        elif (reason := _leak_reason(rows[name], labels, target, is_number=is_number)) is not None:
+        elif power := _power_alone(rows[name], labels, is_number=is_number):
             alone.append(name)
-            yield SuspectedLeak(name, reason, False)
+            yield _alone(name, target, power, is_number=is_number)
         elif not is_number and rows.schema[name] == pl.String and (gain := _words_gain(rows, name, target)):
             alone.append(name)
             yield SuspectedLeak(name, f"alone it avoids {gain:.0%} of the errors about {target}, out of sample", False)
@@ -128,21 +134,25 @@ def _is_copy(column: pl.Series, target: pl.Series, *, is_number: bool) -> bool:
     return bool(pairs == column.n_unique() == target.n_unique())
 
 
-def _leak_reason(column: pl.Series, labels: Numbers, target: str, *, is_number: bool) -> str | None:
-    """The reason to suspect this column alone; None when it predicts no more than an honest column may."""
+def _power_alone(column: pl.Series, labels: Numbers, *, is_number: bool) -> float:
+    """How well this column alone predicts the target; 0 when it predicts no more than an honest column may."""
     levels = _level_codes(column)
     if is_number:
         outcome, measure = mid_ranks(labels[:, 0])[:, None], explained_share
         linear = agreement(_numbers(column), labels[:, 0]) if column.dtype.is_numeric() else 0.0
-        score, name = max(measure(levels, outcome), linear), "explains {:.1%} of its order"
+        score = max(measure(levels, outcome), linear)
     else:
         outcome, measure = labels, separation
-        score, name = measure(levels, outcome), "separates its classes with an AUC of {:.3f}"
+        score = measure(levels, outcome)
     if score < SUSPICIOUS_POWER["numbers" if is_number else "classes"]:
-        return None
-    if not is_beyond_chance(measure, levels, outcome, score):
-        return None
-    return f"alone it predicts {target}: it {name.format(score)} on rows it was not read from"
+        return 0.0
+    return score if is_beyond_chance(measure, levels, outcome, score) else 0.0
+
+
+def _alone(name: str, target: str, power: float, *, is_number: bool) -> SuspectedLeak:
+    shown = f"explains {power:.1%} of its order" if is_number else f"separates its classes with an AUC of {power:.3f}"
+    reason = f"alone it predicts {target}: it {shown} on rows it was not read from"
+    return SuspectedLeak(name, reason, False, decides=power >= DECIDING_POWER["numbers" if is_number else "classes"])
 
 
 def _level_codes(column: pl.Series) -> Levels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from touchline.contracts import contract_imports, render_contract
@@ -39,7 +39,7 @@ def render_project(
         "",
         *_calendar(inference),
         _task(inference),
-        _project(name, inference, inputs),
+        _project(name, inference),
     ]
     return "\n".join(parts)
 
@@ -301,14 +301,10 @@ def _task(inference: Inference) -> str:
     return "\n".join(made)
 
 
-def _project(name: str, inference: Inference, inputs: Sequence[str]) -> str:
+def _project(name: str, inference: Inference) -> str:
     linear = "ridge" if inference.task == "regression" else "logistic"
     score = "mse" if inference.task == "regression" else "log_loss"
     options = [f'candidates=["{linear}", "lightgbm", "catboost"]', f"test={test_share(inference)}"]
-    trusted = [leak.column for leak in inference.leaks if leak.column in inputs]
-    if trusted:
-        names = ", ".join(map(_quoted, trusted))
-        options.append(f"trusted=[{names}]")
     gates = [f'Gate.improves("{score}", confidence=0.95)']
     if inference.task == "regression":
         gates.append('Gate("r2", at_least=0.0)')

@@ -117,6 +117,24 @@ def input_columns(inference: Inference) -> list[str]:
 
 def columns_left_out(inference: Inference) -> dict[str, str]:
     """Each column that is no input, with the reason; the target is not among them."""
+    reasons = _columns_never_input(inference)
+    columns = {field.name for field in inference.fields} - {inference.target} - reasons.keys()
+    deciding = {leak.column: leak for leak in inference.leaks if leak.decides and leak.column in columns}
+    for name in calendar_inputs(inference):
+        deciding.pop(name, None)
+    if deciding.keys() < columns:  # else nothing would be left to learn from
+        reasons |= {name: f"{leak.reason}; {_to_trust(name)}" for name, leak in deciding.items()}
+    return reasons
+
+
+def _to_trust(name: str) -> str:
+    return (
+        f'if it is known when the prediction is made, put it into INPUTS and into Training(trusted=["{name}"]), or '
+        "training refuses it"
+    )
+
+
+def _columns_never_input(inference: Inference) -> dict[str, str]:
     reasons: dict[str, str] = {}
     copies = {leak.column: leak.reason for leak in inference.leaks if leak.is_copy}
     times = calendar_inputs(inference)
@@ -150,8 +168,11 @@ def columns_left_out(inference: Inference) -> dict[str, str]:
 
 def _notes(inference: Inference, inputs: list[str]) -> tuple[str, ...]:
     notes = [f"{name} is left out: {reason}" for name, reason in columns_left_out(inference).items()]
+    suspected = [leak for leak in inference.leaks if leak.column in inputs]
     notes += [
-        f"{leak.column} may leak and stays an input: {leak.reason}" for leak in inference.leaks if leak.column in inputs
+        f"{leak.column} may leak and stays an input"
+        + (f", as no other is left: {leak.reason}; {_to_trust(leak.column)}" if leak.decides else f": {leak.reason}")
+        for leak in suspected
     ]
     labelled = inference.rows - inference.field(str(inference.target)).nulls
     if labelled < 2 * MIN_CLUSTERS:

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from touchline.contracts import SUSPICIOUS_POWER
+from touchline.contracts import DECIDING_POWER, SUSPICIOUS_POWER
 from touchline.errors import LeakageFound, NothingVaries
 from touchline.statistics import agreement
 from touchline.training.data.balance import IMBALANCED, imbalance
@@ -27,8 +27,6 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 Level = Literal["leak", "warning", "note"]
 
-# One column alone: area under the ROC curve, or share of the label's order, on rows its levels were not read from.
-_TELLS_ALL: Final = {"classes": 0.99, "numbers": 0.9999}
 _SAME: Final = 1 - 1e-9
 _MANY_LEVELS: Final = 100
 _MOSTLY_NULL: Final = 0.5
@@ -76,7 +74,7 @@ def _leaks(rows: LabelledRows) -> list[Finding]:
             continue
         measure = "explains" if rows.kind == "regression" else "separates the classes with an AUC of"
         shown = f"{power:.2%} of the label's order" if rows.kind == "regression" else f"{power:.3f}"
-        level: Level = "leak" if power >= _TELLS_ALL[kind] else "warning"
+        level: Level = "leak" if power >= DECIDING_POWER[kind] else "warning"
         found.append(Finding(level, "suspected leak", column.name, f"{column.name!r} alone {measure} {shown}"))
     return found
 
