@@ -130,6 +130,12 @@ def test_a_missing_and_an_extra_column(take: Taken) -> None:
         take(content)
 
 
+def test_rows_that_repeat_the_header_are_left_out_and_counted(take: Taken) -> None:
+    report = take("\n".join([HEADER, *GOOD[:9], HEADER, *GOOD[9:], HEADER]))
+    assert (report.manifest.accepted, report.manifest.rejected) == (20, 0)
+    assert "2 rows repeat the header and are left out" in report.manifest.message
+
+
 def test_a_column_named_twice(take: Taken) -> None:
     with pytest.raises(SourceFileUnreadable, match="its header names 'venue' 2 times"):
         take(f"{HEADER},venue\n")

@@ -50,6 +50,13 @@ def test_a_dot_that_may_group_thousands_is_named(tmp_path: Path, texts: list[str
     assert [note.split()[0] for note in named] == ([example] if example else [])
 
 
+def test_rows_that_repeat_the_header_are_left_out_and_named(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x, NA,,y\n1,2,,0\nx, NA,,y\n3,4,,y\n")
+    sample = inspect_file(tmp_path / "t.csv")
+    assert sample.frame["x"].to_list() == ["1", "3"]
+    assert "rows that repeat the header (1) are left out, here and by ingest" in sample.notes
+
+
 @pytest.mark.parametrize("line", ["sep=;\n", '"sep=;"\r\n'])
 def test_the_separator_line_that_excel_writes_is_no_header(tmp_path: Path, line: str) -> None:
     (tmp_path / "t.csv").write_text(f"{line}id;x\n1;2\n")

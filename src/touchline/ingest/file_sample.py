@@ -55,6 +55,7 @@ def inspect_file(path: Path) -> FileSample:
         return FileSample(_flat_table(path), "ParquetFiles", {})
     text = gunzipped(content, path.name, path.name)
     rows, inferred = _text_rows(text, path, CsvFiles.model_fields["null_values"].default)
+    rows = rows.without_headers()
     usual = {"delimiter": ",", "encoding": "utf-8"}
     arguments = {name: value for name, value in inferred.items() if value != usual[name]}
     numbers = _number_styles(rows.frame)
@@ -220,6 +221,8 @@ def _unsure_notes(examples: Mapping[str, str | None]) -> Iterator[str]:
 def _notes(rows: CsvRows, numbers: Mapping[str, NumberStyle]) -> Iterator[str]:
     for name, style in numbers.items():
         yield f"numbers of {name!r} are read as {style}, signs such as $ and % aside; correct numbers= if needed"
+    if rows.headers:
+        yield f"rows that repeat the header ({rows.headers}) are left out, here and by ingest"
     if rows.nameless:
         yield f"{rows.nameless} columns without a name hold nothing and are dropped"
     if rows.broken.height:

@@ -64,13 +64,24 @@ class CsvFiles(BaseModel):
             raw_hash=hash_of_files(tuple(files)),
             broken=pl.concat([part.broken for part in parts]),
             file_rows=tuple(part.frame.height for part in parts),
+            message=_headers_in_words(sum(part.headers for part in parts)),
         )
 
     def _read(self, content: bytes, name: str, context: FetchContext) -> CsvRows:
         known = {*context.columns, *self.rename}
         form = CsvFormat(self.delimiter, self.encoding, self.null_values, frozenset(known))
-        rows = read_csv_text(content, form, name=name, table=context.table)
+        rows = read_csv_text(content, form, name=name, table=context.table).without_headers()
         rows = replace(rows, frame=with_plain_numbers(rows.frame, self.numbers))
         if self.file_column is None:
             return rows
         return replace(rows, frame=rows.frame.with_columns(pl.lit(name).alias(self.file_column)))
+
+
+def _headers_in_words(count: int) -> str:
+    if not count:
+        return ""
+    return (
+        "1 row repeats the header and is left out"
+        if count == 1
+        else f"{count:,} rows repeat the header and are left out"
+    )

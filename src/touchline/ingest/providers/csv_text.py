@@ -7,7 +7,7 @@ import io
 import re
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -17,6 +17,8 @@ from touchline.ingest.providers.base import BROKEN_SCHEMA, no_broken_lines
 _DELIMITERS = (",", ";", "\t", "|")
 _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 _MANY_LINES = 20
+# A value may be equal to the name of its column; in two columns it is no chance.
+_LEAST_NAMES = 2
 _OTHER_TEXTS = {
     "an HTML page": re.compile(rb"<(!doctype|html|head|table|\?xml)"),
     "JSON": re.compile(rb'[\[{]\s*("[^"]*"\s*:|\{|\[)'),
@@ -41,6 +43,19 @@ class CsvRows:
     frame: pl.DataFrame
     broken: pl.DataFrame
     nameless: int = 0
+    headers: int = 0
+
+    def without_headers(self) -> CsvRows:
+        """The rows without those that repeat the header, as in exports written one after another; `headers` of them."""
+        named = [name for name in self.frame.columns if name.strip()]
+        alike = self.frame.filter(pl.col(named[0]) == named[0].strip())
+        if len(named) < _LEAST_NAMES or alike.is_empty():
+            return self
+        # A name such as `NA` is null in the row; so is the name of a column that has none.
+        is_header = pl.all_horizontal(pl.col(name).fill_null(name.strip()) == name.strip() for name in named[1:])
+        is_header &= pl.col(named[0]) == named[0].strip()
+        frame = self.frame.filter(~is_header)
+        return replace(self, frame=frame, headers=self.frame.height - frame.height)
 
 
 def read_csv_text(content: bytes, form: CsvFormat, *, name: str, table: str) -> CsvRows:
