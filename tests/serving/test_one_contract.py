@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
 import polars as pl
 import pytest
 
 from tests.serving.builders import NOW, Ratings, Server, Shelf, a_match_release, a_release, a_server, wait_for
+from touchline.contracts import Contract, DateFormat
 from touchline.features import ColumnSpec
 from touchline.registry import InputField
 from touchline.serving import score_frame
@@ -73,6 +75,32 @@ def test_a_frame_of_pandas_is_taken_as_the_contract_allows(tmp_path: Path) -> No
         first, second = ([one["probabilities"]["yes"] for one in answer.json()["predictions"]] for answer in answers)
     scored = score_frame(release, None, pl.from_pandas(frame), now=NOW).frame
     assert first == second == scored["p_yes"].to_list()
+
+
+class Visit(Contract):
+    day: Annotated[date, DateFormat("%b %d, %Y")] | None
+    at: Annotated[datetime, DateFormat("%d/%m/%Y %H:%M")]
+
+
+def test_a_time_in_the_spelling_of_the_contract_is_taken_as_in_a_file(tmp_path: Path) -> None:
+    schemas = Visit.model_json_schema()["properties"]
+    inputs = (
+        InputField("day", schemas["day"], True),
+        InputField("at", {**schemas["at"], "zone": "Europe/Berlin"}, True),
+    )
+    columns = (ColumnSpec("day", "number"), ColumnSpec("at", "number"))
+    release = a_release(inputs=inputs, columns=columns, example={})
+    spelt = [{"day": "Jan 3, 2025", "at": "03/01/2025 13:30"}, {"day": "2025-01-03", "at": "2025-01-03T12:30:00Z"}]
+    with a_server(tmp_path, Shelf.of(release)) as server:
+        answers = [_probabilities(server, json.dumps(row).encode()) for row in spelt]
+        refused: Any = server.client.post("/predict", json={"day": "03.01.2025", "at": "x"}).json()
+    scored = score_frame(release, None, pl.DataFrame(spelt), now=NOW).frame
+    assert answers[0] == answers[1]
+    assert scored["p_yes"].to_list() == [answer["yes"] for answer in answers]
+    assert refused["detail"] == (
+        "day: does not fit; allowed: a day such as 2009-04-15, or text in the form '%b %d, %Y' (and 1 more). "
+        "See /docs for the fields."
+    )
 
 
 def test_the_bad_input_of_a_door_names_what_to_send(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,6 +37,10 @@ class DateFormat:
 
     def __init__(self, *formats: str) -> None:
         object.__setattr__(self, "formats", formats)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The spellings as `dateFormats`, so that a request may have the text of a file."""
+        return {**handler(schema), "dateFormats": list(self.formats)}
 
 
 class _DatasetCheck(classmethod):  # type: ignore[type-arg]  # a mark that Pydantic leaves alone

@@ -21,7 +21,7 @@ def parse_instant(text: object) -> datetime:
     '2009-04-18T12:00:00+00:00'
     """
     if not isinstance(text, str) or not _ZONED.match(text):
-        raise InvalidInstant(text, "2009-04-15T13:30:00Z: a date, a time and a zone")
+        raise InvalidInstant(text, "a date, a time and a zone, such as 2009-04-15T13:30:00Z")
     return _parsed(text)
 
 
@@ -43,7 +43,7 @@ def parse_day(text: object) -> date:
     '2009-04-18'
     """
     if not isinstance(text, str) or not re.fullmatch(DATE, text):
-        raise InvalidInstant(text, "2009-04-15: a day")
+        raise InvalidInstant(text, "a day such as 2009-04-15")
     return _parsed(text).date()
 
 

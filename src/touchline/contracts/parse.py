@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import polars as pl
 
@@ -77,6 +78,16 @@ def parse_column(spec: FieldSpec, raw: pl.Series, zone: str) -> ParsedColumn:
             failed = failed & (raw.str.strip_chars().str.to_lowercase() != "nan")
     parsed = _nan_as_null(spec, values)
     return ParsedColumn(parsed.values, failed if failed.any() else None)
+
+
+def parse_time(kind: Kind, text: str, formats: tuple[str, ...], zone: str) -> Any:
+    """The day or the instant that a text spells in one of the formats, read as a column is; None where it does not.
+
+    >>> parse_time("date", "Jan 3, 2025", ("%b %d, %Y",), "UTC")
+    datetime.date(2025, 1, 3)
+    """
+    spec = FieldSpec("time", kind, True, False, None, (), (), formats, "any")
+    return parse_column(spec, pl.Series([text]), zone).values[0]
 
 
 def normalized(texts: pl.Series) -> pl.Series:

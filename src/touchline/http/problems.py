@@ -62,6 +62,15 @@ class Problem(PickledByAttributes):
         return orjson.dumps(self.document(correlation_id), default=str)
 
 
+def as_sentence(text: str) -> str:
+    """The text with a full stop, unless it ends a sentence already.
+
+    >>> as_sentence("unknown field"), as_sentence("Did you mean 'age'?")
+    ('unknown field.', "Did you mean 'age'?")
+    """
+    return text if text.endswith(("?", ".", "!")) else f"{text}."
+
+
 class InvalidRequest(Problem):
     status, slug, title = 422, "invalid-request", "The request does not fit the declared fields"
 
@@ -69,8 +78,10 @@ class InvalidRequest(Problem):
         self.problems = list(problems)
         first = self.problems[0]
         allowed = f"; allowed: {first.allowed}" if first.allowed else ""
+        others = f" (and {len(self.problems) - 1} more)" if self.problems[1:] else ""
+        fault = as_sentence(f"{first.field or 'body'}: {first.problem}{allowed}{others}")
         super().__init__(
-            f"{first.field or 'body'}: {first.problem}{allowed}. See /docs for the fields.",
+            f"{fault} See /docs for the fields.",
             members={"errors": [problem.document() for problem in self.problems]},
         )
 

@@ -16,7 +16,7 @@ _KINDS = {"int": "integer", "float": "number", "bool": "boolean", "str": "string
 def request_schema(project: str, task: Task, columns: Sequence[ColumnSpec]) -> dict[str, Any]:
     """The schema; limits and notes come from the contract where an input has the name of a source's column."""
     known = {column.name: column for column in columns}
-    contracts = [source.contract.model_json_schema() for source in task.examples.sources]
+    contracts = [_with_zone(source.contract.model_json_schema(), source.zone) for source in task.examples.sources]
     properties = {name: _key(task, name, contracts) for name in task.entity_columns}
     properties |= {name: _input(name, known.get(name), contracts) for name in task.inputs if name not in properties}
     required = [name for name, schema in properties.items() if not _may_be_null(schema)]
@@ -74,6 +74,16 @@ def _with_definitions(schema: Any, definitions: dict[str, Any]) -> Any:
     if isinstance(schema, list):
         return [_with_definitions(value, definitions) for value in schema]
     return schema
+
+
+def _with_zone(schema: Any, zone: str) -> Any:
+    """The schema with the time zone of the source beside each spelling of a time."""
+    if isinstance(schema, list):
+        return [_with_zone(value, zone) for value in schema]
+    if not isinstance(schema, dict):
+        return schema
+    beside = {"zone": zone} if "dateFormats" in schema and zone != "UTC" else {}
+    return {key: _with_zone(value, zone) for key, value in schema.items()} | beside
 
 
 def _may_be_null(schema: dict[str, Any]) -> bool:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from touchline.contracts.fields import FieldSpec, Kind
 from touchline.contracts.instants import DATE, ZONED, parse_instant
 from touchline.contracts.json_text import LARGEST_EXACT
-from touchline.contracts.parse import normalized
+from touchline.contracts.parse import normalized, parse_column
 from touchline.errors import InvalidInstant
 from touchline.serving.predicting.declared_field import LONGEST_TEXT, DeclaredField
 
@@ -124,11 +125,27 @@ def _levels(given: pl.Series, field: DeclaredField) -> tuple[pl.Series, str]:
     return found.set(~found.is_in([str(level) for level in field.levels]).fill_null(True), None), words
 
 
-def _instants(given: pl.Series, field: DeclaredField) -> tuple[pl.Series, str]:  # noqa: ARG001
-    return read_instants(given), "not an instant with a zone (ISO 8601)"
+def _instants(given: pl.Series, field: DeclaredField) -> tuple[pl.Series, str]:
+    return _with_spelt(given, read_instants(given), field), f"not an instant with a zone (ISO 8601){_or_forms(field)}"
 
 
-def _days(given: pl.Series, field: DeclaredField) -> tuple[pl.Series, str]:  # noqa: ARG001
+def _with_spelt(given: pl.Series, times: pl.Series, field: DeclaredField) -> pl.Series:
+    """The times, with those that are written as the contract's `DateFormat` says."""
+    import polars as pl
+
+    left = (given.is_not_null() & times.is_null()).arg_true()
+    if not field.formats or given.dtype != pl.String or left.is_empty():
+        return times
+    kind: Kind = "date" if field.type == "date" else "datetime"
+    spec = FieldSpec(field.name, kind, True, False, None, (), (), field.formats, "any")
+    return times.scatter(left, parse_column(spec, given.gather(left), field.zone).values)
+
+
+def _or_forms(field: DeclaredField) -> str:
+    return f", nor {field.forms}" if field.formats else ""
+
+
+def _days(given: pl.Series, field: DeclaredField) -> tuple[pl.Series, str]:
     import polars as pl
 
     found = given
@@ -137,7 +154,8 @@ def _days(given: pl.Series, field: DeclaredField) -> tuple[pl.Series, str]:  # n
         found = texts.str.to_date("%Y-%m-%d", strict=False)
     elif given.dtype != pl.Date:
         found = pl.Series(given.name, [None] * len(given), dtype=pl.Date)
-    return found.set(~found.dt.year().is_between(1, 9999).fill_null(True), None), "not a day (ISO 8601)"
+    found = found.set(~found.dt.year().is_between(1, 9999).fill_null(True), None)
+    return _with_spelt(given, found, field), f"not a day (ISO 8601){_or_forms(field)}"
 
 
 _READERS = {

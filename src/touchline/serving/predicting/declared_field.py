@@ -18,6 +18,8 @@ _LIMITS: Final = (
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     *("minLength", "maxLength", "pattern"),
 )
+# What may stand beside the choice between a value and null.
+_BESIDE: Final = ("description", "examples", "dateFormats", "zone")
 _PLAIN: Final[frozenset[FieldType]] = frozenset({"integer", "number", "boolean", "string"})
 
 
@@ -25,7 +27,8 @@ _PLAIN: Final[frozenset[FieldType]] = frozenset({"integer", "number", "boolean",
 class DeclaredField:
     """`levels` are the allowed values of a `level`; `limits` are named as in JSON Schema.
 
-    `default` stands for a missing value, and for a null where null is not allowed.
+    `default` stands for a missing value, and for a null where null is not allowed. `formats` are the spellings of a day
+    or an instant beside ISO 8601, in the wall clock of `zone`.
     """
 
     name: str
@@ -36,6 +39,13 @@ class DeclaredField:
     levels: tuple[Any, ...] = ()
     limits: Mapping[str, Any] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
+    formats: tuple[str, ...] = ()
+    zone: str = "UTC"
+
+    @property
+    def forms(self) -> str:
+        """The spellings of a time beside ISO 8601, in words."""
+        return f"text in the form {' or '.join(map(repr, self.formats))}"
 
 
 def declared_field(given: InputField) -> DeclaredField:
@@ -52,6 +62,8 @@ def declared_field(given: InputField) -> DeclaredField:
         levels=tuple(nfc(level) if isinstance(level, str) else level for level in levels),
         limits={name: schema[name] for name in _LIMITS if name in schema} if kind in _PLAIN else {},
         notes={name: schema[name] for name in ("description", "examples") if name in schema},
+        formats=tuple(schema.get("dateFormats", ())),
+        zone=schema.get("zone", "UTC"),
     )
 
 
@@ -60,7 +72,7 @@ def _of_values(schema: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
     for choices in ("anyOf", "oneOf"):
         options = [option for option in schema.get(choices, ()) if option.get("type") != "null"]
         if options and len(options) < len(schema[choices]):
-            notes = {name: schema[name] for name in ("description", "examples") if name in schema}
+            notes = {name: schema[name] for name in _BESIDE if name in schema}
             return {**options[0], **notes}, True
     return schema, False
 

@@ -24,7 +24,7 @@ from touchline.http.problems import FieldProblem, InvalidRequest
 from touchline.http.validation_words import MOST_FAULTS, with_neighbour
 from touchline.registry import InputField, LoadedRelease
 from touchline.serving.predicting.declared_field import LARGEST_INTEGER, LONGEST_TEXT, SMALLEST_INTEGER, declared_field
-from touchline.serving.predicting.instants import Day, Instant
+from touchline.serving.predicting.instants import Day, Instant, spelt_time
 
 _INT64: Final[dict[str, Any]] = {"ge": SMALLEST_INTEGER, "le": LARGEST_INTEGER}
 # Checked by the predictor in one look at the body: no database keeps every text with a NUL.
@@ -211,6 +211,8 @@ def _extras(release: LoadedRelease) -> dict[str, Any]:
 def _input(column: InputField) -> Any:
     declared = declared_field(column)
     kind: Any = Literal[declared.levels] if declared.type == "level" else _TYPES[declared.type]
+    if declared.formats:
+        kind = spelt_time(declared)
     if declared.limits:
         kind = Annotated[kind, Field(**{_LIMITS[name]: limit for name, limit in declared.limits.items()})]
     if declared.default is not None and not declared.is_nullable:
@@ -251,6 +253,8 @@ def _field_problem(error: Any, properties: Mapping[str, Any], is_many: bool) -> 
     if error["type"] == "missing":
         return FieldProblem(".".join(path), "missing field", None, _allowed(properties.get(name, {})))
     text = shown[:200] if isinstance(shown, str) else shown
+    if error["type"] == "datetime_type":  # a JSON Schema says less than the reader
+        return FieldProblem(".".join(path), "does not fit", text, str(error["msg"]).removeprefix("Input should be "))
     return FieldProblem(".".join(path), error["msg"], text, _allowed(properties.get(name, {})))
 
 
