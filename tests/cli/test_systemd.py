@@ -48,6 +48,8 @@ def test_the_command_lines_of_the_units_run(fresh: Cli, monkeypatch: pytest.Monk
     folder = fresh.place / "units"
     printed = fresh.run("up", "--systemd", str(folder), "--domain", "predict.example")
     assert "systemctl enable --now touchline.target" in printed
+    assert "touchline keys make scheduler --role scorer" in printed
+    assert "TOUCHLINE_API_KEY=KEY" in printed
     target = (folder / "touchline.target").read_text()
     assert f"Wants={' '.join(sorted(unit.name for unit in folder.glob('*.service')))}" in "".join(
         f"Wants={' '.join(sorted(line.partition('=')[2].split()))}" for line in target.splitlines() if "Wants" in line
@@ -86,3 +88,10 @@ def test_signs_that_systemd_would_read_as_its_own_are_escaped() -> None:
     assert 'Environment="TOUCHLINE_HOME=/srv/a b"' in text
     assert 'ReadWritePaths="/srv/a b/home"' in text
     assert "WorkingDirectory=/srv/a b\n" in text
+
+
+@pytest.mark.parametrize(("home", "private"), [("/tmp/trial", "no"), ("/var/tmp/a/b", "no"), ("/srv/tmp", "yes")])
+def test_a_home_in_a_temporary_folder_is_not_hidden_from_the_units(home: str, private: str) -> None:
+    installation = Installation("touchline", Path("/srv/base"), Path(home), Path("/etc/touchline/environment"))
+    text = unit_files([Process("api", ("python",), {})], installation)["touchline-api.service"]
+    assert f"PrivateTmp={private}\n" in text

@@ -89,11 +89,24 @@ def _write_units(home: Home, loaded: Sequence[LoadedProject], folder: Path, doma
     for name, text in files.items():
         (folder / name).write_text(text)
         typer.echo(folder / name)
+    if (temporary := installation.temporary) is not None:
+        typer.echo(
+            f"warning: {temporary} is a temporary folder, which a restart of the machine may empty; the units have "
+            "PrivateTmp=no, as they could not see it otherwise. Choose another folder (TOUCHLINE_HOME).",
+            err=True,
+        )
+    _print_next(folder, environment_file)
+
+
+def _print_next(folder: Path, environment_file: Path) -> None:
+    typer.echo("Next: touchline keys make scheduler --role scorer")
+    typer.echo("      a server without a key refuses what the proxy sends it; the key is printed once")
+    typer.echo(f"      into {environment_file}, mode 0600: TOUCHLINE_API_KEY=KEY, passwords and addresses of stores")
     typer.echo(
-        f"Next: sudo cp {folder}/touchline* /etc/systemd/system/ && sudo systemctl enable --now touchline.target"
+        f"      sudo cp {folder}/touchline* /etc/systemd/system/ && sudo systemctl enable --now touchline.target"
     )
     typer.echo(f"      sudo cp {folder}/Caddyfile /etc/caddy/Caddyfile && sudo systemctl reload caddy")
-    typer.echo(f"      passwords and addresses of stores: {environment_file}, lines of NAME=value, mode 0600")
+    typer.echo("      a key for each client: touchline keys make NAME --role scorer")
 
 
 def _has_production(opened: OpenedProject) -> bool:

@@ -12,7 +12,6 @@ from touchline.cli.processes.supervisor import Process
 # What each unit may do: it writes to the home alone, has no rights beyond its user's, and sees no device.
 _HARDENING = """\
 NoNewPrivileges=yes
-PrivateTmp=yes
 PrivateDevices=yes
 ProtectSystem=strict
 ProtectHome=read-only
@@ -30,6 +29,7 @@ _DESCRIPTIONS = {
     "alerts": "watch of alerts",
     "scheduler": "scheduler and worker",
 }
+_TEMPORARY = (Path("/tmp"), Path("/var/tmp"))
 # A running training is interrupted in order; requests are answered first.
 _STOP_SECONDS = 60
 
@@ -42,6 +42,12 @@ class Installation:
     base: Path
     home: Path
     environment_file: Path
+
+    @property
+    def temporary(self) -> Path | None:
+        """The folder of these that is temporary: PrivateTmp would hide it from the units."""
+        folders = (self.home, self.base)
+        return next((one for one in folders if any(one.is_relative_to(place) for place in _TEMPORARY)), None)
 
 
 def unit_files(processes: Sequence[Process], installation: Installation) -> dict[str, str]:
@@ -74,6 +80,7 @@ def _service(process: Process, installation: Installation) -> str:
         "Restart=always",
         "RestartSec=1",
         f"TimeoutStopSec={_STOP_SECONDS}",
+        f"PrivateTmp={'yes' if installation.temporary is None else 'no'}",
         _HARDENING,
         f"ReadWritePaths={_quoted(str(installation.home))}",
     ]
