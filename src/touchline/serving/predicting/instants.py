@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AwareDatetime, BeforeValidator, Field
+from pydantic import AwareDatetime, BeforeValidator, Field, JsonValue
 from pydantic_core import PydanticCustomError
 
 from touchline.contracts.instants import parse_day, parse_instant
@@ -50,5 +50,5 @@ def spelt_time(declared: DeclaredField) -> Any:
                 raise InvalidInstant(value, f"{wrong.allowed}, or {declared.forms}") from None
             return time  # type: ignore[no-any-return]  # of the kind that is asked for
 
-    extra = {"dateFormats": list(declared.formats)}
+    extra: dict[str, JsonValue] = {"dateFormats": list(declared.formats)}
     return Annotated[date if is_day else AwareDatetime, BeforeValidator(_reader(read)), Field(json_schema_extra=extra)]
