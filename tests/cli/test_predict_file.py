@@ -37,8 +37,9 @@ def test_an_invalid_row_has_no_prediction_and_says_why(cli: Cli, tmp_path: Path)
     file, target = tmp_path / "requests.csv", tmp_path / "answers.parquet"
     file.write_text("customer,cutoff\nc1,2024-06-01T00:00:00Z\nc2,yesterday\n")
     printed = cli.run("predict", "--file", str(file), "--out", str(target))
-    assert "wrote 2 rows, 1 of them refused" in printed
+    assert printed.splitlines()[-1] == "1 of them has no prediction: it does not fit, and `problem` says why"
     rows = pl.read_parquet(target)
+    assert rows["cutoff"].to_list() == ["2024-06-01T00:00:00Z", "yesterday"]
     assert rows["p_yes"].is_null().to_list() == [False, True]
     assert "cutoff" in rows["problem"][1]
 

@@ -138,7 +138,8 @@ def test_a_declared_file_has_the_names_nulls_numbers_and_days_of_its_source(tmp_
     )
     (tmp_path / "t.csv").write_text("Tag;Preis;size\n24.12.2024;1.234;7\n25.12.2024;-;8\nnever;3,5;9\n")
     rows = read_as_declared(tmp_path / "t.csv", [a_source(provider)])
-    assert rows.to_dicts() == [
+    assert rows.written.to_dicts()[0] == {"sold_on": "24.12.2024", "price": "1.234", "size": "7"}
+    assert rows.declared.to_dicts() == [
         {"sold_on": "2024-12-24", "price": "1234", "size": "7"},
         {"sold_on": "2024-12-25", "price": None, "size": "8"},
         {"sold_on": "never", "price": "3.5", "size": "9"},
@@ -153,24 +154,27 @@ class Member(Contract):
 def test_a_boolean_is_read_from_a_file_to_predict_as_it_is_ingested(tmp_path: Path) -> None:
     source = Source(name="members", contract=Member, key="size", provider=CsvFiles("*"))
     (tmp_path / "t.csv").write_text("size,is_open\n1,Yes\n2,off\n3,\n4,perhaps\n5,1\n")
-    rows = read_as_declared(tmp_path / "t.csv", [source])
+    rows = read_as_declared(tmp_path / "t.csv", [source]).declared
     assert rows["is_open"].to_list() == ["true", "false", None, "perhaps", "true"]
 
 
 def test_numbers_that_are_declared_as_plain_are_never_reread(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("price,size\n2.810,1\n624,2\n")
     assert inspect_file(tmp_path / "t.csv").numbers == {"price": "1.234,56"}
-    assert read_as_declared(tmp_path / "t.csv", [a_source(CsvFiles("*"))])["price"].to_list() == ["2.810", "624"]
-    unknown = read_as_declared(tmp_path / "t.csv", [a_source(ParquetFiles("*"))])
+    assert read_as_declared(tmp_path / "t.csv", [a_source(CsvFiles("*"))]).declared["price"].to_list() == [
+        "2.810",
+        "624",
+    ]
+    unknown = read_as_declared(tmp_path / "t.csv", [a_source(ParquetFiles("*"))]).declared
     assert unknown["price"].cast(pl.Float64).to_list() == [2810.0, 624.0]
 
 
 def test_a_new_name_may_be_the_old_one_of_another_column(tmp_path: Path) -> None:
     provider = CsvFiles("*", rename={"a": "b", "b": "c"})
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
-    assert read_as_declared(tmp_path / "t.csv", [a_source(provider)]).to_dicts() == [{"b": "1", "c": "2"}]
+    assert read_as_declared(tmp_path / "t.csv", [a_source(provider)]).declared.to_dicts() == [{"b": "1", "c": "2"}]
     (tmp_path / "t.csv").write_text("b,c\n1,2\n")
-    assert read_as_declared(tmp_path / "t.csv", [a_source(provider)]).columns == ["b", "c"]
+    assert read_as_declared(tmp_path / "t.csv", [a_source(provider)]).declared.columns == ["b", "c"]
 
 
 def test_an_encoding_is_inferred_from_the_whole_file(tmp_path: Path) -> None:

@@ -65,25 +65,35 @@ def inspect_file(path: Path) -> FileSample:
     return FileSample(plain, "CsvFiles", arguments, notes, numbers)
 
 
-def read_as_declared(path: Path, sources: Sequence[Source]) -> pl.DataFrame:
+@dataclass(frozen=True)
+class DeclaredRows:
+    """The rows of a file under the names of the contracts: with values as they are written, and as sources declare."""
+
+    written: pl.DataFrame
+    declared: pl.DataFrame
+
+
+def read_as_declared(path: Path, sources: Sequence[Source]) -> DeclaredRows:
     """The rows of a file under the names of the contracts, its nulls, numbers and times read as the sources declare.
 
-    Times are in ISO spelling, booleans true or false; a value that is none stays as it is. `prepare` is not run: it may
-    need columns that rows to predict lack.
+    Declared times are in ISO spelling, booleans true or false; a value that is none stays as it is. `prepare` is not
+    run: it may need columns that rows to predict lack.
     """
     content = _content(path)
     if content.startswith(_PARQUET):
-        frame = pl.read_parquet(path)
+        written = frame = pl.read_parquet(path)
     else:
         texts = gunzipped(content, path.name, path.name)
         declared = [source.provider for source in sources if isinstance(source.provider, CsvFiles)]
         nulls = {word for provider in declared for word in provider.null_values}
         rows, _ = _text_rows(texts, path, tuple(nulls) or CsvFiles.model_fields["null_values"].default)
         styles = {name: style for provider in declared for name, style in provider.numbers.items()}
-        frame = with_plain_numbers(rows.frame, styles if declared else _number_styles(rows.frame))
+        written = rows.frame
+        frame = with_plain_numbers(written, styles if declared else _number_styles(written))
     for source in sources:
+        written = _with_contract_names(written, source)
         frame = _with_plain_values(_with_contract_names(frame, source), source)
-    return frame
+    return DeclaredRows(written, frame)
 
 
 def _with_contract_names(frame: pl.DataFrame, source: Source) -> pl.DataFrame:

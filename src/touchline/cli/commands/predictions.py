@@ -56,8 +56,8 @@ def predict(
     """Predict one request, or every row of a file.
 
     One request goes to the running server. A file is scored by the release in Production, without the server. A row
-    that is invalid gets no prediction; its column "problem" says why. Predictions of a file are not logged: to log
-    them, send the rows to the server as a job (POST /predict/jobs).
+    that is invalid gets no prediction; its column "problem" says why. The columns of the file are written as they
+    were. Predictions of a file are not logged: to log them, send the rows to the server as a job (POST /predict/jobs).
 
     Example: touchline predict -p football home_team="Schalke 04" away_team="Energie Cottbus"
     """
@@ -68,8 +68,10 @@ def predict(
         if as_json:
             print_json(scored)
         else:
-            refused = f", {scored.refused:,} of them refused" if scored.refused else ""
-            typer.echo(f"wrote {scored.rows:,} rows{refused}, to {scored.file}")
+            typer.echo(f"wrote {scored.rows:,} rows to {scored.file}")
+            if scored.refused:
+                have = "has no prediction: it does" if scored.refused == 1 else "have no prediction: they do"
+                typer.echo(f"{scored.refused:,} of them {have} not fit, and `problem` says why")
         return
     response = predict_one(opened, fields or [], api_key=key)
     if as_json:

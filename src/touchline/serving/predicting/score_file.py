@@ -1,4 +1,4 @@
-"""A CSV or Parquet file of requests comes in, the same file with predictions beside its columns goes out."""
+"""A CSV or Parquet file of requests comes in, its values as they are written go out with predictions beside them."""
 
 from __future__ import annotations
 
@@ -56,11 +56,15 @@ def score_file(
     on_progress(f"reading {requests.path.name}")
     rows = read_as_declared(requests.path, requests.sources)
     scored = score_frame(
-        release, reader, rows, now=now, on_progress=lambda done, total: on_progress(f"{done:,} of {total:,} rows")
+        release,
+        reader,
+        rows.declared,
+        now=now,
+        on_progress=lambda done, total: on_progress(f"{done:,} of {total:,} rows"),
     )
     predictions = scored.frame.with_columns(release=pl.lit(release.id))
-    clashes = {name: f"predicted_{name}" for name in predictions.columns if name in rows.columns}
-    written = pl.concat([rows, predictions.rename(clashes)], how="horizontal")
+    clashes = {name: f"predicted_{name}" for name in predictions.columns if name in rows.written.columns}
+    written = pl.concat([rows.written, predictions.rename(clashes)], how="horizontal")
     on_progress(f"writing {target.name}")
     write_table(written, target)
     return ScoredFile(target, scored.rows, scored.refused, release.id)
