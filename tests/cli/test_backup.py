@@ -59,6 +59,7 @@ def test_a_home_that_was_wiped_predicts_the_same_after_a_restore_elsewhere(
     try:
         place = shop.place / "plain"
         report = shop.json("backup", "restore", "--from", str(place), "--into", str(tmp_path / "new"))
+        assert report["missing_files"] == [f"{tmp_path}/new/visits.csv (shop.visits)"]
         monkeypatch.setenv("TOUCHLINE_HOME", report["home"])
         monkeypatch.chdir(tmp_path / "new")
         replayed = shop.json("replay")

@@ -21,6 +21,7 @@ from touchline.ingest.providers.base import RawFile as RawFile
 from touchline.ingest.providers.csv_files import CsvFiles as CsvFiles
 from touchline.ingest.providers.data_folder import DataFolder as DataFolder
 from touchline.ingest.providers.delta_table import DeltaTable as DeltaTable
+from touchline.ingest.providers.files import missing_files as missing_files
 from touchline.ingest.providers.frame import FrameProvider as FrameProvider
 from touchline.ingest.providers.http_cache import requests_used as requests_used
 from touchline.ingest.providers.http_pages import Cursor as Cursor

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from touchline import automation, backup, errors, registry
+from touchline import automation, backup, errors, ingest, registry
 from touchline import project as projects
 from touchline.cli.opening import Home, JsonOption, OpenedProject, open_home, pipeline_context
 from touchline.cli.output import print_json, print_table, progress
@@ -137,13 +137,24 @@ def restore(
             _place(open_home(), place), name, home=into / ".touchline", projects=into / "projects"
         )
         filled = [text for folder in restored.projects for text in _filled(restored, folder)]
-    result = {"name": restored.backup.id, "home": restored.home, "projects": restored.projects, "online": filled}
+        missing = [line for folder in restored.projects for line in _missing(folder, base=into)]
+    result = {
+        "name": restored.backup.id,
+        "home": restored.home,
+        "projects": restored.projects,
+        "online": filled,
+        "missing_files": missing,
+    }
     if as_json:
         print_json(result)
         return
     typer.echo(f"backup {restored.backup.id} is restored: TOUCHLINE_HOME={restored.home.absolute()}")
     for line in (*filled, *restored.backup.left_out):
         typer.echo(f"  {line}")
+    if missing:
+        typer.echo("Data files are not in a backup. Bring these before the next ingest:")
+        for line in missing:
+            typer.echo(f"  {line}")
 
 
 def _address(home: Home, given: str | None) -> str:
@@ -201,6 +212,16 @@ def _families_of(restored: backup.Restored) -> registry.Families:
         return registry.declared_families(loaded.project.training)
 
     return families
+
+
+def _missing(folder: Path, *, base: Path) -> list[str]:
+    """The files that the sources of a restored project read and that are not there, each with its source."""
+    try:
+        declared = projects.load_project(folder, base=base).project
+    except errors.TouchlineError:
+        return []  # `_filled` says why
+    places = {source.name: ingest.missing_files(source.provider, base.absolute()) for source in declared.sources}
+    return [f"{place} ({declared.name}.{name})" for name, place in places.items() if place is not None]
 
 
 def _filled(restored: backup.Restored, folder: Path) -> list[str]:

@@ -27,6 +27,15 @@ def find_files(pattern: str, context: FetchContext) -> list[Path]:
     return found
 
 
+def missing_files(provider: object, base: Path) -> Path | None:
+    """The path or glob of a provider of files which no file has, from the folder in which touchline runs; else None."""
+    pattern = getattr(provider, "glob", None)
+    if pattern is None:
+        return None
+    place = base / pattern
+    return None if any(Path(name).is_file() for name in glob(str(place), recursive=True)) else place  # noqa: PTH207
+
+
 def hash_files(pattern: str, context: FetchContext) -> tuple[RawFile, ...]:
     """The files that a path or glob names, by their bytes."""
     try:
