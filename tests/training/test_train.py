@@ -38,8 +38,12 @@ def trained(training: Training = BOTH, frame: pl.DataFrame | None = None) -> Tra
     return train(a_task(), training, a_training_set(frame), now=NOW)
 
 
-def test_a_model_learns_what_there_is_to_learn() -> None:
-    found = trained().evaluation
+def test_a_model_learns_what_there_is_to_learn_and_each_candidate_is_reported() -> None:
+    steps: list[str] = []
+    options = TrainingOptions(lambda progress: steps.append(progress.message))
+    found = train(a_task(), BOTH, a_training_set(), now=NOW, options=options).evaluation
+    [both] = [step for step in steps if step.count(" log_loss 0.") == 2]
+    assert sorted(part.split()[0] for part in both.split("; ")) == ["lightgbm", "logistic"]
     assert found.metrics["log_loss"].value < found.baseline["log_loss"].value - 0.1
     assert found.metrics["roc_auc"].value > 0.75
     assert found.rows == 80

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,6 +45,9 @@ _CELLS_PER_THREAD = 500_000
 # So often the best is searched again, each time where this share of the time is left.
 _AGAIN = 4
 _WORTH_A_SEARCH = 0.05
+
+
+Attempt = Callable[[SearchContext, Entry], Contender | CandidateReport]
 
 
 def threads_for(training: Training, rows: LabelledRows) -> int:
@@ -103,8 +106,27 @@ class _Competition:
             family = family_of(candidate, self.context.rows.kind)
             entries.append(Entry(recipe_of(candidate, family, self.context), family))
         self.options.on_progress(Progress(f"trying {', '.join(entry.recipe.candidate for entry in entries)}", 0.0))
-        for outcome in self._tried(entries):
+        # Elsewhere than in this process an attempt cannot report.
+        attempt = self._reported(entries) if self.options.workers.are_near else try_recipe
+        for outcome in self._tried(entries, attempt):
             self._enter(outcome)
+
+    def _reported(self, entries: Sequence[Entry]) -> Attempt:
+        """An attempt that reports its result, beside those of the others that have finished."""
+        name = self.context.training.score_for(self.context.rows.kind)
+        waiting = [entry.recipe.candidate for entry in entries]
+        finished: list[str] = []
+
+        def attempt(context: SearchContext, entry: Entry) -> Contender | CandidateReport:
+            outcome = try_recipe(context, entry)
+            waiting.remove(entry.recipe.candidate)
+            finished.append(_in_words(outcome, name))
+            left = [f"trying {', '.join(waiting)}"] if waiting else []
+            share = 0.12 * len(finished) / len(entries)
+            self.options.on_progress(Progress("; ".join([*finished, *left]), share))
+            return outcome
+
+        return attempt
 
     def _on_linear_base(self) -> None:
         """The best candidate of trees again on the residuals of a linear regression, where rows have times.
@@ -133,8 +155,8 @@ class _Competition:
         for outcome in self._tried([Entry(recipe, family, self.budget.for_variants(best))]):
             self._enter(outcome)
 
-    def _tried(self, entries: Sequence[Entry]) -> list[Contender | CandidateReport]:
-        outcome = self.options.workers.map(try_recipe, self.context, entries, threads=self.context.threads)
+    def _tried(self, entries: Sequence[Entry], attempt: Attempt = try_recipe) -> list[Contender | CandidateReport]:
+        outcome = self.options.workers.map(attempt, self.context, entries, threads=self.context.threads)
         return [
             lost_report(entry, each) if isinstance(each, WorkerLost) else each
             for entry, each in zip(entries, outcome, strict=True)
@@ -283,3 +305,9 @@ def _with_search(outcome: Contender | CandidateReport, report: TuningReport) -> 
     if isinstance(outcome, CandidateReport):
         return replace(outcome, tuning=report)
     return replace(outcome, report=replace(outcome.report, tuning=report))
+
+
+def _in_words(outcome: Contender | CandidateReport, score: str) -> str:
+    if isinstance(outcome, CandidateReport):
+        return f"{outcome.name} failed ({outcome.error}) in {outcome.seconds:.0f} s"
+    return f"{outcome.recipe.candidate} {score} {outcome.score:.4g} in {outcome.report.seconds:.0f} s"
