@@ -64,3 +64,8 @@ def test_a_request_s_problem_reaches_another_process_as_itself() -> None:
     problem = InvalidRequest([FieldProblem("unit", "is missing", None, "text")])
     again = pickle.loads(pickle.dumps(problem))
     assert (type(again), str(again), again.document()) == (InvalidRequest, str(problem), problem.document())
+
+
+def test_a_reason_that_ends_its_sentence_gets_no_second_stop() -> None:
+    refused = errors.BackendUnavailable("The database", "is it up?", "Start it.")
+    assert str(refused) == "The database is not available: is it up? Start it."

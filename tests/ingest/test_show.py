@@ -1,15 +1,17 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from tests.ingest.builders import PROJECT, Game, House, a_game, a_source, day, frame
+from touchline.contracts import Contract
 from touchline.errors import BatchRejected, ManifestNotFound
 from touchline.ingest import (
     CsvFiles,
+    Source,
     checkout,
     diff_snapshots,
     read_freshness,
@@ -105,6 +107,18 @@ def test_the_quarantine_tells_the_last_ingest_that_rejected_rows(house: House) -
 def test_an_unknown_ingest_is_named(house: House) -> None:
     with pytest.raises(ManifestNotFound, match=r"No ingest 'x' is recorded\. Known ones: touchline data log"):
         read_manifest(house.database, "x")
+
+
+class Day(Contract):
+    day: date
+
+
+def test_the_newest_event_of_a_source_of_days_is_its_day(house: House, tmp_path: Path) -> None:
+    (tmp_path / "days.csv").write_text("day\n2019-12-30\n2019-12-31\n")
+    source = Source(name="days", contract=Day, key="day", event_time="day", provider=CsvFiles(tmp_path / "days.csv"))
+    house.ingest(source, now=NOW)
+    found = read_freshness(source, project=PROJECT, stores=house.stores, now=NOW, wall=NOW)
+    assert (found.newest_event, found.newest_day) == (day(1), date(2019, 12, 31))
 
 
 def test_freshness_counts_from_the_last_good_ingest(house: House) -> None:

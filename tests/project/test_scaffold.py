@@ -293,3 +293,8 @@ def test_a_table_outside_of_the_folder_is_found_from_any_folder(tmp_path: Path) 
         write_project(name, data=place / "customers.csv", target="Churned?", base=tmp_path / "work")
         [source] = load_project(name, base=tmp_path / "work").project.sources
         assert source.provider.glob == declared
+
+
+def test_a_name_that_no_project_may_have_gets_a_near_one_offered(tmp_path: Path) -> None:
+    with pytest.raises(InvalidProjectName, match="Such as 'my_proj'"):
+        write_project("My-proj", data=tmp_path / "t.csv", target="y", base=tmp_path)

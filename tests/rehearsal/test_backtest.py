@@ -125,6 +125,7 @@ def test_a_corrected_row_is_shown_once_and_numbers_that_identify_are_no_probabil
     assert result.rows.filter(pl.col("visit") == "143-8")["paid"].to_list() == [12.5]
     assert result.rows.height == 21 * 10 == result.rows["example_id"].n_unique()
     assert 0 < result.losses["log_loss"] < 0.7
+    assert 0 < result.losses["base_rate_log_loss"] <= log(2)
 
 
 def test_a_level_of_a_later_row_changes_nothing(shop: Callable[[], LoadedProject]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -45,8 +46,10 @@ class ProjectExists(UsageError):
 
 class InvalidProjectName(UsageError):
     def __init__(self, name: str) -> None:
+        near = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_0123456789")[:48]
+        hint = f" Such as {near!r}." if near else ""
         super().__init__(
-            f"{name!r} cannot name a project: use a lower-case letter, then at most 47 letters, digits or '_'. "
+            f"{name!r} cannot name a project: use a lower-case letter, then at most 47 letters, digits or '_'.{hint} "
             "Nothing was written."
         )
 

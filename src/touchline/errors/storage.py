@@ -26,7 +26,8 @@ class BackendUnavailable(TouchlineError):
 
     def __init__(self, what: str, reason: str, next_step: str) -> None:
         self.what, self.reason = what, reason
-        super().__init__(f"{what} is not available: {reason}. {next_step}")
+        end = "" if reason.endswith(("?", ".", "!")) else "."
+        super().__init__(f"{what} is not available: {reason}{end} {next_step}")
 
 
 class DatabaseBusy(BackendUnavailable):

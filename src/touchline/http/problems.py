@@ -208,7 +208,8 @@ class NotAuthenticated(Problem):
 
     def __init__(self) -> None:
         super().__init__(
-            "Send a valid key as `Authorization: Bearer KEY` or `X-API-Key: KEY`. An operator makes keys.",
+            "Send a valid key as `Authorization: Bearer KEY` or `X-API-Key: KEY`. "
+            "Keys are made where the server runs: touchline keys make NAME --role ROLE.",
             headers={"WWW-Authenticate": "Bearer"},
         )
 
@@ -217,7 +218,9 @@ class NotAllowed(Problem):
     status, slug, title = 403, "not-allowed", "The API key's role does not allow this"
 
     def __init__(self, role: str, needed: str) -> None:
-        super().__init__(f"This key is a {role}; {needed} is needed.", members={"role": role, "needed": needed})
+        super().__init__(
+            f"The role of this key is {role}; {needed} is needed.", members={"role": role, "needed": needed}
+        )
 
 
 class ForeignOrigin(Problem):

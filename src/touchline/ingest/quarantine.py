@@ -81,7 +81,8 @@ def too_far_ahead(raw: pl.DataFrame, positions: pl.Series, source: Source) -> pl
 
 def conflicting_keys(source: Source, positions: pl.Series, raw: pl.DataFrame) -> pl.DataFrame:
     """All rows of a key that the batch gives two different rows for: nothing says which is right."""
-    return rejected_rows(raw, positions, rule=f"{', '.join(source.keys)} names one row", columns=source.keys)
+    verb = "names" if len(source.keys) == 1 else "together name"
+    return rejected_rows(raw, positions, rule=f"{' and '.join(source.keys)} {verb} one row", columns=source.keys)
 
 
 def write_quarantine(manifest_key: str, rejected: pl.DataFrame, objects: ObjectStore) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -73,7 +74,10 @@ class QuarantineView:
 
 @dataclass(frozen=True)
 class Freshness:
-    """The age of a source: `age` is wall time since its last good ingest; `newest_event` is at most project time."""
+    """The age of a source: `age` is wall time since its last good ingest; `newest_event` is at most project time.
+
+    `newest_day` is its day where the source's events have a day and no time: such a row counts from the end of its day.
+    """
 
     project: str
     source: str
@@ -84,6 +88,7 @@ class Freshness:
     age: timedelta | None
     max_age: timedelta | None
     rows: int
+    newest_day: date | None = None
 
     @property
     def is_stale(self) -> bool:
@@ -160,7 +165,15 @@ def read_freshness(source: Source, *, project: str, stores: DataStores, now: dat
         age=wall - good[0].finished_at if good else None,
         max_age=source.max_age,
         rows=snapshot.rows if snapshot else 0,
+        newest_day=_day(source, _event(newest)),
     )
+
+
+def _day(source: Source, stamp: datetime | None) -> date | None:
+    column = source.compiled.fields.get(source.event_time or "")
+    if stamp is None or column is None or column.kind != "date" or source.known_at is not None:
+        return None
+    return (stamp - source.known_after).astimezone(ZoneInfo(source.zone)).date() - timedelta(days=1)
 
 
 def _event(stamp: object) -> datetime | None:

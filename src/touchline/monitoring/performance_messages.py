@@ -9,8 +9,12 @@ if TYPE_CHECKING:
     from touchline.monitoring.spec import Performance
 
 
+def _are(predictions: int) -> str:
+    return "prediction is" if predictions == 1 else "predictions are"
+
+
 def too_few_message(verdict: PerformanceVerdict, rule: Performance) -> str:
-    young = f" {verdict.young} predictions are too young to count." if verdict.young else ""
+    young = f" {verdict.young} {_are(verdict.young)} too young to count." if verdict.young else ""
     later = f" With outcomes there will be figures and no alarm: {verdict.unwatched}" if verdict.unwatched else ""
     if verdict.mature_after_seconds is None:
         none = "no prediction of the version in Production has an outcome yet"

@@ -266,7 +266,7 @@ def _p_value(losses: Array, members: Mask, groups: Index, comparisons: int) -> f
 
 def _message(one: SlicePerformance, comparisons: int) -> str:
     name = f"{one.field} = {one.value}"
-    rest = f" {one.young} are too young to count." if one.young else ""
+    rest = f" {one.young} {'is' if one.young == 1 else 'are'} too young to count." if one.young else ""
     if not one.rows:
         return f"{name}: none of its {one.open + one.young} predictions counts with an outcome yet.{rest}"
     if one.loss is None or one.loss.low is None:

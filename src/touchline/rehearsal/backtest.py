@@ -237,7 +237,10 @@ def _periods(request: Backtest) -> Iterator[tuple[datetime, datetime]]:
 
 
 def _losses(table: pl.DataFrame) -> dict[str, float]:
-    """The mean log loss of the examples whose label is known; the columns after the third are probabilities."""
+    """The mean log loss of the examples whose label is known; the columns after the third are probabilities.
+
+    Beside it that of the observed share of each class, which is known only afterwards, predicted for every example.
+    """
     settled = table.filter(pl.col("label").is_not_null())
     names = settled.columns[3:]
     if settled.is_empty() or names == ["value"]:
@@ -246,4 +249,8 @@ def _losses(table: pl.DataFrame) -> dict[str, float]:
         given = pl.when(pl.col("label") == names[0]).then(pl.col(names[0])).otherwise(1 - pl.col(names[0]))
     else:
         given = pl.coalesce(pl.when(pl.col("label") == name).then(pl.col(name)) for name in names)
-    return {"log_loss": float(settled.select(-given.clip(1e-15, 1).log().mean()).item())}
+    shares = settled["label"].value_counts(normalize=True)["proportion"]
+    return {
+        "log_loss": float(settled.select(-given.clip(1e-15, 1).log().mean()).item()),
+        "base_rate_log_loss": float(-(shares * shares.log()).sum()),
+    }

@@ -95,6 +95,9 @@ def log(
         for m in manifests
     )
     print_table(f"ingests of {opened.name}", columns, rows)
+    for one in manifests:
+        if one.status not in ("new", "unchanged"):
+            typer.echo(f"{one.source} {as_text(one.finished_at)} {one.status}: {one.message}")
 
 
 def show(
@@ -194,8 +197,15 @@ def freshness(project: ProjectOption = None, as_json: JsonOption = False) -> Non
         print_json([{**vars(one), "is_stale": one.is_stale} for one in sources])
         return
     columns = ["source", "last ingest", "status", "newest event", "age", "stale", "rows"]
-    rows = ([f.source, f.last_ingest_at, f.last_status, f.newest_event, f.age, f.is_stale, f.rows] for f in sources)
+    rows = (
+        [f.source, f.last_ingest_at, f.last_status, f.newest_day or f.newest_event, _age(f.age), f.is_stale, f.rows]
+        for f in sources
+    )
     print_table(f"freshness of {opened.name}", columns, rows)
+
+
+def _age(age: timedelta | None) -> timedelta | None:
+    return None if age is None else timedelta(seconds=round(age.total_seconds()))
 
 
 def quarantine(
