@@ -31,6 +31,8 @@ _LEAST_ROWS = 20
 SUSPICIOUS_POWER: Final = {"classes": 0.98, "numbers": 0.96}
 DECIDING_POWER: Final = {"classes": 0.99, "numbers": 0.9999}
 """One column alone, from here on: training refuses it until a person trusts it, so `touchline init` leaves it out."""
+# Training measures on halves drawn in another way, so a column just below its limit may be refused there.
+_MARGIN: Final = 1.5
 # A text column that avoids this share of the errors was probably written after the outcome was known.
 _WORDS_GAIN_LIMIT = 0.6
 _PAIR_LIMIT = 0.9
@@ -60,7 +62,7 @@ class SuspectedLeak:
     """A column and why it may be known only after the target is.
 
     `is_copy`: it is the target in another spelling, or one of the parts that add up to it in every row. `decides`: it
-    predicts the target so well that training refuses it.
+    predicts the target so well that training refuses it, or may.
     """
 
     column: str
@@ -102,7 +104,7 @@ def _by_value(rows: pl.DataFrame, target: str, others: list[str], *, is_number: 
         for name in alone:
             power = _power_alone(rows[name], labels, is_number=is_number)
             reason = f"{target} is a sum of {', '.join(alone)}"
-            yield SuspectedLeak(name, reason, is_plain, decides=power >= DECIDING_POWER["numbers"])
+            yield SuspectedLeak(name, reason, is_plain, decides=_decides(power, is_number=True))
     for name in [name for name in others if name not in alone]:
         if name in copies:
             yield SuspectedLeak(name, f"it is {target} in another spelling", True)
@@ -152,7 +154,11 @@ def _power_alone(column: pl.Series, labels: Numbers, *, is_number: bool) -> floa
 def _alone(name: str, target: str, power: float, *, is_number: bool) -> SuspectedLeak:
     shown = f"explains {power:.1%} of its order" if is_number else f"separates its classes with an AUC of {power:.3f}"
     reason = f"alone it predicts {target}: it {shown} on rows it was not read from"
-    return SuspectedLeak(name, reason, False, decides=power >= DECIDING_POWER["numbers" if is_number else "classes"])
+    return SuspectedLeak(name, reason, False, decides=_decides(power, is_number=is_number))
+
+
+def _decides(power: float, *, is_number: bool) -> bool:
+    return 1 - power <= _MARGIN * (1 - DECIDING_POWER["numbers" if is_number else "classes"])
 
 
 def _level_codes(column: pl.Series) -> Levels:
