@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -125,8 +125,8 @@ def ingest_again(place: Path, lines: list[str]) -> None:
     (place / "visits.csv").write_text("\n".join(by_id.values()) + "\n")
     home = a_home(place)
     opened = OpenedProject(home, load_project(place / "projects" / "shop", base=place))
-    ingest_and_settle(pipeline_context(opened), opened.project.sources)
-    home.database.close()
+    with closing(home.database):
+        ingest_and_settle(pipeline_context(opened), opened.project.sources)
 
 
 @contextmanager

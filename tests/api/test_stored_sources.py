@@ -8,7 +8,7 @@ import pytest
 from httpx import Client
 
 from tests.api.builders import a_client, a_home, ingest_again
-from touchline.errors import ManifestNotFound
+from touchline.errors import ColumnsMismatch, ManifestNotFound
 from touchline.ingest import read_log, show_quarantine
 
 pytestmark = pytest.mark.services
@@ -46,6 +46,16 @@ def test_rejected_rows_have_their_reasons_and_a_snapshot_tells_what_it_changed(s
         change = client.get(f"/api/data/sources/visits/changes/{newest['snapshot_hash']}").json()
         assert change["before"] == first["snapshot_hash"]
         assert {column["name"] for column in change["columns"] if column["changed"]} <= {"customer", "branch", "spent"}
+        fresh = client.get("/api/data/freshness").json()["sentence"]
+        assert fresh == "The source visits is as fresh as declared."
+        with pytest.raises(ColumnsMismatch):
+            ingest_again(shop, ["visit_id,at,customer,area,spent"])  # another header
+        fresh = client.get("/api/data/freshness").json()
+        assert (fresh["sources"][0]["last_status"], "The rows of before stay" in fresh["sentence"]) == (
+            "failed",
+            True,
+        )
+        assert fresh["sources"][0]["last_message"].rstrip(".") in fresh["sentence"]
         assert client.get("/api/data/sources/visits/changes/ffff").status_code == 404
         assert client.get("/api/data/sources/visits/quarantine?ingest=gone").status_code == 404
 

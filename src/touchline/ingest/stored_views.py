@@ -88,6 +88,7 @@ class Freshness:
     age: timedelta | None
     max_age: timedelta | None
     rows: int
+    last_message: str = ""
     newest_day: date | None = None
 
     @property
@@ -165,6 +166,7 @@ def read_freshness(source: Source, *, project: str, stores: DataStores, now: dat
         age=wall - good[0].finished_at if good else None,
         max_age=source.max_age,
         rows=snapshot.rows if snapshot else 0,
+        last_message=log[0].message if log else "",
         newest_day=_day(source, _event(newest)),
     )
 

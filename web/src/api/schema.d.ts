@@ -3556,6 +3556,11 @@ export interface components {
             /** Last Ingest At */
             last_ingest_at: string | null;
             /**
+             * Last Message
+             * @description the message of the last ingest, which says why it was refused
+             */
+            last_message: string;
+            /**
              * Last Status
              * @description new, unchanged, rejected, failed or fallback
              */
@@ -5538,9 +5543,9 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
-                "application/json": components["schemas"]["TrainingRequest"];
+                "application/json": components["schemas"]["TrainingRequest"] | null;
             };
         };
         responses: {

@@ -12,6 +12,7 @@ from touchline import ingest
 from touchline.api.state import ProjectOfRequest, RequestedProject
 
 router = APIRouter(tags=["data"])
+_REFUSED = ("rejected", "failed", "fallback")
 
 
 class SourceFreshness(BaseModel):
@@ -21,6 +22,7 @@ class SourceFreshness(BaseModel):
     rows: int
     last_ingest_at: datetime | None
     last_status: str | None = Field(description="new, unchanged, rejected, failed or fallback")
+    last_message: str = Field(description="the message of the last ingest, which says why it was refused")
     last_change_at: datetime | None
     newest_event: datetime | None = Field(description="newest event at or before project time")
     age_seconds: float | None = Field(description="wall time since the last successful ingest")
@@ -76,16 +78,36 @@ def get_data_freshness(project: ProjectOfRequest) -> DataFreshness:
 
 
 def _sentence(project: str, sources: list[SourceFreshness]) -> str:
-    """The verdict on all sources: what is older than it may be, else that nothing is."""
+    """The verdict on all sources: refused ingests and data that is missing or too old, else that nothing is."""
     missing = [source.source for source in sources if source.last_ingest_at is None]
     stale = [source.source for source in sources if source.is_stale and source.last_ingest_at is not None]
+    parts = [
+        f"The newest ingest of {one.source} ended as {one.last_status}: {one.last_message.rstrip('.')}."
+        for one in sources
+        if one.last_status in _REFUSED
+    ]
     if missing:
-        return f"Never ingested: {', '.join(missing)}. Ingest them: touchline ingest -p {project}"
-    if stale:
-        return f"Older than they may be: {', '.join(stale)}. Ingest them: touchline ingest -p {project}"
+        parts.append(f"Never ingested: {', '.join(missing)}. Ingest them: touchline ingest -p {project}")
+    elif stale:
+        parts.append(f"Older than they may be: {', '.join(stale)}. Ingest them: touchline ingest -p {project}")
+    elif parts:
+        parts.append(f"The rows of before stay. Next: touchline data log -p {project}")
+    return " ".join(parts) or _fresh_sentence(sources)
+
+
+def _fresh_sentence(sources: list[SourceFreshness]) -> str:
+    """The verdict where every newest ingest went well; an age that nothing limits is no promise kept."""
+    if not sources:
+        return "No source is declared."
+    free = [source.source for source in sources if source.max_age_seconds is None]
+    limits = f" No max_age is declared for {', '.join(free)}." if free else ""
+    if len(free) == len(sources):
+        return f"The newest ingest of {', '.join(free)} went well.{limits}"
     if len(sources) == 1:
         return f"The source {sources[0].source} is as fresh as declared."
-    return f"All {len(sources)} sources are as fresh as declared." if sources else "No source is declared."
+    if free:
+        return f"All sources with a max_age are as fresh as declared.{limits}"
+    return f"All {len(sources)} sources are as fresh as declared."
 
 
 def _sources(project: RequestedProject) -> list[SourceFreshness]:
@@ -100,6 +122,7 @@ def _sources(project: RequestedProject) -> list[SourceFreshness]:
                 rows=fresh.rows,
                 last_ingest_at=fresh.last_ingest_at,
                 last_status=fresh.last_status,
+                last_message=fresh.last_message,
                 last_change_at=fresh.last_change_at,
                 newest_event=fresh.newest_event,
                 age_seconds=fresh.age.total_seconds() if fresh.age is not None else None,
