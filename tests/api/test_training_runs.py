@@ -56,7 +56,7 @@ def test_a_training_is_asked_for_once_for_each_key_and_one_at_a_time(client: Cli
     assert other.status_code == 409
     assert asked.json()["id"] in other.json()["detail"]
     assert runs.end(asked.json()["id"], "done", "", clock=CLOCK)
-    assert client.post("/api/training/automated/run", json={"force": True}).status_code == 202
+    assert client.post("/api/training/automated/run").status_code == 202  # without a body
 
 
 @pytest.mark.services
@@ -68,7 +68,11 @@ def test_the_status_says_what_waits_and_what_comes_next(client: Client, place: P
         ScheduleRecords(database, "shop").pause("retrain", actor="ann", reason="moving", clock=CLOCK)
     status = client.get("/api/training/automated/status").json()
     assert [one["status"] for one in status["waiting"]] == ["queued"]
-    assert status["is_paused"]
+    assert (status["is_paused"], status["next_at"]) == (True, None)
+    assert "by ann (moving): touchline schedule resume retrain -p shop" in status["sentence"]
+    health = client.get("/api/system/health").json()
+    assert "retrain is paused since" in health["sentence"]
+    assert client.get("/api/overview").json()["projects"][0]["next_training_at"] is None
 
 
 @pytest.mark.services
@@ -90,6 +94,7 @@ def test_a_run_is_followed_to_its_end(client: Client, runs: PipelineRuns, place:
     assert [one["run"]["status"] for one in seen] == ["running", "done"]
     assert (seen[-1]["run"]["version"], seen[-1]["run"]["is_new"]) == (1, False)
     found = client.get(f"/api/training/runs/{run_id}").json()
+    assert seen[-1] == found  # the same writer, instants in Z
     assert [(one["name"], one["status"], one["output"]) for one in found["steps"]] == [
         ("ingest", "done", {"visits": "new"})
     ]

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from touchline.automation import EndedInOrder, PipelineRuns, RunRecord, RunRequest
 from touchline.automation.runs.pipeline import version_of_training
+from touchline.automation.runs.records import cancel_runs
 from touchline.clock import FrozenClock
-from touchline.errors import KeyReused, LeaseLost, RunWaits
+from touchline.errors import KeyReused, LeaseLost, RunStopped, RunWaits
 from touchline.rehearsal.scratch_home import RehearsalClock
 from touchline.storage import Database, Lease, hold_lease
 from touchline.storage.tables import leases
@@ -144,6 +145,17 @@ def test_a_run_that_has_begun_waits_before_one_that_was_asked_for_earlier(databa
     assert runs.end(earlier.id, "stopped", "no longer needed", clock=CLOCK)
     assert not runs.end(earlier.id, "failed", "again", clock=CLOCK)
     assert runs.find(earlier.id).failure == "no longer needed"
+
+
+def test_a_run_that_was_cancelled_before_its_worker_began_is_not_begun(database: Database) -> None:
+    runs = PipelineRuns(database, "shop")
+    run, _ = runs.request(RunRequest(), clock=CLOCK)
+    with hold_lease(database, "shop:pipeline", holder="a", ttl=TTL, clock=CLOCK) as lease:
+        assert cancel_runs(database, [run], "cancelled by ann: too many", clock=CLOCK) == [run]
+        assert cancel_runs(database, [run], "again", clock=CLOCK) == []
+        with pytest.raises(RunStopped, match="cancelled by ann: too many"):
+            runs.begin(run, code_hash="c", lease=lease, clock=CLOCK)
+    assert (runs.find(run.id).status, runs.find(run.id).attempts) == ("stopped", 0)
 
 
 def test_runs_of_one_instant_have_an_order_the_days_work_first(database: Database) -> None:

@@ -20,11 +20,16 @@ from touchline.automation import (
     ScheduleRecords,
     Stores,
     backfill,
+    cancel_waiting,
     decide_due,
+    find_symptoms,
     next_run,
+    plan_backfill,
     read_facts,
+    read_waiting,
+    upcoming,
 )
-from touchline.automation.runs.pipeline import carried_out, pipeline_lease
+from touchline.automation.runs.pipeline import PIPELINE_LEASE, carried_out, pipeline_lease
 from touchline.clock import FrozenClock
 from touchline.errors import ReasonMissing, RunStopped, TimeAhead, UnknownName
 from touchline.features import open_online_store
@@ -96,20 +101,67 @@ def test_a_paused_job_has_nothing_due_and_its_missed_times_count_as_one(project:
     assert tick.scheduled_at == BEGAN + timedelta(days=4, hours=4)
 
 
+def test_a_pause_holds_what_the_schedule_asked_for_and_lets_a_person_go_on(project: Project, stores: Stores) -> None:
+    records, runs = ScheduleRecords(stores.database, "shop"), PipelineRuns(stores.database, "shop")
+    times = [BEGAN + timedelta(days=day, hours=4) for day in range(2)]
+    ticks = backfill(project, stores, "retrain", times, actor="ann")
+    assert next_run("shop", stores) is not None
+    records.pause("retrain", actor="ann", reason="moving", clock=stores.clock)
+    assert next_run("shop", stores) is None
+    held = read_waiting("shop", stores).held("retrain")
+    assert [run.id for run in held] == [tick.run_id for tick in ticks]
+    assert upcoming(project, stores, "retrain") is None
+    found = {one.subject: one for one in find_symptoms(project, stores)}
+    assert found["schedule"].happened.endswith("by ann: moving; waiting runs held: 2")
+    assert "2 retrain" in found["queue"].happened
+    assert not any(one.is_wrong for one in found.values())
+    by_hand, _ = runs.request(
+        RunRequest(), clock=stores.clock, is_only=True, held_ids=read_waiting("shop", stores).held_ids
+    )
+    assert next_run("shop", stores) == by_hand
+    runs.end(by_hand.id, "done", "", clock=stores.clock)
+    records.resume("retrain", actor="ann", clock=stores.clock)
+    assert next_run("shop", stores) == held[0]
+
+
+def test_a_run_whose_process_is_gone_is_shown_as_stopped_with_the_next_command(
+    project: Project, stores: Stores
+) -> None:
+    runs = PipelineRuns(stores.database, "shop")
+    run, _ = runs.request(RunRequest(trigger="train"), clock=stores.clock)
+    with hold_lease(stores.database, "shop:pipeline", holder="a", ttl=PIPELINE_LEASE, clock=stores.clock) as lease:
+        runs.begin(run, code_hash="c", lease=lease, clock=stores.clock)
+        assert [one.status for one in read_waiting("shop", stores).as_shown(runs.newest())] == ["running"]
+        assert find_symptoms(project, stores) == []
+    with hold_lease(stores.database, "shop:pipeline", holder="b", ttl=PIPELINE_LEASE, clock=stores.clock):
+        [shown] = read_waiting("shop", stores).as_shown(runs.newest())
+        assert (shown.status, shown.failure) == (
+            "stopped",
+            "its process is gone; to go on: touchline retrain --due -p shop; "
+            "to withdraw it: touchline schedule cancel retrain -p shop",
+        )
+        [symptom] = find_symptoms(project, stores)
+    assert f"run {run.id} (train)" in symptom.happened
+    assert [one.id for one in cancel_waiting("shop", stores, "retrain", actor="ann", reason="")] == [run.id]
+    assert runs.find(run.id).status == "stopped"
+
+
 def test_missed_times_are_run_one_by_one_when_a_person_asks(project: Project, stores: Stores) -> None:
     decide_due(project, stores)
     stores.clock.move_to(BEGAN + timedelta(days=5))
     decide_due(project, stores)
     until = stores.clock.now()
-    ticks = backfill(project, stores, "retrain", BEGAN, until, actor="ann")
+    times = plan_backfill(project, stores, "retrain", BEGAN, until).times
+    ticks = backfill(project, stores, "retrain", times, actor="ann")
     assert [tick.scheduled_at for tick in ticks] == [BEGAN + timedelta(days=day, hours=4) for day in range(4)]
-    assert backfill(project, stores, "retrain", BEGAN, until, actor="ann") == []
-    assert backfill(project, stores, "daily", BEGAN, until, actor="ann") == []
+    assert plan_backfill(project, stores, "retrain", BEGAN, until).times == ()
+    assert backfill(project, stores, "retrain", times, actor="ann") == []
+    assert plan_backfill(project, stores, "daily", BEGAN, until).times == ()
 
 
 def test_times_to_come_are_not_asked_for(project: Project, stores: Stores) -> None:
     with pytest.raises(TimeAhead, match="2034-06-01"):
-        backfill(project, stores, "retrain", BEGAN, datetime(2034, 6, 1, tzinfo=UTC), actor="ann")
+        plan_backfill(project, stores, "retrain", BEGAN, datetime(2034, 6, 1, tzinfo=UTC))
     assert PipelineRuns(stores.database, "shop").waiting() == []
 
 
@@ -152,7 +204,7 @@ def test_code_that_ends_its_process_fails_its_run(tmp_path: Path, stores: Stores
 
 def test_nothing_is_to_be_done_while_the_pipeline_is_held(project: Project, stores: Stores) -> None:
     stores.clock.move_to(BEGAN + timedelta(days=1))
-    backfill(project, stores, "retrain", BEGAN, BEGAN + timedelta(days=1), actor="ann")
+    backfill(project, stores, "retrain", [BEGAN + timedelta(hours=4)], actor="ann")
     with hold_lease(stores.database, "shop:pipeline", holder="a", ttl=timedelta(minutes=1), clock=stores.clock):
         assert next_run("shop", stores) is None
     waiting = next_run("shop", stores)

@@ -85,6 +85,8 @@ def test_a_sound_project_has_no_symptom(shop: Cli) -> None:
     found = findings(shop)
     assert not {"predictions", "release", "source visits"} & found.keys()
     assert "wrong" not in {mark for mark, _ in found.values()}
+    [unknown] = [one for one in shop.json("doctor", "-p", "shopp", code=1) if one["what"] == "projects"]
+    assert (unknown["mark"], "shopp" in unknown["actual"]) == ("wrong", True)
 
 
 def test_predictions_suddenly_bad(shop: Cli) -> None:

@@ -40,6 +40,35 @@ def _resolve(command: Any, words: list[str]) -> Any:
     return command
 
 
+# A command of an f-string that goes up to its project is whole: its arguments stand before.
+_WHOLE = re.compile(r"touchline ((?:[A-Za-z0-9-]+ )+-p) X")
+
+
+def _filled_in() -> Iterator[tuple[str, str]]:
+    """The f-strings of the source with X for each value."""
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = (str(one.value) if isinstance(one, ast.Constant) else "X" for one in node.values)
+                yield f"{path.name}:{node.lineno}", "".join(parts)
+
+
+def test_every_next_step_with_a_project_has_the_arguments_of_its_command() -> None:
+    root, wrong, count = typer.main.get_command(app), [], 0
+    for where, text in _filled_in():
+        for match in _WHOLE.finditer(text):
+            words = match.group(1).split()[:-1]
+            count += 1
+            command: Any = root
+            while words and (commands := getattr(command, "commands", None)) and words[0] in commands:
+                command, words = commands[words[0]], words[1:]
+            required = [one for one in command.params if one.param_type_name == "argument" and one.required]
+            if len([word for word in words if not word.startswith("-")]) < len(required):
+                wrong.append(f"{where} names `{match.group(0)}` without {[one.name for one in required]}")
+    assert wrong == []
+    assert count > 50
+
+
 def test_every_named_command_exists_with_its_options() -> None:
     root, wrong, count = typer.main.get_command(app), [], 0
     for where, text in _texts():

@@ -365,7 +365,9 @@ def test_a_paused_job_needs_a_reason_and_says_who_paused_it(cli: Cli) -> None:
 
 def test_the_day_is_done_but_for_what_needs_a_server(tmp_path: Path) -> None:
     with a_shop(tmp_path) as cli:
-        assert "0 open examples predicted" in cli.run("daily")  # nothing is in Production yet
+        assert "nothing is in Production, so nothing was predicted or checked. Next: touchline train" in cli.run(
+            "daily"
+        )
         cli.run("train")
         printed = cli.run("daily", code=1)
         assert "open examples were not predicted" in printed

@@ -8,6 +8,7 @@ from datetime import datetime
 from touchline.errors.base import TouchlineError, UsageError
 
 __all__ = [
+    "BackfillTooLarge",
     "KeyReused",
     "NothingScheduled",
     "RunStopped",
@@ -35,6 +36,18 @@ class NothingScheduled(UsageError):
         declared = "retrain=Retrain" if job == "retrain" else "daily=Daily"
         super().__init__(
             f'{project} declares no schedule for {job}, so it has no times. Declare {declared}(schedule="0 4 * * *")'
+        )
+
+
+class BackfillTooLarge(UsageError):
+    """A backfill that asks for more runs than a person may have meant."""
+
+    def __init__(self, project: str, job: str, times: Sequence[datetime], *, allowed: int) -> None:
+        self.project, self.job, self.times, self.allowed = project, job, tuple(times), allowed
+        super().__init__(
+            f"{project}: this backfill of {job} asks for {len(times)} runs, from {times[0]:%Y-%m-%d %H:%M} to "
+            f"{times[-1]:%Y-%m-%d %H:%M}. More than {allowed} need a confirmation, so nothing is queued. Give a later "
+            "--from, an earlier --until, or --yes to ask for all of them"
         )
 
 

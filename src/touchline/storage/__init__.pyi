@@ -4,6 +4,7 @@ from touchline.storage.copy_tables import count_rows as count_rows
 from touchline.storage.database import Database as Database
 from touchline.storage.database import validate_writable as validate_writable
 from touchline.storage.leases import Lease as Lease
+from touchline.storage.leases import held_lease as held_lease
 from touchline.storage.leases import hold_lease as hold_lease
 from touchline.storage.leases import lease_holder as lease_holder
 from touchline.storage.objects import ObjectStore as ObjectStore

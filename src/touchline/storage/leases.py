@@ -69,12 +69,17 @@ def hold_lease(database: Database, name: str, *, holder: str, ttl: timedelta, cl
 
 def lease_holder(database: Database, name: str, *, ttl: timedelta, now: datetime) -> str | None:
     """Who holds a lease at an instant of wall time; None where it is free."""
+    lease = held_lease(database, name, ttl=ttl, now=now)
+    return None if lease is None else lease.holder
+
+
+def held_lease(database: Database, name: str, *, ttl: timedelta, now: datetime) -> Lease | None:
+    """The lease that somebody holds at an instant of wall time, with its token; None where it is free."""
     with database.connect() as connection:
         found = connection.execute(select(leases).where(leases.c.name == name)).one_or_none()
     if found is None or _is_free(database, found, ttl=ttl, now=now):
         return None
-    holder: str = found.holder
-    return holder
+    return Lease(name, found.holder, found.token)
 
 
 def _is_free(database: Database, row: Row[Any], *, ttl: timedelta, now: datetime) -> bool:

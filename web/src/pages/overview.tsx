@@ -64,7 +64,7 @@ function ProjectCard({ project }: { project: Documents["ProjectOverview"] }) {
         <dt>Loss</dt>
         <dd data-testid={`loss-${name}`}>{project.loss.sentence}</dd>
         <dt>Next training</dt>
-        <dd>{project.next_training_at === null ? "no schedule is declared" : `${instant(project.next_training_at)} (project time now: ${instant(project.now)})`}</dd>
+        <dd>{project.next_training_at === null ? "none: no schedule is declared, or it is paused" : `${instant(project.next_training_at)} (project time now: ${instant(project.now)})`}</dd>
       </dl>
       {project.rollout !== null && <p>Rollout: {project.rollout}</p>}
       {project.log.predictions === 0 && project.production !== null && <Empty>No prediction is logged yet: send one to /projects/{name}/predict (see /docs).</Empty>}

@@ -89,7 +89,7 @@ def _overview(api: Api, project: RequestedProject) -> ProjectOverview:
         ],
         log=read_log(project),
         schedule=declared.retrain.schedule,
-        next_training_at=automation.next_time(declared.retrain, project.now()),
+        next_training_at=automation.upcoming(declared, stores, "retrain"),
         now=project.now(),
     )
 

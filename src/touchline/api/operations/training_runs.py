@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Header, Query
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
@@ -90,12 +89,13 @@ class AutomationStatus(BaseModel):
 def post_run(
     project: ProjectOfRequest,
     actor: ActorOfRequest,
-    body: TrainingRequest,
+    body: TrainingRequest | None = None,
     idempotency_key: Annotated[
         str | None, Header(min_length=1, max_length=200, description="one key asks once")
     ] = None,
 ) -> RunDocument:
     """A worker (`touchline up`, `touchline schedule run`) does it. 409 while another training waits or runs."""
+    body = body or TrainingRequest()
     request = automation.RunRequest(
         trigger="manual",
         actor=actor,
@@ -103,58 +103,61 @@ def post_run(
         key=None if idempotency_key is None else f"api:{idempotency_key}",
         is_forced=body.force,
     )
-    run, _ = _runs(project).request(request, clock=project.slot, is_only=True)
+    held = automation.read_waiting(project.name, project.stores).held_ids
+    run, _ = _runs(project).request(request, clock=project.slot, is_only=True, held_ids=held)
     return RunDocument.of(run)
 
 
 @router.get("/training/automated/status", summary="What trains, trained and comes next")
 def get_status(project: ProjectOfRequest, limit: Annotated[int, Query(ge=1, le=200)] = 20) -> AutomationStatus:
-    runs, policy, now = _runs(project), project.declared.retrain, project.now()
-    paused = automation.ScheduleRecords(project.stores.database, project.name).paused()
-    waiting, next_at = runs.waiting(), automation.next_time(policy, now)
-    is_looked_after = automation.has_scheduler(project.name, project.stores)
+    runs, stores, policy = _runs(project), project.stores, project.declared.retrain
+    pause = automation.ScheduleRecords(stores.database, project.name).paused().get("retrain")
+    waiting, next_at = (
+        automation.read_waiting(project.name, stores),
+        automation.upcoming(project.declared, stores, "retrain"),
+    )
+    has_scheduler = automation.has_scheduler(project.name, stores)
     return AutomationStatus(
         project=project.name,
-        sentence=automation.schedule_sentence(
-            waiting, next_at, is_paused="retrain" in paused, has_scheduler=is_looked_after, project=project.name
-        ),
-        now=now,
+        sentence=automation.schedule_sentence(waiting, next_at, pause=pause, has_scheduler=has_scheduler),
+        now=project.now(),
         schedule=policy.schedule,
         next_at=next_at,
-        is_paused="retrain" in paused,
-        has_scheduler=is_looked_after,
-        waiting=[RunDocument.of(run) for run in waiting],
-        newest=[RunDocument.of(run) for run in runs.newest(limit)],
+        is_paused=pause is not None,
+        has_scheduler=has_scheduler,
+        waiting=[RunDocument.of(run) for run in waiting.as_shown(runs.waiting())],
+        newest=[RunDocument.of(run) for run in waiting.as_shown(runs.newest(limit))],
     )
 
 
 @router.get("/training/runs/{run_id}", summary="A run with its steps")
 def get_run(project: ProjectOfRequest, run_id: str) -> RunWithSteps:
-    return _with_steps(_runs(project), run_id)
+    return _with_steps(project, run_id)
 
 
 @router.get("/training/runs/{run_id}/events", summary="A run while it goes on, as server-sent events")
 async def get_run_events(project: ProjectOfRequest, run_id: str) -> StreamingResponse:
     """An event each time that the run or a step changes; the last one has `finished_at`."""
-    runs = _runs(project)
-    await run_in_threadpool(runs.find, run_id)
-    return StreamingResponse(_events(runs, run_id), media_type="text/event-stream")
+    await run_in_threadpool(_runs(project).find, run_id)
+    return StreamingResponse(_events(project, run_id), media_type="text/event-stream")
 
 
-async def _events(runs: automation.PipelineRuns, run_id: str) -> AsyncIterator[bytes]:
+async def _events(project: RequestedProject, run_id: str) -> AsyncIterator[bytes]:
     before: RunWithSteps | None = None
     while before is None or before.run.finished_at is None:
-        current = await run_in_threadpool(_with_steps, runs, run_id)
+        current = await run_in_threadpool(_with_steps, project, run_id)
         if current != before:
-            yield b"data: " + orjson.dumps(current.model_dump()) + b"\n\n"
+            yield b"data: " + current.model_dump_json().encode() + b"\n\n"
         before = current
         if current.run.finished_at is None:
             await asyncio.sleep(_LOOK_SECONDS)
 
 
-def _with_steps(runs: automation.PipelineRuns, run_id: str) -> RunWithSteps:
+def _with_steps(project: RequestedProject, run_id: str) -> RunWithSteps:
+    runs, waiting = _runs(project), automation.read_waiting(project.name, project.stores)
     steps = [RunStepDocument(**vars(step)) for step in runs.steps(run_id)]
-    return RunWithSteps(run=RunDocument.of(runs.find(run_id)), steps=steps)
+    [run] = waiting.as_shown([runs.find(run_id)])
+    return RunWithSteps(run=RunDocument.of(run), steps=steps)
 
 
 def _runs(project: RequestedProject) -> automation.PipelineRuns:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from touchline.alerts import IncidentRecords
 from touchline.automation.alert_checks.checks import feature_observations, source_observations
 from touchline.automation.playbooks.training_difference import training_difference
+from touchline.automation.schedule.records import ScheduleRecords
+from touchline.automation.schedule.waiting import read_waiting
 from touchline.features import read_lineage
 from touchline.ingest import read_log
 from touchline.ingest.snapshots import find_snapshot, schema_changes
@@ -40,7 +44,34 @@ def find_symptoms(project: Project, stores: Stores) -> list[Symptom]:
         *_schemas(project, stores),
         *_model(project, stores),
         *_newest_training(project, stores),
+        *_schedule(project, stores),
+        *_incidents(project, stores),
     ]
+
+
+def _schedule(project: Project, stores: Stores) -> Iterator[Symptom]:
+    """Pauses, runs that wait, and runs whose process is gone."""
+    name, waiting = project.name, read_waiting(project.name, stores)
+    for job, pause in ScheduleRecords(stores.database, name).paused().items():
+        held = len(waiting.held(job))
+        since = f"{job} is paused since {pause.at:%Y-%m-%d %H:%M} by {pause.actor}"
+        happened = f"{since}: {pause.reason}; waiting runs held: {held}"
+        yield Symptom("schedule", happened, f"touchline schedule resume {job} -p {name}", is_wrong=False)
+    for run in waiting.gone:
+        happened = f"run {run.id} ({run.trigger}) of {run.requested_at:%Y-%m-%d %H:%M} stopped: its process is gone"
+        yield Symptom(run.job, happened, waiting.next_command(run))
+    if waiting.queued:
+        jobs = ", ".join(f"{count} {job}" for job, count in Counter(run.job for run in waiting.queued).items())
+        happened = f"runs that wait to begin: {jobs}, the first since {waiting.queued[0].requested_at:%Y-%m-%d %H:%M}"
+        yield Symptom("queue", happened, f"touchline schedule show -p {name}", is_wrong=False)
+
+
+def _incidents(project: Project, stores: Stores) -> Iterator[Symptom]:
+    """Open incidents; a note each, since the findings above judge what is wrong now."""
+    for one in IncidentRecords(stores.database, project.name).newest(only_open=True, limit=None):
+        happened = f"{one.severity}, open since {one.opened_at:%Y-%m-%d %H:%M}: {one.title}"
+        command = f"touchline alerts show {one.id} -p {project.name}"
+        yield Symptom(f"incident {one.id[-7:]}", happened, command, is_wrong=False)
 
 
 def _ingests(project: Project, stores: Stores) -> Iterator[Symptom]:

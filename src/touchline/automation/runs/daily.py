@@ -10,7 +10,7 @@ from touchline.automation.production.drift import check_production_drift
 from touchline.automation.production.performance import check_production_performance
 from touchline.automation.runs.ingest_sources import Ingested, ingest_and_settle
 from touchline.automation.runs.pipeline import carried_out, pipeline_lease
-from touchline.automation.runs.records import WAITING, PipelineRuns, Run, RunRequest
+from touchline.automation.runs.records import WAITING, PipelineRuns, Run, RunRecord, RunRequest
 from touchline.errors import TouchlineError, failure_in_words
 from touchline.predictions import OpenExample, OpenExampleRecords, PredictionRecords
 from touchline.project import Daily
@@ -39,7 +39,7 @@ def run_daily(context: PipelineContext, predict: Predict, *, trigger: str, actor
     runs = PipelineRuns(context.stores.database, context.project.name)
     with pipeline_lease(context, actor) as lease:
         run, _ = runs.request(RunRequest("daily", trigger, actor), clock=context.clock)
-        return _work(context, run, lease, predict)
+        return _work(context, run, lease, predict, RunRecord.stop_in_order)
 
 
 def resume_daily(context: PipelineContext, run_id: str, predict: Predict, *, actor: str) -> DailyReport | None:
@@ -66,9 +66,15 @@ def open_to_predict(context: PipelineContext) -> list[OpenExample]:
     return [one for one in near if one.example_id not in answered]
 
 
-def _work(context: PipelineContext, run: Run, lease: Lease, predict: Predict) -> DailyReport:
+def _work(
+    context: PipelineContext,
+    run: Run,
+    lease: Lease,
+    predict: Predict,
+    on_end: Callable[[RunRecord], None] = RunRecord.interrupt,
+) -> DailyReport:
     problems: list[str] = []
-    with carried_out(context, run, lease) as record:
+    with carried_out(context, run, lease, on_end) as record:
         with record.step("ingest") as output:
             ingested = ingest_and_settle(context, context.project.sources)
             output |= {one.manifest.source: one.manifest.status for one in ingested.reports}
@@ -93,10 +99,11 @@ def _predicted(context: PipelineContext, predict: Predict, problems: list[str]) 
 
 
 def _findings(context: PipelineContext, problems: list[str]) -> list[str]:
-    """The sentences of the checks of Production; none without one."""
+    """The sentences of the checks of Production, or that there is none."""
     project, stores = context.project, context.stores
     if stores.journal.state(project.name).production is None:
-        return []
+        next_step = f"touchline train -p {project.name}"
+        return [f"nothing is in Production, so nothing was predicted or checked. Next: {next_step}"]
     checks: dict[str, Callable[[Any, Any], Any]] = {
         "drift": check_production_drift,
         "performance": check_production_performance,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
@@ -94,7 +94,7 @@ def run_pipeline(context: PipelineContext, *, trigger: str, actor: str, is_force
     with pipeline_lease(context, actor) as lease:
         request = RunRequest("retrain", trigger, actor, is_forced=is_forced)
         run, _ = _runs(context).request(request, clock=context.clock)
-        return _train_in(context, run, lease)
+        return _train_in(context, run, lease, RunRecord.stop_in_order)
 
 
 def resume_pipeline(context: PipelineContext, run_id: str, *, actor: str) -> PipelineReport | None:
@@ -130,8 +130,12 @@ class RunOutgrown(BaseException):
 
 
 @contextmanager
-def carried_out(context: PipelineContext, run: Run, lease: Lease) -> Iterator[RunRecord]:
+def carried_out(
+    context: PipelineContext, run: Run, lease: Lease, on_end: Callable[[RunRecord], None] = RunRecord.interrupt
+) -> Iterator[RunRecord]:
     """Go on with a run around its work, which finishes the record; a failure is recorded and raised.
+
+    SIGTERM leaves the run to whoever goes on with it, or stops it with `on_end=RunRecord.stop_in_order`.
 
     Raises `RunStopped` for a run that cannot go on, or outgrows a limit.
     """
@@ -146,7 +150,7 @@ def carried_out(context: PipelineContext, run: Run, lease: Lease) -> Iterator[Ru
             record.finish("failed", {"error": end.reason})
         raise RunStopped(context.project.name, run.id, end.reason) from end
     except EndedInOrder:
-        record.interrupt()
+        on_end(record)
         raise
     except SystemExit as end:  # a source or a view called sys.exit: whoever goes on would meet it again
         reason = f"the project's code ended the process (sys.exit({end.code!r}))"
@@ -163,8 +167,10 @@ def carried_out(context: PipelineContext, run: Run, lease: Lease) -> Iterator[Ru
         raise
 
 
-def _train_in(context: PipelineContext, run: Run, lease: Lease) -> PipelineReport:
-    with carried_out(context, run, lease) as record:
+def _train_in(
+    context: PipelineContext, run: Run, lease: Lease, on_end: Callable[[RunRecord], None] = RunRecord.interrupt
+) -> PipelineReport:
+    with carried_out(context, run, lease, on_end) as record:
         require_sound(context.loaded)
         record.note({"declaration": declared_state(context.project), "code_hash": context.loaded.code_hash})
         report = _run(context, record, is_forced=run.is_forced)

@@ -7,8 +7,8 @@ sleeps through its lease and wakes changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 
 from touchline.clock import Clock
-from touchline.errors import KeyReused, LeaseLost, RunWaits, UnknownRun
+from touchline.errors import KeyReused, LeaseLost, RunStopped, RunWaits, UnknownRun
 from touchline.storage import Database, Lease
 from touchline.storage.tables import pipeline_runs, pipeline_steps
 from touchline.storage.ulids import ulid_at
@@ -68,6 +68,7 @@ class Run:
     finished_at: datetime | None
     status: Status
     attempts: int
+    token: int | None
     code_hash: str | None
     detail: Mapping[str, Any]
 
@@ -114,16 +115,19 @@ class PipelineRuns:
     def __init__(self, database: Database, project: str) -> None:
         self._database, self._project = database, project
 
-    def request(self, request: RunRequest, *, clock: Clock, is_only: bool = False) -> tuple[Run, bool]:
+    def request(
+        self, request: RunRequest, *, clock: Clock, is_only: bool = False, held_ids: Collection[str] = ()
+    ) -> tuple[Run, bool]:
         """The run of this request, and whether the request made it.
 
         With `is_only`, raises `RunWaits` where another run of the job waits or goes on, unless the request has a run
-        already. Raises `KeyReused` where its key has the run of another request.
+        already; those of `held_ids`, which a pause holds, do not count. Raises `KeyReused` where its key has the run of
+        another request.
         """
         try:
             with self._database.begin() as connection:
                 if is_only and not self._is_known(connection, request):
-                    self._require_only(connection, request)
+                    self._require_only(connection, request, held_ids)
                 run_id = self.write_request(connection, request, clock=clock)
         except sa.exc.IntegrityError:
             earlier = self._one(_RUNS.request_key == request.key)
@@ -185,12 +189,18 @@ class PipelineRuns:
         return [RunStep(**{name: row[name] for name in RunStep.__dataclass_fields__}) for row in rows]
 
     def begin(self, run: Run, *, code_hash: str, lease: Lease, clock: Clock) -> RunRecord:
-        """Go on with a run under the lease of its project. Raises `LeaseLost` where another process holds that."""
+        """Go on with a run under the lease of its project.
+
+        Raises `LeaseLost` where another process holds that, `RunStopped` where the run was ended, as by `cancel_runs`.
+        """
         values: dict[str, Any] = {"status": "running", "attempts": run.attempts + 1, "token": lease.token}
         values |= {"started_at": run.started_at or clock.wall(), "code_hash": code_hash}
+        waits = (_RUNS.id == run.id) & _RUNS.status.in_(WAITING)
         with self._database.begin() as connection:
             lease.require(connection)
-            connection.execute(sa.update(pipeline_runs).where(_RUNS.id == run.id).values(values))
+            has_begun = connection.execute(sa.update(pipeline_runs).where(waits).values(values)).rowcount == 1
+        if not has_begun:
+            raise RunStopped(self._project, run.id, self.find(run.id).failure or "it has ended meanwhile")
         return RunRecord(self._database, self.find(run.id), lease=lease, clock=clock)
 
     def end(self, run_id: str, status: Status, error: str, *, clock: Clock) -> bool:
@@ -235,10 +245,10 @@ class PipelineRuns:
         mine = (_RUNS.project == self._project) & (_RUNS.request_key == request.key)
         return connection.execute(sa.select(_RUNS.id).where(mine)).first() is not None
 
-    def _require_only(self, connection: sa.Connection, request: RunRequest) -> None:
+    def _require_only(self, connection: sa.Connection, request: RunRequest, held_ids: Collection[str]) -> None:
         of_job = (_RUNS.project == self._project) & (_RUNS.job == request.job) & _RUNS.status.in_(WAITING)
-        query = sa.select(_RUNS.id, _RUNS.status).where(of_job).limit(1)
-        found = connection.execute(query).one_or_none()
+        query = sa.select(_RUNS.id, _RUNS.status).where(of_job)
+        found = next((row for row in connection.execute(query) if row.id not in held_ids), None)
         if found is not None:
             raise RunWaits(self._project, request.job, found.id, found.status)
 
@@ -254,6 +264,18 @@ class PipelineRuns:
             query = query.where(where)
         with self._database.connect() as connection:
             return [Run(**row) for row in connection.execute(query).mappings()]
+
+
+def cancel_runs(database: Database, runs: Sequence[Run], error: str, *, clock: Clock) -> list[Run]:
+    """End those of these runs that nobody has begun or gone on with since they were read: they are `stopped`."""
+    cancelled = []
+    with database.begin() as connection:
+        for run in runs:
+            ended = {"status": "stopped", "finished_at": clock.wall(), "detail": {**run.detail, "error": error}}
+            untouched = (_RUNS.id == run.id) & _RUNS.status.in_(WAITING) & (_RUNS.attempts == run.attempts)
+            if connection.execute(sa.update(pipeline_runs).where(untouched).values(ended)).rowcount == 1:
+                cancelled.append(run)
+    return cancelled
 
 
 def note_interruption(database: Database, run: Run) -> bool:
@@ -323,6 +345,13 @@ class RunRecord:
     def interrupt(self) -> None:
         """Leave the run to whoever goes on with it: this process is ended in order."""
         note_interruption(self._database, replace(self.run, detail=self._detail))
+
+    def stop_in_order(self) -> None:
+        """End a run that a person began in this process, which SIGTERM ends: nobody goes on with it."""
+        self.interrupt()
+        command = "daily" if self.run.job == "daily" else "retrain"
+        with suppress(LeaseLost):
+            self.finish("stopped", {"error": f"its process was ended (SIGTERM); to start anew: touchline {command}"})
 
     def _update(self, **values: Any) -> None:
         with self._database.begin() as connection:

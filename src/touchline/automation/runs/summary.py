@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -11,7 +10,6 @@ from touchline.errors import VersionNotFound
 from touchline.registry import read_version, read_versions
 
 if TYPE_CHECKING:
-    from touchline.automation.runs.records import Run
     from touchline.project import Project
     from touchline.registry import ModelVersion, Registry
 
@@ -75,28 +73,6 @@ def summarize_production(project: Project, stores: Registry) -> ProductionSummar
         since=version.test_from if is_timed else None,
         clock=clock,
     )
-
-
-def schedule_sentence(
-    waiting: Sequence[Run], next_at: datetime | None, *, is_paused: bool, has_scheduler: bool, project: str
-) -> str:
-    """What runs or waits, and when the next training is due, in words; `next_at` is project time."""
-    running = [run for run in waiting if run.status == "running"]
-    parts = [f"{run.job} runs since {run.started_at:%Y-%m-%d %H:%M} (wall clock)" for run in running if run.started_at]
-    if len(waiting) > len(running):
-        start = ", and no scheduler runs that would take it: touchline up, or touchline schedule run"
-        nobody = "" if has_scheduler else start
-        parts.append(f"{len(waiting) - len(running)} waiting for a worker{nobody}")
-    parts = parts or ["Nothing runs"]
-    if is_paused:
-        due = f"the schedule is paused: touchline schedule resume -p {project}"
-    else:
-        due = (
-            f"the next training is due {next_at:%Y-%m-%d %H:%M} (project time)"
-            if next_at
-            else "no schedule is declared"
-        )
-    return f"{', '.join(parts)}; {due}."
 
 
 def headline_metric(version: ModelVersion) -> str | None:

@@ -12,8 +12,8 @@ from touchline.automation.runs.pipeline import PIPELINE_LEASE, pipeline_lease_na
 from touchline.automation.runs.records import PipelineRuns, Run
 from touchline.automation.schedule.facts import read_facts
 from touchline.automation.schedule.records import ScheduleRecords, Tick
-from touchline.automation.schedule.triggers import Due, Job, due_jobs, next_time, times_between
-from touchline.errors import TimeAhead
+from touchline.automation.schedule.triggers import Due, Job, due_jobs, next_time
+from touchline.automation.schedule.waiting import read_waiting
 from touchline.storage import hold_lease, lease_holder
 
 if TYPE_CHECKING:
@@ -41,19 +41,6 @@ def decide_due(project: Project, stores: Stores, *, actor: str = "scheduler") ->
     return ticks
 
 
-def backfill(project: Project, stores: Stores, job: Job, after: datetime, until: datetime, *, actor: str) -> list[Tick]:
-    """Ask for a run at each time of a job's schedule in (after, until] that was never decided. Raises `TimeAhead`."""
-    if until > (now := stores.clock.now()):
-        raise TimeAhead(until, now)
-    policy = project.retrain if job == "retrain" else project.daily
-    records = ScheduleRecords(stores.database, project.name)
-    if policy is None:
-        return []
-    dues = (Due(job, "schedule", at, f"backfill of {at:%Y-%m-%d %H:%M}") for at in times_between(policy, after, until))
-    decided = (records.decide(due, clock=stores.clock, actor=actor) for due in dues)
-    return [tick for tick in decided if tick is not None]
-
-
 @dataclass(frozen=True)
 class ScheduleState:
     """Whether due work is being done: `problem` says what was left undone for too long, and the next command."""
@@ -64,7 +51,7 @@ class ScheduleState:
 
 def schedule_state(project: Project, stores: Stores) -> ScheduleState:
     """What the scheduler of a project does, from its records; writes nothing."""
-    records, runs = ScheduleRecords(stores.database, project.name), PipelineRuns(stores.database, project.name)
+    records = ScheduleRecords(stores.database, project.name)
     if not records.has_begun():
         return ScheduleState("no scheduler has run yet")
     now, wall, paused = stores.clock.now(), stores.clock.wall(), records.paused()
@@ -73,21 +60,34 @@ def schedule_state(project: Project, stores: Stores) -> ScheduleState:
     if late:
         since = f"{late[0].job} is due since {late[0].scheduled_at:%Y-%m-%d %H:%M} and nobody has decided it"
         return ScheduleState(since, f"{since}: is a scheduler running? touchline up, or touchline schedule run")
-    waiting = runs.waiting(1)
-    if waiting and wall - waiting[0].requested_at > _LATE and next_run(project.name, stores) is not None:
-        since = f"run {waiting[0].id} waits since {waiting[0].requested_at:%Y-%m-%d %H:%M} and nobody works on it"
+    waiting = next_run(project.name, stores)
+    if waiting is not None and wall - waiting.requested_at > _LATE:
+        since = f"run {waiting.id} waits since {waiting.requested_at:%Y-%m-%d %H:%M} and nobody works on it"
         return ScheduleState(since, f"{since}: touchline up, or touchline schedule run")
-    at = next_time(project.retrain, now)
+    if paused:
+        pauses = "; ".join(pause.in_words(job, project.name) for job, pause in paused.items())
+        return ScheduleState(pauses, pauses)
+    at = upcoming(project, stores, "retrain")
     return ScheduleState(f"next training {at:%Y-%m-%d %H:%M}" if at else "no training on a schedule")
 
 
-def next_run(project: str, stores: Stores) -> Run | None:
-    """The run to do next: one whose process died first; None while one of the project goes on, or none waits."""
-    name, now = pipeline_lease_name(project), stores.clock.wall()
-    holder = lease_holder(stores.database, name, ttl=PIPELINE_LEASE, now=now)
-    if holder is not None:
+def upcoming(project: Project, stores: Stores, job: Job) -> datetime | None:
+    """The next time of a job's schedule, in project time; None without a schedule, and while it is paused."""
+    policy = project.retrain if job == "retrain" else project.daily
+    if policy is None or job in ScheduleRecords(stores.database, project.name).paused():
         return None
-    return next(iter(PipelineRuns(stores.database, project).waiting(1)), None)
+    return next_time(policy, stores.clock.now())
+
+
+def next_run(project: str, stores: Stores) -> Run | None:
+    """The run to do next: one whose process died first; None while one of the project goes on, or none waits.
+
+    Runs that the schedule or a backfill asked for are held while their job is paused.
+    """
+    name, now = pipeline_lease_name(project), stores.clock.wall()
+    if lease_holder(stores.database, name, ttl=PIPELINE_LEASE, now=now) is not None:
+        return None
+    return next(iter(read_waiting(project, stores).ready), None)
 
 
 @contextmanager

@@ -44,6 +44,11 @@ class Pause:
     actor: str
     reason: str
 
+    def in_words(self, job: str, project: str) -> str:
+        """Since when a job is paused, by whom and why, and the next command."""
+        since = f"{job} is paused since {self.at:%Y-%m-%d %H:%M} by {self.actor} ({self.reason})"
+        return f"{since}: touchline schedule resume {job} -p {project}"
+
 
 class ScheduleRecords:
     """The schedule of one project."""
@@ -78,6 +83,14 @@ class ScheduleRecords:
         passed = query.where(_TICKS.project == self._project, _TICKS.scheduled_at <= until)
         with self._database.connect() as connection:
             return {(row[0], row[1]): row[2] for row in connection.execute(passed.group_by(_TICKS.job, _TICKS.trigger))}
+
+    def decided_times(self, job: Job, trigger: Trigger) -> set[datetime]:
+        """Every decided time of a job and trigger."""
+        query = sa.select(_TICKS.scheduled_at).where(
+            _TICKS.project == self._project, _TICKS.job == job, _TICKS.trigger == trigger
+        )
+        with self._database.connect() as connection:
+            return set(connection.scalars(query))
 
     def decide(self, due: Due, *, clock: Clock, actor: str = "scheduler") -> Tick | None:
         """Record a due time with the run that it asks for, in one transaction; None where it was decided before."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Job = Literal["retrain", "daily"]
 Trigger = Literal["schedule", "drift", "degradation", "age", "new_data"]
 JOBS: Final[tuple[Job, ...]] = ("retrain", "daily")
+TRIGGERS: Final[tuple[Trigger, ...]] = get_args(Trigger)
+"""Why a run is asked for that no person started; a backfill asks for times of the schedule."""
 
 
 @dataclass(frozen=True)

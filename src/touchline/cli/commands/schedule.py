@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
 
 import typer
 
@@ -29,13 +30,14 @@ if TYPE_CHECKING:
 
 group = typer.Typer(help="What is done by itself: due times, pauses, runs.", no_args_is_help=True)
 Job = Literal["retrain", "daily"]
+_MOST_RUNS: Final = 20
 JobArgument = Annotated[Job, typer.Argument(help="The job.")]
 
 
 def register(app: typer.Typer) -> None:
     app.command()(daily)
     app.add_typer(group, name="schedule")
-    for command in (show, pause, resume, run, backfill, fork):
+    for command in (show, pause, resume, run, backfill, cancel, fork):
         group.command()(command)
     group.command(hidden=True)(work)
 
@@ -77,17 +79,18 @@ def show(
     stores, now = opened.stores, opened.clock.now()
     records = automation.ScheduleRecords(stores.database, opened.name)
     runs = automation.PipelineRuns(stores.database, opened.name)
-    paused = records.paused()
+    paused, waiting = records.paused(), automation.read_waiting(opened.name, opened.stores)
+    newest = waiting.as_shown(runs.newest(limit))
     jobs = [_job_row(job, policy, paused.get(job), now) for job, policy in _policies(opened)]
     if as_json:
-        print_json({"now": now, "jobs": jobs, "decisions": records.ticks(limit), "runs": runs.newest(limit)})
+        print_json({"now": now, "jobs": jobs, "decisions": records.ticks(limit), "runs": newest})
         return
     print_table(
         f"schedule of {opened.name} at {now:%Y-%m-%d %H:%M} UTC", list(jobs[0]), (list(row.values()) for row in jobs)
     )
     ticks = ([one.scheduled_at, one.job, one.trigger, one.verdict, one.reason] for one in records.ticks(limit))
     print_table("decisions", ["due at", "job", "trigger", "verdict", "reason"], ticks)
-    rows = ([one.id, one.job, one.trigger, one.status, one.attempts, one.failure] for one in runs.newest(limit))
+    rows = ([one.id, one.job, one.trigger, one.status, one.attempts, one.failure] for one in newest)
     print_table("runs", ["run", "job", "trigger", "status", "attempts", "failure"], rows)
 
 
@@ -97,7 +100,7 @@ def pause(
     *,
     project: ProjectOption = None,
 ) -> None:
-    """Pause a job until it is resumed.
+    """Pause a job until it is resumed. Its runs that wait are held, but for those that a person asked for.
 
     Example: touchline schedule pause retrain --reason "source is being moved" -p football
     """
@@ -108,6 +111,10 @@ def pause(
     else:
         before = records.paused()[job]
         typer.echo(f"{opened.name}: {job} is paused already, by {before.actor}: {before.reason}")
+    if held := automation.read_waiting(opened.name, opened.stores).held(job):
+        typer.echo(
+            f"  {_counted(len(held), 'waiting run')} held until then; to withdraw: touchline schedule cancel {job}"
+        )
 
 
 def resume(job: JobArgument, *, project: ProjectOption = None) -> None:
@@ -117,8 +124,10 @@ def resume(job: JobArgument, *, project: ProjectOption = None) -> None:
     """
     opened = open_project(project)
     records = automation.ScheduleRecords(opened.stores.database, opened.name)
+    held = automation.read_waiting(opened.name, opened.stores).held(job)
     is_new = records.resume(job, actor=actor(), clock=opened.clock)
-    typer.echo(f"{opened.name}: {job} {'goes on' if is_new else 'was not paused'}")
+    released = f", with {_counted(len(held), 'run')} that waited" if held else ""
+    typer.echo(f"{opened.name}: {job} {f'goes on{released}' if is_new else 'was not paused'}")
 
 
 def run(
@@ -155,10 +164,13 @@ def backfill(
     since: Annotated[str, typer.Option("--from", help="Beginning, such as 2026-01-01.")],
     until: Annotated[str, typer.Option("--until", help="End; default: now.")] = "",
     *,
+    is_confirmed: Annotated[bool, typer.Option("--yes", help=f"Ask for more than {_MOST_RUNS} runs.")] = False,
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask for a run at each time of the schedule that was never decided.
+
+    Times before the first event of the sources are left out. `touchline schedule cancel` withdraws what waits.
 
     Example: touchline schedule backfill daily --from 2026-01-01 -p football
     """
@@ -169,11 +181,45 @@ def backfill(
         raise errors.NothingScheduled(opened.name, job)
     if end <= begin:
         raise errors.TimesReversed("--from", begin, "--until" if until else "now", end)
-    ticks = automation.backfill(opened.project, opened.stores, job, begin, end, actor=actor())
+    plan = automation.plan_backfill(opened.project, opened.stores, job, begin, end)
+    if len(plan.times) > _MOST_RUNS and not is_confirmed:
+        raise errors.BackfillTooLarge(opened.name, job, plan.times, allowed=_MOST_RUNS)
+    ticks = automation.backfill(opened.project, opened.stores, job, plan.times, actor=actor())
     if as_json:
         print_json(ticks)
-    else:
-        typer.echo(f"{opened.name}: {len(ticks)} runs of {job} asked for")
+        return
+    typer.echo(f"{opened.name}: {_counted(len(ticks), 'run')} of {job} asked for")
+    if plan.too_early:
+        typer.echo(f"  left out: {_counted(plan.too_early, 'time')} before the first data of {plan.data_from:%Y-%m-%d}")
+    if ticks:
+        typer.echo(f"  to withdraw what waits: touchline schedule cancel {job} -p {opened.name}")
+
+
+def cancel(
+    job: JobArgument,
+    reason: Annotated[str, typer.Option("--reason", help="Reason, for the record.")] = "",
+    *,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Withdraw the runs of a job that wait: each is recorded as stopped, with the reason.
+
+    A run that a process works on goes on. A time of the schedule whose run is withdrawn stays decided.
+
+    Example: touchline schedule cancel retrain --reason "too many were asked for" -p football
+    """
+    opened = open_project(project)
+    cancelled = automation.cancel_waiting(opened.name, opened.stores, job, actor=actor(), reason=reason)
+    working = automation.read_waiting(opened.name, opened.stores).working
+    left = [working] if working is not None and working.job == job else []
+    if as_json:
+        print_json({"cancelled": cancelled, "left": left})
+        return
+    triggers = Counter(run.trigger for run in cancelled)
+    parts = f" ({', '.join(f'{count} {trigger}' for trigger, count in triggers.items())})" if triggers else ""
+    typer.echo(f"{opened.name}: {_counted(len(cancelled), 'waiting run')} of {job} cancelled{parts}")
+    for run in left:
+        typer.echo(f"  run {run.id} is {run.status} and goes on")
 
 
 def fork(
@@ -215,12 +261,16 @@ def work(
         raise cast(errors.GateFailed, refusal)
 
 
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun if count == 1 else f'{noun}s'}"
+
+
 def _policies(opened: OpenedProject) -> list[tuple[Job, Retrain | Daily | None]]:
     return [("retrain", opened.project.retrain), ("daily", opened.project.daily)]
 
 
 def _job_row(job: Job, policy: Retrain | Daily | None, pause: automation.Pause | None, now: datetime) -> dict[str, Any]:
-    upcoming = automation.next_time(policy, now) if policy else None
+    upcoming = automation.next_time(policy, now) if policy and not pause else None
     state = f"paused by {pause.actor}: {pause.reason}" if pause else "on" if upcoming else "no schedule"
     schedule = f"{policy.schedule} ({policy.timezone})" if policy and policy.schedule else "-"
     return {"job": job, "schedule": schedule, "next": upcoming, "state": state}

@@ -194,6 +194,9 @@ def migrate(
 def doctor(
     repair: Annotated[bool, typer.Option("--repair", help="Rebuild what can be rebuilt.")] = False,
     *,
+    project: Annotated[
+        str | None, typer.Option("--project", "-p", help="Check this project only; default: all.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check the installation, and whether the stored state is what was written.
@@ -207,7 +210,7 @@ def doctor(
     """
     from touchline.cli.processes.doctor import examine
 
-    findings = examine(open_home(), repairs=repair)
+    findings = examine(open_home(), [project] if project else [], repairs=repair)
     if as_json:
         print_json(findings)
     else:

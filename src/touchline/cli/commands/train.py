@@ -173,13 +173,18 @@ def _after_others(work: Callable[[], PipelineReport], on_progress: Callable[[str
 
 def _run_due(opened: OpenedProject, *, as_json: bool) -> None:
     ticks = automation.decide_due(opened.project, opened.stores, actor=actor())
-    waiting = automation.PipelineRuns(opened.stores.database, opened.name).waiting()
-    runs = [run for run in waiting if run.job == "retrain"]
+    waiting = automation.read_waiting(opened.name, opened.stores)
+    runs = [run for run in waiting.ready if run.job == "retrain"]
+    held = waiting.held("retrain")
     if not as_json:
         for tick in ticks:
             typer.echo(f"{tick.scheduled_at:%Y-%m-%d %H:%M} {tick.job} {tick.trigger}: {tick.verdict} ({tick.reason})")
         if not runs:
             typer.echo(f"{opened.name}: nothing to do")
+        if held:
+            typer.echo(
+                f"  runs held by the pause: {len(held)}. Next: touchline schedule resume retrain -p {opened.name}"
+            )
     refusals = []
     for run in runs:
         with progress(opened.name, quiet=as_json) as on_progress, alerts_after(opened), ended_in_order():

@@ -34,8 +34,11 @@ _PROBE_BYTES = 1_000_000
 _OLD_BACKUP = timedelta(hours=49)  # one that was missed is no fault yet
 
 
-def examine(home: Home, *, repairs: bool = False) -> list[CheckResult]:
-    """Check everything that a command needs, each finding with the next step; with `repairs`, rebuild what can be."""
+def examine(home: Home, places: Sequence[str] = (), *, repairs: bool = False) -> list[CheckResult]:
+    """Check everything that a command needs, each finding with the next step; with `repairs`, rebuild what can be.
+
+    `places` names the projects to look at; default: all of the home.
+    """
     found = [_python(), *_folder(home), *_lost_database(home, repairs=repairs)]
     if not any(result.mark == "wrong" for result in found):
         found += [*locked_database(home)] or database_checks(home)
@@ -43,7 +46,7 @@ def examine(home: Home, *, repairs: bool = False) -> list[CheckResult]:
         is_home_usable = not any(result.mark == "wrong" for result in found if result.what == "home")
         others = [*online_checks(home), *object_checks(home)] if is_home_usable else []
         return [*found, *others, *_ports(home)]
-    projects_found = list(_projects(home, repairs=repairs))  # a repair may make the online store readable
+    projects_found = list(_projects(home, places, repairs=repairs))  # a repair may make the online store readable
     return [*found, *online_checks(home), *object_checks(home), *_backup(home), *projects_found, *_ports(home)]
 
 
@@ -104,9 +107,9 @@ def _backup(home: Home) -> Iterator[CheckResult]:
     )
 
 
-def _projects(home: Home, *, repairs: bool) -> Iterator[CheckResult]:
+def _projects(home: Home, places: Sequence[str], *, repairs: bool) -> Iterator[CheckResult]:
     try:
-        folders = projects.find_projects(home.settings.projects, base=home.base)
+        folders = projects.find_projects([*places] or home.settings.projects, base=home.base)
     except TouchlineError as error:
         yield CheckResult("wrong", "projects", str(error))
         return

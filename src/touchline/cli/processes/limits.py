@@ -95,8 +95,9 @@ def _give_up(opened: OpenedProject, reason: str) -> str | None:
 
 
 def _running(opened: OpenedProject) -> automation.Run | None:
-    runs = automation.PipelineRuns(opened.stores.database, opened.name)
-    return next(iter(runs.waiting(1, job="retrain", statuses=["running"])), None)
+    """The training that a process works on; one whose process is gone is another's to go on with."""
+    run = automation.read_waiting(opened.name, opened.stores).working
+    return run if run is not None and run.job == "retrain" else None
 
 
 def _memory_of(pid: int) -> int:
