@@ -24,7 +24,7 @@ export function AutomationPage({ project, view, show }: PageProps) {
               Schedule {status.schedule ?? "none"}, project time {instant(status.now)}
             </p>
           </Verdict>
-          <RunNow project={project} isWaiting={status.waiting.length > 0} hasScheduler={status.has_scheduler} />
+          <RunNow project={project} isWaiting={status.waiting.length > 0 && !status.is_paused} hasScheduler={status.has_scheduler} />
           {view.run !== undefined && <RunSteps key={view.run} project={project} run={view.run} />}
           {status.newest.length === 0 ? <Empty>No run yet. The scheduler of touchline up makes one when it is due; the button makes one now.</Empty> : <Runs runs={status.newest} chosen={view.run} show={show} />}
         </>
