@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from httpx import Client
 
@@ -101,13 +103,17 @@ def test_the_nan_of_pandas_is_null_when_it_is_pushed(client: Client) -> None:
         ("spending", {"customer": "a", "usul": 1.0}, 422, "Did you mean 'usual'?"),
         ("spending", {"customer": "a", "last_visit": "yesterday"}, 422, "an instant such as"),
         ("spending", {"customer": "a", "event_timestamp": "2030-01-01T00:00:00Z"}, 422, "no later than now"),
+        ("spending", {"customer": "a", "usual": 10**400}, 422, "rows.1.usual: should be a whole number"),
+        ("spending", {"customer": "a", "usual": float("inf")}, 422, "rows.1.usual: should be a finite number"),
+        ("spending", {"customer": "a\0", "usual": 1.0}, 422, "rows.1.customer: should be text without NUL"),
     ],
 )
 def test_a_push_that_does_not_fit_keeps_nothing(
     client: Client, view: str, row: dict[str, object], status: int, says: str
 ) -> None:
     good = {"customer": "never", "usual": 1.0, "last_visit": None}
-    answer = client.post(f"/api/features/{view}", json={"rows": [good, row]})
+    body = json.dumps({"rows": [good, row]}).replace("Infinity", "1e999")
+    answer = client.post(f"/api/features/{view}", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == status
     assert says in answer.json()["detail"]
     assert client.get("/api/feature-store/customers/never").status_code == 404

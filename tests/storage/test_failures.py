@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select
 
 from tests.servers import running_postgres
 from tests.storage.children import kill, start, wait_for_line
-from touchline.errors import BackendUnavailable, DatabaseBusy
+from touchline.errors import BackendUnavailable, DatabaseBusy, TextUnstorable
 from touchline.storage import Database, tables, validate_writable
 
 WRITE_FOREVER = """
@@ -56,6 +56,15 @@ def test_a_full_disk_says_so_and_keeps_what_was_there(database: Database) -> Non
     child.communicate()
     with database.connect() as connection:
         assert connection.execute(select(func.count()).select_from(tables.drift_reports)).scalar_one() == 0
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
+def test_a_text_that_no_database_keeps_is_the_fault_of_its_sender(any_database: Database, text: str) -> None:
+    if text == "a\0b" and any_database.name.startswith("Database sqlite"):
+        return  # it keeps that one
+    row = {"project": "nba", "source": text, "day": "1", "count": 1}
+    with pytest.raises(TextUnstorable, match="the database cannot keep"), any_database.begin() as connection:
+        connection.execute(insert(tables.http_requests), row)
 
 
 def test_a_database_that_stays_locked_says_how_long_it_waited(database: Database) -> None:

@@ -71,6 +71,9 @@ class BackupSet:
     @classmethod
     def _of(cls, document: dict[str, Any]) -> BackupSet:
         newest = document["newest_prediction_at"]
+        for project in document["projects"]:
+            if project in ("", ".", "..") or {"/", "\\", "\0"} & set(project):
+                raise ValueError(f"a project is named {project!r}, which is no name of a folder")
         return cls(
             **{
                 **document,

@@ -26,7 +26,7 @@
             RehearsalRefused, RepeatedKey, RolloutNotFound, RolloutNotRunning, RolloutRefused,
             RolloutWouldHold, RunNotFound, RunValueUnknown, SilenceInvalid, SnapshotNotFound, SnapshotPruned,
             SourceFormatNotRead, StepNotReached, TableFormatUnknown, TargetNeverVaries, TargetNotClasses,
-            TargetNotFound, TaskUnfit, TimeAhead, TimesReversed, UnknownName, UnknownPlugin,
+            TargetNotFound, TaskUnfit, TextUnstorable, TimeAhead, TimesReversed, UnknownName, UnknownPlugin,
             UnknownPrediction, UnknownRun, UnknownScore, UnreadableJson, VersionNotFound, ViewNotFound
         BackupDamaged, BackupFailed, BackupIncomplete, BatchRejected, BudgetExceeded, ClassMissing,
         CodeChanged, ColumnRetyped, ColumnsMismatch, CopyDiffers, DiskFull, EvidenceMoved, GateFailed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from touchline.errors.base import TouchlineError
+from touchline.errors.base import TouchlineError, UsageError
 
 __all__ = [
     "BackendUnavailable",
@@ -18,6 +18,7 @@ __all__ = [
     "ObjectNotFound",
     "SchemaMismatch",
     "StoredFileDamaged",
+    "TextUnstorable",
 ]
 
 
@@ -117,3 +118,11 @@ class StoredFileDamaged(TouchlineError):
             f"The stored file {key} is damaged: {actual}; it was written with {expected}. Nothing was read from it. "
             "See what can be rebuilt: touchline doctor; rebuild it: touchline doctor --repair."
         )
+
+
+class TextUnstorable(UsageError):
+    """A text that a database cannot keep: trying again changes nothing."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"A text has {what}, which the database cannot keep. Send the text without it.")

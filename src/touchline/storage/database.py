@@ -12,7 +12,14 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine, Table, create_engine
 from sqlalchemy.engine import URL, make_url
 
-from touchline.errors import BackendUnavailable, DatabaseAhead, DatabaseBehind, InvalidSetting, MissingDependency
+from touchline.errors import (
+    BackendUnavailable,
+    DatabaseAhead,
+    DatabaseBehind,
+    InvalidSetting,
+    MissingDependency,
+    TextUnstorable,
+)
 from touchline.storage import postgres, sqlite
 from touchline.storage.change_watch import ChangeWatch
 from touchline.storage.driver_errors import storage_failure
@@ -164,6 +171,8 @@ class Database:
             if named is None:
                 raise
             raise named from failure
+        except UnicodeEncodeError as failure:
+            raise TextUnstorable("half of a character (a lone surrogate)") from failure
 
 
 def validate_writable(database: Database) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from touchline.errors import BackendUnavailable, DatabaseBusy, DiskFull, TouchlineError
+from touchline.errors import BackendUnavailable, DatabaseBusy, DiskFull, TextUnstorable, TouchlineError
 
 _SQLITE_STEPS = {
     "SQLITE_READONLY": "Make the file and its folder writable for this user, or set TOUCHLINE_HOME to another folder.",
@@ -66,6 +66,8 @@ def _sqlite_failure(code: str, reason: str, database: str) -> TouchlineError | N
 
 def _postgres_failure(failure: DBAPIError, database: str) -> TouchlineError | None:
     state = getattr(failure.orig, "sqlstate", None)
+    if type(failure.orig).__name__ == "DataError" and "NUL" in str(failure.orig):  # the driver's own, without a state
+        return TextUnstorable("a NUL character")
     if state in _POSTGRES_BUSY:
         return DatabaseBusy(database, BUSY_SECONDS)
     if state in _POSTGRES_FULL:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from touchline import features
 from touchline.api.state import ProjectOfRequest, RequestedProject
+from touchline.api.stored_fields import StoredValue
 from touchline.errors import ViewNotFound
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ MOST_ROWS = 1000
 
 
 PushRow = Annotated[
-    dict[str, str | int | float | bool | None],
+    dict[str, StoredValue],
     Field(min_length=1, description="the view's join keys, all of them, and features by name"),
 ]
 

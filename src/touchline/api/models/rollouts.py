@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from touchline import rollout
 from touchline.api.state import ProjectOfRequest, RequestedProject
+from touchline.api.stored_fields import Reason
 from touchline.http.callers import ActorOfRequest
 from touchline.rollout import RolloutContext
 
@@ -97,7 +98,7 @@ class Steering(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    reason: str = Field(min_length=1, max_length=500)
+    reason: Reason
 
 
 @router.get("/rollout", summary="The verdict on a rollout, by default the newest")

@@ -18,6 +18,7 @@ from touchline.api.models.versions import (
     stages_of,
 )
 from touchline.api.state import ProjectOfRequest, RequestedProject
+from touchline.api.stored_fields import OptionalReason, Reason, StoredText
 from touchline.http.callers import ActorOfRequest
 from touchline.registry import Stage
 
@@ -34,8 +35,8 @@ class DecisionBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    reason: str = Field(min_length=1, max_length=500)
-    ticket: str | None = Field(default=None, max_length=200)
+    reason: Reason
+    ticket: StoredText | None = Field(default=None, max_length=200)
 
 
 class PromotionBody(DecisionBody):
@@ -51,7 +52,7 @@ class PreviewBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     now: bool = False
-    reason: str = Field(default="", max_length=500)
+    reason: OptionalReason = ""
 
 
 class MoveDocument(BaseModel):

@@ -12,6 +12,7 @@ from touchline import alerts, automation
 from touchline.alerts.policy import Status
 from touchline.alerts.signals import Severity
 from touchline.api.state import ProjectOfRequest, RequestedProject
+from touchline.api.stored_fields import Reason
 from touchline.http.callers import ActorOfRequest
 
 router = APIRouter(tags=["alerts"])
@@ -95,7 +96,7 @@ class SilenceBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    reason: str = Field(min_length=1, max_length=500)
+    reason: Reason
     ends_at: AwareDatetime
 
 
@@ -104,7 +105,7 @@ class LiftBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    reason: str = Field(min_length=1, max_length=500)
+    reason: Reason
 
 
 @router.get("/alerts", summary="The incidents of a project, newest first")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from touchline import http
 from touchline.api.state import Api, api_of
+from touchline.api.stored_fields import Reason
 from touchline.clock import SystemClock
 from touchline.http import Role
 from touchline.http.api_keys import require_other_admin
@@ -60,7 +61,7 @@ class KeyReason(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    reason: str = Field(min_length=1, max_length=500)
+    reason: Reason
 
 
 class KeyRotation(KeyReason):

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from touchline import automation
 from touchline.api.state import ProjectOfRequest, RequestedProject
+from touchline.api.stored_fields import OptionalReason
 from touchline.http.callers import ActorOfRequest
 from touchline.http.statuses import ACCEPTED
 
@@ -27,7 +28,7 @@ class TrainingRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     force: Annotated[bool, Field(description="train even if nothing changed")] = False
-    reason: Annotated[str, Field(max_length=500)] = ""
+    reason: OptionalReason = ""
 
 
 class RunDocument(BaseModel):

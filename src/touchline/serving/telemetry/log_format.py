@@ -32,7 +32,17 @@ class Words(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         facts = getattr(record, "facts", {})
-        return super().format(record) + "".join(f"  {name}={value}" for name, value in facts.items())
+        return super().format(record) + "".join(f"  {name}={_on_one_line(value)}" for name, value in facts.items())
+
+
+def _on_one_line(value: object) -> str:
+    """What a client has sent, as a path, must not look like a line of ours.
+
+    >>> _on_one_line("/a\\nERROR")
+    '/a\\\\nERROR'
+    """
+    text = str(value)
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 def log_config(level: str, form: LogFormat) -> dict[str, Any]:
