@@ -6,7 +6,7 @@
         OnlineStoreError
             CorruptedFeatures, FeaturesExpired, OnlineStoreEmptied, OnlineStoreUnavailable, OnlineValuesAhead
         ReleaseBroken
-            TransformBroken
+            ReleaseCrashes, TransformBroken
         SchemaMismatch
             DatabaseAhead, DatabaseBehind
         SourceUnavailable

@@ -20,6 +20,7 @@ __all__ = [
     "NotReproducible",
     "ReasonMissing",
     "ReleaseBroken",
+    "ReleaseCrashes",
     "ReleaseTampered",
     "RunNotFound",
     "RunValueUnknown",
@@ -193,6 +194,18 @@ class ReleaseBroken(TouchlineError):
         super().__init__(
             f"Release {folder} failed its self-test: {rows} of {of} stored examples differ, by up to {gap:.3g} "
             f"(allowed {allowed:.0e}). The running release stays; compare the library versions in release.json"
+        )
+
+
+class ReleaseCrashes(ReleaseBroken):
+    """Processes have ended while they loaded a release, which no exception tells."""
+
+    def __init__(self, release_id: str, deaths: int, marks: str) -> None:
+        self.folder, self.deaths, self.gap = release_id, deaths, float("inf")
+        TouchlineError.__init__(
+            self,
+            f"Release {release_id} is not loaded again: {deaths} processes ended while they loaded it, by a crash or "
+            f"for want of memory. Train a version anew, or delete {marks} to try once more.",
         )
 
 

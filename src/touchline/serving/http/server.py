@@ -28,6 +28,7 @@ from touchline.serving.http.deferred_app import LateRoutes
 from touchline.serving.http.fast_path import Front
 from touchline.serving.http.jobs import Jobs
 from touchline.serving.http.state import ServedProject, ServerOptions, Serving
+from touchline.serving.releases.loading_marks import LoadingMarks
 from touchline.serving.releases.looks import Looks
 from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.serving.releases.rollout_watch import RolloutWatch
@@ -142,6 +143,7 @@ def create_app(
     for project in projects:
         slot = slots[project.name]
         slot.record = log.record
+        slot.marks = LoadingMarks(spool.parent / "loading")
         slot.shadow = _shadow_spool(project, slot, spool.parent / "shadow" / project.name, database, options)
     figures = WorkerFigures(options.figures)
     keys = KeyRing(database, is_open=is_loopback(host))

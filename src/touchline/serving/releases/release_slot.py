@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -21,6 +22,7 @@ from touchline.serving.predicting.predict import Predictor
 from touchline.serving.predicting.scored_row import FeatureReads
 from touchline.serving.predicting.traffic import Traffic
 from touchline.serving.releases.feature_state import FeatureState, read_feature_states
+from touchline.serving.releases.loading_marks import LoadingMarks
 from touchline.serving.telemetry.metrics import Meter
 
 if TYPE_CHECKING:
@@ -95,6 +97,7 @@ class ReleaseSlot:
         self.refused_candidate: Refused | None = None
         self.record: Callable[[bytes], None] = lambda _: None
         self.shadow: SharedSpool | None = None
+        self.marks: LoadingMarks | None = None
         self.may_wait: Callable[[], bool] = lambda: self.shadow is not None and self.shadow.has_room
         self.features: tuple[FeatureState, ...] = ()
         self._features_read_at, self._store_failures = -_FEATURES_SECONDS, 0
@@ -176,7 +179,7 @@ class ReleaseSlot:
 
     def open_predictor(self, release_id: str) -> Predictor:
         """The predictor of a release, loaded if it is not yet."""
-        return self.find_loaded(release_id) or self._load(release_id)
+        return self.find_loaded(release_id) or self._load_marked(release_id)
 
     def warm_previous(self) -> None:
         """Load the release a rollback would return to, if it is not loaded yet."""
@@ -184,7 +187,7 @@ class ReleaseSlot:
         if wanted is None or (self.previous is not None and self.previous.release.id == wanted):
             return
         try:
-            self.previous = self._load(wanted)
+            self.previous = self._load_marked(wanted)
         except Exception as wrong:  # noqa: BLE001  a bundle may fail in any way; the release that answers is not touched
             _log.warning("%s: the previous release %s does not load: %s", self.project, wanted, wrong)
 
@@ -198,7 +201,7 @@ class ReleaseSlot:
             self._read_beside(current, head)
             return False
         try:
-            ready = self.open_predictor(wanted)
+            ready = self.find_loaded(wanted) or self._load(wanted)
         except Exception as wrong:  # noqa: BLE001  a bundle may fail in any way, and none may take the server down
             self._refuse(wanted, wrong)
             return False
@@ -222,8 +225,11 @@ class ReleaseSlot:
         releases = []
         for release_id in head.beside:
             try:
-                loaded = self.find_loaded(release_id)
-                releases.append(loaded.release if loaded else self._source.load(release_id))
+                if (loaded := self.find_loaded(release_id)) is not None:
+                    releases.append(loaded.release)
+                    continue
+                with self._marked(release_id):
+                    releases.append(self._source.load(release_id))
             except Exception as wrong:  # noqa: BLE001  a bundle may fail in any way, and none may take the server down
                 _log.warning("%s: requests cannot bring the fields of %s: %s", self.project, release_id, wrong)
         predictor.requests = predictor.requests.beside([one for one in releases if one is not predictor.release])
@@ -260,6 +266,14 @@ class ReleaseSlot:
         scores = batching_pays(ready.release.model, len(ready.release.columns))
         reads = self._is_store_remote and bool(ready.release.views)
         return Waiting(ready, reads=reads, scores=scores) if scores or reads else None
+
+    def _marked(self, release_id: str) -> AbstractContextManager[None]:
+        """Around a load that is not of the release in Production: one that ends this process is not tried for ever."""
+        return nullcontext() if self.marks is None else self.marks.loading(release_id)
+
+    def _load_marked(self, release_id: str) -> Predictor:
+        with self._marked(release_id):
+            return self._load(release_id)
 
     def _load(self, release_id: str) -> Predictor:
         release = self._source.load(release_id)
