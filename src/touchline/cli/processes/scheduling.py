@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
-from touchline import automation, predictions
+from touchline import automation, predictions, registry
+from touchline import project as projects
 from touchline.cli.opening import Home, OpenedProject
 from touchline.cli.processes.daily_backup import DailyBackup
 from touchline.cli.processes.limits import GRACE_SECONDS, WATCH_SECONDS, outgrown
@@ -29,8 +30,6 @@ from touchline.cli.processes.run_starts import RunStarts
 from touchline.cli.processes.safe_signals import raised_by
 from touchline.cli.server_client import api_url, request_json
 from touchline.errors import LeaseHeld, TouchlineError
-from touchline.project import load_project
-from touchline.registry import code_hash
 
 if TYPE_CHECKING:
     from touchline.automation import Run
@@ -135,15 +134,16 @@ class Scheduling:
     def _reload_changed(self) -> None:
         """Decide by the declaration of now, as the runs train by it; one that cannot be used leaves the one before."""
         for at, one in enumerate(self.projects):
-            now = self._guarded(f"{one.name}: its code", partial(code_hash, one.loaded.folder))
+            now = self._guarded(f"{one.name}: its code", partial(registry.code_hash, one.loaded.folder))
             if now in (None, one.loaded.code_hash, self._unusable.get(one.name)):
                 continue
             try:
-                self.projects[at] = OpenedProject(self.home, load_project(one.loaded.folder, base=self.home.base))
+                loaded = projects.load_project(one.loaded.folder, base=self.home.base)
             except TouchlineError as error:
                 self._unusable[one.name] = now
                 _log.error("%s: the changed declaration cannot be used, the one before decides: %s", one.name, error)
             else:
+                self.projects[at] = OpenedProject(self.home, loaded)
                 _log.info("%s: the declaration has changed and is read again", one.name)
 
     def _decide(self, opened: OpenedProject) -> None:
