@@ -333,6 +333,8 @@ def test_a_log_line_is_a_document_with_the_facts_of_its_request() -> None:
     assert (line["level"], line["message"], line["status"]) == ("WARNING", "POST failed", 503)
     assert line["at"].endswith("Z")
     assert Words("%(message)s").format(record) == "POST failed  status=503  correlation_id=order-7"
+    record.msg, record.args, record.facts = "GET %s", ("/a\nERROR é",), {"path": "/a\r\nERROR"}
+    assert Words("%(message)s").format(record) == "GET /a\\nERROR é  path=/a\\r\\nERROR"
     for form in ("text", "json"):
         assert log_config("info", form)["loggers"]["touchline"]["level"] == "INFO"
 

@@ -8,13 +8,11 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from touchline.serving.predicting.declared_field import LARGEST_INTEGER, SMALLEST_INTEGER
+from touchline.serving.predicting.declared_field import LARGEST_INTEGER, NO_NUL, SMALLEST_INTEGER
 
-_NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no text with a NUL
-
-StoredText = Annotated[str, Field(pattern=_NO_NUL)]
-Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=_NO_NUL)]
-OptionalReason = Annotated[str, Field(max_length=500, pattern=_NO_NUL)]
+StoredText = Annotated[str, Field(pattern=NO_NUL)]
+OptionalReason = Annotated[StoredText, Field(max_length=500)]
+Reason = Annotated[OptionalReason, Field(min_length=1)]
 
 
 def _storable(value: str | float | bool | None) -> str | float | bool | None:

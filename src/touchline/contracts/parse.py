@@ -86,8 +86,13 @@ def parse_time(kind: Kind, text: str, formats: tuple[str, ...], zone: str) -> An
     >>> parse_time("date", "Jan 3, 2025", ("%b %d, %Y",), "UTC")
     datetime.date(2025, 1, 3)
     """
+    return parse_times(kind, pl.Series([text]), formats, zone)[0]
+
+
+def parse_times(kind: Kind, texts: pl.Series, formats: tuple[str, ...], zone: str) -> pl.Series:
+    """The same for many texts."""
     spec = FieldSpec("time", kind, True, False, None, (), (), formats, "any")
-    return parse_column(spec, pl.Series([text]), zone).values[0]
+    return parse_column(spec, texts, zone).values
 
 
 def normalized(texts: pl.Series) -> pl.Series:

@@ -7,7 +7,15 @@ from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Any
 
-__all__ = ["PickledByAttributes", "TouchlineError", "UsageError", "failure_in_words", "nearest", "without_passwords"]
+__all__ = [
+    "PickledByAttributes",
+    "TouchlineError",
+    "UsageError",
+    "as_sentence",
+    "failure_in_words",
+    "nearest",
+    "without_passwords",
+]
 
 
 def nearest(name: str, allowed: Collection[str]) -> str:
@@ -17,6 +25,15 @@ def nearest(name: str, allowed: Collection[str]) -> str:
     if close:
         return f"Did you mean {close[0]!r}?"
     return f"Known: {', '.join(sorted(allowed)) or 'none'}."
+
+
+def as_sentence(text: str) -> str:
+    """The text with a full stop, unless it ends a sentence already.
+
+    >>> as_sentence("unknown field"), as_sentence("Did you mean 'age'?")
+    ('unknown field.', "Did you mean 'age'?")
+    """
+    return text if text.endswith(("?", ".", "!")) else f"{text}."
 
 
 _QUERY = re.compile(

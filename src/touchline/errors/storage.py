@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from touchline.errors.base import TouchlineError, UsageError
+from touchline.errors.base import TouchlineError, UsageError, as_sentence
 
 __all__ = [
     "BackendUnavailable",
@@ -27,8 +27,7 @@ class BackendUnavailable(TouchlineError):
 
     def __init__(self, what: str, reason: str, next_step: str) -> None:
         self.what, self.reason = what, reason
-        end = "" if reason.endswith(("?", ".", "!")) else "."
-        super().__init__(f"{what} is not available: {reason}{end} {next_step}")
+        super().__init__(f"{as_sentence(f'{what} is not available: {reason}')} {next_step}")
 
 
 class DatabaseBusy(BackendUnavailable):

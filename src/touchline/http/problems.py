@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from touchline.errors import PickledByAttributes
+from touchline.errors import PickledByAttributes, as_sentence
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -60,15 +60,6 @@ class Problem(PickledByAttributes):
 
     def body(self, correlation_id: str | None = None) -> bytes:
         return orjson.dumps(self.document(correlation_id), default=str)
-
-
-def as_sentence(text: str) -> str:
-    """The text with a full stop, unless it ends a sentence already.
-
-    >>> as_sentence("unknown field"), as_sentence("Did you mean 'age'?")
-    ('unknown field.', "Did you mean 'age'?")
-    """
-    return text if text.endswith(("?", ".", "!")) else f"{text}."
 
 
 class InvalidRequest(Problem):

@@ -1,4 +1,4 @@
-"""The newest training sets of a rehearsal, each joined once: equal examples and histories give equal rows."""
+"""The newest training sets of a rehearsal, each joined once: equal examples, histories and columns give equal rows."""
 
 from __future__ import annotations
 
@@ -43,7 +43,13 @@ class SharedTrainingSets:
         runner: PartitionRunner | None = None,
     ) -> TrainingSet:
         """The training set, read where another process has joined it."""
-        parts = [content_hash(examples), sorted((name, history.hash) for name, history in histories.items())]
+        parts = [
+            content_hash(examples),
+            sorted((name, history.hash) for name, history in histories.items()),
+            [(join.view.name, join.view.feature_version, list(join.example_columns), join.prefix) for join in joins],
+            list(inputs),
+            [(one.name, one.version) for one in on_demand],
+        ]
         path = self._folder / f"{sha256(json.dumps(parts).encode()).hexdigest()[:32]}.pickle"
         try:
             stored: TrainingSet = pickle.loads(path.read_bytes())

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from touchline.contracts.fields import FieldSpec, Kind
+from touchline.contracts.fields import Kind
 from touchline.contracts.instants import DATE, ZONED, parse_instant
 from touchline.contracts.json_text import LARGEST_EXACT
-from touchline.contracts.parse import normalized, parse_column
+from touchline.contracts.parse import normalized, parse_times
 from touchline.errors import InvalidInstant
 from touchline.serving.predicting.declared_field import LONGEST_TEXT, DeclaredField
 
@@ -137,8 +137,7 @@ def _with_spelt(given: pl.Series, times: pl.Series, field: DeclaredField) -> pl.
     if not field.formats or given.dtype != pl.String or left.is_empty():
         return times
     kind: Kind = "date" if field.type == "date" else "datetime"
-    spec = FieldSpec(field.name, kind, True, False, None, (), (), field.formats, "any")
-    return times.scatter(left, parse_column(spec, given.gather(left), field.zone).values)
+    return times.scatter(left, parse_times(kind, given.gather(left), field.formats, field.zone))
 
 
 def _or_forms(field: DeclaredField) -> str:

@@ -14,6 +14,7 @@ LONGEST_TEXT: Final = 10_000
 # What the prediction log, its databases and JSON readers in other languages can hold.
 SMALLEST_INTEGER: Final = -(2**63)
 LARGEST_INTEGER: Final = 2**63 - 1
+NO_NUL: Final = r"^[^\x00]*$"  # PostgreSQL keeps no text with a NUL
 _LIMITS: Final = (
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     *("minLength", "maxLength", "pattern"),

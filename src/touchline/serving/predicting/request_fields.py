@@ -23,12 +23,18 @@ from touchline.features import ColumnSpec
 from touchline.http.problems import FieldProblem, InvalidRequest
 from touchline.http.validation_words import MOST_FAULTS, with_neighbour
 from touchline.registry import InputField, LoadedRelease
-from touchline.serving.predicting.declared_field import LARGEST_INTEGER, LONGEST_TEXT, SMALLEST_INTEGER, declared_field
+from touchline.serving.predicting.declared_field import (
+    LARGEST_INTEGER,
+    LONGEST_TEXT,
+    NO_NUL,
+    SMALLEST_INTEGER,
+    declared_field,
+)
 from touchline.serving.predicting.instants import Day, Instant, spelt_time
 
 _INT64: Final[dict[str, Any]] = {"ge": SMALLEST_INTEGER, "le": LARGEST_INTEGER}
-# Checked by the predictor in one look at the body: no database keeps every text with a NUL.
-_NO_NUL: Final[dict[str, Any]] = {"json_schema_extra": {"pattern": r"^[^\x00]*$"}}
+# Checked by the predictor in one look at the body.
+_NO_NUL: Final[dict[str, Any]] = {"json_schema_extra": {"pattern": NO_NUL}}
 LONGEST_KEY: Final = 200
 TextKey = Annotated[str, Field(strict=True, min_length=1, max_length=LONGEST_KEY, **_NO_NUL)]
 # Digits are taken too, as in a URL: JavaScript rounds ids beyond 2**53. 7, "7" and "007" name the same entity, so one
@@ -273,6 +279,6 @@ def _allowed_option(schema: Mapping[str, Any]) -> str:
     words = [str(schema["type"])] if "type" in schema else []
     signs = {"minimum": ">=", "maximum": "<=", "exclusiveMinimum": ">", "exclusiveMaximum": "<"}
     words += [f"{sign} {schema[key]}" for key, sign in signs.items() if abs(schema.get(key, 2**63)) < 2**63 - 1]
-    shown = {**schema} | ({"pattern": None} if schema.get("pattern") == _NO_NUL["json_schema_extra"]["pattern"] else {})
+    shown = {**schema} | ({"pattern": None} if schema.get("pattern") == NO_NUL else {})
     words += [f"{key} {shown[key]}" for key in ("minLength", "maxLength", "pattern", "format") if shown.get(key)]
     return " ".join(words)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ from tempfile import NamedTemporaryFile
 from typing import Final
 
 from touchline.errors import ReleaseCrashes
+from touchline.predictions.spool import lock_file
 
 MOST_DEATHS: Final = 2
 
@@ -32,12 +32,14 @@ class LoadingMarks:
         self.folder.mkdir(parents=True, exist_ok=True)
         if (deaths := len(self._left_behind(release_id))) >= MOST_DEATHS:
             raise ReleaseCrashes(release_id, deaths, str(self.folder / f"{release_id}.*"))
-        with NamedTemporaryFile(dir=self.folder, prefix=f"{release_id}.", delete=False) as mark:
-            fcntl.flock(mark, fcntl.LOCK_EX)
+        with NamedTemporaryFile(dir=self.folder, prefix=f".{release_id}.", delete=False) as mark:
+            lock_file(mark.fileno())
+            # Locked before it has its name: nobody takes it for one whose process is gone.
+            own = Path(mark.name).rename(self.folder / Path(mark.name).name.removeprefix("."))
             try:
                 yield
             finally:
-                for path in [Path(mark.name), *self._left_behind(release_id)]:
+                for path in [own, *self._left_behind(release_id)]:
                     path.unlink(missing_ok=True)
 
     def _left_behind(self, release_id: str) -> list[Path]:
@@ -48,10 +50,7 @@ def _is_left_behind(path: Path) -> bool:
     with suppress(FileNotFoundError):
         descriptor = os.open(path, os.O_RDWR)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
+            return lock_file(descriptor)
         finally:
             os.close(descriptor)
-        return True
     return False

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import orjson
+
+_CONTROLS: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 
 LogFormat = Literal["text", "json"]
 
@@ -28,21 +31,24 @@ class JsonLines(logging.Formatter):
 
 
 class Words(logging.Formatter):
-    """A line a person reads; the facts of a request stand at its end."""
+    """A line a person reads; the facts of a request stand at its end. A traceback alone takes more lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the name is logging's
+        record.message = on_one_line(record.message)
+        return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
         facts = getattr(record, "facts", {})
-        return super().format(record) + "".join(f"  {name}={_on_one_line(value)}" for name, value in facts.items())
+        return super().format(record) + "".join(f"  {name}={on_one_line(str(value))}" for name, value in facts.items())
 
 
-def _on_one_line(value: object) -> str:
+def on_one_line(text: str) -> str:
     """What a client has sent, as a path, must not look like a line of ours.
 
-    >>> _on_one_line("/a\\nERROR")
-    '/a\\\\nERROR'
+    >>> on_one_line("/é\\nERROR")
+    '/é\\\\nERROR'
     """
-    text = str(value)
-    return text if text.isprintable() else text.encode("unicode_escape").decode()
+    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def log_config(level: str, form: LogFormat) -> dict[str, Any]:
