@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +15,8 @@ from numpy.typing import NDArray
 from touchline.errors import ModelDamaged
 
 Array = NDArray[np.float64]
+# What NumPy and `zipfile` raise for damaged archives.
+_UNREADABLE = (OSError, EOFError, ValueError, KeyError, RuntimeError, BadZipFile, struct.error)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -24,8 +29,18 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
+    """The arrays of a file of `write_arrays`; `ModelDamaged` where the file's checksums do not fit, or it is cut."""
+    try:
+        content = path.read_bytes()
+        with np.load(BytesIO(content), allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except _UNREADABLE as wrong:
+        raise ModelDamaged(path.name, str(wrong)) from wrong
+    # The archive ends with a record that counts its files; the library does not compare it with those it found.
+    counted = int.from_bytes(content[-12:-10], "little")
+    if len(arrays) != counted:
+        raise ModelDamaged(path.name, f"it has {len(arrays)} arrays, written were {counted}")
+    return arrays
 
 
 def write_checked(path: Path, content: bytes) -> None:
