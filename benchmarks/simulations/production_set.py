@@ -224,7 +224,10 @@ class ProductionSet:
         for name in ("scheduler-1", "scheduler-2"):
             command = [sys.executable, "-m", "touchline.cli.main", "schedule", "run"]
             part = self._part(name, command, lambda: True)
-            part.environment |= {"TOUCHLINE_API_KEY": self.key("scorer"), "TOUCHLINE_PORT": str(self.port("serving-1"))}
+            part.environment |= {
+                "TOUCHLINE_API_KEY": self.key("operator"),
+                "TOUCHLINE_PORT": str(self.port("serving-1")),
+            }
             self.keeper.add(part)
 
     def start_watch(self) -> None:

@@ -3,7 +3,7 @@
 set -eu
 keys=${KEYS:-/keys}
 touchline migrate
-for role in viewer scorer admin; do
+for role in viewer scorer operator admin; do
     if [ ! -s "$keys/${role}_key" ]; then
         touchline keys make "compose-$role" --role "$role" > "$keys/$role.partial"
         chmod 0444 "$keys/$role.partial"

@@ -48,7 +48,7 @@ def test_the_command_lines_of_the_units_run(fresh: Cli, monkeypatch: pytest.Monk
     folder = fresh.place / "units"
     printed = fresh.run("up", "--systemd", str(folder), "--domain", "predict.example")
     assert "systemctl enable --now touchline.target" in printed
-    assert "touchline keys make scheduler --role scorer" in printed
+    assert "touchline keys make scheduler --role operator" in printed
     assert "TOUCHLINE_API_KEY=KEY" in printed
     target = (folder / "touchline.target").read_text()
     assert f"Wants={' '.join(sorted(unit.name for unit in folder.glob('*.service')))}" in "".join(

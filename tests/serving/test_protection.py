@@ -8,6 +8,7 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from tests.serving.builders import NOW, Server, Shelf, a_release, a_server, wait
 from tests.serving.two_ways import read_response, request_bytes
 from touchline.errors import KeyNotFound, KeyRequired, MissingDependency
 from touchline.http import KeyDecision, find_key, list_keys, make_key, revoke_key, rotate_key
-from touchline.http.correlation import correlation_of, trace_context
+from touchline.http.correlation import PROBE_ID, correlation_of, trace_context
 from touchline.http.key_ring import KeyRing
 from touchline.http.problems import RateLimited
 from touchline.serving import Limits
@@ -30,7 +31,7 @@ from touchline.serving.predicting.batching import Batcher
 from touchline.serving.telemetry.log_format import JsonLines, Words, log_config
 from touchline.serving.telemetry.open_telemetry import tracer_from_environment
 from touchline.storage import Database
-from touchline.storage.tables import api_keys
+from touchline.storage.tables import api_keys, predictions
 
 pytestmark = pytest.mark.services
 
@@ -147,6 +148,44 @@ def test_a_server_that_lags_sends_new_requests_away(shop: Server) -> None:
 
     assert wait_for(ask_while_it_lags).headers["retry-after"] == "1"
     wait_for(lambda: _status(shop, None) == 200)
+
+
+@pytest.mark.parametrize("limits", [{"in_flight": -1}, {"lag_seconds": -1.0}])
+def test_a_busy_server_says_so_to_holders_of_a_key_and_is_monitored(shop: Server, limits: dict[str, float]) -> None:
+    viewer = make_key(shop.database, "prometheus", "viewer", now=NOW)
+    scorer = make_key(shop.database, "shop front", "scorer", now=NOW)
+    wait_for(lambda: _status(shop, None) == 401)
+    shop.serving.limits = replace(shop.serving.limits, **limits)
+
+    def statuses(key: str | None) -> list[int]:
+        headers = {"X-API-Key": key} if key else {}
+        paths = ("/healthz", "/readyz", "/health", "/metrics", "/model-info")
+        found = [shop.client.get(path, headers=headers).status_code for path in paths]
+        return [*found, _status(shop, key), _status(shop, key, "/outcomes")]
+
+    assert statuses(None) == [200, 200, 401, 401, 401, 401, 401]
+    assert statuses(viewer[:-1] + "!") == statuses(None)
+    assert statuses(viewer) == [200, 200, 200, 200, 503, 403, 403]
+    assert statuses(scorer) == [200, 200, 200, 200, 503, 503, 503]
+
+
+@pytest.mark.parametrize("header", ["X-Correlation-ID", "X-Request-ID"])
+def test_a_client_cannot_hide_its_predictions_as_probes(shop: Server, header: str) -> None:
+    scorer = make_key(shop.database, "shop front", "scorer", now=NOW)
+    operator = make_key(shop.database, "scheduler", "operator", now=NOW)
+    wait_for(lambda: _status(shop, None) == 401)
+    statuses = [_status(shop, key, **{header: PROBE_ID}) for key in (scorer, operator, None)]
+    assert statuses == [403, 200, 401]
+    assert _status(shop, scorer) == 200
+
+    log = sa.select(predictions.c.correlation_id, predictions.c.role).order_by(predictions.c.prediction_id)
+
+    def newest() -> list[tuple[str, str]]:
+        with shop.database.connect() as connection:
+            return [(row.correlation_id, row.role) for row in connection.execute(log)][-2:]
+
+    wait_for(lambda: [role for _, role in newest()] == ["probe", "answer"])
+    assert newest()[0][0] == PROBE_ID
 
 
 @pytest.mark.parametrize(

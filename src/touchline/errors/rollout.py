@@ -70,6 +70,6 @@ class ProbeFailed(TouchlineError):
     def __init__(self, project: str, release: str, actual: str, seconds: float) -> None:
         self.project, self.release, self.actual = project, release, actual
         super().__init__(
-            f"{project}: release {release} is in Production, but after {seconds:g} s the server answered: {actual}. "
+            f"{project}: release {release} is in Production, but after {seconds:.1f} s the server answered: {actual}. "
             "See touchline doctor and the server's log (touchline logs api)"
         )

@@ -99,7 +99,7 @@ def _write_units(home: Home, loaded: Sequence[LoadedProject], folder: Path, doma
 
 
 def _print_next(folder: Path, environment_file: Path) -> None:
-    typer.echo("Next: touchline keys make scheduler --role scorer")
+    typer.echo("Next: touchline keys make scheduler --role operator")
     typer.echo("      a server without a key refuses what the proxy sends it; the key is printed once")
     typer.echo(f"      into {environment_file}, mode 0600: TOUCHLINE_API_KEY=KEY, passwords and addresses of stores")
     typer.echo(

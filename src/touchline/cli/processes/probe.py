@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from touchline import errors, registry
 from touchline.cli.server_client import api_url
 from touchline.http.correlation import PROBE_ID
+from touchline.http.statuses import NEEDS_KEY
 
 if TYPE_CHECKING:
     from touchline.cli.opening import FoundProject, Home, OpenedProject
@@ -23,6 +24,7 @@ _SECONDS: Final = 60.0
 _REQUEST_SECONDS: Final = 15.0
 _PAUSE: Final = 0.05
 _LOOK_SECONDS: Final = 1.0
+_REFUSED: Final = tuple(f"status {status}:" for status in NEEDS_KEY)  # asking again changes nothing
 
 
 def probe_of(opened: OpenedProject | FoundProject) -> Callable[[str], str] | None:
@@ -59,6 +61,8 @@ def probe_release(opened: OpenedProject | FoundProject, release_id: str) -> str:
     first: float | None = None
     while time.monotonic() - started < _SECONDS:
         last = _request(url, body, opened.home.settings.api_key)
+        if last.startswith(_REFUSED):
+            break
         if last != release_id:
             in_a_row, first = 0, None
         else:
@@ -67,7 +71,7 @@ def probe_release(opened: OpenedProject | FoundProject, release_id: str) -> str:
             return f"verified: {_ANSWERS} requests in a row were answered by release {release_id}, after {first:.1f} s"
         if last != release_id:
             time.sleep(_PAUSE)
-    raise errors.ProbeFailed(opened.name, release_id, last, _SECONDS)
+    raise errors.ProbeFailed(opened.name, release_id, last, time.monotonic() - started)
 
 
 def _key_header(key: str | None) -> dict[str, str]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from time import monotonic
+from typing import Final
 from urllib.parse import urlsplit
 
 from touchline.http.api_keys import Role, is_loopback
@@ -21,6 +22,8 @@ _PROJECT_PREFIX = re.compile(r"^/projects/[^/]+(?=/)")
 _DASHBOARD_PATHS = ("/ui/", "/assets/")
 _KEYS_PATH = re.compile(r"/api/keys(/|$)")
 _SCORING_PATH = re.compile(r"/api(/projects/[^/]+)?/(predict|explain|outcomes|score)")
+# Monitoring asks for these a few times a minute, and needs them most while the server is too busy for others.
+_UNDER_ANY_LOAD = frozenset({"/health", "/metrics"})
 Headers = Mapping[bytes, bytes]
 
 
@@ -52,19 +55,30 @@ class Admission:
         self._buckets = Buckets(serving.limits.requests_per_second)
 
     def admit(self, method: str, path: str, headers: Headers) -> Caller:
-        self._validate_load(path, headers)
+        """The caller, who may send this request, to a server that has room for it.
+
+        The key is checked first: how busy the server is, and how large a body may be, is said to those who may ask.
+        """
+        needed = role_needed(method, path)
+        caller = self._caller(method, needed, headers)
+        self._validate_load(method, path, headers)
+        if needed is not None:
+            self._buckets.take(caller.key_id)
+        return caller
+
+    def _caller(self, method: str, needed: Role | None, headers: Headers) -> Caller:
         if self._keys.is_open:
             self._validate_origin(method, headers)
         caller = self._keys.caller(_presented(headers))
-        needed = role_needed(method, path)
         if needed is None:
             return caller or _NOBODY
         if caller is None:
             raise NotAuthenticated
-        if not caller.may(needed):
-            raise NotAllowed(caller.role, needed)
-        self._buckets.take(caller.key_id)
-        return caller
+        return _allowed(caller, needed)
+
+    def admit_probe(self, caller: Caller) -> None:
+        """Raise `NotAllowed` where the caller may not have a prediction left out of the figures of the model."""
+        _allowed(caller, _PROBE_ROLE)
 
     def admit_prediction(self, head: RequestHead) -> None:
         """The same for a prediction. A head that was admitted without a key before is not looked at again."""
@@ -94,19 +108,27 @@ class Admission:
         if not {name, "*"} & set(self._serving.limits.origins) and _host_of(name) != host:
             raise ForeignOrigin("Origin", name, "this server's own, or one of CORS_ORIGINS")
 
-    def _validate_load(self, path: str, headers: Headers) -> None:
+    def _validate_load(self, method: str, path: str, headers: Headers) -> None:
         serving = self._serving
         limits = serving.limits
-        if serving.in_flight > limits.in_flight:
-            raise Overloaded(f"{limits.in_flight} requests are being answered already.")
-        if serving.lag_seconds > limits.lag_seconds:
-            raise Overloaded(f"Requests wait {serving.lag_seconds:.1f} s already.")
+        if method != "GET" or path not in _UNDER_ANY_LOAD:
+            if serving.in_flight > limits.in_flight:
+                raise Overloaded(f"{limits.in_flight} requests are being answered already.")
+            if serving.lag_seconds > limits.lag_seconds:
+                raise Overloaded(f"Requests wait {serving.lag_seconds:.1f} s already.")
         length, most = headers.get(b"content-length"), serving.most_body_bytes(path)
         if length is not None and length.isdigit() and int(length) > most:
             raise BodyTooLarge(most)
 
 
 _NOBODY = Caller("", "viewer")
+_PROBE_ROLE: Final[Role] = "operator"  # the least that may change which release answers, and so prove it
+
+
+def _allowed(caller: Caller, needed: Role) -> Caller:
+    if not caller.may(needed):
+        raise NotAllowed(caller.role, needed)
+    return caller
 
 
 @lru_cache(64)

@@ -195,7 +195,9 @@ class Front:
     ) -> int:
         method = scope["method"]
         try:
-            self.admission.admit(method, "/predict", headers)
+            caller = self.admission.admit(method, "/predict", headers)
+            if correlation_id == PROBE_ID:
+                self.admission.admit_probe(caller)
             if method != "POST":
                 raise MethodNotAllowed(method, "POST")
             if query := scope.get("query_string"):
