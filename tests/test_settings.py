@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
 
-from touchline.errors import InvalidSetting, TouchlineError
+from touchline.errors import InvalidSetting, TouchlineError, failure_in_words
 from touchline.features import open_online_store
 from touchline.registry import open_tracking
+from touchline.serving.telemetry.log_format import JsonLines, Words
 from touchline.settings import Settings
 
 
@@ -30,6 +32,11 @@ from touchline.settings import Settings
         ("API_KEY", "s3cr\nt", "one word of ASCII"),
         ("DATABASE_URL", "oracle://ops:s3cret@db/x", "starts with one of sqlite://"),
         ("DATABASE_URL", "postgresql://ops:s3cret@db:x/touchline", "port is no number"),
+        ("DATABASE_URL", "postgresql://ops:s3cr et@db:x/touchline", "port is no number"),
+        ("DATABASE_URL", "postgresql://ops:12 s3cr@t@db:x/touchline", "percent-encoded"),
+        ("REDIS_URL", "redis://s3cret@cache:x/0", "port is no number"),
+        ("REDIS_URL", "redis://s3cr/t@cache:6379/0", "percent-encoded"),
+        ("REDIS_URL", "redis://s3cr://t@cache:6379/0", "percent-encoded"),
     ],
 )
 def test_a_wrong_address_is_named_without_its_password(name: str, address: str, reason: str) -> None:
@@ -62,6 +69,51 @@ def test_right_addresses_are_taken_as_they_are(address: str) -> None:
 def test_a_password_in_the_query_of_an_address_is_hidden(address: str) -> None:
     assert "s3cret" not in str(TouchlineError(f"{address} is not available"))
     assert "user=ops" in str(TouchlineError(address)) or "sslmode=require" in str(TouchlineError(address))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "redis://s3cret@cache:6379/0 is away",
+        "https://s3cret@git.example/data.csv answered 404",
+        "redis://:s3cr et@cache:6379/0 is away; mail ann@ops.example",
+        "postgresql://ops:s3cr et@db/x, postgresql://ops:two s3cret words@db/y",
+        "at http://127.0.0.1:5000/x and valkeys://ops:s3cret@cache",
+        "https://feed.example/x?page=2&apikey=s3cret&sort=up",
+        "https://bucket.example/x?X-Amz-Credential=s3cret&X-Amz-Signature=s3cret",
+        "the key tl_01K5ABCDEFGHJKMNPQRSTVWXYZ_s3cret-s3cret_s3cret is no setting",
+    ],
+)
+def test_no_form_of_a_secret_stands_in_a_message_or_a_log_line(text: str) -> None:
+    try:
+        raise ValueError(text)  # as another library does
+    except ValueError as wrong:
+        record = logging.LogRecord("x", logging.ERROR, "", 1, "%s", (text,), (ValueError, wrong, wrong.__traceback__))
+    lines = [str(TouchlineError(text)), failure_in_words(ValueError(text)), *log_lines(record)]
+    assert not [line for line in lines if "s3cr" in line]
+
+
+def log_lines(record: logging.LogRecord) -> list[str]:
+    return [JsonLines().format(record), Words("%(message)s").format(record)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://touchline@db/touchline is away",
+        "http://127.0.0.1:5000/x refused ann@ops.example",
+        "http://proxy:80, as ann@ops.example said",
+        "s3://bucket/key@2 and sqlite:////tmp/a@b/c.db",
+    ],
+)
+def test_what_is_no_secret_is_shown(text: str) -> None:
+    assert str(TouchlineError(text)) == text
+
+
+def test_hiding_takes_time_in_proportion_to_the_text() -> None:
+    """20,000 addresses take a fraction of a second; each compared with what follows, more than a minute."""
+    text = "http://a:" * 20_000
+    assert TouchlineError(text).args == (text,)
 
 
 def test_the_messages_of_stores_that_are_away_show_no_password() -> None:

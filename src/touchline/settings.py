@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from touchline.errors import InvalidSetting, failure_in_words, without_passwords
+from touchline.errors import InvalidSetting, failure_in_words, without_error_kind, without_passwords
 
 _PREFIX = "TOUCHLINE_"
 _FILE = "_FILE"
@@ -89,8 +89,8 @@ class Settings(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0])
-            actual = "set" if name in SECRETS else without_passwords(repr(first["input"]))
-            raise InvalidSetting(_PREFIX + name.upper(), actual, first["msg"].removeprefix("Value error, ")) from None
+            actual = "set" if name in SECRETS else _shown(first["input"])
+            raise InvalidSetting(_PREFIX + name.upper(), actual, without_error_kind(first["msg"])) from None
 
     @field_validator("api_key")
     @classmethod
@@ -129,6 +129,14 @@ class Settings(BaseModel):
     @property
     def tracking_uri(self) -> str:
         return self.mlflow_tracking_uri or f"sqlite:///{self.home.absolute() / 'mlflow.db'}"
+
+
+def _shown(value: object) -> str:
+    """A wrong value, which may be an address whose password has any signs."""
+    start, sign, rest = str(value).partition("://")
+    if not sign or "@" not in rest:
+        return without_passwords(repr(value))
+    return without_passwords(f"'{start}://***@{rest.rpartition('@')[2]}'")
 
 
 def validated_key(key: str) -> str:

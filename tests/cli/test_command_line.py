@@ -11,6 +11,20 @@ from touchline.cli.main import command_line
 
 
 @pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["keys", "make", "front", "--role", "boss"], "'boss' is not one of 'viewer', 'scorer', 'operator', 'admin'."),
+        (["keys", "make", "front", "--days", "0"], "Input should be greater than or equal to 1"),
+        (["backtest", "--refit", "hourly"], "'hourly' is not one of"),
+    ],
+)
+def test_a_wrong_value_is_told_without_the_kind_of_error(words: list[str], fault: str) -> None:
+    with pytest.raises(typer.BadParameter) as refused:
+        command_line().main(words, standalone_mode=False)
+    assert refused.value.message.startswith(fault)
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ["up", "--systemd", "--help"],

@@ -88,10 +88,24 @@ def command_line() -> TyperGroup:
 
 def _require_values(command: Any) -> None:
     for option in command.params:
+        option.process_value = _in_our_words(option.process_value)
         if option.param_type_name == "option" and not getattr(option, "is_flag", False):
             option.callback = _with_value(option.callback)
     for part in getattr(command, "commands", {}).values():
         _require_values(part)
+
+
+def _in_our_words(process: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """The reading of a value, whose fault is told without the kind of error that Pydantic names."""
+
+    def processed(context: Any, value: Any) -> Any:
+        try:
+            return process(context, value)
+        except typer.BadParameter as wrong:
+            wrong.message = errors.without_error_kind(wrong.message)
+            raise
+
+    return processed
 
 
 def _with_value(callback: Callable[..., Any] | None) -> Callable[..., Any]:

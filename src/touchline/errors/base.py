@@ -14,6 +14,7 @@ __all__ = [
     "as_sentence",
     "failure_in_words",
     "nearest",
+    "without_error_kind",
     "without_passwords",
 ]
 
@@ -36,21 +37,69 @@ def as_sentence(text: str) -> str:
     return text if text.endswith(("?", ".", "!")) else f"{text}."
 
 
+def without_error_kind(fault: str) -> str:
+    """The fault that a validator of ours names, without the kind of error that Pydantic writes before it.
+
+    >>> without_error_kind("Value error, '9 o clock' is no time of the day")
+    "'9 o clock' is no time of the day"
+    """
+    return fault.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+
+
 _QUERY = re.compile(
-    r"([?&](?:password|passwd|pwd|sslpassword|(?:\w+_)?(?:token|secret)|api_?key|sig|signature)=)[^&\s]*", re.IGNORECASE
+    r"([?&][\w.-]{0,40}?(?:password|passwd|pwd|token|secret|key|sig|signature|credential|auth|appid)=)[^&\s'\"]*",
+    re.IGNORECASE,
 )
-_PASSWORD = re.compile(r"(?<=://)([^\s/@:]*:)[^\s]*(?=@)")
+_API_KEY = re.compile(r"\b(tl_[0-9A-Z]{26}_)[\w-]{8,}")
+_USER = re.compile(r"[^\s/@:?#]*")
+_PORT = re.compile(r"\d{1,5}(?![^\s/?#,;.:)\]}'\"])")
+# Stores that know users without a password: the name before the @ is no secret.
+_NAMES_USERS = re.compile(r"(?:postgres|postgresql|mysql|mssql|ssh|sftp)(?:\+\w+)?\Z")
 
 
 def without_passwords(text: str) -> str:
-    """The text with the password of each address hidden, one with unencoded signs too.
+    """The text with the password or token of each address and the secret part of our API keys hidden.
 
-    >>> without_passwords("redis://ops:s3/c@ret@cache:6379/0 timed out")
-    'redis://ops:***@cache:6379/0 timed out'
+    A password may have unencoded signs, and spaces.
+
+    >>> without_passwords("redis://ops:s3/c@ret@cache:6379/0 or redis://ops:s3 cret@cache timed out")
+    'redis://ops:***@cache:6379/0 or redis://ops:***@cache timed out'
+    >>> without_passwords("rediss://s3cret@cache and postgresql://ops@db")
+    'rediss://***@cache and postgresql://ops@db'
     >>> without_passwords("https://x/y?api_key=s3cret&page=2&access_token=s3cret")
     'https://x/y?api_key=***&page=2&access_token=***'
     """
-    return _QUERY.sub(r"\1***", _PASSWORD.sub(r"\1***", text)) if "://" in text else text
+    if "tl_" in text:
+        text = _API_KEY.sub(r"\1***", text)
+    if "://" not in text:
+        return text
+    first, *others = text.split("://")
+    parts = [first]
+    for other in others:
+        parts.append(_without_user_information(other, names_users=_NAMES_USERS.search(parts[-1][-20:]) is not None))
+    return _QUERY.sub(r"\1***", "://".join(parts))
+
+
+def _without_user_information(rest: str, *, names_users: bool) -> str:
+    """An address from its host on, and the text that follows it."""
+    name = _USER.match(rest)
+    assert name is not None
+    user, sign = name[0], rest[name.end() : name.end() + 1]
+    if sign == "@":
+        return rest if names_users else f"***{rest[name.end() :]}"
+    if sign != ":":
+        return rest
+    start = name.end() + 1
+    line = re.split(r"[\r\n]", rest[start:], maxsplit=1)[0]
+    words = re.findall(r"\s*\S*", line)
+    if "@" not in words[0] and _PORT.match(line):
+        return rest  # the host, its port, and a sentence about it
+    end = start
+    for word in words:
+        if "@" in word:
+            return f"{user}:***{rest[end + word.rindex('@') :]}"
+        end += len(word)
+    return rest
 
 
 class PickledByAttributes(Exception):

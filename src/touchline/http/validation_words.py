@@ -8,12 +8,10 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from touchline.errors import nearest
+from touchline.errors import nearest, without_error_kind
 from touchline.http.problems import FieldProblem, InvalidRequest
 
-_SUBJECT: Final = re.compile(
-    r"^(?:Value error, |Assertion failed, )|^(?:String|Input|List|Dictionary|Value|Data) (?=should)"
-)
+_SUBJECT: Final = re.compile(r"^(?:String|Input|List|Dictionary|Value|Data) (?=should)")
 _MOST_SHOWN: Final = 60
 MOST_FAULTS: Final = 500
 """Of one request that are put into words: a small body may have a hundred thousand, and others wait meanwhile."""
@@ -38,7 +36,7 @@ def problem_in_words(error: Mapping[str, Any], fields: Collection[str] = ()) -> 
     if error["type"] == "string_pattern_mismatch":
         words = "has another form than /docs shows"
     else:
-        words = _SUBJECT.sub("", str(error["msg"]))
+        words = _SUBJECT.sub("", without_error_kind(error["msg"]))
     found = error.get("input")
     if not isinstance(found, str | int | float | bool | None):
         return words

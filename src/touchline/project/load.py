@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from touchline.errors import InvalidProject, ProjectNotFound, TouchlineError, nearest
+from touchline.errors import InvalidProject, ProjectNotFound, TouchlineError, nearest, without_error_kind
 from touchline.project.folders import PROJECT_FILE, find_project
 from touchline.project.spec import Project
 from touchline.registry import code_hash
@@ -136,7 +136,7 @@ def _invalid_project(error: ValidationError, folder: Path) -> InvalidProject:
         place = f"{error.title}({field})" if field else error.title
         is_secret = model is None or model.model_config.get("hide_input_in_errors", False)
         value = "" if is_secret or not _is_plain(first["input"]) or not field else f", found {first['input']!r}"
-        problem = f"{place}: {first['msg'].removeprefix('Value error, ')}{value}"
+        problem = f"{place}: {without_error_kind(first['msg'])}{value}"
         step = "Correct it and run the command again."
     return InvalidProject(folder / PROJECT_FILE, _line_in(error, folder), problem, step)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import ValidationError
 
-from touchline.errors import RehearsalRefused, nearest
+from touchline.errors import RehearsalRefused, nearest, without_error_kind
 from touchline.project import Retrain
 from touchline.rollout import Rollout
 from touchline.training import Tune
@@ -52,7 +52,8 @@ def searched_every(project: Project, period: str | None) -> Project:
     try:
         tune = Tune(**{**project.training.tune.model_dump(), "every": period})
     except ValidationError as wrong:
-        raise RehearsalRefused(project.name, f"--search-every: {wrong.errors()[0]['msg']}") from wrong
+        fault = without_error_kind(wrong.errors()[0]["msg"])
+        raise RehearsalRefused(project.name, f"--search-every: {fault}") from wrong
     return project.model_copy(update={"training": project.training.model_copy(update={"tune": tune})})
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from touchline import automation, backup, storage
 from touchline.cli.opening import Home, OpenedProject, load_all, pipeline_context
 from touchline.cli.processes import supervisor
-from touchline.errors import BackendUnavailable, BackupRefused, InvalidSetting, without_passwords
+from touchline.errors import BackendUnavailable, BackupRefused, InvalidSetting, without_error_kind, without_passwords
 
 if TYPE_CHECKING:
     from touchline.backup import ObjectsCopy
@@ -56,7 +56,7 @@ def move_home(home: Home, targets: Mapping[str, str], on_progress: Callable[[str
     try:
         settings = Settings.model_validate({**home.settings.model_dump(), **targets, **more})
     except ValidationError as wrong:
-        reasons = "; ".join(str(one["msg"]).removeprefix("Value error, ") for one in wrong.errors())
+        reasons = "; ".join(without_error_kind(one["msg"]) for one in wrong.errors())
         raise BackupRefused(f"the state was not moved: {reasons}") from None
     try:
         return _moved(home, settings, targets, more, on_progress)

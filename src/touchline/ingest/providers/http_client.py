@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from touchline.errors import RequestBudgetSpent, SourceUnavailable
+from touchline.errors import RequestBudgetSpent, SourceUnavailable, without_passwords
 from touchline.ingest.providers.base import FetchContext, RawFile
 from touchline.ingest.providers.http_cache import count_request, read_cached, write_cached
 
@@ -234,5 +234,5 @@ def retry_after_seconds(header: str | None, *, now: datetime) -> float | None:
 
 
 def _shown(url: str) -> str:
-    """An address without its parameters, which may hold keys."""
-    return url.split("?")[0]
+    """An address without its parameters, which may hold keys, and without its password."""
+    return without_passwords(url.split("?")[0])

@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from touchline.contracts.json_text import LARGEST_EXACT
+from touchline.errors import without_error_kind
 from touchline.features import ColumnSpec
 from touchline.http.problems import FieldProblem, InvalidRequest
 from touchline.http.validation_words import MOST_FAULTS, with_neighbour
@@ -261,7 +262,7 @@ def _field_problem(error: Any, properties: Mapping[str, Any], is_many: bool) -> 
     text = shown[:200] if isinstance(shown, str) else shown
     if error["type"] == "datetime_type":  # a JSON Schema says less than the reader
         return FieldProblem(".".join(path), "does not fit", text, str(error["msg"]).removeprefix("Input should be "))
-    return FieldProblem(".".join(path), error["msg"], text, _allowed(properties.get(name, {})))
+    return FieldProblem(".".join(path), without_error_kind(error["msg"]), text, _allowed(properties.get(name, {})))
 
 
 def _allowed(schema: Mapping[str, Any]) -> str | None:

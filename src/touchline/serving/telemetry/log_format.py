@@ -1,4 +1,7 @@
-"""The format of log lines on standard error: text for people, or one JSON document a line for machines."""
+"""The format of log lines on standard error: text for people, or one JSON document a line for machines.
+
+Passwords in addresses are hidden, also in the tracebacks of other libraries.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import orjson
+
+from touchline.errors import without_passwords
 
 _CONTROLS: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 
@@ -22,11 +27,11 @@ class JsonLines(logging.Formatter):
             "at": datetime.fromtimestamp(record.created, UTC),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": without_passwords(record.getMessage()),
             **getattr(record, "facts", {}),
         }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = without_passwords(self.formatException(record.exc_info))
         return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z).decode()
 
 
@@ -39,7 +44,8 @@ class Words(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         facts = getattr(record, "facts", {})
-        return super().format(record) + "".join(f"  {name}={on_one_line(str(value))}" for name, value in facts.items())
+        ends = [f"  {name}={on_one_line(str(value))}" for name, value in facts.items()]
+        return without_passwords(super().format(record)) + "".join(ends)
 
 
 def on_one_line(text: str) -> str:
