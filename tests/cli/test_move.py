@@ -11,7 +11,7 @@ from tests.cli.conftest import a_shop
 from tests.servers import running_postgres
 from touchline.automation import find_damage
 from touchline.cli.opening import open_project, pipeline_context
-from touchline.errors import BackupRefused
+from touchline.errors import BackupRefused, OnlineStoreError
 from touchline.ingest import read_log
 
 pytestmark = pytest.mark.services
@@ -49,12 +49,27 @@ def test_a_move_into_a_database_with_rows_is_refused(tmp_path: Path, postgres_ur
         state = {one["what"]: one["actual"] for one in shop.json("doctor")}["state of shop"]
         assert state == "nothing is stored yet: touchline ingest -p shop"
         shop.run("migrate", "--to", postgres_url)
-        with pytest.raises(BackupRefused, match=r"has rows already \(clocks.*\): two homes would be mixed"):
-            shop.run("migrate", "--to", postgres_url)
+        assert "counts and digests are equal" in shop.run("migrate", "--to", postgres_url)
+        shop.run("clock", "advance", "2024-06-03")
+        refused = r"rows there and here: clocks 1 and 1\): two homes would be mixed"
+        with pytest.raises(BackupRefused, match=refused):
+            shop.run("migrate", "--to", postgres_url, "--objects-to", f"file://{tmp_path}/bucket")
+        assert not (tmp_path / "bucket").exists()
         engine = sa.create_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
         with engine.connect() as connection:
             assert connection.scalar(sa.text("SELECT count(*) FROM clocks")) == 1
         engine.dispose()
+
+
+def test_a_move_with_one_store_away_leaves_the_others_empty(tmp_path: Path, postgres_url: str, redis_url: str) -> None:
+    with a_shop(tmp_path) as shop:
+        shop.run("ingest")
+        words = ["migrate", "--to", postgres_url, "--objects-to", f"file://{tmp_path}/bucket", "--redis-to"]
+        with pytest.raises(OnlineStoreError):
+            shop.run(*words, "redis://127.0.0.1:1")
+        assert not (tmp_path / "bucket").exists()
+        assert "of them came with an earlier try" not in shop.run(*words, redis_url)
+        assert "of them came with an earlier try" in shop.run(*words, redis_url)
 
 
 def test_a_refused_password_is_told_in_the_words_of_the_option(tmp_path: Path) -> None:

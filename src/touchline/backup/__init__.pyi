@@ -6,8 +6,10 @@ from touchline.backup.create import CreatedBackup as CreatedBackup
 from touchline.backup.create import back_up_home as back_up_home
 from touchline.backup.create import back_up_mlflow as back_up_mlflow
 from touchline.backup.move import ObjectsCopy as ObjectsCopy
+from touchline.backup.move import end_move as end_move
 from touchline.backup.move import move_database as move_database
 from touchline.backup.move import move_objects as move_objects
+from touchline.backup.move import require_usable_database as require_usable_database
 from touchline.backup.places import BackupPlace as BackupPlace
 from touchline.backup.places import open_place as open_place
 from touchline.backup.places import open_places as open_places

@@ -1,6 +1,7 @@
 from touchline.storage.copy_tables import TableCopy as TableCopy
 from touchline.storage.copy_tables import copy_tables as copy_tables
 from touchline.storage.copy_tables import count_rows as count_rows
+from touchline.storage.copy_tables import require_empty_or_copy as require_empty_or_copy
 from touchline.storage.database import Database as Database
 from touchline.storage.database import validate_writable as validate_writable
 from touchline.storage.leases import Lease as Lease

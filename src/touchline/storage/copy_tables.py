@@ -35,13 +35,15 @@ def copy_tables(
 ) -> list[TableCopy]:
     """Copy every table as it is at one instant, in one transaction of the target.
 
-    Both have this version's schema; the target's tables are empty. Raises `BackupRefused` where they are not, and
-    `CopyDiffers`, with nothing copied, where the rows that arrived are not those that were read.
+    Both have this version's schema; the target's tables are empty, or have all these rows and no others, as after an
+    earlier copy. Raises `BackupRefused` where they have other rows, and `CopyDiffers`, with nothing copied, where the
+    rows that arrived are not those that were read.
     """
     source.require_head()
     target.require_head()
     with source.connect() as original, target.begin() as copy:
-        _require_empty(copy, target)
+        if (there := _compared(original, copy, target)) is not None:
+            return there
         copies = []
         for table in _tables():
             on_progress(f"copy {table.name}")
@@ -59,11 +61,25 @@ def _tables() -> list[Table]:
     return [table for table in metadata.sorted_tables if table.name not in _NOT_COPIED]
 
 
-def _require_empty(connection: Connection, target: Database) -> None:
-    if filled := [table.name for table in _tables() if _count(connection, table)]:
+def require_empty_or_copy(source: Database, target: Database) -> None:
+    """Raise `BackupRefused` where `copy_tables` would refuse the target for the rows that it has."""
+    with source.connect() as original, target.connect() as copy:
+        _compared(original, copy, target)
+
+
+def _compared(original: Connection, copy: Connection, target: Database) -> list[TableCopy] | None:
+    """The tables of the target where it has all rows of the source and no others; None where it is empty."""
+    if not any(_count(copy, table) for table in _tables()):
+        return None
+    pairs = [(_digest(original, table), _digest(copy, table)) for table in _tables()]
+    if differing := [(expected, actual) for expected, actual in pairs if expected != actual]:
+        counts = ", ".join(f"{actual.table} {actual.rows:,} and {expected.rows:,}" for expected, actual in differing)
         raise BackupRefused(
-            f"{target.name} has rows already ({', '.join(filled)}): two homes would be mixed. Name an empty database."
+            f"{target.name} has rows already, and they are not those of this home (rows there and here: {counts}): two "
+            "homes would be mixed. Name an empty database. If it is the copy of an earlier `touchline migrate`, one of "
+            "them was used since then: go on with that one."
         )
+    return [actual for _, actual in pairs]
 
 
 def _count(connection: Connection, table: Table) -> int:

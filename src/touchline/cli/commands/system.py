@@ -169,7 +169,7 @@ def migrate(
 
     With --to, --objects-to or --redis-to the state is copied from the present stores to these; each table and
     object is counted and hashed on both sides. End the processes first (`touchline stop`). The old stores stay as
-    they are; the last lines are the settings to go on with.
+    they are; the last lines are the settings to go on with. Run again, it goes on where an earlier try ended.
 
     Example: touchline migrate --to postgresql://touchline@db/touchline --objects-to s3://models/touchline
     """

@@ -1,8 +1,13 @@
-"""`touchline migrate --to`: a home moves from its present stores to others."""
+"""`touchline migrate --to`: a home moves from its present stores to others.
+
+The database comes last and as a whole: until then a new home has nothing that anybody could use, and the same command
+goes on where an earlier one ended.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +19,7 @@ from touchline.errors import BackendUnavailable, BackupRefused, InvalidSetting, 
 if TYPE_CHECKING:
     from touchline.backup import ObjectsCopy
     from touchline.settings import Settings
-    from touchline.storage import TableCopy
+    from touchline.storage import Database, TableCopy
 
 _OPTIONS: Final = {
     "TOUCHLINE_DATABASE_URL": "--to",
@@ -40,6 +45,10 @@ class MovedHome:
         if self.objects is not None:
             size = f"{self.objects.size / 1e6:,.1f} MB"
             lines.append(f"{self.objects.objects:,} objects, {size}: read back, digest {self.objects.digest[:12]}")
+            if self.objects.already_there:
+                lines.append(f"{self.objects.already_there:,} of them came with an earlier try")
+            if self.objects.others:
+                lines.append(f"{self.objects.others:,} objects there are of an earlier try and in this home no longer")
         settings = [f"  {name}={value}" for name, value in self.settings.items()]
         return [*lines, *self.online, "go on with these settings:", *settings]
 
@@ -79,26 +88,42 @@ def _moved(
     more: Mapping[str, str],
     on_progress: Callable[[str], None],
 ) -> MovedHome:
-    if "redis_url" in targets:
-        Home(settings, home.base).main_online.read([b"touchline move"])  # raises where nothing answers
     tables: tuple[TableCopy, ...] = ()
     objects: ObjectsCopy | None = None
-    if "database_url" in targets:
-        target = storage.Database.open(str(settings.database_url))
-        try:
-            tables = tuple(backup.move_database(home.database, target, on_progress=on_progress))
-        finally:
-            target.close()
-    if "objects_url" in targets:
-        store = storage.open_objects(str(settings.objects_url))
-        objects = backup.move_objects(home.objects, store, on_progress=on_progress)
-    online = tuple(_filled(Home(settings, home.base))) if "redis_url" in targets else ()
+    online: tuple[str, ...] = ()
+    with ExitStack() as opened:
+        database = _opened(settings, opened) if "database_url" in targets else None
+        if database is not None:
+            backup.require_usable_database(home.database, database)
+        if "redis_url" in targets:
+            Home(settings, home.base).main_online.read([b"touchline move"])  # raises where nothing answers
+        store = storage.open_objects(str(settings.objects_url)) if "objects_url" in targets else None
+        if store is not None:
+            objects = backup.move_objects(home.objects, store, home.folder, on_progress=on_progress)
+        if "redis_url" in targets:
+            online = tuple(_filled(_with_online_store(home, settings)))
+        if database is not None:
+            tables = tuple(backup.move_database(home.database, database, on_progress=on_progress))
+        if store is not None:
+            backup.end_move(store, home.folder)
     named = {f"TOUCHLINE_{name.upper()}": without_passwords(value) for name, value in {**targets, **more}.items()}
     return MovedHome(tables, objects, online, named)
 
 
+def _opened(settings: Settings, opened: ExitStack) -> Database:
+    database = storage.Database.open(str(settings.database_url))
+    opened.callback(database.close)
+    return database
+
+
+def _with_online_store(home: Home, settings: Settings) -> Home:
+    """The home with its present database and objects, and the other online store."""
+    online = {name: getattr(settings, name) for name in ("online_store", "redis_url")}
+    return Home(home.settings.model_copy(update=online), home.base)
+
+
 def _filled(home: Home) -> list[str]:
-    """Fill the online store of the moved home from the histories of every project."""
+    """Fill the online store from the histories of every project."""
     try:
         return [
             line
