@@ -57,6 +57,7 @@ from touchline.registry.journal.stages import parse_reference as parse_reference
 from touchline.registry.journal.versions import MetricValue as MetricValue
 from touchline.registry.journal.versions import ModelVersion as ModelVersion
 from touchline.registry.journal.versions import Registry as Registry
+from touchline.registry.journal.versions import newest_version as newest_version
 from touchline.registry.journal.versions import read_version as read_version
 from touchline.registry.journal.versions import read_versions as read_versions
 from touchline.registry.release.build import build_release as build_release

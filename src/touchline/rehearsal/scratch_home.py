@@ -15,7 +15,7 @@ from typing import Any
 from touchline.automation import Stores
 from touchline.clock import Clock
 from touchline.features import open_online_store
-from touchline.registry import UntrackedRuns, read_versions
+from touchline.registry import UntrackedRuns, newest_version
 from touchline.storage import Database
 from touchline.storage.file_objects import FileObjects
 
@@ -51,10 +51,7 @@ def open_scratch(folder: Path, clock: Clock) -> Stores:
     database.migrate()
     online = open_online_store("sqlite", str(folder / "online.db"))
 
-    def newest_version(project: str) -> int:
-        return max((one.version for one in read_versions(stores, project)), default=0)
-
-    tracking = UntrackedRuns(newest_version)
+    tracking = UntrackedRuns(lambda project: newest_version(stores, project))
     stores = Stores(
         database, FileObjects(str(folder / "objects"), is_flushed=False), clock, lambda: online, lambda: tracking
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -91,7 +91,7 @@ class Profile:
             "schema": SCHEMA,
             "rows": self.rows,
             "clusters": self.clusters,
-            "columns": [asdict(column) for column in self.columns],
+            "columns": [vars(column) for column in self.columns],
         }
         return {
             "header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),

@@ -86,6 +86,9 @@ def _is_unchanged(history: FeatureHistory, last: ViewMetadata, layout: Layout, n
     materialized = instant_of(last.materialized)
     if last.history != history.hash or last.layout_id != layout.id or now < materialized:
         return False
+    is_all_known = history.pending is None and not history.pushed and history.computed_until <= materialized
+    if is_all_known or now == materialized:
+        return True
     later = pl.concat(history.scan_parts()).filter((materialized < _KNOWN_AT) & (now >= _KNOWN_AT))
     return not later.select(pl.len()).collect().item()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select
@@ -52,9 +53,10 @@ class Journal:
         query = select(changes).where(changes.c.project == project, changes.c.sequence > last)
         with self._database.connect() as connection:
             later = [StageChange(**row) for row in connection.execute(query.order_by(changes.c.sequence)).mappings()]
-        if later:
-            self._read[project] = (*earlier, *later)
-        return (*earlier, *later)
+        if not later:
+            return earlier
+        self._read[project] = (*earlier, *later)
+        return self._read[project]
 
     def watch(self) -> ChangeWatch:
         """Says for one reader whether the journal may have changed since it read it."""
@@ -67,10 +69,10 @@ class Journal:
 
     def state(self, project: str) -> StageState:
         """Which version stands where now; the folded state is cached by its sequence number."""
-        history = self.history(project)
-        state = self._states.get(project)
-        if state is None or state.sequence != (history[-1].sequence if history else 0):
-            state = self._states[project] = state_after(history)
+        history, state = self.history(project), self._states.get(project, StageState())
+        later = list(takewhile(lambda change: change.sequence > state.sequence, reversed(history)))
+        if later:
+            state = self._states[project] = state_after(reversed(later), state)
         return state
 
     def stages(self, project: str) -> dict[int, Stage]:

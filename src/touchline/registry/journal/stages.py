@@ -116,18 +116,15 @@ class StageState:
         return before[-1] if before else None
 
 
-def state_after(changes: Iterable[StageChange]) -> StageState:
-    """The stage of each version after all changes, in order of sequence.
+def state_after(changes: Iterable[StageChange], before: StageState = StageState()) -> StageState:
+    """The stage of each version after all changes, in order of sequence; `before` is the state that they begin with.
 
     Versions in Production form a stack: a promotion pushes, a rollback (Archived to Production in one
     step) and a demotion pop. So a second rollback goes further back, never to the version that was just
     found bad. In a step the version that enters Production is written before the one that leaves it.
     """
-    stages: dict[int, Stage] = {}
-    releases: dict[int, str] = {}
-    tickets: dict[int, str] = {}
-    stack: list[int] = []
-    sequence = 0
+    stages, releases, tickets = dict(before.stages), dict(before.releases), dict(before.tickets)
+    stack, sequence = list(before.productions), before.sequence
     for change in changes:
         sequence, version = change.sequence, change.version
         stages[version] = change.to_stage

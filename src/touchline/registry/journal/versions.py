@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from touchline.errors import TrackingMismatch, VersionNotFound
 from touchline.registry.journal.journal import Journal
@@ -93,6 +93,13 @@ def read_versions(registry: Registry, project: str) -> list[ModelVersion]:
     state = registry.journal.state(project)
     with registry.database.connect() as connection:
         return [_with_stage(version, state) for version in _read(connection, project)]
+
+
+def newest_version(registry: Registry, project: str) -> int:
+    """The highest number of a project's versions; 0 before the first."""
+    table = tables.model_versions.c
+    with registry.database.connect() as connection:
+        return connection.scalar(select(func.max(table.version)).where(table.project == project)) or 0
 
 
 def read_version(registry: Registry, project: str, reference: str | int) -> ModelVersion:

@@ -31,7 +31,7 @@ from touchline.serving.predicting.answered import Answered, AnswerForm, PlainAns
 from touchline.serving.predicting.log_line import LogLines, PlainScored, answer_line
 from touchline.serving.predicting.one_row import row_scorer
 from touchline.serving.predicting.read_requests import RequestReader
-from touchline.serving.predicting.request_fields import RequestModels, key_fields, needs_value, request_models
+from touchline.serving.predicting.request_fields import RequestModels, key_fields, needs_value
 from touchline.serving.predicting.scored_row import (
     FeatureReads,
     RequestContext,
@@ -51,8 +51,8 @@ class Predictor:
 
     def __init__(self, release: LoadedRelease, reader: FeatureReads | None) -> None:
         self.release = release
-        self.models: RequestModels = request_models(release)
-        self.requests = RequestReader(release)  # replaced as releases come and go beside this one
+        self.models = RequestModels(release)
+        self.requests = RequestReader(release, self.models)  # replaced as releases come and go beside this one
         self.reader = reader
         self._store = reader or _NoStore(release.project)
         self._one = self.models.row.__pydantic_validator__

@@ -17,7 +17,6 @@ from touchline.serving.predicting.request_fields import (
     explain,
     fields_beside,
     key_fields,
-    request_models,
 )
 from touchline.serving.predicting.scored_row import Row
 
@@ -28,9 +27,9 @@ class RequestReader:
     Such a field is in a checked row only where the request has it; a field of none of the releases is refused.
     """
 
-    def __init__(self, release: LoadedRelease, beside: Sequence[LoadedRelease] = ()) -> None:
-        self.models: RequestModels = request_models(release, beside)
-        self._release = release
+    def __init__(self, release: LoadedRelease, own_models: RequestModels, beside: Sequence[LoadedRelease] = ()) -> None:
+        self.models = RequestModels(release, beside) if fields_beside(release, beside) else own_models
+        self._release, self._own_models = release, own_models
         self._keys = key_fields(release)
         self._beside = tuple(fields_beside(release, beside))
         self._one = self.models.row.__pydantic_validator__
@@ -41,7 +40,9 @@ class RequestReader:
 
     def beside(self, releases: Sequence[LoadedRelease]) -> RequestReader:
         """The reader of the same release that takes the fields of these releases too."""
-        return RequestReader(self._release, releases)
+        if not self._beside and not fields_beside(self._release, releases):
+            return self  # nothing to add: refreshes of one declaration
+        return RequestReader(self._release, self._own_models, releases)
 
     def read_body(self, body: bytes, most_rows: int) -> tuple[list[Row], bool]:
         """The checked rows of a request body, and whether it was a list."""

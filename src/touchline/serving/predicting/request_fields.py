@@ -82,19 +82,57 @@ _LIMITS = {
 RESERVED = ("cutoff", "example_id", "features")
 
 
-@dataclass(frozen=True)
 class RequestModels:
-    """The models of one release. `row` checks; `by_keys` and `by_values` describe the two ways to ask."""
+    """The models of one release, with the fields of the releases beside it, which a request may leave out.
 
-    row: type[BaseModel]
-    by_keys: type[BaseModel]
-    by_values: type[BaseModel] | None
+    `row` checks; `by_keys` and `by_values` describe the two ways to ask, and are made where documentation shows them.
+    """
+
+    def __init__(self, release: LoadedRelease, beside: Sequence[LoadedRelease] = ()) -> None:
+        clash = sorted(set(RESERVED) & {*release.entity_columns, *(column.name for column in release.inputs)})
+        if clash:
+            raise ValueError(f"{release.project}: {clash[0]!r} cannot be an input or a key; requests use that name")
+        self._release, self._title = release, title_of(release.project)
+        self._key_types = {key.name: key.type for key in key_fields(release)}
+        inputs = {column.name: _input(column) for column in release.inputs} | fields_beside(release, beside)
+        self._rest: dict[str, Any] = inputs | _extras(release)
+
+    @cached_property
+    def row(self) -> type[BaseModel]:
+        """Checks a row of either way."""
+        if not self._release.views:
+            return self.by_keys
+        features: dict[str, Any] = {"features": (self._values | None, Field(None))}
+        return self._model("Request", self._optional_keys | self._rest | features)
+
+    @cached_property
+    def by_keys(self) -> type[BaseModel]:
+        keys: dict[str, Any] = {name: (kind, Field(description="entity key")) for name, kind in self._key_types.items()}
+        return self._model("Row", keys | self._rest)
+
+    @cached_property
+    def by_values(self) -> type[BaseModel] | None:
+        if not self._release.views:
+            return None
+        features = (self._values, Field(description="every feature value; nothing is looked up"))
+        return self._model("RowByValues", self._optional_keys | self._rest | {"features": features})
 
     @cached_property
     def properties(self) -> Mapping[str, Any]:
         """JSON Schema of each field of a request."""
         found: Mapping[str, Any] = self.row.model_json_schema().get("properties", {})
         return found
+
+    @cached_property
+    def _values(self) -> type[BaseModel]:
+        return self._model("Features", {column.name: _value(column) for column in self._release.view_columns})
+
+    @property
+    def _optional_keys(self) -> dict[str, Any]:
+        return {name: (kind | None, Field(None)) for name, kind in self._key_types.items()}
+
+    def _model(self, name: str, fields: dict[str, Any]) -> type[BaseModel]:
+        return _model(f"{self._title}{name}", self._release, fields)
 
 
 def title_of(project: str) -> str:
@@ -104,30 +142,6 @@ def title_of(project: str) -> str:
     'BankMarketing'
     """
     return "".join(part.title() for part in project.split("_"))
-
-
-def request_models(release: LoadedRelease, beside: Sequence[LoadedRelease] = ()) -> RequestModels:
-    """The request models of a release, with the fields of the releases beside it, which a request may leave out."""
-    clash = sorted(set(RESERVED) & {*release.entity_columns, *(column.name for column in release.inputs)})
-    if clash:
-        raise ValueError(f"{release.project}: {clash[0]!r} cannot be an input or a key; requests use that name")
-    title = title_of(release.project)
-    key_types = {key.name: key.type for key in key_fields(release)}
-    keys: dict[str, Any] = {name: (kind, Field(description="entity key")) for name, kind in key_types.items()}
-    inputs = {column.name: _input(column) for column in release.inputs} | fields_beside(release, beside)
-    extra = _extras(release)
-    by_keys = _model(f"{title}Row", release, keys | inputs | extra)
-    if not release.views:
-        return RequestModels(by_keys, by_keys, None)
-    values = _model(f"{title}Features", release, {column.name: _value(column) for column in release.view_columns})
-    optional_keys: dict[str, Any] = {name: (kind | None, Field(None)) for name, (kind, _) in keys.items()}
-    whole: dict[str, Any] = {"features": (values, Field(description="every feature value; nothing is looked up"))}
-    row: dict[str, Any] = {"features": (values | None, Field(None))}
-    return RequestModels(
-        _model(f"{title}Request", release, optional_keys | inputs | extra | row),
-        by_keys,
-        _model(f"{title}RowByValues", release, optional_keys | inputs | extra | whole),
-    )
 
 
 def fields_beside(release: LoadedRelease, beside: Sequence[LoadedRelease]) -> dict[str, Any]:

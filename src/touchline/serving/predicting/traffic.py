@@ -13,6 +13,7 @@ from touchline.http.statuses import is_server_error
 from touchline.rollout import Assignment, Routing, assign
 from touchline.serving.predicting.answered import Answered
 from touchline.serving.predicting.predict import NewId, Predictor
+from touchline.serving.predicting.request_fields import key_fields
 from touchline.serving.predicting.scored_row import RequestContext, RolloutTags, Row
 from touchline.serving.shadow.waiting_row import failure_facts, request_facts, waiting_line
 
@@ -210,7 +211,9 @@ def _take_the_same_rows(candidate: Predictor, production: Predictor) -> bool:
     return (
         ours.contract == theirs.contract
         and ours.entity_columns == theirs.entity_columns
-        and candidate.models.properties == production.models.properties
+        and ours.inputs == theirs.inputs
+        and key_fields(ours) == key_fields(theirs)
+        and bool(ours.views) == bool(theirs.views)
     )
 
 
