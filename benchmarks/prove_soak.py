@@ -4,9 +4,10 @@
 
 A small shop is trained in a home of its own. `touchline serve` is asked as fast as four connections can for ten
 seconds: that rate is the peak. Then requests come at a share of it, each at its own due time, from which its latency
-counts, for --minutes. Memory, open files and threads of all processes of the server are read every five seconds: after
-a tenth of the time for warming up they must not grow. Afterwards `touchline up` runs without a request, and the
-processor time of all its processes is measured. A promise that does not hold ends the program with exit code 1.
+counts, for --minutes. Memory, open files and threads of all processes of the server are read every five seconds, in a
+short run more often: after a tenth of the time for warming up they must not grow. Afterwards `touchline up` runs
+without a request, and the processor time of all its processes is measured. A promise that does not hold ends the
+program with exit code 1.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from tests.shop import write_shop
 CONNECTIONS = 4
 PEAK_SECONDS = 10.0
 EVERY_SECONDS = 5.0
+FEWEST_READINGS = 30  # a short run is read more often
 # Memory may breathe; over an hour it may not grow by more than this.
 GROWTH_MB_AN_HOUR = 20.0
 BREATH_MB = 6.0
@@ -187,8 +189,10 @@ def soak(place: Path, environment: Mapping[str, str], options: argparse.Namespac
         print(f"peak {peak:,.0f} a second on {CONNECTIONS} connections; {load.rate:,.0f} for {options.minutes:g} min")
         readings: list[Reading] = []
 
+        pause = min(EVERY_SECONDS, options.minutes * 60 / FEWEST_READINGS)
+
         def read() -> None:
-            while not load.ending.wait(EVERY_SECONDS):
+            while not load.ending.wait(pause):
                 readings.append(read_processes(server.pid))
 
         reader = threading.Thread(target=read)
@@ -200,13 +204,15 @@ def soak(place: Path, environment: Mapping[str, str], options: argparse.Namespac
 
 def report(load: Load, rate: float, readings: list[Reading]) -> bool:
     warm = readings[len(readings) // 10 :]
+    failures = ", ".join(sorted(set(load.failures)))[:200]
+    if len(warm) < 3 or not load.latencies:
+        return promise(f"{len(warm)} readings and {len(load.latencies)} answers are too few; failed: {failures}", False)
     hours = (warm[-1].at - warm[0].at) / 3600
     slope = float(np.polyfit([one.at for one in warm], [one.memory_mb for one in warm], 1)[0]) * 3600
     third = len(warm) // 3
     rise = np.mean([one.memory_mb for one in warm[-third:]]) - np.mean([one.memory_mb for one in warm[:third]])
     p50, p99, p999 = (np.quantile(load.latencies, share) * 1e3 for share in (0.5, 0.99, 0.999))
     print(f"{len(load.latencies):,} answers, {rate:,.0f} a second; p50 {p50:.1f} ms, p99 {p99:.1f}, p99.9 {p999:.1f}")
-    failures = ", ".join(sorted(set(load.failures)))[:200]
     holds = promise(f"{len(load.failures)} failed {failures}", not load.failures)
     memory = f"memory {warm[0].memory_mb:.0f} MB at first, {warm[-1].memory_mb:.0f} at last, {slope:+.0f} MB an hour"
     holds &= promise(
@@ -244,10 +250,12 @@ def idle(place: Path, environment: Mapping[str, str], minutes: float) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--minutes", type=float, default=30.0, help="0: no load")
     parser.add_argument("--share", type=float, default=0.6)
-    parser.add_argument("--idle-minutes", type=float, default=5.0)
+    parser.add_argument("--idle-minutes", type=float, default=5.0, help="0: no idle time")
     options = parser.parse_args()
+    if not (options.minutes >= 0 and options.idle_minutes >= 0 and options.share > 0):
+        parser.error("minutes are 0 or more, and the share is above 0")
     with tempfile.TemporaryDirectory(prefix="touchline-soak-") as folder:
         place = Path(folder)
         write_shop(place)

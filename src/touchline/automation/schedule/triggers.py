@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim
+from touchline.automation.schedule.cron_times import cron_times, newest_cron_time
 
 if TYPE_CHECKING:
     from touchline.project import Daily, Project, Retrain
@@ -67,19 +67,15 @@ def next_time(policy: Retrain | Daily, after: datetime) -> datetime | None:
     """The first time of the schedule after an instant, in UTC; None without a schedule."""
     if policy.schedule is None:
         return None
-    zone = ZoneInfo(policy.timezone)
-    return next(CronSim(policy.schedule, after.astimezone(zone))).astimezone(after.tzinfo)
+    return next(cron_times(policy.schedule, ZoneInfo(policy.timezone), after)).astimezone(after.tzinfo)
 
 
 def times_between(policy: Retrain | Daily, after: datetime, until: datetime) -> Iterator[datetime]:
     """The times of the schedule in (after, until], in the zone of `after`."""
     if policy.schedule is None:
         return
-    for at in CronSim(policy.schedule, after.astimezone(ZoneInfo(policy.timezone))):
-        instant = at.astimezone(after.tzinfo)
-        if instant > until:
-            return
-        yield instant
+    for instant in cron_times(policy.schedule, ZoneInfo(policy.timezone), after, until):
+        yield instant.astimezone(after.tzinfo)
 
 
 def _due_trainings(policy: Retrain, facts: ProjectFacts, now: datetime) -> Iterator[Due]:
@@ -100,13 +96,10 @@ def _cron_tick(job: Job, policy: Retrain | Daily, facts: ProjectFacts, now: date
     since = max(facts.began_at, facts.ticks.get((job, "schedule"), facts.began_at))
     if now <= since:
         return None
-    # The minute after that of `now`: a search backwards leaves its start out.
-    after = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
-    backwards = CronSim(policy.schedule, after.astimezone(ZoneInfo(policy.timezone)), reverse=True)
-    newest = next(backwards).astimezone(now.tzinfo)
-    if newest <= since:
+    newest = newest_cron_time(policy.schedule, ZoneInfo(policy.timezone), since, now)
+    if newest is None:
         return None
-    return Due(job, "schedule", newest, f"{policy.schedule} ({policy.timezone})")
+    return Due(job, "schedule", newest.astimezone(now.tzinfo), f"{policy.schedule} ({policy.timezone})")
 
 
 def _under_condition(policy: Retrain, facts: ProjectFacts, tick: Due) -> Due:
