@@ -5,10 +5,22 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 MOST_FIXTURES = 60
-Probability = Annotated[float, Field(ge=0, le=1)]
+_ROUNDING = 1e-9
+
+
+def without_rounding(value: float) -> float:
+    """A sum or product of probabilities that rounding has moved past 0 or 1, moved back.
+
+    >>> without_rounding(1.0000000000000002), without_rounding(-1e-17), without_rounding(1.1)
+    (1.0, 0.0, 1.1)
+    """
+    return min(max(value, 0.0), 1.0) if -_ROUNDING <= value <= 1 + _ROUNDING else value
+
+
+Probability = Annotated[float, AfterValidator(without_rounding), Field(ge=0, le=1)]
 
 
 class Odds(BaseModel):
@@ -91,6 +103,7 @@ class PredictedFixture(BaseModel):
     """One fixture with its prediction. `notes` say what makes the prediction less certain than others."""
 
     request: dict[str, Any]
+    teams: tuple[str | None, str | None] = (None, None)
     prediction_id: str
     cutoff: datetime
     probabilities: dict[str, Probability]

@@ -142,8 +142,9 @@ def _fixture_table(jackpot: Jackpot) -> TablePart:
 
 
 def _teams(fixture: PredictedFixture) -> str:
-    request = fixture.request
-    return " – ".join(str(request.get(f"{side}_team", request.get("example_id", "?"))) for side in ("home", "away"))
+    if None in fixture.teams:  # by feature values
+        return str(fixture.request.get("example_id", "?"))
+    return " – ".join(str(team) for team in fixture.teams)
 
 
 def _chances(jackpot: Jackpot) -> TablePart:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from itertools import combinations
 from math import sqrt
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 # A larger difference between the prediction and the odds is noted: one of the two lacks some news.
 _DISAGREEMENT = 0.15
+Teams = tuple[str | None, str | None]
 _STATUSES = {
     "missing": "no history: the prediction takes it for an unknown team, such as one just promoted or a misspelt name",
     "expired": "no recent match: its older values are not used",
@@ -89,10 +91,13 @@ class Jackpots:
     def add(self, new: NewJackpot) -> Jackpot:
         """Predict the fixtures, find the tickets and store all of it."""
         rows = [_with_known_names(fixture.row, self._names) for fixture in new.fixtures]
-        _validate_fixtures(rows)
-        predictions = self._predict(rows)
+        with _fields_of_fixtures():
+            teams = [(keys["home_team"], keys["away_team"]) for keys in self._context.entity_keys(rows)]
+        _validate_fixtures(rows, teams)
+        with _fields_of_fixtures():
+            predictions = self._context.predict(rows)
         values = self._context.features(rows)
-        fixtures = [_predicted(*four) for four in zip(new.fixtures, rows, predictions, values, strict=True)]
+        fixtures = [_predicted(*five) for five in zip(new.fixtures, rows, teams, predictions, values, strict=True)]
         _note_shared_teams(fixtures)
         probabilities = [fixture.probabilities for fixture in fixtures]
         tickets = {
@@ -108,13 +113,6 @@ class Jackpots:
             },
         }
         return self.find(self._jackpots.add(body, now=self._context.now()).id)
-
-    def _predict(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Raises `InvalidRequest` with the places of this request's fields."""
-        try:
-            return self._context.predict(rows)
-        except InvalidRequest as refusal:
-            raise InvalidRequest([replace(one, field=f"fixtures.{one.field}") for one in refusal.problems]) from None
 
     def find(self, jackpot_id: str) -> Jackpot:
         """The jackpot with the outcomes known now; those of a settled one are stored with it."""
@@ -173,6 +171,15 @@ class Jackpots:
         )
 
 
+@contextmanager
+def _fields_of_fixtures() -> Iterator[None]:
+    """Refusals of rows name the places of this request's fields."""
+    try:
+        yield
+    except InvalidRequest as refusal:
+        raise InvalidRequest([replace(one, field=f"fixtures.{one.field}") for one in refusal.problems]) from None
+
+
 def _with_known_names(row: Mapping[str, Any], names: TeamNames) -> dict[str, Any]:
     """The row with each team by its name in the project, where `team_names.csv` has the spelling."""
     known = dict(row)
@@ -182,29 +189,36 @@ def _with_known_names(row: Mapping[str, Any], names: TeamNames) -> dict[str, Any
     return known
 
 
-def _validate_fixtures(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Raise `InvalidRequest` for a match that occurs twice, or of a team against itself."""
-    problems, places = [], {}
-    for place, row in enumerate(rows):
-        teams = [row.get(f"{side}_team") for side in ("home", "away")]
-        if teams[0] is not None and teams[0] == teams[1]:
-            problems.append(FieldProblem(f"fixtures.{place}", "a team plays itself", teams[0], "two different teams"))
-        key = repr(sorted(row.items(), key=repr))
-        if key in places:
-            message = f"is the same match as fixture {places[key] + 1}"
+def _validate_fixtures(rows: Sequence[Mapping[str, Any]], teams: Sequence[Teams]) -> None:
+    """Raise `InvalidRequest` for a match that occurs twice, or of a team against itself.
+
+    Two rows of the same home and away team are one match, whichever way they name it, unless their examples differ.
+    """
+    problems = []
+    for place, (row, (home, away)) in enumerate(zip(rows, teams, strict=True)):
+        if home is not None and home == away:
+            problems.append(FieldProblem(f"fixtures.{place}", "a team plays itself", home, "two different teams"))
+        same = [
+            earlier
+            for earlier in range(place)
+            if teams[earlier] == (home, away) and (home is not None or rows[earlier] == row)
+            if len({one["example_id"] for one in (rows[earlier], row) if one.get("example_id") is not None}) <= 1
+        ]
+        if same:
+            message = f"is the same match as fixture {same[0] + 1}"
             problems.append(FieldProblem(f"fixtures.{place}", message, None, "each match once"))
-        places.setdefault(key, place)
     if problems:
         raise InvalidRequest(problems)
 
 
 def _predicted(
-    fixture: Fixture, row: Mapping[str, Any], prediction: Mapping[str, Any], values: Mapping[str, Any]
+    fixture: Fixture, row: Mapping[str, Any], teams: Teams, prediction: Mapping[str, Any], values: Mapping[str, Any]
 ) -> PredictedFixture:
     probabilities = {outcome: prediction["probabilities"][outcome] for outcome in OUTCOMES}
     market = implied_probabilities(fixture.odds.model_dump()) if fixture.odds else None
     return PredictedFixture(
         request=dict(row),
+        teams=teams,
         prediction_id=prediction["prediction_id"],
         cutoff=prediction["cutoff"],
         probabilities=probabilities,
@@ -244,10 +258,7 @@ def _market_notes(odds: Any, probabilities: Mapping[str, float], market: Mapping
 
 def _note_shared_teams(fixtures: Sequence[PredictedFixture]) -> None:
     for one, other in combinations(fixtures, 2):
-        teams = [
-            {row[side] for side in ("home_team", "away_team") if side in row} for row in (one.request, other.request)
-        ]
-        for team in sorted(teams[0] & teams[1], key=str):
+        for team in sorted((set(one.teams) & set(other.teams)) - {None}, key=str):
             other.notes.append(f"{team} plays in two fixtures: their outcomes depend on one another")
 
 
@@ -268,7 +279,7 @@ def _ticket(ticket: Ticket, probabilities: Sequence[Mapping[str, float]], stake:
         columns=ticket.columns,
         cost=ticket.columns * stake,
         chance_of_all=ticket.chance_of_all,
-        chances_of_right=[min(1.0, chance) for chance in chances_of_right(probabilities, ticket.picks)],
+        chances_of_right=chances_of_right(probabilities, ticket.picks),
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from touchline.http.problems import BatchTooLarge
+from touchline.http.problems import BatchTooLarge, InvalidRequest
 from touchline.serving import RouteContext
 
 MOST_REASONS = 5
@@ -46,11 +47,20 @@ def score_routes(context: RouteContext) -> APIRouter:
         rows = body if isinstance(body, list) else [body]
         if len(rows) > MOST_LEADS:
             raise BatchTooLarge(len(rows), MOST_LEADS)
-        predictions = context.predict(rows)
+        predictions = context.predict(rows) if isinstance(body, list) else [predict_one(context, body)]
         leads = [scored(prediction, context.explain(prediction["prediction_id"])) for prediction in predictions]
         return ScoredLeads(leads=leads) if isinstance(body, list) else leads[0]
 
     return router
+
+
+def predict_one(context: RouteContext, lead: dict[str, Any]) -> dict[str, Any]:
+    """The prediction of one lead. Raises `InvalidRequest` with the fields as this request has them."""
+    try:
+        return context.predict([lead])[0]
+    except InvalidRequest as refusal:
+        problems = [replace(one, field=one.field.removeprefix("0").removeprefix(".")) for one in refusal.problems]
+        raise InvalidRequest(problems) from None
 
 
 def scored(prediction: dict[str, Any], explanation: dict[str, Any]) -> ScoredLead:

@@ -43,6 +43,8 @@ def test_a_route_of_a_project_learns_the_outcomes_of_what_it_predicted(tmp_path:
         for prefix in ("", "/projects/shop"):
             stored = client.get(f"{prefix}/api/slips/{slip['id']}").json()
             assert stored["labels"] == {first: classes[0]}
+            undeclared = client.get(f"{prefix}/api/slips/{slip['id']}", params={"day": "1"})
+            assert (undeclared.status_code, "'field': 'day'" in str(undeclared.json())) == (422, True)
         missing = client.get("/api/slips/none")
         assert (missing.status_code, missing.json()["detail"]) == (404, "Project shop has no slip with the id 'none'.")
 

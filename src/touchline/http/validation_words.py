@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import TypeAdapter
@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from touchline.errors import nearest, without_error_kind
 from touchline.http.problems import FieldProblem, InvalidRequest
 
-_SUBJECT: Final = re.compile(r"^(?:String|Input|List|Dictionary|Value|Data) (?=should)")
+_SUBJECT: Final = re.compile(r"^(?:String|Input|List|Tuple|Set|Dictionary|Value|Data) (?=should)")
 _MOST_SHOWN: Final = 60
 MOST_FAULTS: Final = 500
 """Of one request that are put into words: a small body may have a hundred thousand, and others wait meanwhile."""
@@ -42,6 +42,20 @@ def problem_in_words(error: Mapping[str, Any], fields: Collection[str] = ()) -> 
         return words
     shown = found[:_MOST_SHOWN] + "…" if isinstance(found, str) and len(found) > _MOST_SHOWN else found
     return f"{words}; found: {'nothing' if shown is None else repr(shown)}"
+
+
+def without_shortened(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The errors without those of lists that are too short only because Pydantic does not count their wrong items.
+
+    >>> item, whole = {"type": "missing", "loc": ("rows", 0)}, {"type": "too_short", "loc": ("rows",)}
+    >>> without_shortened([item, whole]) == [item], without_shortened([whole]) == [whole]
+    (True, True)
+    """
+
+    def has_wrong_items(place: tuple[str | int, ...]) -> bool:
+        return any(len(error["loc"]) > len(place) and error["loc"][: len(place)] == place for error in errors)
+
+    return [error for error in errors if error["type"] != "too_short" or not has_wrong_items(error["loc"])]
 
 
 def with_neighbour(fault: str, name: str, declared: Collection[str]) -> str:

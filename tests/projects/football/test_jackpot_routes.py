@@ -117,6 +117,16 @@ def test_an_abandoned_match_is_declared_void(client: httpx.Client) -> None:
     assert after["voided"] == [{"fixtures": [1], "reason": "abandoned in the fog", "actor": "local user"}]
 
 
+def test_a_match_is_the_same_whichever_way_it_is_named(client: httpx.Client) -> None:
+    by_example = {"example_id": "2008-schalke_04-energie_cottbus"}
+    for other in (by_example, {**TWO[0], **by_example}, {**TWO[0], "cutoff": "2009-04-14T00:00:00Z"}):
+        assert "is the same match as fixture 1" in a_problem(client, {"fixtures": [TWO[0], other]})
+    other = {"home_team": "Werder Bremen", "away_team": "Schalke 04"}
+    first, second = a_jackpot(client, [by_example, other])["fixtures"]
+    assert (first["request"], first["teams"]) == (by_example, ["Schalke 04", "Energie Cottbus"])
+    assert "Schalke 04 plays in two fixtures" in " ".join(second["notes"])
+
+
 def test_a_team_without_history_and_odds_that_disagree_are_noted(client: httpx.Client) -> None:
     odds = {"home": 30.0, "draw": 10.0, "away": 1.05}
     promoted = {"home_team": "Bayern Muenchen", "away_team": "FC Promoted", "odds": odds}
@@ -146,11 +156,16 @@ def test_a_team_without_history_and_odds_that_disagree_are_noted(client: httpx.C
 def test_a_request_that_does_not_fit_is_refused(
     client: httpx.Client, fixtures: list[dict[str, Any]], fields: dict[str, Any], expected: str
 ) -> None:
-    assert expected in a_problem(client, {"fixtures": fixtures, **fields})
+    problem = a_problem(client, {"fixtures": fixtures, **fields})
+    assert expected in problem
+    assert "Tuple" not in problem
 
 
 def test_limits_and_unknown_ids_of_the_history(client: httpx.Client) -> None:
     assert client.get("/api/jackpots", params={"limit": 0}).status_code == 422
+    for path in ("/api/jackpots", "/projects/football/api/jackpots"):
+        misspelt = client.get(path, params={"limt": 1})
+        assert (misspelt.status_code, "Did you mean 'limit'?" in misspelt.text) == (422, True)
     unknown = client.get("/api/jackpots/none/contributions")
     assert (unknown.status_code, unknown.json()["detail"]) == (
         404,

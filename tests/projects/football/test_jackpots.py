@@ -8,6 +8,7 @@ from math import prod
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from projects.football.jackpot_bodies import TicketBody
 from projects.football.jackpots import VOID, best_ticket, chances_of_right, implied_probabilities, settle
 
 OUTCOMES = ("home", "draw", "away")
@@ -68,3 +69,13 @@ def test_a_large_jackpot_is_solved_exactly_and_at_once() -> None:
     ticket = best_ticket(fixtures, 10**9, with_triples=True)
     assert ticket.columns <= 10**9
     assert len(ticket.picks) == 60
+
+
+def test_a_chance_that_rounding_moves_past_one_is_one() -> None:
+    above = 0.1 + 0.2 + 0.7 + 2e-16
+    assert above > 1
+    fields = {"picks": [list(OUTCOMES)], "columns": 3, "cost": 3.0, "chance_of_all": above}
+    ticket = TicketBody.model_validate({**fields, "chances_of_right": [-1e-17, above]})
+    assert (ticket.chance_of_all, ticket.chances_of_right) == (1.0, [0.0, 1.0])
+    with pytest.raises(ValueError, match="less than or equal to 1"):
+        TicketBody.model_validate({**fields, "chances_of_right": [1.01]})

@@ -27,7 +27,7 @@ from touchline.http.problems import (
 )
 from touchline.http.query import validate_query
 from touchline.http.statuses import problem_of
-from touchline.http.validation_words import MOST_FAULTS, field_names, problem_in_words
+from touchline.http.validation_words import MOST_FAULTS, field_names, problem_in_words, without_shortened
 from touchline.serving.http.docs_page import docs_router
 from touchline.serving.http.jobs import Jobs
 from touchline.serving.http.openapi import FAILURES, document_of
@@ -84,8 +84,15 @@ def _mount_own_routers(app: FastAPI, serving: Serving, projects: Sequence[Served
         for make in _routers(project):
             context = RouteContext(serving, project.name)
             router: APIRouter = make(context) if inspect.signature(make).parameters else make()
-            app.include_router(router, tags=[project.name])
-            app.include_router(router, prefix=f"/projects/{project.name}", tags=[project.name], include_in_schema=False)
+            checked = [Depends(validate_query)]
+            app.include_router(router, tags=[project.name], dependencies=checked)
+            app.include_router(
+                router,
+                prefix=f"/projects/{project.name}",
+                tags=[project.name],
+                include_in_schema=False,
+                dependencies=checked,
+            )
 
 
 def _routers(project: ServedProject) -> Sequence[Callable[..., Any]]:
@@ -136,7 +143,7 @@ def _field_problems(request: Request, wrong: RequestValidationError) -> list[Fie
     """One problem a field, with the faults of all types that it may have."""
     messages: dict[str, dict[str, None]] = {}
     values: dict[str, object] = {}
-    errors, fields = wrong.errors()[:MOST_FAULTS], set[str]()
+    errors, fields = without_shortened(wrong.errors()[:MOST_FAULTS]), set[str]()
     if any(error["type"] == "extra_forbidden" for error in errors):
         fields = _body_fields(request)
     for error in errors:

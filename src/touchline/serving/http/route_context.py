@@ -14,7 +14,7 @@ import orjson
 from touchline.errors import UnknownPrediction
 from touchline.predictions import Label, OutcomeRecords, PredictionRecords
 from touchline.serving.http.explain import explain_body, feature_values
-from touchline.serving.http.respond import answer
+from touchline.serving.http.respond import answer, predictor_of, read_rows
 from touchline.serving.http.route_documents import RouteDocuments
 from touchline.serving.http.state import Serving
 from touchline.serving.releases.release_slot import ReleaseSlot
@@ -50,6 +50,12 @@ class RouteContext:
         new_id = Ulids().next  # a route of a project may run in a thread of its own
         answered = answer(self._serving, self._slot, _body(rows), new_id, most_rows=self._serving.limits.rows)
         return [one.answer for one in answered]
+
+    def entity_keys(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The entity keys of each row, checked as by `/predict`; of a named open example, the keys of that example."""
+        predictor = predictor_of(self._slot)
+        checked, _ = read_rows(self._serving, predictor, _body(rows), self._serving.limits.rows)
+        return [{name: row[name] for name in predictor.release.entity_columns} for row in checked]
 
     def features(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The values from which Production predicts each row now, by column of the model."""
