@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
-from math import comb, inf
+from itertools import combinations, islice
+from math import comb
 from typing import Literal
 
 import numpy as np
@@ -27,6 +27,9 @@ from touchline.statistics.two_samples import midranks
 # Distribution functions are compared at this many quantiles of the pooled rows.
 _GRID = 64
 _PART_SIZE = 4_000_000
+_CACHED_VALUES = 64_000
+# A side of so many times fewer clusters than there are is added up, and not multiplied.
+_ADDED_RATHER = 12
 _FIRST_PERMUTATIONS = 500
 _ENOUGH_EXTREME = 20
 # The variance of a single row: of a rank scaled to -1/2 … 1/2, and of the arcsine of the root of a share.
@@ -73,39 +76,51 @@ def permutation_p_values(
 ) -> FloatArray:
     """One p-value a table; `sides` is 0 (reference) or 1 (current) a cluster.
 
-    All dealings are compared where there are at most `permutations`, else so many at random. Tables that are far from
-    a small p-value stop after the first ones (Besag and Clifford 1991).
+    All dealings are compared where there are at most `permutations`, else so many at random, both in random order:
+    tables that are far from a small p-value stop after the first ones (Besag and Clifford 1991).
     """
-    if comb(len(sides), int(sides.sum())) <= permutations:
-        return _of_all_dealings(sides, tables)
-    labels = sides.astype(np.float64)
-    observed = _distances(labels[None, :], tables)[0]
     rng = np.random.default_rng(seed)
+    if comb(len(sides), int(sides.sum())) <= permutations:
+        return _of_all_dealings(sides, tables, rng)
+    labels = sides.astype(np.float64)
+
+    def dealings(size: int) -> FloatArray:
+        return np.asarray(rng.permuted(np.tile(labels, (size, 1)), axis=1))
+
+    extreme, drawn = _counted(labels, tables, dealings, permutations)
+    return np.asarray((1 + extreme) / (1 + drawn))
+
+
+def _counted(
+    labels: FloatArray, tables: Sequence[ClusterTable], dealings: Callable[[int], FloatArray], most: int
+) -> tuple[FloatArray, FloatArray]:
+    """Of each table the dealings that look at least as different as the observed one, and those that were looked at."""
+    observed = _distances(labels[None, :], tables)[0]
     extreme, drawn, running = np.zeros(len(tables)), np.zeros(len(tables)), list(range(len(tables)))
     done = 0
-    while done < permutations and len(running):
-        size = min(max(_FIRST_PERMUTATIONS, done), permutations - done, max(1, _PART_SIZE // len(sides)))
-        dealt = rng.permuted(np.tile(labels, (size, 1)), axis=1)
-        distances = _distances(dealt, [tables[at] for at in running])
+    while done < most and len(running):
+        size = min(max(_FIRST_PERMUTATIONS, done), most - done, max(1, _PART_SIZE // len(labels)))
+        distances = _distances(dealings(size), [tables[at] for at in running])
         # Equal dealings must count as equal, whatever the order in which their sums were rounded.
         extreme[running] += (distances >= observed[running] * (1 - 1e-9) - 1e-12).sum(axis=0)
         drawn[running] += size
         done += size
         running = [at for at in running if extreme[at] < _ENOUGH_EXTREME]
-    return np.asarray((1 + extreme) / (1 + drawn))
+    return extreme, drawn
 
 
-def _of_all_dealings(sides: CodeArray, tables: Sequence[ClusterTable]) -> FloatArray:
-    chosen = np.array(list(combinations(range(len(sides)), int(sides.sum()))))
-    observed = _distances(sides.astype(np.float64)[None, :], tables)[0]
-    extreme = np.zeros(len(tables))
-    size = max(1, _PART_SIZE // len(sides))
-    for first in range(0, len(chosen), size):
-        part = chosen[first : first + size]
-        dealt = np.zeros((len(part), len(sides)))
-        np.put_along_axis(dealt, part, 1.0, axis=1)
-        extreme += (_distances(dealt, tables) >= observed * (1 - 1e-9) - 1e-12).sum(axis=0)
-    p_values = extreme / len(chosen)
+def _of_all_dealings(sides: CodeArray, tables: Sequence[ClusterTable], rng: np.random.Generator) -> FloatArray:
+    """All dealings in random order, of which the observed one is one, so that a table may stop after the first ones."""
+    members = rng.permutation(np.array(list(combinations(range(len(sides)), int(sides.sum())))))
+    parts = iter(members)
+
+    def dealings(size: int) -> FloatArray:
+        dealt = np.zeros((size, len(sides)))
+        np.put_along_axis(dealt, np.array(list(islice(parts, size))), 1.0, axis=1)
+        return dealt
+
+    extreme, drawn = _counted(sides.astype(np.float64), tables, dealings, len(members))
+    p_values = np.where(drawn == len(members), extreme / len(members), (1 + extreme) / (1 + drawn))
     for at in np.flatnonzero(extreme <= 1).tolist():
         p_values[at] = min(p_values[at], _by_means_of_clusters(sides, tables[at]))
     return p_values
@@ -201,18 +216,40 @@ def _cells(columns: CodeArray, clusters: CodeArray, count: int, width: int) -> F
 
 def _distances(dealt: FloatArray, tables: Sequence[ClusterTable]) -> FloatArray:
     """The statistic of each table (columns) under each dealing of sides (rows)."""
-    current = dealt @ np.hstack([np.column_stack([table.sizes, table.sizes**2, table.sums]) for table in tables])
     found = np.zeros((len(dealt), len(tables)))
-    start = 0
+    members = np.nonzero(dealt)[1].reshape(len(dealt), -1)
     for at, table in enumerate(tables):
-        mine = current[:, start : start + 2 + table.sums.shape[1]]
-        start += mine.shape[1]
-        few = np.maximum(mine[:, 0], 1)
-        many = np.maximum(table.sizes.sum() - mine[:, 0], 1)
-        gap = mine[:, 2:] / few[:, None] - (table.sums.sum(axis=0) - mine[:, 2:]) / many[:, None]
-        of_clusters = mine[:, 1] / few**2 + ((table.sizes**2).sum() - mine[:, 1]) / many**2
-        variance = table.intraclass * of_clusters + (1 - table.intraclass) * (1 / few + 1 / many)
-        order = inf if table.values == "distribution" else 2
-        if gap.shape[1]:
-            found[:, at] = np.linalg.norm(gap * table.weights, ord=order, axis=1) / np.sqrt(np.maximum(variance, 1e-12))
+        sums = np.column_stack([table.sizes, table.sizes**2, table.sums])
+        # Parts that stay in the processor's cache.
+        size = max(1, _CACHED_VALUES // sums.shape[1])
+        for first in range(0, len(dealt) if table.sums.shape[1] else 0, size):
+            part = slice(first, first + size)
+            found[part, at] = _distance(_current_sums(dealt[part], members[part], sums), table)
     return found
+
+
+def _current_sums(dealt: FloatArray, members: CodeArray, sums: FloatArray) -> FloatArray:
+    """The sums over the clusters of the current side, whose numbers are `members`, for each dealing."""
+    if members.shape[1] * _ADDED_RATHER > dealt.shape[1]:
+        return dealt @ sums
+    current = sums[members[:, 0]]
+    for place in range(1, members.shape[1]):
+        current += sums[members[:, place]]
+    return current
+
+
+def _distance(current: FloatArray, table: ClusterTable) -> FloatArray:
+    """The statistic under each dealing. `current` has rows, squared sizes and sums of the current side."""
+    few = np.maximum(current[:, 0], 1)
+    many = np.maximum(table.sizes.sum() - current[:, 0], 1)
+    of_clusters = current[:, 1] / few**2 + ((table.sizes**2).sum() - current[:, 1]) / many**2
+    variance = table.intraclass * of_clusters + (1 - table.intraclass) * (1 / few + 1 / many)
+    # The mean of the current side minus that of the reference.
+    gap = current[:, 2:] * (1 / few + 1 / many)[:, None]
+    gap -= table.sums.sum(axis=0) / many[:, None]
+    if table.values == "distribution":
+        norm = np.maximum(gap.max(axis=1), -gap.min(axis=1))
+    else:
+        gap *= table.weights
+        norm = np.sqrt(np.einsum("ij,ij->i", gap, gap))
+    return np.asarray(norm / np.sqrt(np.maximum(variance, 1e-12)))
