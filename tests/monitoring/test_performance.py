@@ -89,7 +89,7 @@ def a_test_window(days: int = 120) -> TestWindow:
 
 
 def rows_of(database: Database, now: datetime) -> LiveRows:
-    return read_live_rows(database, "shop", "one", SHAPE, clock=FrozenClock(now))
+    return read_live_rows(database, "shop", {"one": SHAPE}, clock=FrozenClock(now))["one"]
 
 
 def a_check(database: Database, now: datetime, test: TestWindow | None = None, **rule: object) -> PerformanceVerdict:
@@ -125,7 +125,7 @@ def test_answers_count_by_their_own_time_where_project_time_is_the_walls(databas
     log(database, range(3))
     with database.begin() as connection:
         connection.execute(sa.update(predictions).values(answered_at=datetime.now(UTC) + timedelta(hours=1)))
-    assert len(read_live_rows(database, "shop", "one", SHAPE, clock=SystemClock())) == 0
+    assert len(read_live_rows(database, "shop", {"one": SHAPE}, clock=SystemClock())["one"]) == 0
 
 
 def test_good_predictions_are_stable_beside_the_test_window(database: Database) -> None:
@@ -208,7 +208,8 @@ def test_a_row_without_an_example_belongs_to_its_day_where_examples_are_clustere
         connection.execute(predictions.update().values(example_id=None, cluster=None))
     clustered = replace(SHAPE, is_clustered=True)
     alone, days = (
-        read_live_rows(database, "shop", "one", shape, clock=FrozenClock(day(4))) for shape in (SHAPE, clustered)
+        read_live_rows(database, "shop", {"one": shape}, clock=FrozenClock(day(4)))["one"]
+        for shape in (SHAPE, clustered)
     )
     assert len(set(alone.clusters)) == 3 * A_DAY
     assert sorted(set(days.clusters)) == ["2024-01-01", "2024-01-02", "2024-01-03"]

@@ -133,10 +133,25 @@ def test_batches_are_of_one_release_and_of_cutoffs_where_these_are_given(databas
     ]
     write_rows(database, rows)
     records, until = PredictionRecords(database, "shop"), NOW + timedelta(days=9)
-    found = records.batches(since=None, until=until, release_id="a", cutoffs=(days[1], days[2]))
+    found = records.batches(since=None, until=until, release_ids=["a"], cutoffs=(days[1], days[2]))
     assert [row.prediction_id for batch in found for row in batch] == ["a1"]
-    found = records.batches(since=None, until=until, release_id="b", cutoffs=(None, days[1]))
+    found = records.batches(since=None, until=until, release_ids=["b"], cutoffs=(None, days[1]))
     assert [row.prediction_id for batch in found for row in batch] == ["b0"]
+
+
+def test_the_rows_of_releases_are_found_without_reading_the_log_of_the_others(database: Database) -> None:
+    write_rows(database, [a_row("a0", release_id="a"), a_row("b0", release_id="b")])
+    statements: list[tuple[str, Any]] = []
+    sa.event.listen(database.engine, "before_cursor_execute", lambda *seen: statements.append((seen[2], seen[3])))
+    records = PredictionRecords(database, "shop")
+    for release_ids in (["a"], ["a", "b"]):
+        statements.clear()
+        found = records.batches(since=None, until=NOW + timedelta(days=9), release_ids=release_ids)
+        assert [row.prediction_id for batch in found for row in batch] == [f"{release}0" for release in release_ids]
+        statement, values = next(one for one in statements if "FROM predictions" in one[0])
+        with database.connect() as connection:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+        assert "ix_predictions_release_id_prediction_id (release_id=?" in str(plan)
 
 
 def test_outcomes_and_their_receipts_count_answers_alone(database: Database) -> None:

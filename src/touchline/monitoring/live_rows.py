@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -86,20 +86,43 @@ class RowShape:
 
 
 def read_live_rows(
-    database: Database, project: str, release_id: str, shape: RowShape, *, clock: Clock, since: datetime | None = None
-) -> LiveRows:
-    """The answers (or shadows) of a release up to now (since an instant), with the newest outcomes known by then.
+    database: Database,
+    project: str,
+    shapes: Mapping[str, RowShape],
+    *,
+    clock: Clock,
+    since: datetime | None = None,
+) -> dict[str, LiveRows]:
+    """The answers (or shadows) of releases up to now (since an instant), with the newest outcomes known by then.
+
+    `shapes` names the releases, whose rows have one role: the log is read once for all of them.
 
     Times are project time. The log has the wall's time of an answer: where project time stands still, as in a sample,
     an answer counts as given at its cutoff. An outcome counts if it was received by now, so a clock that goes back only
     hides rows. A label that was known before the answer's cutoff is unusable. Raises `ProfileMismatch` for vectors or
     outputs of another shape.
     """
+    (role,) = {shape.role for shape in shapes.values()}
+    answers: dict[str, list[PredictionRecord]] = {release_id: [] for release_id in shapes}
+    for answer in _answers(PredictionRecords(database, project), tuple(shapes), role, clock, since):
+        answers[answer.release_id].append(answer)
+    outcomes = OutcomeRecords(database, project).observed({_key(one) for some in answers.values() for one in some})
     now = clock.now()
-    answers = list(_answers(PredictionRecords(database, project), release_id, shape.role, clock, since))
+    return {
+        release_id: _live_rows(answers[release_id], outcomes, shape, release_id, now)
+        for release_id, shape in shapes.items()
+    }
+
+
+def _live_rows(
+    answers: Sequence[PredictionRecord],
+    outcomes: Mapping[str, ObservedOutcome],
+    shape: RowShape,
+    release_id: str,
+    now: datetime,
+) -> LiveRows:
     last = {_key(answer): answer for answer in answers}
     rows = sorted(last.values(), key=lambda answer: (answer.cutoff, answer.prediction_id))
-    outcomes = OutcomeRecords(database, project).observed(last.keys())
     labels, received, unusable = _labels(rows, outcomes, shape, now)
     return LiveRows(
         predictions=_predictions(rows, shape, release_id),
@@ -117,16 +140,16 @@ def read_live_rows(
 
 
 def _answers(
-    records: PredictionRecords, release_id: str, role: str, clock: Clock, since: datetime | None
+    records: PredictionRecords, release_ids: Collection[str], role: str, clock: Clock, since: datetime | None
 ) -> Iterator[PredictionRecord]:
-    """The answers of a release up to now, each with the project time at which it was given."""
+    """The answers of some releases up to now, each with the project time at which it was given."""
     roles, until = (role,), clock.now() + timedelta(microseconds=1)
     if isinstance(clock, SystemClock):
-        for batch in records.batches(since=since, until=until, roles=roles, release_id=release_id):
+        for batch in records.batches(since=since, until=until, roles=roles, release_ids=release_ids):
             yield from batch
         return
     ever, in_time = max(until, clock.wall()), (since, until)
-    for batch in records.batches(since=None, until=ever, roles=roles, release_id=release_id, cutoffs=in_time):
+    for batch in records.batches(since=None, until=ever, roles=roles, release_ids=release_ids, cutoffs=in_time):
         yield from (replace(answer, answered_at=answer.cutoff) for answer in batch)
 
 

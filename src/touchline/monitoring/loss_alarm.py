@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import sqrt
 
 import numpy as np
@@ -20,6 +21,8 @@ MIN_DAYS = 20
 _CONFIDENCE = 0.8
 # An incident ends when the mean of so many days in a row is back within the reference.
 _RECOVERY_DAYS = 14
+# So many weekly releases answer in the days that a check looks at.
+_CACHED = 64
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,13 @@ def loss_reference(losses: Array, days: Index, *, tolerance: float, seed: int = 
 
     Raises `InvalidSample` for losses that are not finite.
     """
+    return _reference_of(losses.astype(np.float64).tobytes(), days.astype(np.int64).tobytes(), tolerance, seed)
+
+
+@lru_cache(maxsize=_CACHED)
+def _reference_of(stored_losses: bytes, stored_days: bytes, tolerance: float, seed: int) -> LossReference:
+    """The same from the bytes of the arrays: each check asks for all releases whose days it looks at."""
+    losses, days = np.frombuffer(stored_losses), np.frombuffer(stored_days, dtype=np.int64)
     _, codes = np.unique(days, return_inverse=True)
     rows = np.bincount(codes).astype(np.float64)
     means = np.bincount(codes, weights=losses) / rows

@@ -143,17 +143,19 @@ class PredictionRecords:
         since: datetime | None,
         until: datetime,
         roles: Collection[str] = ANSWERS,
-        release_id: str | None = None,
+        release_ids: Collection[str] | None = None,
         cutoffs: tuple[datetime | None, datetime | None] = (None, None),
     ) -> Iterator[list[PredictionRecord]]:
         """The predictions answered in [since, until), oldest first, in batches that fit in memory.
 
-        Of one release, and with a cutoff from the first of `cutoffs` up to before the second, where these are given.
+        Of these releases, and with a cutoff from the first of `cutoffs` up to before the second, where these are given.
         """
         # Joined to a text, the project cannot be looked up in an index whose rows would have to be sorted for each
-        # batch: the ids come in order from the primary key.
+        # batch: the ids come in order from the primary key, or from the index of a release.
         of_project = sa.true() if self._project is None else _COLUMNS.project.concat("") == self._project
-        condition = _where(None, roles, of_project, _COLUMNS.answered_at < until, *_of_release(release_id))
+        condition = _where(None, roles, of_project, _COLUMNS.answered_at < until)
+        if release_ids is not None:
+            condition &= _COLUMNS.release_id.in_(release_ids)
         lower = ((_COLUMNS.answered_at, since), (_COLUMNS.cutoff, cutoffs[0]))
         condition = sa.and_(condition, *(column >= instant for column, instant in lower if instant is not None))
         if cutoffs[1] is not None:

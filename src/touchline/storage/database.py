@@ -26,6 +26,7 @@ from touchline.storage.driver_errors import storage_failure
 from touchline.storage.sightings import Sightings
 from touchline.storage.sqlite import sqlite_damage
 from touchline.storage.tables import HEAD
+from touchline.storage.unchanging_rows import UnchangingRows
 
 _DIALECTS = {"sqlite": sqlite, "postgresql": postgres}
 
@@ -53,6 +54,7 @@ class Database:
         self._file: tuple[int, int] | None = None
         self._dialect = _DIALECTS[engine.dialect.name]
         self.lease_sightings = Sightings()
+        self.unchanging_rows = UnchangingRows()
 
     @classmethod
     def open(cls, url: str, *, is_flushed: bool = True) -> Database:

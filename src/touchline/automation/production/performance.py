@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from touchline.automation.production.labelled_sample import labelled_sample
@@ -12,6 +13,7 @@ from touchline.automation.production.release import (
     ProductionRelease,
     TestRows,
     live_rows,
+    live_rows_of,
     open_production,
     open_version,
     row_shape,
@@ -38,6 +40,7 @@ from touchline.rollout import RolloutRecords
 from touchline.training import loss_rows
 
 if TYPE_CHECKING:
+    from touchline.monitoring import TestWindow
     from touchline.project import Project
     from touchline.registry import Registry, StageChange
 
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 _LONGEST = timedelta(days=400)
 # The loss of the newest predictions is estimated; older ones without an outcome may never get one.
 _OPEN_DAYS = 30
+_RELEASES_AT_ONCE: Final = 16
 Role = Literal["answer", "shadow"]
 _ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
@@ -65,18 +69,28 @@ def check_production_performance(project: Project, stores: Registry) -> Performa
 
 def _refreshed(project: Project, stores: Registry) -> list[Refreshed]:
     """The releases that the one in Production has refreshed, oldest first, with their answers that still count."""
-    since, found = stores.clock.now() - _LONGEST, []
-    for version in refreshed_versions(stores.journal.history(project.name)):
+    since, found = stores.clock.now() - _LONGEST, list[Refreshed]()
+    versions = refreshed_versions(stores.journal.history(project.name))
+    while some := list(_sound(project, stores, islice(versions, _RELEASES_AT_ONCE))):
+        live = live_rows_of(project, stores, [release for release, _ in some], since=since)
+        answering = takewhile(lambda one: len(one[1]), zip(some, live, strict=True))
+        taken = [Refreshed(release.version.version, rows, test) for (release, test), rows in answering]
+        found += taken
+        if len(taken) < _RELEASES_AT_ONCE:
+            break
+    return found[::-1]
+
+
+def _sound(
+    project: Project, stores: Registry, versions: Iterable[int]
+) -> Iterator[tuple[ProductionRelease, TestWindow]]:
+    """The releases of these versions up to the first damaged one: the alarm begins after it, and doctor names it."""
+    for version in versions:
         try:
             release = open_version(project, stores, version)
-            live = live_rows(project, stores, release, since=since)
-            test = test_rows(project, stores, release).window
+            yield release, test_rows(project, stores, release).window
         except (ReleaseNotFound, ReleaseTampered, ObjectNotFound, NotEvaluated):
-            break  # the alarm begins after it; doctor names what is damaged
-        if not len(live):
-            break
-        found.append(Refreshed(version, live, test))
-    return found[::-1]
+            return
 
 
 def refreshed_versions(history: Sequence[StageChange]) -> Iterator[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache
@@ -153,6 +154,24 @@ def live_rows(
     role: Literal["answer", "shadow"] = "answer",
 ) -> LiveRows:
     """The logged answers of the release, grouped by the declared slices (by category columns where none is)."""
-    shape = replace(row_shape(project, production), role=role)
-    rows = read_live_rows(stores.database, project.name, production.release.id, shape, clock=stores.clock, since=since)
-    return with_categories(rows, production.profile, project.monitoring.performance.slices)
+    return live_rows_of(project, stores, [production], since=since, role=role)[0]
+
+
+def live_rows_of(
+    project: Project,
+    stores: Registry,
+    releases: Sequence[ProductionRelease],
+    *,
+    since: datetime | None = None,
+    role: Literal["answer", "shadow"] = "answer",
+) -> list[LiveRows]:
+    """`live_rows` of several releases in one look at the log."""
+    rows = read_live_rows(
+        stores.database,
+        project.name,
+        {one.release.id: replace(row_shape(project, one), role=role) for one in releases},
+        clock=stores.clock,
+        since=since,
+    )
+    slices = project.monitoring.performance.slices
+    return [with_categories(rows[one.release.id], one.profile, slices) for one in releases]

@@ -141,8 +141,12 @@ def _number(project: str, text: str, versions: Mapping[int, ModelVersion], state
 def _find(registry: Registry, project: str, number: int) -> ModelVersion | None:
     if number > _LARGEST:  # no database takes it
         return None
-    with registry.database.connect() as connection:
-        return next(_read(connection, project, number), None)
+
+    def read() -> ModelVersion | None:
+        with registry.database.connect() as connection:
+            return next(_read(connection, project, number), None)
+
+    return registry.database.unchanging_rows.read(("model_versions", project, number), read)
 
 
 def find_version(registry: Registry, project: str, object_key: str) -> int | None:

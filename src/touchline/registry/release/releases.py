@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Row, insert, select
 
 from touchline.errors import ReleaseNotFound, ReleaseTampered, UnknownPlugin, failure_in_words
 from touchline.registry.release.load import load_release
@@ -38,11 +39,17 @@ class Release:
     def read_manifest(self) -> ReleaseManifest:
         """The content of the bundle, unverified: for callers that do not load it. Raises `ReleaseTampered`."""
         try:
-            return ReleaseManifest.from_bytes((self.path / "release.json").read_bytes())
+            return _manifest_of((self.path / "release.json").read_bytes())
         except (OSError, ValueError, KeyError, TypeError) as damaged:
             raise ReleaseTampered(
                 str(self.path), "release.json", actual=failure_in_words(damaged), expected="the manifest"
             ) from damaged
+
+
+@lru_cache(maxsize=64)
+def _manifest_of(data: bytes) -> ReleaseManifest:
+    """The manifest in these bytes: the same few releases are asked for their views and columns all the time."""
+    return ReleaseManifest.from_bytes(data)
 
 
 def no_families(project: str) -> Mapping[str, Family]:  # noqa: ARG001  one signature
@@ -61,9 +68,7 @@ class Releases:
 
     def find(self, release_id: str) -> Release | None:
         """The record of a release, or None."""
-        table = tables.releases
-        with self._stores.database.connect() as connection:
-            row = connection.execute(select(table).where(table.c.id == release_id)).first()
+        row = self._read(release_id)
         if row is None:
             return None
         path = self._stores.objects.local_path(row.object_key)
@@ -71,10 +76,17 @@ class Releases:
 
     def digest(self, release_id: str) -> str | None:
         """The digest on record of a release, whether its files are there or not."""
-        table = tables.releases
-        with self._stores.database.connect() as connection:
-            found: str | None = connection.scalar(select(table.c.digest).where(table.c.id == release_id))
-        return found
+        row = self._read(release_id)
+        return None if row is None else str(row.digest)
+
+    def _read(self, release_id: str) -> Row[Any] | None:
+        table, database = tables.releases, self._stores.database
+
+        def read() -> Row[Any] | None:
+            with database.connect() as connection:
+                return connection.execute(select(table).where(table.c.id == release_id)).first()
+
+        return database.unchanging_rows.read(("releases", release_id), read)
 
     def open(self, release_id: str) -> LoadedRelease:
         """The release, verified and self-tested, with its project's own estimators.

@@ -43,4 +43,4 @@ from touchline.storage.tables.work import clocks as clocks
 from touchline.storage.tables.work import key_changes as key_changes
 from touchline.storage.tables.work import leases as leases
 
-HEAD = "0007"
+HEAD = "0008"

@@ -38,6 +38,7 @@ predictions = Table(
     real("seconds", null=True),
     Index(None, "project", "role", "answered_at"),
     Index(None, "project", "role", "prediction_id"),
+    Index(None, "release_id", "prediction_id"),
     Index(None, "project", "example_id"),
     Index(
         "ix_predictions_experiment",
