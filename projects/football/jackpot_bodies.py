@@ -64,7 +64,7 @@ class NewJackpot(BaseModel):
     fixtures: Annotated[tuple[Fixture, ...], Field(min_length=1, max_length=MOST_FIXTURES)]
     name: str = Field("", max_length=200)
     budget: float = Field(1.0, gt=0, le=1e9, allow_inf_nan=False)
-    stake: float = Field(1.0, gt=0, le=1e9, allow_inf_nan=False)
+    stake: float = Field(1.0, ge=1e-6, le=1e9, allow_inf_nan=False)
     with_triples: bool = Field(False, description="whether a fixture may also have all three outcomes as picks")
 
     @model_validator(mode="after")

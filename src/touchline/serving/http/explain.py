@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import orjson
@@ -21,6 +22,10 @@ from touchline.serving.releases.release_slot import ReleaseSlot
 from touchline.training import Model, explain
 
 MOST_ROWS = 32
+# Python computes explanations and reads log rows: more threads would not end them sooner, but take time from the thread
+# that predicts. They wait apart, since a database that hangs must not hold up explanations of given rows.
+_TURNS: Final = threading.BoundedSemaphore(2)
+_READS: Final = threading.BoundedSemaphore(2)
 
 
 def explain_body(serving: Serving, slot: ReleaseSlot, body: bytes) -> dict[str, Any]:
@@ -59,7 +64,8 @@ def _logged(serving: Serving, slot: ReleaseSlot, body: bytes) -> tuple[LoadedRel
         return None
     if not isinstance(given, dict) or given.keys() != {"prediction_id"}:
         return None
-    row = PredictionRecords(serving.database, slot.project).find(str(given["prediction_id"]))
+    with _READS:
+        row = PredictionRecords(serving.database, slot.project).find(str(given["prediction_id"]))
     predictor = slot.find_loaded(row.release_id)
     if predictor is None:
         raise NotFound(
@@ -72,20 +78,21 @@ def _explanations(release: LoadedRelease, vectors: Vectors) -> list[dict[str, An
     model = release.model
     if not isinstance(model, Model) or release.background is None:
         raise NotFound(f"Release {release.id} has no explanation: its model is not one of touchline's.")
-    found = explain(model, vectors, release.background)
-    names = _output_names(release, found.contributions.shape[2])
-    values = decode(release.columns, vectors)
-    return [
-        {
-            "release": release.id,
-            "version": release.version,
-            "method": found.method,
-            "space": found.space,
-            "base": dict(zip(names, found.base.tolist(), strict=True)),
-            "contributions": _by_size(values[index], found.contributions[index], found.columns, names),
-        }
-        for index in range(len(vectors))
-    ]
+    with _TURNS:
+        found = explain(model, vectors, release.background)
+        names = _output_names(release, found.contributions.shape[2])
+        values = decode(release.columns, vectors)
+        return [
+            {
+                "release": release.id,
+                "version": release.version,
+                "method": found.method,
+                "space": found.space,
+                "base": dict(zip(names, found.base.tolist(), strict=True)),
+                "contributions": _by_size(values[index], found.contributions[index], found.columns, names),
+            }
+            for index in range(len(vectors))
+        ]
 
 
 def _output_names(release: LoadedRelease, outputs: int) -> tuple[str, ...]:
