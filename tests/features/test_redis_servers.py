@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 import socketserver
@@ -25,7 +26,9 @@ from tests.servers import running_redis
 from touchline.errors import OnlineStoreEmptied, OnlineStoreUnavailable
 from touchline.features import (
     ColumnSpec,
+    FeatureHistory,
     FeatureReader,
+    FeatureView,
     OnlineStore,
     ServedView,
     build_history,
@@ -33,6 +36,7 @@ from touchline.features import (
     open_online_store,
 )
 from touchline.features.vectors.packed_row import Layout
+from touchline.serving.releases.feature_state import read_feature_states
 
 pytestmark = pytest.mark.services
 
@@ -141,15 +145,22 @@ def test_a_dropped_value_counts_as_missing_and_doctor_says_why(tmp_path: Path) -
         store = open_online_store("redis", url, timeout_seconds=60)
         reader = _reader(store, tmp_path)
         assert reader.read_one({"home": "A"}, NOW)[1][0].status == "present"
+        assert read_feature_states(reader, NOW)[0].status in ("ok", "aging")
         client = redis.Redis.from_url(url)
         client.delete(reader.views[0].key({"home": "A"}) or b"")  # as the server does with the key unused for longest
         assert reader.read_one({"home": "A"}, NOW)[1][0].status == "missing"
         assert reader.counters.reads()["running_total"].missing == 1
         store.write(_rows(60_000))
         assert int(client.info("stats")["evicted_keys"]) > 0
+        materialize(*_history(tmp_path), store, now=NOW)  # the metadata of the view may be dropped, too
+        state = read_feature_states(reader, NOW)[0]
+        assert state.status == "dropping"
+        assert re.fullmatch(r"the store has dropped [\d,]+ keys for want of memory \(allkeys-lru\)", str(state.reason))
         policy, dropped = store.find_faults()
         assert policy.startswith("above 4.2 MB it drops keys (allkeys-lru")
         assert dropped.endswith("Fill them again: touchline doctor --repair")
+        client.config_set("maxmemory-policy", "noeviction")
+        assert store.find_losses() is None
         client.close()
         store.close()
 
@@ -171,10 +182,14 @@ def test_a_replica_takes_no_value_and_one_promoted_empty_is_filled_again(tmp_pat
         store.close()
 
 
+def _history(folder: Path) -> tuple[FeatureView, FeatureHistory]:
+    view = a_view()
+    return view, stored_history(view, build_history(view, {"games": snapshot([a_game("1", day(1))])}), folder)
+
+
 def _reader(store: OnlineStore, folder: Path, *, is_filled: bool = True) -> FeatureReader:
     view = a_view()
     if is_filled:
-        history = stored_history(view, build_history(view, {"games": snapshot([a_game("1", day(1))])}), folder)
-        materialize(view, history, store, now=NOW)
+        materialize(*_history(folder), store, now=NOW)
     columns = (ColumnSpec("home_total", "number", origin="view:running_total"),)
     return FeatureReader((ServedView.of("p", view.on("home", prefix="home")),), columns, store)

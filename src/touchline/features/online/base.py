@@ -38,6 +38,9 @@ class OnlineStore(Protocol):
     def find_faults(self) -> list[str]:
         """Settings that lose values or refuse them, each with its next step; `OnlineStoreUnavailable` as `read`."""
 
+    def find_losses(self) -> str | None:
+        """That the store drops values by itself, so that known entities look unknown; None where it does not."""
+
     def close(self) -> None:
         """Close all connections."""
 

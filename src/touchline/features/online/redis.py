@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 from touchline.errors import OnlineStoreUnavailable
 from touchline.features.online.base import StoredSize
-from touchline.features.online.redis_faults import server_faults
+from touchline.features.online.redis_faults import find_losses, server_faults
 from touchline.features.online.redis_reads import RedisReads
 from touchline.features.vectors.packed_row import STAMPS_AT, STAMPS_LENGTH
 
@@ -110,6 +110,12 @@ class RedisOnlineStore:
     def find_faults(self) -> list[str]:
         try:
             return list(server_faults(self._writer))
+        except (redis.RedisError, OSError) as wrong:
+            raise self._unavailable(wrong) from wrong
+
+    def find_losses(self) -> str | None:
+        try:
+            return find_losses(self._writer)
         except (redis.RedisError, OSError) as wrong:
             raise self._unavailable(wrong) from wrong
 

@@ -102,6 +102,9 @@ class SqliteOnlineStore:
         """None: a file has no settings. `find_damage` looks into it."""
         return []
 
+    def find_losses(self) -> str | None:
+        return None
+
     def set_aside(self) -> Path:
         """Move a damaged file out of the way, with its log; the next use makes a new one."""
         self.close()

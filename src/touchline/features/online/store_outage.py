@@ -97,6 +97,9 @@ class MirroredStore:
     def find_faults(self) -> list[str]:
         return self.store.find_faults()
 
+    def find_losses(self) -> str | None:
+        return self.store.find_losses()
+
     def close(self) -> None:
         self.store.close()
         self.copy.close()

@@ -138,6 +138,8 @@ def _feature_health(state: FeatureState) -> dict[str, Any]:
     found = {name: value for name, value in vars(state).items() if name != "view" and value is not None}
     if state.status == "aging":
         found["next_step"] = "touchline ingest; its output names the view version that cannot be renewed"
+    if state.status == "dropping":
+        found["next_step"] = "set maxmemory-policy noeviction and enough maxmemory, then touchline doctor --repair"
     if state.status == "emptied":
         found["next_step"] = "touchline ingest, or another address of the online store: touchline doctor"
     return found

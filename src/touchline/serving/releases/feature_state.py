@@ -11,7 +11,7 @@ from touchline.errors import OnlineStoreError
 from touchline.features import FeatureReader, ServedView
 from touchline.features.vectors.watermark import ViewMetadata, instant_of
 
-FeatureStatus = Literal["ok", "aging", "emptied", "unreachable", "failing"]
+FeatureStatus = Literal["ok", "aging", "emptied", "unreachable", "failing", "dropping"]
 _OLD_SHARE = 0.5  # of its time to live, after which a value is called aging: time to act before it expires
 
 
@@ -20,7 +20,8 @@ class FeatureState:
     """One view of a release in the online store; instants are project time.
 
     `aging`: it was last materialized more than half its time to live ago. `emptied`: the store holds nothing of it.
-    `failing`: reads of rows failed a moment ago, as where a part of the file is damaged.
+    `failing`: reads of rows failed a moment ago, as where a part of the file is damaged. `dropping`: the store drops
+    values for want of memory, so that known entities are answered as unknown ones.
     `has_stand_in`: a fallback or a copy gives its values where the store has none.
     """
 
@@ -41,16 +42,21 @@ def read_feature_states(reader: FeatureReader, now: datetime, *, failing: bool =
     """
     try:
         metadata = dict(zip(reader.views, reader.metadata(), strict=True))
+        losses = reader.store.find_losses() if reader.views else None
     except OnlineStoreError as failure:
         return tuple(
             FeatureState(view.view, view.feature_version, "unreachable", reader.has_stand_in(view), reason=str(failure))
             for view in _distinct(reader)
         )
     states = tuple(_state(view, metadata[view], reader.has_stand_in(view), now) for view in _distinct(reader))
-    if not failing or any(state.status == "emptied" for state in states):
+    if any(state.status == "emptied" for state in states):
         return states
-    reason = "reads of rows fail: touchline doctor says why"
-    return tuple(replace(state, status="failing", reason=reason) for state in states)
+    if failing:
+        reason = "reads of rows fail: touchline doctor says why"
+        return tuple(replace(state, status="failing", reason=reason) for state in states)
+    if losses is not None:
+        return tuple(replace(state, status="dropping", reason=losses) for state in states)
+    return states
 
 
 def _distinct(reader: FeatureReader) -> Iterable[ServedView]:

@@ -163,7 +163,7 @@ class ReleaseSlot:
             self.features = read_feature_states(reader, self.now(), failing=failures > self._store_failures)
             self._store_failures = failures
         for state in self.features:
-            if state.status in ("emptied", "unreachable") and before.get(state.view) != state.status:
+            if state.status in ("emptied", "unreachable", "dropping") and before.get(state.view) != state.status:
                 _log.error("%s: the features of view %s are %s", self.project, state.view, state.status)
 
     @property
