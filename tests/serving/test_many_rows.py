@@ -25,6 +25,7 @@ from tests.serving.builders import (
     wait_for,
 )
 from tests.serving.bundles import a_model
+from tests.storage.children import start, wait_for_line
 from touchline.errors import FeaturesExpired, MissingColumns
 from touchline.features import ColumnSpec, FeatureRows
 from touchline.features.vectors.columns import Vectors
@@ -67,6 +68,31 @@ def test_a_job_goes_on_where_a_kill_stopped_it(tmp_path: Path) -> None:
         jobs.stop()
         lines = jobs.result("shop", job.id).read_bytes().splitlines()
         assert (len(lines), lines[0]) == (3, b'{"first": 1}')
+
+
+FILL_THE_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from types import SimpleNamespace
+from touchline.http.problems import Problem
+from touchline.serving.http.jobs import Jobs
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+folder = Path(sys.argv[1])
+jobs = Jobs(folder, SimpleNamespace())
+try:
+    jobs.submit("shop", (b'{"age": 3}' for _ in range(50_000)))
+except Problem as problem:
+    print(problem.status, problem.detail, jobs.jobs(), list(folder.iterdir()), flush=True)
+"""
+
+
+def test_a_job_that_the_disk_does_not_take_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    child = start(FILL_THE_DISK, str(tmp_path))
+    line = wait_for_line(child)
+    child.communicate()
+    assert line.startswith(f"503 No space left to write the job in {tmp_path}. ")
+    assert line.endswith(" [] []")
 
 
 def test_jobs_that_cannot_be_worked_off_here_harm_no_other(tmp_path: Path) -> None:

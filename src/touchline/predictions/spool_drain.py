@@ -185,7 +185,9 @@ class SpoolDrain:
         record = orjson.dumps({"reason": reason, "line": line.decode(errors="replace")}) + b"\n"
         handle = os.open(self.root / _REFUSED, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(handle, record)
+            view = memoryview(record)
+            while view:  # a full disk takes a part, and refuses the rest
+                view = view[os.write(handle, view) :]
             os.fsync(handle)
         finally:
             os.close(handle)

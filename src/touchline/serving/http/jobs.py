@@ -7,8 +7,10 @@ once, and a chunk is followed by as long a rest while requests are being answere
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import re
 import threading
 import time
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
+from touchline.errors import DiskFull
 from touchline.http.problems import (
     FeaturesStale,
     FieldProblem,
@@ -36,6 +39,7 @@ from touchline.http.problems import (
     Problem,
     Unavailable,
 )
+from touchline.http.statuses import problem_of
 from touchline.predictions.spool import lock_folder, release_folder
 from touchline.serving.http.respond import answer
 from touchline.storage.ulids import Ulids, ulid_instant
@@ -51,6 +55,7 @@ _ID_LENGTH = 26  # of a ULID
 _REQUEST = "request.jsonl"
 _SPACE: Any = re.compile(r"[ \t\r\n]*")
 _MOST_WAITING = 100
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a disk
 
 State = Literal["waiting", "running", "done", "failed"]
 
@@ -92,19 +97,17 @@ class Jobs:
         """Take a job, given as a JSON document a row; it is on disk before this returns."""
         if sum(1 for job in self.jobs() if job.state in ("waiting", "running")) >= _MOST_WAITING:
             raise Overloaded(f"{_MOST_WAITING} jobs wait already.", retry_after_seconds=30)
-        job_id, count = Ulids().next(), 0
+        job_id = Ulids().next()
         folder = self._folder / job_id
-        folder.mkdir(parents=True)
         try:
-            with (folder / _REQUEST).open("wb") as out:
-                for row in rows:
-                    out.write(row + b"\n")
-                    count += 1
-        except BaseException:
+            folder.mkdir(parents=True)
+            job = Job(job_id, project, "waiting", _write_rows(folder / _REQUEST, rows), 0, 0)
+            _write_status(folder, job)  # last: a folder without a status is no job yet
+        except BaseException as failure:
             rmtree(folder, ignore_errors=True)
+            if isinstance(failure, OSError):
+                raise _not_stored(failure, self._folder) from failure
             raise
-        job = Job(job_id, project, "waiting", count, 0, 0)
-        _write_status(folder, job)  # last: a folder without a status is no job yet
         self._wake.set()
         return job
 
@@ -148,6 +151,9 @@ class Jobs:
             try:
                 self._work(folder, job)
             except Exception as wrong:  # noqa: BLE001  one job's fault must not end the thread that works off the others
+                if isinstance(wrong, OSError) and wrong.errno in _FULL:
+                    _log.error("job %s waits: %s", job.id, _not_stored(wrong, self._folder).detail)
+                    return  # it goes on where its result ends
                 _log.exception("job %s failed", job.id)
                 _write_status(folder, replace(job, state="failed", message=f"{type(wrong).__name__}: {wrong}"[:500]))
 
@@ -260,12 +266,31 @@ def _resume(result: Path) -> tuple[int, int]:
     data = result.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
     if len(whole) < len(data):
-        result.write_bytes(whole)
+        os.truncate(result, len(whole))  # a new file would need room on a disk that is perhaps full
     return whole.count(b"\n"), sum(line.startswith(b'{"problem"') for line in whole.splitlines())
 
 
 def _is_id(text: str) -> bool:
     return text.isascii() and text.isalnum() and len(text) == _ID_LENGTH
+
+
+def _write_rows(path: Path, rows: Iterable[bytes]) -> int:
+    """Write a row a line, and have them on disk; their number."""
+    count = 0
+    with path.open("wb") as out:
+        for row in rows:
+            out.write(row + b"\n")
+            count += 1
+        out.flush()
+        os.fsync(out.fileno())
+    return count
+
+
+def _not_stored(failure: OSError, folder: Path) -> Problem:
+    """The problem of a disk that takes no job; the next attempt may succeed."""
+    if failure.errno in _FULL:
+        return problem_of(DiskFull("the job", str(folder)))
+    return Unavailable(f"The job cannot be stored in {folder}: {os.strerror(failure.errno or errno.EIO)}.")
 
 
 def _write_status(folder: Path, job: Job) -> None:
