@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ from touchline.registry import (
     record_version,
 )
 from touchline.registry.gates.evidence import NO_LOOK
-from touchline.training import Training, train
+from touchline.training import Training, labelled_rows, train
 
 ANN = Decision("ann")
 GATES = (Gate("accuracy", at_least=0.52), Gate.improves("log_loss"))
@@ -187,9 +187,9 @@ def inputs(registry: Registry, version: ModelVersion, rows: int, *, learned: int
     training_set = a_training_set(a_frame(900).head(rows), f"first-{rows}")
 
     def as_served(production: ModelVersion) -> ServedRows:
-        ids = None if learned is None else [f"e{i}" for i in range(learned)]
+        before = None if learned is None else a_training_set(a_frame(900).head(learned), f"first-{learned}")
         material = Material(a_task(), DAILY, training_set)
-        return predict_as_served(registry, version, production, material, learned=ids)
+        return predict_as_served(registry, version, production, material, learned=before)
 
     return GateInputs(GATES, as_served=as_served)
 
@@ -248,8 +248,28 @@ def test_neither_model_has_learned_from_the_rows_of_a_refresh(registry: Registry
     # Without the fresh rows the recipe is fitted on Production's own rows: the same model.
     ours, theirs = (rows.fresh[f"{prefix}p_yes"].to_numpy() for prefix in ("", "production_"))
     assert ours == pytest.approx(theirs, abs=1e-6)
+    # Where its training set is there, that model is not fitted again.
+    served = inputs(registry, refresh, 800, learned=600).as_served(first)  # type: ignore[misc]
+    assert served.fresh["p_yes"].to_list() == served.fresh["production_p_yes"].to_list()
+    assert served.fresh.drop("p_yes").equals(rows.fresh.drop("p_yes"))
     assert rows.newest.height == 500
     assert not np.allclose(rows.newest["p_yes"], rows.newest["production_p_yes"])
+
+
+def test_rows_are_the_same_to_a_fit_only_with_every_value_label_and_time() -> None:
+    rows = labelled_rows(a_task(), a_training_set(a_frame(90), "all"), now=datetime(2099, 1, 1, tzinfo=UTC))
+    first = rows.at(np.arange(60))
+    shorter = labelled_rows(
+        a_task(), a_training_set(a_frame(90).head(60), "first"), now=datetime(2099, 1, 1, tzinfo=UTC)
+    )
+    assert first.has_content_of(shorter)
+    assert not first.has_content_of(rows)
+    vectors, labels, known_at = first.vectors.copy(), first.labels.copy(), first.known_at.copy()
+    vectors[7, 0] += 1e-9
+    labels[7] = 1 - labels[7]
+    known_at[7] += 1
+    for changes in ({"vectors": vectors}, {"labels": labels}, {"known_at": known_at}, {"ids": ("x", *first.ids[1:])}):
+        assert not first.has_content_of(dataclasses.replace(first, **changes))
 
 
 @pytest.mark.services

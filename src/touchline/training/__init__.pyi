@@ -5,6 +5,7 @@ from touchline.training.card.card import Table as Table
 from touchline.training.card.card import build_card as build_card
 from touchline.training.card.plots import plots as plots
 from touchline.training.data.checks import Finding as Finding
+from touchline.training.data.rows import LabelledRows as LabelledRows
 from touchline.training.data.rows import labelled_rows as labelled_rows
 from touchline.training.data.splits import LEAST_EXAMPLES as LEAST_EXAMPLES
 from touchline.training.data.splits import SplitReport as SplitReport
@@ -23,6 +24,7 @@ from touchline.training.evaluation.evaluate import Metric as Metric
 from touchline.training.evaluation.evaluate import constant_predictions as constant_predictions
 from touchline.training.evaluation.evaluate import evaluation_metrics as evaluation_metrics
 from touchline.training.evaluation.evaluate import metrics_with_intervals as metrics_with_intervals
+from touchline.training.evaluation.evaluate import predictions_frame as predictions_frame
 from touchline.training.evaluation.explanation import ColumnContributions as ColumnContributions
 from touchline.training.evaluation.explanation import explain as explain
 from touchline.training.fitting.blend import find_family as find_family

@@ -70,8 +70,7 @@ def _as_served(context: PipelineContext, version: ModelVersion, material: Materi
     def as_served(production: ModelVersion) -> ServedRows:
         context.on_progress("comparing with Production as served")
         name, stores = context.project.name, context.stores
-        before = read_training_set(production.training_set_hash, project=name, stores=stores)
-        learned = None if before is None else before.frame["example_id"].cast(pl.String).to_list()
+        learned = read_training_set(production.training_set_hash, project=name, stores=stores)
         compared = [gate for gate in context.project.gates if gate.kind == "improves" and gate.over == "production"]
         return predict_as_served(
             stores,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from touchline.errors import NotComparable, TouchlineError
-from touchline.features import frame_vectors
+from touchline.features import TrainingSet, frame_vectors
 from touchline.registry.gates.distance import label_spread, mean_distance
 from touchline.registry.gates.reproduce import Material
 from touchline.registry.gates.stored_predictions import (
@@ -23,7 +25,16 @@ from touchline.registry.journal.versions import ModelVersion, Registry
 from touchline.registry.release.families import families_of
 from touchline.registry.release.loaded_release import LoadedRelease
 from touchline.registry.release.releases import Releases
-from touchline.training import Family, HeldOut, Model, labelled_rows, refit_forward, refit_without
+from touchline.training import (
+    Family,
+    HeldOut,
+    LabelledRows,
+    Model,
+    labelled_rows,
+    predictions_frame,
+    refit_forward,
+    refit_without,
+)
 
 _NEWEST: Final = 500
 
@@ -50,12 +61,12 @@ def predict_as_served(
     production: ModelVersion,
     material: Material,
     *,
-    learned: Collection[str] | None,
+    learned: TrainingSet | None,
     difference: float = inf,
 ) -> ServedRows:
     """Predict the rows that a refresh is compared on.
 
-    `learned` holds the examples of Production's training set; of these, a row is fresh where its label became known
+    `learned` is Production's training set; of its examples, a row is fresh where its label became known
     after that training. None: the training set is gone, and rows count by the time of their label alone. Where the
     predictions of the newest rows differ by more than `difference`, the fresh rows are predicted by a row of fits, each
     with what was known shortly before: after a change of the world, one fit without the fresh rows has not met it.
@@ -69,7 +80,7 @@ def predict_as_served(
             *_predict(own, newest, ""), *_predict(served_model, newest, "production_")
         )
         is_far = _distance(registry, newest_rows, version) > difference
-        fresh = _fresh_predictions(registry, version, production, material, learned, is_far=is_far)
+        fresh = _FreshRows(registry, version, production, material, learned).predictions(served_model, is_far=is_far)
     except TouchlineError as failure:
         raise NotComparable(version.version, production.version, str(failure)) from failure
     rows = frame.with_columns(pl.col("example_id").cast(pl.String))
@@ -103,39 +114,68 @@ def _predict(model: LoadedRelease | Model, frame: pl.DataFrame, prefix: str) -> 
     ]
 
 
-def _fresh_predictions(
-    registry: Registry,
-    version: ModelVersion,
-    production: ModelVersion,
-    material: Material,
-    learned: Collection[str] | None,
-    *,
-    is_far: bool,
-) -> pl.DataFrame:
-    """Predictions of the rows that Production has not learned from, by fits of the refresh that have not either.
+@dataclass(frozen=True)
+class _FreshRows:
+    """The labelled rows of a refresh that Production has not learned from."""
 
-    The evaluation fit serves where Production has seen nothing of the test window. Where it has, that fit would be at a
-    disadvantage: it knows less of the newest past. Then the recipe is fitted on all but the fresh rows.
-    """
-    evaluated = read_predictions(registry, version)
-    rows = labelled_rows(material.task, material.training_set, now=version.created_at)
-    trained_at = int(production.created_at.timestamp() * 1_000_000)
-    known = None if learned is None else set(learned)
-    fresh = {
-        name
-        for name, known_at in zip(rows.ids, rows.known_at.tolist(), strict=True)
-        if known_at > trained_at or (known is not None and name not in known)
-    }
-    stored = evaluated.filter(pl.col("example_id").is_in(list(fresh)))
-    if not fresh or (stored.height == evaluated.height and not is_far):
-        return stored.select("example_id", "cutoff", "cluster", "label", *output_names(version.classes))
-    fit_again = refit_forward if is_far else refit_without
-    refitted = fit_again(
-        read_recipe(registry, version),
-        material.task,
-        material.training_set,
-        HeldOut(fresh, material.training),
-        now=version.created_at,
-        families=material.families,
-    )
-    return refitted.sort("cutoff", maintain_order=True)
+    registry: Registry
+    version: ModelVersion
+    production: ModelVersion
+    material: Material
+    learned: TrainingSet | None
+
+    def predictions(self, served: LoadedRelease, *, is_far: bool) -> pl.DataFrame:
+        """Their predictions by fits of the refresh that have not learned from them either.
+
+        The evaluation fit serves where Production has seen nothing of the test window. Where it has, that fit would be
+        at a disadvantage: it knows less of the newest past. Then the recipe is fitted on all but the fresh rows, which
+        is Production's own fit where the recipe and the other rows are still the same.
+        """
+        version, material = self.version, self.material
+        evaluated = read_predictions(self.registry, version)
+        rows = labelled_rows(material.task, material.training_set, now=version.created_at)
+        is_fresh = self._are_fresh(rows)
+        fresh = {rows.ids[place] for place in np.flatnonzero(is_fresh).tolist()}
+        stored = evaluated.filter(pl.col("example_id").is_in(list(fresh)))
+        if not fresh or (stored.height == evaluated.height and not is_far):
+            return stored.select("example_id", "cutoff", "cluster", "label", *output_names(version.classes))
+        if not is_far and self._is_fit_of_production(rows.at(np.flatnonzero(~is_fresh))):
+            later = rows.at(np.flatnonzero(is_fresh))
+            vectors = frame_vectors(served.columns, material.training_set.frame[later.places])
+            predicted = predictions_frame(later, served.model.predict(vectors), material.training_set.frame)
+            return predicted.sort("cutoff", maintain_order=True)
+        fit_again = refit_forward if is_far else refit_without
+        refitted = fit_again(
+            read_recipe(self.registry, version),
+            material.task,
+            material.training_set,
+            HeldOut(fresh, material.training),
+            now=version.created_at,
+            families=material.families,
+        )
+        return refitted.sort("cutoff", maintain_order=True)
+
+    def _are_fresh(self, rows: LabelledRows) -> NDArray[np.bool_]:
+        trained_at = int(self.production.created_at.timestamp() * 1_000_000)
+        is_newer = rows.known_at > trained_at
+        if self.learned is None:
+            return is_newer
+        known = set(self.learned.frame["example_id"].cast(pl.String).to_list())
+        return is_newer | np.array([name not in known for name in rows.ids], dtype=np.bool_)
+
+    def _is_fit_of_production(self, rows: LabelledRows) -> bool:
+        """Whether Production shipped the fit of the refresh's recipe on these rows.
+
+        A correction of the probabilities also depends on windows of the declaration, so a recipe with one is fitted.
+        """
+        recipe = read_recipe(self.registry, self.version)
+        if self.learned is None or self.production.is_recalibration or recipe.calibration != "none":
+            return False
+        same = all(
+            self.version.hashes.get(name) == self.production.hashes.get(name)
+            for name in ("declaration", "code", "environment")
+        )
+        if not same or recipe != read_recipe(self.registry, self.production):
+            return False
+        then = labelled_rows(self.material.task, self.learned, now=self.production.created_at)
+        return recipe.select(then).has_content_of(recipe.select(rows))

@@ -56,6 +56,14 @@ class LabelledRows:
             places=self.places[row_numbers],
         )
 
+    def has_content_of(self, other: LabelledRows) -> bool:
+        """Whether a fit learns the same from both, wherever their rows stand in a training set."""
+        kinds = (self.kind, self.classes, self.columns, self.ids, self.has_ordered_classes)
+        return kinds == (other.kind, other.classes, other.columns, other.ids, other.has_ordered_classes) and all(
+            np.array_equal(getattr(self, name), getattr(other, name), equal_nan=True)
+            for name in ("vectors", "labels", "cutoffs", "known_at", "clusters")
+        )
+
     def with_columns(self, row_numbers: Sequence[int]) -> LabelledRows:
         """The same rows with the chosen columns, in that order."""
         return replace(
