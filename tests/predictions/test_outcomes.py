@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from tests.predictions.builders import a_row, write_rows
+from tests.predictions.builders import a_row, check_changed_labels, write_rows
 from tests.serving.builders import (
     NOW,
     Ratings,
@@ -137,6 +137,10 @@ def _examples(*rows: tuple[str, str, datetime, str | None]) -> pl.DataFrame:
 def _settle(database: Database, frame: pl.DataFrame, now: datetime = NOW) -> tuple[int, int, int, int, int]:
     found = settle_outcomes(database, "shop", frame, entity_columns=["home_team", "away_team"], now=now)
     return (found.settled, found.corrected, found.unchanged, found.open, found.named)
+
+
+def test_labels_that_are_stored_as_they_are_are_not_read(store: Database) -> None:
+    check_changed_labels(store)
 
 
 def test_what_was_open_is_settled_by_the_next_ingest(store: Database) -> None:

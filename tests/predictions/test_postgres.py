@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
+from tests.predictions.builders import check_changed_labels
 from tests.serving.builders import NOW, Ratings, a_match_release
 from tests.stores import SomeStores
 from touchline.predictions import (
@@ -81,6 +82,10 @@ def test_rows_are_kept_whole_and_find_their_example_before_and_after(store: Data
     assert memoryview(rows[1]["vector"]).cast("d").tolist() == [1.0, 2.0]
     assert _settle(store, "yes") == (0, 1, 0)
     assert _settle(store, "yes") == (0, 0, 1)
+
+
+def test_labels_that_are_stored_as_they_are_are_not_read(store: Database) -> None:
+    check_changed_labels(store)
 
 
 def test_an_answer_that_waits_for_a_shadow_and_the_prediction_beside_it_are_two_rows(store: Database) -> None:

@@ -48,6 +48,14 @@ class ExampleLabel(NamedTuple):
     label_timestamp: datetime | None
 
 
+class LabelColumns(NamedTuple):
+    """The columns of a table of labels: the example, its label as JSON, and the time as SQLite spells it, or null."""
+
+    example_id: sa.ColumnElement[str]
+    text: sa.ColumnElement[str]
+    known_at: sa.ColumnElement[str]
+
+
 @dataclass(frozen=True)
 class StoredOutcome:
     """One revision of an example's outcome."""
@@ -230,6 +238,24 @@ class OutcomeRecords:
     def has(self, example_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
         """The condition that the example of a column has an outcome."""
         return sa.exists().where(outcomes.c.project == self._project, outcomes.c.example_id == example_id)
+
+    def has_unchanged(self, label: LabelColumns, dialect: str) -> sa.ColumnElement[bool]:
+        """The condition that the label of a row is the newest of its example, spelt as it is stored."""
+        stored, newer = outcomes.c, outcomes.alias("newer").c
+        is_server = dialect == "postgresql"
+        stored_label = sa.cast(stored.label, sa.Text) if is_server else sa.type_coerce(stored.label, sa.Text)
+        known_at = stored.label_timestamp if is_server else sa.type_coerce(stored.label_timestamp, sa.Text)
+        given_at = sa.cast(label.known_at, stored.label_timestamp.type) if is_server else label.known_at
+        is_newer = sa.and_(
+            newer.project == self._project, newer.example_id == stored.example_id, newer.revision > stored.revision
+        )
+        return sa.exists().where(
+            stored.project == self._project,
+            stored.example_id == label.example_id,
+            stored_label == label.text,
+            sa.or_(label.known_at.is_(None), known_at == given_at),
+            ~sa.exists().where(is_newer),
+        )
 
     def _newest(self, connection: sa.Connection, example_keys: Collection[str]) -> dict[str, StoredOutcome]:
         columns = [outcomes.c[field.name] for field in fields(StoredOutcome)]

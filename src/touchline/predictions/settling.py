@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -13,7 +14,7 @@ import orjson
 import sqlalchemy as sa
 
 from touchline.predictions.open_examples import OpenExample, OpenExampleRecords, key_text, only_example
-from touchline.predictions.outcomes import ExampleLabel, OutcomeRecords
+from touchline.predictions.outcomes import ExampleLabel, LabelColumns, OutcomeRecords
 from touchline.predictions.records import EVERY_ROLE, PredictedExamples, slices
 from touchline.storage import Database
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 Condition = Callable[[sa.ColumnElement[str]], sa.ColumnElement[bool]]
 _KEYS_AT_ONCE = 1000
+_EXAMPLES_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,14 @@ def settle_outcomes(
         labelled = examples.filter(~is_open).with_columns(examples["example_id"].cast(str).filter(~is_open))
         # An example needs an outcome if it was predicted, was open, or has one already.
         conditions = (open_examples.has, outcomes.has, partial(predicted.has, roles=EVERY_ROLE))
-        relevant = _filter(connection, labelled["example_id"].to_list(), conditions)
-        labels = _labels(labelled.filter(labelled["example_id"].is_in(relevant)))
+        changed, unchanged = changed_labels(connection, labelled, conditions, outcomes)
+        labels = _labels(labelled.filter(labelled["example_id"].is_in(changed)))
         stored = Counter(status for _, status in outcomes.add(connection, labels, source="ingest", now=now))
         still_open = list(_open_examples(examples.filter(is_open), entity_columns, input_columns))
         fresh = open_examples.replace(connection, still_open, now=now)
         named = _name_predictions(connection, predicted, open_examples, fresh) if entity_columns else 0
-    return Settled(stored["recorded"], stored["corrected"], stored["unchanged"], len(still_open), named)
+    unchanged += stored["unchanged"]
+    return Settled(stored["recorded"], stored["corrected"], unchanged, len(still_open), named)
 
 
 def _labels(frame: pl.DataFrame) -> list[ExampleLabel]:
@@ -82,25 +85,39 @@ def _open_examples(
         yield OpenExample(example_id, row["cutoff"], keys, None if cluster is None else str(cluster), inputs)
 
 
-def _filter(connection: sa.Connection, example_ids: Collection[str], conditions: Sequence[Condition]) -> list[str]:
-    """The examples for which one of the conditions holds.
+def changed_labels(
+    connection: sa.Connection, labelled: pl.DataFrame, conditions: Sequence[Condition], outcomes: OutcomeRecords
+) -> tuple[list[str], int]:
+    """The examples for which one of the conditions holds and whose label is another than the newest, and the number of
+    those whose label is that one.
 
     Each example is looked up, so that the time depends on the examples and not on the size of the log.
     """
-    passed: list[str] = []
-    for part in slices(example_ids):
-        table = _as_table(connection, part)
-        query = sa.select(table.c.value).where(sa.or_(*(condition(table.c.value) for condition in conditions)))
-        passed += connection.scalars(query)
-    return passed
+    changed: list[str] = []
+    unchanged = 0
+    for start in range(0, len(labelled), _EXAMPLES_AT_ONCE):
+        columns = _as_table(connection, labelled.slice(start, _EXAMPLES_AT_ONCE))
+        is_unchanged = outcomes.has_unchanged(columns, connection.dialect.name)
+        is_relevant = sa.or_(*(condition(columns.example_id) for condition in conditions))
+        changed += connection.scalars(sa.select(columns.example_id).where(is_relevant, ~is_unchanged))
+        unchanged += connection.scalar(sa.select(sa.func.count(columns.example_id)).where(is_unchanged)) or 0
+    return changed, unchanged
 
 
-def _as_table(connection: sa.Connection, values: Sequence[str]) -> sa.TableValuedAlias:
-    """Texts as a table with the column `value`, given to the database as one JSON list."""
-    text = orjson.dumps(values).decode()
-    if connection.dialect.name == "postgresql":
-        return sa.func.json_array_elements_text(sa.cast(sa.literal(text), sa.JSON)).table_valued("value")
-    return sa.func.json_each(text).table_valued(sa.column("value", sa.String))
+def _as_table(connection: sa.Connection, labelled: pl.DataFrame) -> LabelColumns:
+    """Labels as a table, given to the database as one JSON list of lists."""
+    labels = labelled["label"].to_list()
+    texts = {label: json.dumps(label, ensure_ascii=False, default=str) for label in set(labels)}
+    known_at = labelled["label_timestamp"].dt.strftime("%Y-%m-%d %H:%M:%S%.6f").to_list()
+    rows = zip(labelled["example_id"].to_list(), (texts[label] for label in labels), known_at, strict=True)
+    text = orjson.dumps(list(rows)).decode()
+    is_server = connection.dialect.name == "postgresql"
+    literal = sa.cast(sa.literal(text), sa.JSON) if is_server else sa.literal(text)
+    elements = sa.func.json_array_elements(literal) if is_server else sa.func.json_each(literal)
+    value = elements.table_valued(sa.column("value", sa.JSON)).c.value
+    example_id, label, at = (value[place].as_string() for place in range(3))
+    # The zone of the server's session must not count.
+    return LabelColumns(example_id, label, at + "+00" if is_server else at)
 
 
 def _name_predictions(

@@ -56,9 +56,9 @@ class FileObjects:
 
     def list(self, prefix: str = "") -> list[str]:
         folder = prefix.rpartition("/")[0]
-        start = self._path(folder) if folder else self.root
-        found = (path.relative_to(self.root) for path in start.rglob("*") if path.is_file())
-        return sorted(key.as_posix() for key in found if key.parts[0] != PARTIAL and key.as_posix().startswith(prefix))
+        start = f"{folder}/" if folder else ""
+        found = _files_below(str(self._path(folder)) if folder else str(self.root), start)
+        return sorted(key for key in found if key.startswith(prefix) and not key.startswith(f"{PARTIAL}/"))
 
     def delete(self, key: str) -> None:
         path = self._path(key)
@@ -124,6 +124,20 @@ class FileObjects:
                 f"{path.name}: {os.strerror(failure.errno or errno.EIO)}",
                 "Let this user read and write the folder, or name another one.",
             ) from failure
+
+
+def _files_below(folder: str, start: str) -> Iterator[str]:
+    """The paths of all files in a folder and its folders, each with `start` before it. Links are no folders."""
+    try:
+        entries = os.scandir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    with entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files_below(entry.path, f"{start}{entry.name}/")
+            elif entry.is_file():
+                yield f"{start}{entry.name}"
 
 
 def _new_partial(folder: Path) -> tuple[Path, BinaryIO]:

@@ -38,6 +38,7 @@ from touchline.training.metrics.point_metrics import LOWER_IS_BETTER as LOWER_IS
 from touchline.training.metrics.point_metrics import decide as decide
 from touchline.training.refit import HeldOut as HeldOut
 from touchline.training.refit import fit_as_known as fit_as_known
+from touchline.training.refit import is_released_fit as is_released_fit
 from touchline.training.refit import refit as refit
 from touchline.training.refit import refit_forward as refit_forward
 from touchline.training.refit import refit_on as refit_on

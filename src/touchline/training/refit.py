@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from touchline.features import TrainingSet
 from touchline.statistics import cluster_codes
 from touchline.training.data.rows import LabelledRows, labelled_rows
-from touchline.training.data.splits import Split, latest_windows, make_split
+from touchline.training.data.splits import Split, latest_windows, make_split, split_method
 from touchline.training.estimators.base import Family
 from touchline.training.evaluation.evaluate import predictions_frame
 from touchline.training.fitting.blend import find_family
@@ -100,6 +100,15 @@ def refit_without(
     learned, later = rows.at(np.flatnonzero(~is_held_out)), rows.at(np.flatnonzero(is_held_out))
     model = _fit_for_release(recipe, learned, held_out.training, families)
     return predictions_frame(later, model.predict(later.vectors), training_set.frame)
+
+
+def is_released_fit(recipe: Recipe, training: Training, rows: LabelledRows) -> bool:
+    """Whether `refit_without` fits on these learned rows what a training releases that has learned from them alone.
+
+    A correction of the probabilities depends on windows, which are known where no search has divided the rows.
+    """
+    is_timed = split_method(rows, training) == "time"
+    return recipe.calibration == "none" or (is_timed and not training.tune.is_on)
 
 
 def refit_forward(

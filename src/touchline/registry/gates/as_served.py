@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
 
@@ -30,6 +30,7 @@ from touchline.training import (
     HeldOut,
     LabelledRows,
     Model,
+    is_released_fit,
     labelled_rows,
     predictions_frame,
     refit_forward,
@@ -124,7 +125,7 @@ class _FreshRows:
     material: Material
     learned: TrainingSet | None
 
-    def predictions(self, served: LoadedRelease, *, is_far: bool) -> pl.DataFrame:
+    def predictions(self, release: LoadedRelease, *, is_far: bool) -> pl.DataFrame:
         """Their predictions by fits of the refresh that have not learned from them either.
 
         The evaluation fit serves where Production has seen nothing of the test window. Where it has, that fit would be
@@ -141,8 +142,8 @@ class _FreshRows:
             return stored.select("example_id", "cutoff", "cluster", "label", *output_names(version.classes))
         if not is_far and self._is_fit_of_production(rows.at(np.flatnonzero(~is_fresh))):
             later = rows.at(np.flatnonzero(is_fresh))
-            vectors = frame_vectors(served.columns, material.training_set.frame[later.places])
-            predicted = predictions_frame(later, served.model.predict(vectors), material.training_set.frame)
+            vectors = frame_vectors(release.columns, material.training_set.frame[later.places])
+            predicted = predictions_frame(later, release.model.predict(vectors), material.training_set.frame)
             return predicted.sort("cutoff", maintain_order=True)
         fit_again = refit_forward if is_far else refit_without
         refitted = fit_again(
@@ -164,18 +165,19 @@ class _FreshRows:
         return is_newer | np.array([name not in known for name in rows.ids], dtype=np.bool_)
 
     def _is_fit_of_production(self, rows: LabelledRows) -> bool:
-        """Whether Production shipped the fit of the refresh's recipe on these rows.
-
-        A correction of the probabilities also depends on windows of the declaration, so a recipe with one is fitted.
-        """
+        """Whether the model of Production is the fit of the refresh's recipe on these rows."""
         recipe = read_recipe(self.registry, self.version)
-        if self.learned is None or self.production.is_recalibration or recipe.calibration != "none":
+        if self.learned is None or self.production.is_recalibration:
+            return False
+        if not is_released_fit(recipe, self.material.training, rows):
             return False
         same = all(
             self.version.hashes.get(name) == self.production.hashes.get(name)
             for name in ("declaration", "code", "environment")
         )
-        if not same or recipe != read_recipe(self.registry, self.production):
+        # The columns that a fit leaves out follow from its rows.
+        before = replace(read_recipe(self.registry, self.production), dropped=recipe.dropped)
+        if not same or recipe != before:
             return False
         then = labelled_rows(self.material.task, self.learned, now=self.production.created_at)
         return recipe.select(then).has_content_of(recipe.select(rows))

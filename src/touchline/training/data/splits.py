@@ -79,7 +79,7 @@ class Split:
 
 def make_split(rows: LabelledRows, training: Training, *, windows: int = 1) -> Split:
     """Train and test rows, and inside train the windows that settings are chosen on."""
-    method = _method(rows, training)
+    method = split_method(rows, training)
     if len(rows) < LEAST_EXAMPLES:
         raise TooFewExamples("labelled examples", len(rows), LEAST_EXAMPLES)
     if method == "time":
@@ -100,13 +100,14 @@ def make_split(rows: LabelledRows, training: Training, *, windows: int = 1) -> S
 def latest_windows(rows: LabelledRows, training: Training, *, windows: int = 1) -> tuple[FitWindow, ...]:
     """Windows inside all labelled rows, for the shipping fit, which has no test window."""
     everything = np.arange(len(rows), dtype=np.int64)
-    method = _method(rows, training)
+    method = split_method(rows, training)
     if method == "time":
         return _rolling(rows, training, everything, windows)
     return _folds(rows, training, everything, windows, grouped=method == "grouped")
 
 
-def _method(rows: LabelledRows, training: Training) -> SplitMethod:
+def split_method(rows: LabelledRows, training: Training) -> SplitMethod:
+    """How the rows are divided: in time, unless something else is declared or they have no time."""
     if training.split != "auto":
         return training.split
     return "stratified" if len(np.unique(rows.cutoffs)) < 2 else "time"
