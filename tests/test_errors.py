@@ -40,8 +40,8 @@ def test_a_problem_document_is_shown_as_text() -> None:
         "http://x/predict", 422, InvalidRequest(problems).body("c").decode(), needs_key=False
     )
     assert str(refused) == (
-        "http://x/predict answered 422: The request does not fit the declared fields\n"
-        "  age: missing field\n  colour: no level (it is 'rde'); allowed: red, blue"
+        "http://x/predict answered 422: The request does not fit the declared fields: age: missing field\n"
+        "  colour: no level (it is 'rde'); allowed: red, blue"
     )
     busy = errors.ServerRefused(
         "http://x", 503, NoRelease("shop", "nothing is in it.").body().decode(), needs_key=False

@@ -198,11 +198,13 @@ class ServerRefused(TouchlineError):
 
 
 def _problem_text(body: str) -> str:
-    """A problem document as text: its detail, or a line for each wrong field; another body is cut to 1,000 signs."""
+    """A problem document as text: its detail, or each wrong field, the first on the first line, which alone is recorded
+    of a run. Another body is cut to 1,000 signs.
+    """
     try:
         problem = json.loads(body)
         lines = [_field_text(error) for error in problem.get("errors", [])]
-        text = problem.get("title", "") + "".join(f"\n  {line}" for line in lines) if lines else problem["detail"]
+        text = f"{problem.get('title', '')}: " + "\n  ".join(lines) if lines else problem["detail"]
     except (ValueError, AttributeError, KeyError, TypeError):
         return body[:1000]
     return str(text)

@@ -163,7 +163,9 @@ def write_files(trained: Trained, folder: Path) -> RunDocuments:
         vectors=examples.vectors, outputs=examples.outputs, **store_inputs(examples.inputs)
     )
     files["examples.parquet"] = _examples(trained)
-    files["contract.schema.json"] = to_json(request_schema(trained.project, trained.task, result.model.columns))
+    files["contract.schema.json"] = to_json(
+        request_schema(trained.project, trained.task, result.model.columns, trained.training_set.frame)
+    )
     files["lineage.json"] = to_json({**trained.training_set.lineage, "training_set": trained.training_set.hash})
     files["facts.json"] = manifest.to_bytes()
     files["recipe.json"] = to_json(result.recipe.to_json())
