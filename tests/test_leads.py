@@ -16,7 +16,7 @@ from tests.samples import a_small_sample, trained
 from tests.serving.builders import on_loopback
 from touchline.cli.opening import Home, OpenedProject
 from touchline.cli.processes.apps import create_serving_app
-from touchline.errors import InvalidProject
+from touchline.errors import InvalidProject, SourceFileMissing
 from touchline.ingest import ingest_source, read_snapshot
 from touchline.project import LoadedProject, load_project
 from touchline.project.spec import Project
@@ -53,6 +53,18 @@ def module(name: str) -> ModuleType:
 def test_an_unknown_table_is_refused_with_those_there_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(InvalidProject, match="caravan"):
         declared(monkeypatch, "carvan", tmp_path)
+
+
+def test_a_misspelt_variable_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEADS_TABEL", "olist")
+    with pytest.raises(InvalidProject, match=r"LeadsSettings.*tabel"):
+        load_project(FOLDER, base=ROOT)
+
+
+def test_a_missing_file_of_a_table_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opened = OpenedProject(Home(Settings(home=tmp_path / "home"), ROOT), loaded(monkeypatch, "olist", tmp_path))
+    with pytest.raises(SourceFileMissing, match=r"no file matches '.*olist_marketing_qualified_leads.csv' \(looked"):
+        ingested(opened)
 
 
 @pytest.mark.parametrize(

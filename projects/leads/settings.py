@@ -13,6 +13,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+_PREFIX = "LEADS_"
+
 
 class LeadsSettings(BaseModel):
     """The project's own settings. A wrong value is refused with the allowed ones."""
@@ -25,6 +27,6 @@ class LeadsSettings(BaseModel):
 
 
 def read_settings() -> LeadsSettings:
-    """The settings of this process's environment."""
-    names = {name: f"LEADS_{name.upper()}" for name in LeadsSettings.model_fields}
-    return LeadsSettings.model_validate({name: os.environ[key] for name, key in names.items() if key in os.environ})
+    """The settings of this process's environment. A variable `LEADS_…` of another name is refused: it may be a typo."""
+    given = {key.removeprefix(_PREFIX).lower(): value for key, value in os.environ.items() if key.startswith(_PREFIX)}
+    return LeadsSettings.model_validate(given)

@@ -10,7 +10,7 @@ import pytest
 from tests.ingest.builders import House
 from tests.ingest.test_http_table import NOW, Origin, Reply, Standing, origin
 from tests.nba.builders import module, nba
-from touchline.errors import SourceUnavailable
+from touchline.errors import SourceFileMissing, SourceUnavailable
 from touchline.ingest import FetchContext, Fetched
 from touchline.storage import Database
 
@@ -116,3 +116,12 @@ def test_without_folder_and_key_the_message_names_both(
         house.ingest(nba().project.sources[0], now=NOW)
     with pytest.raises(SourceUnavailable, match="BALLDONTLIE_API_KEY is not set"):
         fetch()
+
+
+def test_a_folder_without_results_is_named_in_a_sentence(
+    house: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NBA_DATA", str(tmp_path))
+    sentence = rf"^nba\.games: {tmp_path} has no file nba_games_odds_.* with results \(looked from .*\)\. Put"
+    with pytest.raises(SourceFileMissing, match=sentence):
+        house.ingest(nba().project.sources[0], now=NOW)

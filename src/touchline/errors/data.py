@@ -79,10 +79,12 @@ def _is_value(name: str) -> bool:
 
 
 class SourceFileMissing(TouchlineError):
-    def __init__(self, table: str, pattern: str, folder: object) -> None:
+    """`reason` says what is missing where that is no path or pattern, such as a file of some layout in a folder."""
+
+    def __init__(self, table: str, pattern: str, folder: object, *, reason: str | None = None) -> None:
         self.table, self.pattern = table, pattern
         super().__init__(
-            f"{table}: no file matches {pattern!r} (looked from {folder}). "
+            f"{table}: {reason or f'no file matches {pattern!r}'} (looked from {folder}). "
             f"Put the file there, run the command in the folder that the path counts from, or correct the provider's "
             f"path; nothing was changed."
         )

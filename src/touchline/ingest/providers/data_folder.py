@@ -39,7 +39,4 @@ class DataFolder:
             return self.otherwise.fetch(context)
         if folder is None or not folder.is_dir():
             raise SourceFileMissing(context.table, str(folder or f"${self.variable}"), Path.cwd())
-        try:
-            return FrameProvider(lambda: self.read(folder)).fetch(context)
-        except FileNotFoundError as missing:
-            raise SourceFileMissing(context.table, str(missing), folder) from missing
+        return FrameProvider(lambda: self.read(folder)).fetch(context)

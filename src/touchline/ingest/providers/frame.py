@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 
 import polars as pl
 
+from touchline.errors import SourceFileMissing
 from touchline.ingest.content_hashes import content_hash
 from touchline.ingest.providers.base import FetchContext, Fetched, RawFile
 
@@ -21,8 +23,14 @@ class FrameProvider:
 
     function: Callable[[], tuple[pl.DataFrame, Sequence[RawFile]]]
 
-    def fetch(self, context: FetchContext) -> Fetched:  # noqa: ARG002  # the protocol gives it
-        frame, files = self.function()
+    def fetch(self, context: FetchContext) -> Fetched:
+        """Raises `SourceFileMissing` where the function raises `FileNotFoundError`."""
+        try:
+            frame, files = self.function()
+        except FileNotFoundError as missing:
+            path = missing.filename  # None where the function itself raised it, with a sentence
+            reason = None if path is not None else str(missing).removesuffix(".")
+            raise SourceFileMissing(context.table, str(path or ""), Path.cwd(), reason=reason) from missing
         # The function's own code may change what it makes of the same files, so the rows count too.
         rows = content_hash(frame)
         parts = [*sorted(file.sha256 for file in files), rows]

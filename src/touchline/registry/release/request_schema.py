@@ -82,9 +82,11 @@ def _input(name: str, column: ColumnSpec | None, contracts: Contracts, values: p
     schema = (
         {"type": "number"} if values is None else _TYPES_OF_VALUES.get(values.dtype.base_type(), {"type": "number"})
     )
+    nullable = {"anyOf": [schema, {"type": "null"}]}
     default = (declared or {}).get("default")
-    is_kept = schema["type"] == "number" and isinstance(default, bool | int | float)
-    return {"anyOf": [schema, {"type": "null"}]} | ({"default": float(default)} if is_kept else {})
+    if schema["type"] == "number" and isinstance(default, bool | int | float):
+        return nullable | {"default": float(default)}
+    return nullable
 
 
 def _may_hold(declared: Mapping[str, Any], values: pl.Series) -> bool:
@@ -106,7 +108,7 @@ def _option_holds(option: Mapping[str, Any], values: pl.Series) -> bool:
         return kind == "number" or (kind == "integer" and (values.dtype.is_integer() or _is_whole(values)))
     is_text = kind == "string" and form not in ("date", "date-time")
     forms = {pl.Date: form == "date", pl.Datetime: form == "date-time", pl.String: is_text}
-    return forms.get(values.dtype.base_type(), is_text)
+    return bool(forms.get(values.dtype.base_type(), is_text))
 
 
 def _is_whole(values: pl.Series) -> bool:
