@@ -56,7 +56,8 @@ def test_one_entity_tells_what_is_online_and_what_was_known_before(
     ("path", "says"),
     [
         ("custmers", "Did you mean 'customers'?"),
-        ("customers/nobody", "No feature view knows the customer 'nobody'"),
+        ("customers/nobody", "No feature view knows the customer 'nobody'. /api/"),
+        ("customers/C%2F19", "No feature view knows the customer 'C/19'. Did you mean 'c/19'?"),
         ("habits/c1", "no habit 'c1'. Known: customer,branch"),
     ],
 )

@@ -12,7 +12,7 @@ from tests.cli.conftest import Cli, a_shop
 from tests.serving.builders import on_loopback
 from touchline.cli.opening import open_home
 from touchline.cli.processes.apps import create_serving_app
-from touchline.errors import MissingColumns, NothingInProduction, TableFormatUnknown
+from touchline.errors import MissingColumns, NothingInProduction, OptionUnused, OverwritesItsInput, TableFormatUnknown
 
 pytestmark = pytest.mark.services
 
@@ -53,6 +53,23 @@ def test_a_name_of_another_format_is_refused_before_anything_is_scored(cli: Cli,
     ):
         cli.run("predict", "--file", str(file), "--out", str(tmp_path / name))
     assert [path.name for path in tmp_path.glob("scored*")] == []
+
+
+def test_the_file_that_is_read_is_never_written(cli: Cli, tmp_path: Path) -> None:
+    file, link = tmp_path / "requests.csv", tmp_path / "link.csv"
+    file.write_text("customer\nc1\n")
+    link.symlink_to(file)
+    for target in (file, link):
+        with pytest.raises(OverwritesItsInput, match="is the file that is read"):
+            cli.run("predict", "--file", str(file), "--out", str(target))
+    assert file.read_text() == "customer\nc1\n"
+
+
+def test_what_would_have_no_effect_is_refused(cli: Cli, tmp_path: Path) -> None:
+    with pytest.raises(OptionUnused, match="--out would have no effect: it goes with --file"):
+        cli.run("predict", "customer=c1", "--out", str(tmp_path / "one.csv"))
+    with pytest.raises(OptionUnused, match="The field 'customer=c1' would have no effect"):
+        cli.run("predict", "customer=c1", "--file", str(tmp_path / "requests.csv"))
 
 
 def test_a_file_without_a_needed_column_or_a_project_without_a_release_is_refused(cli: Cli, tmp_path: Path) -> None:

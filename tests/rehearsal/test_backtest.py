@@ -203,7 +203,7 @@ def test_an_example_that_is_no_row_of_the_source_cannot_be_named(shop: Callable[
     ("request_", "message"),
     [
         (Backtest(LAST, FIRST), "is not before"),
-        (Backtest(datetime(2030, 1, 1, tzinfo=UTC), datetime(2030, 2, 1, tzinfo=UTC)), "no example has its cutoff"),
+        (Backtest(datetime(2030, 1, 1, tzinfo=UTC), datetime(2030, 2, 1, tzinfo=UTC)), "cutoffs of all go from 20"),
         (Backtest(FIRST, LAST, data=Path()), "no source reads a folder"),
         (Backtest(FIRST, LAST, alternative="with_odds"), "no alternative task 'with_odds'; declared: none"),
     ],

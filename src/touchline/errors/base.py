@@ -20,8 +20,13 @@ __all__ = [
 
 
 def nearest(name: str, allowed: Collection[str]) -> str:
-    """A sentence that points to the nearest valid name, or lists the valid ones."""
-    begun = sorted(other for other in allowed if name and other.startswith(name))
+    """A sentence that points to the nearest valid name, or lists the valid ones.
+
+    >>> nearest("schalke", ["Schalke 04", "Hertha BSC Berlin"]), nearest("C1", ["c1", "d1"])
+    ("Did you mean 'Schalke 04'?", "Did you mean 'c1'?")
+    """
+    folded = name.casefold()
+    begun = sorted((other for other in allowed if folded and other.casefold().startswith(folded)), key=len)
     close = get_close_matches(name, allowed, n=1) or begun[:1]
     if close:
         return f"Did you mean {close[0]!r}?"

@@ -23,6 +23,8 @@ __all__ = [
     "NotAPair",
     "NothingNamed",
     "NothingToLearnFrom",
+    "OptionUnused",
+    "OverwritesItsInput",
     "PortTaken",
     "ProcessFailed",
     "ProjectExists",
@@ -130,6 +132,20 @@ class TableFormatUnknown(UsageError):
             f"{file} {ending}; tables are written as .csv or .parquet. Name it {file.with_suffix('.csv').name} or "
             f"{file.with_suffix('.parquet').name}. Nothing was written."
         )
+
+
+class OverwritesItsInput(UsageError):
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        near = file.with_name(f"{file.stem}_predictions{file.suffix}").name
+        super().__init__(f"{file} is the file that is read. Name another one to write, such as {near}.")
+
+
+class OptionUnused(UsageError):
+    """`reason` says why a value that a person gave would have no effect."""
+
+    def __init__(self, option: str, reason: str) -> None:
+        super().__init__(f"{option} would have no effect: {reason}. Nothing was done.")
 
 
 class NothingNamed(UsageError):

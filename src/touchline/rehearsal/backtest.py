@@ -28,6 +28,7 @@ from touchline.ingest import DataFolder
 from touchline.project import Alternative
 from touchline.registry import declared_families
 from touchline.rehearsal.baseline_comparison import BaselineComparison, compare_with_baselines
+from touchline.rehearsal.examples_in_time import cutoffs_in_words
 from touchline.rehearsal.finished_periods import FinishedPeriods
 from touchline.rehearsal.periods import Period, period_start
 from touchline.rehearsal.scratch_home import RehearsalClock, open_scratch
@@ -156,7 +157,8 @@ def _walked(
     task, training = project.task, project.training
     wanted = training_set.frame.filter((pl.col("cutoff") >= request.first) & (pl.col("cutoff") < request.last))
     if wanted.is_empty():
-        raise BacktestRefused(project.name, "no example has its cutoff between --from and --to")
+        all_cutoffs = cutoffs_in_words(training_set.frame)
+        raise BacktestRefused(project.name, f"no example has its cutoff between --from and --to; {all_cutoffs}")
     chosen = finished.recipe(lambda: _choose_recipe(context, training_set, request.first))
     predicted = []
     for start, end in _periods(request):

@@ -28,7 +28,9 @@ def require_open_examples(loaded: LoadedProject, snapshots: Mapping[str, Snapsho
     first, last = f"{steps.first:%Y-%m-%d}", f"{steps.last:%Y-%m-%d}"
     inside = rows.filter(pl.col("cutoff").is_between(steps.first, steps.last, closed="left"))
     if inside.is_empty():
-        raise RehearsalRefused(loaded.name, f"from {first} to {last} no example has its cutoff; {_cutoffs(rows)}")
+        raise RehearsalRefused(
+            loaded.name, f"from {first} to {last} no example has its cutoff; {cutoffs_in_words(rows)}"
+        )
     is_open = pl.col("label").is_null() | (pl.col("label_timestamp") > pl.col("cutoff"))
     if task.label_horizon is None and inside.filter(is_open).is_empty():
         raise RehearsalRefused(
@@ -39,7 +41,7 @@ def require_open_examples(loaded: LoadedProject, snapshots: Mapping[str, Snapsho
         )
 
 
-def _cutoffs(rows: pl.DataFrame) -> str:
+def cutoffs_in_words(rows: pl.DataFrame) -> str:
     """The first and the last cutoff of examples, in words."""
     if rows.is_empty():
         return "there are no examples"

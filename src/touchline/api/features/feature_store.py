@@ -14,13 +14,17 @@ from touchline import features, registry
 from touchline.api.features.online_values import OnlineValues, Value, read_online
 from touchline.api.state import ProjectOfRequest, RequestedProject
 from touchline.contracts.json_text import exact_numbers
-from touchline.errors import UnknownName
+from touchline.errors import UnknownName, nearest
 from touchline.http.problems import NotFound
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from touchline.features import FeatureHistory, FeatureView, ViewReads, ViewStatistics
 
 router = APIRouter(tags=["features"])
+# With more entities, to compare all keys with a wrong one would take longer than a request may.
+_MOST_COMPARED = 5_000
 Plural = Annotated[str, Path(description="an entity's plural, such as teams")]
 
 
@@ -142,12 +146,9 @@ def get_entities(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> EntityList:
-    import polars as pl
-
     views = _views_of(project, plural)
     entity = views[0].entity
-    known_keys = [features.entity_keys_of(view, history) for view in views if (history := _history(project, view))]
-    keys = pl.concat(known_keys).unique().sort(entity.join_keys) if known_keys else pl.DataFrame()
+    keys = _known_keys(project, views)
     after = offset + limit
     return EntityList(
         entity=entity.name,
@@ -175,9 +176,26 @@ def get_entity(
     earlier = [_rows(project, view, keys, limit=history) for view in views]
     if all(one.event_timestamp is None for one in online) and not any(earlier):
         listed = f"/api/feature-store/{plural} lists the known ones."
-        raise NotFound(f"No feature view knows the {views[0].entity.name} {key!r}. {listed}")
+        hint = _neighbour(_known_keys(project, views), key)
+        raise NotFound(f"No feature view knows the {views[0].entity.name} {key!r}.{hint} {listed}")
     pages = [_entity_view(one, rows[:history]) for one, rows in zip(online, earlier, strict=True)]
     return EntityPage(entity=views[0].entity.name, keys=keys, now=now, views=pages)
+
+
+def _known_keys(project: RequestedProject, views: list[FeatureView]) -> pl.DataFrame:
+    """The keys of all entities that one of the views has, in order."""
+    import polars as pl
+
+    known_keys = [features.entity_keys_of(view, history) for view in views if (history := _history(project, view))]
+    return pl.concat(known_keys).unique().sort(views[0].entity.join_keys) if known_keys else pl.DataFrame()
+
+
+def _neighbour(keys: pl.DataFrame, key: str) -> str:
+    """A sentence with the nearest known key; none for entities of several keys, or too many to compare."""
+    if keys.width != 1 or keys.height > _MOST_COMPARED:
+        return ""
+    hint = nearest(key, [str(known) for known in keys.to_series()])
+    return f" {hint}" if hint.startswith("Did") else ""
 
 
 def _views_of(project: RequestedProject, plural: str) -> list[FeatureView]:

@@ -61,6 +61,10 @@ def predict(
 
     Example: touchline predict -p football home_team="Schalke 04" away_team="Energie Cottbus"
     """
+    if file is not None and fields:
+        raise errors.OptionUnused(f"The field {fields[0]!r}", "--file says which rows are predicted")
+    if file is None and out is not None:
+        raise errors.OptionUnused("--out", "it goes with --file; one request is printed")
     opened = open_project(project)
     if file is not None:
         with progress("predict", quiet=as_json) as on_progress:

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from touchline.errors import OverwritesItsInput
 from touchline.ingest import read_as_declared
 from touchline.registry import LoadedRelease
 from touchline.serving.predicting.bulk import score_frame
@@ -47,12 +48,14 @@ def score_file(
 ) -> ScoredFile:
     """Score every row of a file and write the predictions beside the rows. They are not part of the prediction log.
 
-    Raises `FolderMissing` and `TableFormatUnknown` before anything is scored.
+    Raises `FolderMissing`, `TableFormatUnknown` and `OverwritesItsInput` before anything is scored.
     """
     import polars as pl
 
     target = requests.target or requests.path.with_name(f"{requests.path.stem}_predictions.csv")
     validate_table_file(target)
+    if target.exists() and requests.path.exists() and target.samefile(requests.path):
+        raise OverwritesItsInput(target)
     on_progress(f"reading {requests.path.name}")
     rows = read_as_declared(requests.path, requests.sources)
     scored = score_frame(
