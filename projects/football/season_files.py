@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from .team_names import FILE_NAME, TeamNames, country_of, read_team_names
 
 # The mean of the market before kick-off; where it is missing, one bookmaker.
 _OPENING = (("AvgH", "AvgD", "AvgA"), ("BbAvH", "BbAvD", "BbAvA"), ("PSH", "PSD", "PSA"), ("B365H", "B365D", "B365A"))
+# Of a median team, from which on a team with less than a quarter of them is named.
+_MANY_MATCHES = 8
+_MOST_NOTES = 10
 _COUNTS = {
     "home_goals": "FTHG",
     "away_goals": "FTAG",
@@ -73,23 +77,28 @@ def read_seasons(folder: Path, note: Note = lambda _: None) -> tuple[pl.DataFram
         content = path.read_bytes()
         rows = list(_rows(content))
         if rows and {"Div", "Date", "HomeTeam", "AwayTeam"} <= rows[0].keys():
-            tables.append(_matches(rows))
+            tables.append(_matches(_table(rows), lambda text, name=path.name: note(f"{name}: {text}")))
             files.append(RawFile.of(path.name, content))
     if not tables:
         raise FileNotFoundError(f"{folder} has no CSV file with the columns Div, Date, HomeTeam and AwayTeam")
     own = [path for path in [folder / FILE_NAME] if path.is_file()]
     files += [RawFile.at(path) for path in own]
     matches, names = _named(pl.concat(tables), read_team_names(*own))
-    matches, more = with_forecasts(_numbered(_once(matches, note)), folder, names, note)
+    matches = _once(matches, note)
+    _note_rare_teams(matches, note)
+    matches, more = with_forecasts(_numbered(matches), folder, names, note)
     return matches, (*files, *more)
 
 
 def _named(matches: pl.DataFrame, names: TeamNames) -> tuple[pl.DataFrame, TeamNames]:
-    """The matches with the teams' names beside the spellings, and the names with those of these teams."""
-    spelled = pl.concat([matches.select("division", team=column) for column in ("home_team", "away_team")]).unique()
-    names = names.with_teams(
-        zip(country_of(spelled["division"]), spelled["team"], strict=True) if spelled.height else ()
-    )
+    """The matches with the teams' names beside the spellings, and the names with those of these teams.
+
+    Of spellings that differ by case, blanks or marks alone the most frequent one is the team's name.
+    """
+    spelled = pl.concat([matches.select("division", team=column) for column in ("home_team", "away_team")])
+    counted = spelled.select(country=country_of(spelled["division"]), team="team").group_by("country", "team").len()
+    in_order = counted.sort("len", "team", descending=[True, False])
+    names = names.with_teams(in_order.select("country", "team").iter_rows())
     texts = matches.with_columns(home_text="home_team", away_text="away_team")
     return names.matched(texts, "home_team", "away_team"), names
 
@@ -118,6 +127,24 @@ def _once(matches: pl.DataFrame, note: Note) -> pl.DataFrame:
     return first
 
 
+def _note_rare_teams(matches: pl.DataFrame, note: Note) -> None:
+    """Name the teams that have few matches of a season in which others have many: a misspelt name makes one more."""
+    season = ["division", "season"]
+    sides = pl.concat([matches.select(*season, team=f"{side}_team") for side in ("home", "away")])
+    counted = sides.group_by(*season, "team").len().with_columns(median=pl.col("len").median().over(season))
+    rare = counted.filter((pl.col("median") >= _MANY_MATCHES) & (pl.col("len") * 4 < pl.col("median")))
+    for division, year, team, count, median in rare.sort(*season, "team").head(_MOST_NOTES).iter_rows():
+        others = counted.filter(
+            (pl.col("division") == division) & (pl.col("season") == year) & (pl.col("team") != team)
+        )
+        near = get_close_matches(team, others["team"].to_list(), n=1)
+        hint = f"; nearest: {near[0]!r}" if near else ""
+        note(
+            f"{division} {year}: {team!r} has {count} matches, where the median team has {median:g}{hint}. "
+            f"If its name is misspelt, add a line to {FILE_NAME}"
+        )
+
+
 def _numbered(matches: pl.DataFrame) -> pl.DataFrame:
     """Where teams meet at one ground twice in a season, the second match has the number 2."""
     names = pl.format("{}-{}-{}-{}", "division", "season", "home_text", "away_text")
@@ -136,14 +163,33 @@ def _rows(content: bytes) -> Iterator[dict[str, str]]:
             yield {name: value for name, value in row.items() if name and isinstance(value, str)}
 
 
-def _matches(rows: list[dict[str, str]]) -> pl.DataFrame:
-    names = rows[0].keys()
-    table = pl.DataFrame({name: [row.get(name, "").strip() or None for row in rows] for name in names})
+def _table(rows: list[dict[str, str]]) -> pl.DataFrame:
+    return pl.DataFrame({name: [row.get(name, "").strip() or None for row in rows] for name in rows[0]})
+
+
+def _note_no_numbers(table: pl.DataFrame, note: Note) -> None:
+    """Name the values of counts and odds that are no numbers, which count as missing."""
+    for name in (*_COUNTS.values(), *(one for three in _OPENING for one in three)):
+        if name not in table.columns:
+            continue
+        wrong = table.filter(pl.col(name).is_not_null() & _number(table, name).is_null())
+        if wrong.height:
+            first = wrong.row(0, named=True)
+            note(
+                f"{wrong.height} values of {name} are no numbers and count as missing (first: {first[name]!r}, "
+                f"{first['Date']} {first['HomeTeam']} - {first['AwayTeam']})"
+            )
+
+
+def _matches(table: pl.DataFrame, note: Note) -> pl.DataFrame:
+    _note_no_numbers(table, note)
     day = pl.coalesce(
         pl.col("Date").str.to_date("%d/%m/%Y", strict=False).pipe(_from_year_1000),
         pl.col("Date").str.to_date("%d/%m/%y", strict=False),
+        # As a spreadsheet or a data frame writes them again.
+        pl.col("Date").str.to_date("%Y-%m-%d", strict=False).pipe(_from_year_1000),
     )
-    clock = pl.col("Time") if "Time" in names else pl.lit(None, dtype=pl.String)
+    clock = pl.col("Time") if "Time" in table.columns else pl.lit(None, dtype=pl.String)
     odds = [[_odds(table, name) for name in three] for three in _OPENING]
     # The file's first day says the season, also where a season ended in August, as in 2020.
     first_year = pl.col("day").min().dt.year() - (pl.col("day").min().dt.month() < 6).cast(pl.Int32)

@@ -73,3 +73,53 @@ def test_a_folder_without_such_a_file_says_so(tmp_path: Path) -> None:
     (tmp_path / "notes.csv").write_text("a,b\n1,2\n")
     with pytest.raises(FileNotFoundError, match="no CSV file with the columns Div, Date, HomeTeam and AwayTeam"):
         read_seasons(tmp_path)
+
+
+HEADER = "Div,Date,HomeTeam,AwayTeam,FTHG,FTAG,AvgH,AvgD,AvgA\n"
+
+
+def a_season(folder: Path, lines: list[str]) -> tuple[pl.DataFrame, list[str]]:
+    (folder / "E0_2324.csv").write_text(HEADER + "".join(f"E0,{line}\n" for line in lines), encoding="utf-8")
+    notes: list[str] = []
+    return read_seasons(folder, notes.append)[0], notes
+
+
+def test_the_most_frequent_spelling_is_the_team_s_name(tmp_path: Path) -> None:
+    rows = [f"{day}/09/2023,Arsenal,Team {day},1,0,2,3,4" for day in range(10, 15)]
+    for places in ([0, 1, *range(2, 7)], [*range(2, 7), 1, 0]):
+        lines = ["01/09/2023,ARSENAL,Team 1,1,0,2,3,4", "02/09/2023,arsenal,Team 2,1,0,2,3,4", *rows]
+        matches, _ = a_season(tmp_path, [lines[place] for place in places])
+        assert set(matches["home_team"]) == {"Arsenal"}
+
+
+def test_a_misspelt_team_is_named_with_the_nearest(tmp_path: Path) -> None:
+    teams = [f"{letter}-Town" for letter in "ABCDEFGHIJ"]
+    lines = [f"{1 + place:02}/09/2023,{home},{away},1,0,2,3,4" for place, home in enumerate(teams) for away in teams]
+    lines = [line for line in lines if len(set(line.split(",")[1:3])) == 2]
+    _, notes = a_season(tmp_path, [lines[0].replace("A-Town", "A-Twn"), *lines[1:]])
+    assert notes == [
+        "E0 2023: 'A-Twn' has 1 matches, where the median team has 18; nearest: 'A-Town'. "
+        "If its name is misspelt, add a line to team_names.csv"
+    ]
+    assert a_season(tmp_path, lines)[1] == []
+
+
+def test_figures_that_are_no_numbers_are_named(tmp_path: Path) -> None:
+    matches, notes = a_season(tmp_path, ["01/09/2023,A,B,2:1,1,2,3,4", "02/09/2023,B,A,,,-,3,4"])
+    assert matches["home_goals"].to_list() == [None, None]
+    assert notes == [
+        "E0_2324.csv: 1 values of FTHG are no numbers and count as missing (first: '2:1', 01/09/2023 A - B)",
+        "E0_2324.csv: 1 values of AvgH are no numbers and count as missing (first: '-', 02/09/2023 B - A)",
+    ]
+
+
+def test_dates_that_a_spreadsheet_wrote_again_are_read(tmp_path: Path) -> None:
+    matches, _ = a_season(tmp_path, ["2023-09-01,A,B,1,0,2,3,4"])
+    assert matches["kickoff"].to_list() == [datetime(2023, 9, 1, tzinfo=UTC)]
+
+
+def test_a_person_s_own_files_go_on_by_the_wall_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = Path(__file__).parents[3]
+    assert load_project("projects/football", base=base).project.clock is not None
+    monkeypatch.setenv("FOOTBALL_DATA", str(tmp_path))
+    assert load_project("projects/football", base=base).project.clock is None
