@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
@@ -21,7 +22,7 @@ from touchline.api.models import (
     versions,
 )
 from touchline.api.operations import alerts, keys, rehearsals, request_figures, system_health, training_runs
-from touchline.api.operations.stored_gauges import StoredGauges
+from touchline.api.operations.stored_gauges import StoredGauges, all_gauges
 from touchline.api.state import Api, project_name
 from touchline.http.query import validate_query
 
@@ -66,7 +67,7 @@ def add_api(
     The dashboard's files are served at `/`, where they are built.
     """
     app.state.api = Api(stores_at, app.state.serving, declared, context, mlflow_url)
-    app.state.serving.stored_gauges = StoredGauges(app.state.api).read
+    app.state.serving.stored_gauges = StoredGauges(partial(all_gauges, app.state.api)).read
     for router in _ROUTERS:
         app.include_router(router, prefix="/api", dependencies=[Depends(validate_query)])
     include_named_routes(app)

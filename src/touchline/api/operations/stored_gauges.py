@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from threading import Lock
+from threading import Event, Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,36 +20,53 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("touchline.api")
 _CACHED_SECONDS: Final = 10.0
+_WAIT_SECONDS: Final = 2.0
 
 
-@dataclass
 class StoredGauges:
-    """The gauges of all served projects, the same from every worker; read from the database at most every 10 seconds.
+    """The last gauges that `compute` has read from the database, at most every 10 seconds.
 
-    While the database is unreachable the last ones stay.
+    A database that is unreachable, or hangs, keeps nobody waiting for long and the last ones stay: a scrape that waits
+    as long as it would lose what the process itself counts.
     """
 
-    api: Api
-    gauges: Sequence[Gauge] = ()
-    read_at: float = float("-inf")
-    lock: Lock = field(default_factory=Lock)
+    def __init__(self, compute: Callable[[], Sequence[Gauge]], *, wait_seconds: float = _WAIT_SECONDS) -> None:
+        self._compute, self._wait_seconds = compute, wait_seconds
+        self._gauges: Sequence[Gauge] = ()
+        self._read_at = float("-inf")
+        self._lock, self._is_read = Lock(), Event()
+        self._is_read.set()
 
     def read(self) -> Sequence[Gauge]:
-        with self.lock:
-            if monotonic() - self.read_at >= _CACHED_SECONDS:
-                self.read_at = monotonic()
-                try:
-                    self.gauges = [
-                        gauge
-                        for name, slot in self.api.serving.slots.items()
-                        for gauge in (
-                            *project_gauges(self.api.stores_at(slot).database, name, wall=slot.wall()),
-                            *source_limits(name, self.api.declared(name).sources),
-                        )
-                    ]
-                except TouchlineError as failure:
-                    _log.warning("the stored figures of /metrics are not renewed: %s", failure)
-            return self.gauges
+        with self._lock:
+            if self._is_read.is_set() and monotonic() - self._read_at >= _CACHED_SECONDS:
+                self._is_read.clear()
+                Thread(target=self._renew, name="touchline-stored-gauges", daemon=True).start()
+        self._is_read.wait(self._wait_seconds)
+        return self._gauges
+
+    def _renew(self) -> None:
+        try:
+            self._gauges = self._compute()
+        except TouchlineError as failure:
+            _log.warning("the stored figures of /metrics are not renewed: %s", failure)
+        except Exception:  # noqa: BLE001  whatever it is, the next scrape tries again
+            _log.exception("the stored figures of /metrics are not renewed")
+        finally:
+            self._read_at = monotonic()
+            self._is_read.set()
+
+
+def all_gauges(api: Api) -> list[Gauge]:
+    """The gauges of all served projects, the same from every worker."""
+    return [
+        gauge
+        for name, slot in api.serving.slots.items()
+        for gauge in (
+            *project_gauges(api.stores_at(slot).database, name, wall=slot.wall()),
+            *source_limits(name, api.declared(name).sources),
+        )
+    ]
 
 
 def project_gauges(database: Database, project: str, *, wall: datetime) -> Iterator[Gauge]:
