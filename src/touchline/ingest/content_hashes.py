@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 
 def content_hash(frame: pl.DataFrame) -> str:
@@ -26,25 +28,35 @@ def content_hash(frame: pl.DataFrame) -> str:
 
 def _parts(column: pl.Series) -> list[memoryview | bytes]:
     """Little-endian buffers that spell a column: where it is null, then its values, nulls as zero."""
-    parts: list[memoryview | bytes] = []
+    parts: list[memoryview | bytes] = [b"-"]
+    is_null = None
     if column.null_count():
-        parts.append(np.packbits(column.is_null().to_numpy()).tobytes())
-    else:
-        parts.append(b"-")
+        is_null = column.is_null().to_numpy()
+        parts = [np.packbits(is_null).tobytes()]
     if column.dtype == pl.String:
-        parts.append(_buffer(column.str.len_bytes().fill_null(0).cast(pl.UInt64)))
+        lengths = column.str.len_bytes()
+        parts.append(_buffer((lengths if is_null is None else lengths.fill_null(0)).cast(pl.UInt64)))
         parts.append((column.str.join("", ignore_nulls=True).item() or "").encode())
     elif column.dtype == pl.Boolean:
         parts.append(np.packbits(column.fill_null(False).to_numpy()).tobytes())
     elif column.dtype.is_float():
-        parts.append(_buffer(column.cast(pl.Float64).fill_nan(float("nan")).fill_null(0.0) + 0.0))  # -0.0 is 0.0
+        numbers = column.cast(pl.Float64).to_numpy()
+        if (is_nan := np.isnan(numbers)).any():  # NaN has many spellings; nulls are NaN here, too
+            numbers = np.where(is_nan, np.nan, numbers)
+        if is_null is not None:
+            numbers[is_null] = 0.0
+        parts.append(_little_endian(numbers))
     elif column.dtype.is_temporal() or column.dtype.is_integer():
-        parts.append(_buffer(column.to_physical().cast(pl.Int64).fill_null(0)))
+        whole = column.to_physical().cast(pl.Int64)
+        parts.append(_buffer(whole if is_null is None else whole.fill_null(0)))
     else:
         parts.append(json.dumps(column.to_list(), default=str, ensure_ascii=False).encode())
     return parts
 
 
 def _buffer(column: pl.Series) -> memoryview:
-    values = column.to_numpy()
+    return _little_endian(column.to_numpy())
+
+
+def _little_endian(values: NDArray[Any]) -> memoryview:
     return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).data

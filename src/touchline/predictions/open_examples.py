@@ -43,9 +43,13 @@ class OpenExampleRecords:
     def __init__(self, database: Database, project: str) -> None:
         self._database, self._project = database, project
 
-    def read(self, *, after: datetime | None = None, limit: int | None = None) -> list[OpenExample]:
-        """The open examples by cutoff, the earliest first; with `after`, those whose cutoff has not passed."""
+    def read(
+        self, *, after: datetime | None = None, before: datetime | None = None, limit: int | None = None
+    ) -> list[OpenExample]:
+        """The open examples by cutoff, the earliest first: of cutoffs from `after` on, and before `before`."""
         condition = sa.true() if after is None else _COLUMNS.cutoff >= after
+        if before is not None:
+            condition &= _COLUMNS.cutoff < before
         with self._database.connect() as connection:
             return _read(connection, self._project, condition, limit)
 

@@ -99,8 +99,9 @@ def changed_labels(
         columns = _as_table(connection, labelled.slice(start, _EXAMPLES_AT_ONCE))
         is_unchanged = outcomes.has_unchanged(columns, connection.dialect.name)
         is_relevant = sa.or_(*(condition(columns.example_id) for condition in conditions))
-        changed += connection.scalars(sa.select(columns.example_id).where(is_relevant, ~is_unchanged))
-        unchanged += connection.scalar(sa.select(sa.func.count(columns.example_id)).where(is_unchanged)) or 0
+        others = connection.execute(sa.select(columns.example_id, is_relevant).where(~is_unchanged)).all()
+        changed += [example_id for example_id, needs_outcome in others if needs_outcome]
+        unchanged += min(_EXAMPLES_AT_ONCE, len(labelled) - start) - len(others)
     return changed, unchanged
 
 

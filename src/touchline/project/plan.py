@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from touchline.contracts import compile_contract
+from touchline.contracts import Contract, compile_contract
 from touchline.ingest import Source
 from touchline.project.spec import Project
 
@@ -110,13 +111,18 @@ def _dependants(project: Project, part: str) -> tuple[str, ...]:
 
 
 def _source(source: Source) -> dict[str, str]:
-    columns = source.contract.model_json_schema()["properties"]
     return {
-        **{f"column {name}": str(rule) for name, rule in columns.items()},
+        **_columns(source.contract),
         **_fields(source, skip={"name", "contract", "provider"}),
         "contract": compile_contract(source.contract).schema_hash[:12],
         "reading": source.schema_hash[:12],
     }
+
+
+@lru_cache(maxsize=64)
+def _columns(contract: type[Contract]) -> Mapping[str, str]:
+    """The columns of a contract with their rules; each run of a pipeline records them."""
+    return {f"column {name}": str(rule) for name, rule in contract.model_json_schema()["properties"].items()}
 
 
 def _task(project: Project) -> dict[str, str]:

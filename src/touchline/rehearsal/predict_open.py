@@ -58,7 +58,7 @@ class OpenPredictor:
         if slot.current is None:
             return []
         predicted: list[Predicted] = []
-        coming = [one for one in self._records.read(after=clock.now()) if one.cutoff < until]
+        coming = self._records.read(after=clock.now(), before=until)
         for cutoff, group in groupby(coming, key=lambda one: one.cutoff):
             clock.move_to(cutoff)
             slot.refresh()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from touchline.automation.production.drift import check_production_drift
@@ -55,11 +56,8 @@ def open_to_predict(context: PipelineContext) -> list[OpenExample]:
     policy, now = project.daily or Daily(), context.clock.now()
     state = stores.journal.state(project.name)
     release_id = state.releases.get(state.production or 0)
-    near = [
-        one
-        for one in OpenExampleRecords(stores.database, project.name).read(after=now)
-        if one.cutoff <= now + policy.ahead
-    ]
+    latest = now + policy.ahead + timedelta(microseconds=1)
+    near = OpenExampleRecords(stores.database, project.name).read(after=now, before=latest)
     answered = PredictionRecords(stores.database, project.name).answered_examples(
         [one.example_id for one in near], release_id=release_id
     )

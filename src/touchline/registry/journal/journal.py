@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import takewhile
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select
@@ -45,9 +47,23 @@ class Journal:
         # Rows are never changed, so what has been read stays true; only newer rows are read again.
         self._read: dict[str, tuple[StageChange, ...]] = {}
         self._states: dict[str, StageState] = {}
+        self._lock, self._counted = Lock(), dict[str, Hashable]()
+
+    @cached_property
+    def _row_counter(self) -> Callable[[], Hashable]:
+        return self._database.row_counter(tables.stage_changes)
 
     def history(self, project: str) -> Sequence[StageChange]:
         """Every change of a project, oldest first."""
+        with self._lock:
+            rows = self._row_counter()
+        if rows is not None and rows == self._counted.get(project):
+            return self._read.get(project, ())
+        history = self._read_later(project)
+        self._counted[project] = rows  # as of before the look: a change since then is read next time
+        return history
+
+    def _read_later(self, project: str) -> Sequence[StageChange]:
         changes, earlier = tables.stage_changes, self._read.get(project, ())
         last = earlier[-1].sequence if earlier else 0
         query = select(changes).where(changes.c.project == project, changes.c.sequence > last)

@@ -47,11 +47,14 @@ _OF_THE_ROW = (FeatureNotANumber, FeaturesExpired, InvalidEntityKey, InvalidView
 
 
 class Predictor:
-    """One release, ready to answer. Made once per release; checking, encoding and scoring are prepared here."""
+    """One release, ready to answer. Made once per release; checking, encoding and scoring are prepared here.
 
-    def __init__(self, release: LoadedRelease, reader: FeatureReads | None) -> None:
+    `like` is the predictor of another release, whose check of rows is taken over where it is the same.
+    """
+
+    def __init__(self, release: LoadedRelease, reader: FeatureReads | None, *, like: Predictor | None = None) -> None:
         self.release = release
-        self.models = RequestModels(release)
+        self.models: RequestModels = RequestModels(release, like=None if like is None else like.models)
         self.requests = RequestReader(release, self.models)  # replaced as releases come and go beside this one
         self.reader = reader
         self._store = reader or _NoStore(release.project)

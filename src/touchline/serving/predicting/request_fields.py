@@ -86,16 +86,26 @@ class RequestModels:
     """The models of one release, with the fields of the releases beside it, which a request may leave out.
 
     `row` checks; `by_keys` and `by_values` describe the two ways to ask, and are made where documentation shows them.
+    `like` are the models of another release, whose `row` is taken over where it checks the same.
     """
 
-    def __init__(self, release: LoadedRelease, beside: Sequence[LoadedRelease] = ()) -> None:
+    def __init__(
+        self, release: LoadedRelease, beside: Sequence[LoadedRelease] = (), like: RequestModels | None = None
+    ) -> None:
         clash = sorted(set(RESERVED) & {*release.entity_columns, *(column.name for column in release.inputs)})
         if clash:
             raise ValueError(f"{release.project}: {clash[0]!r} cannot be an input or a key; requests use that name")
-        self._release, self._title = release, title_of(release.project)
+        self._release, self._title, self._is_alone = release, title_of(release.project), not beside
         self._key_types = {key.name: key.type for key in key_fields(release)}
         inputs = {column.name: _input(column) for column in release.inputs} | fields_beside(release, beside)
         self._rest: dict[str, Any] = inputs | _extras(release)
+        if like is not None and not beside and like.checks_rows_of(release):
+            self.row = like.row
+
+    def checks_rows_of(self, release: LoadedRelease) -> bool:
+        """Whether the requests of another release are checked alike, by values too."""
+        own = self._release
+        return self._is_alone and takes_same_rows(own, release) and own.view_columns == release.view_columns
 
     @cached_property
     def row(self) -> type[BaseModel]:
@@ -142,6 +152,18 @@ def title_of(project: str) -> str:
     'BankMarketing'
     """
     return "".join(part.title() for part in project.split("_"))
+
+
+def takes_same_rows(one: LoadedRelease, other: LoadedRelease) -> bool:
+    """Whether a row by keys that one release has checked needs no other check for the other."""
+    return (
+        one.project == other.project
+        and one.contract == other.contract
+        and one.entity_columns == other.entity_columns
+        and one.inputs == other.inputs
+        and key_fields(one) == key_fields(other)
+        and bool(one.views) == bool(other.views)
+    )
 
 
 def fields_beside(release: LoadedRelease, beside: Sequence[LoadedRelease]) -> dict[str, Any]:

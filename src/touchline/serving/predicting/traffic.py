@@ -13,7 +13,7 @@ from touchline.http.statuses import is_server_error
 from touchline.rollout import Assignment, Routing, assign
 from touchline.serving.predicting.answered import Answered
 from touchline.serving.predicting.predict import NewId, Predictor
-from touchline.serving.predicting.request_fields import key_fields
+from touchline.serving.predicting.request_fields import takes_same_rows
 from touchline.serving.predicting.scored_row import RequestContext, RolloutTags, Row
 from touchline.serving.shadow.waiting_row import failure_facts, request_facts, waiting_line
 
@@ -45,7 +45,7 @@ class Traffic:
         self.routing, self.production, self.candidate = routing, production, candidate
         self._record, self._may_wait = record, may_wait
         self.left_out = 0
-        self._has_same_rows = _take_the_same_rows(candidate, production)
+        self._has_same_rows = takes_same_rows(candidate.release, production.release)
         self._has_same_vectors = self._has_same_rows and _make_the_same_vectors(candidate, production)
         self._has_same_values = production.release.view_columns == candidate.release.view_columns
         self._whole = self._tags(Assignment("production", None, 1.0))  # of rows that no share divides
@@ -203,18 +203,6 @@ class Traffic:
         failed = replace(tags, role="failed")
         text = f"{type(failure).__name__}: {failure}"
         self._record(predictor.lines.failure(row, context, failed, text, new_id()))
-
-
-def _take_the_same_rows(candidate: Predictor, production: Predictor) -> bool:
-    """Whether a row that Production has checked needs no other check for the candidate."""
-    ours, theirs = candidate.release, production.release
-    return (
-        ours.contract == theirs.contract
-        and ours.entity_columns == theirs.entity_columns
-        and ours.inputs == theirs.inputs
-        and key_fields(ours) == key_fields(theirs)
-        and bool(ours.views) == bool(theirs.views)
-    )
 
 
 def _make_the_same_vectors(candidate: Predictor, production: Predictor) -> bool:

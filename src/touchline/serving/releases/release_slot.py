@@ -277,7 +277,7 @@ class ReleaseSlot:
 
     def _load(self, release_id: str) -> Predictor:
         release = self._source.load(release_id)
-        predictor = Predictor(release, self._open_reader(release))
+        predictor = Predictor(release, self._open_reader(release), like=self.current)
         predictor.warm_up()
         return predictor
 
