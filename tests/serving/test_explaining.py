@@ -14,9 +14,9 @@ from touchline.registry import InputField, LoadedRelease
 _NUMBER = {"type": "number"}
 
 
-def _explainable() -> LoadedRelease:
+def _explainable(**schemas: dict[str, str]) -> LoadedRelease:
     model = a_model()
-    inputs = tuple(InputField(column.name, _NUMBER) for column in model.columns)
+    inputs = tuple(InputField(column.name, schemas.get(column.name, _NUMBER)) for column in model.columns)
     import numpy as np
 
     return a_release(
@@ -38,6 +38,15 @@ def test_what_the_columns_add_is_the_score_of_the_answer(tmp_path: Path) -> None
         assert {column["column"]: column["value"] for column in told["contributions"]} == a_request()
         logged = {"prediction_id": answer["prediction_id"]}
         assert wait_for(lambda: server.client.post("/explain", json=logged).json().get("base")) == told["base"]
+
+
+@pytest.mark.parametrize(("form", "value"), [("date", "2023-05-14"), ("date-time", "2023-05-14T12:30:00Z")])
+def test_a_time_is_shown_as_a_request_has_it(tmp_path: Path, form: str, value: str) -> None:
+    name, *_ = a_request()
+    release = _explainable(**{name: {"type": "string", "format": form}})
+    with a_server(tmp_path, Shelf.of(release)) as server:
+        told = server.client.post("/explain", json={**a_request(), name: value}).json()
+    assert {column["column"]: column["value"] for column in told["contributions"]} == {**a_request(), name: value}
 
 
 def test_a_model_without_explanation_says_so(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from touchline.predictions import PredictionRecords
 from touchline.registry import LoadedRelease
 from touchline.serving.http.respond import predictor_of, read_rows
 from touchline.serving.http.state import Serving
+from touchline.serving.predicting.declared_field import FieldType, declared_field
 from touchline.serving.predicting.predict import Predictor
 from touchline.serving.predicting.scored_row import RequestContext, cutoffs_of
 from touchline.serving.releases.release_slot import ReleaseSlot
@@ -81,7 +83,11 @@ def _explanations(release: LoadedRelease, vectors: Vectors) -> list[dict[str, An
     with _TURNS:
         found = explain(model, vectors, release.background)
         names = _output_names(release, found.contributions.shape[2])
-        values = decode(release.columns, vectors)
+        times = _times(release)
+        values = [
+            {name: _shown(value, times.get(name)) for name, value in row.items()}
+            for row in decode(release.columns, vectors)
+        ]
         return [
             {
                 "release": release.id,
@@ -93,6 +99,24 @@ def _explanations(release: LoadedRelease, vectors: Vectors) -> list[dict[str, An
             }
             for index in range(len(vectors))
         ]
+
+
+def _times(release: LoadedRelease) -> dict[str, FieldType]:
+    """The inputs that are days or instants; the model has their seconds since 1970."""
+    kinds = {column.name: declared_field(column).type for column in release.inputs}
+    return {name: kind for name, kind in kinds.items() if kind in ("date", "instant")}
+
+
+def _shown(value: float | str | None, kind: FieldType | None) -> float | str | None:
+    """The value of a column as a request has it.
+
+    >>> _shown(1684022400.0, "date"), _shown(1684022400.0, "instant"), _shown(3.0, None)
+    ('2023-05-14', '2023-05-14T00:00:00Z', 3.0)
+    """
+    if kind is None or not isinstance(value, float):
+        return value
+    instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=value)
+    return instant.date().isoformat() if kind == "date" else instant.isoformat().replace("+00:00", "Z")
 
 
 def _output_names(release: LoadedRelease, outputs: int) -> tuple[str, ...]:

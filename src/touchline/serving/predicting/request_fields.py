@@ -309,6 +309,10 @@ def _allowed(schema: Mapping[str, Any]) -> str | None:
 
 
 def _allowed_option(schema: Mapping[str, Any]) -> str:
+    """
+    >>> _allowed_option({"type": "string", "format": "date", "dateFormats": ["%d.%m.%Y"]})
+    "string format date or in the form '%d.%m.%Y'"
+    """
     if "enum" in schema:
         return "one of " + ", ".join(map(str, schema["enum"]))
     if "const" in schema:
@@ -318,4 +322,5 @@ def _allowed_option(schema: Mapping[str, Any]) -> str:
     words += [f"{sign} {schema[key]}" for key, sign in signs.items() if abs(schema.get(key, 2**63)) < 2**63 - 1]
     shown = {**schema} | ({"pattern": None} if schema.get("pattern") == NO_NUL else {})
     words += [f"{key} {shown[key]}" for key in ("minLength", "maxLength", "pattern", "format") if shown.get(key)]
+    words += [f"or in the form {form!r}" for form in schema.get("dateFormats", ())]
     return " ".join(words)
