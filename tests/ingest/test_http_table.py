@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 from collections.abc import Iterator
@@ -14,8 +15,10 @@ import pytest
 
 from tests.ingest.builders import COLUMNS, PROJECT, House, a_source, day
 from touchline.clock import FrozenClock
-from touchline.errors import RequestBudgetSpent, SourceUnavailable
+from touchline.errors import RequestBudgetSpent, SourceFileUnreadable, SourceUnavailable
 from touchline.ingest import Cursor, FetchContext, Fetched, HttpTable, NextLink, PageNumbers, read_log, requests_used
+from touchline.ingest.providers.files import gunzipped
+from touchline.ingest.providers.http_client import Credentials, PoliteClient, Politeness
 
 NOW = day(1, month=6)
 GAMES = [
@@ -33,6 +36,8 @@ class Reply:
 
     @property
     def content(self) -> bytes:
+        if isinstance(self.body, bytes):
+            return self.body
         return (self.body if isinstance(self.body, str) else json.dumps(self.body)).encode()
 
 
@@ -87,7 +92,10 @@ class Fetch:
     pauses: list[float] = field(default_factory=list)
 
     def __call__(self, table: HttpTable, *, now: datetime = NOW) -> Fetched:
-        context = FetchContext(
+        return table.fetch(self.context(now))
+
+    def context(self, now: datetime = NOW) -> FetchContext:
+        return FetchContext(
             project=PROJECT,
             source="games",
             columns=tuple(COLUMNS),
@@ -97,7 +105,6 @@ class Fetch:
             clock=Standing(now),
             sleep=self.pauses.append,
         )
-        return table.fetch(context)
 
 
 class Standing(FrozenClock):
@@ -331,3 +338,45 @@ def test_keys_do_not_follow_to_another_host(
     assert ("key=k3y" in path, own["x-api-key"]) == (True, "t0ken")
     assert "k3y" not in other_path
     assert "x-api-key" not in other
+
+
+POLITE = Politeness(retries=0, backoff_seconds=0, longest_wait_seconds=0, requests_per_second=None, daily_requests=None)
+
+
+@pytest.mark.parametrize(
+    "inside", ["127.0.0.1", "[::1]", "169.254.169.254", "10.0.0.1", "[::ffff:127.0.0.1]", "localhost"]
+)
+def test_a_public_origin_leads_nobody_to_an_address_inside(fetch: Fetch, origin: Origin, inside: str) -> None:
+    own = Credentials("http://93.184.216.34/games")
+    place = f"http://{inside}:{origin.url.rpartition(':')[2]}/secret"
+    refused = r"leads to .*, which is no public address\. Declare that address"
+    with (
+        PoliteClient(fetch.context(), POLITE, own, headers={}, timeout_seconds=60) as client,
+        pytest.raises(SourceUnavailable, match=refused),
+    ):
+        client.get(place)
+    assert origin.asked == []
+
+
+def test_a_body_without_an_end_is_given_up(fetch: Fetch, origin: Origin) -> None:
+    origin.replies = [Reply("x" * 2_000_000)]
+    own = Credentials(origin.url)
+    with (
+        PoliteClient(fetch.context(), POLITE, own, headers={}, timeout_seconds=60, most_bytes=1_000_000) as client,
+        pytest.raises(SourceUnavailable, match="sent more than 1 MB"),
+    ):
+        client.get(origin.url)
+
+
+def test_a_small_body_that_unpacks_to_a_large_one_is_given_up(fetch: Fetch, origin: Origin) -> None:
+    packed = gzip.compress(b"x" * 20_000_000)
+    assert len(packed) < 100_000
+    origin.replies = [Reply(packed, headers={"content-encoding": "gzip"})]
+    own = Credentials(origin.url)
+    with (
+        PoliteClient(fetch.context(), POLITE, own, headers={}, timeout_seconds=60, most_bytes=1_000_000) as client,
+        pytest.raises(SourceUnavailable, match="sent more than 1 MB"),
+    ):
+        client.get(origin.url)
+    with pytest.raises(SourceFileUnreadable, match="its gzip unpacks to more than 1 MB"):
+        gunzipped(packed, "games.csv.gz", "p.games", most_bytes=1_000_000)

@@ -7,18 +7,15 @@ Prevention).
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
 from touchline.alerts.channels import DeliveryFailed
+from touchline.http.public_addresses import Address, addresses_of, is_public
 
-Address = IPv4Address | IPv6Address
-# IPv6 ranges that carry an IPv4 address of their own, which may be a private one.
-_TRANSLATED: Final = tuple(map(ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")))
 _PORTS: Final = {"https": 443, "http": 80}
 
 
@@ -41,7 +38,7 @@ def checked_destination(url: str, networks: Sequence[str]) -> Destination:
     allowed = [ip_network(network) for network in networks]
     for address in addresses:
         is_allowed = any(address.version == network.version and address in network for network in allowed)
-        if not is_allowed and not _is_public(address):
+        if not is_allowed and not is_public(address):
             raise DeliveryFailed(
                 f"{host} is at {address}, which is no public address; add its network to TOUCHLINE_WEBHOOK_NETWORKS to "
                 "allow it",
@@ -70,16 +67,6 @@ def _parts(url: str) -> tuple[str, str, int]:
 
 def _resolve(host: str, port: int) -> list[Address]:
     try:
-        rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return addresses_of(host, port)
     except (OSError, UnicodeError) as failure:
         raise DeliveryFailed(f"the name {host} has no address: {failure}") from None
-    return list(dict.fromkeys(ip_address(str(row[4][0]).partition("%")[0]) for row in rows))
-
-
-def _is_public(address: Address) -> bool:
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return _is_public(address.ipv4_mapped)
-        if any(address in network for network in _TRANSLATED):
-            return False
-    return address.is_global and not address.is_multicast

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Collection, Mapping
 from fnmatch import fnmatchcase
 from glob import glob
+from io import BytesIO
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from touchline.errors import SourceFileMissing, SourceFileUnreadable
 from touchline.ingest.providers.base import FetchContext, RawFile
 
 _GZIP = b"\x1f\x8b"
+_MOST_UNPACKED_BYTES = 4 * 1024**3  # a few megabytes may unpack to thousands of gigabytes
 Prepare = Callable[[pl.DataFrame], pl.DataFrame]
 
 
@@ -55,16 +57,21 @@ def read_file(path: Path, context: FetchContext) -> tuple[bytes, RawFile]:
     return gunzipped(content, path.name, context.table), raw
 
 
-def gunzipped(content: bytes, name: str, table: str) -> bytes:
+def gunzipped(content: bytes, name: str, table: str, *, most_bytes: int = _MOST_UNPACKED_BYTES) -> bytes:
     """Bytes without gzip, whatever the file is called."""
     if not content.startswith(_GZIP):
         return content
     try:
-        return gzip.decompress(content)
+        with gzip.open(BytesIO(content)) as file:
+            unpacked = file.read(most_bytes + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as damaged:
         raise SourceFileUnreadable(
             table, name, f"its gzip is damaged or cut off ({damaged})", "Download it again."
         ) from damaged
+    if len(unpacked) > most_bytes:
+        reason = f"its gzip unpacks to more than {most_bytes / 1e6:,.0f} MB"
+        raise SourceFileUnreadable(table, name, reason, "Split it, or unpack it yourself.")
+    return unpacked
 
 
 class Naming(Protocol):

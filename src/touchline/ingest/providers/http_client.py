@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from touchline.errors import RequestBudgetSpent, SourceUnavailable, without_passwords
+from touchline.http.public_addresses import leads_inside
 from touchline.ingest.providers.base import FetchContext, RawFile
 from touchline.ingest.providers.http_cache import count_request, read_cached, write_cached
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
 _WARN_SHARE = 0.8
 _LONGEST_BACKOFF_SECONDS = 60.0
+_MOST_BYTES = 2 * 1024**3  # of a body, unpacked: one without an end would fill the memory
 _log = logging.getLogger(__name__)
 
 
@@ -83,15 +85,18 @@ class PoliteClient:
         *,
         headers: Mapping[str, str],
         timeout_seconds: float,
+        most_bytes: int = _MOST_BYTES,
     ) -> None:
         import httpx
+
+        self._most_bytes = most_bytes
 
         self._context, self._politeness, self._credentials = context, politeness, credentials
         self._client = httpx.Client(
             headers={"user-agent": "touchline", **headers, **credentials.headers},
             timeout=timeout_seconds,
             follow_redirects=True,
-            event_hooks={"request": [credentials.withhold]},
+            event_hooks={"request": [credentials.withhold, self._validate_destination]},
         )
         self._last_request_at: datetime | None = None
         self._used_today = 0
@@ -113,17 +118,17 @@ class PoliteClient:
         cached = read_cached(self._context, url) if use_cache else None
         secret = self._credentials.params if self._credentials.belong_to(url) else ""
         delay = f"{url}{'&' if '?' in url else '?'}{secret}" if secret else url
-        response = self._get_with_retries(delay, cached.conditions() if cached else {})
+        response, body = self._get_with_retries(delay, cached.conditions() if cached else {})
         if response.status_code == httpx.codes.NOT_MODIFIED and cached is not None:
             self._cached += 1
             file = RawFile(_shown(url), cached.sha256, len(cached.body))
             return Answer(url, cached.body, "", "", file, from_cache=True)
         if response.status_code != httpx.codes.OK:
             raise self._refused(response)
-        raw = self._context.keep(_shown(url), response.content)
+        raw = self._context.keep(_shown(url), body)
         kind = response.headers.get("content-type", "")
         write_cached(self._context, url, raw, response.headers)
-        return Answer(url, response.content, kind, response.headers.get("link", ""), raw, from_cache=False)
+        return Answer(url, body, kind, response.headers.get("link", ""), raw, from_cache=False)
 
     def message(self) -> str:
         """Notes on the requests for the ingest report: unchanged pages, a budget nearly spent."""
@@ -143,19 +148,20 @@ class PoliteClient:
             request_count=self.request_count,
         )
 
-    def _get_with_retries(self, url: str, conditions: dict[str, str]) -> httpx.Response:
+    def _get_with_retries(self, url: str, conditions: dict[str, str]) -> tuple[httpx.Response, bytes]:
+        """The response, and its body where it is whole."""
         import httpx
 
         reason = ""
         for attempt in range(self._politeness.retries + 1):
             wait: float | None = None
             try:
-                response = self._request(url, conditions)
+                response, body = self._request(url, conditions)
             except httpx.TransportError as failure:
                 reason = f"{type(failure).__name__}: {failure}".replace(url, _shown(url))
             else:
                 if response.status_code not in _TRY_AGAIN:
-                    return response
+                    return response, body
                 reason = f"it answered {response.status_code}"
                 wait = retry_after_seconds(response.headers.get("retry-after"), now=self._context.clock.wall())
             if attempt < self._politeness.retries:
@@ -163,10 +169,35 @@ class PoliteClient:
         times = self._politeness.retries + 1
         raise self._down(f"{_shown(url)} failed {times} times, at last: {reason}")
 
-    def _request(self, url: str, conditions: dict[str, str]) -> httpx.Response:
+    def _request(self, url: str, conditions: dict[str, str]) -> tuple[httpx.Response, bytes]:
         self._spend_one()
         self._keep_the_pace()
-        return self._client.get(url, headers=conditions)
+        with self._client.stream("GET", url, headers=conditions) as response:
+            body = bytearray()
+            for part in response.iter_bytes():
+                body += part
+                if len(body) > self._most_bytes:
+                    raise self._too_large(url)
+        return response, bytes(body)
+
+    def _too_large(self, url: str) -> SourceUnavailable:
+        reason = f"{_shown(url)} sent more than {self._most_bytes / 1e6:,.0f} MB"
+        return SourceUnavailable(
+            self._context.table, reason, "Ask it for less, such as by pages.", request_count=self.request_count
+        )
+
+    def _validate_destination(self, request: httpx.Request) -> None:
+        """Refuse to follow a public origin, by a redirect or a link, to an address inside the own network."""
+        import httpx
+
+        own, other = httpx.URL(self._credentials.url).host, request.url.host
+        if own != other and leads_inside(own, other):
+            raise SourceUnavailable(
+                self._context.table,
+                f"{_shown(self._credentials.url)} leads to {other}, which is no public address",
+                "Declare that address itself if it is right.",
+                request_count=self.request_count,
+            )
 
     def _spend_one(self) -> None:
         """Count the request before it is made: one that is lost on the way counts with the origin, too."""
