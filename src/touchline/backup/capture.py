@@ -25,6 +25,7 @@ from touchline.features import FeatureHistories
 from touchline.predictions import PredictionRecords
 from touchline.registry import database_file
 from touchline.storage import Database, ObjectStore, copy_sqlite, copy_tables, count_rows, fold_log, sqlite_file
+from touchline.storage.disk_failures import disk_failures_named
 
 BACKUP_LEASE: Final = "backup"
 
@@ -129,9 +130,10 @@ def _staging(home: Path) -> Iterator[Path]:
     """One folder, always of the same name, so that restic finds the set before; one that a kill left is removed."""
     folder = home / _STAGING
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
     try:
-        yield folder
+        with disk_failures_named("the backup set", home):
+            folder.mkdir(mode=0o700, parents=True)
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

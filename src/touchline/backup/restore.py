@@ -13,6 +13,7 @@ from touchline.backup.backup_set import BackupSet, read_set
 from touchline.backup.places import BackupPlace
 from touchline.errors import BackupNotFound, BackupRefused
 from touchline.registry import rewrite_addresses
+from touchline.storage.disk_failures import disk_failures_named
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,10 @@ def fetched_set(place: BackupPlace, name: str | None, *, beside: Path) -> Iterat
         beside.parent.mkdir(parents=True, exist_ok=True)
     except OSError as failure:
         raise BackupRefused(f"{beside.parent} cannot be made: {failure.strerror}. Name another folder.") from failure
-    with TemporaryDirectory(dir=beside.parent, prefix=f".{beside.name}-restoring-") as scratch:
+    with (
+        disk_failures_named("the restored set", beside.parent),
+        TemporaryDirectory(dir=beside.parent, prefix=f".{beside.name}-restoring-") as scratch,
+    ):
         folder = Path(scratch)
         place.fetch(name or list(names)[-1], folder)
         yield folder, read_set(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from touchline.errors import BackendUnavailable, DatabaseBusy, DiskFull, TextUnstorable, TouchlineError
+from touchline.storage.disk_failures import SQLITE_FULL
 
 _SQLITE_STEPS = {
     "SQLITE_READONLY": "Make the file and its folder writable for this user, or set TOUCHLINE_HOME to another folder.",
@@ -56,7 +57,7 @@ def storage_failure(failure: DBAPIError, database: str, *, is_write: bool) -> To
 def _sqlite_failure(code: str, reason: str, database: str) -> TouchlineError | None:
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return DatabaseBusy(database, BUSY_SECONDS)
-    if code in {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"}:
+    if code in SQLITE_FULL:
         return DiskFull("the transaction", database)
     for prefix, step in _SQLITE_STEPS.items():
         if code.startswith(prefix):

@@ -14,6 +14,7 @@ from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from touchline.errors import BackendUnavailable, DiskFull, ObjectNotFound
+from touchline.storage.disk_failures import is_disk_full
 from touchline.storage.objects import PARTIAL, checked_key
 from touchline.storage.ulids import Ulids
 
@@ -117,7 +118,7 @@ class FileObjects:
         try:
             yield
         except OSError as failure:
-            if failure.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            if is_disk_full(failure):
                 raise DiskFull(path.name, str(path.parent)) from failure
             raise BackendUnavailable(
                 f"Object store {self.root}",

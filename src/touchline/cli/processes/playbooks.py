@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,7 @@ from touchline.cli.processes.check_result import CheckResult
 from touchline.cli.server_client import api_url, request_json
 from touchline.errors import ServerRefused, ServerUnreachable
 from touchline.storage import find_lock
+from touchline.storage.disk_failures import is_disk_full
 
 if TYPE_CHECKING:
     from touchline.automation import PipelineContext
@@ -40,7 +40,7 @@ def disk_result(folder: Path, free_bytes: int) -> CheckResult:
 def unwritable_home(folder: Path, error: OSError) -> CheckResult:
     """What to do where the home takes not even a few bytes."""
     step = "set TOUCHLINE_HOME to a writable folder"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_disk_full(error):
         step = "delete or move something else first: with no byte left, no command runs, touchline data prune neither"
     return CheckResult("wrong", "home", f"{folder}: {error.strerror}; {step}")
 

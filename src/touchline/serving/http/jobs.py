@@ -42,6 +42,7 @@ from touchline.http.problems import (
 from touchline.http.statuses import problem_of
 from touchline.predictions.spool import lock_folder, release_folder
 from touchline.serving.http.respond import answer
+from touchline.storage.disk_failures import is_disk_full
 from touchline.storage.ulids import Ulids, ulid_instant
 
 if TYPE_CHECKING:
@@ -55,7 +56,6 @@ _ID_LENGTH = 26  # of a ULID
 _REQUEST = "request.jsonl"
 _SPACE: Any = re.compile(r"[ \t\r\n]*")
 _MOST_WAITING = 100
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a disk
 
 State = Literal["waiting", "running", "done", "failed"]
 
@@ -151,7 +151,7 @@ class Jobs:
             try:
                 self._work(folder, job)
             except Exception as wrong:  # noqa: BLE001  one job's fault must not end the thread that works off the others
-                if isinstance(wrong, OSError) and wrong.errno in _FULL:
+                if isinstance(wrong, OSError) and is_disk_full(wrong):
                     _log.error("job %s waits: %s", job.id, _not_stored(wrong, self._folder).detail)
                     return  # it goes on where its result ends
                 _log.exception("job %s failed", job.id)
@@ -288,7 +288,7 @@ def _write_rows(path: Path, rows: Iterable[bytes]) -> int:
 
 def _not_stored(failure: OSError, folder: Path) -> Problem:
     """The problem of a disk that takes no job; the next attempt may succeed."""
-    if failure.errno in _FULL:
+    if is_disk_full(failure):
         return problem_of(DiskFull("the job", str(folder)))
     return Unavailable(f"The job cannot be stored in {folder}: {os.strerror(failure.errno or errno.EIO)}.")
 
