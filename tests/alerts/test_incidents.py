@@ -227,3 +227,37 @@ def test_without_declared_alerts_incidents_are_recorded_and_nobody_is_told(datab
     shop = Shop(database, alerts=None)
     assert report_state(shop.alerting, stale()) is not None
     assert shop.messages() == []
+
+
+@pytest.mark.parametrize("value", [None, float("nan")])
+def test_a_number_that_was_not_measured_resolves_nothing(database: Database, value: float | None) -> None:
+    shop = Shop(database, Alerts("json://127.0.0.1:1", rules=["log_loss > 0.8"]))
+    report_state(shop.alerting, Observation("log_loss", value=0.9, cause="loss"))
+    report_state(shop.alerting, Observation("log_loss", value=value, cause="loss"))
+    assert shop.kinds() == ["opened"]
+    report_state(shop.alerting, Observation("log_loss", value=0.7, cause="loss"))
+    assert shop.kinds() == ["opened", "resolved"]
+
+
+def test_a_clock_that_went_back_silences_no_incident_that_comes_back(shop: Shop) -> None:
+    shop.clock.pass_by(days=30)
+    report_state(shop.alerting, stale())
+    shop.clock.pass_by(days=-30)
+    report_state(shop.alerting, Observation.well("stale_data", "visits"))
+    shop.clock.pass_by(hours=2)
+    report_state(shop.alerting, stale())
+    shop.clock.pass_by(hours=2)
+    report_state(shop.alerting, stale())
+    assert shop.kinds() == ["opened", "resolved", "reopened"]
+
+
+def test_a_silence_can_be_lifted_after_the_clock_went_back(shop: Shop) -> None:
+    incident = report_state(shop.alerting, stale())
+    assert incident is not None
+    later, now = START + timedelta(days=30), START
+    until = later + timedelta(days=1)
+    silence_incident(shop.database, incident, actor="a", reason="provider", ends_at=until, now=later)
+    lift_silence(shop.database, incident, actor="a", reason="it is back", now=now)
+    shop.clock.pass_by(hours=2)
+    report_state(shop.alerting, Observation.well("stale_data", "visits"))
+    assert shop.kinds() == ["opened", "resolved"]

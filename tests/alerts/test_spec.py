@@ -91,3 +91,9 @@ def test_a_webhook_shows_neither_its_address_nor_its_secret() -> None:
     with pytest.raises(ValidationError, match="begins with https") as raised:
         Webhook("ftp://t0ken", secret="S3cret")
     assert "t0ken" not in str(raised.value)
+
+
+@pytest.mark.parametrize("condition", ["log_loss > 0.8", "p95 > 200 ms", "stale_data", "promotion"])
+def test_a_rule_whose_signal_has_no_columns_is_refused_with_some(condition: str) -> None:
+    with pytest.raises(ValidationError, match="takes no columns"):
+        Rule(condition, columns=("elo_gap",))

@@ -44,6 +44,9 @@ def test_a_receiver_gets_a_body_whose_signature_it_can_compute() -> None:
     verify_webhook(SECRET, headers, body, now=START + timedelta(minutes=4))
 
 
+SIGNED = sign_webhook(SECRET, "msg_1", b"{}", now=START)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -52,11 +55,14 @@ def test_a_receiver_gets_a_body_whose_signature_it_can_compute() -> None:
         ({"body": b"{ }"}, "no signature fits"),
         ({"secret": "whsec_" + "B" * 32}, "no signature fits"),
         ({"headers": {"webhook-id": "msg_1"}}, "missing or unreadable"),
+        ({"headers": {"webhook-id": "msg_1", "webhook-timestamp": "9" * 400}}, "missing or unreadable"),
+        ({"headers": {"webhook-id": "msg_1", "webhook-timestamp": "9" * 5000}}, "missing or unreadable"),
+        ({"headers": {**SIGNED, "webhook-signature": "v1,\udcff"}}, "no signature fits"),
+        ({"headers": {**SIGNED, "webhook-id": "\udcff"}}, "no signature fits"),
     ],
 )
 def test_a_forged_changed_or_replayed_webhook_is_refused(change: dict[str, object], message: str) -> None:
-    headers = sign_webhook(SECRET, "msg_1", b"{}", now=START)
-    given = {"secret": SECRET, "headers": headers, "body": b"{}", "now": START, **change}
+    given = {"secret": SECRET, "headers": SIGNED, "body": b"{}", "now": START, **change}
     with pytest.raises(WebhookUnverified, match=message):
         verify_webhook(given["secret"], given["headers"], given["body"], now=given["now"])  # type: ignore[arg-type]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
 
@@ -50,57 +50,74 @@ def deliver_due(
 ) -> DeliveryReport:
     """Try the deliveries that are due, and wait for the results at most `wait_seconds`.
 
-    Messages of one target go out in order. Those that became due meanwhile are tried as well: the end of an incident
-    waits for its beginning, and the process that was started for it may have looked and gone. A thread that hangs
-    longer is left: its result is recorded if it still comes, and its deliveries are tried again when their claim ends.
-    At least once: a receiver may get a message twice, with the same id, where its answer was lost.
+    Each target takes its messages in order, a few at a time, whatever waits for other targets. Messages that became due
+    meanwhile are tried as well: the end of an incident waits for its beginning, and the process that was started for it
+    may have looked and gone. A thread that hangs longer is left: its result is recorded if it still comes, and its
+    deliveries are tried again when their claim ends. At least once: a receiver may get a message twice, with the same
+    id, where its answer was lost.
     """
-    deadline, results, tried = monotonic() + wait_seconds, list[bool](), 0
-    while claimed := outbox.claim(now=clock.wall()):
-        tried += len(claimed)
-        _deliver_all(outbox, channels, claimed, clock, results, deadline)
-        if len(results) < tried or monotonic() >= deadline:
-            break
-    done = list(results)
-    return DeliveryReport(done.count(True), done.count(False), tried - len(done))
+    delivering = _Pass(outbox, channels, clock, monotonic() + wait_seconds)
+    while (claimed := outbox.claim(now=clock.wall())) and delivering.deliver(claimed):
+        pass
+    return delivering.report()
 
 
-def _deliver_all(
-    outbox: Outbox,
-    channels: Mapping[str, Channel],
-    claimed: Sequence[Delivery],
-    clock: Clock,
-    results: list[bool],
-    deadline: float,
-) -> None:
-    """One thread for each target, until the deadline."""
-    by_target: dict[str, list[Delivery]] = {}
-    for delivery in claimed:
-        by_target.setdefault(delivery.target, []).append(delivery)
-    threads = []
-    for target, deliveries in by_target.items():
-        arguments = (outbox, channels.get(target), deliveries, clock, results)
-        thread = threading.Thread(target=_deliver, args=arguments, name=f"touchline_alert_{target}", daemon=True)
-        thread.start()
-        threads.append(thread)
-    for thread in threads:
-        thread.join(max(0.0, deadline - monotonic()))
+@dataclass(frozen=True)
+class _Pass:
+    """One pass: every target in a thread of its own, until the deadline (of the monotonic clock)."""
+
+    outbox: Outbox
+    channels: Mapping[str, Channel]
+    clock: Clock
+    deadline: float
+    claimed: list[Delivery] = field(default_factory=list)
+    results: list[bool] = field(default_factory=list)
+
+    def deliver(self, claimed: Sequence[Delivery]) -> bool:
+        """Deliver what is claimed, and what else is due to its targets. False: the deadline is over."""
+        by_target: dict[str, list[Delivery]] = {}
+        for delivery in claimed:
+            by_target.setdefault(delivery.target, []).append(delivery)
+        threads = []
+        for target, deliveries in by_target.items():
+            name = f"touchline_alert_{target}"
+            thread = threading.Thread(target=self._deliver_to, args=(target, deliveries), name=name, daemon=True)
+            thread.start()
+            threads.append(thread)
+        for thread in threads:
+            thread.join(max(0.0, self.deadline - monotonic()))
+        return monotonic() < self.deadline and not any(thread.is_alive() for thread in threads)
+
+    def report(self) -> DeliveryReport:
+        results, tried = list(self.results), len(self.claimed)
+        return DeliveryReport(results.count(True), results.count(False), tried - len(results))
+
+    def _deliver_to(self, target: str, deliveries: Sequence[Delivery]) -> None:
+        """Deliver these to a target, and what else is due to it until the deadline."""
+        while deliveries:
+            self.claimed.extend(deliveries)
+            for delivery in deliveries:
+                self.results.append(self._result(delivery))
+            deliveries = self._next(target) if monotonic() < self.deadline else ()
+
+    def _next(self, target: str) -> Sequence[Delivery]:
+        try:
+            return self.outbox.claim(now=self.clock.wall(), target=target)
+        except TouchlineError as failure:
+            _log.warning("what else is due to %s could not be read: %s", target, failure)
+            return ()
+
+    def _result(self, delivery: Delivery) -> bool:
+        try:
+            return _attempt(self.outbox, self.channels.get(delivery.target), delivery, self.clock)
+        except TouchlineError as failure:  # the database is away: the claim ends, and another pass tries again
+            _log.warning("the result of alert %s to %s is not recorded: %s", delivery.title, delivery.target, failure)
+            return False
 
 
 def send_note(channel: Channel, note: Notice, *, clock: Clock) -> str | None:
     """Send one note now; the reason where it failed."""
     return _try(channel, note, clock)[0]
-
-
-def _deliver(
-    outbox: Outbox, channel: Channel | None, deliveries: Sequence[Delivery], clock: Clock, results: list[bool]
-) -> None:
-    for delivery in deliveries:
-        try:
-            results.append(_attempt(outbox, channel, delivery, clock))
-        except TouchlineError as failure:  # the database is away: the claim ends, and another pass tries again
-            _log.warning("the result of alert %s to %s is not recorded: %s", delivery.title, delivery.target, failure)
-            results.append(False)
 
 
 def _attempt(outbox: Outbox, channel: Channel | None, delivery: Delivery, clock: Clock) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,6 +29,15 @@ class Observation:
     cause: str = ""
     columns: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
+
+    @property
+    def says_something(self) -> bool:
+        """Whether it is wrong, well, or has a number. One that was not measured changes no incident.
+
+        >>> Observation("log_loss", value=None).says_something
+        False
+        """
+        return self.is_wrong is not None or (self.value is not None and not math.isnan(self.value))
 
     @property
     def cause_key(self) -> str:

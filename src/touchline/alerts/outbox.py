@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, not_, or_, select, update
 
 from touchline.storage import Database
 from touchline.storage.tables import alert_deliveries, alert_messages
@@ -19,7 +19,7 @@ FIRST_WAIT: Final = timedelta(seconds=10)
 LONGEST_WAIT: Final = timedelta(hours=3)
 # The time in which one attempt is over: until then no other process tries the same delivery.
 CLAIM: Final = timedelta(minutes=1)
-_BATCH = 200
+_BATCH: Final = 5
 
 
 @dataclass(frozen=True)
@@ -87,21 +87,17 @@ class Outbox:
         newest = connection.execute(select(func.max(_M.id)).where(_M.project == self._project)).scalar()
         return ulid_at(now if newest is None else max(now, ulid_instant(newest) + timedelta(milliseconds=1)))
 
-    def claim(self, *, now: datetime) -> list[Delivery]:
-        """The deliveries to try now, the oldest first; for `CLAIM` no other process gets them.
+    def claim(self, *, now: datetime, target: str | None = None) -> list[Delivery]:
+        """The deliveries to try now, the oldest first, at most five a target; for `CLAIM` no other process gets them.
 
-        A delivery waits while an earlier one of the same incident waits for the same target, so that nobody hears the
-        end before the beginning. Waits that a clock which went back made longer than `LONGEST_WAIT` count as over.
+        More than five attempts at a slow receiver would outlast the claim. A delivery waits while an earlier one of the
+        same incident waits for the same target, so that nobody hears the end before the beginning.
         """
+        is_due = _is_due(now)
         with self._database.begin() as connection:
-            waiting = self._read(connection, _D.status == "waiting", limit=_BATCH)
-            due, held = [], set()
-            for delivery in waiting:
-                thread = (delivery.target, delivery.incident_id or delivery.message_id)
-                is_early = timedelta(0) < delivery.next_attempt_at - now <= LONGEST_WAIT + CLAIM
-                if not is_early and thread not in held:
-                    due.append(delivery)
-                held.add(thread)
+            mine = select(_D.target).where(_D.project == self._project, is_due).distinct()
+            targets = [target] if target is not None else sorted(connection.scalars(mine))
+            due = [one for name in targets for one in self._read(connection, is_due & (_D.target == name), limit=_BATCH)]
             for delivery in due:
                 attempts = delivery.attempts + 1
                 values = {"attempts": attempts, "next_attempt_at": now + max(CLAIM, wait_after(attempts))}
@@ -164,6 +160,27 @@ class Outbox:
 
 
 _DELIVERY_COLUMNS = tuple(Delivery.__dataclass_fields__)
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    """Waiting deliveries whose time has come, and before which none of the same incident and target waits.
+
+    Waits that a clock which went back made longer than `LONGEST_WAIT` count as over.
+    """
+    earlier, same = alert_deliveries.alias(), alert_messages.alias()
+    is_later = exists(
+        select(earlier.c.target)
+        .join(same, same.c.id == earlier.c.message_id)
+        .where(
+            same.c.incident_id.in_(select(_M.incident_id).where(_M.id == _D.message_id).correlate(alert_deliveries)),
+            earlier.c.target == _D.target,
+            earlier.c.status == "waiting",
+            earlier.c.message_id < _D.message_id,
+        )
+        .correlate(alert_deliveries)
+    )
+    has_come = or_(_D.next_attempt_at <= now, _D.next_attempt_at > now + LONGEST_WAIT + CLAIM)
+    return and_(_D.status == "waiting", has_come, not_(is_later))
 
 
 def _one(delivery: Delivery) -> Any:

@@ -49,8 +49,8 @@ def next_message(incident: AlertState, *, cooldown: timedelta, is_silenced: bool
     is_worse = severity_rank(incident.severity) > severity_rank(incident.message_severity)
     if is_worse or (incident.escalated_at is not None and incident.escalated_at > incident.message_at):
         return "escalated"
-    # A clock that went back is no reason to wait longer than the cool-down.
-    if timedelta(0) <= now - incident.message_at < cooldown:
+    # A message that seems to be from the future was sent before the clock went back: nobody waits for that time.
+    if abs(now - incident.message_at) < cooldown:
         return None
     if incident.last_message == "resolved":
         return "reopened"

@@ -82,11 +82,14 @@ def report_state(alerting: Alerting, observation: Observation) -> Incident | Non
 
     The declared rules decide whether it is wrong. The first such observation opens an incident, further ones belong to
     it, and it is resolved when all its signals are well. Call it as often as the state is looked at: messages are
-    written once for each change. Nothing is sent here; `deliver_due` does that.
+    written once for each change. A number that was not measured changes nothing. Nothing is sent here; `deliver_due` does
+    that.
     """
     rule = broken_rule(alerting.rules, observation)
     with alerting.database.begin() as connection:
         before = alerting.records.open_for(connection, observation)
+        if not observation.says_something:
+            return before
         now = _forward(alerting.clock.wall(), before)
         if rule is not None:
             incident = _raise(alerting, connection, observation, rule=rule, before=before, now=now)
@@ -178,7 +181,9 @@ def _escalated(alerting: Alerting, connection: Connection, incident: Incident, *
 def _speak(alerting: Alerting, connection: Connection, incident: Incident, *, now: datetime) -> Incident:
     """The incident as it is stored, after the message that is due was put into the outbox."""
     is_silenced = incident.cause in silences_now(connection, alerting.project, now=now)
-    kind = next_message(incident, cooldown=alerting.cooldown, is_silenced=is_silenced, now=now)
+    # `now` goes on where the wall clock went back; the cool-down has to see that it did.
+    wall = alerting.clock.wall()
+    kind = next_message(incident, cooldown=alerting.cooldown, is_silenced=is_silenced, now=wall)
     if kind is not None:
         incident = replace(incident, last_message=kind, message_severity=incident.severity, message_at=now)
         targets: set[str] = set()

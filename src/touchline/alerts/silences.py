@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, insert, select
 
@@ -11,7 +11,7 @@ from touchline.alerts.incidents import Incident
 from touchline.errors import SilenceInvalid
 from touchline.storage import Database
 from touchline.storage.tables import incident_silences
-from touchline.storage.ulids import ulid_at
+from touchline.storage.ulids import ulid_at, ulid_instant
 
 _C = incident_silences.c
 
@@ -49,10 +49,7 @@ def silence_incident(
             f"its end, {ends_at:%Y-%m-%d %H:%M} UTC, is not after now",
             "Give a later end, such as --for 4h",
         )
-    silence = Silence(ulid_at(now), incident.project, incident.cause, actor, reason.strip(), now, ends_at)
-    with database.begin() as connection:
-        connection.execute(insert(incident_silences).values(vars(silence)))
-    return silence
+    return _add(database, incident, actor=actor, reason=reason, ends_at=ends_at, now=now)
 
 
 def lift_silence(database: Database, incident: Incident, *, actor: str, reason: str, now: datetime) -> Silence:
@@ -65,10 +62,20 @@ def lift_silence(database: Database, incident: Incident, *, actor: str, reason: 
     if incident.cause not in read_silences(database, incident.project, now=now):
         step = f"See which are: touchline alerts list -p {incident.project}"
         raise SilenceInvalid(incident.id, "no silence of its cause is in force", step, act="lifted")
-    lifted = Silence(ulid_at(now), incident.project, incident.cause, actor, reason.strip(), now, now)
+    return _add(database, incident, actor=actor, reason=reason, ends_at=now, now=now)
+
+
+def _add(
+    database: Database, incident: Incident, *, actor: str, reason: str, ends_at: datetime, now: datetime
+) -> Silence:
+    """The new newest silence of a cause: its id is above all others, also after the clock went back."""
+    of_cause = select(func.max(_C.id)).where(_C.project == incident.project, _C.cause == incident.cause)
     with database.begin() as connection:
-        connection.execute(insert(incident_silences).values(vars(lifted)))
-    return lifted
+        newest = connection.scalar(of_cause)
+        at = now if newest is None else max(now, ulid_instant(newest) + timedelta(milliseconds=1))
+        silence = Silence(ulid_at(at), incident.project, incident.cause, actor, reason.strip(), now, ends_at)
+        connection.execute(insert(incident_silences).values(vars(silence)))
+    return silence
 
 
 def silence_history(database: Database, incident: Incident, *, limit: int = 50) -> list[Silence]:

@@ -18,6 +18,7 @@ _CONDITION = re.compile(
     r"(?P<signal>[a-z][a-z0-9_]*)(\s*(?P<sign>[<>])\s*(?P<limit>\d+(\.\d+)?)\s*(?P<unit>%|ms|s)?)?", re.ASCII
 )
 _FACTORS = {None: 1.0, "%": 0.01, "ms": 0.001, "s": 1.0}
+_WITH_COLUMNS: Final = ("drift", "feature_missing")
 _UNITS = {"share": (None, "%"), "seconds": ("ms", "s"), "number": (None,)}
 
 DEFAULT_COOLDOWN: Final = timedelta(hours=1)
@@ -72,6 +73,11 @@ class Rule(BaseModel):
             raise ValueError(f"rule {self.condition!r} needs a limit, such as '{self.condition.strip()} > 0.1'")
         if not signal.is_measured and parts["limit"] is not None:
             raise ValueError(f"rule {self.condition!r}: {parts['signal']} is a {signal.unit} and takes no limit")
+        if self.columns and parts["signal"] not in _WITH_COLUMNS:
+            raise ValueError(
+                f"rule {self.condition!r} takes no columns: {parts['signal']} is about none, so the rule would never hold; "
+                f"{' and '.join(_WITH_COLUMNS)} take them"
+            )
         allowed = _UNITS.get(signal.unit, (None,))
         if signal.is_measured and parts["unit"] not in allowed:
             units = " or ".join(repr(unit) if unit else "no unit" for unit in allowed)

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hmac
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,8 @@ from touchline.errors import WebhookUnverified, without_passwords
 
 _PREFIX: Final = "whsec_"
 _SECRET_BYTES: Final = range(24, 65)
+# Seconds since 1970, up to the year 5138: a longer number is none that a sender signs.
+_TIMESTAMP: Final = re.compile(r"[0-9]{1,11}")
 _TIMEOUT_SECONDS: Final = 10.0
 
 
@@ -93,20 +96,20 @@ def verify_webhook(
     """
     lower = {name.lower(): value for name, value in headers.items()}
     message_id, timestamp = lower.get("webhook-id", ""), lower.get("webhook-timestamp", "")
-    if not (message_id and timestamp.isascii() and timestamp.isdecimal()):
+    if not (message_id and _TIMESTAMP.fullmatch(timestamp)):
         raise WebhookUnverified("webhook-id or webhook-timestamp is missing or unreadable")
     if abs(now.timestamp() - int(timestamp)) > tolerance.total_seconds():
         raise WebhookUnverified(f"its timestamp is more than {tolerance} away; it may be a replay")
     expected = _signature(secret, message_id, timestamp, body)
     signatures = [one.partition(",") for one in lower.get("webhook-signature", "").split()]
     if not any(
-        version == "v1" and hmac.compare_digest(one.encode(), expected.encode()) for version, _, one in signatures
+        version == "v1" and hmac.compare_digest(one.encode(errors="replace"), expected.encode()) for version, _, one in signatures
     ):
         raise WebhookUnverified("no signature fits the secret and the body")
 
 
 def _signature(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
-    signed = f"{message_id}.{timestamp}.".encode() + body
+    signed = f"{message_id}.{timestamp}.".encode(errors="replace") + body
     return base64.b64encode(hmac.new(_key(secret), signed, sha256).digest()).decode()
 
 
