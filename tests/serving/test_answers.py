@@ -168,6 +168,18 @@ def test_a_whole_number_key_comes_as_number_or_digits_and_is_one_entity() -> Non
             predictor.requests.read_body(b'{"home_team": %s, "away_team": 1}' % wrong, 1)
 
 
+def test_the_row_check_of_another_release_is_taken_over_only_where_it_is_the_same() -> None:
+    first = Predictor(a_release(), None)
+    assert Predictor(a_release(2), None, like=first).models.row is first.models.row
+    other = Predictor(a_release(3, inputs=(InputField("age", {"type": "integer"}),)), None, like=first)
+    assert set(other.models.row.model_fields) == {"age", "cutoff", "example_id"}
+    match = Predictor(a_match_release(), None)
+    kept = Predictor(a_match_release(2), None, like=match)
+    assert kept.models.row is match.models.row
+    fewer = a_match_release(3, columns=a_match_release().columns[:1])
+    assert Predictor(fewer, None, like=match).models.row is not match.models.row
+
+
 def test_an_integer_beyond_64_bits_is_refused() -> None:
     predictor = Predictor(a_release(inputs=(InputField("age", {"type": "integer"}),)), None)
     with pytest.raises(InvalidRequest, match="age: Input should be less than"):

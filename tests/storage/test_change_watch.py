@@ -59,3 +59,11 @@ def test_a_counter_that_fails_counts_as_a_change() -> None:
 
     watch = ChangeWatch(fail)
     assert [watch.may_have_changed() for _ in range(2)] == [True, True]
+
+
+def test_rows_that_cannot_be_read_are_not_known() -> None:
+    def refuse() -> int:
+        raise OSError
+
+    assert ChangeWatch(lambda: 7).newest() == 7
+    assert ChangeWatch(refuse).newest() is None

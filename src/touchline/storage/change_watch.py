@@ -39,6 +39,13 @@ class ChangeWatch:
         self._rows, self._read_at = rows, self._clock()
         return True
 
+    def newest(self) -> Hashable:
+        """The newest rows now; None where they are not known. For one thread at a time."""
+        try:
+            return self._newest()
+        except Exception:  # noqa: BLE001  whatever the driver raises, the caller's own read names it
+            return None
+
     def reset(self) -> None:
         """Read again at the next question: the last read failed."""
         self._read_at = -inf

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -148,15 +148,7 @@ class Database:
 
     def watch(self, *tables: Table) -> ChangeWatch:
         """Says for one reader whether rows may have come to these tables, whose rows are only added, since it read."""
-        return ChangeWatch(self.row_counter(*tables))
-
-    def row_counter(self, *tables: Table) -> Callable[[], Hashable]:
-        """A function whose result differs after anybody has added rows to these tables; None where that is not known.
-
-        For one thread at a time.
-        """
-        counter: Callable[[], Hashable] = self._dialect.row_counter(self.engine, tables)
-        return counter
+        return ChangeWatch(self._dialect.row_counter(self.engine, tables))
 
     def close(self) -> None:
         """Let go of every connection."""

@@ -50,13 +50,13 @@ class Journal:
         self._lock, self._counted = Lock(), dict[str, Hashable]()
 
     @cached_property
-    def _row_counter(self) -> Callable[[], Hashable]:
-        return self._database.row_counter(tables.stage_changes)
+    def _watch(self) -> ChangeWatch:
+        return self.watch()
 
     def history(self, project: str) -> Sequence[StageChange]:
         """Every change of a project, oldest first."""
         with self._lock:
-            rows = self._row_counter()
+            rows = self._watch.newest()
         if rows is not None and rows == self._counted.get(project):
             return self._read.get(project, ())
         history = self._read_later(project)
