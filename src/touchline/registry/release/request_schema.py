@@ -99,7 +99,8 @@ def _option_holds(option: Mapping[str, Any], values: pl.Series) -> bool:
     levels = option.get("enum") or [option[key] for key in ("const",) if key in option]
     if levels:
         return set(values.unique().to_list()) <= set(levels)
-    kind, form = option.get("type"), option.get("format")
+    kind: object = option.get("type")
+    form: object = option.get("format")
     if values.is_empty() or kind not in ("boolean", "integer", "number", "string"):
         return True
     if values.dtype == pl.Boolean:
@@ -108,7 +109,7 @@ def _option_holds(option: Mapping[str, Any], values: pl.Series) -> bool:
         return kind == "number" or (kind == "integer" and (values.dtype.is_integer() or _is_whole(values)))
     is_text = kind == "string" and form not in ("date", "date-time")
     forms = {pl.Date: form == "date", pl.Datetime: form == "date-time", pl.String: is_text}
-    return bool(forms.get(values.dtype.base_type(), is_text))
+    return forms.get(values.dtype.base_type(), is_text)
 
 
 def _is_whole(values: pl.Series) -> bool:
