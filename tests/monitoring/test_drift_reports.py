@@ -11,10 +11,13 @@ import pytest
 from touchline.clock import FrozenClock
 from touchline.errors import ProfileMismatch
 from touchline.monitoring import (
+    CurrentRows,
     Drift,
     DriftReports,
     DriftVerdict,
     MonitoringReport,
+    Window,
+    check_drift,
     check_release_drift,
     monitoring_page,
     read_current,
@@ -104,6 +107,20 @@ def test_a_check_of_too_few_rows_does_not_hide_the_last_verdict(database: Databa
     report = MonitoringReport("football", drift=small, last_drift=watch)
     assert report.sentence.endswith(f"The last drift check with enough rows (2024-05-01): {watch.message}")
     assert "Drift at the last check with enough rows, 2024-05-01 00:00 UTC" in monitoring_page(report).to_html()
+
+
+def test_a_page_shows_columns_of_any_name_as_text_and_each_has_its_bar() -> None:
+    # Outputs are named after classes, which may be any text.
+    names = ["<script>alert(1)</script>", "$x^{$", "two\nlines", "a class of one sentence " * 7 + "a"]
+    names.append(names[-1] + "b")
+    reference, now = np.random.default_rng(0).normal(size=(2, 400, len(names)))
+    current = CurrentRows(now + 2, Window("0", "1"))
+    profile = build_profile(reference, names=names)
+    verdict = check_drift(profile, current, project="shop", rule=Drift(), now=CLOCK.now())
+    page = monitoring_page(MonitoringReport("shop", drift=verdict)).to_html()
+    assert "<script>" not in page
+    assert page.count(names[-2][:40]) >= 4  # twice in the table, and below two bars
+    assert page.count('id="ytick_') == len(names)
 
 
 def test_answers_that_reach_the_log_late_are_judged_with_their_window(database: Database) -> None:

@@ -97,7 +97,9 @@ class Outbox:
         with self._database.begin() as connection:
             mine = select(_D.target).where(_D.project == self._project, is_due).distinct()
             targets = [target] if target is not None else sorted(connection.scalars(mine))
-            due = [one for name in targets for one in self._read(connection, is_due & (_D.target == name), limit=_BATCH)]
+            due = []
+            for name in targets:
+                due += self._read(connection, is_due & (_D.target == name), limit=_BATCH)
             for delivery in due:
                 attempts = delivery.attempts + 1
                 values = {"attempts": attempts, "next_attempt_at": now + max(CLAIM, wait_after(attempts))}

@@ -82,8 +82,7 @@ def report_state(alerting: Alerting, observation: Observation) -> Incident | Non
 
     The declared rules decide whether it is wrong. The first such observation opens an incident, further ones belong to
     it, and it is resolved when all its signals are well. Call it as often as the state is looked at: messages are
-    written once for each change. A number that was not measured changes nothing. Nothing is sent here; `deliver_due` does
-    that.
+    written once for each change, and `deliver_due` sends them. A number that was not measured changes nothing.
     """
     rule = broken_rule(alerting.rules, observation)
     with alerting.database.begin() as connection:

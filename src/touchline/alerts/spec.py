@@ -75,8 +75,8 @@ class Rule(BaseModel):
             raise ValueError(f"rule {self.condition!r}: {parts['signal']} is a {signal.unit} and takes no limit")
         if self.columns and parts["signal"] not in _WITH_COLUMNS:
             raise ValueError(
-                f"rule {self.condition!r} takes no columns: {parts['signal']} is about none, so the rule would never hold; "
-                f"{' and '.join(_WITH_COLUMNS)} take them"
+                f"rule {self.condition!r} takes no columns: {parts['signal']} is about none, so the rule would never "
+                f"hold; {' and '.join(_WITH_COLUMNS)} take them"
             )
         allowed = _UNITS.get(signal.unit, (None,))
         if signal.is_measured and parts["unit"] not in allowed:

@@ -14,7 +14,7 @@ from touchline.monitoring.live_figures import LiveMetric
 from touchline.monitoring.performance import PerformanceVerdict, VariantLoss
 from touchline.monitoring.slices import LiveSlices, SlicePerformance
 from touchline.training.card.card import Card, Figure, Section, Table
-from touchline.training.card.plots import set_margins, svg_of
+from touchline.training.card.plots import add_bars, svg_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -184,7 +184,6 @@ def _drift(verdict: DriftVerdict) -> tuple[str | Table | Figure, ...]:
 
 
 def _draw_drift(figure: Canvas, *, names: Sequence[str], sizes: Sequence[float]) -> None:
-    set_margins(figure, left=names)
     axes = figure.add_subplot()
-    axes.barh(list(names)[::-1], list(sizes)[::-1])
+    add_bars(axes, names, sizes)
     axes.set_xlabel("PSI")

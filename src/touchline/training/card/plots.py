@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
@@ -101,6 +102,17 @@ def set_margins(figure: Figure, *, left: Sequence[str] = (), bottom: Sequence[st
         right=1 - 0.2 / width,
         top=1 - 0.45 / height,
     )
+
+
+def add_bars(axes: Axes, names: Sequence[str], sizes: Sequence[float]) -> BarContainer:
+    """A horizontal bar for each name, the first on top. Names are shortened; two that look alike then have two bars."""
+    shown = [" ".join(name.split())[:_LONGEST_NAME] for name in names]
+    set_margins(axes.get_figure(root=True), left=shown)
+    places = range(len(names))
+    bars = axes.barh(places, sizes)
+    axes.set_yticks(places, shown)
+    axes.invert_yaxis()
+    return bars
 
 
 def _add_legend(figure: Figure, axes: Axes, place: Literal["lower left", "lower right", "upper left"]) -> None:
@@ -227,12 +239,9 @@ def _draw_learning_curve(figure: Figure, result: TrainingResult) -> None:
 def _draw_attributions(figure: Figure, result: TrainingResult) -> None:
     axes = figure.subplots()
     largest = list(result.diagnostics.importance.items())[:_MOST_BARS]
-    names = [name[:_LONGEST_NAME] for name, _ in largest]
-    set_margins(figure, left=names)
-    bars = axes.barh(names, [size for _, size in largest])
+    bars = add_bars(axes, [name for name, _ in largest], [size for _, size in largest])
     axes.bar_label(bars, fmt="%.3g", padding=3)
     axes.margins(x=0.18)
-    axes.invert_yaxis()
     axes.set(xlabel=f"mean absolute contribution, {result.diagnostics.explained_by}")
 
 
