@@ -185,5 +185,5 @@ def _drift(verdict: DriftVerdict) -> tuple[str | Table | Figure, ...]:
 
 def _draw_drift(figure: Canvas, *, names: Sequence[str], sizes: Sequence[float]) -> None:
     axes = figure.add_subplot()
-    add_bars(axes, names, sizes)
+    add_bars(figure, axes, names, sizes)
     axes.set_xlabel("PSI")

@@ -104,10 +104,10 @@ def set_margins(figure: Figure, *, left: Sequence[str] = (), bottom: Sequence[st
     )
 
 
-def add_bars(axes: Axes, names: Sequence[str], sizes: Sequence[float]) -> BarContainer:
+def add_bars(figure: Figure, axes: Axes, names: Sequence[str], sizes: Sequence[float]) -> BarContainer:
     """A horizontal bar for each name, the first on top. Names are shortened; two that look alike then have two bars."""
     shown = [" ".join(name.split())[:_LONGEST_NAME] for name in names]
-    set_margins(axes.get_figure(root=True), left=shown)
+    set_margins(figure, left=shown)
     places = range(len(names))
     bars = axes.barh(places, sizes)
     axes.set_yticks(places, shown)
@@ -239,7 +239,7 @@ def _draw_learning_curve(figure: Figure, result: TrainingResult) -> None:
 def _draw_attributions(figure: Figure, result: TrainingResult) -> None:
     axes = figure.subplots()
     largest = list(result.diagnostics.importance.items())[:_MOST_BARS]
-    bars = add_bars(axes, [name for name, _ in largest], [size for _, size in largest])
+    bars = add_bars(figure, axes, [name for name, _ in largest], [size for _, size in largest])
     axes.bar_label(bars, fmt="%.3g", padding=3)
     axes.margins(x=0.18)
     axes.set(xlabel=f"mean absolute contribution, {result.diagnostics.explained_by}")
