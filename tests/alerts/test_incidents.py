@@ -239,16 +239,12 @@ def test_a_number_that_was_not_measured_resolves_nothing(database: Database, val
     assert shop.kinds() == ["opened", "resolved"]
 
 
-def test_a_clock_that_went_back_silences_no_incident_that_comes_back(shop: Shop) -> None:
+def test_a_signal_that_joins_after_the_clock_went_back_is_told(shop: Shop) -> None:
     shop.clock.pass_by(days=30)
     report_state(shop.alerting, stale())
     shop.clock.pass_by(days=-30)
-    report_state(shop.alerting, Observation.well("stale_data", "visits"))
-    shop.clock.pass_by(hours=2)
-    report_state(shop.alerting, stale())
-    shop.clock.pass_by(hours=2)
-    report_state(shop.alerting, stale())
-    assert shop.kinds() == ["opened", "resolved", "reopened"]
+    report_state(shop.alerting, Observation("stale_features", "spending", is_wrong=True, cause="source:visits"))
+    assert shop.kinds() == ["opened", "updated"]
 
 
 def test_a_silence_can_be_lifted_after_the_clock_went_back(shop: Shop) -> None:
