@@ -52,6 +52,17 @@ def test_a_window_of_one_cluster_says_what_it_cannot_show() -> None:
         assert ("The rows are of 1 cluster (such as a day)" in message) == is_said
 
 
+@pytest.mark.parametrize("clusters", [1, 2])
+def test_a_reference_of_too_few_clusters_is_said_to_show_nothing(clusters: int) -> None:
+    found = some_rows(0, 1000)
+    profile = build_profile(found, names=["a", "b", "c", "d"], clusters=np.arange(1000) % clusters)
+    current = CurrentRows(some_rows(1, 300) + 2.0, Window("0", "1"), clusters=("mon",) * 300)
+    verdict = check_drift(profile, current, project="shop", rule=Drift(), now=NOW)
+    assert verdict.state == "stable"
+    assert "too few to show any change" in verdict.message
+    assert "moved level" not in verdict.message
+
+
 def test_the_power_is_printed_and_holds() -> None:
     verdict = a_check(some_rows(1, 500))
     assert f"finds a shift of {verdict.detectable_shift:.2g} standard deviations" in verdict.message

@@ -136,7 +136,8 @@ def check_drift(
     if any(column.differs for column in columns):
         state = "drift" if any(column.drifted for column in columns) else "watch"
     shift = None if current.clusters is not None else _detectable_shift(profile, rule, rows, len(columns))
-    message = _message(state, columns, rule, rows, project) + _power_sentence(shift) + _clusters_sentence(current)
+    power, limits = _power_sentence(shift), _clusters_sentence(current, profile)
+    message = _message(state, columns, rule, rows, project) + power + limits
     verdict = DriftVerdict(now, state, window, rows, 0, message, columns, detectable_shift=shift)
     return _with_counts(verdict, current, profile)
 
@@ -165,9 +166,12 @@ def _power_sentence(shift: float | None) -> str:
     )
 
 
-def _clusters_sentence(current: CurrentRows) -> str:
+def _clusters_sentence(current: CurrentRows, profile: Profile) -> str:
     """What so few clusters cannot show; empty for more, and without clusters."""
     count = len(set(current.clusters or ()))
+    if count and profile.clusters <= _FEW_CLUSTERS:
+        reference = f"{profile.clusters} cluster{'s' if profile.clusters > 1 else ''}"
+        return f" The reference has {reference}, too few to show any change; a longer test window in training has more."
     if not 0 < count <= _FEW_CLUSTERS:
         return ""
     clusters = "1 cluster (such as a day)" if count == 1 else f"{count} clusters (such as days)"
