@@ -52,6 +52,27 @@ def test_a_rollout_that_no_start_would_take_is_a_mistake(tmp_path: Path, declare
     assert len(found) == (message is not None)
 
 
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ('"rmse > 2"', "rule 'rmse > 2': a classification has no 'rmse' here"),
+        ('"rps > 0.2"', "a classification has no 'rps' here"),
+        ('"log_loss > 0.8"', None),
+        ('"feature_missing > 5 %", columns=("spendin",)', "is no view of the task. Did you mean 'spending'?"),
+        ('"feature_missing > 5 %", columns=("spending",)', None),
+        ('"drift", columns=("usuall",)', "names 'usuall', which is no column of the model"),
+        ('"drift", columns=("yes",)', None),
+    ],
+)
+def test_a_rule_that_could_never_hold_is_a_mistake(tmp_path: Path, declared: str, message: str | None) -> None:
+    folder = loaded(tmp_path, "    clock=", f"    alerts=Alerts('json://127.0.0.1:9', rules=[Rule({declared})]),\n    clock=")
+    path = folder / "project.py"
+    path.write_text(path.read_text().replace("Project, SampleClock", "Alerts, Project, Rule, SampleClock"))
+    found = dry_run(load_project(folder, base=tmp_path).project).mistakes
+    assert [mistake for mistake in found if message is None or message not in mistake] == []
+    assert len(found) == (message is not None)
+
+
 @pytest.mark.parametrize(("extra", "is_mistake"), [("", True), ('cluster="customer",', False)])
 def test_clusters_of_a_rollout_need_a_column_where_no_time_gives_a_day(
     tmp_path: Path, extra: str, is_mistake: bool

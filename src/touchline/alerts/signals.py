@@ -12,11 +12,12 @@ SEVERITIES: Final[tuple[Severity, ...]] = ("warning", "critical")
 
 @dataclass(frozen=True)
 class Signal:
-    """One signal: its words in a title, its unit, and the severity of a rule that names none."""
+    """One signal: its words in a title, its unit, the severity of a rule that names none; whether it is a metric."""
 
     words: str
     unit: Unit
     severity: Severity = "warning"
+    is_metric: bool = False
 
     @property
     def is_measured(self) -> bool:
@@ -49,7 +50,7 @@ SIGNALS: Final[dict[str, Signal]] = {
     "rollout_stopped": Signal("rollout stopped", "event"),
     "rollout_incident": Signal("release does not answer", "event", "critical"),
     "rollout_ended": Signal("rollout ended", "event"),
-    **{name: Signal(name.replace("_", " "), "number", "critical") for name in _METRICS},
+    **{name: Signal(name.replace("_", " "), "number", "critical", is_metric=True) for name in _METRICS},
 }
 
 

@@ -101,6 +101,11 @@ class Rule(BaseModel):
         return None if limit is None else float(limit) * _FACTORS[self._parts["unit"]]
 
     @property
+    def is_on_metric(self) -> bool:
+        """Whether the signal is a metric of the model, which not every task has."""
+        return SIGNALS[self.signal].is_metric
+
+    @property
     def effective_severity(self) -> Severity:
         return self.severity or SIGNALS[self.signal].severity
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from touchline.features import empty_examples, empty_training_set, has_own_clust
 from touchline.training import evaluation_metrics, find_family
 
 if TYPE_CHECKING:
+    from touchline.alerts import Rule
     from touchline.features import TrainingSet
     from touchline.project.spec import Project
 
@@ -29,7 +30,7 @@ class DryRun:
 def dry_run(project: Project) -> DryRun:
     """Run views, examples and transforms on tables without rows, and check every name of the other parts."""
     views = list(_views(project))
-    others = [*_gates(project), *_candidates(project), *_rollout(project)]
+    others = [*_gates(project), *_candidates(project), *_rollout(project), *_rules(project)]
     if views:  # what they make of the training set is no mistake of its own
         return DryRun(None, (*views, *others))
     training_set = _training_set(project)
@@ -71,6 +72,10 @@ def _columns(project: Project, examples: list[str], model: list[str]) -> Iterato
         if name not in known:
             yield f"{where} names {name!r}, which is no column of the training set. {nearest(name, known)}"
     yield from _baselines(project)
+    watched = [*model, *(task.classes or ("value",))]
+    for name in _named(project, "drift"):
+        if name not in watched:
+            yield f"a rule on drift names {name!r}, which is no column of the model. {nearest(name, watched)}"
 
 
 def _baselines(project: Project) -> Iterator[str]:
@@ -99,6 +104,28 @@ def _gates(project: Project) -> Iterator[str]:
                 f"gate {gate.describe()!r} names {gate.column!r}, which the task's `slices` do not list. "
                 f"{nearest(gate.column or '', task.slices)}"
             )
+
+
+def _rules(project: Project) -> Iterator[str]:
+    """Rules of alerts that could never hold: on metrics that the task has not, or views that it does not join."""
+    metrics, views = evaluation_metrics(project.task), [join.view.name for join in project.task.features]
+    for rule in _declared_rules(project):
+        if rule.is_on_metric and rule.signal not in metrics:
+            told = nearest(rule.signal, metrics)
+            yield f"rule {rule.condition!r}: a {project.task.type} has no {rule.signal!r} here. {told}"
+    for name in _named(project, "feature_missing"):
+        if name not in views:
+            yield f"a rule on feature_missing names {name!r}, which is no view of the task. {nearest(name, views)}"
+
+
+def _declared_rules(project: Project) -> Sequence[Rule]:
+    return project.alerts.rules if project.alerts else ()
+
+
+def _named(project: Project, signal: str) -> Iterator[str]:
+    """The columns of the rules on one signal."""
+    for rule in _declared_rules(project):
+        yield from rule.columns if rule.signal == signal else ()
 
 
 _COMPARED = ("log_loss", "brier", "rps", "accuracy", "mse", "rmse", "mae")
