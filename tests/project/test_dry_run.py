@@ -65,7 +65,8 @@ def test_a_rollout_that_no_start_would_take_is_a_mistake(tmp_path: Path, declare
     ],
 )
 def test_a_rule_that_could_never_hold_is_a_mistake(tmp_path: Path, declared: str, message: str | None) -> None:
-    folder = loaded(tmp_path, "    clock=", f"    alerts=Alerts('json://127.0.0.1:9', rules=[Rule({declared})]),\n    clock=")
+    alerts = f"    alerts=Alerts('json://127.0.0.1:9', rules=[Rule({declared})]),\n    clock="
+    folder = loaded(tmp_path, "    clock=", alerts)
     path = folder / "project.py"
     path.write_text(path.read_text().replace("Project, SampleClock", "Alerts, Project, Rule, SampleClock"))
     found = dry_run(load_project(folder, base=tmp_path).project).mistakes
