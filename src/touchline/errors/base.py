@@ -58,8 +58,8 @@ _QUERY = re.compile(
 _API_KEY = re.compile(r"\b(tl_[0-9A-Z]{26}_)[\w-]{8,}")
 _USER = re.compile(r"[^\s/@:?#]*")
 _PORT = re.compile(r"\d{1,5}(?![^\s/?#,;.:)\]}'\"])")
-# Stores that know users without a password: the name before the @ is no secret.
-_NAMES_USERS = re.compile(r"(?:postgres|postgresql|mysql|mssql|ssh|sftp)(?:\+\w+)?\Z")
+# Stores that know users without a password, or name a container there: what is before the @ is no secret.
+_NAMES_USERS = re.compile(r"(?:postgres|postgresql|mysql|mssql|ssh|sftp|abfss?)(?:\+\w+)?\Z")
 
 
 def without_passwords(text: str) -> str:
@@ -69,8 +69,8 @@ def without_passwords(text: str) -> str:
 
     >>> without_passwords("redis://ops:s3/c@ret@cache:6379/0 or redis://ops:s3 cret@cache timed out")
     'redis://ops:***@cache:6379/0 or redis://ops:***@cache timed out'
-    >>> without_passwords("rediss://s3cret@cache and postgresql://ops@db")
-    'rediss://***@cache and postgresql://ops@db'
+    >>> without_passwords("rediss://s3cret@cache, postgresql://ops@db and abfss://models@account.dfs.core.windows.net")
+    'rediss://***@cache, postgresql://ops@db and abfss://models@account.dfs.core.windows.net'
     >>> without_passwords("https://x/y?api_key=s3cret&page=2&access_token=s3cret")
     'https://x/y?api_key=***&page=2&access_token=***'
     """

@@ -151,7 +151,7 @@ def test_a_team_without_history_and_odds_that_disagree_are_noted(client: httpx.C
         ([{**TWO[0], "wether": "rain"}], {}, "fixtures.0.wether"),
         (TWO, {"budget": 1, "stake": 2}, "buys no column"),
         (TWO, {"budget": "NaN"}, "budget"),
-        (TWO, {"budget": 1e9, "stake": 5e-324}, "greater than or equal to 1e-06"),  # their ratio is no number
+        (TWO, {"budget": 1e9, "stake": 5e-324}, "greater than or equal to 0.000001"),  # their ratio is no number
     ],
 )
 def test_a_request_that_does_not_fit_is_refused(
