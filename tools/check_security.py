@@ -34,6 +34,7 @@ _OWN_NAMES = "the text is made of names of our own tables and columns; values ar
 ACCEPTED: dict[tuple[str, str], tuple[int, str]] = {
     ("src/touchline/alerts/serving_figures.py", "B113"): (2, "`requests` is a dictionary of counts, not the library"),
     ("src/touchline/cli/commands/system.py", "B606"): (1, "MLflow takes the place of the process: a list of our words"),
+    ("src/touchline/cli/processes/systemd_units.py", "B108"): (2, "folders that units may not lie in; none is written"),
     ("src/touchline/cli/server_client.py", "B104"): (1, "compared with the host of the settings; nothing is bound"),
     ("src/touchline/features/offline/spark_runner.py", "B301"): (2, "from the driver to its own workers, within a job"),
     ("src/touchline/registry/release/transforms.py", "B102"): (1, "code of a release, after its digest and signature"),
@@ -42,6 +43,8 @@ ACCEPTED: dict[tuple[str, str], tuple[int, str]] = {
     ("src/touchline/predictions/database_writer.py", "B608"): (2, _OWN_NAMES),
     ("src/touchline/predictions/open_examples.py", "B608"): (2, _OWN_NAMES),
     ("src/touchline/predictions/partitions.py", "B608"): (3, _OWN_NAMES),
+    ("src/touchline/rehearsal/shared_training_sets.py", "B301"): (1, "between the processes of one rehearsal, its folder"),
+    ("src/touchline/storage/sqlite.py", "B608"): (1, _OWN_NAMES),
     ("src/touchline/registry/runs/embedded_files.py", "B608"): (
         1,
         "names from the schema of MLflow's database, quoted",
