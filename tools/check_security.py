@@ -43,7 +43,7 @@ ACCEPTED: dict[tuple[str, str], tuple[int, str]] = {
     ("src/touchline/predictions/database_writer.py", "B608"): (2, _OWN_NAMES),
     ("src/touchline/predictions/open_examples.py", "B608"): (2, _OWN_NAMES),
     ("src/touchline/predictions/partitions.py", "B608"): (3, _OWN_NAMES),
-    ("src/touchline/rehearsal/shared_training_sets.py", "B301"): (1, "between the processes of one rehearsal, its folder"),
+    ("src/touchline/rehearsal/shared_training_sets.py", "B301"): (1, "between processes of one rehearsal"),
     ("src/touchline/storage/sqlite.py", "B608"): (1, _OWN_NAMES),
     ("src/touchline/registry/runs/embedded_files.py", "B608"): (
         1,
