@@ -173,7 +173,7 @@ def test_a_busy_server_says_so_to_holders_of_a_key_and_is_monitored(shop: Server
 def test_a_client_cannot_hide_its_predictions_as_probes(shop: Server, header: str) -> None:
     scorer = make_key(shop.database, "shop front", "scorer", now=NOW)
     operator = make_key(shop.database, "scheduler", "operator", now=NOW)
-    wait_for(lambda: _status(shop, None) == 401)
+    wait_for(lambda: (_status(shop, None), _status(shop, operator)) == (401, 200))
     statuses = [_status(shop, key, **{header: PROBE_ID}) for key in (scorer, operator, None)]
     assert statuses == [403, 200, 401]
     assert _status(shop, scorer) == 200
