@@ -63,6 +63,15 @@ def test_a_reference_of_too_few_clusters_is_said_to_show_nothing(clusters: int) 
     assert "moved level" not in verdict.message
 
 
+def test_a_reference_of_two_clusters_beside_many_can_show_a_change() -> None:
+    profile = build_profile(some_rows(0, 1000), names=["a", "b", "c", "d"], clusters=np.arange(1000) % 2)
+    days = tuple(str(row // 10) for row in range(300))
+    current = CurrentRows(some_rows(1, 300) + 2.0, Window("0", "1"), clusters=days)
+    verdict = check_drift(profile, current, project="shop", rule=Drift(), now=NOW)
+    assert verdict.state != "stable"
+    assert "too few" not in verdict.message
+
+
 def test_the_power_is_printed_and_holds() -> None:
     verdict = a_check(some_rows(1, 500))
     assert f"finds a shift of {verdict.detectable_shift:.2g} standard deviations" in verdict.message

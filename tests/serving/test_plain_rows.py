@@ -14,6 +14,7 @@ from touchline.http.problems import Problem
 from touchline.registry import InputField, LoadedRelease
 from touchline.serving.predicting.predict import Predictor
 from touchline.serving.predicting.read_requests import RequestReader
+from touchline.serving.predicting.request_fields import RequestModels
 from touchline.serving.predicting.scored_row import RequestContext, Row
 
 _INPUTS = (
@@ -23,7 +24,13 @@ _INPUTS = (
     InputField("note", {"anyOf": [{"type": "string", "maxLength": 5}, {"type": "null"}]}),
     InputField("is_new", {"type": "boolean"}),
 )
-_READER = RequestReader(a_release(inputs=_INPUTS, columns=(ColumnSpec("size", "number"),), example=None))
+
+
+def a_reader(release: LoadedRelease) -> RequestReader:
+    return RequestReader(release, RequestModels(release))
+
+
+_READER = a_reader(a_release(inputs=_INPUTS, columns=(ColumnSpec("size", "number"),), example=None))
 _ROW = {"size": 2.5, "visits": 3, "colour": "red", "note": "ok", "is_new": True}
 _SPELLINGS = {
     "size": [
@@ -99,7 +106,7 @@ def test_a_plain_row_is_what_the_models_read(body: str) -> None:
     "body", ['{"size": 1}', '{"s\\u0069ze": 1}', '{"sizé": 1}', '{"size": 1, "é": 2}', '{"size": 1, "": 2}']
 )
 def test_names_may_be_spelled_in_any_way(body: str) -> None:
-    reader = RequestReader(a_release(inputs=_INPUTS[:1], columns=(ColumnSpec("size", "number"),), example=None))
+    reader = a_reader(a_release(inputs=_INPUTS[:1], columns=(ColumnSpec("size", "number"),), example=None))
     plain = _plain(reader, body.encode())
     assert (plain is None) == (_read(reader, body.encode()) is None)
 
@@ -121,7 +128,7 @@ def test_numbers_are_read_to_the_last_bit() -> None:
 
 def test_most_rows_are_plain() -> None:
     assert _plain(_READER, json.dumps(_ROW).encode()) is not None
-    keys = RequestReader(a_match_release())
+    keys = a_reader(a_match_release())
     row = _plain(keys, b'{"away_team": "B", "home_team": "A"}')
     assert row is not None
     assert repr([*row.items()]) == _read(keys, b'{"home_team": "A", "away_team": "B"}')
@@ -157,5 +164,5 @@ def test_a_plain_row_is_answered_and_logged_as_any_other(
 def test_a_release_with_another_kind_of_field_has_no_plain_rows() -> None:
     for schema in ({"type": "string", "format": "date"}, {"type": "string", "pattern": "^a"}, {"type": "array"}):
         inputs = (InputField("size", {"type": "number"}), InputField("other", schema))
-        reader = RequestReader(a_release(inputs=inputs, columns=(ColumnSpec("size", "number"),), example=None))
+        reader = a_reader(a_release(inputs=inputs, columns=(ColumnSpec("size", "number"),), example=None))
         assert _plain(reader, b'{"size": 1, "other": "a"}') is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from math import comb
 from typing import Any, Literal
 
 import numpy as np
@@ -136,7 +137,7 @@ def check_drift(
     if any(column.differs for column in columns):
         state = "drift" if any(column.drifted for column in columns) else "watch"
     shift = None if current.clusters is not None else _detectable_shift(profile, rule, rows, len(columns))
-    power, limits = _power_sentence(shift), _clusters_sentence(current, profile)
+    power, limits = _power_sentence(shift), _clusters_sentence(current, profile, rule)
     message = _message(state, columns, rule, rows, project) + power + limits
     verdict = DriftVerdict(now, state, window, rows, 0, message, columns, detectable_shift=shift)
     return _with_counts(verdict, current, profile)
@@ -166,10 +167,11 @@ def _power_sentence(shift: float | None) -> str:
     )
 
 
-def _clusters_sentence(current: CurrentRows, profile: Profile) -> str:
+def _clusters_sentence(current: CurrentRows, profile: Profile, rule: Drift) -> str:
     """What so few clusters cannot show; empty for more, and without clusters."""
     count = len(set(current.clusters or ()))
-    if count and profile.clusters <= _FEW_CLUSTERS:
+    # Without three clusters of the reference there is no t test, and no p-value below that of the rarest dealing.
+    if count and profile.clusters <= _FEW_CLUSTERS and comb(profile.clusters + count, count) * rule.alpha < 1:
         reference = f"{profile.clusters} cluster{'s' if profile.clusters > 1 else ''}"
         return f" The reference has {reference}, too few to show any change; a longer test window in training has more."
     if not 0 < count <= _FEW_CLUSTERS:

@@ -31,7 +31,9 @@ def cron_times(expression: str, zone: ZoneInfo, after: datetime, until: datetime
     """The instants in (after, until], in UTC, in order, each once. The expression is one that fires."""
     is_written_out = not any(part.startswith("*") for part in expression.split()[:2])
     after = after.astimezone(UTC)
-    begin = after.replace(microsecond=0) - _BEFORE
+    begin = after.replace(microsecond=0)
+    if is_written_out:
+        begin -= _BEFORE
     last: _Stretch | None = None
     while begin <= until:
         end = min(begin, until - _SPAN) + _SPAN + _SECOND

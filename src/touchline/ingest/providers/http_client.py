@@ -90,7 +90,6 @@ class PoliteClient:
         import httpx
 
         self._most_bytes = most_bytes
-
         self._context, self._politeness, self._credentials = context, politeness, credentials
         self._client = httpx.Client(
             headers={"user-agent": "touchline", **headers, **credentials.headers},

@@ -27,10 +27,7 @@ class RequestReader:
     Such a field is in a checked row only where the request has it; a field of none of the releases is refused.
     """
 
-    def __init__(
-        self, release: LoadedRelease, own_models: RequestModels | None = None, beside: Sequence[LoadedRelease] = ()
-    ) -> None:
-        own_models = own_models or RequestModels(release)
+    def __init__(self, release: LoadedRelease, own_models: RequestModels, beside: Sequence[LoadedRelease] = ()) -> None:
         self.models = RequestModels(release, beside) if fields_beside(release, beside) else own_models
         self._release, self._own_models = release, own_models
         self._keys = key_fields(release)
